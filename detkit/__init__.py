@@ -1,0 +1,3 @@
+"""detkit: an object-detection toolkit on PyTorch."""
+
+__version__ = "0.1.0"

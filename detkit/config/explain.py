@@ -1,0 +1,76 @@
+"""Pydantic's errors, in the words of a person who typed the value."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from detkit.registry import did_you_mean
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "tuple_type": "a tuple",
+}
+
+
+def explain(error: ValidationError, owner: type[BaseModel]) -> str:
+    """One line for each thing that is wrong with a config of class ``owner``: the key, what was expected, what was got."""
+    return "; ".join(_line(detail, owner) for detail in error.errors())
+
+
+def _line(detail: Any, owner: type[BaseModel]) -> str:
+    path, fields = _walk(owner, detail["loc"])
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key {path!r}: {did_you_mean(path.rpartition('.')[2], fields)}"
+    if kind == "missing":
+        return f"{path}: a value is needed"
+    if kind == "json_invalid":
+        return f"not JSON: {detail['msg']}"
+    if kind == "value_error":
+        return f"{path}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
+    expected = _EXPECTED.get(kind) or detail["msg"].removeprefix("Input should be ")
+    return f"{path}: expected {expected}, got {detail['input']!r} ({type(detail['input']).__name__})"
+
+
+def _walk(owner: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
+    """The dotted path that a person would type, and the keys known beside its last part."""
+    models: list[type[BaseModel]] = [owner]
+    path: list[str] = []
+    for step, part in enumerate(loc):
+        if isinstance(part, int):
+            path.append(str(part))
+            continue
+        tagged = [model for model in models if _kind_of(model) == part]
+        if tagged:
+            models = tagged
+            continue
+        if part.startswith(("function-", "is-instance", "nullable", "tuple[", "tagged-union")):
+            continue
+        path.append(part)
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if not fields:
+            break
+        if step < len(loc) - 1:
+            models = [model for field in fields for model in models_in(field.annotation)]
+    return ".".join(path), sorted({name for model in models for name in model.model_fields})
+
+
+def _kind_of(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return field.default if field is not None and isinstance(field.default, str) else None
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Every config class named anywhere in a field's annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in models_in(part)]

@@ -1,0 +1,36 @@
+"""Config files: Python that binds ``config``, or the JSON that a config dumps."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import TypeVar
+
+from detkit.config.base import Config, ConfigError
+
+C = TypeVar("C", bound=Config)
+
+
+def load_config(path: str | Path, expected: type[C]) -> C:
+    """Read a config of class ``expected`` from a file. A ``.py`` file is executed; a ``.json`` file is not.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: the file binds no ``config`` of the class, or fails while it runs.
+    """
+    path = Path(path)
+    if not path.is_file():
+        beside = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise FileNotFoundError(f"config {path}: no such file" + (f"; the folder has: {', '.join(beside)}" if beside else ""))
+    if path.suffix == ".json":
+        return expected.from_json(path.read_bytes())
+    if path.suffix != ".py":
+        raise ConfigError(f"config {path}: expected a .py or .json file, got {path.suffix or 'no ending'!r}")
+    try:
+        found = runpy.run_path(str(path)).get("config")
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from None
+    if not isinstance(found, expected):
+        got = "nothing" if found is None else f"{type(found).__name__}"
+        raise ConfigError(f"config {path}: expected it to bind config = {expected.__name__}(...), got {got}")
+    return found

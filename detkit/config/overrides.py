@@ -1,0 +1,131 @@
+"""``key=value`` from the command line, applied to a config."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from detkit.config.base import Config, ConfigError
+from detkit.config.explain import models_in
+from detkit.config.kinds import ByKind
+from detkit.registry import did_you_mean
+
+C = TypeVar("C", bound=Config)
+
+
+def apply_overrides(config: C, overrides: Sequence[str]) -> C:
+    """The config after each ``key=value``, from left to right; keys are dotted: ``optimizer.lr=0.01``.
+
+    A key that holds a group takes a ``kind`` (``optimizer=adamw``) or the group's shorthand (``data=folder``).
+
+    Raises:
+        ConfigError: a key does not exist, or a value does not fit it.
+    """
+    for item in overrides:
+        key, equals, text = item.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"override {item!r}: expected key=value, such as optimizer.lr=0.01")
+        config = _replaced(config, key.strip().split("."), text.strip(), key.strip())
+    return config
+
+
+def _replaced(config: Any, keys: list[str], text: str, whole: str) -> Any:
+    head, rest = keys[0], keys[1:]
+    field = type(config).model_fields.get(head)
+    if field is None:
+        prefix = whole.split(".")[: -len(keys)]
+        full = ".".join([*prefix, head])
+        raise ConfigError(f"unknown key {full!r}: {did_you_mean(head, list(type(config).model_fields))}")
+    current = getattr(config, head)
+    if rest == ["kind"] or not rest:
+        return _set(config, head, _parsed(field, text, whole, current), whole)
+    if isinstance(current, tuple):
+        return _set(config, head, _replaced_in_tuple(current, rest, text, whole), whole)
+    if current is None and len(models_in(field.annotation)) == 1:
+        current = models_in(field.annotation)[0]()
+    if not isinstance(current, Config):
+        raise ConfigError(f"unknown key {whole!r}: {head!r} is a single value ({current!r}) with no keys of its own")
+    return _set(config, head, _replaced(current, rest, text, whole), whole)
+
+
+def _replaced_in_tuple(current: tuple[Any, ...], rest: list[str], text: str, whole: str) -> tuple[Any, ...]:
+    if not rest[0].isdigit() or int(rest[0]) >= len(current):
+        raise ConfigError(f"{whole}: expected a place from 0 to {len(current) - 1}, got {rest[0]!r}")
+    place = int(rest[0])
+    if len(rest) == 1:
+        raise ConfigError(f"{whole}: give the whole tuple, or a key of its member {place}")
+    return (*current[:place], _replaced(current[place], rest[1:], text, whole), *current[place + 1 :])
+
+
+def _set(config: Config, head: str, value: Any, whole: str) -> Config:
+    try:
+        return config.replace(**{head: value})
+    except ConfigError as error:
+        prefix = whole.split(".")
+        owner = ".".join(prefix[: prefix.index(head)])
+        raise ConfigError(f"{owner}.{error}" if owner and str(error).startswith(head) else str(error)) from None
+
+
+def _parsed(field: FieldInfo, text: str, whole: str, current: Any) -> Any:
+    """The text as the field's type; a group is made from its kind or its shorthand."""
+    optional = type(None) in get_args(field.annotation)
+    if optional and text.lower() in {"none", "null"}:
+        return None
+    by_kind = next((item for item in _metadata(field) if isinstance(item, ByKind)), None)
+    if by_kind is not None:
+        try:
+            return by_kind.default(text)
+        except ValueError as error:
+            raise ConfigError(f"{whole}: {error}") from None
+    models = models_in(field.annotation)
+    if models and not isinstance(current, tuple):
+        return _group(models, text, whole)
+    adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+    for candidate in _readings(text):
+        try:
+            return adapter.validate_python(candidate, strict=False)
+        except ValidationError:
+            continue
+    expected = getattr(field.annotation, "__name__", None) if not get_args(field.annotation) else None
+    raise ConfigError(f"{whole}: expected {_spoken(expected or str(field.annotation))}, got {text!r}")
+
+
+def _metadata(field: FieldInfo) -> list[Any]:
+    found = [getattr(item, "func", item) for item in field.metadata]
+    for part in get_args(field.annotation):
+        found += [getattr(item, "func", item) for item in getattr(part, "__metadata__", ())]
+    return found
+
+
+def _group(models: list[Any], text: str, whole: str) -> Any:
+    kinds = {str(m.model_fields["kind"].default): m for m in models if "kind" in m.model_fields}
+    if text in kinds:
+        return kinds[text]()
+    if len(models) == 1 and models[0].shorthand:
+        return models[0](**{models[0].shorthand: text})
+    if kinds:
+        raise ConfigError(f"{whole}: unknown kind {text!r}: {did_you_mean(text, list(kinds))}")
+    keys = ", ".join(f"{whole}.{name}" for name in models[0].model_fields)
+    raise ConfigError(f"{whole} is a group and takes no value; set one of its keys: {keys}")
+
+
+def _readings(text: str) -> list[Any]:
+    """What a text may mean, the plainest first."""
+    readings: list[Any] = [text]
+    try:
+        literal = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        literal = tuple(part.strip() for part in text.split(",")) if text else ()
+    readings.append(literal)
+    if not isinstance(literal, (tuple, list)):
+        readings += [(literal,), (text,)]
+    return readings
+
+
+def _spoken(annotation: str) -> str:
+    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
+    return words.get(annotation, annotation)
