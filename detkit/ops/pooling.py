@@ -1,0 +1,70 @@
+"""Pooling of regions from one map or a pyramid of maps."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.ops import roi_align
+
+
+def multilevel_roi_align(
+    maps: tuple[Tensor, ...],
+    boxes: list[Tensor],
+    *,
+    output_size: int,
+    sampling_ratio: int,
+    strides: tuple[float, ...],
+    canonical_size: int = 224,
+    canonical_level: int = 4,
+    aligned: bool = False,
+    reference: bool = False,
+) -> Tensor:
+    """Pool every box from the map that suits its size (FPN, arXiv:1612.03144, equation 1), by RoI align.
+
+    Args:
+        maps: ``(B, C, H_l, W_l)`` maps, finest first.
+        boxes: ``(N_i, 4)`` ``x1 y1 x2 y2`` in image pixels, one tensor an image.
+        output_size: Cells a side of what is pooled.
+        sampling_ratio: Samples a cell and direction; 0 takes as many as the box has map cells.
+        strides: Image pixels a map cell; powers of two where there are several maps.
+        canonical_size: Side in pixels of a box that belongs to ``canonical_level``.
+        canonical_level: The level, as the logarithm of its stride, of a box of the canonical size.
+        aligned: Shift samples by half a cell (detectron2's "v2"); torchvision's detectors do not.
+        reference: Use torchvision's own operator on every device.
+
+    Returns:
+        ``(sum N_i, C, output_size, output_size)`` in the maps' dtype, boxes in the order they came.
+
+    Raises:
+        ValueError: as many strides as maps, or as many tensors of boxes as images, are not given.
+    """
+    _check(maps, boxes, strides)
+    images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(boxes)])
+    regions = torch.cat([images, torch.cat(boxes)], 1)
+    levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
+    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
+    for level, (level_map, stride) in enumerate(zip(maps, strides, strict=True)):
+        rows = torch.where(levels == level)[0]
+        part = roi_align(level_map, regions[rows].to(level_map.dtype), output_size, 1 / stride, sampling_ratio, aligned)
+        pooled[rows] = part.to(pooled.dtype)
+    return pooled
+
+
+def box_levels(boxes: Tensor, strides: tuple[float, ...], canonical_size: int = 224, canonical_level: int = 4) -> Tensor:
+    """``(N,)`` int64: the index of the map each of ``(N, 4)`` boxes is pooled from; equal to torchvision's ``LevelMapper``."""
+    if len(strides) == 1:
+        return torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+    finest, coarsest = int(math.log2(strides[0])), int(math.log2(strides[-1]))
+    side = torch.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    # 1e-6 keeps a box of exactly the canonical size on its level, as torchvision has it.
+    level = torch.floor(canonical_level + torch.log2(side / canonical_size) + 1e-6)
+    return level.clamp(finest, coarsest).to(torch.int64) - finest
+
+
+def _check(maps: tuple[Tensor, ...], boxes: list[Tensor], strides: tuple[float, ...]) -> None:
+    if len(maps) != len(strides):
+        raise ValueError(f"multilevel_roi_align: expected one stride a map, got {len(strides)} strides for {len(maps)} maps")
+    if len(boxes) != len(maps[0]):
+        raise ValueError(f"multilevel_roi_align: expected one tensor of boxes an image, got {len(boxes)} for {len(maps[0])} images")
