@@ -47,7 +47,8 @@ def multilevel_roi_align(
     pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
     for level, (level_map, stride) in enumerate(zip(maps, strides, strict=True)):
         rows = torch.where(levels == level)[0]
-        part = roi_align(level_map, regions[rows].to(level_map.dtype), output_size, 1 / stride, sampling_ratio, aligned)
+        # In float32 whatever the maps are: half-precision box corners would be off by pixels.
+        part = roi_align(level_map.float(), regions[rows], output_size, 1 / stride, sampling_ratio, aligned)
         pooled[rows] = part.to(pooled.dtype)
     return pooled
 
