@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, SerializeAsAny
 
@@ -25,11 +25,12 @@ class ByKind:
         return self.registry.get(kind)()
 
     def __call__(self, value: Any) -> Any:
+        """What pydantic calls before it validates the field."""
         if not isinstance(value, dict):
             return value
-        kind = value.get("kind")
+        kind = str(value.get("kind"))
         if kind not in self.registry:
-            raise ValueError(f"unknown {self.registry.what} kind {kind!r}: {did_you_mean(str(kind), self.registry.names())}")
+            raise ValueError(f"unknown {self.registry.what} kind {kind!r}: {did_you_mean(kind, self.registry.names())}")
         return self.registry.get(kind).from_json(json.dumps(value))  # type: ignore[attr-defined]
 
 
@@ -38,6 +39,4 @@ def one_of_kinds(base: type, registry: Registry) -> Any:
 
     The classes are imported when they are needed, and other packages can add theirs through the registry.
     """
-    from typing import Annotated
-
-    return Annotated[SerializeAsAny[base], BeforeValidator(ByKind(registry))]  # type: ignore[valid-type]
+    return Annotated[SerializeAsAny[base], BeforeValidator(ByKind(registry))]  # type: ignore[valid-type, misc]

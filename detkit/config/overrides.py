@@ -84,7 +84,8 @@ def _parsed(field: FieldInfo, text: str, whole: str, current: Any) -> Any:
     models = models_in(field.annotation)
     if models and not isinstance(current, tuple):
         return _group(models, text, whole)
-    adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+    annotation: Any = field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(annotation)
     for candidate in _readings(text):
         try:
             return adapter.validate_python(candidate, strict=False)

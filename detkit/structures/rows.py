@@ -94,5 +94,6 @@ class Rows:
             low, high = int(labels.min()), int(labels.max())
             if low < 0 or high >= num_classes:
                 wrong = low if low < 0 else high
-                raise ValueError(f"{source}: label {wrong}: expected 0 to {num_classes - 1} for {num_classes} classes; map the data's classes by name")
+                classes = f"expected 0 to {num_classes - 1} for {num_classes} classes; map the data's classes by name"
+                raise ValueError(f"{source}: label {wrong}: {classes}")
         return self

@@ -1,0 +1,96 @@
+"""The layers of the package: every import points down, and every package has a layer."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
+
+LAYERS = (
+    {"structures", "registry"},
+    {"ops", "layers", "config", "checkpoint", "preprocess", "weights"},
+    {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing"},
+    {"models"},
+    {"training", "inference", "export"},
+    {"experiment"},
+    {"cli", "__main__"},
+)
+LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+SIDEWAYS = {("layers", "ops"), ("training", "inference"), ("export", "inference"), ("evaluation", "data"), ("__main__", "cli")}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if part != "__init__":
+            yield part, path
+
+
+def imported_parts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and package for each import of detkit's own, wherever in the file it stands."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                yield node.lineno, "relative"
+            elif node.module == "detkit":
+                names = [f"detkit.{alias.name}" for alias in node.names]
+            else:
+                names = [node.module or ""]
+        for name in names:
+            pieces = name.split(".")
+            if pieces[0] == "detkit" and len(pieces) > 1:
+                yield node.lineno, pieces[1]
+
+
+def wrong_imports(part: str, source: str, where: str) -> list[str]:
+    wrong = []
+    for line, other in imported_parts(ast.parse(source)):
+        if other == "__version__" or other == part or (part, other) in SIDEWAYS:
+            continue
+        if other not in LAYER_OF:
+            wrong.append(f"{where}:{line}: imports {other!r}, which has no layer")
+        elif LAYER_OF[other] >= LAYER_OF[part]:
+            wrong.append(f"{where}:{line}: {part} (layer {LAYER_OF[part]}) imports {other} (layer {LAYER_OF[other]})")
+    return wrong
+
+
+def test_every_package_has_a_layer() -> None:
+    assert {part for part, _ in modules()} <= set(LAYER_OF)
+
+
+def test_every_import_points_down() -> None:
+    wrong = [row for part, path in modules() for row in wrong_imports(part, path.read_text("utf-8"), str(path.relative_to(PACKAGE)))]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("ops", "from detkit.models.detector import Detector"),
+        ("backbones", "from detkit.necks import fpn"),
+        ("models", "def f():\n    import detkit.cli.main"),
+        ("data", "from detkit import experiment"),
+        ("heads", "from . import dense"),
+        ("training", "from detkit.utils import x"),
+    ],
+)
+def test_the_check_sees_a_wrong_import(part: str, source: str) -> None:
+    assert wrong_imports(part, source, "file.py")
+
+
+def test_only_the_command_line_prints() -> None:
+    prints = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for part, path in modules()
+        if part not in {"cli", "__main__"}
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
+    ]
+    assert not prints
