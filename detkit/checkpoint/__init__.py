@@ -1,0 +1,18 @@
+"""Files that keep a trained model: safetensors with the config and the class names inside; loading one never executes code."""
+
+from detkit.checkpoint.atomic import atomic_write, write_text
+from detkit.checkpoint.checkpoint import FORMAT, Checkpoint, load_checkpoint, make_header, read_header, save_checkpoint
+from detkit.checkpoint.state import load_state, save_state
+
+__all__ = [
+    "FORMAT",
+    "Checkpoint",
+    "atomic_write",
+    "load_checkpoint",
+    "load_state",
+    "make_header",
+    "read_header",
+    "save_checkpoint",
+    "save_state",
+    "write_text",
+]

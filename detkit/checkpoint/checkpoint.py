@@ -1,0 +1,124 @@
+"""The checkpoint: a safetensors file whose header says which model it is and what its classes are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from detkit.checkpoint.atomic import atomic_write
+from detkit.checkpoint.inspect import check_file
+
+FORMAT = 1
+"""The version of the header; a file with a higher one was made by a later detkit."""
+
+_KEY = "detkit"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A model's tensors by name, and the header that came with them.
+
+    Attributes:
+        tensors: The state dict, on the CPU unless asked otherwise.
+        header: ``format``, ``detkit`` (the version that wrote it), ``model`` (the model config as JSON text), ``class_names`` (``None``
+            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and whatever the writer added.
+    """
+
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
+
+    @property
+    def class_names(self) -> tuple[str | None, ...]:
+        """One name a class, in the order of the labels."""
+        return tuple(self.header["class_names"])
+
+    @property
+    def model_json(self) -> str:
+        """The model config, as JSON text."""
+        return str(self.header["model"])
+
+
+def make_header(
+    model_json: str, class_names: Sequence[str | None], *, experiment: str = "", metrics: Mapping[str, float] | None = None, **more: Any
+) -> dict[str, Any]:
+    """A header for :func:`save_checkpoint`; ``more`` takes anything JSON can hold."""
+    from detkit import __version__
+
+    header = {"format": FORMAT, "detkit": __version__, "model": model_json, "class_names": list(class_names)}
+    return {**header, "experiment": experiment, "metrics": dict(metrics or {}), **more}
+
+
+def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
+    """Write a checkpoint atomically.
+
+    Raises:
+        ValueError: the header lacks the model config or the class names.
+    """
+    missing = [key for key in ("model", "class_names") if key not in header]
+    if missing:
+        raise ValueError(f"checkpoint {path}: the header lacks {', '.join(missing)}; make it with make_header(...)")
+    full = {**make_header(header["model"], header["class_names"]), **header}
+    with atomic_write(path) as temporary:
+        save_file(_unshared(tensors), temporary, metadata={"format": "pt", _KEY: json.dumps(full)})
+
+
+def read_header(path: str | Path, known_names: Sequence[str] = ()) -> dict[str, Any]:
+    """The header alone; no tensor is read.
+
+    Args:
+        path: The file.
+        known_names: Weight names that the caller would also take, for a "did you mean" when there is no such file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is cut short, a pickle, not safetensors, not ours, or of a later format.
+    """
+    path = Path(path)
+    metadata = check_file(path, known_names)
+    if _KEY not in metadata:
+        raise ValueError(
+            f"checkpoint {path}: a safetensors file, but not a detkit checkpoint (its header holds no model config); "
+            "detkit weights import makes one of released files"
+        )
+    header: dict[str, Any] = json.loads(metadata[_KEY])
+    if header.get("format", 0) > FORMAT:
+        raise ValueError(
+            f"checkpoint {path}: expected format {FORMAT} or lower, got {header['format']}, written by detkit {header.get('detkit')}; "
+            "update detkit"
+        )
+    return header
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu", known_names: Sequence[str] = ()) -> Checkpoint:
+    """Read a checkpoint; nothing in it is executed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: as :func:`read_header` says.
+    """
+    header = read_header(path, known_names)
+    try:
+        return Checkpoint(load_file(path, device=str(device)), header)
+    except SafetensorError as error:
+        raise ValueError(f"checkpoint {path}: damaged ({error}); copy it again or use another checkpoint of the run") from None
+
+
+def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors of which no two share memory, as safetensors wants them."""
+    seen: set[int] = set()
+    result = {}
+    for name, tensor in tensors.items():
+        plain = tensor.detach().to("cpu").contiguous()
+        if plain.untyped_storage().data_ptr() in seen or plain.untyped_storage().nbytes() != plain.nbytes:
+            plain = plain.clone(memory_format=torch.contiguous_format)
+        seen.add(plain.untyped_storage().data_ptr())
+        result[name] = plain
+    return result
