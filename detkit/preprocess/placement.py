@@ -1,0 +1,43 @@
+"""Where a picture lies in a model's input, and the way back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from detkit.structures import Detections, Rows, Size
+
+R = TypeVar("R", bound=Rows)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A picture resized to ``content`` and laid at ``offset`` in an input of ``canvas``; all ``(height, width)`` in pixels.
+
+    Attributes:
+        original: The picture's own size.
+        content: The picture's size in the input.
+        offset: ``(y, x)`` of the picture's corner in the input.
+        canvas: The input's size.
+    """
+
+    original: Size
+    content: Size
+    offset: Size
+    canvas: Size
+
+    def place(self, rows: R) -> R:
+        """Rows about the picture, in the input's pixels."""
+        y, x = self.offset
+        moved = rows.resized(self.original, self.content)
+        return moved.replace(boxes=moved.boxes + moved.boxes.new_tensor([x, y, x, y])) if (y or x) else moved
+
+    def restore(self, detections: Detections) -> Detections:
+        """Detections in the input, in the picture's own pixels and clipped to it."""
+        y, x = self.offset
+        boxes = detections.boxes
+        inside = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections
+        back = inside.resized(self.content, self.original).boxes
+        height, width = self.original
+        low = back.new_zeros(4)
+        return detections.replace(boxes=back.maximum(low).minimum(back.new_tensor([width, height, width, height])))

@@ -1,0 +1,103 @@
+"""Resizing a picture to a model's input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from detkit.preprocess.config import PreprocessConfig
+from detkit.preprocess.placement import Placement
+from detkit.structures import Detections, Size
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A picture ready for a model.
+
+    Attributes:
+        image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config says otherwise.
+        placement: Where the picture lies in it.
+    """
+
+    image: Tensor
+    placement: Placement
+
+    @property
+    def size(self) -> Size:
+        """``(height, width)`` of :attr:`image`."""
+        return self.placement.canvas
+
+    @property
+    def original_size(self) -> Size:
+        """``(height, width)`` of the picture."""
+        return self.placement.original
+
+    def restore(self, detections: Detections) -> Detections:
+        """Detections on :attr:`image`, in the picture's own pixels and clipped to it."""
+        return self.placement.restore(detections)
+
+
+def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> Prepared:
+    """Resize and fill a picture as ``config`` says.
+
+    Equals ``torchvision.models.detection.transform.GeneralizedRCNNTransform`` (its resizing) under the default config.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB, or a tensor ``(3, H, W)``, uint8 or float in [0, 1].
+        config: The model's rule.
+
+    Raises:
+        ValueError: the array has another shape or type, or no pixels.
+    """
+    channels = image.shape[-1 if isinstance(image, np.ndarray) else 0] if image.ndim == 3 else 0
+    if channels != 3 or 0 in image.shape:
+        raise ValueError(f"image: expected (H, W, 3) uint8 or a (3, H, W) tensor with pixels in it, got shape {tuple(image.shape)}")
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if isinstance(image, np.ndarray) else image
+    placement = config.placement((int(pixels.shape[1]), int(pixels.shape[2])))
+    resized = _resized(as_input(pixels, config), placement.content, config)
+    return Prepared(_filled(resized, placement, config), placement)
+
+
+def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
+    """A ``(..., 3, H, W)`` RGB image, uint8 or float in [0, 1], as contiguous float32 in the model's channel order and range.
+
+    The same conversion serves training, where pictures were resized by augmentation already.
+
+    Raises:
+        ValueError: the type is neither uint8 nor float.
+    """
+    if image.dtype != torch.uint8 and not image.is_floating_point():
+        raise ValueError(f"image: expected uint8, or float in [0, 1], got {image.dtype}")
+    ordered = image.flip(-3) if config.channel_order == "bgr" else image
+    values = ordered.contiguous().to(torch.float32)
+    if image.dtype == torch.uint8:
+        return values if config.maximum == 255 else values.div_(255)
+    return values * 255 if config.maximum == 255 else values
+
+
+def _resized(image: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
+    if tuple(image.shape[-2:]) == size:
+        return image
+    smooth = config.interpolation != "nearest"
+    made: Tensor = functional.interpolate(
+        image[None],
+        size=size,
+        mode=config.interpolation,
+        align_corners=False if smooth else None,
+        antialias=config.antialias and smooth,
+    )[0]
+    return made.clamp_(0, config.maximum) if config.interpolation == "bicubic" else made
+
+
+def _filled(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tensor:
+    if placement.canvas == placement.content:
+        return image
+    canvas = image.new_full((3, *placement.canvas), config.pad_value * config.maximum / 255)
+    (y, x), (height, width) = placement.offset, placement.content
+    canvas[:, y : y + height, x : x + width] = image
+    return canvas

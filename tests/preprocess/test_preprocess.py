@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from detkit.config import ConfigError
+from detkit.preprocess import Placement, PreprocessConfig, as_input, preprocess
+from detkit.structures import Detections, Targets
+
+SIZES = [(480, 640), (640, 427), (333, 500), (97, 31), (1200, 1599), (800, 800), (2, 700), (7, 1)]
+
+
+def picture(size: tuple[int, int], seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+def torchvision_resize(image: np.ndarray, short: int, long: int, fixed: tuple[int, int] | None = None) -> torch.Tensor:
+    transform = GeneralizedRCNNTransform(short, long, [0.0] * 3, [1.0] * 3, fixed_size=fixed)
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    return transform.resize(pixels, None)[0]
+
+
+def detections(boxes: list[list[float]]) -> Detections:
+    rows = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    return Detections(rows, torch.ones(len(rows)), torch.zeros(len(rows), dtype=torch.int64))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("short", "long"), [(800, 1333), (320, 1280)])
+def test_equals_torchvision(size: tuple[int, int], short: int, long: int) -> None:
+    image = picture(size)
+    prepared = preprocess(image, PreprocessConfig(short_side=short, long_side=long))
+    torch.testing.assert_close(prepared.image, torchvision_resize(image, short, long), atol=1e-6, rtol=0)
+    assert prepared.size == tuple(prepared.image.shape[-2:])
+
+
+def test_fixed_size_equals_torchvision() -> None:
+    image = picture((333, 500))
+    prepared = preprocess(image, PreprocessConfig(rule="fixed", input_size=(300, 320)))
+    torch.testing.assert_close(prepared.image, torchvision_resize(image, 300, 300, fixed=(320, 300)), atol=1e-6, rtol=0)
+
+
+def test_a_line_of_pixels_keeps_one_row() -> None:
+    assert preprocess(picture((1, 5000)), PreprocessConfig()).image.shape == (3, 1, 1333)
+
+
+def test_input_is_left_unchanged() -> None:
+    image = picture((40, 30))
+    tensor = torch.rand(3, 20, 20)
+    before, tensor_before = image.copy(), tensor.clone()
+    for config in (PreprocessConfig(), PreprocessConfig(short_side=20, long_side=40, maximum=255), PreprocessConfig(channel_order="bgr")):
+        preprocess(image, config)
+        preprocess(tensor, config)
+    np.testing.assert_array_equal(image, before)
+    torch.testing.assert_close(tensor, tensor_before)
+
+
+def test_letterbox_fills_with_grey_in_the_models_range_and_order() -> None:
+    image = picture((100, 200))
+    image[..., 0], image[..., 1], image[..., 2] = 10, 20, 30
+    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", maximum=255)
+    prepared = preprocess(image, config)
+    assert prepared.image.shape == (3, 416, 416)
+    torch.testing.assert_close(prepared.image[:, 0, 0], torch.tensor([30.0, 20.0, 10.0]))
+    torch.testing.assert_close(prepared.image[:, 208:], torch.full((3, 208, 416), 114.0))
+
+
+def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
+    config = PreprocessConfig(rule="letterbox", input_size=(320, 320), pad_side="both", pad_value=0)
+    placement = config.placement((100, 200))
+    assert placement == Placement((100, 200), (160, 320), (80, 0), (320, 320))
+    prepared = preprocess(np.full((100, 200, 3), 255, np.uint8), config)
+    assert prepared.image[:, :80].max() == 0
+    assert prepared.image[:, 80:240].min() == 1
+    boxes = detections([[10.0, 20.0, 50.0, 60.0]])
+    placed = placement.place(boxes)
+    torch.testing.assert_close(placed.boxes, torch.tensor([[16.0, 112.0, 80.0, 176.0]]))
+    torch.testing.assert_close(prepared.restore(placed).boxes, boxes.boxes)
+
+
+@pytest.mark.parametrize("config", [PreprocessConfig(), PreprocessConfig(rule="fixed", input_size=(300, 500))])
+def test_place_and_restore_are_inverse(config: PreprocessConfig) -> None:
+    placement = config.placement((333, 517))
+    boxes = detections([[0.0, 0.0, 517.0, 333.0], [3.5, 4.25, 100.0, 200.0]])
+    torch.testing.assert_close(placement.restore(placement.place(boxes)).boxes, boxes.boxes, atol=1e-4, rtol=0)
+
+
+def test_restored_boxes_are_clipped_to_the_picture() -> None:
+    placement = PreprocessConfig().placement((100, 50))
+    far = detections([[-20.0, -5.0, 5000.0, 5000.0]])
+    torch.testing.assert_close(placement.restore(far).boxes, torch.tensor([[0.0, 0.0, 50.0, 100.0]]))
+
+
+def test_nothing_to_restore() -> None:
+    assert len(PreprocessConfig().placement((100, 50)).restore(Detections.empty())) == 0
+
+
+def test_targets_are_placed_with_their_areas() -> None:
+    targets = Targets.of(torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([1]))
+    placed = PreprocessConfig(short_side=200, long_side=400).placement((100, 100)).place(targets)
+    torch.testing.assert_close(placed.areas, torch.tensor([400.0]))
+
+
+def test_small_pictures_are_not_enlarged_when_told() -> None:
+    assert PreprocessConfig(enlarge=False).placement((100, 50)).content == (100, 50)
+    assert PreprocessConfig(enlarge=False).placement((2000, 1000)).content == (1333, 666)
+
+
+def test_antialias_averages_when_shrinking() -> None:
+    stripes = np.zeros((400, 400, 3), np.uint8)
+    stripes[:, ::2] = 255
+    plain = preprocess(stripes, PreprocessConfig(short_side=100, long_side=100))
+    smooth = preprocess(stripes, PreprocessConfig(short_side=100, long_side=100, antialias=True))
+    assert smooth.image[:, 10:-10, 10:-10].std() < 0.05
+    assert plain.image.shape == smooth.image.shape
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+def test_every_interpolation_stays_in_range(interpolation: str) -> None:
+    image = preprocess(picture((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
+    assert image.min() >= 0
+    assert image.max() <= 1
+
+
+def test_as_input_of_bytes_and_floats_agree() -> None:
+    image = torch.randint(0, 256, (3, 8, 9), dtype=torch.uint8)
+    for config in (PreprocessConfig(), PreprocessConfig(maximum=255, channel_order="bgr")):
+        torch.testing.assert_close(as_input(image, config), as_input(image.float() / 255, config))
+
+
+def test_json_round_trip() -> None:
+    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", maximum=255)
+    assert PreprocessConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("values", [{"rule": "fixed"}, {"rule": "letterbox", "input_size": (0, 5)}, {"input_size": (3, 3)}])
+def test_a_size_that_does_not_fit_the_rule(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match="input_size"):
+        PreprocessConfig(**values)
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 4), np.uint8)])
+def test_wrong_shapes(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"image"):
+        preprocess(image, PreprocessConfig())
+
+
+def test_wrong_type() -> None:
+    with pytest.raises(ValueError, match="uint8, or float"):
+        preprocess(torch.zeros(3, 4, 4, dtype=torch.int64), PreprocessConfig())
