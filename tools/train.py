@@ -1,0 +1,13 @@
+"""Train a detector: the same as ``detkit train``; ``python tools/train.py --help`` tells the flags."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from detkit.cli.main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["train", *sys.argv[1:]]))
