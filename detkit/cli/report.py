@@ -1,0 +1,57 @@
+"""What commands print at their end, and the shape of their tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+MEBIBYTE = 2**20
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: frozenset[str] | set[str] = frozenset()) -> str:
+    """Rows in columns under ``header``; the columns named in ``numbers`` are set flush right."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(header)]
+    lines = []
+    for row in [list(header), *texts]:
+        cells = [cell.rjust(width) if name in numbers else cell.ljust(width) for cell, width, name in zip(row, widths, header, strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def peak_memory() -> tuple[int, int] | None:
+    """The most bytes this process, and the largest of its ended children, ever held in memory; ``None`` where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return tuple(resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # type: ignore[return-value]
+
+
+def memory_line() -> str:
+    """``peak memory 812 MB``, with the largest worker's and the GPU's where there were any."""
+    peaks = peak_memory()
+    parts = [] if peaks is None else [f"{peaks[0] / MEBIBYTE:,.0f} MB"]
+    if peaks is not None and peaks[1] > 64 * MEBIBYTE:  # smaller ones are helpers such as uname, not loading workers
+        parts.append(f"{peaks[1] / MEBIBYTE:,.0f} MB in the largest worker")
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        parts.append(f"{torch.cuda.max_memory_allocated() / MEBIBYTE:,.0f} MB on the GPU")
+    return "peak memory " + (", ".join(parts) if parts else "not told by this system")
+
+
+def duration(seconds: float) -> str:
+    """``0.84 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 03 min``."""
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def count(number: int, thing: str, plural: str | None = None) -> str:
+    """``1 picture``, ``1,200 pictures``, ``no pictures``."""
+    word = thing if number == 1 else (plural or thing + "s")
+    return f"{number:,} {word}" if number else f"no {word}"

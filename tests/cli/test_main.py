@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import pytest
+
+import detkit
+from detkit.cli import main as cli
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, action: object) -> None:
+    """A command ``probe`` that takes words and one flag, and does ``action(args)``."""
+    module = types.ModuleType("probe_module", "A probe.")
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("words", nargs="*")
+        parser.add_argument("--flag", type=float, default=0.0)
+
+    module.add_arguments = add_arguments  # type: ignore[attr-defined]
+    module.run = action  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "probe_module", module)
+    monkeypatch.setitem(cli.COMMANDS, "probe", ("probe_module", "does nothing"))
+
+
+def raising(error: BaseException) -> object:
+    def run(args: argparse.Namespace) -> int:
+        raise error
+
+    return run
+
+
+def test_flags_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[argparse.Namespace] = []
+    fake(monkeypatch, lambda args: seen.append(args) or 7)
+    assert cli.main(["probe", "a=1", "--flag", "2.5", "b=2"]) == 7
+    assert seen[0].words == ["a=1", "b=2"]
+    assert seen[0].flag == 2.5
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("a\n  b"), "detkit: error: a b"),
+        (FileNotFoundError("no such file"), "detkit: error: no such file"),
+        (RuntimeError("r"), "detkit: error: r"),
+        (ImportError("i"), "detkit: error: i"),
+        (PermissionError(13, "Permission denied", "x.png"), "detkit: error: [Errno 13] Permission denied: 'x.png'"),
+        (ValueError(), "detkit: error: ValueError"),
+    ],
+)
+def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str) -> None:
+    fake(monkeypatch, raising(error))
+    assert cli.main(["probe"]) == 2
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, raising(ValueError("deep")))
+    with pytest.raises(ValueError, match="deep"):
+        cli.main(["probe", "--debug"])
+
+
+def test_a_fault_of_ours_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, raising(KeyError("inside")))
+    with pytest.raises(KeyError):
+        cli.main(["probe"])
+
+
+def test_control_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fake(monkeypatch, raising(KeyboardInterrupt()))
+    assert cli.main(["probe"]) == 130
+    assert capsys.readouterr().err == "detkit: stopped\n"
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"detkit {detkit.__version__}\n"
+
+
+def test_no_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in cli.COMMANDS)
+
+
+def heavy(stderr: str) -> set[str]:
+    modules = {line.rpartition("|")[2].strip() for line in stderr.splitlines() if line.startswith("import time:")}
+    return modules & {"torch", "torchvision", "timm", "albumentations", "pydantic", "numpy", "cv2", "PIL", "sklearn", "skimage"}
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in cli.COMMANDS)])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "detkit", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert "usage: detkit" in done.stdout
+    assert not heavy(done.stderr)
+
+
+@pytest.mark.parametrize("tool", ["train", "detect", "evaluate"])
+def test_tools_are_the_commands(tool: str, tmp_path: Path) -> None:
+    start = time.perf_counter()
+    command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stdout.startswith(f"usage: detkit {tool}"), done.stderr[-500:]
+    assert time.perf_counter() - start < 5  # 0.5 s on a free machine; a loaded one must not fail
+
+
+def test_importing_detkit_imports_nothing_heavy() -> None:
+    code = "import sys, detkit; assert not {'torch', 'pydantic', 'numpy'} & set(sys.modules); assert 'load' in dir(detkit)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_lazy_names_lead_to_their_homes() -> None:
+    from detkit.structures import Detections
+
+    assert detkit.Detections is Detections
+    with pytest.raises(AttributeError, match="no attribute 'lode'"):
+        detkit.lode  # noqa: B018
