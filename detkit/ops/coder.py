@@ -1,0 +1,50 @@
+"""Boxes as deltas from anchors: shift of the centre by the anchor's size, logarithm of the change of size."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+
+Weights = tuple[float, float, float, float]
+
+MAX_LOG_SCALE = math.log(1000 / 16)
+"""Largest decoded logarithm of a change of size, so that ``exp`` stays finite (Detectron's constant)."""
+
+
+def encode(boxes: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
+    """Deltas ``(..., 4)`` that turn ``anchors`` into ``boxes``, times ``weights`` for x, y, width and height.
+
+    Both need an area. Source: R-CNN (arXiv:1311.2524), appendix C; the weights are Fast R-CNN's normalisation of targets.
+    """
+    x, y, width, height = xyxy_to_cxcywh(boxes.float()).unbind(-1)
+    anchor_x, anchor_y, anchor_width, anchor_height = xyxy_to_cxcywh(anchors.float()).unbind(-1)
+    return torch.stack(
+        (
+            weights[0] * (x - anchor_x) / anchor_width,
+            weights[1] * (y - anchor_y) / anchor_height,
+            weights[2] * torch.log(width / anchor_width),
+            weights[3] * torch.log(height / anchor_height),
+        ),
+        -1,
+    )
+
+
+def decode(deltas: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
+    """Boxes ``(..., 4)`` from ``deltas`` and ``anchors`` of a shape that broadcasts with them; :func:`encode` backwards."""
+    dx, dy, dw, dh = deltas.float().unbind(-1)
+    x, y, width, height = xyxy_to_cxcywh(anchors.float()).unbind(-1)
+    return cxcywh_to_xyxy(
+        torch.stack(
+            (
+                dx / weights[0] * width + x,
+                dy / weights[1] * height + y,
+                torch.exp((dw / weights[2]).clamp(max=MAX_LOG_SCALE)) * width,
+                torch.exp((dh / weights[3]).clamp(max=MAX_LOG_SCALE)) * height,
+            ),
+            -1,
+        )
+    )

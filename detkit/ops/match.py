@@ -1,0 +1,56 @@
+"""Which anchor answers for which target: one idea with several rules.
+
+Every rule gives one number an anchor: the row of its target, or :data:`BELOW` (background) or :data:`BETWEEN` (left out
+of the loss). Crowds are never matched, and background anchors mostly inside one are left out.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from detkit.ops.boxes import box_iou, crowd_overlap
+from detkit.structures import Targets
+
+BELOW = -1
+"""The anchor answers for background."""
+BETWEEN = -2
+"""The anchor answers for nothing and is left out of the loss."""
+
+CROWD_SHARE = 0.5
+"""A background anchor with more of its area than this inside a crowd is left out."""
+
+
+def match_by_iou(anchors: Tensor, targets: Targets, *, min_positive: float, max_negative: float, low_quality: bool = False) -> Tensor:
+    """``(N,)`` int64, for ``(N, 4)`` anchors the row of the target each overlaps most.
+
+    An IoU of at least ``min_positive`` makes a match, one below ``max_negative`` background; with ``low_quality`` the best
+    anchors of every target are matched however low their IoU (Faster R-CNN, arXiv:1506.01497, section 3.1.2), to the target
+    they overlap most themselves.
+    """
+    overlaps = box_iou(targets.boxes, anchors)
+    overlaps[targets.is_crowd] = -1.0
+    matches = match_overlaps(overlaps, min_positive=min_positive, max_negative=max_negative, low_quality=low_quality)
+    return ignore_crowds(matches, anchors, targets)
+
+
+def match_overlaps(overlaps: Tensor, *, min_positive: float, max_negative: float, low_quality: bool = False) -> Tensor:
+    """The rule of :func:`match_by_iou` on an ``(M, N)`` table of overlaps between targets and anchors."""
+    if overlaps.shape[0] == 0:
+        return torch.full((overlaps.shape[1],), BELOW, dtype=torch.int64, device=overlaps.device)
+    best, nearest = overlaps.max(0)
+    matches = nearest.masked_fill(best < min_positive, BETWEEN).masked_fill_(best < max_negative, BELOW)
+    if low_quality and overlaps.shape[1]:
+        target_best = overlaps.amax(1, keepdim=True)
+        chosen = ((overlaps == target_best) & (target_best > 0)).any(0)
+        matches = torch.where(chosen, nearest, matches)
+    return matches
+
+
+def ignore_crowds(matches: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
+    """The matches with background anchors that lie mostly inside a crowd left out."""
+    crowds = targets.boxes[targets.is_crowd]
+    if not len(crowds):
+        return matches
+    inside = (crowd_overlap(anchors, crowds) > CROWD_SHARE).any(1)
+    return torch.where(inside & (matches == BELOW), BETWEEN, matches)

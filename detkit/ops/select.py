@@ -1,0 +1,153 @@
+"""From many scored boxes to the few worth reporting: threshold, best, suppression of overlaps, best.
+
+Order never depends on chance: equal scores keep the order of their rows. Labels are kept apart by shifting boxes in
+float64, or one after another, so a thousand classes cost no precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchvision.ops import nms
+
+from detkit.ops.boxes import valid_boxes
+
+FIRST_LOOK = 512
+"""Candidates that :func:`suppress` begins with; it looks further only while too few survive."""
+PAIRS_PER_LABEL = 40_000
+"""Pairs of boxes that cost a CPU as much time as one more call of the suppression kernel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Entries of a score table, best first: ``scores`` (n,) float32, and the ``rows``, ``labels`` and ``levels`` they came from."""
+
+    scores: Tensor
+    rows: Tensor
+    labels: Tensor
+    levels: Tensor
+
+    def __getitem__(self, index: Tensor) -> Chosen:
+        return Chosen(self.scores[index], self.rows[index], self.labels[index], self.levels[index])
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def best(scores: Tensor, *, min_score: float | None = None, limit: int | None = None, levels: Sequence[int] | None = None) -> Chosen:
+    """The best ``limit`` entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
+
+    Args:
+        scores: Probabilities, or logits with a threshold to match; anything that sorts.
+        min_score: Entries must be greater; ``None`` lets all pass.
+        limit: At most so many of each level.
+        levels: Rows that belong to each level, in order; one level unless given.
+    """
+    table = scores.float().reshape(len(scores), -1)
+    columns = table.shape[1]
+    counts = [len(table)] if levels is None else list(levels)
+    parts, start = [], 0
+    for level, count in enumerate(counts):
+        flat = table[start : start + count].reshape(-1)
+        entries = _best_entries(flat, min_score, limit)
+        rows = torch.div(entries, columns, rounding_mode="floor") if columns > 1 else entries
+        parts.append(Chosen(flat[entries], rows + start, entries - rows * columns, torch.full_like(rows, level)))
+        start += count
+    if len(parts) == 1:
+        return parts[0]
+    return Chosen(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "rows", "labels", "levels")))
+
+
+def _best_entries(flat: Tensor, min_score: float | None, limit: int | None) -> Tensor:
+    """Places of the best entries, best first; among equals the first."""
+    places = None if min_score is None else (flat > min_score).nonzero().flatten()
+    values = flat if places is None else flat[places]
+    if limit is not None and len(values) > limit:
+        worst = torch.topk(values, limit, sorted=False).values.min()
+        near = (values >= worst).nonzero().flatten()
+        places = near if places is None else places[near]
+        values = values[near]
+    order = torch.sort(values, descending=True, stable=True).indices[:limit]
+    return order if places is None else places[order]
+
+
+def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overlap: float, limit: int | None = None) -> Tensor:
+    """Rows that greedy non-maximum suppression leaves, best first, at most ``limit``.
+
+    A box falls to a better one whose IoU with it is greater than ``max_overlap``, if both have the same label (any label where
+    ``labels`` is ``None``). What survives among the best boxes does not depend on the others, so only as many are looked at
+    as it takes to find ``limit`` survivors.
+    """
+    order = torch.sort(scores, descending=True, stable=True).indices
+    look = len(order) if limit is None else min(len(order), max(FIRST_LOOK, 2 * limit))
+    while True:
+        seen = order[:look]
+        kept = _suppress_sorted(boxes[seen].float(), None if labels is None else labels[seen], max_overlap)
+        if look == len(order) or (limit is not None and len(kept) >= limit):
+            return seen[kept[:limit]]
+        look = min(len(order), 4 * look)
+
+
+def _suppress_sorted(boxes: Tensor, labels: Tensor | None, max_overlap: float) -> Tensor:
+    """Rows that survive, ascending; the boxes come best first."""
+    ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
+    if labels is None:
+        return nms(boxes.double(), ranks, max_overlap)
+    if boxes.device.type == "cpu":
+        order = torch.sort(labels, stable=True).indices
+        counts = torch.unique_consecutive(labels[order], return_counts=True)[1].tolist()
+        if len(boxes) ** 2 > PAIRS_PER_LABEL * len(counts):
+            parts = zip(order.split(counts), boxes[order].double().split(counts), strict=True)
+            return torch.cat([rows[nms(part, ranks[: len(rows)], max_overlap)] for rows, part in parts]).sort().values
+    span = boxes.amax() - boxes.amin() + 1 if len(boxes) else 0
+    return nms(boxes.double() + (labels.double() * span)[:, None], ranks, max_overlap)
+
+
+def select(
+    boxes: Tensor | Callable[[Chosen], Tensor],
+    scores: Tensor,
+    *,
+    min_score: float | None = None,
+    candidates: int | None = None,
+    levels: Sequence[int] | None = None,
+    min_size: float = 0.0,
+    max_overlap: float | None = 0.5,
+    apart: str | None = "labels",
+    limit: int | None = None,
+) -> tuple[Tensor, Chosen]:
+    """Threshold, best ``candidates`` of each level, non-maximum suppression, best ``limit``.
+
+    Args:
+        boxes: ``(N, 4)``, ``(N, K, 4)``, or a function that makes the ``(n, 4)`` boxes of the chosen entries alone.
+        scores: ``(N, K)`` or ``(N,)``; see :func:`best`.
+        min_score: Entries must be greater.
+        candidates: At most so many of each level before suppression.
+        levels: Rows of each level, in order.
+        min_size: Boxes with a shorter side than this many pixels are dropped.
+        max_overlap: Greatest IoU that two reported boxes may have; ``None`` suppresses nothing.
+        apart: Boxes of different ``"labels"`` or ``"levels"`` do not suppress each other; ``None``: all do.
+        limit: At most so many in the end.
+
+    Returns:
+        ``(n, 4)`` float32 boxes and where they came from, best first.
+    """
+    chosen = best(scores, min_score=min_score, limit=candidates, levels=levels)
+    found = _boxes_of(boxes, chosen)
+    if min_size > 0:
+        valid = valid_boxes(found, min_size).nonzero().flatten()
+        found, chosen = found[valid], chosen[valid]
+    if max_overlap is None:
+        keep = torch.sort(chosen.scores, descending=True, stable=True).indices[:limit]
+    else:
+        groups = None if apart is None else getattr(chosen, apart)
+        keep = suppress(found, chosen.scores, groups, max_overlap=max_overlap, limit=limit)
+    return found[keep], chosen[keep]
+
+
+def _boxes_of(boxes: Tensor | Callable[[Chosen], Tensor], chosen: Chosen) -> Tensor:
+    if not isinstance(boxes, Tensor):
+        return boxes(chosen).float()
+    return (boxes[chosen.rows] if boxes.ndim == 2 else boxes[chosen.rows, chosen.labels]).float()
