@@ -107,11 +107,30 @@ def _group(models: list[Any], text: str, whole: str) -> Any:
     if text in kinds:
         return kinds[text]()
     if len(models) == 1 and models[0].shorthand:
-        return models[0](**{models[0].shorthand: text})
+        return _from_shorthand(models[0], models[0].shorthand, text, whole)
     if kinds:
         raise ConfigError(f"{whole}: unknown kind {text!r}: {did_you_mean(text, list(kinds))}")
     keys = ", ".join(f"{whole}.{name}" for name in models[0].model_fields)
     raise ConfigError(f"{whole} is a group and takes no value; set one of its keys: {keys}")
+
+
+def _from_shorthand(model: Any, name: str, text: str, whole: str) -> Any:
+    """The group from its one field's text, as it stands or, for a number, as the field's type."""
+    field = model.model_fields[name]
+    try:
+        return model(**{name: text})
+    except ConfigError as error:
+        wrong = f"{whole}.{error}"
+    try:
+        value = text if models_in(field.annotation) else _parsed(field, text, whole, None)
+    except ConfigError:
+        value = text
+    if value == text:
+        raise ConfigError(wrong)
+    try:
+        return model(**{name: value})
+    except ConfigError as error:
+        raise ConfigError(f"{whole}.{error}") from None
 
 
 def _readings(text: str) -> list[Any]:
