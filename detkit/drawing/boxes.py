@@ -1,0 +1,73 @@
+"""Detections and targets on a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from detkit.drawing.fonts import drawable
+from detkit.drawing.palette import color_of
+from detkit.drawing.picture import Canvas, Picture
+from detkit.structures import Detections, Targets
+
+ClassNames = Sequence[str | None]
+
+
+def class_name(class_names: ClassNames, label: int) -> str:
+    """The name of a class, or ``class 12`` where it has none or no font here can draw it."""
+    name = class_names[label] if 0 <= label < len(class_names) else None
+    return drawable(name, f"class {label}") if name else f"class {label}"
+
+
+def draw_detections(
+    image: Picture | Tensor, detections: Detections, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
+) -> Picture:
+    """A copy of a picture with boxes, class names and scores; the best are drawn last and keep their labels' places.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
+        detections: In the picture's own pixels.
+        class_names: One a label; ``None`` where a class has no name.
+        min_score: Detections below are left out.
+        scale: How many times the copy is enlarged; see :func:`detkit.drawing.readable_scale`.
+
+    Returns:
+        ``(scale * H, scale * W, 3)`` uint8 RGB.
+    """
+    shown = detections.to("cpu")
+    shown = shown[shown.scores >= min_score]
+    shown = shown[torch.argsort(shown.scores, descending=True, stable=True)]
+    canvas = Canvas(image, scale)
+    rows = list(zip(shown.boxes.tolist(), shown.scores.tolist(), shown.labels.tolist(), strict=True))
+    for box, _, label in reversed(rows):
+        canvas.box(tuple(box), color_of(label))
+    for box, score, label in rows:
+        canvas.label(tuple(box), f"{class_name(class_names, label)}  {score:.2f}", color_of(label))
+    return canvas.array()
+
+
+def draw_targets(image: Picture | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> Picture:
+    """A copy of a picture with its true boxes; crowds and difficult objects are dashed and say so in the label.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
+        targets: In the picture's own pixels.
+        class_names: One a label.
+        scale: How many times the copy is enlarged.
+    """
+    targets = targets.to("cpu")
+    canvas = Canvas(image, scale)
+    order = torch.argsort(targets.areas, descending=True, stable=True).tolist()
+    rows = [(tuple(targets.boxes[i].tolist()), int(targets.labels[i]), _flags(targets, i)) for i in order]
+    for box, label, flags in rows:
+        canvas.box(box, color_of(label), dashed=bool(flags))
+    for box, label, flags in rows:
+        canvas.label(box, class_name(class_names, label) + flags, color_of(label))
+    return canvas.array()
+
+
+def _flags(targets: Targets, row: int) -> str:
+    words = [word for word, flag in (("crowd", targets.is_crowd), ("difficult", targets.is_difficult)) if bool(flag[row])]
+    return f" ({', '.join(words)})" if words else ""
