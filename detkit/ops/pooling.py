@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import sys
+from collections.abc import Callable
+from functools import cache
+from itertools import count
 
 import torch
 from torch import Tensor
 from torchvision.ops import roi_align
+
+Options = tuple[int, int, tuple[float, ...], bool]
+"""Cells a side, samples a cell (0 adapts), a stride for every map, and whether samples are shifted by half a cell."""
+
+Pooling = Callable[[tuple[Tensor, ...], Tensor, list[Tensor], Options], Tensor]
+
+_log = logging.getLogger(__name__)
+_calls_without_kernels = count()
 
 
 def multilevel_roi_align(
@@ -44,12 +57,45 @@ def multilevel_roi_align(
     images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(boxes)])
     regions = torch.cat([images, torch.cat(boxes)], 1)
     levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
+    rows = [torch.where(levels == level)[0] for level in range(len(maps))]
+    pool = _plain if reference or not _kernels_serve(maps) else _kernels()
+    return pool(maps, regions, rows, (output_size, sampling_ratio, strides, aligned))
+
+
+def _kernels_serve(maps: tuple[Tensor, ...]) -> bool:
+    """Whether compiled kernels may be used, and are worth their loading.
+
+    Loading them takes half a second, and seconds on a machine that never compiled them, so that the first picture a process
+    looks at, often its only one, goes through torchvision's operator. Training loads them at once: it is resumed exactly.
+    """
+    fit = all(type(level_map) is Tensor and level_map.device.type == "cpu" for level_map in maps)
+    if not fit or any(level_map.dtype not in (torch.float32, torch.bfloat16) for level_map in maps):
+        return False
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return False
+    learns = torch.is_grad_enabled() and any(level_map.requires_grad for level_map in maps)
+    loaded = "detkit.ops.pooling_cpu" in sys.modules
+    return loaded or learns or next(_calls_without_kernels) > 0
+
+
+@cache
+def _kernels() -> Pooling:
+    try:
+        from detkit.ops.pooling_cpu import pool_on_cpu
+    except Exception as error:  # numba raises several kinds where it cannot keep compiled code on disk
+        _log.warning("RoI align falls back to torchvision's, which is slow on the CPU: numba cannot be used (%s)", error)
+        return _plain
+    return pool_on_cpu
+
+
+def _plain(maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], options: Options) -> Tensor:
+    """Through torchvision's operator, level by level."""
+    output_size, ratio, strides, aligned = options
     pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
-    for level, (level_map, stride) in enumerate(zip(maps, strides, strict=True)):
-        rows = torch.where(levels == level)[0]
+    for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
         # In float32 whatever the maps are: half-precision box corners would be off by pixels.
-        part = roi_align(level_map.float(), regions[rows], output_size, 1 / stride, sampling_ratio, aligned)
-        pooled[rows] = part.to(pooled.dtype)
+        part = roi_align(level_map.float(), regions[level_rows], output_size, 1 / stride, ratio, aligned)
+        pooled[level_rows] = part.to(pooled.dtype)
     return pooled
 
 

@@ -1,0 +1,96 @@
+"""RoI align on the CPU with gradients, on all of torch's threads, through compiled kernels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detkit.ops import pooling_kernels as kernels
+from detkit.ops.pooling import Options
+
+_LARGEST = 1e6
+"""Pixels that no box corner exceeds here, so that adaptive sampling of a box gone astray ends."""
+
+
+def pool_on_cpu(maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], options: Options) -> Tensor:
+    """Pool ``regions (N, 5)`` = image, x1, y1, x2, y2; ``rows[l]`` are those of map ``l``; float32 or bfloat16 maps.
+
+    The result does not depend on the number of threads.
+    """
+    regions = regions.detach().float().nan_to_num().clamp(-_LARGEST, _LARGEST).contiguous()
+    pooled: Tensor = _Pool.apply(regions, tuple(rows), options, *(level_map.to(maps[0].dtype) for level_map in maps))  # type: ignore[no-untyped-call]
+    return pooled
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, regions: Tensor, rows: tuple[Tensor, ...], options: Options, *maps: Tensor) -> Tensor:
+        ctx.regions, ctx.rows, ctx.options = regions, rows, options
+        ctx.shapes, ctx.dtype = [level_map.shape for level_map in maps], maps[0].dtype
+        cells, ratio, strides, aligned = options
+        pooled = maps[0].new_empty((len(regions), maps[0].shape[1], cells, cells))
+        jobs = []
+        for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
+            values = _numbers(level_map.detach().permute(0, 2, 3, 1).contiguous())
+            for part in _parts(level_rows.numpy()):
+                arguments = (values, regions.numpy(), part, _numbers(pooled.flatten(2)), ratio, np.float32(1 / stride), aligned)
+                jobs.append((kernels.pool, arguments))
+        _run(jobs)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        _, ratio, strides, aligned = ctx.options
+        values, regions = _numbers(gradient.to(ctx.dtype).contiguous().flatten(2)), ctx.regions.numpy()
+        out: list[Tensor | None] = []
+        jobs = []
+        for index, ((batch, channels, height, width), stride) in enumerate(zip(ctx.shapes, strides, strict=True)):
+            if not ctx.needs_input_grad[3 + index]:
+                out.append(None)
+                continue
+            level = torch.zeros((batch, height, width, channels))
+            out.append(level)
+            block = -(-channels // torch.get_num_threads())
+            for first in range(0, channels, block) if len(ctx.rows[index]) else ():
+                span = (first, min(first + block, channels))
+                arguments = (values, regions, ctx.rows[index].numpy(), level.numpy(), *span, ratio, np.float32(1 / stride), aligned)
+                jobs.append((kernels.spread, arguments))
+        _run(jobs)
+        return (None, None, None, *(level if level is None else level.to(ctx.dtype).permute(0, 3, 1, 2) for level in out))
+
+
+def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """The tensor's memory for numpy, which knows no bfloat16: its bits as uint16."""
+    array: np.ndarray[Any, Any] = (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return array
+
+
+def _parts(rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    """Pieces of ``rows`` for the threads, small enough to keep them all busy and large enough to be worth a call."""
+    return np.array_split(rows, min(4 * torch.get_num_threads(), -(-len(rows) // 16))) if len(rows) else []
+
+
+def _run(jobs: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+    threads = torch.get_num_threads()
+    if threads == 1 or len(jobs) <= 1:
+        for function, arguments in jobs:
+            function(*arguments)
+        return
+    for future in [_threads(threads).submit(function, *arguments) for function, arguments in jobs]:
+        future.result()
+
+
+@cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="detkit-pooling")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=_threads.cache_clear)
