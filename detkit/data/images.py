@@ -75,6 +75,23 @@ def decode_image(data: bytes, name: str = "picture") -> Pixels:
         raise ValueError(f"{name}: the picture is damaged or cut off ({error}); fetch or export the file again") from None
 
 
+def rgb_of(image: Image.Image, name: str = "picture") -> Pixels:
+    """A picture opened with PIL, as :func:`read_image` gives it: ``(H, W, 3)`` uint8 RGB, upright.
+
+    Raises:
+        ValueError: the picture has no pixels, is damaged, or its values have no plain meaning as colours.
+    """
+    if 0 in image.size:
+        raise ValueError(f"{name}: expected a picture with pixels, got one of {image.width} x {image.height}")
+    try:
+        image.load()
+        return turn(_as_rgb(image, name), stored_orientation(image))
+    except _PictureError as error:
+        raise ValueError(str(error)) from None
+    except _UNREADABLE as error:
+        raise ValueError(f"{name}: the picture is damaged or cut off ({error}); fetch or export the file again") from None
+
+
 def image_size(path: str | Path) -> Size:
     """``(height, width)`` of the picture that :func:`read_image` would give; pixels are not decoded.
 
