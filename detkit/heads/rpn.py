@@ -1,0 +1,130 @@
+"""Region proposal network: a dense head with one class, and what it learns and proposes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from detkit.config import Config
+from detkit.heads.anchors import AnchorConfig, GridAnchors
+from detkit.heads.dense import DenseHead
+from detkit.heads.levels import common_channels
+from detkit.layers import mean_over_processes
+from detkit.ops.boxes import clip
+from detkit.ops.coder import decode, encode
+from detkit.ops.losses import binary_cross_entropy, smooth_l1
+from detkit.ops.match import match_by_iou
+from detkit.ops.sample import Sampler, generator_for, sample
+from detkit.ops.select import Chosen, select
+from detkit.structures import Batch, Proposals, Targets
+
+MIN_SIZE = 1e-3
+"""Pixels a proposal's side must have (torchvision)."""
+
+
+class RPNConfig(Config):
+    """The numbers of a region proposal network; the defaults are torchvision's."""
+
+    anchors: AnchorConfig = AnchorConfig()
+    """The anchors of every level."""
+    depth: int = Field(1, ge=1)
+    """3x3 convolutions before the outputs."""
+    min_positive: float = Field(0.7, ge=0, le=1)
+    """IoU with an object that makes an anchor positive; each object's best anchors are positive anyway."""
+    max_negative: float = Field(0.3, ge=0, le=1)
+    """IoU below which an anchor is background."""
+    samples: int = Field(256, ge=1)
+    """Anchors of an image that the loss looks at."""
+    positive_fraction: float = Field(0.5, ge=0, le=1)
+    """The most of them that are positive."""
+    train_candidates: int = Field(2000, ge=1)
+    """Best anchors of each level that enter suppression, in training."""
+    train_proposals: int = Field(2000, ge=1)
+    """Proposals of an image, in training."""
+    candidates: int = Field(1000, ge=1)
+    """Best anchors of each level that enter suppression, in detection."""
+    proposals: int = Field(1000, ge=1)
+    """Proposals of an image, in detection."""
+    max_overlap: float = Field(0.7, ge=0, le=1)
+    """Greatest IoU of two proposals from one level."""
+    min_score: float = Field(0.0, ge=0, lt=1)
+    """Proposals must score more."""
+
+    def build(self, channels: Sequence[int]) -> RPN:
+        """The module, over maps with these channels.
+
+        Raises:
+            ValueError: the levels differ in channels, or the anchors are for another number of levels.
+        """
+        anchors = self.anchors.build(len(channels))
+        return RPN(DenseHead(common_channels(channels, "rpn"), anchors.per_cell, depth=self.depth), anchors, self)
+
+
+class RPN(nn.Module):
+    """Proposes regions that may hold an object of any class.
+
+    Args:
+        head: A dense head with one class.
+        anchors: Its anchors.
+        config: The numbers.
+    """
+
+    def __init__(self, head: DenseHead, anchors: GridAnchors, config: RPNConfig) -> None:
+        super().__init__()
+        self.head, self.anchors, self.config = head, anchors, config
+        self.sample: Sampler = sample
+
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """``(B, N)`` objectness logits and ``(B, N, 4)`` deltas over all anchors."""
+        logits, deltas = self.head(maps)
+        return logits.squeeze(-1), deltas
+
+    def anchors_on(self, maps: Sequence[Tensor], batch: Batch) -> list[Tensor]:
+        """The anchors of each level, ``(N_l, 4)``, for maps of this batch."""
+        levels: list[Tensor] = self.anchors(batch.padded_size, [(m.shape[-2], m.shape[-1]) for m in maps])
+        return levels
+
+    @torch.no_grad()
+    def propose(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, *, training: bool) -> list[Proposals]:
+        """The best regions of each image, best first, clipped to it; ``training`` takes the numbers for training."""
+        config, levels = self.config, [len(level) for level in anchors]
+        rows = torch.cat(anchors)
+        proposals = []
+        for image, size in enumerate(batch.sizes):
+
+            def boxes(chosen: Chosen, image: int = image, size: tuple[int, int] = size) -> Tensor:
+                return clip(decode(deltas[image][chosen.rows], rows[chosen.rows]), size)
+
+            found, chosen = select(
+                boxes,
+                logits[image],
+                min_score=math.log(config.min_score / (1 - config.min_score)) if config.min_score > 0 else None,
+                candidates=config.train_candidates if training else config.candidates,
+                levels=levels,
+                min_size=MIN_SIZE,
+                max_overlap=config.max_overlap,
+                apart="levels",
+                limit=config.train_proposals if training else config.proposals,
+            )
+            proposals.append(Proposals(found, chosen.scores.sigmoid()))
+        return proposals
+
+    def loss(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Losses of a sample of anchors: ``rpn_objectness`` and ``rpn_box``, both divided by the anchors sampled in the batch."""
+        config, rows = self.config, torch.cat(anchors)
+        objectness, box, count = [], [], 0
+        for image, (target, seed) in enumerate(zip(targets, batch.seeds, strict=True)):
+            matches = match_by_iou(rows, target, min_positive=config.min_positive, max_negative=config.max_negative, low_quality=True)
+            positive, negative = self.sample(matches, config.samples, config.positive_fraction, generator_for(seed, 0))
+            chosen = torch.cat((positive, negative))
+            wanted = torch.zeros(len(chosen), device=logits.device)
+            wanted[: len(positive)] = 1
+            objectness.append(binary_cross_entropy(logits[image][chosen], wanted))
+            box.append(smooth_l1(deltas[image][positive], encode(target.boxes[matches[positive]], rows[positive]), beta=1 / 9))
+            count += len(chosen)
+        normaliser = mean_over_processes(logits.new_tensor(float(count))).clamp(min=1)
+        return {"rpn_objectness": torch.stack(objectness).sum() / normaliser, "rpn_box": torch.stack(box).sum() / normaliser}

@@ -1,0 +1,8 @@
+"""Detectors: the wiring of backbones, necks and heads, by name."""
+
+from __future__ import annotations
+
+from detkit.registry import Registry
+
+MODELS = Registry("model", "detkit.models", {"faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig"})
+"""Kind of a model to the config class that builds it; other packages add theirs through the entry-point group."""

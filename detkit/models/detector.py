@@ -1,0 +1,167 @@
+"""What every detector is: losses when targets are given, detections when not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
+from detkit.config import Config, one_of_kinds
+from detkit.models import MODELS
+from detkit.models.checks import check_images, check_proposals, check_targets
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Batch, Detections, Proposals, Targets
+
+Losses = dict[str, Tensor]
+Raw = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class ClassRows:
+    """How the first dimension of a parameter is laid out by class: ``groups`` x (``before`` + K * ``per_class`` + ``after``).
+
+    A softmax layer with background last has ``after=1``; a dense head with 9 anchors has ``groups=9``; a layer with a box for
+    every class has ``per_class=4``.
+    """
+
+    groups: int = 1
+    per_class: int = 1
+    before: int = 0
+    after: int = 0
+
+    def rows(self, num_classes: int) -> int:
+        """Length of the dimension for so many classes."""
+        return self.groups * (self.before + num_classes * self.per_class + self.after)
+
+
+class DetectorConfig(Config):
+    """What all detectors' configs have; a subclass adds ``kind`` and its parts, and builds the detector."""
+
+    kind: str
+    """Which detector this is."""
+    preprocess: PreprocessConfig = PreprocessConfig()
+    """How pictures are resized before the model sees them."""
+    backbone: BackboneConfig = BackboneConfig()
+    """The network that makes the maps."""
+
+    def build(self, num_classes: int) -> Detector:
+        """The detector with random numbers, for so many classes.
+
+        Raises:
+            ValueError: parts do not fit together.
+        """
+        raise NotImplementedError
+
+    def load_pretrained(self, detector: Detector) -> Any:
+        """Fill the backbone with the weights that the config names, if it names any; for a training that starts here.
+
+        Raises:
+            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+        """
+        return load_backbone_weights(detector.backbone, self.backbone)
+
+
+AnyDetectorConfig = one_of_kinds(DetectorConfig, MODELS)
+"""The annotation of a config field that takes any detector's config."""
+
+
+class Detector(nn.Module):
+    """Base of all detectors. A subclass has a ``neck`` and gives :meth:`raw`, :meth:`loss`, :meth:`detect` and :meth:`class_rows`.
+
+    Args:
+        neck: What makes the maps: a neck round a backbone.
+        num_classes: K; labels are 0 to K - 1.
+    """
+
+    takes_proposals: ClassVar[bool] = False
+    pad_multiple: ClassVar[int] = 32
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, neck: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        if num_classes < 1:
+            raise ValueError(f"a detector needs at least one class, got {num_classes}")
+        self.neck, self.num_classes = neck, num_classes
+        backbone = self.backbone
+        self.register_buffer("mean", torch.tensor(backbone.mean).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(backbone.std).reshape(3, 1, 1), persistent=False)
+        self.unreported: Tensor | None
+        self.register_buffer("unreported", None, persistent=False)
+
+    @property
+    def backbone(self) -> Backbone:
+        """The network inside the neck."""
+        found: Backbone = self.neck.backbone  # type: ignore[assignment]
+        return found
+
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Targets] | None = None,
+        proposals: Sequence[Proposals] | None = None,
+        seeds: Sequence[int] | None = None,
+    ) -> Losses | list[Detections]:
+        """Weighted losses to be summed if ``targets`` are given, else detections; the training flag decides nothing.
+
+        Args:
+            images: ``(3, H, W)`` float RGB in [0, 1], of any sizes.
+            targets: What each image truly shows.
+            proposals: Where to look, for detectors that take proposals.
+            seeds: One an image, for random choices in the loss; drawn from torch's generator unless given.
+
+        Returns:
+            Detections are in the pixels of the images that came in, best first.
+
+        Raises:
+            ValueError: the arguments do not fit each other or the model.
+        """
+        check_images(images)
+        if self.takes_proposals:
+            check_proposals(proposals, len(images))
+        if targets is None:
+            batch = self.prepare(images)
+            return self.detect(self.raw(batch, proposals), batch)
+        check_targets(targets, len(images), self.num_classes)
+        batch = self.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
+        return self.loss(self.raw(batch, proposals), batch, targets)
+
+    def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
+        """Normalise the images and pad them with zeros, at the right and the bottom, to one size that the strides divide."""
+        sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
+        height, width = (-(-max(sides) // self.pad_multiple) * self.pad_multiple for sides in zip(*sizes, strict=True))
+        padded = self.mean.new_zeros((len(images), 3, height, width))
+        for place, image in enumerate(images):
+            padded[place, :, : image.shape[-2], : image.shape[-1]] = (image.to(self.mean.device) - self.mean) / self.std
+        return Batch(padded, sizes, tuple(seeds or ()))
+
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+        """All that the networks say about a batch before anything is chosen: a tuple of tensors."""
+        raise NotImplementedError
+
+    def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
+        """Weighted losses whose sum is minimised, and nothing else; all stay in the graph also with nothing to learn from."""
+        raise NotImplementedError
+
+    def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
+        """The detections of each image, best first."""
+        raise NotImplementedError
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The parameters and buffers whose first dimension is laid out by class."""
+        raise NotImplementedError
+
+    def report_only(self, class_names: Sequence[str | None]) -> None:
+        """Never report classes without a name: slots that a publisher left unused count in a softmax and nowhere else.
+
+        Raises:
+            ValueError: there are not as many names as classes.
+        """
+        if len(class_names) != self.num_classes:
+            raise ValueError(f"expected a name (or None) for each of {self.num_classes} classes, got {len(class_names)}")
+        unnamed = torch.tensor([name is None for name in class_names], device=self.mean.device)
+        self.unreported = unnamed if bool(unnamed.any()) else None

@@ -1,0 +1,77 @@
+"""Faster R-CNN (arXiv:1506.01497) on a feature pyramid (arXiv:1612.03144) or on a single map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import nn
+
+from detkit.heads.region_classifier import RegionClassifier, RegionConfig
+from detkit.heads.rpn import RPN, RPNConfig
+from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
+from detkit.necks import FPNConfig, NeckConfig
+from detkit.structures import Batch, Detections, Proposals, Targets
+
+
+class FasterRCNNConfig(DetectorConfig):
+    """Faster R-CNN; the defaults are those of torchvision's ``fasterrcnn_resnet50_fpn``."""
+
+    kind: Literal["faster_rcnn"] = "faster_rcnn"
+    """Which detector this is."""
+    neck: NeckConfig = FPNConfig()
+    """What makes the maps of the backbone fit for detection."""
+    rpn: RPNConfig = RPNConfig()
+    """The first stage: which regions may hold an object."""
+    region: RegionConfig = RegionConfig()
+    """The second stage: what each region shows."""
+
+    def build(self, num_classes: int) -> FasterRCNN:
+        """The detector with random numbers, for so many classes.
+
+        Raises:
+            ValueError: parts do not fit together.
+        """
+        neck = self.neck.build(self.backbone.build())
+        # Levels that the neck adds on top serve the RPN alone, as in the FPN paper, section 4.2.
+        pooled = len(neck.backbone.channels)
+        rpn = self.rpn.build(neck.channels)
+        region = self.region.build(neck.channels[:pooled], neck.strides[:pooled], num_classes)
+        return FasterRCNN(neck, rpn, region)
+
+
+class FasterRCNN(Detector):
+    """Two stages on shared maps: regions are proposed, then classified and refined.
+
+    Args:
+        neck: Makes the maps.
+        rpn: The first stage.
+        region: The second stage.
+    """
+
+    def __init__(self, neck: nn.Module, rpn: RPN, region: RegionClassifier) -> None:
+        super().__init__(neck, region.num_classes)
+        self.rpn, self.region = rpn, region
+
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+        """``(B, N)`` objectness logits, ``(B, N, 4)`` deltas, and the maps that regions are pooled from."""
+        maps = self.neck(batch.images)
+        return (*self.rpn(maps), *maps)
+
+    def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
+        """``rpn_objectness``, ``rpn_box``, ``region_class`` and ``region_box``."""
+        logits, deltas, *maps = raw
+        anchors = self.rpn.anchors_on(maps, batch)
+        proposals = self.rpn.propose(logits, deltas, anchors, batch, training=True)
+        return self.rpn.loss(logits, deltas, anchors, batch, targets) | self.region.loss(maps, proposals, batch, targets)
+
+    def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
+        """See :meth:`Detector.detect`."""
+        logits, deltas, *maps = raw
+        proposals = self.rpn.propose(logits, deltas, self.rpn.anchors_on(maps, batch), batch, training=False)
+        return self.region.detect(maps, proposals, batch, self.unreported)
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The last layers of the second stage; background is the last row of the logits."""
+        rows = {"logits": ClassRows(after=1), "deltas": ClassRows(per_class=4)}
+        return {f"region.predictor.{layer}.{part}": found for layer, found in rows.items() for part in ("weight", "bias")}
