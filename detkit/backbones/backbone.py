@@ -1,0 +1,155 @@
+"""What every backbone offers, and the class of those that run their parts one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Self
+
+from torch import Tensor, nn
+
+from detkit.backbones.facts import BackboneFacts
+from detkit.layers import absorb_frozen_norms, freeze_norms
+
+NormPolicy = Literal["frozen", "train"]
+Tensors = Mapping[str, Tensor]
+
+
+class Backbone(nn.Module):
+    """A network that gives maps of a batch of images, finest first.
+
+    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centred on the first pixel, as in torchvision's ResNet.
+
+    Attributes:
+        name: As in the table.
+        level_names: Of the maps.
+        channels: Of each map.
+        strides: Of each map, in pixels.
+        mean: Of its input, RGB in [0, 1].
+        std: Of its input, RGB in [0, 1].
+        frozen_stages: How many stages, from the stem, neither learn nor leave eval mode.
+        left_out: Prefixes of the published network's tensors that this one has no use for: its head, and stages behind the last map.
+    """
+
+    def __init__(self, facts: BackboneFacts, levels: tuple[str, ...] | None = None) -> None:
+        super().__init__()
+        chosen = facts.chosen(levels)
+        self.name = facts.name
+        self.level_names = tuple(level.name for level in chosen)
+        self.channels = tuple(level.channels for level in chosen)
+        self.strides = tuple(level.stride for level in chosen)
+        self.mean, self.std = facts.mean, facts.std
+        self.frozen_stages = 0
+        self.left_out: tuple[str, ...] = ()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalised images ``(B, 3, H, W)``."""
+        raise NotImplementedError
+
+    def stages(self) -> tuple[nn.ModuleList, ...]:
+        """The parts from the stem on: the units of freezing and of layer-wise learning rates."""
+        raise NotImplementedError
+
+    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
+        """The tensors of a published file under this network's names; most files need no change."""
+        return dict(tensors)
+
+    def freeze(self, stages: int) -> None:
+        """Stop the first stages from learning, for good: also under ``.train()`` their norms stay as they are.
+
+        Raises:
+            ValueError: there are not as many stages.
+        """
+        count = len(self.stages())
+        if not 0 <= stages <= count:
+            raise ValueError(f"backbone {self.name}: expected 0 to {count} frozen stages (the stem is stage 1), got {stages}")
+        self.frozen_stages = stages
+        for place, stage in enumerate(self.stages()):
+            stage.requires_grad_(place >= stages)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Like every module's, except that frozen stages stay in eval mode."""
+        super().train(mode)
+        for stage in self.stages()[: self.frozen_stages]:
+            stage.eval()
+        return self
+
+
+class ChainBackbone(Backbone):
+    """A backbone whose parts run one after another: the parts of a library's network, under the library's names.
+
+    Args:
+        body: The library's network; its parts are taken over, and what lies behind the last map is dropped.
+        facts: What is known about it.
+        stages: For each stage the dotted names of its parts, in the order of running.
+        taps: For each level, the name of the part whose output it is.
+        levels: Names of the maps to give; None: the usual ones.
+        norm: ``frozen`` or ``train``.
+        norm_eps: Eps of every norm; None: each one's own.
+        rename: Brings a published file's names to the library's, where they differ.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        facts: BackboneFacts,
+        *,
+        stages: tuple[tuple[str, ...], ...],
+        taps: Mapping[str, str],
+        levels: tuple[str, ...] | None = None,
+        norm: NormPolicy = "frozen",
+        norm_eps: float | None = None,
+        rename: Callable[[Tensors], dict[str, Tensor]] | None = None,
+    ) -> None:
+        super().__init__(facts, levels)
+        steps = [step for stage in stages for step in stage]
+        self._taps = tuple(taps[name] for name in self.level_names)
+        self._steps = tuple(steps[: 1 + max(steps.index(tap) for tap in self._taps)])
+        kept = tuple(tuple(step for step in stage if step in self._steps) for stage in stages)
+        self._stages = tuple(stage for stage in kept if stage)
+        self._rename = rename
+        self._take_over(body)
+        _set_norms(self, norm, norm_eps)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """See :meth:`Backbone.forward`."""
+        maps = []
+        for step in self._steps:
+            images = self.get_submodule(step)(images)
+            if step in self._taps:
+                maps.append(images)
+        return tuple(maps)
+
+    def stages(self) -> tuple[nn.ModuleList, ...]:
+        """See :meth:`Backbone.stages`."""
+        return tuple(nn.ModuleList(self.get_submodule(step) for step in stage) for stage in self._stages)
+
+    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
+        """See :meth:`Backbone.published_names`."""
+        return dict(tensors) if self._rename is None else self._rename(tensors)
+
+    def _take_over(self, body: nn.Module) -> None:
+        """Make the parts of ``body`` that run here its own, under their names, and remember the others' names."""
+        left_out: list[str] = []
+        for name, child in list(body.named_children()):
+            inside = [step for step in self._steps if step.partition(".")[0] == name]
+            if not inside:
+                left_out.append(f"{name}.")
+                continue
+            self.add_module(name, child)
+            if inside != [name]:
+                unused = [part for part in child._modules if f"{name}.{part}" not in inside]
+                left_out += [f"{name}.{part}." for part in unused]
+                for part in unused:
+                    del child._modules[part]
+        self.left_out = tuple(left_out)
+
+
+def _set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
+    if norm == "frozen":
+        freeze_norms(network, eps)
+        absorb_frozen_norms(network)
+    elif eps is not None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = eps

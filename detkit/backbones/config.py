@@ -1,0 +1,71 @@
+"""Which backbone a detector stands on, and how much of it learns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from detkit.backbones.table import BACKBONES
+from detkit.config import Config
+from detkit.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from detkit.backbones.backbone import Backbone
+
+
+class BackboneConfig(Config):
+    """Which backbone a detector stands on, and how much of it learns; ``detkit info backbones`` lists them."""
+
+    shorthand: ClassVar[str | None] = "name"
+
+    name: str = "resnet50"
+    """A name out of ``detkit info backbones``."""
+    weights: str | None = "default"
+    """``default``: its ImageNet weights; a name out of ``detkit weights``; a ``.pth`` or ``.safetensors`` file; none: from scratch."""
+    frozen_stages: Literal["auto"] | int = "auto"
+    """How many stages do not learn, counted from the stem, which is stage 1; ``auto``: 2 with weights, 0 from scratch."""
+    norm: Literal["auto", "frozen", "train"] = "auto"
+    """Batch norms: ``frozen`` at the weights' statistics, or ``train``; ``auto``: frozen with weights, train from scratch."""
+    norm_eps: float | None = Field(default=None, ge=0)
+    """Eps of every norm; none: the architecture's own. torchvision's detectors were published for 0 (ResNet) and 1e-5 (MobileNet)."""
+    levels: tuple[str, ...] | None = None
+    """Which maps are used, by name (``c2`` has stride 4, ``c5`` 32); none: the backbone's usual ones."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in BACKBONES:
+            raise ValueError(f"unknown backbone {name!r}: {did_you_mean(name, BACKBONES.names())}")
+        return name
+
+    @field_validator("frozen_stages")
+    @classmethod
+    def _not_negative(cls, stages: str | int) -> str | int:
+        if isinstance(stages, int) and stages < 0:
+            raise ValueError(f"expected auto, or 0 and more, got {stages}")
+        return stages
+
+    @property
+    def stages_to_freeze(self) -> int:
+        """The number of frozen stages, ``auto`` worked out."""
+        if self.frozen_stages == "auto":
+            return 0 if self.weights is None else 2
+        return self.frozen_stages
+
+    @property
+    def norm_policy(self) -> Literal["frozen", "train"]:
+        """What the norms do, ``auto`` worked out."""
+        if self.norm == "auto":
+            return "train" if self.weights is None else "frozen"
+        return self.norm
+
+    def build(self) -> Backbone:
+        """The architecture with random numbers and its stages frozen; :func:`detkit.backbones.load_backbone_weights` fills it.
+
+        Raises:
+            ValueError: it has no such level, or not as many stages.
+        """
+        backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps)
+        backbone.freeze(self.stages_to_freeze)
+        return backbone

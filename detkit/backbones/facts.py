@@ -1,0 +1,175 @@
+"""What is known about each backbone: plain data, so that listing it imports neither torch nor timm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from detkit import weights
+from detkit.backbones.table import BACKBONES
+
+Numbers = tuple[float, float, float]
+
+IMAGENET_MEAN: Numbers = (0.485, 0.456, 0.406)
+IMAGENET_STD: Numbers = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A map that a backbone can give: its name (``c4`` for the last map of stride 16), channels, and stride in pixels."""
+
+    name: str
+    channels: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What is known about a backbone before it is built.
+
+    Attributes:
+        name: As typed.
+        family: The architecture it is a size of.
+        year: Of the paper.
+        paper: Where it was described.
+        levels: Every map it can give, in the order of running.
+        default_levels: The names of those it gives unless told.
+        input_size: Side in pixels of the square pictures it was trained on; any size runs unless the docstring of its function says else.
+        mean: Of its input, RGB in [0, 1].
+        std: Of its input, RGB in [0, 1].
+        parameters: Of the published classifier, its head included.
+        gflops: Of the classifier at ``input_size``, in 10^9 multiply-adds, as its publisher counts them.
+        source: The library that supplies it.
+    """
+
+    name: str
+    family: str
+    year: int
+    paper: str
+    levels: tuple[Level, ...]
+    default_levels: tuple[str, ...]
+    parameters: int
+    gflops: float
+    source: str
+    input_size: int = 224
+    mean: Numbers = IMAGENET_MEAN
+    std: Numbers = IMAGENET_STD
+
+    def chosen(self, names: tuple[str, ...] | None) -> tuple[Level, ...]:
+        """The levels of these names (None: the default ones), finest first.
+
+        Raises:
+            ValueError: there is no such level, or none was asked for.
+        """
+        wanted = self.default_levels if names is None else names
+        known = tuple(level.name for level in self.levels)
+        unknown = [name for name in wanted if name not in known]
+        if unknown or not wanted:
+            raise ValueError(f"backbone {self.name}: expected levels out of {', '.join(known)}, got {', '.join(unknown) or 'none'}")
+        return tuple(level for level in self.levels if level.name in wanted)
+
+
+def _resnet(name: str, expansion: int, parameters: int, gflops: float) -> BackboneFacts:
+    stages = tuple(Level(f"c{k}", 2 ** (k + 4) * expansion, 2**k) for k in (2, 3, 4, 5))
+    return BackboneFacts(
+        name=name,
+        family="ResNet",
+        year=2015,
+        paper="https://arxiv.org/abs/1512.03385",
+        levels=(Level("c1", 64, 2), *stages),
+        default_levels=("c2", "c3", "c4", "c5"),
+        parameters=parameters,
+        gflops=gflops,
+        source="torchvision",
+    )
+
+
+_MOBILENET_V3_LARGE = BackboneFacts(
+    name="mobilenet_v3_large",
+    family="MobileNetV3",
+    year=2019,
+    paper="https://arxiv.org/abs/1905.02244",
+    # torchvision's detectors put their FPN on c5_first and c5: the first block of stride 32, and the last convolution.
+    levels=(
+        Level("c1", 16, 2),
+        Level("c2", 24, 4),
+        Level("c3", 40, 8),
+        Level("c4", 112, 16),
+        Level("c5_first", 160, 32),
+        Level("c5", 960, 32),
+    ),
+    default_levels=("c2", "c3", "c4", "c5"),
+    parameters=5483032,
+    gflops=0.217,
+    source="torchvision",
+)
+
+_EFFICIENTNET_LITE0 = BackboneFacts(
+    name="efficientnet_lite0",
+    family="EfficientNet-Lite",
+    year=2020,
+    paper="https://arxiv.org/abs/1905.11946",
+    levels=(Level("c1", 16, 2), Level("c2", 24, 4), Level("c3", 40, 8), Level("c4", 112, 16), Level("c5", 320, 32)),
+    default_levels=("c2", "c3", "c4", "c5"),
+    parameters=4652008,
+    gflops=0.407,
+    source="timm",
+    # (x - 127) / 128 on 0 to 255: efficientnet_lite_builder.py of the publisher.
+    mean=(127 / 255, 127 / 255, 127 / 255),
+    std=(128 / 255, 128 / 255, 128 / 255),
+)
+
+_ALL = (
+    _resnet("resnet18", 1, 11689512, 1.814),
+    _resnet("resnet34", 1, 21797672, 3.664),
+    _resnet("resnet50", 4, 25557032, 4.089),
+    _resnet("resnet101", 4, 44549160, 7.801),
+    _MOBILENET_V3_LARGE,
+    _EFFICIENTNET_LITE0,
+)
+
+FACTS: Mapping[str, BackboneFacts] = {facts.name: facts for facts in _ALL}
+
+
+def facts_of(name: str) -> BackboneFacts:
+    """The facts of a backbone of this package, or those that another package's function carries as ``.facts``.
+
+    Raises:
+        ValueError: there is no such backbone, or nothing is known about it.
+    """
+    if name in FACTS:
+        return FACTS[name]
+    found = getattr(BACKBONES.get(name), "facts", None)
+    if not isinstance(found, BackboneFacts):
+        raise ValueError(f"backbone {name}: its function has no .facts of class BackboneFacts; ask its package")
+    return found
+
+
+def describe() -> list[dict[str, str]]:
+    """A row for each backbone, in words, for a table; imports nothing heavy.
+
+    Backbones of other packages have only a name: knowing more would mean importing them.
+    """
+    return [_row(FACTS[name]) if name in FACTS else {"name": name, "source": "another package"} for name in BACKBONES.names()]
+
+
+def _row(facts: BackboneFacts) -> dict[str, str]:
+    entries = [entry for entry in weights.catalogue() if entry.kind == "backbone" and entry.model == facts.name]
+    return {
+        "name": facts.name,
+        "family": f"{facts.family} ({facts.year})",
+        "levels": ", ".join(f"{level.name} {level.channels}/{level.stride}" for level in facts.levels),
+        "input": str(facts.input_size),
+        "normalisation": f"mean {_spoken(facts.mean)}, std {_spoken(facts.std)}",
+        "parameters": f"{facts.parameters / 1e6:.1f} M",
+        "gflops": f"{facts.gflops:.2f}",
+        "weights": ", ".join(entry.name for entry in entries),
+        "licence": "; ".join(dict.fromkeys(entry.licence for entry in entries)),
+        "top1": ", ".join(f"{entry.figures['top-1']:.1f}" if "top-1" in entry.figures else weights.NOT_STATED for entry in entries),
+        "paper": facts.paper,
+        "source": facts.source,
+    }
+
+
+def _spoken(numbers: Numbers) -> str:
+    return " ".join(f"{number:.3f}" for number in dict.fromkeys(numbers))

@@ -1,0 +1,49 @@
+"""What every neck shares: it wraps a backbone and offers what a backbone offers."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from torch import Tensor, nn
+
+
+class MapSource(Protocol):
+    """Whatever yields maps, finest first: a backbone, or a neck over one."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    level_names: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps of normalised images."""
+
+
+class Neck(nn.Module):
+    """A network over a backbone's maps, itself a source of maps.
+
+    Attributes:
+        backbone: What it wraps.
+        channels: Of each map, finest first.
+        strides: Of each map, in pixels.
+        mean: Of the backbone's input, RGB in [0, 1].
+        std: Of the backbone's input, RGB in [0, 1].
+    """
+
+    def __init__(self, backbone: MapSource, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.backbone = cast("nn.Module", backbone)
+        self.channels = channels
+        self.strides = strides
+        self.level_names = tuple(f"p{stride.bit_length() - 1}" for stride in strides)
+        self.mean, self.std = backbone.mean, backbone.std
+
+
+def initialise(module: nn.Module) -> None:
+    """Start every convolution below ``module`` as torchvision's pyramid does: uniform by fan-in, biases 0."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_uniform_(part.weight, a=1)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

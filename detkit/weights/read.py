@@ -1,0 +1,61 @@
+"""Tensors out of a file, without running anything that the file may hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The named tensors of a ``.pth``/``.pt`` or ``.safetensors`` file, on the CPU.
+
+    A state dict that training scripts wrapped (``state_dict``, ``model``) is unwrapped.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is cut, holds code, or no named tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights {path}: no such file")
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch raise a dozen kinds for a file that is not theirs
+        raise ValueError(_refusal(path, error)) from None
+    return _named_tensors(path, found)
+
+
+def _refusal(path: Path, error: Exception) -> str:
+    if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+        return (
+            f"weights {path}: the file holds Python objects besides tensors, and detkit runs no code out of a file; save a plain state dict"
+        )
+    return f"weights {path}: expected tensors saved by torch, or .safetensors; the file is cut or something else ({type(error).__name__})"
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return dict(load_file(path))
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"weights {path}: expected a safetensors file; it is cut or something else ({error})") from None
+
+
+def _named_tensors(path: Path, found: Any) -> dict[str, Tensor]:
+    for key in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
+        got = f"a mapping with {', '.join(map(str, list(found)[:3]))}" if isinstance(found, Mapping) else type(found).__name__
+        raise ValueError(f"weights {path}: expected a state dict, names with their tensors, got {got}")
+    return {str(name): value for name, value in found.items()}
