@@ -1,0 +1,116 @@
+"""A predictor from a checkpoint, a run folder, or the name of published weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from detkit.checkpoint import Checkpoint, load_checkpoint
+from detkit.config import ConfigError
+from detkit.inference.device import Precision
+from detkit.inference.predictor import Predictor
+from detkit.models import MODELS
+from detkit.models.detector import Detector, DetectorConfig
+from detkit.registry import did_you_mean
+from detkit.weights import catalogue
+
+RUNS = "runs"
+
+
+def load(
+    source: str | Path,
+    device: str | torch.device = "auto",
+    precision: Precision | str = "auto",
+    **options: Any,
+) -> Predictor:
+    """A :class:`Predictor` ready to be called.
+
+    Args:
+        source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), or a name that
+            ``detkit weights`` lists.
+        device: See :class:`Predictor`.
+        precision: See :class:`Predictor`.
+        options: ``reference``, ``min_score``, ``classes``, ``batch_size``: see :class:`Predictor`.
+
+    Raises:
+        FileNotFoundError: there is no such file or name, or the named weights are not on this machine yet.
+        ValueError: the file is not a checkpoint of ours, or damaged.
+    """
+    detector, config, class_names = load_detector(source)
+    return Predictor(detector, config.preprocess, class_names, device, precision, **options)
+
+
+def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
+    """The best checkpoint (else the last) of the run under ``root`` that was written most recently."""
+    folders = {path.parent for path in Path(root).glob("*/*.safetensors")}
+    found = [path for folder in folders if (path := _of_run(folder)) is not None]
+    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def load_detector(source: str | Path) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+    """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
+    path = Path(source)
+    if path.is_dir():
+        found = _of_run(path)
+        if found is None:
+            raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
+        path = found
+    names = tuple(entry.name for entry in catalogue() if entry.kind == "detector")
+    if not path.is_file() and str(source) in names:
+        raise NotImplementedError
+    return from_checkpoint(load_checkpoint(path, known_names=names), str(path))
+
+
+def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+    """The detector that a checkpoint holds.
+
+    Raises:
+        ValueError: its model is of a kind that is not installed here, or its tensors do not fit its config.
+    """
+    config = model_config(checkpoint.model_json, name)
+    detector = config.build(len(checkpoint.class_names))
+    _fill(detector, checkpoint.tensors, name)
+    detector.report_only(checkpoint.class_names)
+    return detector.eval(), config, checkpoint.class_names
+
+
+def model_config(text: str, name: str) -> DetectorConfig:
+    """The model config in a checkpoint's header.
+
+    Raises:
+        ValueError: its kind is not installed here, or it does not fit the class of that kind.
+    """
+    kind = json.loads(text).get("kind")
+    if kind not in MODELS:
+        raise ValueError(
+            f"checkpoint {name}: a model of kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
+            "a package that adds it may be missing here, or this detkit is older than the checkpoint"
+        )
+    try:
+        config: DetectorConfig = MODELS.get(kind).from_json(text)  # type: ignore[attr-defined]
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint {name}: its model config does not fit this version of detkit: {error}") from None
+    return config
+
+
+def _fill(detector: Detector, tensors: Mapping[str, Tensor], name: str) -> None:
+    wanted = detector.state_dict()
+    missing, foreign = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
+    if missing or foreign:
+        raise ValueError(
+            f"checkpoint {name}: its tensors do not fit its config: {len(missing)} missing ({', '.join(missing[:3])}), "
+            f"{len(foreign)} unknown ({', '.join(foreign[:3])}); it was made by another version of the model"
+        )
+    for key, tensor in tensors.items():
+        if tensor.shape != wanted[key].shape:
+            raise ValueError(f"checkpoint {name}: {key}: expected shape {tuple(wanted[key].shape)}, got {tuple(tensor.shape)}")
+    detector.load_state_dict(dict(tensors))
+
+
+def _of_run(folder: Path) -> Path | None:
+    return next((folder / name for name in ("best.safetensors", "last.safetensors") if (folder / name).is_file()), None)

@@ -1,0 +1,132 @@
+"""A detector for people: pictures of any kind and size in, detections in their own pixels out."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import overload
+
+import torch
+from torch import Tensor
+
+from detkit.inference.device import Precision, pick_device, pick_dtype
+from detkit.inference.pictures import PictureLike, as_pixels
+from detkit.models.detector import Detector
+from detkit.preprocess import Prepared, PreprocessConfig, preprocess
+from detkit.registry import did_you_mean
+from detkit.structures import Detections
+
+
+class Predictor:
+    """Runs a detector on pictures.
+
+    Args:
+        detector: The model; it is moved to ``device``.
+        preprocess: How its pictures are resized, from its config.
+        class_names: One a label; classes named ``None`` are never reported.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        precision: ``"auto"`` (fast), ``"fp32"``, ``"bf16"`` or ``"fp16"``.
+        reference: Run in fp32, contiguous and with nothing folded, as the model was published: slow, for comparisons.
+        min_score: Detections below are left out, beside those that the model itself leaves out.
+        classes: Only these classes are reported.
+        batch_size: Pictures of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
+
+    Raises:
+        ValueError: the device or the precision is not to be had here, or a class is not among the model's.
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        preprocess: PreprocessConfig,
+        class_names: Sequence[str | None],
+        device: str | torch.device = "auto",
+        precision: Precision | str = "auto",
+        *,
+        reference: bool = False,
+        min_score: float = 0.0,
+        classes: Sequence[str] | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        self.device = pick_device(device)
+        self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
+        self.detector = detector.to(self.device)
+        self.preprocess = preprocess
+        self.class_names = tuple(class_names)
+        self.min_score = min_score
+        self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
+        self._reported = self._wanted(classes)
+
+    @overload
+    def __call__(self, pictures: PictureLike) -> Detections: ...
+
+    @overload
+    def __call__(self, pictures: Sequence[PictureLike]) -> list[Detections]: ...
+
+    def __call__(self, pictures: PictureLike | Sequence[PictureLike]) -> Detections | list[Detections]:
+        """Detect on one picture, or on each of a list.
+
+        Args:
+            pictures: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of such.
+
+        Returns:
+            Detections on the CPU, best first, in the picture's own pixels; a list for a list.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: something is not a picture.
+        """
+        if isinstance(pictures, (list, tuple)):
+            return self.detect([self.prepare(picture) for picture in pictures])
+        return self.detect([self.prepare(pictures)])[0]  # type: ignore[arg-type]
+
+    def prepare(self, picture: PictureLike) -> Prepared:
+        """A picture resized for the model, on its device."""
+        pixels = as_pixels(picture)
+        tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels).permute(2, 0, 1)
+        return preprocess(tensor.to(self.device), self.preprocess)
+
+    def detect(self, prepared: Sequence[Prepared]) -> list[Detections]:
+        """Detections of prepared pictures, in the pictures' own pixels; those of one size run in batches."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, picture in enumerate(prepared):
+            groups[picture.size].append(place)
+        found: dict[int, Detections] = {}
+        for places in groups.values():
+            for start in range(0, len(places), self.batch_size):
+                chunk = places[start : start + self.batch_size]
+                rows = self._run([prepared[place].image for place in chunk])
+                found |= {place: self._reportable(prepared[place].restore(row)) for place, row in zip(chunk, rows, strict=True)}
+        return [found[place] for place in range(len(prepared))]
+
+    def _run(self, images: list[Tensor]) -> list[Detections]:
+        """The model's detections, without gradients and in evaluation mode, which is then put back as it was."""
+        was_training = self.detector.training
+        self.detector.eval()
+        try:
+            with torch.no_grad(), self._autocast():
+                found = self.detector(images)
+        finally:
+            self.detector.train(was_training)
+        if isinstance(found, dict):
+            raise TypeError(f"{type(self.detector).__name__} gave losses where detections were expected")
+        return found
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
+
+    def _reportable(self, detections: Detections) -> Detections:
+        rows = detections.to("cpu")
+        keep = self._reported[rows.labels]
+        if self.min_score > 0:
+            keep &= rows.scores >= self.min_score
+        return rows if bool(keep.all()) else rows[keep]
+
+    def _wanted(self, classes: Sequence[str] | None) -> Tensor:
+        names = [name for name in self.class_names if name is not None]
+        for name in classes or ():
+            if name not in names:
+                raise ValueError(f"class {name!r} is not among the model's {len(names)}: {did_you_mean(name, names)}")
+        chosen = set(names if classes is None else classes)
+        return torch.tensor([name in chosen for name in self.class_names], dtype=torch.bool)
