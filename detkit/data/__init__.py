@@ -1,0 +1,31 @@
+"""Labelled pictures: the image reader, the readers of labels, classes by name, augmentation and loading."""
+
+from detkit.data.classes import ClassMapping, parse_renames
+from detkit.data.images import IMAGE_ENDINGS, decode_image, image_size, read_image
+from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
+from detkit.data.report import ReadReport, Remark
+from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
+from detkit.data.splits import class_lines, load_data, split_by_image
+
+__all__ = [
+    "IMAGE_ENDINGS",
+    "ClassMapping",
+    "DataConfig",
+    "DetectionData",
+    "ImageId",
+    "ImageRecord",
+    "ReadReport",
+    "Records",
+    "Remark",
+    "SourceConfig",
+    "class_lines",
+    "decode_image",
+    "image_size",
+    "load_data",
+    "parse_renames",
+    "read_image",
+    "read_source",
+    "split_by_image",
+    "splits_of",
+    "with_split",
+]

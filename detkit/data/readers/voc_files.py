@@ -1,0 +1,53 @@
+"""Where a Pascal VOC folder keeps its XML files, its lists and its pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from detkit.data.images import IMAGE_ENDINGS
+
+_MAIN_LISTS_ONLY = ("_train", "_val", "_trainval", "_test")
+"""Ends of the names of VOC's lists about one class, which are no parts of the data."""
+
+
+def annotation_folder(path: Path) -> Path | None:
+    """The folder of XML files: ``Annotations`` in ``path``, or ``path`` itself; None if neither has any."""
+    for folder in (path / "Annotations", path / "annotations", path):
+        if folder.is_dir() and next(folder.glob("*.xml"), None) is not None:
+            return folder
+    return None
+
+
+def split_files(path: Path) -> dict[str, Path]:
+    """The lists in ``ImageSets/Main`` by name, without those about one class."""
+    files = sorted((path / "ImageSets" / "Main").glob("*.txt"))
+    return {file.stem: file for file in files if not file.stem.endswith(_MAIN_LISTS_ONLY)}
+
+
+def listed_stems(file: Path) -> list[str]:
+    """The picture names in a list, without ending, each once.
+
+    Raises:
+        ValueError: the list is empty, or a name climbs out of the folder.
+    """
+    lines = [line.split()[0] for line in file.read_text("utf-8").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{file}: the list is empty; expected one picture name a line")
+    stems = [line[: -len(ending)] if (ending := os.path.splitext(line)[1]).lower() in (*IMAGE_ENDINGS, ".xml") else line for line in lines]
+    for stem in stems:
+        if "/" in stem or "\\" in stem:
+            raise ValueError(f"{file}: the name {stem!r} leaves the image folder; expected a plain name, such as 2007_000027")
+    return list(dict.fromkeys(stems))
+
+
+def picture_index(path: Path, annotations: Path, images: Path | None) -> dict[str, str]:
+    """The pictures by name without ending; the folder they were looked for in stands under the empty name."""
+    usual = [base / name for base in (path, annotations.parent) for name in ("JPEGImages", "images", "Images")]
+    folder = images or next((folder for folder in usual if folder.is_dir()), annotations)
+    found = {"": str(folder)}
+    for name in sorted(os.listdir(folder)):
+        stem, ending = os.path.splitext(name)
+        if ending.lower() in IMAGE_ENDINGS:
+            found.setdefault(stem, os.path.join(folder, name))
+    return found

@@ -1,0 +1,110 @@
+"""Where labelled pictures are, as a config names it, and the way from there to a :class:`DetectionData`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from detkit.config import Config
+from detkit.data.classes import parse_renames
+from detkit.data.readers import find_split, recognise
+from detkit.data.records import DetectionData
+
+
+class SourceConfig(Config):
+    """One labelled set of pictures; its format is recognised from the path."""
+
+    shorthand: ClassVar[str | None] = "path"
+
+    path: str = ""
+    """A COCO JSON file, a YOLO ``data.yaml``, or a folder that holds labels in one of the three formats."""
+    images: str | None = None
+    """The folder of the pictures; None: where the format keeps them, seen from the labels."""
+    split: str | None = None
+    """Which part of the data: ``train``, ``val``, ``test`` or another that it has; None: the file itself, or all of a folder."""
+    check: int = Field(20_000, ge=0)
+    """At most so many picture headers are compared with the sizes that the labels state; of more, an even choice."""
+    fetch: str = ""
+    """The command that gets this data, told when it is not there."""
+
+
+def _source(value: Any) -> Any:
+    return SourceConfig(path=value) if isinstance(value, str) else value
+
+
+Source = Annotated[SourceConfig, BeforeValidator(_source)]
+"""A field for a :class:`SourceConfig` that also takes its path alone."""
+
+
+class DataConfig(Config):
+    """The pictures to train and to validate on, and the classes to look for."""
+
+    shorthand: ClassVar[str | None] = "train"
+
+    train: Source = SourceConfig()
+    """What is learnt from. A folder with a part called ``train`` gives that part."""
+    val: Source | None = None
+    """What is validated on; None: the part ``val`` of the training data if it has one, else a fraction of its pictures."""
+    val_fraction: float | None = Field(None, gt=0, lt=1)
+    """This part of the training pictures, chosen by a hash of their ids, is kept for validation; None: 0.1 where there are no others."""
+    seed: int = 0
+    """Changes which pictures the fraction takes."""
+    classes: tuple[str, ...] = ()
+    """Only these classes, in this order; empty: all that the data has, in its own order."""
+    map: tuple[str, ...] = ()
+    """Classes to rename, or to join, before anything else: ``("tvmonitor=tv",)``."""
+
+    @field_validator("map")
+    @classmethod
+    def _renames(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_renames(value)
+        return value
+
+
+def splits_of(config: SourceConfig) -> tuple[str, ...]:
+    """The parts that a source has and that ``split`` can name; empty if it is one whole.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        ValueError: the format is not recognised.
+    """
+    path = _existing(config)
+    return recognise(path).splits(path)
+
+
+def with_split(config: SourceConfig, *wanted: str) -> SourceConfig:
+    """The source with the first of the ``wanted`` parts that it has; as it is if a part is named or it is one whole.
+
+    Evaluation asks for ``with_split(config, "val", "test")``, training for ``with_split(config, "train")``.
+    """
+    if config.split is not None:
+        return config
+    available = splits_of(config)
+    found = next((part for name in wanted if (part := find_split(name, available)) is not None), None)
+    return config if found is None else config.replace(split=found)
+
+
+def read_source(config: SourceConfig) -> DetectionData:
+    """Read one labelled set of pictures.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path; the line ends with the command that gets it, if one is known.
+        ValueError: the format is not recognised, or the data is beyond use; the message names the file.
+    """
+    path = _existing(config)
+    images = Path(config.images).expanduser() if config.images else None
+    if images is not None and not images.is_dir():
+        raise FileNotFoundError(f"images {config.images}: no such folder, for the pictures of {config.path}; check the path")
+    return recognise(path).read(path, images, config.split, config.check)
+
+
+def _existing(config: SourceConfig) -> Path:
+    if not config.path:
+        raise ValueError("no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
+    path = Path(config.path).expanduser()
+    if not path.exists():
+        how = f"get it with: {config.fetch}" if config.fetch else "check the path"
+        raise FileNotFoundError(f"data {config.path}: no such file or folder; {how}")
+    return path

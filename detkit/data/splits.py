@@ -1,0 +1,120 @@
+"""The training and the validation pictures that a config asks for, with the same classes on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+
+from detkit.data.classes import ClassMapping, parse_renames
+from detkit.data.readers import find_split
+from detkit.data.records import DetectionData, ImageId
+from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
+from detkit.registry import did_you_mean
+
+_LOGGER = logging.getLogger(__name__)
+
+DEFAULT_FRACTION = 0.1
+
+
+def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
+    """The data to train on and the data to validate on, with equal class names in equal order.
+
+    What was left out, changed or noticed stands in their reports, and the classes' mapping in :func:`class_lines`.
+
+    Raises:
+        FileNotFoundError: a path is not there; the message ends with the command that gets the data, if one is known.
+        ValueError: data is beyond use, or the classes of the two differ; the message names both lists.
+    """
+    train_source = with_split(config.train, "train")
+    train = read_source(train_source)
+    val = _validation(config, train_source)
+    train = _with_classes(train, config, required=True)
+    if val is None:
+        fraction = DEFAULT_FRACTION if config.val_fraction is None else config.val_fraction
+        return split_by_image(train, fraction, config.seed)
+    val = _with_classes(val, config, required=False)
+    if not config.classes:
+        val = ClassMapping.strict(val.class_names, train.class_names).apply(val)
+    _warn_of_shared_pictures(train, val)
+    return train, val
+
+
+def split_by_image(data: DetectionData, fraction: float, seed: int = 0) -> tuple[DetectionData, DetectionData]:
+    """Split off about ``fraction`` of the pictures by a hash of their ids: the rest, and the part split off.
+
+    A picture's side depends on its id and the seed alone, so it stays where it is when pictures are added or removed.
+    Both sides get at least one picture.
+
+    Raises:
+        ValueError: there are fewer than two pictures.
+    """
+    if len(data) < 2:
+        raise ValueError(f"{data.name}: {len(data)} picture cannot be split into training and validation; expected two or more")
+    places = [_place(image_id, seed) for image_id in data.records.image_ids]
+    chosen = {index for index, place in enumerate(places) if place < fraction}
+    order = sorted(range(len(places)), key=places.__getitem__)
+    chosen = (chosen or {order[0]}) - ({order[-1]} if len(chosen) == len(places) else set())
+    kept = [index for index in range(len(data)) if index not in chosen]
+    percent = f"{100 * fraction:g} %"
+    return data.take(kept, f"{data.name}, without the {percent} kept for validation"), data.take(sorted(chosen), f"{data.name}, {percent}")
+
+
+def _place(image_id: ImageId, seed: int) -> float:
+    """A number in [0, 1) that looks random and is the same on every machine."""
+    digest = hashlib.sha256(f"{seed}:{image_id}".encode()).digest()
+    return float(int.from_bytes(digest[:8], "big") / 2**64)
+
+
+def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData | None:
+    """The validation data that the config names or that lies beside the training data; None: split some off."""
+    if config.val is not None:
+        if config.val_fraction is not None:
+            raise ValueError("data.val and data.val_fraction are both given; expected one of them")
+        return read_source(with_split(config.val, "val", "test"))
+    if config.val_fraction is not None:
+        return None
+    part = find_split("val", splits_of(train_source))
+    if part is None or part == train_source.split:
+        return None
+    return read_source(train_source.replace(split=part))
+
+
+def _with_classes(data: DetectionData, config: DataConfig, required: bool) -> DetectionData:
+    """The data with its classes renamed, joined and chosen as the config says."""
+    renames = parse_renames(config.map)
+    known = data.class_names if required else tuple(name for name in data.class_names if name in renames)
+    renames = {source: target for source, target in renames.items() if required or source in known}
+    if not renames and not config.classes:
+        return data
+    renamed = [renames.get(name, name) for name in data.class_names]
+    wanted = config.classes or tuple(dict.fromkeys(renamed))
+    for name in wanted if required else ():
+        if name not in renamed:
+            raise ValueError(f"data.classes: {data.name} has no class {name!r}: {did_you_mean(name, tuple(renamed))}")
+    return ClassMapping.by_name(data.class_names, wanted, renames).apply(data)
+
+
+def class_lines(data: DetectionData) -> list[str]:
+    """One line for each class: its number in the model, its name, its id in the data set and its boxes."""
+    counts = [int((data.records.labels == label).sum()) for label in range(len(data.class_names))]
+    width = max(map(len, data.class_names), default=0)
+    rows = zip(data.class_names, data.category_ids, counts, strict=True)
+    return [f"{label:>3} {name:<{width}}  id {number}  {count:,} boxes" for label, (name, number, count) in enumerate(rows)]
+
+
+def _warn_of_shared_pictures(train: DetectionData, val: DetectionData) -> None:
+    shared = set(train.records.paths) & set(val.records.paths)
+    if shared:
+        example = min(shared)
+        _LOGGER.warning(
+            "%d of %d validation pictures are training pictures too, such as %s; the validation numbers will be too good",
+            len(shared),
+            len(val),
+            example,
+        )
+
+
+def joined_report(datasets: Sequence[DetectionData]) -> list[str]:
+    """What all readers had to say, line by line, each line once."""
+    return list(dict.fromkeys(line for data in datasets for line in data.report.summary()))
