@@ -1,0 +1,60 @@
+"""Decoded pictures kept in memory, within a budget, by all worker processes together."""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+class ImageCache:
+    """Room for the decoded pixels of a data set's first pictures, as many as fit the budget.
+
+    Processes forked from this one share the room. A process that is started afresh gets room of its own, for its share of the budget.
+
+    Args:
+        sizes: ``(M, 2)`` int64 ``height width`` of every picture.
+        megabytes: The budget, in units of 10^6 bytes.
+        processes: How many processes will share it where memory cannot be shared.
+    """
+
+    def __init__(self, sizes: NDArray[np.int64], megabytes: float, processes: int = 1) -> None:
+        self._arguments = (sizes, megabytes / max(1, processes), 1)
+        lengths = sizes[:, 0] * sizes[:, 1] * 3
+        ends = np.cumsum(lengths)
+        self.count = int(np.searchsorted(ends, megabytes * 1e6, side="right"))
+        """How many pictures have a place."""
+        self._starts, self._sizes = ends - lengths, sizes
+        total = int(ends[self.count - 1]) if self.count else 0
+        # Anonymous shared memory: inherited by forked workers, not limited by /dev/shm, and taken only as it fills.
+        self._pixels = mmap.mmap(-1, max(1, total))
+        self._filled = mmap.mmap(-1, max(1, self.count))
+        self._lock = multiprocessing.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageCache, self._arguments
+
+    def get(self, index: int) -> Image | None:
+        """A copy of a picture's pixels ``(H, W, 3)``, or None if it is not kept."""
+        if index >= self.count:
+            return None
+        with self._lock:
+            filled = self._filled[index]
+        return self._place(index).copy() if filled else None
+
+    def put(self, index: int, image: Image) -> None:
+        """Keep a picture if it has a place; its size must be the one told at first."""
+        if index < self.count:
+            self._place(index)[:] = image
+            with self._lock:
+                self._filled[index] = 1
+
+    def _place(self, index: int) -> Image:
+        height, width = self._sizes[index].tolist()
+        start = int(self._starts[index])
+        return np.frombuffer(self._pixels, np.uint8, height * width * 3, start).reshape(height, width, 3)

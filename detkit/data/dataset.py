@@ -1,0 +1,125 @@
+"""From a record to a sample: the picture read, augmented, and turned into tensors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detkit.data.augment import Augmenter, Picture
+from detkit.data.cache import ImageCache
+from detkit.data.images import read_image
+from detkit.data.records import ImageId, ImageRecord, Records
+from detkit.data.sampler import SampleKey
+from detkit.structures import Proposals, Targets
+
+ProposalSource = Callable[[ImageRecord], Proposals]
+"""Gives the proposals of a picture, in its own pixels."""
+
+
+class SampleError(RuntimeError):
+    """A training sample could not be made; the message names the picture's file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One training picture.
+
+    Attributes:
+        image: ``(3, H, W)`` uint8 RGB.
+        targets: Its objects, in the image's pixels.
+        path: The picture's file.
+        image_id: The picture's id in its data set.
+        seed: The number from which this sample was made, a function of the run's seed, the epoch and the index.
+        proposals: Boxes that may show an object, in the image's pixels, if there is a source of them.
+        is_labelled: False where ``targets`` say nothing because nobody labelled the picture.
+    """
+
+    image: Tensor
+    targets: Targets
+    path: str
+    image_id: ImageId
+    seed: int
+    proposals: Proposals | None = None
+    is_labelled: bool = True
+
+
+class DetectionDataset(torch.utils.data.Dataset[Sample]):
+    """Samples by ``(epoch, index)``: the same key gives the same sample, in any process, at any time.
+
+    Args:
+        records: The pictures.
+        augmenter: What is done to them.
+        seed: The run's seed.
+        proposals: Gives each picture's proposals, for detectors that are trained on given ones.
+        cache: Keeps decoded pictures.
+        is_labelled: ``(M,)`` bool; None if every picture was labelled.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        augmenter: Augmenter,
+        seed: int = 0,
+        *,
+        proposals: ProposalSource | None = None,
+        cache: ImageCache | None = None,
+        is_labelled: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.records = Records.of(records)
+        self.augmenter, self.seed = augmenter, seed
+        self._proposals, self._cache, self._is_labelled = proposals, cache, is_labelled
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: SampleKey | tuple[int, int]) -> Sample:
+        """The sample of a key.
+
+        Raises:
+            SampleError: the picture cannot be read, is not of the size that its labels were made for, or cannot be augmented.
+        """
+        epoch, index, copy = SampleKey(*key)
+        record = self.records[index]
+        seed = image_seed(self.seed, epoch, f"{index} {copy}")
+        try:
+            picture = self.augmenter(self.picture(index), np.random.default_rng(seed), self._another, epoch)
+        except Exception as error:
+            said = str(error) if str(record.path) in str(error) else f"{record.path}: no training sample could be made of it: {error}"
+            raise SampleError(said) from error
+        image = torch.from_numpy(np.ascontiguousarray(picture.image.transpose(2, 0, 1)))
+        labelled = self._is_labelled is None or bool(self._is_labelled[index])
+        return Sample(image, picture.targets, str(record.path), record.image_id, seed, picture.proposals, labelled)
+
+    def picture(self, index: int) -> Picture:
+        """A record's picture as it is in its file, with its rows.
+
+        Raises:
+            ValueError: it has another size than its record says.
+        """
+        record = self.records[index]
+        image = None if self._cache is None else self._cache.get(index)
+        if image is None:
+            image = read_image(record.path)
+            if image.shape[:2] != record.size:
+                raise ValueError(
+                    f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the picture has "
+                    f"{image.shape[1]} x {image.shape[0]}; was it replaced or rotated after the labels were read?"
+                )
+            if self._cache is not None:
+                self._cache.put(index, image)
+        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record))
+
+    def _another(self, random_numbers: np.random.Generator) -> Picture:
+        return self.picture(int(random_numbers.integers(len(self))))
+
+
+def image_seed(seed: int, step: int, image_id: ImageId) -> int:
+    """A number from 0 to 2^63 - 1 for random choices about one image in one step; the same in every process."""
+    text = f"{seed} {step} {type(image_id).__name__} {image_id}"
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1

@@ -1,0 +1,214 @@
+"""Training batches, made in worker processes ahead of time."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.utils.data import DataLoader, get_worker_info
+
+from detkit.config import Config
+from detkit.data.augment import Augmenter
+from detkit.data.cache import ImageCache
+from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, SampleError, image_seed
+from detkit.data.records import DetectionData, ImageId, Records
+from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
+from detkit.structures import Proposals, Targets
+
+__all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch", "SampleError", "batch_plan", "build_loader", "image_seed"]
+
+
+class LoaderConfig(Config):
+    """How pictures become batches."""
+
+    batch_size: int = Field(4, ge=1)
+    """Pictures in a step, over all processes."""
+    workers: int = Field(2, ge=0)
+    """Processes beside each training process that read and augment; 0: it does so itself. The samples are the same."""
+    prefetch: int = Field(2, ge=1)
+    """Batches that each worker makes ahead."""
+    aspect_grouping: bool = True
+    """Landscape and portrait pictures in batches of their own, which need less padding."""
+    repeat_threshold: float = Field(0.0, ge=0, le=1)
+    """Pictures of classes on less than this share of the pictures come more often (LVIS's repeat factors; they use .001); 0: never."""
+    skip_empty: bool = False
+    """Leave out pictures without objects; torchvision's and detectron2's COCO recipes do."""
+    cache_megabytes: float = Field(0.0, ge=0)
+    """Memory for decoded pictures, so that small data sets are decoded once."""
+    start_method: Literal["default", "fork", "spawn", "forkserver"] = "default"
+    """How workers are started; default: as the system does."""
+
+
+@dataclass(frozen=True, eq=False)
+class SampleBatch:
+    """The samples of one step, column by column.
+
+    Attributes:
+        images: ``(3, H, W)`` uint8 RGB tensors of any sizes.
+        targets: The objects of each.
+        paths: The file of each.
+        image_ids: The id of each in its data set.
+        seeds: The number from which each sample was made.
+        proposals: The proposals of each, or None.
+        is_labelled: Whether each was labelled.
+        worker_seconds: Processor time that a worker spent since the batch it made before; 0 without workers.
+    """
+
+    images: tuple[Tensor, ...]
+    targets: tuple[Targets, ...]
+    paths: tuple[str, ...]
+    image_ids: tuple[ImageId, ...]
+    seeds: tuple[int, ...]
+    proposals: tuple[Proposals, ...] | None = None
+    is_labelled: tuple[bool, ...] = ()
+    worker_seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], worker_seconds: float = 0.0) -> SampleBatch:
+        """Samples as columns."""
+        given = [sample.proposals for sample in samples if sample.proposals is not None]
+        columns = {name: tuple(getattr(sample, name[:-1]) for sample in samples) for name in ("images", "paths", "image_ids", "seeds")}
+        return cls(
+            targets=tuple(sample.targets for sample in samples),
+            proposals=tuple(given) if samples and len(given) == len(samples) else None,
+            is_labelled=tuple(sample.is_labelled for sample in samples),
+            worker_seconds=worker_seconds,
+            **columns,
+        )
+
+    def pin_memory(self) -> SampleBatch:
+        """The batch with images in page-locked memory, from which a GPU copies while it computes."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return SampleBatch(**{**values, "images": tuple(image.pin_memory() for image in self.images)})
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What went wrong in a worker, sent whole: PyTorch's own way wraps the message in a trace of several lines."""
+
+    message: str
+    trace: str
+
+
+class _Fetched(torch.utils.data.Dataset[Any]):
+    """A data set that gives whole batches, and failures instead of exceptions."""
+
+    def __init__(self, data: DetectionDataset) -> None:
+        self._data = data
+        self._seconds = 0.0
+
+    def __getitem__(self, keys: list[SampleKey]) -> SampleBatch | _Failure:
+        try:
+            samples = [self._data[key] for key in keys]
+        except SampleError as error:
+            return _Failure(str(error), traceback.format_exc())
+        if get_worker_info() is None:
+            return SampleBatch.of(samples)
+        before, self._seconds = self._seconds, time.process_time()
+        return SampleBatch.of(samples, self._seconds - before)
+
+
+class Loader:
+    """Iterates over batches from ``start_step`` on; when an iteration ends or is closed, its workers have ended too.
+
+    Attributes:
+        plan: Which images make which batch, with ``epoch_of(step)`` and ``steps_per_epoch``.
+        data: The samples, by ``(epoch, index)``.
+    """
+
+    def __init__(self, data: DetectionDataset, batches: RankBatches, config: LoaderConfig, pin_memory: bool = False) -> None:
+        self.data, self.plan, self._batches = data, batches.plan, batches
+        method = config.start_method
+        self._loader: DataLoader[Any] = DataLoader(
+            _Fetched(data),
+            sampler=batches,  # type: ignore[arg-type]
+            batch_size=None,
+            num_workers=config.workers,
+            prefetch_factor=config.prefetch if config.workers else None,
+            multiprocessing_context=None if method == "default" or not config.workers else method,
+            pin_memory=pin_memory,
+            worker_init_fn=_start_worker,
+            generator=torch.Generator().manual_seed(0),  # else it draws from the global one, and training would depend on it
+        )
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[SampleBatch]:
+        batches = iter(self._loader)
+        try:
+            for batch in batches:
+                if isinstance(batch, _Failure):
+                    failed = SampleError(batch.message)
+                    failed.add_note(batch.trace)
+                    raise failed
+                yield batch
+        finally:
+            del batches  # joins the workers
+
+
+def build_loader(
+    data: DetectionData,
+    augmenter: Augmenter,
+    config: LoaderConfig,
+    *,
+    seed: int = 0,
+    start_step: int = 0,
+    stop_step: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    pin_memory: bool = False,
+    proposals: ProposalSource | None = None,
+    is_labelled: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+) -> Loader:
+    """The batches that one process gets, of the steps ``start_step`` to ``stop_step`` (not included; None: without end).
+
+    Raises:
+        ValueError: the data are empty, or the processes cannot share a batch equally.
+    """
+    sizes = data.records.sizes
+    cache = ImageCache(sizes, config.cache_megabytes, config.workers) if config.cache_megabytes else None
+    dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labelled=is_labelled)
+    batches = RankBatches(batch_plan(data, config, seed), start_step, stop_step, rank, world)
+    return Loader(dataset, batches, config, pin_memory)
+
+
+def batch_plan(data: DetectionData, config: LoaderConfig, seed: int = 0) -> BatchPlan:
+    """The global batches over a data set.
+
+    Raises:
+        ValueError: there is nothing to draw from.
+    """
+    records = data.records
+    if not len(records):
+        raise ValueError(f"{data.name}: no pictures to train on")
+    repeats = _repeats(records, config)
+    if repeats is not None and not repeats.any():
+        raise ValueError(f"{data.name}: none of its {len(records)} pictures has objects, and loader.skip_empty leaves out those without")
+    groups = aspect_groups(records.sizes) if config.aspect_grouping else None
+    return BatchPlan(len(records), config.batch_size, seed, groups=groups, repeats=repeats)
+
+
+def _repeats(records: Records, config: LoaderConfig) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    if not config.repeat_threshold and not config.skip_empty:
+        return None
+    repeats = repeat_factors(records.labels, records.image_index, len(records), config.repeat_threshold)
+    return np.where(records.lengths > 0, repeats, 0.0) if config.skip_empty else repeats
+
+
+def _start_worker(number: int) -> None:
+    """One thread a worker: they are as many as should run at once."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
