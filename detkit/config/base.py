@@ -9,11 +9,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from detkit.config.explain import explain
 
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+
 class ConfigError(ValueError):
     """A config has a key or a value that it cannot have; the message says which, what was expected and what was got."""
 
 
-class _Checked(type(BaseModel)):  # type: ignore[misc]
+class _Checked(ModelMetaclass):
     """Turns pydantic's error into a :class:`ConfigError` where a config is made by hand, and only there."""
 
     if not TYPE_CHECKING:
