@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -62,9 +62,9 @@ class Predictor:
     def __call__(self, pictures: PictureLike) -> Detections: ...
 
     @overload
-    def __call__(self, pictures: Sequence[PictureLike]) -> list[Detections]: ...
+    def __call__(self, pictures: list[Any] | tuple[Any, ...]) -> list[Detections]: ...
 
-    def __call__(self, pictures: PictureLike | Sequence[PictureLike]) -> Detections | list[Detections]:
+    def __call__(self, pictures: PictureLike | list[Any] | tuple[Any, ...]) -> Detections | list[Detections]:
         """Detect on one picture, or on each of a list.
 
         Args:
@@ -79,7 +79,7 @@ class Predictor:
         """
         if isinstance(pictures, (list, tuple)):
             return self.detect([self.prepare(picture) for picture in pictures])
-        return self.detect([self.prepare(pictures)])[0]  # type: ignore[arg-type]
+        return self.detect([self.prepare(pictures)])[0]
 
     def prepare(self, picture: PictureLike) -> Prepared:
         """A picture resized for the model, on its device."""
@@ -106,7 +106,7 @@ class Predictor:
         self.detector.eval()
         try:
             with torch.no_grad(), self._autocast():
-                found = self.detector(images)
+                found: dict[str, Tensor] | list[Detections] = self.detector(images)
         finally:
             self.detector.train(was_training)
         if isinstance(found, dict):
