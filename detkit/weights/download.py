@@ -56,7 +56,7 @@ def download(url: str, path: Path, sha256: str, *, progress: Progress | None = N
             _fetch(url, part, progress)
             break
         except (URLError, HTTPException, OSError) as error:
-            _log.info("%s: attempt %d of %d failed: %s", url, attempt, attempts, error)
+            _log.debug("%s: attempt %d of %d failed: %s", url, attempt, attempts, error)
             if attempt == attempts or (isinstance(error, HTTPError) and error.code < 500):
                 raise RuntimeError(_failure(url, path, part, error)) from error
     return _finished(url, part, path, sha256)

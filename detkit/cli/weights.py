@@ -1,0 +1,126 @@
+"""List, show, fetch and import published weights.
+
+detkit weights                      the list: what each is, its licence, figures, size, checksum, and where that was read
+detkit weights show NAME            everything about one, and where it lies on this machine
+detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detkit import weights
+from detkit.cli.report import table
+from detkit.weights import WeightEntry
+
+_HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MB", "SHA-256", "here", "read from")
+_NUMBERS = frozenset({"parameters", "MB"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what ``detkit weights`` understands."""
+    parser.add_argument("action", nargs="?", default="list", choices=tuple(_ACTIONS), help="what to do (default: list)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names out of the list")
+    parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it; the exit code.
+
+    Raises:
+        ValueError: a name is unknown, missing, or one too many.
+        RuntimeError: a download failed.
+    """
+    if args.action == "list" and args.names:
+        raise ValueError(f"detkit weights list takes no names, got {', '.join(args.names)}; did you mean detkit weights show?")
+    if args.action != "list" and not args.names:
+        raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
+    entries = [weights.find(name) for name in args.names]
+    _ACTIONS[args.action](entries, args.folder)
+    return 0
+
+
+def _list(_: list[WeightEntry], folder: str | None) -> None:
+    print(table([_row(entry, folder) for entry in weights.catalogue()], _HEADER, _NUMBERS))
+    print(f"\nSHA-256: the digits that the publisher states. Downloads go to {_target(folder)}.")
+
+
+def _row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
+    parameters = f"{entry.parameters / 1e6:.1f} M"
+    stated = (entry.figures_spoken(), entry.training_data, entry.licence, parameters, f"{entry.size:.1f}", entry.sha256)
+    return (entry.name, entry.kind, *stated, _here(entry, folder), entry.read_from)
+
+
+def _show(entries: list[WeightEntry], folder: str | None) -> None:
+    for entry in entries:
+        lines = {
+            "name": entry.name,
+            "kind": entry.kind,
+            "for": f"model.backbone.name={entry.model}" if entry.kind == "backbone" else entry.model,
+            "published": f"{entry.figures_spoken()} ({'COCO val2017' if entry.kind == 'detector' else 'ImageNet-1K validation images'})",
+            "trained on": entry.training_data,
+            "licence": entry.licence,
+            "parameters": f"{entry.parameters:,}",
+            "size": f"{entry.size:.1f} MB",
+            "SHA-256": entry.sha256 + ("" if len(entry.sha256) == 64 else "... (the digits that the publisher states)"),
+            "address": entry.url,
+            "read from": entry.read_from,
+            "here": _where(entry, folder),
+        }
+        print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
+        print()
+
+
+def _download(entries: list[WeightEntry], folder: str | None) -> None:
+    for entry in entries:
+        progress = _Bar(entry.name) if sys.stderr.isatty() else None
+        path = weights.resolve(entry.name, folder, fetch=True, progress=progress)
+        if progress is not None:
+            progress.end()
+        print(f"{entry.name}: {path}")
+
+
+class _Bar:
+    """A line on the terminal that counts megabytes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.used = False
+
+    def __call__(self, here: int, total: int | None) -> None:
+        share = f" of {total / 2**20:.1f} MB, {here / total:.0%}" if total else " MB"
+        print(f"\r{self.name}: {here / 2**20:.1f}{share}   ", end="", file=sys.stderr, flush=True)
+        self.used = True
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.used:
+            print(file=sys.stderr)
+
+
+def _here(entry: WeightEntry, folder: str | None) -> str:
+    try:
+        weights.resolve(entry.name, folder)
+    except FileNotFoundError:
+        return "no"
+    except ValueError:
+        return "damaged"
+    return "yes"
+
+
+def _where(entry: WeightEntry, folder: str | None) -> str:
+    try:
+        return str(weights.resolve(entry.name, folder))
+    except FileNotFoundError:
+        return f"no; detkit weights download {entry.name} puts it into {_target(folder)}"
+    except ValueError as error:
+        return str(error)
+
+
+def _target(folder: str | None) -> Path:
+    return Path(folder).expanduser() if folder else weights.default_folder()
+
+
+_ACTIONS = {"list": _list, "show": _show, "download": _download}
