@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detkit.data.exif import stored_orientation, turn
+from detkit.data.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
 from detkit.structures import Size
 
 IMAGE_ENDINGS: tuple[str, ...] = (
@@ -59,7 +60,14 @@ def decode_image(data: bytes, name: str = "picture") -> Pixels:
     Raises:
         ValueError: the bytes are empty, cut off, damaged, or not a picture.
     """
-    header = _opened(data, name)
+    try:
+        header = _opened(data, name)
+    except ValueError:
+        if is_tiff(data):
+            return _from_tiff(data, name)
+        raise
+    if pillow_misreads(header):
+        return _from_tiff(data, name)
     if header.format in ("JPEG", "MPO"):
         _check_end_of_jpeg(data, name)
         image = _decoded_by_opencv(data) if header.mode in ("RGB", "L") else None
@@ -114,7 +122,10 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
         with Image.open(path) as header:
             return _stored(header)
     except (*_UNREADABLE, Image.DecompressionBombError):
-        return _stored(_opened(_bytes_of(path), str(path)))
+        data = _bytes_of(path)
+    if is_tiff(data):
+        return _from_tiff(data, str(path)).shape[:2], 1
+    return _stored(_opened(data, str(path)))
 
 
 def _stored(header: Image.Image) -> tuple[Size, int]:
@@ -175,17 +186,33 @@ def _decoded_by_opencv(data: bytes) -> Pixels | None:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
-    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
 class _PictureError(Exception):
     """A picture that decodes but whose values have no plain meaning as colours."""
 
 
+def _from_tiff(data: bytes, name: str) -> Pixels:
+    """What Pillow does not read: colours and alpha as for other files."""
+    try:
+        values, orientation = read_tiff(data)
+    except ValueError as error:
+        raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as grey or RGB") from None
+    channels = values.shape[2]
+    colours = values[:, :, : 1 if channels < 3 else 3]
+    if channels in (2, 4):
+        alpha = values[:, :, -1:]
+        colours = colours * alpha + (1 - alpha)
+    return turn(np.rint(np.broadcast_to(colours, (*colours.shape[:2], 3)) * 255).astype(np.uint8), orientation)
+
+
 def _as_rgb(image: Image.Image, name: str) -> Pixels:
     convert = _CONVERSIONS.get(image.mode)
     if convert is not None:
         grey = convert(np.asarray(image), name)
+        if is_white_zero(image):
+            grey = 255 - grey
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         above = image.convert("RGBA")
@@ -197,7 +224,7 @@ def _as_rgb(image: Image.Image, name: str) -> Pixels:
 def _grey_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
     """Sixteen bits to eight: 65535 becomes 255 and what lies between is rounded."""
     wide = values.astype(np.int64)
-    low, high = int(wide.min(initial=0)), int(wide.max(initial=0))
+    low, high = int(wide.min()), int(wide.max())
     if low < 0 or high > 65535:
         raise _PictureError(f"{name}: its grey values run from {low} to {high}; expected 0 to 65535; save it with 8 or 16 bits")
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
@@ -205,7 +232,7 @@ def _grey_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
 
 def _grey_from_floats(values: npt.NDArray[np.generic], name: str) -> Pixels:
     numbers = values.astype(np.float64)
-    low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 0.0)
+    low, high = float(numbers.min()), float(numbers.max())
     if not (low >= 0 and high <= 1):
         raise _PictureError(f"{name}: its floating-point values run from {low:g} to {high:g}; expected 0 to 1; save it with 8 or 16 bits")
     return np.rint(numbers * 255).astype(np.uint8)

@@ -1,0 +1,68 @@
+"""TIFF files of the kinds that Pillow does not read or reads wrongly: sixteen bits in planes, floating-point colours, grey with alpha."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+_BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _EXTRA = 258, 262, 274, 284, 338
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether the bytes begin as a TIFF or a BigTIFF does."""
+    return data[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+
+
+def pillow_misreads(header: Image.Image) -> bool:
+    """Whether Pillow would take a wrong picture from the file: more than eight bits, with the colours in planes of their own."""
+    tags: Any = getattr(header, "tag_v2", {})
+    return header.format == "TIFF" and tags.get(_PLANES, 1) == 2 and max(tags.get(_BITS, (1,))) > 8
+
+
+def is_white_zero(header: Image.Image) -> bool:
+    """Whether zero stands for white, which Pillow heeds with eight bits only."""
+    tags: Any = getattr(header, "tag_v2", {})
+    return header.format == "TIFF" and tags.get(_PHOTOMETRIC) == 0
+
+
+def read_tiff(data: bytes) -> tuple[npt.NDArray[np.float64], int]:
+    """The first page as ``(H, W, C)`` numbers from 0 to 1, as stored, with ``C`` 1 to 4; and its orientation.
+
+    Raises:
+        ValueError: tifffile cannot read it, it is no grey or colour picture, or its floats are outside 0 to 1.
+    """
+    import tifffile  # comes with scikit-image; imported for these rare files only
+
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page: Any = file.pages[0]
+            values = np.asarray(page.asarray())
+            tags = {code: page.tags[code].value for code in (_PHOTOMETRIC, _ORIENTATION, _PLANES) if code in page.tags}
+    except Exception as error:
+        raise ValueError(f"{error}") from None
+    if values.ndim == 3 and tags.get(_PLANES) == 2:
+        values = np.moveaxis(values, 0, -1)
+    if values.ndim == 2:
+        values = values[:, :, None]
+    if values.ndim != 3 or not 1 <= values.shape[2] <= 4:
+        raise ValueError(f"expected 1 to 4 channels, got an array of shape {values.shape}")
+    numbers = _from_zero_to_one(values)
+    if tags.get(_PHOTOMETRIC) == 0:
+        numbers = 1 - numbers
+    orientation = int(tags.get(_ORIENTATION, 1))
+    return numbers, orientation if 1 <= orientation <= 8 else 1
+
+
+def _from_zero_to_one(values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    if values.dtype.kind == "u":
+        return values / float(np.iinfo(values.dtype).max)
+    if values.dtype.kind == "b":
+        return values.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "f" and low >= 0 and high <= 1:
+        return values.astype(np.float64)
+    raise ValueError(f"values of type {values.dtype} from {low:g} to {high:g}; expected whole numbers from 0, or 0 to 1")

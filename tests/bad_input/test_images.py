@@ -1,0 +1,100 @@
+"""Pictures that cannot be read: the message names the file and says what to do."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import tifffile
+from PIL import Image
+
+from detkit.data import image_size, read_image
+
+
+def jpeg(**options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()[:100, :150]).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()[:100, :150]).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tiff(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, photometric="minisblack", planarconfig="contig" if values.ndim == 3 else None)
+    return buffer.getvalue()
+
+
+def jpeg_with_thumbnail() -> bytes:
+    """A JPEG whose EXIF block holds a whole small JPEG, end marker and all."""
+    thumbnail = jpeg()
+    whole = jpeg()
+    block = b"Exif\x00\x00" + thumbnail
+    return whole[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + whole[2:]
+
+
+def huge_png() -> bytes:
+    """A picture of 60,000 x 60,000 pixels in less than a hundred bytes."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 4) + b"IDAT0000" + struct.pack(">I", zlib.crc32(b"IDAT0000"))
+
+
+CASES = {
+    "cut jpeg": (jpeg()[:2000], "the JPEG is cut off after 2000 bytes; fetch or export the file again"),
+    "cut progressive jpeg": (jpeg(progressive=True)[:-700], "the JPEG is cut off"),
+    "cut jpeg with a whole thumbnail": (jpeg_with_thumbnail()[:-900], "the JPEG is cut off"),
+    "jpeg header only": (jpeg()[:40], "the picture is damaged or cut off|not a picture that can be read"),
+    "cut png": (png()[:20_000], "the picture is damaged or cut off"),
+    "zero bytes": (b"", r"the file is empty \(0 bytes\); fetch or export the picture again"),
+    "only zeros": (bytes(5000), "its 5000 bytes are all zero; the copy failed"),
+    "text": (b"hello world, this is no picture", "not a picture that can be read: it begins with b'hello wo'; expected JPEG, PNG"),
+    "web page": (b"<!DOCTYPE html><html>404</html>", "it is a web page: the download of the picture failed"),
+    "heic": (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "it is a HEIC picture: convert it to JPEG or PNG first"),
+    "pdf": (b"%PDF-1.7 ...", "it is a PDF: save its pages as pictures first"),
+    "git lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "run `git lfs pull`"),
+    "too many pixels": (huge_png(), "the picture has too many pixels to be read whole"),
+    "float tiff out of range": (tiff(np.full((5, 6), 300.0, np.float32)), "floating-point values run from 300 to 300; expected 0 to 1"),
+    "many channels": (tiff(np.zeros((6, 8, 7), np.uint8)), "a TIFF that cannot be read .*save it with 8 or 16 bits as grey or RGB"),
+    "negative greys": (tiff(np.full((5, 6), -3, np.int16)), "its grey values run from -3 to -3; expected 0 to 65535"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_message_names_the_file_and_says_what_to_do(name: str, tmp_path: Path) -> None:
+    data, message = CASES[name]
+    path = tmp_path / "photo of a cat.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=message) as caught:
+        read_image(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_missing_file(read: object, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg: no such picture file; check the path"):
+        read(tmp_path / "nowhere.jpg")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_folder(read: object, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a picture file, got a folder; name a file in it"):
+        read(tmp_path)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("data", [b"", b"hello world", bytes(100)])
+def test_size_of_what_is_no_picture(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"a\.jpg: "):
+        image_size(path)

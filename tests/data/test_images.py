@@ -1,0 +1,180 @@
+"""The one image reader: upright, RGB, eight bits, whatever the file."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import tifffile
+from PIL import Image, ImageOps
+
+from detkit.data import decode_image, image_size, read_image
+from detkit.data.exif import turn, turn_boxes
+from detkit.data.images import stored_size
+
+COLOUR = (200, 30, 60)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def plain(mode: str = "RGB", colour: Any = COLOUR) -> Image.Image:
+    return Image.new("RGB", (8, 6), colour).convert(mode) if mode not in ("RGBA", "LA") else Image.new(mode, (8, 6), colour)
+
+
+def sixteen(*, grey: bool) -> np.ndarray:
+    """Six by eight pixels whose sixteen bits are 257 times COLOUR, or 257 times 100."""
+    if grey:
+        return np.full((6, 8), 100 * 257, np.uint16)
+    return np.broadcast_to(np.array(COLOUR, np.uint16) * 257, (6, 8, 3)).copy()
+
+
+def as_tiff(values: np.ndarray, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(buffer, values, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Image.Image:
+    return Image.fromarray(skimage.data.astronaut()[:120, 60:140])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_is_applied_once(photograph: Image.Image, kind: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(photograph, kind, exif=exif)
+    expected = np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert expected.shape == ((80, 120, 3) if orientation >= 5 else (120, 80, 3))
+    got = decode_image(data)
+    np.testing.assert_array_equal(got, expected)
+    assert got.flags.c_contiguous
+    assert got.flags.writeable
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    assert image_size(path) == expected.shape[:2]
+    assert stored_size(path) == ((120, 80), orientation)
+
+
+def test_orientation_in_xmp_counts_as_pillow_counts_it(photograph: Image.Image) -> None:
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    data = encoded(photograph, "JPEG", xmp=packet)
+    np.testing.assert_array_equal(decode_image(data), np.array(ImageOps.exif_transpose(Image.open(io.BytesIO(data)))))
+
+
+@pytest.mark.parametrize("value", [0, 9, 77])
+def test_an_orientation_that_does_not_exist_counts_as_upright(photograph: Image.Image, value: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    assert decode_image(encoded(photograph, "JPEG", exif=exif)).shape == (120, 80, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_boxes_turn_with_their_pixels(orientation: int) -> None:
+    stored = np.zeros((20, 30, 1), np.uint8)
+    stored[3:9, 5:25] = 1
+    upright = turn(stored, orientation)[:, :, 0]
+    x1, y1, x2, y2 = turn_boxes(np.array([[5.0, 3.0, 25.0, 9.0]]), orientation, (20, 30))[0].astype(int)
+    expected = np.zeros_like(upright)
+    expected[y1:y2, x1:x2] = 1
+    np.testing.assert_array_equal(upright, expected)
+
+
+WHITE_HALF = tuple(round(value * 128 / 255 + 255 * 127 / 255) for value in COLOUR)
+GREY = (100, 100, 100)
+
+FILES: dict[str, tuple[bytes, tuple[int, int, int], int]] = {
+    "progressive jpeg": (encoded(plain(), "JPEG", progressive=True, quality=95), COLOUR, 2),
+    "grey jpeg": (encoded(plain("L", GREY), "JPEG"), GREY, 1),
+    "cmyk jpeg": (encoded(plain("CMYK"), "JPEG", quality=95), COLOUR, 2),
+    "cmyk tiff": (encoded(plain("CMYK"), "TIFF"), COLOUR, 1),
+    "ycbcr tiff": (encoded(plain("YCbCr"), "TIFF"), COLOUR, 2),
+    "lzw tiff": (encoded(plain(), "TIFF", compression="tiff_lzw"), COLOUR, 0),
+    "webp": (encoded(plain(), "WEBP", lossless=True), COLOUR, 0),
+    "bmp": (encoded(plain(), "BMP"), COLOUR, 0),
+    "ppm": (encoded(plain(), "PPM"), COLOUR, 0),
+    "palette png": (encoded(plain().quantize(4), "PNG"), COLOUR, 0),
+    "palette gif": (encoded(plain().quantize(4), "GIF"), COLOUR, 0),
+    "grey png": (encoded(plain("L", GREY), "PNG"), GREY, 0),
+    "one bit png": (encoded(plain("1", (255, 255, 255)), "PNG"), (255, 255, 255), 0),
+    "half transparent png": (encoded(plain("RGBA", (*COLOUR, 128)), "PNG"), WHITE_HALF, 1),
+    "transparent webp": (encoded(plain("RGBA", (*COLOUR, 0)), "WEBP"), (255, 255, 255), 0),
+    "opaque png with alpha": (encoded(plain("RGBA", (*COLOUR, 255)), "PNG"), COLOUR, 0),
+    "grey with alpha": (encoded(plain("LA", (100, 128)), "PNG"), (177, 177, 177), 1),
+    "transparent colour": (encoded(plain(), "PNG", transparency=COLOUR), (255, 255, 255), 0),
+    "16 bit grey png": (cv2.imencode(".png", sixteen(grey=True))[1].tobytes(), GREY, 0),
+    "16 bit grey pgm": (cv2.imencode(".pgm", sixteen(grey=True))[1].tobytes(), GREY, 0),
+    "16 bit grey tiff": (as_tiff(sixteen(grey=True)), GREY, 0),
+    "16 bit grey tiff, big-endian": (as_tiff(sixteen(grey=True), byteorder=">"), GREY, 0),
+    "16 bit grey tiff, zero is white": (as_tiff(65535 - sixteen(grey=True), photometric="miniswhite"), GREY, 0),
+    "16 bit colour png": (cv2.imencode(".png", sixteen(grey=False)[:, :, ::-1])[1].tobytes(), COLOUR, 0),
+    "16 bit colour tiff": (as_tiff(sixteen(grey=False), photometric="rgb"), COLOUR, 0),
+    "16 bit colour tiff in planes": (
+        as_tiff(np.moveaxis(sixteen(grey=False), 2, 0), photometric="rgb", planarconfig="separate"),
+        COLOUR,
+        0,
+    ),
+    "float grey tiff": (as_tiff((sixteen(grey=True) / 65535).astype(np.float32)), GREY, 0),
+    "float colour tiff": (as_tiff((sixteen(grey=False) / 65535).astype(np.float32), photometric="rgb"), COLOUR, 0),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_kind_of_file_has_its_colours(name: str, tmp_path: Path) -> None:
+    data, colour, tolerance = FILES[name]
+    path = tmp_path / "picture"
+    path.write_bytes(data)
+    image = read_image(path)
+    assert (image.shape, image.dtype) == ((6, 8, 3), np.uint8)
+    assert np.abs(image.astype(int) - colour).max() <= tolerance, image[0, 0]
+    assert image_size(path) == (6, 8)
+
+
+def test_adobe_cmyk_is_stored_inverted_and_read_right() -> None:
+    """Photoshop's CMYK JPEGs hold 255 - ink and say so in an Adobe marker; without the marker the ink itself is held."""
+    data = encoded(plain("CMYK"), "JPEG", quality=95)
+    assert b"Adobe" in data
+    assert np.abs(decode_image(data).astype(int) - COLOUR).max() <= 2
+
+
+def test_sixteen_bits_are_scaled_not_cut() -> None:
+    ramp = np.linspace(0, 65535, 256 * 6).reshape(6, 256).astype(np.uint16)
+    got = decode_image(cv2.imencode(".png", ramp)[1].tobytes())[:, :, 0]
+    np.testing.assert_array_equal(got, np.rint(ramp / 257.0).astype(np.uint8))
+    assert (got.min(), got.max()) == (0, 255)
+
+
+def test_animations_and_pages_give_their_first_picture() -> None:
+    frames = [plain(), plain(colour=(0, 0, 255)).copy()]
+    for kind in ("GIF", "WEBP", "TIFF", "PNG"):
+        options = {"lossless": True} if kind == "WEBP" else {}
+        data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+        assert np.abs(decode_image(data)[0, 0].astype(int) - COLOUR).max() <= 3, kind
+
+
+def test_jpeg_equals_pillow_to_the_bit(photograph: Image.Image) -> None:
+    for options in ({"quality": 90}, {"quality": 75, "progressive": True}, {"quality": 90, "subsampling": 0}):
+        data = encoded(photograph, "JPEG", **options)
+        np.testing.assert_array_equal(decode_image(data), np.array(Image.open(io.BytesIO(data))))
+
+
+def test_bytes_after_the_end_of_a_jpeg_are_no_harm(photograph: Image.Image) -> None:
+    data = encoded(photograph, "JPEG")
+    np.testing.assert_array_equal(decode_image(data + b"\x00" * 3000), decode_image(data))
+
+
+def test_real_photographs_equal_pillow(shared: Path) -> None:
+    for path in sorted((shared / "data" / "coco_sample" / "images").glob("*.jpg"))[:12]:
+        expected = np.array(ImageOps.exif_transpose(Image.open(path)).convert("RGB"))
+        np.testing.assert_array_equal(read_image(path), expected)
+        assert image_size(path) == expected.shape[:2]
