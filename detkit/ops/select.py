@@ -46,7 +46,7 @@ def best(scores: Tensor, *, min_score: float | None = None, limit: int | None = 
         limit: At most so many of each level.
         levels: Rows that belong to each level, in order; one level unless given.
     """
-    table = scores.float().reshape(len(scores), -1)
+    table = scores.float() if scores.ndim == 2 else scores.float()[:, None]
     columns = table.shape[1]
     counts = [len(table)] if levels is None else list(levels)
     parts, start = [], 0

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torchvision.models.detection._utils import Matcher
+from torchvision.ops import box_iou
+
+from detkit.ops.match import BELOW, BETWEEN, match_by_iou, match_overlaps
+from detkit.structures import Targets
+
+RULE = {"min_positive": 0.7, "max_negative": 0.3}
+
+
+def random_boxes(count: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * 60
+    return torch.cat((corner, corner + 5 + torch.rand(count, 2, generator=generator) * 40), 1)
+
+
+def targets(boxes: torch.Tensor, crowd: list[bool] | None = None) -> Targets:
+    flags = None if crowd is None else torch.tensor(crowd)
+    return Targets.of(boxes, torch.zeros(len(boxes), dtype=torch.int64), is_crowd=flags)
+
+
+@pytest.mark.parametrize("low_quality", [False, True])
+def test_equal_to_torchvision(low_quality: bool) -> None:
+    truth, anchors = random_boxes(12, 0), random_boxes(800, 1)
+    expected = Matcher(0.7, 0.3, allow_low_quality_matches=low_quality)(box_iou(truth, anchors))
+    found = match_by_iou(anchors, targets(truth), low_quality=low_quality, **RULE)
+    assert torch.equal(found, expected)
+    assert {BELOW, BETWEEN} <= set(found.tolist())
+
+
+def test_without_objects_all_is_background() -> None:
+    assert match_by_iou(random_boxes(5, 0), Targets.empty(), low_quality=True, **RULE).tolist() == [BELOW] * 5
+
+
+def test_without_anchors() -> None:
+    assert match_by_iou(torch.zeros(0, 4), targets(random_boxes(3, 0)), low_quality=True, **RULE).tolist() == []
+
+
+def test_an_object_that_no_anchor_touches_is_not_matched_to_all_of_them() -> None:
+    far = torch.tensor([[900.0, 900.0, 950.0, 950.0]])
+    assert set(match_by_iou(random_boxes(50, 0), targets(far), low_quality=True, **RULE).tolist()) == {BELOW}
+
+
+def test_a_degenerate_object_is_not_matched() -> None:
+    line = torch.tensor([[10.0, 10.0, 10.0, 40.0]])
+    anchors = torch.cat((random_boxes(20, 0), line))
+    assert set(match_by_iou(anchors, targets(line), low_quality=True, **RULE).tolist()) == {BELOW}
+
+
+def test_crowds_are_never_positive_and_background_inside_is_left_out() -> None:
+    crowd = torch.tensor([[0.0, 0.0, 100.0, 100.0]])
+    inside, half, outside = [10.0, 10, 40, 40], [90.0, 0, 110, 20], [150.0, 150, 190, 190]
+    anchors = torch.tensor([[0.0, 0.0, 100.0, 100.0], inside, half, outside])
+    assert match_by_iou(anchors, targets(crowd, [True]), low_quality=True, **RULE).tolist() == [BETWEEN, BETWEEN, BELOW, BELOW]
+
+
+def test_an_object_inside_a_crowd_is_still_matched() -> None:
+    truth = torch.tensor([[0.0, 0.0, 100.0, 100.0], [10.0, 10.0, 40.0, 40.0]])
+    anchors = torch.tensor([[10.0, 10.0, 40.0, 40.0], [60.0, 60.0, 90.0, 90.0]])
+    assert match_by_iou(anchors, targets(truth, [True, False]), low_quality=True, **RULE).tolist() == [1, BETWEEN]
+
+
+def test_every_object_gets_its_best_anchors_ties_included() -> None:
+    overlaps = torch.tensor([[0.2, 0.2, 0.1], [0.0, 0.1, 0.25]])
+    assert match_overlaps(overlaps, low_quality=True, **RULE).tolist() == [0, 0, 1]
+    assert match_overlaps(overlaps, **RULE).tolist() == [BELOW] * 3
