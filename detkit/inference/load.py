@@ -52,6 +52,23 @@ def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
+def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> tuple[str | Path, str]:
+    """What to load, and why, in words: what was ``named``, else the newest run's best checkpoint.
+
+    Raises:
+        FileNotFoundError: nothing was named and there is no run.
+    """
+    if named is not None:
+        return named, "as given"
+    newest = newest_checkpoint(root)
+    if newest is not None:
+        return newest, "the newest run's"
+    raise FileNotFoundError(
+        f"there is no detector to use: no run under {root}/ and no --weights; train one with `detkit train CONFIG`, give a checkpoint with "
+        "--weights FILE, or fetch published weights: `detkit weights` lists them"
+    )
+
+
 def load_detector(source: str | Path) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
     path = Path(source)

@@ -81,6 +81,11 @@ class Predictor:
             return self.detect([self.prepare(picture) for picture in pictures])
         return self.detect([self.prepare(pictures)])[0]
 
+    @property
+    def precision(self) -> str:
+        """The number format that products run in: ``fp32``, ``bf16`` or ``fp16``."""
+        return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
+
     def prepare(self, picture: PictureLike) -> Prepared:
         """A picture resized for the model, on its device."""
         pixels = as_pixels(picture)

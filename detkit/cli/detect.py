@@ -1,0 +1,156 @@
+"""Detect objects in pictures: prints a table for each, draws the boxes, and writes the detections to files.
+
+The detector is, in order: --weights, the best checkpoint of the newest run under runs/. What is taken is printed.
+Drawn pictures go into a new folder runs/detect-N unless --output names one; pictures of yours are never overwritten.
+A picture that cannot be read is named, the others are done, and the exit code is 1.
+
+In the file of --coco a picture's image_id is the number at the end of its name (000000000139.jpg: 139), or the name without
+its ending where there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.arguments import add_device_arguments, unit_interval
+from detkit.cli.drawn import DrawnPictures
+from detkit.cli.inputs import picture_files
+from detkit.cli.report import count, duration, memory_line, table
+from detkit.cli.results_files import CocoIds, Found, as_coco, as_csv, as_json
+
+if TYPE_CHECKING:
+    from detkit.inference import Outcome, Predictor
+
+DEFAULT_MIN_SCORE = 0.5
+SOME_FAILED = 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``detkit detect``."""
+    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, folders, or patterns such as 'photos/**/*.jpg'")
+    parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
+    parser.add_argument(
+        "--min-score", type=unit_interval, default=DEFAULT_MIN_SCORE, metavar="S", help="lowest score reported (default: %(default)s)"
+    )
+    parser.add_argument("--classes", action="append", metavar="A,B", help="report only these classes")
+    parser.add_argument("--output", metavar="DIR", help="folder of the drawn pictures (default: a new runs/detect-N)")
+    parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
+    parser.add_argument("--json", metavar="FILE", help="write everything, picture by picture")
+    parser.add_argument("--csv", metavar="FILE", help="write one row a detection")
+    parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
+    parser.add_argument("--annotations", metavar="FILE", help="COCO annotations that tell the ids for --coco")
+    add_device_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detect, print, draw, write; 0 if every picture could be read."""
+    start = time.perf_counter()
+    files = picture_files(args.images)
+    ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
+    if args.coco:
+        ids.check(files)
+    drawn = None if args.no_pictures else DrawnPictures(args.output, files)
+    predictor, weights = _predictor(args)
+    loaded = time.perf_counter()
+    job = _Job(predictor, args, drawn)
+    try:
+        job.detect(files)
+    finally:  # also what was done before an interruption is kept
+        job.write_files(weights, ids)
+    job.conclude(loaded - start, time.perf_counter() - loaded)
+    return SOME_FAILED if job.failed else 0
+
+
+def _predictor(args: argparse.Namespace) -> tuple[Predictor, str]:
+    from detkit.inference import choose_weights, load
+
+    weights, reason = choose_weights(args.weights)
+    classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
+    predictor = load(weights, args.device, args.precision, min_score=args.min_score, classes=classes)
+    named = sum(name is not None for name in predictor.class_names)
+    print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+    return predictor, str(weights)
+
+
+class _Job:
+    """What one call of the command has found so far."""
+
+    def __init__(self, predictor: Predictor, args: argparse.Namespace, drawn: DrawnPictures | None) -> None:
+        self.predictor = predictor
+        self.args = args
+        self.drawn = drawn
+        self.found: list[Found] = []
+        self.failed: dict[Path, str] = {}
+
+    def detect(self, files: list[Path]) -> None:
+        """Run over the files, one table each."""
+        from detkit.inference import detect_files
+
+        last = time.perf_counter()
+        for outcome in detect_files(self.predictor, files):
+            self._take(outcome, time.perf_counter() - last)
+            last = time.perf_counter()
+
+    def _take(self, outcome: Outcome, seconds: float) -> None:
+        from detkit.drawing import draw_detections, readable_scale
+
+        if outcome.picture is None or outcome.detections is None:
+            message = " ".join(str(outcome.error).split())
+            self.failed[outcome.path] = message
+            print(f"detkit: {message}", file=sys.stderr, flush=True)
+            return
+        size = (outcome.picture.shape[0], outcome.picture.shape[1])
+        found = Found(outcome.path, size, outcome.detections)
+        self.found.append(found)
+        place = None
+        if self.drawn is not None:
+            names, scale = self.predictor.class_names, readable_scale(size)
+            place = self.drawn.write(outcome.path, draw_detections(outcome.picture, outcome.detections, names, scale=scale))
+        self._print(found, seconds, place)
+
+    def _print(self, found: Found, seconds: float, drawn: Path | None) -> None:
+        height, width = found.size
+        arrow = f" -> {drawn}" if drawn is not None else ""
+        print(f"\n{found.path} ({width} x {height}): {count(len(found.detections), 'detection')} in {duration(seconds)}{arrow}")
+        names = self.predictor.class_names
+        rows = [(names[label], f"{score:.3f}", *(f"{value:.1f}" for value in box)) for label, score, box in found.rows()]
+        if rows:
+            text = table(rows, ("class", "score", "x1", "y1", "x2", "y2"), {"score", "x1", "y1", "x2", "y2"})
+            print("\n".join("  " + line for line in text.splitlines()), flush=True)
+
+    def write_files(self, weights: str, ids: CocoIds) -> None:
+        """Write the files that were asked for."""
+        from detkit.checkpoint import write_text
+
+        names = self.predictor.class_names
+        if self.args.json:
+            about = {"weights": weights, "min_score": self.args.min_score}
+            write_text(self.args.json, as_json(self.found, self.failed, names, **about))
+        if self.args.csv:
+            write_text(self.args.csv, as_csv(self.found, names))
+        if self.args.coco:
+            text, left_out = as_coco(self.found, names, ids)
+            write_text(self.args.coco, text)
+            if left_out:
+                print(f"{count(left_out, 'detection')} left out of {self.args.coco}: their classes are not in the annotations")
+
+    def conclude(self, loading: float, detecting: float) -> None:
+        """Totals, times, memory, and what was written where."""
+        totals = Counter(self.predictor.class_names[label] for found in self.found for label in found.detections.labels.tolist())
+        listed = ", ".join(f"{number} {name}" for name, number in totals.most_common(12))
+        pictures = len(self.found) + len(self.failed)
+        print(f"\n{count(pictures, 'picture')}, {count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}")
+        each = f", {duration(detecting / pictures)} a picture" if pictures > 1 else ""
+        print(f"{duration(detecting)}{each}, after {duration(loading)} of loading; {memory_line()}")
+        places = [self.args.json, self.args.csv, self.args.coco]
+        if self.drawn is not None and self.found:
+            places.append(f"{self.drawn.folder}/")
+        if any(places):
+            print(f"written: {', '.join(str(place) for place in places if place)}")
+        if self.failed:
+            print(f"detkit: {len(self.failed)} of {count(pictures, 'picture')} could not be read", file=sys.stderr)

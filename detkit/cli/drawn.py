@@ -1,0 +1,60 @@
+"""Where drawn pictures are written, so that nothing of the user's is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+MARK = b"drawn by detkit"
+"""The comment in each drawn JPEG; a file without it is the user's own and is never overwritten."""
+
+
+class DrawnPictures:
+    """A folder of drawn pictures.
+
+    Args:
+        folder: Made when the first picture is written; by default the first free ``runs/detect-N``.
+        inputs: Files that must not be overwritten.
+    """
+
+    def __init__(self, folder: str | None, inputs: Iterable[Path]) -> None:
+        self.folder = Path(folder) if folder is not None else _free_folder()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"--output {self.folder}: expected a folder, got a file")
+        self._taken = {path.resolve() for path in inputs}
+
+    def write(self, source: Path, picture: Any) -> Path:
+        """Write the drawing of ``source`` (an ``(H, W, 3)`` uint8 array) as JPEG and give its path."""
+        from PIL import Image
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._free_name(source.stem)
+        Image.fromarray(picture).save(path, quality=92, comment=MARK)
+        self._taken.add(path.resolve())
+        return path
+
+    def _free_name(self, stem: str) -> Path:
+        number = 1
+        while True:
+            path = self.folder / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
+            if path.resolve() not in self._taken and (not path.exists() or _is_ours(path)):
+                return path
+            number += 1
+
+
+def _free_folder(root: str = "runs") -> Path:
+    number = 1
+    while (Path(root) / f"detect-{number}").exists():
+        number += 1
+    return Path(root) / f"detect-{number}"
+
+
+def _is_ours(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.info.get("comment") == MARK
+    except OSError:
+        return False

@@ -1,0 +1,56 @@
+"""From the words of a command line to picture files."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def picture_files(words: Sequence[str]) -> list[Path]:
+    """The files that words name: a file is itself, a folder its pictures (not those of folders in it), a pattern what it matches.
+
+    Patterns are expanded here, because Windows' shells do not; ``**`` goes into folders. Each file comes once, in order.
+    A plain name that does not exist stays, to be reported with the files that cannot be read.
+
+    Raises:
+        FileNotFoundError: nothing that was named exists.
+        ValueError: a folder has no pictures, or a word is an address.
+    """
+    found: dict[Path, None] = {}
+    for word in words:
+        found.update(dict.fromkeys(_expanded(word)))
+    files = list(found)
+    if not any(path.exists() for path in files):
+        raise FileNotFoundError(
+            f"no such picture: {', '.join(str(path) for path in files[:3])}; give files, folders, or patterns such as 'photos/*.jpg'"
+        )
+    return files
+
+
+def _expanded(word: str) -> list[Path]:
+    path = Path(word)
+    if path.is_dir():
+        return _pictures_in(path)
+    if path.exists():
+        return [path]
+    if "://" in word:
+        raise ValueError(f"{word}: addresses are not fetched; download the picture and give its file")
+    if not glob.has_magic(word):
+        return [path]
+    matches = [Path(match) for match in sorted(glob.glob(word, recursive=True))]
+    pictures = [picture for match in matches for picture in (_pictures_in(match, needed=False) if match.is_dir() else [match])]
+    if not pictures:
+        raise FileNotFoundError(f"{word}: the pattern matches no file")
+    return pictures
+
+
+def _pictures_in(folder: Path, needed: bool = True) -> list[Path]:
+    from detkit.data.images import IMAGE_ENDINGS
+
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())
+    if not pictures and needed:
+        folders = sum(path.is_dir() for path in folder.iterdir())
+        advice = f"; it has {folders} folders: give '{folder}/**/*.jpg' to look into them" if folders else ""
+        raise ValueError(f"{folder}: the folder has no pictures ({', '.join(IMAGE_ENDINGS[:4])}, ...){advice}")
+    return pictures

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bright import picture, predictor, saved
+
+import detkit.inference
+from detkit.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a good picture, a.png; no detector is there unless ``bright`` is asked for."""
+    monkeypatch.chdir(tmp_path)
+    saved(tmp_path, "a.png", picture())
+    return tmp_path
+
+
+@pytest.fixture
+def bright(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(source: Any, device: str, precision: str, **options: Any) -> Any:
+        return predictor(60, **options)
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["detect", *words]) == 2
+    line = capsys.readouterr().err
+    assert line.count("\n") == 1
+    return line
+
+
+@pytest.mark.usefixtures("bright")
+def test_bad_pictures_are_named_and_the_others_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty.jpg").touch()
+    (folder / "text.png").write_text("not a picture")
+    cut = saved(folder, "cut.jpg", picture(600, 800))
+    cut.write_bytes(cut.read_bytes()[:3000])
+    words = ["--weights", "x", "--json", "a.json"]
+    assert main(["detect", "empty.jpg", "text.png", "cut.jpg", "gone.png", "a.png", *words]) == 1
+    done = capsys.readouterr()
+    for name in ("empty.jpg", "text.png", "cut.jpg", "gone.png"):
+        assert f"detkit: {name}: " in done.err
+    assert done.err.splitlines()[-1] == "detkit: 4 of 5 pictures could not be read"
+    assert "a.png (80 x 60): 2 detections" in done.out
+    pictures = json.loads(Path("a.json").read_text())["pictures"]
+    assert [("error" in one) for one in pictures] == [False, True, True, True, True]
+
+
+def test_no_such_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no such picture: b.png" in error_of(capsys, "b.png")
+
+
+def test_a_pattern_that_matches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "*.jpg: the pattern matches no file" in error_of(capsys, "*.jpg")
+
+
+def test_a_folder_without_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "e" / "inside").mkdir(parents=True)
+    assert "e: the folder has no pictures" in error_of(capsys, "e")
+    assert "give 'e/**/*.jpg'" in error_of(capsys, "e")
+
+
+def test_an_address(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "download the picture and give its file" in error_of(capsys, "https://example.org/a.jpg")
+
+
+def test_no_detector_at_all(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = error_of(capsys, "a.png")
+    assert "there is no detector to use" in line
+    assert "`detkit train CONFIG`" in line
+    assert "--weights FILE" in line
+
+
+def test_weights_that_do_not_exist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "checkpoint best.safetensors: no such file" in error_of(capsys, "a.png", "--weights", "best.safetensors")
+    assert "did you mean 'fasterrcnn_resnet50_fpn'" in error_of(capsys, "a.png", "--weights", "fasterrcnn_resnet50_fnp")
+
+
+def test_a_run_folder_without_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "run").mkdir()
+    assert "expected a run's folder with best.safetensors" in error_of(capsys, "a.png", "--weights", "run")
+
+
+def test_a_checkpoint_cut_in_half(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"a": __import__("numpy").zeros(1000)}, folder / "c.safetensors")
+    Path("c.safetensors").write_bytes(Path("c.safetensors").read_bytes()[:4000])
+    assert "checkpoint c.safetensors: cut short" in error_of(capsys, "a.png", "--weights", "c.safetensors")
+
+
+def test_a_pickle_is_not_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("c.pth").write_bytes(b"\x80\x04" + b"x" * 100)
+    assert "a pickle (.pth, .pt), which can run code" in error_of(capsys, "a.png", "--weights", "c.pth")
+
+
+def test_a_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["detect", "a.png", "--min-score", "50"])
+    assert stop.value.code == 2
+    assert "--min-score: expected a number from 0 to 1, got '50'" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("bright")
+def test_an_unknown_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "class 'gren' is not among the model's 2: did you mean 'green'?" in error_of(
+        capsys, "a.png", "--weights", "x", "--classes", "red,gren"
+    )
+
+
+def test_two_pictures_with_one_image_id(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, "x_7.png", picture())
+    saved(folder, "y_07.png", picture())
+    line = error_of(capsys, "x_7.png", "y_07.png", "--coco", "dt.json")
+    assert "x_7.png and y_07.png have one image id, 7; give --annotations" in line
+
+
+def test_annotations_that_are_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("gt.json").write_text("[]")
+    assert "--annotations gt.json: expected COCO JSON" in error_of(capsys, "a.png", "--coco", "d.json", "--annotations", "gt.json")
+    assert "--annotations no.json: no such file" in error_of(capsys, "a.png", "--coco", "d.json", "--annotations", "no.json")
+    Path("gt.json").write_text(json.dumps({"images": [], "categories": []}))
+    assert "a.png: not among the 0 images" in error_of(capsys, "a.png", "--coco", "d.json", "--annotations", "gt.json")
+
+
+@pytest.mark.usefixtures("bright")
+def test_output_is_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--output a.png: expected a folder, got a file" in error_of(capsys, "a.png", "--weights", "x", "--output", "a.png")

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bright import picture, predictor, saved
+from PIL import Image
+
+import detkit.inference
+from detkit.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with three pictures, where --weights gives a detector of bright rectangles."""
+
+    def load(source: Any, device: str, precision: str, **options: Any) -> Any:
+        assert str(source) == "bright"
+        return predictor(60, **options)
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i in (1, 2, 3):
+        saved(tmp_path / "in", f"picture_00{i}.png", picture(red=(i, 20, 30, 40)))
+    return tmp_path
+
+
+def detect(*words: str) -> int:
+    return main(["detect", "--weights", "bright", *words])
+
+
+def test_a_folder_is_detected_drawn_and_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in") == 0
+    out = capsys.readouterr().out
+    assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
+    assert "picture_002.png (80 x 60): 2 detections" in out.replace("in/", "")
+    assert "  red    0.900   2.0  20.0  30.0  40.0" in out
+    assert "3 pictures, 6 detections: 3 red, 3 green" in out
+    assert "peak memory" in out
+    drawn = sorted((folder / "runs" / "detect-1").iterdir())
+    assert [path.name for path in drawn] == ["picture_001.jpg", "picture_002.jpg", "picture_003.jpg"]
+    assert Image.open(drawn[0]).size == (480, 360)
+
+
+def test_all_the_files(folder: Path) -> None:
+    assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-pictures") == 0
+    assert not (folder / "runs").exists()
+    everything = json.loads(Path("a.json").read_text())
+    assert everything["class_names"] == ["red", "green", None]
+    first = everything["pictures"][0]
+    assert (first["width"], first["height"]) == (80, 60)
+    assert first["detections"][0] == {"class": "red", "label": 0, "score": 0.9, "box": [1.0, 20.0, 30.0, 40.0]}
+    rows = list(csv.DictReader(Path("out/a.csv").read_text().splitlines()))
+    assert len(rows) == 6
+    assert (rows[1]["class"], rows[1]["x1"], rows[1]["y2"]) == ("green", "40.0", "15.0")
+    results = json.loads(Path("a.coco.json").read_text())
+    assert results[0] == {"image_id": 1, "category_id": 1, "bbox": [1.0, 20.0, 29.0, 20.0], "score": 0.9}
+    assert {row["image_id"] for row in results} == {1, 2, 3}
+
+
+def test_ids_from_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = [{"id": 10 * i, "file_name": f"picture_00{i}.png"} for i in (1, 2, 3)]
+    Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}))
+    assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-pictures") == 0
+    results = json.loads(Path("dt.json").read_text())
+    assert [(row["image_id"], row["category_id"]) for row in results] == [(10, 7), (20, 7), (30, 7)]
+    assert "3 detections left out of dt.json" in capsys.readouterr().out
+
+
+def test_scores_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in/picture_001.png", "--min-score", "0.7", "--no-pictures") == 0
+    assert "1 picture, 1 detection: 1 red" in capsys.readouterr().out
+    assert detect("in/picture_001.png", "--classes", "green, red", "--no-pictures") == 0
+    assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
+
+
+def test_patterns_are_expanded_and_files_come_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in/*_00[12].png", "in/picture_001.png", "**/*_002.png", "--no-pictures") == 0
+    assert "2 pictures" in capsys.readouterr().out
+
+
+def test_nothing_found_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, "dark.png", np.zeros((50, 50, 3), np.uint8))
+    assert detect("dark.png", "--csv", "a.csv") == 0
+    assert "dark.png (50 x 50): no detections" in capsys.readouterr().out
+    assert Path("a.csv").read_text().splitlines() == ["file,width,height,class,label,score,x1,y1,x2,y2"]
+
+
+def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:
+    other = saved(folder / "in", "picture_002.jpg", picture(90, 90))
+    mine = saved(folder, "a.jpg", picture())
+    before = {path: path.read_bytes() for path in (other, mine)}
+    assert detect("in/picture_002.png", "--output", "in") == 0
+    assert detect("a.jpg", "--output", ".") == 0
+    assert detect("a.jpg", "--output", ".") == 0
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert (folder / "in" / "picture_002-2.jpg").is_file()
+    assert (folder / "a-2.jpg").is_file()
+    assert not (folder / "a-3.jpg").exists()
+
+
+def test_two_pictures_of_one_name(folder: Path) -> None:
+    (folder / "more").mkdir()
+    saved(folder / "more", "picture_001.png", picture(90, 90))
+    assert detect("in/picture_001.png", "more") == 0
+    assert sorted(path.name for path in (folder / "runs" / "detect-1").iterdir()) == ["picture_001-2.jpg", "picture_001.jpg"]
+    assert detect("more") == 0
+    assert (folder / "runs" / "detect-2").is_dir()
