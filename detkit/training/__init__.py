@@ -1,0 +1,1 @@
+"""Training: stages of gradient steps that can be cut anywhere and go on exactly."""

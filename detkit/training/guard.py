@@ -1,0 +1,46 @@
+"""A loss that is not finite ends the run, and says all that is needed to find out why."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.checkpoint import write_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detkit.data.loader import Sample
+
+
+class NotFiniteError(RuntimeError):
+    """A loss or a gradient is infinite or not a number; the weights were not moved by it."""
+
+
+def bad_terms(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
+    """The loss terms of any batch that are not finite, with their values."""
+    values = [(name, float(value.detach())) for terms in losses for name, value in terms.items()]
+    return {name: value for name, value in values if not math.isfinite(value)}
+
+
+def not_finite(step: int, terms: Mapping[str, float], samples: Sequence[Sample], lr: float, path: Path) -> NotFiniteError:
+    """Write the batch to ``path`` for a replay and make the error that names step, term, images and rate.
+
+    Args:
+        step: Steps made before.
+        terms: What is not finite; empty if the losses are and their gradient is not.
+        samples: The images of the step in this process.
+        lr: The learning rate.
+        path: A JSON file.
+    """
+    what = ", ".join(f"{name} = {value}" for name, value in terms.items()) or "the gradient's norm"
+    rows = [{"path": str(sample.path), "image_id": sample.image_id, "seed": sample.seed} for sample in samples]
+    write_text(path, json.dumps({"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows}, indent=1))
+    files = ", ".join(str(sample.path) for sample in samples)
+    return NotFiniteError(
+        f"step {step}: not finite: {what}; images: {files}; learning rate {lr:.3g}; the weights were not moved and the last checkpoint is "
+        f"good; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or training.clip_norm=10"
+    )

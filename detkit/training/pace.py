@@ -1,0 +1,51 @@
+"""How far a run has come, by steps or by the budget, and when it must stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_FIRST_RESERVE = 0.05
+"""Share of the budget kept for the last evaluation before one was measured."""
+
+
+@dataclass
+class Pace:
+    """Measures the progress of a run.
+
+    Attributes:
+        total_steps: Steps at which it ends, if any.
+        budget: Core-minutes at which it ends, if any.
+        by_budget: Whether progress follows the budget.
+        reserve: Core-minutes kept for what comes after the last step: an evaluation and writing the checkpoint.
+        progress: Share of the run that is over; it never falls.
+    """
+
+    total_steps: int | None
+    budget: float | None
+    by_budget: bool
+    reserve: float = 0.0
+    progress: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and not self.reserve:
+            self.reserve = _FIRST_RESERVE * self.budget
+
+    def update(self, step: int, minutes: float) -> None:
+        """Note where the run stands after ``step`` steps and ``minutes`` core-minutes."""
+        by_steps = step / self.total_steps if self.total_steps else 0.0
+        by_budget = minutes / max(self.budget - self.reserve, 1e-9) if self.budget is not None and self.by_budget else 0.0
+        self.progress = max(self.progress, min(1.0, max(by_steps, by_budget)))
+
+    def is_over(self, step: int, minutes: float) -> bool:
+        """Whether no further step may be made."""
+        spent = self.budget is not None and minutes >= self.budget - self.reserve
+        return spent or (self.total_steps is not None and step >= self.total_steps)
+
+    def measured_evaluation(self, minutes: float) -> None:
+        """Keep as much for the last evaluation as this one took, and a little more."""
+        if self.budget is not None:
+            self.reserve = min(1.1 * minutes, 0.5 * self.budget)
+
+    def evaluations_due(self, evaluations: int) -> int:
+        """How many of the evaluations should have been made by now."""
+        return int(self.progress * evaluations + 1e-9)

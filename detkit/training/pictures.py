@@ -1,0 +1,33 @@
+"""Pictures of what a run sees and says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from detkit.checkpoint import atomic_write
+from detkit.drawing import contact_sheet, draw_targets
+
+if TYPE_CHECKING:
+    from detkit.data.loader import Sample
+
+_MOST = 16
+"""Pictures on one sheet."""
+
+
+def draw_batch(path: Path, samples: Sequence[Sample], class_names: Sequence[str | None]) -> None:
+    """Write one sheet with the images of a batch as the model gets them, with their targets."""
+    shown = samples[:_MOST]
+    drawn = [draw_targets(sample.image, sample.targets, class_names) for sample in shown]
+    write_picture(path, contact_sheet(drawn, captions=[Path(sample.path).name for sample in shown]))
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write a JPEG atomically."""
+    with atomic_write(path) as temporary, temporary.open("wb") as handle:
+        Image.fromarray(picture).save(handle, format="JPEG", quality=90)

@@ -1,0 +1,104 @@
+"""Several processes training one model: who this one is, and what all of them agree on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Who this process is among those that ``torchrun`` started; alone by default.
+
+    Attributes:
+        rank: Its number over all machines; 0 writes, prints and decides.
+        local_rank: Its number on this machine, which is its GPU's.
+        world: How many there are.
+    """
+
+    rank: int = 0
+    local_rank: int = 0
+    world: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this one writes and prints."""
+        return self.rank == 0
+
+    def sums(self, *values: float) -> list[float]:
+        """The sum over all processes of each value; every process must call it at the same place."""
+        if self.world == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=_device())
+        dist.all_reduce(tensor)
+        return [float(value) for value in tensor.tolist()]
+
+    def from_first(self, value: Any) -> Any:
+        """The first process's value, in every process."""
+        if self.world == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def gathered(self, value: Any) -> list[Any]:
+        """Every process's value, by rank, in every process."""
+        if self.world == 1:
+            return [value]
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value)
+        return values
+
+
+@contextmanager
+def joined_processes(device: str) -> Iterator[Processes]:
+    """Join the group that ``torchrun`` set up (``RANK``, ``WORLD_SIZE``), and leave it afterwards; alone without one.
+
+    A group that exists already is used and left as it is.
+    """
+    if dist.is_available() and dist.is_initialized():
+        yield Processes(dist.get_rank(), int(os.environ.get("LOCAL_RANK", dist.get_rank())), dist.get_world_size())
+        return
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        yield Processes()
+        return
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    if device.startswith("cuda"):
+        torch.cuda.set_device(local_rank)
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield Processes(dist.get_rank(), local_rank, dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def resolve_device(asked: str, local_rank: int = 0) -> torch.device:
+    """``auto`` is this process's GPU if there is one, else Apple's, else the CPU.
+
+    Raises:
+        ValueError: the device that was asked for is not here.
+    """
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", local_rank)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise ValueError(f"device {asked!r}: expected auto, cpu, cuda, cuda:N or mps") from None
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise ValueError(f"device {asked!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu or auto")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device 'mps': not available here; use --device cpu or auto")
+    return torch.device("cuda", local_rank) if device.type == "cuda" and device.index is None else device
+
+
+def _device() -> torch.device:
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")

@@ -1,0 +1,83 @@
+"""What the stages of one run share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from detkit.preprocess import PreprocessConfig
+from detkit.training.clock import CoreClock
+from detkit.training.folder import RunFolder
+from detkit.training.hooks import Hook
+from detkit.training.interrupt import StopSignals
+from detkit.training.processes import Processes
+
+if TYPE_CHECKING:
+    from detkit.data.loader import Sample
+    from detkit.models.detector import Detector
+
+Batches = Callable[[int], Iterable[Sequence["Sample"]]]
+"""Gives this process's share of the batches from a step on, without an end."""
+
+Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
+"""Scores a detector on the validation data after so many steps; called in every process, the same numbers come back in each."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunData:
+    """The data of a run, ready to be trained on.
+
+    Attributes:
+        batches: See :data:`Batches`.
+        batch_size: Images of one batch over all processes.
+        images: Training images.
+        evaluate: See :data:`Evaluate`; nothing without validation data.
+    """
+
+    batches: Batches
+    batch_size: int
+    images: int
+    evaluate: Evaluate | None = None
+
+
+@dataclass(eq=False)
+class Run:
+    """One run of training, over all its stages.
+
+    Attributes:
+        detector: The model, on its device.
+        preprocess: How its pictures become inputs.
+        data: What it learns from.
+        folder: Where the first process writes.
+        header: The head of its checkpoints.
+        seed: What every random choice depends on.
+        processes: Who trains it.
+        device: Where this process does.
+        clock: The core-minutes of this process.
+        hooks: Who is told about it (in the first process).
+        signals: Whether it was asked to stop.
+        images_seen: Training images over all processes, repeats included.
+        stage: Which stage is being run, from 0.
+    """
+
+    detector: Detector
+    preprocess: PreprocessConfig
+    data: RunData
+    folder: RunFolder
+    header: Mapping[str, Any]
+    seed: int = 0
+    processes: Processes = field(default_factory=Processes)
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    clock: CoreClock = field(default_factory=CoreClock)
+    hooks: tuple[Hook, ...] = ()
+    signals: StopSignals = field(default_factory=StopSignals)
+    images_seen: int = 0
+    stage: int = 0
+
+    def minutes(self) -> float:
+        """Core-minutes over all processes; every process must call it at the same place."""
+        return self.processes.sums(self.clock.minutes())[0]

@@ -1,0 +1,124 @@
+"""Stages: what a training is made of. One of gradient steps is all that most detectors need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from detkit.checkpoint import load_state
+from detkit.training.config import TrainingConfig
+from detkit.training.optimizer import AdamWConfig, SGDConfig
+from detkit.training.run import Run
+from detkit.training.schedule import CosineConfig, MultistepConfig
+from detkit.training.trainer import Trainer
+
+log = logging.getLogger("detkit.training")
+
+
+@dataclass(frozen=True)
+class StageEnd:
+    """How a stage ended.
+
+    Attributes:
+        reason: ``finished``, ``budget``, ``early stop``, or the signal that cut it.
+        interrupted: Whether it can be gone on with.
+        steps: What it made.
+        numbers: The last evaluation.
+        best_numbers: The best evaluation.
+        best_step: When that was.
+    """
+
+    reason: str
+    interrupted: bool = False
+    steps: int = 0
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    best_numbers: Mapping[str, float] = field(default_factory=dict)
+    best_step: int = 0
+
+
+class Stage(Protocol):
+    """One part of a training: it changes the run's detector, and can be cut and gone on with."""
+
+    name: str
+
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
+        """Do it, from ``state`` on if it was begun; it saves its state to the run's folder itself."""
+
+
+@dataclass(frozen=True)
+class GradientStage:
+    """Gradient steps on the sum of the detector's losses.
+
+    Attributes:
+        training: Limits, precision, what is kept.
+        optimizer: Which rule moves the weights.
+        schedule: How its rate changes.
+        frozen: Parts of the detector that stay as they are: prefixes of parameter names.
+    """
+
+    training: TrainingConfig
+    optimizer: SGDConfig | AdamWConfig
+    schedule: MultistepConfig | CosineConfig
+    frozen: tuple[str, ...] = ()
+    name: str = "gradient"
+
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
+        """See :meth:`Stage.run`.
+
+        Raises:
+            NotFiniteError: a loss is not finite.
+            ValueError: a prefix in ``frozen`` names nothing.
+        """
+        self._freeze(run)
+        trainer = Trainer(run, self.training, self.optimizer, self.schedule)
+        if state is not None:
+            trainer.load(state)
+            log.info("going on after step %d", trainer.step)
+        reason = trainer.fit()
+        keeper = trainer.keeper
+        if trainer.ema:
+            run.detector.load_state_dict(trainer.ema.model.state_dict())
+        cut = reason not in {"finished", "budget", "early stop"}
+        return StageEnd(reason, cut, trainer.step, keeper.numbers, keeper.best_numbers, keeper.best_step)
+
+    def _freeze(self, run: Run) -> None:
+        for prefix in self.frozen:
+            found = [parameter for name, parameter in run.detector.named_parameters() if name.startswith(prefix)]
+            if not found:
+                raise ValueError(f"stage {self.name}: frozen: no parameter's name begins with {prefix!r}")
+            for parameter in found:
+                parameter.requires_grad_(False)
+
+
+def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False) -> StageEnd:
+    """Run the stages in order, or go on with the one that the run's folder has the state of.
+
+    Raises:
+        ValueError: the folder's state does not fit these stages or these classes.
+    """
+    state = load_state(run.folder.state) if resume else None
+    if state is not None:
+        _check_fits(run, stages, state)
+        run.images_seen = int(state["images_seen"])
+        run.clock.carry_on(float(state["core_minutes"]) if run.processes.first else 0.0)
+    end = StageEnd("finished")
+    with run.signals:
+        for place in range(int(state["stage"]) if state else 0, len(stages)):
+            run.stage = place
+            inside = state["inside"] if state is not None and state["stage"] == place else None
+            end = stages[place].run(run, inside)
+            if end.interrupted:
+                break
+    return end
+
+
+def _check_fits(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) -> None:
+    names, kept = list(run.header["class_names"]), list(state["class_names"])
+    if names != kept:
+        raise ValueError(
+            f"resume {run.folder.path}: the data's classes are {names}, the run's are {kept}; start anew with weights={run.folder.last}"
+        )
+    if not 0 <= state["stage"] < len(stages):
+        raise ValueError(f"resume {run.folder.path}: the run was in stage {state['stage'] + 1}, this config has {len(stages)}")

@@ -1,0 +1,242 @@
+"""The loop: steps, evaluations, and what is kept, so that a run can be cut anywhere and go on exactly."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from detkit.preprocess import as_input
+from detkit.training.config import TrainingConfig
+from detkit.training.ema import EMA
+from detkit.training.guard import bad_terms, not_finite
+from detkit.training.hooks import Record
+from detkit.training.keeper import Keeper
+from detkit.training.meter import Meter
+from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
+from detkit.training.pace import Pace
+from detkit.training.precision import MixedPrecision, resolve_precision
+from detkit.training.random_state import hashed_seed, random_state, random_state_kept, restore_random_state
+from detkit.training.run import Run
+from detkit.training.schedule import CosineConfig, MultistepConfig
+
+if TYPE_CHECKING:
+    from detkit.data.loader import Sample
+
+log = logging.getLogger("detkit.training")
+
+
+class Trainer:
+    """Trains a run's detector by gradient steps until its end, a limit, or a signal.
+
+    Args:
+        run: The model, the data, the folder.
+        config: Limits, precision, what is kept.
+        optimizer: Which rule moves the weights.
+        schedule: How its rate changes.
+    """
+
+    def __init__(
+        self, run: Run, config: TrainingConfig, optimizer: SGDConfig | AdamWConfig, schedule: MultistepConfig | CosineConfig
+    ) -> None:
+        self.run, self.config, self.schedule = run, config, schedule
+        images = run.data.batch_size * config.accumulation
+        precision = resolve_precision(config.precision, run.device, run.detector)
+        if config.channels_last:
+            run.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(run.detector, optimizer, images)
+        self.mixed = MixedPrecision(precision, run.device)
+        self.ema = EMA(run.detector, config.ema) if config.ema else None
+        self.network = _distributed(run)
+        self.pace = Pace(config.total_steps(run.data.images, images), config.budget, config.follows_budget)
+        self.keeper = Keeper(run, config)
+        self.meter = Meter()
+        self.step = self.evaluations = 0
+        self._random: list[dict[str, Any]] = []
+        log.info("%s", optimizer.rule(images))
+        log.info("precision %s on %s; %s", precision, run.device, self._limits())
+
+    def fit(self) -> str:
+        """Train; gives why it ended: ``finished``, ``budget``, ``early stop``, or the name of a signal.
+
+        Raises:
+            NotFiniteError: a loss is not finite.
+        """
+        self._tell("start", self.step)
+        batches = iter(self.run.data.batches(self.step * self.config.accumulation))
+        if self._random:
+            restore_random_state(self._random[self.run.processes.rank % len(self._random)])
+        self.run.detector.train()
+        while True:
+            minutes, signalled, save_due = self._agree()
+            over = self.pace.is_over(self.step, minutes)
+            due = self.config.evaluations if over else self.pace.evaluations_due(self.config.evaluations)
+            if signalled:
+                self.save()
+                return self.run.signals.received or "SIGTERM"
+            if due > self.evaluations:
+                self._evaluate(due, minutes)
+            elif save_due:
+                self.save()
+            if over:
+                return "finished" if self.pace.total_steps is not None and self.step >= self.pace.total_steps else "budget"
+            if self.keeper.should_stop():
+                return "early stop"
+            self._make_step(batches, minutes)
+
+    def state(self) -> dict[str, Any]:
+        """All that :meth:`load` needs to go on exactly; every process must call it, the first one's is whole."""
+        return {
+            "step": self.step,
+            "evaluations": self.evaluations,
+            "reserve": self.pace.reserve,
+            "detector": dict(self.run.detector.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.mixed.scaler.state_dict(),
+            "ema": self.ema.state() if self.ema else None,
+            "keeper": self.keeper.state(),
+            "random": self.run.processes.gathered(random_state()),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`.
+
+        Raises:
+            ValueError: the run was made with EMA and this one is not, or the other way round.
+        """
+        if (state["ema"] is None) != (self.ema is None):
+            raise ValueError(f"training.ema: the run to resume was made {'without' if state['ema'] is None else 'with'} it; keep it so")
+        self.step = int(state["step"])
+        self.pace.reserve = state["reserve"] if self.pace.budget is not None else 0.0
+        self.pace.update(self.step, self.run.minutes())
+        # A limit may have been raised since: evaluations of the longer run that are now ahead are made.
+        self.evaluations = min(int(state["evaluations"]), self.pace.evaluations_due(self.config.evaluations))
+        self.run.detector.load_state_dict(state["detector"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mixed.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            self.ema.load(state["ema"])
+        self.keeper.load(state["keeper"])
+        self._random = list(state["random"])
+        if len(self._random) != self.run.processes.world:
+            log.warning("the run was made by %d processes and goes on with %d: not exactly", len(self._random), self.run.processes.world)
+
+    def save(self) -> None:
+        """Write the resumable state and the newest checkpoint; every process must call it."""
+        state, minutes = self.state(), self.run.minutes()
+        self.keeper.save_last(self.model, state, minutes)
+
+    @property
+    def model(self) -> nn.Module:
+        """What is evaluated and kept: the running mean if there is one."""
+        return self.ema.model if self.ema else self.run.detector
+
+    def _agree(self) -> tuple[float, bool, bool]:
+        """Core-minutes over all processes, whether any was asked to stop, and whether the first wants to save: the same in each."""
+        run = self.run
+        save_due = run.processes.first and self.keeper.save_due()
+        minutes, signals, saves = run.processes.sums(run.clock.minutes(), float(run.signals.received is not None), float(save_due))
+        self.pace.update(self.step, minutes)
+        return minutes, signals > 0, saves > 0
+
+    def _make_step(self, batches: Iterator[Sequence[Sample]], minutes: float) -> None:
+        factor = self.schedule.factor(self.step, self.pace.progress)
+        set_rate(self.optimizer, factor)
+        begun = time.perf_counter()
+        samples = [list(next(batches)) for _ in range(self.config.accumulation)]
+        waited = time.perf_counter() - begun
+        self.keeper.draw_batch(self.step, samples[0])
+        losses = [self._backward(batch, last=place == len(samples) - 1) for place, batch in enumerate(samples)]
+        self._move(losses, samples)
+        self.step += 1
+        self.run.images_seen += self.run.data.batch_size * self.config.accumulation
+        self.meter.step(waited)
+        self._tell("advance", self.step, self.pace.progress)
+        if self.step % self.config.log_every == 0:
+            self._record(minutes)
+
+    def _backward(self, samples: Sequence[Sample], last: bool) -> dict[str, Tensor]:
+        """The losses of one batch, after their gradients were added."""
+        run = self.run
+        images = [as_input(sample.image.to(run.device, non_blocking=True), run.preprocess) for sample in samples]
+        targets = [sample.targets.to(run.device, non_blocking=True) for sample in samples]
+        seeds = [hashed_seed(run.seed, self.step, sample.image_id) for sample in samples]
+        with self._synchronised(last):
+            with self.mixed.context():
+                losses: dict[str, Tensor] = self.network(images, targets, None, seeds)
+            total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation
+            self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        self.meter.add(losses)
+        return losses
+
+    def _move(self, losses: Sequence[dict[str, Tensor]], samples: Sequence[Sequence[Sample]]) -> None:
+        """Move the weights, if everything is finite."""
+        self.mixed.scaler.unscale_(self.optimizer)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self.norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
+        fp16 = self.mixed.precision == "fp16"  # whose scaler skips the step of an infinite gradient itself
+        if not bool(torch.isfinite(total if fp16 else total + self.norm)):
+            flat = [sample for batch in samples for sample in batch]
+            raise not_finite(self.step, bad_terms(losses), flat, self._rate(), self.run.folder.failed_batch)
+        if self.config.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, self.norm)
+        self.mixed.scaler.step(self.optimizer)
+        self.mixed.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.ema:
+            self.ema.update(self.run.detector)
+
+    def _evaluate(self, due: int, minutes: float) -> None:
+        begun, run = time.perf_counter(), self.run
+        if run.data.evaluate is not None:
+            with random_state_kept():
+                numbers = run.data.evaluate(self.model.eval(), self.step)
+            run.detector.train()
+            self.keeper.note(numbers, self.step, self.model)
+            self._tell("evaluation", self.step, numbers)
+        self.evaluations = due
+        self.save()
+        after = run.minutes()
+        self.pace.measured_evaluation(after - minutes)
+        self.meter.pause(time.perf_counter() - begun)
+
+    def _record(self, minutes: float) -> None:
+        losses, seconds, waiting = self.meter.take(self.run.processes)
+        self._tell(
+            "record",
+            Record(self.step, self.pace.progress, losses, self._rate(), float(self.norm), self.run.images_seen, minutes, seconds, waiting),
+        )
+
+    def _rate(self) -> float:
+        groups = self.optimizer.param_groups
+        return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
+
+    def _tell(self, what: str, *values: Any) -> None:
+        for hook in self.run.hooks:
+            getattr(hook, what)(*values)
+
+    def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
+        """Gradients are exchanged after the last batch of a step only."""
+        if isinstance(self.network, DistributedDataParallel) and not last:
+            return self.network.no_sync()
+        return nullcontext()
+
+    def _limits(self) -> str:
+        steps = f"{self.pace.total_steps} steps" if self.pace.total_steps else "no limit of steps"
+        budget = f", {self.pace.budget:g} core-minutes" if self.pace.budget else ""
+        return f"{steps}{budget}; the schedule follows the {'budget' if self.pace.by_budget else 'steps'}"
+
+
+def _distributed(run: Run) -> nn.Module:
+    if run.processes.world == 1:
+        return run.detector
+    devices = [run.device.index] if run.device.type == "cuda" else None
+    moving = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
+    return DistributedDataParallel(run.detector, device_ids=devices, broadcast_buffers=moving)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from detkit.checkpoint import load_checkpoint, load_state
+from detkit.preprocess import as_input
+from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
+from detkit.training.guard import NotFiniteError
+from detkit.training.hooks import MetricsFile, ProgressBar, TensorBoard
+from detkit.training.optimizer import AdamWConfig, SGDConfig
+from detkit.training.random_state import hashed_seed, seed_everything
+from detkit.training.run import Run
+from detkit.training.schedule import CosineConfig
+from detkit.training.stages import GradientStage, run_stages
+
+MakeRun = Callable[..., Run]
+
+
+def stage(steps: int = 12, optimizer: Any = None, **training: Any) -> GradientStage:
+    config = TrainingConfig(steps=steps, evaluations=2, precision="fp32", ema=EMAConfig(decay=0.9, warmup_steps=5), **training)
+    return GradientStage(config, optimizer or SGDConfig(lr=0.1, reference_batch_size=4), CosineConfig())
+
+
+def counting(values: list[float]) -> Callable[..., dict[str, float]]:
+    """An evaluation that draws random numbers, as a careless one may, and says the next value."""
+    left = list(values)
+
+    def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
+        torch.rand(step + 1)
+        assert not model.training
+        return {"AP": left.pop(0) if left else 0.0}
+
+    return evaluate
+
+
+def test_the_loss_falls_and_the_files_are_there(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=counting([0.1, 0.4]))
+    run.hooks = (MetricsFile(run.folder.metrics), TensorBoard(run.folder.path / "tensorboard"), ProgressBar())
+    end = run_stages(run, [stage(60, log_every=10)])
+    rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+    totals = [row["losses"]["total"] for row in rows if "losses" in row]
+    assert len(totals) == 6
+    assert totals[-1] < 0.8 * totals[0]
+    assert rows[-1] == {"step": 60, "evaluation": {"AP": 0.4}}
+    assert end.reason == "finished"
+    assert end.best_numbers == {"AP": 0.4}
+    assert run.images_seen == 240
+    assert load_checkpoint(run.folder.best).header["metrics"] == {"AP": 0.4}
+    assert {p.name for p in run.folder.pictures.iterdir()} == {"train_batch_1.jpg", "train_batch_2.jpg"}
+    assert any((run.folder.path / "tensorboard").iterdir())
+
+
+class Cut:
+    """Sends a signal to this process after some steps."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def advance(self, step: int, progress: float) -> None:
+        if step == self.at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *values: None
+
+
+@pytest.mark.parametrize("optimizer", [SGDConfig(lr=0.1, reference_batch_size=4), AdamWConfig(lr=0.01, reference_batch_size=4)])
+@pytest.mark.parametrize("cut", [1, 5, 6, 11])
+def test_resuming_continues_bit_for_bit(toy_run: MakeRun, cut: int, optimizer: Any) -> None:
+    seed_everything(5)
+    whole = toy_run("whole", evaluate=counting([0.2, 0.1]))
+    run_stages(whole, [stage(optimizer=optimizer, accumulation=2)])
+    seed_everything(5)
+    first = toy_run("cut", evaluate=counting([0.2, 0.1]), hooks=(Cut(cut),))
+    assert run_stages(first, [stage(optimizer=optimizer, accumulation=2)]).reason == "SIGTERM"
+    assert load_state(first.folder.state)["inside"]["step"] == cut
+    seed_everything(99)
+    torch.rand(7)
+    again = toy_run("cut", evaluate=counting([0.2, 0.1] if cut < 6 or cut == 6 else [0.1]))
+    end = run_stages(again, [stage(optimizer=optimizer, accumulation=2)], resume=True)
+    assert end.steps == 12
+    one, two = load_state(whole.folder.state), load_state(again.folder.state)
+    assert one["images_seen"] == two["images_seen"] == 96
+    for key in ("detector", "optimizer", "ema", "keeper", "random"):
+        assert equal(one["inside"][key], two["inside"][key]), key
+    assert load_checkpoint(again.folder.best).header["step"] == 6
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two nested states are the same to the bit."""
+    if isinstance(a, torch.Tensor):
+        return bool(torch.equal(a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+def test_different_seeds_do_differ(toy_run: MakeRun) -> None:
+    seed_everything(5)
+    one, two = toy_run("one"), toy_run("two")
+    two.seed = 1
+    run_stages(one, [stage()])
+    run_stages(two, [stage()])
+    assert not equal(one.detector.state_dict(), two.detector.state_dict())
+
+
+def test_accumulating_two_batches_is_the_mean_of_their_gradients(toy_run: MakeRun) -> None:
+    rule = SGDConfig(lr=0.1, reference_batch_size=8, momentum=0.0, weight_decay=0.0)
+    run, by_hand = toy_run("one"), toy_run("two").detector
+    run.detector.dropout.p = by_hand.dropout.p = 0.0  # type: ignore[union-attr]
+    config = TrainingConfig(steps=1, accumulation=2, precision="fp32", channels_last=False)
+    run_stages(run, [GradientStage(config, rule, CosineConfig(warmup_steps=0))])
+    by_hand.train()
+    for _, samples in zip(range(2), run.data.batches(0), strict=False):
+        seeds = [hashed_seed(0, 0, sample.image_id) for sample in samples]
+        losses = by_hand([as_input(s.image, run.preprocess) for s in samples], [s.targets for s in samples], None, seeds)
+        (sum(losses.values()) / 2).backward()  # type: ignore[union-attr]
+    for (name, moved), start in zip(run.detector.named_parameters(), by_hand.parameters(), strict=True):
+        torch.testing.assert_close(moved, start - 0.1 * start.grad, msg=name)
+
+
+def test_clipping_limits_the_step(toy_run: MakeRun) -> None:
+    run = toy_run()
+    before = run.detector.head.weight.detach().clone()  # type: ignore[union-attr]
+    config = TrainingConfig(steps=1, clip_norm=1e-3, precision="fp32")
+    schedule = CosineConfig(warmup_steps=0)
+    run_stages(run, [GradientStage(config, SGDConfig(lr=1.0, momentum=0.0, weight_decay=0.0, scaling="none"), schedule)])
+    moved = (run.detector.head.weight - before).norm()  # type: ignore[union-attr]
+    assert 0 < moved <= 1.001e-3
+
+
+def test_a_loss_that_is_not_finite_stops_and_leaves_the_weights_good(toy_run: MakeRun) -> None:
+    run = toy_run()
+    run_stages(run, [stage(3)])
+    kept = run.folder.last.read_bytes()
+    run.detector.poison = float("nan")
+    before = {name: value.clone() for name, value in run.detector.named_parameters()}
+    with pytest.raises(NotFiniteError, match=r"step 0: not finite: box = nan; images: image_0.jpg, .*; learning rate .*not_finite.json"):
+        run_stages(run, [stage(3)])
+    for name, value in run.detector.named_parameters():
+        assert torch.equal(value, before[name]), name
+    assert run.folder.last.read_bytes() == kept
+    replay = json.loads(run.folder.failed_batch.read_text())
+    assert [row["image_id"] for row in replay["samples"]] == [0, 1, 2, 3]
+    assert replay["terms"] == {"box": "nan"}
+
+
+def test_early_stopping(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=counting([0.5, 0.5004, 0.5008, 0.7]))
+    rule = EarlyStoppingConfig(patience=2, min_gain=0.001)
+    config = TrainingConfig(steps=40, evaluations=10, early_stopping=rule, precision="fp32")
+    end = run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())])
+    assert end.reason == "early stop"
+    assert end.steps == 12
+    assert end.best_step == 12  # the best is kept also when the gain is too small to count
+
+
+def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> None:
+    class Ticking:
+        """A clock by which every question takes a hundredth of a core-minute."""
+
+        now = 0.0
+
+        def minutes(self) -> float:
+            Ticking.now += 0.01
+            return Ticking.now
+
+        def carry_on(self, minutes: float) -> None: ...
+
+    run = toy_run(evaluate=counting([0.1] * 5), clock=Ticking())
+    run.hooks = (MetricsFile(run.folder.metrics),)
+    config = TrainingConfig(budget=1.0, evaluations=5, log_every=1, precision="fp32")
+    end = run_stages(run, [GradientStage(config, SGDConfig(scaling="none", lr=1.0), CosineConfig(warmup_steps=2, final=0.0))])
+    rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+    rates = [row["lr"] for row in rows if "lr" in row]
+    assert end.reason == "budget"
+    assert 50 < end.steps < 100
+    assert sum("evaluation" in row for row in rows) == 5
+    assert max(rates) > 0.95
+    assert rates[-1] < 0.01
+    assert 0.9 < Ticking.now <= 1.03
+
+
+def test_raising_the_limit_of_a_finished_run_goes_on(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=counting([0.1, 0.2]))
+    run_stages(run, [stage(4)])
+    more = toy_run(evaluate=counting([0.3, 0.4]))
+    end = run_stages(more, [stage(8)], resume=True)
+    assert end.steps == 8
+    assert more.images_seen == 32
+    assert end.numbers == {"AP": 0.3}
+
+
+def test_a_frozen_prefix_stays_as_it_is(toy_run: MakeRun) -> None:
+    run = toy_run()
+    before = run.detector.backbone[0].weight.detach().clone()  # type: ignore[index,union-attr]
+    config = TrainingConfig(steps=3, precision="fp32")
+    run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig(), frozen=("backbone.0",))])
+    assert torch.equal(run.detector.backbone[0].weight, before)  # type: ignore[index,union-attr]
+
+
+def test_bf16_trains(toy_run: MakeRun) -> None:
+    run = toy_run()
+    config = TrainingConfig(steps=3, precision="bf16")
+    assert run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())]).steps == 3
+    assert run.detector.head.weight.dtype == torch.float32
