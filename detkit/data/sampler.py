@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 
 class SampleKey(NamedTuple):
-    """Names one sample; ``(epoch, index)`` alone will do.
+    """Names one sample; ``(epoch, record)`` alone will do.
 
     Attributes:
         epoch: Which pass over the data, from 0.
-        index: Which record.
+        record: Which record.
         copy: Which of the image's repetitions in this epoch, from 0; it makes their augmentation differ.
     """
 
     epoch: int
-    index: int
+    record: int
     copy: int = 0
 
 
@@ -81,7 +81,8 @@ class BatchPlan:
 
     def batch(self, step: int) -> list[SampleKey]:
         """The global batch of a step, always ``batch_size`` samples."""
-        place, keys = step * self.batch_size, []
+        place = step * self.batch_size
+        keys: list[SampleKey] = []
         while len(keys) < self.batch_size:
             epoch = self._epoch_at(place)
             first = place - self._offset(epoch)
@@ -134,7 +135,7 @@ class BatchPlan:
         batches = np.concatenate(full).reshape(-1, self.batch_size)
         batches = batches[np.argsort(batches[:, -1])]
         rest = [places[len(places) // self.batch_size * self.batch_size :] for places in members]
-        return rows[np.concatenate([np.arange(head), batches.reshape(-1), *rest])]
+        return np.asarray(rows[np.concatenate([np.arange(head), batches.reshape(-1), *rest])])
 
     def _random(self, epoch: int, salt: int) -> np.random.Generator:
         return np.random.default_rng((abs(self.seed), int(self.seed < 0), epoch, salt))

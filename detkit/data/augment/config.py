@@ -77,7 +77,7 @@ class IoUCropConfig(Config):
     min_scale: float = Field(0.3, gt=0, le=1)
     """Least height and width of a crop, as a share of the picture's."""
     aspect: tuple[float, float] = (0.5, 2.0)
-    """Allowed width to height of a crop, relative to a square."""
+    """Least and greatest width of a crop, as a share of its height."""
     trials: int = Field(40, ge=1)
     """Crops tried for one drawn overlap before another is drawn."""
 
@@ -119,7 +119,7 @@ class ModelSizeConfig(Config):
 
     kind: Literal["model"] = "model"
     factors: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0,), min_length=1)
-    """One is drawn for each picture and multiplies the short side; the limit of the long side stays. Models of one input size take 1 only."""
+    """One is drawn for each picture and multiplies the short side, not the long side's limit. Models of one input size take 1 only."""
 
 
 class ShortSideConfig(Config):

@@ -78,7 +78,8 @@ class LibrarySteps:
 
 def geometry_calls(config: AugmentationConfig) -> list[Call]:
     """The transforms that move boxes, other than crops and sizes."""
-    rotation, calls = config.rotation, []
+    calls: list[Call] = []
+    rotation = config.rotation
     if config.flip:
         calls.append(("HorizontalFlip", {"p": config.flip}))
     if config.vertical_flip:
@@ -93,7 +94,8 @@ def geometry_calls(config: AugmentationConfig) -> list[Call]:
 
 def colour_calls(config: AugmentationConfig) -> list[Call]:
     """The transforms that leave boxes where they are."""
-    colours, calls = config.photometric, []
+    calls: list[Call] = []
+    colours = config.photometric
     if colours is not None and colours.probability:
         changes = {name: getattr(colours, name) for name in ("brightness", "contrast", "saturation", "hue")}
         calls.append(("ColorJitter", {**changes, "p": colours.probability}))

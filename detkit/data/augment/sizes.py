@@ -14,21 +14,25 @@ from detkit.structures import Size
 
 @dataclass(frozen=True)
 class Layout:
-    """How a picture comes into its final size: ``window`` is cut out, resized to ``content`` and laid on ``canvas`` at ``corner``.
+    """Where a picture comes to lie: resized to ``content``, its corner at ``corner`` of a canvas.
 
     Attributes:
-        window: ``x1 y1 x2 y2`` in the picture's pixels.
-        content: ``(height, width)`` of what was cut out, after resizing.
+        content: ``(height, width)`` of the whole picture after resizing, maybe larger than the canvas.
+        corner: ``(y, x)`` on the canvas, negative where the picture sticks out.
         canvas: ``(height, width)`` in the end.
-        corner: ``(y, x)`` of the content on the canvas.
-        fill: Grey of the rest.
+        fill: Grey of what the picture does not cover.
     """
 
-    window: Window
     content: Size
+    corner: Size
     canvas: Size
-    corner: Size = (0, 0)
     fill: int = 0
+
+    @property
+    def bounds(self) -> Window:
+        """``x1 y1 x2 y2`` of what the picture covers of the canvas."""
+        (y, x), (height, width) = self.corner, self.content
+        return max(0, x), max(0, y), min(self.canvas[1], x + width), min(self.canvas[0], y + height)
 
 
 class SizeRule:
@@ -38,6 +42,9 @@ class SizeRule:
         config: How sizes are drawn.
         model: How the model sees pictures when it detects.
 
+    Attributes:
+        input_size: The canvas of jitter and of mosaics: what the config says, else the model's input, else a square of its short side.
+
     Raises:
         ValueError: the config does not fit a model of one input size.
     """
@@ -45,18 +52,18 @@ class SizeRule:
     def __init__(self, config: ResizeConfig, model: PreprocessConfig) -> None:
         self._jitter = config if isinstance(config, JitterConfig) else None
         self._rules = _rules(config, model)
-        self.input_size = _input_size(config, model)
+        given = config.size if isinstance(config, JitterConfig | FixedSizeConfig) else None
+        self.input_size: Size = given or model.input_size or (model.short_side, model.short_side)
 
     def layout(self, size: Size, random_numbers: np.random.Generator) -> Layout:
-        """Where the pixels of a picture of ``size`` go."""
-        whole = (0, 0, size[1], size[0])
+        """Where a picture of ``size`` goes."""
         if self._jitter is not None:
             return _jittered(size, self.input_size, self._jitter, random_numbers)
         if not self._rules:
-            return Layout(whole, size, size)
+            return Layout(size, (0, 0), size)
         rule = self._rules[int(random_numbers.integers(len(self._rules)))]
         placement = rule.placement(size)
-        return Layout(whole, placement.content, placement.canvas, placement.offset, rule.pad_value)
+        return Layout(placement.content, placement.offset, placement.canvas, rule.pad_value)
 
 
 def _rules(config: ResizeConfig, model: PreprocessConfig) -> tuple[PreprocessConfig, ...]:
@@ -66,7 +73,8 @@ def _rules(config: ResizeConfig, model: PreprocessConfig) -> tuple[PreprocessCon
     if isinstance(config, ShortSideConfig):
         return tuple(PreprocessConfig(short_side=side, long_side=config.max_side, rounding=model.rounding) for side in config.sides)
     if isinstance(config, FixedSizeConfig):
-        return (PreprocessConfig(rule="letterbox" if config.keep_shape else "fixed", input_size=config.size, pad_value=config.fill, rounding="nearest"),)
+        rule = PreprocessConfig(rule="letterbox", input_size=config.size, pad_value=config.fill, rounding="nearest")
+        return (rule if config.keep_shape else rule.replace(rule="fixed"),)
     if model.rule == "short_side":
         return tuple(model.replace(short_side=max(1, round(model.short_side * factor))) for factor in config.factors)
     if config.factors != (1.0,):
@@ -77,21 +85,9 @@ def _rules(config: ResizeConfig, model: PreprocessConfig) -> tuple[PreprocessCon
     return (model,)
 
 
-def _input_size(config: ResizeConfig, model: PreprocessConfig) -> Size:
-    """The canvas of jitter and of mosaics: what the config says, else the model's input, else a square of its short side."""
-    if isinstance(config, JitterConfig | FixedSizeConfig) and config.size is not None:
-        return config.size
-    return model.input_size or (model.short_side, model.short_side)
-
-
 def _jittered(size: Size, canvas: Size, config: JitterConfig, random_numbers: np.random.Generator) -> Layout:
-    """Fit the picture to the canvas, scale it, and cut at random what sticks out; a shrunk one lies at the top left."""
+    """Fit the picture to the canvas and scale it; a shrunk one lies at the top left, of an enlarged one a random part is seen."""
     scale = min(canvas[0] / size[0], canvas[1] / size[1]) * random_numbers.uniform(*config.scale)
-    window, content = [], []
-    for old, limit in zip(size, canvas, strict=True):
-        part = min(old, max(1, round(limit / scale)))
-        start = int(random_numbers.integers(old - part + 1))
-        window.append((start, start + part))
-        content.append(limit if part < old else min(limit, max(1, round(old * scale))))
-    (top, bottom), (left, right) = window
-    return Layout((left, top, right, bottom), (content[0], content[1]), canvas, (0, 0), config.fill)
+    content = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    corner = [-int(random_numbers.integers(max(0, whole - part) + 1)) for whole, part in zip(content, canvas, strict=True)]
+    return Layout(content, (corner[0], corner[1]), canvas, config.fill)

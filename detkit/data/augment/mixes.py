@@ -1,0 +1,60 @@
+"""Pictures made of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import cv2
+import numpy as np
+
+from detkit.data.augment.config import MixupConfig, MosaicConfig
+from detkit.data.augment.geometry import Lens, blank, paste, patch
+from detkit.data.augment.picture import Image, Picture
+from detkit.structures import Proposals, Size, Targets
+
+_LENS = Lens(antialias=True)
+
+
+def mosaic(
+    pictures: Sequence[Picture], size: Size, config: MosaicConfig, min_visibility: float, random_numbers: np.random.Generator
+) -> Picture:
+    """Four pictures that meet at a random point of a canvas, each with a corner there.
+
+    What YOLOX's code makes on a canvas of twice the size and then scales and cuts is made here at once, on the canvas itself:
+    each picture is fitted to it, scaled, and cut by the canvas and by the lines through the point.
+    """
+    scale = random_numbers.uniform(*config.scale)
+    spread = 0.5 * scale  # the point lies within half a picture of the middle, as it does on the doubled canvas
+    y, x = (round(side * (0.5 + random_numbers.uniform(-spread, spread))) for side in size)
+    canvas, parts = blank(size, config.fill), []
+    for number, tile in enumerate(pictures):
+        down, right = divmod(number, 2)
+        left, top = max(0, x) if right else 0, max(0, y) if down else 0
+        bounds = (left, top, size[1] if right else min(x, size[1]), size[0] if down else min(y, size[0]))
+        factor = min(size[0] / tile.size[0], size[1] / tile.size[1]) * scale
+        corner = (y if down else y - tile.size[0] * factor, x if right else x - tile.size[1] * factor)
+        seen = patch(tile.size, (factor, factor), corner, bounds)
+        if seen is not None:
+            paste(canvas, seen.pixels(tile.image, _LENS), seen.corner)
+            parts.append(tile.mapped(canvas, partial(seen.rows, min_visibility=min_visibility)))
+    return _joined(canvas, parts, pictures[0])
+
+
+def mixup(picture: Picture, other: Picture, config: MixupConfig, min_visibility: float, random_numbers: np.random.Generator) -> Picture:
+    """Another picture, fitted to this one and scaled, laid over it half transparent; a random place, or a random part of a larger one."""
+    size = picture.size
+    factor = min(size[0] / other.size[0], size[1] / other.size[1]) * random_numbers.uniform(*config.scale)
+    corner = [random_numbers.random() * (side - length * factor) for side, length in zip(size, other.size, strict=True)]
+    layer = blank(size, 114)
+    seen = patch(other.size, (factor, factor), (corner[0], corner[1]), (0, 0, size[1], size[0]))
+    parts = [picture]
+    if seen is not None:
+        paste(layer, seen.pixels(other.image, _LENS), seen.corner)
+        parts.append(other.mapped(layer, partial(seen.rows, min_visibility=min_visibility)))
+    return _joined(np.asarray(cv2.addWeighted(picture.image, config.share, layer, 1 - config.share, 0.0), np.uint8), parts, picture)
+
+
+def _joined(image: Image, parts: Sequence[Picture], like: Picture) -> Picture:
+    given = [part.proposals for part in parts if part.proposals is not None]
+    return Picture(image, Targets.cat([part.targets for part in parts]), None if like.proposals is None else Proposals.cat(given))
