@@ -26,4 +26,5 @@ class Float32Conv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C', H', W')`` float32."""
         with torch.autocast(x.device.type, enabled=False):
-            return self._conv_forward(x.float(), self.weight.float(), _float(self.bias))
+            out: Tensor = self._conv_forward(x.float(), self.weight.float(), _float(self.bias))
+        return out

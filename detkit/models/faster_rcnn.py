@@ -32,9 +32,10 @@ class FasterRCNNConfig(DetectorConfig):
         Raises:
             ValueError: parts do not fit together.
         """
-        neck = self.neck.build(self.backbone.build())
+        backbone = self.backbone.build()
+        neck = self.neck.build(backbone)
         # Levels that the neck adds on top serve the RPN alone, as in the FPN paper, section 4.2.
-        pooled = len(neck.backbone.channels)
+        pooled = len(backbone.channels)
         rpn = self.rpn.build(neck.channels)
         region = self.region.build(neck.channels[:pooled], neck.strides[:pooled], num_classes)
         return FasterRCNN(neck, rpn, region)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import nms
+from torchvision import ops
 
 from detkit.ops.boxes import valid_boxes
 
@@ -93,17 +93,23 @@ def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overla
 
 def _suppress_sorted(boxes: Tensor, labels: Tensor | None, max_overlap: float) -> Tensor:
     """Rows that survive, ascending; the boxes come best first."""
-    ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
-    if labels is None:
-        return nms(boxes.double(), ranks, max_overlap)
+    if labels is None or not len(boxes):
+        return _survivors(boxes, max_overlap)
     if boxes.device.type == "cpu":
         order = torch.sort(labels, stable=True).indices
-        counts = torch.unique_consecutive(labels[order], return_counts=True)[1].tolist()
+        counts: list[int] = torch.unique_consecutive(labels[order], return_counts=True)[1].tolist()
         if len(boxes) ** 2 > PAIRS_PER_LABEL * len(counts):
-            parts = zip(order.split(counts), boxes[order].double().split(counts), strict=True)
-            return torch.cat([rows[nms(part, ranks[: len(rows)], max_overlap)] for rows, part in parts]).sort().values
-    span = boxes.amax() - boxes.amin() + 1 if len(boxes) else 0
-    return nms(boxes.double() + (labels.double() * span)[:, None], ranks, max_overlap)
+            parts = torch.split(order, counts)
+            return torch.cat([rows[_survivors(boxes[rows], max_overlap)] for rows in parts]).sort().values
+    span = boxes.amax() - boxes.amin() + 1
+    return _survivors(boxes.double() + (labels.double() * span)[:, None], max_overlap)
+
+
+def _survivors(boxes: Tensor, max_overlap: float) -> Tensor:
+    """Rows that survive among boxes of one label, which come best first; ranks stand for scores, so that none are equal."""
+    ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
+    rows: Tensor = ops.nms(boxes.double(), ranks, max_overlap)
+    return rows
 
 
 def select(

@@ -1,0 +1,98 @@
+"""From a published file to a detector of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from detkit.models.detector import Detector, DetectorConfig
+from detkit.registry import Registry
+from detkit.weights.read import read_tensors
+
+PUBLISHED = Registry(
+    "published detector",
+    "detkit.published",
+    {
+        "fasterrcnn_resnet50_fpn": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn",
+        "fasterrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn_v2",
+        "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
+        "fasterrcnn_mobilenet_v3_large_320_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_320_fpn",
+    },
+)
+"""Name of published weights (as in ``detkit weights``) to the function that gives their :class:`Publication`."""
+
+_COUNTER = "num_batches_tracked"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """How published weights become ours.
+
+    Attributes:
+        config: The model they are for.
+        class_names: One a class, in our order; None for a slot that the publisher never used.
+        convert: The publisher's tensors under our names and in our order of classes.
+    """
+
+    config: DetectorConfig
+    class_names: tuple[str | None, ...]
+    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+
+
+@dataclass(frozen=True, eq=False)
+class PublishedDetector:
+    """A detector with published weights, on the CPU, in evaluation mode."""
+
+    detector: Detector
+    config: DetectorConfig
+    class_names: tuple[str | None, ...]
+
+
+def publication(name: str) -> Publication:
+    """How the weights of this name become ours.
+
+    Raises:
+        ValueError: there are none of this name.
+    """
+    found: Publication = PUBLISHED.get(name)()
+    return found
+
+
+def load_published(name: str, path: str | Path) -> PublishedDetector:
+    """The detector that a published file holds; no code in it is run.
+
+    Args:
+        name: Which weights these are: ``fasterrcnn_resnet50_fpn``.
+        path: The file as it was published.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the name is unknown, or the file does not hold these weights.
+    """
+    found = publication(name)
+    detector = found.config.build(len(found.class_names))
+    fill(detector, found.convert(read_tensors(path)), f"weights {path}: not {name}")
+    detector.report_only(found.class_names)
+    return PublishedDetector(detector.eval(), found.config, found.class_names)
+
+
+def fill(detector: Detector, tensors: Mapping[str, Tensor], trouble: str) -> None:
+    """Load all of a detector's tensors; only the counters of batch norms may be missing or too many.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape; the message begins with ``trouble``.
+    """
+    own = {name: tensor for name, tensor in detector.state_dict().items() if not name.endswith(_COUNTER)}
+    given = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTER)}
+    missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"{trouble}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} unknown ({', '.join(unknown[:3])})"
+        )
+    for name, tensor in own.items():
+        if given[name].shape != tensor.shape:
+            raise ValueError(f"{trouble}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(given[name].shape)}")
+    detector.load_state_dict(given, strict=False)
