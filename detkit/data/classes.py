@@ -118,7 +118,9 @@ class ClassMapping:
         files = [data.records.paths[index].rpartition("/")[2] for index in data.records.image_index[~keep]]
         report.add_all(Remark.CLASS_LEFT_OUT, files)
         names = tuple(name if name is not None else f"(slot {place} without a name)" for place, name in enumerate(self.names))
-        return replace(data, class_names=names, category_ids=self._ids(data), records=data.records.where(keep, labels), report=report)
+        records = data.records.where(keep, labels)
+        coco_file = data.coco_file and data.coco_file.relabelled(self.places)
+        return replace(data, class_names=names, category_ids=self._ids(data), records=records, report=report, coco_file=coco_file)
 
     def _ids(self, data: DetectionData) -> tuple[int, ...]:
         ids: dict[int, int] = {}

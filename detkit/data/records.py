@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
@@ -134,6 +134,24 @@ class Records(Sequence[ImageRecord]):
         return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
 
+@dataclass(frozen=True)
+class CocoFile:
+    """The COCO file that records were read from, for whoever needs its numbers as published: records round, cut and leave out.
+
+    Attributes:
+        path: The JSON file.
+        labels: Category id in the file to label in the records; categories that were left out are missing.
+    """
+
+    path: str
+    labels: Mapping[int, int]
+
+    def relabelled(self, places: Sequence[int | None]) -> CocoFile:
+        """The same file after label ``i`` became ``places[i]``, or was left out where that is None."""
+        labels = {category: places[label] for category, label in self.labels.items()}
+        return CocoFile(self.path, {category: label for category, label in labels.items() if label is not None})
+
+
 @dataclass(frozen=True, eq=False)
 class DetectionData:
     """A labelled data set, read.
@@ -144,6 +162,7 @@ class DetectionData:
         category_ids: ``K`` ids by which the data set itself calls its classes.
         records: Its pictures.
         report: What the reader left out, changed or noticed.
+        coco_file: The COCO file that the records came from; None if they came from something else.
     """
 
     name: str
@@ -151,6 +170,7 @@ class DetectionData:
     category_ids: tuple[int, ...]
     records: Records
     report: ReadReport = field(default_factory=ReadReport)
+    coco_file: CocoFile | None = None
 
     @classmethod
     def of(

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from detkit.data.readers.assemble import Floats, RawLabels, assemble, inside
 from detkit.data.readers.coco_files import annotation_files, image_folder, split_names
 from detkit.data.readers.protocol import chosen_split
-from detkit.data.records import DetectionData, ImageId
+from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.data.report import ReadReport, Remark
 from detkit.structures import Size
 
@@ -46,7 +46,8 @@ class CocoReader:
             names, ids = _categories(content["categories"], path)
             raw = _labels(content, ids, path, images)
         records = assemble(raw, check)
-        return DetectionData(str(path), names, ids, records, raw.report)
+        labels = {category: label for label, category in enumerate(ids)}
+        return DetectionData(str(path), names, ids, records, raw.report, CocoFile(str(path), labels))
 
 
 @contextmanager
