@@ -13,7 +13,7 @@ from detkit.checkpoint import write_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from detkit.data.loader import Sample
+    from detkit.data.loader import SampleBatch
 
 
 class NotFiniteError(RuntimeError):
@@ -26,20 +26,21 @@ def bad_terms(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
     return {name: value for name, value in values if not math.isfinite(value)}
 
 
-def not_finite(step: int, terms: Mapping[str, float], samples: Sequence[Sample], lr: float, path: Path) -> NotFiniteError:
+def not_finite(step: int, terms: Mapping[str, float], batches: Sequence[SampleBatch], lr: float, path: Path) -> NotFiniteError:
     """Write the batch to ``path`` for a replay and make the error that names step, term, images and rate.
 
     Args:
         step: Steps made before.
         terms: What is not finite; empty if the losses are and their gradient is not.
-        samples: The images of the step in this process.
+        batches: The images of the step in this process.
         lr: The learning rate.
         path: A JSON file.
     """
     what = ", ".join(f"{name} = {value}" for name, value in terms.items()) or "the gradient's norm"
-    rows = [{"path": str(sample.path), "image_id": sample.image_id, "seed": sample.seed} for sample in samples]
+    columns = [zip(batch.paths, batch.image_ids, batch.seeds, strict=True) for batch in batches]
+    rows = [{"path": path, "image_id": image_id, "seed": seed} for column in columns for path, image_id, seed in column]
     write_text(path, json.dumps({"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows}, indent=1))
-    files = ", ".join(str(sample.path) for sample in samples)
+    files = ", ".join(path for batch in batches for path in batch.paths)
     return NotFiniteError(
         f"step {step}: not finite: {what}; images: {files}; learning rate {lr:.3g}; the weights were not moved and the last checkpoint is "
         f"good; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or training.clip_norm=10"

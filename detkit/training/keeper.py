@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -17,7 +17,7 @@ from detkit.training.pictures import draw_batch
 from detkit.training.run import Run
 
 if TYPE_CHECKING:
-    from detkit.data.loader import Sample
+    from detkit.data.loader import SampleBatch
 
 log = logging.getLogger("detkit.training")
 
@@ -76,10 +76,10 @@ class Keeper:
         save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": dict(state)})
         self._write(self.run.folder.last, model, state["step"], self.numbers)
 
-    def draw_batch(self, step: int, samples: Sequence[Sample]) -> None:
+    def draw_batch(self, step: int, batch: SampleBatch) -> None:
         """Draw the first batches with their targets."""
         if step < _DRAWN_BATCHES and self.run.processes.first:
-            draw_batch(self.run.folder.pictures / f"train_batch_{step + 1}.jpg", samples, self.run.header["class_names"])
+            draw_batch(self.run.folder.pictures / f"train_batch_{step + 1}.jpg", batch, self.run.header["class_names"])
 
     def state(self) -> dict[str, Any]:
         """What :meth:`load` needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import torch
@@ -32,7 +33,7 @@ class _Optimizer(Config):
     def scaled_lr(self, batch_size: int) -> float:
         """The rate for ``batch_size`` images a step."""
         ratio = batch_size / self.reference_batch_size
-        return self.lr * {"linear": ratio, "sqrt": ratio**0.5, "none": 1.0}[self.scaling]
+        return self.lr * {"linear": ratio, "sqrt": math.sqrt(ratio), "none": 1.0}[self.scaling]
 
     def rule(self, batch_size: int) -> str:
         """One line that says how :meth:`scaled_lr` came to its number."""
@@ -131,7 +132,8 @@ def _backbone_factors(model: nn.Module, config: SGDConfig | AdamWConfig) -> dict
     if backbone is None:
         return {}
     factors = {id(parameter): config.backbone_factor for parameter in backbone.parameters()}
-    stages = list(backbone.stages()) if callable(getattr(backbone, "stages", None)) and config.layer_decay != 1 else []
+    listed: Any = getattr(backbone, "stages", None)
+    stages = list(listed()) if callable(listed) and config.layer_decay != 1 else []
     for place, stage in enumerate(stages):
         for parameter in stage.parameters():
             factors[id(parameter)] = config.backbone_factor * config.layer_decay ** (len(stages) - place)

@@ -14,17 +14,17 @@ from detkit.checkpoint import atomic_write
 from detkit.drawing import contact_sheet, draw_targets
 
 if TYPE_CHECKING:
-    from detkit.data.loader import Sample
+    from detkit.data.loader import SampleBatch
 
 _MOST = 16
 """Pictures on one sheet."""
 
 
-def draw_batch(path: Path, samples: Sequence[Sample], class_names: Sequence[str | None]) -> None:
+def draw_batch(path: Path, batch: SampleBatch, class_names: Sequence[str | None]) -> None:
     """Write one sheet with the images of a batch as the model gets them, with their targets."""
-    shown = samples[:_MOST]
-    drawn = [draw_targets(sample.image, sample.targets, class_names) for sample in shown]
-    write_picture(path, contact_sheet(drawn, captions=[Path(sample.path).name for sample in shown]))
+    shown = zip(batch.images[:_MOST], batch.targets[:_MOST], strict=True)
+    drawn = [draw_targets(image, targets, class_names) for image, targets in shown]
+    write_picture(path, contact_sheet(drawn, captions=[Path(path).name for path in batch.paths[:_MOST]]))
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -1,8 +1,7 @@
-"""The state of every random generator, and seeds made by hashing."""
+"""The state of every random generator."""
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-
-def hashed_seed(*parts: int | str) -> int:
-    """A number in [0, 2**63) that depends on all parts and on nothing else: (seed, step, image id)."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 def seed_everything(seed: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +17,10 @@ from detkit.training.interrupt import StopSignals
 from detkit.training.processes import Processes
 
 if TYPE_CHECKING:
-    from detkit.data.loader import Sample
+    from detkit.data.loader import SampleBatch
     from detkit.models.detector import Detector
 
-Batches = Callable[[int], Iterable[Sequence["Sample"]]]
+Batches = Callable[[int], Iterable["SampleBatch"]]
 """Gives this process's share of the batches from a step on, without an end."""
 
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]

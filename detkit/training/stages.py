@@ -78,9 +78,9 @@ class GradientStage:
             log.info("going on after step %d", trainer.step)
         reason = trainer.fit()
         keeper = trainer.keeper
-        if trainer.ema:
-            run.detector.load_state_dict(trainer.ema.model.state_dict())
         cut = reason not in {"finished", "budget", "early stop"}
+        if trainer.ema and not cut:
+            run.detector.load_state_dict(trainer.ema.model.state_dict())
         return StageEnd(reason, cut, trainer.step, keeper.numbers, keeper.best_numbers, keeper.best_step)
 
     def _freeze(self, run: Run) -> None:

@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from detkit.data.loader import SampleBatch, image_seed
 from detkit.preprocess import as_input
 from detkit.training.config import TrainingConfig
 from detkit.training.ema import EMA
@@ -22,12 +23,9 @@ from detkit.training.meter import Meter
 from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
 from detkit.training.pace import Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
-from detkit.training.random_state import hashed_seed, random_state, random_state_kept, restore_random_state
+from detkit.training.random_state import random_state, random_state_kept, restore_random_state
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
-
-if TYPE_CHECKING:
-    from detkit.data.loader import Sample
 
 log = logging.getLogger("detkit.training")
 
@@ -145,11 +143,11 @@ class Trainer:
         self.pace.update(self.step, minutes)
         return minutes, signals > 0, saves > 0
 
-    def _make_step(self, batches: Iterator[Sequence[Sample]], minutes: float) -> None:
+    def _make_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
         factor = self.schedule.factor(self.step, self.pace.progress)
         set_rate(self.optimizer, factor)
         begun = time.perf_counter()
-        samples = [list(next(batches)) for _ in range(self.config.accumulation)]
+        samples = [next(batches) for _ in range(self.config.accumulation)]
         waited = time.perf_counter() - begun
         self.keeper.draw_batch(self.step, samples[0])
         losses = [self._backward(batch, last=place == len(samples) - 1) for place, batch in enumerate(samples)]
@@ -161,21 +159,22 @@ class Trainer:
         if self.step % self.config.log_every == 0:
             self._record(minutes)
 
-    def _backward(self, samples: Sequence[Sample], last: bool) -> dict[str, Tensor]:
+    def _backward(self, batch: SampleBatch, last: bool) -> dict[str, Tensor]:
         """The losses of one batch, after their gradients were added."""
         run = self.run
-        images = [as_input(sample.image.to(run.device, non_blocking=True), run.preprocess) for sample in samples]
-        targets = [sample.targets.to(run.device, non_blocking=True) for sample in samples]
-        seeds = [hashed_seed(run.seed, self.step, sample.image_id) for sample in samples]
+        images = [as_input(image.to(run.device, non_blocking=True), run.preprocess) for image in batch.images]
+        targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
+        proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
+        seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
         with self._synchronised(last):
             with self.mixed.context():
-                losses: dict[str, Tensor] = self.network(images, targets, None, seeds)
+                losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds)
             total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation
             self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self.meter.add(losses)
         return losses
 
-    def _move(self, losses: Sequence[dict[str, Tensor]], samples: Sequence[Sequence[Sample]]) -> None:
+    def _move(self, losses: Sequence[dict[str, Tensor]], batches: Sequence[SampleBatch]) -> None:
         """Move the weights, if everything is finite."""
         self.mixed.scaler.unscale_(self.optimizer)
         parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
@@ -183,8 +182,7 @@ class Trainer:
         total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
         fp16 = self.mixed.precision == "fp16"  # whose scaler skips the step of an infinite gradient itself
         if not bool(torch.isfinite(total if fp16 else total + self.norm)):
-            flat = [sample for batch in samples for sample in batch]
-            raise not_finite(self.step, bad_terms(losses), flat, self._rate(), self.run.folder.failed_batch)
+            raise not_finite(self.step, bad_terms(losses), batches, self._rate(), self.run.folder.failed_batch)
         if self.config.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, self.norm)
         self.mixed.scaler.step(self.optimizer)

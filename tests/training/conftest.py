@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from detkit.checkpoint import make_header
+from detkit.data.loader import Sample, SampleBatch
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 from detkit.training.folder import RunFolder
 from detkit.training.run import Run, RunData
-
-
-@dataclass
-class ToySample:
-    image: Tensor
-    targets: Targets
-    path: str
-    image_id: int
-    seed: int
 
 
 class ToyDetector(nn.Module):
@@ -44,7 +35,7 @@ class ToyDetector(nn.Module):
         return {"box": box + self.poison, "size": 0.1 * boxes.square().mean()}
 
 
-def toy_samples(step: int, batch_size: int) -> list[ToySample]:
+def toy_samples(step: int, batch_size: int) -> SampleBatch:
     made = []
     for place in range(batch_size):
         index = (step * batch_size + place) % 12
@@ -52,11 +43,11 @@ def toy_samples(step: int, batch_size: int) -> list[ToySample]:
         image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=generator)
         corner = torch.rand(index % 3, 2, generator=generator) * 16
         targets = Targets.of(torch.cat([corner, corner + 8], 1), torch.zeros(index % 3, dtype=torch.int64))
-        made.append(ToySample(image, targets, f"image_{index}.jpg", index, step * batch_size + place))
-    return made
+        made.append(Sample(image, targets, f"image_{index}.jpg", index, step * batch_size + place))
+    return SampleBatch.of(made)
 
 
-def toy_batches(start: int) -> Iterator[list[ToySample]]:
+def toy_batches(start: int) -> Iterator[SampleBatch]:
     step = start
     while True:
         yield toy_samples(step, 4)

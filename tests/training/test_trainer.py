@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from detkit.checkpoint import load_checkpoint, load_state
+from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.guard import NotFiniteError
 from detkit.training.hooks import MetricsFile, ProgressBar, TensorBoard
 from detkit.training.optimizer import AdamWConfig, SGDConfig
-from detkit.training.random_state import hashed_seed, seed_everything
+from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
@@ -120,9 +121,9 @@ def test_accumulating_two_batches_is_the_mean_of_their_gradients(toy_run: MakeRu
     config = TrainingConfig(steps=1, accumulation=2, precision="fp32", channels_last=False)
     run_stages(run, [GradientStage(config, rule, CosineConfig(warmup_steps=0))])
     by_hand.train()
-    for _, samples in zip(range(2), run.data.batches(0), strict=False):
-        seeds = [hashed_seed(0, 0, sample.image_id) for sample in samples]
-        losses = by_hand([as_input(s.image, run.preprocess) for s in samples], [s.targets for s in samples], None, seeds)
+    for _, batch in zip(range(2), run.data.batches(0), strict=False):
+        seeds = [image_seed(0, 0, image_id) for image_id in batch.image_ids]
+        losses = by_hand([as_input(image, run.preprocess) for image in batch.images], batch.targets, None, seeds)
         (sum(losses.values()) / 2).backward()  # type: ignore[union-attr]
     for (name, moved), start in zip(run.detector.named_parameters(), by_hand.parameters(), strict=True):
         torch.testing.assert_close(moved, start - 0.1 * start.grad, msg=name)
