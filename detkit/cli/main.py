@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from detkit import __version__
+from detkit.cli.advice import import_advice
 from detkit.registry import did_you_mean
 
 COMMANDS = {
@@ -98,7 +99,8 @@ def _guarded(module: ModuleType, args: argparse.Namespace) -> int:
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if args.debug:
             raise
-        print(f"detkit: error: {one_line(error)}", file=sys.stderr)
+        advice = import_advice(error) if isinstance(error, ImportError) else ""
+        print(f"detkit: error: {one_line(error)}{advice}", file=sys.stderr)
         return USER_ERROR
 
 

@@ -102,9 +102,7 @@ class CocoIds:
         for path in files:
             image_id = self.image_id(path)
             if image_id in seen:
-                raise ValueError(
-                    f"--coco: {seen[image_id]} and {path} have one image id, {image_id!r}; give --annotations with theirs"
-                )
+                raise ValueError(f"--coco: {seen[image_id]} and {path} have one image id, {image_id!r}; give --annotations with theirs")
             seen[image_id] = path
 
     def image_id(self, path: Path) -> Any:

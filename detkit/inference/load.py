@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from detkit.checkpoint import Checkpoint, load_checkpoint
 from detkit.config import ConfigError
@@ -16,8 +14,9 @@ from detkit.inference.device import Precision
 from detkit.inference.predictor import Predictor
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.registry import did_you_mean
-from detkit.weights import catalogue
+from detkit.weights import catalogue, resolve
 
 RUNS = "runs"
 
@@ -71,16 +70,30 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
 
 def load_detector(source: str | Path) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
+    path = checkpoint_path(source)
+    names = PUBLISHED.names()
+    if path is None and str(source) in names:
+        found = load_published(str(source), resolve(str(source)))
+        return found.detector, found.config, found.class_names
+    if path is None and str(source) in {entry.name for entry in catalogue()}:
+        raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")
+    path = path or Path(source)
+    return from_checkpoint(load_checkpoint(path, known_names=names), str(path))
+
+
+def checkpoint_path(source: str | Path) -> Path | None:
+    """The checkpoint file that a file or a run's folder means; ``None`` if there is no such path (it may be a name).
+
+    Raises:
+        FileNotFoundError: the folder has no checkpoint.
+    """
     path = Path(source)
     if path.is_dir():
         found = _of_run(path)
         if found is None:
             raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
-        path = found
-    names = tuple(entry.name for entry in catalogue() if entry.kind == "detector")
-    if not path.is_file() and str(source) in names:
-        raise NotImplementedError
-    return from_checkpoint(load_checkpoint(path, known_names=names), str(path))
+        return found
+    return path if path.is_file() else None
 
 
 def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
@@ -91,7 +104,7 @@ def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, Detect
     """
     config = model_config(checkpoint.model_json, name)
     detector = config.build(len(checkpoint.class_names))
-    _fill(detector, checkpoint.tensors, name)
+    fill(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not fit its config")
     detector.report_only(checkpoint.class_names)
     return detector.eval(), config, checkpoint.class_names
 
@@ -113,20 +126,6 @@ def model_config(text: str, name: str) -> DetectorConfig:
     except ConfigError as error:
         raise ConfigError(f"checkpoint {name}: its model config does not fit this version of detkit: {error}") from None
     return config
-
-
-def _fill(detector: Detector, tensors: Mapping[str, Tensor], name: str) -> None:
-    wanted = detector.state_dict()
-    missing, foreign = sorted(wanted.keys() - tensors.keys()), sorted(tensors.keys() - wanted.keys())
-    if missing or foreign:
-        raise ValueError(
-            f"checkpoint {name}: its tensors do not fit its config: {len(missing)} missing ({', '.join(missing[:3])}), "
-            f"{len(foreign)} unknown ({', '.join(foreign[:3])}); it was made by another version of the model"
-        )
-    for key, tensor in tensors.items():
-        if tensor.shape != wanted[key].shape:
-            raise ValueError(f"checkpoint {name}: {key}: expected shape {tuple(wanted[key].shape)}, got {tuple(tensor.shape)}")
-    detector.load_state_dict(dict(tensors))
 
 
 def _of_run(folder: Path) -> Path | None:

@@ -1,0 +1,84 @@
+"""What this machine runs detkit with."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from detkit import __version__
+from detkit.cli.advice import opencv_problem
+from detkit.cli.report import table
+
+_PACKAGES = (
+    *("torch", "torchvision", "numpy", "pillow", "opencv-python", "opencv-python-headless", "albumentations", "hotcoco", "pycocotools"),
+    *("timm", "safetensors", "pydantic", "numba", "scikit-learn", "scikit-image"),
+)
+
+
+def tell_machine() -> None:
+    """Print versions, processor, devices and folders, and what is wrong with them."""
+    print(f"detkit {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+    print(table([(name, version_of(name) or "missing") for name in _PACKAGES], ("package", "version")))
+    print()
+    for name, value in [*_processor(), *_gpus(), *_folders()]:
+        print(f"{name:10}{value}")
+    problem = opencv_problem()
+    if problem:
+        print(f"\nwarning: {problem}", file=sys.stderr)
+
+
+def version_of(package: str) -> str | None:
+    """The installed version of a package, if there is one."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> list[tuple[str, str]]:
+    import torch
+
+    from detkit.inference.device import has_amx, pick_device, pick_dtype
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    instructions = torch.backends.cpu.get_cpu_capability()
+    amx = "AMX: bf16 is fast here" if has_amx() else "no AMX: bf16 is no faster than fp32"
+    device = pick_device("auto")
+    precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(pick_dtype("auto", device), "fp16")
+    return [
+        ("processor", f"{_model()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {amx}"),
+        ("auto", f"--device {device} in {precision}"),
+    ]
+
+
+def _model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _gpus() -> list[tuple[str, str]]:
+    import torch
+
+    found = []
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        found.append(
+            (f"cuda:{index}", f"{about.name}, {about.total_memory / 2**30:.1f} GB, compute capability {about.major}.{about.minor}")
+        )
+    if torch.backends.mps.is_available():
+        found.append(("mps", "Apple GPU"))
+    return found or [("GPU", "none that this PyTorch can use")]
+
+
+def _folders() -> list[tuple[str, str]]:
+    from detkit import weights
+    from detkit.inference import newest_checkpoint
+
+    newest = newest_checkpoint()
+    return [("weights", str(weights.default_folder())), ("last run", str(newest) if newest else "none under runs/")]

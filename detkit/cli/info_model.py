@@ -1,0 +1,123 @@
+"""What a config builds and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detkit.cli.info_data import recall_text
+from detkit.cli.report import MEBIBYTE, table
+
+if TYPE_CHECKING:
+    from detkit.data import DetectionData
+    from detkit.models.detector import Detector, DetectorConfig
+
+ASSUMED_CLASSES = 80
+"""COCO's, where a config's data is not here to tell."""
+
+
+def tell_config(args: argparse.Namespace) -> None:
+    """Print what the detector of a config is made of, and how its anchors fit its data."""
+    from detkit.config import apply_overrides, load_config
+    from detkit.experiment import Experiment
+
+    config = apply_overrides(load_config(args.subject, Experiment), args.overrides)
+    model: DetectorConfig = config.model
+    data, note = _data_of(config, args)
+    classes = len(data.class_names) if data is not None else ASSUMED_CLASSES
+    print(f"{args.subject}: {model.kind}, {classes} classes{note}\n")
+    _tell_detector(model.build(classes), model, args, data)
+
+
+def tell_checkpoint(args: argparse.Namespace) -> None:
+    """Print the header of a checkpoint, what its detector is made of, and on request how its anchors fit a data set."""
+    from detkit.inference.load import checkpoint_path, load_detector
+
+    path = checkpoint_path(args.subject)
+    if path is not None:
+        from detkit.checkpoint import read_header
+
+        _tell_header(path, read_header(path))
+    detector, config, names = load_detector(args.subject)
+    named = [name for name in names if name is not None]
+    unnamed = f" and {len(names) - len(named)} slots without a name" if len(named) < len(names) else ""
+    print(f"{config.kind}, {len(named)} classes{unnamed}: {', '.join(named)}\n")
+    _tell_detector(detector, config, args, _named_data(args))
+
+
+def _tell_header(path: Path, header: dict[str, Any]) -> None:
+    print(f"{path}: {path.stat().st_size / MEBIBYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
+    if header.get("metrics"):
+        print("metrics: " + ", ".join(f"{name} {value:.4g}" for name, value in header["metrics"].items()))
+    known = {"format", "detkit", "model", "class_names", "experiment", "metrics"}
+    for name, value in header.items():
+        if name not in known and value not in ("", None, [], {}):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            print(f"{name}: {text if len(text) <= 200 else text[:200] + ' ...'}")
+    if header.get("experiment"):
+        print(f"experiment: {json.loads(header['experiment']).get('name', '')}; its whole config is in the file's header")
+    print()
+
+
+def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
+    from detkit.inference.measure import profile
+
+    found = profile(detector, config.preprocess, args.size)
+    rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in found.parts]
+    rows.append(("all", *_millions(found.parameters, found.trainable), *_billions(found.flops)))
+    print(table(rows, ("part", "parameters", "that learn", "GFLOPs", "GMACs"), {"parameters", "that learn", "GFLOPs", "GMACs"}))
+    (h, w), (ih, iw), (ph, pw) = found.picture, found.input_size, found.padded_size
+    print(f"\na picture of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
+    print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
+    names = detector.backbone.level_names
+    levels = [("backbone " + name, *_shape(shape, ph)) for name, shape in zip(names, found.backbone, strict=True)]
+    levels += [(f"neck {place}", *_shape(shape, ph)) for place, shape in enumerate(found.levels)]
+    print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
+    if data is not None:
+        _tell_recall(detector, config, data)
+
+
+def _tell_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
+    from detkit.inference.anchor_recall import anchor_recall
+
+    rows = anchor_recall(detector, config.preprocess, data)
+    if rows is None:
+        print(f"\n{config.kind} has no anchors to compare with the boxes of {data.name}")
+        return
+    print(f"\nbest IoU of each box of {data.name} with any anchor, at the size the model sees (crowds left out)")
+    print(recall_text(rows))
+
+
+def _data_of(config: Any, args: argparse.Namespace) -> tuple[DetectionData | None, str]:
+    """The data named by a flag, else the config's own if it is here; and a remark on its absence."""
+    from detkit.data import load_data
+
+    named = _named_data(args)
+    if named is not None:
+        return named, ""
+    try:
+        return load_data(config.data)[0], ""
+    except (FileNotFoundError, ValueError) as error:
+        return None, f" assumed, because its data cannot be read: {error}"
+
+
+def _named_data(args: argparse.Namespace) -> DetectionData | None:
+    from detkit.data import SourceConfig, read_source, with_split
+
+    if args.data is None:
+        return None
+    return read_source(with_split(SourceConfig(path=args.data, images=args.images, split=args.split), "train"))
+
+
+def _millions(*values: int) -> list[str]:
+    return [f"{value / 1e6:.2f} M" for value in values]
+
+
+def _billions(flops: int) -> list[str]:
+    return [f"{flops / 1e9:.2f}", f"{flops / 2e9:.2f}"]
+
+
+def _shape(shape: tuple[int, ...], padded_height: int) -> tuple[int, str, int]:
+    return shape[0], f"{shape[2]} x {shape[1]}", round(padded_height / shape[1])
