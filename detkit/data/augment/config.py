@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,12 +11,19 @@ from detkit.config import Config
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Range = tuple[float, float]
+Numbers = TypeVar("Numbers", tuple[int, ...], tuple[float, ...])
 
 
 def _ordered(value: Range) -> Range:
     if value[0] > value[1]:
         raise ValueError(f"expected (lowest, highest), got {value}")
     return value
+
+
+def _positive(values: Numbers) -> Numbers:
+    if min(values) <= 0:
+        raise ValueError(f"expected numbers above 0, got {values}")
+    return values
 
 
 def _tuples(value: Any) -> Any:
@@ -118,18 +125,22 @@ class ModelSizeConfig(Config):
     """The size at which the model sees pictures when it detects, times a factor."""
 
     kind: Literal["model"] = "model"
-    factors: tuple[Annotated[float, Field(gt=0)], ...] = Field((1.0,), min_length=1)
+    factors: tuple[float, ...] = Field((1.0,), min_length=1)
     """One is drawn for each picture and multiplies the short side, not the long side's limit. Models of one input size take 1 only."""
+
+    _check = field_validator("factors")(_positive)
 
 
 class ShortSideConfig(Config):
     """The short side as drawn from a list, unless the long side would grow beyond its limit (torchvision's and detectron2's way)."""
 
     kind: Literal["short_side"] = "short_side"
-    sides: tuple[Annotated[int, Field(ge=1)], ...] = Field((640, 672, 704, 736, 768, 800), min_length=1)
+    sides: tuple[int, ...] = Field((640, 672, 704, 736, 768, 800), min_length=1)
     """Pixels of the short side; one is drawn for each picture."""
     max_side: int = Field(1333, ge=1)
     """The most pixels of the long side."""
+
+    _check = field_validator("sides")(_positive)
 
 
 class JitterConfig(Config):

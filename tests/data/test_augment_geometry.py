@@ -1,0 +1,200 @@
+"""Boxes are checked against paint: each object alone is painted white, augmented by the same random numbers, and measured."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.data.augment.config import (
+    FixedSizeConfig,
+    IoUCropConfig,
+    JitterConfig,
+    KeepSizeConfig,
+    MixupConfig,
+    ModelSizeConfig,
+    MosaicConfig,
+    PhotometricConfig,
+    RotationConfig,
+    ShortSideConfig,
+    ZoomOutConfig,
+)
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Proposals, Targets
+
+KEEP = KeepSizeConfig()
+MODEL = PreprocessConfig(short_side=120, long_side=200)
+SMALL = (150, 150)
+GEOMETRY = {
+    "flip": AugmentationConfig(flip=1.0, resize=KEEP),
+    "vertical flip": AugmentationConfig(flip=0.0, vertical_flip=1.0, resize=KEEP),
+    "quarter turns": AugmentationConfig(quarter_turns=1.0, vertical_flip=0.5, resize=KEEP),
+    "model size": AugmentationConfig(resize=ModelSizeConfig(factors=(0.7, 1.0, 1.5))),
+    "short side": AugmentationConfig(resize=ShortSideConfig(sides=(64, 90, 200), max_side=260)),
+    "jitter": AugmentationConfig(resize=JitterConfig(size=SMALL, scale=(0.3, 2.0))),
+    "stretched": AugmentationConfig(resize=FixedSizeConfig(size=(100, 170), keep_shape=False)),
+    "letterbox": AugmentationConfig(resize=FixedSizeConfig(size=(100, 170))),
+    "zoom out": AugmentationConfig(zoom_out=ZoomOutConfig(probability=1.0, max_scale=2.0), resize=KEEP),
+    "crop": AugmentationConfig(crop=IoUCropConfig(), resize=KEEP),
+    "crop of zoomed": AugmentationConfig(crop=IoUCropConfig(), zoom_out=ZoomOutConfig(max_scale=2.0), resize=FixedSizeConfig(size=SMALL)),
+    "mosaic": AugmentationConfig(mosaic=MosaicConfig(size=SMALL), resize=KEEP),
+    "mixup": AugmentationConfig(mixup=MixupConfig(), resize=KEEP),
+    "mosaic and mixup": AugmentationConfig(mosaic=MosaicConfig(size=(200, 160), fill=0), mixup=MixupConfig(), vertical_flip=0.5),
+    "everything": AugmentationConfig(
+        mosaic=MosaicConfig(size=(200, 160), probability=0.5, fill=0),
+        mixup=MixupConfig(probability=0.5),
+        quarter_turns=0.5,
+        zoom_out=ZoomOutConfig(max_scale=1.5, fill=(0, 0, 0)),
+        crop=IoUCropConfig(probability=0.5),
+        resize=JitterConfig(size=(180, 180), scale=(0.8, 1.6), fill=0),
+    ),
+}
+
+WHOLE = {"flip", "vertical flip", "quarter turns", "model size", "short side", "stretched", "letterbox", "zoom out"}
+
+
+def rows_of(number: int) -> tuple[tuple[int, int], Targets]:
+    """Size and targets of a picture; the label ``4 * picture + object`` names an object, its parity the flags."""
+    random_numbers = np.random.default_rng(number)
+    height, width = int(random_numbers.integers(90, 150)), int(random_numbers.integers(90, 150))
+    corners = random_numbers.integers(0, (width - 45, height - 45), (4, 2))
+    boxes = torch.from_numpy(np.concatenate([corners, corners + random_numbers.integers(16, 45, (4, 2))], axis=1)).float()
+    labels = torch.arange(4) + 4 * number
+    return (height, width), Targets.of(boxes, labels, is_crowd=labels % 4 == 1, is_difficult=labels % 4 == 2)
+
+
+def painted(number: int, label: int, ellipse: bool = False) -> Picture:
+    """A black picture with one object in white, if it is this picture's; proposals are the boxes, their scores the labels."""
+    size, targets = rows_of(number)
+    image = np.zeros((*size, 3), np.uint8)
+    for box in targets.boxes[targets.labels == label].int().tolist():
+        if ellipse:
+            centre, axes = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), (box[2] - box[0], box[3] - box[1])
+            cv2.ellipse(image, (centre, axes, 0.0), (255, 255, 255), -1)
+        else:
+            image[box[1] : box[3], box[0] : box[2]] = 255
+    return Picture(image, targets, Proposals(targets.boxes, targets.labels.float()))
+
+
+def augmented(config: AugmentationConfig, seed: int, label: int, ellipse: bool = False) -> Picture:
+    numbers = iter(range(1, 10))
+    return Augmenter(config, MODEL)(
+        painted(0, label, ellipse), np.random.default_rng(seed), lambda _: painted(next(numbers), label, ellipse)
+    )
+
+
+def measured(image: np.ndarray, threshold: int) -> tuple[list[int], int]:
+    """The bounds ``x1 y1 x2 y2`` of what is painted, and its area; zeros for nothing."""
+    mask = image[:, :, 0] > threshold
+    if not mask.any():
+        return [0, 0, 0, 0], 0
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    return [int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1], int(mask.sum())
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+def test_boxes_bound_the_paint_and_flags_and_proposals_follow(name: str) -> None:
+    config, seen = GEOMETRY[name], 0
+    threshold = 92 if config.mixup is not None else 185  # fillings are 114 to 124; mixed, paint is 127 and more, they 57
+    for seed in range(5):
+        labels = augmented(config, seed, -1).targets.labels.tolist()
+        assert len(set(labels)) == len(labels)
+        if name in WHOLE:
+            assert labels == [0, 1, 2, 3]
+        for label in labels:
+            result = augmented(config, seed, label)
+            row = labels.index(label)
+            paint, area = measured(result.image, threshold)
+            torch.testing.assert_close(result.targets.boxes[row], torch.tensor(paint).float(), atol=1.6, rtol=0)
+            assert float(result.targets.areas[row]) == pytest.approx(area, abs=2 * (paint[2] + paint[3] - paint[0] - paint[1]))
+            assert bool(result.targets.is_crowd[row]) == (label % 4 == 1)
+            assert bool(result.targets.is_difficult[row]) == (label % 4 == 2)
+            same = result.proposals.boxes[result.proposals.scores == label]
+            if label % 4 != 1:  # crowds stay where proposals of little visibility go
+                torch.testing.assert_close(same, result.targets.boxes[row : row + 1])
+            seen += 1
+    assert seen >= 8
+
+
+def test_rotated_ellipses_are_bounded_by_their_boxes() -> None:
+    config = AugmentationConfig(rotation=RotationConfig(probability=1.0, degrees=30.0, shear=5.0), resize=KEEP, min_visibility=0.9)
+    sure = 0
+    for seed in range(6):
+        whole = augmented(config, seed, -1).targets
+        for row, label in enumerate(whole.labels.tolist()):
+            result = augmented(config, seed, label, ellipse=True)
+            paint, _ = measured(result.image, 185)
+            torch.testing.assert_close(result.targets.boxes[row], torch.tensor(paint).float(), atol=2.5, rtol=0)
+            sure += 1
+    assert sure >= 8
+
+
+def test_extra_geometry_of_the_library_moves_boxes_too() -> None:
+    config = AugmentationConfig(extra=("Transpose(p=1)", "Pad(padding=(7, 3, 2, 5), p=1)"), flip=0.0, resize=KEEP)
+    for label in range(4):
+        result = augmented(config, 0, label)
+        torch.testing.assert_close(result.targets.boxes[label], torch.tensor(measured(result.image, 185)[0]).float(), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("name", GEOMETRY)
+def test_what_comes_in_is_left_unchanged_and_pictures_without_objects_pass(name: str) -> None:
+    def picture(_: object = None) -> Picture:
+        return Picture(np.full((80, 100, 3), 50, np.uint8), Targets.empty(), Proposals.empty())
+
+    given = picture()
+    for seed in range(3):
+        result = Augmenter(GEOMETRY[name], MODEL)(given, np.random.default_rng(seed), picture)
+        assert len(result.targets) == 0
+        assert len(result.proposals) == 0
+        assert (given.image == 50).all()
+    full = painted(0, 2)
+    before = full.image.copy(), full.targets.boxes.clone()
+    Augmenter(GEOMETRY[name], MODEL)(full, np.random.default_rng(0), lambda _: painted(1, 2))
+    assert (full.image == before[0]).all()
+    torch.testing.assert_close(full.targets.boxes, before[1])
+
+
+@pytest.mark.parametrize(
+    ("preset", "rule", "size"), [("ssd", "fixed", (60, 80)), ("yolox", "letterbox", (96, 64)), ("none", "letterbox", (64, 64))]
+)
+def test_models_of_one_input_size_get_it(preset: str, rule: str, size: tuple[int, int]) -> None:
+    model = PreprocessConfig(rule=rule, input_size=size)
+    for seed in range(6):
+        augmenter = Augmenter(AugmentationConfig(preset=preset), model)
+        assert augmenter(painted(0, 1), np.random.default_rng(seed), lambda _: painted(1, 1)).size == size
+
+
+def test_sizes_are_those_at_which_the_model_detects() -> None:
+    picture = painted(3, 12)
+    for model in (MODEL, PreprocessConfig(), PreprocessConfig(rule="letterbox", input_size=(96, 120), pad_side="both")):
+        result = Augmenter(AugmentationConfig(preset="none"), model)(picture, np.random.default_rng(0))
+        placement = model.placement(picture.size)
+        assert result.size == placement.canvas
+        torch.testing.assert_close(result.targets.boxes, placement.place(picture.targets).boxes)
+
+
+def test_pixels_equal_the_models_own_resizing() -> None:
+    from detkit.preprocess import preprocess
+
+    image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (90, 130, 3)).astype(np.uint8), (9, 9), 3)
+    result = Augmenter(AugmentationConfig(preset="none"), MODEL)(Picture(image, Targets.empty()), np.random.default_rng(0))
+    own = preprocess(image, MODEL).image.permute(1, 2, 0).numpy() * 255
+    assert np.abs(result.image - own).max() <= 1.0
+
+
+def test_colours_leave_boxes_and_fillings_alone() -> None:
+    config = AugmentationConfig(
+        flip=0.0,
+        photometric=PhotometricConfig(probability=1.0, brightness=0.5),
+        extra=("GaussianBlur(p=1)",),
+        resize=FixedSizeConfig(size=(200, 100)),
+    )
+    picture = painted(0, 3)
+    result = Augmenter(config, MODEL)(picture, np.random.default_rng(1))
+    plain = Augmenter(config.replace(photometric=None, extra=()), MODEL)(picture, np.random.default_rng(1))
+    torch.testing.assert_close(result.targets.boxes, plain.targets.boxes)
+    assert (result.image != plain.image).any()
+    filled = round(picture.size[0] * 100 / picture.size[1])
+    assert (result.image[filled:] == 114).all()

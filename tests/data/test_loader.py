@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.data.cache import ImageCache
+from detkit.data.loader import LoaderConfig, SampleBatch, SampleError, build_loader, image_seed
+from detkit.data.records import DetectionData, ImageRecord
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Proposals, Targets
+
+MODEL = PreprocessConfig(short_side=40, long_side=80)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DetectionData:
+    """Nine small pictures, of which the first three are portrait and the last has no objects."""
+    records = []
+    for number in range(9):
+        size = (50, 30) if number < 3 else (30, 50)
+        image = np.random.default_rng(number).integers(0, 256, (*size, 3)).astype(np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image)
+        targets = Targets.of(torch.tensor([[2.0, 2, 20, 20]]), torch.tensor([number % 2]))
+        records.append(ImageRecord(tmp_path / f"{number}.png", f"n{number}", size, targets if number < 8 else Targets.empty()))
+    return DetectionData.of("pictures", ("a", "b"), records)
+
+
+def augmenter(preset: str = "yolox") -> Augmenter:
+    return Augmenter(AugmentationConfig(preset=preset), MODEL)
+
+
+def same(batch: SampleBatch, other: SampleBatch) -> None:
+    assert (batch.paths, batch.image_ids, batch.seeds) == (other.paths, other.image_ids, other.seeds)
+    for image, image2, targets, targets2 in zip(batch.images, other.images, batch.targets, other.targets, strict=True):
+        assert torch.equal(image, image2)
+        torch.testing.assert_close(targets.boxes, targets2.boxes, atol=0, rtol=0)
+
+
+def boxes_as_proposals(record: ImageRecord) -> Proposals:
+    return Proposals(record.targets.boxes, torch.ones(len(record.targets)))
+
+
+def test_samples_are_the_same_from_any_number_of_workers(data: DetectionData) -> None:
+    config = LoaderConfig(batch_size=4, workers=0)
+    plain = list(build_loader(data, augmenter(), config, seed=3, stop_step=6))
+    assert [len(batch) for batch in plain] == [4] * 6
+    assert all(image.dtype == torch.uint8 and image.shape == (3, 40, 40) for batch in plain for image in batch.images)
+    assert all(batch.worker_seconds == 0 for batch in plain)
+    for workers in (1, 2):
+        made = list(build_loader(data, augmenter(), config.replace(workers=workers), seed=3, stop_step=6))
+        assert len(made) == 6
+        for batch, other in zip(plain, made, strict=True):
+            same(batch, other)
+        assert sum(batch.worker_seconds for batch in made) > 0
+
+
+@pytest.mark.slow
+def test_workers_started_afresh_make_the_same_samples(data: DetectionData) -> None:
+    config = LoaderConfig(batch_size=3, workers=0)
+    plain = list(build_loader(data, augmenter("light"), config, stop_step=3))
+    fresh = config.replace(workers=1, start_method="spawn", cache_megabytes=1.0)
+    for batch, other in zip(plain, list(build_loader(data, augmenter("light"), fresh, stop_step=3)), strict=True):
+        same(batch, other)
+
+
+def test_a_later_start_continues_exactly_and_ranks_share_a_batch(data: DetectionData) -> None:
+    config = LoaderConfig(batch_size=4, workers=0)
+    whole = list(build_loader(data, augmenter(), config, stop_step=7))
+    later = list(build_loader(data, augmenter(), config, start_step=5, stop_step=7))
+    same(whole[5], later[0])
+    same(whole[6], later[1])
+    ranks = [next(iter(build_loader(data, augmenter(), config, start_step=5, rank=rank, world=2))) for rank in (0, 1)]
+    assert tuple(path for pair in zip(ranks[0].paths, ranks[1].paths, strict=True) for path in pair) == whole[5].paths
+    assert torch.equal(ranks[1].images[1], whole[5].images[3])
+
+
+def test_the_same_key_gives_the_same_sample_and_copies_differ(data: DetectionData) -> None:
+    dataset = build_loader(data, augmenter("light"), LoaderConfig(workers=0)).data
+    assert torch.equal(dataset[(2, 4)].image, dataset[(2, 4)].image)
+    seeds = {dataset[key].seed for key in [(2, 4), (2, 4, 1), (1, 4), (2, 5)]}
+    assert len(seeds) == 4
+
+
+def test_global_random_numbers_are_neither_used_nor_changed(data: DetectionData) -> None:
+    for workers in (0, 1):
+        torch.manual_seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        before = torch.get_rng_state().clone(), np.random.get_state()[1].copy()  # noqa: NPY002
+        list(build_loader(data, augmenter(), LoaderConfig(workers=workers), stop_step=2))
+        assert torch.equal(before[0], torch.get_rng_state())
+        assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+
+
+def test_workers_have_ended_when_an_iteration_ends_or_is_left(data: DetectionData) -> None:
+    loader = build_loader(data, augmenter("flip"), LoaderConfig(batch_size=2, workers=2))
+    batches = iter(loader)
+    next(batches)
+    assert len(multiprocessing.active_children()) == 2
+    batches.close()
+    assert not multiprocessing.active_children()
+    list(build_loader(data, augmenter("flip"), LoaderConfig(batch_size=2, workers=1), stop_step=2))
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty (0 bytes)"),
+        (None, "no such picture file"),
+        (cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes(), "labels are for 50 x 30 pixels, but the picture has 40 x 30"),
+    ],
+)
+def test_a_sample_that_cannot_be_made_names_its_file_in_one_line(
+    data: DetectionData, workers: int, content: bytes | None, message: str
+) -> None:
+    path = data.records[6].path
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SampleError) as caught:
+        list(build_loader(data, augmenter("flip"), LoaderConfig(workers=workers), stop_step=3))
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "Traceback" in "".join(caught.value.__notes__)
+    assert not multiprocessing.active_children()
+
+
+def test_other_failures_name_the_file_too(data: DetectionData) -> None:
+    def broken(record: ImageRecord) -> Proposals:
+        raise IndexError("list index out of range")
+
+    with pytest.raises(SampleError, match=r"\.png: no training sample could be made of it: list index out of range"):
+        next(iter(build_loader(data, augmenter(), LoaderConfig(workers=0), proposals=broken)))
+
+
+def test_proposals_and_missing_labels_come_along(data: DetectionData) -> None:
+    labelled = np.arange(9) % 2 == 0
+    config = LoaderConfig(batch_size=9, workers=1)
+    loader = build_loader(data, augmenter("flip"), config, stop_step=1, proposals=boxes_as_proposals, is_labelled=labelled)
+    batch = next(iter(loader))
+    for targets, proposals in zip(batch.targets, batch.proposals, strict=True):
+        torch.testing.assert_close(targets.boxes, proposals.boxes)
+    assert [bool(labelled[int(Path(path).stem)]) for path in batch.paths] == list(batch.is_labelled)
+    assert next(iter(build_loader(data, augmenter("flip"), config.replace(workers=0)))).proposals is None
+
+
+@pytest.mark.parametrize(("workers", "megabytes"), [(0, 1.0), (0, 0.02), (2, 1.0)])
+def test_cached_pictures_give_the_same_samples(data: DetectionData, workers: int, megabytes: float) -> None:
+    config = LoaderConfig(batch_size=3, workers=0)
+    plain = list(build_loader(data, augmenter(), config, stop_step=7))
+    cached = build_loader(data, augmenter(), config.replace(workers=workers, cache_megabytes=megabytes), stop_step=7)
+    for batch, other in zip(plain, cached, strict=True):
+        same(batch, other)
+
+
+def test_forked_processes_share_the_cache_within_its_budget(data: DetectionData) -> None:
+    loader = build_loader(
+        data, augmenter("flip"), LoaderConfig(batch_size=9, workers=2, cache_megabytes=0.02, start_method="fork"), stop_step=2
+    )
+    list(loader)
+    cache = loader.data._cache
+    assert cache.count == 4  # of 4,500 bytes each
+    assert [cache.get(number) is not None for number in range(9)] == [True] * 4 + [False] * 5
+    for number in range(4):
+        data.records[number].path.unlink()
+        assert loader.data.picture(number).size == data.records[number].size
+
+
+def test_what_is_taken_from_the_cache_can_be_written_to() -> None:
+    cache = ImageCache(np.array([[2, 2], [1, 3]]), 1.0)
+    cache.put(0, np.full((2, 2, 3), 7, np.uint8))
+    cache.get(0)[:] = 0
+    assert (cache.get(0) == 7).all()
+    assert cache.get(1) is None
+    assert ImageCache(np.array([[2, 2]]), 0.0).get(0) is None
+
+
+def test_pictures_are_grouped_repeated_and_left_out_as_the_config_says(data: DetectionData) -> None:
+    def keys(**values: object) -> list[tuple[int, int, int]]:
+        plan = build_loader(data, augmenter(), LoaderConfig(batch_size=3, workers=0, **values)).plan
+        return [tuple(key) for step in range(30) for key in plan.batch(step)]
+
+    grouped = keys()
+    assert all(len({record < 3 for _, record, _ in grouped[step * 3 : step * 3 + 3]}) == 1 for step in range(30))
+    mixed = keys(aspect_grouping=False)
+    assert any(len({record < 3 for _, record, _ in mixed[step * 3 : step * 3 + 3]}) == 2 for step in range(30))
+    assert 8 not in {record for _, record, _ in keys(skip_empty=True)}
+    assert max(copy for _, _, copy in keys(repeat_threshold=1.0)) == 1
+
+
+def test_nothing_to_train_on(data: DetectionData) -> None:
+    with pytest.raises(ValueError, match="pictures: no pictures to train on"):
+        build_loader(data.take([]), augmenter(), LoaderConfig())
+    with pytest.raises(ValueError, match=r"pictures: none of its 1 pictures has objects, and loader\.skip_empty leaves out those without"):
+        build_loader(data.take([8]), augmenter(), LoaderConfig(skip_empty=True))
+    with pytest.raises(ValueError, match=r"set loader\.batch_size to a multiple of 2"):
+        build_loader(data, augmenter(), LoaderConfig(batch_size=3), world=2)
+
+
+def test_seeds_of_images_are_fixed_numbers() -> None:
+    assert image_seed(0, 0, 1) == 4974251876355091913
+    made = {image_seed(seed, step, image) for seed in range(5) for step in range(5) for image in (1, "1", 2, "a b")}
+    assert len(made) == 100
+    assert all(0 <= seed < 2**63 for seed in made)
+
+
+def test_mosaics_of_one_picture_and_batches_larger_than_the_data(data: DetectionData) -> None:
+    batch = next(iter(build_loader(data.take([4]), augmenter(), LoaderConfig(batch_size=5, workers=0))))
+    assert len(batch) == 5
+    assert len({image.numpy().tobytes() for image in batch.images}) == 5
+
+
+def test_pictures_as_read(data: DetectionData) -> None:
+    picture = build_loader(data, augmenter(), LoaderConfig(workers=0)).data.picture(1)
+    assert isinstance(picture, Picture)
+    assert picture.size == (50, 30)
