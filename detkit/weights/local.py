@@ -6,9 +6,9 @@ import importlib.util
 import os
 from pathlib import Path
 
-from detkit.weights.catalogue import find
-from detkit.weights.download import Progress, checked, download
 from detkit.weights.entry import WeightEntry
+from detkit.weights.fetch import Progress, checked, download
+from detkit.weights.table import find
 
 ENVIRONMENT = "DETKIT_WEIGHTS"
 """The environment variable that names a folder of the user's."""

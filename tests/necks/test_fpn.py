@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool, LastLevelP6P7
+
+from detkit.config import ConfigError
+from detkit.layers import fold_batch_norms
+from detkit.necks import FPN, FPNConfig, NeckConfig
+
+
+class Stub(nn.Module):
+    """A backbone of one strided convolution a level."""
+
+    def __init__(self, channels: tuple[int, ...] = (8, 12, 16), strides: tuple[int, ...] = (8, 16, 32)) -> None:
+        super().__init__()
+        self.channels, self.strides = channels, strides
+        self.level_names = tuple(f"c{k}" for k in range(3, 3 + len(channels)))
+        self.mean = self.std = (0.5, 0.5, 0.5)
+        self.convs = nn.ModuleList(nn.Conv2d(3, c, 3, stride=s, padding=1) for c, s in zip(channels, strides, strict=True))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(conv(images) for conv in self.convs)
+
+
+def torchvisions(fpn: FPN, extra: str | None, norm: str | None) -> FeaturePyramidNetwork:
+    """torchvision's pyramid with the same numbers: the names agree, so a strict load says they do."""
+    blocks = {
+        None: None,
+        "pool": LastLevelMaxPool(),
+        "p6p7": LastLevelP6P7(32, 32),
+        "p6p7_c5": LastLevelP6P7(16, 32),
+    }
+    made = FeaturePyramidNetwork([8, 12, 16], 32, extra_blocks=blocks[extra], norm_layer=nn.BatchNorm2d if norm else None)
+    made.load_state_dict({key: value for key, value in fpn.state_dict().items() if not key.startswith("backbone.")}, strict=True)
+    return made.train(fpn.training)
+
+
+@pytest.mark.parametrize("norm", [None, "batch"])
+@pytest.mark.parametrize("extra", [None, "pool", "p6p7", "p6p7_c5"])
+@pytest.mark.parametrize("size", [(64, 96), (97, 130)])
+def test_equals_torchvisions_to_the_last_bit(size: tuple[int, int], extra: str | None, norm: str | None) -> None:
+    torch.manual_seed(0)
+    fpn = FPNConfig(out_channels=32, extra=extra, norm=norm).build(Stub()).eval()  # type: ignore[arg-type]
+    reference = torchvisions(fpn, extra, norm)
+    images = torch.randn(2, 3, *size)
+    with torch.no_grad():
+        ours = fpn(images)
+        theirs = list(reference(OrderedDict(enumerate(fpn.backbone(images)))).values())
+    assert len(ours) == len(theirs) == len(fpn.channels) == len(fpn.strides)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("extra", [None, "pool", "p6p7", "p6p7_c5"])
+def test_maps_are_as_declared_on_odd_sizes(extra: str | None) -> None:
+    fpn = FPN(Stub(), 16, extra=extra)  # type: ignore[arg-type]
+    for found, channels, stride in zip(fpn(torch.randn(1, 3, 101, 75)), fpn.channels, fpn.strides, strict=True):
+        assert tuple(found.shape) == (1, channels, math.ceil(101 / stride), math.ceil(75 / stride))
+
+
+def test_two_levels_of_one_stride() -> None:
+    """As torchvision's MobileNet detectors have them."""
+    fpn = FPN(Stub((8, 12), (32, 32)), 16)
+    assert fpn.strides == (32, 32, 64)
+    assert [found.shape[-1] for found in fpn(torch.randn(1, 3, 64, 96))] == [3, 3, 2]
+
+
+def test_gradients_reach_every_number() -> None:
+    fpn = FPN(Stub(), 16, extra="p6p7_c5", norm="batch")
+    sum(found.pow(2).mean() for found in fpn(torch.randn(2, 3, 128, 128))).backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in fpn.parameters())
+
+
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_bf16_channels_last_and_folding_stay_close(norm: str | None) -> None:
+    torch.manual_seed(0)
+    fpn = FPN(Stub(), 32, norm=norm).eval()  # type: ignore[arg-type]
+    images = torch.randn(1, 3, 96, 128)
+    with torch.no_grad():
+        expected = fpn(images)
+        fast = fold_batch_norms(fpn).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = fast(images.to(memory_format=torch.channels_last))
+    for ours, want in zip(found, expected, strict=True):
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(ours.float(), want, rtol=0.05, atol=0.05 * float(want.abs().max()))
+
+
+def test_offers_what_the_backbone_offers() -> None:
+    fpn = FPN(Stub(), 16)
+    assert (fpn.mean, fpn.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    assert fpn.level_names == ("p3", "p4", "p5", "p6")
+
+
+@pytest.mark.parametrize("config", [FPNConfig(), FPNConfig(out_channels=64, extra="p6p7_c5", norm="batch"), FPNConfig(extra=None)])
+def test_round_trip(config: FPNConfig) -> None:
+    assert TypeAdapter(NeckConfig).validate_json(config.to_json()) == config
+
+
+def test_what_cannot_be_is_said() -> None:
+    with pytest.raises(ConfigError, match="extra: expected 'pool', 'p6p7' or 'p6p7_c5'"):
+        FPNConfig(extra="p6")  # type: ignore[arg-type]

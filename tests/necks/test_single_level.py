@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from detkit.backbones import BackboneConfig
+from detkit.necks import NeckConfig, SingleLevelConfig
+
+
+def test_the_last_map_as_it_is() -> None:
+    backbone = BackboneConfig(name="resnet18", levels=("c4",)).build().eval()
+    neck = SingleLevelConfig().build(backbone).eval()
+    images = torch.randn(1, 3, 65, 48)
+    with torch.no_grad():
+        (found,), (expected,) = neck(images), backbone(images)
+    assert torch.equal(found, expected)
+    assert (neck.channels, neck.strides, neck.backbone) == ((256,), (16,), backbone)
+
+
+def test_a_projection_changes_the_channels() -> None:
+    backbone = BackboneConfig(name="resnet18", levels=("c5",)).build()
+    neck = SingleLevelConfig(level="c5", out_channels=32).build(backbone)
+    (found,) = neck(torch.randn(1, 3, 64, 64))
+    assert tuple(found.shape) == (1, 32, 2, 2)
+    assert neck.channels == (32,)
+
+
+@pytest.mark.parametrize(
+    ("level", "message"), [("c6", "expected a level out of c4, c5, got 'c6'"), ("c4", "level c4 is not the backbone's last")]
+)
+def test_a_level_that_cannot_be(level: str, message: str) -> None:
+    backbone = BackboneConfig(name="resnet18", levels=("c4", "c5")).build()
+    with pytest.raises(ValueError, match=rf"neck single: {message}.*set model\.backbone\.levels={level}"):
+        SingleLevelConfig(level=level).build(backbone)
+
+
+def test_round_trip() -> None:
+    config = SingleLevelConfig(level="c4", out_channels=256)
+    assert TypeAdapter(NeckConfig).validate_json(config.to_json()) == config

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from torchvision.models import get_model_weights
+
+from detkit.weights import NOT_STATED, WeightEntry, catalogue, find, resolve
+from detkit.weights.fetch import digest
+
+TORCHVISIONS = [entry for entry in catalogue() if "torchvision" in entry.read_from]
+
+
+@pytest.mark.parametrize("entry", TORCHVISIONS, ids=lambda entry: entry.name)
+def test_says_what_torchvision_states(entry: WeightEntry) -> None:
+    stated = {f"{type(member).__name__}.{member.name}": member for member in get_model_weights(entry.model)}
+    member = stated[entry.read_from.rpartition(", ")[2]]
+    assert entry.url == member.url
+    assert entry.file_name == member.url.rpartition("/")[2]
+    assert entry.sha256 == entry.file_name.removesuffix(".pth").rpartition("-")[2]
+    assert len(entry.sha256) == 8
+    assert (entry.size, entry.parameters) == (member.meta["_file_size"], member.meta["num_params"])
+    ((data, figures),) = member.meta["_metrics"].items()
+    if entry.kind == "backbone":
+        assert (data, figures["acc@1"], entry.training_data) == ("ImageNet-1K", entry.figures["top-1"], "ImageNet-1K")
+    else:
+        assert (data, figures["box_map"], entry.training_data) == ("COCO-val2017", entry.figures["AP"], "COCO train2017")
+    assert entry.licence == NOT_STATED
+    assert "license" not in member.meta, "torchvision states a licence now: put it into the catalogue"
+
+
+@pytest.mark.parametrize("model", sorted({entry.model for entry in TORCHVISIONS}))
+def test_every_file_of_torchvision_is_there_the_default_first(model: str) -> None:
+    ours = [entry.url for entry in catalogue() if entry.model == model]
+    assert ours == [member.url for member in get_model_weights(model)], "torchvision's order: the first generation is the default"
+
+
+def test_names_are_unique_and_every_field_is_filled() -> None:
+    assert len({entry.name for entry in catalogue()}) == len(catalogue())
+    for entry in catalogue():
+        empty = [field.name for field in dataclasses.fields(entry) if not getattr(entry, field.name) and field.name != "package"]
+        assert not empty, f"{entry.name}: {empty}"
+
+
+def test_the_file_that_comes_with_a_package_is_the_stated_one() -> None:
+    entry = find("efficientnet_lite0")
+    path = resolve("efficientnet_lite0")
+    assert path.name == entry.file_name
+    assert digest(path).startswith(entry.sha256)
+    assert entry.size == pytest.approx(path.stat().st_size / 2**20, abs=0.001)
+
+
+def test_figures_in_words() -> None:
+    assert find("resnet50").figures_spoken() == "top-1 76.1"
+    assert dataclasses.replace(find("resnet50"), figures={}).figures_spoken() == NOT_STATED

@@ -1,0 +1,86 @@
+"""``detkit weights`` as a person runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detkit.cli.main import main
+from detkit.weights import catalogue
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DETKIT_WEIGHTS", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(["weights", *words])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("words", [(), ("list",)])
+def test_the_list(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = said(capsys, *words)
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.startswith("fasterrcnn_resnet50_fpn "))
+    for cell in (
+        "detector",
+        "AP 37.0",
+        "COCO train2017",
+        "not stated",
+        "41.8 M",
+        "159.7",
+        "258fb6c6",
+        "  no  ",
+        "torchvision 0.29.1, FasterRCNN",
+    ):
+        assert cell in row
+    assert all(entry.name in out for entry in catalogue())
+    assert "  yes  " in next(line for line in out.splitlines() if line.startswith("efficientnet_lite0"))
+
+
+def test_a_damaged_file_is_told_in_the_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "resnet18-f37072fd.pth").write_bytes(b"half")
+    _, out, _ = said(capsys, "list", "--folder", str(tmp_path))
+    assert "  damaged  " in next(line for line in out.splitlines() if line.startswith("resnet18"))
+    _, out, _ = said(capsys, "show", "resnet18", "--folder", str(tmp_path))
+    assert "it was cut or is another file; delete it" in out
+
+
+def test_show(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, _ = said(capsys, "show", "resnet50_v2", "efficientnet_lite0")
+    assert code == 0
+    assert "top-1 80.9 (ImageNet-1K validation images)" in out
+    assert "11ad3fa6... (the digits that the publisher states)" in out
+    assert f"detkit weights download resnet50_v2 puts it into {tmp_path / 'cache'}" in out
+    assert "Apache-2.0" in out
+
+
+def test_download_of_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = said(capsys, "download", "efficientnet_lite0")
+    assert (code, err) == (0, "")
+    assert out.rstrip().endswith("efficientnet-lite0-57934424.pth")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("show", "renset50"), "unknown weights 'renset50': did you mean 'resnet50'?"),
+        (("download",), "detkit weights download: expected a name out of `detkit weights`, got none"),
+        (("list", "resnet50"), "detkit weights list takes no names, got resnet50; did you mean detkit weights show?"),
+    ],
+)
+def test_mistakes_are_one_line(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, *words) == (2, "", f"detkit: error: {message}\n")
+
+
+def test_the_list_imports_no_torch() -> None:
+    code = "import sys; from detkit.cli.main import main; main(['weights']); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("False\n")

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from detkit.weights.read import read_tensors
+
+
+def test_both_kinds_of_file_give_the_same(tmp_path: Path) -> None:
+    tensors = {"a.weight": torch.randn(2, 3), "a.bias": torch.arange(3)}
+    torch.save(tensors, tmp_path / "a.pth")
+    save_file(tensors, tmp_path / "a.safetensors")
+    for found in (read_tensors(tmp_path / "a.pth"), read_tensors(str(tmp_path / "a.safetensors"))):
+        assert set(found) == set(tensors)
+        assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+
+
+def test_parameters_and_wrappers(tmp_path: Path) -> None:
+    layer = torch.nn.Linear(2, 2)
+    torch.save({"state_dict": dict(layer.named_parameters()), "epoch": 1}, tmp_path / "a.pth")
+    assert torch.equal(read_tensors(tmp_path / "a.pth")["weight"], layer.weight)
