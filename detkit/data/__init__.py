@@ -6,6 +6,8 @@ from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
 from detkit.data.report import ReadReport, Remark
 from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
 from detkit.data.splits import class_lines, load_data, split_by_image
+from detkit.data.synthetic import make_sample
+from detkit.data.writers import write_labels
 
 __all__ = [
     "IMAGE_ENDINGS",
@@ -22,10 +24,12 @@ __all__ = [
     "decode_image",
     "image_size",
     "load_data",
+    "make_sample",
     "parse_renames",
     "read_image",
     "read_source",
     "split_by_image",
     "splits_of",
     "with_split",
+    "write_labels",
 ]

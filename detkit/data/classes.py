@@ -114,7 +114,7 @@ class ClassMapping:
         table = np.array([-1 if place is None else place for place in self.places] or [-1], np.int64)
         labels = table[data.records.labels]
         keep = labels >= 0
-        report = replace(data.report, counts=dict(data.report.counts), details=dict(data.report.details))
+        report = data.report.copy()
         files = [data.records.paths[index].rpartition("/")[2] for index in data.records.image_index[~keep]]
         report.add_all(Remark.CLASS_LEFT_OUT, files)
         names = tuple(name if name is not None else f"(slot {place} without a name)" for place, name in enumerate(self.names))

@@ -73,14 +73,7 @@ def decode_image(data: bytes, name: str = "picture") -> Pixels:
         image = _decoded_by_opencv(data) if header.mode in ("RGB", "L") else None
         if image is not None and image.shape[:2] == (header.height, header.width):
             return turn(image, stored_orientation(header))
-    try:
-        header.load()
-        orientation = stored_orientation(header)  # after loading, because Pillow turns a TIFF upright itself and then says so
-        return turn(_as_rgb(header, name), orientation)
-    except _PictureError as error:
-        raise ValueError(str(error)) from None
-    except _UNREADABLE as error:
-        raise ValueError(f"{name}: the picture is damaged or cut off ({error}); fetch or export the file again") from None
+    return rgb_of(header, name)
 
 
 def rgb_of(image: Image.Image, name: str = "picture") -> Pixels:
@@ -93,7 +86,8 @@ def rgb_of(image: Image.Image, name: str = "picture") -> Pixels:
         raise ValueError(f"{name}: expected a picture with pixels, got one of {image.width} x {image.height}")
     try:
         image.load()
-        return turn(_as_rgb(image, name), stored_orientation(image))
+        orientation = stored_orientation(image)  # after loading, because Pillow turns a TIFF upright itself and then says so
+        return turn(_as_rgb(image, name), orientation)
     except _PictureError as error:
         raise ValueError(str(error)) from None
     except _UNREADABLE as error:

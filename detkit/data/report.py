@@ -43,6 +43,11 @@ class ReadReport:
     counts: dict[Remark, Counter[str]] = field(default_factory=dict)
     details: dict[Remark, str] = field(default_factory=dict)
 
+    def copy(self) -> ReadReport:
+        """A report that can be added to while this one stays."""
+        counts = {remark: Counter(files) for remark, files in self.counts.items()}
+        return ReadReport(self.source, self.checked, counts, dict(self.details))
+
     def add(self, remark: Remark, file: str, count: int = 1, detail: str = "") -> None:
         """Count ``count`` things about ``file``; the first ``detail`` of a kind is told as an example."""
         if count:

@@ -29,11 +29,12 @@ def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
     train_source = with_split(config.train, "train")
     train = read_source(train_source)
     val = _validation(config, train_source)
-    train = _with_classes(train, config, required=True)
+    _check_renames(config, [train] if val is None else [train, val])
+    train = _with_classes(train, config)
     if val is None:
         fraction = DEFAULT_FRACTION if config.val_fraction is None else config.val_fraction
         return split_by_image(train, fraction, config.seed)
-    val = _with_classes(val, config, required=False)
+    val = _with_classes(val, config, may_lack=True)
     if not config.classes:
         val = ClassMapping.strict(val.class_names, train.class_names).apply(val)
     _warn_of_shared_pictures(train, val)
@@ -80,19 +81,24 @@ def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData
     return read_source(train_source.replace(split=part))
 
 
-def _with_classes(data: DetectionData, config: DataConfig, required: bool) -> DetectionData:
+def _check_renames(config: DataConfig, datasets: Sequence[DetectionData]) -> None:
+    """A rename has to start from a class of the training or of the validation data."""
+    known = tuple(dict.fromkeys(name for data in datasets for name in data.class_names))
+    for source in parse_renames(config.map):
+        if source not in known:
+            raise ValueError(f"data.map: the data has no class {source!r}: {did_you_mean(source, known)}")
+
+
+def _with_classes(data: DetectionData, config: DataConfig, may_lack: bool = False) -> DetectionData:
     """The data with its classes renamed, joined and chosen as the config says."""
-    renames = parse_renames(config.map)
-    known = data.class_names if required else tuple(name for name in data.class_names if name in renames)
-    renames = {source: target for source, target in renames.items() if required or source in known}
+    renames = {source: target for source, target in parse_renames(config.map).items() if source in data.class_names}
     if not renames and not config.classes:
         return data
-    renamed = [renames.get(name, name) for name in data.class_names]
-    wanted = config.classes or tuple(dict.fromkeys(renamed))
-    for name in wanted if required else ():
-        if name not in renamed:
-            raise ValueError(f"data.classes: {data.name} has no class {name!r}: {did_you_mean(name, tuple(renamed))}")
-    return ClassMapping.by_name(data.class_names, wanted, renames).apply(data)
+    renamed = tuple(dict.fromkeys(renames.get(name, name) for name in data.class_names))
+    for name in config.classes:
+        if name not in renamed and not may_lack:
+            raise ValueError(f"data.classes: {data.name} has no class {name!r}: {did_you_mean(name, renamed)}")
+    return ClassMapping.by_name(data.class_names, config.classes or renamed, renames).apply(data)
 
 
 def class_lines(data: DetectionData) -> list[str]:

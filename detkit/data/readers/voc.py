@@ -127,5 +127,5 @@ def _labels(stems: list[str], parsed: dict[str, _Page], names: tuple[str, ...], 
 def _picture(stem: str, page: _Page, pictures: dict[str, str]) -> str:
     """VOC names a picture as its XML file; ``<filename>`` decides only where there is no such picture."""
     named = page.file_name.replace("\\", "/").rpartition("/")[2]
-    found = pictures.get(stem) or pictures.get(named.rpartition(".")[0] or named)
+    found = pictures.get(stem) or (pictures.get(Path(named).stem) if named else None)
     return found or f"{pictures['']}/{named or stem + '.jpg'}"

@@ -1,0 +1,81 @@
+"""Things cut out of scikit-image's photographs, and backgrounds made of others: the material of the generated data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One thing: its class, how it may be turned, and ``(H, W, 4)`` uint8 RGBA pixels of it."""
+
+    name: str
+    max_angle: float
+    pixels: Pixels
+
+
+CLASS_NAMES: tuple[str, ...] = ("cat", "coin", "cup", "rocket", "wheel")
+"""The classes of the generated data."""
+
+_ROCKET = ((321, 126), (328, 134), (333, 150), (334, 178), (334, 268), (309, 268), (309, 178), (310, 150), (315, 134))
+_COINS = ((336, 43, 29), (50, 260, 27), (348, 194, 31), (102, 196, 21), (213, 193, 23), (171, 261, 28), (155, 51, 22), (301, 263, 24))
+_BACKGROUNDS = ("brick", "grass", "gravel", "moon", "hubble_deep_field", "immunohistochemistry", "camera", "page")
+
+
+@lru_cache(maxsize=1)
+def cutouts() -> tuple[Cutout, ...]:
+    """Every thing that can be pasted; read once. Only photographs inside scikit-image's wheel are used: nothing is fetched."""
+    coins = _photograph("coins")
+    return (
+        Cutout("cat", 30, _cut(_photograph("chelsea"), _ellipse((300, 451), (212, 140), (150, 138)))),
+        *(Cutout("coin", 180, _cut(coins, _ellipse((303, 384), (x, y), (radius, radius)))) for x, y, radius in _COINS),
+        Cutout("cup", 30, _cut(_photograph("coffee"), _cup())),
+        Cutout("rocket", 180, _cut(_photograph("rocket"), _polygon((427, 640), _ROCKET))),
+        Cutout("wheel", 180, _cut(_photograph("stereo_motorcycle"), _ellipse((500, 741), (201, 321), (78, 80)))),
+    )
+
+
+@lru_cache(maxsize=1)
+def backgrounds() -> tuple[Pixels, ...]:
+    """Photographs that show none of the classes, ``(H, W, 3)`` uint8 RGB."""
+    return tuple(_photograph(name) for name in _BACKGROUNDS)
+
+
+def _photograph(name: str) -> Pixels:
+    """One of scikit-image's, ``(H, W, 3)`` uint8 RGB; of a stereo pair the left one."""
+    from skimage import data  # imported here because only the generated data needs it
+
+    found: Any = getattr(data, name)()
+    image = np.asarray(found[0] if isinstance(found, tuple) else found)
+    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
+
+
+def _ellipse(size: tuple[int, int], centre: tuple[int, int], radii: tuple[int, int]) -> Pixels:
+    mask = np.zeros(size, np.uint8)
+    cv2.ellipse(mask, centre, radii, 0, 0, 360, 255, -1, cv2.LINE_AA)
+    return mask
+
+
+def _polygon(size: tuple[int, int], points: tuple[tuple[int, int], ...]) -> Pixels:
+    mask = np.zeros(size, np.uint8)
+    cv2.fillPoly(mask, [np.array(points, np.int32)], 255, cv2.LINE_AA)
+    return mask
+
+
+def _cup() -> Pixels:
+    """The saucer and the cup that stands on it."""
+    return np.maximum(_ellipse((400, 600), (278, 226), (201, 160)), _ellipse((400, 600), (290, 115), (119, 98)))
+
+
+def _cut(image: Pixels, mask: Pixels) -> Pixels:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.ascontiguousarray(np.dstack([image[box], mask[box]]))
