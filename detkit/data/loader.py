@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor
 from torch.utils.data import DataLoader, get_worker_info
 
 from detkit.config import Config
 from detkit.data.augment import Augmenter
+from detkit.data.batches import SampleBatch
 from detkit.data.cache import ImageCache
 from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, SampleError, image_seed
-from detkit.data.records import DetectionData, ImageId, Records
+from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
-from detkit.structures import Proposals, Targets
 
 __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch", "SampleError", "batch_plan", "build_loader", "image_seed"]
 
@@ -44,52 +43,6 @@ class LoaderConfig(Config):
     """Memory for decoded pictures, so that small data sets are decoded once."""
     start_method: Literal["default", "fork", "spawn", "forkserver"] = "default"
     """How workers are started; default: as the system does."""
-
-
-@dataclass(frozen=True, eq=False)
-class SampleBatch:
-    """The samples of one step, column by column.
-
-    Attributes:
-        images: ``(3, H, W)`` uint8 RGB tensors of any sizes.
-        targets: The objects of each.
-        paths: The file of each.
-        image_ids: The id of each in its data set.
-        seeds: The number from which each sample was made.
-        proposals: The proposals of each, or None.
-        is_labelled: Whether each was labelled.
-        worker_seconds: Processor time that a worker spent since the batch it made before; 0 without workers.
-    """
-
-    images: tuple[Tensor, ...]
-    targets: tuple[Targets, ...]
-    paths: tuple[str, ...]
-    image_ids: tuple[ImageId, ...]
-    seeds: tuple[int, ...]
-    proposals: tuple[Proposals, ...] | None = None
-    is_labelled: tuple[bool, ...] = ()
-    worker_seconds: float = 0.0
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @classmethod
-    def of(cls, samples: Sequence[Sample], worker_seconds: float = 0.0) -> SampleBatch:
-        """Samples as columns."""
-        given = [sample.proposals for sample in samples if sample.proposals is not None]
-        columns = {name: tuple(getattr(sample, name[:-1]) for sample in samples) for name in ("images", "paths", "image_ids", "seeds")}
-        return cls(
-            targets=tuple(sample.targets for sample in samples),
-            proposals=tuple(given) if samples and len(given) == len(samples) else None,
-            is_labelled=tuple(sample.is_labelled for sample in samples),
-            worker_seconds=worker_seconds,
-            **columns,
-        )
-
-    def pin_memory(self) -> SampleBatch:
-        """The batch with images in page-locked memory, from which a GPU copies while it computes."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return SampleBatch(**{**values, "images": tuple(image.pin_memory() for image in self.images)})
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,16 @@ def test_samples_are_the_same_from_any_number_of_workers(data: DetectionData) ->
         assert sum(batch.worker_seconds for batch in made) > 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of the process's open files")
+def test_batches_from_workers_take_few_open_files(data: DetectionData) -> None:
+    config, held = LoaderConfig(batch_size=18, workers=1), []
+    for batch in build_loader(data, augmenter("flip"), config, stop_step=8, proposals=boxes_as_proposals):
+        held.append(batch)
+        if len(held) == 1:
+            before = len(list(Path("/proc/self/fd").iterdir()))
+    assert len(list(Path("/proc/self/fd").iterdir())) - before <= 2 * len(held)
+
+
 @pytest.mark.slow
 def test_workers_started_afresh_make_the_same_samples(data: DetectionData) -> None:
     config = LoaderConfig(batch_size=3, workers=0)

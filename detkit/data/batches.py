@@ -1,0 +1,107 @@
+"""The samples of one step, column by column, and how they travel from a worker process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detkit.data.dataset import Sample
+from detkit.data.records import ImageId
+from detkit.structures import Proposals, Rows, Targets
+
+R = TypeVar("R", bound=Rows)
+
+
+@dataclass(frozen=True, eq=False)
+class SampleBatch:
+    """The samples of one step, column by column.
+
+    Attributes:
+        images: ``(3, H, W)`` uint8 RGB tensors of any sizes.
+        targets: The objects of each.
+        paths: The file of each.
+        image_ids: The id of each in its data set.
+        seeds: The number from which each sample was made.
+        proposals: The proposals of each, or None.
+        is_labelled: Whether each was labelled.
+        worker_seconds: Processor time that a worker spent since the batch it made before; 0 without workers.
+    """
+
+    images: tuple[Tensor, ...]
+    targets: tuple[Targets, ...]
+    paths: tuple[str, ...]
+    image_ids: tuple[ImageId, ...]
+    seeds: tuple[int, ...]
+    proposals: tuple[Proposals, ...] | None = None
+    is_labelled: tuple[bool, ...] = ()
+    worker_seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], worker_seconds: float = 0.0) -> SampleBatch:
+        """Samples as columns."""
+        given = [sample.proposals for sample in samples if sample.proposals is not None]
+        return cls(
+            images=tuple(sample.image for sample in samples),
+            targets=tuple(sample.targets for sample in samples),
+            paths=tuple(sample.path for sample in samples),
+            image_ids=tuple(sample.image_id for sample in samples),
+            seeds=tuple(sample.seed for sample in samples),
+            proposals=tuple(given) if given and len(given) == len(samples) else None,
+            is_labelled=tuple(sample.is_labelled for sample in samples),
+            worker_seconds=worker_seconds,
+        )
+
+    def pin_memory(self) -> SampleBatch:
+        """The batch with images in page-locked memory, from which a GPU copies while it computes."""
+        return SampleBatch(**{**self._columns(), "images": tuple(image.pin_memory() for image in self.images)})
+
+    def __reduce__(self) -> tuple[Callable[..., SampleBatch], tuple[Any, ...]]:
+        """Travel as one block of shared memory: a block for each small tensor would take a file descriptor each."""
+        pixels = sum(image.numel() for image in self.images)
+        block: Tensor = torch.empty(pixels, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
+        start = 0
+        for image in self.images:
+            block[start : start + image.numel()].view(image.shape).copy_(image)
+            start += image.numel()
+        packed = {
+            **self._columns(),
+            "images": tuple(tuple(image.shape) for image in self.images),
+            "targets": _packed(self.targets),
+            "proposals": None if self.proposals is None else _packed(self.proposals),
+        }
+        return _unpacked_batch, (block, packed)
+
+    def _columns(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def _unpacked_batch(block: Tensor, packed: dict[str, Any]) -> SampleBatch:
+    shapes = packed["images"]
+    parts = torch.split(block, [int(np.prod(shape)) for shape in shapes])
+    return SampleBatch(
+        **{
+            **packed,
+            "images": tuple(part.view(shape) for part, shape in zip(parts, shapes, strict=True)),
+            "targets": _unpacked(Targets, *packed["targets"]),
+            "proposals": None if packed["proposals"] is None else _unpacked(Proposals, *packed["proposals"]),
+        }
+    )
+
+
+def _packed(tables: Sequence[Rows]) -> tuple[list[int], dict[str, np.ndarray[Any, Any]]]:
+    """How many rows each table has, and the columns of all, as arrays, which are sent by value."""
+    whole = type(tables[0]).cat(tables) if tables else Rows.empty()
+    return [len(rows) for rows in tables], {field.name: getattr(whole, field.name).numpy() for field in fields(whole)}
+
+
+def _unpacked(kind: type[R], lengths: list[int], columns: dict[str, np.ndarray[Any, Any]]) -> tuple[R, ...]:
+    split = {name: torch.split(torch.from_numpy(column), lengths) for name, column in columns.items()}
+    return tuple(kind(**{name: parts[place] for name, parts in split.items()}) for place in range(len(lengths)))
