@@ -3,6 +3,8 @@
 detkit weights                      the list: what each is, its licence, figures, size, checksum, and where that was read
 detkit weights show NAME            everything about one, and where it lies on this machine
 detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
+  detkit weights import FILE --model NAME --output FILE.safetensors
+                                      a checkpoint of detkit's own out of a file that others published; no code in it is run
 """
 
 from __future__ import annotations
@@ -21,24 +23,31 @@ _NUMBERS = frozenset({"parameters", "MB"})
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``detkit weights`` understands."""
-    parser.add_argument("action", nargs="?", default="list", choices=tuple(_ACTIONS), help="what to do (default: list)")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="names out of the list")
+    parser.add_argument("action", nargs="?", default="list", choices=(*_ACTIONS, "import"), help="what to do (default: list)")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="names out of the list; for import, the published file")
     parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
+    parser.add_argument("--model", metavar="NAME", help="for import: which detector of the list the file holds")
+    parser.add_argument("--output", metavar="FILE", help="for import: the checkpoint to write (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do it; the exit code.
 
     Raises:
-        ValueError: a name is unknown, missing, or one too many.
+        ValueError: a name is unknown, missing, or one too many; a file to import does not hold what was said.
         RuntimeError: a download failed.
     """
     if args.action == "list" and args.names:
         raise ValueError(f"detkit weights list takes no names, got {', '.join(args.names)}; did you mean detkit weights show?")
     if args.action != "list" and not args.names:
         raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
-    entries = [weights.find(name) for name in args.names]
-    _ACTIONS[args.action](entries, args.folder)
+    if args.action == "import":
+        _import(args.names, args.model, args.output)
+        return 0
+    for flag in ("model", "output"):
+        if getattr(args, flag) is not None:
+            raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to detkit weights import")
+    _ACTIONS[args.action]([weights.find(name) for name in args.names], args.folder)
     return 0
 
 
@@ -80,6 +89,22 @@ def _download(entries: list[WeightEntry], folder: str | None) -> None:
         if progress is not None:
             progress.end()
         print(f"{entry.name}: {path}")
+
+
+def _import(files: list[str], model: str | None, output: str | None) -> None:
+    if len(files) != 1 or model is None or output is None:
+        raise ValueError("detkit weights import: expected one file, --model NAME and --output FILE.safetensors")
+    if Path(output).suffix != ".safetensors":
+        raise ValueError(f"--output {output}: expected a name that ends in .safetensors")
+    from detkit.checkpoint import make_header, save_checkpoint
+    from detkit.models.published import load_published
+
+    found = load_published(model, files[0])
+    header = make_header(found.config.to_json(), found.class_names, imported_from=Path(files[0]).name)
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    save_checkpoint(output, found.detector.state_dict(), header)
+    named = sum(name is not None for name in found.class_names)
+    print(f"{output}: {model} with {named} classes; detkit detect PICTURE --weights {output}")
 
 
 class _Bar:

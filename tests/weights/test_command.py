@@ -81,6 +81,43 @@ def test_mistakes_are_one_line(words: tuple[str, ...], message: str, capsys: pyt
     assert said(capsys, *words) == (2, "", f"detkit: error: {message}\n")
 
 
+def test_import_makes_a_checkpoint_that_loads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
+
+    from detkit.checkpoint import load_checkpoint
+
+    torch.manual_seed(0)
+    published = fasterrcnn_mobilenet_v3_large_320_fpn(weights=None, weights_backbone=None).state_dict()
+    torch.save(published, tmp_path / "theirs.pth")
+    output = tmp_path / "new" / "ours.safetensors"
+    words = ("import", str(tmp_path / "theirs.pth"), "--model", "fasterrcnn_mobilenet_v3_large_320_fpn", "--output", str(output))
+    code, out, _ = said(capsys, *words)
+    assert code == 0
+    assert "with 80 classes" in out
+    checkpoint = load_checkpoint(output)
+    assert checkpoint.header["imported_from"] == "theirs.pth"
+    assert checkpoint.class_names[0] == "person"
+    assert torch.equal(checkpoint.tensors["neck.backbone.features.0.0.weight"], published["backbone.body.0.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("import", "a.pth"), "detkit weights import: expected one file, --model NAME and --output FILE.safetensors"),
+        (("import", "a.pth", "--model", "x", "--output", "b.pth"), "--output b.pth: expected a name that ends in .safetensors"),
+        (("show", "resnet50", "--model", "x"), "detkit weights show takes no --model; it belongs to detkit weights import"),
+        (
+            ("import", "a.pth", "--model", "fasterrcnn_resnet50", "--output", "b.safetensors"),
+            "unknown published detector 'fasterrcnn_resnet50': did you mean 'fasterrcnn_resnet50_fpn'?",
+        ),
+        (("import", "none.pth", "--model", "fasterrcnn_resnet50_fpn", "--output", "b.safetensors"), "weights none.pth: no such file"),
+    ],
+)
+def test_mistakes_of_an_import_are_one_line(words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, *words) == (2, "", f"detkit: error: {message}\n")
+
+
 def test_the_list_imports_no_torch() -> None:
     code = "import sys; from detkit.cli.main import main; main(['weights']); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.endswith("False\n")
