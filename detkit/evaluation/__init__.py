@@ -1,7 +1,36 @@
 """Judging detections against ground truth: COCO's numbers and Pascal VOC's, from memory or from files."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from detkit.evaluation.coco import evaluate_coco
+from detkit.evaluation.files import evaluate_coco_files, evaluate_voc_files
 from detkit.evaluation.numbers import COCO_NAMES, CocoClass, CocoNumbers, Counts, VocClass, VocNumbers
 from detkit.evaluation.voc import evaluate_voc
 
-__all__ = ["COCO_NAMES", "CocoClass", "CocoNumbers", "Counts", "VocClass", "VocNumbers", "evaluate_coco", "evaluate_voc"]
+if TYPE_CHECKING:
+    from detkit.evaluation.evaluator import Evaluator
+
+__all__ = [
+    "COCO_NAMES",
+    "CocoClass",
+    "CocoNumbers",
+    "Counts",
+    "Evaluator",
+    "VocClass",
+    "VocNumbers",
+    "evaluate_coco",
+    "evaluate_coco_files",
+    "evaluate_voc",
+    "evaluate_voc_files",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The evaluator needs torch, which judging two files does not: it is imported when it is asked for."""
+    if name != "Evaluator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from detkit.evaluation.evaluator import Evaluator
+
+    return Evaluator

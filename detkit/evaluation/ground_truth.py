@@ -48,7 +48,7 @@ class GroundTruth:
         listed = set(images)
         annotations: list[dict[str, Any]] = []
         for place, row in enumerate(_part(dataset, "annotations", name)):
-            box = _annotation(row, f"{name}: annotations[{place}]")
+            box = checked_annotation(row, f"{name}: annotations[{place}]")
             if box["image_id"] not in listed:
                 left_out[UNKNOWN_IMAGE] += 1
             elif box["category_id"] not in categories:
@@ -103,7 +103,12 @@ def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
     return dict(sorted(zip(ids, (row["name"] for row in rows), strict=True)))
 
 
-def _annotation(row: Any, where: str) -> dict[str, Any]:
+def checked_annotation(row: Any, where: str) -> dict[str, Any]:
+    """What an evaluation reads of an annotation: ``image_id``, ``category_id``, ``bbox``, ``area``, ``iscrowd``, ``difficult``.
+
+    Raises:
+        ValueError: a key is missing, or the box or the area is not made of finite numbers; the message starts with ``where``.
+    """
     if not isinstance(row, Mapping):
         raise ValueError(f"{where}: expected an object, got {_kind(row)}")
     for key in ("image_id", "category_id", "bbox"):

@@ -1,0 +1,178 @@
+"""What a person reads who gives an evaluation something wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detkit.data.records import DetectionData, ImageRecord
+from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc
+from detkit.evaluation.evaluator import Evaluator
+from detkit.structures import Detections, Targets
+
+TRUTH: dict[str, Any] = {
+    "images": [{"id": 10}, {"id": 20}],
+    "categories": [{"id": 3, "name": "cat"}, {"id": 1, "name": "dog"}],
+    "annotations": [{"id": 1, "image_id": 10, "category_id": 3, "bbox": [10, 10, 40, 40], "area": 1600, "iscrowd": 0}],
+}
+RESULT: dict[str, Any] = {"image_id": 10, "category_id": 3, "bbox": [10, 10, 40, 40], "score": 0.9}
+
+
+def without(row: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != key}
+
+
+def from_memory(results: Any) -> None:
+    evaluate_coco(TRUTH, results)
+
+
+def in_files(folder: Path, results: Any, truth: Any = TRUTH, engine: Any = "hotcoco") -> None:
+    for name, content in (("gt.json", truth), ("dt.json", results)):
+        (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
+    evaluate_coco_files(folder / "gt.json", folder / "dt.json", engine)
+
+
+RESULTS = {
+    "unknown picture": (
+        {"image_id": 11},
+        r"\[1\]\.image_id: expected one of the ground truth's: 10, 20; got 11; is .* the file of these results\?",
+    ),
+    "unknown category": (
+        {"category_id": 2},
+        r"\[1\]\.category_id: expected one of the ground truth's: 1 \(dog\), 3 \(cat\); got 2; results carry the ground truth's",
+    ),
+    "id as text": ({"image_id": "10"}, r"\[1\]\.image_id: expected one of the ground truth's: 10, 20; got '10'"),
+    "score NaN": ({"score": float("nan")}, r"\[1\]\.score: expected a finite number, got nan; detections are ranked by it"),
+    "score null": ({"score": None}, r"\[1\]\.score: expected a finite number, got None"),
+    "score as text": ({"score": "high"}, r"\[1\]\.score: expected a finite number, got 'high'"),
+    "box infinite": (
+        {"bbox": [0, 0, float("inf"), 1]},
+        r"\[1\]\.bbox: expected four finite numbers x, y, width, height, got \[0, 0, inf, 1\]",
+    ),
+    "box of three": ({"bbox": [0, 0, 1]}, r"\[1\]\.bbox: expected four finite numbers x, y, width, height, got \[0, 0, 1\]"),
+    "width below 0": ({"bbox": [50, 50, -40, 1]}, r"\[1\]\.bbox: .*no side below 0, got \[50, 50, -40, 1\]; are these corners\?"),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), RESULTS.values(), ids=RESULTS.keys())
+@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
+def test_a_wrong_row_of_results(tmp_path: Path, change: Any, message: str, engine: Any) -> None:
+    rows = [RESULT, {**RESULT, **change}]
+    with pytest.raises(ValueError, match="^results" + message):
+        evaluate_coco(TRUTH, rows, engine)
+    with pytest.raises(ValueError, match="^" + str(tmp_path / "dt.json") + message):
+        in_files(tmp_path, rows, engine=engine)
+    with pytest.raises(ValueError, match="^results" + message):
+        evaluate_voc(TRUTH, rows)
+
+
+@pytest.mark.parametrize("key", ["image_id", "category_id", "bbox", "score"])
+def test_a_row_of_results_without_a_key(tmp_path: Path, key: str) -> None:
+    rows = [RESULT, without(RESULT, key)]
+    for give in (from_memory, lambda rows: in_files(tmp_path, rows)):
+        with pytest.raises(ValueError, match=rf"\[1\]: has no '{key}'; a detection has image_id, category_id, bbox, score"):
+            give(rows)
+
+
+def test_results_that_are_no_list(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"dt.json: expected a list of rows .* got dict; give the results .* not the ground truth"):
+        in_files(tmp_path, TRUTH)
+    with pytest.raises(ValueError, match=r"dt.json\[0\]: expected an object with image_id, .* got 1"):
+        in_files(tmp_path, [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "the file is empty, expected JSON"), ('[{"image_id": 10', "expected JSON, got .*; is the file complete?")]
+)
+def test_files_that_are_no_json(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"results {tmp_path}/dt.json: {message}"):
+        in_files(tmp_path, text)
+    with pytest.raises(ValueError, match=f"annotations {tmp_path}/gt.json: {message}"):
+        in_files(tmp_path, [], truth=text)
+
+
+def test_files_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"annotations .*/none.json: no such file"):
+        evaluate_coco_files(tmp_path / "none.json", tmp_path / "dt.json")
+    (tmp_path / "gt.json").write_text(json.dumps(TRUTH))
+    with pytest.raises(FileNotFoundError, match=r"results .*: it is a folder, expected a JSON file"):
+        evaluate_coco_files(tmp_path / "gt.json", tmp_path)
+
+
+FIRST = TRUTH["annotations"][0]
+TRUTHS = {
+    "a list": ([], "expected a COCO object with images, annotations and categories, got a list"),
+    "no annotations": (without(TRUTH, "annotations"), "has no 'annotations', .*COCO's test files come without labels"),
+    "no images": ({**TRUTH, "images": []}, "'images' is empty; there is nothing to evaluate"),
+    "no categories": (without(TRUTH, "categories"), "has no 'categories'"),
+    "image twice": ({**TRUTH, "images": [{"id": 10}, {"id": 10}]}, "images: id 10 is given 2 times; give each its own"),
+    "image id as text": ({**TRUTH, "images": [{"id": "a"}]}, r"images\[0\].id: expected a whole number of at least 0, got 'a'"),
+    "category without name": ({**TRUTH, "categories": [{"id": 3}]}, r"categories\[0\].name: expected text, got None"),
+    "annotation without box": ({**TRUTH, "annotations": [without(FIRST, "bbox")]}, r"annotations\[0\]: has no 'bbox'"),
+    "annotation box NaN": (
+        {**TRUTH, "annotations": [{**FIRST, "bbox": [0, 0, float("nan"), 1]}]},
+        r"annotations\[0\].bbox: expected four finite numbers x, y, width, height, got \[0, 0, nan, 1\]",
+    ),
+    "annotation area": (
+        {**TRUTH, "annotations": [{**FIRST, "area": "big"}]},
+        r"annotations\[0\].area: expected a finite number, got 'big'",
+    ),
+    "images no list": ({**TRUTH, "images": {}}, "images: expected a list, got an object"),
+}
+
+
+@pytest.mark.parametrize(("truth", "message"), TRUTHS.values(), ids=TRUTHS.keys())
+def test_wrong_ground_truth(tmp_path: Path, truth: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^ground truth: {message}"):
+        evaluate_coco(truth, [])
+    with pytest.raises(ValueError, match=f"^{tmp_path}/gt.json: {message}"):
+        in_files(tmp_path, [], truth)
+
+
+def test_an_engine_a_rule_or_a_threshold_that_is_none() -> None:
+    with pytest.raises(ValueError, match="unknown engine 'coco': expected hotcoco or pycocotools"):
+        evaluate_coco(TRUTH, [], "coco")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown rule 'area': expected 11-point or all-point"):
+        evaluate_voc(TRUTH, [], "area")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"overlaps: expected one or more numbers above 0 and at most 1, got \(50,\)"):
+        evaluate_voc(TRUTH, [], overlaps=(50,))
+
+
+@pytest.fixture
+def data() -> DetectionData:
+    records = [
+        ImageRecord(Path(f"{name}.jpg"), name, (10, 10), Targets.of(torch.tensor([[0.0, 0, 5, 5]]), torch.tensor([0]))) for name in "ab"
+    ]
+    return DetectionData.of("pets", ("cat", "tvmonitor"), records)
+
+
+def detection(label: int = 0, score: float = 0.5) -> Detections:
+    return Detections(torch.tensor([[0.0, 0, 5, 5]]), torch.tensor([score]), torch.tensor([label]))
+
+
+def test_a_class_that_the_model_does_not_have(data: DetectionData) -> None:
+    with pytest.raises(
+        ValueError, match=r"the data has 2 \[cat, tvmonitor\]; expected 3 \[cat, dog, tv\]; only in the data: 1 \[tvmonitor\]; rename"
+    ):
+        Evaluator(data, ("cat", "dog", "tv"))
+
+
+def test_a_picture_that_the_data_does_not_have(data: DetectionData) -> None:
+    with pytest.raises(ValueError, match="pets: no picture has the id 'c'"):
+        Evaluator(data, data.class_names).add("c", detection())
+
+
+def test_pictures_that_were_not_given(data: DetectionData) -> None:
+    evaluator = Evaluator(data, data.class_names)
+    evaluator.add("a", detection())
+    with pytest.raises(ValueError, match="pets: the detections of 1 of 2 pictures were not given, such as those of 'b'"):
+        evaluator.numbers()
+
+
+def test_detections_that_are_not_finite(data: DetectionData) -> None:
+    with pytest.raises(ValueError, match="pets: picture 'a': a detection's box or score is not finite; are the weights damaged"):
+        Evaluator(data, data.class_names).add("a", detection(score=float("nan")))

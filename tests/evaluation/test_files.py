@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc, evaluate_voc_files, files
+from detkit.evaluation.generated import generated, write_generated
+
+
+@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
+def test_files_give_the_numbers_of_what_is_in_them(tmp_path: Any, engine: Any) -> None:
+    truth, results = generated(20, 800, classes=4)
+    annotations, found = write_generated(tmp_path, 20, 800, classes=4)
+    assert repr(evaluate_coco_files(annotations, found, engine)) == repr(evaluate_coco(truth, results, engine, str(annotations)))
+
+
+def test_voc_from_files(write: Any, truth: Any, results: Any) -> None:
+    annotations, found = write("gt.json", truth), write("dt.json", results)
+    assert repr(evaluate_voc_files(annotations, found, "11-point", (0.3, 0.5))) == repr(
+        evaluate_voc(truth, results, "11-point", (0.3, 0.5))
+    )
+
+
+@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
+def test_an_empty_list_of_results_is_ap_0(write: Any, truth: Any, engine: Any) -> None:
+    assert evaluate_coco_files(write("gt.json", truth), write("dt.json", []), engine).ap == 0.0
+
+
+def test_plain_files_are_not_read_row_by_row(write: Any, truth: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "read_results", lambda *_: pytest.fail("read row by row"))
+    assert evaluate_coco_files(write("gt.json", truth), write("dt.json", results)).ap == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        {"note": None},
+        {"attributes": {"score": 1}},
+        {"segmentation": {"counts": "bbox", "size": [1, 1]}},
+    ],
+)
+def test_extra_keys_change_nothing(write: Any, truth: Any, results: Any, spelling: Any) -> None:
+    for row in results:
+        row.update(spelling)
+    assert evaluate_coco_files(write("gt.json", truth), write("dt.json", results)).ap == pytest.approx(0.5)
+
+
+def test_nothing_is_printed(write: Any, truth: Any, results: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    evaluate_coco_files(write("gt.json", truth), write("dt.json", results))
+    with pytest.raises(ValueError, match="image_id"):
+        evaluate_coco_files(write("gt.json", truth), write("dt.json", [{**results[0], "image_id": 5}]))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_judging_files_needs_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, detkit.evaluation.files; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
