@@ -17,6 +17,7 @@ from detkit.checkpoint import write_text
 from detkit.data.classes import ClassMapping
 from detkit.data.records import DetectionData, ImageId, ImageRecord
 from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.details import Details, coco_details
 from detkit.evaluation.engines import Engine, Floats, curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.labelled import labelled_truth, numbered
@@ -119,6 +120,14 @@ class Evaluator:
             ValueError: a picture's detections were not given, or a threshold or the rule is none.
         """
         return voc_numbers(self._counted_truth(), self.table(), rule, overlaps)
+
+    def details(self, worst: int = 20) -> Details:
+        """Where the detector goes wrong, with at most so many of the worst pictures.
+
+        Raises:
+            ValueError: a picture's detections were not given.
+        """
+        return coco_details(self.ground_truth, self.table(), worst)
 
     def table(self) -> Floats:
         """``(N, 7)``: number of the picture (see :func:`~detkit.evaluation.labelled.numbered`), x, y, width, height, score, category id.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.details import Details, coco_details
 from detkit.evaluation.engines import Curves, Engine, check_engine, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
@@ -43,6 +44,17 @@ def evaluate_voc_files(
     """
     truth = read_ground_truth(annotations)
     return voc_numbers(truth, read_results(results, truth), rule, overlaps)
+
+
+def details_of_files(annotations: str | Path, results: str | Path, worst: int = 20) -> Details:
+    """Where the detector goes wrong whose results these are; see :func:`~detkit.evaluation.details.coco_details`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is not of its form.
+    """
+    truth = read_ground_truth(annotations)
+    return coco_details(truth, read_results(results, truth), worst)
 
 
 def read_ground_truth(path: str | Path) -> GroundTruth:

@@ -23,6 +23,7 @@ class GroundTruth:
         annotations: ``id`` (counted from 1: pycocotools takes a match with id 0 for no match), ``image_id``, ``category_id``,
             ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult`` of each box.
         left_out: What was not taken, by reason.
+        files: The pictures' files, by image id, where they are known.
     """
 
     name: str
@@ -30,6 +31,7 @@ class GroundTruth:
     categories: Mapping[int, str]
     annotations: Sequence[Mapping[str, Any]]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Mapping[str, Any], name: str = "ground truth") -> GroundTruth:
@@ -55,7 +57,12 @@ class GroundTruth:
                 left_out[UNKNOWN_CLASS] += 1
             else:
                 annotations.append({"id": len(annotations) + 1, **box})
-        return cls(name, tuple(images), categories, annotations, dict(left_out))
+        files = {row["id"]: row["file_name"] for row in dataset["images"] if isinstance(row.get("file_name"), str)}
+        return cls(name, tuple(images), categories, annotations, dict(left_out), files)
+
+    def picture(self, image_id: int) -> str:
+        """What to call a picture: its file, else its id."""
+        return self.files.get(image_id, f"image {image_id}")
 
     def to_dict(self) -> dict[str, Any]:
         """As a COCO dict, which both engines read."""

@@ -44,7 +44,8 @@ def labelled_truth(data: DetectionData, labels: frozenset[int]) -> GroundTruth:
         rows, flawed = _of_file(data, data.coco_file, numbers)
     annotations = [{"id": number, **row} for number, row in enumerate((row for row in rows if row["category_id"] in categories), 1)]
     left_out = {FLAWED: flawed} if flawed else {}
-    return GroundTruth(data.name, tuple(sorted(numbers.values())), dict(sorted(categories.items())), annotations, left_out)
+    files = {numbers[image_id]: path for image_id, path in zip(data.records.image_ids, data.records.paths, strict=True)}
+    return GroundTruth(data.name, tuple(sorted(numbers.values())), dict(sorted(categories.items())), annotations, left_out, files)
 
 
 def _of_records(data: DetectionData, numbers: Mapping[ImageId, int], places: Sequence[int]) -> Rows:

@@ -7,8 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 
 from detkit.evaluation.ground_truth import GroundTruth
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 
 Results = Sequence[Mapping[str, Any]]
 """Rows of ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``; COCO's results format."""
@@ -29,6 +33,15 @@ def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Resul
         for place, row in enumerate(rows):
             _check_row(row, truth, f"{name}[{place}]")
     return rows
+
+
+def columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:
+    """Image ids, category ids, boxes ``(N, 4)`` and scores of checked rows, or of an ``(N, 7)`` array."""
+    if isinstance(results, np.ndarray):
+        return results[:, 0].astype(np.int64), results[:, 6].astype(np.int64), results[:, 1:5], results[:, 5]
+    image, category = (np.array([row[key] for row in results], np.int64) for key in ("image_id", "category_id"))
+    boxes = np.array([row["bbox"] for row in results], np.float64).reshape(-1, 4)
+    return image, category, boxes, np.array([row["score"] for row in results], np.float64)
 
 
 def _all_well(rows: Results, truth: GroundTruth) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import Counts, VocClass, VocNumbers
-from detkit.evaluation.results import check_results
+from detkit.evaluation.results import check_results, columns
 
 Rule = Literal["11-point", "all-point"]
 RULES: tuple[Rule, ...] = ("11-point", "all-point")
@@ -85,29 +85,21 @@ class _Tables:
     @classmethod
     def of(cls, truth: GroundTruth, results: Any) -> _Tables:
         rows = truth.annotations
-        image, label, boxes, scores = _columns(results)
+        image, label, boxes, scores = columns(results)
         return cls(
             np.array([row["image_id"] for row in rows], np.int64),
             np.array([row["category_id"] for row in rows], np.int64),
-            _corners(np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)),
+            corners(np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)),
             np.array([bool(row["difficult"] or row["iscrowd"]) for row in rows], np.bool_),
             image,
             label,
-            _corners(boxes),
+            corners(boxes),
             scores,
         )
 
 
-def _columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:
-    """Image ids, category ids, boxes and scores."""
-    if isinstance(results, np.ndarray):
-        return results[:, 0].astype(np.int64), results[:, 6].astype(np.int64), results[:, 1:5], results[:, 5]
-    image, label = (np.array([row[key] for row in results], np.int64) for key in ("image_id", "category_id"))
-    boxes = np.array([row["bbox"] for row in results], np.float64).reshape(-1, 4)
-    return image, label, boxes, np.array([row["score"] for row in results], np.float64)
-
-
-def _corners(boxes: Floats) -> Floats:
+def corners(boxes: Floats) -> Floats:
+    """``x y width height`` as ``x1 y1 x2 y2``."""
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
@@ -134,7 +126,7 @@ def _nearest(tables: _Tables, mine: Integers, theirs: Integers) -> tuple[Integer
     many = np.searchsorted(pictures, tables.image[theirs], "right") - first
     detection = np.repeat(np.arange(len(theirs)), many)
     place = np.arange(len(detection)) - np.repeat(np.cumsum(many) - many, many) + np.repeat(first, many)
-    pairs = _pair_iou(tables.boxes[theirs[detection]], tables.truth_boxes[mine[place]])
+    pairs = pair_iou(tables.boxes[theirs[detection]], tables.truth_boxes[mine[place]])
     best = np.zeros(len(theirs))
     np.maximum.at(best, detection, pairs)
     is_best = pairs == best[detection]
@@ -144,8 +136,8 @@ def _nearest(tables: _Tables, mine: Integers, theirs: Integers) -> tuple[Integer
     return nearest, best
 
 
-def _pair_iou(boxes: Floats, others: Floats) -> Floats:
-    """IoU of each pair of rows; 0 for boxes without area."""
+def pair_iou(boxes: Floats, others: Floats) -> Floats:
+    """IoU of each pair of rows, ``x1 y1 x2 y2``; 0 for boxes without area."""
     sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
     inside = np.prod(np.maximum(sides, 0), axis=1)
     union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(others[:, 2:] - others[:, :2], axis=1) - inside
