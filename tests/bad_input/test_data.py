@@ -1,0 +1,393 @@
+"""Labelled data that cannot be used: the message names the file and says what to do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from detkit.config import ConfigError
+from detkit.data import DataConfig, SourceConfig, load_data, make_sample, read_source
+
+GOOD_IMAGE = {"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}
+GOOD_BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
+GOOD_CLASS = {"id": 1, "name": "cat"}
+
+
+def picture(path: Path, size: tuple[int, int] = (100, 80)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size).save(path)
+
+
+def message(path: Path, **fields: Any) -> str:
+    """What a person reads when this is read; one line that names the data."""
+    with pytest.raises((ValueError, FileNotFoundError)) as caught:
+        read_source(SourceConfig(path=str(path), **fields))
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(path) in text
+    return text
+
+
+def coco(folder: Path, **parts: Any) -> Path:
+    picture(folder / "a.jpg")
+    content = {"images": [GOOD_IMAGE], "annotations": [GOOD_BOX], "categories": [GOOD_CLASS], **parts}
+    path = folder / "labels.json"
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+    return path
+
+
+def with_fields(good: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    return [{key: value for key, value in {**good, **fields}.items() if value is not ...}]
+
+
+COCO: dict[str, tuple[dict[str, Any], str]] = {
+    "no images key": (
+        {"images": None},
+        "expected a list 'images', as COCO's instances files have, found the keys: annotations, categories",
+    ),
+    "no annotations key": ({"annotations": None}, "expected a list 'annotations'"),
+    "no pictures": ({"images": [], "annotations": []}, "it lists no pictures; expected at least one"),
+    "no objects": ({"annotations": []}, "no labelled object in 1 pictures; expected at least one"),
+    "no categories": ({"categories": []}, "it lists no categories; expected at least one"),
+    "image id twice": (
+        {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "file_name": "b.jpg"}]},
+        "image id 1 is given to 2 pictures (1 ids occur more than once); boxes cannot be told apart, so give every picture its own id",
+    ),
+    "category id twice": ({"categories": [GOOD_CLASS, {"id": 1, "name": "dog"}]}, "category id 1 is given to several categories"),
+    "class name twice": ({"categories": [GOOD_CLASS, {"id": 2, "name": "cat"}]}, "class names that occur more than once: cat"),
+    "category id as text": (
+        {"categories": [{"id": "1", "name": "cat"}]},
+        "category id '1', name 'cat': expected a whole number and a text",
+    ),
+    "category without name": ({"categories": [{"id": 1}]}, "every category needs an id and a name; got [{'id': 1}]"),
+    "image without name": ({"images": with_fields(GOOD_IMAGE, file_name=...)}, "every image needs an id and a file_name, got {'id': 1"),
+    "image without id": ({"images": with_fields(GOOD_IMAGE, id=...)}, "every image needs an id and a file_name"),
+    "image id of no use": ({"images": with_fields(GOOD_IMAGE, id=[1])}, "image id [1], file_name 'a.jpg': expected a whole number"),
+    "box of a picture unknown": ({"annotations": with_fields(GOOD_BOX, image_id=7)}, "a picture that is not listed: 1 (image id 7)"),
+    "class unknown": (
+        {"annotations": with_fields(GOOD_BOX, category_id=9)},
+        "the data does not define their class: 1 (a.jpg; such as a.jpg: class id 9)",
+    ),
+    "class as text": (
+        {"annotations": with_fields(GOOD_BOX, category_id="cat")},
+        "every annotation needs a category_id that is a whole number",
+    ),
+    "class missing": (
+        {"annotations": with_fields(GOOD_BOX, category_id=...)},
+        "every annotation needs a category_id that is a whole number",
+    ),
+    "picture of a box missing": (
+        {"annotations": with_fields(GOOD_BOX, image_id=...)},
+        "every annotation needs an image_id; at least one has none",
+    ),
+    "box of three numbers": (
+        {"annotations": with_fields(GOOD_BOX, bbox=[1, 2, 3])},
+        "expected a bbox of four numbers, x y width height, got {'id': 1",
+    ),
+    "box of words": ({"annotations": with_fields(GOOD_BOX, bbox=["1", "2", "3", "x"])}, "expected a bbox of four numbers"),
+    "box missing": ({"annotations": with_fields(GOOD_BOX, bbox=...)}, "expected a bbox of four numbers"),
+    "box that is no number": (
+        {"annotations": with_fields(GOOD_BOX, bbox=[float("nan"), 1, 2, 3])},
+        "a coordinate is not a number: 1 (a.jpg",
+    ),
+    "box outside": ({"annotations": with_fields(GOOD_BOX, bbox=[300, 1, 20, 20])}, "they lie outside their picture: 1 (a.jpg"),
+    "box without width": ({"annotations": with_fields(GOOD_BOX, bbox=[3, 1, 0, 20])}, "they have no width or height: 1 (a.jpg"),
+    "stated size is not the file's": (
+        {"images": with_fields(GOOD_IMAGE, width=640)},
+        "640x80 is stated, the file has 100x80 (width x height)",
+    ),
+    "climbs out of the image folder": (
+        {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "../../etc/passwd.jpg"}]},
+        "the picture '../../etc/passwd.jpg' climbs out of the image folder",
+    ),
+    "absolute path": ({"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "/etc/x.jpg"}]}, "the picture '/etc/x.jpg' climbs out"),
+    "climbs by backslashes": (
+        {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "b\\..\\..\\x.jpg"}]},
+        "climbs out of the image folder",
+    ),
+    "pictures elsewhere": (
+        {"images": with_fields(GOOD_IMAGE, file_name="z.jpg")},
+        "its pictures, such as z.jpg, were not found; looked in",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COCO)
+def test_coco(name: str, tmp_path: Path) -> None:
+    parts, expected = COCO[name]
+    assert expected in message(coco(tmp_path, **parts))
+
+
+TEXTS = {
+    "cut in half": (
+        '{"images": [{"id": 1, "file_na',
+        "not valid JSON (EOF while parsing",
+        "the file may be cut off, fetch or export it again",
+    ),
+    "empty file": ("", "the file is empty; expected COCO JSON", ""),
+    "a list of results": ('[{"image_id": 1, "bbox": [1, 2, 3, 4]}]', "got a list, as in a file of results; give the ground truth here", ""),
+    "a number": ("3", "expected a COCO object with images, annotations and categories, got int", ""),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_json_that_is_none(name: str, tmp_path: Path) -> None:
+    text, *expected = TEXTS[name]
+    (tmp_path / "labels.json").write_text(text)
+    told = message(tmp_path / "labels.json")
+    assert all(part in told for part in expected)
+
+
+def test_pictures_missing_from_the_folder_that_was_given(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    (tmp_path / "empty").mkdir()
+    told = message(path, images=str(tmp_path / "empty"))
+    assert "none of its 1 pictures is there" in told
+    assert told.endswith("name the folder that holds them as images")
+
+
+def test_a_folder_of_pictures_that_is_not_there(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    assert f"images {tmp_path / 'nowhere'}: no such folder, for the pictures of {path}" in message(path, images=str(tmp_path / "nowhere"))
+
+
+# Pascal VOC
+
+
+def voc(folder: Path, xml: str) -> Path:
+    (folder / "Annotations").mkdir()
+    (folder / "Annotations" / "a.xml").write_text(xml)
+    picture(folder / "JPEGImages" / "a.jpg")
+    return folder
+
+
+def annotation(objects: str, size: str = "<width>100</width><height>80</height>") -> str:
+    return f"<annotation><filename>a.jpg</filename><size>{size}</size>{objects}</annotation>"
+
+
+BOX = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>50</xmax><ymax>50</ymax></bndbox>"
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
+    f'<!ENTITY {n} "{("&" + p + ";") * 10}">' for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+)
+VOC = {
+    "cut off": (annotation(f"<object><name>cat</name>{BOX}</object>")[:90], "not readable XML ("),
+    "empty file": ("", "the file is empty; expected an <annotation>"),
+    "another root": ("<html></html>", "expected <annotation> as Pascal VOC has it, got <html>"),
+    "CVAT's own format": ("<annotations><image/></annotations>", "as CVAT writes; export as Pascal VOC or COCO instead"),
+    "object without a name": (annotation(f"<object>{BOX}</object>"), "object 1 has no <name>; expected its class"),
+    "object without a box": (annotation("<object><name>cat</name></object>"), "object 1 (cat) has no <bndbox>"),
+    "box with a word": (
+        annotation(f"<object><name>cat</name>{BOX.replace('50', 'wide')}</object>"),
+        "object 1 (cat): expected four numbers xmin, ymin, xmax, ymax, got 'wide'",
+    ),
+    "box with a corner missing": (
+        annotation(f"<object><name>cat</name>{BOX.replace('<xmax>50</xmax>', '')}</object>"),
+        "expected four numbers xmin, ymin, xmax, ymax, got 'missing'",
+    ),
+    "lies about the size": (
+        annotation(f"<object><name>cat</name>{BOX}</object>", "<width>640</width><height>480</height>"),
+        "because the labels state another size than the file has: 1 (a.xml; such as a.xml: 640x480 is stated, the file has 100x80",
+    ),
+    "no objects at all": (annotation(""), "no labelled object in 1 pictures"),
+    "entities that multiply": (
+        BOMB + "]>" + annotation("<object><name>&i;</name></object>"),
+        "not readable XML (limit on input amplification",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VOC)
+def test_voc(name: str, tmp_path: Path) -> None:
+    xml, expected = VOC[name]
+    assert expected in message(voc(tmp_path, xml))
+
+
+LISTS = {
+    "empty list": ("\n", "the list is empty; expected one picture name a line"),
+    "a name that climbs": ("../a\n", "the name '../a' leaves the image folder"),
+    "only pictures that are not there": ("x\ny\n", "none of its 2 pictures is there"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_voc_lists(name: str, tmp_path: Path) -> None:
+    text, expected = LISTS[name]
+    voc(tmp_path, annotation(f"<object><name>cat</name>{BOX}</object>"))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text(text)
+    assert expected in message(tmp_path, split="train")
+
+
+# YOLO
+
+
+def yolo(folder: Path, labels: str | None = "0 .5 .5 .2 .2\n", description: str = "train: images\nnames: [cat]\n") -> Path:
+    picture(folder / "images" / "a.png")
+    (folder / "labels").mkdir()
+    if labels is not None:
+        (folder / "labels" / "a.txt").write_text(labels)
+    path = folder / "data.yaml"
+    path.write_text(description)
+    return path
+
+
+YOLO: dict[str, tuple[dict[str, Any], str]] = {
+    "four numbers": (
+        {"labels": "0 .5 .5 .2\n"},
+        "line 1: expected class x y width height, or a class and the points of a polygon, got 4 numbers",
+    ),
+    "a word": ({"labels": "0 .5 .5 .2 .2\ncat .5 .5 .2 .2\n"}, "line 2: expected numbers, class x y width height, got 'cat .5 .5 .2 .2'"),
+    "class with a fraction": ({"labels": "0.5 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
+    "class that is no number": ({"labels": "nan .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
+    "class out of range": (
+        {"labels": "3 .5 .5 .2 .2\n"},
+        "the data does not define their class: 1 (images/a.png; such as images/a.png: class id 3)",
+    ),
+    "pixels instead of parts": ({"labels": "0 250 130 40 60\n"}, "they lie outside their picture: 1"),
+    "no label files": ({"labels": None}, "none of its 1 pictures has a label file; looked for"),
+    "names missing": (
+        {"description": "train: images\n"},
+        "expected names, a list of class names or a mapping from numbers to names, got None",
+    ),
+    "numbers of names with a gap": (
+        {"description": "train: images\nnames: {0: a, 2: b}\n"},
+        "names: expected the numbers 0 to 1, each once, got 0, 2",
+    ),
+    "nc and names differ": (
+        {"description": "train: images\nnc: 3\nnames: [cat]\n"},
+        "nc is 3 but names has 1 classes; correct one of them",
+    ),
+    "not YAML": ({"description": "train: [images\nnames: {"}, "not readable YAML ("),
+    "no mapping": ({"description": "- names\n"}, "expected a mapping with names and train, got list"),
+    "no parts": ({"description": "names: [cat]\n"}, "expected at least one of the keys train, val, test, found none"),
+    "part of a wrong type": ({"description": "train: 3\nnames: [cat]\n"}, "train: expected a path or a list of paths, got 3"),
+    "folder missing": ({"description": "train: pictures\nnames: [cat]\n"}, "train: pictures: no such folder or list; looked in"),
+    "folder without pictures": (
+        {"description": "train: labels\nnames: [cat]\n"},
+        "train: no pictures in labels; expected files that end in .jpg",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", YOLO)
+def test_yolo(name: str, tmp_path: Path) -> None:
+    parts, expected = YOLO[name]
+    with pytest.raises(ValueError, match=".") as caught:
+        read_source(SourceConfig(path=str(yolo(tmp_path, **parts))))
+    assert expected in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_binary_labels(tmp_path: Path) -> None:
+    yolo(tmp_path)
+    (tmp_path / "labels" / "a.txt").write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(ValueError, match=r"a\.txt: not a text file; expected lines of class x y width height"):
+        read_source(SourceConfig(path=str(tmp_path)))
+
+
+# anything
+
+
+def test_missing_data_ends_with_the_command_that_gets_it() -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        read_source(SourceConfig(path="data/coco", fetch="python datasets/fetch_coco.py data/coco"))
+    assert str(caught.value) == "data data/coco: no such file or folder; get it with: python datasets/fetch_coco.py data/coco"
+    with pytest.raises(FileNotFoundError, match="no such file or folder; check the path"):
+        load_data(DataConfig(train=SourceConfig(path="data/none")))
+
+
+def test_no_data_named() -> None:
+    with pytest.raises(ValueError, match="no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER"):
+        load_data(DataConfig())
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "labels.csv").write_text("a,b")
+    return folder / "labels.csv"
+
+
+def labels_without_yaml(folder: Path) -> Path:
+    yolo(folder).unlink()
+    return folder
+
+
+def only_pictures(folder: Path) -> Path:
+    picture(folder / "a.jpg")
+    return folder
+
+
+UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "empty folder": (lambda folder: folder, "; the folder has nothing"),
+    "folder of pictures": (only_pictures, "; the folder has a.jpg"),
+    "another kind of file": (a_file, "; the file ends in '.csv'"),
+    "YOLO labels without names": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_formats_that_are_not_recognised(name: str, tmp_path: Path) -> None:
+    make, hint = UNKNOWN[name]
+    told = message(make(tmp_path))
+    assert "no labels in a known format; looked for YOLO: a .yaml" in told
+    assert "Pascal VOC: a folder with Annotations/*.xml" in told
+    assert hint in told
+
+
+def test_parts_that_are_not_there(tmp_path: Path) -> None:
+    make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
+    folder = tmp_path / "s"
+    assert "it has no part 'tain': did you mean 'train'?; its parts are train, val" in message(folder, split="tain")
+    assert "it has the parts train, val; name one of them as the split" in message(folder)
+    assert "it has no parts, so split 'val' cannot be chosen" in message(folder / "annotations" / "instances_val.json", split="val")
+
+
+def test_class_lists_that_differ(tmp_path: Path) -> None:
+    make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
+    val = coco(tmp_path)
+    with pytest.raises(ValueError, match="the classes differ") as caught:
+        load_data(DataConfig(train=SourceConfig(path=str(tmp_path / "s")), val=SourceConfig(path=str(val))))
+    assert "the data has 1 [cat]; expected 5 [cat, coin, cup, rocket, wheel]; not in the data: 4 [coin, cup, rocket, wheel]" in str(
+        caught.value
+    )
+
+
+CONFIGS: dict[str, tuple[Callable[[], Any], str]] = {
+    "map without equals": (lambda: DataConfig(map=("tvmonitor",)), "map: class map 'tvmonitor': expected DATA_NAME=NEW_NAME"),
+    "fraction of all": (lambda: DataConfig(val_fraction=1.0), "val_fraction: expected less than 1, got 1.0"),
+    "fraction of nothing": (lambda: DataConfig(val_fraction=0.0), "val_fraction: expected greater than 0"),
+    "misspelt key": (lambda: SourceConfig(pth="x"), "unknown key 'pth': did you mean 'path'?"),  # type: ignore[call-arg]
+    "classes as one text": (lambda: DataConfig(classes="cat"), "classes: expected a tuple, got 'cat'"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_configs(name: str) -> None:
+    make, expected = CONFIGS[name]
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert expected in str(caught.value)
+
+
+def test_validation_named_twice(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    source = SourceConfig(path=str(path))
+    with pytest.raises(ValueError, match=r"data\.val and data\.val_fraction are both given; expected one of them"):
+        load_data(DataConfig(train=source, val=source, val_fraction=0.5))
+
+
+def test_one_picture_cannot_be_split(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 picture cannot be split into training and validation; expected two or more"):
+        load_data(DataConfig(train=SourceConfig(path=str(coco(tmp_path)))))
+
+
+def test_samples_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("")
+    with pytest.raises(ValueError, match="it exists and is not empty; name a new folder, or remove it first"):
+        make_sample(tmp_path)
+    with pytest.raises(ValueError, match="expected at least one picture to train and one to validate on, got 0"):
+        make_sample(tmp_path / "new", images=0)
