@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from detkit.layers.depthwise import like
 from detkit.layers.frozen_norm import FrozenBatchNorm
 
 
@@ -49,17 +50,7 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2
     weight, bias = (ones if norm.weight is None else norm.weight), (ones * 0 if norm.bias is None else norm.bias)
     scale = weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
     before = 0 if conv.bias is None else conv.bias.double()
-    new = nn.Conv2d(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        stride=conv.stride,  # type: ignore[arg-type]
-        padding=conv.padding,  # type: ignore[arg-type]
-        dilation=conv.dilation,  # type: ignore[arg-type]
-        groups=conv.groups,
-        padding_mode=conv.padding_mode,
-        device="meta",
-    )
+    new = like(nn.Conv2d, conv)
     new.weight = nn.Parameter((conv.weight.double() * scale.reshape(-1, 1, 1, 1)).to(conv.weight.dtype), requires_grad=False)
     new.bias = nn.Parameter((bias + (before - norm.running_mean.double()) * scale).to(conv.weight.dtype), requires_grad=False)
     return new.eval()

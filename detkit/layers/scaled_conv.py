@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from detkit.layers.depthwise import SteppingOutConv, like
 from detkit.layers.fold import conv_norm_pairs
 from detkit.layers.frozen_norm import FrozenBatchNorm
 
 
-class ScaledConv(nn.Conv2d):
+class ScaledConv(SteppingOutConv):
     """A convolution that, while gradients are recorded, runs with its weights scaled by the frozen norm behind it.
 
     ``norm(conv(x, w)) = conv(x, w * scale) + shift``: the pass over the map, forward and backward, becomes a pass over the weights, which
@@ -22,19 +23,7 @@ class ScaledConv(nn.Conv2d):
     @classmethod
     def of(cls, conv: nn.Conv2d, norm: FrozenBatchNorm) -> ScaledConv:
         """The convolution ``conv``, sharing its parameters, that absorbs ``norm``; marks the norm as absorbed."""
-        scaled = cls(
-            conv.in_channels,
-            conv.out_channels,
-            conv.kernel_size,  # type: ignore[arg-type]
-            stride=conv.stride,  # type: ignore[arg-type]
-            padding=conv.padding,  # type: ignore[arg-type]
-            dilation=conv.dilation,  # type: ignore[arg-type]
-            groups=conv.groups,
-            bias=conv.bias is not None,
-            padding_mode=conv.padding_mode,
-            device="meta",
-        )
-        scaled.weight, scaled.bias = conv.weight, conv.bias
+        scaled = like(cls, conv)
         scaled._norms = (norm,)
         norm.absorbed = True
         return scaled
@@ -46,8 +35,7 @@ class ScaledConv(nn.Conv2d):
         scale, shift = self._norms[0].scale_and_shift()
         if self.bias is not None:
             shift = shift + self.bias * scale
-        mapped: Tensor = self._conv_forward(x, self.weight * scale.reshape(-1, 1, 1, 1), shift)
-        return mapped
+        return self._conv_forward(x, self.weight * scale.reshape(-1, 1, 1, 1), shift)
 
 
 def absorb_frozen_norms(module: nn.Module) -> nn.Module:
