@@ -29,7 +29,6 @@ class SampleBatch:
         seeds: The number from which each sample was made.
         proposals: The proposals of each, or None.
         is_labelled: Whether each was labelled.
-        worker_seconds: Processor time that a worker spent since the batch it made before; 0 without workers.
     """
 
     images: tuple[Tensor, ...]
@@ -39,13 +38,12 @@ class SampleBatch:
     seeds: tuple[int, ...]
     proposals: tuple[Proposals, ...] | None = None
     is_labelled: tuple[bool, ...] = ()
-    worker_seconds: float = 0.0
 
     def __len__(self) -> int:
         return len(self.images)
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], worker_seconds: float = 0.0) -> SampleBatch:
+    def of(cls, samples: Sequence[Sample]) -> SampleBatch:
         """Samples as columns."""
         given = [sample.proposals for sample in samples if sample.proposals is not None]
         return cls(
@@ -56,7 +54,6 @@ class SampleBatch:
             seeds=tuple(sample.seed for sample in samples),
             proposals=tuple(given) if given and len(given) == len(samples) else None,
             is_labelled=tuple(sample.is_labelled for sample in samples),
-            worker_seconds=worker_seconds,
         )
 
     def pin_memory(self) -> SampleBatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import DataLoader
 
 from detkit.config import Config
 from detkit.data.augment import Augmenter
@@ -58,17 +57,13 @@ class _Fetched(torch.utils.data.Dataset[Any]):
 
     def __init__(self, data: DetectionDataset) -> None:
         self._data = data
-        self._seconds = 0.0
 
     def __getitem__(self, keys: list[SampleKey]) -> SampleBatch | _Failure:
         try:
             samples = [self._data[key] for key in keys]
         except SampleError as error:
             return _Failure(str(error), traceback.format_exc())
-        if get_worker_info() is None:
-            return SampleBatch.of(samples)
-        before, self._seconds = self._seconds, time.process_time()
-        return SampleBatch.of(samples, self._seconds - before)
+        return SampleBatch.of(samples)
 
 
 class Loader:

@@ -138,6 +138,17 @@ def test_extra_geometry_of_the_library_moves_boxes_too() -> None:
         torch.testing.assert_close(result.targets.boxes[label], torch.tensor(measured(result.image, 185)[0]).float(), atol=1e-3, rtol=0)
 
 
+def test_what_one_extra_transform_cut_off_does_not_come_back_when_the_next_adds_room() -> None:
+    extra = ("RandomCrop(height=60, width=60, p=1)", "PadIfNeeded(min_height=200, min_width=200, p=1)")
+    config, seen = AugmentationConfig(extra=extra, resize=KEEP), 0
+    for seed in range(6):
+        for row, label in enumerate(augmented(config, seed, -1).targets.labels.tolist()):
+            result = augmented(config, seed, label)
+            torch.testing.assert_close(result.targets.boxes[row], torch.tensor(measured(result.image, 185)[0]).float(), atol=1e-3, rtol=0)
+            seen += 1
+    assert seen >= 6
+
+
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_what_comes_in_is_left_unchanged_and_pictures_without_objects_pass(name: str) -> None:
     def picture(_: object = None) -> Picture:

@@ -51,13 +51,11 @@ def test_samples_are_the_same_from_any_number_of_workers(data: DetectionData) ->
     plain = list(build_loader(data, augmenter(), config, seed=3, stop_step=6))
     assert [len(batch) for batch in plain] == [4] * 6
     assert all(image.dtype == torch.uint8 and image.shape == (3, 40, 40) for batch in plain for image in batch.images)
-    assert all(batch.worker_seconds == 0 for batch in plain)
     for workers in (1, 2):
         made = list(build_loader(data, augmenter(), config.replace(workers=workers), seed=3, stop_step=6))
         assert len(made) == 6
         for batch, other in zip(plain, made, strict=True):
             same(batch, other)
-        assert sum(batch.worker_seconds for batch in made) > 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of the process's open files")

@@ -32,9 +32,9 @@ class Augmenter:
         model = preprocess or PreprocessConfig()
         self.config = config
         self._sizes = SizeRule(config.resize, model)
-        # Pixels are made as the model's preprocessing does, but averaged where pictures may shrink by much more than there.
+        # Pixels are made as the model's preprocessing does, but averaged where a picture shrinks by much more than there.
         shrinks = isinstance(config.resize, JitterConfig) or config.zoom_out is not None
-        self._lens = Lens(model.interpolation, model.antialias or shrinks)
+        self._lens = Lens(model.interpolation, 1.0 if model.antialias else 0.5 * shrinks)
         self._geometry = LibrarySteps(geometry_calls(config), config.min_visibility)
         self._colours = LibrarySteps(colour_calls(config))
 

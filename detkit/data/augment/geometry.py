@@ -24,18 +24,18 @@ class Lens:
 
     Attributes:
         interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
-        antialias: Whether old pixels are averaged where a picture shrinks.
+        average_below: Old pixels are averaged where a picture shrinks to less than this share; 0: never, 1: always.
     """
 
     interpolation: str = "bilinear"
-    antialias: bool = False
+    average_below: float = 0.0
 
     def resized(self, image: Image, size: Size) -> Image:
         """The image at ``size``; itself if it has it already."""
         if image.shape[:2] == size:
             return image
-        shrinks = size[0] < image.shape[0] and size[1] < image.shape[1]
-        how = cv2.INTER_AREA if self.antialias and shrinks else _INTERPOLATION[self.interpolation]
+        share = max(size[0] / image.shape[0], size[1] / image.shape[1])
+        how = cv2.INTER_AREA if share < self.average_below else _INTERPOLATION[self.interpolation]
         return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=how), np.uint8)
 
 

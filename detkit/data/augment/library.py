@@ -22,6 +22,9 @@ Call = tuple[str, dict[str, Any]]
 """A transform's name and its arguments."""
 
 
+_CUT_NOTHING = {"HorizontalFlip", "VerticalFlip", "RandomRotate90"}
+
+
 class LibrarySteps:
     """Some of albumentations' transforms in a row.
 
@@ -69,7 +72,13 @@ class LibrarySteps:
         if self._made is None and self.calls:
             library = _library()
             boxes = library.BboxParams(
-                "pascal_voc", label_fields=["rows"], clip=True, filter_invalid_bboxes=True, min_visibility=self.min_visibility
+                "pascal_voc",
+                label_fields=["rows"],
+                clip=True,
+                filter_invalid_bboxes=True,
+                min_visibility=self.min_visibility,
+                # Once at the end will do, and takes less time, unless one transform cuts and the next one adds room again.
+                check_each_transform=any(name not in _CUT_NOTHING for name, _ in self.calls),
             )
             steps = [_transform(name, arguments) for name, arguments in self.calls]
             self._made = library.Compose(steps, bbox_params=boxes if self._moves() else None)

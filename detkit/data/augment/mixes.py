@@ -13,7 +13,7 @@ from detkit.data.augment.geometry import Lens, blank, paste, patch
 from detkit.data.augment.picture import Image, Picture
 from detkit.structures import Proposals, Size, Targets
 
-_LENS = Lens(antialias=True)
+_LENS = Lens(average_below=0.5)
 
 
 def mosaic(
