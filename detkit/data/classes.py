@@ -138,7 +138,7 @@ class ClassMapping:
         if missing:
             text += f"; not in the data: {_listed(missing)}"
         guess = _guess(self.left_out, wanted)
-        return f"{text}; rename with map ({guess}), or choose classes with data.classes"
+        return f"{text}; rename with map ({guess}), or name the classes to keep with classes"
 
 
 def _guess(left_out: Sequence[str], wanted: Sequence[str]) -> str:
