@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +10,7 @@ from torch import Tensor
 
 from detkit.ops import pooling_kernels as kernels
 from detkit.ops.pooling import Options
+from detkit.ops.threads import run_jobs
 
 _LARGEST = 1e6
 """Pixels that no box corner exceeds here, so that adaptive sampling of a box gone astray ends."""
@@ -42,7 +39,7 @@ class _Pool(torch.autograd.Function):
             for part in _parts(level_rows.numpy()):
                 arguments = (values, regions.numpy(), part, _numbers(pooled.flatten(2)), ratio, np.float32(1 / stride), aligned)
                 jobs.append((kernels.pool, arguments))
-        _run(jobs)
+        run_jobs(jobs)
         return pooled
 
     @staticmethod
@@ -62,7 +59,7 @@ class _Pool(torch.autograd.Function):
                 span = (first, min(first + block, channels))
                 arguments = (values, regions, ctx.rows[index].numpy(), level.numpy(), *span, ratio, np.float32(1 / stride), aligned)
                 jobs.append((kernels.spread, arguments))
-        _run(jobs)
+        run_jobs(jobs)
         return (None, None, None, *(level if level is None else level.to(ctx.dtype).permute(0, 3, 1, 2) for level in out))
 
 
@@ -75,22 +72,3 @@ def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
 def _parts(rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
     """Pieces of ``rows`` for the threads, small enough to keep them all busy and large enough to be worth a call."""
     return np.array_split(rows, min(4 * torch.get_num_threads(), -(-len(rows) // 16))) if len(rows) else []
-
-
-def _run(jobs: list[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
-    threads = torch.get_num_threads()
-    if threads == 1 or len(jobs) <= 1:
-        for function, arguments in jobs:
-            function(*arguments)
-        return
-    for future in [_threads(threads).submit(function, *arguments) for function, arguments in jobs]:
-        future.result()
-
-
-@cache
-def _threads(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="detkit-pooling")
-
-
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=_threads.cache_clear)

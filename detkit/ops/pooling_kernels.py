@@ -9,25 +9,17 @@ Importing this module imports numba (a third of a second); compiling takes secon
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from detkit.ops.threads import compiled
 
 # The casts keep everything in float32: numba makes float64 of an integer times a float32, and samples at the very border of
 # the map would then fall on its other side than torchvision's do.
 _F = np.float32
-
-
-def _compiled(fastmath: bool) -> Callable[[Function], Function]:
-    """Compile at the first call, keep the result on disk, and let other threads run meanwhile."""
-    decorate: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath)
-    return cast(Callable[[Function], Function], decorate)
-
 
 
 def _widen(value: Any) -> Any:
@@ -57,13 +49,13 @@ def _narrow_compiled(like: Any, value: Any) -> Any:
     return to_bfloat16
 
 
-@_compiled(fastmath=False)
+@compiled(fastmath=False)
 def samples_a_cell(extent: float, cells: int, ratio: int) -> int:
     """Samples in each of ``cells`` cells along ``extent`` map cells; ``ratio`` 0 adapts to the extent."""
     return ratio if ratio > 0 else int(np.ceil(extent / _F(cells)))
 
 
-@_compiled(fastmath=False)
+@compiled(fastmath=False)
 def axis_taps(start: float, extent: float, size: int, samples: int, taps: Any, weights: Any, counts: Any) -> None:
     """Write which of ``size`` map rows (or columns) each output cell sums, and with which weights."""
     cells = len(counts)
@@ -95,7 +87,7 @@ def axis_taps(start: float, extent: float, size: int, samples: int, taps: Any, w
         counts[cell] = count
 
 
-@_compiled(fastmath=False)
+@compiled(fastmath=False)
 def region_taps(region: Any, size: Any, cells: int, ratio: int, scale: float, aligned: bool, y_taps: Any, x_taps: Any) -> None:
     """Fill both directions' ``(taps, weights, counts)`` for ``region`` = image, x1, y1, x2, y2."""
     shift = _F(0.5) if aligned else _F(0)
@@ -107,7 +99,7 @@ def region_taps(region: Any, size: Any, cells: int, ratio: int, scale: float, al
     axis_taps(x, width, size[1], samples_a_cell(width, cells, ratio), x_taps[0], x_taps[1], x_taps[2])
 
 
-@_compiled(fastmath=False)
+@compiled(fastmath=False)
 def room(regions: Any, rows: Any, cells: int, ratio: int, scale: float) -> Any:
     """Room for the taps of the largest of ``rows``, for one direction."""
     most = ratio
@@ -119,7 +111,7 @@ def room(regions: Any, rows: Any, cells: int, ratio: int, scale: float) -> Any:
     return np.empty(shape, np.int64), np.empty(shape, np.float32), np.empty(cells, np.int64)
 
 
-@_compiled(fastmath=True)
+@compiled(fastmath=True)
 def pool(level: Any, regions: Any, rows: Any, out: Any, ratio: int, scale: float, aligned: bool) -> None:
     """Pool ``rows`` of ``regions (N, 5)`` from ``level (B, H, W, C)`` into ``out (N, C, P * P)``; bfloat16 as uint16 bits."""
     channels, cells = out.shape[1], int(np.sqrt(out.shape[2]))
@@ -142,7 +134,7 @@ def pool(level: Any, regions: Any, rows: Any, out: Any, ratio: int, scale: float
                 out[row, channel, cell] = _narrow(out, tile[cell, channel])
 
 
-@_compiled(fastmath=True)
+@compiled(fastmath=True)
 def spread(gradient: Any, regions: Any, rows: Any, out: Any, first: int, last: int, ratio: int, scale: float, aligned: bool) -> None:
     """Add the gradient of pooled ``rows``, ``(N, C, P * P)``, to the map's, ``out (B, H, W, C)``, in channels first to last."""
     cells = int(np.sqrt(gradient.shape[2]))

@@ -1,0 +1,102 @@
+"""Depthwise convolutions with a fast backward on the CPU.
+
+oneDNN, which torch calls, takes 5 to 30 times as long for the gradients of a depthwise convolution as for its result where
+the kernel is 5x5 or the stride 2, most of all in bfloat16. Here its float32 gradient of the input, which is quick, meets a
+compiled gradient of the weights.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from detkit.ops.threads import run_jobs
+
+_CHUNKS = 8
+"""Parts of a picture whose sums are made apart and then added: the same, whatever the number of threads."""
+
+
+class FastDepthwise(TorchFunctionMode):
+    """Within it, depthwise convolutions on the CPU that learn take :func:`depthwise_conv`, where that is faster."""
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        """Everything else is called as it was."""
+        if function is functional.conv2d and not kwargs and len(args) == 7 and _is_slow(*args):
+            return depthwise_conv(args[0], args[1], args[2], args[3][0], args[4][0])
+        return function(*args, **(kwargs or {}))
+
+
+def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+    """``(N, C, H, W)`` by ``(C, 1, K, K)``; gradients are summed in float32, also where x is bfloat16; autocast is heeded."""
+    if torch.is_autocast_enabled("cpu"):
+        dtype = torch.get_autocast_dtype("cpu")
+        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    with torch.autocast("cpu", enabled=False):
+        out: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _is_slow(x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
+    side = weight.shape[-1]
+    if x.device.type != "cpu" or weight.shape[1] != 1 or not groups == x.shape[1] == weight.shape[0] or weight.shape[-2] != side:
+        return False
+    if not (torch.is_grad_enabled() and weight.requires_grad) or isinstance(padding, str):
+        return False
+    if stride[0] != stride[1] or padding[0] != padding[1] or tuple(dilation) != (1, 1) or _kernel() is None:
+        return False
+    half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
+    return bool(groups > 1 and (side >= 5 or (half and stride[0] > 1)))
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.place = (stride, padding)
+        return functional.conv2d(x, weight, bias, stride, padding, 1, len(weight))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        rows = gradient.float().contiguous(memory_format=torch.channels_last)
+        wanted = ctx.needs_input_grad
+        for_x = _input_gradient(rows, x, weight, *ctx.place).to(x.dtype) if wanted[0] else None
+        for_weight = _weight_gradient(rows, x, weight, *ctx.place).to(weight.dtype) if wanted[1] else None
+        return for_x, for_weight, rows.sum((0, 2, 3)).to(weight.dtype) if wanted[2] else None, None, None
+
+
+def _input_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    numbers = ([stride] * 2, [padding] * 2, [1, 1], False, [0, 0], len(weight), [True, False, False])
+    # Of the input only shape and layout count here, so nothing of it is copied.
+    like = torch.empty_like(x, dtype=torch.float32, memory_format=torch.channels_last)
+    result: Tensor = torch.ops.aten.convolution_backward(gradient, like, weight.float(), None, *numbers)[0]
+    return result
+
+
+def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    values = x.float().permute(0, 2, 3, 1).contiguous().numpy()
+    gradients, side = gradient.permute(0, 2, 3, 1).numpy(), weight.shape[-1]
+    parts = torch.empty((len(values), _CHUNKS, side, side, len(weight)))
+    rows = gradients.shape[1]
+    jobs = []
+    for image in range(len(values)):
+        for chunk in range(_CHUNKS):
+            span = (rows * chunk // _CHUNKS, rows * (chunk + 1) // _CHUNKS)
+            jobs.append((_kernel(), (values[image], gradients[image], *span, stride, padding, parts[image, chunk].numpy())))
+    run_jobs(jobs)
+    return parts.sum((0, 1)).permute(2, 0, 1)[:, None]
+
+
+@cache
+def _kernel() -> Any:
+    """The compiled kernel, or None where numba cannot be used; torch then does it all."""
+    try:
+        from detkit.ops.depthwise_kernels import weight_gradient
+    except Exception:  # numba raises several kinds where it cannot keep compiled code on disk
+        return None
+    return weight_gradient

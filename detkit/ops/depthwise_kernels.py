@@ -1,0 +1,50 @@
+"""Gradient of a depthwise convolution's weights on the CPU, compiled by numba."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from detkit.ops.threads import compiled
+
+
+@compiled(fastmath=True)
+def weight_gradient(x: Any, gradient: Any, first: int, last: int, stride: int, padding: int, out: Any) -> None:
+    """Add up ``x * gradient`` over the output rows ``first`` to ``last`` of one image, for every tap of the kernel.
+
+    Args:
+        x: ``(H, W, C)`` float32.
+        gradient: ``(H', W', C)`` float32, of the output.
+        first: First row of the output.
+        last: Row behind the last.
+        stride: Of the convolution.
+        padding: Of the convolution.
+        out: ``(K, K, C)`` float32, written.
+    """
+    height, width, channels = x.shape
+    columns, side = gradient.shape[1], out.shape[0]
+    out[:] = 0
+    for row in range(first, last):
+        for i in range(side):
+            y = row * stride + i - padding
+            if y < 0 or y >= height:
+                continue
+            for j in range(side):
+                # Columns of the output whose sample lies inside the picture.
+                start = max(0, -((j - padding) // stride))
+                stop = min(columns, (width - 1 + padding - j) // stride + 1)
+                sums = out[i, j]
+                column = start
+                # Four at a time, so that the sums are fetched and stored once for four products.
+                while column + 4 <= stop:
+                    at = column * stride + j - padding
+                    a, b, c, d = x[y, at], x[y, at + stride], x[y, at + 2 * stride], x[y, at + 3 * stride]
+                    e, f, g, h = gradient[row, column], gradient[row, column + 1], gradient[row, column + 2], gradient[row, column + 3]
+                    for channel in range(channels):
+                        first_two = a[channel] * e[channel] + b[channel] * f[channel]
+                        sums[channel] += first_two + c[channel] * g[channel] + d[channel] * h[channel]
+                    column += 4
+                while column < stop:
+                    a, e = x[y, column * stride + j - padding], gradient[row, column]
+                    for channel in range(channels):
+                        sums[channel] += a[channel] * e[channel]
+                    column += 1
