@@ -238,7 +238,7 @@ class AugmentationConfig(Config):
     extra: tuple[str, ...] = ()
     """Transforms of albumentations, as calls: ``GaussianBlur(blur_limit=(3, 7), p=0.2)``."""
     min_visibility: Probability = 0.1
-    """Objects of which less than this share of the area is left by a cut are dropped; crowds stay as long as anything is left."""
+    """Objects of which a cut leaves less than this share of the area are dropped; crowds only if nothing is left, or by a rotation."""
     min_side: float = Field(1.0, ge=0)
     """Objects with a side below this many pixels in the finished picture are dropped."""
 
