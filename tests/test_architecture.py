@@ -16,11 +16,18 @@ LAYERS = (
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing"},
     {"models"},
     {"training", "inference", "export"},
-    {"experiment"},
+    {"experiment", "configs"},
     {"cli", "__main__"},
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
-SIDEWAYS = {("layers", "ops"), ("training", "inference"), ("export", "inference"), ("evaluation", "data"), ("__main__", "cli")}
+SIDEWAYS = {
+    ("layers", "ops"),
+    ("training", "inference"),
+    ("export", "inference"),
+    ("evaluation", "data"),
+    ("configs", "experiment"),
+    ("__main__", "cli"),
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:

@@ -1,0 +1,52 @@
+"""Faster R-CNN on an EfficientNet-Lite0 feature pyramid, for the blood cells of BCCD, on a CPU in half an hour.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/faster_rcnn_lite0_bccd.py
+
+Result: not yet run.
+"""
+
+from detkit.configs import (
+    AdamWConfig,
+    AnchorConfig,
+    AugmentationConfig,
+    BackboneConfig,
+    CosineConfig,
+    DataConfig,
+    EMAConfig,
+    Experiment,
+    FasterRCNNConfig,
+    FPNConfig,
+    LoaderConfig,
+    PreprocessConfig,
+    RegionConfig,
+    RPNConfig,
+    SourceConfig,
+    TrainingConfig,
+)
+
+FETCH = "python datasets/fetch_bccd.py data/bccd"
+
+config = Experiment(
+    name="faster_rcnn_lite0_bccd",
+    model=FasterRCNNConfig(
+        preprocess=PreprocessConfig(short_side=480, long_side=800),
+        backbone=BackboneConfig(name="efficientnet_lite0", frozen_stages=1, levels=("c3", "c4", "c5")),
+        neck=FPNConfig(out_channels=128),
+        rpn=RPNConfig(
+            anchors=AnchorConfig(sizes=((32.0, 45.0), (64.0, 90.0), (128.0, 181.0), (256.0, 362.0))),
+            train_candidates=1000,
+            train_proposals=1000,
+        ),
+        region=RegionConfig(samples=256),
+    ),
+    data=DataConfig(
+        train=SourceConfig(path="data/bccd", split="train", fetch=FETCH),
+        val=SourceConfig(path="data/bccd", split="val", fetch=FETCH),
+    ),
+    augmentation=AugmentationConfig(preset="micrographs"),
+    loader=LoaderConfig(batch_size=4, workers=0, cache_megabytes=400),
+    optimizer=AdamWConfig(lr=5e-4, reference_batch_size=4, backbone_factor=0.3),
+    schedule=CosineConfig(warmup_steps=100),
+    training=TrainingConfig(budget=60.0, clip_norm=5.0, ema=EMAConfig(decay=0.998, warmup_steps=200), evaluations=8),
+)
