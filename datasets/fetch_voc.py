@@ -30,7 +30,9 @@ ARCHIVES = {
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status."""
     arguments = parser("Fetch Pascal VOC 2007 and 2012: about 27,000 photographs with 20 classes of boxes.")
-    arguments.add_argument("--parts", nargs="+", choices=sorted(ARCHIVES), default=["2007", "2007-test"], help="which archives to fetch")
+    arguments.add_argument(
+        "--parts", nargs="+", choices=sorted(ARCHIVES), default=list(ARCHIVES), help="which archives to fetch (default: all)"
+    )
     options = arguments.parse_args(argv)
     archives = tuple(ARCHIVES[part] for part in options.parts)
     data = DataSet(
@@ -38,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         "The photographs are from Flickr, under Flickr's terms of use.",
         archives,
         sum(archive.size or 0 for archive in archives),
-        "ready; train with data.train={folder}/VOC2007 data.train.split=trainval data.val={folder}/VOC2007 data.val.split=test",
+        "ready; train with data={folder} data.train.split=trainval data.val={folder} data.val.split=test",
     )
     return run(data, options.folder, yes=options.yes, keep=options.keep)
 

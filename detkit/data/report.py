@@ -26,6 +26,7 @@ class Remark(Enum):
     SIZE_NOT_STATED = "pictures whose size the labels do not state, taken from the file"
     NO_LABEL_FILE = "pictures without a label file, taken as showing no objects"
     DUPLICATE_LABEL_ID = "annotation ids that occur more than once, all kept"
+    LISTED_TWICE = "pictures listed more than once, read once"
     DUPLICATE_FILE = "pictures listed again under another id, all kept"
 
 

@@ -223,6 +223,13 @@ def test_voc_lists(name: str, tmp_path: Path) -> None:
     assert expected in message(tmp_path, split="train")
 
 
+def test_pictures_of_one_name_in_two_years(tmp_path: Path) -> None:
+    for year in ("VOC2007", "VOC2012"):
+        (tmp_path / year).mkdir()
+        voc(tmp_path / year, annotation(f"<object><name>cat</name>{BOX}</object>"))
+    assert "several pictures are called 'a'; boxes cannot be told apart, so rename all but one" in message(tmp_path)
+
+
 # YOLO
 
 

@@ -243,6 +243,23 @@ def test_voc_parts_have_the_same_classes(tmp_path: Path) -> None:
     assert val.report.totals() == {"missing_image": 1, "no_label_file": 1}
 
 
+def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
+    for year, stem, name, parts in (("VOC2007", "000005", "dog", ("trainval", "test")), ("VOC2012", "2008_000002", "cat", ("trainval",))):
+        voc(tmp_path / year, stem, thing(name, 1, 1, 50, 50))
+        for part in parts:
+            (tmp_path / year / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
+            (tmp_path / year / "ImageSets" / "Main" / f"{part}.txt").write_text(f"{stem}\n")
+    assert splits_of(SourceConfig(path=str(tmp_path))) == ("test", "trainval")
+    both, one = read(tmp_path, split="trainval"), read(tmp_path, split="test")
+    assert both.class_names == one.class_names == ("cat", "dog")
+    assert [record.path for record in both.records] == [
+        tmp_path / "VOC2007/JPEGImages/000005.jpg",
+        tmp_path / "VOC2012/JPEGImages/2008_000002.jpg",
+    ]
+    assert [record.targets.labels.tolist() for record in both.records] == [[1], [0]]
+    assert [record.image_id for record in one.records] == ["000005"]
+
+
 def test_voc_with_a_lying_size_or_none(tmp_path: Path) -> None:
     voc(tmp_path, "a", thing("dog", 1, 1, 50, 50), "<width>640</width><height>480</height>")
     voc(tmp_path, "b", thing("dog", 1, 1, 50, 50), "<width>0</width><height>0</height>")
@@ -299,6 +316,15 @@ def test_yolo_ways_to_say_where_pictures_are(tmp_path: Path, train: str) -> None
     (tmp_path / "data.yaml").write_text(f"path: .\ntrain: {train}\nval: images/train\nnames: [cat, cup]\n")
     data = read(tmp_path, split="train")
     assert len(data.records.boxes) == 1
+
+
+def test_yolo_pictures_listed_twice_are_read_once(tmp_path: Path) -> None:
+    yolo(tmp_path, {"a": "0 .5 .5 .2 .2", "b": "1 .5 .5 .2 .2"})
+    (tmp_path / "train.txt").write_text("images/train/a.png\nimages/train/b.png\nimages/train/a.png\n")
+    (tmp_path / "data.yaml").write_text("train: train.txt\nnames: [cat, cup]\n")
+    data = read(tmp_path)
+    assert [record.targets.labels.tolist() for record in data.records] == [[0], [1]]
+    assert data.report.totals() == {"listed_twice": 1}
 
 
 def test_yolo_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,6 +69,9 @@ def assemble(raw: RawLabels, check: int) -> Records:
     raw.report.source = raw.report.source or raw.source
     if not raw.paths:
         raise ValueError(f"{raw.source}: it lists no pictures; expected at least one")
+    if len(set(raw.image_ids)) != len(raw.image_ids):
+        image_id = Counter(raw.image_ids).most_common(1)[0][0]
+        raise ValueError(f"{raw.source}: several pictures are called {image_id!r}; boxes cannot be told apart, so rename all but one")
     there = _existing(raw)
     sizes = _checked_sizes(raw, there, check)
     kept = _sound_boxes(raw, sizes)

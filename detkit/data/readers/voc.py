@@ -10,7 +10,7 @@ import numpy as np
 
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
-from detkit.data.readers.voc_files import annotation_folder, listed_stems, picture_index, split_files
+from detkit.data.readers.voc_files import annotation_folder, listed_stems, picture_index, split_files, voc_folders
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
 from detkit.structures import Size
@@ -20,30 +20,32 @@ class VocReader:
     """Boxes of whole pixels counted from 1, both corners inside: ``x1 - 1, y1 - 1, x2, y2`` here."""
 
     name = "Pascal VOC"
-    expects = "a folder with Annotations/*.xml, or with .xml files"
+    expects = "a folder with Annotations/*.xml, with .xml files, or with such folders named VOC2007, VOC2012"
 
     def recognises(self, path: Path) -> bool:
-        """A folder that has XML files in ``Annotations`` or in itself."""
-        return path.is_dir() and annotation_folder(path) is not None
+        """A folder that has XML files in ``Annotations`` or in itself, or holds the folders of several years."""
+        return path.is_dir() and bool(voc_folders(path))
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """The names of the lists in ``ImageSets/Main``."""
-        return tuple(split_files(path))
+        """The names of the lists in ``ImageSets/Main``, of all years."""
+        return tuple(dict.fromkeys(name for folder in voc_folders(path) for name in split_files(folder)))
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """Read one part; the classes are those of all parts, so that each part has the same. See ``protocol.Reader``."""
+        """Read one part; the classes are those of all parts, so that each part has the same. See ``protocol.Reader``.
+
+        Of several years those that have the part are joined: ``trainval`` is 2007 and 2012, ``test`` 2007 alone.
+        """
         part = chosen_split(path, split, self.splits(path))
-        folder = annotation_folder(path)
-        if folder is None:
-            raise ValueError(f"{path}: expected {self.expects}")
-        files = {file.stem: file for file in sorted(folder.glob("*.xml"))}
-        parsed = {stem: _parse(file) for stem, file in files.items()}
-        names = tuple(sorted({thing.name for page in parsed.values() for thing in page.objects}))
         source = f"{path}{f' ({part})' if part else ''}"
-        stems = listed_stems(split_files(path)[part]) if part else list(files)
-        raw = _labels(stems, parsed, names, picture_index(path, folder, images), source)
+        names: set[str] = set()
+        entries: list[_Entry] = []
+        for folder in voc_folders(path):
+            pages = _pages(folder)
+            names |= {thing.name for page in pages.values() for thing in page.objects}
+            entries += _entries(folder, pages, part, picture_index(folder, images))
+        raw = _labels(entries, tuple(sorted(names)), source)
         records = assemble(raw, check)
-        return DetectionData(source, names, tuple(range(1, len(names) + 1)), records, raw.report)
+        return DetectionData(source, tuple(sorted(names)), tuple(range(1, len(names) + 1)), records, raw.report)
 
 
 @dataclass(frozen=True)
@@ -101,31 +103,52 @@ def _size(root: ElementTree.Element) -> Size | None:
     return size if size[0] > 0 and size[1] > 0 else None
 
 
-def _labels(stems: list[str], parsed: dict[str, _Page], names: tuple[str, ...], pictures: dict[str, str], source: str) -> RawLabels:
+@dataclass(frozen=True)
+class _Entry:
+    """One picture of a part; ``page`` is None where there is no XML file."""
+
+    stem: str
+    picture: str
+    page: _Page | None
+
+
+def _pages(folder: Path) -> dict[str, _Page]:
+    """All XML files of one year, by name without ending."""
+    annotations = annotation_folder(folder)
+    return {file.stem: _parse(file) for file in sorted(annotations.glob("*.xml"))} if annotations else {}
+
+
+def _entries(folder: Path, pages: dict[str, _Page], part: str | None, pictures: dict[str, str]) -> list[_Entry]:
+    lists = split_files(folder)
+    if part is not None and part not in lists:
+        return []
+    stems = list(pages) if part is None else listed_stems(lists[part])
+    return [_Entry(stem, _picture(stem, pages.get(stem), pictures), pages.get(stem)) for stem in stems]
+
+
+def _picture(stem: str, page: _Page | None, pictures: dict[str, str]) -> str:
+    """VOC names a picture as its XML file; ``<filename>`` decides only where there is no such picture."""
+    named = page.file_name.replace("\\", "/").rpartition("/")[2] if page else ""
+    found = pictures.get(stem) or (pictures.get(Path(named).stem) if named else None)
+    return found or f"{pictures['']}/{named or stem + '.jpg'}"
+
+
+def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLabels:
     report = ReadReport(source)
-    report.add_all(Remark.NO_LABEL_FILE, (f"{stem}.xml" for stem in stems if stem not in parsed))
-    pages = [parsed.get(stem) or _Page("", None, ()) for stem in stems]
-    things = [(index, thing) for index, page in enumerate(pages) for thing in page.objects]
+    report.add_all(Remark.NO_LABEL_FILE, (f"{entry.stem}.xml" for entry in entries if entry.page is None))
+    things = [(index, thing) for index, entry in enumerate(entries) if entry.page for thing in entry.page.objects]
     label = {name: index for index, name in enumerate(names)}
     return RawLabels(
         source=source,
-        paths=[_picture(stem, page, pictures) for stem, page in zip(stems, pages, strict=True)],
-        names=[f"{stem}.xml" for stem in stems],
-        image_ids=list(stems),
-        sizes=[page.size for page in pages],
+        paths=[entry.picture for entry in entries],
+        names=[f"{entry.stem}.xml" for entry in entries],
+        image_ids=[entry.stem for entry in entries],
+        sizes=[entry.page.size if entry.page else None for entry in entries],
         image_index=np.array([index for index, _ in things], np.int64),
         boxes=np.array([thing.box for _, thing in things], np.float64).reshape(-1, 4),
         labels=np.array([label[thing.name] for _, thing in things], np.int64),
         is_crowd=np.zeros(len(things), np.bool_),
         is_difficult=np.array([thing.difficult for _, thing in things], np.bool_),
         areas=np.full(len(things), np.nan),
-        folder=pictures[""],
         report=report,
     )
-
-
-def _picture(stem: str, page: _Page, pictures: dict[str, str]) -> str:
-    """VOC names a picture as its XML file; ``<filename>`` decides only where there is no such picture."""
-    named = page.file_name.replace("\\", "/").rpartition("/")[2]
-    found = pictures.get(stem) or (pictures.get(Path(named).stem) if named else None)
-    return found or f"{pictures['']}/{named or stem + '.jpg'}"

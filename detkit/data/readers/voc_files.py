@@ -19,6 +19,13 @@ def annotation_folder(path: Path) -> Path | None:
     return None
 
 
+def voc_folders(path: Path) -> list[Path]:
+    """The folders of one or several years that ``path`` is or holds, as ``VOCdevkit`` holds ``VOC2007``; empty if there are none."""
+    if annotation_folder(path) is not None:
+        return [path]
+    return [folder for folder in sorted(path.glob("VOC[0-9]*")) if folder.is_dir() and annotation_folder(folder) is not None]
+
+
 def split_files(path: Path) -> dict[str, Path]:
     """The lists in ``ImageSets/Main`` by name, without those about one class."""
     files = sorted((path / "ImageSets" / "Main").glob("*.txt"))
@@ -41,8 +48,9 @@ def listed_stems(file: Path) -> list[str]:
     return list(dict.fromkeys(stems))
 
 
-def picture_index(path: Path, annotations: Path, images: Path | None) -> dict[str, str]:
+def picture_index(path: Path, images: Path | None) -> dict[str, str]:
     """The pictures by name without ending; the folder they were looked for in stands under the empty name."""
+    annotations = annotation_folder(path) or path
     usual = [base / name for base in (path, annotations.parent) for name in ("JPEGImages", "images", "Images")]
     folder = images or next((folder for folder in usual if folder.is_dir()), annotations)
     found = {"": str(folder)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,9 +57,11 @@ class _Rows:
 
 def _labels(listing: Listing, part: str, images: Path | None, source: str) -> RawLabels:
     report, rows = ReadReport(source), _Rows()
-    pictures = listing.pictures(part, images)
-    root = images or listing.root
+    listed = Counter(listing.pictures(part, images))
+    pictures, root = list(listed), images or listing.root
     names = [_short(picture, root) for picture in pictures]
+    for picture, name in zip(pictures, names, strict=True):
+        report.add(Remark.LISTED_TWICE, name, listed[picture] - 1)
     found = 0
     for index, (picture, name) in enumerate(zip(pictures, names, strict=True)):
         labels = label_file(picture, listing.listed_beside(picture))

@@ -1,0 +1,88 @@
+"""The generated data: the same for the same seed, boxes round what is seen, all flags and formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detkit.data import SourceConfig, load_data, make_sample, read_source
+from detkit.data.cutouts import CLASS_NAMES, backgrounds, cutouts
+from detkit.data.synthetic import make_picture, pictures
+
+
+def test_the_same_numbers_give_the_same_picture() -> None:
+    for seed, index in ((0, 3), (0, 4), (5, 3)):
+        one, other = make_picture(seed, index, 96), make_picture(seed, index, 96)
+        np.testing.assert_array_equal(one[0], other[0])
+        assert torch.equal(one[1].boxes, other[1].boxes)
+    assert make_picture(0, 3, 96)[0].shape != make_picture(0, 4, 96)[0].shape or not np.array_equal(
+        make_picture(0, 3, 96)[0], make_picture(0, 4, 96)[0]
+    )
+
+
+def test_targets_are_sound_and_every_kind_occurs() -> None:
+    counts = np.zeros(len(CLASS_NAMES), int)
+    empty = difficult = 0
+    sizes = set()
+    for image, targets in pictures(80, short_side=96):
+        height, width = image.shape[:2]
+        assert min(height, width) == 96
+        sizes.add((height, width))
+        targets.checked(len(CLASS_NAMES), "synthetic")
+        assert (targets.boxes[:, :2] >= 0).all()
+        assert (targets.boxes[:, 2] <= width).all()
+        assert (targets.boxes[:, 3] <= height).all()
+        assert len(targets) == 0 or (targets.boxes[:, 2:] - targets.boxes[:, :2]).min() >= 6
+        counts += np.bincount(targets.labels.numpy(), minlength=len(CLASS_NAMES))
+        empty += len(targets) == 0
+        difficult += int(targets.is_difficult.sum())
+    assert counts.min() >= 15
+    assert 1 <= empty <= 20
+    assert 1 <= difficult <= 40
+    assert len(sizes) == 4
+
+
+def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On black, with things in full colour, the pixels that differ fill each box to its edges, within the soft rim."""
+    import detkit.data.synthetic as synthetic
+
+    monkeypatch.setattr(synthetic, "_background", lambda random, size: np.zeros((*size, 3), np.uint8))
+    checked = 0
+    for image, targets in pictures(60, short_side=128):
+        if len(targets) != 1:
+            continue
+        seen = image.max(2) > 40
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        found = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
+        assert (found - targets.boxes[0]).abs().max() <= 3, (found, targets.boxes[0])
+        checked += 1
+    assert checked >= 5
+
+
+def test_things_and_backgrounds_come_without_a_network() -> None:
+    assert {thing.name for thing in cutouts()} == set(CLASS_NAMES)
+    for thing in cutouts():
+        assert thing.pixels.shape[2] == 4
+        assert 0.3 < (thing.pixels[:, :, 3] > 127).mean() < 1
+    assert all(image.ndim == 3 and image.dtype == np.uint8 for image in backgrounds())
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
+def test_a_sample_is_read_by_the_config_it_gives(tmp_path: Path, kind: str) -> None:
+    config = make_sample(tmp_path / "s", images=3, val_images=2, kind=kind, seed=1, short_side=64)  # type: ignore[arg-type]
+    train, val = load_data(config)
+    assert (len(train), len(val)) == (3, 2)
+    assert train.report.totals() == val.report.totals() == {}
+    assert set(train.class_names) <= set(CLASS_NAMES)
+    assert not {path.rpartition("/")[2] for path in train.records.paths} & {path.rpartition("/")[2] for path in val.records.paths}
+
+
+def test_more_pictures_begin_with_the_same(tmp_path: Path) -> None:
+    for count in (2, 4):
+        make_sample(tmp_path / str(count), images=count, val_images=1, short_side=64)
+    few, many = (read_source(SourceConfig(path=str(tmp_path / str(count)), split="train")) for count in (2, 4))
+    for one, other in zip(few.records, many.records, strict=False):
+        assert one.path.read_bytes() == other.path.read_bytes()
