@@ -22,6 +22,7 @@ LAYERS = (
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 SIDEWAYS = {
     ("layers", "ops"),
+    ("preprocess", "config"),
     ("training", "inference"),
     ("export", "inference"),
     ("evaluation", "data"),
