@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,8 +156,15 @@ def _repeats(records: Records, config: LoaderConfig) -> np.ndarray[Any, np.dtype
 
 
 def _start_worker(number: int) -> None:
-    """One thread a worker: they are as many as should run at once."""
+    """One thread a worker, as they are as many as should run at once; signals to the whole group are the training process's to answer."""
     import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _once)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _once(number: int, frame: object) -> None:
+    """Let a first SIGTERM pass: a run that is asked to stop still needs its batch; a second one ends the worker."""
+    signal.signal(number, signal.SIG_DFL)
