@@ -1,0 +1,78 @@
+"""An evaluation's numbers as a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from detkit.cli.report import count, table
+from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
+from detkit.evaluation.details import ERRORS, Cut, Details
+
+_MOST = 15
+
+
+def coco_text(numbers: CocoNumbers) -> str:
+    """The 12 numbers with what they say, and a table of the classes."""
+    rows = [(name, shown(numbers[name]), says) for name, says in COCO_NAMES.items()]
+    summary = table(rows, ("COCO", numbers.engine, ""), {numbers.engine})
+    header = ("class", "boxes", "detections", "AP", "AP50", "AP75", "AR100")
+    classes = [
+        (row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(value) for value in (row.ap, row.ap50, row.ap75, row.ar)))
+        for row in numbers.classes
+    ]
+    return f"{summary}\n\n{table(classes, header, set(header[1:]))}{_legend(row.boxes for row in numbers.classes)}"
+
+
+def voc_text(numbers: VocNumbers) -> str:
+    """The mean, and a table of the classes, at each IoU threshold."""
+    header = ("class", "boxes", "detections", *(f"AP{100 * overlap:g}" for overlap in numbers.overlaps))
+    rows = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(ap) for ap in row.ap)) for row in numbers.classes]
+    rows.append(("mean", f"{numbers.counts.boxes:,}", f"{numbers.counts.detections:,}", *(shown(ap) for ap in numbers.values)))
+    legend = _legend(row.boxes for row in numbers.classes)
+    return f"Pascal VOC average precision, {numbers.rule}\n{table(rows, header, set(header[1:]))}{legend}"
+
+
+def _legend(boxes: Iterable[int]) -> str:
+    return "" if all(boxes) else "\n-: no ground truth, so there is no number and no part in a mean"
+
+
+def counts_text(counts: Counts, ignored: str, others: Mapping[str, int]) -> list[str]:
+    """How much was judged, and what was left out."""
+    extra = f", and {counts.ignored:,} {ignored} that count neither way" if counts.ignored else ""
+    lines = [f"{count(counts.images, 'picture')}, {count(counts.boxes, 'box', 'boxes')}{extra}; {count(counts.detections, 'detection')}"]
+    for reason, number in counts.left_out.items():
+        lines.append(f"left out: {number:,} {reason}")
+    if others:
+        most = sorted(others.items(), key=lambda item: -item[1])
+        listed = ", ".join(f"{name} {number:,}" for name, number in most[:_MOST])
+        lines[-1] += f" ({listed}{f', and {len(most) - _MOST} more classes' if len(most) > _MOST else ''})"
+    return lines
+
+
+def details_text(details: Details) -> str:
+    """The best cuts, the kinds of error, mix-ups and the worst pictures."""
+    header = ("class", "score", "precision", "recall", "F1")
+    parts = ["best score to cut at, by F1 at IoU .5", table([_cut_row(cut) for cut in details.cuts], header, set(header[1:]))]
+    rows = [(kind, f"{number:,}", shown(cost), ERRORS[kind]) for kind, (number, cost) in details.errors.items()]
+    parts += ["", "kinds of error (TIDE), and how much AP50 each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]
+    score = details.cuts[0].score
+    if details.confused:
+        parts += ["", f"taken for one another, from score {shown(score)} on", _confused_table(details.confused)]
+    if details.worst:
+        worst = [(row.picture, row.right, row.wrong, row.missed) for row in details.worst]
+        columns = ("picture", "right", "wrong", "missed")
+        parts += ["", f"pictures with most errors, from score {shown(score)} on", table(worst, columns, set(columns[1:]))]
+    return "\n".join(parts)
+
+
+def shown(value: float) -> str:
+    """Three decimals; a dash for a number that does not exist."""
+    return "-" if value != value else f"{value:.3f}"
+
+
+def _cut_row(cut: Cut) -> tuple[str, ...]:
+    return cut.name, shown(cut.score), shown(cut.precision), shown(cut.recall), shown(cut.f1)
+
+
+def _confused_table(rows: Sequence[tuple[str, str, int]]) -> str:
+    return table(rows[:_MOST], ("truth", "found", "count"), {"count"})

@@ -1,0 +1,127 @@
+"""Judging a detector on labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from detkit.checkpoint import read_header
+from detkit.data import ClassMapping, DataConfig, DetectionData, SourceConfig, load_data, parse_renames, read_source, with_split
+from detkit.evaluation import CocoNumbers
+from detkit.evaluation.engines import Engine, check_engine
+from detkit.evaluation.evaluator import Evaluator
+from detkit.experiment.config import Experiment
+from detkit.inference import Predictor, choose_weights, detect_records, load
+from detkit.inference.load import checkpoint_path
+from detkit.registry import did_you_mean
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+
+
+def evaluate(
+    weights: str | Path | Predictor | None = None,
+    data: str | Path | DetectionData | None = None,
+    *,
+    images: str | Path | None = None,
+    split: str | None = None,
+    classes: Sequence[str] = (),
+    renames: Mapping[str, str] | None = None,
+    engine: Engine = "hotcoco",
+    device: str = "auto",
+    precision: str = "fp32",
+) -> CocoNumbers:
+    """The COCO numbers of a detector on labelled pictures.
+
+    Args:
+        weights: A checkpoint, a run's folder, a name that ``detkit weights`` lists, or a predictor; None: the newest run's best.
+        data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or data that was read; None: what the run was validated on.
+        images: The folder of the pictures, where it cannot be seen from ``data``.
+        split: Which part of the data; None: ``val`` or else ``test`` if it has such parts.
+        classes: Judge only these of the data's classes, by the model's names; the rest of the data's boxes is left out. Empty: all.
+        renames: What the data calls a class, and what the model calls it: ``{"tvmonitor": "tv"}``.
+        engine: ``"hotcoco"``, or ``"pycocotools"`` as the reference.
+        device: Where the detector runs: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        precision: In which numbers; fp32 unless told otherwise, so that the numbers are the model's own.
+
+    Raises:
+        FileNotFoundError: the weights or the data are not there.
+        ValueError: the data has classes that the model does not have, or something is not of its form.
+    """
+    check_engine(engine)
+    if isinstance(weights, Predictor):
+        predictor, source = weights, None
+    else:
+        source, _ = choose_weights(weights)
+        predictor = load(source, device, precision)
+    if not isinstance(data, DetectionData):
+        data = labelled_data(source, data, images=images, split=split)
+    return judge(predictor, with_classes(data, classes, renames)).numbers(engine)
+
+
+def judge(predictor: Predictor, data: DetectionData, progress: Progress = iter) -> Evaluator:
+    """Run a detector over labelled pictures and collect what it finds.
+
+    Args:
+        predictor: The detector.
+        data: The pictures; their classes must be among the detector's.
+        progress: Wraps the pictures, one by one, to show how far it is.
+
+    Raises:
+        FileNotFoundError: a picture is missing.
+        ValueError: the data has a class that the model does not have, or a picture cannot be read.
+    """
+    evaluator = Evaluator(data, predictor.class_names)
+    for record, detections in progress(detect_records(predictor, data)):
+        evaluator.add(record, detections)
+    return evaluator
+
+
+def labelled_data(
+    weights: str | Path | None, path: str | Path | None, *, images: str | Path | None = None, split: str | None = None
+) -> DetectionData:
+    """Read what a detector is to be judged on: the data at ``path``, or what the run that made ``weights`` was validated on.
+
+    Raises:
+        FileNotFoundError: there is nothing at the path.
+        ValueError: no data is named, and the weights do not say on which they were validated; or the data is not of its form.
+    """
+    folder = None if images is None else str(images)
+    if path is not None:
+        return read_source(with_split(SourceConfig(path=str(path), images=folder, split=split), "val", "test"))
+    config = _data_of_run(weights)
+    if split is None and images is None:
+        return load_data(config)[1]
+    source = config.train if split is not None or config.val is None else config.val
+    source = source.replace(split=split or source.split, images=folder or source.images)
+    data = read_source(with_split(source, "val", "test"))
+    renames = {name: target for name, target in parse_renames(config.map).items() if name in data.class_names}
+    return with_classes(
+        data, tuple(name for name in config.classes if name in {renames.get(own, own) for own in data.class_names}), renames
+    )
+
+
+def with_classes(data: DetectionData, classes: Sequence[str] = (), renames: Mapping[str, str] | None = None) -> DetectionData:
+    """The data with its classes renamed, and then only those of ``classes``, if any are named.
+
+    Raises:
+        ValueError: the data has no class of such a name.
+    """
+    if not classes and not renames:
+        return data
+    renames = renames or {}
+    names = tuple(classes) or tuple(dict.fromkeys(renames.get(name, name) for name in data.class_names))
+    mapping = ClassMapping.by_name(data.class_names, names, renames)
+    if mapping.without_data:
+        raise ValueError(
+            f"{data.name}: the data has no class {mapping.without_data[0]!r}: {did_you_mean(mapping.without_data[0], data.class_names)}"
+        )
+    return mapping.apply(data)
+
+
+def _data_of_run(weights: str | Path | None) -> DataConfig:
+    path = None if weights is None else checkpoint_path(weights)
+    text = read_header(path)["experiment"] if path is not None else ""
+    if not text:
+        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labelled pictures as data")
+    return Experiment.from_json(text).data
