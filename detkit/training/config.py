@@ -49,8 +49,7 @@ class TrainingConfig(Config):
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the whole gradient."""
     precision: Precision = "auto"
-    """``auto``: bf16 on a CPU with AMX unless the model has depthwise convolutions, whose backward is slower in it; bf16 or fp16 on a
-    GPU; else fp32."""
+    """``auto``: bf16 on a CPU with AMX, bf16 or fp16 on a GPU, else fp32."""
     channels_last: bool = True
     """Keep convolutions in channels-last order."""
     ema: EMAConfig | None = None

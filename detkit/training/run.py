@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -42,6 +42,10 @@ class RunData:
     batch_size: int
     images: int
     evaluate: Evaluate | None = None
+
+    def with_evaluation(self, evaluate: Evaluate) -> RunData:
+        """The same data, validated."""
+        return replace(self, evaluate=evaluate)
 
 
 @dataclass(eq=False)

@@ -41,7 +41,9 @@ class StageEnd:
 class Stage(Protocol):
     """One part of a training: it changes the run's detector, and can be cut and gone on with."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """Do it, from ``state`` on if it was begun; it saves its state to the run's folder itself."""

@@ -45,7 +45,7 @@ class Trainer:
     ) -> None:
         self.run, self.config, self.schedule = run, config, schedule
         images = run.data.batch_size * config.accumulation
-        precision = resolve_precision(config.precision, run.device, run.detector)
+        precision = resolve_precision(config.precision, run.device)
         if config.channels_last:
             run.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(run.detector, optimizer, images)

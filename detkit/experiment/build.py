@@ -1,0 +1,124 @@
+"""From a config to the parts of a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from detkit.checkpoint import make_header
+from detkit.data import DetectionData, class_lines, load_data
+from detkit.data.augment import Augmenter
+from detkit.data.loader import SampleBatch, batch_plan, build_loader
+from detkit.data.splits import joined_report
+from detkit.experiment.config import Experiment
+from detkit.inference.load import load_detector
+from detkit.models.detector import Detector
+from detkit.models.transfer import transfer
+from detkit.training.processes import Processes
+from detkit.training.run import RunData
+
+log = logging.getLogger("detkit.experiment")
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What a run is made of.
+
+    Attributes:
+        detector: The model, with the numbers it starts from, on the CPU.
+        train: What it learns from.
+        val: What it is validated on, with the same classes.
+    """
+
+    detector: Detector
+    train: DetectionData
+    val: DetectionData
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes, in the order of the labels."""
+        return self.train.class_names
+
+
+def build_parts(config: Experiment, fresh: bool = True) -> Parts:
+    """Read the data, tell its classes, and build the model.
+
+    Args:
+        config: The experiment.
+        fresh: Fill the model with the weights that the config starts from; a resumed run has its own.
+
+    Raises:
+        FileNotFoundError: data or weights are not on this machine; the message has the command that gets each.
+        ValueError: something in them is beyond use.
+    """
+    try:
+        train, val = load_data(config.data)
+    except FileNotFoundError as error:
+        raise FileNotFoundError("; ".join([str(error), *_missing_weights(config, fresh), "or try the config with --smoke"])) from None
+    _tell_data(train, val)
+    detector = config.model.build(len(train.class_names))
+    if fresh:
+        _fill(detector, config, train.class_names)
+    return Parts(detector, train, val)
+
+
+def run_data(config: Experiment, train: DetectionData, processes: Processes, device: torch.device) -> RunData:
+    """The batches of one process."""
+    augmenter = Augmenter(config.augmentation, config.model.preprocess)
+    shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
+
+    def batches(start: int) -> Iterable[SampleBatch]:
+        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, **shared)  # type: ignore[arg-type]
+
+    # The length of an epoch, for limits given in epochs.
+    images = batch_plan(train, config.loader, config.seed).steps_per_epoch * config.loader.batch_size
+    return RunData(batches, config.loader.batch_size, images if config.loader.skip_empty else len(train))
+
+
+def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:
+    """The head of the run's checkpoints."""
+    mapping = dict(zip(class_names, data.category_ids, strict=True))
+    return make_header(config.model.to_json(), class_names, experiment=config.to_json(), category_ids=mapping)
+
+
+def _tell_data(train: DetectionData, val: DetectionData) -> None:
+    """Print the classes and what the readers left out.
+
+    Raises:
+        ValueError: nothing is labelled.
+    """
+    log.info("training data: %s: %d pictures, %d boxes", train.name, len(train), len(train.records.labels))
+    log.info("validation data: %s: %d pictures, %d boxes", val.name, len(val), len(val.records.labels))
+    for line in (*joined_report([train, val]), "classes, by number in the model:", *class_lines(train)):
+        log.info("%s", line)
+    if not (~train.records.is_crowd).any():
+        raise ValueError(
+            f"training data {train.name}: no objects in its {len(train)} pictures, so there is nothing to learn; check the labels"
+        )
+
+
+def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:
+    if config.weights is None:
+        config.model.load_pretrained(detector)
+        return
+    other, _, other_names = load_detector(config.weights)
+    report = transfer(detector, class_names, other.state_dict(), other_names)
+    log.info("weights from %s", config.weights)
+    for line in report.summary():
+        log.info("  %s", line)
+
+
+def _missing_weights(config: Experiment, fresh: bool) -> list[str]:
+    """What would be missing next, so that one message tells all."""
+    if not fresh:
+        return []
+    try:
+        _fill(config.model.build(1), config, ("?",))
+    except FileNotFoundError as error:
+        return [str(error)]
+    except ValueError:
+        return []
+    return []

@@ -1,0 +1,88 @@
+"""The one config that names everything about a run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from detkit.config import Config
+from detkit.data import DataConfig
+from detkit.data.augment import AugmentationConfig
+from detkit.data.loader import LoaderConfig
+from detkit.models.detector import AnyDetectorConfig, DetectorConfig
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.training.config import TrainingConfig
+from detkit.training.optimizer import OptimizerConfig, SGDConfig
+from detkit.training.schedule import MultistepConfig, ScheduleConfig
+from detkit.training.stages import GradientStage
+from detkit.training.validation import EvaluationConfig
+
+if TYPE_CHECKING:
+    AnyModel = DetectorConfig
+else:
+    AnyModel = AnyDetectorConfig
+
+
+class GradientStageConfig(Config):
+    """A stage of gradient steps; what it does not set is the experiment's."""
+
+    name: str = "gradient"
+    """What the log calls it."""
+    frozen: tuple[str, ...] = ()
+    """Parts of the detector that stay as they are: prefixes of parameter names, such as ``neck`` or ``rpn``."""
+    training: TrainingConfig | None = None
+    """Limits, precision, what is kept."""
+    optimizer: OptimizerConfig | None = None
+    """Which rule moves the weights."""
+    schedule: ScheduleConfig | None = None
+    """How its rate changes."""
+
+    def build(self, experiment: Experiment) -> GradientStage:
+        """The stage, completed by the experiment."""
+        return GradientStage(
+            self.training or experiment.training,
+            self.optimizer or experiment.optimizer,
+            self.schedule or experiment.schedule,
+            self.frozen,
+            self.name,
+        )
+
+
+class Experiment(Config):
+    """A model, its data, and how the one learns from the other. A config file binds ``config`` to one."""
+
+    name: str = "experiment"
+    """Its runs are written to ``runs/NAME-1``, ``runs/NAME-2`` and so on."""
+    model: AnyModel = FasterRCNNConfig()
+    """The detector."""
+    data: DataConfig = DataConfig()
+    """What it learns from and what it is validated on."""
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """What is done to training pictures."""
+    loader: LoaderConfig = LoaderConfig()
+    """How pictures become batches."""
+    optimizer: OptimizerConfig = SGDConfig()
+    """Which rule moves the weights."""
+    schedule: ScheduleConfig = MultistepConfig()
+    """How the learning rate changes."""
+    training: TrainingConfig = TrainingConfig()
+    """How long, in what precision, and what is kept."""
+    stages: tuple[GradientStageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
+    """The parts of the training, in order; one of gradient steps unless a method needs more."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How it is validated."""
+    weights: str | None = None
+    """Start from a detector: a checkpoint, a run's folder, or a name that ``detkit weights`` lists; else from the backbone's weights."""
+    output: str | None = None
+    """The run's folder, instead of the next free one under ``runs``."""
+    seed: int = 0
+    """Every random choice of the run depends on it."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_file_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.+-]+", value):
+            raise ValueError(f"expected letters, digits, and . _ + -, as it names a folder; got {value!r}")
+        return value

@@ -1,0 +1,125 @@
+"""What a run came to, in a form that can be kept beside the code."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detkit import __version__
+from detkit.checkpoint import write_text
+
+_PACKAGES = ("torch", "torchvision", "numpy", "albumentations", "opencv-python", "hotcoco", "pycocotools", "timm")
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to.
+
+    Attributes:
+        folder: Where it was written.
+        reason: Why it ended: ``finished``, ``budget``, ``early stop``, or the signal that cut it.
+        interrupted: Whether it can be gone on with by ``--resume``.
+        steps: Optimiser steps of its last stage.
+        images_seen: Training images, repeats included.
+        core_minutes: User and system time of all its processes, from start to end.
+        numbers: The last evaluation.
+        best_numbers: The best evaluation, of which ``best`` is the checkpoint.
+        best_step: When that was.
+        best: The best checkpoint, or the newest if nothing was evaluated.
+        facts: Versions, machine and sizes.
+    """
+
+    folder: Path
+    reason: str
+    interrupted: bool
+    steps: int
+    images_seen: int
+    core_minutes: float
+    numbers: dict[str, float]
+    best_numbers: dict[str, float]
+    best_step: int
+    best: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def write_results(path: Path, config_json: str, result: TrainResult) -> None:
+    """Write a result with its config as JSON; NaN becomes null."""
+    config = json.loads(config_json)
+    row = {
+        "name": config["name"],
+        "seed": config["seed"],
+        "reason": result.reason,
+        "steps": result.steps,
+        "images_seen": result.images_seen,
+        "core_minutes": round(result.core_minutes, 3),
+        "validation": {"best_step": result.best_step, "best": result.best_numbers, "last": result.numbers},
+        **result.facts,
+        "config": config,
+    }
+    write_text(path, json.dumps(_finite(row), indent=1) + "\n")
+
+
+def machine_facts() -> dict[str, Any]:
+    """Versions, the processor, and the revision of the code where git knows it."""
+    return {
+        "versions": {"detkit": __version__, "python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "revision": _revision(),
+        "machine": {"system": platform.system(), "processor": _processor(), "threads": torch.get_num_threads()},
+    }
+
+
+def peak_memory_megabytes() -> float | None:
+    """The most memory that this process held, in units of 10^6 bytes."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """The commit of the checkout that the package lies in, with ``+`` if tracked files differ from it."""
+    folder = Path(__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,189 @@
+"""Training from a config, start to end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from detkit.checkpoint import write_text
+from detkit.config import load_config
+from detkit.data import DetectionData
+from detkit.experiment.build import Parts, build_parts, header, run_data
+from detkit.experiment.config import Experiment
+from detkit.experiment.results import TrainResult, machine_facts, peak_memory_megabytes, write_results
+from detkit.experiment.resume import check_same
+from detkit.training.clock import CoreClock
+from detkit.training.folder import RunFolder, new_run_folder
+from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.processes import Processes, joined_processes, resolve_device
+from detkit.training.random_state import seed_everything
+from detkit.training.run import Run
+from detkit.training.stages import StageEnd, run_stages
+from detkit.training.validation import Validation
+
+log = logging.getLogger("detkit.experiment")
+
+
+def train(
+    config: Experiment | str | Path,
+    *,
+    device: str = "auto",
+    resume: RunFolder | str | Path | None = None,
+    clock: CoreClock | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a detector and write the run's folder.
+
+    Started by ``torchrun``, every process calls it, and the first one writes.
+
+    Args:
+        config: The experiment, or a file that binds one (a ``.py`` file is executed).
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        resume: The folder of a run to go on with, exactly where it stopped.
+        clock: Counts the core-minutes; one that starts now unless given.
+        progress: Show a progress bar.
+
+    Raises:
+        FileNotFoundError: data or weights are not here; the message has the command that gets each.
+        ValueError: the config, the data or the folder does not fit.
+        NotFiniteError: a loss became infinite or not a number.
+    """
+    clock = clock or CoreClock()
+    config = config if isinstance(config, Experiment) else load_config(config, Experiment)
+    folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
+    with joined_processes(device) as processes, _quiet_unless(processes.first):
+        if folder is not None:
+            check_same(folder, config)
+        return _train(config, folder, resolve_device(device, processes.local_rank), processes, clock, progress)
+
+
+def _train(
+    config: Experiment, resumed: RunFolder | None, device: torch.device, processes: Processes, clock: CoreClock, progress: bool
+) -> TrainResult:
+    begun = time.monotonic()
+    seed_everything(config.seed)
+    parts = build_parts(config, fresh=resumed is None)
+    folder = resumed or _new_folder(config, processes)
+    with _log_file(folder.log if processes.first else None):
+        run = _make_run(config, parts, folder, device, processes, clock, progress)
+        log.info("%s run in %s", "going on with the" if resumed else "new", folder.path)
+        if processes.first:
+            write_text(folder.config, config.to_json(indent=1))
+        end = run_stages(run, [stage.build(config) for stage in config.stages], resume=resumed is not None)
+        result = _result(run, end, parts, time.monotonic() - begun)
+        if processes.first:
+            write_results(folder.results, config.to_json(), result)
+        _tell_end(result)
+    return result
+
+
+def _make_run(
+    config: Experiment, parts: Parts, folder: RunFolder, device: torch.device, processes: Processes, clock: CoreClock, progress: bool
+) -> Run:
+    hooks: tuple[Hook, ...] = ()
+    if processes.first:
+        hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
+    data = run_data(config, parts.train, processes, device)
+    run = Run(
+        parts.detector.to(device),
+        config.model.preprocess,
+        data,
+        folder,
+        header(config, parts.class_names, parts.train),
+        seed=config.seed,
+        processes=processes,
+        device=device,
+        clock=clock,
+        hooks=hooks,
+    )
+    if len(parts.val):
+        run.data = data.with_evaluation(Validation.of(parts.val, config.evaluation, run))
+    return run
+
+
+def _new_folder(config: Experiment, processes: Processes) -> RunFolder:
+    """The first process makes the folder and tells the others."""
+    path = str(new_run_folder(config.name, config.output).path) if processes.first else None
+    return RunFolder(Path(processes.from_first(path)))
+
+
+def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResult:
+    best = run.folder.best if run.folder.best.is_file() else run.folder.last
+    facts: dict[str, Any] = {
+        "wall_minutes": round(seconds / 60, 3),
+        "parameters": sum(parameter.numel() for parameter in run.detector.parameters()),
+        "data": {"train": _size(parts.train), "validation": _size(parts.val)},
+        "processes": run.processes.world,
+        "device": str(run.device),
+        "peak_memory_megabytes": peak_memory_megabytes(),
+        **machine_facts(),
+    }
+    minutes = run.minutes()
+    return TrainResult(
+        run.folder.path,
+        end.reason,
+        end.interrupted,
+        end.steps,
+        run.images_seen,
+        minutes,
+        dict(end.numbers),
+        dict(end.best_numbers),
+        end.best_step,
+        best,
+        facts,
+    )
+
+
+def _size(data: DetectionData) -> dict[str, Any]:
+    return {"name": data.name, "pictures": len(data), "boxes": len(data.records.labels)}
+
+
+def _tell_end(result: TrainResult) -> None:
+    """The last lines of the log."""
+    log.info("%s after %d steps, %d images, %.1f core-minutes", result.reason, result.steps, result.images_seen, result.core_minutes)
+    if result.interrupted:
+        log.info("go on with: detkit train --resume %s", result.folder)
+        return
+    if result.best_numbers:
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in result.best_numbers.items())
+        log.info("best on the validation data (step %d): %s", result.best_step, numbers)
+    log.info("checkpoint: %s", result.best)
+
+
+@contextmanager
+def _log_file(path: Path | None) -> Iterator[None]:
+    """What is said goes to a file too."""
+    logger = logging.getLogger("detkit")
+    if path is None:
+        yield
+        return
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(min(level, logging.INFO) if level else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        handler.close()
+
+
+@contextmanager
+def _quiet_unless(first: bool) -> Iterator[None]:
+    """Of several processes, one talks."""
+    logger = logging.getLogger("detkit")
+    level = logger.level
+    if not first:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
