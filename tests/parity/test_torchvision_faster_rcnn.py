@@ -147,7 +147,8 @@ def test_the_same_losses(reference: Reference) -> None:
     corners = torch.rand(4, 3, 2, generator=generator) * 80
     boxes = torch.cat((corners, corners + 20 + torch.rand(4, 3, 2, generator=generator) * 60), -1)
     labels = torch.randint(90, (4, 3), generator=generator)
-    targets = [Targets.of(*pair) for pair in zip(boxes, labels, strict=True)][: len(photographs) - 1] + [Targets.empty()]
+    targets = [Targets.of(*pair) for pair in zip(boxes, labels, strict=True)][: len(photographs)]
+    targets[-1] = Targets.empty()
 
     model = ours(reference, frozen_stages=0).train()
     model.rpn.sample = model.region.sample = our_choice

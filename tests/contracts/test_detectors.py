@@ -1,0 +1,202 @@
+"""What every detector promises, whichever it is: a new one joins by being registered.
+
+A kind whose default is large gets a smaller version of itself in ``TINY``; one that is not there runs as it is on a ResNet-18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from detkit.backbones import BackboneConfig
+from detkit.config import Config
+from detkit.heads.region import TwoFCConfig
+from detkit.models import MODELS
+from detkit.models.detector import Detector, DetectorConfig
+from detkit.necks import FPNConfig
+from detkit.structures import Detections, Proposals, Targets
+
+
+def tiny_faster_rcnn(config: Config) -> Config:
+    rpn = config.rpn.replace(train_proposals=50, proposals=50, samples=32)
+    region = config.region.replace(head=TwoFCConfig(hidden=32), samples=32, pool_size=3)
+    return config.replace(neck=FPNConfig(out_channels=32), rpn=rpn, region=region)
+
+
+TINY: dict[str, Callable[[Config], Config]] = {"faster_rcnn": tiny_faster_rcnn}
+
+
+def tiny(kind: str) -> DetectorConfig:
+    config = MODELS.get(kind)()
+    config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None))
+    return TINY.get(kind, lambda same: same)(config)
+
+
+@pytest.fixture(scope="module", params=MODELS.names())
+def config(request: pytest.FixtureRequest) -> DetectorConfig:
+    return tiny(request.param)
+
+
+@pytest.fixture
+def detector(config: DetectorConfig) -> Detector:
+    torch.manual_seed(0)
+    return config.build(3).eval()
+
+
+def pictures(*sizes: tuple[int, int]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.rand(3, *size, generator=generator) for size in sizes]
+
+
+def one_object() -> Targets:
+    return Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([1]))
+
+
+def two_objects() -> Targets:
+    return Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0], [40.0, 5.0, 88.0, 50.0]]), torch.tensor([2, 0]))
+
+
+def crowd_only() -> Targets:
+    return Targets.of(torch.tensor([[0.0, 0.0, 90.0, 80.0]]), torch.tensor([1]), is_crowd=torch.tensor([True]))
+
+
+def arguments(detector: Detector, images: list[Tensor]) -> dict[str, list[Proposals]]:
+    """Proposals for the detectors that are told where to look."""
+    if not detector.takes_proposals:
+        return {}
+    boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [8.0, 10.0, 62.0, 72.0], [30.0, 0.0, 90.0, 60.0]])
+    return {"proposals": [Proposals(boxes, torch.tensor([3.0, 2.0, 1.0])) for _ in images]}
+
+
+def assert_well_formed(found: list[Detections], images: list[Tensor], num_classes: int) -> None:
+    assert len(found) == len(images)
+    for rows, image in zip(found, images, strict=True):
+        rows.checked(num_classes)
+        assert (rows.scores[:-1] >= rows.scores[1:]).all()
+        assert ((rows.scores >= 0) & (rows.scores <= 1)).all()
+        assert (rows.boxes >= 0).all()
+        assert (rows.boxes <= torch.tensor([image.shape[2], image.shape[1]] * 2)).all()
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        pytest.param([two_objects(), one_object()], id="objects"),
+        pytest.param([one_object(), Targets.empty()], id="one without"),
+        pytest.param([Targets.empty(), Targets.empty()], id="none"),
+        pytest.param([crowd_only(), Targets.empty()], id="crowd"),
+    ],
+)
+def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Detector, targets: list[Targets]) -> None:
+    """Distributed training waits for every parameter's gradient, also where there is nothing to learn from."""
+    images = pictures((90, 120), (130, 97))
+    losses = detector.train()(images, targets, **arguments(detector, images))
+    assert all(loss.ndim == 0 and loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
+    sum(losses.values()).backward()
+    missing = [name for name, parameter in detector.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    assert not missing
+    assert all(torch.isfinite(p.grad).all() for p in detector.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> None:
+    images = pictures((96, 96))
+    detector.train(training)
+    assert isinstance(detector(images, [one_object()], **arguments(detector, images)), dict)
+    detector.eval()
+    with torch.no_grad():
+        assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
+
+
+@torch.no_grad()
+def test_pictures_of_any_size(detector: Detector) -> None:
+    images = pictures((90, 120), (33, 200), (64, 64))
+    assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
+
+
+@torch.no_grad()
+def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
+    """All pad to 96 x 128: padding is seen by any padded network, so only pictures of one padded size can agree."""
+    images = pictures((96, 128), (90, 120), (70, 128))
+    more = arguments(detector, images)
+    together = detector.raw(detector.prepare(images), **more)
+    found = detector(images, **more)
+    for place, image in enumerate(images):
+        one = {name: rows[place : place + 1] for name, rows in more.items()}
+        alone = detector.raw(detector.prepare([image]), **one)
+        for batched, single in zip(together, alone, strict=True):
+            if len(batched) == len(images) and len(single) == 1:
+                assert_close(batched[place], single[0], atol=1e-4, rtol=1e-4)
+        assert len(detector([image], **one)[0]) == len(found[place])
+
+
+def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
+    images, targets = pictures((90, 120), (64, 64)), [two_objects(), crowd_only()]
+    copies = [image.clone() for image in images], [target.boxes.clone() for target in targets]
+    detector(images, targets, **arguments(detector, images))
+    with torch.no_grad():
+        detector(images, **arguments(detector, images))
+    assert all(torch.equal(*pair) for pair in zip(images, copies[0], strict=True))
+    assert all(torch.equal(target.boxes, copy) for target, copy in zip(targets, copies[1], strict=True))
+
+
+def test_seeds_decide_every_random_choice(detector: Detector) -> None:
+    images, targets = pictures((90, 120), (64, 64)), [two_objects(), one_object()]
+    torch.manual_seed(1)
+    first = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
+    torch.manual_seed(2)
+    again = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
+    assert {name: float(loss.detach()) for name, loss in first.items()} == {name: float(loss.detach()) for name, loss in again.items()}
+
+
+@torch.no_grad()
+def test_config_and_state_rebuild_it(config: DetectorConfig, detector: Detector) -> None:
+    text = config.to_json()
+    read = type(config).from_json(text)
+    assert read == config
+    assert read.to_json() == text
+    other = read.build(3).eval()
+    other.load_state_dict(detector.state_dict())
+    images = pictures((90, 120))
+    for mine, theirs in zip(detector(images, **arguments(detector, images)), other(images, **arguments(detector, images)), strict=True):
+        assert torch.equal(mine.boxes, theirs.boxes)
+        assert torch.equal(mine.labels, theirs.labels)
+
+
+def test_class_rows_say_all_that_depends_on_the_classes(config: DetectorConfig, detector: Detector) -> None:
+    few, many = detector.state_dict(), config.build(7).state_dict()
+    rows = detector.class_rows()
+    assert set(rows) == {name for name in few if few[name].shape != many[name].shape}
+    for name, layout in rows.items():
+        assert (layout.rows(3), layout.rows(7)) == (len(few[name]), len(many[name]))
+
+
+def test_one_class_is_enough(config: DetectorConfig) -> None:
+    detector, images = config.build(1), pictures((96, 96))
+    target = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([0]))
+    assert all(torch.isfinite(loss) for loss in detector(images, [target], **arguments(detector, images)).values())
+    with torch.no_grad():
+        assert_well_formed(detector.eval()(images, **arguments(detector, images)), images, 1)
+
+
+def test_half_precision_and_channels_last(detector: Detector) -> None:
+    images, targets = pictures((96, 128), (90, 120)), [two_objects(), Targets.empty()]
+    detector = detector.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = detector.train()(images, targets, **arguments(detector, images))
+        with torch.no_grad():
+            found = detector.eval()(images, **arguments(detector, images))
+    assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
+    assert_well_formed(found, images, 3)
+
+
+def test_nameless_classes_are_not_reported(detector: Detector) -> None:
+    images = pictures((96, 128))
+    detector.report_only(["first", None, None])
+    with torch.no_grad():
+        labels = detector(images, **arguments(detector, images))[0].labels
+    assert not (labels > 0).any()

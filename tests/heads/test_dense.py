@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+from torchvision.models.detection.rpn import RPNHead, concat_box_prediction_layers
+
+from detkit.heads.dense import DenseHead
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_with_one_class_it_is_torchvisions_rpn_head(depth: int) -> None:
+    reference, head = RPNHead(8, 3, conv_depth=depth), DenseHead(8, 3, depth=depth)
+    for layer, other in ((head.tower, reference.conv), (head.logits, reference.cls_logits), (head.deltas, reference.bbox_pred)):
+        torch.nn.init.normal_(next(iter(other.parameters())))
+        layer.load_state_dict(other.state_dict())
+    maps = [torch.randn(2, 8, 5, 7), torch.randn(2, 8, 3, 4)]
+    logits, deltas = concat_box_prediction_layers(*reference(maps))
+    found = head(maps)
+    assert_close(found[0].flatten(), logits.flatten())
+    assert_close(found[1].reshape(-1, 4), deltas)
+
+
+def test_two_towers_and_a_prior() -> None:
+    head = DenseHead(8, 2, 5, depth=2, shared=False, prior=0.01)
+    logits, deltas = head([torch.zeros(1, 8, 3, 4)])
+    assert (logits.shape, deltas.shape) == ((1, 24, 5), (1, 24, 4))
+    assert_close(logits.sigmoid(), torch.full_like(logits, 0.01))
+    assert head.logits.kernel_size == (3, 3)
+
+
+def test_last_layers_are_float32_under_autocast() -> None:
+    head = DenseHead(8, 3)
+    maps = [torch.randn(1, 8, 4, 4)]
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, deltas = head(maps)
+        inside = head.tower(maps[0])
+    assert (logits.dtype, deltas.dtype, inside.dtype) == (torch.float32, torch.float32, torch.bfloat16)
+    assert_close(logits[0, :, 0].reshape(4, 4, 3).permute(2, 0, 1), torch.nn.functional.conv2d(inside.float(), head.logits.weight)[0])

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import torch
+from torch.testing import assert_close
+
+from detkit.heads.anchors import AnchorConfig
+from detkit.heads.rpn import RPN, RPNConfig
+from detkit.ops.boxes import box_iou
+from detkit.structures import Batch, Targets
+
+SIZES = ((60, 90), (64, 96))
+
+
+def rpn(**numbers: object) -> RPN:
+    torch.manual_seed(0)
+    return RPNConfig(anchors=AnchorConfig(sizes=((16.0,), (32.0,))), **numbers).build((4, 4))
+
+
+def batch() -> tuple[Batch, list[torch.Tensor]]:
+    return Batch(torch.zeros(2, 3, 64, 96), SIZES, (1, 2)), [torch.randn(2, 4, 8, 12), torch.randn(2, 4, 4, 6)]
+
+
+def test_proposals_lie_in_their_picture_and_stay_apart_on_each_level() -> None:
+    module = rpn(proposals=30, train_proposals=70, max_overlap=0.5)
+    images, maps = batch()
+    logits, deltas = module(maps)
+    anchors = module.anchors_on(maps, images)
+    assert [len(level) for level in anchors] == [8 * 12 * 3, 4 * 6 * 3]
+    found = module.propose(logits * 100, deltas, anchors, images, training=False)
+    assert [len(rows) for rows in found] == [30, 30]
+    for rows, (height, width) in zip(found, SIZES, strict=True):
+        assert (rows.boxes >= 0).all()
+        assert (rows.boxes <= torch.tensor([width, height, width, height])).all()
+        assert (rows.scores[:-1] >= rows.scores[1:]).all()
+    assert len(module.propose(logits, deltas, anchors, images, training=True)[0]) > 30
+    one = module.propose(logits[:, -72:], deltas[:, -72:], anchors[1:], images, training=True)[0]
+    assert (box_iou(one.boxes, one.boxes) - torch.eye(len(one))).max() <= 0.5
+
+
+def test_a_threshold_on_probabilities() -> None:
+    module = rpn(min_score=0.6)
+    images, maps = batch()
+    _, deltas = module(maps)
+    logits = torch.randn(2, 360)
+    found = module.propose(logits, deltas, module.anchors_on(maps, images), images, training=False)
+    assert all((rows.scores > 0.6).all() for rows in found)
+    assert len(module.propose(torch.full_like(logits, -9.0), deltas, module.anchors_on(maps, images), images, training=False)[0]) == 0
+
+
+def test_losses_fall_to_zero_when_it_says_what_is_true() -> None:
+    module = rpn(samples=360, positive_fraction=1.0)
+    images, maps = batch()
+    anchors = module.anchors_on(maps, images)
+    truth = torch.cat(anchors)[[5, 300]]
+    targets = [Targets.of(truth, torch.zeros(2, dtype=torch.int64)), Targets.empty()]
+    right = torch.full((2, 360), -30.0)
+    right[0, [5, 300]] = 30.0
+    losses = module.loss(right, torch.zeros(2, 360, 4), anchors, images, targets)
+    assert_close(losses["rpn_box"], torch.tensor(0.0))
+    wrong = module.loss(-right, torch.ones(2, 360, 4), anchors, images, targets)
+    assert wrong["rpn_objectness"] > losses["rpn_objectness"] + 5
+    assert wrong["rpn_box"] > 0
+
+
+def test_the_sampler_can_be_exchanged() -> None:
+    module = rpn()
+    images, maps = batch()
+    asked: list[tuple[int, int, float]] = []
+
+    def none(matches: torch.Tensor, count: int, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append((len(matches), count, fraction))
+        return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
+
+    module.sample = none
+    losses = module.loss(*module(maps), module.anchors_on(maps, images), images, [Targets.empty()] * 2)
+    assert asked == [(360, 256, 0.5)] * 2
+    assert [loss.item() for loss in losses.values()] == [0.0, 0.0]
+    sum(losses.values()).backward()
+    assert module.head.logits.weight.grad is not None

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+from detkit.backbones import BackboneConfig
+from detkit.models import presets
+from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.models.published import PUBLISHED, publication
+from detkit.models.published.coco import COCO_CLASSES, COCO_SLOTS
+from detkit.structures import Targets
+
+
+@pytest.fixture(scope="module")
+def detector() -> FasterRCNN:
+    return FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)).build(2).eval()
+
+
+def test_normalised_and_padded_as_torchvision_does(detector: FasterRCNN) -> None:
+    images = [torch.rand(3, 50, 70), torch.rand(3, 61, 40)]
+    mean, std = detector.backbone.mean, detector.backbone.std
+    reference = GeneralizedRCNNTransform(1, 1, mean, std)
+    expected = reference.batch_images([reference.normalize(image) for image in images])
+    batch = detector.prepare(images, [3, 4])
+    assert_close(batch.images, expected)
+    assert (batch.sizes, batch.seeds, batch.padded_size) == (((50, 70), (61, 40)), (3, 4), (64, 96))
+
+
+def test_raw_has_every_anchor_and_every_map(detector: FasterRCNN) -> None:
+    with torch.no_grad():
+        logits, deltas, *maps = detector.raw(detector.prepare([torch.rand(3, 64, 96)]))
+    cells = [16 * 24, 8 * 12, 4 * 6, 2 * 3, 1 * 2]
+    assert [m.shape[-2] * m.shape[-1] for m in maps] == cells
+    assert (logits.shape, deltas.shape) == ((1, 3 * sum(cells)), (1, 3 * sum(cells), 4))
+
+
+def test_the_first_stage_alone_sees_the_extra_level(detector: FasterRCNN) -> None:
+    assert detector.region.strides == (4, 8, 16, 32)
+
+
+def test_losses_do_not_flow_into_proposals(detector: FasterRCNN) -> None:
+    detector.zero_grad()
+    losses = detector([torch.rand(3, 64, 64)], [Targets.of(torch.tensor([[5.0, 5.0, 40.0, 40.0]]), torch.tensor([1]))])
+    (losses["region_class"] + losses["region_box"]).backward()
+    assert all(parameter.grad is None for parameter in detector.rpn.parameters())
+
+
+@pytest.mark.parametrize("name", ["fasterrcnn_resnet50_c4", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_320_fpn"])
+def test_presets_build_and_run(name: str) -> None:
+    config = getattr(presets, name)()
+    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(proposals=5))
+    if name.endswith("c4"):
+        config = config.replace(region=config.region.replace(head=config.region.head.replace(hidden=8)))
+    assert FasterRCNNConfig.from_json(config.to_json()) == config
+    detector = config.build(2).eval()
+    with torch.no_grad():
+        assert len(detector([torch.rand(3, 64, 96)])) == 1
+
+
+def test_a_single_level_learns() -> None:
+    config = presets.fasterrcnn_resnet50_c4()
+    region = config.region.replace(samples=8, head=config.region.head.replace(hidden=8))
+    config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), region=region)
+    detector = config.build(2)
+    losses = detector([torch.rand(3, 64, 96)], [Targets.of(torch.tensor([[5.0, 5.0, 40.0, 40.0]]), torch.tensor([1]))])
+    sum(losses.values()).backward()
+    assert detector.backbone.conv1.weight.grad.abs().sum() > 0
+
+
+def test_published_numbers_of_parameters() -> None:
+    """As torchvision states them, but for the 4 x 1024 + 4 numbers of background's box, which nothing uses."""
+    stated = {
+        "fasterrcnn_resnet50_fpn": 41755286,
+        "fasterrcnn_resnet50_fpn_v2": 43712278,
+        "fasterrcnn_mobilenet_v3_large_fpn": 19386354,
+        "fasterrcnn_mobilenet_v3_large_320_fpn": 19386354,
+    }
+    assert set(stated) <= set(PUBLISHED.names())
+    for name, count in stated.items():
+        found = publication(name)
+        with torch.device("meta"):
+            detector = found.config.build(len(found.class_names))
+        assert sum(parameter.numel() for parameter in detector.parameters()) == count - 4100
+
+
+def test_cocos_slots_are_torchvisions() -> None:
+    from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
+
+    categories = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
+    assert [name or "N/A" for name in COCO_SLOTS] == categories[1:]
+    assert (len(COCO_SLOTS), len(COCO_CLASSES)) == (90, 80)

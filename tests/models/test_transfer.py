@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from detkit.backbones import BackboneConfig
+from detkit.heads.region import TwoFCConfig
+from detkit.models.detector import ClassRows
+from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.models.transfer import _copy_rows, transfer
+from detkit.necks import FPNConfig
+
+
+def build(num_classes: int, seed: int = 0, depth: int = 1) -> FasterRCNN:
+    torch.manual_seed(seed)
+    config = FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=16))
+    region = config.region.replace(head=TwoFCConfig(hidden=8), pool_size=2)
+    return config.replace(region=region, rpn=config.rpn.replace(depth=depth)).build(num_classes)
+
+
+OLD, NEW = ("cat", None, "dog", "cup"), ("bird", "cup", "cat")
+
+
+def test_rows_of_the_same_name_move_to_their_new_place() -> None:
+    old, model = build(4, 1), build(3, 2)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    report = transfer(model, NEW, old.state_dict(), OLD)
+    mine, theirs = model.region.predictor, old.region.predictor
+    assert_close(mine.logits.weight[[2, 1, 3]], theirs.logits.weight[[0, 3, 4]])
+    assert_close(mine.deltas.bias[4:12], theirs.deltas.bias[[12, 13, 14, 15, 0, 1, 2, 3]])
+    assert_close(mine.logits.weight[0], fresh["region.predictor.logits.weight"][0])
+    assert_close(model.neck.backbone.conv1.weight, old.neck.backbone.conv1.weight)
+    assert (report.classes_copied, report.classes_anew, report.classes_left_over) == (("cup", "cat"), ("bird",), ("dog",))
+    assert (report.anew, report.left_over) == ((), ())
+    assert set(report.by_class) == set(model.class_rows())
+
+
+def test_the_same_classes_copy_everything() -> None:
+    old, model = build(3, 1), build(3, 2)
+    report = transfer(model, NEW, old.state_dict(), NEW)
+    for name, tensor in model.state_dict().items():
+        assert_close(tensor, old.state_dict()[name])
+    assert len(report.copied) + len(report.by_class) == len(model.state_dict())
+
+
+def test_what_one_side_lacks_is_told() -> None:
+    old, model = build(3, 1), build(3, 2)
+    tensors = {name: tensor for name, tensor in old.state_dict().items() if not name.startswith("rpn.")} | {"mask.weight": torch.zeros(1)}
+    report = transfer(model, NEW, tensors, NEW)
+    assert report.left_over == ("mask.weight",)
+    assert all(name.startswith("rpn.") for name in report.anew)
+    assert "rpn.head.logits.weight" in report.anew
+    lines = report.summary()
+    assert [line.partition(":")[0] for line in lines] == ["copied", "started anew", "left over"]
+    assert "mask.weight" in lines[2]
+    assert "classes: 3 (bird, cup, cat)" in lines[0]
+
+
+def test_another_shape_is_an_error_and_changes_nothing() -> None:
+    old, model = build(3, 1), build(3, 2)
+    tensors = old.state_dict()
+    tensors["neck.layer_blocks.3.0.weight"] = torch.zeros(8, 16, 3, 3)
+    before = model.neck.backbone.conv1.weight.clone()
+    with pytest.raises(ValueError, match=r"neck.layer_blocks.3.0.weight: expected shape \(16, 16, 3, 3\), got \(8, 16, 3, 3\); the models"):
+        transfer(model, NEW, tensors, NEW)
+    with pytest.raises(ValueError, match=r"region.predictor.logits.weight: expected shape \(5, 8\) for 4 classes, got \(4, 8\)"):
+        transfer(model, NEW, old.state_dict(), OLD)
+    with pytest.raises(ValueError, match="no tensor has a name that the model knows"):
+        transfer(model, NEW, {"model.0.weight": torch.zeros(3)}, NEW)
+    assert torch.equal(model.neck.backbone.conv1.weight, before)
+
+
+def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
+    layout = ClassRows(groups=2, per_class=2, before=1, after=1)
+    assert layout.rows(3) == 16
+    mine, theirs = torch.zeros(16), torch.arange(1.0, 13.0)
+    _copy_rows(mine, theirs, layout, [(2, 0)])
+    assert mine.tolist() == [1, 0, 0, 0, 0, 2, 3, 6, 7, 0, 0, 0, 0, 8, 9, 12]
