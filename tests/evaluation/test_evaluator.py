@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+import detkit
 from detkit.data import ClassMapping, SourceConfig, read_source
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc
@@ -193,7 +195,8 @@ torch.distributed.destroy_process_group()
 
 
 def test_the_first_process_gets_the_detections_of_all(tmp_path: Path) -> None:
-    processes = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)]) for rank in range(2)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
+    processes = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in range(2)]
     try:
         assert [process.wait(timeout=120) for process in processes] == [0, 0]
     finally:

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import detkit
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc, evaluate_voc_files, files
 from detkit.evaluation.generated import generated, write_generated
 
@@ -54,8 +59,6 @@ def test_nothing_is_printed(write: Any, truth: Any, results: Any, capfd: pytest.
 
 
 def test_judging_files_needs_no_torch() -> None:
-    import subprocess
-    import sys
-
     code = "import sys, detkit.evaluation.files; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0

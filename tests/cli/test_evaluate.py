@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bright import picture, predictor, saved
+
+import detkit.inference
+from detkit.cli.main import main
+
+RED, GREEN = [10, 20, 20, 20], [40, 5, 20, 10]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two labelled pictures, and a detector of bright rectangles under the name ``bright``."""
+
+    def load(source: Any, device: str, precision: str, **options: Any) -> Any:
+        assert (str(source), precision) == ("bright", "fp32")
+        return predictor(60, **options)
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i in (1, 2):
+        saved(tmp_path / "in", f"{i}.png", picture())
+    write_truth(("red", "green"))
+    return tmp_path
+
+
+def write_truth(names: tuple[str, ...]) -> None:
+    images = [{"id": i, "file_name": f"{i}.png", "width": 80, "height": 60} for i in (1, 2)]
+    boxes = [(1, 3, RED), (2, 3, RED), (2, 5, GREEN)]
+    rows = [{"id": n + 1, "image_id": i, "category_id": c, "bbox": b} for n, (i, c, b) in enumerate(boxes) if c == 3 or len(names) > 1]
+    categories = [{"id": number, "name": name} for number, name in zip((3, 5), names, strict=False)]
+    Path("gt.json").write_text(json.dumps({"images": images, "categories": categories, "annotations": rows}))
+
+
+def evaluate(*words: str) -> int:
+    return main(["evaluate", *words])
+
+
+def line(text: str, start: str) -> list[str]:
+    return next(row.split() for row in text.splitlines() if row.split()[:1] == [start])
+
+
+def test_a_detector_on_labelled_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--json", "n.json", "--results", "dt.json") == 0
+    out = capsys.readouterr().out
+    assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
+    assert "data: gt.json: 2 pictures, 3 boxes" in out
+    assert line(out, "AP50")[1] == "0.750"  # red 1; green 1/2: the first of two equal scores is wrong
+    assert line(out, "APl")[1] == "-"
+    assert line(out, "red")[1:] == ["2", "2", "1.000", "1.000", "1.000", "1.000"]
+    assert line(out, "green")[1:3] == ["1", "2"]
+    assert "2 pictures, 3 boxes; 4 detections" in out
+    assert "ms a picture); peak memory" in out
+    assert "written: n.json, dt.json" in out
+    numbers = json.loads(Path("n.json").read_text())
+    assert (numbers["weights"], numbers["data"], numbers["precision"]) == ("bright", "gt.json", "fp32")
+    assert numbers["values"]["AP50"] == pytest.approx(0.75)
+    assert numbers["values"]["APl"] is None
+    assert numbers["seconds"].keys() == {"loading", "detecting", "judging"}
+    assert numbers["peak_memory_bytes"] > 10**6
+    assert [row["category_id"] for row in json.loads(Path("dt.json").read_text())] == [3, 5, 3, 5]
+
+
+def test_its_results_give_the_same_numbers_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json", "--json", "a.json") == 0
+    for engine in ("hotcoco", "pycocotools"):
+        assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--json", "b.json", "--engine", engine) == 0
+        first, second = (json.loads(Path(name).read_text()) for name in ("a.json", "b.json"))
+        assert first["values"] == pytest.approx(second["values"], abs=1e-12)
+        assert first["classes"] == second["classes"]
+        assert second["engine"] == engine
+
+
+@pytest.mark.parametrize(("metric", "rule", "ap"), [("voc", "all-point", (1 + 0.25) / 2), ("voc07", "11-point", (1 + 6 * 0.5 / 11) / 2)])
+def test_voc_metrics(folder: Path, capsys: pytest.CaptureFixture[str], metric: str, rule: str, ap: float) -> None:
+    truth = json.loads(Path("gt.json").read_text())
+    truth["annotations"].append({"id": 9, "image_id": 2, "category_id": 5, "bbox": [0, 0, 5, 5]})
+    Path("gt.json").write_text(json.dumps(truth))
+    words = ("bright", "--data", "gt.json", "--images", "in", "--metric", metric, "--overlaps", "0.5,0.9", "--json", "n.json")
+    assert evaluate(*words) == 0
+    out = capsys.readouterr().out
+    assert f"Pascal VOC average precision, {rule}" in out
+    numbers = json.loads(Path("n.json").read_text())
+    assert numbers["values"][0] == pytest.approx(ap)
+    assert line(out, "mean")[1:] == ["4", "4", f"{ap:.3f}", f"{ap:.3f}"]
+
+
+def test_classes_that_the_data_does_not_have_are_left_out_and_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_truth(("red",))
+    assert evaluate("bright", "--data", "gt.json", "--images", "in") == 0
+    out = capsys.readouterr().out
+    assert "left out: 2 detections of classes that the data does not have (green 2)" in out
+    assert line(out, "AP")[1] == "1.000"
+
+
+def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_truth(("rouge", "green"))
+    words = ("bright", "--data", "gt.json", "--images", "in")
+    assert evaluate(*words) == 2
+    error = capsys.readouterr().err
+    assert "the data has 2 [rouge, green]; expected 2 [red, green]; only in the data: 1 [rouge]" in error
+    assert error.count("\n") == 1
+    assert evaluate(*words, "--map", "rouge=red") == 0
+    out = capsys.readouterr().out
+    assert "class rouge of the data is judged as red" in out
+    assert line(out, "red")[1:4] == ["2", "2", "1.000"]
+    assert evaluate(*words, "--classes", "green") == 0
+    out = capsys.readouterr().out
+    assert "red" not in out.split("COCO", 1)[1].split("left out")[0]
+    assert "left out: 2 detections of classes that the data does not have (red 2)" in out
+
+
+def test_details(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--details", "--json", "n.json") == 0
+    out = capsys.readouterr().out
+    assert "best score to cut at, by F1 at IoU .5" in out
+    assert "kinds of error (TIDE), and how much AP50 each costs" in out
+    assert line(out, "in/1.png")[1:] == ["1", "1", "0"]
+    assert json.loads(Path("n.json").read_text())["details"]["errors"]["Bkg"]["count"] == 1
+
+
+def test_files_need_no_torch(folder: Path) -> None:
+    import subprocess
+    import sys
+
+    Path("dt.json").write_text("[]")
+    code = (
+        "import sys; from detkit.cli.main import main\n"
+        "code = main(['evaluate', '--annotations', 'gt.json', '--results', 'dt.json', '--json', 'n.json'])\n"
+        "sys.exit(code or 'torch' in sys.modules)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL, env=environment).returncode == 0
+    assert json.loads(Path("n.json").read_text())["values"]["AP"] == 0.0
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert evaluate(*words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("detkit: error: ")
+    assert error.count("\n") == 1
+    return error.removeprefix("detkit: error: ").strip()
+
+
+def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, "--annotations", "gt.json") == "--annotations needs --results FILE, the COCO results to judge"
+    assert error_of(capsys, "bright", "--annotations", "gt.json", "--results", "a").startswith(
+        "--annotations judges a file of results without"
+    )
+    assert "expected numbers above 0 and at most 1, such as 0.5,0.75; got '50'" in error_of(capsys, "bright", "--overlaps", "50")
+    Path("dt.json").write_text("[]")
+    assert "exists; to judge it give --annotations FILE too" in error_of(capsys, "--results", "dt.json")
+
+
+def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "data none.json: no such file or folder" in error_of(capsys, "bright", "--data", "none.json")
+    assert "which data? bright does not tell on what it was validated" in error_of(capsys, "bright")
+    words = ("bright", "--data", "gt.json", "--images", "in")
+    assert "class map 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--map", "red")
+    assert "class map: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--map", "rad=red")
+    assert "gt.json: the data has no class 'blue'" in error_of(capsys, *words, "--classes", "blue")
+    assert "annotations none.json: no such file" in error_of(capsys, "--annotations", "none.json", "--results", "gt.json")
+
+
+def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "there is no detector to use: no run under runs/" in error_of(capsys, "--data", "gt.json", "--images", "in")

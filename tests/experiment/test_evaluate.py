@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from bright import picture, predictor, saved
+
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.data import DataConfig, SourceConfig, read_source
+from detkit.experiment.config import Experiment
+from detkit.experiment.evaluate import evaluate, labelled_data, with_classes
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A COCO folder with a part to train on, one to validate on and one to test on."""
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "images").mkdir()
+    for number, part in enumerate(("train", "val", "test"), 1):
+        saved(tmp_path / "images", f"{number}.png", picture())
+        write_part(tmp_path, part, number)
+    return tmp_path
+
+
+def write_part(folder: Path, part: str, number: int) -> None:
+    boxes = [(1, [10, 20, 20, 20]), (2, [40, 5, 20, 10])]
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.png", "width": 80, "height": 60}],
+        "categories": [{"id": 1, "name": "red"}, {"id": 2, "name": "vert"}],
+        "annotations": [{"id": n, "image_id": number, "category_id": n, "bbox": box} for n, box in boxes],
+    }
+    (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
+
+
+def checkpoint(folder: Path, config: DataConfig | None) -> Path:
+    experiment = Experiment(data=config).to_json() if config is not None else ""
+    path = folder / "best.safetensors"
+    save_checkpoint(path, {"a": torch.zeros(1)}, make_header("{}", ("red", "green"), experiment=experiment))
+    return path
+
+
+def test_numbers_in_python(folder: Path) -> None:
+    numbers = evaluate(predictor(60), folder / "annotations" / "instances_test.json", images=folder / "images", renames={"vert": "green"})
+    assert numbers["AP"] == pytest.approx(1.0)
+    assert [(row.name, row.category_id) for row in numbers.classes] == [("red", 1), ("green", 2)]
+    data = read_source(SourceConfig(path=str(folder), split="val"))
+    assert evaluate(predictor(60), with_classes(data, ("red",)))["AP50"] == pytest.approx(1.0)
+
+
+def test_classes_must_be_the_detectors(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename with map"):
+        evaluate(predictor(60), folder)
+    with pytest.raises(ValueError, match="unknown engine 'fast'"):
+        evaluate(predictor(60), folder, engine="fast")  # type: ignore[arg-type]
+
+
+def ids(data: Any) -> list[Any]:
+    return list(data.records.image_ids)
+
+
+def test_the_validation_part_is_taken_unless_another_is_named(folder: Path) -> None:
+    assert ids(labelled_data(None, folder)) == [2]
+    assert ids(labelled_data(None, folder, split="test")) == [3]
+
+
+def test_without_data_a_checkpoint_is_judged_on_what_it_was_validated_on(folder: Path) -> None:
+    path = checkpoint(folder, DataConfig(train=SourceConfig(path=str(folder)), map=("vert=green",)))
+    for weights in (path, folder):  # a run's folder means its best checkpoint
+        data = labelled_data(weights, None)
+        assert (ids(data), data.class_names) == ([2], ("red", "green"))
+    data = labelled_data(path, None, split="test")
+    assert (ids(data), data.class_names) == ([3], ("red", "green"))
+    assert evaluate(predictor(60), data)["AP"] == pytest.approx(1.0)
+
+
+def test_a_checkpoint_that_does_not_tell(folder: Path) -> None:
+    for weights in (checkpoint(folder, None), None, "fasterrcnn_resnet50_fpn"):
+        with pytest.raises(ValueError, match="which data\\? .* does not tell on what it was validated; name labelled pictures as data"):
+            labelled_data(weights, None)
