@@ -40,11 +40,26 @@ def tell_checkpoint(args: argparse.Namespace) -> None:
         from detkit.checkpoint import read_header
 
         _tell_header(path, read_header(path))
-    detector, config, names = load_detector(args.subject)
+    detector, config, names = load_detector(args.subject) if path is not None else _published(args.subject)
     named = [name for name in names if name is not None]
     unnamed = f" and {len(names) - len(named)} slots without a name" if len(named) < len(names) else ""
     print(f"{config.kind}, {len(named)} classes{unnamed}: {', '.join(named)}\n")
     _tell_detector(detector, config, args, _named_data(args))
+
+
+def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+    """The detector that published weights are for, filled with them if they are here."""
+    from detkit.inference.load import load_detector
+    from detkit.models.published import PUBLISHED, publication
+
+    try:
+        return load_detector(name)
+    except FileNotFoundError as error:
+        if name not in PUBLISHED:
+            raise
+        print(f"{error}; what follows needs no weights\n")
+        found = publication(name)
+        return found.config.build(len(found.class_names)), found.config, found.class_names
 
 
 def _tell_header(path: Path, header: dict[str, Any]) -> None:
@@ -72,8 +87,10 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     print(f"\na picture of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
     print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
     names = detector.backbone.level_names
-    levels = [("backbone " + name, *_shape(shape, ph)) for name, shape in zip(names, found.backbone, strict=True)]
-    levels += [(f"neck {place}", *_shape(shape, ph)) for place, shape in enumerate(found.levels)]
+    strides: tuple[int, ...] = detector.neck.strides  # type: ignore[assignment]
+    backbone = zip(names, found.backbone, detector.backbone.strides, strict=True)
+    levels = [(f"backbone {name}", *_shape(shape, stride)) for name, shape, stride in backbone]
+    levels += [(f"neck {place}", *_shape(*level)) for place, level in enumerate(zip(found.levels, strides, strict=True))]
     print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
     if data is not None:
         _tell_recall(detector, config, data)
@@ -119,5 +136,5 @@ def _billions(flops: int) -> list[str]:
     return [f"{flops / 1e9:.2f}", f"{flops / 2e9:.2f}"]
 
 
-def _shape(shape: tuple[int, ...], padded_height: int) -> tuple[int, str, int]:
-    return shape[0], f"{shape[2]} x {shape[1]}", round(padded_height / shape[1])
+def _shape(shape: tuple[int, ...], stride: int) -> tuple[int, str, int]:
+    return shape[0], f"{shape[2]} x {shape[1]}", stride

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.cli import advice
+from detkit.cli.info import kind_of
+from detkit.cli.main import main
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
+
+CONFIG_FILE = """
+from detkit.backbones import BackboneConfig
+from detkit.data import DataConfig, SourceConfig
+from detkit.experiment import Experiment
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
+
+config = Experiment(
+    name="tiny",
+    model=FasterRCNNConfig(
+        backbone=BackboneConfig(name="resnet18"), neck=FPNConfig(out_channels=16), preprocess=PreprocessConfig(short_side=64, long_side=128)
+    ),
+    data=DataConfig(train=SourceConfig(path="nowhere", fetch="python datasets/fetch_nothing.py")),
+)
+"""
+
+
+def coco(folder: Path) -> Path:
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 80, "height": 60} for i in (1, 2, 3)]
+    boxes = [(1, 7, [5, 5, 20, 20]), (1, 9, [10, 10, 60, 40]), (2, 7, [0, 0, 10, 12]), (2, 7, [3, 3, 0, 5])]
+    annotations = [
+        {"id": i, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+        for i, (image, category, box) in enumerate(boxes)
+    ]
+    from bright import picture, saved
+
+    for image in images:
+        saved(folder, str(image["file_name"]), picture())
+    path = folder / "instances.json"
+    categories = [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return path
+
+
+def test_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert f"torch                   {torch.__version__.split('+')[0]}" in out
+    assert "threads" in out
+    assert "--device" in out
+
+
+def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "backbones"]) == 0
+    out = capsys.readouterr().out
+    assert "efficientnet_lite0" in out
+    assert "c5 2048/32" in out
+
+
+def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(coco(tmp_path))]) == 0
+    out = capsys.readouterr().out
+    assert "3 pictures (1 picture without objects), 3 boxes" in out
+    assert "    0  cat     7      2         2  66.7 %" in out
+    assert "small (below 32 x 32) 2 (66.7 %)" in out
+    assert "no width or height: 1" in out
+
+
+def test_a_config_without_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.py").write_text(CONFIG_FILE)
+    assert main(["info", "tiny.py", "model.neck.out_channels=24", "--size", "50x60"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "80 classes assumed, because its data cannot be read" in out
+    assert "python datasets/fetch_nothing.py" in out
+    assert "a picture of 60 x 50 is resized to 76 x 64 and padded to 96 x 64" in out
+    assert "neck 0 24 24 x 16 4" in out
+    assert "that learn" in out
+
+
+def test_a_config_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.py").write_text(CONFIG_FILE)
+    assert main(["info", "tiny.py", "--data", str(coco(tmp_path))]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tiny.py: faster_rcnn, 2 classes" in out
+    assert "mean best IoU" in out
+    assert "all 3 0." in out
+
+
+def test_a_checkpoint_and_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    backbone = BackboneConfig(name="resnet18", weights=None)
+    config = FasterRCNNConfig(backbone=backbone, neck=FPNConfig(out_channels=16), preprocess=PreprocessConfig(short_side=64, long_side=128))
+    header = make_header(config.to_json(), ["cat", None], metrics={"AP": 0.5812345}, experiment='{"name": "first"}', step=120)
+    save_checkpoint(tmp_path / "best.safetensors", config.build(2).state_dict(), header)
+    for subject in (tmp_path, tmp_path / "best.safetensors"):
+        assert main(["info", str(subject)]) == 0
+        out = capsys.readouterr().out
+        assert "metrics: AP 0.5812" in out
+        assert "step: 120" in out
+        assert "experiment: first" in out
+        assert "faster_rcnn, 1 classes and 1 slots without a name: cat" in out
+        assert "backbone c5" in out
+
+
+def test_what_a_path_holds(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"model": {}, "data": {}}')
+    (tmp_path / "b.json").write_text('{"images": [], "annotations": []}')
+    assert kind_of(tmp_path / "a.json") == "config"
+    assert kind_of(tmp_path / "b.json") == "data"
+    assert kind_of(tmp_path) == "data"
+    assert kind_of(Path("fasterrcnn_resnet50_fpn")) == "checkpoint"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["bacbones"], "info bacbones: no such file; did you mean 'backbones'?"),
+        (["fasterrcnn_resnet50"], "did you mean 'fasterrcnn_resnet50_fpn'?"),
+        (["no/such/thing"], "expected a config, a data set, a checkpoint"),
+        ([".", "model.kind=x"], "only a config takes KEY=VALUE, and . is a data"),
+    ],
+)
+def test_what_cannot_be_told_about(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["info", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_broken_json_and_a_size_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.json").write_text("{")
+    assert main(["info", str(tmp_path / "a.json")]) == 2
+    assert "a.json: not JSON" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["info", "x", "--size", "480"])
+    assert "expected HEIGHTxWIDTH such as 480x640, got '480'" in capsys.readouterr().err
+
+
+def test_advice_on_a_missing_system_library() -> None:
+    text = advice.import_advice(ImportError("libGL.so.1: cannot open shared object file: No such file or directory"))
+    assert "libgl1" in text
+    assert "apt-get install libgl1" in text
+    assert advice.import_advice(ModuleNotFoundError("No module named 'cv2'", name="cv2")) == "; a dependency is missing: pip install detkit"
+    assert advice.import_advice(ImportError("cannot import name 'x'")) == ""
+
+
+def test_opencv_packages_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    def version(name: str) -> str:
+        known = {"opencv-python": "4.10.0.84", "opencv-python-headless": "4.9.0.80"}
+        if name not in known:
+            raise advice.metadata.PackageNotFoundError(name)
+        return known[name]
+
+    monkeypatch.setattr(advice.metadata, "version", version)
+    problem = advice.opencv_problem()
+    assert "opencv-python 4.10.0.84, opencv-python-headless 4.9.0.80 share the folder cv2" in problem
+    assert "pip install --force-reinstall opencv-python==4.10.0.84 opencv-python-headless==4.10.0.84" in problem
+    monkeypatch.setattr(advice.metadata, "version", lambda name: "4.10.0.84")
+    assert advice.opencv_problem() == ""
