@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from detkit.cli.allocator import keep_freed_memory
+
+FAULTS = """
+import resource, sys
+from detkit.cli.allocator import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+import torch
+def faults(megabytes):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(megabytes << 18)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+for megabytes in (60, 50, 40):
+    faults(megabytes)
+print(faults(40))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not sys.platform.startswith("linux"), reason="needs glibc on Linux")
+def test_freed_tensors_are_not_mapped_anew() -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))}
+
+    def faults(choice: str) -> int:
+        done = subprocess.run([sys.executable, "-c", FAULTS, choice], env=clean, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert faults("keep") < faults("leave") / 4
+
+
+def test_the_users_own_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
+    assert keep_freed_memory() is False
+
+
+def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert keep_freed_memory() is False
