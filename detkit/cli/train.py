@@ -95,9 +95,9 @@ def _smoke(config_file: str | None, overrides: list[str]) -> int:
     from detkit.experiment.smoke import smoke
 
     config = load_config(config_file, Experiment) if config_file else Experiment(name="smoke")
-    outcome = smoke(apply_overrides(config, overrides))
-    found = f"{outcome.detections} detections on {outcome.picture.name}"
-    print(f"smoke: {outcome.steps} steps, {found}, {outcome.seconds:.1f} s; {outcome.folder}")
+    tried = smoke(apply_overrides(config, overrides))
+    found = f"{tried.detections} detections by the reloaded model on {tried.picture}"
+    print(f"smoke: {tried.trained.steps} steps, an evaluation, {found}; {tried.seconds:.1f} s: all went through")
     return 0
 
 

@@ -1,0 +1,97 @@
+"""A config tried out in under a minute: two steps on generated pictures, an evaluation, and a detection with what was saved."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from detkit.data import read_source
+from detkit.data.augment import AugmentationConfig
+from detkit.data.augment.config import JitterConfig, ModelSizeConfig, ShortSideConfig
+from detkit.data.synthetic import make_sample
+from detkit.experiment.config import Experiment
+from detkit.experiment.results import TrainResult
+from detkit.experiment.train import train
+from detkit.inference.load import load
+from detkit.preprocess import PreprocessConfig
+from detkit.training.config import TrainingConfig
+
+STEPS = 2
+_SIDE = 224
+"""Pixels to which the shorter side of pictures is limited, where the config leaves the choice."""
+
+
+@dataclass(frozen=True)
+class SmokeOutcome:
+    """What a trial came to.
+
+    Attributes:
+        trained: The two steps and their evaluation.
+        picture: The name of the picture that was then detected on.
+        detections: How many objects the reloaded model saw there; untrained models see anything from none to many.
+        seconds: Wall time of all of it.
+    """
+
+    trained: TrainResult
+    picture: str
+    detections: int
+    seconds: float
+
+
+def smoke(config: Experiment) -> SmokeOutcome:
+    """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
+
+    The model, the losses, the augmentation, the optimiser and all that surrounds them are the config's own; pictures are smaller, the
+    batch is two, and limits are two steps. What it writes is kept only where the config names an ``output``.
+
+    Raises:
+        ValueError: whatever is wrong with the config.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="detkit-smoke-") as folder:
+        small = smoke_config(config, Path(folder))
+        trained = train(small, device="cpu", progress=False)
+        if small.data.val is None:
+            raise ValueError("generated data: expected a validation part")
+        record = read_source(small.data.val).records[0]
+        detections = load(trained.best, "cpu")(str(record.path))
+        return SmokeOutcome(trained, Path(record.path).name, len(detections), time.monotonic() - begun)
+
+
+def smoke_config(config: Experiment, folder: Path) -> Experiment:
+    """The config on generated data in ``folder``, made small enough for a CPU and a minute."""
+    model = config.model
+    return config.replace(
+        data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
+        model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
+        augmentation=_small_augmentation(config.augmentation),
+        loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
+        training=_short(config.training),
+        stages=tuple(stage.replace(training=stage.training and _short(stage.training)) for stage in config.stages),
+        evaluation=config.evaluation.replace(images=2, pictures=2),
+        weights=None,
+        output=config.output or str(folder / "run"),
+    )
+
+
+def _short(training: TrainingConfig) -> TrainingConfig:
+    limits = {"steps": STEPS, "epochs": None, "budget": None, "schedule_by": "auto"}
+    return training.replace(**limits, accumulation=1, evaluations=1, log_every=1, early_stopping=None)
+
+
+def _small(preprocess: PreprocessConfig) -> PreprocessConfig:
+    """Models of one input size keep it."""
+    if preprocess.rule != "short_side":
+        return preprocess
+    return preprocess.replace(short_side=min(preprocess.short_side, _SIDE), long_side=min(preprocess.long_side, 2 * _SIDE))
+
+
+def _small_augmentation(augmentation: AugmentationConfig) -> AugmentationConfig:
+    resize = augmentation.resize
+    if isinstance(resize, ShortSideConfig):
+        return augmentation.replace(resize=ModelSizeConfig())
+    if isinstance(resize, JitterConfig) and resize.size is not None:
+        return augmentation.replace(resize=resize.replace(size=(_SIDE, _SIDE)))
+    return augmentation

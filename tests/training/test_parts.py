@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from detkit.config import Config, ConfigError
+from detkit.training.clock import CoreClock, processor_seconds
+from detkit.training.config import EMAConfig, TrainingConfig
+from detkit.training.ema import EMA
+from detkit.training.folder import find_run, new_run_folder
+from detkit.training.hooks import MetricsFile, Record
+from detkit.training.optimizer import AdamWConfig, SGDConfig
+from detkit.training.pace import Pace
+from detkit.training.precision import resolve_precision
+from detkit.training.processes import resolve_device
+from detkit.training.schedule import CosineConfig, MultistepConfig
+
+
+def test_multistep_drops_at_shares_of_the_run() -> None:
+    schedule = MultistepConfig(warmup_steps=0, milestones=(0.5, 0.75), drop=0.1)
+    factors = [schedule.factor(step, step / 8) for step in range(8)]
+    assert factors == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_cosine_falls_to_its_final_value() -> None:
+    schedule = CosineConfig(warmup_steps=0, final=0.2)
+    assert schedule.factor(0, 0.0) == pytest.approx(1)
+    assert schedule.factor(5, 0.5) == pytest.approx(0.6)
+    assert schedule.factor(10, 1.0) == pytest.approx(0.2)
+
+
+def test_warmup_rises_linearly_and_ends_with_the_shorter_of_its_limits() -> None:
+    long = MultistepConfig(warmup_steps=10, warmup_fraction=1.0, warmup_start=0.0)
+    assert [long.factor(step, step / 1000) for step in (0, 5, 10, 20)] == pytest.approx([0, 0.5, 1, 1])
+    short = MultistepConfig(warmup_steps=1000, warmup_fraction=0.1, warmup_start=0.0)
+    assert [short.factor(step, step / 100) for step in (0, 5, 10, 20)] == pytest.approx([0, 0.5, 1, 1])
+
+
+def test_a_run_without_limits_makes_twelve_epochs() -> None:
+    assert TrainingConfig().total_steps(100, 4) == 300
+    assert TrainingConfig(steps=50, epochs=12).total_steps(100, 4) == 50
+    assert TrainingConfig(epochs=0.5).total_steps(100, 4) == 12
+    assert TrainingConfig(budget=3).total_steps(100, 4) is None
+    assert TrainingConfig(budget=3).follows_budget
+    assert not TrainingConfig(budget=3, epochs=12).follows_budget
+
+
+@pytest.mark.parametrize("config", [SGDConfig(lr=0.1), AdamWConfig(), MultistepConfig(), CosineConfig(), TrainingConfig(ema=EMAConfig())])
+def test_configs_survive_json(config: Config) -> None:
+    assert type(config).from_json(config.to_json()) == config
+
+
+def test_the_pace_by_steps_spreads_evaluations_evenly() -> None:
+    pace = Pace(10, None, by_budget=False)
+    due = []
+    for step in range(11):
+        pace.update(step, 0.0)
+        due.append(pace.evaluations_due(3))
+    assert due == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    assert pace.is_over(10, 0.0)
+    assert not pace.is_over(9, 1e9)
+
+
+def test_the_pace_by_budget_keeps_room_for_the_last_evaluation() -> None:
+    pace = Pace(None, 10.0, by_budget=True)
+    pace.update(1, 5.0)
+    assert pace.progress == pytest.approx(5 / 9.5)
+    pace.measured_evaluation(2.0)
+    assert not pace.is_over(1, 7.7)
+    assert pace.is_over(1, 7.8)
+    pace.update(1, 5.0)
+    assert pace.progress == pytest.approx(5 / 7.8)
+
+
+def test_ema_is_the_running_mean_of_weights_and_buffers() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    ema = EMA(model, EMAConfig(decay=0.5, warmup_steps=0))
+    expected = model[0].weight.detach().clone()
+    for _ in range(3):
+        with torch.no_grad():
+            model[0].weight.add_(1.0)
+            model[1].running_mean.add_(8.0)  # type: ignore[union-attr,operator]
+            model[1].num_batches_tracked.add_(1)  # type: ignore[union-attr,operator]
+        ema.update(model)
+        expected = 0.5 * expected + 0.5 * model[0].weight.detach()
+    torch.testing.assert_close(ema.model[0].weight, expected)  # type: ignore[index]
+    torch.testing.assert_close(ema.model[1].running_mean, torch.full((2,), 17.0))  # type: ignore[index]
+    assert ema.model[1].num_batches_tracked == 3  # type: ignore[index]
+    assert not any(p.requires_grad for p in ema.model.parameters())
+
+
+def test_ema_decay_warms_up() -> None:
+    ema = EMA(nn.Linear(1, 1), EMAConfig(decay=0.9, warmup_steps=10))
+    assert ema.decay() == pytest.approx(0.9 * (1 - math.exp(-0.1)))
+    ema.updates = 1000
+    assert ema.decay() == pytest.approx(0.9)
+
+
+def burn(seconds: float, then_wait: float = 0.0) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        sum(range(1000))
+    time.sleep(then_wait)
+
+
+def test_the_clock_counts_this_process_and_its_children_living_and_ended() -> None:
+    clock = CoreClock()
+    burn(0.2)
+    assert 60 * clock.minutes() >= 0.19
+    before = processor_seconds()
+    child = multiprocessing.get_context("fork").Process(target=burn, args=(0.3, 60.0))
+    child.start()
+    deadline = time.monotonic() + 50
+    while processor_seconds() - before < 0.29 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    living = processor_seconds() - before
+    child.kill()
+    child.join()
+    ended = processor_seconds() - before
+    assert living >= 0.29
+    assert ended >= 0.29
+    clock.carry_on(7.0)
+    assert 7.0 < clock.minutes() < 8.0
+
+
+def test_run_folders_are_numbered_and_found_again(tmp_path: Path) -> None:
+    root = str(tmp_path / "runs")
+    first, second = new_run_folder("net", root=root), new_run_folder("net", root=root)
+    assert [first.path.name, second.path.name] == ["net-1", "net-2"]
+    second.state.write_bytes(b"")
+    first.state.write_bytes(b"")
+    import os
+
+    os.utime(second.state, (1, 1))
+    assert find_run(root=root) == first
+    assert find_run(str(second.path)) == second
+    assert find_run(str(second.last)) == second
+
+
+def test_rows_of_steps_that_are_made_again_are_dropped(tmp_path: Path) -> None:
+    hook = MetricsFile(tmp_path / "metrics.jsonl")
+    for step in (5, 10, 15):
+        hook.record(Record(step, step / 20, {"total": float("nan")}, 0.1, 1.0, 4 * step, 0.5, 0.1, 0.0))
+        hook.evaluation(step, {"AP": 0.5})
+    with hook.path.open("a") as handle:
+        handle.write('{"step": 7, "cut in ha')
+    hook.start(10)
+    rows = [json.loads(line) for line in hook.path.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [5, 5, 10, 10]
+    assert rows[0]["losses"] == {"total": None}
+
+
+def test_precision_on_a_cpu() -> None:
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) in {"fp32", "bf16"}
+    assert resolve_precision("bf16", cpu) == "bf16"
+    with pytest.raises(ValueError, match="expected a GPU, got the CPU"):
+        resolve_precision("fp16", cpu)
+
+
+def test_devices() -> None:
+    assert resolve_device("cpu").type == "cpu"
+    with pytest.raises(ValueError, match=r"device 'cuda:99': this machine has \d+ CUDA devices"):
+        resolve_device("cuda:99")
+    with pytest.raises(ValueError, match="expected auto, cpu, cuda"):
+        resolve_device("tpu9")
+
+
+def test_a_schedule_that_cannot_follow_is_refused() -> None:
+    with pytest.raises(ConfigError, match="needs training.budget"):
+        TrainingConfig(schedule_by="budget")
