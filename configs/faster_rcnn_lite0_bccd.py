@@ -44,7 +44,8 @@ config = Experiment(
         train=SourceConfig(path="data/bccd", split="train", fetch=FETCH),
         val=SourceConfig(path="data/bccd", split="val", fetch=FETCH),
     ),
-    augmentation=AugmentationConfig(preset="micrographs"),
+    # No quarter turns: pictures that lie and pictures that stand would pad each other.
+    augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0),
     loader=LoaderConfig(batch_size=4, workers=0, cache_megabytes=400),
     optimizer=AdamWConfig(lr=5e-4, reference_batch_size=4, backbone_factor=0.3),
     schedule=CosineConfig(warmup_steps=100),
