@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
+assert spec is not None
+assert spec.loader is not None
+make_results = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_results)
+
+
+def test_the_page_is_what_the_files_give() -> None:
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == make_results.page(), "run: python docs/make_results.py"
+
+
+def test_every_result_has_its_config_and_its_numbers_there() -> None:
+    for path in sorted((ROOT / "docs" / "results").glob("*.json")):
+        row = json.loads(path.read_text("utf-8"))
+        config = ROOT / "configs" / f"{row['name']}.py"
+        assert path.stem == row["name"]
+        assert config.is_file()
+        test = make_results.numbers_of(row).get("AP")
+        if test is not None:
+            assert f"{test:.3f}" in config.read_text("utf-8"), f"{config.name}: its docstring does not state the measured AP {test:.3f}"
+
+
+def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make_results, "RESULTS", tmp_path)
+    run = {
+        "name": "a_config",
+        "seed": 3,
+        "core_minutes": 59.94,
+        "images_seen": 1234,
+        "parameters": 1_500_000,
+        "validation": {"best": {"AP": 0.5}},
+        "data": {"train": {"name": "data/bccd (train)"}},
+    }
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").write_text(json.dumps(run))
+    (tmp_path / "run" / "numbers.json").write_text(json.dumps({"numbers": {"AP": 0.61, "AP50": 0.9, "AP75": None}}))
+    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run")
+    expected = "| bccd | 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 1.5 M | 3 | 1 run |"
+    assert expected in make_results.page()
