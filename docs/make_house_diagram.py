@@ -1,6 +1,6 @@
 """Draw docs/house.svg: the layers of the package, each package with the first sentence of its docstring.
 
-    python docs/make_house_diagram.py
+python docs/make_house_diagram.py
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from test_architecture import LAYERS  # noqa: E402
 
-WIDTH, BOX_HEIGHT, GAP, LEFT = 1120, 92, 12, 56
-TITLES = ("data types", "functions and configs", "parts", "wiring", "use", "one config", "command line")
+WIDTH, BOX_HEIGHT, GAP, LEFT = 1120, 94, 12, 62
+TITLES = ("types", "functions", "parts", "wiring", "use", "runs", "commands")
 COLOURS = ("#e8eef7", "#e3f1ec", "#fdf3dc", "#fbe6e0", "#efe6f5", "#e6f0fa", "#eeeeee")
 
 
@@ -32,7 +32,7 @@ def sentence(part: str) -> str:
 
 def box(part: str, left: float, top: float, width: float, colour: str) -> list[str]:
     """The SVG of one package."""
-    lines = textwrap.wrap(sentence(part).replace("``", ""), width=max(14, int(width / 6.1)))[:5]
+    lines = textwrap.wrap(sentence(part).replace("``", ""), width=max(14, int(width / 6.6)))[:5]
     rows = [
         f'<rect x="{left:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6" fill="{colour}" stroke="#667"/>',
         f'<text x="{left + 8:.0f}" y="{top + 18}" class="name">{escape(part)}</text>',
@@ -52,7 +52,7 @@ def drawing() -> str:
         parts = sorted(part for part in LAYERS[layer] if present(part))
         width = (WIDTH - LEFT - 10 - GAP * (len(parts) - 1)) / len(parts)
         rows.append(f'<text x="8" y="{top + 40}" class="layer">{layer}</text>')
-        rows.append(f'<text x="8" y="{top + 58}" class="small">{escape(TITLES[layer].split()[0])}</text>')
+        rows.append(f'<text x="8" y="{top + 58}" class="small">{TITLES[layer]}</text>')
         for number, part in enumerate(parts):
             rows += box(part, LEFT + number * (width + GAP), top, width, COLOURS[layer])
         top += BOX_HEIGHT + 18
