@@ -150,7 +150,8 @@ def describe() -> list[dict[str, str]]:
 
     Backbones of other packages have only a name: knowing more would mean importing them.
     """
-    return [_row(FACTS[name]) if name in FACTS else {"name": name, "source": "another package"} for name in BACKBONES.names()]
+    empty = dict.fromkeys(_row(_ALL[0]), "")
+    return [_row(FACTS[name]) if name in FACTS else {**empty, "name": name, "source": "another package"} for name in BACKBONES.names()]
 
 
 def _row(facts: BackboneFacts) -> dict[str, str]:

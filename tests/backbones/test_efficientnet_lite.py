@@ -7,7 +7,7 @@ import pytest
 import skimage.data
 import timm
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
@@ -56,6 +56,11 @@ def test_the_normalisation_is_the_publishers() -> None:
     made = config.build()
     grey = torch.tensor([0, 127, 255]) / 255
     torch.testing.assert_close((grey - made.mean[0]) / made.std[0], (torch.tensor([0.0, 127, 255]) - 127) / 128)
+
+
+def test_norms_are_the_publishers() -> None:
+    norms = [part for part in BackboneConfig(name="efficientnet_lite0", norm="train").build().modules() if isinstance(part, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.01)}
 
 
 def test_chelsea_is_a_cat(backbone: Backbone) -> None:
