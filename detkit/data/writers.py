@@ -23,7 +23,7 @@ def image_folder(folder: Path, kind: Kind, split: str) -> Path:
 def write_labels(data: DetectionData, folder: str | Path, kind: Kind, split: str) -> None:
     """Write the labels of pictures that lie in :func:`image_folder`; parts of one data set are written one after the other.
 
-    COCO keeps ids, crowds and areas; VOC keeps difficult flags and rounds to whole pixels; YOLO keeps boxes and classes only.
+    COCO keeps all (difficult in a field of its own); VOC loses crowds and rounds to whole pixels; YOLO keeps boxes and classes.
 
     Raises:
         ValueError: the kind is unknown.
@@ -52,11 +52,12 @@ def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:
 
 def _entries(record: ImageRecord, data: DetectionData) -> list[dict[str, Any]]:
     targets = record.targets
-    rows = zip(targets.boxes.tolist(), targets.labels.tolist(), targets.areas.tolist(), targets.is_crowd.tolist(), strict=True)
-    return [
-        {"category_id": data.category_ids[label], "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "iscrowd": int(crowd)}
-        for (x1, y1, x2, y2), label, area, crowd in rows
-    ]
+    columns = (targets.boxes, targets.labels, targets.areas, targets.is_crowd, targets.is_difficult)
+    entries: list[dict[str, Any]] = []
+    for (x1, y1, x2, y2), label, area, crowd, difficult in zip(*(column.tolist() for column in columns), strict=True):
+        entry = {"category_id": data.category_ids[label], "bbox": [x1, y1, x2 - x1, y2 - y1], "area": area, "iscrowd": int(crowd)}
+        entries.append({**entry, "difficult": 1} if difficult else entry)
+    return entries
 
 
 def _write_coco(data: DetectionData, folder: Path, split: str) -> None:

@@ -27,7 +27,7 @@ def test_targets_are_sound_and_every_kind_occurs() -> None:
     counts = np.zeros(len(CLASS_NAMES), int)
     empty = difficult = 0
     sizes = set()
-    for image, targets in pictures(80, short_side=96):
+    for image, targets in pictures(48, short_side=96):
         height, width = image.shape[:2]
         assert min(height, width) == 96
         sizes.add((height, width))
@@ -39,9 +39,9 @@ def test_targets_are_sound_and_every_kind_occurs() -> None:
         counts += np.bincount(targets.labels.numpy(), minlength=len(CLASS_NAMES))
         empty += len(targets) == 0
         difficult += int(targets.is_difficult.sum())
-    assert counts.min() >= 15
-    assert 1 <= empty <= 20
-    assert 1 <= difficult <= 40
+    assert counts.min() >= 8
+    assert 1 <= empty <= 14
+    assert 1 <= difficult <= 25
     assert len(sizes) == 4
 
 
@@ -51,7 +51,7 @@ def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(synthetic, "_background", lambda random, size: np.zeros((*size, 3), np.uint8))
     checked = 0
-    for image, targets in pictures(60, short_side=128):
+    for image, targets in pictures(30, short_side=128):
         if len(targets) != 1:
             continue
         seen = image.max(2) > 40
@@ -59,7 +59,7 @@ def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
         found = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
         assert (found - targets.boxes[0]).abs().max() <= 3, (found, targets.boxes[0])
         checked += 1
-    assert checked >= 5
+    assert checked >= 3
 
 
 def test_things_and_backgrounds_come_without_a_network() -> None:

@@ -123,7 +123,7 @@ def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, 
     label = {number: index for index, number in enumerate(category_ids)}
     classes = _column(annotations, "category_id", path)
     boxes = _boxes(annotations, path)
-    crowd = np.array([bool(entry.get("iscrowd")) for entry in annotations], np.bool_)
+    crowd = np.array([_is_set(entry, "iscrowd") for entry in annotations], np.bool_)
     return RawLabels(
         source=str(path),
         paths=[inside(folder, name, str(path)) for name in names],
@@ -134,12 +134,17 @@ def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, 
         boxes=boxes,
         labels=np.array([label.get(number, -1) for number in classes], np.int64),
         is_crowd=crowd,
-        is_difficult=np.array([bool(entry.get("difficult")) for entry in annotations], np.bool_),
+        is_difficult=np.array([_is_set(entry, "difficult") for entry in annotations], np.bool_),
         areas=_areas(annotations),
         class_ids=classes,
         folder=str(folder),
         report=report,
     )
+
+
+def _is_set(entry: dict[str, Any], flag: str) -> bool:
+    """A flag that COCO writes as 0 or 1, and others as false, true or text."""
+    return entry.get(flag) in (1, "1", "true", "True")
 
 
 def _pictures(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str], list[Size | None]]:

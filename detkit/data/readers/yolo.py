@@ -11,7 +11,7 @@ import numpy as np
 
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
-from detkit.data.readers.yolo_files import Listing, description_file, label_file, read_description
+from detkit.data.readers.yolo_files import Listing, description_file, label_file, label_places, read_description
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
 
@@ -69,9 +69,11 @@ def _labels(listing: Listing, part: str, images: Path | None, source: str) -> Ra
             report.add(Remark.NO_LABEL_FILE, name)
             continue
         found += 1
-        _read_lines(labels, index, rows, report, name)
+        report.add(Remark.POLYGON, name, _read_lines(labels, index, rows, 5 if listing.has_keypoints else None))
     if pictures and not found:
-        raise ValueError(f"{source}: none of its {len(pictures)} pictures has a label file; looked for {_expected(pictures[0])} first")
+        raise ValueError(
+            f"{source}: none of its {len(pictures)} pictures has a label file; looked for {label_places(pictures[0])[0]} first"
+        )
     classes = np.array(rows.classes, np.int64)
     count = len(classes)
     return RawLabels(
@@ -97,13 +99,8 @@ def _short(picture: Path, root: Path) -> str:
     return picture.relative_to(root).as_posix() if picture.is_relative_to(root) else picture.as_posix()
 
 
-def _expected(picture: Path) -> Path:
-    from detkit.data.readers.yolo_files import label_places
-
-    return label_places(picture)[0]
-
-
-def _read_lines(file: Path, index: int, rows: _Rows, report: ReadReport, name: str) -> None:
+def _read_lines(file: Path, index: int, rows: _Rows, most: int | None) -> int:
+    """Add the lines of one label file, ``most`` numbers of each, to the rows; how many of them are polygons."""
     polygons = 0
     try:
         lines = file.read_text("utf-8").splitlines()
@@ -113,7 +110,7 @@ def _read_lines(file: Path, index: int, rows: _Rows, report: ReadReport, name: s
         if not line.strip():
             continue
         try:
-            values = [float(value) for value in line.split()]
+            values = [float(value) for value in line.split()][:most]
         except ValueError:
             raise ValueError(f"{file}, line {number}: expected numbers, class x y width height, got {line.strip()[:80]!r}") from None
         box = _box(values)
@@ -126,7 +123,7 @@ def _read_lines(file: Path, index: int, rows: _Rows, report: ReadReport, name: s
         rows.images.append(index)
         rows.classes.append(int(values[0]))
         rows.boxes.append(box)
-    report.add(Remark.POLYGON, name, polygons)
+    return polygons
 
 
 def _box(values: list[float]) -> tuple[float, float, float, float] | None:

@@ -23,12 +23,14 @@ class Listing:
         root: The folder from which its paths count.
         names: The class names; a label file's class number counts in them.
         parts: For each part, the folders and lists of pictures it names.
+        has_keypoints: Whether lines go on with keypoints after the box (``kpt_shape``), which are passed over.
     """
 
     file: Path
     root: Path
     names: tuple[str, ...]
     parts: dict[str, tuple[str, ...]]
+    has_keypoints: bool = False
 
     def pictures(self, part: str, images: Path | None) -> list[Path]:
         """The picture files of a part, sorted within a folder; a list's are looked for in ``images`` if that is given.
@@ -92,7 +94,7 @@ def read_description(file: Path) -> Listing:
             if not all(isinstance(entry, str) for entry in entries):
                 raise ValueError(f"{file}: {key}: expected a path or a list of paths, got {value!r}")
             parts[key] = tuple(entries)
-    return Listing(file, _root(content, file), names, parts)
+    return Listing(file, _root(content, file), names, parts, "kpt_shape" in content)
 
 
 def _yaml(file: Path) -> dict[str, Any]:
