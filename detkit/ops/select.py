@@ -47,31 +47,42 @@ def best(scores: Tensor, *, min_score: float | None = None, limit: int | None = 
         levels: Rows that belong to each level, in order; one level unless given.
     """
     table = scores.float() if scores.ndim == 2 else scores.float()[:, None]
-    columns = table.shape[1]
     counts = [len(table)] if levels is None else list(levels)
     parts, start = [], 0
     for level, count in enumerate(counts):
-        flat = table[start : start + count].reshape(-1)
-        entries = _best_entries(flat, min_score, limit)
-        rows = torch.div(entries, columns, rounding_mode="floor") if columns > 1 else entries
-        parts.append(Chosen(flat[entries], rows + start, entries - rows * columns, torch.full_like(rows, level)))
+        values, rows, labels = _best_entries(table[start : start + count], min_score, limit)
+        parts.append(Chosen(values, rows + start, labels, torch.full_like(rows, level)))
         start += count
     if len(parts) == 1:
         return parts[0]
     return Chosen(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "rows", "labels", "levels")))
 
 
-def _best_entries(flat: Tensor, min_score: float | None, limit: int | None) -> Tensor:
-    """Places of the best entries, best first; among equals the first."""
-    places = None if min_score is None else (flat > min_score).nonzero().flatten()
-    values = flat if places is None else flat[places]
+def _best_entries(table: Tensor, min_score: float | None, limit: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, rows and columns of the best entries, best first; among equals the first."""
+    columns = table.shape[1]
+    # The best entries lie in the rows with the best peaks: looking at those alone spares most of a large table.
+    rows = _promising(table.amax(1), min_score, limit) if columns > 1 else None
+    flat = (table if rows is None else table[rows]).reshape(-1)
+    places = _promising(flat, min_score, limit)
+    values, order = torch.sort(flat if places is None else flat[places], descending=True, stable=True)
+    order = order[:limit]
+    places = order if places is None else places[order]
+    row = torch.div(places, columns, rounding_mode="floor")
+    return values[:limit], row if rows is None else rows[row], places - row * columns
+
+
+def _promising(values: Tensor, min_score: float | None, limit: int | None) -> Tensor | None:
+    """Places, ascending, of all that can be among the best ``limit`` above ``min_score``; ``None``: every place."""
+    places = None
+    if min_score is not None:
+        places = (values > min_score).nonzero().flatten()
+        values = values[places]
     if limit is not None and len(values) > limit:
         worst = torch.topk(values, limit, sorted=False).values.min()
         near = (values >= worst).nonzero().flatten()
         places = near if places is None else places[near]
-        values = values[near]
-    order = torch.sort(values, descending=True, stable=True).indices[:limit]
-    return order if places is None else places[order]
+    return places
 
 
 def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overlap: float, limit: int | None = None) -> Tensor:

@@ -140,3 +140,14 @@ def test_a_hundred_thousand_candidates() -> None:
     few = torch.sort(scores, descending=True).indices[:3000]
     expected = [int(few[row]) for row in greedy(boxes[few[:400]], scores[few[:400]], labels[few[:400]], 0.5)[:100]]
     assert found.tolist() == expected
+
+
+@pytest.mark.parametrize("limit", [None, 3, 40, 1000])
+@pytest.mark.parametrize("min_score", [None, 0.3])
+def test_best_of_a_table_with_many_equal_scores(limit: int | None, min_score: float | None) -> None:
+    """Against a plain stable sort of all entries."""
+    table = torch.randint(0, 7, (60, 9), generator=torch.Generator().manual_seed(0)).float() / 7
+    chosen = best(table, min_score=min_score, limit=limit)
+    order = torch.sort(table.flatten(), descending=True, stable=True).indices
+    expected = order[table.flatten()[order] > (-1.0 if min_score is None else min_score)][:limit]
+    assert torch.equal(chosen.rows * 9 + chosen.labels, expected)
