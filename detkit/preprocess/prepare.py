@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from detkit.preprocess.config import PreprocessConfig
 from detkit.preprocess.placement import Placement
+from detkit.preprocess.shrink import shrink, shrinks_much
 from detkit.structures import Detections, Size
 
 
@@ -59,7 +60,7 @@ def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> P
         raise ValueError(f"image: expected (H, W, 3) uint8 or a (3, H, W) tensor with pixels in it, got shape {tuple(image.shape)}")
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if isinstance(image, np.ndarray) else image
     placement = config.placement((int(pixels.shape[1]), int(pixels.shape[2])))
-    resized = _resized(as_input(pixels, config), placement.content, config)
+    resized = _resized(pixels, placement.content, config)
     return Prepared(_filled(resized, placement, config), placement)
 
 
@@ -80,7 +81,12 @@ def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
     return values * 255 if config.maximum == 255 else values
 
 
-def _resized(image: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
+def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
+    """The picture as floats, at its new size."""
+    plain = config.interpolation == "bilinear" and not config.antialias
+    if plain and pixels.dtype == torch.uint8 and shrinks_much((pixels.shape[1], pixels.shape[2]), size):
+        return shrink(pixels, size, lambda picked: as_input(picked, config))
+    image = as_input(pixels, config)
     if tuple(image.shape[-2:]) == size:
         return image
     smooth = config.interpolation != "nearest"

@@ -9,7 +9,7 @@ from detkit.config import ConfigError
 from detkit.preprocess import Placement, PreprocessConfig, as_input, preprocess
 from detkit.structures import Detections, Targets
 
-SIZES = [(480, 640), (640, 427), (333, 500), (97, 31), (1200, 1599), (800, 800), (2, 700), (7, 1)]
+SIZES = [(2001, 2999), (1702, 1650), (480, 640), (640, 427), (333, 500), (97, 31), (1200, 1599), (800, 800), (2, 700), (7, 1)]
 
 
 def picture(size: tuple[int, int], seed: int = 0) -> np.ndarray:
@@ -40,6 +40,17 @@ def test_fixed_size_equals_torchvision() -> None:
     image = picture((333, 500))
     prepared = preprocess(image, PreprocessConfig(rule="fixed", input_size=(300, 320)))
     torch.testing.assert_close(prepared.image, torchvision_resize(image, 300, 300, fixed=(320, 300)), atol=1e-6, rtol=0)
+
+
+def test_large_pictures_shrink_as_their_floats_do() -> None:
+    image = torch.randint(0, 256, (3, 900, 1100), dtype=torch.uint8)
+    for config in (
+        PreprocessConfig(short_side=100),
+        PreprocessConfig(rule="fixed", input_size=(90, 500), channel_order="bgr", maximum=255),
+    ):
+        fast, plain = preprocess(image, config).image, preprocess(image.float() / 255, config).image
+        torch.testing.assert_close(fast, plain, atol=1e-6 * config.maximum, rtol=0)
+        assert fast.is_contiguous()
 
 
 def test_a_line_of_pixels_keeps_one_row() -> None:
