@@ -91,3 +91,14 @@ def test_cocos_slots_are_torchvisions() -> None:
     categories = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
     assert [name or "N/A" for name in COCO_SLOTS] == categories[1:]
     assert (len(COCO_SLOTS), len(COCO_CLASSES)) == (90, 80)
+
+
+def test_the_config_fills_the_backbone_where_training_starts() -> None:
+    config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0"))
+    detector = config.build(2)
+    before = next(detector.backbone.parameters()).clone()
+    config.load_pretrained(detector)
+    assert not torch.equal(next(detector.backbone.parameters()), before)
+    frozen = [name for name, parameter in detector.named_parameters() if not parameter.requires_grad]
+    assert frozen
+    assert all(name.startswith("neck.backbone.") for name in frozen)

@@ -1,0 +1,96 @@
+"""Every detector learns two pictures by heart, from scratch, in a plain loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkit.backbones import BackboneConfig
+from detkit.config import Config
+from detkit.evaluation.coco import evaluate_coco
+from detkit.heads.region import TwoFCConfig
+from detkit.models import MODELS
+from detkit.models.detector import Detector
+from detkit.necks import FPNConfig
+from detkit.ops.boxes import xyxy_to_xywh
+from detkit.structures import Detections, Targets
+
+COLOURS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.3, 1.0))
+BOXES = (
+    ((12.0, 20.0, 60.0, 70.0, 0), (80.0, 10.0, 150.0, 50.0, 1), (70.0, 60.0, 110.0, 120.0, 2)),
+    ((20.0, 60.0, 90.0, 110.0, 1), (100.0, 20.0, 140.0, 75.0, 0)),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a kind of detector is made small, and how it is trained."""
+
+    shrink: Callable[[Config], Config] = field(default=lambda config: config)
+    lr: float = 0.01
+    steps: int = 200
+
+
+def small_faster_rcnn(config: Config) -> Config:
+    rpn = config.rpn.replace(train_proposals=100, proposals=100, samples=64)
+    region = config.region.replace(head=TwoFCConfig(hidden=128), samples=64)
+    return config.replace(neck=FPNConfig(out_channels=64), rpn=rpn, region=region)
+
+
+RECIPES = {"faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150)}
+
+
+def pictures() -> tuple[list[Tensor], list[Targets]]:
+    generator = torch.Generator().manual_seed(0)
+    images, targets = [], []
+    for rows in BOXES:
+        image = 0.4 + 0.1 * torch.rand(3, 128, 160, generator=generator)
+        for x1, y1, x2, y2, label in rows:
+            image[:, int(y1) : int(y2), int(x1) : int(x2)] = torch.tensor(COLOURS[label])[:, None, None]
+        images.append(image)
+        targets.append(Targets.of(torch.tensor([row[:4] for row in rows]), torch.tensor([row[4] for row in rows])))
+    return images, targets
+
+
+def train(detector: Detector, images: list[Tensor], targets: list[Targets], recipe: Recipe) -> None:
+    optimizer = torch.optim.SGD(detector.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
+    detector.train()
+    for step in range(recipe.steps):
+        loss = sum(detector(images, targets, seeds=[2 * step, 2 * step + 1]).values())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
+        optimizer.step()
+        schedule.step()
+
+
+def average_precision_50(found: list[Detections], targets: list[Targets]) -> float:
+    annotations, results = [], []
+    for image, (truth, rows) in enumerate(zip(targets, found, strict=True), 1):
+        for box, label in zip(xyxy_to_xywh(truth.boxes).tolist(), truth.labels.tolist(), strict=True):
+            row = {"image_id": image, "category_id": label + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
+            annotations.append({"id": len(annotations) + 1, **row})
+        for box, label, score in zip(xyxy_to_xywh(rows.boxes).tolist(), rows.labels.tolist(), rows.scores.tolist(), strict=True):
+            results.append({"image_id": image, "category_id": label + 1, "bbox": box, "score": score})
+    images = [{"id": image, "height": 128, "width": 160} for image in (1, 2)]
+    categories = [{"id": label + 1, "name": str(label)} for label in range(3)]
+    return evaluate_coco({"images": images, "annotations": annotations, "categories": categories}, results)["AP50"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MODELS.names())
+def test_two_pictures_are_learned_by_heart(kind: str) -> None:
+    torch.manual_seed(0)
+    recipe = RECIPES.get(kind, Recipe())
+    config = MODELS.get(kind)().replace(backbone=BackboneConfig(name="resnet18", weights=None))
+    detector = recipe.shrink(config).build(len(COLOURS))
+    images, targets = pictures()
+    train(detector, images, targets, recipe)
+    with torch.no_grad():
+        found = detector.eval()(images)
+    assert average_precision_50(found, targets) > 0.95
