@@ -88,7 +88,7 @@ def _tell_data(train: DetectionData, val: DetectionData) -> None:
     """Print the classes and what the readers left out.
 
     Raises:
-        ValueError: nothing is labelled.
+        ValueError: no single object is labelled.
     """
     log.info("training data: %s: %d pictures, %d boxes", train.name, len(train), len(train.records.labels))
     log.info("validation data: %s: %d pictures, %d boxes", val.name, len(val), len(val.records.labels))
@@ -96,7 +96,7 @@ def _tell_data(train: DetectionData, val: DetectionData) -> None:
         log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
-            f"training data {train.name}: no objects in its {len(train)} pictures, so there is nothing to learn; check the labels"
+            f"training data {train.name}: only crowds in its {len(train)} pictures, so there is nothing to learn; check the labels"
         )
 
 

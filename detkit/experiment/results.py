@@ -16,6 +16,7 @@ import torch
 
 from detkit import __version__
 from detkit.checkpoint import write_text
+from detkit.training.folder import RunFolder
 
 _PACKAGES = ("torch", "torchvision", "numpy", "albumentations", "opencv-python", "hotcoco", "pycocotools", "timm")
 
@@ -49,6 +50,11 @@ class TrainResult:
     best_step: int
     best: Path
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """The newest checkpoint."""
+        return RunFolder(self.folder).last
 
 
 def write_results(path: Path, config_json: str, result: TrainResult) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from detkit.config import load_config
 from detkit.data import DetectionData
 from detkit.experiment.build import Parts, build_parts, header, run_data
 from detkit.experiment.config import Experiment
+from detkit.experiment.log import kept_log
 from detkit.experiment.results import TrainResult, machine_facts, peak_memory_megabytes, write_results
 from detkit.experiment.resume import check_same
 from detkit.training.clock import CoreClock
@@ -57,35 +56,34 @@ def train(
     clock = clock or CoreClock()
     config = config if isinstance(config, Experiment) else load_config(config, Experiment)
     folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
-    with joined_processes(device) as processes, _quiet_unless(processes.first):
+    with joined_processes(device) as processes, kept_log(processes.first) as write_log_to:
         if folder is not None:
             check_same(folder, config)
-        return _train(config, folder, resolve_device(device, processes.local_rank), processes, clock, progress)
+        place = resolve_device(device, processes.local_rank)
+        begun = time.monotonic()
+        seed_everything(config.seed)
+        parts = build_parts(config, fresh=folder is None)
+        run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (place, clock, progress))
+        write_log_to(run.folder.log)
+        return _train(config, run, parts, begun, resume=folder is not None)
 
 
-def _train(
-    config: Experiment, resumed: RunFolder | None, device: torch.device, processes: Processes, clock: CoreClock, progress: bool
-) -> TrainResult:
-    begun = time.monotonic()
-    seed_everything(config.seed)
-    parts = build_parts(config, fresh=resumed is None)
-    folder = resumed or _new_folder(config, processes)
-    with _log_file(folder.log if processes.first else None):
-        run = _make_run(config, parts, folder, device, processes, clock, progress)
-        log.info("%s run in %s", "going on with the" if resumed else "new", folder.path)
-        if processes.first:
-            write_text(folder.config, config.to_json(indent=1))
-        end = run_stages(run, [stage.build(config) for stage in config.stages], resume=resumed is not None)
-        result = _result(run, end, parts, time.monotonic() - begun)
-        if processes.first:
-            write_results(folder.results, config.to_json(), result)
-        _tell_end(result)
+def _train(config: Experiment, run: Run, parts: Parts, begun: float, resume: bool) -> TrainResult:
+    log.info("%s run in %s", "going on with the" if resume else "new", run.folder.path)
+    if run.processes.first:
+        write_text(run.folder.config, config.to_json(indent=1))
+    end = run_stages(run, [stage.build(config) for stage in config.stages], resume)
+    result = _result(run, end, parts, time.monotonic() - begun)
+    if run.processes.first:
+        write_results(run.folder.results, config.to_json(), result)
+    _tell_end(result)
     return result
 
 
 def _make_run(
-    config: Experiment, parts: Parts, folder: RunFolder, device: torch.device, processes: Processes, clock: CoreClock, progress: bool
+    config: Experiment, parts: Parts, folder: RunFolder, processes: Processes, place: tuple[torch.device, CoreClock, bool]
 ) -> Run:
+    device, clock, progress = place
     hooks: tuple[Hook, ...] = ()
     if processes.first:
         hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
@@ -154,36 +152,3 @@ def _tell_end(result: TrainResult) -> None:
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in result.best_numbers.items())
         log.info("best on the validation data (step %d): %s", result.best_step, numbers)
     log.info("checkpoint: %s", result.best)
-
-
-@contextmanager
-def _log_file(path: Path | None) -> Iterator[None]:
-    """What is said goes to a file too."""
-    logger = logging.getLogger("detkit")
-    if path is None:
-        yield
-        return
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(min(level, logging.INFO) if level else logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        handler.close()
-
-
-@contextmanager
-def _quiet_unless(first: bool) -> Iterator[None]:
-    """Of several processes, one talks."""
-    logger = logging.getLogger("detkit")
-    level = logger.level
-    if not first:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -25,7 +25,11 @@ _DRAWN_BATCHES = 2
 
 
 class Keeper:
-    """Remembers the best evaluation of a stage and writes its files, in the first process."""
+    """Remembers the best evaluation of a stage and writes its files, in the first process.
+
+    Raises:
+        ValueError: the evaluation says beforehand that it has no number of the name ``training.best_metric``.
+    """
 
     def __init__(self, run: Run, config: TrainingConfig) -> None:
         self.run, self.config = run, config
@@ -36,6 +40,9 @@ class Keeper:
         self.without_gain = 0
         self._reference = -math.inf
         self._saved = time.monotonic()
+        names = getattr(run.data.evaluate, "names", None)
+        if names is not None:
+            self._check_metric(names)
 
     def note(self, numbers: Mapping[str, float], step: int, model: nn.Module) -> None:
         """Take in an evaluation; write the best checkpoint if it is the best so far.
@@ -44,8 +51,7 @@ class Keeper:
             ValueError: the evaluation has no number of the name ``training.best_metric``.
         """
         name = self.config.best_metric
-        if name not in numbers:
-            raise ValueError(f"training.best_metric: the evaluation has no {name!r}: {did_you_mean(name, list(numbers))}")
+        self._check_metric(list(numbers))
         value = numbers[name]
         value = -math.inf if math.isnan(value) else value
         self.numbers = dict(numbers)
@@ -90,6 +96,11 @@ class Keeper:
         """Go on from :meth:`state`."""
         for name, value in state.items():
             setattr(self, name, value)
+
+    def _check_metric(self, names: Sequence[str]) -> None:
+        name = self.config.best_metric
+        if name not in names:
+            raise ValueError(f"training.best_metric: the evaluation has no {name!r}: {did_you_mean(name, list(names))}")
 
     def _write(self, path: Any, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
         if self.run.processes.first:

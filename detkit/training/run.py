@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,6 +82,12 @@ class Run:
     signals: StopSignals = field(default_factory=StopSignals)
     images_seen: int = 0
     stage: int = 0
+
+    @property
+    def failed_batch(self) -> Path:
+        """Where this process lists a batch whose loss was not finite."""
+        path = self.folder.failed_batch
+        return path if self.processes.world == 1 else path.with_stem(f"{path.stem}_process_{self.processes.rank}")
 
     def minutes(self) -> float:
         """Core-minutes over all processes; every process must call it at the same place."""

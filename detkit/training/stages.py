@@ -109,6 +109,8 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False) -> Stage
     with run.signals:
         for place in range(int(state["stage"]) if state else 0, len(stages)):
             run.stage = place
+            if len(stages) > 1:
+                log.info("stage %d of %d: %s", place + 1, len(stages), stages[place].name)
             inside = state["inside"] if state is not None and state["stage"] == place else None
             end = stages[place].run(run, inside)
             if end.interrupted:

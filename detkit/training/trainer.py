@@ -55,6 +55,8 @@ class Trainer:
         self.pace = Pace(config.total_steps(run.data.images, images), config.budget, config.follows_budget)
         self.keeper = Keeper(run, config)
         self.meter = Meter()
+        # What came before a later stage is not of its budget; start-up is of the first one's.
+        self.minutes_before = run.minutes() if run.stage else 0.0
         self.step = self.evaluations = 0
         self._random: list[dict[str, Any]] = []
         log.info("%s", optimizer.rule(images))
@@ -73,7 +75,7 @@ class Trainer:
         self.run.detector.train()
         while True:
             minutes, signalled, save_due = self._agree()
-            over = self.pace.is_over(self.step, minutes)
+            over = self.pace.is_over(self.step, minutes - self.minutes_before)
             due = self.config.evaluations if over else self.pace.evaluations_due(self.config.evaluations)
             if signalled:
                 self.save()
@@ -93,6 +95,7 @@ class Trainer:
         return {
             "step": self.step,
             "evaluations": self.evaluations,
+            "minutes_before": self.minutes_before,
             "reserve": self.pace.reserve,
             "detector": dict(self.run.detector.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -112,7 +115,8 @@ class Trainer:
             raise ValueError(f"training.ema: the run to resume was made {'without' if state['ema'] is None else 'with'} it; keep it so")
         self.step = int(state["step"])
         self.pace.reserve = state["reserve"] if self.pace.budget is not None else 0.0
-        self.pace.update(self.step, self.run.minutes())
+        self.minutes_before = float(state["minutes_before"])
+        self.pace.update(self.step, self.run.minutes() - self.minutes_before)
         # A limit may have been raised since: evaluations of the longer run that are now ahead are made.
         self.evaluations = min(int(state["evaluations"]), self.pace.evaluations_due(self.config.evaluations))
         self.run.detector.load_state_dict(state["detector"])
@@ -140,7 +144,7 @@ class Trainer:
         run = self.run
         save_due = run.processes.first and self.keeper.save_due()
         minutes, signals, saves = run.processes.sums(run.clock.minutes(), float(run.signals.received is not None), float(save_due))
-        self.pace.update(self.step, minutes)
+        self.pace.update(self.step, minutes - self.minutes_before)
         return minutes, signals > 0, saves > 0
 
     def _make_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
@@ -182,7 +186,7 @@ class Trainer:
         total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
         fp16 = self.mixed.precision == "fp16"  # whose scaler skips the step of an infinite gradient itself
         if not bool(torch.isfinite(total if fp16 else total + self.norm)):
-            raise not_finite(self.step, bad_terms(losses), batches, self._rate(), self.run.folder.failed_batch)
+            raise not_finite(self.step, bad_terms(losses), batches, self._rate(), self.run.failed_batch)
         if self.config.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, self.norm)
         self.mixed.scaler.step(self.optimizer)

@@ -14,6 +14,7 @@ from torch import nn
 from detkit.config import Config
 from detkit.data import DetectionData, ImageRecord, read_image
 from detkit.drawing import side_by_side
+from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.evaluator import Evaluator
 from detkit.inference.loop import detect_records
 from detkit.inference.predictor import Predictor
@@ -67,6 +68,11 @@ class Validation:
         if config.images is not None and config.images < count:
             data = data.take([place * count // config.images for place in range(config.images)])
         return cls(data, config, run)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the numbers are called."""
+        return tuple(COCO_NAMES)
 
     def __call__(self, model: nn.Module, step: int) -> dict[str, float]:
         """The 12 COCO numbers after ``step`` steps, the same in every process."""

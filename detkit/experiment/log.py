@@ -1,0 +1,46 @@
+"""What a run says, kept in a file of its folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging.handlers import MemoryHandler
+from pathlib import Path
+
+_CAPACITY = 100_000
+"""Lines that are kept until the folder is known."""
+
+
+@contextmanager
+def kept_log(first: bool) -> Iterator[Callable[[Path], None]]:
+    """Gives a function that names the file; what is said before it is called goes there as well.
+
+    Args:
+        first: Whether this process is the one that talks; the others give warnings only, and write no file.
+    """
+    logger = logging.getLogger("detkit")
+    level, handlers = logger.level, []
+    logger.setLevel((min(level, logging.INFO) if level else logging.INFO) if first else logging.WARNING)
+    memory = MemoryHandler(_CAPACITY, flushLevel=logging.CRITICAL + 1)
+    logger.addHandler(memory)
+
+    def write_to(path: Path) -> None:
+        if not first:
+            return
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        memory.setTarget(file)
+        memory.flush()
+        logger.removeHandler(memory)
+        logger.addHandler(file)
+        handlers.append(file)
+
+    try:
+        yield write_to
+    finally:
+        logger.removeHandler(memory)
+        for file in handlers:
+            logger.removeHandler(file)
+            file.close()
+        logger.setLevel(level)

@@ -1,0 +1,193 @@
+"""What a person reads when a training cannot begin, or must stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import load_state, save_state
+from detkit.config import ConfigError
+from detkit.data import DataConfig, DetectionData, ImageRecord, SourceConfig
+from detkit.data.writers import image_folder, write_labels
+from detkit.experiment import Experiment, train
+from detkit.heads.region import TwoFCConfig
+from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.rpn import RPNConfig
+from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Targets
+from detkit.training.config import EMAConfig, TrainingConfig
+from detkit.training.guard import NotFiniteError
+
+Make = Callable[..., Experiment]
+
+
+def write(folder: Path, names: list[str], boxes: int = 1, crowd: bool = False) -> DataConfig:
+    for split in ("train", "val"):
+        pictures = image_folder(folder, "coco", split)
+        pictures.mkdir(parents=True)
+        records = []
+        for number in range(2):
+            path = pictures / f"{split}_{number}.png"
+            Image.fromarray(np.full((64, 64, 3), 40 * number, np.uint8)).save(path)
+            rows = torch.tensor([[8.0, 8.0, 40.0, 40.0]] * boxes).reshape(-1, 4)
+            targets = Targets.of(rows, torch.zeros(boxes, dtype=torch.int64), torch.full((boxes,), crowd))
+            records.append(ImageRecord(path, number + 1, (64, 64), targets))
+        write_labels(DetectionData.of("toy", names, records), folder, "coco", split)
+    source = SourceConfig(path=str(folder), split="train")
+    return DataConfig(train=source, val=source.replace(split="val"))
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    data = write(tmp_path / "data", ["cat"])
+    model = FasterRCNNConfig(
+        preprocess=PreprocessConfig(short_side=64, long_side=64),
+        backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
+        neck=FPNConfig(out_channels=8),
+        rpn=RPNConfig(train_candidates=20, train_proposals=20, candidates=20, proposals=20, samples=16),
+        region=RegionConfig(head=TwoFCConfig(hidden=8), samples=8),
+    )
+
+    def made(output: str = "run", **more: object) -> Experiment:
+        training = TrainingConfig(steps=1, evaluations=1, precision="fp32")
+        base = Experiment(name="toy", model=model, data=data, training=training, output=str(tmp_path / output))
+        loader = base.loader.replace(workers=0, batch_size=2)
+        return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(pictures=0), **more})
+
+    return made
+
+
+def go(config: Experiment, **options: object) -> object:
+    return train(config, device="cpu", progress=False, **options)  # type: ignore[arg-type]
+
+
+def test_data_without_a_single_object(make: Make, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no labelled object in 2 pictures; expected at least one"):
+        go(make(data=write(tmp_path / "empty", ["cat"], boxes=0)))
+    with pytest.raises(ValueError, match="only crowds in its 2 pictures, so there is nothing to learn; check the labels"):
+        go(make(data=write(tmp_path / "crowds", ["cat"], crowd=True)))
+
+
+def test_missing_data_and_missing_weights_are_told_in_one_line(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    data = DataConfig(train=SourceConfig(path="data/nowhere", fetch="python datasets/fetch_nowhere.py data/nowhere"))
+    model = make().model.replace(backbone=BackboneConfig(name="resnet18"))
+    with pytest.raises(FileNotFoundError) as caught:
+        go(make(data=data, model=model))
+    message = str(caught.value)
+    assert "get it with: python datasets/fetch_nowhere.py data/nowhere" in message
+    assert "detkit weights download" in message
+    assert "--smoke" in message
+    assert "\n" not in message
+
+
+def test_weights_of_no_such_name(make: Make) -> None:
+    with pytest.raises(FileNotFoundError, match=r"fasterrcnn_resnet50_fpm.*did you mean 'fasterrcnn_resnet50_fpn'"):
+        go(make(weights="fasterrcnn_resnet50_fpm"))
+
+
+def test_weights_of_another_shape(make: Make) -> None:
+    first = go(make("first"))
+    wider = make().model.replace(neck=FPNConfig(out_channels=16))
+    with pytest.raises(ValueError, match=r"weights: .*: expected shape .*, got .*; the models differ in more than their classes"):
+        go(make("second", model=wider, weights=str(first.best)))  # type: ignore[attr-defined]
+
+
+def test_everything_frozen(make: Make) -> None:
+    from detkit.experiment import GradientStageConfig
+
+    frozen = GradientStageConfig(frozen=("neck", "rpn", "region"))
+    with pytest.raises(ValueError, match="every parameter is frozen: there is nothing to train"):
+        go(make(stages=(frozen,)))
+    with pytest.raises(ValueError, match="stage gradient: frozen: no parameter's name begins with 'nek'"):
+        go(make("again", stages=(GradientStageConfig(frozen=("nek",)),)))
+
+
+def test_a_number_that_the_evaluation_does_not_have(make: Make, tmp_path: Path) -> None:
+    training = make().training.replace(best_metric="AR_100")
+    with pytest.raises(ValueError, match=r"training.best_metric: the evaluation has no 'AR_100': did you mean 'AR100'"):
+        go(make(training=training))
+    assert not list(tmp_path.rglob("last.state"))
+
+
+def test_a_folder_that_holds_a_run(make: Make) -> None:
+    go(make())
+    with pytest.raises(ValueError, match=r"already holds a run: give another --output, or go on with it by --resume"):
+        go(make())
+
+
+def test_resuming_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from detkit.training.folder import find_run
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"resume: no run under runs/ has a last.state; .*start one with detkit train CONFIG"):
+        find_run()
+    with pytest.raises(FileNotFoundError, match=r"resume elsewhere: no run with a last.state in it"):
+        find_run("elsewhere")
+
+
+def test_resuming_differently(make: Make) -> None:
+    result = go(make())
+    changed = make(optimizer=make().optimizer.replace(lr=0.5))
+    with pytest.raises(
+        ConfigError, match=r"goes on exactly, so these cannot change: optimizer.lr = 0.5 \(the run's: 0.02\); leave them out"
+    ):
+        go(changed, resume=result.folder)  # type: ignore[attr-defined]
+
+
+def test_resuming_on_other_classes(make: Make) -> None:
+    result = go(make())
+    state = load_state(result.folder / "last.state")  # type: ignore[attr-defined]
+    save_state(result.folder / "last.state", {**state, "class_names": ["dog"]})  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"the data's classes are \['cat'\], the run's are \['dog'\]; start anew with weights="):
+        go(make(), resume=result.folder)  # type: ignore[attr-defined]
+
+
+def test_resuming_with_a_running_mean_that_was_not_there(make: Make) -> None:
+    result = go(make())
+    state = load_state(result.folder / "last.state")  # type: ignore[attr-defined]
+    state["inside"]["ema"] = {"updates": 1, "model": {}}
+    save_state(result.folder / "last.state", state)  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="training.ema: the run to resume was made with it; keep it so"):
+        go(make(), resume=result.folder)  # type: ignore[attr-defined]
+
+
+def test_a_running_mean_cannot_be_added_on_resuming(make: Make) -> None:
+    result = go(make())
+    with pytest.raises(ConfigError, match="these cannot change: training.ema"):
+        go(make(training=make().training.replace(ema=EMAConfig())), resume=result.folder)  # type: ignore[attr-defined]
+
+
+def test_a_loss_that_is_not_finite(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = FasterRCNN.loss
+
+    def wrong(self: FasterRCNN, *given: object) -> dict[str, torch.Tensor]:
+        losses = right(self, *given)  # type: ignore[arg-type]
+        return {**losses, "rpn_box": losses["rpn_box"] * float("inf")}
+
+    monkeypatch.setattr(FasterRCNN, "loss", wrong)
+    with pytest.raises(NotFiniteError, match=r"step 0: not finite: rpn_box = (inf|nan); images: .*train_\d.png, .*train_\d.png; learning"):
+        go(make())
+    assert (tmp_path / "run" / "not_finite.json").is_file()
+
+
+def test_a_device_that_is_not_here(make: Make) -> None:
+    with pytest.raises(ValueError, match=r"device 'cuda:7': this machine has \d CUDA devices; use --device cpu or auto"):
+        train(make(), device="cuda:7", progress=False)
+
+
+def test_a_picture_that_broke_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
+    config = make()
+    for path in (tmp_path / "data").rglob("train_*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises((RuntimeError, ValueError), match=r"train_\d.png"):
+        go(config)

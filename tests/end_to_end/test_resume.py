@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from detkit.checkpoint import load_checkpoint, load_state
+from detkit.experiment import Experiment, train
+from detkit.training import hooks
+from detkit.training.config import EMAConfig
+
+Tiny = Callable[..., Experiment]
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return bool(torch.equal(a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def cut_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send this process a SIGINT once so many steps were made."""
+
+    def advance(self: hooks.Hook, made: int, progress: float) -> None:
+        if made == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(hooks.MetricsFile, "advance", advance)
+
+
+@pytest.mark.parametrize(("cut", "workers"), [(1, 1), (4, 0)])
+def test_a_run_cut_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
+    tiny: Tiny, ema: EMAConfig, monkeypatch: pytest.MonkeyPatch, cut: int, workers: int
+) -> None:
+    whole = train(tiny("whole", workers, ema=ema), device="cpu", progress=False)
+    with monkeypatch.context() as patch:
+        cut_after(cut, patch)
+        first = train(tiny("cut", workers, ema=ema), device="cpu", progress=False)
+    assert (first.interrupted, first.reason, first.steps) == (True, "SIGINT", cut)
+    torch.manual_seed(1234)
+    again = train(tiny("cut", workers, ema=ema), device="cpu", resume=first.folder, progress=False)
+    assert (again.steps, again.images_seen) == (whole.steps, whole.images_seen) == (6, 12)
+    one, two = load_state(whole.folder / "last.state")["inside"], load_state(again.folder / "last.state")["inside"]
+    for key in ("detector", "ema", "optimizer", "random", "keeper", "step", "evaluations"):
+        assert same(one[key], two[key]), key
+    best = [load_checkpoint(result.best) for result in (whole, again)]
+    assert same(best[0].tensors, best[1].tensors)
+    assert again.core_minutes > first.core_minutes
+
+
+def test_a_finished_run_goes_on_when_its_limit_is_raised(tiny: Tiny) -> None:
+    first = train(tiny(steps=2, evaluations=1), device="cpu", progress=False)
+    more = train(tiny(steps=3, evaluations=1), device="cpu", resume=first.folder, progress=False)
+    assert more.steps == 3
+    assert Experiment.from_json((more.folder / "config.json").read_text()).training.steps == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to_group", [False, True])
+def test_the_command_saves_on_sigterm_and_resumes(tiny: Tiny, tmp_path: Path, to_group: bool) -> None:
+    config = tiny("cut", workers=1, steps=400, log_every=1)
+    file = tmp_path / "tiny.json"
+    file.write_text(config.to_json())
+    command = [sys.executable, "-m", "detkit", "train", str(file), "--device", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    deadline = time.monotonic() + 240
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 2) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.1)
+    (os.killpg if to_group else os.kill)(process.pid, signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, out
+    assert f"go on with: detkit train --resume {tmp_path / 'cut'}" in out
+    made = load_state(tmp_path / "cut" / "last.state")["inside"]["step"]
+    assert 2 <= made < 400
+    again = [sys.executable, "-m", "detkit", "train", "--resume", str(tmp_path / "cut"), f"training.steps={made + 1}", "--device", "cpu"]
+    done = subprocess.run(again, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"going on after step {made}" in done.stdout
+    assert load_state(tmp_path / "cut" / "last.state")["inside"]["step"] == made + 1
