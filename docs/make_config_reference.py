@@ -51,7 +51,12 @@ def contents(places: dict[type[Config], list[str]]) -> list[str]:
     lines: dict[str, list[str]] = {}
     for key, owner in sorted(keys, key=lambda item: item[0]):
         lines.setdefault(key, []).append(_link(owner))
-    return ["Groups, by key:", "", *(f"{'  ' * key.replace('.N', '').count('.')}- `{key}`: {' or '.join(links)}" for key, links in lines.items()), ""]
+    return [
+        "Groups, by key:",
+        "",
+        *(f"{'  ' * key.replace('.N', '').count('.')}- `{key}`: {' or '.join(links)}" for key, links in lines.items()),
+        "",
+    ]
 
 
 def config_places(root: type[Config]) -> dict[type[Config], list[str]]:

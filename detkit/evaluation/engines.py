@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.results import columns
 
 Engine = Literal["hotcoco", "pycocotools"]
 ENGINES: tuple[Engine, ...] = ("hotcoco", "pycocotools")
@@ -94,8 +95,12 @@ def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:
 
 
 def _copied(results: Any) -> Any:
-    """PycocoTools writes into the rows it is given."""
-    return results if isinstance(results, np.ndarray) else [dict(row) for row in results]
+    """PycocoTools writes into the rows it is given, and takes no tuple, array or numpy number for a box."""
+    if isinstance(results, np.ndarray):
+        return results
+    keys = ("image_id", "category_id", "bbox", "score")
+    image, category, boxes, scores = (column.tolist() for column in columns(results))
+    return [dict(zip(keys, row, strict=True)) for row in zip(image, category, boxes, scores, strict=True)]
 
 
 def _no_detections(coco: Any, ground_truth: Any) -> Any:

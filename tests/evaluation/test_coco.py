@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from detkit.evaluation import COCO_NAMES, evaluate_coco
@@ -108,6 +109,15 @@ def test_boxes_of_unlisted_pictures_and_categories_are_left_out_and_counted(trut
     numbers = evaluate_coco({**truth, "annotations": [*more, *truth["annotations"]]}, results, engine)
     assert repr(numbers.values) == repr(expected.values)
     assert list(numbers.counts.left_out.values()) == [1, 1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_results_may_hold_tuples_arrays_and_numpy_numbers(truth: Any, results: Any, engine: Any) -> None:
+    expected = evaluate_coco(truth, results, engine)
+    kinds: list[Any] = [tuple, np.array, lambda box: [np.float32(value) for value in box]]
+    for row, kind in zip(results, kinds, strict=True):
+        row.update(bbox=kind(row["bbox"]), score=np.float64(row["score"]), image_id=np.int64(row["image_id"]))
+    assert repr(evaluate_coco(truth, results, engine)) == repr(expected)
 
 
 def test_generated_data_is_the_same_for_the_same_numbers_and_of_the_size_asked_for() -> None:
