@@ -1,0 +1,50 @@
+"""The colour spaces of selective search, each a different answer to shadows and highlights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+def _rgb(image: Image) -> Image:
+    return image
+
+
+def _hsv(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), dtype=np.uint8)
+
+
+def _lab(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), dtype=np.uint8)
+
+
+def _intensity(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[..., None]
+
+
+def _hue(image: Image) -> Image:
+    return np.ascontiguousarray(_hsv(image)[..., :1])
+
+
+def _rgi(image: Image) -> Image:
+    """Normalised red and green, and intensity: the first two do not change with the light's strength."""
+    values = image.astype(np.float32)
+    total = values.sum(2, keepdims=True)
+    shares = np.divide(values[..., :2], total, out=np.full_like(values[..., :2], 1 / 3), where=total > 0)
+    return np.concatenate([np.rint(shares * 255).astype(np.uint8), _intensity(image)], 2)
+
+
+COLOUR_SPACES: dict[str, Callable[[Image], Image]] = {
+    "rgb": _rgb,
+    "hsv": _hsv,
+    "lab": _lab,
+    "intensity": _intensity,
+    "hue": _hue,
+    "rgi": _rgi,
+}
+"""From ``(H, W, 3)`` uint8 RGB to ``(H, W, C)`` uint8, C = 1 or 3 (IJCV 2013, section 3.2.1)."""

@@ -1,0 +1,93 @@
+"""Selective search for object recognition (Uijlings, van de Sande, Gevers and Smeulders, IJCV 2013)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detkit.proposals.colours import COLOUR_SPACES
+from detkit.proposals.config import Mode, SelectiveSearchConfig
+from detkit.proposals.features import describe, texture_bins
+from detkit.proposals.grouping import group
+from detkit.proposals.segmentation import SegmentationGraph
+from detkit.structures import Proposals
+
+
+def selective_search(
+    image: NDArray[np.uint8], mode: Mode = "fast", *, config: SelectiveSearchConfig | None = None, threads: int | None = None
+) -> Proposals:
+    """Boxes that may hold an object, best first, without duplicates.
+
+    The rank of a box is the position of its region in the hierarchy, counted from the end, times a random number from
+    ``config.seed`` (section 3.3): large regions come first, but not always. The result depends on the image and the config alone.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB, of any size.
+        mode: ``single``, ``fast`` or ``quality``, unless a config is given.
+        config: The numbers; ``SelectiveSearchConfig.of(mode)`` unless given.
+        threads: Of the search; as many as torch has unless given.
+
+    Raises:
+        ValueError: the image has another shape or type, or the mode does not exist.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"selective search: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
+    config = config or SelectiveSearchConfig.of(mode)
+    small = _shrunk(image, config.max_pixels)
+    hierarchies = _hierarchies(small, config, threads or torch.get_num_threads())
+    boxes, values = _ranked(hierarchies, config.seed)
+    scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]] * 2)
+    boxes = boxes * scale
+    kept = _wanted(boxes, config)[: config.limit]
+    scores = 1 / (1 + values[kept])
+    return Proposals(torch.from_numpy(boxes[kept].astype(np.float32)), torch.from_numpy(scores.astype(np.float32)))
+
+
+def _shrunk(image: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+    height, width = image.shape[:2]
+    factor = min(1.0, (max_pixels / (height * width)) ** 0.5)
+    if factor == 1.0:
+        return np.ascontiguousarray(image)
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _hierarchies(image: NDArray[np.uint8], config: SelectiveSearchConfig, threads: int) -> list[NDArray[np.int32]]:
+    """For every colour space, scale and strategy, the boxes in the order of merging."""
+
+    def prepared(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
+        coloured = np.ascontiguousarray(COLOUR_SPACES[name](image))
+        return coloured, SegmentationGraph(coloured), texture_bins(coloured)
+
+    def searched(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
+        (coloured, graph, bins), k = job
+        labels, count = graph.regions(k, min_size=int(k))
+        regions = describe(labels, count, coloured, bins)
+        return [group(regions, strategy.uses, labels.size) for strategy in config.strategies]
+
+    with ThreadPoolExecutor(threads) as pool:
+        jobs = product(pool.map(prepared, config.colours), config.scales)
+        return [boxes for found in pool.map(searched, list(jobs)) for boxes in found]
+
+
+def _ranked(hierarchies: list[NDArray[np.int32]], seed: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """All boxes, best first, and the values they are ordered by; of equal boxes the best stays."""
+    random = np.random.default_rng(seed)
+    values = np.concatenate([np.arange(len(boxes), 0, -1) * random.random(len(boxes)) for boxes in hierarchies])
+    boxes = np.concatenate(hierarchies)
+    order = np.argsort(values, kind="stable")
+    boxes, values = boxes[order], values[order]
+    packed = boxes.astype(np.int64) @ np.array([1, 1 << 16, 1 << 32, 1 << 48], dtype=np.int64)
+    first = np.sort(np.unique(packed, return_index=True)[1])
+    return boxes[first], values[first]
+
+
+def _wanted(boxes: NDArray[np.float64], config: SelectiveSearchConfig) -> NDArray[np.int64]:
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    longer, shorter = np.maximum(width, height), np.minimum(width, height)
+    return np.flatnonzero((width * height >= config.min_area) & (longer <= config.max_aspect * shorter))

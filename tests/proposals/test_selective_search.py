@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+from skimage.measure import label as connected
+
+from detkit.data import SourceConfig, read_image, read_source
+from detkit.ops.boxes import box_iou
+from detkit.proposals import SelectiveSearchConfig, Strategy, selective_search
+from detkit.proposals.features import describe, texture_bins
+from detkit.proposals.grouping import group
+from detkit.proposals.segmentation import SegmentationGraph
+
+SINGLE = SelectiveSearchConfig.of("single")
+
+
+def painted() -> tuple[np.ndarray, torch.Tensor]:
+    """Three plain squares on a plain ground, and their boxes."""
+    image = np.full((120, 160, 3), (40, 60, 200), dtype=np.uint8)
+    boxes = [(10, 10, 60, 50), (90, 20, 140, 100), (20, 70, 70, 110)]
+    for (x1, y1, x2, y2), colour in zip(boxes, ((250, 40, 40), (40, 220, 60), (240, 230, 50)), strict=True):
+        image[y1:y2, x1:x2] = colour
+    return image, torch.tensor(boxes, dtype=torch.float32)
+
+
+@pytest.mark.parametrize("mode", ["single", "fast", "quality"])
+def test_plain_objects_are_found_exactly(mode: str) -> None:
+    image, boxes = painted()
+    proposals = selective_search(image, mode)
+    best = box_iou(boxes, proposals.boxes).amax(1)
+    assert (best > 0.9).all(), best
+
+
+def test_boxes_lie_in_the_picture_best_first_without_duplicates() -> None:
+    image = data.chelsea()[::2, ::2].copy()
+    proposals = selective_search(image, "fast").checked()
+    assert (proposals.boxes[:, :2] >= 0).all()
+    assert (proposals.boxes[:, 2] <= image.shape[1]).all()
+    assert (proposals.boxes[:, 3] <= image.shape[0]).all()
+    assert (proposals.scores[:-1] >= proposals.scores[1:]).all()
+    assert len(torch.unique(proposals.boxes, dim=0)) == len(proposals)
+
+
+def test_the_result_depends_on_image_and_seed_alone() -> None:
+    image = data.coffee()[::4, ::4].copy()
+    kept = image.copy()
+    one, again = selective_search(image, "fast", threads=1), selective_search(image, "fast", threads=3)
+    torch.testing.assert_close(one.boxes, again.boxes, rtol=0, atol=0)
+    np.testing.assert_array_equal(image, kept)
+    other = selective_search(image, config=SelectiveSearchConfig.of("fast", seed=1))
+    assert {tuple(box) for box in one.boxes.tolist()} == {tuple(box) for box in other.boxes.tolist()}
+    assert not torch.equal(one.boxes, other.boxes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (40, 50)])
+@pytest.mark.parametrize("mode", ["single", "quality"])
+def test_blank_pictures_of_any_shape_give_the_whole_picture(shape: tuple[int, int], mode: str) -> None:
+    proposals = selective_search(np.full((*shape, 3), 7, dtype=np.uint8), mode)
+    assert [shape[1], shape[0]] in proposals.boxes[:, 2:].tolist()
+
+
+def test_a_large_picture_is_searched_small_and_answered_in_its_own_pixels() -> None:
+    image, boxes = painted()
+    large = image.repeat(12, 0).repeat(12, 1)
+    proposals = selective_search(large, config=SINGLE.replace(max_pixels=120 * 160))
+    assert (box_iou(boxes * 12, proposals.boxes).amax(1) > 0.9).all()
+
+
+def test_filters_and_limit() -> None:
+    image = data.chelsea()[::2, ::2].copy()
+    every = selective_search(image, config=SINGLE)
+    config = SINGLE.replace(min_area=400.0, max_aspect=2.0, limit=20)
+    some = selective_search(image, config=config)
+    width, height = (some.boxes[:, 2:] - some.boxes[:, :2]).unbind(1)
+    assert len(some) == 20
+    assert (width * height >= 400).all()
+    assert (torch.maximum(width, height) <= 2 * torch.minimum(width, height)).all()
+    assert {tuple(box) for box in some.boxes.tolist()} <= {tuple(box) for box in every.boxes.tolist()}
+
+
+def test_modes_are_the_papers() -> None:
+    counts = {mode: SelectiveSearchConfig.of(mode) for mode in ("single", "fast", "quality")}
+    assert [len(c.colours) * len(c.scales) * len(c.strategies) for c in counts.values()] == [1, 8, 80]
+    config = counts["quality"]
+    assert SelectiveSearchConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)])
+def test_a_wrong_image_is_refused(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"expected a \(H, W, 3\) uint8 RGB image, got"):
+        selective_search(image)
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected mode single, fast or quality, got 'slow'"):
+        selective_search(np.zeros((4, 4, 3), np.uint8), "slow")  # type: ignore[arg-type]
+
+
+def labelled() -> tuple[np.ndarray, np.ndarray]:
+    """The painted picture with its ground as region 0 and its squares as 1, 2 and 3."""
+    image, boxes = painted()
+    labels = np.zeros(image.shape[:2], dtype=np.int32)
+    for number, (x1, y1, x2, y2) in enumerate(boxes.int().tolist(), start=1):
+        labels[y1:y2, x1:x2] = number
+    return image, labels
+
+
+def test_regions_describe_the_picture() -> None:
+    image, labels = labelled()
+    regions = describe(labels, 4, image, texture_bins(image))
+    np.testing.assert_array_equal(np.bincount(labels.ravel()), regions.sizes)
+    np.testing.assert_allclose(regions.colours.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(regions.textures.sum(1), 1, rtol=1e-5)
+    assert sorted(tuple(pair) for pair in regions.neighbours.tolist()) == [(0, 1), (0, 2), (0, 3)]
+    assert regions.boxes.tolist() == [[0, 0, 160, 120], *painted()[1].int().tolist()]
+    # Every pixel of a plain square has one colour: one full bin in each channel.
+    assert (np.sort(regions.colours[1])[-3:] == np.float32(1 / 3)).all()
+
+
+def test_grouping_joins_true_neighbours_until_one_is_left() -> None:
+    image, labels = labelled()
+    regions = describe(labels, 4, image, texture_bins(image))
+    for strategy in (Strategy(), Strategy(colour=False), Strategy(colour=False, texture=False, fill=False)):
+        boxes = group(regions, strategy.uses, labels.size)
+        assert len(boxes) == 7
+        # The squares touch the ground alone, so every merged region holds the ground, which spans the picture.
+        assert (boxes[4:] == [0, 0, 160, 120]).all()
+
+
+def test_size_alone_merges_the_smallest_neighbours_first() -> None:
+    # Stripes of widths 10, 20, 40 and 90 in a row join from the left.
+    labels = np.repeat(np.array([0, 1, 2, 3], dtype=np.int32), [10, 20, 40, 90])[None].repeat(30, 0)
+    image = np.zeros((30, 160, 3), dtype=np.uint8)
+    regions = describe(np.ascontiguousarray(labels), 4, image, texture_bins(image))
+    assert group(regions, (False, False, True, False), labels.size)[4:, 2].tolist() == [30, 70, 160]
+
+
+def test_colour_alone_merges_the_alike_first() -> None:
+    labels = np.repeat(np.array([0, 1, 2], dtype=np.int32), [40, 40, 40])[None].repeat(30, 0)
+    image = np.zeros((30, 120, 3), dtype=np.uint8)
+    image[:, 40:80], image[:, 80:] = 200, 203
+    regions = describe(np.ascontiguousarray(labels), 3, image, texture_bins(image))
+    assert group(regions, (True, False, False, False), labels.size)[3:].tolist() == [[40, 0, 120, 30], [0, 0, 120, 30]]
+
+
+def test_segmentation_covers_the_picture_with_connected_regions() -> None:
+    image = data.coffee()[::4, ::4].copy()
+    graph = SegmentationGraph(image)
+    fine, many = graph.regions(50.0, 50)
+    coarse, few = graph.regions(300.0, 300)
+    assert 1 < few < many
+    for labels, count, least in ((fine, many, 50), (coarse, few, 300)):
+        sizes = np.bincount(labels.ravel(), minlength=count)
+        assert len(sizes) == count
+        assert sizes.min() >= least
+        assert all(connected(labels == number, return_num=True, connectivity=2)[1] == 1 for number in range(count))
+
+
+def test_objects_in_real_photographs_are_found(shared: Path) -> None:
+    best: list[float] = []
+    source = read_source(
+        SourceConfig(
+            path=str(shared / "data" / "voc100" / "annotations" / "pascalvoc_format"), images=str(shared / "data" / "voc100" / "images")
+        )
+    )
+    for record in source.records[:12]:
+        proposals = selective_search(read_image(record.path), "fast")
+        best += box_iou(record.targets.boxes, proposals.boxes).amax(1).tolist()
+    assert np.mean(np.array(best) >= 0.5) > 0.85
