@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +20,7 @@ _EXPECTED = {
     "string_type": "text",
     "tuple_type": "a tuple",
 }
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "none"}
 
 
 def explain(error: ValidationError, owner: type[BaseModel]) -> str:
@@ -74,3 +76,19 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+def spoken(annotation: Any) -> str:
+    """What a field takes, in the words of a person who types it: ``a number or none``."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return spoken(parts[0])
+    if origin is Literal:
+        return " or ".join(str(part) for part in parts)
+    if origin in {Union, UnionType}:
+        return " or ".join(spoken(part) for part in parts)
+    if origin is tuple:
+        number = "" if Ellipsis in parts else f"{len(parts)} "
+        nested = get_origin(parts[0]) is tuple
+        return "tuples such as ((1, 2), (3, 4))" if nested else f"{number}values with commas between them, each {spoken(parts[0])}"
+    return _WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))

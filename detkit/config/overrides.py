@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from detkit.config.base import Config, ConfigError
-from detkit.config.explain import models_in
+from detkit.config.explain import models_in, spoken
 from detkit.config.kinds import ByKind
 from detkit.registry import did_you_mean
 
@@ -91,8 +91,7 @@ def _parsed(field: FieldInfo, text: str, whole: str, current: Any) -> Any:
             return adapter.validate_python(candidate, strict=False)
         except ValidationError:
             continue
-    expected = getattr(field.annotation, "__name__", None) if not get_args(field.annotation) else None
-    raise ConfigError(f"{whole}: expected {_spoken(expected or str(field.annotation))}, got {text!r}")
+    raise ConfigError(f"{whole}: expected {spoken(annotation)}, got {text!r}")
 
 
 def _metadata(field: FieldInfo) -> list[Any]:
@@ -144,8 +143,3 @@ def _readings(text: str) -> list[Any]:
     if not isinstance(literal, (tuple, list)):
         readings += [(literal,), (text,)]
     return readings
-
-
-def _spoken(annotation: str) -> str:
-    words = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "text"}
-    return words.get(annotation, annotation)

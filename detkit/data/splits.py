@@ -71,7 +71,9 @@ def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData
     """The validation data that the config names or that lies beside the training data; None: split some off."""
     if config.val is not None:
         if config.val_fraction is not None:
-            raise ValueError("data.val and data.val_fraction are both given; expected one of them")
+            raise ValueError(
+                "data.val and data.val_fraction are both given; expected one of them: add data.val=none to split the training pictures"
+            )
         return read_source(with_split(config.val, "val", "test"))
     if config.val_fraction is not None:
         return None

@@ -8,6 +8,7 @@ import pytest
 from pydantic import Field
 
 from detkit.config import Config, ConfigError, apply_overrides, load_config, one_of_kinds
+from detkit.config.explain import spoken
 from detkit.registry import Registry
 
 
@@ -102,6 +103,7 @@ def test_overrides_apply_from_left_to_right() -> None:
         ("optimizer=zz", "unknown kind 'zz': expected one of: adam, sgd"),
         ("model=nett", "unknown model 'nett': did you mean 'net'?"),
         ("flag=7", "flag: expected true or false, got '7'"),
+        ("optimizer=adam optimizer.betas=.8,x", "optimizer.betas: expected 2 values with commas between them, each a number, got '.8,x'"),
         ("optimizer", "expected key=value"),
         ("source.path.x=1", "'path' is a single value"),
         ("stages.3.lr=2", "expected a place from 0 to 1, got '3'"),
@@ -110,7 +112,7 @@ def test_overrides_apply_from_left_to_right() -> None:
 )
 def test_wrong_overrides_say_what_to_do(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        apply_overrides(Whole(), [override])
+        apply_overrides(Whole(), override.split())
     assert message in str(error.value)
 
 
@@ -168,3 +170,18 @@ def test_bad_files_say_what_was_expected(tmp_path: Path) -> None:
         load_config(tmp_path / "notes.txt", Whole)
     with pytest.raises(FileNotFoundError, match="nothing.py: no such file; the folder has: empty.py, other.py, typo.py"):
         load_config(tmp_path / "nothing.py", Whole)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (float | None, "a number or none"),
+        (Literal["auto"] | int, "auto or a whole number"),
+        (Literal["rgb", "bgr"], "rgb or bgr"),
+        (tuple[str, ...], "values with commas between them, each text"),
+        (tuple[tuple[float, ...], ...], "tuples such as ((1, 2), (3, 4))"),
+        (Annotated[bool, "on"], "true or false"),
+    ],
+)
+def test_types_are_told_in_words(annotation: Any, words: str) -> None:
+    assert spoken(annotation) == words
