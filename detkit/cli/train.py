@@ -16,6 +16,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 TERMINATED = 143
 INTERRUPTED = 130
@@ -33,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
     )
     parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the newest under runs/")
+    parser.add_argument(
+        "--val-fraction", metavar="F", help="keep this part of the training pictures for validation, such as 0.1; sets data.val_fraction"
+    )
     parser.add_argument("--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     parser.add_argument(
@@ -45,15 +50,11 @@ def run(args: argparse.Namespace) -> int:
     from detkit.cli.allocator import keep_freed_memory
 
     keep_freed_memory()
-    _show_log()
     config_file, overrides = split_words(args.words)
-    if args.precision:
-        overrides = [*overrides, f"training.precision={args.precision}"]
-    if args.output:
-        overrides = [*overrides, f"output={args.output}"]
-    if args.smoke:
-        return _smoke(config_file, overrides)
-    return _train(args, config_file, overrides)
+    for key, value in (("training.precision", args.precision), ("data.val_fraction", args.val_fraction), ("output", args.output)):
+        overrides = [*overrides, *([f"{key}={value}"] if value else [])]
+    with _shown_log():
+        return _smoke(config_file, overrides) if args.smoke else _train(args, config_file, overrides)
 
 
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:
@@ -101,11 +102,19 @@ def _smoke(config_file: str | None, overrides: list[str]) -> int:
     return 0
 
 
-def _show_log() -> None:
+@contextmanager
+def _shown_log() -> Iterator[None]:
     """The run's log is what this command has to say, so it goes to the standard output."""
     logger = logging.getLogger("detkit")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
+    before = logger.propagate, logger.level
     logger.propagate = False
     logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before[0]
+        logger.setLevel(before[1])

@@ -18,7 +18,7 @@ from detkit import __version__
 from detkit.checkpoint import write_text
 from detkit.training.folder import RunFolder
 
-_PACKAGES = ("torch", "torchvision", "numpy", "albumentations", "opencv-python", "hotcoco", "pycocotools", "timm")
+_PACKAGES = ("torchvision", "numpy", "albumentations", "opencv-python", "hotcoco", "pycocotools", "timm")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,12 @@ def write_results(path: Path, config_json: str, result: TrainResult) -> None:
 def machine_facts() -> dict[str, Any]:
     """Versions, the processor, and the revision of the code where git knows it."""
     return {
-        "versions": {"detkit": __version__, "python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "versions": {
+            "detkit": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            **{name: _version(name) for name in _PACKAGES},
+        },
         "revision": _revision(),
         "machine": {"system": platform.system(), "processor": _processor(), "threads": torch.get_num_threads()},
     }

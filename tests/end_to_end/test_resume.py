@@ -27,7 +27,7 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
+    return bool(a == b) or (a != a and b != b)  # a number that there is not: NaN on both sides
 
 
 def cut_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
