@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from detkit.heads.float32 import Float32Conv2d, Float32Linear
+from detkit.inference.optimize import optimize
+from detkit.models.detector import Detector
+from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2
+from detkit.structures import Detections
+
+
+def lively(detector: Detector) -> Detector:
+    """Random norms, and last layers strong enough that something is detected."""
+    generator = torch.Generator().manual_seed(0)
+    for module in detector.modules():
+        if hasattr(module, "running_var"):
+            module.running_mean.copy_(torch.randn(module.running_mean.shape, generator=generator) * 0.1)
+            module.running_var.copy_(torch.rand(module.running_var.shape, generator=generator) + 0.5)
+        if isinstance(module, (Float32Conv2d, Float32Linear)):
+            module.weight.data.mul_(8.0)
+    return detector.train()
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    torch.manual_seed(0)
+    config = fasterrcnn_mobilenet_v3_large_320_fpn()
+    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(proposals=60))
+    with torch.no_grad():
+        return lively(config.build(5))
+
+
+@pytest.fixture(scope="module")
+def images() -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.rand((3, 120, 160), generator=generator), torch.rand((3, 97, 130), generator=generator)]
+
+
+def detected(detector: Detector, images: list[Tensor], dtype: torch.dtype) -> tuple[list[Detections], Tensor]:
+    was_training = detector.training
+    detector.eval()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        batch = detector.prepare(images)
+        raw = detector.raw(batch)
+        found = detector.detect(raw, batch)
+    detector.train(was_training)
+    return found, raw[0]
+
+
+def test_in_float32_detections_change_by_rounding(detector: Detector, images: list[Tensor]) -> None:
+    expected, logits = detected(detector, images, torch.float32)
+    found, fast_logits = detected(optimize(detector, torch.float32), images, torch.float32)
+    torch.testing.assert_close(fast_logits, logits, atol=1e-3, rtol=1e-3)
+    assert all(len(rows) > 3 for rows in expected)
+    for rows, wanted in zip(found, expected, strict=True):
+        torch.testing.assert_close(rows.scores, wanted.scores, atol=1e-4, rtol=0)
+        torch.testing.assert_close(rows.boxes, wanted.boxes, atol=1e-2, rtol=0)
+        assert torch.equal(rows.labels, wanted.labels)
+
+
+def test_in_bfloat16_logits_stay_close_and_come_in_float32(detector: Detector, images: list[Tensor]) -> None:
+    _, logits = detected(detector, images, torch.float32)
+    found, fast_logits = detected(optimize(detector, torch.bfloat16), images, torch.bfloat16)
+    assert fast_logits.dtype == found[0].scores.dtype == torch.float32
+    assert float((fast_logits - logits).abs().mean() / logits.std()) < 0.05
+
+
+def test_the_detector_that_came_in_is_not_changed(detector: Detector) -> None:
+    before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
+    fast = optimize(detector, torch.bfloat16)
+    assert detector.training
+    assert not fast.training
+    assert all(torch.equal(tensor, before[name]) and tensor.dtype == before[name].dtype for name, tensor in detector.state_dict().items())
+    assert any(parameter.requires_grad for parameter in detector.parameters())
+    assert not any(parameter.requires_grad for parameter in fast.parameters())
+
+
+def test_no_norm_is_left_and_only_last_layers_stay_in_float32(detector: Detector) -> None:
+    fast = optimize(detector, torch.bfloat16)
+    layers = [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
+    assert not [module for module in fast.modules() if hasattr(module, "running_var")]
+    for layer in layers:
+        assert layer.weight.dtype == (torch.float32 if isinstance(layer, (Float32Conv2d, Float32Linear)) else torch.bfloat16)
+        assert layer.weight.ndim == 2 or layer.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_norms_in_the_neck_and_the_heads_are_folded_too() -> None:
+    config = fasterrcnn_resnet50_fpn_v2()
+    with torch.device("meta"):
+        detector = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None)).build(3)
+    detector = detector.to_empty(device="cpu")
+    assert not [module for module in optimize(detector, torch.float32).modules() if hasattr(module, "running_var")]
