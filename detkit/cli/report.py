@@ -29,11 +29,11 @@ def peak_memory() -> tuple[int, int] | None:
     return tuple(resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # type: ignore[return-value]
 
 
-def memory_line() -> str:
-    """``peak memory 812 MB``, with the largest worker's and the GPU's where there were any."""
+def memory_line(workers: bool = False) -> str:
+    """``peak memory 812 MB``, with the GPU's where there is one, and the largest worker's for a command that has workers."""
     peaks = peak_memory()
     parts = [] if peaks is None else [f"{peaks[0] / MEBIBYTE:,.0f} MB"]
-    if peaks is not None and peaks[1] > 64 * MEBIBYTE:  # smaller ones are helpers such as uname, not loading workers
+    if workers and peaks is not None and peaks[1]:
         parts.append(f"{peaks[1] / MEBIBYTE:,.0f} MB in the largest worker")
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
