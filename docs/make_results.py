@@ -34,17 +34,17 @@ def add(run: Path, test: Path | None, tuning: str) -> Path:
     row = json.loads(run.read_text("utf-8"))
     row["tuning"] = tuning
     if test is not None:
-        row["test"] = json.loads(test.read_text("utf-8"))
+        written = json.loads(test.read_text("utf-8"))
+        row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}
     path = RESULTS / f"{row['name']}.json"
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     return path
 
 
-def numbers_of(row: dict[str, Any]) -> dict[str, Any]:
-    """The test numbers of a row, wherever the evaluation put them; empty if it has none."""
-    test = row.get("test") or {}
-    found = test.get("numbers", test)
-    return found if isinstance(found, dict) else {}
+def numbers_of(row: dict[str, Any]) -> dict[str, float | None]:
+    """The test numbers of a row; empty if it has none."""
+    values: dict[str, float | None] = row.get("test", {}).get("values", {})
+    return values
 
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:

@@ -40,9 +40,11 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "validation": {"best": {"AP": 0.5}},
         "data": {"train": {"name": "data/bccd (train)"}},
     }
+    words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
+    numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "results.json").write_text(json.dumps(run))
-    (tmp_path / "run" / "numbers.json").write_text(json.dumps({"numbers": {"AP": 0.61, "AP50": 0.9, "AP75": None}}))
+    (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
     make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run")
     expected = "| bccd | 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 1.5 M | 3 | 1 run |"
     assert expected in make_results.page()
