@@ -40,7 +40,7 @@ class BrightDetector(nn.Module):
 
 def predictor(short_side: int = 100, **options: object) -> Predictor:
     config = PreprocessConfig(short_side=short_side, long_side=1000)
-    return Predictor(BrightDetector(), config, NAMES, "cpu", "fp32", **options)  # type: ignore[arg-type]
+    return Predictor(BrightDetector(), config, NAMES, "cpu", "fp32", reference=True, **options)  # type: ignore[arg-type]
 
 
 def picture(height: int = 60, width: int = 80, red: tuple[int, int, int, int] = (10, 20, 30, 40)) -> np.ndarray:

@@ -47,8 +47,20 @@ def test_a_checkpoint_detects_without_its_config_file(run: Path) -> None:
     assert set(found.labels.tolist()) <= {0, 2}
     torch.manual_seed(0)
     fresh = CONFIG.build(3)
-    for name, tensor in predictor.detector.state_dict().items():
+    for name, tensor in load(run, "cpu", reference=True).detector.state_dict().items():
         torch.testing.assert_close(tensor, fresh.state_dict()[name], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("precision", "boxes", "scores", "least"), [("fp32", 1e-2, 1e-4, 0.95), ("bf16", 3.0, 0.05, 0.6)])
+def test_the_fast_ways_find_the_same(run: Path, precision: str, boxes: float, scores: float, least: float) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    expected = load(run, "cpu", reference=True)(picture)
+    found = load(run, "cpu", precision)(picture)
+    assert found.boxes.dtype == found.scores.dtype == torch.float32
+    apart = (expected.boxes[:, None] - found.boxes[None]).abs().amax(-1)
+    like = (apart < boxes) & ((expected.scores[:, None] - found.scores[None]).abs() < scores)
+    assert len(expected) > 10
+    assert float(like.any(1).float().mean()) > least
 
 
 def test_a_runs_folder_means_its_best_checkpoint(run: Path, tmp_path: Path) -> None:
