@@ -33,6 +33,7 @@ def add(run: Path, test: Path | None, tuning: str) -> Path:
     """Copy a run's results, with its test numbers, into docs/results."""
     row = json.loads(run.read_text("utf-8"))
     row["tuning"] = tuning
+    row["config"]["output"] = None  # a path of the machine it ran on
     if test is not None:
         written = json.loads(test.read_text("utf-8"))
         row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}

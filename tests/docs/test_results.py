@@ -39,6 +39,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "parameters": 1_500_000,
         "validation": {"best": {"AP": 0.5}},
         "data": {"train": {"name": "data/bccd (train)"}},
+        "config": {"output": "/somewhere"},
     }
     words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
@@ -48,3 +49,4 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run")
     expected = "| bccd | 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 1.5 M | 3 | 1 run |"
     assert expected in make_results.page()
+    assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
