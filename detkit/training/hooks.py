@@ -8,6 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ class Record:
 class Hook:
     """Is told how a run goes; does nothing by default."""
 
-    def start(self, step: int) -> None:
-        """The run begins, or goes on, after ``step`` steps."""
+    def start(self, step: int, stage: int = 0) -> None:
+        """A stage, counted from 0, begins, or goes on after ``step`` steps."""
 
     def advance(self, step: int, progress: float) -> None:
         """A step was made; called often, so it must be cheap."""
@@ -60,21 +61,23 @@ class Hook:
         """The model was evaluated."""
 
     def close(self) -> None:
-        """The run ends."""
+        """The stage ends, well or not."""
 
 
 class MetricsFile(Hook):
-    """One JSON object a line; rows of steps that a resumed run makes again are dropped."""
+    """One JSON object a line; rows of steps that a resumed run makes again are dropped. Later stages' rows say ``stage``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._stage = 0
 
-    def start(self, step: int) -> None:
+    def start(self, step: int, stage: int = 0) -> None:
         """Drop what lies after ``step``."""
+        self._stage = stage
         if not self.path.exists():
             return
         lines = [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
-        kept = [line for line in lines if _step_of(line) <= step]
+        kept = [line for line in lines if _place_of(line) <= (stage, step)]
         if len(kept) < len(lines):
             write_text(self.path, "".join(f"{line}\n" for line in kept))
 
@@ -87,6 +90,7 @@ class MetricsFile(Hook):
         self._add({"step": step, "evaluation": dict(numbers)})
 
     def _add(self, row: dict[str, Any]) -> None:
+        row = {"stage": self._stage, **row} if self._stage else row
         with self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(_without_nan(row)) + "\n")
 
@@ -98,11 +102,13 @@ def _without_nan(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _step_of(line: str) -> int:
+def _place_of(line: str) -> tuple[int, int]:
+    """Stage and step of a row."""
     try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return sys.maxsize  # the half line of a run that was killed
+        row = json.loads(line)
+        return int(row.get("stage", 0)), int(row["step"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return sys.maxsize, 0  # the half line of a run that was killed
 
 
 class TensorBoard(Hook):
@@ -112,11 +118,12 @@ class TensorBoard(Hook):
         self.folder = folder
         self._writer: Any = None
 
-    def start(self, step: int) -> None:
+    def start(self, step: int, stage: int = 0) -> None:
         """Open the writer; steps made again replace the old ones."""
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(self.folder), purge_step=step + 1)
+        folder = self.folder / f"stage_{stage + 1}" if stage else self.folder
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def record(self, record: Record) -> None:
         """Write losses, rate and speed."""
@@ -144,13 +151,19 @@ class ProgressBar(Hook):
         self._bar: Any = None
         self._begun = self._told = time.monotonic()
         self._from: float | None = None
+        self._open = ExitStack()
 
-    def start(self, step: int) -> None:
-        """Show the bar."""
+    def start(self, step: int, stage: int = 0) -> None:
+        """Show the bar; lines of the log go above it."""
         from tqdm import tqdm
+        from tqdm.contrib.logging import logging_redirect_tqdm
 
+        self._from = None
+        self._begun = self._told = time.monotonic()
         shape = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
         self._bar = tqdm(total=100, unit="%", bar_format=shape, disable=None, dynamic_ncols=True, leave=True)
+        if not self._bar.disable:
+            self._open.enter_context(logging_redirect_tqdm([logging.getLogger("detkit")]))
 
     def advance(self, step: int, progress: float) -> None:
         """Move the bar."""
@@ -173,6 +186,7 @@ class ProgressBar(Hook):
 
     def close(self) -> None:
         """Leave the bar as it is."""
+        self._open.close()
         if self._bar is not None:
             self._bar.close()
 

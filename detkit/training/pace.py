@@ -18,6 +18,7 @@ class Pace:
         by_budget: Whether progress follows the budget.
         reserve: Core-minutes kept for what comes after the last step: an evaluation and writing the checkpoint.
         progress: Share of the run that is over; it never falls.
+        step_minutes: Core-minutes that a step takes, so that the last one fits.
     """
 
     total_steps: int | None
@@ -25,6 +26,8 @@ class Pace:
     by_budget: bool
     reserve: float = 0.0
     progress: float = 0.0
+    step_minutes: float = 0.0
+    _seen: tuple[int, float] | None = None
 
     def __post_init__(self) -> None:
         if self.budget is not None and not self.reserve:
@@ -32,13 +35,17 @@ class Pace:
 
     def update(self, step: int, minutes: float) -> None:
         """Note where the run stands after ``step`` steps and ``minutes`` core-minutes."""
+        if self._seen is not None and step > self._seen[0]:
+            taken = (minutes - self._seen[1]) / (step - self._seen[0])
+            self.step_minutes = max(0.9 * self.step_minutes, taken)
+        self._seen = (step, minutes)
         by_steps = step / self.total_steps if self.total_steps else 0.0
-        by_budget = minutes / max(self.budget - self.reserve, 1e-9) if self.budget is not None and self.by_budget else 0.0
+        by_budget = minutes / max(self._available(), 1e-9) if self.budget is not None and self.by_budget else 0.0
         self.progress = max(self.progress, min(1.0, max(by_steps, by_budget)))
 
     def is_over(self, step: int, minutes: float) -> bool:
         """Whether no further step may be made."""
-        spent = self.budget is not None and minutes >= self.budget - self.reserve
+        spent = self.budget is not None and minutes >= self._available()
         return spent or (self.total_steps is not None and step >= self.total_steps)
 
     def measured_evaluation(self, minutes: float) -> None:
@@ -49,3 +56,7 @@ class Pace:
     def evaluations_due(self, evaluations: int) -> int:
         """How many of the evaluations should have been made by now."""
         return int(self.progress * evaluations + 1e-9)
+
+    def _available(self) -> float:
+        """Core-minutes at which no further step may begin."""
+        return (self.budget or 0.0) - self.reserve - self.step_minutes

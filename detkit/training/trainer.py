@@ -68,7 +68,13 @@ class Trainer:
         Raises:
             NotFiniteError: a loss is not finite.
         """
-        self._tell("start", self.step)
+        self._tell("start", self.step, self.run.stage)
+        try:
+            return self._loop()
+        finally:
+            self._tell("close")
+
+    def _loop(self) -> str:
         batches = iter(self.run.data.batches(self.step * self.config.accumulation))
         if self._random:
             restore_random_state(self._random[self.run.processes.rank % len(self._random)])
@@ -207,6 +213,7 @@ class Trainer:
         self.save()
         after = run.minutes()
         self.pace.measured_evaluation(after - minutes)
+        self.pace.update(self.step, after - self.minutes_before)
         self.meter.pause(time.perf_counter() - begun)
 
     def _record(self, minutes: float) -> None:

@@ -77,6 +77,9 @@ def test_the_pace_by_budget_keeps_room_for_the_last_evaluation() -> None:
     assert pace.is_over(1, 7.8)
     pace.update(1, 5.0)
     assert pace.progress == pytest.approx(5 / 7.8)
+    pace.update(2, 5.5)
+    assert not pace.is_over(2, 7.2)
+    assert pace.is_over(2, 7.4)  # a step takes half a minute and would no longer fit
 
 
 def test_ema_is_the_running_mean_of_weights_and_buffers() -> None:
@@ -177,3 +180,14 @@ def test_devices() -> None:
 def test_a_schedule_that_cannot_follow_is_refused() -> None:
     with pytest.raises(ConfigError, match="needs training.budget"):
         TrainingConfig(schedule_by="budget")
+
+
+def test_a_later_stage_keeps_the_rows_of_those_before(tmp_path: Path) -> None:
+    hook = MetricsFile(tmp_path / "metrics.jsonl")
+    hook.start(0)
+    hook.evaluation(5, {"AP": 0.1})
+    hook.start(0, 1)
+    hook.evaluation(3, {"AP": 0.2})
+    hook.start(2, 1)
+    rows = [json.loads(line) for line in hook.path.read_text().splitlines()]
+    assert rows == [{"step": 5, "evaluation": {"AP": 0.1}}]
