@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from detkit.config.explain import explain
 
-
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
@@ -24,7 +23,7 @@ class _Checked(ModelMetaclass):
 
     if not TYPE_CHECKING:
 
-        def __call__(cls, *args: Any, **values: Any) -> Any:
+        def __call__(cls, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
             try:
                 return super().__call__(*args, **values)
             except ValidationError as error:
