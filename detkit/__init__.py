@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from detkit.config import apply_overrides, load_config
     from detkit.drawing import draw_detections
+
     # mypy takes functions that are named after their modules for the modules.
     from detkit.experiment import Experiment, evaluate, train  # type: ignore[no-redef]
     from detkit.inference import Predictor, load  # type: ignore[no-redef]
