@@ -10,15 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from conditioning import assert_conditioned, assert_same_detections, fit_norms, freeze, spread_all
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.models import detection
 from torchvision.models.detection import FasterRCNN
 
-from detkit.backbones import BackboneConfig
 from detkit.models.faster_rcnn import FasterRCNN as OurFasterRCNN
-from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.published import load_published, publication
-from detkit.models.published.torchvision_faster_rcnn import convert
 from detkit.structures import Targets
 
 UNUSED = [place for place, name in enumerate(publication("fasterrcnn_resnet50_fpn").class_names) if name is None]
@@ -60,7 +57,8 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
     torch.manual_seed(0)
     model = getattr(detection, name)(weights=None, weights_backbone=None, rpn_post_nms_top_n_test=proposals).eval()
     model.transform.resize = lambda image, target: (image, target)
-    condition(model, photographs[: min(count, 4)])
+    # Of many proposals the best hundred would all be certain at the spread that few ones need.
+    condition(model, photographs[: min(count, 4)], 4.5 if proposals < 200 else 2.5)
     if name in NORM_EPS:
         freeze(model, NORM_EPS[name])
     file = tmp_path_factory.mktemp("published") / f"{name}.pth"
@@ -69,14 +67,14 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
 
 
 @torch.no_grad()
-def condition(model: FasterRCNN, photographs: list[Tensor]) -> None:
+def condition(model: FasterRCNN, photographs: list[Tensor], std: float) -> None:
     def run() -> object:
         return model(photographs)
 
     fit_norms(model, run)
     spread_all({model.rpn.head.cls_logits: 2.0, model.rpn.head.bbox_pred: 0.3}, run)
     predictor = model.roi_heads.box_predictor
-    spread_all({predictor.cls_score: 4.5, predictor.bbox_pred: 1.0}, run)
+    spread_all({predictor.cls_score: std, predictor.bbox_pred: 1.0}, run)
     # What torchvision's file never detects either.
     predictor.cls_score.bias[[place + 1 for place in UNUSED]] = -30.0
 
@@ -168,52 +166,6 @@ def test_the_same_losses(reference: Reference) -> None:
     for name, theirs in LOSSES.items():
         assert float(expected[theirs]) > 0
         torch.testing.assert_close(found[name], expected[theirs], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")
-
-
-class OurMaps(nn.Module):
-    """Our neck as the backbone that torchvision's class asks for."""
-
-    def __init__(self, neck: nn.Module) -> None:
-        super().__init__()
-        self.neck, self.out_channels = neck, 256
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return dict(zip(("0", "1", "2", "3", "pool"), self.neck(images), strict=True))
-
-
-def to_torchvision(model: OurFasterRCNN) -> FasterRCNN:
-    """Torchvision's class round our own maps, with our heads' numbers under its names."""
-    mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-    theirs = FasterRCNN(OurMaps(model.neck), model.num_classes + 1, rpn_post_nms_top_n_test=200, image_mean=mean, image_std=std).eval()
-    theirs.transform.resize = lambda image, target: (image, target)
-    names = {ours: name for name in theirs.state_dict() if not name.startswith("backbone.") for ours in convert({name: torch.zeros(4)})}
-    for name, tensor in model.state_dict().items():
-        if name in names:
-            if name.startswith("region.predictor.logits."):
-                tensor = torch.roll(tensor, 1, 0)
-            elif name.startswith("region.predictor.deltas."):
-                tensor = torch.cat((torch.zeros_like(tensor[:4]), tensor))
-            theirs.get_parameter(names[name]).data.copy_(tensor)
-    return theirs
-
-
-@torch.no_grad()
-def test_a_detector_of_ours_in_torchvisions_class(photographs: list[Tensor]) -> None:
-    torch.manual_seed(0)
-    config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0", weights=None))
-    model = config.replace(rpn=config.rpn.replace(proposals=200)).build(12).eval()
-    images = photographs[:2]
-
-    def run() -> object:
-        return model(images)
-
-    fit_norms(model, run)
-    spread_all({model.rpn.head.logits: 2.0, model.rpn.head.deltas: 0.3}, run)
-    spread_all({model.region.predictor.logits: 3.0, model.region.predictor.deltas: 1.0}, run)
-    theirs = to_torchvision(model)
-    expected = [found | {"labels": found["labels"] - 1} for found in theirs(images)]
-    assert_conditioned(expected)
-    assert_same_detections(model(images), expected, max_overlap=0.5)
 
 
 def test_a_file_of_other_weights_is_refused(tmp_path: Path) -> None:
