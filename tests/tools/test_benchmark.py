@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkit.structures import Detections
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+
+@pytest.fixture(autouse=True)
+def tools_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(TOOLS))
+    # The allocator of the test process stays as it is.
+    monkeypatch.setattr("detkit.cli.allocator.keep_freed_memory", lambda: False)
+
+
+def run(words: list[str], folder: Path) -> dict[str, object]:
+    import benchmark
+
+    file = folder / "report.json"
+    assert benchmark.main([*words, "--rounds", "1", "--json", str(file)]) == 0
+    report: dict[str, object] = json.loads(file.read_text())
+    return report
+
+
+def rows(boxes: list[list[float]], scores: list[float], labels: list[int]) -> Detections:
+    return Detections(Tensor(boxes).reshape(-1, 4), Tensor(scores), torch.tensor(labels, dtype=torch.int64))
+
+
+def test_evaluation_is_timed_on_both_sides_and_gives_the_same_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(["evaluate", "--images", "20", "--detections", "300"], tmp_path)
+    assert set(report["seconds"]) == {"pycocotools", "detkit"}  # type: ignore[call-overload]
+    assert report["largest_difference"] < 1e-9  # type: ignore[operator]
+    text = capsys.readouterr().out
+    assert "threads" in text
+    assert "peak memory" in text
+
+
+def test_selection_is_timed(tmp_path: Path) -> None:
+    report = run(["select", "--candidates", "500", "--classes", "5"], tmp_path)
+    assert report["targets"] == {"detkit": 2.0}
+
+
+def test_ratios_are_of_medians_to_the_first_side() -> None:
+    from benchmarks.timing import Report
+
+    report = Report("x", {"peer": [4.0, 2.0, 9.0], "ours": [1.0, 3.0, 2.0], "slow": [8.0]}, {"ours": 1.9, "slow": 1.0})
+    assert report.ratios() == {"peer": 1.0, "ours": 2.0, "slow": 0.5}
+    assert "1.9x: reached" in report.text()
+    assert "1x: MISSED" in report.text()
+
+
+def test_sides_run_in_turn() -> None:
+    from benchmarks.timing import in_turn
+
+    calls: list[str] = []
+    seconds = in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2, warm_up=1)
+    assert calls == ["a", "b", "a", "b", "a", "b"]
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_what_is_found_again_has_the_label_and_the_place() -> None:
+    from benchmarks.fidelity import matched
+
+    reference = rows([[0, 0, 100, 100], [200, 0, 300, 100], [0, 200, 100, 300], [5, 5, 6, 6]], [0.9, 0.8, 0.7, 0.3], [0, 1, 2, 0])
+    other = rows([[0, 0, 101, 100], [200, 0, 300, 100], [0, 200, 90, 300]], [0.4, 0.8, 0.7], [0, 2, 2])
+    assert matched([reference], [reference]) == 1.0
+    assert matched([reference], [other]) == pytest.approx(1 / 3)
+    assert matched([reference], [rows([], [], [])]) == 0.0
+
+
+@pytest.mark.slow
+def test_both_detectors_find_as_much_and_train(tmp_path: Path) -> None:
+    size = ["--short-side", "160", "--long-side", "192"]
+    found = run(["detect", *size], tmp_path)
+    assert len(found["seconds"]) == 4  # type: ignore[arg-type]
+    assert len(run(["train", *size, "--batch-size", "1"], tmp_path)["seconds"]) == 4  # type: ignore[arg-type]

@@ -1,0 +1,110 @@
+"""Measure detkit against the libraries people would use instead, both sides in turn in one process.
+
+    python tools/benchmark.py detect
+    python tools/benchmark.py train --rounds 3 --json train.json
+    python tools/benchmark.py evaluate
+    python tools/benchmark.py select
+    python tools/benchmark.py startup
+    python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
+
+Each side is called once or twice to warm up, then the sides run one after another, round by round; medians and the ratios of medians
+are printed. What the machine does besides shows in the spread, which is printed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from benchmarks import timing
+
+
+def detect(args: argparse.Namespace) -> timing.Report:
+    """Faster R-CNN R50-FPN on one picture."""
+    from benchmarks.detection import detect as measure
+
+    return measure(args.rounds, (args.short_side, args.long_side))
+
+
+def train(args: argparse.Namespace) -> timing.Report:
+    """A training step of Faster R-CNN R50-FPN."""
+    from benchmarks.detection import train as measure
+
+    return measure(args.rounds, (args.short_side, args.long_side), args.batch_size)
+
+
+def evaluate(args: argparse.Namespace) -> timing.Report:
+    """COCO numbers from two JSON files."""
+    from benchmarks.scoring import evaluate as measure
+
+    return measure(args.rounds, args.images, args.detections)
+
+
+def select(args: argparse.Namespace) -> timing.Report:
+    """Threshold, best candidates, suppression."""
+    from benchmarks.scoring import select as measure
+
+    return measure(args.rounds, args.candidates, args.classes)
+
+
+def startup(args: argparse.Namespace) -> timing.Report:
+    """Processes that only begin."""
+    from benchmarks.startup import startup as measure
+
+    return measure(args.rounds)
+
+
+def fidelity(args: argparse.Namespace) -> timing.Report:
+    """What the fast modes change."""
+    from benchmarks.fidelity import fidelity as measure
+
+    return measure(args.checkpoint, args.data, args.split, args.limit)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    options: dict[Callable[[argparse.Namespace], timing.Report], list[tuple[str, dict[str, object]]]] = {
+        detect: _picture(),
+        train: [*_picture(), ("--batch-size", {"type": int, "default": 2})],
+        evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
+        select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
+        startup: [],
+        fidelity: [("checkpoint", {}), ("--data", {"required": True}), ("--split", {}), ("--limit", {"type": int})],
+    }
+    for function, flags in options.items():
+        command = commands.add_parser(function.__name__, help=function.__doc__)
+        command.set_defaults(function=function)
+        for name, settings in flags:
+            command.add_argument(name, **settings)  # type: ignore[arg-type]
+        command.add_argument("--rounds", type=int, default=5, help="how often each side is timed")
+        command.add_argument("--threads", type=int, help="torch's threads (default: its own choice)")
+        command.add_argument("--json", metavar="FILE", help="write all of it")
+    return parser
+
+
+def _picture() -> list[tuple[str, dict[str, object]]]:
+    return [("--short-side", {"type": int, "default": 800}), ("--long-side", {"type": int, "default": 1066})]
+
+
+def main(words: list[str] | None = None) -> int:
+    """Measure, print, write."""
+    args = build_parser().parse_args(words)
+    if args.command != "startup":
+        timing.prepare(args.threads)
+    report = args.function(args)
+    print(report.text())
+    if args.json:
+        Path(args.json).write_text(json.dumps(report.content(), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

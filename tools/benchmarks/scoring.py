@@ -1,0 +1,77 @@
+"""Evaluation against pycocotools, and selection against torchvision's RetinaNet."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.timing import Report, in_turn
+
+
+def evaluate(rounds: int, images: int, detections: int) -> Report:
+    """Seconds from two JSON files to the 12 COCO numbers."""
+    from detkit.evaluation.files import evaluate_coco_files
+    from detkit.evaluation.generated import write_generated
+
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_generated(folder, images, detections)
+        sides = {"pycocotools": partial(_pycocotools, *files), "detkit": partial(evaluate_coco_files, *files)}
+        theirs, ours = _pycocotools(*files), evaluate_coco_files(*files)
+        seconds = in_turn(sides, rounds, warm_up=0)
+    gap = float(np.abs(theirs - np.array(list(ours.values.values()))).max())
+    return Report(
+        f"COCO evaluation of {images:,} pictures with {detections:,} detections, from JSON files",
+        seconds,
+        {"detkit": 40.0},
+        [f"largest difference of the 12 numbers: {gap:.1e}"],
+        {"largest_difference": gap},
+    )
+
+
+def select(rounds: int, candidates: int, classes: int) -> Report:
+    """Seconds from the scores of so many boxes to 100 detections, as torchvision's RetinaNet does it."""
+    from detkit.ops.select import select as ours
+
+    generator = torch.Generator().manual_seed(0)
+    scores = torch.rand((candidates, classes), generator=generator) ** 8
+    corners = torch.rand((candidates, 2), generator=generator) * 900
+    boxes = torch.cat([corners, corners + torch.rand((candidates, 2), generator=generator) * 120 + 8], 1)
+    limits = {"min_score": 0.05, "candidates": 1000, "max_overlap": 0.5, "limit": 300}
+    sides = {
+        "torchvision's RetinaNet": partial(_retinanet, boxes, scores),
+        "detkit": lambda: ours(boxes, scores, **limits),  # type: ignore[arg-type]
+    }
+    return Report(f"selection out of {candidates:,} boxes with {classes} classes", in_turn(sides, rounds), {"detkit": 2.0})
+
+
+def _pycocotools(annotations: Path, results: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO(str(annotations))
+        evaluation = COCOeval(truth, truth.loadRes(str(results)), "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return np.asarray(evaluation.stats[:12])
+
+
+def _retinanet(boxes: Tensor, scores: Tensor) -> object:
+    """What ``RetinaNet.postprocess_detections`` does after its decoding, on one level."""
+    from torchvision.ops import batched_nms
+
+    flat = scores.flatten()
+    keep = flat > 0.05
+    flat, places = flat[keep], torch.where(keep)[0]
+    flat, best = flat.topk(min(1000, len(flat)))
+    places = places[best]
+    rows, labels = torch.div(places, scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
+    return rows[batched_nms(boxes[rows], flat, labels, 0.5)[:300]]
