@@ -18,6 +18,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 TERMINATED = 143
 INTERRUPTED = 130
@@ -50,11 +51,19 @@ def run(args: argparse.Namespace) -> int:
     from detkit.cli.allocator import keep_freed_memory
 
     keep_freed_memory()
+    _give_back_word(args)
     config_file, overrides = split_words(args.words)
     for key, value in (("training.precision", args.precision), ("data.val_fraction", args.val_fraction), ("output", args.output)):
         overrides = [*overrides, *([f"{key}={value}"] if value else [])]
     with _shown_log():
         return _smoke(config_file, overrides) if args.smoke else _train(args, config_file, overrides)
+
+
+def _give_back_word(args: argparse.Namespace) -> None:
+    """``--resume`` takes the next word for its run, also where that is a config file or ``key=value`` and the newest run is meant."""
+    word = args.resume or ""
+    if ("=" in word or word.endswith(".py")) and not Path(word).is_dir():
+        args.words, args.resume = [word, *args.words], ""
 
 
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:

@@ -47,6 +47,17 @@ def test_flags_set_keys_of_the_config(tmp_path: Path, started: list[Experiment])
     assert (started[0].training.precision, started[0].output, started[0].data.val_fraction) == ("bf16", "here", None)
 
 
+def test_resume_without_a_run_takes_no_other_word(tmp_path: Path, started: list[Experiment], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "runs" / "first-1"
+    run.mkdir(parents=True)
+    (run / "last.state").touch()
+    Path(config_file(tmp_path)).rename(run / "config.json")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--resume", "training.steps=8"]) == 0
+    assert main(["train", "--resume", "runs/first-1", "training.steps=9"]) == 0
+    assert [config.training.steps for config in started] == [8, 9]
+
+
 @pytest.mark.parametrize(
     ("fraction", "message"), [("1.5", "expected less than 1, got 1.5"), ("half", "expected a number or none, got 'half'")]
 )
