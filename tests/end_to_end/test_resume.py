@@ -40,7 +40,7 @@ def cut_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks.MetricsFile, "advance", advance)
 
 
-@pytest.mark.parametrize(("cut", "workers"), [(1, 1), (4, 0)])
+@pytest.mark.parametrize(("cut", "workers"), [(1, 1), pytest.param(4, 0, marks=pytest.mark.slow)])
 def test_a_run_cut_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
     tiny: Tiny, ema: EMAConfig, monkeypatch: pytest.MonkeyPatch, cut: int, workers: int
 ) -> None:
