@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(
         description="Make pictures of cats, coins, cups, rockets and wheels, with boxes, out of scikit-image's photographs."
     )
-    arguments.add_argument("folder", type=Path, help="a new folder, such as data/sample")
+    arguments.add_argument("folder", type=Path, help="a new folder, such as data/sample; the same sample is made only once")
     arguments.add_argument("--images", type=int, default=120, help="how many pictures to train on (default: %(default)s)")
     arguments.add_argument("--val-images", type=int, default=None, help="how many to validate on (default: a third as many)")
     arguments.add_argument("--format", choices=("coco", "voc", "yolo"), default="coco", help="of the labels (default: %(default)s)")

@@ -26,6 +26,7 @@ Blendable = npt.NDArray[np.float32]
 
 Box = tuple[int, int, int, int]
 
+_ABOUT = "about.txt"
 _ASPECTS = (1.0, 4 / 3, 3 / 4, 3 / 2)
 _MAX_COVERED = 0.2
 """No thing covers, or is covered by, more than this part of the smaller box of a pair."""
@@ -80,22 +81,38 @@ def make_sample(
 ) -> DataConfig:
     """Write a data set of ``images`` training pictures, and a third as many for validation unless told, into ``folder``.
 
+    A folder that holds the very same already is left as it is.
+
     Returns:
         The config that reads it.
 
     Raises:
-        ValueError: the folder has something in it already, or there are fewer than one picture.
+        ValueError: the folder has something else in it, or there are fewer than one picture.
     """
     folder = Path(folder)
     val_images = max(1, images // 3) if val_images is None else val_images
     if images < 1 or val_images < 1:
         raise ValueError(f"make_sample: expected at least one picture to train and one to validate on, got {images} and {val_images}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder}: it exists and is not empty; name a new folder, or remove it first")
-    _write(folder, "train", range(images), kind, (seed, short_side))
-    _write(folder, "val", range(images, images + val_images), kind, (seed, short_side))
+    about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}.\n"
+    if not _holds(folder, about):
+        _write(folder, "train", range(images), kind, (seed, short_side))
+        _write(folder, "val", range(images, images + val_images), kind, (seed, short_side))
+        (folder / _ABOUT).write_text(about, "utf-8")  # last: a sample that was cut short is not taken for a whole one
     source = SourceConfig(path=str(folder), split="train")
     return DataConfig(train=source, val=source.replace(split="val"))
+
+
+def _holds(folder: Path, about: str) -> bool:
+    """Whether the folder holds this sample already.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    if (folder / _ABOUT).is_file() and (folder / _ABOUT).read_text("utf-8") == about:
+        return True
+    raise ValueError(f"{folder}: it exists and is not empty; name a new folder, or remove it first")
 
 
 def _write(folder: Path, split: str, numbers: range, kind: Literal["coco", "voc", "yolo"], how: tuple[int, int]) -> None:

@@ -80,6 +80,16 @@ def test_a_sample_is_read_by_the_config_it_gives(tmp_path: Path, kind: str) -> N
     assert not {path.rpartition("/")[2] for path in train.records.paths} & {path.rpartition("/")[2] for path in val.records.paths}
 
 
+def test_the_same_sample_is_made_once(tmp_path: Path) -> None:
+    sizes = {"images": 2, "val_images": 1, "short_side": 64}
+    first = make_sample(tmp_path / "s", **sizes)  # type: ignore[arg-type]
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*")}
+    assert make_sample(tmp_path / "s", **sizes) == first  # type: ignore[arg-type]
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*")} == times
+    with pytest.raises(ValueError, match="it exists and is not empty"):
+        make_sample(tmp_path / "s", **{**sizes, "images": 3})  # type: ignore[arg-type]
+
+
 def test_more_pictures_begin_with_the_same(tmp_path: Path) -> None:
     for count in (2, 4):
         make_sample(tmp_path / str(count), images=count, val_images=1, short_side=64)
