@@ -144,7 +144,9 @@ def _size(data: DetectionData) -> dict[str, Any]:
 
 def _tell_end(result: TrainResult) -> None:
     """The last lines of the log."""
-    log.info("%s after %d steps, %d images, %.1f core-minutes", result.reason, result.steps, result.images_seen, result.core_minutes)
+    peak = result.facts.get("peak_memory_megabytes")
+    used = f"{result.core_minutes:.1f} core-minutes{f', peak memory {peak:,.0f} MB' if peak else ''}"
+    log.info("%s after %d steps, %d images, %s", result.reason, result.steps, result.images_seen, used)
     if result.interrupted:
         log.info("go on with: detkit train --resume %s", result.folder)
         return
