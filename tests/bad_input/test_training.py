@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,9 +46,30 @@ def write(folder: Path, names: list[str], boxes: int = 1, crowd: bool = False) -
     return DataConfig(train=source, val=source.replace(split="val"))
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
+    return write(tmp_path_factory.mktemp("data") / "data", ["cat"])
+
+
 @pytest.fixture
-def make(tmp_path: Path) -> Make:
-    data = write(tmp_path / "data", ["cat"])
+def make(tmp_path: Path, data: DataConfig) -> Make:
+    return maker(tmp_path, data)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory, data: DataConfig) -> Path:
+    folder = tmp_path_factory.mktemp("first")
+    go(maker(folder, data)())
+    return folder / "run"
+
+
+@pytest.fixture
+def finished(first_run: Path, tmp_path: Path) -> Path:
+    """The folder of a run that made its one step, to be spoilt."""
+    return shutil.copytree(first_run, tmp_path / "finished")
+
+
+def maker(folder: Path, data: DataConfig) -> Make:
     model = FasterRCNNConfig(
         preprocess=PreprocessConfig(short_side=64, long_side=64),
         backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
@@ -58,7 +80,7 @@ def make(tmp_path: Path) -> Make:
 
     def made(output: str = "run", **more: object) -> Experiment:
         training = TrainingConfig(steps=1, evaluations=1, precision="fp32")
-        base = Experiment(name="toy", model=model, data=data, training=training, output=str(tmp_path / output))
+        base = Experiment(name="toy", model=model, data=data, training=training, output=str(folder / output))
         loader = base.loader.replace(workers=0, batch_size=2)
         return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(pictures=0), **more})
 
@@ -95,11 +117,10 @@ def test_weights_of_no_such_name(make: Make) -> None:
         go(make(weights="fasterrcnn_resnet50_fpm"))
 
 
-def test_weights_of_another_shape(make: Make) -> None:
-    first = go(make("first"))
+def test_weights_of_another_shape(make: Make, finished: Path) -> None:
     wider = make().model.replace(neck=FPNConfig(out_channels=16))
     with pytest.raises(ValueError, match=r"weights: .*: expected shape .*, got .*; the models differ in more than their classes"):
-        go(make("second", model=wider, weights=str(first.best)))  # type: ignore[attr-defined]
+        go(make("second", model=wider, weights=str(finished / "best.safetensors")))
 
 
 def test_everything_frozen(make: Make) -> None:
@@ -119,10 +140,9 @@ def test_a_number_that_the_evaluation_does_not_have(make: Make, tmp_path: Path) 
     assert not list(tmp_path.rglob("last.state"))
 
 
-def test_a_folder_that_holds_a_run(make: Make) -> None:
-    go(make())
+def test_a_folder_that_holds_a_run(make: Make, finished: Path) -> None:
     with pytest.raises(ValueError, match=r"already holds a run: give another --output, or go on with it by --resume"):
-        go(make())
+        go(make("finished"))
 
 
 def test_resuming_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,36 +155,32 @@ def test_resuming_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.Monkey
         find_run("elsewhere")
 
 
-def test_resuming_differently(make: Make) -> None:
-    result = go(make())
+def test_resuming_differently(make: Make, finished: Path) -> None:
     changed = make(optimizer=make().optimizer.replace(lr=0.5))
     with pytest.raises(
         ConfigError, match=r"goes on exactly, so these cannot change: optimizer.lr = 0.5 \(the run's: 0.02\); leave them out"
     ):
-        go(changed, resume=result.folder)  # type: ignore[attr-defined]
+        go(changed, resume=finished)
 
 
-def test_resuming_on_other_classes(make: Make) -> None:
-    result = go(make())
-    state = load_state(result.folder / "last.state")  # type: ignore[attr-defined]
-    save_state(result.folder / "last.state", {**state, "class_names": ["dog"]})  # type: ignore[attr-defined]
+def test_resuming_on_other_classes(make: Make, finished: Path) -> None:
+    state = load_state(finished / "last.state")
+    save_state(finished / "last.state", {**state, "class_names": ["dog"]})
     with pytest.raises(ValueError, match=r"the data's classes are \['cat'\], the run's are \['dog'\]; start anew with weights="):
-        go(make(), resume=result.folder)  # type: ignore[attr-defined]
+        go(make(), resume=finished)
 
 
-def test_resuming_with_a_running_mean_that_was_not_there(make: Make) -> None:
-    result = go(make())
-    state = load_state(result.folder / "last.state")  # type: ignore[attr-defined]
+def test_resuming_with_a_running_mean_that_was_not_there(make: Make, finished: Path) -> None:
+    state = load_state(finished / "last.state")
     state["inside"]["ema"] = {"updates": 1, "model": {}}
-    save_state(result.folder / "last.state", state)  # type: ignore[attr-defined]
+    save_state(finished / "last.state", state)
     with pytest.raises(ValueError, match="training.ema: the run to resume was made with it; keep it so"):
-        go(make(), resume=result.folder)  # type: ignore[attr-defined]
+        go(make(), resume=finished)
 
 
-def test_a_running_mean_cannot_be_added_on_resuming(make: Make) -> None:
-    result = go(make())
+def test_a_running_mean_cannot_be_added_on_resuming(make: Make, finished: Path) -> None:
     with pytest.raises(ConfigError, match="these cannot change: training.ema"):
-        go(make(training=make().training.replace(ema=EMAConfig())), resume=result.folder)  # type: ignore[attr-defined]
+        go(make(training=make().training.replace(ema=EMAConfig())), resume=finished)
 
 
 def test_a_loss_that_is_not_finite(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,8 +202,8 @@ def test_a_device_that_is_not_here(make: Make) -> None:
 
 
 def test_a_picture_that_broke_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
-    config = make()
-    for path in (tmp_path / "data").rglob("train_*.png"):
+    config = make(data=write(tmp_path / "broken", ["cat"]))
+    for path in (tmp_path / "broken").rglob("train_*.png"):
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises((RuntimeError, ValueError), match=r"train_\d.png"):
         go(config)

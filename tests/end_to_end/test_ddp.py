@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 
 from detkit.checkpoint import load_checkpoint, load_state
@@ -37,3 +38,18 @@ def test_two_processes_with_an_image_each_equal_one_with_two(tiny: Tiny, tmp_pat
     assert len(load_state(tmp_path / "two" / "last.state")["inside"]["random"]) == 2
     moved = tiny().model.build(2).state_dict()
     assert any(not torch.equal(moved[name], tensor) for name, tensor in one.tensors.items())
+
+
+@pytest.mark.slow
+def test_processes_accumulate_and_resume(tiny: Tiny, tmp_path: Path) -> None:
+    limits = {"steps": 2, "evaluations": 1, "accumulation": 2}
+    alone = train(tiny("alone", **limits), device="cpu", progress=False)
+    file = tmp_path / "two.json"
+    file.write_text(tiny("two", **limits).to_json())
+    torchrun(file)
+    one, two = load_checkpoint(alone.folder / "last.safetensors").tensors, load_checkpoint(tmp_path / "two" / "last.safetensors").tensors
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=0, atol=1e-5, msg=name)
+    out = torchrun(file, "training.steps=3", "--resume", str(tmp_path / "two"))
+    assert "going on after step 2" in out
+    assert "finished after 3 steps, 12 images" in out
