@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.allocator import keep_freed_memory
 from detkit.cli.arguments import add_device_arguments, unit_interval
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import picture_files
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect, print, draw, write; 0 if every picture could be read."""
     start = time.perf_counter()
+    keep_freed_memory()
     files = picture_files(args.images)
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
