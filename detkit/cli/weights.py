@@ -3,8 +3,8 @@
 detkit weights                      the list: what each is, its licence, figures, size, checksum, and where that was read
 detkit weights show NAME            everything about one, and where it lies on this machine
 detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
-  detkit weights import FILE --model NAME --output FILE.safetensors
-                                      a checkpoint of detkit's own out of a file that others published; no code in it is run
+detkit weights import FILE --model NAME --output FILE.safetensors
+                                    a checkpoint of detkit's own out of a file that others published; no code in it is run
 """
 
 from __future__ import annotations
