@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -107,12 +107,17 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("tool", ["train", "detect", "evaluate"])
-def test_tools_are_the_commands(tool: str, tmp_path: Path) -> None:
-    start = time.perf_counter()
+def test_tools_are_the_commands_and_their_help_is_quick(tool: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.stdout.startswith(f"usage: detkit {tool}"), done.stderr[-500:]
-    assert time.perf_counter() - start < 5  # 0.5 s on a free machine; a loaded one must not fail
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+        after = os.times()
+        assert done.stdout.startswith(f"usage: detkit {tool}"), done.stderr[-500:]
+        # The process's own time: a machine that is busy with other things must not fail this.
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert min(seconds) < 0.5
 
 
 def test_importing_detkit_imports_nothing_heavy() -> None:
