@@ -17,12 +17,7 @@ from detkit.inference import Predictor
 from detkit.models.published import load_published, publication
 from detkit.structures import Detections
 
-CASES = [
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
-    pytest.param("fasterrcnn_mobilenet_v3_large_fpn", marks=pytest.mark.slow),
-    pytest.param("fasterrcnn_resnet50_fpn", marks=pytest.mark.slow),
-    pytest.param("fasterrcnn_resnet50_fpn_v2", marks=pytest.mark.slow),
-]
+CASES = ["fasterrcnn_mobilenet_v3_large_320_fpn"]
 NORM_EPS = {"fasterrcnn_resnet50_fpn": 0.0, "fasterrcnn_resnet50_fpn_v2": None}
 
 
