@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from detkit.cli.report import count, duration, memory_line, peak_memory, table
+from detkit.cli.report import count, duration, peak_memory, table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_table_lines_up() -> None:
@@ -24,12 +31,15 @@ def test_count() -> None:
 
 
 def test_peak_memory_grows_with_use() -> None:
-    before = peak_memory()
-    if before is None:
+    if peak_memory() is None:
         pytest.skip("this system does not tell")
-    held = bytearray(b"x" * (before[0] + 50_000_000))
-    after = peak_memory()
-    assert after is not None
-    assert after[0] > before[0] + 10_000_000
-    del held
-    assert "MB" in memory_line()
+    code = """if True:
+        from detkit.cli.report import memory_line, peak_memory
+        before = peak_memory()[0]
+        held = bytearray(b"x" * 60_000_000)
+        print(peak_memory()[0] - before)
+        print(memory_line())"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    grown, line = done.stdout.splitlines()
+    assert 60e6 < int(grown) < 200e6
+    assert re.fullmatch(r"peak memory [\d,]+ MB", line)
