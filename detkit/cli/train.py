@@ -107,7 +107,8 @@ def _smoke(config_file: str | None, overrides: list[str]) -> int:
     config = load_config(config_file, Experiment) if config_file else Experiment(name="smoke")
     tried = smoke(apply_overrides(config, overrides))
     found = f"{tried.detections} detections by the reloaded model on {tried.picture}"
-    print(f"smoke: {tried.trained.steps} steps, an evaluation, {found}; {tried.seconds:.1f} s: all went through")
+    kept = "" if tried.kept else "; nothing of it is kept without --output"
+    print(f"smoke: {tried.trained.steps} steps, an evaluation, {found}; {tried.seconds:.1f} s: all went through{kept}")
     return 0
 
 

@@ -32,12 +32,14 @@ class SmokeOutcome:
         picture: The name of the picture that was then detected on.
         detections: How many objects the reloaded model saw there; untrained models see anything from none to many.
         seconds: Wall time of all of it.
+        kept: Whether the run's folder is still there.
     """
 
     trained: TrainResult
     picture: str
     detections: int
     seconds: float
+    kept: bool
 
 
 def smoke(config: Experiment) -> SmokeOutcome:
@@ -57,7 +59,7 @@ def smoke(config: Experiment) -> SmokeOutcome:
             raise ValueError("generated data: expected a validation part")
         record = read_source(small.data.val).records[0]
         detections = load(trained.best, "cpu")(str(record.path))
-        return SmokeOutcome(trained, Path(record.path).name, len(detections), time.monotonic() - begun)
+        return SmokeOutcome(trained, Path(record.path).name, len(detections), time.monotonic() - begun, config.output is not None)
 
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:

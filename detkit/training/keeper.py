@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from detkit import __version__
 from detkit.checkpoint import save_checkpoint, save_state
 from detkit.registry import did_you_mean
 from detkit.training.config import TrainingConfig
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
 
 log = logging.getLogger("detkit.training")
+
+STATE_FORMAT = 1
+"""The version of what resuming reads; it changes whenever a state of before could not be gone on with exactly."""
 
 _DRAWN_BATCHES = 2
 
@@ -78,7 +82,8 @@ class Keeper:
         self._saved = time.monotonic()
         if not self.run.processes.first:
             return
-        shared = {"class_names": list(self.run.header["class_names"]), "images_seen": self.run.images_seen, "core_minutes": minutes}
+        shared: dict[str, Any] = {"format": STATE_FORMAT, "detkit": __version__}
+        shared |= {"class_names": list(self.run.header["class_names"]), "images_seen": self.run.images_seen, "core_minutes": minutes}
         save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": dict(state)})
         self._write(self.run.folder.last, model, state["step"], self.numbers)
 

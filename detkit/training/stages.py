@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from detkit.checkpoint import load_state
 from detkit.training.config import TrainingConfig
+from detkit.training.keeper import STATE_FORMAT
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
@@ -119,6 +120,11 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False) -> Stage
 
 
 def _check_fits(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) -> None:
+    if state.get("format") != STATE_FORMAT:
+        raise ValueError(
+            f"resume {run.folder.path}: its state is of format {state.get('format')} (detkit {state.get('detkit')}), expected "
+            f"{STATE_FORMAT}; go on with the detkit that made it, or start anew with weights={run.folder.last}"
+        )
     names, kept = list(run.header["class_names"]), list(state["class_names"])
     if names != kept:
         raise ValueError(

@@ -170,6 +170,12 @@ def test_resuming_on_other_classes(make: Make, finished: Path) -> None:
         go(make(), resume=finished)
 
 
+def test_resuming_a_state_of_another_version(make: Make, finished: Path) -> None:
+    save_state(finished / "last.state", {**load_state(finished / "last.state"), "format": 99, "detkit": "9.1"})
+    with pytest.raises(ValueError, match=r"its state is of format 99 \(detkit 9.1\), expected 1; go on with the detkit that made it, or"):
+        go(make(), resume=finished)
+
+
 def test_resuming_with_a_running_mean_that_was_not_there(make: Make, finished: Path) -> None:
     state = load_state(finished / "last.state")
     state["inside"]["ema"] = {"updates": 1, "model": {}}
