@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.inference.optimize import optimize
+from detkit.layers import FrozenBatchNorm
 from detkit.models.detector import Detector
 from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2
 from detkit.structures import Detections
@@ -77,18 +78,34 @@ def test_the_detector_that_came_in_is_not_changed(detector: Detector) -> None:
     assert not any(parameter.requires_grad for parameter in fast.parameters())
 
 
-def test_no_norm_is_left_and_only_last_layers_stay_in_float32(detector: Detector) -> None:
+def test_no_norm_is_left_and_only_last_layers_and_depthwise_backbones_stay_in_float32(detector: Detector) -> None:
     fast = optimize(detector, torch.bfloat16)
-    layers = [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
-    assert not [module for module in fast.modules() if hasattr(module, "running_var")]
-    for layer in layers:
-        assert layer.weight.dtype == (torch.float32 if isinstance(layer, (Float32Conv2d, Float32Linear)) else torch.bfloat16)
+    layers = {name: module for name, module in fast.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))}
+    assert not [module for module in fast.modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
+    for name, layer in layers.items():
+        kept = isinstance(layer, (Float32Conv2d, Float32Linear)) or name.startswith("neck.backbone")
+        assert layer.weight.dtype == (torch.float32 if kept else torch.bfloat16)
         assert layer.weight.ndim == 2 or layer.weight.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_a_backbone_of_dense_convolutions_runs_in_half_precision() -> None:
+    fast = optimize(dense(), torch.bfloat16)
+    assert fast.neck.get_parameter("backbone.conv1.weight").dtype == torch.bfloat16
+
+
+def test_a_backbone_kept_in_float32_looks_like_itself(detector: Detector) -> None:
+    fast = optimize(detector, torch.bfloat16)
+    assert fast.backbone.channels == detector.backbone.channels
+    with pytest.raises(AttributeError, match="nothing_such"):
+        _ = fast.backbone.nothing_such
+
+
 def test_norms_in_the_neck_and_the_heads_are_folded_too() -> None:
+    assert not [module for module in optimize(dense(), torch.float32).modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
+
+
+def dense() -> Detector:
     config = fasterrcnn_resnet50_fpn_v2()
     with torch.device("meta"):
         detector = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None)).build(3)
-    detector = detector.to_empty(device="cpu")
-    assert not [module for module in optimize(detector, torch.float32).modules() if hasattr(module, "running_var")]
+    return detector.to_empty(device="cpu")
