@@ -28,6 +28,7 @@ class Pace:
     progress: float = 0.0
     step_minutes: float = 0.0
     _seen: tuple[int, float] | None = None
+    _warm: bool = False
 
     def __post_init__(self) -> None:
         if self.budget is not None and not self.reserve:
@@ -37,7 +38,9 @@ class Pace:
         """Note where the run stands after ``step`` steps and ``minutes`` core-minutes."""
         if self._seen is not None and step > self._seen[0]:
             taken = (minutes - self._seen[1]) / (step - self._seen[0])
-            self.step_minutes = max(0.9 * self.step_minutes, taken)
+            # The first step also compiles and warms up, so that it says nothing about the last one.
+            self.step_minutes = max(0.8 * self.step_minutes, taken) if self._warm else 0.0
+            self._warm = True
         self._seen = (step, minutes)
         by_steps = step / self.total_steps if self.total_steps else 0.0
         by_budget = minutes / max(self._available(), 1e-9) if self.budget is not None and self.by_budget else 0.0

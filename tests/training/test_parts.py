@@ -77,9 +77,10 @@ def test_the_pace_by_budget_keeps_room_for_the_last_evaluation() -> None:
     assert pace.is_over(1, 7.8)
     pace.update(1, 5.0)
     assert pace.progress == pytest.approx(5 / 7.8)
-    pace.update(2, 5.5)
-    assert not pace.is_over(2, 7.2)
-    assert pace.is_over(2, 7.4)  # a step takes half a minute and would no longer fit
+    pace.update(2, 5.0)
+    pace.update(3, 5.5)
+    assert not pace.is_over(3, 7.2)
+    assert pace.is_over(3, 7.4)  # a step takes half a minute and would no longer fit
 
 
 def test_ema_is_the_running_mean_of_weights_and_buffers() -> None:
