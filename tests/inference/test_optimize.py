@@ -78,19 +78,22 @@ def test_the_detector_that_came_in_is_not_changed(detector: Detector) -> None:
     assert not any(parameter.requires_grad for parameter in fast.parameters())
 
 
-def test_no_norm_is_left_and_only_last_layers_and_depthwise_backbones_stay_in_float32(detector: Detector) -> None:
-    fast = optimize(detector, torch.bfloat16)
-    layers = {name: module for name, module in fast.named_modules() if isinstance(module, (nn.Conv2d, nn.Linear))}
+def test_no_norm_is_left_and_only_last_layers_stay_in_float32() -> None:
+    fast = optimize(dense(), torch.bfloat16)
+    layers = [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     assert not [module for module in fast.modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
-    for name, layer in layers.items():
-        kept = isinstance(layer, (Float32Conv2d, Float32Linear)) or name.startswith("neck.backbone")
-        assert layer.weight.dtype == (torch.float32 if kept else torch.bfloat16)
+    for layer in layers:
+        assert layer.weight.dtype == (torch.float32 if isinstance(layer, (Float32Conv2d, Float32Linear)) else torch.bfloat16)
         assert layer.weight.ndim == 2 or layer.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_backbone_of_dense_convolutions_runs_in_half_precision() -> None:
-    fast = optimize(dense(), torch.bfloat16)
-    assert fast.neck.get_parameter("backbone.conv1.weight").dtype == torch.bfloat16
+def test_over_a_backbone_of_depthwise_convolutions_only_linear_layers_run_in_half_precision(detector: Detector) -> None:
+    fast = optimize(detector, torch.bfloat16)
+    for layer in [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]:
+        halved = isinstance(layer, nn.Linear) and not isinstance(layer, Float32Linear)
+        assert layer.weight.dtype == (torch.bfloat16 if halved else torch.float32)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert {level.dtype for level in fast.neck(torch.zeros(1, 3, 64, 64))} == {torch.float32}
 
 
 def test_a_backbone_kept_in_float32_looks_like_itself(detector: Detector) -> None:
