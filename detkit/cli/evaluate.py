@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.arguments import add_device_arguments
-from detkit.cli.report import count, duration, memory_line, peak_memory
+from detkit.cli.report import count, duration, memory_line
+from detkit.machine import peak_memory
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData

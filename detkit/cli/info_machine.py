@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 from importlib import metadata
-from pathlib import Path
 
 from detkit import __version__
 from detkit.cli.advice import opencv_problem
 from detkit.cli.report import table
+from detkit.machine import processor
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "opencv-python", "opencv-python-headless", "albumentations", "hotcoco", "pycocotools"),
@@ -49,17 +49,9 @@ def _processor() -> list[tuple[str, str]]:
     device = pick_device("auto")
     precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(pick_dtype("auto", device), "fp16")
     return [
-        ("processor", f"{_model()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {amx}"),
+        ("processor", f"{processor()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {amx}"),
         ("auto", f"--device {device} in {precision}"),
     ]
-
-
-def _model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def _gpus() -> list[tuple[str, str]]:

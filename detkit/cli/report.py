@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from detkit.machine import peak_memory
+
 MEBIBYTE = 2**20
 
 
@@ -17,16 +19,6 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: froz
         cells = [cell.rjust(width) if name in numbers else cell.ljust(width) for cell, width, name in zip(row, widths, header, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
-
-
-def peak_memory() -> tuple[int, int] | None:
-    """The most bytes this process, and the largest of its ended children, ever held in memory; ``None`` where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return tuple(resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))  # type: ignore[return-value]
 
 
 def memory_line(workers: bool = False) -> str:

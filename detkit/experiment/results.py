@@ -6,7 +6,6 @@ import json
 import math
 import platform
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 
 from detkit import __version__
 from detkit.checkpoint import write_text
+from detkit.machine import processor
 from detkit.training.folder import RunFolder
 
 _PACKAGES = ("torchvision", "numpy", "albumentations", "opencv-python", "hotcoco", "pycocotools", "timm")
@@ -84,18 +84,8 @@ def machine_facts() -> dict[str, Any]:
             **{name: _version(name) for name in _PACKAGES},
         },
         "revision": _revision(),
-        "machine": {"system": platform.system(), "processor": _processor(), "threads": torch.get_num_threads()},
+        "machine": {"system": platform.system(), "processor": processor(), "threads": torch.get_num_threads()},
     }
-
-
-def peak_memory_megabytes() -> float | None:
-    """The most memory that this process held, in units of 10^6 bytes."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
 
 
 def _version(package: str) -> str | None:
@@ -115,15 +105,6 @@ def _revision() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _finite(value: Any) -> Any:

@@ -15,8 +15,9 @@ from detkit.data import DetectionData
 from detkit.experiment.build import Parts, build_parts, header, run_data
 from detkit.experiment.config import Experiment
 from detkit.experiment.log import kept_log
-from detkit.experiment.results import TrainResult, machine_facts, peak_memory_megabytes, write_results
+from detkit.experiment.results import TrainResult, machine_facts, write_results
 from detkit.experiment.resume import check_same
+from detkit.machine import peak_memory
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
@@ -119,7 +120,7 @@ def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResul
         "data": {"train": _size(parts.train), "validation": _size(parts.val)},
         "processes": run.processes.world,
         "device": str(run.device),
-        "peak_memory_megabytes": peak_memory_megabytes(),
+        "peak_memory_megabytes": round(peak[0] / 1e6, 1) if (peak := peak_memory()) else None,
         **machine_facts(),
     }
     minutes = run.minutes()

@@ -1,0 +1,38 @@
+"""What this process used, and what it runs on; without heavy imports."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+
+def peak_memory() -> tuple[int, int] | None:
+    """The most bytes this process, and the largest of its ended children, ever held in memory; ``None`` where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    own, children = (resource.getrusage(who).ru_maxrss * unit for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return _own_peak() or own, children
+
+
+def processor() -> str:
+    """The processor's name as the system gives it."""
+    return _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
+
+
+def _own_peak() -> int | None:
+    # Counted since the program was started; getrusage also counts what the parent held when it forked.
+    peak = _field("/proc/self/status", "VmHWM")
+    return int(peak.split()[0]) * 1024 if peak else None
+
+
+def _field(file: str, name: str) -> str | None:
+    """The first ``name: value`` of a text file of Linux's; ``None`` elsewhere."""
+    try:
+        lines = Path(file).read_text("utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
