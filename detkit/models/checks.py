@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from detkit.structures import Proposals, Targets
+from detkit.structures import Proposals, Size, Targets
 
 
 def check_images(images: Sequence[Tensor]) -> None:
@@ -24,6 +24,20 @@ def check_images(images: Sequence[Tensor]) -> None:
             raise ValueError(f"image {place}: expected shape (3, H, W), got {tuple(image.shape)}")
         if not image.is_floating_point():
             raise TypeError(f"image {place}: expected floats in [0, 1], got {image.dtype}; divide 8-bit values by 255")
+
+
+def check_input_size(sizes: Sequence[Size], wanted: Size) -> None:
+    """Check that every image has the only size that a detector takes.
+
+    Raises:
+        ValueError: one has another.
+    """
+    for place, size in enumerate(sizes):
+        if size != wanted:
+            raise ValueError(
+                f"image {place}: this detector takes pictures of {wanted[0]} x {wanted[1]} (height x width) alone, "
+                f"got {size[0]} x {size[1]}; resize them as its preprocess config says (a Predictor does)"
+            )
 
 
 def check_proposals(proposals: Sequence[Proposals] | None, count: int) -> None:

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.config import Config, one_of_kinds
 from detkit.models import MODELS
-from detkit.models.checks import check_images, check_proposals, check_targets
+from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Detections, Proposals, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, Targets
 
 Losses = dict[str, Tensor]
 Raw = tuple[Tensor, ...]
@@ -90,6 +90,7 @@ class Detector(nn.Module):
         backbone = self.backbone
         self.register_buffer("mean", torch.tensor(backbone.mean).reshape(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(backbone.std).reshape(3, 1, 1), persistent=False)
+        self.input_size: Size | None = None
         self.unreported: Tensor | None
         self.register_buffer("unreported", None, persistent=False)
 
@@ -131,9 +132,18 @@ class Detector(nn.Module):
         return self.loss(self.raw(batch, proposals), batch, targets)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
-        """Normalise the images and pad them with zeros, at the right and the bottom, to one size that the strides divide."""
+        """Normalise the images and pad them with zeros, at the right and the bottom, to one size that the strides divide.
+
+        A detector with an ``input_size`` takes images of that size and pads nothing.
+
+        Raises:
+            ValueError: an image has another size than ``input_size``.
+        """
         sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
-        height, width = (-(-max(sides) // self.pad_multiple) * self.pad_multiple for sides in zip(*sizes, strict=True))
+        if self.input_size is not None:
+            check_input_size(sizes, self.input_size)
+        multiple = self.pad_multiple if self.input_size is None else 1
+        height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*sizes, strict=True))
         padded = self.mean.new_zeros((len(images), 3, height, width))
         for place, image in enumerate(images):
             padded[place, :, : image.shape[-2], : image.shape[-1]] = (image.to(self.mean.device) - self.mean) / self.std

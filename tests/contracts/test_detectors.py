@@ -47,9 +47,10 @@ def detector(config: DetectorConfig) -> Detector:
     return config.build(3).eval()
 
 
-def pictures(*sizes: tuple[int, int]) -> list[Tensor]:
+def pictures(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
+    """Noise of these sizes, or of the only size that the detector takes."""
     generator = torch.Generator().manual_seed(1)
-    return [torch.rand(3, *size, generator=generator) for size in sizes]
+    return [torch.rand(3, *(detector.input_size or size), generator=generator) for size in sizes]
 
 
 def one_object() -> Targets:
@@ -93,7 +94,7 @@ def assert_well_formed(found: list[Detections], images: list[Tensor], num_classe
 )
 def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Detector, targets: list[Targets]) -> None:
     """Distributed training waits for every parameter's gradient, also where there is nothing to learn from."""
-    images = pictures((90, 120), (130, 97))
+    images = pictures(detector, (90, 120), (130, 97))
     losses = detector.train()(images, targets, **arguments(detector, images))
     assert all(loss.ndim == 0 and loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
     sum(losses.values()).backward()
@@ -104,7 +105,7 @@ def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Dete
 
 @pytest.mark.parametrize("training", [False, True])
 def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> None:
-    images = pictures((96, 96))
+    images = pictures(detector, (96, 96))
     detector.train(training)
     assert isinstance(detector(images, [one_object()], **arguments(detector, images)), dict)
     detector.eval()
@@ -113,15 +114,18 @@ def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> 
 
 
 @torch.no_grad()
-def test_pictures_of_any_size(detector: Detector) -> None:
-    images = pictures((90, 120), (33, 200), (64, 64))
+def test_pictures_of_any_size_or_of_the_only_one(detector: Detector) -> None:
+    if detector.input_size is not None:
+        with pytest.raises(ValueError, match="takes pictures of"):
+            detector([torch.rand(3, 90, 120)], **arguments(detector, [torch.rand(3, 90, 120)]))
+    images = pictures(detector, (90, 120), (33, 200), (64, 64))
     assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
 
 
 @torch.no_grad()
 def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
     """All pad to 96 x 128: padding is seen by any padded network, so only pictures of one padded size can agree."""
-    images = pictures((96, 128), (90, 120), (70, 128))
+    images = pictures(detector, (96, 128), (90, 120), (70, 128))
     more = arguments(detector, images)
     together = detector.raw(detector.prepare(images), **more)
     found = detector(images, **more)
@@ -135,7 +139,7 @@ def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
 
 
 def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
-    images, targets = pictures((90, 120), (64, 64)), [two_objects(), crowd_only()]
+    images, targets = pictures(detector, (90, 120), (64, 64)), [two_objects(), crowd_only()]
     copies = [image.clone() for image in images], [target.boxes.clone() for target in targets]
     detector(images, targets, **arguments(detector, images))
     with torch.no_grad():
@@ -145,7 +149,7 @@ def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
 
 
 def test_seeds_decide_every_random_choice(detector: Detector) -> None:
-    images, targets = pictures((90, 120), (64, 64)), [two_objects(), one_object()]
+    images, targets = pictures(detector, (90, 120), (64, 64)), [two_objects(), one_object()]
     torch.manual_seed(1)
     first = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
     torch.manual_seed(2)
@@ -161,7 +165,7 @@ def test_config_and_state_rebuild_it(config: DetectorConfig, detector: Detector)
     assert read.to_json() == text
     other = read.build(3).eval()
     other.load_state_dict(detector.state_dict())
-    images = pictures((90, 120))
+    images = pictures(detector, (90, 120))
     for mine, theirs in zip(detector(images, **arguments(detector, images)), other(images, **arguments(detector, images)), strict=True):
         assert torch.equal(mine.boxes, theirs.boxes)
         assert torch.equal(mine.labels, theirs.labels)
@@ -176,7 +180,8 @@ def test_class_rows_say_all_that_depends_on_the_classes(config: DetectorConfig, 
 
 
 def test_one_class_is_enough(config: DetectorConfig) -> None:
-    detector, images = config.build(1), pictures((96, 96))
+    detector = config.build(1)
+    images = pictures(detector, (96, 96))
     target = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([0]))
     assert all(torch.isfinite(loss) for loss in detector(images, [target], **arguments(detector, images)).values())
     with torch.no_grad():
@@ -184,7 +189,7 @@ def test_one_class_is_enough(config: DetectorConfig) -> None:
 
 
 def test_half_precision_and_channels_last(detector: Detector) -> None:
-    images, targets = pictures((96, 128), (90, 120)), [two_objects(), Targets.empty()]
+    images, targets = pictures(detector, (96, 128), (90, 120)), [two_objects(), Targets.empty()]
     detector = detector.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         losses = detector.train()(images, targets, **arguments(detector, images))
@@ -195,7 +200,7 @@ def test_half_precision_and_channels_last(detector: Detector) -> None:
 
 
 def test_nameless_classes_are_not_reported(detector: Detector) -> None:
-    images = pictures((96, 128))
+    images = pictures(detector, (96, 128))
     detector.report_only(["first", None, None])
     with torch.no_grad():
         labels = detector(images, **arguments(detector, images))[0].labels

@@ -1,0 +1,79 @@
+"""What every head that detects in one stage offers: places to predict at, who answers for which object, losses, detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from detkit.heads.choice import ChoiceConfig
+from detkit.ops.boxes import clip
+from detkit.ops.select import Chosen
+from detkit.structures import Batch, Detections, Size, Targets
+
+Outputs = tuple[Tensor, ...]
+
+
+class OneStageHead(nn.Module):
+    """Base of the heads of one-stage detectors. N counts the places (anchors, points or queries) of all levels, finest first.
+
+    A subclass gives :meth:`forward`, :meth:`places`, :meth:`matches`, :meth:`scores`, :meth:`boxes`, :meth:`loss` and
+    :meth:`class_rows`.
+
+    Attributes:
+        outputs: How many tensors :meth:`forward` gives.
+        num_classes: K; labels are 0 to K - 1.
+        choice: The numbers by which scored boxes become detections.
+    """
+
+    outputs: ClassVar[int]
+
+    def __init__(self, num_classes: int, choice: ChoiceConfig) -> None:
+        super().__init__()
+        self.num_classes, self.choice = num_classes, choice
+
+    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+        """What the networks say about every place: ``outputs`` tensors of shape ``(B, N, ...)``, float32."""
+        raise NotImplementedError
+
+    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+        """For each level the anchors ``(N_l, 4)`` or points ``(N_l, 2)`` of its grid, in pixels of the padded image."""
+        raise NotImplementedError
+
+    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+        """For each image ``(N,)``: the row of the target that each place answers for, or ``BELOW`` or ``BETWEEN`` of ``ops.match``."""
+        raise NotImplementedError
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """``(B, N, K)`` probabilities by which detections are ranked."""
+        raise NotImplementedError
+
+    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+        """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``places`` are those of all levels in one tensor."""
+        raise NotImplementedError
+
+    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
+        raise NotImplementedError
+
+    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+        """Each parameter laid out by class: groups, rows a class, rows before the first and behind the last class in a group."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def detect(self, outputs: Outputs, places: list[Tensor], batch: Batch, unreported: Tensor | None) -> list[Detections]:
+        """The detections of each image, best first, clipped to it; ``unreported`` ``(K,)`` marks classes that are never reported."""
+        scores, rows, levels = self.scores(outputs), torch.cat(places), [len(level) for level in places]
+        if unreported is not None:
+            scores = scores.masked_fill(unreported, -1.0)
+        found = []
+        for image, size in enumerate(batch.sizes):
+
+            def boxes(chosen: Chosen, image: int = image, size: Size = size) -> Tensor:
+                return clip(self.boxes(outputs, rows, image, chosen), size)
+
+            chosen_boxes, chosen = self.choice.choose(boxes, scores[image], levels)
+            found.append(Detections(chosen_boxes, chosen.scores, chosen.labels))
+        return found
