@@ -1,10 +1,34 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
+from torch import Tensor
 from torch.nn import functional
 from torch.testing import assert_close
+from torchvision import ops
 
-from detkit.ops.losses import binary_cross_entropy, cross_entropy, nothing, smooth_l1
+from detkit.ops.losses import (
+    binary_cross_entropy,
+    ciou_loss,
+    cross_entropy,
+    diou_loss,
+    giou_loss,
+    iou_loss,
+    nothing,
+    sigmoid_focal,
+    smooth_l1,
+)
+
+BoxLoss = Callable[[Tensor, Tensor], Tensor]
+BOX_LOSSES = (iou_loss, giou_loss, diou_loss, ciou_loss)
+
+
+def random_boxes(count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    corner = torch.rand(count, 2, generator=generator) * 60
+    return torch.cat((corner, corner + 5 + torch.rand(count, 2, generator=generator) * 40), 1)
 
 
 def test_sums_in_float32() -> None:
@@ -31,3 +55,50 @@ def test_empty_sums_are_zero_with_a_gradient() -> None:
     loss = smooth_l1(deltas, torch.zeros(0, 4), 1.0) + cross_entropy(deltas, torch.zeros(0, dtype=torch.int64))
     loss.backward()
     assert loss.item() == 0
+
+
+@pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.6, 1.5), (0.5, 0.0)])
+def test_focal_loss_is_torchvisions(alpha: float, gamma: float) -> None:
+    logits, wanted = torch.randn(50, 7) * 4, (torch.rand(50, 7) > 0.8).float()
+    expected = ops.sigmoid_focal_loss(logits, wanted, alpha=alpha, gamma=gamma, reduction="sum")
+    assert_close(sigmoid_focal(logits, wanted, alpha, gamma), expected)
+
+
+def test_focal_loss_of_certain_logits_has_a_finite_gradient() -> None:
+    logits = torch.tensor([-200.0, 200.0, 0.0], requires_grad=True)
+    loss = sigmoid_focal(logits, torch.tensor([1.0, 0.0, 1.0]))
+    loss.backward()
+    assert_close(loss.detach(), torch.tensor(0.25 * 200 + 0.75 * 200 + 0.25 * 0.25 * torch.log(torch.tensor(2.0)).item()))
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [(giou_loss, ops.generalized_box_iou_loss), (diou_loss, ops.distance_box_iou_loss), (ciou_loss, ops.complete_box_iou_loss)],
+)
+def test_box_losses_and_gradients_are_torchvisions(ours: BoxLoss, theirs: BoxLoss) -> None:
+    boxes, wanted = random_boxes(200, 0).requires_grad_(), random_boxes(200, 1)
+    assert_close(ours(boxes, wanted), theirs(boxes, wanted))
+    assert_close(*(torch.autograd.grad(loss(boxes, wanted).sum(), boxes)[0] for loss in (ours, theirs)))
+
+
+def test_iou_loss_is_one_less_the_overlap() -> None:
+    boxes, wanted = random_boxes(200, 0), random_boxes(200, 1)
+    assert_close(iou_loss(boxes, wanted), 1 - ops.box_iou(boxes, wanted).diagonal())
+
+
+@pytest.mark.parametrize("loss", BOX_LOSSES)
+def test_box_losses_of_boxes_without_area(loss: BoxLoss) -> None:
+    """A point, a line, a box turned inside out, and a perfect one: finite numbers and gradients, and 0 for the perfect one."""
+    boxes = torch.tensor([[5.0, 5, 5, 5], [5, 5, 5, 9], [9, 9, 4, 4], [0, 0, 10, 10]], requires_grad=True)
+    wanted = torch.tensor([[0.0, 0, 10, 10]]).expand(4, 4)
+    found = loss(boxes, wanted)
+    found.sum().backward()
+    assert found.isfinite().all()
+    assert_close(found[3].detach(), torch.tensor(0.0), atol=1e-6, rtol=0)
+    assert boxes.grad is not None
+    assert boxes.grad.isfinite().all()
+    assert loss(boxes[:0], wanted[:0]).shape == (0,)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert loss(boxes.bfloat16(), wanted.bfloat16()).dtype == torch.float32
