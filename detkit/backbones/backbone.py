@@ -8,7 +8,7 @@ from typing import Literal, Self
 from torch import Tensor, nn
 
 from detkit.backbones.facts import BackboneFacts
-from detkit.layers import absorb_frozen_norms, freeze_norms, step_out_depthwise
+from detkit.layers import absorb_frozen_norms, freeze_norms
 
 NormPolicy = Literal["frozen", "train"]
 Tensors = Mapping[str, Tensor]
@@ -110,7 +110,6 @@ class ChainBackbone(Backbone):
         self._rename = rename
         self._take_over(body)
         _set_norms(self, norm, norm_eps)
-        step_out_depthwise(self)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""

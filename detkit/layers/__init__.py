@@ -1,7 +1,6 @@
 """Small blocks that networks are made of: norms, convolutions with them, their folding, and sums over processes."""
 
 from detkit.layers.blocks import ConvNormAct, NormName, make_norm
-from detkit.layers.depthwise import SteppingOutConv, step_out_depthwise
 from detkit.layers.distributed import mean_over_processes
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
@@ -12,12 +11,10 @@ __all__ = [
     "FrozenBatchNorm",
     "NormName",
     "ScaledConv",
-    "SteppingOutConv",
     "absorb_frozen_norms",
     "conv_norm_pairs",
     "fold_batch_norms",
     "freeze_norms",
     "make_norm",
     "mean_over_processes",
-    "step_out_depthwise",
 ]

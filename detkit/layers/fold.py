@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
+from typing import TypeVar
 
 import torch
 from torch import nn
 
-from detkit.layers.depthwise import like
 from detkit.layers.frozen_norm import FrozenBatchNorm
+
+C = TypeVar("C", bound=nn.Conv2d)
 
 
 def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
@@ -54,3 +56,21 @@ def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2
     new.weight = nn.Parameter((conv.weight.double() * scale.reshape(-1, 1, 1, 1)).to(conv.weight.dtype), requires_grad=False)
     new.bias = nn.Parameter((bias + (before - norm.running_mean.double()) * scale).to(conv.weight.dtype), requires_grad=False)
     return new.eval()
+
+
+def like(kind: type[C], conv: nn.Conv2d) -> C:
+    """A convolution of class ``kind`` with the shape of ``conv`` and its very parameters."""
+    made = kind(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        stride=conv.stride,  # type: ignore[arg-type]
+        padding=conv.padding,  # type: ignore[arg-type]
+        dilation=conv.dilation,  # type: ignore[arg-type]
+        groups=conv.groups,
+        bias=conv.bias is not None,
+        padding_mode=conv.padding_mode,
+        device="meta",
+    )
+    made.weight, made.bias = conv.weight, conv.bias
+    return made

@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from detkit.layers.depthwise import SteppingOutConv, like
-from detkit.layers.fold import conv_norm_pairs
+from detkit.layers.fold import conv_norm_pairs, like
 from detkit.layers.frozen_norm import FrozenBatchNorm
 
 
-class ScaledConv(SteppingOutConv):
+class ScaledConv(nn.Conv2d):
     """A convolution that, while gradients are recorded, runs with its weights scaled by the frozen norm behind it.
 
     ``norm(conv(x, w)) = conv(x, w * scale) + shift``: the pass over the map, forward and backward, becomes a pass over the weights, which

@@ -22,35 +22,46 @@ _CHUNKS = 8
 
 
 class FastDepthwise(TorchFunctionMode):
-    """Within it, depthwise convolutions on the CPU that learn take :func:`depthwise_conv`, where that is faster."""
+    """Within it, depthwise convolutions on the CPU that learn run in float32 also under autocast, with a fast backward.
+
+    Without it a training step of EfficientNet-Lite0 in bfloat16 takes 2.5 times as long. What comes out has the type that autocast
+    would give, so that what follows stays in bfloat16.
+    """
 
     def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
         """Everything else is called as it was."""
-        if function is functional.conv2d and not kwargs and len(args) == 7 and _is_slow(*args):
-            return depthwise_conv(args[0], args[1], args[2], args[3][0], args[4][0])
+        if function is functional.conv2d and not kwargs and len(args) == 7 and _learns_depthwise(args[0], args[1], args[6]):
+            return _in_float32(*args)
         return function(*args, **(kwargs or {}))
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    """``(N, C, H, W)`` by ``(C, 1, K, K)``; gradients are summed in float32, also where x is bfloat16; autocast is heeded."""
-    if torch.is_autocast_enabled("cpu"):
-        dtype = torch.get_autocast_dtype("cpu")
-        x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    with torch.autocast("cpu", enabled=False):
-        out: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+    """``(N, C, H, W)`` by ``(C, 1, K, K)``, with gradients that are summed in float32."""
+    out: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
     return out
 
 
-def _is_slow(x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> bool:
-    side = weight.shape[-1]
-    if x.device.type != "cpu" or weight.shape[1] != 1 or not groups == x.shape[1] == weight.shape[0] or weight.shape[-2] != side:
+def _learns_depthwise(x: Tensor, weight: Tensor, groups: int) -> bool:
+    depthwise = 1 < groups == x.shape[1] == weight.shape[0]
+    return depthwise and x.device.type == "cpu" and torch.is_grad_enabled() and weight.requires_grad
+
+
+def _in_float32(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    with torch.autocast("cpu", enabled=False):
+        x, weight, bias = x.float(), weight.float(), None if bias is None else bias.float()
+        if _is_slow(weight, stride, padding, dilation):
+            out = depthwise_conv(x, weight, bias, stride[0], padding[0])
+        else:
+            out = functional.conv2d(x, weight, bias, stride, padding, dilation, groups)
+    return out.to(dtype)
+
+
+def _is_slow(weight: Tensor, stride: Any, padding: Any, dilation: Any) -> bool:
+    """Whether torch's float32 backward is slow here and ours can take its place."""
+    if isinstance(padding, str) or weight.shape[-2] != weight.shape[-1] or weight.shape[-1] < 5:
         return False
-    if not (torch.is_grad_enabled() and weight.requires_grad) or isinstance(padding, str):
-        return False
-    if stride[0] != stride[1] or padding[0] != padding[1] or tuple(dilation) != (1, 1) or _kernel() is None:
-        return False
-    half = torch.is_autocast_enabled("cpu") or x.dtype == torch.bfloat16
-    return bool(groups > 1 and (side >= 5 or (half and stride[0] > 1)))
+    return stride[0] == stride[1] and padding[0] == padding[1] and tuple(dilation) == (1, 1) and _kernel() is not None
 
 
 class _Depthwise(torch.autograd.Function):

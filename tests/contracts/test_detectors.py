@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from detkit.backbones import BackboneConfig
 from detkit.config import Config
 from detkit.heads.region import TwoFCConfig
-from detkit.models import MODELS
+from detkit.models import MODELS, presets
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
 from detkit.structures import Detections, Proposals, Targets
@@ -27,16 +27,24 @@ def tiny_faster_rcnn(config: Config) -> Config:
     return config.replace(neck=FPNConfig(out_channels=32), rpn=rpn, region=region)
 
 
-TINY: dict[str, Callable[[Config], Config]] = {"faster_rcnn": tiny_faster_rcnn}
+def on_one_map(config: Config) -> Config:
+    """Faster R-CNN as it was before pyramids: the C4 map alone."""
+    small, one = tiny_faster_rcnn(config), presets.fasterrcnn_resnet50_c4()
+    rpn = small.rpn.replace(anchors=one.rpn.anchors)
+    return small.replace(backbone=small.backbone.replace(levels=("c4",)), neck=one.neck.replace(out_channels=32), rpn=rpn)
 
 
-def tiny(kind: str) -> DetectorConfig:
-    config = MODELS.get(kind)()
+TINY: dict[str, Callable[[Config], Config]] = {"faster_rcnn": tiny_faster_rcnn, "faster_rcnn/c4": on_one_map}
+"""A name behind a stroke is a variant of the kind before it."""
+
+
+def tiny(name: str) -> DetectorConfig:
+    config = MODELS.get(name.partition("/")[0])()
     config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None))
-    return TINY.get(kind, lambda same: same)(config)
+    return TINY.get(name, lambda same: same)(config)
 
 
-@pytest.fixture(scope="module", params=MODELS.names())
+@pytest.fixture(scope="module", params=sorted({*MODELS.names(), *TINY}))
 def config(request: pytest.FixtureRequest) -> DetectorConfig:
     return tiny(request.param)
 

@@ -66,15 +66,28 @@ def test_within_the_mode_slow_convolutions_take_the_fast_way_and_others_do_not()
             assert functional.conv2d(x, weight, bias, (2, 2), (2, 2), (1, 1), 20).grad_fn is None
 
 
-def test_under_autocast_it_runs_in_bfloat16_and_gives_parameters_float32_gradients() -> None:
-    inputs = made()
+@pytest.mark.parametrize("side", [3, 5])
+def test_under_autocast_what_learns_runs_in_float32_and_gives_bfloat16(side: int) -> None:
+    inputs = made(side=side)
+    arguments = ((2, 2), (side // 2, side // 2), (1, 1), 20)
+    expected = functional.conv2d(*inputs, *arguments)
     with FastDepthwise(), torch.autocast("cpu", torch.bfloat16):
-        out = functional.conv2d(*inputs, (2, 2), (2, 2), (1, 1), 20)
-    assert out.dtype == torch.bfloat16
-    expected = functional.conv2d(*inputs, 2, 2, 1, 20)
+        out = functional.conv2d(*inputs, *arguments)
+        with torch.no_grad():
+            rough = functional.conv2d(*inputs, *arguments)
+    assert torch.equal(out, expected.bfloat16()), "what follows stays in bfloat16"
+    assert not torch.equal(rough, out), "without gradients nothing is changed"
     for gradient, wanted in zip(gradients(out, inputs), gradients(expected, inputs), strict=True):
         assert gradient.dtype == torch.float32
         torch.testing.assert_close(gradient, wanted, atol=0.02 * float(wanted.abs().max()), rtol=0.02)
+
+
+def test_dense_convolutions_stay_in_bfloat16() -> None:
+    x = torch.randn(2, 20, 9, 9)
+    weight = torch.randn(4, 20, 3, 3, requires_grad=True)
+    with FastDepthwise(), torch.autocast("cpu", torch.bfloat16):
+        found = functional.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
+        assert torch.equal(found, functional.conv2d(x.bfloat16(), weight.bfloat16(), None, 1, 1))
 
 
 def test_weights_get_gradients_where_the_input_wants_none() -> None:
