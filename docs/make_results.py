@@ -1,16 +1,19 @@
 """Make docs/results.md from the files in docs/results, or add a run to them.
 
     python docs/make_results.py
-    python docs/make_results.py --add runs/NAME-1/results.json --test numbers.json --tuning "2 shorter runs, judged on val"
+    python docs/make_results.py --add runs/NAME-1/results.json --test numbers.json --speed speed.json --tuning "2 runs on val"
 
-``--test`` takes what ``detkit evaluate ... --split test --json numbers.json`` wrote.
+``--test`` takes what ``detkit evaluate ... --split test --json numbers.json`` wrote, ``--speed`` what ``tools/benchmark.py detector ...
+--json speed.json`` wrote. The files in ``docs/results/speed`` are what other commands of ``tools/benchmark.py`` wrote with ``--json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +26,34 @@ Every row is a run of a config in `configs/`, made from the file of the same nam
 config, the versions and the machine. `python docs/make_results.py` writes this page.
 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
-on the validation part; the test part was evaluated once.
+on the validation part; the test part was evaluated once. Images/s is the training's, over its whole wall time; ms is the median time of
+one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
 """
 
-HEADINGS = ("config", "data", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "parameters", "seed", "tuning")
+HEADINGS = (
+    *("config", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "images/s"),
+    *("parameters", "GFLOPs", "ms", "seed", "tuning"),
+)
+
+SPEED = """
+## Speed
+
+Each side was called to warm up, then all ran in turn in one process; the figures are medians of seconds, and each ratio says how many
+times as fast as the first side. The machine had {cores} cores ({processor}).
+"""
 
 
-def add(run: Path, test: Path | None, tuning: str) -> Path:
-    """Copy a run's results, with its test numbers, into docs/results."""
+def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None) -> Path:
+    """Copy a run's results, with its test numbers and its speed, into docs/results."""
     row = json.loads(run.read_text("utf-8"))
     row["tuning"] = tuning
     row["config"]["output"] = None  # a path of the machine it ran on
     if test is not None:
         written = json.loads(test.read_text("utf-8"))
         row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}
+    if speed is not None:
+        written = json.loads(speed.read_text("utf-8"))
+        row["speed"] = {key: written[key] for key in ("command", "gflops", "picture", "precision", "seconds")}
     path = RESULTS / f"{row['name']}.json"
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     return path
@@ -50,30 +67,70 @@ def numbers_of(row: dict[str, Any]) -> dict[str, float | None]:
 
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
-    test, val = numbers_of(row), row["validation"]["best"]
+    test, val, speed = numbers_of(row), row["validation"]["best"], row.get("speed")
     name = row["name"]
     return (
         f"[{name}](../configs/{name}.py)",
-        Path(row["data"]["train"]["name"].split(" (")[0]).name,
         *(_ap(test.get(key)) for key in ("AP", "AP50", "AP75")),
         _ap(val.get("AP")),
         f"{row['core_minutes']:.1f}",
         f"{row['images_seen']:,}",
+        f"{row['images_seen'] / row['wall_minutes'] / 60:.1f}",
         f"{row['parameters'] / 1e6:.1f} M",
+        f"{speed['gflops']:.1f}" if speed else "-",
+        f"{1000 * statistics.median(next(iter(speed['seconds'].values()))):.0f}" if speed else "-",
         str(row["seed"]),
         row.get("tuning") or "none",
     )
+
+
+def data_of(row: dict[str, Any]) -> str:
+    """What a run was trained on, by name."""
+    name: str = Path(row["data"]["train"]["name"].split(" (")[0]).name
+    return "generated pictures" if name.startswith("instances") else name
 
 
 def _ap(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
+def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, ("---",) * len(headings), *rows)) + "\n"
+
+
 def page() -> str:
     """The text of docs/results.md."""
-    rows = [cells(json.loads(path.read_text("utf-8"))) for path in sorted(RESULTS.glob("*.json"))]
-    lines = [" | ".join(row) for row in (HEADINGS, ("---",) * len(HEADINGS), *rows)]
-    return INTRODUCTION + "\n" + "\n".join(f"| {line} |" for line in lines) + "\n" + extra()
+    runs = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    runs.sort(key=lambda row: -(numbers_of(row).get("AP") or 0))
+    parts = [INTRODUCTION]
+    for data in sorted({data_of(row) for row in runs}):
+        parts.append(f"\n## {data}\n\n" + table([cells(row) for row in runs if data_of(row) == data], HEADINGS))
+    return "".join(parts) + speed_part() + extra()
+
+
+def speed_part() -> str:
+    """What tools/benchmark.py measured."""
+    reports = [json.loads(path.read_text("utf-8")) for path in sorted((RESULTS / "speed").glob("*.json"))]
+    if not reports:
+        return ""
+    machine = reports[0]["machine"]
+    parts = [SPEED.format(cores=machine["cores"], processor=machine["processor"])]
+    for report in reports:
+        parts.append(f"\n**{report['title']}**: `{report['command']}`\n\n")
+        rows = [
+            (side, f"{statistics.median(times):.3g}", f"{min(times):.3g} to {max(times):.3g}", f"{report['ratios'][side]:.2f}x")
+            for side, times in report["seconds"].items()
+        ]
+        if rows:
+            parts.append(table(rows, ("side", "median s", "from to", "ratio")))
+        parts.append("".join(f"\n{_indented(note)}\n" for note in report["notes"]))
+    return "".join(parts)
+
+
+def _indented(note: str) -> str:
+    """Several lines as they are, one line as a sentence."""
+    return f"{note}." if "\n" not in note else "\n".join(f"    {line}" for line in note.splitlines())
 
 
 def extra() -> str:
@@ -87,10 +144,11 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--add", type=Path, metavar="RESULTS.JSON")
     parser.add_argument("--test", type=Path, metavar="NUMBERS.JSON")
+    parser.add_argument("--speed", type=Path, metavar="SPEED.JSON")
     parser.add_argument("--tuning", default="")
     options = parser.parse_args(argv)
     if options.add is not None:
-        print(add(options.add, options.test, options.tuning))
+        print(add(options.add, options.test, options.tuning, options.speed))
     (DOCS / "results.md").write_text(page(), encoding="utf-8")
     return 0
 

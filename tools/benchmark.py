@@ -6,6 +6,7 @@
     python tools/benchmark.py select
     python tools/benchmark.py startup
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
+    python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
 Each side is called once or twice to warm up, then the sides run one after another, round by round; medians and the ratios of medians
 are printed. What the machine does besides shows in the spread, which is printed too.
@@ -14,6 +15,7 @@ are printed. What the machine does besides shows in the spread, which is printed
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -67,6 +69,13 @@ def fidelity(args: argparse.Namespace) -> timing.Report:
     return measure(args.checkpoint, args.data, args.split, args.limit)
 
 
+def detector(args: argparse.Namespace) -> timing.Report:
+    """What one picture costs a trained detector."""
+    from benchmarks.detector import detector as measure
+
+    return measure(args.checkpoint, args.data, args.split, args.limit or 50)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -77,7 +86,8 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
-        fidelity: [("checkpoint", {}), ("--data", {"required": True}), ("--split", {}), ("--limit", {"type": int})],
+        fidelity: _on_data(),
+        detector: _on_data(),
     }
     for function, flags in options.items():
         command = commands.add_parser(function.__name__, help=function.__doc__)
@@ -94,6 +104,10 @@ def _picture() -> list[tuple[str, dict[str, object]]]:
     return [("--short-side", {"type": int, "default": 800}), ("--long-side", {"type": int, "default": 1066})]
 
 
+def _on_data() -> list[tuple[str, dict[str, object]]]:
+    return [("checkpoint", {}), ("--data", {"required": True}), ("--split", {}), ("--limit", {"type": int})]
+
+
 def main(words: list[str] | None = None) -> int:
     """Measure, print, write."""
     args = build_parser().parse_args(words)
@@ -102,7 +116,11 @@ def main(words: list[str] | None = None) -> int:
     report = args.function(args)
     print(report.text())
     if args.json:
-        Path(args.json).write_text(json.dumps(report.content(), indent=2) + "\n", encoding="utf-8")
+        given = [
+            word for flag, word in itertools.pairwise(["", *(sys.argv[1:] if words is None else words)]) if "--json" not in (flag, word)
+        ]
+        content = {"command": " ".join(["python tools/benchmark.py", *given]), **report.content()}
+        Path(args.json).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -36,6 +36,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "seed": 3,
         "core_minutes": 59.94,
         "images_seen": 1234,
+        "wall_minutes": 2.0,
         "parameters": 1_500_000,
         "validation": {"best": {"AP": 0.5}},
         "data": {"train": {"name": "data/bccd (train)"}},
@@ -46,7 +47,34 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "results.json").write_text(json.dumps(run))
     (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
-    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run")
-    expected = "| bccd | 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 1.5 M | 3 | 1 run |"
-    assert expected in make_results.page()
+    speed = {
+        "command": "python tools/benchmark.py detector",
+        "gflops": 4.04,
+        "picture": [480, 640],
+        "precision": "bf16",
+        "seconds": {"bf16": [1, 0.02, 0.03]},
+    }
+    (tmp_path / "run" / "speed.json").write_text(json.dumps({**speed, "machine": {}}))
+    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json")
+    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 10.3 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
+    assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
+
+
+def test_what_a_benchmark_wrote_is_shown_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make_results, "RESULTS", tmp_path)
+    report = {
+        "command": "python tools/benchmark.py detect",
+        "title": "Detection",
+        "machine": {"cores": 2, "processor": "One"},
+        "seconds": {"theirs": [3.0, 2.0, 1.0], "ours": [0.5]},
+        "ratios": {"theirs": 1.0, "ours": 4.0},
+        "notes": ["a note", "a table\nof two lines"],
+    }
+    (tmp_path / "speed").mkdir()
+    (tmp_path / "speed" / "detect.json").write_text(json.dumps(report))
+    page = make_results.page()
+    assert "**Detection**: `python tools/benchmark.py detect`" in page
+    assert "| ours | 0.5 | 0.5 to 0.5 | 4.00x |" in page
+    assert "\na note.\n" in page
+    assert "\n    a table\n    of two lines\n" in page

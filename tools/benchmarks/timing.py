@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from detkit.cli.report import memory_line, table
+from detkit.machine import processor
 
 PACKAGES = ("torch", "torchvision", "numba", "hotcoco", "pycocotools")
 
@@ -99,6 +100,7 @@ def machine() -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return {
+        "processor": processor(),
         "threads": torch.get_num_threads(),
         "cores": cores,
         "load": round(busy, 1),
