@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from detkit.config import Config
+from detkit.heads.choice import ChoiceConfig
 from detkit.heads.levels import common_channels
 from detkit.heads.region import ConvFC, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
 from detkit.layers import mean_over_processes
@@ -19,16 +19,18 @@ from detkit.ops.losses import cross_entropy, nothing, smooth_l1
 from detkit.ops.match import match_by_iou
 from detkit.ops.pooling import multilevel_roi_align
 from detkit.ops.sample import Sampler, generator_for, sample
-from detkit.ops.select import Chosen, select
+from detkit.ops.select import Chosen
 from detkit.structures import Batch, Detections, Proposals, Targets
 
 MIN_SIZE = 1e-2
 """Pixels a detection's side must have (torchvision)."""
 
 
-class RegionConfig(Config):
-    """The numbers of the second stage; the defaults are torchvision's."""
+class RegionConfig(ChoiceConfig):
+    """The numbers of the second stage, those by which detections are chosen among them; the defaults are torchvision's."""
 
+    candidates: int | None = Field(None, ge=1)
+    """Best scores of an image that enter suppression; none: all."""
     head: RegionHeadConfig = TwoFCConfig()
     """The network over pooled regions."""
     pool_size: int = Field(7, ge=1)
@@ -47,12 +49,6 @@ class RegionConfig(Config):
     """Whether true boxes are added to the proposals in training."""
     box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     """Factors on the deltas of x, y, width and height."""
-    min_score: float = Field(0.05, ge=0, lt=1)
-    """Detections must score more."""
-    max_overlap: float = Field(0.5, ge=0, le=1)
-    """Greatest IoU of two detections of one class."""
-    limit: int = Field(100, ge=1)
-    """Detections of an image."""
 
     def build(self, channels: Sequence[int], strides: Sequence[float], num_classes: int) -> RegionClassifier:
         """The module, over maps with these channels and strides.
@@ -149,7 +145,5 @@ class RegionClassifier(nn.Module):
             moved = decode(deltas[chosen.rows, chosen.labels], proposals.boxes[chosen.rows], config.box_weights)
             return clip(moved, size)
 
-        found, chosen = select(
-            boxes, scores, min_score=config.min_score, min_size=MIN_SIZE, max_overlap=config.max_overlap, limit=config.limit
-        )
+        found, chosen = config.choose(boxes, scores, min_size=MIN_SIZE)
         return Detections(found, chosen.scores, chosen.labels)
