@@ -11,9 +11,11 @@ from typing import Any
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
     """A clause that suggests the nearest of ``known`` names, or lists them; empty if there are none."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
-        return f"did you mean {close[0]!r}?"
+        nearness = [difflib.SequenceMatcher(None, other, name).ratio() for other in close]
+        equal = sorted(repr(other) for other, near in zip(close, nearness, strict=True) if near == max(nearness))
+        return f"did you mean {' or '.join(equal)}?"
     return f"expected one of: {', '.join(sorted(known))}" if known else ""
 
 

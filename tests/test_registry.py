@@ -22,3 +22,7 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
 
 def test_nothing_known_suggests_nothing() -> None:
     assert did_you_mean("a", []) == ""
+
+
+def test_names_that_are_equally_near_are_all_suggested() -> None:
+    assert did_you_mean("cet", ["cat", "dog", "cut"]) == "did you mean 'cat' or 'cut'?"

@@ -60,9 +60,7 @@ def _gpus() -> list[tuple[str, str]]:
     found = []
     for index in range(torch.cuda.device_count()):
         about = torch.cuda.get_device_properties(index)
-        found.append(
-            (f"cuda:{index}", f"{about.name}, {about.total_memory / 2**30:.1f} GB, compute capability {about.major}.{about.minor}")
-        )
+        found.append((f"cuda:{index}", f"{about.name}, {about.total_memory / 1e9:.1f} GB, compute capability {about.major}.{about.minor}"))
     if torch.backends.mps.is_available():
         found.append(("mps", "Apple GPU"))
     return found or [("GPU", "none that this PyTorch can use")]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info_data import recall_text
-from detkit.cli.report import MEBIBYTE, table
+from detkit.cli.report import MEGABYTE, table
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -63,7 +63,7 @@ def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, .
 
 
 def _tell_header(path: Path, header: dict[str, Any]) -> None:
-    print(f"{path}: {path.stat().st_size / MEBIBYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
+    print(f"{path}: {path.stat().st_size / MEGABYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
     if header.get("metrics"):
         print("metrics: " + ", ".join(f"{name} {value:.4g}" for name, value in header["metrics"].items()))
     known = {"format", "detkit", "model", "class_names", "experiment", "metrics"}

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from detkit.machine import peak_memory
 
-MEBIBYTE = 2**20
+MEGABYTE = 1e6
+"""Bytes; every size that is printed as MB is in these."""
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: frozenset[str] | set[str] = frozenset()) -> str:
@@ -24,12 +25,12 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: froz
 def memory_line(workers: bool = False) -> str:
     """``peak memory 812 MB``, with the GPU's where there is one, and the largest worker's for a command that has workers."""
     peaks = peak_memory()
-    parts = [] if peaks is None else [f"{peaks[0] / MEBIBYTE:,.0f} MB"]
+    parts = [] if peaks is None else [f"{peaks[0] / MEGABYTE:,.0f} MB"]
     if workers and peaks is not None and peaks[1]:
-        parts.append(f"{peaks[1] / MEBIBYTE:,.0f} MB in the largest worker")
+        parts.append(f"{peaks[1] / MEGABYTE:,.0f} MB in the largest worker")
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        parts.append(f"{torch.cuda.max_memory_allocated() / MEBIBYTE:,.0f} MB on the GPU")
+        parts.append(f"{torch.cuda.max_memory_allocated() / MEGABYTE:,.0f} MB on the GPU")
     return "peak memory " + (", ".join(parts) if parts else "not told by this system")
 
 

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from detkit import weights
-from detkit.cli.report import table
+from detkit.cli.report import MEGABYTE, table
 from detkit.weights import WeightEntry
 
 _HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MB", "SHA-256", "here", "read from")
@@ -115,8 +115,8 @@ class _Bar:
         self.used = False
 
     def __call__(self, here: int, total: int | None) -> None:
-        share = f" of {total / 2**20:.1f} MB, {here / total:.0%}" if total else " MB"
-        print(f"\r{self.name}: {here / 2**20:.1f}{share}   ", end="", file=sys.stderr, flush=True)
+        share = f" of {total / MEGABYTE:.1f} MB, {here / total:.0%}" if total else " MB"
+        print(f"\r{self.name}: {here / MEGABYTE:.1f}{share}   ", end="", file=sys.stderr, flush=True)
         self.used = True
 
     def end(self) -> None:
