@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,8 @@ class DenseHead(nn.Module):
         shared: One tower for both outputs and 1x1 last layers (RPN), or a tower each and 3x3 last layers (RetinaNet).
         norm: The towers' norm.
         prior: Probability that an untrained head gives every class (RetinaNet, arXiv:1708.02002, section 3.3).
+        bias: Whether the towers' convolutions have one; None: where no norm follows.
+        quality: The tower of one logit more for every anchor, on how good its box is (FCOS's centre-ness); None: there is none.
     """
 
     def __init__(
@@ -35,14 +38,21 @@ class DenseHead(nn.Module):
         shared: bool = True,
         norm: NormName | None = None,
         prior: float = 0.5,
+        bias: bool | None = None,
+        quality: Literal["boxes", "classes"] | None = None,
     ) -> None:
         super().__init__()
-        self.num_anchors, self.num_classes = num_anchors, num_classes
-        self.tower = _tower(channels, depth, norm)
-        self.box_tower = None if shared else _tower(channels, depth, norm)
-        kernel = 1 if shared else 3
-        self.logits = Float32Conv2d(channels, num_anchors * num_classes, kernel, padding=kernel // 2)
-        self.deltas = Float32Conv2d(channels, num_anchors * 4, kernel, padding=kernel // 2)
+        self.num_anchors, self.num_classes, self.quality_from = num_anchors, num_classes, quality
+
+        def tower() -> nn.Sequential:
+            return nn.Sequential(*(ConvNormAct(channels, channels, norm=norm, bias=bias) for _ in range(depth)))
+
+        def last(columns: int) -> Float32Conv2d:
+            return Float32Conv2d(channels, num_anchors * columns, 1 if shared else 3, padding=0 if shared else 1)
+
+        self.tower, self.box_tower = tower(), None if shared else tower()
+        self.logits, self.deltas = last(num_classes), last(4)
+        self.quality = None if quality is None else last(1)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -51,20 +61,23 @@ class DenseHead(nn.Module):
         if self.logits.bias is not None:
             nn.init.constant_(self.logits.bias, math.log(prior / (1 - prior)))
 
-    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """``(B, N, num_classes)`` logits and ``(B, N, 4)`` deltas, float32, over the anchors of all levels, finest level first."""
-        logits, deltas = [], []
-        for level_map in maps:
-            x = self.tower(level_map)
-            logits.append(by_anchor(self.logits(x), self.num_classes))
-            deltas.append(by_anchor(self.deltas(x if self.box_tower is None else self.box_tower(level_map)), 4))
-        return torch.cat(logits, 1), torch.cat(deltas, 1)
+    def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """``(B, N, num_classes)`` logits, ``(B, N, 4)`` deltas and, where there is one, ``(B, N)`` the quality's logits.
+
+        All are float32, over the anchors of all levels, finest level first.
+        """
+        levels = [self._on_one(level_map) for level_map in maps]
+        return tuple(torch.cat(parts, 1) for parts in zip(*levels, strict=True))
+
+    def _on_one(self, level_map: Tensor) -> tuple[Tensor, ...]:
+        classes = self.tower(level_map)
+        boxes = classes if self.box_tower is None else self.box_tower(level_map)
+        found = by_anchor(self.logits(classes), self.num_classes), by_anchor(self.deltas(boxes), 4)
+        if self.quality is None:
+            return found
+        return *found, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1).squeeze(-1)
 
 
 def by_anchor(output: Tensor, columns: int) -> Tensor:
     """``(B, A * columns, H, W)`` as ``(B, H * W * A, columns)``: cell by cell, as :func:`detkit.ops.anchors.grid_anchors`."""
     return output.permute(0, 2, 3, 1).reshape(len(output), -1, columns)
-
-
-def _tower(channels: int, depth: int, norm: NormName | None) -> nn.Sequential:
-    return nn.Sequential(*(ConvNormAct(channels, channels, norm=norm) for _ in range(depth)))

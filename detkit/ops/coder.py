@@ -1,4 +1,8 @@
-"""Boxes as deltas from anchors: shift of the centre by the anchor's size, logarithm of the change of size."""
+"""Boxes as numbers that a network can learn.
+
+From an anchor: shift of the centre by the anchor's size, and logarithm of the change of size. From a point: distances to the
+four sides.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +52,13 @@ def decode(deltas: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1
             -1,
         )
     )
+
+
+def to_distances(boxes: Tensor, points: Tensor) -> Tensor:
+    """Pixels ``(..., 4)`` from ``(..., 2)`` points to the left, upper, right and lower side; negative beyond a side (FCOS, equation 1)."""
+    return torch.cat((points - boxes[..., :2], boxes[..., 2:] - points), -1)
+
+
+def from_distances(distances: Tensor, points: Tensor) -> Tensor:
+    """Boxes ``(..., 4)`` whose sides lie that far from ``points``; :func:`to_distances` backwards."""
+    return torch.cat((points - distances[..., :2], points + distances[..., 2:]), -1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -49,6 +51,12 @@ def iou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
     return 1 - shared / (union + EPSILON)
 
 
+def log_iou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
+    """``(N,)`` -ln(IoU); no gradient where they do not touch. Source: UnitBox (arXiv:1608.01471), equation 2."""
+    shared, union, _, _ = _overlap(boxes.float(), wanted.float())
+    return -(shared / (union + EPSILON)).clamp(min=EPSILON).log()
+
+
 def giou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
     """``(N,)`` 1 - generalised IoU: also the share of the box round both that neither fills. Source: arXiv:1902.09630."""
     shared, union, width, height = _overlap(boxes.float(), wanted.float())
@@ -71,6 +79,18 @@ def ciou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
     with torch.no_grad():
         share = shape / (iou_loss(boxes, wanted) + shape + EPSILON)
     return diou_loss(boxes, wanted) + share * shape
+
+
+BoxLossName = Literal["iou", "log_iou", "giou", "diou", "ciou"]
+
+BOX_LOSSES: Mapping[BoxLossName, Callable[[Tensor, Tensor], Tensor]] = {
+    "iou": iou_loss,
+    "log_iou": log_iou_loss,
+    "giou": giou_loss,
+    "diou": diou_loss,
+    "ciou": ciou_loss,
+}
+"""The losses that compare decoded boxes, by the names that configs give them."""
 
 
 def _slant(boxes: Tensor) -> Tensor:

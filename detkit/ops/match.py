@@ -54,3 +54,11 @@ def ignore_crowds(matches: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
         return matches
     inside = (crowd_overlap(anchors, crowds) > CROWD_SHARE).any(1)
     return torch.where(inside & (matches == BELOW), BETWEEN, matches)
+
+
+def class_targets(matches: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """``(N, K)`` float32: 1 at the class of the target that each of ``(N,)`` matches names, 0 elsewhere."""
+    wanted = torch.zeros(len(matches), num_classes, device=matches.device)
+    positive = (matches >= 0).nonzero().flatten()
+    wanted[positive, labels[matches[positive]]] = 1.0
+    return wanted

@@ -37,3 +37,18 @@ def test_last_layers_are_float32_under_autocast() -> None:
         inside = head.tower(maps[0])
     assert (logits.dtype, deltas.dtype, inside.dtype) == (torch.float32, torch.float32, torch.bfloat16)
     assert_close(logits[0, :, 0].reshape(4, 4, 3).permute(2, 0, 1), torch.nn.functional.conv2d(inside.float(), head.logits.weight)[0])
+
+
+@pytest.mark.parametrize(("quality", "tower"), [("boxes", "box_tower"), ("classes", "tower")])
+def test_a_quality_comes_from_its_tower(quality: str, tower: str) -> None:
+    head = DenseHead(8, 2, 5, shared=False, quality=quality)
+    maps = [torch.randn(1, 8, 3, 4), torch.randn(1, 8, 2, 2)]
+    logits, deltas, found = head(maps)
+    assert (logits.shape, deltas.shape, found.shape) == ((1, 32, 5), (1, 32, 4), (1, 32))
+    expected = head.quality(getattr(head, tower)(maps[0]))
+    assert_close(found[0, :24].reshape(3, 4, 2).permute(2, 0, 1), expected[0])
+
+
+def test_convolutions_before_a_norm_can_keep_their_bias() -> None:
+    assert DenseHead(32, 1, norm="group").tower[0][0].bias is None
+    assert DenseHead(32, 1, norm="group", bias=True).tower[0][0].bias is not None

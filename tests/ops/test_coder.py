@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch.testing import assert_close
-from torchvision.models.detection._utils import BoxCoder
+from torchvision.models.detection._utils import BoxCoder, BoxLinearCoder
 
-from detkit.ops.coder import decode, encode
+from detkit.ops.coder import decode, encode, from_distances, to_distances
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
@@ -43,3 +43,11 @@ def test_wild_deltas_stay_finite() -> None:
 
 def test_float32_whatever_comes_in() -> None:
     assert decode(torch.zeros(2, 4, dtype=torch.bfloat16), boxes(2, 0)).dtype == torch.float32
+
+
+def test_distances_are_torchvisions_and_undone() -> None:
+    truth, points = boxes(30, 0), torch.rand(30, 2) * 100
+    found = to_distances(truth, points)
+    assert_close(found, BoxLinearCoder(normalize_by_size=False).encode(points.repeat(1, 2), truth))
+    assert_close(from_distances(found, points), truth)
+    assert to_distances(torch.tensor([10.0, 20, 30, 50]), torch.tensor([12.0, 25])).tolist() == [2, 5, 18, 25]

@@ -10,19 +10,20 @@ from torch.testing import assert_close
 from torchvision import ops
 
 from detkit.ops.losses import (
+    BOX_LOSSES,
     binary_cross_entropy,
     ciou_loss,
     cross_entropy,
     diou_loss,
     giou_loss,
     iou_loss,
+    log_iou_loss,
     nothing,
     sigmoid_focal,
     smooth_l1,
 )
 
 BoxLoss = Callable[[Tensor, Tensor], Tensor]
-BOX_LOSSES = (iou_loss, giou_loss, diou_loss, ciou_loss)
 
 
 def random_boxes(count: int, seed: int) -> Tensor:
@@ -83,12 +84,14 @@ def test_box_losses_and_gradients_are_torchvisions(ours: BoxLoss, theirs: BoxLos
     assert_close(*(torch.autograd.grad(loss(boxes, wanted).sum(), boxes)[0] for loss in (ours, theirs)))
 
 
-def test_iou_loss_is_one_less_the_overlap() -> None:
+def test_losses_that_are_the_overlap_alone() -> None:
     boxes, wanted = random_boxes(200, 0), random_boxes(200, 1)
-    assert_close(iou_loss(boxes, wanted), 1 - ops.box_iou(boxes, wanted).diagonal())
+    overlaps = ops.box_iou(boxes, wanted).diagonal()
+    assert_close(iou_loss(boxes, wanted), 1 - overlaps)
+    assert_close(log_iou_loss(boxes, wanted), -overlaps.clamp(min=1e-7).log())
 
 
-@pytest.mark.parametrize("loss", BOX_LOSSES)
+@pytest.mark.parametrize("loss", BOX_LOSSES.values(), ids=BOX_LOSSES)
 def test_box_losses_of_boxes_without_area(loss: BoxLoss) -> None:
     """A point, a line, a box turned inside out, and a perfect one: finite numbers and gradients, and 0 for the perfect one."""
     boxes = torch.tensor([[5.0, 5, 5, 5], [5, 5, 5, 9], [9, 9, 4, 4], [0, 0, 10, 10]], requires_grad=True)

@@ -5,7 +5,7 @@ import torch
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
-from detkit.ops.match import BELOW, BETWEEN, match_by_iou, match_overlaps
+from detkit.ops.match import BELOW, BETWEEN, class_targets, match_by_iou, match_overlaps
 from detkit.structures import Targets
 
 RULE = {"min_positive": 0.7, "max_negative": 0.3}
@@ -67,3 +67,9 @@ def test_every_object_gets_its_best_anchors_ties_included() -> None:
     overlaps = torch.tensor([[0.2, 0.2, 0.1], [0.0, 0.1, 0.25]])
     assert match_overlaps(overlaps, low_quality=True, **RULE).tolist() == [0, 0, 1]
     assert match_overlaps(overlaps, **RULE).tolist() == [BELOW] * 3
+
+
+def test_classes_wanted_of_matched_anchors() -> None:
+    wanted = class_targets(torch.tensor([1, BELOW, 0, BETWEEN]), torch.tensor([2, 0]), 3)
+    assert wanted.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert class_targets(torch.tensor([BELOW]), torch.zeros(0, dtype=torch.int64), 2).tolist() == [[0, 0]]
