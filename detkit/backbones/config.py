@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
+from detkit.backbones.facts import FACTS, facts_of
 from detkit.backbones.table import BACKBONES
 from detkit.config import Config
 from detkit.registry import did_you_mean
@@ -29,6 +30,8 @@ class BackboneConfig(Config):
     """Batch norms: ``frozen`` at the weights' statistics, or ``train``; ``auto``: frozen with weights, train from scratch."""
     norm_eps: float | None = Field(default=None, ge=0)
     """Eps of every norm; none: the architecture's own. torchvision's detectors were published for 0 (ResNet) and 1e-5 (MobileNet)."""
+    dilated_c5: bool = False
+    """Take the stride out of the last stage and spread its 3x3 kernels instead, so that ``c5`` has stride 16 (DC5); for ResNets."""
     levels: tuple[str, ...] | None = None
     """Which maps are used, by name (``c2`` has stride 4, ``c5`` 32); none: the backbone's usual ones."""
 
@@ -64,8 +67,12 @@ class BackboneConfig(Config):
         """The architecture with random numbers and its stages frozen; :func:`detkit.backbones.load_backbone_weights` fills it.
 
         Raises:
-            ValueError: it has no such level, or not as many stages.
+            ValueError: it has no such level, or not as many stages, or its last stage cannot be dilated.
         """
-        backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps)
+        dilation = {"dilated_c5": True} if self.dilated_c5 else {}
+        if dilation and not facts_of(self.name).dilates:
+            able = ", ".join(name for name, facts in FACTS.items() if facts.dilates)
+            raise ValueError(f"backbone {self.name}: dilated_c5 is for {able}; choose one of them, or set model.backbone.dilated_c5=false")
+        backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **dilation)
         backbone.freeze(self.stages_to_freeze)
         return backbone

@@ -40,6 +40,7 @@ class BackboneFacts:
         parameters: Of the published classifier, its head included.
         gflops: Of the classifier at ``input_size``, in 10^9 multiply-adds, as its publisher counts them.
         source: The library that supplies it.
+        dilates: Whether its function takes ``dilated_c5``.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BackboneFacts:
     input_size: int = 224
     mean: Numbers = IMAGENET_MEAN
     std: Numbers = IMAGENET_STD
+    dilates: bool = False
 
     def chosen(self, names: tuple[str, ...] | None) -> tuple[Level, ...]:
         """The levels of these names (None: the default ones), finest first.
@@ -81,6 +83,7 @@ def _resnet(name: str, expansion: int, parameters: int, gflops: float) -> Backbo
         parameters=parameters,
         gflops=gflops,
         source="torchvision",
+        dilates=True,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
+from torch import nn
 from torchvision import models
 
 from detkit.backbones.backbone import Backbone, ChainBackbone
@@ -43,5 +45,21 @@ def mobilenet_v3_large(**choices: Any) -> Backbone:
     return ChainBackbone(models.mobilenet_v3_large(), FACTS["mobilenet_v3_large"], stages=stages, taps=taps, **choices)
 
 
-def _resnet(name: str, **choices: Any) -> Backbone:
-    return ChainBackbone(models.get_model(name), FACTS[name], stages=_RESNET_STAGES, taps=_RESNET_TAPS, **choices)
+def _resnet(name: str, *, dilated_c5: bool = False, **choices: Any) -> Backbone:
+    body, facts = models.get_model(name), FACTS[name]
+    if dilated_c5:
+        _dilate(body.layer4)
+        facts = replace(facts, levels=(*facts.levels[:-1], replace(facts.levels[-1], stride=facts.levels[-1].stride // 2)))
+    return ChainBackbone(body, facts, stages=_RESNET_STAGES, taps=_RESNET_TAPS, **choices)
+
+
+def _dilate(stage: nn.Module) -> None:
+    """Take the stride out of a stage; kernels behind the one that had it reach twice as far instead, so that trained weights still fit."""
+    behind = False
+    for part in stage.modules():
+        if isinstance(part, nn.Conv2d):
+            wide = part.kernel_size != (1, 1)
+            if wide and behind:
+                part.dilation, part.padding = (2, 2), (2, 2)
+            behind = behind or (wide and part.stride != (1, 1))
+            part.stride = (1, 1)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from detkit.checkpoint import write_text
@@ -64,6 +65,8 @@ def train(
         begun = time.monotonic()
         seed_everything(config.seed)
         parts = build_parts(config, fresh=folder is None)
+        if processes.first and folder is None and config.weights is None:
+            _tell_doubts(config, parts.train)
         run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (place, clock, progress))
         write_log_to(run.folder.log)
         return _train(config, run, parts, begun, resume=folder is not None)
@@ -79,6 +82,12 @@ def _train(config: Experiment, run: Run, parts: Parts, begun: float, resume: boo
         write_results(run.folder.results, config.to_json(), result)
     _tell_end(result)
     return result
+
+
+def _tell_doubts(config: Experiment, data: DetectionData) -> None:
+    """Warn where the model's makers would not train it on such data; the run goes on."""
+    for doubt in config.model.doubts(len(data), int(np.diff(data.records.offsets).max(initial=0))):
+        log.warning("warning: %s", doubt)
 
 
 def _make_run(

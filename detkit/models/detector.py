@@ -56,6 +56,15 @@ class DetectorConfig(Config):
         """
         raise NotImplementedError
 
+    def doubts(self, pictures: int, most_objects: int) -> tuple[str, ...]:
+        """What speaks against training this detector from its backbone's weights on so many pictures, in words for a person.
+
+        Args:
+            pictures: Of the training data.
+            most_objects: Of one picture.
+        """
+        return ()
+
     def load_pretrained(self, detector: Detector) -> Any:
         """Fill the backbone with the weights that the config names, if it names any; for a training that starts here.
 

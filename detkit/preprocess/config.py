@@ -27,8 +27,8 @@ class PreprocessConfig(Config):
     """For the rule ``short_side``: the most pixels of the longer side."""
     input_size: tuple[int, int] | None = None
     """For the rules ``fixed`` and ``letterbox``: ``(height, width)``."""
-    rounding: Literal["floor", "nearest"] = "floor"
-    """How a computed side becomes whole pixels."""
+    rounding: Literal["floor", "nearest", "short_first"] = "floor"
+    """How a computed side becomes whole pixels; ``short_first``: the short side to the nearest, and from it the long side down (DETR)."""
     interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
     """How new pixels are made."""
     antialias: bool = False
@@ -71,5 +71,8 @@ class PreprocessConfig(Config):
         else:
             scale = min(self.input_size[0] / size[0], self.input_size[1] / size[1])
         scale = scale if self.enlarge else min(scale, 1.0)
+        short = round(min(size) * scale)
+        if self.rounding == "short_first" and short:
+            return (short, short * size[1] // size[0]) if size[0] <= size[1] else (short * size[0] // size[1], short)
         whole = math.floor if self.rounding == "floor" else round
         return max(1, whole(size[0] * scale)), max(1, whole(size[1] * scale))

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer
+
+CHANNELS, HEADS = 16, 4
+
+
+def attend(layer: nn.MultiheadAttention, queries: Tensor, keys: Tensor, values: Tensor, padded: Tensor | None) -> Tensor:
+    """Attention as its formula reads, head by head."""
+    weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
+    q, k, v = (x @ w.T + b for x, w, b in zip((queries, keys, values), weights, biases, strict=True))
+    out, width = [], CHANNELS // HEADS
+    for head in range(HEADS):
+        part = slice(head * width, (head + 1) * width)
+        scores = q[..., part] @ k[..., part].transpose(1, 2) / width**0.5
+        if padded is not None:
+            scores = scores.masked_fill(padded[:, None], -torch.inf)
+        out.append(scores.softmax(-1) @ v[..., part])
+    return torch.cat(out, -1) @ layer.out_proj.weight.T + layer.out_proj.bias
+
+
+def network(layer: EncoderLayer | DecoderLayer, x: Tensor) -> Tensor:
+    return layer.linear2(layer.linear1(x).relu())
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor]:
+    torch.manual_seed(0)
+    padded = torch.zeros(2, 7, dtype=torch.bool)
+    padded[1, 5:] = True
+    return torch.randn(2, 7, CHANNELS), torch.randn(2, 7, CHANNELS), padded
+
+
+@torch.no_grad()
+def test_an_encoder_layer_is_its_formula() -> None:
+    x, positions, padded = inputs()
+    layer = EncoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
+    first = layer.norm1(x + attend(layer.self_attn, x + positions, x + positions, x, padded))
+    assert_close(layer(x, positions, padded), layer.norm2(first + network(layer, first)), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_decoder_layer_is_its_formula() -> None:
+    cells, positions, padded = inputs()
+    layer = DecoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
+    x, queries = torch.randn(2, 3, CHANNELS), torch.randn(2, 3, CHANNELS)
+    first = layer.norm1(x + attend(layer.self_attn, x + queries, x + queries, x, None))
+    second = layer.norm2(first + attend(layer.multihead_attn, first + queries, cells + positions, cells, padded))
+    expected = layer.norm3(second + network(layer, second))
+    assert_close(layer(x, queries, cells + positions, cells, padded), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_what_lies_in_the_padding_is_seen_by_nobody() -> None:
+    cells, positions, padded = inputs()
+    encoder, decoder = Encoder(2, CHANNELS, HEADS, 32, 0.1).eval(), Decoder(2, CHANNELS, HEADS, 32, 0.1).eval()
+    queries = torch.randn(3, CHANNELS)
+    other = torch.where(padded[..., None], torch.randn_like(cells), cells)
+    seen, same = encoder(cells, positions, padded), encoder(other, positions, padded)
+    assert_close(seen[~padded], same[~padded])
+    assert_close(decoder(queries, seen, positions, padded), decoder(queries, same, positions, padded))
+    assert decoder(queries, seen, positions, padded).shape == (2, 3, 2, CHANNELS)
+
+
+def test_matrices_start_by_xaviers_rule() -> None:
+    torch.manual_seed(0)
+    layer = Encoder(1, 64, HEADS, 256, 0.1).layers[0]
+    bound = (6 / (64 + 256)) ** 0.5
+    assert 0.95 * bound < float(layer.linear1.weight.detach().abs().max()) <= bound
