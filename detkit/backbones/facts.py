@@ -37,9 +37,10 @@ class BackboneFacts:
         input_size: Side in pixels of the square pictures it was trained on; any size runs unless the docstring of its function says else.
         mean: Of its input, RGB in [0, 1].
         std: Of its input, RGB in [0, 1].
-        parameters: Of the published classifier, its head included.
-        gflops: Of the classifier at ``input_size``, in 10^9 multiply-adds, as its publisher counts them.
-        source: The library that supplies it.
+        parameters: Of the published classifier, its head included; of the network itself where there is none.
+        gflops: Of the same at ``input_size``, in 10^9 multiply-adds, as its publisher counts them; counted by us where there is no classifier.
+        source: The library that supplies it; ``detkit`` itself has those that come with a detector, without weights of their own.
+        cell_offset: How far the centre of cell (0, 0) lies right of the first pixel's centre and below it, in pixels.
         dilates: Whether its function takes ``dilated_c5``.
     """
 
@@ -55,6 +56,7 @@ class BackboneFacts:
     input_size: int = 224
     mean: Numbers = IMAGENET_MEAN
     std: Numbers = IMAGENET_STD
+    cell_offset: float = 0.0
     dilates: bool = False
 
     def chosen(self, names: tuple[str, ...] | None) -> tuple[Level, ...]:
@@ -122,6 +124,28 @@ _EFFICIENTNET_LITE0 = BackboneFacts(
     std=(128 / 255, 128 / 255, 128 / 255),
 )
 
+
+def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gflops: float) -> BackboneFacts:
+    levels = tuple(Level(f"c{k}", channels * 2 ** (k - 1), 2**k) for k in (1, 2, 3, 4, 5))
+    return BackboneFacts(
+        name=f"csp_darknet_{size}",
+        family="CSPDarknet",
+        year=2021,
+        paper="https://arxiv.org/abs/2107.08430",
+        levels=levels,
+        default_levels=("c2", "c3", "c4", "c5"),
+        parameters=parameters,
+        gflops=gflops,
+        source="detkit",
+        input_size=input_size,
+        # YOLOX's detectors take 0 to 255 as it is.
+        mean=(0.0, 0.0, 0.0),
+        std=(1 / 255, 1 / 255, 1 / 255),
+        # The stem sees whole 2x2 blocks of pixels.
+        cell_offset=0.5,
+    )
+
+
 _ALL = (
     _resnet("resnet18", 1, 11689512, 1.814),
     _resnet("resnet34", 1, 21797672, 3.664),
@@ -129,6 +153,12 @@ _ALL = (
     _resnet("resnet101", 4, 44549160, 7.801),
     _MOBILENET_V3_LARGE,
     _EFFICIENTNET_LITE0,
+    _csp_darknet("nano", 16, 416, 459968, 0.266),
+    _csp_darknet("tiny", 24, 416, 2372304, 1.321),
+    _csp_darknet("s", 32, 640, 4212672, 5.439),
+    _csp_darknet("m", 48, 640, 12352992, 16.692),
+    _csp_darknet("l", 64, 640, 27075968, 37.827),
+    _csp_darknet("x", 80, 640, 50301600, 71.991),
 )
 
 FACTS: Mapping[str, BackboneFacts] = {facts.name: facts for facts in _ALL}

@@ -14,6 +14,12 @@ BACKBONES = Registry(
         "resnet101": "detkit.backbones.torchvision_models:resnet101",
         "mobilenet_v3_large": "detkit.backbones.torchvision_models:mobilenet_v3_large",
         "efficientnet_lite0": "detkit.backbones.timm_models:efficientnet_lite0",
+        "csp_darknet_nano": "detkit.backbones.csp_darknet:csp_darknet_nano",
+        "csp_darknet_tiny": "detkit.backbones.csp_darknet:csp_darknet_tiny",
+        "csp_darknet_s": "detkit.backbones.csp_darknet:csp_darknet_s",
+        "csp_darknet_m": "detkit.backbones.csp_darknet:csp_darknet_m",
+        "csp_darknet_l": "detkit.backbones.csp_darknet:csp_darknet_l",
+        "csp_darknet_x": "detkit.backbones.csp_darknet:csp_darknet_x",
     },
 )
 """Each entry is a function ``make(*, levels, norm, norm_eps) -> Backbone``; see :class:`detkit.backbones.BackboneConfig` for the three."""

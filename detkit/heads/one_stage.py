@@ -26,9 +26,11 @@ class OneStageHead(nn.Module):
         outputs: How many tensors :meth:`forward` gives.
         num_classes: K; labels are 0 to K - 1.
         choice: The numbers by which scored boxes become detections.
+        progress: The share of the training that is over, for losses that change on the way.
     """
 
     outputs: ClassVar[int]
+    progress: float = 0.0
 
     def __init__(self, num_classes: int, choice: ChoiceConfig) -> None:
         super().__init__()

@@ -1,20 +1,27 @@
 """Small blocks that networks are made of: norms, convolutions with them, their folding, and sums over processes."""
 
-from detkit.layers.blocks import ConvNormAct, NormName, make_norm
+from detkit.layers.blocks import ACTIVATIONS, ActivationName, ConvNormAct, NormName, make_norm
+from detkit.layers.csp import CSPBlock, SpatialPyramidPooling, conv_block, yolox_norms
 from detkit.layers.distributed import mean_over_processes
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
 __all__ = [
+    "ACTIVATIONS",
+    "ActivationName",
+    "CSPBlock",
     "ConvNormAct",
     "FrozenBatchNorm",
     "NormName",
     "ScaledConv",
+    "SpatialPyramidPooling",
     "absorb_frozen_norms",
+    "conv_block",
     "conv_norm_pairs",
     "fold_batch_norms",
     "freeze_norms",
     "make_norm",
     "mean_over_processes",
+    "yolox_norms",
 ]

@@ -4,5 +4,12 @@ from __future__ import annotations
 
 from detkit.registry import Registry
 
-MODELS = Registry("model", "detkit.models", {"faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig"})
+MODELS = Registry(
+    "model",
+    "detkit.models",
+    {
+        "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",
+        "yolox": "detkit.models.yolox:YOLOXConfig",
+    },
+)
 """Kind of a model to the config class that builds it; other packages add theirs through the entry-point group."""

@@ -170,6 +170,17 @@ class Detector(nn.Module):
         """The detections of each image, best first."""
         raise NotImplementedError
 
+    def advance(self, progress: float) -> None:
+        """Hear before each step of a training which share of it is over, 0 to 1; most detectors learn the same way throughout."""
+
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+        """What each stage did with the one image of a batch, and what it would have learned there from ``targets``.
+
+        Raises:
+            ValueError: this detector has no way to tell.
+        """
+        raise ValueError(f"{type(self).__name__} cannot be explained: it does not tell its places, its matches and its scores")
+
     def class_rows(self) -> dict[str, ClassRows]:
         """The parameters and buffers whose first dimension is laid out by class."""
         raise NotImplementedError

@@ -44,6 +44,10 @@ class OneStage(Detector):
         outputs, maps = raw[: self.head.outputs], raw[self.head.outputs :]
         return outputs, self.head.places([(m.shape[-2], m.shape[-1]) for m in maps], batch)
 
+    def advance(self, progress: float) -> None:
+        """See :meth:`Detector.advance`."""
+        self.head.progress = progress
+
     def class_rows(self) -> dict[str, ClassRows]:
         """See :meth:`Detector.class_rows`."""
         return {

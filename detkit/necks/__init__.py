@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from detkit.necks.config import FPNConfig, SingleLevelConfig
+from detkit.necks.config import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
+    from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
 
-NeckConfig = Annotated[FPNConfig | SingleLevelConfig, Field(discriminator="kind")]
+NeckConfig = Annotated[FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig, Field(discriminator="kind")]
 
-__all__ = ["FPN", "FPNConfig", "NeckConfig", "SingleLevel", "SingleLevelConfig"]
+__all__ = ["FPN", "PAN", "FPNConfig", "LightPANConfig", "NeckConfig", "PANConfig", "SingleLevel", "SingleLevelConfig"]
 
-_LAZY = {"FPN": "fpn", "SingleLevel": "single_level"}
+_LAZY = {"FPN": "fpn", "PAN": "pan", "SingleLevel": "single_level"}
 
 
 def __getattr__(name: str) -> Any:

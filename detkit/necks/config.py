@@ -8,8 +8,11 @@ from pydantic import Field
 
 from detkit.config import Config
 
+ActivationName = Literal["relu", "relu6", "silu", "hardswish"]
+
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
+    from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
 
 
@@ -50,3 +53,44 @@ class SingleLevelConfig(Config):
         from detkit.necks.single_level import SingleLevel
 
         return SingleLevel(backbone, self.level, self.out_channels)
+
+
+class PANConfig(Config):
+    """YOLOX's path aggregation network: a pyramid whose levels see the coarser ones and then the finer ones."""
+
+    kind: Literal["pan"] = "pan"
+    out_channels: int | None = Field(default=None, gt=1)
+    """Every map is brought to so many channels first; none: each has as many as the backbone's, as published."""
+    depth: int = Field(default=1, ge=1)
+    """Bottlenecks of each block: 1 for nano, tiny and s, 2 for m, 3 for l, 4 for x."""
+    depthwise: bool = False
+    """Whether 3x3 convolutions are depthwise, with a 1x1 behind, as in nano."""
+    activation: ActivationName = "silu"
+    """Behind every norm."""
+
+    def build(self, backbone: Any) -> PAN:
+        """The network over a backbone."""
+        from detkit.layers import ACTIVATIONS
+        from detkit.necks.pan import yolox_pan
+
+        activation = ACTIVATIONS[self.activation]
+        return yolox_pan(backbone, self.depth, depthwise=self.depthwise, activation=activation, out_channels=self.out_channels)
+
+
+class LightPANConfig(Config):
+    """A path aggregation network for small machines: few channels, and depthwise convolutions with a large kernel."""
+
+    kind: Literal["light_pan"] = "light_pan"
+    out_channels: int = Field(default=96, gt=0)
+    """Channels of every map."""
+    kernel: Literal[3, 5, 7] = 5
+    """Side of the depthwise kernels."""
+    activation: ActivationName = "relu"
+    """Behind every norm."""
+
+    def build(self, backbone: Any) -> PAN:
+        """The network over a backbone."""
+        from detkit.layers import ACTIVATIONS
+        from detkit.necks.pan import light_pan
+
+        return light_pan(backbone, self.out_channels, kernel=self.kernel, activation=ACTIVATIONS[self.activation])

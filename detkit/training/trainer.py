@@ -156,6 +156,7 @@ class Trainer:
     def _make_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
         factor = self.schedule.factor(self.step, self.pace.progress)
         set_rate(self.optimizer, factor)
+        self.run.detector.advance(self.pace.progress)
         begun = time.perf_counter()
         samples = [next(batches) for _ in range(self.config.accumulation)]
         waited = time.perf_counter() - begun

@@ -111,7 +111,7 @@ class Holder(Config):
         ("model.rpn.samples=many", "model.rpn.samples: expected a whole number, got 'many'"),
         ("model.region.min_score=1.5", "min_score"),
         ("model.region.head=three_fc", "model.region.head: unknown kind 'three_fc'"),
-        ("model.neck=pan", "model.neck: unknown kind 'pan'"),
+        ("model.neck=bifpn", "model.neck: unknown kind 'bifpn'"),
         ("model.backbone.name=resnet19", "unknown backbone 'resnet19': did you mean"),
     ],
 )

@@ -1,0 +1,202 @@
+"""YOLOX's head (arXiv:2107.08430): every cell says what it sees, whether it is an object's, and the object's box."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detkit.config import Config
+from detkit.heads.choice import ChoiceConfig
+from detkit.heads.dense import by_anchor
+from detkit.heads.float32 import Float32Conv2d
+from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, mean_over_processes, yolox_norms
+from detkit.ops.anchors import grid_points
+from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy, iou_loss
+from detkit.ops.match import BETWEEN
+from detkit.ops.match_simota import match_simota
+from detkit.ops.select import Chosen
+from detkit.structures import Batch, Size, Targets
+
+MAX_EXPONENT = 10.0
+"""Largest exponent of a side in strides, so that it stays finite: 176,000 pixels at stride 8; the code has no limit."""
+
+
+class YOLOXHeadConfig(Config):
+    """The numbers of YOLOX's head; the defaults are those of its code (version 0.3.0) for the size s."""
+
+    channels: int = Field(128, ge=1)
+    """Channels of the towers: 64 for nano, 96 tiny, 128 s, 192 m, 256 l, 320 x."""
+    depth: int = Field(2, ge=1)
+    """Convolutions of each of a level's two towers."""
+    kernel: Literal[3, 5, 7] = 3
+    """Side of their kernels."""
+    depthwise: bool = False
+    """Whether they are depthwise, with a 1x1 behind, as in nano."""
+    activation: ActivationName = "silu"
+    """Behind every norm."""
+    prior: float = Field(0.01, gt=0, lt=1)
+    """Probability that an untrained head gives every class, and an object."""
+    radius: float = Field(1.5, gt=0)
+    """Cells whose middle is less than so many strides from an object's centre may answer for it."""
+    inside: bool = False
+    """Cells inside an object's box compete too, and those that are central as well cost less: the first release, with a radius of 2.5."""
+    overlap_weight: float = Field(3.0, ge=0)
+    """What the IoU counts beside the class when places are given to objects."""
+    box_loss: Literal["iou_squared"] | BoxLossName = "iou_squared"
+    """The loss of the boxes; ``iou_squared`` is the code's 1 - IoU^2."""
+    box_weight: float = Field(5.0, ge=0)
+    """What the loss of the boxes counts."""
+    l1_from: float | None = Field(0.95, ge=0, le=1)
+    """From this share of the training on, the distances of the deltas count too: the last 15 epochs of 300; none: never."""
+    best_class_only: bool = True
+    """A cell reports its best class alone, as the code has it, or every class."""
+    choice: ChoiceConfig = ChoiceConfig(min_score=0.01, candidates=None, max_overlap=0.65, limit=None)
+    """Which boxes become detections; the numbers of the code's evaluation, which sets no limit."""
+
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> YOLOXHead:
+        """The module, over maps with these channels and strides."""
+        return YOLOXHead(channels, strides, num_classes, self)
+
+
+class YOLOXHead(OneStageHead):
+    """Two towers on every level, one for the class and one for the box and the objectness; levels share nothing.
+
+    Args:
+        channels: Of the maps.
+        strides: Of the maps, in pixels.
+        num_classes: K.
+        config: The numbers.
+    """
+
+    outputs = 3
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, config: YOLOXHeadConfig) -> None:
+        super().__init__(num_classes, config.choice)
+        self.config, self.strides = config, tuple(strides)
+        self.levels = nn.ModuleList(_Level(source, num_classes, config) for source in channels)
+        yolox_norms(self)
+
+    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+        """``(B, N, K)`` class logits, ``(B, N, 1)`` logits of being an object's, ``(B, N, 4)`` deltas, over the cells of all levels."""
+        found = [level(level_map) for level, level_map in zip(self.levels, maps, strict=True)]
+        return tuple(torch.cat(parts, 1) for parts in zip(*found, strict=True))
+
+    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+        """``(N_l, 2)`` middles of the cells of each level."""
+        device = batch.images.device
+        return [grid_points(grid, (stride, stride), 0.5, device) for grid, stride in zip(grids, self.strides, strict=True)]
+
+    @torch.no_grad()
+    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+        """By SimOTA: what costs least, judged by the predictions themselves."""
+        logits, objectness, deltas = outputs
+        points, strides = torch.cat(places), self._strides_of(places)
+        scores = (logits.sigmoid() * objectness.sigmoid()).sqrt()
+        boxes = decode(deltas, points, strides)
+        config, reach = self.config, self.config.radius * strides[:, 0]
+        numbers = {"overlap_weight": config.overlap_weight, "inside": config.inside}
+        return [match_simota(points, reach, boxes[image], scores[image], rows, **numbers) for image, rows in enumerate(targets)]
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """Class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""
+        scores = outputs[0].sigmoid() * outputs[1].sigmoid()
+        return scores.where(scores == scores.amax(-1, keepdim=True), 0.0) if self.config.best_class_only else scores
+
+    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+        """The deltas of the chosen cells, decoded."""
+        strides = places.new_tensor(self.strides)[chosen.levels]
+        return decode(outputs[2][image][chosen.rows], places[chosen.rows], strides[:, None])
+
+    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """``objectness``, ``class``, ``box`` and, at the end of a training, ``box_l1``, all divided by the cells that answer for objects.
+
+        A cell's class is learned as the IoU of its box at its target's class, 0 at the others. Source: ``yolo_head.py``, ``get_losses``.
+        """
+        logits, objectness, deltas = outputs
+        matches = torch.stack(self.matches(outputs, places, batch, targets))
+        positive, counted = matches >= 0, matches != BETWEEN
+        wanted = torch.cat([rows.boxes[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
+        labels = torch.cat([rows.labels[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
+        points, strides = (
+            torch.cat(places).expand(*matches.shape, 2)[positive],
+            self._strides_of(places).expand(*matches.shape, 1)[positive],
+        )
+        found = decode(deltas[positive], points, strides)
+        quality = 1 - iou_loss(found.detach(), wanted)
+        classes = functional.one_hot(labels, self.num_classes) * quality[:, None]
+        normaliser = mean_over_processes(positive.sum().float()).clamp(min=1)
+        losses = {
+            "objectness": binary_cross_entropy(objectness.squeeze(-1)[counted], positive[counted].float()),
+            "class": binary_cross_entropy(logits[positive], classes),
+            "box": self.config.box_weight * self._box_loss(found, wanted).sum(),
+        }
+        if self.config.l1_from is not None and self.progress >= self.config.l1_from:
+            losses["box_l1"] = (deltas[positive] - encode(wanted, points, strides)).abs().sum()
+        return {name: loss / normaliser for name, loss in losses.items()}
+
+    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+        """The class layer of every level."""
+        return {f"levels.{level}.logits.{part}": (1, 1, 0, 0) for level in range(len(self.levels)) for part in ("weight", "bias")}
+
+    def _strides_of(self, places: list[Tensor]) -> Tensor:
+        """``(N, 1)`` pixels."""
+        return torch.cat([level.new_full((len(level), 1), stride) for level, stride in zip(places, self.strides, strict=True)])
+
+    def _box_loss(self, found: Tensor, wanted: Tensor) -> Tensor:
+        name = self.config.box_loss
+        return 1 - (1 - iou_loss(found, wanted)) ** 2 if name == "iou_squared" else BOX_LOSSES[name](found, wanted)
+
+
+class _Level(nn.Module):
+    """What one level has: a 1x1 convolution, two towers, and the last layers."""
+
+    def __init__(self, channels: int, num_classes: int, config: YOLOXHeadConfig) -> None:
+        super().__init__()
+        width, activation = config.channels, ACTIVATIONS[config.activation]
+
+        def tower() -> nn.Sequential:
+            blocks = (
+                conv_block(width, width, config.kernel, depthwise=config.depthwise, activation=activation) for _ in range(config.depth)
+            )
+            return nn.Sequential(*blocks)
+
+        self.stem = ConvNormAct(channels, width, 1, norm="batch", activation=activation)
+        self.class_tower, self.logits = tower(), Float32Conv2d(width, num_classes, 1)
+        self.box_tower, self.deltas, self.objectness = tower(), Float32Conv2d(width, 4, 1), Float32Conv2d(width, 1, 1)
+        for layer in (self.logits, self.objectness):
+            if layer.bias is not None:
+                nn.init.constant_(layer.bias, math.log(config.prior / (1 - config.prior)))
+
+    def forward(self, level_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(B, H * W, ...)``: logits, objectness, deltas."""
+        x = self.stem(level_map)
+        logits = self.logits(self.class_tower(x))
+        boxes = self.box_tower(x)
+        deltas = self.deltas(boxes)
+        return by_anchor(logits, logits.shape[1]), by_anchor(self.objectness(boxes), 1), by_anchor(deltas, 4)
+
+
+def decode(deltas: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """``(..., 4)`` boxes: the centre in strides from the cell's corner, half a stride from its middle, and the logarithms of the sides.
+
+    Args:
+        deltas: ``(..., 4)``.
+        points: ``(..., 2)`` middles of the cells, in pixels.
+        strides: ``(..., 1)`` pixels.
+    """
+    centres = (deltas[..., :2] - 0.5) * strides + points
+    return cxcywh_to_xyxy(torch.cat((centres, deltas[..., 2:].clamp(max=MAX_EXPONENT).exp() * strides), -1))
+
+
+def encode(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
+    """Deltas that :func:`decode` turns into ``boxes``; a side of 0 counts as 1e-8 strides (the code's ``get_l1_target``)."""
+    centred = xyxy_to_cxcywh(boxes)
+    return torch.cat(((centred[..., :2] - points) / strides + 0.5, torch.log(centred[..., 2:] / strides + 1e-8)), -1)

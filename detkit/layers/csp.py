@@ -1,0 +1,96 @@
+"""The blocks of YOLOX (arXiv:2107.08430), after its code's ``network_blocks.py``."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detkit.layers.blocks import ConvNormAct
+
+
+def yolox_norms(network: nn.Module) -> None:
+    """Give batch norms the eps and the momentum of YOLOX's code (``yolox_base.py``: 1e-3 and 0.03)."""
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps, part.momentum = 1e-3, 0.03
+
+
+def conv_block(
+    in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1, depthwise: bool = False, activation: type[nn.Module] = nn.SiLU
+) -> nn.Sequential:
+    """A convolution, or a depthwise one and a 1x1 behind it; a batch norm and an activation behind each."""
+    if not depthwise:
+        return ConvNormAct(in_channels, out_channels, kernel, stride=stride, norm="batch", activation=activation)
+    return nn.Sequential(
+        ConvNormAct(in_channels, in_channels, kernel, stride=stride, groups=in_channels, norm="batch", activation=activation),
+        ConvNormAct(in_channels, out_channels, 1, norm="batch", activation=activation),
+    )
+
+
+class Bottleneck(nn.Module):
+    """A 1x1 and a 3x3 convolution of as many channels, with or without a path round them."""
+
+    def __init__(self, channels: int, *, shortcut: bool, depthwise: bool, activation: type[nn.Module]) -> None:
+        super().__init__()
+        self.conv1 = ConvNormAct(channels, channels, 1, norm="batch", activation=activation)
+        self.conv2 = conv_block(channels, channels, depthwise=depthwise, activation=activation)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in and out."""
+        y: Tensor = self.conv2(self.conv1(x))
+        return x + y if self.shortcut else y
+
+
+class CSPBlock(nn.Module):
+    """Cross-stage partial block (arXiv:1911.11929): half of the channels goes through ``depth`` bottlenecks, half past them.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        depth: Bottlenecks.
+        shortcut: Whether each has a path round it.
+        depthwise: Whether their 3x3 convolutions are depthwise, with a 1x1 behind.
+        activation: Behind every norm.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        depth: int = 1,
+        *,
+        shortcut: bool = True,
+        depthwise: bool = False,
+        activation: type[nn.Module] = nn.SiLU,
+    ) -> None:
+        super().__init__()
+        hidden = out_channels // 2
+        self.conv1 = ConvNormAct(in_channels, hidden, 1, norm="batch", activation=activation)
+        self.conv2 = ConvNormAct(in_channels, hidden, 1, norm="batch", activation=activation)
+        self.m = nn.Sequential(*(Bottleneck(hidden, shortcut=shortcut, depthwise=depthwise, activation=activation) for _ in range(depth)))
+        self.conv3 = ConvNormAct(2 * hidden, out_channels, 1, norm="batch", activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, C', H, W)``."""
+        through, past = self.conv1(x), self.conv2(x)
+        out: Tensor = self.conv3(torch.cat((self.m(through), past), 1))
+        return out
+
+
+class SpatialPyramidPooling(nn.Module):
+    """A map beside its greatest values within 5, 9 and 13 cells; each window is made of the smaller one, which gives the same."""
+
+    def __init__(self, channels: int, activation: type[nn.Module] = nn.SiLU) -> None:
+        super().__init__()
+        self.conv1 = ConvNormAct(channels, channels // 2, 1, norm="batch", activation=activation)
+        self.conv2 = ConvNormAct(4 * (channels // 2), channels, 1, norm="batch", activation=activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` in and out."""
+        maps = [self.conv1(x)]
+        for _ in range(3):
+            maps.append(functional.max_pool2d(maps[-1], 5, stride=1, padding=2))
+        out: Tensor = self.conv2(torch.cat(maps, 1))
+        return out
