@@ -20,11 +20,17 @@ from detkit.data.augment.config import (
 from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import Experiment, GradientStageConfig
 from detkit.heads.anchors import AnchorConfig
+from detkit.heads.choice import ChoiceConfig
+from detkit.heads.fcos import FCOSHeadConfig
+from detkit.heads.focal import FocalConfig
 from detkit.heads.region import ConvFCConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.models import presets
 from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.fcos import FCOSConfig
+from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
@@ -37,6 +43,7 @@ __all__ = [
     "AnchorConfig",
     "AugmentationConfig",
     "BackboneConfig",
+    "ChoiceConfig",
     "ConvFCConfig",
     "CosineConfig",
     "DataConfig",
@@ -44,9 +51,12 @@ __all__ = [
     "EarlyStoppingConfig",
     "EvaluationConfig",
     "Experiment",
+    "FCOSConfig",
+    "FCOSHeadConfig",
     "FPNConfig",
     "FasterRCNNConfig",
     "FixedSizeConfig",
+    "FocalConfig",
     "GradientStageConfig",
     "IoUCropConfig",
     "JitterConfig",
@@ -60,6 +70,8 @@ __all__ = [
     "PreprocessConfig",
     "RPNConfig",
     "RegionConfig",
+    "RetinaNetConfig",
+    "RetinaNetHeadConfig",
     "RotationConfig",
     "SGDConfig",
     "ShortSideConfig",

@@ -9,6 +9,9 @@ MODELS = Registry(
     "detkit.models",
     {
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",
+        "fcos": "detkit.models.fcos:FCOSConfig",
+        "retinanet": "detkit.models.retinanet:RetinaNetConfig",
+        "ssd": "detkit.models.ssd:SSDConfig",
         "yolox": "detkit.models.yolox:YOLOXConfig",
     },
 )

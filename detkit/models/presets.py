@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.anchors import AnchorConfig
+from detkit.heads.choice import ChoiceConfig
+from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.region import ConvFCConfig
 from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.fcos import FCOSConfig
+from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -50,3 +55,41 @@ def fasterrcnn_resnet50_c4() -> FasterRCNNConfig:
         neck=SingleLevelConfig(),
         rpn=RPNConfig(anchors=AnchorConfig(sizes=((32.0, 64.0, 128.0, 256.0, 512.0),))),
     )
+
+
+def retinanet_resnet50_fpn() -> RetinaNetConfig:
+    """RetinaNet on a ResNet-50 FPN, as torchvision has it."""
+    return RetinaNetConfig()
+
+
+def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
+    """Torchvision's second generation: batch norms that learn, P6 from C5, group norms in the head, boxes by their GIoU."""
+    config = RetinaNetConfig(neck=FPNConfig(extra="p6p7_c5"), head=RetinaNetHeadConfig(norm="group", box_loss="giou"))
+    return config.replace(backbone=config.backbone.replace(norm="train"))
+
+
+def retinanet_resnet50_fpn_paper() -> RetinaNetConfig:
+    """RetinaNet as in its paper (arXiv:1708.02002), sections 4 and 5; where the smooth L1 loss turns linear is its original code's."""
+    sizes = tuple(tuple(side * 2 ** (third / 3) for third in range(3)) for side in (32.0, 64.0, 128.0, 256.0, 512.0))
+    head = RetinaNetHeadConfig(anchors=AnchorConfig(sizes=sizes), beta=1 / 9, choice=ChoiceConfig())
+    return RetinaNetConfig(neck=FPNConfig(extra="p6p7_c5"), head=head)
+
+
+def fcos_resnet50_fpn() -> FCOSConfig:
+    """FCOS on a ResNet-50 FPN, as torchvision has it."""
+    return FCOSConfig()
+
+
+def fcos_resnet50_fpn_paper() -> FCOSConfig:
+    """FCOS as in its first paper (arXiv:1904.01355), sections 3 and 4."""
+    head = FCOSHeadConfig(
+        offset=0.5,
+        radius=None,
+        distances="exp",
+        centreness_from="classes",
+        box_loss="log_iou",
+        score="product",
+        min_class_score=0.05,
+        choice=ChoiceConfig(min_score=0.0, max_overlap=0.5),
+    )
+    return FCOSConfig(head=head)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from detkit.registry import did_you_mean
 from detkit.weights.entry import WeightEntry
 
@@ -45,8 +47,15 @@ def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin:
 _RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
 _RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
 _MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
+_SSDLITE = "ssdlite320_mobilenet_v3_large"
 _MOBILE_FPN = "fasterrcnn_mobilenet_v3_large_fpn"
 _MOBILE_320_FPN = "fasterrcnn_mobilenet_v3_large_320_fpn"
+_RETINANET = "retinanet_resnet50_fpn"
+
+# torchvision gives no accuracy: the file's classifier is not filled.
+_VGG16_CAFFE = replace(
+    _imagenet("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"), figures={}
+)
 
 _EFFICIENTNET_LITE0 = WeightEntry(
     name="efficientnet_lite0",
@@ -74,6 +83,8 @@ _ALL = (
     _imagenet("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
     _imagenet("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
     _imagenet("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
+    _imagenet("vgg16", "vgg16-397923af", 527.796, 138357544, 71.592, "VGG16_Weights.IMAGENET1K_V1"),
+    _VGG16_CAFFE,
     _EFFICIENTNET_LITE0,
     _coco(
         "fasterrcnn_resnet50_fpn",
@@ -93,6 +104,11 @@ _ALL = (
     ),
     _coco(_MOBILE_FPN, f"{_MOBILE_FPN}-fb6a3cc7", 74.239, 19386354, 32.8, "FasterRCNN_MobileNet_V3_Large_FPN_Weights.COCO_V1"),
     _coco(_MOBILE_320_FPN, f"{_MOBILE_320_FPN}-907ea3f9", 74.239, 19386354, 22.8, "FasterRCNN_MobileNet_V3_Large_320_FPN_Weights.COCO_V1"),
+    _coco(_RETINANET, f"{_RETINANET}_coco-eeacb38b", 130.267, 34014999, 36.4, "RetinaNet_ResNet50_FPN_Weights.COCO_V1"),
+    _coco(f"{_RETINANET}_v2", f"{_RETINANET}_v2_coco-5905b1c5", 146.037, 38198935, 41.5, "RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1"),
+    _coco("fcos_resnet50_fpn", "fcos_resnet50_fpn_coco-99b0c9b7", 123.608, 32269600, 39.2, "FCOS_ResNet50_FPN_Weights.COCO_V1"),
+    _coco("ssd300_vgg16", "ssd300_vgg16_coco-b556d3b4", 135.988, 35641826, 25.1, "SSD300_VGG16_Weights.COCO_V1"),
+    _coco(_SSDLITE, f"{_SSDLITE}_coco-a79551df", 13.418, 3440060, 21.3, "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"),
 )
 
 

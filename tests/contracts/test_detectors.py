@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from detkit.backbones import BackboneConfig
 from detkit.config import Config
 from detkit.heads.region import TwoFCConfig
 from detkit.models import MODELS, presets
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
+from detkit.ops.match import BELOW, BETWEEN
 from detkit.structures import Detections, Proposals, Targets
 
 
@@ -34,13 +34,28 @@ def on_one_map(config: Config) -> Config:
     return small.replace(backbone=small.backbone.replace(levels=("c4",)), neck=one.neck.replace(out_channels=32), rpn=rpn)
 
 
-TINY: dict[str, Callable[[Config], Config]] = {"faster_rcnn": tiny_faster_rcnn, "faster_rcnn/c4": on_one_map}
+def tiny_dense(config: Config) -> Config:
+    """RetinaNet and FCOS: short towers on thin maps."""
+    return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
+
+
+def fcos_of_the_paper(config: Config) -> Config:
+    return tiny_dense(config.replace(head=presets.fcos_resnet50_fpn_paper().head))
+
+
+TINY: dict[str, Callable[[Config], Config]] = {
+    "faster_rcnn": tiny_faster_rcnn,
+    "faster_rcnn/c4": on_one_map,
+    "fcos": tiny_dense,
+    "fcos/paper": fcos_of_the_paper,
+    "retinanet": tiny_dense,
+}
 """A name behind a stroke is a variant of the kind before it."""
 
 
 def tiny(name: str) -> DetectorConfig:
     config = MODELS.get(name.partition("/")[0])()
-    config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None))
+    config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
     return TINY.get(name, lambda same: same)(config)
 
 
@@ -213,3 +228,24 @@ def test_nameless_classes_are_not_reported(detector: Detector) -> None:
     with torch.no_grad():
         labels = detector(images, **arguments(detector, images))[0].labels
     assert not (labels > 0).any()
+
+
+@torch.no_grad()
+def test_it_tells_what_each_stage_did(detector: Detector) -> None:
+    if detector.takes_proposals:
+        pytest.skip("proposals come from elsewhere")
+    (image,), targets = pictures(detector, (90, 120)), two_objects()
+    batch = detector.prepare([image])
+    raw = detector.raw(batch)
+    stages = detector.explain(raw, batch, targets)
+    for stage in stages:
+        count = sum(len(level) for level in stage.places)
+        assert all(level.shape[1] in (2, 4) for level in stage.places)
+        assert stage.matches.shape == stage.scores.shape == (count,)
+        assert set(stage.matches.tolist()) <= {BETWEEN, BELOW, 0, 1}
+        assert ((stage.scores >= 0) & (stage.scores <= 1)).all()
+        assert len(stage.after) <= len(stage.before)
+    (found,) = detector.detect(raw, batch)
+    for name in ("boxes", "scores", "labels"):
+        assert torch.equal(getattr(stages[-1].after, name), getattr(found, name))
+    assert all((stage.matches < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from detkit.backbones import BackboneConfig
 from detkit.config import Config
 from detkit.evaluation.coco import evaluate_coco
 from detkit.heads.region import TwoFCConfig
@@ -41,7 +40,15 @@ def small_faster_rcnn(config: Config) -> Config:
     return config.replace(neck=FPNConfig(out_channels=64), rpn=rpn, region=region)
 
 
-RECIPES = {"faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150)}
+def small_dense(config: Config) -> Config:
+    return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=2))
+
+
+RECIPES = {
+    "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
+    "fcos": Recipe(small_dense),
+    "retinanet": Recipe(small_dense),
+}
 
 
 def pictures() -> tuple[list[Tensor], list[Targets]]:
@@ -87,7 +94,8 @@ def average_precision_50(found: list[Detections], targets: list[Targets]) -> flo
 def test_two_pictures_are_learned_by_heart(kind: str) -> None:
     torch.manual_seed(0)
     recipe = RECIPES.get(kind, Recipe())
-    config = MODELS.get(kind)().replace(backbone=BackboneConfig(name="resnet18", weights=None))
+    config = MODELS.get(kind)()
+    config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
     detector = recipe.shrink(config).build(len(COLOURS))
     images, targets = pictures()
     train(detector, images, targets, recipe)

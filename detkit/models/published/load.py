@@ -20,6 +20,11 @@ PUBLISHED = Registry(
         "fasterrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn_v2",
         "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
         "fasterrcnn_mobilenet_v3_large_320_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_320_fpn",
+        "fcos_resnet50_fpn": "detkit.models.published.torchvision_fcos:resnet50_fpn",
+        "retinanet_resnet50_fpn": "detkit.models.published.torchvision_retinanet:resnet50_fpn",
+        "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_retinanet:resnet50_fpn_v2",
+        "ssd300_vgg16": "detkit.models.published.torchvision_ssd:ssd300_vgg16",
+        "ssdlite320_mobilenet_v3_large": "detkit.models.published.torchvision_ssd:ssdlite320_mobilenet_v3_large",
     },
 )
 """Name of published weights (as in ``detkit weights``) to the function that gives their :class:`Publication`."""

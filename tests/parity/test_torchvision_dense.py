@@ -1,0 +1,125 @@
+"""Our RetinaNet and FCOS against torchvision's, with the same weights on the same pictures, through files as torchvision publishes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from conditioning import assert_conditioned, assert_same_detections, fit_norms, freeze, spread_all
+from torch import Tensor, nn
+from torchvision.models import detection
+
+from detkit.models.one_stage import OneStage
+from detkit.models.published import load_published, publication
+from detkit.structures import Targets
+
+UNUSED = [place for place, name in enumerate(publication("retinanet_resnet50_fpn").class_names) if name is None]
+NAMES = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
+NORM_EPS = {"retinanet_resnet50_fpn": 0.0, "fcos_resnet50_fpn": 1e-5}
+"""Of the frozen norms; torchvision's loader overwrites the first, and its second RetinaNet has norms that learn."""
+MAX_OVERLAP = {"fcos_resnet50_fpn": 0.6}
+LOSSES = {"class": "classification", "box": "bbox_regression", "centreness": "bbox_ctrness"}
+# How many photographs, and how much of each: the networks are large.
+CASES = [
+    *(pytest.param((name, 2, 128), id=f"{name}-small") for name in NAMES),
+    *(pytest.param((name, 8, 256), id=name, marks=pytest.mark.slow) for name in NAMES),
+]
+
+
+@dataclass
+class Reference:
+    """A conditioned model of torchvision's, what it looks at, and its published file."""
+
+    name: str
+    photographs: list[Tensor]
+    model: nn.Module
+    file: Path
+
+
+@pytest.fixture(scope="module", params=CASES)
+def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Reference:
+    name, count, side = request.param
+    torch.manual_seed(0)
+    images = [image[:, :side, :side] for image in photographs[:count]]
+    model = getattr(detection, name)(weights=None, weights_backbone=None).eval()
+    model.transform.resize = lambda image, target: (image, target)
+    condition(model, images)
+    if name in NORM_EPS:
+        freeze(model, NORM_EPS[name])
+    file = tmp_path_factory.mktemp("published") / f"{name}.pth"
+    torch.save(as_published(model.state_dict(), old=name == "retinanet_resnet50_fpn"), file)
+    return Reference(name, images, model, file)
+
+
+@torch.no_grad()
+def condition(model: nn.Module, photographs: list[Tensor]) -> None:
+    def run() -> object:
+        return model(photographs)
+
+    fit_norms(model, run)
+    logits, boxes = model.head.classification_head.cls_logits, model.head.regression_head
+    spread_all({logits: 1.5, boxes.bbox_reg: 0.5}, run)
+    if hasattr(boxes, "bbox_ctrness"):
+        spread_all({boxes.bbox_ctrness: 1.5}, run)
+        boxes.bbox_reg.bias += 2.0
+    # Many scores, none of them certain; and what torchvision's files never detect: background, and ids without a name.
+    logits.bias -= 4.0
+    rows = logits.bias.view(-1, 91)
+    rows[:, [0, *(place + 1 for place in UNUSED)]] = -30.0
+    logits.weight.view(-1, 91, *logits.weight.shape[1:])[:, 0] = 0.0
+
+
+def as_published(state: Mapping[str, Tensor], *, old: bool) -> dict[str, Tensor]:
+    """Without counters, and for the oldest file with convolutions named and counted as they were."""
+    published = {}
+    for name, tensor in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if old:
+            name = re.sub(r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1.", name)
+            name = re.sub(r"(_head\.conv\.)(\d)\.0\.", lambda found: f"{found[1]}{2 * int(found[2])}.", name)
+        published[name] = tensor
+    return published
+
+
+def ours(reference: Reference, **backbone: object) -> OneStage:
+    """Our model from the published file, with another backbone config where one is given."""
+    found = publication(reference.name)
+    config = found.config.replace(backbone=found.config.backbone.replace(**backbone))
+    model = config.build(len(found.class_names))
+    model.load_state_dict(load_published(reference.name, reference.file).detector.state_dict())
+    return model.eval()
+
+
+@torch.no_grad()
+def test_the_same_detections(reference: Reference) -> None:
+    expected = [found | {"labels": found["labels"] - 1} for found in reference.model(reference.photographs)]
+    assert_conditioned(expected)
+    assert_same_detections(ours(reference)(reference.photographs), expected, max_overlap=MAX_OVERLAP.get(reference.name, 0.5))
+
+
+def test_the_same_losses(reference: Reference) -> None:
+    photographs = reference.photographs[:4]
+    generator = torch.Generator().manual_seed(1)
+    corners = torch.rand(4, 3, 2, generator=generator) * 60
+    boxes = torch.cat((corners, corners + 8 + torch.rand(4, 3, 2, generator=generator) * 60), -1)
+    labels = torch.randint(90, (4, 3), generator=generator)
+    targets = [Targets.of(*pair) for pair in zip(boxes, labels, strict=True)][: len(photographs)]
+    targets[-1] = Targets.empty()
+    state = {name: tensor.clone() for name, tensor in reference.model.state_dict().items()}
+    reference.model.train()
+    try:
+        with torch.no_grad():
+            expected = reference.model(photographs, [{"boxes": found.boxes, "labels": found.labels + 1} for found in targets])
+            found = ours(reference, frozen_stages=0).train()(photographs, targets)
+    finally:
+        reference.model.eval()
+        reference.model.load_state_dict(state)
+    assert {LOSSES[name] for name in found} == set(expected)
+    for name, loss in found.items():
+        assert float(loss) > 0
+        torch.testing.assert_close(loss, expected[LOSSES[name]], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")
