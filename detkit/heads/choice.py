@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Self
 
 from pydantic import Field
 from torch import Tensor
@@ -28,6 +29,10 @@ class ChoiceConfig(Config):
     """Whether detections of different classes suppress each other too."""
     limit: int | None = Field(100, ge=1)
     """Detections of an image; none: all."""
+
+    def without_suppression(self) -> Self:
+        """The same numbers for all candidates that there are, however they overlap."""
+        return self.replace(max_overlap=None, limit=None)
 
     def choose(
         self, boxes: Tensor | Callable[[Chosen], Tensor], scores: Tensor, levels: Sequence[int] | None = None, min_size: float = 0.0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from detkit.heads.choice import ChoiceConfig
 from detkit.ops.boxes import clip
 from detkit.ops.select import Chosen
-from detkit.structures import Batch, Detections, Size, Targets
+from detkit.structures import Batch, Detections, Size, Stage, Targets
 
 Outputs = tuple[Tensor, ...]
 
@@ -52,6 +52,10 @@ class OneStageHead(nn.Module):
         """``(B, N, K)`` probabilities by which detections are ranked."""
         raise NotImplementedError
 
+    def every_score(self, outputs: Outputs) -> Tensor:
+        """``(B, N, K)`` probabilities of which none was set to 0 for detections' sake: what a student learns of a teacher."""
+        return self.scores(outputs)
+
     def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
         """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``places`` are those of all levels in one tensor."""
         raise NotImplementedError
@@ -65,8 +69,19 @@ class OneStageHead(nn.Module):
         raise NotImplementedError
 
     @torch.no_grad()
-    def detect(self, outputs: Outputs, places: list[Tensor], batch: Batch, unreported: Tensor | None) -> list[Detections]:
-        """The detections of each image, best first, clipped to it; ``unreported`` ``(K,)`` marks classes that are never reported."""
+    def detect(
+        self, outputs: Outputs, places: list[Tensor], batch: Batch, unreported: Tensor | None, choice: ChoiceConfig | None = None
+    ) -> list[Detections]:
+        """The detections of each image, best first, clipped to it.
+
+        Args:
+            outputs: Of :meth:`forward`.
+            places: Of :meth:`places`.
+            batch: The images.
+            unreported: ``(K,)`` bool; marks classes that are never reported.
+            choice: Other numbers than the head's own.
+        """
+        choice = choice or self.choice
         scores, rows, levels = self.scores(outputs), torch.cat(places), [len(level) for level in places]
         if unreported is not None:
             scores = scores.masked_fill(unreported, -1.0)
@@ -76,6 +91,21 @@ class OneStageHead(nn.Module):
             def boxes(chosen: Chosen, image: int = image, size: Size = size) -> Tensor:
                 return clip(self.boxes(outputs, rows, image, chosen), size)
 
-            chosen_boxes, chosen = self.choice.choose(boxes, scores[image], levels)
+            chosen_boxes, chosen = choice.choose(boxes, scores[image], levels)
             found.append(Detections(chosen_boxes, chosen.scores, chosen.labels))
         return found
+
+    @torch.no_grad()
+    def explain(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
+        """What this stage did with the one image of a batch; places without numbers are shown as the boxes they predict."""
+        (matches,) = self.matches(outputs, places, batch, [targets])
+        scores = self.scores(outputs)[0]
+        word = {4: "anchor", 2: "point"}.get(places[0].shape[1], "query")
+        shown = places
+        if word == "query":
+            rows = torch.arange(len(scores), device=scores.device)
+            every = Chosen(scores.amax(1), rows, scores.argmax(1), torch.zeros_like(rows))
+            shown = [self.boxes(outputs, torch.cat(places), 0, every)]
+        (before,) = self.detect(outputs, places, batch, unreported, self.choice.without_suppression())
+        (after,) = self.detect(outputs, places, batch, unreported)
+        return Stage("head", word, tuple(shown), matches, scores.amax(1), before, after)

@@ -20,7 +20,7 @@ from detkit.ops.match import match_by_iou
 from detkit.ops.pooling import multilevel_roi_align
 from detkit.ops.sample import Sampler, generator_for, sample
 from detkit.ops.select import Chosen
-from detkit.structures import Batch, Detections, Proposals, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
 
 MIN_SIZE = 1e-2
 """Pixels a detection's side must have (torchvision)."""
@@ -97,13 +97,17 @@ class RegionClassifier(nn.Module):
         logits, deltas = self.predictor(self.head(pooled))
         return logits, deltas
 
+    def matches(self, boxes: Tensor, targets: Targets) -> Tensor:
+        """``(N,)`` the row of the target that each of ``(N, 4)`` proposals answers for, or ``BELOW`` or ``BETWEEN``."""
+        return match_by_iou(boxes, targets, min_positive=self.config.min_positive, max_negative=self.config.max_negative)
+
     @torch.no_grad()
     def lesson(self, proposals: Proposals, targets: Targets, seed: int) -> Lesson:
         """A sample of one image's proposals, with the label and the deltas each should get; background has label K."""
         config, boxes = self.config, proposals.boxes
         if config.add_targets:
             boxes = torch.cat((boxes, targets.boxes[~targets.is_crowd]))
-        matches = match_by_iou(boxes, targets, min_positive=config.min_positive, max_negative=config.max_negative)
+        matches = self.matches(boxes, targets)
         positive, negative = self.sample(matches, config.samples, config.positive_fraction, generator_for(seed, 1))
         labels = targets.labels.new_full((len(positive) + len(negative),), self.num_classes)
         labels[: len(positive)] = targets.labels[matches[positive]]
@@ -130,17 +134,26 @@ class RegionClassifier(nn.Module):
         self, maps: Sequence[Tensor], proposals: Sequence[Proposals], batch: Batch, unreported: Tensor | None = None
     ) -> list[Detections]:
         """The detections of each image, best first, clipped to it; ``unreported`` (K,) bool marks classes that are never reported."""
-        logits, deltas = self(maps, [rows.boxes for rows in proposals])
-        scores = logits.softmax(-1)[:, : self.num_classes]
-        if unreported is not None:
-            scores = scores.masked_fill(unreported, 0.0)
+        scores, deltas = self._scored(maps, proposals, unreported)
         counts = [len(rows) for rows in proposals]
         parts = zip(scores.split(counts), deltas.split(counts), proposals, batch.sizes, strict=True)
-        return [self._detect_one(*part) for part in parts]
+        return [self._chosen(self.config, *part) for part in parts]
 
-    def _detect_one(self, scores: Tensor, deltas: Tensor, proposals: Proposals, size: tuple[int, int]) -> Detections:
-        config = self.config
+    @torch.no_grad()
+    def explain(self, maps: Sequence[Tensor], proposals: Proposals, batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
+        """What this stage did with the proposals of the one image of a batch."""
+        scores, deltas = self._scored(maps, [proposals], unreported)
+        choices = self.config.without_suppression(), self.config
+        before, after = (self._chosen(choice, scores, deltas, proposals, batch.sizes[0]) for choice in choices)
+        matches = self.matches(proposals.boxes, targets)
+        return Stage("region", "proposal", (proposals.boxes,), matches, scores.amax(1), before, after)
 
+    def _scored(self, maps: Sequence[Tensor], proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
+        logits, deltas = self(maps, [rows.boxes for rows in proposals])
+        scores = logits.softmax(-1)[:, : self.num_classes]
+        return scores if unreported is None else scores.masked_fill(unreported, 0.0), deltas
+
+    def _chosen(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> Detections:
         def boxes(chosen: Chosen) -> Tensor:
             moved = decode(deltas[chosen.rows, chosen.labels], proposals.boxes[chosen.rows], config.box_weights)
             return clip(moved, size)

@@ -20,7 +20,7 @@ from detkit.ops.losses import binary_cross_entropy, smooth_l1
 from detkit.ops.match import match_by_iou
 from detkit.ops.sample import Sampler, generator_for, sample
 from detkit.ops.select import Chosen, select
-from detkit.structures import Batch, Proposals, Targets
+from detkit.structures import Batch, Detections, Proposals, Stage, Targets
 
 MIN_SIZE = 1e-3
 """Pixels a proposal's side must have (torchvision)."""
@@ -89,8 +89,19 @@ class RPN(nn.Module):
         return levels
 
     @torch.no_grad()
-    def propose(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, *, training: bool) -> list[Proposals]:
-        """The best regions of each image, best first, clipped to it; ``training`` takes the numbers for training."""
+    def propose(
+        self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, *, training: bool, suppressed: bool = True
+    ) -> list[Proposals]:
+        """The best regions of each image, best first, clipped to it.
+
+        Args:
+            logits: Of :meth:`forward`.
+            deltas: Of :meth:`forward`.
+            anchors: Of :meth:`anchors_on`.
+            batch: The images.
+            training: Whether the numbers for training are taken.
+            suppressed: Whether regions that overlap a better one fall, and a limit holds; else all candidates come.
+        """
         config, levels = self.config, [len(level) for level in anchors]
         rows = torch.cat(anchors)
         proposals = []
@@ -106,19 +117,33 @@ class RPN(nn.Module):
                 candidates=config.train_candidates if training else config.candidates,
                 levels=levels,
                 min_size=MIN_SIZE,
-                max_overlap=config.max_overlap,
+                max_overlap=config.max_overlap if suppressed else None,
                 apart="levels",
-                limit=config.train_proposals if training else config.proposals,
+                limit=None if not suppressed else config.train_proposals if training else config.proposals,
             )
             proposals.append(Proposals(found, chosen.scores.sigmoid()))
         return proposals
+
+    def matches(self, anchors: Tensor, targets: Targets) -> Tensor:
+        """``(N,)`` the row of the target that each of ``(N, 4)`` anchors answers for, or ``BELOW`` or ``BETWEEN``."""
+        config = self.config
+        return match_by_iou(anchors, targets, min_positive=config.min_positive, max_negative=config.max_negative, low_quality=True)
+
+    @torch.no_grad()
+    def explain(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Targets) -> Stage:
+        """What this stage did with the one image of a batch, in detection."""
+        (before,) = self.propose(logits, deltas, anchors, batch, training=False, suppressed=False)
+        (after,) = self.propose(logits, deltas, anchors, batch, training=False)
+        found = [Detections(rows.boxes, rows.scores, rows.scores.new_zeros(len(rows), dtype=torch.int64)) for rows in (before, after)]
+        matches = self.matches(torch.cat(anchors), targets)
+        return Stage("rpn", "anchor", tuple(anchors), matches, logits[0].float().sigmoid(), *found, knows_classes=False)
 
     def loss(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses of a sample of anchors: ``rpn_objectness`` and ``rpn_box``, both divided by the anchors sampled in the batch."""
         config, rows = self.config, torch.cat(anchors)
         objectness, box, count = [], [], 0
         for image, (target, seed) in enumerate(zip(targets, batch.seeds, strict=True)):
-            matches = match_by_iou(rows, target, min_positive=config.min_positive, max_negative=config.max_negative, low_quality=True)
+            matches = self.matches(rows, target)
             positive, negative = self.sample(matches, config.samples, config.positive_fraction, generator_for(seed, 0))
             chosen = torch.cat((positive, negative))
             wanted = torch.zeros(len(chosen), device=logits.device)

@@ -14,7 +14,7 @@ from detkit.config import Config, one_of_kinds
 from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Detections, Proposals, Size, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
 
 Losses = dict[str, Tensor]
 Raw = tuple[Tensor, ...]

@@ -11,7 +11,7 @@ from detkit.heads.region_classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
 from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
 from detkit.necks import FPNConfig, NeckConfig
-from detkit.structures import Batch, Detections, Proposals, Targets
+from detkit.structures import Batch, Detections, Proposals, Stage, Targets
 
 
 class FasterRCNNConfig(DetectorConfig):
@@ -71,6 +71,14 @@ class FasterRCNN(Detector):
         logits, deltas, *maps = raw
         proposals = self.rpn.propose(logits, deltas, self.rpn.anchors_on(maps, batch), batch, training=False)
         return self.region.detect(maps, proposals, batch, self.unreported)
+
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+        """See :meth:`Detector.explain`: the regions that are proposed for a detection, and what becomes of them."""
+        logits, deltas, *maps = raw
+        anchors = self.rpn.anchors_on(maps, batch)
+        first = self.rpn.explain(logits, deltas, anchors, batch, targets)
+        proposals = Proposals(first.after.boxes, first.after.scores)
+        return first, self.region.explain(maps, proposals, batch, targets, self.unreported)
 
     def class_rows(self) -> dict[str, ClassRows]:
         """The last layers of the second stage; background is the last row of the logits."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.models.detector import ClassRows, Detector, Losses, Raw
-from detkit.structures import Batch, Detections, Proposals, Size, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
 
 
 class OneStage(Detector):
@@ -38,6 +38,11 @@ class OneStage(Detector):
         """See :meth:`Detector.detect`."""
         outputs, places = self.parted(raw, batch)
         return self.head.detect(outputs, places, batch, self.unreported)
+
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+        """See :meth:`Detector.explain`."""
+        outputs, places = self.parted(raw, batch)
+        return (self.head.explain(outputs, places, batch, targets, self.unreported),)
 
     def parted(self, raw: Raw, batch: Batch) -> tuple[Outputs, list[Tensor]]:
         """The head's own tensors out of :meth:`raw`, and the places they speak of."""
