@@ -58,7 +58,7 @@ def _list(_: list[WeightEntry], folder: str | None) -> None:
 
 def _row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
     parameters = f"{entry.parameters / 1e6:.1f} M"
-    stated = (entry.figures_spoken(), entry.training_data, entry.licence, parameters, f"{entry.size:.1f}", entry.sha256)
+    stated = (entry.figures_spoken(), entry.training_data, entry.licence, parameters, entry.size_spoken(), entry.sha256)
     return (entry.name, entry.kind, *stated, _here(entry, folder), entry.read_from)
 
 
@@ -72,14 +72,20 @@ def _show(entries: list[WeightEntry], folder: str | None) -> None:
             "trained on": entry.training_data,
             "licence": entry.licence,
             "parameters": f"{entry.parameters:,}",
-            "size": f"{entry.size:.1f} MB",
-            "SHA-256": entry.sha256 + ("" if len(entry.sha256) == 64 else "... (the digits that the publisher states)"),
+            "size": entry.size_spoken() + ("" if entry.size is None else " MB"),
+            "SHA-256": _digest_spoken(entry),
             "address": entry.url,
             "read from": entry.read_from,
             "here": _where(entry, folder),
         }
         print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
         print()
+
+
+def _digest_spoken(entry: WeightEntry) -> str:
+    if entry.sha256 == weights.NOT_STATED:
+        return f"{entry.sha256}: what a download brings cannot be checked"
+    return entry.sha256 + ("" if len(entry.sha256) == 64 else "... (the digits that the publisher states)")
 
 
 def _download(entries: list[WeightEntry], folder: str | None) -> None:

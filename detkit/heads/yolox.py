@@ -107,8 +107,12 @@ class YOLOXHead(OneStageHead):
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""
-        scores = outputs[0].sigmoid() * outputs[1].sigmoid()
+        scores = self.every_score(outputs)
         return scores.where(scores == scores.amax(-1, keepdim=True), 0.0) if self.config.best_class_only else scores
+
+    def every_score(self, outputs: Outputs) -> Tensor:
+        """Class probability times objectness."""
+        return outputs[0].sigmoid() * outputs[1].sigmoid()
 
     def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
         """The deltas of the chosen cells, decoded."""
@@ -125,10 +129,8 @@ class YOLOXHead(OneStageHead):
         positive, counted = matches >= 0, matches != BETWEEN
         wanted = torch.cat([rows.boxes[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
         labels = torch.cat([rows.labels[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
-        points, strides = (
-            torch.cat(places).expand(*matches.shape, 2)[positive],
-            self._strides_of(places).expand(*matches.shape, 1)[positive],
-        )
+        points = torch.cat(places).expand(*matches.shape, 2)[positive]
+        strides = self._strides_of(places).expand(*matches.shape, 1)[positive]
         found = decode(deltas[positive], points, strides)
         quality = 1 - iou_loss(found.detach(), wanted)
         classes = functional.one_hot(labels, self.num_classes) * quality[:, None]

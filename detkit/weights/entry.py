@@ -19,7 +19,7 @@ class WeightEntry:
         model: What the weights are for: a name of the backbone table, or the detector's preset.
         file_name: As published.
         url: Where it is published; a package's page where it comes with a Python package.
-        size: In MiB.
+        size: In MiB; None where it is not stated.
         sha256: The whole digest, or the digits of its beginning that the publisher states.
         training_data: What they were trained on.
         parameters: How many numbers the published network has.
@@ -34,7 +34,7 @@ class WeightEntry:
     model: str
     file_name: str
     url: str
-    size: float
+    size: float | None
     sha256: str
     training_data: str
     parameters: int
@@ -46,3 +46,7 @@ class WeightEntry:
     def figures_spoken(self) -> str:
         """The figures in words: ``AP 37.0``."""
         return ", ".join(f"{what} {value:.1f}" for what, value in self.figures.items()) or NOT_STATED
+
+    def size_spoken(self) -> str:
+        """The size in words, in MiB: ``159.7``."""
+        return NOT_STATED if self.size is None else f"{self.size:.1f}"

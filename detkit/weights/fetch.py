@@ -11,6 +11,8 @@ from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from detkit.weights.entry import NOT_STATED
+
 Progress = Callable[[int, int | None], None]
 """Called with the bytes that are here, and the bytes there are to be where the server says so."""
 
@@ -26,13 +28,13 @@ def digest(path: Path) -> str:
 
 
 def checked(path: Path, sha256: str) -> Path:
-    """The path itself, after its content was compared with a SHA-256 or the beginning of one.
+    """The path itself, after its content was compared with a SHA-256 or the beginning of one, if one is stated.
 
     Raises:
         ValueError: the file is another one, or was cut.
     """
     found = digest(path)
-    if not found.startswith(sha256.lower()):
+    if sha256 != NOT_STATED and not found.startswith(sha256.lower()):
         raise ValueError(
             f"{path}: expected a file whose SHA-256 begins with {sha256}, got {found[: len(sha256)]} "
             f"({path.stat().st_size} bytes): it was cut or is another file; delete it and fetch it again"
@@ -43,7 +45,7 @@ def checked(path: Path, sha256: str) -> Path:
 def download(url: str, path: Path, sha256: str, *, progress: Progress | None = None, attempts: int = 3) -> Path:
     """Fetch ``url`` into ``path``; what arrives is kept in ``path.part``, from which the next attempt goes on.
 
-    The file takes its name only when it is whole and its SHA-256 begins with ``sha256``.
+    The file takes its name only when it is whole and its SHA-256 begins with ``sha256`` (any, where none is stated).
 
     Raises:
         RuntimeError: the server cannot be reached, refuses, or breaks off every time.
@@ -102,7 +104,7 @@ def _write(response: HTTPResponse, part: Path, here: int, progress: Progress | N
 
 def _finished(url: str, part: Path, path: Path, sha256: str) -> Path:
     found = digest(part)
-    if not found.startswith(sha256.lower()):
+    if sha256 != NOT_STATED and not found.startswith(sha256.lower()):
         size = part.stat().st_size
         part.unlink()
         raise ValueError(

@@ -54,9 +54,12 @@ def resolve(name: str, folder: str | Path | None = None, *, fetch: bool = False,
     if fetch:
         return download(entry.url, target / entry.file_name, entry.sha256, progress=progress)
     raise FileNotFoundError(
-        f"weights {name} are not here: run `detkit weights download {name}` ({entry.size:.0f} MB), "
-        f"or put {entry.url} into the folder {target}"
+        f"weights {name} are not here: run `detkit weights download {name}`{_megabytes(entry)}, or put {entry.url} into the folder {target}"
     )
+
+
+def _megabytes(entry: WeightEntry) -> str:
+    return "" if entry.size is None else f" ({entry.size:.0f} MB)"
 
 
 def _in_package(entry: WeightEntry) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The named tensors of a ``.pth``/``.pt`` or ``.safetensors`` file, on the CPU.
+    """The named tensors of a ``.pth``/``.pt``, ``.safetensors`` or ``.npz`` file, on the CPU.
 
     A state dict that training scripts wrapped (``state_dict``, ``model``) is unwrapped.
 
@@ -26,6 +28,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"weights {path}: no such file")
     if path.suffix == ".safetensors":
         return _safetensors(path)
+    if path.suffix == ".npz":
+        return _arrays(path)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch raise a dozen kinds for a file that is not theirs
@@ -49,6 +53,14 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
         return dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise ValueError(f"weights {path}: expected a safetensors file; it is cut or something else ({error})") from None
+
+
+def _arrays(path: Path) -> dict[str, Tensor]:
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: torch.from_numpy(found[name]) for name in found}
+    except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
+        raise ValueError(f"weights {path}: expected numbers saved by numpy; it is cut or something else ({error})") from None
 
 
 def _named_tensors(path: Path, found: Any) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from detkit.registry import did_you_mean
-from detkit.weights.entry import WeightEntry
+from detkit.weights.entry import NOT_STATED, WeightEntry
 
 _TORCH = "https://download.pytorch.org/models/"
 
@@ -41,6 +41,42 @@ def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin:
         parameters=parameters,
         read_from=f"torchvision 0.29.1, {origin}",
         figures={"AP": ap},
+    )
+
+
+def _yolox(size: str, parameters: int, ap: float) -> WeightEntry:
+    """YOLOX's detectors. Its README states AP and parameters to two digits, its LICENSE file the licence; we counted the parameters."""
+    return WeightEntry(
+        name=f"yolox_{size}",
+        kind="detector",
+        model=f"yolox_{size}",
+        file_name=f"yolox_{size}.pth",
+        url=f"https://github.com/Megvii-BaseDetection/YOLOX/releases/download/0.1.1rc0/yolox_{size}.pth",
+        size=None,
+        sha256=NOT_STATED,
+        training_data="COCO train2017",
+        parameters=parameters,
+        read_from="github.com/Megvii-BaseDetection/YOLOX, README.md and LICENSE; parameters counted by us",
+        figures={"AP": ap},
+        licence="Apache-2.0",
+    )
+
+
+def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> WeightEntry:
+    """Weights that the authors of DETR released, frozen parameters counted too; a file's name ends in the first digits of its SHA-256."""
+    return WeightEntry(
+        name=name,
+        kind="detector",
+        model=name,
+        file_name=f"{stem}.pth",
+        url=f"https://dl.fbaipublicfiles.com/detr/{stem}.pth",
+        size=size,
+        sha256=stem.rpartition("-")[2],
+        training_data="COCO train2017",
+        parameters=parameters,
+        read_from="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
+        figures={"AP": ap},
+        licence="Apache-2.0",
     )
 
 
@@ -109,6 +145,12 @@ _ALL = (
     _coco("fcos_resnet50_fpn", "fcos_resnet50_fpn_coco-99b0c9b7", 123.608, 32269600, 39.2, "FCOS_ResNet50_FPN_Weights.COCO_V1"),
     _coco("ssd300_vgg16", "ssd300_vgg16_coco-b556d3b4", 135.988, 35641826, 25.1, "SSD300_VGG16_Weights.COCO_V1"),
     _coco(_SSDLITE, f"{_SSDLITE}_coco-a79551df", 13.418, 3440060, 21.3, "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"),
+    _yolox("nano", 912159, 25.8),
+    _yolox("tiny", 5055855, 32.8),
+    _yolox("s", 8968255, 40.5),
+    _yolox("m", 25326495, 46.9),
+    _yolox("l", 54208895, 49.7),
+    _yolox("x", 99071455, 51.1),
 )
 
 

@@ -25,6 +25,12 @@ PUBLISHED = Registry(
         "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_retinanet:resnet50_fpn_v2",
         "ssd300_vgg16": "detkit.models.published.torchvision_ssd:ssd300_vgg16",
         "ssdlite320_mobilenet_v3_large": "detkit.models.published.torchvision_ssd:ssdlite320_mobilenet_v3_large",
+        "yolox_nano": "detkit.models.published.yolox:yolox_nano",
+        "yolox_tiny": "detkit.models.published.yolox:yolox_tiny",
+        "yolox_s": "detkit.models.published.yolox:yolox_s",
+        "yolox_m": "detkit.models.published.yolox:yolox_m",
+        "yolox_l": "detkit.models.published.yolox:yolox_l",
+        "yolox_x": "detkit.models.published.yolox:yolox_x",
     },
 )
 """Name of published weights (as in ``detkit weights``) to the function that gives their :class:`Publication`."""
