@@ -21,13 +21,15 @@ from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import Experiment, GradientStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.choice import ChoiceConfig
+from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
 from detkit.heads.region import ConvFCConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
-from detkit.models import presets
+from detkit.models import presets, presets_detr
+from detkit.models.detr import DETRConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.models.retinanet import RetinaNetConfig
@@ -46,6 +48,8 @@ __all__ = [
     "ChoiceConfig",
     "ConvFCConfig",
     "CosineConfig",
+    "DETRConfig",
+    "DETRHeadConfig",
     "DataConfig",
     "EMAConfig",
     "EarlyStoppingConfig",
@@ -82,4 +86,5 @@ __all__ = [
     "ZoomOutConfig",
     "load_config",
     "presets",
+    "presets_detr",
 ]

@@ -130,9 +130,13 @@ class DETRHead(OneStageHead):
 
         "No object" is not among them: a query whose best class it is counts with the second best (section 4 of the paper).
         """
-        probabilities = outputs[0][:, :, -1].softmax(-1)[..., :-1]
+        probabilities = self.every_score(outputs)
         best = probabilities.argmax(-1, keepdim=True)
         return torch.zeros_like(probabilities).scatter(-1, best, probabilities.gather(-1, best))
+
+    def every_score(self, outputs: Outputs) -> Tensor:
+        """See :meth:`OneStageHead.every_score`: what a query gives to every class."""
+        return outputs[0][:, :, -1].softmax(-1)[..., :-1]
 
     def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
         """See :meth:`OneStageHead.boxes`."""

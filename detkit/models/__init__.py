@@ -8,6 +8,7 @@ MODELS = Registry(
     "model",
     "detkit.models",
     {
+        "detr": "detkit.models.detr:DETRConfig",
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",
         "fcos": "detkit.models.fcos:FCOSConfig",
         "retinanet": "detkit.models.retinanet:RetinaNetConfig",

@@ -80,6 +80,24 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
     )
 
 
+def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> WeightEntry:
+    """Weights that the authors of DETR released, frozen parameters counted too; a file's name ends in the first digits of its SHA-256."""
+    return WeightEntry(
+        name=name,
+        kind="detector",
+        model=name,
+        file_name=f"{stem}.pth",
+        url=f"https://dl.fbaipublicfiles.com/detr/{stem}.pth",
+        size=size,
+        sha256=stem.rpartition("-")[2],
+        training_data="COCO train2017",
+        parameters=parameters,
+        read_from="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
+        figures={"AP": ap},
+        licence="Apache-2.0",
+    )
+
+
 _RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
 _RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
 _MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
@@ -144,6 +162,10 @@ _ALL = (
     _coco(f"{_RETINANET}_v2", f"{_RETINANET}_v2_coco-5905b1c5", 146.037, 38198935, 41.5, "RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1"),
     _coco("fcos_resnet50_fpn", "fcos_resnet50_fpn_coco-99b0c9b7", 123.608, 32269600, 39.2, "FCOS_ResNet50_FPN_Weights.COCO_V1"),
     _coco("ssd300_vgg16", "ssd300_vgg16_coco-b556d3b4", 135.988, 35641826, 25.1, "SSD300_VGG16_Weights.COCO_V1"),
+    _detr("detr_r50", "detr-r50-e632da11", 159.0, 41524768, 42.0),
+    _detr("detr_r50_dc5", "detr-r50-dc5-f0fb7ef5", 159.0, 41524768, 43.3),
+    _detr("detr_r101", "detr-r101-2c7b67e5", 232.0, 60464672, 43.5),
+    _detr("detr_r101_dc5", "detr-r101-dc5-a2e86def", 232.0, 60464672, 44.9),
     _coco(_SSDLITE, f"{_SSDLITE}_coco-a79551df", 13.418, 3440060, 21.3, "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"),
     _yolox("nano", 912159, 25.8),
     _yolox("tiny", 5055855, 32.8),

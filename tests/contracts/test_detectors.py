@@ -43,7 +43,18 @@ def fcos_of_the_paper(config: Config) -> Config:
     return tiny_dense(config.replace(head=presets.fcos_resnet50_fpn_paper().head))
 
 
+def tiny_detr(config: Config) -> Config:
+    numbers = {"channels": 32, "attention_heads": 4, "encoder_layers": 2, "decoder_layers": 2, "hidden": 64}
+    return config.replace(head=config.head.replace(queries=20, **numbers))
+
+
+def detr_dc5(config: Config) -> Config:
+    return tiny_detr(config.replace(backbone=config.backbone.replace(dilated_c5=True)))
+
+
 TINY: dict[str, Callable[[Config], Config]] = {
+    "detr": tiny_detr,
+    "detr/dc5": detr_dc5,
     "faster_rcnn": tiny_faster_rcnn,
     "faster_rcnn/c4": on_one_map,
     "fcos": tiny_dense,
@@ -148,7 +159,8 @@ def test_pictures_of_any_size_or_of_the_only_one(detector: Detector) -> None:
 @torch.no_grad()
 def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
     """All pad to 96 x 128: padding is seen by any padded network, so only pictures of one padded size can agree."""
-    images = pictures(detector, (96, 128), (90, 120), (70, 128))
+    sizes = ((96, 128), (90, 120), (70, 128)) if detector.pad_multiple > 1 else ((96, 128),) * 3
+    images = pictures(detector, *sizes)
     more = arguments(detector, images)
     together = detector.raw(detector.prepare(images), **more)
     found = detector(images, **more)

@@ -41,7 +41,12 @@ def spread(layer: nn.Linear | nn.Conv2d, run: Callable[[], object], std: float) 
 def spread_all(layers: Mapping[nn.Linear | nn.Conv2d, float], run: Callable[[], object]) -> None:
     """The same for several layers, none of which sees another's output, in one run."""
     seen: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
-    handles = [layer.register_forward_hook(lambda module, _, output: seen[module].append(output)) for layer in layers]
+
+    def look(module: nn.Module, _: object, output: Tensor) -> None:
+        # Sequences have their channels last, maps and rows have them second.
+        seen[module].append(output.flatten(0, 1) if output.ndim == 3 else output)
+
+    handles = [layer.register_forward_hook(look) for layer in layers]
     run()
     for handle in handles:
         handle.remove()

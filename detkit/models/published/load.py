@@ -16,6 +16,10 @@ PUBLISHED = Registry(
     "published detector",
     "detkit.published",
     {
+        "detr_r50": "detkit.models.published.detr:r50",
+        "detr_r50_dc5": "detkit.models.published.detr:r50_dc5",
+        "detr_r101": "detkit.models.published.detr:r101",
+        "detr_r101_dc5": "detkit.models.published.detr:r101_dc5",
         "fasterrcnn_resnet50_fpn": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn",
         "fasterrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn_v2",
         "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
