@@ -17,7 +17,8 @@ Tensors = Mapping[str, Tensor]
 class Backbone(nn.Module):
     """A network that gives maps of a batch of images, finest first.
 
-    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centred on the first pixel, as in torchvision's ResNet.
+    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centred on the first pixel, as in torchvision's ResNet, or as far
+    from it as the facts of its level say.
 
     Attributes:
         name: As in the table.
@@ -130,19 +131,22 @@ class ChainBackbone(Backbone):
 
     def _take_over(self, body: nn.Module) -> None:
         """Make the parts of ``body`` that run here its own, under their names, and remember the others' names."""
-        left_out: list[str] = []
+        self.left_out = tuple(_prune(body, self._steps))
         for name, child in list(body.named_children()):
-            inside = [step for step in self._steps if step.partition(".")[0] == name]
-            if not inside:
-                left_out.append(f"{name}.")
-                continue
             self.add_module(name, child)
-            if inside != [name]:
-                unused = [part for part in child._modules if f"{name}.{part}" not in inside]
-                left_out += [f"{name}.{part}." for part in unused]
-                for part in unused:
-                    del child._modules[part]
-        self.left_out = tuple(left_out)
+
+
+def _prune(module: nn.Module, steps: tuple[str, ...], prefix: str = "") -> list[str]:
+    """Drop, in place, all below ``module`` that no step runs; gives the names of what was dropped, each with its dot."""
+    dropped = []
+    for name, child in list(module.named_children()):
+        path = f"{prefix}{name}"
+        if any(step.startswith(f"{path}.") for step in steps):
+            dropped += _prune(child, steps, f"{path}.")
+        elif path not in steps:
+            dropped.append(f"{path}.")
+            del module._modules[name]
+    return dropped
 
 
 def _set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:

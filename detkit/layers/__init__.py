@@ -5,6 +5,7 @@ from detkit.layers.csp import CSPBlock, SpatialPyramidPooling, conv_block, yolox
 from detkit.layers.distributed import mean_over_processes
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
+from detkit.layers.leaky import Leaky
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CSPBlock",
     "ConvNormAct",
     "FrozenBatchNorm",
+    "Leaky",
     "NormName",
     "ScaledConv",
     "SpatialPyramidPooling",

@@ -80,24 +80,6 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
     )
 
 
-def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> WeightEntry:
-    """Weights that the authors of DETR released, frozen parameters counted too; a file's name ends in the first digits of its SHA-256."""
-    return WeightEntry(
-        name=name,
-        kind="detector",
-        model=name,
-        file_name=f"{stem}.pth",
-        url=f"https://dl.fbaipublicfiles.com/detr/{stem}.pth",
-        size=size,
-        sha256=stem.rpartition("-")[2],
-        training_data="COCO train2017",
-        parameters=parameters,
-        read_from="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
-        figures={"AP": ap},
-        licence="Apache-2.0",
-    )
-
-
 _RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
 _RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
 _MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"

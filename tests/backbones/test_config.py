@@ -63,7 +63,7 @@ def test_round_trip_and_overrides() -> None:
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"name": "resnet51"}, r"unknown backbone 'resnet51': did you mean 'resnet50'\?"),
+        ({"name": "resnet51"}, r"unknown backbone 'resnet51': did you mean 'resnet18' or 'resnet50'\?"),
         ({"frozen_stages": -1}, "frozen_stages: expected auto, or 0 and more, got -1"),
         ({"norm": "freeze"}, "norm: expected 'auto', 'frozen' or 'train'"),
         ({"frozen": 2}, "unknown key 'frozen': did you mean 'frozen_stages'"),

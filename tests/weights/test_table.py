@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 from torchvision.models import get_model_weights
@@ -11,9 +12,14 @@ from detkit.weights.fetch import digest
 TORCHVISIONS = [entry for entry in catalogue() if "torchvision" in entry.read_from]
 
 
+def architecture(model: str) -> str:
+    """Torchvision's name: it has VGG16 once, for two files with inputs of their own."""
+    return model.removesuffix("_caffe")
+
+
 @pytest.mark.parametrize("entry", TORCHVISIONS, ids=lambda entry: entry.name)
 def test_says_what_torchvision_states(entry: WeightEntry) -> None:
-    stated = {f"{type(member).__name__}.{member.name}": member for member in get_model_weights(entry.model)}
+    stated = {f"{type(member).__name__}.{member.name}": member for member in get_model_weights(architecture(entry.model))}
     member = stated[entry.read_from.rpartition(", ")[2]]
     assert entry.url == member.url
     assert entry.file_name == member.url.rpartition("/")[2]
@@ -22,23 +28,25 @@ def test_says_what_torchvision_states(entry: WeightEntry) -> None:
     assert (entry.size, entry.parameters) == (member.meta["_file_size"], member.meta["num_params"])
     ((data, figures),) = member.meta["_metrics"].items()
     if entry.kind == "backbone":
-        assert (data, figures["acc@1"], entry.training_data) == ("ImageNet-1K", entry.figures["top-1"], "ImageNet-1K")
+        assert (data, entry.training_data) == ("ImageNet-1K", "ImageNet-1K")
+        assert figures["acc@1"] == pytest.approx(entry.figures.get("top-1", math.nan), nan_ok=True)
     else:
         assert (data, figures["box_map"], entry.training_data) == ("COCO-val2017", entry.figures["AP"], "COCO train2017")
     assert entry.licence == NOT_STATED
     assert "license" not in member.meta, "torchvision states a licence now: put it into the catalogue"
 
 
-@pytest.mark.parametrize("model", sorted({entry.model for entry in TORCHVISIONS}))
+@pytest.mark.parametrize("model", sorted({architecture(entry.model) for entry in TORCHVISIONS}))
 def test_every_file_of_torchvision_is_there_the_default_first(model: str) -> None:
-    ours = [entry.url for entry in catalogue() if entry.model == model]
+    ours = [entry.url for entry in catalogue() if architecture(entry.model) == model]
     assert ours == [member.url for member in get_model_weights(model)], "torchvision's order: the first generation is the default"
 
 
 def test_names_are_unique_and_every_field_is_filled() -> None:
     assert len({entry.name for entry in catalogue()}) == len(catalogue())
     for entry in catalogue():
-        empty = [field.name for field in dataclasses.fields(entry) if not getattr(entry, field.name) and field.name != "package"]
+        fields = [field.name for field in dataclasses.fields(entry) if field.name not in {"package", "figures"}]
+        empty = [name for name in fields if not getattr(entry, name)]
         assert not empty, f"{entry.name}: {empty}"
 
 

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+from detkit.backbones import BACKBONES, BackboneConfig, facts_of
+
+
+def maps_of(network: nn.Module, images: Tensor) -> Tensor:
+    x = network.maxpool(network.relu(network.bn1(network.conv1(images))))
+    return network.layer4(network.layer3(network.layer2(network.layer1(x))))
+
+
+@torch.no_grad()
+def test_a_dilated_c5_is_torchvisions() -> None:
+    torch.manual_seed(0)
+    network = models.resnet50(replace_stride_with_dilation=[False, False, True]).eval()
+    backbone = BackboneConfig(weights=None, dilated_c5=True, levels=("c4", "c5")).build().eval()
+    backbone.load_state_dict({name: tensor for name, tensor in network.state_dict().items() if not name.startswith("fc.")})
+    images = torch.randn(1, 3, 65, 96)
+    c4, c5 = backbone(images)
+    assert torch.equal(c5, maps_of(network, images))
+    assert (backbone.strides, c5.shape[-2:]) == ((16, 16), c4.shape[-2:])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_every_fourth_cell_sees_what_it_saw_before(name: str) -> None:
+    """Kernels reach as far as with the stride: where nothing is cut at a border, the dilated map holds the plain one."""
+    torch.manual_seed(0)
+    plain = BackboneConfig(name=name, weights=None).build().eval()
+    dilated = BackboneConfig(name=name, weights=None, dilated_c5=True).build().eval()
+    dilated.load_state_dict(plain.state_dict())
+    images = torch.randn(1, 3, 512, 512)
+    coarse, fine = plain(images)[-1], dilated(images)[-1]
+    assert fine.shape[-1] == 2 * coarse.shape[-1]
+    torch.testing.assert_close(fine[..., ::2, ::2][..., 5:-5, 5:-5], coarse[..., 5:-5, 5:-5], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_a_backbone_dilates_or_says_which_do(name: str) -> None:
+    config = BackboneConfig(name=name, weights=None, dilated_c5=True)
+    if facts_of(name).dilates:
+        with torch.device("meta"):
+            assert config.build().strides[-1] == 16
+    else:
+        with pytest.raises(ValueError, match=rf"backbone {name}: dilated_c5 is for resnet18, resnet34, .*; choose one of them"):
+            config.build()
