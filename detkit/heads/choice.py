@@ -19,6 +19,8 @@ class ChoiceConfig(Config):
     """Detections must score more."""
     candidates: int | None = Field(1000, ge=1)
     """Best entries of each level that enter suppression; none: all."""
+    class_candidates: int | None = Field(None, ge=1)
+    """Best entries of each class that enter suppression, as SSD counts them; none: all."""
     max_overlap: float | None = Field(0.5, ge=0, le=1)
     """Greatest IoU of two detections of one class that leave each other alone; none: nothing is suppressed."""
     suppression: Suppression = "hard"
@@ -43,6 +45,7 @@ class ChoiceConfig(Config):
             scores,
             min_score=self.min_score,
             candidates=self.candidates,
+            label_candidates=self.class_candidates,
             levels=levels,
             min_size=min_size,
             max_overlap=self.max_overlap,

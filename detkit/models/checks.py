@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from detkit.preprocess import PreprocessConfig
 from detkit.structures import Proposals, Size, Targets
 
 
@@ -62,3 +63,17 @@ def check_targets(targets: Sequence[Targets], count: int, num_classes: int) -> N
     for place, target in enumerate(targets):
         if target.device.type == "cpu":
             target.checked(num_classes, f"targets of image {place}")
+
+
+def fixed_input_size(kind: str, preprocess: PreprocessConfig) -> Size:
+    """The one ``(height, width)`` of the pictures that a detector of this kind sees.
+
+    Raises:
+        ValueError: pictures would come in several sizes.
+    """
+    if preprocess.input_size is None:
+        raise ValueError(
+            f"preprocess: {kind} takes pictures of one size; expected the rule 'fixed' or 'letterbox' with input_size=(height, width), "
+            f"got the rule {preprocess.rule!r}"
+        )
+    return preprocess.input_size

@@ -47,6 +47,21 @@ def match_overlaps(overlaps: Tensor, *, min_positive: float, max_negative: float
     return matches
 
 
+def match_every_target(anchors: Tensor, targets: Targets, *, min_positive: float) -> Tensor:
+    """SSD's rule (arXiv:1512.02325, section 2.2): an IoU of ``min_positive`` makes a match, and each target has its best anchor anyway.
+
+    Of several targets with one best anchor the last has it (as in torchvision); a target that overlaps no anchor has none.
+    """
+    overlaps = box_iou(targets.boxes, anchors)
+    overlaps[targets.is_crowd] = -1.0
+    matches = match_overlaps(overlaps, min_positive=min_positive, max_negative=min_positive)
+    if overlaps.numel():
+        best, anchor = overlaps.max(1)
+        rows = (best > 0).nonzero().flatten()
+        matches.scatter_reduce_(0, anchor[rows], rows, "amax", include_self=False)
+    return ignore_crowds(matches, anchors, targets)
+
+
 def ignore_crowds(matches: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
     """The matches with background anchors that lie mostly inside a crowd left out."""
     crowds = targets.boxes[targets.is_crowd]

@@ -92,6 +92,16 @@ def _promising(values: Tensor, min_score: float | None, limit: int | None) -> Te
     return places
 
 
+def _best_of_each_label(chosen: Chosen, limit: int) -> Tensor:
+    """Places, ascending, of the best ``limit`` entries of each label; among equals the first."""
+    order = torch.sort(chosen.scores, descending=True, stable=True).indices
+    order = order[torch.sort(chosen.labels[order], stable=True).indices]
+    counts = torch.bincount(chosen.labels)
+    starts = counts.cumsum(0) - counts
+    rank = torch.arange(len(order), device=order.device) - starts[chosen.labels[order]]
+    return order[rank < limit].sort().values
+
+
 def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overlap: float, limit: int | None = None) -> Tensor:
     """Rows that greedy non-maximum suppression leaves, best first, at most ``limit``.
 
@@ -198,6 +208,7 @@ def select(
     *,
     min_score: float | None = None,
     candidates: int | None = None,
+    label_candidates: int | None = None,
     levels: Sequence[int] | None = None,
     min_size: float = 0.0,
     max_overlap: float | None = 0.5,
@@ -213,6 +224,7 @@ def select(
         scores: ``(N, K)`` or ``(N,)``; see :func:`best`.
         min_score: Entries must be greater, also after soft suppression.
         candidates: At most so many of each level before suppression.
+        label_candidates: At most so many of each label before suppression.
         levels: Rows of each level, in order.
         min_size: Boxes with a shorter side than this many pixels are dropped.
         max_overlap: Greatest IoU of two boxes that leave each other alone (``"gaussian"`` has no such); ``None`` suppresses nothing.
@@ -225,6 +237,8 @@ def select(
         ``(n, 4)`` float32 boxes and where they came from, best first, with what soft suppression left of their scores.
     """
     chosen = best(scores, min_score=min_score, limit=candidates, levels=levels)
+    if label_candidates is not None:
+        chosen = chosen[_best_of_each_label(chosen, label_candidates)]
     found = _boxes_of(boxes, chosen)
     if min_size > 0:
         valid = valid_boxes(found, min_size).nonzero().flatten()

@@ -13,11 +13,14 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from detkit.config import Config
+from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
-from detkit.models import MODELS, presets
+from detkit.models import MODELS, presets, presets_ssd
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
+from detkit.necks.ssd_config import ExtraLevelConfig
 from detkit.ops.match import BELOW, BETWEEN
+from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets
 
 
@@ -52,6 +55,22 @@ def detr_dc5(config: Config) -> Config:
     return tiny_detr(config.replace(backbone=config.backbone.replace(dilated_c5=True)))
 
 
+def tiny_ssd(config: Config) -> Config:
+    """Pictures of 96 x 128, one level behind the backbone's two."""
+    boxes = DefaultBoxConfig(scales=(0.2, 0.4, 0.6, 0.8), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
+    return config.replace(
+        preprocess=PreprocessConfig(rule="fixed", input_size=(96, 128)),
+        neck=config.neck.replace(extras=(ExtraLevelConfig(channels=32),), atrous_channels=32),
+        head=config.head.replace(boxes=boxes),
+    )
+
+
+def ssdlite(config: Config) -> Config:
+    small, lite = tiny_ssd(config), presets_ssd.ssdlite320_mobilenet_v3_large()
+    neck = lite.neck.replace(extras=small.neck.extras)
+    return small.replace(first_level="c4", neck=neck, head=lite.head.replace(boxes=small.head.boxes))
+
+
 TINY: dict[str, Callable[[Config], Config]] = {
     "detr": tiny_detr,
     "detr/dc5": detr_dc5,
@@ -60,6 +79,8 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "fcos": tiny_dense,
     "fcos/paper": fcos_of_the_paper,
     "retinanet": tiny_dense,
+    "ssd": tiny_ssd,
+    "ssd/lite": ssdlite,
 }
 """A name behind a stroke is a variant of the kind before it."""
 

@@ -1,0 +1,131 @@
+"""SSD's neck: a backbone's maps and coarser ones made from the last, each with channels of its own (arXiv:1512.02325)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detkit.layers import ConvNormAct
+from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
+from detkit.necks.wrapped import MapSource, Neck
+from detkit.structures import Size
+
+
+class SSDExtras(Neck):
+    """Maps for SSD's head over a backbone.
+
+    Args:
+        backbone: Gives the finer maps, finest first.
+        config: The numbers.
+    """
+
+    def __init__(self, backbone: MapSource, config: SSDExtrasConfig) -> None:
+        channels, strides = list(backbone.channels), list(backbone.strides)
+        if config.atrous_channels is not None:
+            channels[-1] = config.atrous_channels
+        for extra in config.extras:
+            channels.append(extra.channels)
+            strides.append(strides[-1] * extra.stride)
+        super().__init__(backbone, tuple(channels), tuple(strides))
+        self.config, self.backbone_stride = config, backbone.strides[-1]
+        self.rescale = None if config.rescale is None else Rescale(channels[0], config.rescale)
+        self.atrous = None if config.atrous_channels is None else _atrous(backbone.channels[-1], config.atrous_channels)
+        finer = len(backbone.channels) - 1
+        make = _separable if config.lite else _plain
+        self.extras = nn.ModuleList(make(channels[finer + place], extra) for place, extra in enumerate(config.extras))
+        _initialise(self, config.lite)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Maps of normalised images ``(B, 3, H, W)``, finest first."""
+        *finer, last = self.backbone(images)
+        coarser = [last if self.atrous is None else self.atrous(last)]
+        for extra in self.extras:
+            coarser.append(extra(coarser[-1]))
+        first, *others = (*finer, *coarser)
+        return (first if self.rescale is None else self.rescale(first), *others)
+
+    def check_size(self, size: Size) -> None:
+        """Check that pictures of ``size`` are large enough for every level.
+
+        Raises:
+            ValueError: a level would have no cells.
+        """
+        sides = [-(-side // self.backbone_stride) for side in size]
+        for place, extra in enumerate(self.config.extras):
+            new = [(side + 2 * extra.padding - extra.kernel) // extra.stride + 1 for side in sides]
+            if min(new) < 1:
+                raise ValueError(
+                    f"neck ssd_extras: pictures of {size[0]} x {size[1]} (height x width) leave {sides[0]} x {sides[1]} cells before extra "
+                    f"level {place}, too few for its kernel of {extra.kernel}; give fewer extras, or a larger preprocess.input_size"
+                )
+            sides = new
+
+
+class Rescale(nn.Module):
+    """Each cell's channels divided by their length, times a learned factor a channel (ParseNet, arXiv:1506.04579).
+
+    Args:
+        channels: Of the map.
+        start: Of every factor.
+    """
+
+    def __init__(self, channels: int, start: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The map ``(B, C, H, W)`` in its own dtype; lengths are taken in float32."""
+        return (self.weight.reshape(-1, 1, 1) * functional.normalize(x.float())).to(x.dtype)
+
+
+def _atrous(in_channels: int, channels: int) -> nn.Sequential:
+    """VGG's last pooling, fc6 and fc7 as SSD has them: pooling without a step, a dilated convolution, a 1x1 one."""
+    return nn.Sequential(
+        nn.MaxPool2d(3, 1, 1),
+        nn.Conv2d(in_channels, channels, 3, padding=6, dilation=6),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels, 1),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _plain(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
+    half = extra.channels // 2
+    return nn.Sequential(
+        nn.Conv2d(in_channels, half, 1),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(half, extra.channels, extra.kernel, extra.stride, extra.padding),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _separable(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
+    half = extra.channels // 2
+    block = nn.Sequential(
+        ConvNormAct(in_channels, half, 1, norm="batch", activation=nn.ReLU6),
+        ConvNormAct(half, half, extra.kernel, stride=extra.stride, groups=half, norm="batch", activation=nn.ReLU6),
+        ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6),
+    )
+    block[1].get_submodule("0").padding = (extra.padding, extra.padding)  # type: ignore[assignment]
+    return ssdlite_norms(block)
+
+
+def ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
+    """Give, in place, every batch norm the eps and momentum that torchvision's SSDLite has."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.eps, part.momentum = 1e-3, 0.03
+    return module
+
+
+def _initialise(neck: SSDExtras, lite: bool) -> None:
+    """Start the convolutions that the neck adds as torchvision's: Xavier's uniform, or normal with .03 for SSDLite; biases 0."""
+    for part in (*neck.extras.modules(), *(neck.atrous or nn.Sequential()).modules()):
+        if isinstance(part, nn.Conv2d):
+            if lite:
+                nn.init.normal_(part.weight, std=0.03)
+            else:
+                nn.init.xavier_uniform_(part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
