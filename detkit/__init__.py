@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     # mypy takes functions that are named after their modules for the modules.
     from detkit.experiment import Experiment, evaluate, train  # type: ignore[no-redef]
-    from detkit.inference import Predictor, load  # type: ignore[no-redef]
+    from detkit.inference import ImagePyramid, Predictor, load  # type: ignore[no-redef]
     from detkit.structures import Detections, Proposals, Targets
 
 _HOMES = {
     "Detections": "detkit.structures",
     "Experiment": "detkit.experiment",
+    "ImagePyramid": "detkit.inference",
     "Predictor": "detkit.inference",
     "Proposals": "detkit.structures",
     "Targets": "detkit.structures",
@@ -39,6 +40,7 @@ _HOMES = {
 __all__ = [
     "Detections",
     "Experiment",
+    "ImagePyramid",
     "Predictor",
     "Proposals",
     "Targets",

@@ -4,6 +4,10 @@ The detector is, in order: --weights, the best checkpoint of the newest run unde
 Drawn pictures go into a new folder runs/detect-N unless --output names one; pictures of yours are never overwritten.
 A picture that cannot be read is named, the others are done, and the exit code is 1.
 
+    detkit detect photos --pyramid 0.5 1 2 --flip
+
+looks at each picture at three sizes, mirrored too; small things are found at the large ones, large things at the small ones.
+
 In the file of --coco a picture's image_id is the number at the end of its name (000000000139.jpg: 139), or the name without
 its ending where there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
 """
@@ -21,11 +25,12 @@ from detkit.cli.allocator import keep_freed_memory
 from detkit.cli.arguments import add_device_arguments, unit_interval
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import picture_files
+from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.results_files import CocoIds, Found, as_coco, as_csv, as_json
 
 if TYPE_CHECKING:
-    from detkit.inference import Outcome, Predictor
+    from detkit.inference import ImagePyramid, Outcome, Predictor
 
 DEFAULT_MIN_SCORE = 0.5
 SOME_FAILED = 1
@@ -46,12 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     parser.add_argument("--annotations", metavar="FILE", help="COCO annotations that tell the ids for --coco")
     add_device_arguments(parser)
+    add_pyramid_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Detect, print, draw, write; 0 if every picture could be read."""
     start = time.perf_counter()
     keep_freed_memory()
+    check_pyramid_arguments(args)
     files = picture_files(args.images)
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
@@ -68,21 +75,23 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if job.failed else 0
 
 
-def _predictor(args: argparse.Namespace) -> tuple[Predictor, str]:
+def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]:
     from detkit.inference import choose_weights, load
 
     weights, reason = choose_weights(args.weights)
     classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
-    predictor = load(weights, args.device, args.precision, min_score=args.min_score, classes=classes)
+    # A pyramid judges scores after its merging, which changes them.
+    min_score = 0.0 if wants_pyramid(args) else args.min_score
+    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
-    return predictor, str(weights)
+    return with_pyramid(predictor, args, args.min_score), str(weights)
 
 
 class _Job:
     """What one call of the command has found so far."""
 
-    def __init__(self, predictor: Predictor, args: argparse.Namespace, drawn: DrawnPictures | None) -> None:
+    def __init__(self, predictor: Predictor | ImagePyramid, args: argparse.Namespace, drawn: DrawnPictures | None) -> None:
         self.predictor = predictor
         self.args = args
         self.drawn = drawn
@@ -132,6 +141,7 @@ class _Job:
         names = self.predictor.class_names
         if self.args.json:
             about = {"weights": weights, "min_score": self.args.min_score}
+            about |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
             write_text(self.args.json, as_json(self.found, self.failed, names, **about))
         if self.args.csv:
             write_text(self.args.csv, as_csv(self.found, names))

@@ -4,6 +4,7 @@
     detkit evaluate runs/first-1 --data VOCdevkit/VOC2012 --split val --metric voc
     detkit evaluate fasterrcnn_resnet50_fpn --data my_data/data.yaml --map tvmonitor=tv
     detkit evaluate
+    detkit evaluate runs/first-1 --pyramid 0.5 1 2
     detkit evaluate --annotations instances_val.json --results results.json
 
 Without a detector it takes the newest run's best; without --data, what that run was validated on. The data's classes must be among the
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.arguments import add_device_arguments
+from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count, duration, memory_line
 from detkit.machine import peak_memory
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
 
 VOC_RULES = {"voc07": "11-point", "voc": "all-point"}
-_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "map", "classes")
+_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "map", "classes", "pyramid", "flip")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--details", action="store_true", help="also where it goes wrong: best scores to cut at, kinds of error, mix-ups")
     parser.add_argument("--json", metavar="FILE", help="write all numbers")
     add_device_arguments(parser, precision="fp32")
+    add_pyramid_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -79,6 +82,7 @@ def _check(args: argparse.Namespace) -> None:
             f"--results {args.results} exists; to judge it give --annotations FILE too, to write it anew give --data or remove it"
         )
     _overlaps(args)
+    check_pyramid_arguments(args)
 
 
 def _overlaps(args: argparse.Namespace) -> tuple[float, ...]:
@@ -142,12 +146,14 @@ class _DetectorJob:
         predictor = load(weights, self.args.device, self.args.precision)
         named = sum(name is not None for name in predictor.class_names)
         print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+        finder = with_pyramid(predictor, self.args)
         data = self._data(weights)
         loaded = time.perf_counter()
         self.seconds["loading"] = loaded - start
-        evaluator = judge(predictor, data, _with_bar(len(data)))
+        evaluator = judge(finder, data, _with_bar(len(data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.about = {"weights": str(weights), "data": data.name, "precision": predictor.precision, "device": str(predictor.device)}
+        self.about |= {"pyramid": str(finder)} if wants_pyramid(self.args) else {}
         return evaluator
 
     def _data(self, weights: str | Path) -> DetectionData:

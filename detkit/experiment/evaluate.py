@@ -12,7 +12,7 @@ from detkit.evaluation import CocoNumbers
 from detkit.evaluation.engines import Engine, check_engine
 from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.config import Experiment
-from detkit.inference import Predictor, choose_weights, detect_records, load
+from detkit.inference import Finder, ImagePyramid, Predictor, choose_weights, detect_records, load
 from detkit.inference.load import checkpoint_path
 from detkit.registry import did_you_mean
 
@@ -20,7 +20,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 def evaluate(
-    weights: str | Path | Predictor | None = None,
+    weights: str | Path | Predictor | ImagePyramid | None = None,
     data: str | Path | DetectionData | None = None,
     *,
     images: str | Path | None = None,
@@ -34,7 +34,8 @@ def evaluate(
     """The COCO numbers of a detector on labelled pictures.
 
     Args:
-        weights: A checkpoint, a run's folder, a name that ``detkit weights`` lists, or a predictor; None: the newest run's best.
+        weights: A checkpoint, a run's folder, a name that ``detkit weights`` lists, a predictor, or an image pyramid of one;
+            None: the newest run's best.
         data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or data that was read; None: what the run was validated on.
         images: The folder of the pictures, where it cannot be seen from ``data``.
         split: Which part of the data; None: ``val`` or else ``test`` if it has such parts.
@@ -49,7 +50,8 @@ def evaluate(
         ValueError: the data has classes that the model does not have, or something is not of its form.
     """
     check_engine(engine)
-    if isinstance(weights, Predictor):
+    predictor: Finder
+    if isinstance(weights, (Predictor, ImagePyramid)):
         predictor, source = weights, None
     else:
         source, _ = choose_weights(weights)
@@ -59,11 +61,11 @@ def evaluate(
     return judge(predictor, with_classes(data, classes, renames)).numbers(engine)
 
 
-def judge(predictor: Predictor, data: DetectionData, progress: Progress = iter) -> Evaluator:
+def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> Evaluator:
     """Run a detector over labelled pictures and collect what it finds.
 
     Args:
-        predictor: The detector.
+        predictor: The detector, or an image pyramid of it.
         data: The pictures; their classes must be among the detector's.
         progress: Wraps the pictures, one by one, to show how far it is.
 

@@ -136,7 +136,7 @@ class RegionClassifier(nn.Module):
         """The detections of each image, best first, clipped to it; ``unreported`` (K,) bool marks classes that are never reported."""
         scores, deltas = self._scored(maps, proposals, unreported)
         counts = [len(rows) for rows in proposals]
-        parts = zip(scores.split(counts), deltas.split(counts), proposals, batch.sizes, strict=True)
+        parts = zip(torch.split(scores, counts), torch.split(deltas, counts), proposals, batch.sizes, strict=True)
         return [self._chosen(self.config, *part) for part in parts]
 
     @torch.no_grad()

@@ -134,9 +134,9 @@ class RPN(nn.Module):
         """What this stage did with the one image of a batch, in detection."""
         (before,) = self.propose(logits, deltas, anchors, batch, training=False, suppressed=False)
         (after,) = self.propose(logits, deltas, anchors, batch, training=False)
+        matches, scores = self.matches(torch.cat(anchors), targets), logits[0].float().sigmoid()
         found = [Detections(rows.boxes, rows.scores, rows.scores.new_zeros(len(rows), dtype=torch.int64)) for rows in (before, after)]
-        matches = self.matches(torch.cat(anchors), targets)
-        return Stage("rpn", "anchor", tuple(anchors), matches, logits[0].float().sigmoid(), *found, knows_classes=False)
+        return Stage("rpn", "anchor", tuple(anchors), matches, scores, found[0], found[1], knows_classes=False)
 
     def loss(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses of a sample of anchors: ``rpn_objectness`` and ``rpn_box``, both divided by the anchors sampled in the batch."""

@@ -1,7 +1,18 @@
 """Using a trained detector: loading it, and running it over pictures."""
 
 from detkit.inference.load import choose_weights, load, newest_checkpoint
-from detkit.inference.loop import Outcome, detect_files, detect_records
+from detkit.inference.loop import Finder, Outcome, detect_files, detect_records
 from detkit.inference.predictor import Predictor
+from detkit.inference.pyramid import ImagePyramid
 
-__all__ = ["Outcome", "Predictor", "choose_weights", "detect_files", "detect_records", "load", "newest_checkpoint"]
+__all__ = [
+    "Finder",
+    "ImagePyramid",
+    "Outcome",
+    "Predictor",
+    "choose_weights",
+    "detect_files",
+    "detect_records",
+    "load",
+    "newest_checkpoint",
+]

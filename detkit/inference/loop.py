@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detkit.data.images import read_image
 from detkit.data.records import DetectionData, ImageRecord
-from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
 
 T = TypeVar("T")
 Pixels = NDArray[np.uint8]
+
+
+class Finder(Protocol):
+    """What runs over many pictures: a :class:`Predictor`, or an :class:`ImagePyramid` of one."""
+
+    batch_size: int
+    class_names: tuple[str | None, ...]
+
+    def prepare(self, picture: Any) -> Any:
+        """A picture made ready."""
+
+    def detect(self, prepared: Sequence[Any]) -> list[Detections]:
+        """The detections of pictures made ready, in their own pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +52,7 @@ class Outcome:
 
 
 def detect_records(
-    predictor: Predictor, data: DetectionData | Iterable[ImageRecord], *, threads: int = 2
+    predictor: Finder, data: DetectionData | Iterable[ImageRecord], *, threads: int = 2
 ) -> Iterator[tuple[ImageRecord, Detections]]:
     """Each labelled picture with its detections, in the order of the records.
 
@@ -59,7 +71,7 @@ def detect_records(
         yield from zip((record for record, _ in window), predictor.detect(prepared), strict=True)
 
 
-def detect_files(predictor: Predictor, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[Outcome]:
+def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[Outcome]:
     """What became of each picture file, in order; one that cannot be read carries its error and stops nothing."""
     for window in _windows(paths, lambda path: Path(path), predictor.batch_size, threads):
         good = [(place, pixels) for place, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]

@@ -88,11 +88,15 @@ class Predictor:
         """The number format that products run in: ``fp32``, ``bf16`` or ``fp16``."""
         return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
 
-    def prepare(self, picture: PictureLike) -> Prepared:
-        """A picture resized for the model, on its device."""
+    def pixels(self, picture: PictureLike) -> Tensor:
+        """A picture as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
         pixels = as_pixels(picture)
         tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels).permute(2, 0, 1)
-        return preprocess(tensor.to(self.device), self.preprocess)
+        return tensor.to(self.device)
+
+    def prepare(self, picture: PictureLike) -> Prepared:
+        """A picture resized for the model, on its device."""
+        return preprocess(self.pixels(picture), self.preprocess)
 
     def detect(self, prepared: Sequence[Prepared]) -> list[Detections]:
         """Detections of prepared pictures, in the pictures' own pixels; those of one size run in batches."""

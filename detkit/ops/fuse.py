@@ -59,7 +59,7 @@ def fuse(
     order = order[scores[order] > 0]
     groups = torch.zeros_like(order) if labels is None else labels[order]
     found = [torch.zeros(0, 4)], [torch.zeros(0)], [torch.zeros(0, dtype=torch.int64)]
-    for label in groups.unique().tolist():
+    for label in torch.unique(groups).tolist():
         rows = order[groups == label]
         fused, means, counts = _fused(boxes[rows].double().cpu().numpy(), scores[rows].double().cpu().numpy(), max_overlap)
         seen_by = torch.full((len(fused),), sources) if isinstance(sources, int) else sources(fused).cpu()

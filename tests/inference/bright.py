@@ -17,6 +17,9 @@ NAMES = ("red", "green", None)
 
 
 class BrightDetector(nn.Module):
+    pad_multiple = 32
+    input_size: tuple[int, int] | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
