@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.data.augment import Augmenter, Picture
-from detkit.data.augment.picture import Image
+from detkit.data.augment.picture import Image, Other
 from detkit.data.cache import ImageCache
 from detkit.data.images import read_image
 from detkit.data.records import ImageId, ImageRecord, Records
@@ -39,7 +39,7 @@ class Sample:
         image_id: The picture's id in its data set.
         seed: The number from which this sample was made, a function of the run's seed, the epoch and the index.
         proposals: Boxes that may show an object, in the image's pixels, if there is a source of them.
-        is_labelled: False where ``targets`` say nothing because nobody labelled the picture.
+        is_labelled: False where ``targets`` say too little because nobody labelled the picture, or one that was mixed into it.
     """
 
     image: Tensor
@@ -90,12 +90,13 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         record = self.records[index]
         seed = image_seed(self.seed, epoch, f"{index} {copy}")
         try:
-            picture = self.augmenter(self.picture(index), np.random.default_rng(seed), self._another, epoch)
+            picture = self.picture(index)
+            picture = self.augmenter(picture, np.random.default_rng(seed), self._others(picture.is_labelled), epoch)
         except Exception as error:
             said = str(error) if str(record.path) in str(error) else f"{record.path}: no training sample could be made of it: {error}"
             raise SampleError(said) from error
-        labelled = self._is_labelled is None or bool(self._is_labelled[index])
-        return Sample(_planes(picture.image), picture.targets, str(record.path), record.image_id, seed, picture.proposals, labelled)
+        image = _planes(picture.image)
+        return Sample(image, picture.targets, str(record.path), record.image_id, seed, picture.proposals, picture.is_labelled)
 
     def picture(self, index: int) -> Picture:
         """A record's picture as it is in its file, with its rows.
@@ -114,10 +115,18 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
                 )
             if self._cache is not None:
                 self._cache.put(index, image)
-        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record))
+        labelled = self._is_labelled is None or bool(self._is_labelled[index])
+        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record), labelled)
 
-    def _another(self, random_numbers: np.random.Generator) -> Picture:
-        return self.picture(int(random_numbers.integers(len(self))))
+    def _others(self, labelled: bool) -> Other:
+        """Gives any picture, but to a labelled one labelled ones only: what it is mixed with must not cost it its labels."""
+        chosen = None if self._is_labelled is None or not labelled else np.flatnonzero(self._is_labelled)
+
+        def another(random_numbers: np.random.Generator) -> Picture:
+            place = int(random_numbers.integers(len(self) if chosen is None else len(chosen)))
+            return self.picture(place if chosen is None else int(chosen[place]))
+
+        return another
 
 
 def _planes(image: Image) -> Tensor:

@@ -21,6 +21,8 @@ from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, Sample
 from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
 
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
 __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch", "SampleError", "batch_plan", "build_loader", "image_seed"]
 
 
@@ -118,9 +120,13 @@ def build_loader(
     world: int = 1,
     pin_memory: bool = False,
     proposals: ProposalSource | None = None,
-    is_labelled: np.ndarray[Any, np.dtype[np.bool_]] | None = None,
+    is_labelled: Flags | None = None,
+    labelled_times: float = 1.0,
 ) -> Loader:
     """The batches that one process gets, of the steps ``start_step`` to ``stop_step`` (not included; None: without end).
+
+    ``is_labelled`` ``(M,)`` and ``labelled_times`` are about pictures that nobody labelled: see :class:`DetectionDataset` and
+    :class:`detkit.data.sources.DataConfig`.
 
     Raises:
         ValueError: the data are empty, or the processes cannot share a batch equally.
@@ -128,11 +134,13 @@ def build_loader(
     sizes = data.records.sizes
     cache = ImageCache(sizes, config.cache_megabytes, config.workers) if config.cache_megabytes else None
     dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labelled=is_labelled)
-    batches = RankBatches(batch_plan(data, config, seed), start_step, stop_step, rank, world)
+    batches = RankBatches(batch_plan(data, config, seed, is_labelled, labelled_times), start_step, stop_step, rank, world)
     return Loader(dataset, batches, config, pin_memory)
 
 
-def batch_plan(data: DetectionData, config: LoaderConfig, seed: int = 0) -> BatchPlan:
+def batch_plan(
+    data: DetectionData, config: LoaderConfig, seed: int = 0, is_labelled: Flags | None = None, labelled_times: float = 1.0
+) -> BatchPlan:
     """The global batches over a data set.
 
     Raises:
@@ -141,18 +149,23 @@ def batch_plan(data: DetectionData, config: LoaderConfig, seed: int = 0) -> Batc
     records = data.records
     if not len(records):
         raise ValueError(f"{data.name}: no pictures to train on")
-    repeats = _repeats(records, config)
+    labelled = np.ones(len(records), np.bool_) if is_labelled is None else is_labelled
+    repeats = _repeats(records, config, labelled, labelled_times)
     if repeats is not None and not repeats.any():
         raise ValueError(f"{data.name}: none of its {len(records)} pictures has objects, and loader.skip_empty leaves out those without")
     groups = aspect_groups(records.sizes) if config.aspect_grouping else None
     return BatchPlan(len(records), config.batch_size, seed, groups=groups, repeats=repeats)
 
 
-def _repeats(records: Records, config: LoaderConfig) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    if not config.repeat_threshold and not config.skip_empty:
+def _repeats(records: Records, config: LoaderConfig, labelled: Flags, times: float) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """How often each picture comes in an epoch; an unlabelled one once, whatever it shows."""
+    if not config.repeat_threshold and not config.skip_empty and times == 1:
         return None
-    repeats = repeat_factors(records.labels, records.image_index, len(records), config.repeat_threshold)
-    return np.where(records.lengths > 0, repeats, 0.0) if config.skip_empty else repeats
+    counted = records if labelled.all() else records.take(np.flatnonzero(labelled))
+    repeats = repeat_factors(counted.labels, counted.image_index, len(counted), config.repeat_threshold) * times
+    every = np.ones(len(records))
+    every[labelled] = np.where(counted.lengths > 0, repeats, 0.0) if config.skip_empty else repeats
+    return every
 
 
 def _start_worker(number: int) -> None:

@@ -79,6 +79,18 @@ class Records(Sequence[ImageRecord]):
             *(getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")),
         )
 
+    @classmethod
+    def joined(cls, tables: Sequence[Records]) -> Records:
+        """The pictures of several tables, one table after another."""
+        columns = ("sizes", "boxes", "labels", "is_crowd", "is_difficult", "areas")
+        lengths = np.concatenate([table.lengths for table in tables])
+        return cls(
+            paths=tuple(path for table in tables for path in table.paths),
+            image_ids=tuple(image_id for table in tables for image_id in table.image_ids),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            **{name: np.concatenate([getattr(table, name) for table in tables]) for name in columns},
+        )
+
     def __len__(self) -> int:
         return len(self.paths)
 

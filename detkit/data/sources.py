@@ -51,6 +51,10 @@ class DataConfig(Config):
     """This part of the training pictures, chosen by a hash of their ids, is kept for validation; None: 0.1 where there are no others."""
     seed: int = 0
     """Changes which pictures the fraction takes."""
+    unlabelled: tuple[Source, ...] = ()
+    """Pictures for a teacher to tell about (see ``distillation``): folders of pictures, or labelled data whose labels are not used."""
+    labelled_times: float = Field(1.0, ge=1)
+    """How often a labelled picture comes in the time in which an unlabelled one comes once."""
     classes: tuple[str, ...] = ()
     """Only these classes, in this order; empty: all that the data has, in its own order."""
     map: tuple[str, ...] = ()
@@ -70,7 +74,7 @@ def splits_of(config: SourceConfig) -> tuple[str, ...]:
         FileNotFoundError: there is nothing at the path.
         ValueError: the format is not recognised.
     """
-    path = _existing(config)
+    path = existing(config)
     return recognise(path).splits(path)
 
 
@@ -93,14 +97,20 @@ def read_source(config: SourceConfig) -> DetectionData:
         FileNotFoundError: there is nothing at the path; the line ends with the command that gets it, if one is known.
         ValueError: the format is not recognised, or the data is beyond use; the message names the file.
     """
-    path = _existing(config)
+    path = existing(config)
     images = Path(config.images).expanduser() if config.images else None
     if images is not None and not images.is_dir():
         raise FileNotFoundError(f"images {config.images}: no such folder, for the pictures of {config.path}; check the path")
     return recognise(path).read(path, images, config.split, config.check)
 
 
-def _existing(config: SourceConfig) -> Path:
+def existing(config: SourceConfig) -> Path:
+    """The path of a source.
+
+    Raises:
+        FileNotFoundError: there is nothing; the line ends with the command that gets it, if one is known.
+        ValueError: no path is given.
+    """
     if not config.path:
         raise ValueError("no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
     path = Path(config.path).expanduser()

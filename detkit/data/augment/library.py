@@ -7,6 +7,7 @@ import inspect
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class LibrarySteps:
         # Compose.set_random_seed gives every transform the same numbers, and flips along both axes come together or not at all.
         compose.set_random_state(random_numbers, random.Random(int(random_numbers.integers(2**62))))
         if not self._moves():
-            return Picture(compose(image=picture.image)["image"], picture.targets, picture.proposals)
+            return replace(picture, image=compose(image=picture.image)["image"])
         tables: list[Rows] = [picture.targets] if picture.proposals is None else [picture.targets, picture.proposals]
         boxes = torch.cat([rows.boxes for rows in tables])
         made = compose(image=picture.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
@@ -63,7 +64,7 @@ class LibrarySteps:
             chosen = (places >= start) & (places < start + len(rows))
             parts.append(_changed(rows[places[chosen] - start], new[chosen]))
             start += len(rows)
-        return Picture(np.ascontiguousarray(made["image"]), *parts)  # type: ignore[arg-type]
+        return Picture(np.ascontiguousarray(made["image"]), *parts, is_labelled=picture.is_labelled)  # type: ignore[arg-type]
 
     def _moves(self) -> bool:
         return any(moves_boxes(name) for name, _ in self.calls)

@@ -56,5 +56,7 @@ def mixup(picture: Picture, other: Picture, config: MixupConfig, min_visibility:
 
 
 def _joined(image: Image, parts: Sequence[Picture], like: Picture) -> Picture:
+    """One picture of several; it is labelled if all that are seen in it are."""
     given = [part.proposals for part in parts if part.proposals is not None]
-    return Picture(image, Targets.cat([part.targets for part in parts]), None if like.proposals is None else Proposals.cat(given))
+    proposals = None if like.proposals is None else Proposals.cat(given)
+    return Picture(image, Targets.cat([part.targets for part in parts]), proposals, all(part.is_labelled for part in parts))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -26,11 +26,13 @@ class Picture:
         image: ``(H, W, 3)`` uint8 RGB.
         targets: The labelled objects, in the image's pixels.
         proposals: Boxes that may show an object, in the image's pixels, where a detector is trained on given ones.
+        is_labelled: False where nobody labelled all that the image shows, so that ``targets`` say too little.
     """
 
     image: Image
     targets: Targets
     proposals: Proposals | None = None
+    is_labelled: bool = True
 
     @property
     def size(self) -> Size:
@@ -40,7 +42,7 @@ class Picture:
     def mapped(self, image: Image, change: Callable[[Rows], Rows]) -> Picture:
         """The picture with another image, and ``change`` applied to the targets and the proposals alike."""
         proposals = None if self.proposals is None else change(self.proposals)
-        return Picture(image, change(self.targets), proposals)  # type: ignore[arg-type]
+        return replace(self, image=image, targets=change(self.targets), proposals=proposals)
 
 
 def moved(rows: R, x: float, y: float) -> R:

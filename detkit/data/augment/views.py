@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -52,7 +54,7 @@ def without_centres_outside(picture: Picture, view: Window) -> Picture:
     targets: Targets = picture.targets
     centres = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
     inside = (centres > centres.new_tensor(view[:2])).all(1) & (centres < centres.new_tensor(view[2:])).all(1)
-    return Picture(picture.image, targets[inside | targets.is_crowd], picture.proposals)
+    return replace(picture, targets=targets[inside | targets.is_crowd])
 
 
 def _drawn_crops(view: Window, config: IoUCropConfig, random_numbers: np.random.Generator) -> Floats:
