@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.testing import assert_close
+from torchvision.ops import box_convert, generalized_box_iou
+
+from detkit.heads.detr import DETRHead, DETRHeadConfig, valid_cells
+from detkit.ops.match import BELOW, BETWEEN
+from detkit.structures import Batch, Targets
+
+SIZES = ((64, 96), (40, 80))
+CONFIG = DETRHeadConfig(queries=6, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=3, hidden=32)
+
+
+def batch() -> Batch:
+    return Batch(torch.zeros(2, 3, 64, 96), SIZES)
+
+
+def head(**changes: object) -> DETRHead:
+    torch.manual_seed(0)
+    return DETRHead(8, 4, CONFIG.replace(**changes)).eval()
+
+
+def said(head: DETRHead) -> tuple[Tensor, Tensor]:
+    logits, boxes = head([torch.randn(2, 8, 4, 6, generator=torch.Generator().manual_seed(1))], batch())
+    return logits, boxes
+
+
+def truth() -> list[Targets]:
+    boxes = torch.tensor([[5.0, 6.0, 40.0, 50.0], [50.0, 10.0, 90.0, 30.0], [0.0, 0.0, 96.0, 64.0]])
+    return [Targets.of(boxes, torch.tensor([1, 3, 0])), Targets.of(boxes[:1] * 0.8, torch.tensor([2]))]
+
+
+def by_the_paper(logits: Tensor, boxes: Tensor, targets: list[Targets], assigned: list[list[int]]) -> dict[str, float]:
+    """The set loss of one decoder layer in plain loops, for a given assignment (section 3.1 and appendix A.2)."""
+    entropy = weight = distance = lacking = 0.0
+    objects = sum(len(target) for target in targets)
+    for image, (target, rows) in enumerate(zip(targets, assigned, strict=True)):
+        height, width = SIZES[image]
+        scale = torch.tensor([width, height, width, height])
+        for query, row in enumerate(rows):
+            label = 4 if row < 0 else int(target.labels[row])
+            share = 0.1 if row < 0 else 1.0
+            entropy -= share * float(logits[image, query].log_softmax(-1)[label])
+            weight += share
+            if row >= 0:
+                wanted = box_convert(target.boxes[row], "xyxy", "cxcywh")
+                distance += float(((boxes[image, query] - wanted) / scale).abs().sum())
+                corners = box_convert(boxes[image, query][None], "cxcywh", "xyxy")
+                lacking += 1 - float(generalized_box_iou(corners, target.boxes[row][None]))
+    return {"class": entropy / weight, "box": 5 * distance / objects, "giou": 2 * lacking / objects}
+
+
+@torch.no_grad()
+def test_the_losses_are_the_papers() -> None:
+    detr = head()
+    outputs, targets = said(detr), truth()
+    losses = detr.loss(outputs, [], batch(), targets)
+    auxiliary = dict.fromkeys(("class", "box", "giou"), 0.0)
+    for layer in range(3):
+        one = tuple(output[:, :, layer : layer + 1] for output in outputs)
+        assigned = [rows.tolist() for rows in detr.matches(one, [], batch(), targets)]
+        assert [sorted(row for row in rows if row >= 0) for rows in assigned] == [[0, 1, 2], [0]]
+        expected = by_the_paper(one[0][:, :, 0], one[1][:, :, 0], targets, assigned)
+        if layer == 2:
+            assert {name: float(losses[name]) for name in expected} == pytest.approx(expected, rel=1e-5)
+        else:
+            auxiliary = {name: auxiliary[name] + expected[name] for name in expected}
+    assert {name: float(losses[f"auxiliary_{name}"]) for name in auxiliary} == pytest.approx(auxiliary, rel=1e-5)
+
+
+@torch.no_grad()
+def test_the_assignment_costs_least() -> None:
+    detr = head()
+    (logits, boxes), target = said(detr), truth()[1]
+    (_, rows) = detr.matches((logits, boxes), [], batch(), truth())
+    scale = torch.tensor([80.0, 40.0, 80.0, 40.0])
+    found = boxes[1, :, -1]
+    distance = ((found - box_convert(target.boxes, "xyxy", "cxcywh")) / scale).abs().sum(1)
+    overlap = generalized_box_iou(box_convert(found, "cxcywh", "xyxy"), target.boxes)[:, 0]
+    cost = 5 * distance - 2 * overlap - logits[1, :, -1].softmax(-1)[:, 2]
+    assert rows.tolist() == [0 if query == int(cost.argmin()) else BELOW for query in range(6)]
+
+
+@torch.no_grad()
+def test_only_the_last_layer_learns_without_auxiliary_losses() -> None:
+    alone, outputs = head(auxiliary=False), said(head())
+    assert_close(said(alone)[0], outputs[0][:, :, -1:])
+    losses = alone.loss(said(alone), [], batch(), truth())
+    assert set(losses) == {"class", "box", "giou"}
+    assert_close(losses, {name: value for name, value in head().loss(outputs, [], batch(), truth()).items() if name in losses})
+
+
+@torch.no_grad()
+def test_a_query_inside_a_crowd_answers_for_nothing_or_is_left_out() -> None:
+    detr = head()
+    logits, boxes = (output.clone() for output in said(detr))
+    boxes[0, :, :] = torch.tensor([20.0, 20.0, 10.0, 10.0])
+    boxes[0, 0, :] = torch.tensor([80.0, 50.0, 10.0, 10.0])
+    crowd = Targets.of(torch.tensor([[0.0, 0.0, 50.0, 50.0]]), torch.tensor([1]), is_crowd=torch.tensor([True]))
+    (rows, _) = detr.matches((logits, boxes), [], batch(), [crowd, Targets.empty()])
+    assert rows.tolist() == [BELOW] + [BETWEEN] * 5
+    learned = detr.loss((logits, boxes), [], batch(), [crowd, Targets.empty()])
+    entropy = functional.cross_entropy(torch.cat((logits[0, :1, -1], logits[1, :, -1])), torch.full((7,), 4))
+    assert_close(learned["class"], entropy)
+    assert float(learned["box"]) == float(learned["giou"]) == 0
+
+
+@torch.no_grad()
+def test_more_objects_than_queries() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]) + 8 * torch.arange(9)[:, None]
+    crowded = Targets.of(boxes, torch.zeros(9, dtype=torch.int64))
+    detr = head()
+    (rows, _) = detr.matches(said(detr), [], batch(), [crowded, Targets.empty()])
+    assert len(set(rows.tolist())) == 6
+    assert min(rows.tolist()) >= 0
+    assert all(math.isfinite(loss) for loss in detr.loss(said(detr), [], batch(), [crowded, Targets.empty()]).values())
+
+
+@torch.no_grad()
+def test_each_query_is_reported_once_with_its_best_class() -> None:
+    detr = head()
+    outputs = said(detr)
+    found = detr.detect(outputs, detr.places([], batch()), batch(), None)
+    probabilities = outputs[0][1, :, -1].softmax(-1)[:, :4]
+    best = probabilities.max(1)
+    order = best.values.argsort(descending=True)
+    assert_close(found[1].scores, best.values[order])
+    assert found[1].labels.tolist() == best.indices[order].tolist()
+    corners = box_convert(outputs[1][1, :, -1], "cxcywh", "xyxy")[order].clamp(min=0)
+    assert_close(found[1].boxes, torch.minimum(corners, torch.tensor([80.0, 40.0, 80.0, 40.0])))
+
+
+def test_cells_of_the_padding_are_told_by_the_nearest_pixel() -> None:
+    valid = valid_cells(batch(), (2, 3))
+    assert valid[0].all()
+    # Rows look at pixels 0 and 32, columns at 0, 32 and 64; the image ends at 40 and 80.
+    assert valid[1].all()
+    assert valid_cells(batch(), (4, 6))[1].tolist() == [[True] * 5 + [False]] * 3 + [[False] * 6]
+
+
+@torch.no_grad()
+def test_what_the_padding_shows_changes_nothing() -> None:
+    detr = head()
+    map_ = torch.randn(2, 8, 4, 6)
+    other = map_.clone()
+    other[1, :, 3:], other[1, :, :, 5:] = 9.0, -9.0
+    for first, second in zip(detr([map_], batch()), detr([other], batch()), strict=True):
+        assert_close(first, second)
+    alone = detr([map_[1:, :, :3, :5]], Batch(torch.zeros(1, 3, 40, 80), SIZES[1:]))
+    assert_close(alone[0][0], detr([map_], batch())[0][1], atol=1e-5, rtol=1e-5)
+
+
+def test_numbers_that_do_not_divide() -> None:
+    with pytest.raises(ValueError, match=r"expected channels divisible by 4 and by attention_heads=8, got 20"):
+        DETRHeadConfig(channels=20)
