@@ -36,6 +36,7 @@ from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
+from detkit.training.distillation import DistillationConfig
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.validation import EvaluationConfig
@@ -51,6 +52,7 @@ __all__ = [
     "DETRConfig",
     "DETRHeadConfig",
     "DataConfig",
+    "DistillationConfig",
     "EMAConfig",
     "EarlyStoppingConfig",
     "EvaluationConfig",

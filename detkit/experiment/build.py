@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +13,13 @@ from detkit.data import DetectionData, class_lines, load_data
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.splits import joined_report
+from detkit.data.unlabelled import joined_records, load_unlabelled
 from detkit.experiment.config import Experiment
 from detkit.inference.load import load_detector
 from detkit.models.detector import Detector
 from detkit.models.transfer import transfer
+from detkit.training.distillation import Teacher
+from detkit.training.distilled import Distilled
 from detkit.training.processes import Processes
 from detkit.training.run import RunData
 
@@ -31,11 +34,13 @@ class Parts:
         detector: The model, with the numbers it starts from, on the CPU.
         train: What it learns from.
         val: What it is validated on, with the same classes.
+        unlabelled: What a teacher tells it about.
     """
 
     detector: Detector
     train: DetectionData
     val: DetectionData
+    unlabelled: tuple[DetectionData, ...] = ()
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -54,28 +59,48 @@ def build_parts(config: Experiment, fresh: bool = True) -> Parts:
         FileNotFoundError: data or weights are not on this machine; the message has the command that gets each.
         ValueError: something in them is beyond use.
     """
+    _check_unlabelled(config)
     try:
         train, val = load_data(config.data)
+        unlabelled = load_unlabelled(config.data.unlabelled, (train, val))
     except FileNotFoundError as error:
-        raise FileNotFoundError("; ".join([str(error), *_missing_weights(config, fresh), "or try the config with --smoke"])) from None
-    _tell_data(train, val)
+        missing = [str(error), *_missing_weights(config, fresh), *_missing_teacher(config)]
+        raise FileNotFoundError("; ".join([*missing, "or try the config with --smoke"])) from None
+    _tell_data(train, val, unlabelled)
     detector = config.model.build(len(train.class_names))
     if fresh:
         _fill(detector, config, train.class_names)
-    return Parts(detector, train, val)
+    return Parts(detector, train, val, tuple(unlabelled))
 
 
-def run_data(config: Experiment, train: DetectionData, processes: Processes, device: torch.device) -> RunData:
+def distilled(config: Experiment, parts: Parts, detector: Detector, device: torch.device) -> Distilled | None:
+    """The detector, which is on its device, with the teacher that the config names, if it names one.
+
+    Raises:
+        FileNotFoundError: the teacher is not here.
+        ValueError: the two do not fit together.
+    """
+    if config.distillation is None:
+        return None
+    teacher = Teacher.load(config.distillation, device)
+    known = {"takes_unlabelled": bool(parts.unlabelled)}
+    return Distilled(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **known)
+
+
+def run_data(config: Experiment, parts: Parts, processes: Processes, device: torch.device) -> RunData:
     """The batches of one process."""
+    train, labelled = joined_records(parts.train, parts.unlabelled)
+    more = {"is_labelled": labelled, "labelled_times": config.data.labelled_times}
     augmenter = Augmenter(config.augmentation, config.model.preprocess)
     shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
 
     def batches(start: int) -> Iterable[SampleBatch]:
-        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, **shared)  # type: ignore[arg-type]
+        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, **shared, **more)  # type: ignore[arg-type]
 
     # The length of an epoch, for limits given in epochs.
-    images = batch_plan(train, config.loader, config.seed).steps_per_epoch * config.loader.batch_size
-    return RunData(batches, config.loader.batch_size, images if config.loader.skip_empty else len(train))
+    images = batch_plan(train, config.loader, config.seed, **more).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
+    drawn = config.loader.skip_empty or config.data.labelled_times > 1
+    return RunData(batches, config.loader.batch_size, images if drawn else len(train))
 
 
 def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:
@@ -84,7 +109,14 @@ def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData
     return make_header(config.model.to_json(), class_names, experiment=config.to_json(), category_ids=mapping)
 
 
-def _tell_data(train: DetectionData, val: DetectionData) -> None:
+def _check_unlabelled(config: Experiment) -> None:
+    if config.data.unlabelled and config.distillation is None:
+        raise ValueError(
+            "data.unlabelled: nothing can be learnt from pictures without labels unless a teacher tells of them; set distillation.teacher"
+        )
+
+
+def _tell_data(train: DetectionData, val: DetectionData, unlabelled: Sequence[DetectionData]) -> None:
     """Print the classes and what the readers left out.
 
     Raises:
@@ -92,7 +124,9 @@ def _tell_data(train: DetectionData, val: DetectionData) -> None:
     """
     log.info("training data: %s: %d pictures, %d boxes", train.name, len(train), len(train.records.labels))
     log.info("validation data: %s: %d pictures, %d boxes", val.name, len(val), len(val.records.labels))
-    for line in (*joined_report([train, val]), "classes, by number in the model:", *class_lines(train)):
+    for data in unlabelled:
+        log.info("unlabelled data: %s: %d pictures", data.name, len(data))
+    for line in (*joined_report([train, val, *unlabelled]), "classes, by number in the model:", *class_lines(train)):
         log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
@@ -117,6 +151,19 @@ def _missing_weights(config: Experiment, fresh: bool) -> list[str]:
         return []
     try:
         _fill(config.model.build(1), config, ("?",))
+    except FileNotFoundError as error:
+        return [str(error)]
+    except ValueError:
+        return []
+    return []
+
+
+def _missing_teacher(config: Experiment) -> list[str]:
+    """What would be missing after that."""
+    if config.distillation is None:
+        return []
+    try:
+        Teacher.load(config.distillation, torch.device("cpu"))
     except FileNotFoundError as error:
         return [str(error)]
     except ValueError:

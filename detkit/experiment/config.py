@@ -14,6 +14,7 @@ from detkit.data.loader import LoaderConfig
 from detkit.models.detector import AnyDetectorConfig, DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.training.config import TrainingConfig
+from detkit.training.distillation import DistillationConfig
 from detkit.training.optimizer import OptimizerConfig, SGDConfig
 from detkit.training.schedule import MultistepConfig, ScheduleConfig
 from detkit.training.stages import GradientStage
@@ -69,6 +70,8 @@ class Experiment(Config):
     """How the learning rate changes."""
     training: TrainingConfig = TrainingConfig()
     """How long, in what precision, and what is kept."""
+    distillation: DistillationConfig | None = None
+    """A teacher, whom it imitates beside learning from labels; unlabelled pictures need one."""
     stages: tuple[GradientStageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
     """The parts of the training, in order; one of gradient steps unless a method needs more."""
     evaluation: EvaluationConfig = EvaluationConfig()

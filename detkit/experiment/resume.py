@@ -15,6 +15,7 @@ _FREE = (
     "evaluation.",
     "data.train.fetch",
     "data.val.fetch",
+    "distillation.fetch",
     "loader.workers",
     "loader.prefetch",
     "loader.cache_megabytes",

@@ -46,7 +46,8 @@ def smoke(config: Experiment) -> SmokeOutcome:
     """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
 
     The model, the losses, the augmentation, the optimiser and all that surrounds them are the config's own; pictures are smaller, the
-    batch is two, and limits are two steps. What it writes is kept only where the config names an ``output``.
+    batch is two, and limits are two steps; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
+    config names an ``output``.
 
     Raises:
         ValueError: whatever is wrong with the config.
@@ -74,6 +75,7 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         stages=tuple(stage.replace(training=stage.training and _short(stage.training)) for stage in config.stages),
         evaluation=config.evaluation.replace(images=2, pictures=2),
         weights=None,
+        distillation=None,
         output=config.output or str(folder / "run"),
     )
 

@@ -13,7 +13,7 @@ import torch
 from detkit.checkpoint import write_text
 from detkit.config import load_config
 from detkit.data import DetectionData
-from detkit.experiment.build import Parts, build_parts, header, run_data
+from detkit.experiment.build import Parts, build_parts, distilled, header, run_data
 from detkit.experiment.config import Experiment
 from detkit.experiment.log import kept_log
 from detkit.experiment.results import TrainResult, machine_facts, write_results
@@ -97,9 +97,9 @@ def _make_run(
     hooks: tuple[Hook, ...] = ()
     if processes.first:
         hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
-    data = run_data(config, parts.train, processes, device)
+    data, detector = run_data(config, parts, processes, device), parts.detector.to(device)
     run = Run(
-        parts.detector.to(device),
+        detector,
         config.model.preprocess,
         data,
         folder,
@@ -109,6 +109,7 @@ def _make_run(
         device=device,
         clock=clock,
         hooks=hooks,
+        distilled=distilled(config, parts, detector, device),
     )
     if len(parts.val):
         run.data = data.with_evaluation(Validation.of(parts.val, config.evaluation, run))
@@ -126,7 +127,7 @@ def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResul
     facts: dict[str, Any] = {
         "wall_minutes": round(seconds / 60, 3),
         "parameters": sum(parameter.numel() for parameter in run.detector.parameters()),
-        "data": {"train": _size(parts.train), "validation": _size(parts.val)},
+        "data": {"train": _size(parts.train), "validation": _size(parts.val), "unlabelled": [_size(data) for data in parts.unlabelled]},
         "processes": run.processes.world,
         "device": str(run.device),
         "peak_memory_megabytes": round(peak[0] / 1e6, 1) if (peak := peak_memory()) else None,

@@ -118,14 +118,14 @@ class FCOSHead(OneStageHead):
         return [match_points(places, rows, strides=self.strides, radius=config.radius, reach=config.reach) for rows in targets]
 
     def scores(self, outputs: Outputs) -> Tensor:
+        """Class probability and centre-ness, together; with ``min_class_score`` 0 where the class alone says too little."""
+        scores, least = self.every_score(outputs), self.config.min_class_score
+        return scores.masked_fill(outputs[0].sigmoid() <= least, 0.0) if least else scores
+
+    def every_score(self, outputs: Outputs) -> Tensor:
         """Class probability and centre-ness, together."""
-        logits, _, centreness = outputs
-        classes = logits.sigmoid()
-        scores = classes * centreness.sigmoid()[..., None]
-        if self.config.score == "root":
-            scores = scores.sqrt()
-        least = self.config.min_class_score
-        return scores.masked_fill(classes <= least, 0.0) if least else scores
+        scores = outputs[0].sigmoid() * outputs[2].sigmoid()[..., None]
+        return scores.sqrt() if self.config.score == "root" else scores
 
     def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
         """The boxes round the points."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -103,9 +104,16 @@ def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[
     return [{"params": params, "factor": factor, "weight_decay": decay} for (factor, decay), params in groups.items()]
 
 
-def build_optimizer(model: nn.Module, config: SGDConfig | AdamWConfig, batch_size: int) -> torch.optim.Optimizer:
-    """The optimiser of the parameters that train, at the rate for ``batch_size`` images a step over all processes."""
+def build_optimizer(
+    model: nn.Module, config: SGDConfig | AdamWConfig, batch_size: int, more: Sequence[Tensor] = ()
+) -> torch.optim.Optimizer:
+    """The optimiser of the parameters that train, at the rate for ``batch_size`` images a step over all processes.
+
+    ``more`` are parameters that are no part of the model and learn with it; they do not decay.
+    """
     groups = parameter_groups(model, config)
+    if more:
+        groups.append({"params": list(more), "factor": 1.0, "weight_decay": 0.0})
     fused = groups[0]["params"][0].device.type in {"cpu", "cuda"}
     optimizer = config.build(groups, config.scaled_lr(batch_size), fused)
     for group in optimizer.param_groups:

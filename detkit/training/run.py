@@ -20,6 +20,7 @@ from detkit.training.processes import Processes
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
     from detkit.models.detector import Detector
+    from detkit.training.distilled import Distilled
 
 Batches = Callable[[int], Iterable["SampleBatch"]]
 """Gives this process's share of the batches from a step on, without an end."""
@@ -67,6 +68,7 @@ class Run:
         signals: Whether it was asked to stop.
         images_seen: Training images over all processes, repeats included.
         stage: Which stage is being run, from 0.
+        distilled: The detector with its teacher, if it has one; it is then called for the losses.
     """
 
     detector: Detector
@@ -82,6 +84,7 @@ class Run:
     signals: StopSignals = field(default_factory=StopSignals)
     images_seen: int = 0
     stage: int = 0
+    distilled: Distilled | None = None
 
     @property
     def failed_batch(self) -> Path:

@@ -48,7 +48,8 @@ class Trainer:
         precision = resolve_precision(config.precision, run.device)
         if config.channels_last:
             run.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = build_optimizer(run.detector, optimizer, images)
+        adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
+        self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
         self.network = _distributed(run)
@@ -108,6 +109,7 @@ class Trainer:
             "scaler": self.mixed.scaler.state_dict(),
             "ema": self.ema.state() if self.ema else None,
             "keeper": self.keeper.state(),
+            "adapters": dict(self.run.distilled.adapters.state_dict()) if self.run.distilled else {},
             "random": self.run.processes.gathered(random_state()),
         }
 
@@ -128,6 +130,8 @@ class Trainer:
         self.run.detector.load_state_dict(state["detector"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.mixed.scaler.load_state_dict(state["scaler"])
+        if self.run.distilled:
+            self.run.distilled.adapters.load_state_dict(state.get("adapters", {}))
         if self.ema:
             self.ema.load(state["ema"])
         self.keeper.load(state["keeper"])
@@ -177,9 +181,10 @@ class Trainer:
         targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
         proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
+        labelled = (batch.is_labelled,) if run.distilled else ()
         with self._synchronised(last):
             with self.mixed.context():
-                losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds)
+                losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labelled)
             total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation
             self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self.meter.add(losses)
@@ -245,8 +250,10 @@ class Trainer:
 
 
 def _distributed(run: Run) -> nn.Module:
+    """What is called for the losses: the detector, or the detector with its teacher, in each process."""
+    network: nn.Module = run.distilled or run.detector
     if run.processes.world == 1:
-        return run.detector
+        return network
     devices = [run.device.index] if run.device.type == "cuda" else None
     moving = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
-    return DistributedDataParallel(run.detector, device_ids=devices, broadcast_buffers=moving)
+    return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=moving)

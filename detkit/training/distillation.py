@@ -1,0 +1,101 @@
+"""A teacher beside a student: the student learns to say of every picture, labelled or not, what the teacher says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from detkit.config import Config
+from detkit.inference.load import load_detector
+from detkit.inference.optimize import optimize
+from detkit.models.detector import Detector
+from detkit.models.published.load import load_published
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Batch
+
+
+class DistillationConfig(Config):
+    """What a student learns from a teacher, beside or instead of what labels say."""
+
+    shorthand: ClassVar[str | None] = "teacher"
+
+    teacher: str = ""
+    """Who: a checkpoint, a run's folder, or a name that ``detkit weights`` lists."""
+    file: str | None = None
+    """The file of published weights, which ``teacher`` then names; none: where ``detkit weights`` keeps them."""
+    fetch: str = ""
+    """How to get the teacher, told when it is not there."""
+    supervised: float = Field(1.0, ge=0)
+    """Times the student's own losses, of labelled pictures; 0: the labels are not used."""
+    scores: float = Field(1.0, ge=0)
+    """Times the quality focal loss of its scores at every place, with the teacher's as what is wanted (``distill_class``)."""
+    boxes: float = Field(1.0, ge=0)
+    """Times the generalised IoU loss of its boxes, weighted by the teacher's scores (``distill_box``)."""
+    features: float = Field(0.0, ge=0)
+    """Times the difference of the necks' maps (``distill_features``); 1x1 convolutions between them are thrown away afterwards."""
+    beta: float = Field(2.0, ge=1)
+    """How much less counts a score that is nearly right: the exponent of the quality focal loss (arXiv:2006.04388)."""
+    min_score: float = Field(0.02, ge=0, lt=1)
+    """Boxes to which the teacher gives less are not imitated."""
+
+    @model_validator(mode="after")
+    def _teaches_something(self) -> Self:
+        if not self.dense and not self.features:
+            raise ValueError("scores, boxes and features are all 0, so nothing is learnt from the teacher; set one of them")
+        return self
+
+    @property
+    def dense(self) -> bool:
+        """Whether what heads say is imitated."""
+        return bool(self.scores or self.boxes)
+
+
+@dataclass(frozen=True, eq=False)
+class Teacher:
+    """A detector that is listened to: it learns nothing and is kept nowhere.
+
+    Attributes:
+        detector: In evaluation mode.
+        preprocess: What its pictures look like.
+        class_names: Its classes; None for a slot without a name.
+        name: What messages call it.
+    """
+
+    detector: Detector
+    preprocess: PreprocessConfig
+    class_names: tuple[str | None, ...]
+    name: str = "teacher"
+
+    @classmethod
+    def load(cls, config: DistillationConfig, device: torch.device) -> Teacher:
+        """The teacher that a config names, with its batch norms folded.
+
+        Raises:
+            FileNotFoundError: it is not here; the message says how to get it, if that is known.
+            ValueError: no teacher is named, or its file is not what it should be.
+        """
+        if not config.teacher:
+            raise ValueError("distillation.teacher: no teacher is named; give a checkpoint, a run's folder or a name of `detkit weights`")
+        try:
+            if config.file is None:
+                detector, model, names = load_detector(config.teacher)
+            else:
+                found = load_published(config.teacher, config.file)
+                detector, model, names = found.detector, found.config, found.class_names
+        except FileNotFoundError as error:
+            how = f"; get it with: {config.fetch}" if config.fetch else ""
+            raise FileNotFoundError(f"distillation.teacher: {error}{how}") from None
+        return cls(optimize(detector.to(device), torch.float32), model.preprocess, names, config.teacher)
+
+    def prepared(self, images: Sequence[Tensor], student: PreprocessConfig) -> Batch:
+        """Images as the student gets them, in the teacher's order of channels, range and normalisation."""
+        turned = self.preprocess.channel_order != student.channel_order
+        factor = self.preprocess.maximum / student.maximum
+        return self.detector.prepare(
+            [(image.flip(-3) if turned else image) * factor if turned or factor != 1 else image for image in images]
+        )

@@ -1,0 +1,204 @@
+"""A student with its teacher beside it, as the trainer calls them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from detkit.models.checks import check_images, check_targets
+from detkit.models.detector import Detector, Losses, Raw
+from detkit.models.one_stage import OneStage
+from detkit.ops.losses import nothing
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Batch, Proposals, Size, Targets
+from detkit.training.distillation import DistillationConfig, Teacher
+from detkit.training.imitation import Said, dense_losses, feature_loss
+
+log = logging.getLogger("detkit.training")
+
+_SIDE = 128
+"""Pixels of the picture on which student and teacher are compared, where neither has a size of its own."""
+_MAPS_ONLY = "distillation.scores=0 distillation.boxes=0 distillation.features=1"
+
+
+class Distilled(nn.Module):
+    """A student with its teacher beside it, called in the student's place while it trains; gives the losses of both kinds.
+
+    The teacher, who is no module but holds one, is no part of its parameters, buffers and state.
+
+    Attributes:
+        adapters: What stands between the maps of the two; it learns with the student, and no checkpoint has it.
+
+    Args:
+        student: Learns.
+        teacher: Is imitated.
+        config: In what, and how much.
+        class_names: The student's classes.
+        preprocess: What the student's pictures look like.
+        takes_unlabelled: Whether there will be pictures that nobody labelled.
+
+    Raises:
+        ValueError: the two cannot be compared, or have no class in common.
+    """
+
+    def __init__(
+        self,
+        student: Detector,
+        teacher: Teacher,
+        config: DistillationConfig,
+        class_names: Sequence[str | None],
+        preprocess: PreprocessConfig,
+        *,
+        takes_unlabelled: bool = False,
+    ) -> None:
+        super().__init__()
+        self.student, self.teacher, self.config, self._preprocess = student, teacher, config, preprocess
+        self.adapters = nn.ModuleList()
+        self._labels = _common_classes(class_names, teacher) if config.dense else []
+        if takes_unlabelled and config.supervised and not isinstance(student, OneStage):
+            raise ValueError(
+                f"data.unlabelled: the losses of a {type(student).__name__} cannot leave out the pictures without labels among others; "
+                "expected a detector of one stage, or distillation.supervised=0"
+            )
+        self._check(teacher)
+        log.info("teacher: %s; classes in common: %d of %d", teacher.name, len(self._labels) or len(class_names), len(class_names))
+
+    def forward(
+        self,
+        images: Sequence[Tensor],
+        targets: Sequence[Targets],
+        proposals: Sequence[Proposals] | None,
+        seeds: Sequence[int],
+        is_labelled: Sequence[bool],
+    ) -> Losses:
+        """The student's own losses on labelled images, and those of imitation on all; see :meth:`Detector.forward`."""
+        check_images(images)
+        check_targets(targets, len(images), self.student.num_classes)
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):  # folded weights are float32, and half precision gains little there
+            heard = self.teacher.prepared(images, self._preprocess)
+            told = self._listen(heard)
+        batch = self.student.prepare(images, seeds)
+        raw = self.student.raw(batch, proposals)
+        losses = self._supervised(raw, batch, targets, is_labelled)
+        with torch.autocast(batch.images.device.type, enabled=False):
+            losses |= self._imitated(raw, batch, told, heard)
+        if not self.config.supervised:
+            first = next(iter(losses))
+            losses[first] = losses[first] + nothing(*raw)  # several processes need a gradient for every parameter
+        return losses
+
+    def _listen(self, batch: Batch) -> Raw:
+        """What the teacher says; its maps alone where nothing else is imitated."""
+        detector = self.teacher.detector
+        return detector.raw(batch) if self.config.dense else tuple(detector.neck(batch.images))
+
+    def _supervised(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
+        if not self.config.supervised:
+            return {}
+        rows = [place for place, labelled in enumerate(is_labelled) if labelled]
+        if len(rows) == len(batch):
+            losses = self.student.loss(raw, batch, targets)
+        elif rows:
+            losses = self.student.loss(tuple(t[rows] for t in raw), _part(batch, rows), [targets[row] for row in rows])
+        else:
+            # Heads cannot average over no picture, and other processes wait for this one's normalisers: one picture, which counts nothing.
+            losses = self.student.loss(tuple(t[:1] for t in raw), _part(batch, [0]), [Targets.empty(targets[0].device)])
+            losses = {name: 0.0 * value for name, value in losses.items()}
+        return {name: self.config.supervised * value for name, value in losses.items()}
+
+    def _imitated(self, raw: Raw, batch: Batch, told: Raw, heard: Batch) -> Losses:
+        config, teacher, losses = self.config, self.teacher.detector, {}
+        if config.dense:
+            mine, theirs = self._said(self.student, raw, batch, 0), self._said(teacher, told, heard, 1)
+            classes, boxes = dense_losses(mine, theirs, beta=config.beta, min_score=config.min_score)
+            losses = {"distill_class": config.scores * classes, "distill_box": config.boxes * boxes}
+        if config.features:
+            own, wanted = _maps(self.student, raw), _maps(teacher, told) if config.dense else told
+            adapted = [adapter(own[place]) for adapter, (place, _) in zip(self.adapters, self._levels, strict=True)]
+            losses["distill_features"] = config.features * feature_loss(adapted, [wanted[place] for _, place in self._levels])
+        return losses
+
+    def _said(self, detector: Detector, raw: Raw, batch: Batch, side: int) -> Said:
+        if not isinstance(detector, OneStage):
+            raise TypeError(f"expected a detector of one stage, got {type(detector).__name__}")
+        outputs, places = detector.parted(raw, batch)
+        labels = torch.tensor([pair[side] for pair in self._labels], device=batch.images.device)
+        return Said(detector.head, outputs, places, labels)
+
+    def _check(self, teacher: Teacher) -> None:
+        """Compare the two on an empty picture, and make the adapters for their maps."""
+        if self.config.dense:
+            for who, detector in (("student", self.student), ("teacher", teacher.detector)):
+                if not isinstance(detector, OneStage):
+                    raise ValueError(
+                        f"distillation: the {who} is a {type(detector).__name__}; scores and boxes can be imitated where both detect in "
+                        f"one stage: use {_MAPS_ONLY}, which imitates maps"
+                    )
+        size = self.student.input_size or teacher.detector.input_size or self._preprocess.input_size or (_SIDE, _SIDE)
+        image, training = torch.zeros(3, *size, device=self.student.mean.device), self.student.training
+        with torch.no_grad():
+            batch, heard = self.student.eval().prepare([image]), teacher.prepared([image], self._preprocess)
+            raw, told = self.student.raw(batch), self._listen(heard)
+        self.student.train(training)
+        if self.config.dense:
+            self._check_places(self._said(self.student, raw, batch, 0), self._said(teacher.detector, told, heard, 1), size)
+        self._levels: list[tuple[int, int]] = []
+        if self.config.features:
+            self._adapt(_maps(self.student, raw), _maps(teacher.detector, told) if self.config.dense else told, size)
+
+    def _check_places(self, student: Said, teacher: Said, size: Size) -> None:
+        mine, theirs = student.places, teacher.places
+        same = [level.shape for level in mine] == [level.shape for level in theirs]
+        if not same or not all(torch.allclose(a, b, atol=1e-3) for a, b in zip(mine, theirs, strict=True)):
+            mine_told, theirs_told = (f"{sum(map(len, levels))} on {len(levels)} levels" for levels in (mine, theirs))
+            raise ValueError(
+                f"distillation: on a picture of {size[0]} x {size[1]} the student ({type(student.head).__name__}) predicts at {mine_told}, "
+                f"the teacher ({type(teacher.head).__name__}) at {theirs_told}{', other places' if same else ''}; scores and boxes can be "
+                f"imitated at the same places alone: give both the same head, strides and anchors, or use {_MAPS_ONLY}"
+            )
+
+    def _adapt(self, mine: Sequence[Tensor], theirs: Sequence[Tensor], size: Size) -> None:
+        """A 1x1 convolution between every two maps of one size."""
+        sizes = {tuple(level.shape[-2:]): place for place, level in enumerate(theirs)}
+        self._levels = [(place, sizes[tuple(m.shape[-2:])]) for place, m in enumerate(mine) if tuple(m.shape[-2:]) in sizes]
+        if not self._levels:
+            told = [", ".join("x".join(map(str, m.shape[-2:])) for m in maps) for maps in (mine, theirs)]
+            raise ValueError(
+                f"distillation.features: on a picture of {size[0]} x {size[1]} the student's maps are {told[0]}, the teacher's {told[1]}: "
+                "none of one size; give both levels of the same strides"
+            )
+        pairs = [(mine[own].shape[1], theirs[other].shape[1]) for own, other in self._levels]
+        self.adapters = nn.ModuleList(nn.Conv2d(channels, wanted, 1) for channels, wanted in pairs).to(mine[0].device)
+
+
+def _maps(detector: Detector, raw: Raw) -> Raw:
+    """The neck's maps at the end of what a detector says."""
+    first = next((place for place, tensor in enumerate(raw) if tensor.ndim == 4), len(raw))
+    return raw[detector.head.outputs if isinstance(detector, OneStage) else first :]
+
+
+def _part(batch: Batch, rows: Sequence[int]) -> Batch:
+    """Some images of a batch."""
+    seeds = tuple(batch.seeds[row] for row in rows) if batch.seeds else ()
+    return replace(batch, images=batch.images[list(rows)], sizes=tuple(batch.sizes[row] for row in rows), seeds=seeds)
+
+
+def _common_classes(class_names: Sequence[str | None], teacher: Teacher) -> list[tuple[int, int]]:
+    """The numbers that student and teacher give to each class that both know.
+
+    Raises:
+        ValueError: there is none.
+    """
+    theirs = {name: label for label, name in enumerate(teacher.class_names) if name}
+    pairs = [(label, theirs[name]) for label, name in enumerate(class_names) if name in theirs]
+    if not pairs:
+        told = ", ".join(str(name) for name in class_names[:8])
+        raise ValueError(
+            f"distillation: no class in common: the student has {told}; the teacher {teacher.name} has {', '.join(list(theirs)[:8])}; "
+            f"rename the data's classes with data.map=NAME=OTHER, or use {_MAPS_ONLY}"
+        )
+    return pairs

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import load_checkpoint, load_state, make_header, save_checkpoint
+from detkit.data import DataConfig, SourceConfig
+from detkit.data.augment import AugmentationConfig
+from detkit.data.augment.config import MosaicConfig
+from detkit.data.loader import LoaderConfig
+from detkit.experiment import Experiment, train
+from detkit.heads.yolox import YOLOXHeadConfig
+from detkit.models.yolox import YOLOXConfig
+from detkit.necks import LightPANConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.training import hooks
+from detkit.training.config import EMAConfig, TrainingConfig
+from detkit.training.distillation import DistillationConfig
+from detkit.training.optimizer import AdamWConfig
+from detkit.training.schedule import CosineConfig
+from detkit.training.validation import EvaluationConfig
+
+Make = Callable[..., Experiment]
+
+
+def model(norm: str) -> YOLOXConfig:
+    return YOLOXConfig(
+        preprocess=PreprocessConfig(rule="letterbox", input_size=(64, 64)),
+        backbone=BackboneConfig(name="resnet18", weights=None, norm=norm),  # type: ignore[arg-type]
+        neck=LightPANConfig(out_channels=8),
+        head=YOLOXHeadConfig(channels=8, depth=1, prior=0.2),
+    )
+
+
+@pytest.fixture
+def make(toy_data: DataConfig, tmp_path: Path) -> Make:
+    """A student, its teacher, labelled and unlabelled pictures."""
+    torch.manual_seed(1)
+    teacher = model("frozen").build(2)
+    path = tmp_path / "teacher.safetensors"
+    save_checkpoint(path, teacher.state_dict(), make_header(model("frozen").to_json(), ["green", "red"]))
+    random, folder = np.random.default_rng(0), tmp_path / "unlabelled"
+    folder.mkdir()
+    for number in range(4):
+        Image.fromarray(random.integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+
+    def made(output: str, batch_size: int = 2, norm: str = "train", **training: Any) -> Experiment:
+        data = toy_data.replace(unlabelled=(SourceConfig(path=str(folder)),), labelled_times=1.5)
+        return Experiment(
+            name="tiny",
+            model=model(norm),
+            data=data,
+            distillation=DistillationConfig(teacher=str(path), features=0.5),
+            augmentation=AugmentationConfig(flip=0.5, mosaic=MosaicConfig(probability=0.5)),
+            loader=LoaderConfig(batch_size=batch_size, workers=0),
+            optimizer=AdamWConfig(lr=0.001, scaling="none"),
+            schedule=CosineConfig(warmup_steps=2),
+            training=TrainingConfig(**{"precision": "fp32", "log_every": 1, "steps": 4, "evaluations": 1, **training}),
+            evaluation=EvaluationConfig(pictures=0),
+            output=str(tmp_path / output),
+            seed=3,
+        )
+
+    return made
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return bool(torch.equal(a, b))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b) or (a != a and b != b)
+
+
+def test_a_distilled_run_keeps_the_student_alone(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    config = make("run", steps=2)
+    result = train(config, device="cpu", progress=False)
+    kept = load_checkpoint(result.best)
+    assert kept.tensors.keys() == config.model.build(2).state_dict().keys()
+    told = result.facts["data"]["unlabelled"]
+    assert [(row["pictures"], row["boxes"]) for row in told] == [(4, 0)]
+    assert "unlabelled: 4 pictures" in caplog.text
+    assert "classes in common: 2 of 2" in caplog.text
+    rows = (result.folder / "metrics.jsonl").read_text()
+    assert all(f'"{name}"' in rows for name in ("distill_class", "distill_box", "distill_features", "objectness"))
+
+
+@pytest.mark.slow
+def test_a_distilled_run_that_was_cut_ends_as_one_that_was_not(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    ema = EMAConfig(decay=0.9, warmup_steps=3)
+    whole = train(make("whole", ema=ema, accumulation=2), device="cpu", progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(hooks.MetricsFile, "advance", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
+        first = train(make("cut", ema=ema, accumulation=2), device="cpu", progress=False)
+    assert first.interrupted
+    again = train(make("cut", ema=ema, accumulation=2), device="cpu", progress=False, resume=first.folder)
+    one, two = (load_state(result.folder / "last.state") for result in (whole, again))
+    assert one["inside"]["adapters"]
+    for key in ("step", "detector", "optimizer", "ema", "adapters", "keeper", "random"):
+        assert same(one["inside"][key], two["inside"][key]), key
+
+
+@pytest.mark.slow
+def test_two_processes_distil_as_one(make: Make, tmp_path: Path) -> None:
+    # Norms that learn from their batch see other batches in two processes.
+    alone = train(make("alone", batch_size=4, norm="frozen", steps=3), device="cpu", progress=False)
+    file = tmp_path / "two.json"
+    file.write_text(make("two", batch_size=4, norm="frozen", steps=3).to_json())
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*launcher, "-m", "detkit", "train", str(file), "--device", "cpu"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = load_checkpoint(alone.folder / "last.safetensors"), load_checkpoint(tmp_path / "two" / "last.safetensors")
+    for name, tensor in one.tensors.items():
+        torch.testing.assert_close(two.tensors[name], tensor, rtol=0, atol=1e-5, msg=name)
+    moved = model("frozen").build(2).state_dict()
+    assert any(not torch.equal(moved[name], tensor) for name, tensor in one.tensors.items())

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.ops import generalized_box_iou_loss
+
+from detkit.backbones import BackboneConfig
+from detkit.heads.fcos import FCOSHeadConfig
+from detkit.heads.yolox import YOLOXHeadConfig
+from detkit.models.detector import Detector
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.fcos import FCOSConfig
+from detkit.models.yolox import YOLOXConfig
+from detkit.necks import FPNConfig, LightPANConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Targets
+from detkit.training.distillation import DistillationConfig, Teacher
+from detkit.training.distilled import Distilled
+from detkit.training.imitation import feature_loss, quality_focal
+from detkit.training.optimizer import AdamWConfig, build_optimizer
+
+NAMES = ("cat", "dog", "cup")
+SIZE = PreprocessConfig(rule="letterbox", input_size=(64, 64))
+
+
+def yolox(channels: int = 8) -> YOLOXConfig:
+    head = YOLOXHeadConfig(channels=channels, depth=1, kernel=5, depthwise=True, activation="relu", prior=0.3)
+    neck, backbone = LightPANConfig(out_channels=channels), BackboneConfig(name="efficientnet_lite0", weights=None)
+    return YOLOXConfig(preprocess=SIZE, backbone=backbone, neck=neck, head=head)
+
+
+def fcos(**head: Any) -> FCOSConfig:
+    backbone = BackboneConfig(name="resnet18", weights=None, levels=("c3", "c4", "c5"))
+    return FCOSConfig(
+        preprocess=SIZE, backbone=backbone, neck=FPNConfig(out_channels=32), head=FCOSHeadConfig(depth=1, norm=None, prior=0.3, **head)
+    )
+
+
+def built(config: Any, classes: int = 3, seed: int = 0) -> Detector:
+    torch.manual_seed(seed)
+    detector: Detector = config.build(classes)
+    for layer in detector.modules():
+        if isinstance(layer, nn.Conv2d) and layer.groups == 1:
+            nn.init.kaiming_normal_(layer.weight)  # else an untrained head says the same everywhere
+    return detector
+
+
+def teacher_of(detector: Detector, names: Sequence[str | None] = NAMES, preprocess: PreprocessConfig = SIZE) -> Teacher:
+    return Teacher(detector.eval().requires_grad_(False), preprocess, tuple(names), "teacher")
+
+
+def distilled(student: Detector, teacher: Teacher, names: Sequence[str] = NAMES, unlabelled: bool = True, **numbers: Any) -> Distilled:
+    return Distilled(student, teacher, DistillationConfig(teacher="x", **numbers), names, SIZE, takes_unlabelled=unlabelled)
+
+
+def pictures(count: int = 2) -> tuple[list[Tensor], list[Targets]]:
+    generator = torch.Generator().manual_seed(4)
+    images = list(torch.rand(count, 3, 64, 64, generator=generator))
+    return images, [Targets.of(torch.tensor([[8.0, 8.0, 40.0, 48.0]]), torch.tensor([place % 3])) for place in range(count)]
+
+
+def losses_of(lesson: Distilled, labelled: Sequence[bool] = (True, True), images: list[Tensor] | None = None) -> dict[str, Tensor]:
+    given, targets = pictures(len(labelled))
+    found: dict[str, Tensor] = lesson(images or given, targets, None, list(range(len(labelled))), labelled)
+    return found
+
+
+@pytest.mark.parametrize("beta", [1.0, 2.0])
+def test_the_quality_focal_loss_is_its_formula(beta: float) -> None:
+    found, wanted = (
+        torch.rand(6, 7, generator=torch.Generator().manual_seed(1)),
+        torch.rand(6, 7, generator=torch.Generator().manual_seed(2)),
+    )
+    found[0, 0], wanted[1, 1], wanted[1, 2] = 1e-7, 0.0, 1.0
+    mine, plain = found.clone().requires_grad_(), found.clone().requires_grad_()
+    loss = quality_focal(mine, wanted, beta)
+    expected = ((plain - wanted).abs() ** beta * functional.binary_cross_entropy(plain, wanted, reduction="none")).sum()
+    torch.testing.assert_close(loss, expected)
+    (3 * loss).backward()
+    (3 * expected).backward()
+    torch.testing.assert_close(mine.grad, plain.grad)
+    assert quality_focal(found, found, beta) == 0
+
+
+def test_the_quality_focal_loss_is_finite_at_the_ends() -> None:
+    found = torch.tensor([0.0, 0.0, 1.0, 1.0], requires_grad=True)
+    loss = quality_focal(found, torch.tensor([0.0, 0.9, 0.9, 1.0]))
+    loss.backward()
+    assert found.grad is not None
+    assert bool(torch.isfinite(loss))
+    assert bool(torch.isfinite(found.grad).all())
+
+
+@pytest.mark.parametrize("config", [yolox(), fcos(min_class_score=0.2)])
+def test_a_student_like_its_teacher_loses_nothing(config: Any) -> None:
+    student, teacher = built(config).eval(), built(config)
+    losses = losses_of(distilled(student, teacher_of(teacher), supervised=0.0, features=0.0))
+    assert set(losses) == {"distill_class", "distill_box"}
+    for value in losses.values():
+        torch.testing.assert_close(value, torch.tensor(0.0), atol=1e-5, rtol=0)
+    other = losses_of(distilled(student, teacher_of(built(config, seed=1)), supervised=0.0))
+    assert min(other.values()) > 0.001
+
+
+def test_the_losses_are_what_they_say() -> None:
+    student, teacher = built(yolox()).eval(), built(yolox(), seed=1).eval()
+    images, _ = pictures()
+    losses = losses_of(distilled(student, teacher_of(teacher), supervised=0.0, scores=2.0, boxes=3.0, min_score=0.15))
+    said = []
+    for model in (student, teacher):
+        batch = model.prepare(images)
+        outputs, places = model.parted(model.raw(batch), batch)
+        scores = outputs[0].sigmoid() * outputs[1].sigmoid()
+        points, strides = torch.cat(places), torch.cat([p.new_full((len(p), 1), s) for p, s in zip(places, (8.0, 16.0, 32.0), strict=True)])
+        middles = (outputs[2][..., :2] - 0.5) * strides + points
+        sides = outputs[2][..., 2:].exp() * strides
+        said.append((scores, torch.cat((middles - sides / 2, middles + sides / 2), -1)))
+    (mine, boxes), (wanted, goal) = said
+    weight = wanted.amax(-1)
+    entropy = functional.binary_cross_entropy(mine, wanted, reduction="none")
+    torch.testing.assert_close(losses["distill_class"], 2 * ((mine - wanted) ** 2 * entropy).sum() / weight.sum(), rtol=1e-4, atol=1e-6)
+    counted = weight > 0.15
+    assert 0 < int(counted.sum()) < counted.numel(), weight.sort().values
+    expected = (generalized_box_iou_loss(boxes[counted], goal[counted]) * weight[counted]).sum() / weight.sum()
+    torch.testing.assert_close(losses["distill_box"], 3 * expected, rtol=1e-4, atol=1e-6)
+
+
+def test_every_parameter_of_the_student_gets_a_gradient_and_the_teacher_none() -> None:
+    student, teacher = built(yolox()), teacher_of(built(yolox(16), seed=1))
+    lesson = distilled(student.train(), teacher, features=1.0, supervised=0.0, boxes=0.0)
+    torch.stack(list(losses_of(lesson).values())).sum().backward()
+    missing = [name for name, parameter in lesson.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    assert not missing
+    moved = {
+        name.split(".")[0] for name, parameter in lesson.named_parameters() if parameter.grad is not None and bool(parameter.grad.any())
+    }
+    assert moved == {"student", "adapters"}
+    assert all(parameter.grad is None for parameter in teacher.detector.parameters())
+    kept = {name.split(".")[0] for name in lesson.state_dict()}
+    assert kept == {"student", "adapters"}
+    lesson.train()
+    assert not teacher.detector.training
+
+
+def test_losses_of_labels_count_labelled_pictures_alone() -> None:
+    student, teacher = built(yolox()).eval(), teacher_of(built(yolox(), seed=1))
+    lesson = distilled(student, teacher, supervised=2.0)
+    images, targets = pictures(3)
+    own = student(images[:1], targets[:1], None, [0])
+    found = losses_of(lesson, (True, False, False))
+    for name, value in own.items():
+        torch.testing.assert_close(found[name], 2 * value, msg=name)
+    nothing_known = losses_of(lesson, (False, False, False))
+    assert all(float(nothing_known[name].detach()) == 0 and nothing_known[name].requires_grad for name in own)
+    for name in ("distill_class", "distill_box"):  # these count all
+        torch.testing.assert_close(nothing_known[name], found[name])
+    assert set(nothing_known) == set(found)
+
+
+def test_classes_are_found_by_their_names() -> None:
+    teacher_model = built(yolox(), classes=4, seed=1)
+    student = built(yolox(), classes=2).eval()
+    lesson = distilled(student, teacher_of(teacher_model, ("sky", "dog", None, "cat")), names=("cat", "bird"), supervised=0.0)
+    found = losses_of(lesson)
+    images, _ = pictures()
+    batch = student.prepare(images)
+    mine = student.head.every_score(student.raw(batch))[..., 0]  # type: ignore[union-attr,operator]
+    wanted = teacher_model.head.every_score(teacher_model.raw(batch))[..., 3]  # type: ignore[union-attr,operator]
+    entropy = functional.binary_cross_entropy(mine, wanted, reduction="none")
+    torch.testing.assert_close(
+        found["distill_class"], ((mine - wanted) ** 2 * entropy).sum() / wanted.sum().clamp(min=1), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_the_teacher_gets_pictures_in_its_own_way() -> None:
+    teacher = teacher_of(built(yolox()), preprocess=SIZE.replace(channel_order="bgr", maximum=255))
+    images, _ = pictures(1)
+    seen = teacher.prepared(images, SIZE).images
+    torch.testing.assert_close(seen, teacher.detector.prepare([images[0].flip(0) * 255]).images)
+    same = teacher.prepared(images, teacher.preprocess).images
+    torch.testing.assert_close(same, teacher.detector.prepare(images).images)
+
+
+def test_maps_are_compared_whatever_their_scale() -> None:
+    one = [torch.rand(2, 4, 5, 5), torch.rand(2, 4, 3, 3)]
+    torch.testing.assert_close(feature_loss(one, [3 * level + 7 for level in one]), torch.tensor(0.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(feature_loss(one, [-level for level in one]), torch.tensor(4.0), atol=1e-3, rtol=0)
+    assert torch.isfinite(feature_loss(one, [torch.zeros_like(level) for level in one]))
+
+
+def test_adapters_learn_with_the_student_and_do_not_decay() -> None:
+    student = built(yolox())
+    lesson = distilled(student, teacher_of(built(yolox(16))), features=1.0)
+    assert [tuple(adapter.weight.shape[:2]) for adapter in lesson.adapters] == [(16, 8)] * 3  # type: ignore[union-attr]
+    optimizer = build_optimizer(student, AdamWConfig(backbone_factor=0.1), 16, tuple(lesson.adapters.parameters()))
+    held = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
+    for parameter in lesson.adapters.parameters():
+        assert held[id(parameter)]["factor"] == 1
+        assert held[id(parameter)]["weight_decay"] == 0
+    assert len(held) == len([p for p in lesson.parameters() if p.requires_grad])
+
+
+def test_a_teacher_of_two_stages_is_imitated_in_its_maps() -> None:
+    config = FasterRCNNConfig(preprocess=SIZE, backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=8))
+    numbers = {"scores": 0.0, "boxes": 0.0, "features": 1.0}
+    losses = losses_of(distilled(built(yolox()), teacher_of(built(config)), names=("else", "other", "more"), **numbers))
+    assert losses["distill_features"] > 0
+    losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabelled=False, **numbers))
+    assert {"rpn_box", "distill_features"} <= set(losses)
