@@ -1,0 +1,24 @@
+"""FCOS on an EfficientNet-Lite0 feature pyramid, for the blood cells of BCCD, on a CPU in half an hour.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/fcos_lite0_bccd.py
+    python tools/evaluate.py runs/fcos_lite0_bccd-1 --data data/bccd --split test
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import ChoiceConfig, Experiment, FCOSConfig, FCOSHeadConfig, load_config
+
+base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
+
+config = base.replace(
+    name="fcos_lite0_bccd",
+    model=FCOSConfig(
+        preprocess=base.model.preprocess,
+        backbone=base.model.backbone,
+        neck=base.model.neck,
+        head=FCOSHeadConfig(depth=2, offset=0.5, choice=ChoiceConfig(min_score=0.05, max_overlap=0.6)),
+    ),
+)

@@ -1,0 +1,29 @@
+"""RetinaNet on an EfficientNet-Lite0 feature pyramid, for the blood cells of BCCD, on a CPU in half an hour.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/retinanet_lite0_bccd.py
+    python tools/evaluate.py runs/retinanet_lite0_bccd-1 --data data/bccd --split test
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import AnchorConfig, Experiment, RetinaNetConfig, RetinaNetHeadConfig, load_config
+
+base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
+
+config = base.replace(
+    name="retinanet_lite0_bccd",
+    model=RetinaNetConfig(
+        preprocess=base.model.preprocess,
+        backbone=base.model.backbone,
+        neck=base.model.neck,
+        head=RetinaNetHeadConfig(
+            anchors=AnchorConfig(sizes=((32.0, 45.0), (64.0, 90.0), (128.0, 181.0), (256.0, 362.0))),
+            depth=2,
+            norm="group",
+            box_loss="giou",
+        ),
+    ),
+)
