@@ -19,4 +19,5 @@ config = base.replace(
     model=base.model.replace(preprocess=PreprocessConfig(short_side=448, long_side=672)),
     data=DataConfig(train=SourceConfig(path="data/coco_sample"), val_fraction=0.1),
     augmentation=AugmentationConfig(preset="light"),
+    training=base.training.replace(budget=20.0, evaluations=4),
 )
