@@ -13,6 +13,7 @@ MODELS = Registry(
         "fcos": "detkit.models.fcos:FCOSConfig",
         "retinanet": "detkit.models.retinanet:RetinaNetConfig",
         "ssd": "detkit.models.ssd:SSDConfig",
+        "yolov1": "detkit.models.yolov1:YOLOv1Config",
         "yolox": "detkit.models.yolox:YOLOXConfig",
     },
 )

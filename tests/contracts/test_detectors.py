@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
-from detkit.models import MODELS, presets, presets_ssd
+from detkit.models import MODELS, presets, presets_ssd, presets_yolox
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
@@ -71,6 +71,25 @@ def ssdlite(config: Config) -> Config:
     return small.replace(first_level="c4", neck=neck, head=lite.head.replace(boxes=small.head.boxes))
 
 
+def tiny_yolov1(config: Config) -> Config:
+    """Six cells."""
+    return config.replace(
+        preprocess=PreprocessConfig(rule="fixed", input_size=(96, 160)),
+        neck=config.neck.replace(channels=(16, 16)),
+        head=config.head.replace(hidden=(32,)),
+    )
+
+
+def tiny_yolox(config: Config) -> Config:
+    return config.replace(neck=config.neck.replace(out_channels=16), head=config.head.replace(channels=16))
+
+
+def light(config: Config) -> Config:
+    """The light detector's neck and head."""
+    small = presets_yolox.light_lite0()
+    return config.replace(neck=small.neck.replace(out_channels=16), head=small.head.replace(channels=16))
+
+
 TINY: dict[str, Callable[[Config], Config]] = {
     "detr": tiny_detr,
     "detr/dc5": detr_dc5,
@@ -81,6 +100,9 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "retinanet": tiny_dense,
     "ssd": tiny_ssd,
     "ssd/lite": ssdlite,
+    "yolov1": tiny_yolov1,
+    "yolox": tiny_yolox,
+    "yolox/light": light,
 }
 """A name behind a stroke is a variant of the kind before it."""
 

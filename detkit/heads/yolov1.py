@@ -1,0 +1,141 @@
+"""YOLOv1's head (arXiv:1506.02640, section 2): fully connected layers that see the whole map and say of every cell what it holds."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detkit.config import Config
+from detkit.heads.choice import ChoiceConfig
+from detkit.heads.float32 import Float32Linear
+from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.layers import Leaky, mean_over_processes
+from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detkit.ops.match import BELOW
+from detkit.ops.match_cells import match_by_cell, paired_iou
+from detkit.ops.select import Chosen
+from detkit.structures import Batch, Size, Targets
+
+
+class YOLOv1HeadConfig(Config):
+    """The numbers of YOLOv1's head; the defaults are the paper's, but for ``choice``, of which it says little."""
+
+    boxes: int = Field(2, ge=1)
+    """B, the boxes of each cell."""
+    hidden: tuple[int, ...] = (4096,)
+    """Widths of the fully connected layers before the last; Fast YOLO has two."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Share of the last of them that is left out at each step of training (section 2.2)."""
+    coordinate_weight: float = Field(5.0, ge=0)
+    """Weight of errors of boxes in the loss."""
+    background_weight: float = Field(0.5, ge=0)
+    """Weight of the confidence of boxes that answer for nothing."""
+    choice: ChoiceConfig = ChoiceConfig(min_score=0.001, candidates=None, max_overlap=0.5)
+    """Which boxes become detections; threshold and overlap are those of Darknet's validation."""
+
+    def build(self, channels: int, grid: Size, num_classes: int) -> YOLOv1Head:
+        """The module, over one map with so many channels and ``grid`` (height, width) cells."""
+        return YOLOv1Head(channels, grid, num_classes, self)
+
+
+class YOLOv1Head(OneStageHead):
+    """Each cell says with which probability what it holds is of each class; each of its boxes, where that is and how sure it is.
+
+    A box is its centre within the cell, from 0 to 1, and the square roots of its width and height as shares of the image's.
+
+    Args:
+        channels: Of the map.
+        grid: Its cells, ``(height, width)``: S x S in the paper.
+        num_classes: K.
+        config: The numbers.
+    """
+
+    outputs = 3
+
+    def __init__(self, channels: int, grid: Size, num_classes: int, config: YOLOv1HeadConfig) -> None:
+        super().__init__(num_classes, config.choice)
+        self.grid, self.config = grid, config
+        widths = (channels * math.prod(grid), *config.hidden)
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Linear(before, after), Leaky()]
+        self.hidden = nn.Sequential(*layers, nn.Dropout(config.dropout))
+        self.last = Float32Linear(widths[-1], math.prod(grid) * (num_classes + 5 * config.boxes))
+
+    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+        """``(B, S, K)`` of the S cells' classes, and of their N boxes the ``(B, N)`` confidences and ``(B, N, 4)`` numbers; all linear."""
+        (level,) = maps
+        cells = self.last(self.hidden(level.flatten(1))).reshape(len(level), math.prod(self.grid), -1)
+        classes, confidences, numbers = cells.split((self.num_classes, self.config.boxes, 4 * self.config.boxes), -1)
+        return classes, confidences.flatten(1), numbers.reshape(len(level), -1, 4)
+
+    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+        """One level of ``(N, 4)`` cells, each as often as it has boxes."""
+        ((rows, columns),), (height, width) = grids, batch.padded_size
+        y, x = (torch.arange(count, device=batch.images.device) for count in (rows, columns))
+        corners = torch.stack((x.repeat(rows), y.repeat_interleave(columns)), 1)
+        cells = torch.cat((corners, corners + 1), 1) * batch.images.new_tensor([width / columns, height / rows] * 2, dtype=torch.float32)
+        return [cells.repeat_interleave(self.config.boxes, 0)]
+
+    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+        """By the cell that holds the centre, and by the IoU of what it predicts now."""
+        count, (cells,) = self.config.boxes, places
+        boxes = [_decode(numbers.detach(), cells, cells[-1, 2:]).reshape(-1, count, 4) for numbers in outputs[2]]
+        return [match_by_cell(cells[::count], found, rows) for found, rows in zip(boxes, targets, strict=True)]
+
+    def scores(self, outputs: Outputs) -> Tensor:
+        """The probability of each class in a box's cell times the box's confidence (equation 1)."""
+        classes, confidences, _ = outputs
+        return classes.clamp(0, 1).repeat_interleave(self.config.boxes, 1) * confidences.clamp(0, 1)[..., None]
+
+    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+        """The predicted boxes."""
+        return _decode(outputs[2][image, chosen.rows], places[chosen.rows], places[-1, 2:])
+
+    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """``box``, ``confidence`` and ``class``: the parts of equation 3, the mean over the images."""
+        matches = self.matches(outputs, places, batch, targets)
+        parts = [
+            self._of_one(tuple(tensor[image] for tensor in outputs), places[0], matches[image], rows) for image, rows in enumerate(targets)
+        ]
+        images = mean_over_processes(outputs[1].new_tensor(float(len(targets))))
+        return {name: torch.stack([part[name] for part in parts]).sum() / images for name in ("box", "confidence", "class")}
+
+    def _of_one(self, outputs: Outputs, cells: Tensor, matches: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """Sums over an image."""
+        (classes, confidences, numbers), config = outputs, self.config
+        positive = (matches >= 0).nonzero().flatten()
+        truth, labels = targets.boxes[matches[positive]], targets.labels[matches[positive]]
+        overlaps = paired_iou(_decode(numbers[positive].detach(), cells[positive], cells[-1, 2:]), truth)
+        wanted = _encode(truth, cells[positive], cells[-1, 2:])
+        present = (confidences[positive] - overlaps).square().sum()
+        absent = confidences[matches == BELOW].square().sum()
+        of_class = functional.one_hot(labels, self.num_classes).float()
+        return {
+            "box": config.coordinate_weight * (numbers[positive] - wanted).square().sum(),
+            "confidence": present + config.background_weight * absent,
+            "class": (classes[positive // config.boxes] - of_class).square().sum(),
+        }
+
+    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+        """The last layer: cell by cell, classes before confidences and boxes."""
+        return {f"last.{part}": (math.prod(self.grid), 1, 0, 5 * self.config.boxes) for part in ("weight", "bias")}
+
+
+def _decode(numbers: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
+    """Boxes ``(N, 4)`` of ``(N, 4)`` numbers; ``extent`` is the image's width and height."""
+    centres = cells[:, :2] + numbers[:, :2] * (cells[:, 2:] - cells[:, :2])
+    sizes = numbers[:, 2:].square() * extent
+    return cxcywh_to_xyxy(torch.cat((centres, sizes), 1))
+
+
+def _encode(boxes: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
+    """:func:`_decode` backwards."""
+    centres, sizes = xyxy_to_cxcywh(boxes).split(2, -1)
+    return torch.cat(((centres - cells[:, :2]) / (cells[:, 2:] - cells[:, :2]), (sizes / extent).sqrt()), 1)

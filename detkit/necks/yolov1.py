@@ -1,0 +1,34 @@
+"""YOLOv1's convolutions behind a backbone (arXiv:1506.02640, section 2.2)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from detkit.layers import ConvNormAct, Leaky
+from detkit.necks.wrapped import MapSource, Neck
+from detkit.necks.yolov1_config import YOLOv1NeckConfig
+
+
+class YOLOv1Neck(Neck):
+    """A backbone's last map at half its sides, seen by some convolutions more.
+
+    Args:
+        backbone: Gives the map.
+        config: The numbers.
+    """
+
+    def __init__(self, backbone: MapSource, config: YOLOv1NeckConfig) -> None:
+        super().__init__(backbone, (config.channels[-1],), (backbone.strides[-1] * 2,))
+        pools = config.down == "pooling"
+        strided = -1 if pools else min(1, len(config.channels) - 1)
+        parts: list[nn.Module] = [nn.MaxPool2d(2, ceil_mode=True)] if pools else []
+        inputs = (backbone.channels[-1], *config.channels[:-1])
+        for place, (in_channels, channels) in enumerate(zip(inputs, config.channels, strict=True)):
+            stride = 2 if place == strided else 1
+            parts.append(ConvNormAct(in_channels, channels, stride=stride, norm=config.norm, activation=Leaky))
+            nn.init.kaiming_normal_(parts[-1].get_parameter("0.weight"), a=0.1, mode="fan_out")
+        self.convolutions = nn.Sequential(*parts)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The one map of normalised images ``(B, 3, H, W)``."""
+        return (self.convolutions(self.backbone(images)[-1]),)
