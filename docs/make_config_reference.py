@@ -71,7 +71,9 @@ def config_places(root: type[Config]) -> dict[type[Config], list[str]]:
                 if model not in places:
                     places[model] = []
                     queue.append((model, f"{key}."))
-                places[model].append(key)
+                # Kinds of a group may hold the same class under the same key.
+                if key not in places[model]:
+                    places[model].append(key)
     return places
 
 
