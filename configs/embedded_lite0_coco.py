@@ -1,0 +1,73 @@
+"""The detector that detkit carries: light_lite0 on COCO's 80 classes, taught by YOLOX-Nano on a few thousand photographs, on a CPU.
+
+    python tools/train.py configs/embedded_lite0_coco.py
+    python tools/train.py --resume runs/embedded_lite0_coco-1 training.budget=2000
+
+The teacher is a released COCO detector (Apache-2.0). ``distillation.file=FILE`` names its file, ``data=FOLDER`` the labelled pictures,
+``data.unlabelled=FOLDER,FOLDER`` the others; labels of these are not used. 0.15 of the labelled pictures, chosen by a hash of their ids,
+are kept out. It can be cut at any time and gone on with; the rate follows the budget of core-minutes.
+
+In two parts, small pictures first, which are cheap, and whole ones after:
+
+    python tools/train.py configs/embedded_lite0_coco.py output=runs/small augmentation.resize.size=288,288 training.budget=480
+    python tools/train.py configs/embedded_lite0_coco.py weights=runs/small optimizer.lr=1e-3
+
+Result: not yet run.
+"""
+
+from detkit.configs import (
+    AdamWConfig,
+    AugmentationConfig,
+    CosineConfig,
+    DataConfig,
+    DistillationConfig,
+    EMAConfig,
+    EvaluationConfig,
+    Experiment,
+    JitterConfig,
+    LoaderConfig,
+    MosaicConfig,
+    PhotometricConfig,
+    SourceConfig,
+    TrainingConfig,
+)
+from detkit.models.presets_yolox import light_lite0
+
+SHARED = "../shared"
+
+config = Experiment(
+    name="embedded_lite0_coco",
+    model=light_lite0(),
+    data=DataConfig(
+        train=SourceConfig(path=f"{SHARED}/data/coco_sample"),
+        val_fraction=0.15,
+        unlabelled=(SourceConfig(path=f"{SHARED}/data/photographs"), SourceConfig(path=f"{SHARED}/data/voc100/images")),
+        labelled_times=2.0,
+    ),
+    distillation=DistillationConfig(
+        teacher="yolox_nano",
+        file=f"{SHARED}/weights/yolox_nano_coco_convs_in_graph_order.npz",
+        fetch="detkit weights download yolox_nano, and distillation.file=none",
+        supervised=0.3,
+        boxes=2.0,
+    ),
+    # Random crops: what is larger than the input is cut, what is smaller is filled, as the teacher's letterbox is.
+    augmentation=AugmentationConfig(
+        preset="flip",
+        resize=JitterConfig(size=None, scale=(0.6, 1.8)),
+        mosaic=MosaicConfig(probability=0.35, scale=(0.6, 1.4)),
+        photometric=PhotometricConfig(probability=0.5, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.01),
+    ),
+    loader=LoaderConfig(batch_size=16, workers=0, cache_megabytes=1200, aspect_grouping=False),
+    optimizer=AdamWConfig(lr=2e-3, scaling="none", backbone_factor=0.3, weight_decay=0.03),
+    schedule=CosineConfig(warmup_steps=100, final=0.02),
+    training=TrainingConfig(
+        budget=960.0,
+        precision="fp32",
+        clip_norm=10.0,
+        ema=EMAConfig(decay=0.999, warmup_steps=300),
+        evaluations=16,
+        save_minutes=5.0,
+    ),
+    evaluation=EvaluationConfig(pictures=8),
+)
