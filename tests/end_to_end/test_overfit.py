@@ -11,11 +11,14 @@ from torch import Tensor
 
 from detkit.config import Config
 from detkit.evaluation.coco import evaluate_coco
+from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
 from detkit.models import MODELS
 from detkit.models.detector import Detector
 from detkit.necks import FPNConfig
+from detkit.necks.ssd_config import ExtraLevelConfig
 from detkit.ops.boxes import xyxy_to_xywh
+from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Targets
 
 COLOURS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.3, 1.0))
@@ -32,6 +35,7 @@ class Recipe:
     shrink: Callable[[Config], Config] = field(default=lambda config: config)
     lr: float = 0.01
     steps: int = 200
+    adam: bool = False
 
 
 def small_faster_rcnn(config: Config) -> Config:
@@ -44,10 +48,41 @@ def small_dense(config: Config) -> Config:
     return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=2))
 
 
+def small_detr(config: Config) -> Config:
+    numbers = {"channels": 64, "attention_heads": 4, "encoder_layers": 1, "decoder_layers": 2, "hidden": 128}
+    return config.replace(head=config.head.replace(queries=10, dropout=0.0, **numbers))
+
+
+def small_ssd(config: Config) -> Config:
+    boxes = DefaultBoxConfig(scales=(0.2, 0.35, 0.6, 0.9), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
+    return config.replace(
+        preprocess=PreprocessConfig(rule="fixed", input_size=(128, 160)),
+        neck=config.neck.replace(extras=(ExtraLevelConfig(channels=64),), atrous_channels=64),
+        head=config.head.replace(boxes=boxes),
+    )
+
+
+def small_yolov1(config: Config) -> Config:
+    """Six cells; every object has its centre in another."""
+    return config.replace(
+        preprocess=PreprocessConfig(rule="fixed", input_size=(128, 160)),
+        neck=config.neck.replace(channels=(64, 64)),
+        head=config.head.replace(hidden=(128,), dropout=0.0),
+    )
+
+
+def small_yolox(config: Config) -> Config:
+    return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(channels=64))
+
+
 RECIPES = {
+    "detr": Recipe(small_detr, lr=1e-3, steps=100, adam=True),
     "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
-    "fcos": Recipe(small_dense),
-    "retinanet": Recipe(small_dense),
+    "fcos": Recipe(small_dense, steps=100),
+    "ssd": Recipe(small_ssd),
+    "yolov1": Recipe(small_yolov1, lr=0.01, steps=250),
+    "retinanet": Recipe(small_dense, steps=100),
+    "yolox": Recipe(small_yolox),
 }
 
 
@@ -64,7 +99,9 @@ def pictures() -> tuple[list[Tensor], list[Targets]]:
 
 
 def train(detector: Detector, images: list[Tensor], targets: list[Targets], recipe: Recipe) -> None:
-    optimizer = torch.optim.SGD(detector.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=1e-4)
+    optimizer: torch.optim.Optimizer = torch.optim.SGD(detector.parameters(), lr=recipe.lr, momentum=0.9, weight_decay=1e-4)
+    if recipe.adam:
+        optimizer = torch.optim.AdamW(detector.parameters(), lr=recipe.lr, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
     detector.train()
     for step in range(recipe.steps):
