@@ -21,6 +21,7 @@ from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import Experiment, GradientStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.choice import ChoiceConfig
+from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
@@ -28,12 +29,20 @@ from detkit.heads.region import ConvFCConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
-from detkit.models import presets, presets_detr
+from detkit.heads.ssd import SSDHeadConfig
+from detkit.heads.yolov1 import YOLOv1HeadConfig
+from detkit.heads.yolox import YOLOXHeadConfig
+from detkit.models import presets, presets_detr, presets_ssd, presets_yolov1, presets_yolox
 from detkit.models.detr import DETRConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.models.retinanet import RetinaNetConfig
-from detkit.necks import FPNConfig, SingleLevelConfig
+from detkit.models.ssd import SSDConfig
+from detkit.models.yolov1 import YOLOv1Config
+from detkit.models.yolox import YOLOXConfig
+from detkit.necks import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
+from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
+from detkit.necks.yolov1_config import YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.distillation import DistillationConfig
@@ -52,11 +61,13 @@ __all__ = [
     "DETRConfig",
     "DETRHeadConfig",
     "DataConfig",
+    "DefaultBoxConfig",
     "DistillationConfig",
     "EMAConfig",
     "EarlyStoppingConfig",
     "EvaluationConfig",
     "Experiment",
+    "ExtraLevelConfig",
     "FCOSConfig",
     "FCOSHeadConfig",
     "FPNConfig",
@@ -67,11 +78,13 @@ __all__ = [
     "IoUCropConfig",
     "JitterConfig",
     "KeepSizeConfig",
+    "LightPANConfig",
     "LoaderConfig",
     "MixupConfig",
     "ModelSizeConfig",
     "MosaicConfig",
     "MultistepConfig",
+    "PANConfig",
     "PhotometricConfig",
     "PreprocessConfig",
     "RPNConfig",
@@ -80,13 +93,24 @@ __all__ = [
     "RetinaNetHeadConfig",
     "RotationConfig",
     "SGDConfig",
+    "SSDConfig",
+    "SSDExtrasConfig",
+    "SSDHeadConfig",
     "ShortSideConfig",
     "SingleLevelConfig",
     "SourceConfig",
     "TrainingConfig",
     "TwoFCConfig",
+    "YOLOXConfig",
+    "YOLOXHeadConfig",
+    "YOLOv1Config",
+    "YOLOv1HeadConfig",
+    "YOLOv1NeckConfig",
     "ZoomOutConfig",
     "load_config",
     "presets",
     "presets_detr",
+    "presets_ssd",
+    "presets_yolov1",
+    "presets_yolox",
 ]

@@ -1,0 +1,37 @@
+"""YOLOv1's cells and loss on EfficientNet-Lite0, for the blood cells of BCCD, on a CPU in half an hour.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/yolov1_lite0_bccd.py
+    python tools/evaluate.py runs/yolov1_lite0_bccd-1 --data data/bccd --split test
+
+Each of its 8 x 10 cells finds one object at most.
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import (
+    AugmentationConfig,
+    Experiment,
+    JitterConfig,
+    PreprocessConfig,
+    YOLOv1Config,
+    YOLOv1HeadConfig,
+    YOLOv1NeckConfig,
+    load_config,
+)
+
+base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
+
+config = base.replace(
+    name="yolov1_lite0_bccd",
+    model=YOLOv1Config(
+        preprocess=PreprocessConfig(rule="fixed", input_size=(480, 640)),
+        backbone=base.model.backbone.replace(levels=("c5",)),
+        neck=YOLOv1NeckConfig(channels=(256, 256)),
+        head=YOLOv1HeadConfig(hidden=(512,)),
+    ),
+    # The scales that the base draws, in pictures of one size.
+    augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
+)
