@@ -14,8 +14,8 @@ from detkit.structures import Batch, Proposals
 
 SMALL_DATA = 10_000
 """Pictures below which DETR is not known to learn well from an ImageNet backbone alone. Its authors had success with 10,000 to 15,000
-and called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on Cityscapes' 2,975 it falls far behind detectors with
-anchors (arXiv:2203.09507)."""
+and called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on Cityscapes' 2,975 it came to AP 11.7 in 300 epochs, where
+a kin that looks at regions came to 22.2 in 50 (github.com/encounter1997/DE-DETRs, arXiv:2203.09507)."""
 
 
 class DETRConfig(DetectorConfig):
@@ -54,8 +54,8 @@ class DETRConfig(DetectorConfig):
         if pictures < SMALL_DATA:
             found.append(
                 f"{pictures:,} training pictures are few for DETR, which has to learn from them alone where to look: its authors had "
-                f"success from about {SMALL_DATA:,} on; start from a trained detector (weights=detr_r50 with the model of "
-                "configs/detr_r50.py), take the smaller model presets.detr_small, or a detector with anchors"
+                f"success from about {SMALL_DATA:,} on, and 2,975 pictures of Cityscapes gave it AP 11.7; start from a trained detector "
+                "(weights=detr_r50 with configs/detr_r50.py), take the model presets_detr.detr_small, or a detector with anchors"
             )
         if most_objects > self.head.queries:
             found.append(

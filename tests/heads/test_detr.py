@@ -123,6 +123,14 @@ def test_more_objects_than_queries() -> None:
 
 
 @torch.no_grad()
+def test_two_queries_an_object() -> None:
+    """As if every object were labelled twice."""
+    twice = [Targets.cat([target, target]) for target in truth()]
+    outputs = said(head())
+    assert_close(head(copies=2).loss(outputs, [], batch(), truth()), head().loss(outputs, [], batch(), twice))
+
+
+@torch.no_grad()
 def test_each_query_is_reported_once_with_its_best_class() -> None:
     detr = head()
     outputs = said(detr)

@@ -49,7 +49,7 @@ def test_doubts_about_small_data() -> None:
     assert "205 training pictures are few for DETR" in few
     assert "weights=detr_r50" in few
     (_, many) = presets_detr.detr_small().doubts(205, 64)
-    assert "has 64 objects, and DETR finds at most model.head.queries=50" in many
+    assert "has 64 objects, and DETR finds at most model.head.queries=60" in many
 
 
 @pytest.mark.parametrize("preset", [presets_detr.detr_r50_dc5, presets_detr.detr_small])

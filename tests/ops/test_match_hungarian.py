@@ -42,6 +42,12 @@ def test_more_targets_than_places_leave_the_costliest_out() -> None:
     assert match_hungarian(costs, targets(3)).tolist() == [1, 2]
 
 
+def test_objects_have_as_many_places_as_there_are_for_all() -> None:
+    costs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    counts = [match_hungarian(costs[:places], targets(3), copies=3).tolist() for places in (7, 6, 5, 2)]
+    assert [sorted(rows.count(row) for row in range(3)) for rows in counts] == [[2, 2, 2], [2, 2, 2], [1, 1, 1], [0, 1, 1]]
+
+
 def test_crowds_and_nothing_are_matched_by_nobody() -> None:
     costs = torch.tensor([[-9.0, 1.0], [-8.0, 2.0]])
     assert match_hungarian(costs, targets(2, crowds=(0,))).tolist() == [1, BELOW]
