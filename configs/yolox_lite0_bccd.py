@@ -1,0 +1,24 @@
+"""YOLOX's own neck and head, as wide as in its size nano, on EfficientNet-Lite0, for the blood cells of BCCD, on a CPU in half an hour.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/yolox_lite0_bccd.py
+    python tools/evaluate.py runs/yolox_lite0_bccd-1 --data data/bccd --split test
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import Experiment, PANConfig, load_config, presets_yolox
+
+base = load_config(Path(__file__).with_name("light_lite0_bccd.py"), Experiment)
+nano = presets_yolox.yolox_nano()
+
+config = base.replace(
+    name="yolox_lite0_bccd",
+    model=nano.replace(
+        preprocess=base.model.preprocess,
+        backbone=base.model.backbone,
+        neck=PANConfig(out_channels=96, depthwise=True),
+    ),
+)
