@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = b"drawn by detkit"
-"""The comment in each drawn JPEG; a file without it is the user's own and is never overwritten."""
+"""The comment in each drawn picture; a file without it is the user's own and is never overwritten."""
 
 
 class DrawnPictures:
@@ -16,38 +16,44 @@ class DrawnPictures:
     Args:
         folder: Made when the first picture is written; by default the first free ``runs/detect-N``.
         inputs: Files that must not be overwritten.
+        command: Whose pictures they are.
+        ending: ``jpg`` or ``png``.
     """
 
-    def __init__(self, folder: str | None, inputs: Iterable[Path]) -> None:
-        self.folder = Path(folder) if folder is not None else _free_folder()
+    def __init__(self, folder: str | None, inputs: Iterable[Path], command: str = "detect", ending: str = "jpg") -> None:
+        self.folder = Path(folder) if folder is not None else _free_folder(command)
+        self.ending = ending
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"--output {self.folder}: expected a folder, got a file")
         self._taken = {path.resolve() for path in inputs}
 
     def write(self, source: Path, picture: Any) -> Path:
-        """Write the drawing of ``source`` (an ``(H, W, 3)`` uint8 array) as JPEG and give its path."""
+        """Write the drawing of ``source`` (an ``(H, W, 3)`` uint8 array) under its name and give its path."""
         from PIL import Image
+        from PIL.PngImagePlugin import PngInfo
 
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._free_name(source.stem)
-        Image.fromarray(picture).save(path, quality=92, comment=MARK)
+        about = PngInfo()
+        about.add_text("comment", MARK.decode())
+        Image.fromarray(picture).save(path, quality=92, comment=MARK, pnginfo=about)
         self._taken.add(path.resolve())
         return path
 
     def _free_name(self, stem: str) -> Path:
         number = 1
         while True:
-            path = self.folder / (f"{stem}.jpg" if number == 1 else f"{stem}-{number}.jpg")
+            path = self.folder / (f"{stem}.{self.ending}" if number == 1 else f"{stem}-{number}.{self.ending}")
             if path.resolve() not in self._taken and (not path.exists() or _is_ours(path)):
                 return path
             number += 1
 
 
-def _free_folder(root: str = "runs") -> Path:
+def _free_folder(command: str, root: str = "runs") -> Path:
     number = 1
-    while (Path(root) / f"detect-{number}").exists():
+    while (Path(root) / f"{command}-{number}").exists():
         number += 1
-    return Path(root) / f"detect-{number}"
+    return Path(root) / f"{command}-{number}"
 
 
 def _is_ours(path: Path) -> bool:
@@ -55,6 +61,6 @@ def _is_ours(path: Path) -> bool:
 
     try:
         with Image.open(path) as image:
-            return image.info.get("comment") == MARK
+            return image.info.get("comment") in (MARK, MARK.decode())
     except OSError:
         return False

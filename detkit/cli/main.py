@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("detkit.cli.train", "train a detector from a config file"),
     "detect": ("detkit.cli.detect", "detect objects in pictures; draw them and list them"),
     "evaluate": ("detkit.cli.evaluate", "score a detector, or a file of results, on labelled pictures"),
+    "explain": ("detkit.cli.explain", "draw where a detector looks, what answers for each object, and what suppression leaves"),
     "info": ("detkit.cli.info", "tell about a config, a data set, a checkpoint, or this machine"),
     "weights": ("detkit.cli.weights", "list, fetch and import published weights"),
 }

@@ -3,5 +3,15 @@
 from detkit.drawing.boxes import draw_detections, draw_targets
 from detkit.drawing.picture import readable_scale
 from detkit.drawing.sheets import contact_sheet, side_by_side
+from detkit.drawing.stages import draw_matches, draw_places, draw_scores
 
-__all__ = ["contact_sheet", "draw_detections", "draw_targets", "readable_scale", "side_by_side"]
+__all__ = [
+    "contact_sheet",
+    "draw_detections",
+    "draw_matches",
+    "draw_places",
+    "draw_scores",
+    "draw_targets",
+    "readable_scale",
+    "side_by_side",
+]

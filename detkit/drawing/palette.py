@@ -34,6 +34,12 @@ def color_of(label: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def heat(score: float) -> Color:
+    """From blue for 0 over green to red for 1."""
+    red, green, blue = colorsys.hsv_to_rgb((1 - min(max(score, 0.0), 1.0)) * 2 / 3, 1.0, 1.0)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
 def ink_on(color: Color) -> Color:
     """Black or white, whichever is read more easily on ``color`` (its luminance by ITU-R BT.601)."""
     return (0, 0, 0) if 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140 else (255, 255, 255)

@@ -81,15 +81,26 @@ class Canvas:
         self._pen = ImageDraw.Draw(picture)
         self._labels: list[Box] = []
 
-    def box(self, box: Box, color: Color, dashed: bool = False) -> None:
-        """Draw a box given in the picture's own pixels, with a thin dark line round it for backgrounds of its colour."""
+    def box(self, box: Box, color: Color, dashed: bool = False, thin: bool = False) -> None:
+        """Draw a box given in the picture's own pixels, with a thin dark line round it for backgrounds of its colour.
+
+        One that is ``thin`` is a plain line of one pixel, for many of them.
+        """
         x1, y1, x2, y2 = (value * self.scale for value in box)
         corners = (x1, y1, max(x1, x2 - 1), max(y1, y2 - 1))
         if dashed:
             self._dashes(corners, color)
             return
+        if thin:
+            self._pen.rectangle(corners, outline=color)
+            return
         self._pen.rectangle((corners[0] - 1, corners[1] - 1, corners[2] + 1, corners[3] + 1), outline=(0, 0, 0))
         self._pen.rectangle(corners, outline=color, width=self.style.line)
+
+    def dot(self, point: tuple[float, float], color: Color) -> None:
+        """Draw a dot, a little wider than a box's line, at ``x y`` in the picture's own pixels."""
+        x, y, half = point[0] * self.scale, point[1] * self.scale, (self.style.line + 1) / 2
+        self._pen.ellipse((x - half, y - half, x + half, y + half), fill=color)
 
     def label(self, box: Box, text: str, color: Color) -> None:
         """Write a label at a box: inside the picture, and clear of earlier labels where there is room."""

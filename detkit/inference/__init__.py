@@ -1,11 +1,13 @@
 """Using a trained detector: loading it, and running it over pictures."""
 
+from detkit.inference.explain import Explanation, explain
 from detkit.inference.load import choose_weights, load, newest_checkpoint
 from detkit.inference.loop import Finder, Outcome, detect_files, detect_records
 from detkit.inference.predictor import Predictor
 from detkit.inference.pyramid import ImagePyramid
 
 __all__ = [
+    "Explanation",
     "Finder",
     "ImagePyramid",
     "Outcome",
@@ -13,6 +15,7 @@ __all__ = [
     "choose_weights",
     "detect_files",
     "detect_records",
+    "explain",
     "load",
     "newest_checkpoint",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, overload
 
 import torch
@@ -111,15 +111,20 @@ class Predictor:
                 found |= {place: self._reportable(prepared[place].restore(row)) for place, row in zip(chunk, rows, strict=True)}
         return [found[place] for place in range(len(prepared))]
 
-    def _run(self, images: list[Tensor]) -> list[Detections]:
-        """The model's detections, without gradients and in evaluation mode, which is then put back as it was."""
+    @contextmanager
+    def running(self) -> Iterator[Detector]:
+        """The model without gradients, in its precision and in evaluation mode, which is then put back as it was."""
         was_training = self.detector.training
         self.detector.eval()
         try:
             with torch.no_grad(), self._autocast():
-                found: dict[str, Tensor] | list[Detections] = self.detector(images)
+                yield self.detector
         finally:
             self.detector.train(was_training)
+
+    def _run(self, images: list[Tensor]) -> list[Detections]:
+        with self.running() as detector:
+            found: dict[str, Tensor] | list[Detections] = detector(images)
         if isinstance(found, dict):
             raise TypeError(f"{type(self.detector).__name__} gave losses where detections were expected")
         return found

@@ -64,7 +64,7 @@ def test_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "pyramid: short sides 60, 120 pixels" in capsys.readouterr().out
     numbers = json.loads(Path("n.json").read_text())
     assert numbers["pyramid"].startswith("short sides 60, 120")
-    assert numbers["values"]["AP50"] == 1.0
+    assert numbers["values"]["AP50"] == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ class BrightDetector(nn.Module):
         self.calls.append(len(images))
         return [self._one(image) for image in images]
 
+    def prepare(self, images: list[Tensor]) -> None:
+        raise ValueError("BrightDetector cannot be explained")
+
     def _one(self, image: Tensor) -> Detections:
         rows = []
         for label in range(3):

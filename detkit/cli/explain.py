@@ -1,0 +1,165 @@
+"""Draw why a detector finds what it finds on a picture, stage by stage, and list it.
+
+    detkit explain photo.jpg --weights fasterrcnn_resnet50_fpn
+    detkit explain photo.jpg --data instances_val.json
+
+For each stage three pictures are written: its places (anchors, points, proposals or queries), which of them would answer for
+each object in training, and the candidates before and after suppression, in colours from blue (score 0) to red (score 1).
+A one-stage detector has one stage, Faster R-CNN has two: rpn and region. Everything is drawn on the picture as the
+detector sees it, resized.
+
+The objects are those that --data names for this picture, by its path or file name. Without --data the detector's own detections stand
+for them, and the command says so. The detector is, in order: --weights, the best checkpoint of the newest run under runs/.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.arguments import add_device_arguments, unit_interval
+from detkit.cli.drawn import DrawnPictures
+from detkit.cli.report import count, table
+
+if TYPE_CHECKING:
+    from detkit.data import DetectionData
+    from detkit.inference import Explanation, Predictor
+    from detkit.structures import Size, Stage, Targets
+
+NUMBERS = {"matched", "best IoU", "best score"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``detkit explain``."""
+    parser.add_argument("image", metavar="IMAGE", help="a picture file")
+    parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
+    parser.add_argument("--data", metavar="PATH", help="labels that have this picture: a COCO JSON file, a VOC folder, or a YOLO data.yaml")
+    parser.add_argument("--images", metavar="DIR", help="the folder of the data's pictures, if it is not where the labels say")
+    parser.add_argument("--split", metavar="NAME", help="which part of the data (default: all are searched)")
+    parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
+    parser.add_argument(
+        "--min-score", type=unit_interval, default=0.5, metavar="S", help="detections that are named, and stand for truth without --data"
+    )
+    parser.add_argument("--output", metavar="DIR", help="folder of the pictures (default: a new runs/explain-N)")
+    add_device_arguments(parser, precision="fp32")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Explain, print, draw."""
+    from detkit.inference import choose_weights, explain, load
+
+    image = Path(args.image)
+    weights, reason = choose_weights(args.weights)
+    predictor = load(weights, args.device, args.precision)
+    named = sum(name is not None for name in predictor.class_names)
+    print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+    pixels = predictor.pixels(image)
+    truth = _truth(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
+    found = explain(predictor, pixels, truth, min_score=args.min_score)
+    _print(image, found, args)
+    drawn = DrawnPictures(args.output, [image], "explain", "png")
+    for stage in found.stages:
+        _print_stage(stage, found.targets, predictor.class_names)
+        written = _draw(drawn, image, stage, found, predictor, args.min_score)
+        print(f"written: {', '.join(str(path) for path in written)}")
+    return 0
+
+
+def _print(image: Path, found: Explanation, args: argparse.Namespace) -> None:
+    height, width = found.original_size
+    print(f"picture: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
+    objects = len(found.targets)
+    if found.own:
+        print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {args.min_score:g} stand for it")
+    else:
+        print(f"truth: {count(objects, 'object')} of {args.data}")
+
+
+def _print_stage(stage: Stage, targets: Targets, class_names: tuple[str | None, ...]) -> None:
+    from detkit.ops.boxes import box_iou
+
+    total, levels = len(stage.scores), count(len(stage.places), "level")
+    print(f"\nstage {stage.name}: {count(total, stage.place, _plural(stage.place))} on {levels}; ", end="")
+    print(f"{count(len(stage.before), 'candidate')} before suppression, {len(stage.after):,} after")
+    overlaps = [box_iou(targets.boxes, level).amax(1) for level in stage.places if level.shape[1] == 4 and len(level)]
+    rows = []
+    for row, label in enumerate(targets.labels.tolist()):
+        mine = stage.matches == row
+        best = f"{max(float(level[row]) for level in overlaps):.2f}" if overlaps else "-"
+        score = f"{float(stage.scores[mine].max()):.3f}" if bool(mine.any()) else "-"
+        rows.append((class_names[label], _sides(targets.boxes[row].tolist()), int(mine.sum()), best, score))
+    if rows:
+        text = table(rows, ("object", "seen as", "matched", "best IoU", "best score"), NUMBERS)
+        print("\n".join("  " + line for line in text.splitlines()))
+
+
+def _plural(word: str) -> str:
+    return "queries" if word == "query" else f"{word}s"
+
+
+def _sides(box: list[float]) -> str:
+    return f"{box[2] - box[0]:.0f} x {box[3] - box[1]:.0f}"
+
+
+def _draw(
+    drawn: DrawnPictures, image: Path, stage: Stage, found: Explanation, predictor: Predictor, min_score: float
+) -> tuple[Path, Path, Path]:
+    from detkit.drawing import draw_matches, draw_places, draw_scores
+
+    names = predictor.class_names
+
+    def written(what: str, picture: object) -> Path:
+        return drawn.write(Path(f"{image.stem}-{stage.name}-{what}.png"), picture)
+
+    return (
+        written("places", draw_places(found.image, stage)),
+        written("matches", draw_matches(found.image, stage, found.targets, names)),
+        written("scores", draw_scores(found.image, stage, names, min_score=min_score)),
+    )
+
+
+def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targets:
+    """The picture's objects in the data, with the detector's labels; those of other classes are counted and left out."""
+    import torch
+
+    from detkit.data import ClassMapping, parse_renames
+
+    data, place = _found_in(args)
+    record = data.records[place]
+    if record.size != size:
+        raise ValueError(
+            f"{args.image}: {args.data} says {record.size[1]} x {record.size[0]}, the file has {size[1]} x {size[0]}; "
+            "its boxes would be wrong, so correct the labels or give the picture that they are of"
+        )
+    mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.map or ()))
+    labels = torch.tensor([-1 if own is None else own for own in mapping.places])[record.targets.labels]
+    targets = record.targets.replace(labels=labels)[labels >= 0]
+    if len(targets) < len(record.targets):
+        print(f"{count(len(record.targets) - len(targets), 'object')} of classes that the detector does not have left out")
+    return targets
+
+
+def _found_in(args: argparse.Namespace) -> tuple[DetectionData, int]:
+    """The part of the data that has the picture, and its place there: by path, or else by its file name alone."""
+    from detkit.data import SourceConfig, read_source, splits_of
+
+    source = SourceConfig(path=args.data, images=args.images, split=args.split)
+    parts = [args.split] if args.split is not None else splits_of(source) or (None,)
+    wanted, total = Path(args.image), 0
+    by_name: list[tuple[DetectionData, int]] = []
+    for part in parts:
+        data = read_source(source.replace(split=part))
+        total += len(data)
+        for place, path in enumerate(map(Path, data.records.paths)):
+            if path.name == wanted.name:
+                if path.resolve() == wanted.resolve():
+                    return data, place
+                by_name.append((data, place))
+    if not by_name:
+        raise ValueError(
+            f"{wanted}: not among the {count(total, 'picture')} of {args.data} (by file name); leave --data out, or correct it"
+        )
+    if len({data.records.paths[place] for data, place in by_name}) > 1:
+        raise ValueError(f"{wanted}: {len(by_name)} pictures of {args.data} have this file name; give the path of one of them")
+    return by_name[0]

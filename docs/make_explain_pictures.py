@@ -1,0 +1,42 @@
+"""Draw docs/pictures/explain_*.jpg: what `detkit explain` writes about one picture that detkit made itself.
+
+    python datasets/make_sample.py data/sample
+    python tools/train.py configs/quickstart.py
+    python docs/make_explain_pictures.py
+
+Arguments: a picture and a detector (default: data/sample/images/val/sample_00122.jpg and the newest run's).
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from detkit.cli.main import main  # noqa: E402
+from detkit.drawing import contact_sheet  # noqa: E402
+
+PICTURE = "data/sample/images/val/sample_00122.jpg"
+SHEETS = {"places": ("rpn-places",), "matches": ("rpn-matches", "region-matches"), "scores": ("region-scores",)}
+
+
+def make(picture: Path, weights: tuple[str, ...]) -> None:
+    """Explain the picture, and keep three sheets as JPEG."""
+    with tempfile.TemporaryDirectory() as folder:
+        if main(["explain", str(picture), "--data", str(picture.parents[2]), "--output", folder, *weights]):
+            raise SystemExit(2)
+        for name, parts in SHEETS.items():
+            drawn = [np.array(Image.open(Path(folder) / f"{picture.stem}-{part}.png")) for part in parts]
+            sheet = Image.fromarray(contact_sheet(drawn, columns=len(drawn), max_side=1200))
+            sheet.save(ROOT / "docs" / "pictures" / f"explain_{name}.jpg", quality=85)
+
+
+if __name__ == "__main__":
+    words = sys.argv[1:]
+    make(Path(words[0] if words else PICTURE), ("--weights", words[1]) if len(words) > 1 else ())
