@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
 
 VOC_RULES = {"voc07": "11-point", "voc": "all-point"}
-_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "map", "classes", "pyramid", "flip")
+_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "val_fraction", "map", "classes", "pyramid", "flip")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="PATH", help="a COCO JSON file, a VOC folder, or a YOLO data.yaml")
     parser.add_argument("--images", metavar="DIR", help="the folder of the pictures, if it is not where the labels say")
     parser.add_argument("--split", metavar="NAME", help="which part of the data (default: val, or else test, if it has such parts)")
+    parser.add_argument(
+        "--val-fraction", metavar="F", help="of --data only the part that 'detkit train data.val_fraction=F' keeps for validation"
+    )
     parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
     parser.add_argument("--classes", action="append", metavar="A,B", help="judge only these classes")
     parser.add_argument("--annotations", metavar="FILE", help="judge the file of --results against this COCO file, without a detector")
@@ -74,13 +77,17 @@ def _check(args: argparse.Namespace) -> None:
     if args.annotations:
         given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(args, name)]
         if given:
-            raise ValueError(f"--annotations judges a file of results without a detector, so it does not go with {given[0]}")
+            raise ValueError(
+                f"--annotations judges a file of results without a detector, so it does not go with {given[0].replace('_', '-')}"
+            )
         if not args.results:
             raise ValueError("--annotations needs --results FILE, the COCO results to judge")
     elif args.results and Path(args.results).exists() and not args.data:
         raise ValueError(
             f"--results {args.results} exists; to judge it give --annotations FILE too, to write it anew give --data or remove it"
         )
+    if args.val_fraction and not args.data:
+        raise ValueError("--val-fraction is a part of --data PATH; without --data a run is judged on what it was validated on")
     _overlaps(args)
     check_pyramid_arguments(args)
 
@@ -93,6 +100,16 @@ def _overlaps(args: argparse.Namespace) -> tuple[float, ...]:
     if not values or not all(0 < value <= 1 for value in values):
         raise ValueError(f"--overlaps: expected numbers above 0 and at most 1, such as 0.5,0.75; got {args.overlaps!r}")
     return values
+
+
+def _fraction(text: str | None) -> float | None:
+    try:
+        value = None if text is None else float(text)
+    except ValueError:
+        value = 0.0
+    if value is not None and not 0 < value < 1:
+        raise ValueError(f"--val-fraction: expected a number between 0 and 1, such as 0.1; got {text!r}")
+    return value
 
 
 class _FileJob:
@@ -160,7 +177,8 @@ class _DetectorJob:
         from detkit.data import parse_renames
         from detkit.experiment.evaluate import labelled_data, with_classes
 
-        data = labelled_data(weights, self.args.data, images=self.args.images, split=self.args.split)
+        fraction = _fraction(self.args.val_fraction)
+        data = labelled_data(weights, self.args.data, images=self.args.images, split=self.args.split, val_fraction=fraction)
         print(f"data: {data.name}: {count(len(data), 'picture')}, {count(len(data.records.boxes), 'box', 'boxes')}")
         for line in data.report.summary():
             print(line)

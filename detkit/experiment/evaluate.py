@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from detkit.checkpoint import read_header
-from detkit.data import ClassMapping, DataConfig, DetectionData, SourceConfig, load_data, parse_renames, read_source, with_split
+from detkit.data import (
+    ClassMapping,
+    DataConfig,
+    DetectionData,
+    SourceConfig,
+    load_data,
+    parse_renames,
+    read_source,
+    split_by_image,
+    with_split,
+)
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.engines import Engine, check_engine
 from detkit.evaluation.evaluator import Evaluator
@@ -80,9 +90,17 @@ def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> 
 
 
 def labelled_data(
-    weights: str | Path | None, path: str | Path | None, *, images: str | Path | None = None, split: str | None = None
+    weights: str | Path | None,
+    path: str | Path | None,
+    *,
+    images: str | Path | None = None,
+    split: str | None = None,
+    val_fraction: float | None = None,
 ) -> DetectionData:
     """Read what a detector is to be judged on: the data at ``path``, or what the run that made ``weights`` was validated on.
+
+    With ``val_fraction`` it is that part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so that
+    any detector can be compared with the one that was trained on the rest.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
@@ -90,7 +108,10 @@ def labelled_data(
     """
     folder = None if images is None else str(images)
     if path is not None:
-        return read_source(with_split(SourceConfig(path=str(path), images=folder, split=split), "val", "test"))
+        source = SourceConfig(path=str(path), images=folder, split=split)
+        if val_fraction is not None:
+            return split_by_image(read_source(with_split(source, "train")), val_fraction)[1]
+        return read_source(with_split(source, "val", "test"))
     config = _data_of_run(weights)
     if split is None and images is None:
         return load_data(config)[1]

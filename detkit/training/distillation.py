@@ -41,7 +41,7 @@ class DistillationConfig(Config):
     beta: float = Field(2.0, ge=1)
     """How much less counts a score that is nearly right: the exponent of the quality focal loss (arXiv:2006.04388)."""
     min_score: float = Field(0.02, ge=0, lt=1)
-    """Boxes to which the teacher gives less are not imitated."""
+    """Places where the teacher's best score is not above: their boxes are not imitated, and they do not count in the normaliser."""
 
     @model_validator(mode="after")
     def _teaches_something(self) -> Self:

@@ -59,19 +59,21 @@ def quality_focal(probabilities: Tensor, wanted: Tensor, beta: float = 2.0) -> T
 
 
 def dense_losses(student: Said, teacher: Said, *, beta: float, min_score: float) -> tuple[Tensor, Tensor]:
-    """The losses of classes and of boxes, divided by the sum of the teacher's best scores over the batch of all processes.
+    """The losses of classes and of boxes, divided by the sum of the teacher's weights in the batch, the mean over processes.
 
-    Classes by :func:`quality_focal` with the teacher's scores as what is wanted, at every place; boxes by the generalised IoU with the
-    teacher's, weighted by its best score, where that is above ``min_score``.
+    A place weighs as much as the teacher's best score there, nothing if that is not above ``min_score``. Classes are learnt by
+    :func:`quality_focal` with the teacher's scores as what is wanted, at every place; boxes by the generalised IoU with the teacher's,
+    weighted.
     """
     with torch.no_grad():
         wanted = teacher.scores()
         weights, classes = wanted.max(-1)
+        weights = weights.where(weights > min_score, 0.0)
         total = mean_over_processes(weights.sum()).clamp(min=1)
     class_loss = quality_focal(student.scores(), wanted, beta) / total
     box_losses = []
     for image in range(len(weights)):
-        rows = (weights[image] > min_score).nonzero().flatten()
+        rows = weights[image].nonzero().flatten()
         with torch.no_grad():
             goal = teacher.boxes(image, rows, classes[image, rows])
             real = (goal[:, 2:] > goal[:, :2]).all(1)  # a box of no size overlaps nothing, not even itself

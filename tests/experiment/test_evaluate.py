@@ -9,7 +9,7 @@ import torch
 from bright import picture, predictor, saved
 
 from detkit.checkpoint import make_header, save_checkpoint
-from detkit.data import DataConfig, SourceConfig, read_source
+from detkit.data import DataConfig, SourceConfig, load_data, read_source
 from detkit.experiment.config import Experiment
 from detkit.experiment.evaluate import evaluate, labelled_data, with_classes
 
@@ -80,3 +80,18 @@ def test_a_checkpoint_that_does_not_tell(folder: Path) -> None:
     for weights in (checkpoint(folder, None), None, "fasterrcnn_resnet50_fpn"):
         with pytest.raises(ValueError, match="which data\\? .* does not tell on what it was validated; name labelled pictures as data"):
             labelled_data(weights, None)
+
+
+def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path) -> None:
+    for number in range(12):
+        saved(tmp_path, f"{number}.png", picture())
+    content = {
+        "images": [{"id": number, "file_name": f"{number}.png", "width": 80, "height": 60} for number in range(12)],
+        "categories": [{"id": 1, "name": "red"}],
+        "annotations": [{"id": n + 1, "image_id": n, "category_id": 1, "bbox": [10, 20, 20, 20]} for n in range(12)],
+    }
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps(content))
+    kept = load_data(DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4))[1]
+    assert 0 < len(kept) < 12
+    assert ids(labelled_data(None, path, val_fraction=0.4)) == ids(kept)
