@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -102,8 +103,8 @@ class YOLOXHead(OneStageHead):
         scores = (logits.sigmoid() * objectness.sigmoid()).sqrt()
         boxes = decode(deltas, points, strides)
         config, reach = self.config, self.config.radius * strides[:, 0]
-        numbers = {"overlap_weight": config.overlap_weight, "inside": config.inside}
-        return [match_simota(points, reach, boxes[image], scores[image], rows, **numbers) for image, rows in enumerate(targets)]
+        match = partial(match_simota, points, reach, overlap_weight=config.overlap_weight, inside=config.inside)
+        return [match(boxes[image], scores[image], rows) for image, rows in enumerate(targets)]
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from detkit.config import Config
 
-ActivationName = Literal["relu", "relu6", "silu", "hardswish"]
+ActivationName = Literal["relu", "relu6", "silu", "hardswish"]  # those of detkit.layers, which needs torch
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN

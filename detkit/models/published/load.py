@@ -89,7 +89,12 @@ def load_published(name: str, path: str | Path) -> PublishedDetector:
     """
     found = publication(name)
     detector = found.config.build(len(found.class_names))
-    fill(detector, found.convert(read_tensors(path)), f"weights {path}: not {name}")
+    trouble, tensors = f"weights {path}: not {name}", read_tensors(path)
+    try:
+        converted = found.convert(tensors)
+    except ValueError as error:
+        raise ValueError(f"{trouble}: {error}") from None
+    fill(detector, converted, trouble)
     detector.report_only(found.class_names)
     return PublishedDetector(detector.eval(), found.config, found.class_names)
 

@@ -77,8 +77,8 @@ def _in_order(tensors: Mapping[str, Tensor], config: YOLOXConfig) -> dict[str, T
     """Convolutions take their numbers one after another as they run; norms become identities that add what the file has as bias."""
     detector = config.build(len(COCO_CLASSES)).eval()
     names = running_order(detector)
-    if len(tensors) != 2 * len(names):
-        raise ValueError(f"expected {len(names)} convolutions with weight and bias, got {len(tensors)} tensors")
+    if set(tensors) != {f"{place:03}.{part}" for place in range(len(names)) for part in ("weight", "bias")}:
+        raise ValueError(f"expected {len(names)} convolutions from 000 on, each with weight and bias, got {len(tensors)} tensors")
     own = detector.state_dict()
     for place, name in enumerate(names):
         own[f"{name}.weight"], bias = tensors[f"{place:03}.weight"], tensors[f"{place:03}.bias"]
