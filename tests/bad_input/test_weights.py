@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,6 +55,19 @@ def test_a_safetensors_file_that_was_cut(tmp_path: Path, cut: int) -> None:
     (tmp_path / "a.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:cut])
     with pytest.raises(ValueError, match=r"weights .*a\.safetensors: expected a safetensors file; it is cut or something else"):
         read_tensors(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04cut"])
+def test_a_file_that_is_none_of_numpys(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "odd.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"weights .*odd\.npz: expected numbers saved by numpy; it is cut or something else"):
+        read_tensors(tmp_path / "odd.npz")
+
+
+def test_arrays_of_python_objects_are_not_unpickled(tmp_path: Path) -> None:
+    np.savez(tmp_path / "odd.npz", a=np.array([RunsCode()], dtype=object))
+    with pytest.raises(ValueError, match=r"odd\.npz: expected numbers saved by numpy"):
+        read_tensors(tmp_path / "odd.npz")
 
 
 def test_a_pickle_with_code_in_it_is_not_run(tmp_path: Path) -> None:

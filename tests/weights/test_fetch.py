@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from detkit.weights import download
+from detkit.weights import NOT_STATED, download
+from detkit.weights.fetch import checked
 
 Site = Any  # the fixture of conftest.py
 
@@ -77,6 +78,11 @@ def test_a_wrong_checksum_leaves_no_file(site: Site, target: Path) -> None:
     ):
         download(site.url, target, "00000000")
     assert not list(target.parent.iterdir())
+
+
+def test_without_a_stated_checksum_what_comes_is_taken(site: Site, target: Path) -> None:
+    download(site.url, target, NOT_STATED)
+    assert checked(target, NOT_STATED).read_bytes() == site.content
 
 
 def test_a_refusal_is_not_tried_again(site: Site, target: Path) -> None:

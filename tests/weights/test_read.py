@@ -2,17 +2,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
 from detkit.weights.read import read_tensors
 
 
-def test_both_kinds_of_file_give_the_same(tmp_path: Path) -> None:
+def test_every_kind_of_file_gives_the_same(tmp_path: Path) -> None:
     tensors = {"a.weight": torch.randn(2, 3), "a.bias": torch.arange(3)}
     torch.save(tensors, tmp_path / "a.pth")
     save_file(tensors, tmp_path / "a.safetensors")
-    for found in (read_tensors(tmp_path / "a.pth"), read_tensors(str(tmp_path / "a.safetensors"))):
+    np.savez(tmp_path / "a.npz", **{name: tensor.numpy() for name, tensor in tensors.items()})
+    for found in (read_tensors(tmp_path / "a.pth"), read_tensors(str(tmp_path / "a.safetensors")), read_tensors(tmp_path / "a.npz")):
         assert set(found) == set(tensors)
         assert all(torch.equal(found[name], tensors[name]) for name in tensors)
 
