@@ -127,7 +127,7 @@ _MOBILENET_V3_LARGE_REDUCED = _mobilenet_v3(
 )
 
 
-def _vgg16(name: str, **normalisation: Numbers) -> BackboneFacts:
+def _vgg16(name: str, **normalisation: Any) -> BackboneFacts:
     # Poolings of 2x2 pixels move cells to the middle of the pixels that they stand for.
     channels = (64, 128, 256, 512, 512, 512)
     return BackboneFacts(

@@ -89,7 +89,8 @@ def _vgg16(name: str, **choices: Any) -> Backbone:
             part.ceil_mode = True
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
     # Stages begin with a pooling, as those that torchvision's SSD freezes by; the classifier's 124 million numbers are not made.
     bounds = (0, 4, 9, 16, 23, 31)
     stages = tuple(tuple(f"features.{place}" for place in range(low, high)) for low, high in itertools.pairwise(bounds))

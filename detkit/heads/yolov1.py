@@ -137,5 +137,6 @@ def _decode(numbers: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
 
 def _encode(boxes: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
     """:func:`_decode` backwards."""
-    centres, sizes = xyxy_to_cxcywh(boxes).split(2, -1)
+    found = xyxy_to_cxcywh(boxes)
+    centres, sizes = found[:, :2], found[:, 2:]
     return torch.cat(((centres - cells[:, :2]) / (cells[:, 2:] - cells[:, :2]), (sizes / extent).sqrt()), 1)

@@ -38,12 +38,15 @@ class SSDExtras(Neck):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of normalised images ``(B, 3, H, W)``, finest first."""
-        *finer, last = self.backbone(images)
+        maps: tuple[Tensor, ...] = self.backbone(images)
+        *finer, last = maps
         coarser = [last if self.atrous is None else self.atrous(last)]
         for extra in self.extras:
             coarser.append(extra(coarser[-1]))
-        first, *others = (*finer, *coarser)
-        return (first if self.rescale is None else self.rescale(first), *others)
+        levels = [*finer, *coarser]
+        if self.rescale is not None:
+            levels[0] = self.rescale(levels[0])
+        return tuple(levels)
 
     def check_size(self, size: Size) -> None:
         """Check that pictures of ``size`` are large enough for every level.
