@@ -64,7 +64,8 @@ class LibrarySteps:
             chosen = (places >= start) & (places < start + len(rows))
             parts.append(_changed(rows[places[chosen] - start], new[chosen]))
             start += len(rows)
-        return Picture(np.ascontiguousarray(made["image"]), *parts, is_labelled=picture.is_labelled)  # type: ignore[arg-type]
+        moved = dict(zip(("targets", "proposals"), parts, strict=False))
+        return replace(picture, image=np.ascontiguousarray(made["image"]), **moved)  # type: ignore[arg-type]
 
     def _moves(self) -> bool:
         return any(moves_boxes(name) for name, _ in self.calls)

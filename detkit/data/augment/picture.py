@@ -42,7 +42,7 @@ class Picture:
     def mapped(self, image: Image, change: Callable[[Rows], Rows]) -> Picture:
         """The picture with another image, and ``change`` applied to the targets and the proposals alike."""
         proposals = None if self.proposals is None else change(self.proposals)
-        return replace(self, image=image, targets=change(self.targets), proposals=proposals)
+        return replace(self, image=image, targets=change(self.targets), proposals=proposals)  # type: ignore[arg-type]
 
 
 def moved(rows: R, x: float, y: float) -> R:
