@@ -82,7 +82,8 @@ def windows(size: Size, factor: float, overlap: float) -> list[Window]:
     count = 1 if factor <= 1 else math.ceil((factor - overlap) / (1 - overlap) - 1e-6)
     steps = [step / max(1, count - 1) for step in range(count)]
     down, along = (max(0, side - part) for side, part in zip(size, (height, width), strict=True))
-    return [Window(round(y * down), round(x * along), height, width) for y in steps for x in steps]
+    # A picture of a few pixels may not have room for as many different ones.
+    return list(dict.fromkeys(Window(round(y * down), round(x * along), height, width) for y in steps for x in steps))
 
 
 @dataclass(frozen=True)

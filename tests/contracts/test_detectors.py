@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
+from detkit.inference import ImagePyramid, Predictor
 from detkit.models import MODELS, presets, presets_ssd, presets_yolox
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
@@ -305,3 +306,16 @@ def test_it_tells_what_each_stage_did(detector: Detector) -> None:
     assert_close(stages[-1].after.scores, found.scores)
     assert torch.equal(stages[-1].after.labels, found.labels)
     assert all((stage.matches < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))
+
+
+def test_an_image_pyramid_takes_it(config: DetectorConfig, detector: Detector) -> None:
+    if detector.takes_proposals:
+        pytest.skip("proposals come from elsewhere")
+    preprocess = config.preprocess
+    if preprocess.rule == "short_side":
+        preprocess = preprocess.replace(short_side=64, long_side=128)
+    predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True)
+    image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(1))
+    found = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
+    assert_well_formed([found], [image], 3)
+    assert len(found) <= 100

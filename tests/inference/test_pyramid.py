@@ -117,6 +117,11 @@ def test_windows_cover_the_picture_and_overlap(factor: float, overlap: float) ->
     assert max(window.x + window.width for window in found) == 500
 
 
+def test_a_thin_picture_has_no_window_twice() -> None:
+    found = windows((1, 90), 2, 0.2)
+    assert len(found) == len(set(found)) == 3
+
+
 def test_a_detector_of_one_size_sees_windows() -> None:
     pyramid = ImagePyramid(fixed(), scales=(1, 0.5, 2))
     assert [view.window for view in pyramid.views((80, 80))][:2] == [Window(0, 0, 80, 80), Window(0, 0, 160, 160)]
