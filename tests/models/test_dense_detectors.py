@@ -1,0 +1,35 @@
+"""RetinaNet and FCOS: what the contracts of all detectors do not ask."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from detkit.backbones import BACKBONES
+from detkit.config import apply_overrides
+from detkit.models import presets
+from detkit.models.fcos import FCOSConfig
+from detkit.structures import Targets
+
+
+@pytest.mark.parametrize("name", BACKBONES.names())
+def test_any_backbone_by_one_override(name: str) -> None:
+    with torch.device("meta"):
+        detector = apply_overrides(FCOSConfig(), [f"backbone.name={name}"]).build(3)
+    assert detector.neck.strides == (8, 16, 32, 64, 128)
+
+
+@pytest.mark.parametrize("name", ["retinanet_resnet50_fpn_v2", "retinanet_resnet50_fpn_paper", "fcos_resnet50_fpn_paper"])
+def test_presets_learn_and_detect(name: str) -> None:
+    config = getattr(presets, name)()
+    assert type(config).from_json(config.to_json()) == config
+    small = config.replace(
+        backbone=config.backbone.replace(name="resnet18", weights=None),
+        neck=config.neck.replace(out_channels=64),
+        head=config.head.replace(depth=1),
+    )
+    detector = small.build(2)
+    target = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([1]))
+    assert all(0 < loss < 20 for loss in detector([torch.rand(3, 90, 120)], [target]).values())
+    with torch.no_grad():
+        assert len(detector.eval()([torch.rand(3, 90, 120)])) == 1
