@@ -101,6 +101,27 @@ def test_import_makes_a_checkpoint_that_loads(tmp_path: Path, capsys: pytest.Cap
     assert torch.equal(checkpoint.tensors["neck.backbone.features.0.0.weight"], published["backbone.body.0.0.weight"])
 
 
+def test_import_of_convolutions_in_the_order_of_running(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detkit.inference.load import load_detector
+
+    file, output = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz", tmp_path / "yolox_nano.safetensors"
+    code, out, _ = said(capsys, "import", str(file), "--model", "yolox_nano", "--output", str(output))
+    assert (code, "with 80 classes" in out) == (0, True)
+    detector, config, names = load_detector(output)
+    assert (config.kind, config.preprocess.input_size, names[0], detector.num_classes) == ("yolox", (416, 416), "person", 80)
+    code, _, err = said(capsys, "import", str(file), "--model", "yolox_s", "--output", str(output))
+    assert code == 2
+    assert f"weights {file}: not yolox_s: expected 83 convolutions from 000 on" in err
+
+
+def test_what_a_publisher_does_not_state_reads_so(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = said(capsys, "show", "yolox_nano")
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if line.strip())
+    assert (lines["size"], lines["licence"]) == ("not stated", "Apache-2.0")
+    assert lines["SHA-256"] == "not stated: what a download brings cannot be checked"
+    assert "detkit weights download yolox_nano puts it into" in lines["here"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -1,0 +1,215 @@
+"""YOLOX against another writing of it under the names of its files, and against its own ONNX file run by onnxruntime."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from torch import Tensor, nn
+from torchvision.ops import batched_nms
+from yolox_reference import SIZES, YOLOX
+
+from detkit.data.images import read_image
+from detkit.inference import Predictor
+from detkit.models.detector import Detector
+from detkit.models.published import PublishedDetector, load_published, publication
+from detkit.models.published.yolox import convert, running_order, stem_weights
+from detkit.preprocess import preprocess
+
+SIDE = 416
+
+
+def raw(detector: Detector, images: list[Tensor]) -> Tensor:
+    """``(B, N, 85)`` in the order of the publisher's network, deltas first."""
+    logits, objectness, deltas = detector.raw(detector.prepare(images))[:3]
+    return torch.cat((deltas, objectness.sigmoid(), logits.sigmoid()), -1)
+
+
+def decoded(outputs: Tensor) -> Tensor:
+    """``(N, 85)`` for 416 x 416 pixels with centre and size in pixels (the code's ``decode_outputs``)."""
+    rows = []
+    for stride in (8, 16, 32):
+        y, x = torch.meshgrid(torch.arange(SIDE // stride), torch.arange(SIDE // stride), indexing="ij")
+        rows.append(torch.stack((x, y, torch.full_like(x, stride)), 2).reshape(-1, 3))
+    places = torch.cat(rows)
+    corner, stride = places[:, :2], places[:, 2:]
+    return torch.cat(((outputs[:, :2] + corner) * stride, outputs[:, 2:4].exp() * stride, outputs[:, 4:]), 1)
+
+
+def fill(model: nn.Module) -> None:
+    """Random numbers that neither let values die nor multiply the last bits: norms that change what they get a little."""
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="linear")
+        if isinstance(part, nn.BatchNorm2d):
+            for value, low, high in (
+                (part.running_mean, -0.1, 0.1),
+                (part.running_var, 0.7, 1.4),
+                (part.weight, 1.3, 1.7),
+                (part.bias, -0.2, 0.2),
+            ):
+                nn.init.uniform_(value, low, high)
+    model.backbone.backbone.stem.conv.conv.weight.div_(128)  # for inputs of 0 to 255
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_released_file_has_a_place_for_each_tensor(size: str) -> None:
+    with torch.device("meta"):
+        reference = YOLOX(size).state_dict()
+        found = publication(f"yolox_{size}")
+        own = found.config.build(80).state_dict()
+    converted = found.convert(reference)
+    assert {name: tuple(tensor.shape) for name, tensor in converted.items()} == {name: tuple(tensor.shape) for name, tensor in own.items()}
+
+
+@pytest.mark.parametrize("size", ["nano", pytest.param("tiny", marks=pytest.mark.slow), pytest.param("m", marks=pytest.mark.slow)])
+@torch.no_grad()
+def test_a_released_file_says_the_same_here(size: str, photographs: list[Tensor], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    images = photographs[0][None]
+    reference = YOLOX(size)
+    fill(reference)
+    torch.save({"model": reference.eval().state_dict(), "start_epoch": 300}, tmp_path / f"yolox_{size}.pth")
+    detector = load_published(f"yolox_{size}", tmp_path / f"yolox_{size}.pth").detector
+    expected = reference(images.flip(1) * 255)
+    assert float(expected[..., :4].std()) > 0.01  # otherwise agreement would mean little
+    torch.testing.assert_close(raw(detector, list(images)), expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+
+
+def test_one_convolution_of_the_stem_is_the_codes_two_steps() -> None:
+    torch.manual_seed(0)
+    weights, image = torch.randn(5, 12, 3, 3), torch.rand(1, 3, 10, 14)
+    blocks = torch.cat([image.flip(1)[..., top::2, left::2] for left in (0, 1) for top in (0, 1)], 1)
+    expected = nn.functional.conv2d(blocks, weights, padding=1)
+    torch.testing.assert_close(nn.functional.conv2d(image, stem_weights(weights), stride=2, padding=2), expected)
+
+
+@pytest.fixture(scope="module")
+def convolutions(shared: Path) -> Path:
+    return shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz"
+
+
+@pytest.fixture(scope="module")
+def nano(convolutions: Path) -> PublishedDetector:
+    return load_published("yolox_nano", convolutions)
+
+
+@pytest.fixture(scope="module")
+def session(shared: Path) -> Any:
+    runtime = pytest.importorskip("onnxruntime")
+    return runtime.InferenceSession(str(shared / "weights" / "yolox_nano_coco.onnx"), providers=["CPUExecutionProvider"])
+
+
+def onnx_outputs(session: Any, image: Tensor) -> Tensor:
+    """``(N, 85)``, deltas first, for an image in RGB of 0 to 1."""
+    return torch.from_numpy(session.run(None, {"images": (image.flip(0) * 255)[None].numpy()})[0])[0]
+
+
+def photograph_files(shared: Path) -> dict[int, Path]:
+    truth = json.loads((shared / "data" / "coco_sample" / "instances.json").read_text())
+    return {row["id"]: shared / "data" / "coco_sample" / "images" / row["file_name"] for row in truth["images"]}
+
+
+def test_convolutions_run_in_the_order_of_the_file(convolutions: Path, nano: PublishedDetector) -> None:
+    parts = [nano.detector.get_submodule(name) for name in running_order(nano.detector)]
+    stated = json.loads(convolutions.with_suffix(".json").read_text())
+    assert len(parts) == len(stated) == 113
+    for part, row in list(zip(parts, stated, strict=True))[1:]:  # the first is the stem, which has another form here
+        found = {
+            "shape": list(part.weight.shape),
+            "stride": list(part.stride),
+            "group": part.groups,
+            "pads": [*part.padding, *part.padding],
+        }
+        assert found == {key: row[key] for key in found}
+
+
+def test_a_file_with_another_number_of_convolutions_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected 113 convolutions from 000 on, each with weight and bias, got 1 tensors"):
+        convert({"000.weight": torch.zeros(16, 12, 3, 3)}, publication("yolox_nano").config)
+
+
+@torch.no_grad()
+def test_raw_outputs_are_onnxruntimes(shared: Path, nano: PublishedDetector, session: Any) -> None:
+    for path in list(photograph_files(shared).values())[:2]:
+        image = preprocess(read_image(path), nano.config.preprocess).image
+        torch.testing.assert_close(raw(nano.detector, [image])[0], onnx_outputs(session, image), atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_detections_are_those_of_the_codes_postprocessing(shared: Path, nano: PublishedDetector, session: Any) -> None:
+    path = next(iter(photograph_files(shared).values()))
+    image = preprocess(read_image(path), nano.config.preprocess).image
+    boxes, scores, labels = postprocessed(onnx_outputs(session, image))
+    (found,) = nano.detector([image])
+    assert len(found) == len(scores) > 10
+    torch.testing.assert_close(found.scores, scores, atol=1e-5, rtol=0)
+    assert torch.equal(found.labels, labels)
+    torch.testing.assert_close(found.boxes, boxes.clamp(0, SIDE), atol=1e-3, rtol=0)
+
+
+def postprocessed(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Boxes, scores and labels by the rules of the code's evaluation (``yolox_base.py``: .01 and .65)."""
+    outputs = decoded(outputs)
+    best, labels = outputs[:, 5:].max(1)
+    scores = outputs[:, 4] * best
+    keep = scores >= 0.01
+    boxes, scores, labels = (
+        torch.cat((outputs[:, :2] - outputs[:, 2:4] / 2, outputs[:, :2] + outputs[:, 2:4] / 2), 1)[keep],
+        scores[keep],
+        labels[keep],
+    )
+    rows = batched_nms(boxes, scores, labels, 0.65)
+    return boxes[rows], scores[rows], labels[rows]
+
+
+def letterboxed(pixels: np.ndarray) -> tuple[Tensor, float]:
+    """A picture as the code's ``preproc`` makes it with OpenCV, in RGB of 0 to 1, and its scale."""
+    import cv2
+
+    scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
+    height, width = int(pixels.shape[0] * scale), int(pixels.shape[1] * scale)
+    canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
+    canvas[:height, :width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(canvas).permute(2, 0, 1).float() / 255, scale
+
+
+def average_precision(truth: COCO, results: list[dict[str, Any]]) -> float:
+    evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    return float(evaluation.stats[0])
+
+
+def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) -> list[dict[str, Any]]:
+    sides = torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1).tolist()
+    found = zip(sides, scores.tolist(), categories, strict=True)
+    return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in found]
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
+    """Each with its own letterbox, from the file to the evaluation: ours, and the code's with OpenCV."""
+    files = photograph_files(shared)
+    truth = COCO(str(shared / "data" / "coco_sample" / "instances.json"))
+    ids = {row["name"]: row["id"] for row in truth.dataset["categories"]}
+    categories = [ids[name] for name in nano.class_names]
+    predictor = Predictor(nano.detector, nano.config.preprocess, nano.class_names, "cpu")
+    ours, theirs = [], []
+    for image, path in files.items():
+        found = predictor(path)
+        ours += rows_of(image, found.boxes, found.scores, [categories[label] for label in found.labels.tolist()])
+        pixels, scale = letterboxed(read_image(path))
+        boxes, scores, labels = postprocessed(onnx_outputs(session, pixels))
+        theirs += rows_of(image, boxes / scale, scores, [categories[label] for label in labels.tolist()])
+    mine, wanted = average_precision(truth, ours), average_precision(truth, theirs)
+    print(f"AP on coco_sample: ours {mine:.4f}, the ONNX file's {wanted:.4f}")
+    assert mine == pytest.approx(wanted, abs=0.001)
