@@ -76,15 +76,18 @@ def assert_conditioned(detections: Iterable[dict[str, Tensor]], least: int = 50)
         assert len(found["labels"].unique()) > 5
 
 
-def _ties_as(mine: Detections, theirs: dict[str, Tensor], scores: float) -> Detections:
-    """Ours, with neighbours exchanged whose scores are within ``scores`` of each other where the labels then agree."""
+def _ties_as(mine: Detections, theirs: dict[str, Tensor], boxes: float, scores: float) -> Detections:
+    """Ours, with rows whose scores are within ``scores`` of each other in the order in which they agree with theirs."""
     order = list(range(len(mine)))
-    wanted = theirs["labels"].tolist()
-    for place in range(min(len(order), len(wanted)) - 1):
-        one, two = order[place], order[place + 1]
-        tied = float(mine.scores[one] - mine.scores[two]) < scores
-        if tied and int(mine.labels[one]) != wanted[place] and int(mine.labels[two]) == wanted[place]:
-            order[place], order[place + 1] = two, one
+    for place in range(min(len(order), len(theirs["labels"]))):
+        box, label, best = theirs["boxes"][place], theirs["labels"][place], mine.scores[order[place]]
+        for other in range(place, len(order)):
+            row = order[other]
+            if best - mine.scores[row] >= scores:
+                break
+            if mine.labels[row] == label and (mine.boxes[row] - box).abs().max() < boxes:
+                order.insert(place, order.pop(other))
+                break
     return mine[order]
 
 
@@ -93,10 +96,10 @@ def assert_same_detections(
 ) -> None:
     """The same boxes, scores and labels in the same order; a picture may differ only where an IoU is within 1e-5 of the limit.
 
-    Scores that agree no better than ``scores`` have no order: neighbours that close may have changed places.
+    Scores that agree no better than ``scores`` have no order: rows that close may have changed places.
     """
     for place, (found, theirs) in enumerate(zip(ours, reference, strict=True)):
-        mine = _ties_as(found, theirs, scores)
+        mine = _ties_as(found, theirs, boxes, scores)
         same = len(mine) == len(theirs["labels"]) and torch.equal(mine.labels, theirs["labels"])
         if not same and _on_the_edge(mine, theirs, max_overlap):
             continue
