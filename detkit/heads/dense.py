@@ -9,8 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from detkit.heads.float32 import Float32Conv2d
-from detkit.layers import ConvNormAct, NormName
+from detkit.heads.float32 import Float32Conv2d, Float32FewCellsConv
+from detkit.layers import ConvNormAct, FewCellsConv, NormName, like
 
 
 class DenseHead(nn.Module):
@@ -53,6 +53,8 @@ class DenseHead(nn.Module):
         self.tower, self.box_tower = tower(), None if shared else tower()
         self.logits, self.deltas = last(num_classes), last(4)
         self.quality = None if quality is None else last(1)
+        if shared:
+            _expect_few_cells(self)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -76,6 +78,14 @@ class DenseHead(nn.Module):
         if self.quality is None:
             return found
         return *found, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1).squeeze(-1)
+
+
+def _expect_few_cells(head: nn.Module) -> None:
+    """An RPN learns from a sample of its anchors, so most cells of its maps get no gradient."""
+    for parent in list(head.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.Conv2d):
+                parent.add_module(name, like(Float32FewCellsConv if isinstance(child, Float32Conv2d) else FewCellsConv, child))
 
 
 def by_anchor(output: Tensor, columns: int) -> Tensor:

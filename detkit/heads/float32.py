@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.layers import FewCellsConv
+
 
 def _float(value: Tensor | None) -> Tensor | None:
     return None if value is None else value.float()
@@ -28,3 +30,7 @@ class Float32Conv2d(nn.Conv2d):
         with torch.autocast(x.device.type, enabled=False):
             out: Tensor = self._conv_forward(x.float(), self.weight.float(), _float(self.bias))
         return out
+
+
+class Float32FewCellsConv(Float32Conv2d, FewCellsConv):
+    """The same, for a layer that learns from few cells."""

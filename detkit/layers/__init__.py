@@ -3,7 +3,8 @@
 from detkit.layers.blocks import ACTIVATIONS, ActivationName, ConvNormAct, NormName, make_norm
 from detkit.layers.csp import CSPBlock, SpatialPyramidPooling, conv_block, yolox_norms
 from detkit.layers.distributed import mean_over_processes
-from detkit.layers.fold import conv_norm_pairs, fold_batch_norms
+from detkit.layers.few_cells import FewCellsConv
+from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.leaky import Leaky
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
@@ -13,6 +14,7 @@ __all__ = [
     "ActivationName",
     "CSPBlock",
     "ConvNormAct",
+    "FewCellsConv",
     "FrozenBatchNorm",
     "Leaky",
     "NormName",
@@ -23,6 +25,7 @@ __all__ = [
     "conv_norm_pairs",
     "fold_batch_norms",
     "freeze_norms",
+    "like",
     "make_norm",
     "mean_over_processes",
     "yolox_norms",
