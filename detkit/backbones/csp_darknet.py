@@ -91,4 +91,5 @@ class Stem(ConvNormAct):
         odd_height, odd_width = images.shape[-2] % 2, images.shape[-1] % 2
         if odd_height or odd_width:
             images = functional.pad(images, (0, odd_width, 0, odd_height))
-        return super().forward(images)
+        found: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+        return found

@@ -34,7 +34,8 @@ class ScaledConv(nn.Conv2d):
         scale, shift = self._norms[0].scale_and_shift()
         if self.bias is not None:
             shift = shift + self.bias * scale
-        return self._conv_forward(x, self.weight * scale.reshape(-1, 1, 1, 1), shift)
+        scaled: Tensor = self._conv_forward(x, self.weight * scale.reshape(-1, 1, 1, 1), shift)
+        return scaled
 
 
 def absorb_frozen_norms(module: nn.Module) -> nn.Module:
