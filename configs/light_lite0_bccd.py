@@ -4,7 +4,8 @@
     python tools/train.py configs/light_lite0_bccd.py
     python tools/evaluate.py runs/light_lite0_bccd-1 --data data/bccd --split test
 
-Result: not yet run.
+Result of a first run: val AP 0.420, AP50 0.825 after 60 core-minutes (4,312 pictures seen). It was still learning fast: these numbers are
+not tuned, and the test part was not looked at.
 """
 
 from pathlib import Path
