@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
-from detkit.layers import fold_batch_norms
+from detkit.layers import can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
 
 _KEPT = (Float32Conv2d, Float32Linear)
@@ -17,12 +17,15 @@ _KEPT = (Float32Conv2d, Float32Linear)
 def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
     """A copy for detection alone, on the detector's device; what came in is not changed.
 
-    Every batch norm is folded into the convolution before it, convolutions are kept in channels-last order, and where ``dtype``
-    is a half precision so are the weights; run the copy under autocast to that type. The last layers of the heads stay in
-    float32. So do, in bfloat16, all convolutions of a detector on a backbone of depthwise convolutions: sums over so few
-    numbers cancel, and bfloat16 moved one sure box in eight of such a detector by more than a twentieth; they gain little from it.
+    Every batch norm is folded into the convolution before it, on a CPU activations run in one pass with their convolutions, these
+    are kept in channels-last order, and where ``dtype`` is a half precision so are the weights; run the copy under autocast to that
+    type. The last layers of the heads stay in float32. So do, in bfloat16, all convolutions of a detector on a backbone of depthwise
+    convolutions: sums over so few numbers cancel, and bfloat16 moved one sure box in eight of such a detector by more than a
+    twentieth; they gain little from it.
     """
     fast = fold_batch_norms(detector).requires_grad_(False)
+    if detector.mean.device.type == "cpu" and can_fuse():
+        fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
         fast.neck = InFloat32(fast.neck)  # type: ignore[arg-type]
         _keep_convolutions(fast)

@@ -6,6 +6,7 @@ from detkit.layers.distributed import mean_over_processes
 from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
+from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations
 from detkit.layers.leaky import Leaky
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
@@ -16,15 +17,19 @@ __all__ = [
     "ConvNormAct",
     "FewCellsConv",
     "FrozenBatchNorm",
+    "FusedConv",
+    "FusedResidual",
     "Leaky",
     "NormName",
     "ScaledConv",
     "SpatialPyramidPooling",
     "absorb_frozen_norms",
+    "can_fuse",
     "conv_block",
     "conv_norm_pairs",
     "fold_batch_norms",
     "freeze_norms",
+    "fuse_activations",
     "like",
     "make_norm",
     "mean_over_processes",

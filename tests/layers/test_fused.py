@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+from torchvision.models import get_model
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+from detkit.layers import FusedConv, FusedResidual, fold_batch_norms, fuse_activations
+
+
+def row(activation: type[nn.Module], **numbers: int) -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, **numbers), nn.Identity(), activation(), nn.Conv2d(8, 4, 1))
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(2, 8, 13, 17, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("numbers", [{}, {"stride": 2}, {"groups": 8}, {"groups": 2}])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU])
+def test_a_row_gives_the_same(activation: type[nn.Module], numbers: dict[str, int], x: Tensor) -> None:
+    plain = row(activation, **numbers)
+    fused = fuse_activations(copy.deepcopy(plain))
+    assert [type(part) for part in fused.children()] == [FusedConv, nn.Identity, nn.Identity, nn.Conv2d]
+    assert list(fused.state_dict()) == list(plain.state_dict())
+    assert_close(fused(x), plain(x), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_what_is_added_comes_before_the_activation(x: Tensor) -> None:
+    conv = row(nn.ReLU)[0]
+    assert isinstance(conv, nn.Conv2d)
+    assert_close(FusedConv.of(conv, nn.ReLU)(x, x), (conv(x) + x).relu(), atol=1e-5, rtol=1e-5)
+
+
+def test_with_gradients_the_parts_run_apart(x: Tensor) -> None:
+    plain = row(nn.SiLU)
+    fused = fuse_activations(copy.deepcopy(plain))
+    plain(x).sum().backward()
+    fused(x).sum().backward()
+    assert_close(fused[0].weight.grad, plain[0].weight.grad)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_residual_blocks_give_the_same(name: str) -> None:
+    torch.manual_seed(0)
+    folded = fold_batch_norms(get_model(name))
+    fused = fuse_activations(copy.deepcopy(folded))
+    assert not any(isinstance(part, (BasicBlock, Bottleneck)) for part in fused.modules())
+    assert sum(isinstance(part, FusedResidual) for part in fused.modules()) == {"resnet18": 8, "resnet50": 16}[name]
+    image = torch.rand(1, 3, 65, 90)
+    expected = folded(image)
+    assert_close(fused(image), expected, atol=1e-4 * float(expected.abs().max()), rtol=1e-4)
+
+
+@torch.no_grad()
+def test_blocks_with_norms_are_left_alone() -> None:
+    assert not any(isinstance(part, FusedResidual) for part in fuse_activations(get_model("resnet18")).modules())
+
+
+@torch.no_grad()
+def test_under_autocast_it_runs_in_the_type_of_its_weights(x: Tensor) -> None:
+    fused = fuse_activations(row(nn.ReLU))[0].to(torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert fused(x).dtype == torch.bfloat16
