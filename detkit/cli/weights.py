@@ -17,8 +17,8 @@ from detkit import weights
 from detkit.cli.report import MEGABYTE, table
 from detkit.weights import WeightEntry
 
-_HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MB", "SHA-256", "here", "read from")
-_NUMBERS = frozenset({"parameters", "MB"})
+_HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MiB", "SHA-256", "here", "read from")
+_NUMBERS = frozenset({"parameters", "MiB"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,7 @@ def _show(entries: list[WeightEntry], folder: str | None) -> None:
             "trained on": entry.training_data,
             "licence": entry.licence,
             "parameters": f"{entry.parameters:,}",
-            "size": entry.size_spoken() + ("" if entry.size is None else " MB"),
+            "size": entry.size_spoken() + ("" if entry.size is None else " MiB"),
             "SHA-256": _digest_spoken(entry),
             "address": entry.url,
             "read from": entry.read_from,

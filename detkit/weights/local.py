@@ -59,7 +59,7 @@ def resolve(name: str, folder: str | Path | None = None, *, fetch: bool = False,
 
 
 def _megabytes(entry: WeightEntry) -> str:
-    return "" if entry.size is None else f" ({entry.size:.0f} MB)"
+    return "" if entry.size is None else f" ({entry.size:.0f} MiB)"
 
 
 def _in_package(entry: WeightEntry) -> Path:

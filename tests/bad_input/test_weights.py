@@ -120,7 +120,7 @@ def test_absent_weights_never_become_a_random_start(tmp_path: Path, monkeypatch:
     with pytest.raises(FileNotFoundError) as caught:
         loading("default")
     assert str(caught.value) == (
-        "weights resnet18 are not here: run `detkit weights download resnet18` (45 MB), or put "
+        "weights resnet18 are not here: run `detkit weights download resnet18` (45 MiB), or put "
         f"https://download.pytorch.org/models/resnet18-f37072fd.pth into the folder {tmp_path}; "
         "model.backbone.weights=none trains from scratch"
     )

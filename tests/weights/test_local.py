@@ -37,7 +37,7 @@ def test_absent_names_the_command_the_address_and_the_folder(home: Path) -> None
         resolve("resnet50")
     message = str(caught.value)
     assert "\n" not in message
-    assert "`detkit weights download resnet50` (98 MB)" in message
+    assert "`detkit weights download resnet50` (98 MiB)" in message
     assert "https://download.pytorch.org/models/resnet50-0676ba61.pth" in message
     assert str(home / ".cache" / "detkit" / "weights") in message
 
