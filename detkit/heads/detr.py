@@ -14,7 +14,7 @@ from detkit.config import Config
 from detkit.heads.choice import ChoiceConfig
 from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import mean_over_processes
+from detkit.layers import normaliser
 from detkit.layers.positions import sine_positions
 from detkit.layers.transformer import Decoder, Encoder
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
@@ -197,8 +197,8 @@ class DETRHead(OneStageHead):
             weights.append((rows >= 0).float() + self.config.no_object_weight * (rows == BELOW).float())
         entropy = functional.cross_entropy(logits.flatten(0, 2).float(), torch.stack(labels).flatten(), reduction="none")
         weight = torch.stack(weights)
-        normaliser = mean_over_processes(weight.sum((0, 1))).clamp(min=self.config.no_object_weight)
-        return (entropy.view_as(weight) * weight).sum((0, 1)) / normaliser
+        total = normaliser(weight.sum((0, 1)), self.config.no_object_weight)
+        return (entropy.view_as(weight) * weight).sum((0, 1)) / total
 
     def _box_losses(self, boxes: Tensor, assigned: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> tuple[Tensor, Tensor]:
         """``(L,)`` each: weighted L1 distances, and what is lacking of the generalised IoU."""
@@ -213,8 +213,8 @@ class DETRHead(OneStageHead):
             wanted = target.boxes[rows.T[matched.T]].view_as(found)
             distances.append((found / extent - xyxy_to_cxcywh(wanted) / extent).abs().sum((1, 2)))
             lacking.append(giou_loss(cxcywh_to_xyxy(found), wanted).sum(1))
-        normaliser = mean_over_processes(boxes.new_tensor(float(objects))).clamp(min=1)
-        box, giou = (torch.stack(sums).sum(0) / normaliser for sums in (distances, lacking))
+        total = normaliser(boxes.new_tensor(float(objects)))
+        box, giou = (torch.stack(sums).sum(0) / total for sums in (distances, lacking))
         return self.config.box_weight * box, self.config.giou_weight * giou
 
 

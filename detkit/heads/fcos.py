@@ -15,7 +15,7 @@ from detkit.heads.dense import DenseHead
 from detkit.heads.focal import FocalConfig
 from detkit.heads.levels import common_channels
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import NormName, mean_over_processes
+from detkit.layers import NormName, normaliser
 from detkit.ops.anchors import grid_points, grid_strides
 from detkit.ops.coder import from_distances, to_distances
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy
@@ -143,9 +143,9 @@ class FCOSHead(OneStageHead):
             boxes.append(BOX_LOSSES[self.config.box_loss](found, wanted).sum())
             central.append(binary_cross_entropy(centreness[image, positive], centreness_of(to_distances(wanted, here))))
             count += len(positive)
-        normaliser = mean_over_processes(logits.new_tensor(float(count))).clamp(min=1)
+        total = normaliser(logits.new_tensor(float(count)))
         sums = {"class": classes, "box": boxes, "centreness": central}
-        return {name: torch.stack(parts).sum() / normaliser for name, parts in sums.items()}
+        return {name: torch.stack(parts).sum() / total for name, parts in sums.items()}
 
     def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The last layer of the classes."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from detkit.heads.choice import ChoiceConfig
 from detkit.heads.levels import common_channels
 from detkit.heads.region import ConvFC, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
-from detkit.layers import mean_over_processes
+from detkit.layers import normaliser
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import cross_entropy, nothing, smooth_l1
@@ -118,7 +118,7 @@ class RegionClassifier(nn.Module):
         """Losses of a sample of proposals: ``region_class`` and ``region_box``, both divided by the proposals sampled in the batch."""
         lessons = [self.lesson(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
         labels = torch.cat([lesson.labels for lesson in lessons])
-        normaliser = mean_over_processes(maps[0].new_tensor(float(len(labels)), dtype=torch.float32)).clamp(min=1)
+        total = normaliser(maps[0].new_tensor(float(len(labels)), dtype=torch.float32))
         if not len(labels):
             zero = nothing(*self.parameters())
             return {"region_class": zero, "region_box": zero}
@@ -126,8 +126,8 @@ class RegionClassifier(nn.Module):
         positive = (labels < self.num_classes).nonzero().flatten()
         wanted = torch.cat([lesson.wanted for lesson in lessons])
         return {
-            "region_class": cross_entropy(logits, labels) / normaliser,
-            "region_box": smooth_l1(deltas[positive, labels[positive]], wanted, beta=1 / 9) / normaliser,
+            "region_class": cross_entropy(logits, labels) / total,
+            "region_box": smooth_l1(deltas[positive, labels[positive]], wanted, beta=1 / 9) / total,
         }
 
     def detect(

@@ -13,7 +13,7 @@ from detkit.config import Config
 from detkit.heads.anchors import AnchorConfig, GridAnchors
 from detkit.heads.dense import DenseHead
 from detkit.heads.levels import common_channels
-from detkit.layers import mean_over_processes
+from detkit.layers import normaliser
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import binary_cross_entropy, smooth_l1
@@ -151,5 +151,5 @@ class RPN(nn.Module):
             objectness.append(binary_cross_entropy(logits[image][chosen], wanted))
             box.append(smooth_l1(deltas[image][positive], encode(target.boxes[matches[positive]], rows[positive]), beta=1 / 9))
             count += len(chosen)
-        normaliser = mean_over_processes(logits.new_tensor(float(count))).clamp(min=1)
-        return {"rpn_objectness": torch.stack(objectness).sum() / normaliser, "rpn_box": torch.stack(box).sum() / normaliser}
+        total = normaliser(logits.new_tensor(float(count)))
+        return {"rpn_objectness": torch.stack(objectness).sum() / total, "rpn_box": torch.stack(box).sum() / total}

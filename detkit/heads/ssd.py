@@ -14,7 +14,7 @@ from detkit.heads.default_boxes import DefaultBoxConfig, DefaultBoxes
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import ConvNormAct, mean_over_processes
+from detkit.layers import ConvNormAct, normaliser
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import smooth_l1
 from detkit.ops.match import BELOW, match_every_target
@@ -102,8 +102,8 @@ class SSDHead(OneStageHead):
             wanted = encode(target.boxes[rows], anchors[positive], self.config.box_weights)
             boxes.append(smooth_l1(deltas[image, positive], wanted, beta=1.0))
             count += len(positive)
-        normaliser = mean_over_processes(logits.new_tensor(float(count))).clamp(min=1)
-        return {"class": torch.stack(classes).sum() / normaliser, "box": torch.stack(boxes).sum() / normaliser}
+        total = normaliser(logits.new_tensor(float(count)))
+        return {"class": torch.stack(classes).sum() / total, "box": torch.stack(boxes).sum() / total}
 
     def _class_loss(self, logits: Tensor, matches: Tensor, positive: Tensor, labels: Tensor) -> Tensor:
         """Sum of the cross entropies of an image's positive boxes and of those of background that are hardest."""

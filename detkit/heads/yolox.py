@@ -17,7 +17,7 @@ from detkit.heads.choice import ChoiceConfig
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, mean_over_processes, yolox_norms
+from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, normaliser, yolox_norms
 from detkit.ops.anchors import grid_points
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy, iou_loss
@@ -135,7 +135,7 @@ class YOLOXHead(OneStageHead):
         found = decode(deltas[positive], points, strides)
         quality = 1 - iou_loss(found.detach(), wanted)
         classes = functional.one_hot(labels, self.num_classes) * quality[:, None]
-        normaliser = mean_over_processes(positive.sum().float()).clamp(min=1)
+        total = normaliser(positive.sum().float())
         losses = {
             "objectness": binary_cross_entropy(objectness.squeeze(-1)[counted], positive[counted].float()),
             "class": binary_cross_entropy(logits[positive], classes),
@@ -143,7 +143,7 @@ class YOLOXHead(OneStageHead):
         }
         if self.config.l1_from is not None and self.progress >= self.config.l1_from:
             losses["box_l1"] = (deltas[positive] - encode(wanted, points, strides)).abs().sum()
-        return {name: loss / normaliser for name, loss in losses.items()}
+        return {name: loss / total for name, loss in losses.items()}
 
     def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The class layer of every level."""

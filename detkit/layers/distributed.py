@@ -13,8 +13,18 @@ def mean_over_processes(value: Tensor) -> Tensor:
     Losses divide by it (the number of positives, for example), so that the gradient does not depend on how images were split.
     """
     value = value.detach()
-    if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
+    if world_size() == 1:
         return value
     total = value.clone()
     distributed.all_reduce(total)
-    return total / distributed.get_world_size()
+    return total / world_size()
+
+
+def normaliser(total: Tensor, least: float = 1.0) -> Tensor:
+    """What a loss divides by: the mean over processes of ``total``, whose sum over them counts as at least ``least``."""
+    return mean_over_processes(total).clamp(min=least / world_size())
+
+
+def world_size() -> int:
+    """How many processes train together; 1 where there is one."""
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

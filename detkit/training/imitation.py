@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import mean_over_processes
+from detkit.layers import normaliser
 from detkit.ops.losses import giou_loss
 from detkit.ops.select import Chosen
 
@@ -69,7 +69,7 @@ def dense_losses(student: Said, teacher: Said, *, beta: float, min_score: float)
         wanted = teacher.scores()
         weights, classes = wanted.max(-1)
         weights = weights.where(weights > min_score, 0.0)
-        total = mean_over_processes(weights.sum()).clamp(min=1)
+        total = normaliser(weights.sum())
     class_loss = quality_focal(student.scores(), wanted, beta) / total
     box_losses = []
     for image in range(len(weights)):
