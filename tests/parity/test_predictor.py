@@ -51,7 +51,7 @@ def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
     spread(model.rpn.head.cls_logits, run, 2.0)
     # Small shifts of boxes: a network of random weights multiplies the last bits of its input, in which the two differ.
     spread(model.rpn.head.bbox_pred, run, 0.1)
-    spread(model.roi_heads.box_predictor.cls_score, run, 6.0)
+    spread(model.roi_heads.box_predictor.cls_score, run, 4.0)
     spread(model.roi_heads.box_predictor.bbox_pred, run, 0.3)
     unused = [place + 1 for place, class_name in enumerate(publication(name).class_names) if class_name is None]
     with torch.no_grad():

@@ -67,7 +67,8 @@ def condition(model: nn.Module, photographs: list[Tensor]) -> None:
         spread_all({boxes.bbox_ctrness: 1.5}, run)
         boxes.bbox_reg.bias += 2.0
     # Many scores, none of them certain; and what torchvision's files never detect: background, and ids without a name.
-    logits.bias -= 4.0
+    # FCOS multiplies them by centre-ness; RetinaNet, which has more anchors, would have nothing but scores near 1.
+    logits.bias -= 4.0 if hasattr(boxes, "bbox_ctrness") else 6.5
     rows = logits.bias.view(-1, 91)
     rows[:, [0, *(place + 1 for place in UNUSED)]] = -30.0
     logits.weight.view(-1, 91, *logits.weight.shape[1:])[:, 0] = 0.0
