@@ -95,7 +95,8 @@ def condition(theirs: torch.nn.Module, backbone: str, photographs: list[Tensor])
         for parameter in part.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.xavier_uniform_(parameter)
-    theirs.model.query_position_embeddings.weight.normal_()
+    # Behind the deeper network queries that differ less would all say the same.
+    theirs.model.query_position_embeddings.weight.normal_(std=3.0 if backbone == "resnet101" else 1.0)
     torch.nn.init.xavier_uniform_(theirs.model.input_projection.weight)
     boxes = theirs.bbox_predictor.layers
     for layer in boxes[:-1]:
