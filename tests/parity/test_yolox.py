@@ -16,7 +16,6 @@ from torchvision.ops import batched_nms
 from yolox_reference import SIZES, YOLOX
 
 from detkit.data.images import read_image
-from detkit.inference import Predictor
 from detkit.models.detector import Detector
 from detkit.models.published import PublishedDetector, load_published, publication
 from detkit.models.published.yolox import convert, running_order, stem_weights
@@ -192,24 +191,3 @@ def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) ->
     sides = torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1).tolist()
     found = zip(sides, scores.tolist(), categories, strict=True)
     return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in found]
-
-
-@pytest.mark.slow
-@torch.no_grad()
-def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
-    """Each with its own letterbox, from the file to the evaluation: ours, and the code's with OpenCV."""
-    files = photograph_files(shared)
-    truth = COCO(str(shared / "data" / "coco_sample" / "instances.json"))
-    ids = {row["name"]: row["id"] for row in truth.dataset["categories"]}
-    categories = [ids[name] for name in nano.class_names]
-    predictor = Predictor(nano.detector, nano.config.preprocess, nano.class_names, "cpu")
-    ours, theirs = [], []
-    for image, path in files.items():
-        found = predictor(path)
-        ours += rows_of(image, found.boxes, found.scores, [categories[label] for label in found.labels.tolist()])
-        pixels, scale = letterboxed(read_image(path))
-        boxes, scores, labels = postprocessed(onnx_outputs(session, pixels))
-        theirs += rows_of(image, boxes / scale, scores, [categories[label] for label in labels.tolist()])
-    mine, wanted = average_precision(truth, ours), average_precision(truth, theirs)
-    print(f"AP on coco_sample: ours {mine:.4f}, the ONNX file's {wanted:.4f}")
-    assert mine == pytest.approx(wanted, abs=0.001)
