@@ -6,11 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 from yolox_reference import SIZES, YOLOX
@@ -166,28 +163,3 @@ def postprocessed(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     )
     rows = batched_nms(boxes, scores, labels, 0.65)
     return boxes[rows], scores[rows], labels[rows]
-
-
-def letterboxed(pixels: np.ndarray) -> tuple[Tensor, float]:
-    """A picture as the code's ``preproc`` makes it with OpenCV, in RGB of 0 to 1, and its scale."""
-    import cv2
-
-    scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
-    height, width = int(pixels.shape[0] * scale), int(pixels.shape[1] * scale)
-    canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
-    canvas[:height, :width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)
-    return torch.from_numpy(canvas).permute(2, 0, 1).float() / 255, scale
-
-
-def average_precision(truth: COCO, results: list[dict[str, Any]]) -> float:
-    evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
-    evaluation.evaluate()
-    evaluation.accumulate()
-    evaluation.summarize()
-    return float(evaluation.stats[0])
-
-
-def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) -> list[dict[str, Any]]:
-    sides = torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1).tolist()
-    found = zip(sides, scores.tolist(), categories, strict=True)
-    return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in found]
