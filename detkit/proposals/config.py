@@ -1,12 +1,16 @@
-"""The modes of selective search."""
+"""The modes of selective search, and what a source of proposals is made of."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from detkit.config import Config
+
+if TYPE_CHECKING:
+    from detkit.proposals.backends import Backend
+    from detkit.proposals.proposer import Proposer
 
 ColourSpace = Literal["rgb", "hsv", "lab", "intensity", "hue", "rgi"]
 Mode = Literal["single", "fast", "quality"]
@@ -77,3 +81,40 @@ class SelectiveSearchConfig(Config):
         if mode not in MODES:
             raise ValueError(f"selective search: expected mode single, fast or quality, got {mode!r}")
         return cls(**{**MODES[mode], **values})
+
+
+class ProposalsConfig(Config):
+    """Where the proposals of a picture come from, which are kept, and where they are remembered."""
+
+    shorthand: ClassVar[str | None] = "mode"
+
+    backend: str = "ours"
+    """``ours``, ``opencv``, ``selectivesearch``, a name that another package adds, or a checkpoint of Faster R-CNN."""
+    mode: Mode = "fast"
+    """How thoroughly selective search looks; a region proposal network has no modes."""
+    limit: int | None = Field(None, ge=1)
+    """At most so many proposals of a picture, the best."""
+    min_area: float = Field(0.0, ge=0)
+    """Proposals with a smaller area, in pixels of the picture, are left out."""
+    max_aspect: float = Field(float("inf"), ge=1)
+    """Proposals with a longer side more than so many times the shorter one are left out."""
+    seed: int = 0
+    """Of the random numbers in the ranking of selective search."""
+    cache: str | None = None
+    """A folder in which the proposals of every picture are remembered; None: nowhere."""
+    cache_megabytes: float = Field(2000.0, gt=0)
+    """What the folder may take, in units of 10^6 bytes; what was used longest ago is removed first."""
+
+    def build(self, backend: Backend | None = None) -> Proposer:
+        """What gives the proposals of a picture.
+
+        Args:
+            backend: Taken in place of the one named; ``detkit.inference.proposals.build_proposer`` gives one for a checkpoint.
+
+        Raises:
+            ValueError: there is no such backend.
+            ImportError: the backend needs a package that is not here.
+        """
+        from detkit.proposals.proposer import Proposer
+
+        return Proposer(self, backend)
