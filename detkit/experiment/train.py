@@ -22,7 +22,7 @@ from detkit.machine import peak_memory
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
-from detkit.training.processes import Processes, joined_processes, resolve_device
+from detkit.training.processes import Processes, computing_threads, joined_processes, resolve_device
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd, run_stages
@@ -58,7 +58,7 @@ def train(
     clock = clock or CoreClock()
     config = config if isinstance(config, Experiment) else load_config(config, Experiment)
     folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
-    with joined_processes(device) as processes, kept_log(processes.first) as write_log_to:
+    with joined_processes(device) as processes, computing_threads(config.training.threads), kept_log(processes.first) as write_log_to:
         if folder is not None:
             check_same(folder, config)
         place = resolve_device(device, processes.local_rank)

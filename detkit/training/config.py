@@ -52,6 +52,8 @@ class TrainingConfig(Config):
     """``auto``: bf16 on a CPU with AMX, bf16 or fp16 on a GPU, else fp32."""
     channels_last: bool = True
     """Keep convolutions in channels-last order."""
+    threads: int | None = Field(default=None, ge=1)
+    """Threads that every process computes with on a CPU; as many as torch takes unless given. One sees most pictures per core-minute."""
     ema: EMAConfig | None = None
     """Running mean of the weights."""
     early_stopping: EarlyStoppingConfig | None = None

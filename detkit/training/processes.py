@@ -79,6 +79,17 @@ def joined_processes(device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def computing_threads(count: int | None) -> Iterator[None]:
+    """Within it torch computes with so many threads; afterwards with as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def resolve_device(asked: str, local_rank: int = 0) -> torch.device:
     """``auto`` is this process's GPU if there is one, else Apple's, else the CPU.
 

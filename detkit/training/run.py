@@ -19,6 +19,7 @@ from detkit.training.processes import Processes
 
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
+    from detkit.inference.predictor import Proposer
     from detkit.models.detector import Detector
     from detkit.training.distilled import Distilled
 
@@ -69,6 +70,7 @@ class Run:
         images_seen: Training images over all processes, repeats included.
         stage: Which stage is being run, from 0.
         distilled: The detector with its teacher, if it has one; it is then called for the losses.
+        proposer: Tells a detector that takes proposals where to look in a picture.
     """
 
     detector: Detector
@@ -85,6 +87,7 @@ class Run:
     images_seen: int = 0
     stage: int = 0
     distilled: Distilled | None = None
+    proposer: Proposer | None = None
 
     @property
     def failed_batch(self) -> Path:

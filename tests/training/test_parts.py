@@ -19,7 +19,7 @@ from detkit.training.hooks import MetricsFile, Record
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.pace import Pace
 from detkit.training.precision import resolve_precision
-from detkit.training.processes import resolve_device
+from detkit.training.processes import computing_threads, resolve_device
 from detkit.training.schedule import CosineConfig, MultistepConfig
 
 
@@ -168,6 +168,16 @@ def test_precision_on_a_cpu() -> None:
     assert resolve_precision("bf16", cpu) == "bf16"
     with pytest.raises(ValueError, match="expected a GPU, got the CPU"):
         resolve_precision("fp16", cpu)
+
+
+def test_threads_are_set_for_a_while() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), computing_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise ZeroDivisionError
+    assert torch.get_num_threads() == before
+    with computing_threads(None):
+        assert torch.get_num_threads() == before
 
 
 def test_devices() -> None:
