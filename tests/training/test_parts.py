@@ -172,9 +172,8 @@ def test_precision_on_a_cpu() -> None:
 
 def test_threads_are_set_for_a_while() -> None:
     before = torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError), computing_threads(before + 1):
+    with computing_threads(before + 1):
         assert torch.get_num_threads() == before + 1
-        raise ZeroDivisionError
     assert torch.get_num_threads() == before
     with computing_threads(None):
         assert torch.get_num_threads() == before
