@@ -45,6 +45,8 @@ class YOLOXHeadConfig(Config):
     """Behind every norm."""
     prior: float = Field(0.01, gt=0, lt=1)
     """Probability that an untrained head gives every class, and an object."""
+    prior_side: float = Field(1.0, gt=0)
+    """Strides that both sides of an untrained head's boxes have; 1 in the code. With about 4 an object has more places at first."""
     radius: float = Field(1.5, gt=0)
     """Cells whose middle is less than so many strides from an object's centre may answer for it."""
     inside: bool = False
@@ -177,6 +179,9 @@ class _Level(nn.Module):
         for layer in (self.logits, self.objectness):
             if layer.bias is not None:
                 nn.init.constant_(layer.bias, math.log(config.prior / (1 - config.prior)))
+        if self.deltas.bias is not None:
+            with torch.no_grad():
+                self.deltas.bias[2:] += math.log(config.prior_side)
 
     def forward(self, level_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``(B, H * W, ...)``: logits, objectness, deltas."""

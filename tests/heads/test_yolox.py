@@ -23,6 +23,12 @@ def head(**numbers: object) -> YOLOXHead:
     return YOLOXHeadConfig(channels=8, **numbers).build((4, 6, 8), STRIDES, 3)
 
 
+def test_untrained_boxes_are_as_large_as_asked_for() -> None:
+    maps = [torch.zeros(1, channels, *grid) for channels, grid in zip((4, 6, 8), GRIDS, strict=True)]
+    plain, large = (head(prior_side=side).eval()(maps)[2] for side in (1.0, 4.0))
+    assert_close(large - plain, torch.tensor([0.0, 0.0, 4.0, 4.0]).clamp(min=1).log().expand_as(plain))
+
+
 def outputs() -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(3)
     logits, objectness, deltas = (torch.randn(2, 84, columns, generator=generator).requires_grad_() for columns in (3, 1, 4))
