@@ -26,4 +26,5 @@ config = base.replace(
             box_loss="giou",
         ),
     ),
+    training=base.training.replace(threads=1),
 )
