@@ -30,6 +30,7 @@ SMALL = DETRConfig(
 )
 RELEASED = {
     "detr_r50": ("resnet50", False),
+    "detr_r50_dc5": ("resnet50", True),
     "detr_r101": ("resnet101", False),
     "detr_r101_dc5": ("resnet101", True),
 }
@@ -94,8 +95,11 @@ def condition(theirs: torch.nn.Module, backbone: str, photographs: list[Tensor])
         for parameter in part.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.xavier_uniform_(parameter)
-    # Behind the deeper network queries that differ less would all say the same.
-    theirs.model.query_position_embeddings.weight.normal_(std=3.0 if backbone == "resnet101" else 1.0)
+    # Queries that differ less, or look less sharply, would all say the same.
+    theirs.model.query_position_embeddings.weight.normal_(std=3.0)
+    for name, parameter in theirs.model.decoder.named_parameters():
+        if name.endswith("q_proj.weight"):
+            parameter.mul_(3.0)
     torch.nn.init.xavier_uniform_(theirs.model.input_projection.weight)
     boxes = theirs.bbox_predictor.layers
     for layer in boxes[:-1]:
