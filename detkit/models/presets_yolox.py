@@ -5,7 +5,7 @@ from __future__ import annotations
 from detkit.backbones import BackboneConfig
 from detkit.heads.choice import ChoiceConfig
 from detkit.heads.yolox import YOLOXHeadConfig
-from detkit.models.yolox import YOLOXConfig
+from detkit.models.yolox import YOLOXConfig, letterbox
 from detkit.necks import LightPANConfig, PANConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -44,7 +44,7 @@ def _yolox(size: str, channels: int, *, depth: int, side: int = 640) -> YOLOXCon
     """A size as the code's ``exps/default`` has it; it tests nano and tiny at 416 pixels, the others at 640."""
     depthwise = size == "nano"
     return YOLOXConfig(
-        preprocess=PreprocessConfig(rule="letterbox", input_size=(side, side)),
+        preprocess=letterbox(side),
         backbone=BackboneConfig(name=f"csp_darknet_{size}", weights=None),
         neck=PANConfig(depth=depth, depthwise=depthwise),
         head=YOLOXHeadConfig(channels=channels, depthwise=depthwise),

@@ -14,6 +14,11 @@ from detkit.preprocess import PreprocessConfig
 LEVELS = ("c3", "c4", "c5")
 
 
+def letterbox(side: int) -> PreprocessConfig:
+    """How the code makes pictures fit a square (``data_augment.py``, ``preproc``), and brings boxes back."""
+    return PreprocessConfig(rule="letterbox", input_size=(side, side), interpolation="bilinear_bytes", boxes_by="factor")
+
+
 class YOLOXConfig(DetectorConfig):
     """YOLOX; the defaults are those of its code (version 0.3.0) for the size s.
 
@@ -24,7 +29,7 @@ class YOLOXConfig(DetectorConfig):
 
     kind: Literal["yolox"] = "yolox"
     """Which detector this is."""
-    preprocess: PreprocessConfig = PreprocessConfig(rule="letterbox", input_size=(640, 640))
+    preprocess: PreprocessConfig = letterbox(640)
     """How pictures are resized before the model sees them."""
     backbone: BackboneConfig = BackboneConfig(name="csp_darknet_s", weights=None)
     """The network that makes the maps; unless ``levels`` says otherwise, those of strides 8, 16 and 32."""

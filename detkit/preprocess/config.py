@@ -29,12 +29,14 @@ class PreprocessConfig(Config):
     """For the rules ``fixed`` and ``letterbox``: ``(height, width)``."""
     rounding: Literal["floor", "nearest", "short_first"] = "floor"
     """How a computed side becomes whole pixels; ``short_first``: the short side to the nearest, and from it the long side down (DETR)."""
-    interpolation: Literal["bilinear", "bicubic", "nearest"] = "bilinear"
-    """How new pixels are made."""
+    interpolation: Literal["bilinear", "bicubic", "nearest", "bilinear_bytes"] = "bilinear"
+    """How new pixels are made; ``bilinear_bytes``: by OpenCV, and rounded to whole bytes, which is quick on a CPU."""
     antialias: bool = False
     """Whether old pixels are averaged when a picture shrinks; torchvision's detectors were trained without."""
     enlarge: bool = True
     """Whether a picture smaller than asked for is enlarged."""
+    boxes_by: Literal["sides", "factor"] = "sides"
+    """How boxes follow: by the ratios of the sides in whole pixels, or by the factor before those were rounded (YOLOX)."""
     pad_side: Literal["right_bottom", "both"] = "right_bottom"
     """For the rule ``letterbox``: where the filling goes."""
     pad_value: int = Field(114, ge=0, le=255)
@@ -46,6 +48,8 @@ class PreprocessConfig(Config):
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
+        if self.antialias and self.interpolation == "bilinear_bytes":
+            raise ValueError("interpolation 'bilinear_bytes' averages no pixels: set antialias=False, or interpolation='bilinear'")
         if self.rule == "short_side":
             if self.input_size is not None:
                 raise ValueError("input_size is for the rules 'fixed' and 'letterbox'; set rule too, or set short_side and long_side")
@@ -59,18 +63,21 @@ class PreprocessConfig(Config):
             return Placement(size, self.input_size, (0, 0), self.input_size)
         content = self._scaled(size)
         if self.input_size is None:
-            return Placement(size, content, (0, 0), content)
+            return Placement(size, content, (0, 0), content, self._factor(size) if self.boxes_by == "factor" else None)
         free = (self.input_size[0] - content[0], self.input_size[1] - content[1])
         offset = (free[0] // 2, free[1] // 2) if self.pad_side == "both" else (0, 0)
-        return Placement(size, content, offset, self.input_size)
+        return Placement(size, content, offset, self.input_size, self._factor(size) if self.boxes_by == "factor" else None)
 
-    def _scaled(self, size: Size) -> Size:
-        """The size with its shape kept, never below one pixel (torchvision's rule fails on a 1 x 5000 picture)."""
+    def _factor(self, size: Size) -> float:
         if self.input_size is None:
             scale = min(self.short_side / min(size), self.long_side / max(size))
         else:
             scale = min(self.input_size[0] / size[0], self.input_size[1] / size[1])
-        scale = scale if self.enlarge else min(scale, 1.0)
+        return scale if self.enlarge else min(scale, 1.0)
+
+    def _scaled(self, size: Size) -> Size:
+        """The size with its shape kept, never below one pixel (torchvision's rule fails on a 1 x 5000 picture)."""
+        scale = self._factor(size)
         short = round(min(size) * scale)
         if self.rounding == "short_first" and short:
             return (short, short * size[1] // size[0]) if size[0] <= size[1] else (short * size[0] // size[1], short)

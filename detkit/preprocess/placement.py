@@ -19,17 +19,24 @@ class Placement:
         content: The picture's size in the input.
         offset: ``(y, x)`` of the picture's corner in the input.
         canvas: The input's size.
+        factor: What boxes are multiplied by; None: the ratios of the sides of ``content`` and ``original``.
     """
 
     original: Size
     content: Size
     offset: Size
     canvas: Size
+    factor: float | None = None
+
+    @property
+    def _scaled(self) -> tuple[float, float]:
+        """The size that boxes take the picture for to have in the input."""
+        return self.content if self.factor is None else (self.original[0] * self.factor, self.original[1] * self.factor)
 
     def place(self, rows: R) -> R:
         """Rows about the picture, in the input's pixels."""
         y, x = self.offset
-        moved = rows.resized(self.original, self.content)
+        moved = rows.resized(self.original, self._scaled)
         return moved.replace(boxes=moved.boxes + moved.boxes.new_tensor([x, y, x, y])) if (y or x) else moved
 
     def restore(self, detections: Detections) -> Detections:
@@ -37,7 +44,7 @@ class Placement:
         y, x = self.offset
         boxes = detections.boxes
         inside = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections
-        back = inside.resized(self.content, self.original).boxes
+        back = inside.resized(self._scaled, self.original).boxes
         height, width = self.original
         low = back.new_zeros(4)
         return detections.replace(boxes=back.maximum(low).minimum(back.new_tensor([width, height, width, height])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from torch.nn import functional
 from detkit.preprocess.config import PreprocessConfig
 from detkit.preprocess.placement import Placement
 from detkit.preprocess.shrink import shrink, shrinks_much
-from detkit.structures import Detections, Size
+from detkit.structures import Detections, Proposals, Size
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +24,12 @@ class Prepared:
     Attributes:
         image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config says otherwise.
         placement: Where the picture lies in it.
+        proposals: Where to look, in the pixels of ``image``, for detectors that are told.
     """
 
     image: Tensor
     placement: Placement
+    proposals: Proposals | None = None
 
     @property
     def size(self) -> Size:
@@ -83,6 +86,8 @@ def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
 
 def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
     """The picture as floats, at its new size."""
+    if config.interpolation == "bilinear_bytes":
+        return as_input(_resized_bytes(pixels, size), config)
     plain = config.interpolation == "bilinear" and not config.antialias
     if plain and pixels.dtype == torch.uint8 and shrinks_much((pixels.shape[1], pixels.shape[2]), size):
         return shrink(pixels, size, lambda picked: as_input(picked, config))
@@ -98,6 +103,15 @@ def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
         antialias=config.antialias and smooth,
     )[0]
     return made.clamp_(0, config.maximum) if config.interpolation == "bicubic" else made
+
+
+def _resized_bytes(pixels: Tensor, size: Size) -> Tensor:
+    """The picture in whole bytes at its new size; OpenCV works on the CPU, wherever the picture is."""
+    whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
+    if tuple(pixels.shape[-2:]) == size:
+        return whole
+    rows = cv2.resize(whole.permute(1, 2, 0).contiguous().cpu().numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(rows).permute(2, 0, 1).to(pixels.device)
 
 
 def _filled(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tensor:

@@ -9,8 +9,6 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from detkit.structures.batch import Size
-
 Index = Tensor | slice | list[int]
 
 
@@ -73,7 +71,7 @@ class Rows:
         """A copy with some fields exchanged."""
         return type(self)(**{name: values.get(name, getattr(self, name)) for name in self._names()})
 
-    def resized(self, size: Size, new_size: Size) -> Self:
+    def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Self:
         """The rows after the image was resized from ``size`` to ``new_size``, both ``(height, width)``."""
         y, x = new_size[0] / size[0], new_size[1] / size[1]
         return self.replace(boxes=self.boxes * self.boxes.new_tensor([x, y, x, y]))

@@ -43,7 +43,7 @@ class Targets(Rows):
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         return cls(boxes, labels, no if is_crowd is None else is_crowd, no if is_difficult is None else is_difficult, areas)
 
-    def resized(self, size: tuple[int, int], new_size: tuple[int, int]) -> Targets:
+    def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Targets:
         """See :meth:`Rows.resized`; areas grow with the picture."""
         rows = super().resized(size, new_size)
         return rows.replace(areas=self.areas * (new_size[0] / size[0] * new_size[1] / size[1]))

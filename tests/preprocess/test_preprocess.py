@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -91,7 +92,15 @@ def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
     torch.testing.assert_close(prepared.restore(placed).boxes, boxes.boxes)
 
 
-@pytest.mark.parametrize("config", [PreprocessConfig(), PreprocessConfig(rule="fixed", input_size=(300, 500))])
+@pytest.mark.parametrize(
+    "config",
+    [
+        PreprocessConfig(),
+        PreprocessConfig(rule="fixed", input_size=(300, 500)),
+        PreprocessConfig(rule="letterbox", input_size=(320, 320), boxes_by="factor"),
+        PreprocessConfig(boxes_by="factor"),
+    ],
+)
 def test_place_and_restore_are_inverse(config: PreprocessConfig) -> None:
     placement = config.placement((333, 517))
     boxes = detections([[0.0, 0.0, 517.0, 333.0], [3.5, 4.25, 100.0, 200.0]])
@@ -128,11 +137,38 @@ def test_antialias_averages_when_shrinking() -> None:
     assert plain.image.shape == smooth.image.shape
 
 
-@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest", "bilinear_bytes"])
 def test_every_interpolation_stays_in_range(interpolation: str) -> None:
     image = preprocess(picture((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
     assert image.min() >= 0
     assert image.max() <= 1
+
+
+@pytest.mark.parametrize("size", [(480, 640), (97, 31), (900, 1100), (320, 320)])
+def test_whole_bytes_are_opencvs(size: tuple[int, int]) -> None:
+    image, config = picture(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
+    scale = min(320 / size[0], 320 / size[1])
+    height, width = int(size[0] * scale), int(size[1] * scale)
+    expected = np.full((320, 320, 3), 114, np.uint8)
+    expected[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    wanted = torch.from_numpy(expected).permute(2, 0, 1).float() / 255
+    torch.testing.assert_close(preprocess(image, config).image, wanted, atol=1e-6, rtol=0)
+    floats = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    torch.testing.assert_close(preprocess(floats, config).image, wanted, atol=1e-6, rtol=0)
+
+
+def test_whole_bytes_are_not_averaged() -> None:
+    with pytest.raises(ConfigError, match="'bilinear_bytes' averages no pixels"):
+        PreprocessConfig(antialias=True, interpolation="bilinear_bytes")
+
+
+def test_boxes_may_follow_the_factor_before_rounding() -> None:
+    size, boxes = (100, 333), detections([[0.0, 0.0, 333.0, 100.0]])
+    config = PreprocessConfig(rule="letterbox", input_size=(320, 320))
+    torch.testing.assert_close(config.placement(size).place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 96.0]]))
+    exact = config.replace(boxes_by="factor").placement(size)
+    torch.testing.assert_close(exact.place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 100 * 320 / 333]]))
+    assert exact.content == (96, 320)
 
 
 def test_as_input_of_bytes_and_floats_agree() -> None:

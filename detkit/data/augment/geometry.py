@@ -15,7 +15,12 @@ Window = tuple[int, int, int, int]
 Fill = int | tuple[int, int, int]
 """A grey, or an RGB colour."""
 
-_INTERPOLATION = {"bilinear": cv2.INTER_LINEAR, "bicubic": cv2.INTER_CUBIC, "nearest": cv2.INTER_NEAREST}
+_INTERPOLATION = {
+    "bilinear": cv2.INTER_LINEAR,
+    "bilinear_bytes": cv2.INTER_LINEAR,
+    "bicubic": cv2.INTER_CUBIC,
+    "nearest": cv2.INTER_NEAREST,
+}
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Lens:
     """How new pixels are made from old ones.
 
     Attributes:
-        interpolation: ``bilinear``, ``bicubic`` or ``nearest``.
+        interpolation: As :attr:`detkit.preprocess.PreprocessConfig.interpolation`; pixels are bytes here in any case.
         average_below: Old pixels are averaged where a picture shrinks to less than this share; 0: never, 1: always.
     """
 
