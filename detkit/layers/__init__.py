@@ -8,6 +8,7 @@ from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations
 from detkit.layers.leaky import Leaky
+from detkit.layers.low_rank import low_rank
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "freeze_norms",
     "fuse_activations",
     "like",
+    "low_rank",
     "make_norm",
     "mean_over_processes",
     "normaliser",

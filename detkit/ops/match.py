@@ -21,16 +21,21 @@ CROWD_SHARE = 0.5
 """A background anchor with more of its area than this inside a crowd is left out."""
 
 
-def match_by_iou(anchors: Tensor, targets: Targets, *, min_positive: float, max_negative: float, low_quality: bool = False) -> Tensor:
+def match_by_iou(
+    anchors: Tensor, targets: Targets, *, min_positive: float, max_negative: float, low_quality: bool = False, min_negative: float = 0.0
+) -> Tensor:
     """``(N,)`` int64, for ``(N, 4)`` anchors the row of the target each overlaps most.
 
     An IoU of at least ``min_positive`` makes a match, one below ``max_negative`` background; with ``low_quality`` the best
     anchors of every target are matched however low their IoU (Faster R-CNN, arXiv:1506.01497, section 3.1.2), to the target
-    they overlap most themselves.
+    they overlap most themselves. Where there are targets, anchors whose best IoU is below ``min_negative`` are left out: too easy
+    (Fast R-CNN, arXiv:1504.08083, section 2.3).
     """
     overlaps = box_iou(targets.boxes, anchors)
     overlaps[targets.is_crowd] = -1.0
     matches = match_overlaps(overlaps, min_positive=min_positive, max_negative=max_negative, low_quality=low_quality)
+    if min_negative > 0 and bool((~targets.is_crowd).any()):
+        matches[(matches == BELOW) & (overlaps.amax(0) < min_negative)] = BETWEEN
     return ignore_crowds(matches, anchors, targets)
 
 

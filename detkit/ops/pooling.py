@@ -33,6 +33,7 @@ def multilevel_roi_align(
     canonical_level: int = 4,
     aligned: bool = False,
     reference: bool = False,
+    levels: Tensor | None = None,
 ) -> Tensor:
     """Pool every box from the map that suits its size (FPN, arXiv:1612.03144, equation 1), by RoI align.
 
@@ -46,6 +47,7 @@ def multilevel_roi_align(
         canonical_level: The level, as the logarithm of its stride, of a box of the canonical size.
         aligned: Shift samples by half a cell (detectron2's "v2"); torchvision's detectors do not.
         reference: Use torchvision's own operator on every device.
+        levels: ``(sum N_i,)`` the map that each box is pooled from, by its place; None: the one that suits its size.
 
     Returns:
         ``(sum N_i, C, output_size, output_size)`` in the maps' dtype, boxes in the order they came.
@@ -56,7 +58,8 @@ def multilevel_roi_align(
     _check(maps, boxes, strides)
     images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(boxes)])
     regions = torch.cat([images, torch.cat(boxes)], 1)
-    levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
+    if levels is None:
+        levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
     rows = [torch.where(levels == level)[0] for level in range(len(maps))]
     pool = _plain if reference or not _kernels_serve(maps) else _kernels()
     return pool(maps, regions, rows, (output_size, sampling_ratio, strides, aligned))
