@@ -18,15 +18,16 @@ from detkit.data.augment.config import (
     ZoomOutConfig,
 )
 from detkit.data.loader import LoaderConfig
-from detkit.experiment.config import Experiment, GradientStageConfig
+from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.choice import ChoiceConfig
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
-from detkit.heads.region import ConvFCConfig, TwoFCConfig
+from detkit.heads.region import ConvFCConfig, ConvPoolConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region_fitted import FittedConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.heads.ssd import SSDHeadConfig
@@ -34,9 +35,12 @@ from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.heads.yolox import YOLOXHeadConfig
 from detkit.models import presets, presets_detr, presets_ssd, presets_yolov1, presets_yolox
 from detkit.models.detr import DETRConfig
+from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
+from detkit.models.rcnn import RCNNConfig
 from detkit.models.retinanet import RetinaNetConfig
+from detkit.models.sppnet import SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
 from detkit.models.yolox import YOLOXConfig
@@ -44,10 +48,13 @@ from detkit.necks import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
 from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
 from detkit.necks.yolov1_config import YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
+from detkit.proposals import ProposalsConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.distillation import DistillationConfig
 from detkit.training.optimizer import AdamWConfig, SGDConfig
+from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import CosineConfig, MultistepConfig
+from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
 
 __all__ = [
@@ -55,8 +62,10 @@ __all__ = [
     "AnchorConfig",
     "AugmentationConfig",
     "BackboneConfig",
+    "BoxRegressionStageConfig",
     "ChoiceConfig",
     "ConvFCConfig",
+    "ConvPoolConfig",
     "CosineConfig",
     "DETRConfig",
     "DETRHeadConfig",
@@ -71,7 +80,9 @@ __all__ = [
     "FCOSConfig",
     "FCOSHeadConfig",
     "FPNConfig",
+    "FastRCNNConfig",
     "FasterRCNNConfig",
+    "FittedConfig",
     "FixedSizeConfig",
     "FocalConfig",
     "GradientStageConfig",
@@ -87,15 +98,21 @@ __all__ = [
     "PANConfig",
     "PhotometricConfig",
     "PreprocessConfig",
+    "ProposalsConfig",
+    "RCNNConfig",
     "RPNConfig",
     "RegionConfig",
     "RetinaNetConfig",
     "RetinaNetHeadConfig",
+    "RidgeConfig",
     "RotationConfig",
     "SGDConfig",
+    "SPPNetConfig",
     "SSDConfig",
     "SSDExtrasConfig",
     "SSDHeadConfig",
+    "SVMConfig",
+    "SVMStageConfig",
     "ShortSideConfig",
     "SingleLevelConfig",
     "SourceConfig",

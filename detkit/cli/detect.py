@@ -39,11 +39,17 @@ SOME_FAILED = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit detect``."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, folders, or patterns such as 'photos/**/*.jpg'")
+    parser.add_argument(
+        "--model", dest="weights", metavar="NAME", help="the same as --weights, such as zero_shot_rcnn: an ImageNet classifier on proposals"
+    )
     parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
     parser.add_argument(
         "--min-score", type=unit_interval, default=DEFAULT_MIN_SCORE, metavar="S", help="lowest score reported (default: %(default)s)"
     )
     parser.add_argument("--classes", action="append", metavar="A,B", help="report only these classes")
+    parser.add_argument(
+        "--svd", type=_ranks, metavar="T6,T7", help="cut the two fully connected layers of a region head to these ranks, such as 1024,256"
+    )
     parser.add_argument("--output", metavar="DIR", help="folder of the drawn pictures (default: a new runs/detect-N)")
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--json", metavar="FILE", help="write everything, picture by picture")
@@ -82,10 +88,17 @@ def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]
     classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
     # A pyramid judges scores after its merging, which changes them.
     min_score = 0.0 if wants_pyramid(args) else args.min_score
-    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes)
+    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
     return with_pyramid(predictor, args, args.min_score), str(weights)
+
+
+def _ranks(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None
 
 
 class _Job:

@@ -5,6 +5,7 @@
     detkit train configs/fpn_r50.py data=my_folder weights=fasterrcnn_resnet50_fpn
     detkit train configs/fpn_r50.py --smoke
     detkit train --resume
+    detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
     torchrun --nproc_per_node 2 -m detkit train configs/fpn_r50.py
 
 A config file is Python and is executed: train only from files that you trust. Everything else reads JSON and checkpoints, which are not
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--val-fraction", metavar="F", help="keep this part of the training pictures for validation, such as 0.1; sets data.val_fraction"
     )
     parser.add_argument("--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
+    parser.add_argument("--stage", metavar="NAME", help="run this one of the config's stages alone, such as svm; with --resume once more")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
     parser.add_argument(
         "--precision", choices=("auto", "fp32", "bf16", "fp16"), help="number format of the training; sets training.precision"
@@ -88,12 +90,12 @@ def _train(args: argparse.Namespace, config_file: str | None, overrides: list[st
     folder = None
     if args.resume is not None:
         folder = find_run(args.resume or None)
-        config = resumed_config(folder, config_file, overrides)
+        config = resumed_config(folder, config_file, overrides, repeats=args.stage is not None)
     elif config_file is None:
         raise ValueError("train: which config? for example: detkit train configs/fpn_r50.py data=FOLDER; configs/ has more")
     else:
         config = apply_overrides(load_config(config_file, Experiment), overrides)
-    result = train(config, device=args.device, resume=folder, clock=CoreClock(whole_process=True))
+    result = train(config, device=args.device, resume=folder, clock=CoreClock(whole_process=True), stage=args.stage)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0

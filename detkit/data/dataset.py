@@ -20,8 +20,8 @@ from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
 from detkit.structures import Proposals, Targets
 
-ProposalSource = Callable[[ImageRecord], Proposals]
-"""Gives the proposals of a picture, in its own pixels."""
+ProposalSource = Callable[[ImageRecord, Image], Proposals]
+"""Gives the proposals of a record's picture, ``(H, W, 3)`` uint8 RGB, in its own pixels."""
 
 
 class SampleError(RuntimeError):
@@ -116,7 +116,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
             if self._cache is not None:
                 self._cache.put(index, image)
         labelled = self._is_labelled is None or bool(self._is_labelled[index])
-        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record), labelled)
+        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record, image), labelled)
 
     def _others(self, labelled: bool) -> Other:
         """Gives any picture, but to a labelled one labelled ones only: what it is mixed with must not cost it its labels."""

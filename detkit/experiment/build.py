@@ -6,18 +6,23 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from detkit.checkpoint import make_header
-from detkit.data import DetectionData, class_lines, load_data
+from detkit.data import DetectionData, ImageRecord, class_lines, load_data
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.splits import joined_report
 from detkit.data.unlabelled import joined_records, load_unlabelled
 from detkit.experiment.config import Experiment
 from detkit.inference.load import load_detector
+from detkit.inference.proposals import build_proposer
 from detkit.models.detector import Detector
 from detkit.models.transfer import transfer
+from detkit.proposals import Proposer
+from detkit.structures import Proposals
 from detkit.training.distillation import Teacher
 from detkit.training.distilled import Distilled
 from detkit.training.processes import Processes
@@ -35,12 +40,14 @@ class Parts:
         train: What it learns from.
         val: What it is validated on, with the same classes.
         unlabelled: What a teacher tells it about.
+        proposer: Tells it where to look, if it is a detector that is told.
     """
 
     detector: Detector
     train: DetectionData
     val: DetectionData
     unlabelled: tuple[DetectionData, ...] = ()
+    proposer: Proposer | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,7 +77,18 @@ def build_parts(config: Experiment, fresh: bool = True) -> Parts:
     detector = config.model.build(len(train.class_names))
     if fresh:
         _fill(detector, config, train.class_names)
-    return Parts(detector, train, val, tuple(unlabelled))
+    return Parts(detector, train, val, tuple(unlabelled), None if config.model.told is None else build_proposer(config.model.told))
+
+
+@dataclass(frozen=True, eq=False)
+class OfRecords:
+    """The proposals of records' pictures, as a data set asks for them; can be sent to a worker process."""
+
+    proposer: Proposer
+
+    def __call__(self, record: ImageRecord, image: NDArray[np.uint8]) -> Proposals:
+        """The proposals of a picture."""
+        return self.proposer(image)
 
 
 def distilled(config: Experiment, parts: Parts, detector: Detector, device: torch.device) -> Distilled | None:
@@ -91,16 +109,17 @@ def run_data(config: Experiment, parts: Parts, processes: Processes, device: tor
     """The batches of one process."""
     train, labelled = joined_records(parts.train, parts.unlabelled)
     more = {"is_labelled": labelled, "labelled_times": config.data.labelled_times}
+    proposals = None if parts.proposer is None else OfRecords(parts.proposer)
     augmenter = Augmenter(config.augmentation, config.model.preprocess)
     shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
 
     def batches(start: int) -> Iterable[SampleBatch]:
-        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, **shared, **more)  # type: ignore[arg-type]
+        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, proposals=proposals, **shared, **more)  # type: ignore[arg-type]
 
     # The length of an epoch, for limits given in epochs.
     images = batch_plan(train, config.loader, config.seed, **more).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
     drawn = config.loader.skip_empty or config.data.labelled_times > 1
-    return RunData(batches, config.loader.batch_size, images if drawn else len(train))
+    return RunData(batches, config.loader.batch_size, images if drawn else len(train), records=parts.train)
 
 
 def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from detkit.config import Config
 from detkit.data import DataConfig
@@ -15,9 +15,12 @@ from detkit.models.detector import AnyDetectorConfig, DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.training.config import TrainingConfig
 from detkit.training.distillation import DistillationConfig
+from detkit.training.fitted_stages import BoxRegressionStage, SVMStage
 from detkit.training.optimizer import OptimizerConfig, SGDConfig
+from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import MultistepConfig, ScheduleConfig
 from detkit.training.stages import GradientStage
+from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ else:
 class GradientStageConfig(Config):
     """A stage of gradient steps; what it does not set is the experiment's."""
 
+    kind: Literal["gradient"] = "gradient"
+    """Which stage this is."""
     name: str = "gradient"
     """What the log calls it."""
     frozen: tuple[str, ...] = ()
@@ -49,6 +54,53 @@ class GradientStageConfig(Config):
             self.frozen,
             self.name,
         )
+
+
+class SVMStageConfig(Config):
+    """A stage that fits one linear SVM a class to what the network sees of each region, as R-CNN does after fine-tuning."""
+
+    kind: Literal["svm"] = "svm"
+    """Which stage this is."""
+    name: str = "svm"
+    """What the log, and ``--stage``, call it."""
+    svm: SVMConfig = SVMConfig()
+    """The numbers."""
+    cache_megabytes: float = Field(default=20_000.0, ge=0)
+    """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+
+    def build(self, experiment: Experiment) -> SVMStage:
+        """The stage, completed by the experiment."""
+        return SVMStage(experiment.training, self.cache_megabytes, self.name, self.svm)
+
+
+class BoxRegressionStageConfig(Config):
+    """A stage that fits one ridge regressor of boxes a class."""
+
+    kind: Literal["boxes"] = "boxes"
+    """Which stage this is."""
+    name: str = "boxes"
+    """What the log, and ``--stage``, call it."""
+    ridge: RidgeConfig = RidgeConfig()
+    """The numbers."""
+    cache_megabytes: float = Field(default=20_000.0, ge=0)
+    """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+
+    def build(self, experiment: Experiment) -> BoxRegressionStage:
+        """The stage, completed by the experiment."""
+        return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.ridge)
+
+
+def _stage_kind(stage: Any) -> str:
+    """The kind of a stage; configs that were written before there were several have none."""
+    return str(stage.get("kind", "gradient") if isinstance(stage, dict) else getattr(stage, "kind", "gradient"))
+
+
+StageConfig = Annotated[
+    Annotated[GradientStageConfig, Tag("gradient")]
+    | Annotated[SVMStageConfig, Tag("svm")]
+    | Annotated[BoxRegressionStageConfig, Tag("boxes")],
+    Discriminator(_stage_kind),
+]
 
 
 class Experiment(Config):
@@ -72,7 +124,7 @@ class Experiment(Config):
     """How long, in what precision, and what is kept."""
     distillation: DistillationConfig | None = None
     """A teacher, whom it imitates beside learning from labels; unlabelled pictures need one."""
-    stages: tuple[GradientStageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
+    stages: tuple[StageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
     """The parts of the training, in order; one of gradient steps unless a method needs more."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How it is validated."""

@@ -40,7 +40,7 @@ def run_config(folder: RunFolder) -> Experiment:
     return load_config(folder.config, Experiment)
 
 
-def resumed_config(folder: RunFolder, config_file: str | None, overrides: Sequence[str]) -> Experiment:
+def resumed_config(folder: RunFolder, config_file: str | None, overrides: Sequence[str], repeats: bool = False) -> Experiment:
     """The config to go on with: the run's own, or a file's, with the overrides.
 
     Raises:
@@ -48,18 +48,19 @@ def resumed_config(folder: RunFolder, config_file: str | None, overrides: Sequen
     """
     config = run_config(folder) if config_file is None else load_config(config_file, Experiment)
     config = apply_overrides(config, overrides)
-    check_same(folder, config)
+    check_same(folder, config, repeats)
     return config
 
 
-def check_same(folder: RunFolder, config: Experiment) -> None:
-    """Complain if a config would make a run go on differently.
+def check_same(folder: RunFolder, config: Experiment, repeats: bool = False) -> None:
+    """Complain if a config would make a run go on differently; one that ``repeats`` a stage alone may change the numbers of stages.
 
     Raises:
         ConfigError: names each key that differs, with both values.
     """
     old, new = (_flat(json.loads(item.to_json())) for item in (run_config(folder), config))
-    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(_FREE))
+    free = (*_FREE, "stages") if repeats else _FREE
+    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(free))
     if keys:
         told = ", ".join(f"{key} = {new.get(key)} (the run's: {old.get(key)})" for key in keys[:6])
         raise ConfigError(

@@ -6,6 +6,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from detkit.data import read_source
 from detkit.data.augment import AugmentationConfig
@@ -19,6 +20,8 @@ from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 
 STEPS = 2
+_PROPOSALS = 50
+"""Proposals of a picture, for detectors that are told where to look."""
 _SIDE = 224
 """Pixels to which the shorter side of pictures is limited, where the config leaves the choice."""
 
@@ -66,18 +69,25 @@ def smoke(config: Experiment) -> SmokeOutcome:
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
     """The config on generated data in ``folder``, made small enough for a CPU and a minute."""
     model = config.model
+    if model.told is not None:
+        model = model.replace(proposals=model.told.replace(mode="single", limit=_PROPOSALS, cache=None))
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
         augmentation=_small_augmentation(config.augmentation),
         loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
         training=_short(config.training),
-        stages=tuple(stage.replace(training=stage.training and _short(stage.training)) for stage in config.stages),
+        stages=tuple(_short_stage(stage) for stage in config.stages),
         evaluation=config.evaluation.replace(images=2, pictures=2),
         weights=None,
         distillation=None,
         output=config.output or str(folder / "run"),
     )
+
+
+def _short_stage(stage: Any) -> Any:
+    training = getattr(stage, "training", None)
+    return stage if training is None else stage.replace(training=_short(training))
 
 
 def _short(training: TrainingConfig) -> TrainingConfig:

@@ -19,6 +19,7 @@ from detkit.experiment.log import kept_log
 from detkit.experiment.results import TrainResult, machine_facts, write_results
 from detkit.experiment.resume import check_same
 from detkit.machine import peak_memory
+from detkit.registry import did_you_mean
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
@@ -38,6 +39,7 @@ def train(
     resume: RunFolder | str | Path | None = None,
     clock: CoreClock | None = None,
     progress: bool = True,
+    stage: str | None = None,
 ) -> TrainResult:
     """Train a detector and write the run's folder.
 
@@ -49,6 +51,8 @@ def train(
         resume: The folder of a run to go on with, exactly where it stopped.
         clock: Counts the core-minutes; one that starts now unless given.
         progress: Show a progress bar.
+        stage: Run this one of the config's stages alone, by its name: from ``config.weights``, or on the run to resume, whose newest
+            checkpoint it then starts from although the stage was run before.
 
     Raises:
         FileNotFoundError: data or weights are not here; the message has the command that gets each.
@@ -57,10 +61,11 @@ def train(
     """
     clock = clock or CoreClock()
     config = config if isinstance(config, Experiment) else load_config(config, Experiment)
+    only = None if stage is None else place_of_stage(config, stage)
     folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
     with joined_processes(device) as processes, computing_threads(config.training.threads), kept_log(processes.first) as write_log_to:
         if folder is not None:
-            check_same(folder, config)
+            check_same(folder, config, repeats=stage is not None)
         place = resolve_device(device, processes.local_rank)
         begun = time.monotonic()
         seed_everything(config.seed)
@@ -69,14 +74,27 @@ def train(
             _tell_doubts(config, parts.train)
         run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (place, clock, progress))
         write_log_to(run.folder.log)
-        return _train(config, run, parts, begun, resume=folder is not None)
+        return _train(config, run, parts, begun, (folder is not None, only))
 
 
-def _train(config: Experiment, run: Run, parts: Parts, begun: float, resume: bool) -> TrainResult:
+def place_of_stage(config: Experiment, name: str) -> int:
+    """The place of the stage of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    names = [stage.name for stage in config.stages]
+    if name not in names:
+        raise ValueError(f"stage {name!r}: {did_you_mean(name, names)}")
+    return names.index(name)
+
+
+def _train(config: Experiment, run: Run, parts: Parts, begun: float, how: tuple[bool, int | None]) -> TrainResult:
+    resume, only = how
     log.info("%s run in %s", "going on with the" if resume else "new", run.folder.path)
     if run.processes.first:
         write_text(run.folder.config, config.to_json(indent=1))
-    end = run_stages(run, [stage.build(config) for stage in config.stages], resume)
+    end = run_stages(run, [stage.build(config) for stage in config.stages], resume, only)
     result = _result(run, end, parts, time.monotonic() - begun)
     if run.processes.first:
         write_results(run.folder.results, config.to_json(), result)
@@ -110,6 +128,7 @@ def _make_run(
         clock=clock,
         hooks=hooks,
         distilled=distilled(config, parts, detector, device),
+        proposer=parts.proposer,
     )
     if len(parts.val):
         run.data = data.with_evaluation(Validation.of(parts.val, config.evaluation, run))

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from detkit.config import Config
 from detkit.heads.float32 import Float32Linear
-from detkit.layers import ConvNormAct, NormName
+from detkit.layers import ConvNormAct, FrozenBatchNorm, NormName
 
 
 class TwoFCConfig(Config):
@@ -20,10 +20,12 @@ class TwoFCConfig(Config):
     """Which region head this is."""
     hidden: int = Field(1024, ge=1)
     """Outputs of each layer."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of each layer's outputs that is set to zero in training; VGG16 and AlexNet have 0.5."""
 
     def build(self, channels: int, side: int) -> TwoFC:
         """The module, for regions of ``(channels, side, side)``."""
-        return TwoFC(channels * side * side, self.hidden)
+        return TwoFC(channels * side * side, self.hidden, self.dropout)
 
 
 class ConvFCConfig(Config):
@@ -45,7 +47,22 @@ class ConvFCConfig(Config):
         return ConvFC(channels, side, convs=self.convs, width=self.width, hidden=self.hidden, norm=self.norm)
 
 
-RegionHeadConfig = Annotated[TwoFCConfig | ConvFCConfig, Field(discriminator="kind")]
+class ConvPoolConfig(Config):
+    """A 1x1 convolution with a norm and the mean over the region: the end of EfficientNet's classifier before its last layer."""
+
+    kind: Literal["conv_pool"] = "conv_pool"
+    """Which region head this is."""
+    hidden: int = Field(1280, ge=1)
+    """Channels of the convolution."""
+    norm_eps: float = Field(1e-3, gt=0)
+    """Eps of the norm, which stays at the statistics that it was filled with; EfficientNet-Lite's publisher has 1e-3."""
+
+    def build(self, channels: int, side: int) -> ConvPool:
+        """The module, for regions of ``(channels, side, side)``."""
+        return ConvPool(channels, self.hidden, self.norm_eps)
+
+
+RegionHeadConfig = Annotated[TwoFCConfig | ConvFCConfig | ConvPoolConfig, Field(discriminator="kind")]
 
 
 class TwoFC(nn.Module):
@@ -54,17 +71,21 @@ class TwoFC(nn.Module):
     Args:
         in_features: Numbers a pooled region has.
         hidden: Outputs of each layer.
+        dropout: Share of each layer's outputs that is set to zero in training.
     """
 
-    def __init__(self, in_features: int, hidden: int) -> None:
+    def __init__(self, in_features: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.fc6 = nn.Linear(in_features, hidden)
         self.fc7 = nn.Linear(hidden, hidden)
+        self.dropout = nn.Dropout(dropout)
         self.out_features = hidden
 
     def forward(self, regions: Tensor) -> Tensor:
         """``(N, C, S, S)`` to ``(N, hidden)``."""
-        return functional.relu(self.fc7(functional.relu(self.fc6(regions.flatten(1)))))
+        hidden = self.dropout(functional.relu(self.fc6(regions.flatten(1))))
+        found: Tensor = self.dropout(functional.relu(self.fc7(hidden)))
+        return found
 
 
 class ConvFC(nn.Module):
@@ -96,19 +117,42 @@ class ConvFC(nn.Module):
         return functional.relu(self.fc(self.convs(regions).flatten(1)))
 
 
+class ConvPool(nn.Module):
+    """A 1x1 convolution with a frozen norm and ReLU6, and the mean over the region.
+
+    Args:
+        channels: Channels of a pooled region.
+        hidden: Channels of the convolution.
+        eps: Of the norm.
+    """
+
+    def __init__(self, channels: int, hidden: int, eps: float) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.norm = FrozenBatchNorm(hidden, eps)
+        self.out_features = hidden
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """``(N, C, S, S)`` to ``(N, hidden)``."""
+        return functional.relu6(self.norm(self.conv(regions))).mean((2, 3))
+
+
 class RegionPredictor(nn.Module):
     """Class logits with background at index K, and a box for every class.
 
     Args:
         in_features: Numbers a region has.
         num_classes: K.
+        boxes: Whether boxes are moved; else all deltas are 0.
     """
 
-    def __init__(self, in_features: int, num_classes: int) -> None:
+    def __init__(self, in_features: int, num_classes: int, boxes: bool = True) -> None:
         super().__init__()
         self.logits = Float32Linear(in_features, num_classes + 1)
-        self.deltas = Float32Linear(in_features, num_classes * 4)
+        self.deltas = Float32Linear(in_features, num_classes * 4) if boxes else None
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, K + 1)`` logits and ``(N, K, 4)`` deltas, float32."""
-        return self.logits(regions), self.deltas(regions).unflatten(1, (-1, 4))
+        logits = self.logits(regions)
+        deltas = logits.new_zeros((len(logits), 4 * (logits.shape[1] - 1))) if self.deltas is None else self.deltas(regions)
+        return logits, deltas.unflatten(1, (-1, 4))

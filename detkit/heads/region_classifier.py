@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.levels import common_channels
-from detkit.heads.region import ConvFC, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
+from detkit.heads.region import ConvFC, ConvPool, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
+from detkit.heads.region_fitted import FittedConfig, FittedLayers
+from detkit.heads.region_pooling import PooledRegionsConfig, pool_regions
 from detkit.layers import normaliser
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import cross_entropy, nothing, smooth_l1
 from detkit.ops.match import match_by_iou
-from detkit.ops.pooling import multilevel_roi_align
 from detkit.ops.sample import Sampler, generator_for, sample
 from detkit.ops.select import Chosen
 from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
@@ -25,22 +25,23 @@ from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
 MIN_SIZE = 1e-2
 """Pixels a detection's side must have (torchvision)."""
 
+RegionSource = Sequence[Tensor] | Callable[[list[Tensor]], Tensor]
+"""Where regions come from: maps that they are pooled from, or what gives ``(sum N_i, C, S, S)`` for the boxes of each image."""
 
-class RegionConfig(ChoiceConfig):
+
+class RegionConfig(PooledRegionsConfig):
     """The numbers of the second stage, those by which detections are chosen among them; the defaults are torchvision's."""
 
     candidates: int | None = Field(None, ge=1)
     """Best scores of an image that enter suppression; none: all."""
     head: RegionHeadConfig = TwoFCConfig()
     """The network over pooled regions."""
-    pool_size: int = Field(7, ge=1)
-    """Cells a side of a pooled region."""
-    sampling_ratio: int = Field(2, ge=0)
-    """Samples a cell and direction; 0 takes as many as the region has map cells."""
     min_positive: float = Field(0.5, ge=0, le=1)
     """IoU with an object from which a proposal is of its class."""
     max_negative: float = Field(0.5, ge=0, le=1)
     """IoU below which a proposal is background."""
+    min_negative: float = Field(0.0, ge=0, le=1)
+    """IoU below which it is too easy and left out, on pictures with objects."""
     samples: int = Field(512, ge=1)
     """Proposals of an image that the loss looks at."""
     positive_fraction: float = Field(0.25, ge=0, le=1)
@@ -49,15 +50,28 @@ class RegionConfig(ChoiceConfig):
     """Whether true boxes are added to the proposals in training."""
     box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     """Factors on the deltas of x, y, width and height."""
+    box_beta: float = Field(1 / 9, gt=0)
+    """Where the smooth L1 loss of a delta turns linear."""
+    learns_boxes: bool = True
+    """Whether boxes are moved by a layer that learns; R-CNN and SPPNet fit regressors afterwards instead."""
+    fitted: FittedConfig | None = None
+    """Layers that stages fit after the network has learned; none: there are none."""
 
-    def build(self, channels: Sequence[int], strides: Sequence[float], num_classes: int) -> RegionClassifier:
-        """The module, over maps with these channels and strides.
+    def build(
+        self, channels: Sequence[int], strides: Sequence[float], num_classes: int, factors: tuple[float, ...] = ()
+    ) -> RegionClassifier:
+        """The module, over maps with these channels and strides; ``factors`` if they are of one network at several scales.
 
         Raises:
             ValueError: the levels differ in channels.
         """
-        head = self.head.build(common_channels(channels, "region"), self.pool_size)
-        return RegionClassifier(head, RegionPredictor(head.out_features, num_classes), tuple(strides), self)
+        shape = self.pooled_shape(common_channels(channels, "region"))
+        head, fitted = self.head.build(*shape), None
+        if self.fitted is not None:
+            features = shape[0] * shape[1] ** 2 if self.fitted.boxes_from == "pooled" else head.out_features
+            fitted = FittedLayers(head.out_features, features, num_classes, self.fitted)
+        predictor = RegionPredictor(head.out_features, num_classes, self.learns_boxes)
+        return RegionClassifier(head, predictor, tuple(strides), self, fitted, factors)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,29 +91,41 @@ class RegionClassifier(nn.Module):
         predictor: Its last layers.
         strides: Strides of the maps it pools from, finest first.
         config: The numbers.
+        fitted: Layers that are fitted after the others have learned.
+        factors: The scales of the maps, if they are of one network at several.
     """
 
-    def __init__(self, head: TwoFC | ConvFC, predictor: RegionPredictor, strides: tuple[float, ...], config: RegionConfig) -> None:
+    def __init__(
+        self,
+        head: TwoFC | ConvFC | ConvPool,
+        predictor: RegionPredictor,
+        strides: tuple[float, ...],
+        config: RegionConfig,
+        fitted: FittedLayers | None = None,
+        factors: tuple[float, ...] = (),
+    ) -> None:
         super().__init__()
-        self.head, self.predictor, self.strides, self.config = head, predictor, strides, config
+        self.head, self.predictor, self.strides, self.config, self.factors = head, predictor, strides, config, factors
+        self.fitted = fitted
         self.num_classes = predictor.logits.out_features - 1
         self.sample: Sampler = sample
 
-    def forward(self, maps: Sequence[Tensor], boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, maps: RegionSource, boxes: list[Tensor]) -> tuple[Tensor, Tensor]:
         """``(n, K + 1)`` logits and ``(n, K, 4)`` deltas of the boxes of all images, in order; further maps are left alone."""
-        pooled = multilevel_roi_align(
-            tuple(maps[: len(self.strides)]),
-            boxes,
-            output_size=self.config.pool_size,
-            sampling_ratio=self.config.sampling_ratio,
-            strides=self.strides,
-        )
-        logits, deltas = self.predictor(self.head(pooled))
+        logits, deltas = self.predictor(self.head(self.pooled(maps, boxes)))
         return logits, deltas
+
+    def pooled(self, maps: RegionSource, boxes: list[Tensor]) -> Tensor:
+        """``(n, C, S, S)`` what the head sees of the boxes of all images, in order."""
+        if callable(maps):
+            return maps(boxes)
+        return pool_regions(tuple(maps[: len(self.strides)]), boxes, self.strides, self.config, self.factors)
 
     def matches(self, boxes: Tensor, targets: Targets) -> Tensor:
         """``(N,)`` the row of the target that each of ``(N, 4)`` proposals answers for, or ``BELOW`` or ``BETWEEN``."""
-        return match_by_iou(boxes, targets, min_positive=self.config.min_positive, max_negative=self.config.max_negative)
+        config = self.config
+        low, high = config.min_negative, config.max_negative
+        return match_by_iou(boxes, targets, min_positive=config.min_positive, max_negative=high, min_negative=low)
 
     @torch.no_grad()
     def lesson(self, proposals: Proposals, targets: Targets, seed: int) -> Lesson:
@@ -114,24 +140,30 @@ class RegionClassifier(nn.Module):
         wanted = encode(targets.boxes[matches[positive]], boxes[positive], config.box_weights)
         return Lesson(boxes[torch.cat((positive, negative))], labels, wanted)
 
-    def loss(self, maps: Sequence[Tensor], proposals: Sequence[Proposals], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Losses of a sample of proposals: ``region_class`` and ``region_box``, both divided by the proposals sampled in the batch."""
+    def loss(self, maps: RegionSource, proposals: Sequence[Proposals], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+        """Losses of a sample of proposals: ``region_class`` and ``region_box``, both divided by the proposals sampled in the batch.
+
+        Without a layer that learns boxes there is the first alone.
+        """
+        config = self.config
         lessons = [self.lesson(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
         labels = torch.cat([lesson.labels for lesson in lessons])
-        total = normaliser(maps[0].new_tensor(float(len(labels)), dtype=torch.float32))
+        total = normaliser(torch.tensor(float(len(labels)), device=labels.device))
         if not len(labels):
-            zero = nothing(*self.parameters())
-            return {"region_class": zero, "region_box": zero}
+            # One region of each image stands for those that are missing, so that what makes the maps is reached too.
+            stand_in = self.pooled(maps, [targets[0].boxes.new_tensor([[0.0, 0.0, 1.0, 1.0]])] * len(targets))
+            zero = nothing(stand_in, *(parameter for parameter in self.parameters() if parameter.requires_grad))
+            return {"region_class": zero, "region_box": zero} if config.learns_boxes else {"region_class": zero}
         logits, deltas = self(maps, [lesson.boxes for lesson in lessons])
-        positive = (labels < self.num_classes).nonzero().flatten()
-        wanted = torch.cat([lesson.wanted for lesson in lessons])
-        return {
-            "region_class": cross_entropy(logits, labels) / total,
-            "region_box": smooth_l1(deltas[positive, labels[positive]], wanted, beta=1 / 9) / total,
-        }
+        losses = {"region_class": cross_entropy(logits, labels) / total}
+        if config.learns_boxes:
+            positive = (labels < self.num_classes).nonzero().flatten()
+            wanted = torch.cat([lesson.wanted for lesson in lessons])
+            losses["region_box"] = smooth_l1(deltas[positive, labels[positive]], wanted, beta=config.box_beta) / total
+        return losses
 
     def detect(
-        self, maps: Sequence[Tensor], proposals: Sequence[Proposals], batch: Batch, unreported: Tensor | None = None
+        self, maps: RegionSource, proposals: Sequence[Proposals], batch: Batch, unreported: Tensor | None = None
     ) -> list[Detections]:
         """The detections of each image, best first, clipped to it; ``unreported`` (K,) bool marks classes that are never reported."""
         scores, deltas = self._scored(maps, proposals, unreported)
@@ -140,7 +172,7 @@ class RegionClassifier(nn.Module):
         return [self._chosen(self.config, *part) for part in parts]
 
     @torch.no_grad()
-    def explain(self, maps: Sequence[Tensor], proposals: Proposals, batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
+    def explain(self, maps: RegionSource, proposals: Proposals, batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
         """What this stage did with the proposals of the one image of a batch."""
         scores, deltas = self._scored(maps, [proposals], unreported)
         choices = self.config.without_suppression(), self.config
@@ -148,9 +180,13 @@ class RegionClassifier(nn.Module):
         matches = self.matches(proposals.boxes, targets)
         return Stage("region", "proposal", (proposals.boxes,), matches, scores.amax(1), before, after)
 
-    def _scored(self, maps: Sequence[Tensor], proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
-        logits, deltas = self(maps, [rows.boxes for rows in proposals])
+    def _scored(self, maps: RegionSource, proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
+        pooled = self.pooled(maps, [rows.boxes for rows in proposals])
+        hidden = self.head(pooled)
+        logits, deltas = self.predictor(hidden)
         scores = logits.softmax(-1)[:, : self.num_classes]
+        if self.fitted is not None:
+            scores, deltas = self.fitted(pooled, hidden, scores, deltas)
         return scores if unreported is None else scores.masked_fill(unreported, 0.0), deltas
 
     def _chosen(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> Detections:

@@ -52,9 +52,10 @@ def explain(predictor: Predictor, picture: PictureLike, targets: Targets | None 
         targets = Targets.of(found.boxes, found.labels)
     targets = targets.checked(len(predictor.class_names), "targets")
     seen = prepared.placement.place(targets.to(predictor.device))
+    told = () if prepared.proposals is None else ([prepared.proposals],)
     with predictor.running() as detector:
         batch = detector.prepare([prepared.image])
-        stages = detector.explain(detector.raw(batch), batch, seen)
+        stages = detector.explain(detector.raw(batch, *told), batch, seen)
     image = prepared.image / predictor.preprocess.maximum
     image = image.flip(0) if predictor.preprocess.channel_order == "bgr" else image
     return Explanation(image.cpu(), prepared.original_size, seen.to("cpu"), own, tuple(_on_cpu(stage) for stage in stages))

@@ -11,10 +11,11 @@ import torch
 from detkit.checkpoint import Checkpoint, load_checkpoint
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
-from detkit.inference.predictor import Predictor
+from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
-from detkit.models.published.load import PUBLISHED, fill, load_published
+from detkit.models.published.load import PUBLISHED, fill, load_published, publication
+from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
 from detkit.weights import catalogue, resolve
 
@@ -34,14 +35,23 @@ def load(
             ``detkit weights`` lists.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
-        options: ``reference``, ``min_score``, ``classes``, ``batch_size``: see :class:`Predictor`.
+        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`.
 
     Raises:
         FileNotFoundError: there is no such file or name, or the named weights are not on this machine yet.
         ValueError: the file is not a checkpoint of ours, or damaged.
     """
     detector, config, class_names = load_detector(source)
+    if config.told is not None and "proposer" not in options:
+        options["proposer"] = _proposer(config.told)
     return Predictor(detector, config.preprocess, class_names, device, precision, **options)
+
+
+def _proposer(config: ProposalsConfig) -> Proposer:
+    """As in training; the folder in which proposals were remembered is used where it is, and not made anew elsewhere."""
+    from detkit.inference.proposals import build_proposer
+
+    return build_proposer(config if config.cache is not None and Path(config.cache).is_dir() else config.replace(cache=None))
 
 
 def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
@@ -73,7 +83,7 @@ def load_detector(source: str | Path) -> tuple[Detector, DetectorConfig, tuple[s
     path = checkpoint_path(source)
     names = PUBLISHED.names()
     if path is None and str(source) in names:
-        found = load_published(str(source), resolve(str(source)))
+        found = load_published(str(source), resolve(publication(str(source)).weights or str(source)))
         return found.detector, found.config, found.class_names
     if path is None and str(source) in {entry.name for entry in catalogue()}:
         raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detkit.models.detector import Detector
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Size
+from detkit.structures import Proposals, Size
 
 _PRODUCTS = {
     torch.ops.aten.convolution.default,
@@ -21,6 +21,8 @@ _PRODUCTS = {
     torch.ops.aten.mm.default,
     torch.ops.aten.bmm.default,
 }
+REGIONS = 300
+"""Proposals that a detector is shown which is told where to look."""
 _NOISE = 2_000_000
 """Values of a map above which it is left at zero: maps of features are larger, what a head says of boxes is smaller and must differ."""
 
@@ -83,7 +85,7 @@ def profile(detector: Detector, preprocess: PreprocessConfig, picture: Size = (4
     was_training = detector.training
     try:
         with torch.no_grad(), _NoProducts(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            detector.eval()([image])
+            detector.eval()([image], **_told(detector, size))
     finally:
         detector.train(was_training)
         for hook in hooks:
@@ -102,6 +104,16 @@ class _NoProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
         shape = func(*[arg.to("meta") if isinstance(arg, Tensor) else arg for arg in args], **(kwargs or {}))
         made = torch.zeros(shape.shape, dtype=shape.dtype, device=device)
         return made.normal_(std=0.1) if made.numel() <= _NOISE else made
+
+
+def _told(detector: Detector, size: Size) -> dict[str, list[Proposals]]:
+    """Proposals at random places of an image, for a detector that is told where to look."""
+    if not getattr(detector, "takes_proposals", False):
+        return {}
+    corners = torch.rand(2, REGIONS, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
+    boxes = torch.cat((corners[0], corners[1]), 1) * torch.tensor([size[1], size[0]] * 2)
+    device = next(detector.parameters()).device
+    return {"proposals": [Proposals(boxes, torch.ones(REGIONS)).to(device)]}
 
 
 def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, ...], ...]:

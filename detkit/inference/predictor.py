@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any, overload
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.inference.device import Precision, pick_device, pick_dtype
 from detkit.inference.optimize import optimize
 from detkit.inference.pictures import PictureLike, as_pixels
+from detkit.inference.svd import with_low_ranks
 from detkit.models.detector import Detector
 from detkit.preprocess import Prepared, PreprocessConfig, preprocess
 from detkit.registry import did_you_mean
-from detkit.structures import Detections
+from detkit.structures import Detections, Proposals
+
+Proposer = Callable[[NDArray[np.uint8]], Proposals]
+"""Gives the proposals of a ``(H, W, 3)`` uint8 RGB picture, in its own pixels."""
 
 
 class Predictor:
@@ -32,6 +39,8 @@ class Predictor:
         min_score: Detections below are left out, beside those that the model itself leaves out.
         classes: Only these classes are reported.
         batch_size: Pictures of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
+        proposer: Tells detectors that take proposals where to look in a picture.
+        svd: Ranks to which the fully connected layers of a region head are cut; see :func:`detkit.inference.svd.with_low_ranks`.
 
     Raises:
         ValueError: the device or the precision is not to be had here, or a class is not among the model's.
@@ -49,13 +58,16 @@ class Predictor:
         min_score: float = 0.0,
         classes: Sequence[str] | None = None,
         batch_size: int | None = None,
+        proposer: Proposer | None = None,
+        svd: Sequence[int] | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
-        detector = detector.to(self.device)
+        detector = detector.to(self.device) if svd is None else with_low_ranks(detector.to(self.device), svd)
         self.detector = detector if reference else optimize(detector, self.dtype)
         self.preprocess = preprocess
         self.class_names = tuple(class_names)
+        self.proposer = proposer if getattr(detector, "takes_proposals", False) else None
         self.min_score = min_score
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
         self._reported = self._wanted(classes)
@@ -95,8 +107,18 @@ class Predictor:
         return tensor.to(self.device)
 
     def prepare(self, picture: PictureLike) -> Prepared:
-        """A picture resized for the model, on its device."""
-        return preprocess(self.pixels(picture), self.preprocess)
+        """A picture resized for the model, on its device, with the proposals that the model takes."""
+        pixels = self.pixels(picture)
+        prepared = preprocess(pixels, self.preprocess)
+        proposals = self.propose(pixels)
+        return prepared if proposals is None else replace(prepared, proposals=prepared.placement.place(proposals))
+
+    def propose(self, pixels: Tensor) -> Proposals | None:
+        """Where to look in a picture of :meth:`pixels`, in its own pixels; nothing if the model is not told."""
+        if self.proposer is None:
+            return None
+        whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+        return self.proposer(np.ascontiguousarray(whole.permute(1, 2, 0).cpu().numpy())).to(self.device)
 
     def detect(self, prepared: Sequence[Prepared]) -> list[Detections]:
         """Detections of prepared pictures, in the pictures' own pixels; those of one size run in batches."""
@@ -107,7 +129,7 @@ class Predictor:
         for places in groups.values():
             for start in range(0, len(places), self.batch_size):
                 chunk = places[start : start + self.batch_size]
-                rows = self._run([prepared[place].image for place in chunk])
+                rows = self._run([prepared[place] for place in chunk])
                 found |= {place: self._reportable(prepared[place].restore(row)) for place, row in zip(chunk, rows, strict=True)}
         return [found[place] for place in range(len(prepared))]
 
@@ -122,9 +144,11 @@ class Predictor:
         finally:
             self.detector.train(was_training)
 
-    def _run(self, images: list[Tensor]) -> list[Detections]:
+    def _run(self, pictures: list[Prepared]) -> list[Detections]:
+        proposals = proposals_of(pictures)
+        told = {} if proposals is None else {"proposals": proposals}
         with self.running() as detector:
-            found: dict[str, Tensor] | list[Detections] = detector(images)
+            found: dict[str, Tensor] | list[Detections] = detector([one.image for one in pictures], **told)
         if isinstance(found, dict):
             raise TypeError(f"{type(self.detector).__name__} gave losses where detections were expected")
         return found
@@ -146,3 +170,9 @@ class Predictor:
                 raise ValueError(f"class {name!r} is not among the model's {len(names)}: {did_you_mean(name, names)}")
         chosen = set(names if classes is None else classes)
         return torch.tensor([name in chosen for name in self.class_names], dtype=torch.bool)
+
+
+def proposals_of(pictures: Sequence[Prepared]) -> list[Proposals] | None:
+    """Where to look in prepared pictures; nothing unless all of them say so."""
+    given = [picture.proposals for picture in pictures if picture.proposals is not None]
+    return given if len(given) == len(pictures) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Literal, get_args, overload
 
@@ -127,10 +127,11 @@ class ImagePyramid:
         """A picture's views, on the detector's device."""
         pixels = self.predictor.pixels(picture)
         size = (int(pixels.shape[1]), int(pixels.shape[2]))
-        views, prepared = self.views(size), []
+        views, prepared, proposals = self.views(size), [], self.predictor.propose(pixels)
         for view in views:
             part = view.window.cut(pixels, view.config.pad_value)
-            prepared.append(preprocess(part.flip(-1) if view.mirrored else part, view.config))
+            made = preprocess(part.flip(-1) if view.mirrored else part, view.config)
+            prepared.append(made if proposals is None else replace(made, proposals=made.placement.place(view.seen(proposals))))
         return PreparedViews(size, views, tuple(prepared))
 
     def detect(self, prepared: Sequence[PreparedViews]) -> list[Detections]:

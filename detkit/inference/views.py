@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from detkit.ops.boxes import area, clip
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Detections, Size
+from detkit.structures import Detections, Proposals, Size
 
 MOST_FACTOR, LEAST_PIXELS = 16, 32
 """A scale up to the first is a factor on the detector's own size, one from the second on is a short side in pixels."""
@@ -113,6 +113,14 @@ class View:
         sides = area(inside).sqrt()
         trusted = whole & (sides > 0) & (sides >= self.sizes[0]) & (sides < self.sizes[1])
         return found.replace(boxes=inside)[trusted]
+
+    def seen(self, proposals: Proposals) -> Proposals:
+        """Proposals of the whole picture, in the window, clipped to it; those outside are left out."""
+        window, boxes = self.window, proposals.boxes
+        inside = clip(boxes - boxes.new_tensor([window.x, window.y, window.x, window.y]), (window.height, window.width))
+        if self.mirrored:
+            inside = inside[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
+        return proposals.replace(boxes=inside)[area(inside) > 0]
 
     def _cut(self, boxes: Tensor, size: Size) -> Tensor:
         """``(n,)`` bool: ends at an edge of the window beyond which the picture goes on, where another view sees more."""

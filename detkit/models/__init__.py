@@ -9,9 +9,12 @@ MODELS = Registry(
     "detkit.models",
     {
         "detr": "detkit.models.detr:DETRConfig",
+        "fast_rcnn": "detkit.models.fast_rcnn:FastRCNNConfig",
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",
         "fcos": "detkit.models.fcos:FCOSConfig",
+        "rcnn": "detkit.models.rcnn:RCNNConfig",
         "retinanet": "detkit.models.retinanet:RetinaNetConfig",
+        "sppnet": "detkit.models.sppnet:SPPNetConfig",
         "ssd": "detkit.models.ssd:SSDConfig",
         "yolov1": "detkit.models.yolov1:YOLOv1Config",
         "yolox": "detkit.models.yolox:YOLOXConfig",

@@ -14,6 +14,7 @@ from detkit.config import Config, one_of_kinds
 from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
 from detkit.preprocess import PreprocessConfig
+from detkit.proposals import ProposalsConfig
 from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
 
 Losses = dict[str, Tensor]
@@ -64,6 +65,11 @@ class DetectorConfig(Config):
             most_objects: Of one picture.
         """
         return ()
+
+    @property
+    def told(self) -> ProposalsConfig | None:
+        """Where the proposals come from, for detectors that are told where to look."""
+        return None
 
     def load_pretrained(self, detector: Detector) -> Any:
         """Fill the backbone with the weights that the config names, if it names any; for a training that starts here.

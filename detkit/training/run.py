@@ -18,6 +18,7 @@ from detkit.training.interrupt import StopSignals
 from detkit.training.processes import Processes
 
 if TYPE_CHECKING:
+    from detkit.data import DetectionData
     from detkit.data.loader import SampleBatch
     from detkit.inference.predictor import Proposer
     from detkit.models.detector import Detector
@@ -39,12 +40,14 @@ class RunData:
         batch_size: Images of one batch over all processes.
         images: Training images.
         evaluate: See :data:`Evaluate`; nothing without validation data.
+        records: The training pictures themselves, for stages that do not take batches.
     """
 
     batches: Batches
     batch_size: int
     images: int
     evaluate: Evaluate | None = None
+    records: DetectionData | None = None
 
     def with_evaluation(self, evaluate: Evaluate) -> RunData:
         """The same data, validated."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from detkit.checkpoint import load_state
+from detkit.checkpoint import load_checkpoint, load_state
 from detkit.training.config import TrainingConfig
 from detkit.training.keeper import STATE_FORMAT
 from detkit.training.optimizer import AdamWConfig, SGDConfig
@@ -95,8 +95,15 @@ class GradientStage:
                 parameter.requires_grad_(False)
 
 
-def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False) -> StageEnd:
+def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: int | None = None) -> StageEnd:
     """Run the stages in order, or go on with the one that the run's folder has the state of.
+
+    Args:
+        run: The run.
+        stages: Its stages.
+        resume: Go on with what the folder has the state of.
+        only: The place of the one stage to run; a run that is gone on with begins it anew, from its newest checkpoint, unless it was cut
+            within this very stage.
 
     Raises:
         ValueError: the folder's state does not fit these stages or these classes.
@@ -108,7 +115,10 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False) -> Stage
         run.clock.carry_on(float(state["core_minutes"]) if run.processes.first else 0.0)
     end = StageEnd("finished")
     with run.signals:
-        for place in range(int(state["stage"]) if state else 0, len(stages)):
+        begin, end_before = (int(state["stage"]) if state else 0, len(stages)) if only is None else (only, only + 1)
+        if only is not None and state is not None and state["stage"] != only:
+            run.detector.load_state_dict(load_checkpoint(run.folder.last).tensors)
+        for place in range(begin, end_before):
             run.stage = place
             if len(stages) > 1:
                 log.info("stage %d of %d: %s", place + 1, len(stages), stages[place].name)

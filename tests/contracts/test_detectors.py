@@ -31,6 +31,31 @@ def tiny_faster_rcnn(config: Config) -> Config:
     return config.replace(neck=FPNConfig(out_channels=32), rpn=rpn, region=region)
 
 
+def tiny_fast_rcnn(config: Config) -> Config:
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=3))
+
+
+def fast_rcnn_at_three_scales(config: Config) -> Config:
+    return tiny_fast_rcnn(config).replace(scales=(0.5, 0.7, 1.0))
+
+
+def fast_rcnn_on_a_pyramid(config: Config) -> Config:
+    small = tiny_fast_rcnn(config)
+    backbone = config.backbone.replace(levels=None)
+    return small.replace(backbone=backbone, neck=FPNConfig(out_channels=32), region=small.region.replace(pooling="align"))
+
+
+def tiny_rcnn(config: Config) -> Config:
+    """Crops of 64 pixels, of which the network makes 2 x 2 cells."""
+    region = config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=2)
+    return config.replace(region=region, warp=64, context=8, chunk=5)
+
+
+def tiny_sppnet(config: Config) -> Config:
+    backbone = config.backbone.replace(frozen_stages=0)
+    return config.replace(backbone=backbone, region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, bins=(4, 2, 1)))
+
+
 def on_one_map(config: Config) -> Config:
     """Faster R-CNN as it was before pyramids: the C4 map alone."""
     small, one = tiny_faster_rcnn(config), presets.fasterrcnn_resnet50_c4()
@@ -94,11 +119,16 @@ def light(config: Config) -> Config:
 TINY: dict[str, Callable[[Config], Config]] = {
     "detr": tiny_detr,
     "detr/dc5": detr_dc5,
+    "fast_rcnn": tiny_fast_rcnn,
+    "fast_rcnn/fpn": fast_rcnn_on_a_pyramid,
+    "fast_rcnn/scales": fast_rcnn_at_three_scales,
     "faster_rcnn": tiny_faster_rcnn,
     "faster_rcnn/c4": on_one_map,
     "fcos": tiny_dense,
     "fcos/paper": fcos_of_the_paper,
+    "rcnn": tiny_rcnn,
     "retinanet": tiny_dense,
+    "sppnet": tiny_sppnet,
     "ssd": tiny_ssd,
     "ssd/lite": ssdlite,
     "yolov1": tiny_yolov1,
@@ -288,11 +318,9 @@ def test_nameless_classes_are_not_reported(detector: Detector) -> None:
 
 @torch.no_grad()
 def test_it_tells_what_each_stage_did(detector: Detector) -> None:
-    if detector.takes_proposals:
-        pytest.skip("proposals come from elsewhere")
     (image,), targets = pictures(detector, (90, 120)), two_objects()
     batch = detector.prepare([image])
-    raw = detector.raw(batch)
+    raw = detector.raw(batch, **arguments(detector, [image]))
     stages = detector.explain(raw, batch, targets)
     for stage in stages:
         count = sum(len(level) for level in stage.places)
@@ -309,12 +337,12 @@ def test_it_tells_what_each_stage_did(detector: Detector) -> None:
 
 
 def test_an_image_pyramid_takes_it(config: DetectorConfig, detector: Detector) -> None:
-    if detector.takes_proposals:
-        pytest.skip("proposals come from elsewhere")
     preprocess = config.preprocess
     if preprocess.rule == "short_side":
         preprocess = preprocess.replace(short_side=64, long_side=128)
-    predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True)
+    boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [8.0, 10.0, 62.0, 72.0], [30.0, 0.0, 90.0, 60.0]])
+    told = {"proposer": lambda picture: Proposals(boxes, torch.ones(3))}
+    predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True, **told)
     image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(1))
     found = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
     assert_well_formed([found], [image], 3)

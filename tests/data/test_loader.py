@@ -42,7 +42,7 @@ def same(batch: SampleBatch, other: SampleBatch) -> None:
         torch.testing.assert_close(targets.boxes, targets2.boxes, atol=0, rtol=0)
 
 
-def boxes_as_proposals(record: ImageRecord) -> Proposals:
+def boxes_as_proposals(record: ImageRecord, image: np.ndarray) -> Proposals:
     return Proposals(record.targets.boxes, torch.ones(len(record.targets)))
 
 
@@ -142,7 +142,7 @@ def test_a_sample_that_cannot_be_made_names_its_file_in_one_line(
 
 
 def test_other_failures_name_the_file_too(data: DetectionData) -> None:
-    def broken(record: ImageRecord) -> Proposals:
+    def broken(record: ImageRecord, image: np.ndarray) -> Proposals:
         raise IndexError("list index out of range")
 
     with pytest.raises(SampleError, match=r"\.png: no training sample could be made of it: list index out of range"):

@@ -29,6 +29,7 @@ PUBLISHED = Registry(
         "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_retinanet:resnet50_fpn_v2",
         "ssd300_vgg16": "detkit.models.published.torchvision_ssd:ssd300_vgg16",
         "ssdlite320_mobilenet_v3_large": "detkit.models.published.torchvision_ssd:ssdlite320_mobilenet_v3_large",
+        "zero_shot_rcnn": "detkit.models.published.zero_shot:zero_shot_rcnn",
         "yolox_nano": "detkit.models.published.yolox:yolox_nano",
         "yolox_tiny": "detkit.models.published.yolox:yolox_tiny",
         "yolox_s": "detkit.models.published.yolox:yolox_s",
@@ -50,11 +51,13 @@ class Publication:
         config: The model they are for.
         class_names: One a class, in our order; None for a slot that the publisher never used.
         convert: The publisher's tensors under our names and in our order of classes.
+        weights: The name of the weights where they were published for something else: a classifier, say.
     """
 
     config: DetectorConfig
     class_names: tuple[str | None, ...]
     convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+    weights: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

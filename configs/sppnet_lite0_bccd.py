@@ -1,0 +1,40 @@
+"""SPPNet on EfficientNet-Lite0 for the blood cells of BCCD, on proposals of selective search, on two cores in 45 minutes.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/sppnet_lite0_bccd.py
+    python tools/evaluate.py runs/sppnet_lite0_bccd-1 --data data/bccd --split test
+
+The convolutions keep their ImageNet weights. Fine-tuning has a budget of 60 core-minutes, proposals included; SVMs and box regressors
+come on top. One stage again: ``detkit train --resume runs/sppnet_lite0_bccd-1 --stage svm``.
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import (
+    BoxRegressionStageConfig,
+    Experiment,
+    FittedConfig,
+    GradientStageConfig,
+    SPPNetConfig,
+    SVMStageConfig,
+    TwoFCConfig,
+    load_config,
+)
+
+base = load_config(Path(__file__).with_name("fast_rcnn_lite0_bccd.py"), Experiment)
+paper = SPPNetConfig()
+
+config = base.replace(
+    name="sppnet_lite0_bccd",
+    model=paper.replace(
+        preprocess=base.model.preprocess,
+        backbone=base.model.backbone.replace(levels=("c4",), frozen_stages=4),
+        # 112 channels of 50 bins; box regressors look at the 1,024 numbers behind the head.
+        region=paper.region.replace(head=TwoFCConfig(hidden=1024, dropout=0.5), samples=64, fitted=FittedConfig(boxes_from="hidden")),
+        proposals=base.model.proposals,
+    ),
+    training=base.training.replace(budget=60.0),
+    stages=(GradientStageConfig(name="finetuning"), SVMStageConfig(), BoxRegressionStageConfig()),
+)

@@ -1,0 +1,158 @@
+"""Fast R-CNN (arXiv:1504.08083): maps of the whole picture once, then every proposal pooled from them, classified and refined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from detkit.backbones import BackboneConfig, load_backbone_weights
+from detkit.backbones.loading import LoadedBackbone
+from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
+from detkit.models.classifier_layers import fill_head
+from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
+from detkit.necks import NeckConfig, SingleLevelConfig
+from detkit.proposals import ProposalsConfig
+from detkit.structures import Batch, Detections, Proposals, Stage, Targets
+
+
+class ProposalDetectorConfig(DetectorConfig):
+    """What the configs of detectors that are told where to look have in common."""
+
+    proposals: ProposalsConfig = ProposalsConfig(limit=2000)
+    """Where proposals come from; the papers have about 2,000 a picture, of selective search's fast mode."""
+    region: RegionConfig = RegionConfig()
+    """What each region shows."""
+
+    @property
+    def told(self) -> ProposalsConfig:
+        """See :attr:`DetectorConfig.told`."""
+        return self.proposals
+
+    def load_pretrained(self, detector: Detector) -> LoadedBackbone:
+        """Fill the backbone, and of the head what its classifier has of the same shape, with the weights that the config names.
+
+        Raises:
+            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+        """
+        loaded: LoadedBackbone = load_backbone_weights(detector.backbone, self.backbone)
+        region = getattr(detector, "region", None)
+        if loaded.source is not None and isinstance(region, RegionClassifier):
+            fill_head(region.head, detector.backbone, loaded)
+        return loaded
+
+
+class FastRCNNConfig(ProposalDetectorConfig):
+    """Fast R-CNN; the numbers are the paper's (sections 2.2 to 2.4) and those of its released code.
+
+    Differences from the paper: pictures without objects take part, all their proposals being background; a picture's true boxes count as
+    its proposals in training, which the paper does not say and its code does.
+    """
+
+    kind: Literal["fast_rcnn"] = "fast_rcnn"
+    """Which detector this is."""
+    backbone: BackboneConfig = BackboneConfig(levels=("c4",))
+    """The network that makes the maps."""
+    neck: NeckConfig = SingleLevelConfig()
+    """What makes the maps of the backbone fit for detection."""
+    region: RegionConfig = RegionConfig(
+        pooling="max", samples=64, min_negative=0.1, box_beta=1.0, max_overlap=0.3, head=RegionConfig().head.replace(hidden=4096)
+    )
+    """What each region shows."""
+    scales: tuple[float, ...] = Field(default=(1.0,), min_length=1)
+    """Factors on the picture, as it comes, at which maps are made; with several, each region is pooled where it is nearest to 224 x 224
+    pixels (section 2.4)."""
+
+    def build(self, num_classes: int) -> FastRCNN:
+        """The detector with random numbers, for so many classes.
+
+        Raises:
+            ValueError: parts do not fit together.
+        """
+        backbone = self.backbone.build()
+        neck = self.neck.build(backbone)
+        pooled = min(len(backbone.channels), len(neck.channels))
+        if self.scales == (1.0,):
+            return FastRCNN(neck, self.region.build(neck.channels[:pooled], neck.strides[:pooled], num_classes))
+        if pooled > 1:
+            raise ValueError(f"model.scales: several are for one map, got {pooled} levels of a pyramid; set model.neck.kind=single")
+        if min(self.scales) <= 0:
+            raise ValueError(f"model.scales: expected factors above 0, got {self.scales}")
+        channels, strides = neck.channels * len(self.scales), [neck.strides[0] / factor for factor in self.scales]
+        return FastRCNN(neck, self.region.build(channels, strides, num_classes, self.scales), self.scales)
+
+
+class FastRCNN(Detector):
+    """Classifies and refines the proposals that it is given.
+
+    Args:
+        neck: Makes the maps.
+        region: What each region shows.
+        scales: Factors on the images at which maps are made.
+    """
+
+    takes_proposals = True
+
+    def __init__(self, neck: nn.Module, region: RegionClassifier, scales: tuple[float, ...] = (1.0,)) -> None:
+        super().__init__(neck, region.num_classes)
+        self.region, self.scales = region, scales
+
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+        """``(B,)`` how many proposals each image has, ``(N, 4)`` their boxes, ``(N,)`` their scores, and the maps."""
+        given = proposals or [Proposals.empty(batch.images.device)] * len(batch)
+        counts = torch.tensor([len(rows) for rows in given])
+        whole = Proposals.cat(given)
+        return (counts, whole.boxes, whole.scores, *self.maps(batch.images))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The maps of normalised, padded images; with several scales one for each."""
+        if self.scales == (1.0,):
+            found: tuple[Tensor, ...] = self.neck(images)
+            return found
+        return tuple(self.neck(resized(images, factor))[0] for factor in self.scales)
+
+    def source(self, maps: Sequence[Tensor]) -> RegionSource:
+        """What regions are cut from."""
+        return maps
+
+    def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
+        """``region_class`` and, where boxes are learned, ``region_box``."""
+        return self.region.loss(self.source(raw[3:]), proposals_in(raw), batch, targets)
+
+    def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
+        """See :meth:`Detector.detect`."""
+        return self.region.detect(self.source(raw[3:]), proposals_in(raw), batch, self.unreported)
+
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+        """See :meth:`Detector.explain`: what becomes of the proposals."""
+        (proposals,) = proposals_in(raw)
+        return (self.region.explain(self.source(raw[3:]), proposals, batch, targets, self.unreported),)
+
+    def class_rows(self) -> dict[str, ClassRows]:
+        """The last layers; background is the last row of the logits."""
+        rows = {"predictor.logits": ClassRows(after=1)}
+        if self.region.predictor.deltas is not None:
+            rows["predictor.deltas"] = ClassRows(per_class=4)
+        if self.region.fitted is not None:
+            rows |= {"fitted.svm": ClassRows(), "fitted.boxes": ClassRows(per_class=4)}
+        return {f"region.{layer}.{part}": found for layer, found in rows.items() for part in ("weight", "bias")}
+
+
+def proposals_in(raw: Raw) -> list[Proposals]:
+    """The proposals of each image, from what :meth:`FastRCNN.raw` gives."""
+    counts: list[int] = raw[0].tolist()
+    parts = zip(torch.split(raw[1], counts), torch.split(raw[2], counts), strict=True)
+    return [Proposals(boxes, scores) for boxes, scores in parts]
+
+
+def resized(images: Tensor, factor: float) -> Tensor:
+    """A batch of images at another size, bilinear; averaged where they shrink."""
+    if factor == 1:
+        return images
+    size = [max(1, round(side * factor)) for side in images.shape[-2:]]
+    made: Tensor = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=factor < 1)
+    return made

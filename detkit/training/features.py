@@ -1,0 +1,157 @@
+"""What a detector sees of every region of its training pictures, kept on disk in half precision and streamed from there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detkit.checkpoint import write_text
+from detkit.checkpoint.atomic import atomic_write
+from detkit.data.images import read_image
+from detkit.inference.predictor import Predictor
+from detkit.ops.boxes import box_iou
+
+if TYPE_CHECKING:
+    from detkit.training.run import Run
+
+log = logging.getLogger("detkit.training")
+
+NEAR = 0.5
+"""IoU with an object from which a region's features for box regression are kept; R-CNN learns from 0.6 on."""
+KEY = "key.txt"
+
+
+@dataclass(frozen=True, eq=False)
+class RegionFeatures:
+    """The regions of one picture: its objects first (crowds left out), then its proposals.
+
+    Attributes:
+        boxes: ``(n, 4)`` float32, in the pixels that the model saw.
+        labels: ``(m,)`` of the objects, which are the first m regions.
+        hidden: ``(n, D)`` float16: what the last layers see.
+        near: ``(p,)`` the regions whose IoU with an object is at least :data:`NEAR`.
+        pooled: ``(p, E)`` float16: what their boxes are regressed from.
+    """
+
+    boxes: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    hidden: NDArray[np.float16]
+    near: NDArray[np.int64]
+    pooled: NDArray[np.float16]
+
+    def overlaps(self) -> NDArray[np.float32]:
+        """``(n, m)`` IoU of every region with every object."""
+        boxes = torch.from_numpy(self.boxes)
+        found: NDArray[np.float32] = box_iou(boxes, boxes[: len(self.labels)]).numpy()
+        return found
+
+
+class FeatureStore:
+    """The features of many pictures, made once and kept in a folder as far as its budget goes; the rest is made again each time.
+
+    Args:
+        folder: Where they are kept; what other weights made is removed from it.
+        key: Names all that they depend on.
+        megabytes: The budget, in units of 10^6 bytes.
+        count: How many pictures there are.
+        make: Gives the features of a picture.
+    """
+
+    def __init__(self, folder: Path, key: str, megabytes: float, count: int, make: Callable[[int], RegionFeatures]) -> None:
+        self.folder, self._budget, self._count, self._make = folder, megabytes * 1e6, count, make
+        if folder.exists() and (not (folder / KEY).is_file() or (folder / KEY).read_text("utf-8") != key):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / KEY, key)
+        self._used = sum(path.stat().st_size for path in folder.glob("*.npz"))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[RegionFeatures]:
+        return (self[place] for place in range(self._count))
+
+    def __getitem__(self, place: int) -> RegionFeatures:
+        """The features of a picture."""
+        path = self.folder / f"{place}.npz"
+        if path.is_file():
+            with np.load(path, allow_pickle=False) as arrays:
+                return RegionFeatures(**{name: arrays[name] for name in arrays.files})
+        found = self._make(place)
+        size = sum(value.nbytes for value in vars(found).values())
+        if self._used + size <= self._budget:
+            with atomic_write(path) as temporary, temporary.open("wb") as handle:
+                np.savez(handle, **vars(found))
+            self._used += size
+        return found
+
+
+def feature_store(run: Run, megabytes: float) -> FeatureStore:
+    """The features of a run's training pictures, as its detector is now.
+
+    Raises:
+        ValueError: the detector has no layers to fit.
+    """
+    detector: Any = run.detector
+    if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
+        raise ValueError(
+            f"stage: {type(detector).__name__} has no layers that are fitted to features; set model.region.fitted, or leave it out"
+        )
+    if run.processes.world > 1:
+        raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
+    predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, "fp32", proposer=run.proposer)
+    records = run.data.records.records
+
+    def make(place: int) -> RegionFeatures:
+        record = records[place]
+        return region_features(predictor, read_image(record.path), record.targets)
+
+    return FeatureStore(run.folder.path / "features", _key(run), megabytes, len(records), make)
+
+
+def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: Any) -> RegionFeatures:
+    """What the detector sees of a picture's objects and proposals."""
+    prepared = predictor.prepare(picture)
+    truth = prepared.placement.place(targets[~targets.is_crowd])
+    with predictor.running() as running:
+        detector: Any = running
+        batch = detector.prepare([prepared.image])
+        found = prepared.proposals
+        boxes = truth.boxes.to(predictor.device) if found is None else torch.cat((truth.boxes.to(predictor.device), found.boxes))
+        pooled = detector.region.pooled(detector.source(detector.maps(batch.images)), [boxes])
+        hidden = detector.region.head(pooled)
+        near = (box_iou(boxes, truth.boxes.to(boxes.device)) >= NEAR).any(1).nonzero().flatten()
+        regressed = detector.region.fitted.box_features(pooled[near], hidden[near])
+    parts = boxes.float(), truth.labels, hidden.half(), near, regressed.half()
+    return RegionFeatures(*(part.cpu().numpy() for part in parts))
+
+
+def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
+    """Mean norms of what the last layers see and of what boxes are regressed from, over some pictures (``rcnn_feature_stats.m``)."""
+    totals, counts = np.zeros(2), np.zeros(2)
+    for place in range(min(pictures, len(store))):
+        found = store[place]
+        for which, features in enumerate((found.hidden, found.pooled)):
+            totals[which] += np.linalg.norm(features.astype(np.float32), axis=1).sum()
+            counts[which] += len(features)
+    hidden, pooled = totals / np.maximum(counts, 1)
+    return float(hidden) or 1.0, float(pooled) or 1.0
+
+
+def _key(run: Run) -> str:
+    """A hash of the weights that features depend on, and of how pictures and proposals come."""
+    digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images}".encode())
+    for name, tensor in run.detector.state_dict().items():
+        if not name.startswith(("region.fitted.", "region.predictor.")):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

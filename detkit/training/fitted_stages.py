@@ -1,0 +1,181 @@
+"""The stages of R-CNN and SPPNet that follow the gradient steps: SVMs, then box regressors, both fitted to features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detkit.ops.coder import encode
+from detkit.training.config import TrainingConfig
+from detkit.training.features import FeatureStore, feature_store, mean_norms
+from detkit.training.keeper import Keeper
+from detkit.training.random_state import random_state_kept
+from detkit.training.ridge import Ridge, RidgeConfig
+from detkit.training.run import Run
+from detkit.training.stages import StageEnd
+from detkit.training.svm import HardNegatives, SVMConfig
+
+log = logging.getLogger("detkit.training")
+
+MOST_PASSES = 20
+"""Passes of an exhaustive search for negatives, which ends long before."""
+GRAMS_MEGABYTES = 1000.0
+"""Memory for the sums of as many classes' regressors as are gathered in one pass."""
+
+
+class Cut(Exception):  # noqa: N818  # a signal, not an error
+    """The run was asked to stop."""
+
+
+@dataclass(frozen=True)
+class FittedStage:
+    """What both have in common: features from the run's pictures, an evaluation at the end, a checkpoint of their own.
+
+    Attributes:
+        training: By which number the best checkpoint is chosen.
+        cache_megabytes: What the features on disk may take, in units of 10^6 bytes.
+        name: What the log calls it.
+    """
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    cache_megabytes: float = 20_000.0
+    name: str = "fitted"
+
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
+        """See :meth:`Stage.run`.
+
+        Raises:
+            ValueError: the detector has no layers to fit, or several processes were started.
+        """
+        if state is not None:
+            run.detector.load_state_dict(state["detector"])
+        keeper = Keeper(run, self.training)
+        self._save(run, keeper)
+        try:
+            self.fit(run, feature_store(run, self.cache_megabytes))
+        except Cut:
+            return StageEnd(run.signals.received or "SIGTERM", True)
+        numbers: Mapping[str, float] = {}
+        if run.data.evaluate is not None:
+            with random_state_kept():
+                numbers = run.data.evaluate(run.detector.eval(), 0)
+            keeper.note(numbers, 0, run.detector)
+            for hook in run.hooks:
+                hook.start(0, run.stage)
+                hook.evaluation(0, numbers)
+                hook.close()
+        self._save(run, keeper)
+        return StageEnd("finished", False, 0, keeper.numbers, keeper.best_numbers, 0)
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """Fill the layers."""
+        raise NotImplementedError
+
+    def _save(self, run: Run, keeper: Keeper) -> None:
+        keeper.save_last(run.detector, {"step": 0, "detector": dict(run.detector.state_dict())}, run.minutes())
+
+
+@dataclass(frozen=True)
+class SVMStage(FittedStage):
+    """One linear SVM a class on what the head gives: objects against regions that hardly overlap any of the class.
+
+    Attributes:
+        svm: The numbers.
+    """
+
+    svm: SVMConfig = field(default_factory=SVMConfig)
+    name: str = "svm"
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """See :meth:`FittedStage.fit`."""
+        detector: Any = run.detector
+        scale = self.svm.target_norm / mean_norms(store)[0]
+        miners = [HardNegatives(rows, self.svm) for rows in self._positives(run, store, scale)]
+        for number in range(MOST_PASSES if self.svm.exhaustive else self.svm.passes):
+            for miner in miners:
+                miner.found = 0
+            self._pass(run, store, scale, miners)
+            log.info("svm: pass %d: %d hard negatives, %d fits", number + 1, sum(m.found for m in miners), sum(m.fits for m in miners))
+            if self.svm.exhaustive and not any(miner.found for miner in miners):
+                break
+        fitted = detector.region.fitted
+        weights = torch.from_numpy(np.stack([miner.weights for miner in miners]) * np.float32(scale))
+        fitted.svm.weight.data.copy_(weights)
+        fitted.svm.bias.data.copy_(torch.tensor([miner.bias for miner in miners]))
+        fitted.has_svm.fill_(True)
+
+    def _positives(self, run: Run, store: FeatureStore, scale: float) -> list[NDArray[np.float32]]:
+        """``(P, D)`` for each class, the features of its objects."""
+        rows: list[list[NDArray[np.float32]]] = [[] for _ in range(run.detector.num_classes)]
+        dimensions = 0
+        for found in store:
+            _check_signal(run)
+            dimensions = found.hidden.shape[1]
+            for row, label in enumerate(found.labels.tolist()):
+                rows[label].append(found.hidden[row].astype(np.float32) * np.float32(scale))
+        return [np.stack(own) if own else np.zeros((0, dimensions), np.float32) for own in rows]
+
+    def _pass(self, run: Run, store: FeatureStore, scale: float, miners: list[HardNegatives]) -> None:
+        for place, found in enumerate(store):
+            _check_signal(run)
+            features = found.hidden.astype(np.float32) * np.float32(scale)
+            overlaps, keys = found.overlaps(), place * 1_000_000 + np.arange(len(features))
+            for label, miner in enumerate(miners):
+                own = overlaps[:, found.labels == label]
+                negative = own.max(1, initial=0.0) < self.svm.max_negative
+                # The objects of other classes are examples too, as in the released code.
+                miner.look(features[negative], keys[negative], last=place == len(store) - 1)
+
+
+@dataclass(frozen=True)
+class BoxRegressionStage(FittedStage):
+    """One ridge regressor of boxes a class.
+
+    Attributes:
+        ridge: The numbers.
+    """
+
+    ridge: RidgeConfig = field(default_factory=RidgeConfig)
+    name: str = "boxes"
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """See :meth:`FittedStage.fit`."""
+        detector: Any = run.detector
+        layer = detector.region.fitted.boxes
+        scale = self.ridge.target_norm / mean_norms(store)[1]
+        together = max(1, int(GRAMS_MEGABYTES * 1e6 / (8 * (layer.in_features + 1) ** 2)))
+        for first in range(0, run.detector.num_classes, together):
+            labels = range(first, min(first + together, run.detector.num_classes))
+            sums = {label: Ridge(layer.in_features) for label in labels}
+            for found in store:
+                _check_signal(run)
+                for label, ridge in sums.items():
+                    self._add(found, label, ridge, scale, detector.region.config.box_weights)
+            for label, ridge in sums.items():
+                weights, biases = ridge.solve(self.ridge.penalty)
+                rows = slice(4 * label, 4 * label + 4)
+                layer.weight.data[rows] = torch.from_numpy(weights * scale).to(layer.weight)
+                layer.bias.data[rows] = torch.from_numpy(biases).to(layer.bias)
+                log.info("boxes: class %d: %d regions", label, ridge.count)
+        detector.region.fitted.has_boxes.fill_(True)
+
+    def _add(self, found: Any, label: int, ridge: Ridge, scale: float, box_weights: tuple[float, float, float, float]) -> None:
+        objects = np.flatnonzero(found.labels == label)
+        if not len(objects) or not len(found.near):
+            return
+        overlaps = found.overlaps()[found.near][:, objects]
+        chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_overlap)
+        best = torch.from_numpy(found.boxes[objects[overlaps[chosen].argmax(1)]])
+        wanted = encode(best, torch.from_numpy(found.boxes[found.near[chosen]]), box_weights)
+        ridge.add(found.pooled[chosen].astype(np.float32) * np.float32(scale), wanted.numpy())
+
+
+def _check_signal(run: Run) -> None:
+    if run.signals.received is not None:
+        raise Cut

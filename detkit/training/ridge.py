@@ -1,0 +1,65 @@
+"""Ridge regression of boxes from features, gathered picture by picture: memory does not grow with the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from detkit.config import Config
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+MOST_FEATURES = 12_000
+"""Features beyond which the square of their number, in doubles, takes more than a gigabyte."""
+
+
+class RidgeConfig(Config):
+    """The numbers of the box regressors; the defaults are R-CNN's (appendix C, and ``rcnn_train_bbox_regressor.m``)."""
+
+    penalty: float = Field(1000.0, gt=0)
+    """Lambda, on the weights and on the bias."""
+    min_overlap: float = Field(0.6, ge=0, le=1)
+    """Regions learn from the object of their class that they overlap most, if their IoU is greater."""
+    target_norm: float = Field(20.0, gt=0)
+    """Features are scaled so that their mean norm is this."""
+
+
+class Ridge:
+    """Sums from which the regressor of one class follows in closed form.
+
+    Args:
+        features: How many each region has.
+        outputs: How many numbers are regressed.
+
+    Raises:
+        ValueError: there are too many features for a closed form.
+    """
+
+    def __init__(self, features: int, outputs: int = 4) -> None:
+        if features > MOST_FEATURES:
+            raise ValueError(
+                f"box regression: expected at most {MOST_FEATURES} features of a region, got {features}; "
+                "set model.region.fitted.boxes_from=hidden, which has fewer"
+            )
+        self.count = 0
+        self._gram = np.zeros((features + 1, features + 1))
+        self._products = np.zeros((features + 1, outputs))
+        self._sums = np.zeros(outputs)
+
+    def add(self, features: Floats, wanted: Floats) -> None:
+        """Take in ``(N, D)`` scaled features and ``(N, outputs)`` numbers that they should give."""
+        rows = np.concatenate([features, np.ones((len(features), 1))], 1).astype(np.float64)
+        self.count += len(rows)
+        self._gram += rows.T @ rows
+        self._products += rows.T @ wanted.astype(np.float64)
+        self._sums += wanted.astype(np.float64).sum(0)
+
+    def solve(self, penalty: float) -> tuple[Doubles, Doubles]:
+        """Weights ``(outputs, D)`` and biases ``(outputs,)``; the numbers are centred before, as in the released code."""
+        from scipy.linalg import solve
+
+        means = self._sums / max(self.count, 1)
+        centred = self._products - self._gram[:, -1:] * means
+        found = solve(self._gram + penalty * np.eye(len(self._gram)), centred, assume_a="pos").T
+        return np.ascontiguousarray(found[:, :-1]), found[:, -1] + means

@@ -1,0 +1,64 @@
+"""R-CNN's three stages, one after another and alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from detkit.checkpoint import load_checkpoint
+from detkit.experiment import Experiment, train
+from detkit.experiment.config import BoxRegressionStageConfig, GradientStageConfig, SVMStageConfig
+from detkit.heads.region import TwoFCConfig
+from detkit.inference import explain, load
+from detkit.models.rcnn import RCNNConfig
+from detkit.proposals import ProposalsConfig
+
+Tiny = Callable[..., Experiment]
+
+
+def rcnn(tiny: Tiny) -> Experiment:
+    base, model = tiny("fitted", steps=2, evaluations=1), RCNNConfig()
+    region = model.region.replace(head=TwoFCConfig(hidden=16), samples=8, pool_size=1)
+    model = model.replace(
+        backbone=base.model.backbone.replace(levels=("c4",)),
+        proposals=ProposalsConfig(mode="single", limit=20),
+        region=region,
+        warp=32,
+        context=4,
+    )
+    return base.replace(model=model, stages=(GradientStageConfig(), SVMStageConfig(), BoxRegressionStageConfig()))
+
+
+def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = rcnn(tiny)
+    result = train(config, device="cpu", progress=False)
+    first = load_checkpoint(result.folder / "last.safetensors").tensors
+    assert bool(first["region.fitted.has_svm"])
+    assert bool(first["region.fitted.has_boxes"])
+    assert first["region.fitted.svm.weight"].any()
+    assert len(list((result.folder / "features").glob("*.npz"))) == 5
+    assert load_checkpoint(result.best).tensors["region.fitted.svm.weight"].equal(first["region.fitted.svm.weight"])
+
+    monkeypatch.setattr("detkit.training.features.region_features", None)  # nothing is computed again
+    easier = config.replace(stages=(config.stages[0], SVMStageConfig(svm=config.stages[1].svm.replace(cost=1e-5)), config.stages[2]))
+    train(easier, device="cpu", progress=False, resume=result.folder, stage="svm")
+    second = load_checkpoint(result.folder / "last.safetensors").tensors
+    changed = [name for name in first if not first[name].equal(second[name])]
+    assert sorted(changed) == ["region.fitted.svm.bias", "region.fitted.svm.weight"]
+
+
+def test_a_checkpoint_alone_knows_where_to_look(tiny: Tiny, tmp_path: Path) -> None:
+    config = rcnn(tiny).replace(stages=(GradientStageConfig(),))
+    predictor = load(train(config, device="cpu", progress=False).best, "cpu")
+    assert predictor.proposer.config.limit == 20
+    for size in ((50, 70), (1, 1)):
+        picture = torch.randint(256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
+        found = predictor(picture)
+        assert (found.boxes <= torch.tensor([size[1], size[0]] * 2)).all()
+    (stage,) = explain(predictor, picture).stages
+    assert stage.place == "proposal"
+    with pytest.raises(ValueError, match="stage 'smv': did you mean 'gradient'|expected|svm"):
+        train(config, stage="smv")

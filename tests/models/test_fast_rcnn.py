@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from detkit.backbones import BackboneConfig
+from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.heads.region import TwoFCConfig
+from detkit.inference import Predictor
+from detkit.inference.svd import with_low_ranks
+from detkit.models.fast_rcnn import FastRCNN, FastRCNNConfig
+from detkit.models.rcnn import RCNNConfig
+from detkit.models.sppnet import FIVE_SCALES
+from detkit.necks import FPNConfig
+from detkit.ops.match import BELOW, BETWEEN, match_by_iou
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Proposals, Targets
+
+
+def small() -> FastRCNNConfig:
+    config = FastRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=16), pool_size=3))
+
+
+@pytest.fixture(scope="module")
+def detector() -> FastRCNN:
+    torch.manual_seed(0)
+    return small().build(2).eval()
+
+
+def boxes(*rows: tuple[float, float, float, float]) -> Proposals:
+    return Proposals(torch.tensor(rows).reshape(-1, 4), torch.ones(len(rows)))
+
+
+def test_background_that_is_too_easy_is_left_out() -> None:
+    truth = Targets.of(torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([0]))
+    rows = torch.tensor([[0.0, 0.0, 10.0, 9.0], [0.0, 0.0, 10.0, 3.0], [0.0, 0.0, 10.0, 0.5], [50.0, 50.0, 60.0, 60.0]])
+    numbers = {"min_positive": 0.5, "max_negative": 0.5, "min_negative": 0.1}
+    assert match_by_iou(rows, truth, **numbers).tolist() == [0, BELOW, BETWEEN, BETWEEN]
+    assert match_by_iou(rows, Targets.empty(), **numbers).tolist() == [BELOW] * 4
+
+
+def test_proposals_are_needed(detector: FastRCNN) -> None:
+    with pytest.raises(ValueError, match="told where to look: expected proposals for 1 images, got none"):
+        detector([torch.rand(3, 32, 32)])
+
+
+@torch.no_grad()
+def test_no_proposals_and_no_objects(detector: FastRCNN) -> None:
+    (found,) = detector([torch.rand(3, 32, 32)], proposals=[Proposals.empty()])
+    assert len(found) == 0
+
+
+def test_with_nothing_at_all_to_learn_from_every_parameter_is_reached() -> None:
+    detector = small().build(2).train()
+    losses = detector([torch.rand(3, 40, 40)] * 2, [Targets.empty()] * 2, [Proposals.empty()] * 2)
+    sum(losses.values()).backward()
+    assert all(parameter.grad is not None for parameter in detector.parameters() if parameter.requires_grad)
+
+
+@torch.no_grad()
+def test_proposals_of_the_picture_are_brought_to_what_the_model_sees(detector: FastRCNN) -> None:
+    asked = []
+
+    def proposer(picture: np.ndarray) -> Proposals:
+        asked.append(picture)
+        return boxes((2.0, 4.0, 20.0, 24.0))
+
+    predictor = Predictor(detector, PreprocessConfig(short_side=80, long_side=400), ("a", "b"), "cpu", "fp32", proposer=proposer)
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    prepared = predictor.prepare(picture)
+    assert_close(prepared.proposals.boxes, torch.tensor([[4.0, 8.0, 40.0, 48.0]]))
+    np.testing.assert_array_equal(asked[0], picture)
+    predictor.prepare(torch.from_numpy(picture).permute(2, 0, 1) / 255)
+    np.testing.assert_array_equal(asked[1], picture)
+    assert len(predictor(np.zeros((1, 1, 3), np.uint8)).checked(2)) >= 0
+
+
+def test_proposals_are_mirrored_cropped_and_resized_with_the_picture() -> None:
+    image = np.zeros((40, 60, 3), np.uint8)
+    given = boxes((0.0, 0.0, 6.0, 40.0), (50.0, 0.0, 60.0, 20.0))
+    picture = Picture(image, Targets.empty(), given)
+    mirror = Augmenter(AugmentationConfig(flip=1.0), PreprocessConfig(short_side=80, long_side=800))
+    made = mirror(picture, np.random.default_rng(0))
+    assert_close(made.proposals.boxes, torch.tensor([[108.0, 0.0, 120.0, 80.0], [0.0, 0.0, 20.0, 40.0]]))
+    crop = Augmenter(AugmentationConfig(preset="ssd"), PreprocessConfig(rule="fixed", input_size=(40, 60)))
+    counts = set()
+    for seed in range(30):
+        made = crop(picture, np.random.default_rng(seed))
+        made.proposals.checked()
+        assert (made.proposals.boxes <= torch.tensor([60.0, 40.0, 60.0, 40.0]) + 1e-4).all()  # rounding
+        counts.add(len(made.proposals))
+    assert 2 in counts
+    assert min(counts) < 2, "those that a crop cuts to nothing are dropped"
+
+
+@torch.no_grad()
+def test_each_region_is_pooled_where_it_is_nearest_to_224_pixels() -> None:
+    torch.manual_seed(0)
+    several = small().replace(scales=(0.5, 1.0)).build(2).eval()
+    torch.manual_seed(0)
+    one = small().build(2).eval()
+    batch = one.prepare([torch.rand(3, 480, 480)])
+    rows = [torch.tensor([[10.0, 10.0, 440.0, 430.0], [30.0, 30.0, 200.0, 230.0]])]
+    found = several.region.pooled(several.maps(batch.images), rows)
+    assert_close(found[1:], one.region.pooled(one.maps(batch.images), rows)[1:])
+    half = several.maps(batch.images)[0]
+    assert half.shape[-1] == 15
+    assert_close(found[:1], one.region.pooled((half,), [rows[0][:1] / 2]))
+
+
+def test_scales_are_for_one_map() -> None:
+    with pytest.raises(ValueError, match="several are for one map, got 4 levels"):
+        small().replace(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), scales=FIVE_SCALES).build(2)
+
+
+@torch.no_grad()
+def test_truncated_layers_at_detection(detector: FastRCNN) -> None:
+    rows, images = [boxes((2.0, 4.0, 50.0, 44.0), (0.0, 0.0, 30.0, 30.0))], [torch.rand(3, 64, 64)]
+    whole, (same,) = detector(images, proposals=rows)[0], with_low_ranks(detector, (16, 16))(images, proposals=rows)
+    assert_close(whole.scores, same.scores, atol=1e-4, rtol=1e-4)
+    assert sum(p.numel() for p in with_low_ranks(detector, (2, 2)).parameters()) < sum(p.numel() for p in detector.parameters())
+    assert isinstance(detector.region.head.fc6, torch.nn.Linear), "what came in is not changed"
+    with pytest.raises(ValueError, match="two ranks, one for each"):
+        with_low_ranks(detector, (4,))
+
+
+@torch.no_grad()
+def test_regions_of_rcnn_do_not_depend_on_the_others() -> None:
+    torch.manual_seed(0)
+    config = RCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), warp=32, context=4, chunk=3)
+    detector = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=8), pool_size=2)).build(2).eval()
+    batch = detector.prepare([torch.rand(3, 50, 60), torch.rand(3, 40, 70)])
+    rows = [torch.tensor([[1.0, 2.0, 30.0, 40.0]]).repeat(5, 1), torch.tensor([[5.0, 5.0, 66.0, 20.0]])]
+    found = detector.region.pooled(detector.source(detector.maps(batch.images)), rows)
+    assert found.shape == (6, 256, 2, 2)
+    assert_close(found[:5], found[:1].expand(5, -1, -1, -1), atol=1e-5, rtol=1e-5)
+    alone = detector.prepare([torch.rand(3, 1, 1)])
+    assert len(detector.detect(detector.raw(alone, [boxes((0.0, 0.0, 1.0, 1.0))]), alone)) == 1

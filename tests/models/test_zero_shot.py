@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from torch.testing import assert_close
+
+from detkit.backbones.timm_models import lite_names
+from detkit.inference import load
+from detkit.structures import Proposals
+from detkit.weights import resolve
+from detkit.weights.read import read_tensors
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return load("zero_shot_rcnn", "cpu", "fp32", reference=True)
+
+
+def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> None:
+    import timm
+
+    names = lite_names(read_tensors(resolve("efficientnet_lite0")), (1, 2, 2, 3, 3, 4, 1))
+    classifier = timm.create_model("efficientnet_lite0", bn_eps=1e-3).eval()
+    classifier.load_state_dict(names)
+    image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
+    detector = predictor.detector
+    batch = detector.prepare([image])
+    # A box whose surroundings are the whole picture: nothing is resized, and the crop is the picture.
+    box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
+    with torch.no_grad():
+        logits, _ = detector.region(detector.source(detector.maps(batch.images)), [box])
+        expected = classifier(batch.images)
+    assert_close(logits[:, :1000], expected, atol=1e-3, rtol=1e-3)
+    assert float(functional.softmax(logits, -1)[0, 1000]) == 0
+
+
+def test_a_photograph_of_one_thing(predictor) -> None:
+    from skimage import data
+
+    predictor.proposer = lambda picture: Proposals(torch.tensor([[0.0, 0.0, picture.shape[1], picture.shape[0]]]), torch.ones(1))
+    found = predictor(np.ascontiguousarray(data.chelsea()))
+    assert "cat" in predictor.class_names[int(found.labels[0])]
+    assert len(predictor.class_names) == 1000

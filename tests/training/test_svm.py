@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from detkit.training.ridge import Ridge
+from detkit.training.svm import ABSENT, HardNegatives, SVMConfig, fit_svm
+
+PICTURES, REGIONS, DIMENSIONS = 12, 60, 16
+
+
+def features() -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    positive = random.normal(0.7, 1.0, (40, DIMENSIONS)).astype(np.float32)
+    negative = random.normal(0.0, 1.0, (PICTURES, REGIONS, DIMENSIONS)).astype(np.float32)
+    scale = np.float32(20 / np.linalg.norm(negative, axis=2).mean())
+    return positive * scale, negative * scale
+
+
+def searched(config: SVMConfig, passes: int = 1) -> HardNegatives:
+    positive, negative = features()
+    miner = HardNegatives(positive, config)
+    for _ in range(passes):
+        miner.found = 0
+        for place, rows in enumerate(negative):
+            miner.look(rows, place * 1000 + np.arange(REGIONS), last=place == PICTURES - 1)
+        if config.exhaustive and not miner.found:
+            break
+    return miner
+
+
+def test_an_exhaustive_search_gives_the_svm_of_all_negatives() -> None:
+    config = SVMConfig(exhaustive=True, refit_after=50, tolerance=1e-6)
+    positive, negative = features()
+    every = np.concatenate([positive, negative.reshape(-1, DIMENSIONS)])
+    labels = np.repeat([1, 0], [len(positive), PICTURES * REGIONS])
+    numbers = {"C": 1e-3, "intercept_scaling": 10.0, "class_weight": {1: 2.0, 0: 1.0}, "tol": 1e-6, "max_iter": 100_000, "random_state": 1}
+    reference = LinearSVC(loss="hinge", **numbers).fit(every, labels)
+    miner = searched(config, 20)
+    assert miner.found == 0
+    assert len(miner._keys) < PICTURES * REGIONS, "easy negatives are not kept"
+    np.testing.assert_allclose(every @ miner.weights + miner.bias, reference.decision_function(every), atol=1e-2)
+
+
+def test_one_pass_refits_as_negatives_come_in_and_forgets_easy_ones() -> None:
+    miner = searched(SVMConfig(refit_after=100))
+    assert 2 <= miner.fits <= 1 + PICTURES * REGIONS // 100
+    assert len(np.unique(miner._keys)) == len(miner._keys) < PICTURES * REGIONS
+    again = searched(SVMConfig(refit_after=100))
+    np.testing.assert_array_equal(miner.weights, again.weights)
+
+
+def test_memory_has_a_bound() -> None:
+    small = SVMConfig(memory_megabytes=16 * DIMENSIONS * 50 / 1e6, refit_after=30)
+    miner = searched(small)
+    assert len(miner.positive) == 25
+    assert len(miner._negative) <= 25
+
+
+def test_a_class_without_examples_is_never_seen() -> None:
+    none, some = np.zeros((0, 3), np.float32), np.ones((4, 3), np.float32)
+    assert fit_svm(none, some, SVMConfig())[1] == ABSENT
+    assert fit_svm(some, none, SVMConfig())[1] == -ABSENT
+    assert not fit_svm(none, none, SVMConfig())[0].any()
+
+
+def test_ridge_is_its_closed_form() -> None:
+    random = np.random.default_rng(1)
+    rows, wanted = random.normal(size=(90, 7)).astype(np.float32), random.normal(3.0, 1.0, (90, 4)).astype(np.float32)
+    ridge = Ridge(7)
+    for start in range(0, 90, 25):
+        ridge.add(rows[start : start + 25], wanted[start : start + 25])
+    weights, biases = ridge.solve(1000.0)
+    whole = np.concatenate([rows, np.ones((90, 1))], 1).astype(np.float64)
+    expected = np.linalg.inv(whole.T @ whole + 1000 * np.eye(8)) @ whole.T @ (wanted.astype(np.float64) - wanted.astype(np.float64).mean(0))
+    np.testing.assert_allclose(np.concatenate([weights, biases[:, None]], 1).T[:7], expected[:7], atol=1e-9)
+    np.testing.assert_allclose(biases, expected[7] + wanted.mean(0), atol=1e-6)
+
+
+def test_ridge_without_examples_moves_nothing() -> None:
+    weights, biases = Ridge(3).solve(1.0)
+    assert not weights.any()
+    assert not biases.any()
+
+
+def test_too_many_features_are_told() -> None:
+    with pytest.raises(ValueError, match=r"at most 12000 features of a region, got 25088; set model.region.fitted.boxes_from=hidden"):
+        Ridge(25088)
