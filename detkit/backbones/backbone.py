@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
+from detkit.backbones.chain_parts import Recipe
 from detkit.backbones.facts import BackboneFacts
-from detkit.layers import absorb_frozen_norms, freeze_norms
+from detkit.layers import MapNorm, absorb_frozen_norms, freeze_norms
 
 NormPolicy = Literal["frozen", "train"]
 Tensors = Mapping[str, Tensor]
@@ -29,6 +30,7 @@ class Backbone(nn.Module):
         std: Of its input, RGB in [0, 1].
         frozen_stages: How many stages, from the stem, neither learn nor leave eval mode.
         left_out: Prefixes of the published network's tensors that this one has no use for: its head, and stages behind the last map.
+        fresh: Prefixes of this network's tensors that no published file has; they are in no stage and always learn.
     """
 
     def __init__(self, facts: BackboneFacts, levels: tuple[str, ...] | None = None) -> None:
@@ -41,6 +43,7 @@ class Backbone(nn.Module):
         self.mean, self.std = facts.mean, facts.std
         self.frozen_stages = 0
         self.left_out: tuple[str, ...] = ()
+        self.fresh: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalised images ``(B, 3, H, W)``."""
@@ -85,6 +88,8 @@ class ChainBackbone(Backbone):
         stages: For each stage the dotted names of its parts, in the order of running.
         taps: For each level, the name of the part whose output it is.
         levels: Names of the maps to give; None: the usual ones.
+        channels_last: Whether the parts give maps as ``(B, H, W, C)``.
+        map_norms: Whether every map passes a layer norm of its own, which starts anew.
         norm: ``frozen`` or ``train``.
         norm_eps: Eps of every norm; None: each one's own.
         rename: Brings a published file's names to the library's, where they differ.
@@ -98,6 +103,8 @@ class ChainBackbone(Backbone):
         stages: tuple[tuple[str, ...], ...],
         taps: Mapping[str, str],
         levels: tuple[str, ...] | None = None,
+        channels_last: bool = False,
+        map_norms: bool = False,
         norm: NormPolicy = "frozen",
         norm_eps: float | None = None,
         rename: Callable[[Tensors], dict[str, Tensor]] | None = None,
@@ -109,8 +116,20 @@ class ChainBackbone(Backbone):
         kept = tuple(tuple(step for step in stage if step in self._steps) for stage in stages)
         self._stages = tuple(stage for stage in kept if stage)
         self._rename = rename
+        self._channels_last = channels_last
         self._take_over(body)
-        _set_norms(self, norm, norm_eps)
+        set_norms(self, norm, norm_eps)
+        if map_norms:
+            self.map_norms = nn.ModuleList(MapNorm(channels) for channels in self.channels)
+            self.fresh = ("map_norms.",)
+
+    @classmethod
+    def of(cls, body: nn.Module, facts: BackboneFacts, recipe: Recipe, **choices: Any) -> Self:
+        """The chain that a recipe makes of a library's network, which is put right in place."""
+        if recipe.prepare is not None:
+            recipe.prepare(body)
+        how: dict[str, Any] = {"channels_last": recipe.channels_last, "map_norms": recipe.map_norms}
+        return cls(body, facts, stages=recipe.stages, taps=recipe.taps, **how, **choices)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""
@@ -118,7 +137,9 @@ class ChainBackbone(Backbone):
         for step in self._steps:
             images = self.get_submodule(step)(images)
             if step in self._taps:
-                maps.append(images)
+                maps.append(images.permute(0, 3, 1, 2) if self._channels_last else images)
+        if self.fresh:
+            maps = [norm(found) for norm, found in zip(self.map_norms, maps, strict=True)]
         return tuple(maps)
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
@@ -149,7 +170,8 @@ def _prune(module: nn.Module, steps: tuple[str, ...], prefix: str = "") -> list[
     return dropped
 
 
-def _set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
+def set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
+    """Do to every batch norm, in place, what the policy says; see :class:`detkit.backbones.BackboneConfig`."""
     if norm == "frozen":
         freeze_norms(network, eps)
         absorb_frozen_norms(network)

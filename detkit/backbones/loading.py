@@ -41,7 +41,7 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
     if config.weights is None:
         _log.info("backbone %s: from scratch", backbone.name)
         return LoadedBackbone(None)
-    source = _source(backbone.name, config.weights, folder)
+    source = find_weights(backbone.name, config.weights, folder)
     tensors = backbone.published_names(read_tensors(source))
     left_over = _left_over(backbone, tensors, source)
     fitting = {name: tensor for name, tensor in tensors.items() if name not in left_over}
@@ -51,8 +51,13 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
     return LoadedBackbone(source, left_over)
 
 
-def _source(backbone: str, name: str, folder: str | Path | None) -> Path:
-    """The file that ``default``, a name of the catalogue or a path stands for."""
+def find_weights(backbone: str, name: str, folder: str | Path | None = None) -> Path:
+    """The file that ``default``, a name of the catalogue or a path stands for.
+
+    Raises:
+        FileNotFoundError: it is not here.
+        ValueError: no weights are known, or the file is another one.
+    """
     entries = [entry.name for entry in weights.catalogue() if entry.kind == "backbone" and entry.model == backbone]
     if name == "default":
         if not entries:
@@ -75,7 +80,7 @@ def _left_over(backbone: Backbone, tensors: dict[str, Tensor], source: Path) -> 
     foreign = [name for name in tensors if name not in own and not name.endswith(_COUNTER)]
     left_over = tuple(name for name in foreign if name.startswith(backbone.left_out))
     unknown = [name for name in foreign if name not in left_over]
-    missing = [name for name in own if name not in tensors and not name.endswith(_COUNTER)]
+    missing = [name for name in own if name not in tensors and not name.endswith(_COUNTER) and not name.startswith(backbone.fresh)]
     if unknown or missing:
         what = [f"{len(names)} {word} ({', '.join(names[:3])}...)" for names, word in ((missing, "missing"), (unknown, "unknown")) if names]
         raise ValueError(f"weights {source}: expected the tensors of {backbone.name}, got {' and '.join(what)}: they are another network's")

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from detkit.backbones.known import KNOWN
 from detkit.registry import Registry
 
-BACKBONES = Registry(
-    "backbone",
-    "detkit.backbones",
-    {
-        "resnet18": "detkit.backbones.torchvision_models:resnet18",
-        "resnet34": "detkit.backbones.torchvision_models:resnet34",
-        "resnet50": "detkit.backbones.torchvision_models:resnet50",
-        "resnet101": "detkit.backbones.torchvision_models:resnet101",
-        "mobilenet_v3_large": "detkit.backbones.torchvision_models:mobilenet_v3_large",
-        "mobilenet_v3_large_reduced": "detkit.backbones.torchvision_models:mobilenet_v3_large_reduced",
-        "vgg16": "detkit.backbones.torchvision_models:vgg16",
-        "vgg16_caffe": "detkit.backbones.torchvision_models:vgg16_caffe",
-        "darknet_yolov1": "detkit.backbones.darknet_v1:darknet_yolov1",
-        "darknet_yolov1_tiny": "detkit.backbones.darknet_v1:darknet_yolov1_tiny",
-        "efficientnet_lite0": "detkit.backbones.timm_models:efficientnet_lite0",
-        "csp_darknet_nano": "detkit.backbones.csp_darknet:csp_darknet_nano",
-        "csp_darknet_tiny": "detkit.backbones.csp_darknet:csp_darknet_tiny",
-        "csp_darknet_s": "detkit.backbones.csp_darknet:csp_darknet_s",
-        "csp_darknet_m": "detkit.backbones.csp_darknet:csp_darknet_m",
-        "csp_darknet_l": "detkit.backbones.csp_darknet:csp_darknet_l",
-        "csp_darknet_x": "detkit.backbones.csp_darknet:csp_darknet_x",
-    },
-)
+TIMM = "timm/"
+"""What the names of timm's other networks begin with."""
+
+
+class BackboneRegistry(Registry):
+    """The table, and behind it by ``timm/NAME`` whatever else timm can take maps from; such names are not listed."""
+
+    def __contains__(self, name: str) -> bool:
+        return name.startswith(TIMM) or super().__contains__(name)
+
+    def get(self, name: str) -> Callable[..., Any]:
+        """See :meth:`Registry.get`."""
+        if not name.startswith(TIMM):
+            return super().get(name)
+        from detkit.backbones.any_timm import facts_of_timm, make
+
+        made: Any = partial(make, name)
+        made.facts = facts_of_timm(name)
+        return made  # type: ignore[no-any-return]
+
+
+BACKBONES = BackboneRegistry("backbone", "detkit.backbones", {facts.name: facts.made_by for facts in KNOWN})
 """Each entry is a function ``make(*, levels, norm, norm_eps) -> Backbone``; see :class:`detkit.backbones.BackboneConfig` for the three."""

@@ -3,108 +3,224 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import torch
 from torch import nn
 from torchvision import models
-from torchvision.models import vgg
+from torchvision.models import regnet, vgg
 
 from detkit.backbones.backbone import Backbone, ChainBackbone
+from detkit.backbones.chain_parts import Recipe, centre, pad_before, steps, whole_patches
 from detkit.backbones.facts import FACTS
 
-_RESNET_STAGES = (("conv1", "bn1", "relu", "maxpool"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
-_RESNET_TAPS = {"c1": "relu", "c2": "layer1", "c3": "layer2", "c4": "layer3", "c5": "layer4"}
+
+def __getattr__(name: str) -> Callable[..., Backbone]:
+    """The maker of every backbone whose facts say that torchvision supplies it.
+
+    Raises:
+        AttributeError: torchvision does not supply it.
+    """
+    if name not in FACTS or FACTS[name].source != "torchvision":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(make, name)
 
 
-def resnet18(**choices: Any) -> Backbone:
-    """ResNet-18 (He et al., 2015)."""
-    return _resnet("resnet18", **choices)
+def make(name: str, *, dilated_c5: bool = False, **choices: Any) -> Backbone:
+    """The backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the choices."""
+    facts, body = FACTS[name], network(name, classifier=False)
+    if dilated_c5:
+        _dilate(body.get_submodule("layer4"))
+        facts = replace(facts, levels=(*facts.levels[:-1], replace(facts.levels[-1], stride=facts.levels[-1].stride // 2)))
+    recipe = _RECIPES[facts.family](body)
+    return ChainBackbone.of(body, facts, recipe, **choices)
 
 
-def resnet34(**choices: Any) -> Backbone:
-    """ResNet-34 (He et al., 2015)."""
-    return _resnet("resnet34", **choices)
+def network(name: str, *, classifier: bool = True) -> nn.Module:
+    """The library's own network, with random numbers.
+
+    Args:
+        name: Of the backbone.
+        classifier: Whether the fully connected layers are needed; VGG's 124 million numbers are not made for nothing.
+    """
+    if name == "mobilenet_v3_large_reduced":
+        return _reduced_mobilenet()
+    architecture, family = name.removesuffix("_caffe"), FACTS[name].family
+    if family == "VGG" and not classifier:
+        return _vgg_features(architecture)
+    if family == "RegNet":
+        return _regnet_network(architecture)
+    # The start that the Inceptions' papers have takes scipy seconds to draw.
+    found: nn.Module = models.get_model(architecture, **({"init_weights": False} if family.startswith("Inception") else {}))
+    return found
 
 
-def resnet50(**choices: Any) -> Backbone:
-    """ResNet-50 (He et al., 2015), with the stride in the 3x3 convolution."""
-    return _resnet("resnet50", **choices)
+def _regnet_network(name: str) -> nn.Module:
+    """A RegNet: torchvision works out widths with tensors, which must hold numbers also where the network is to be without (``meta``)."""
+    params, widths = regnet.BlockParams, regnet.BlockParams.from_init_params
+
+    def on_cpu(*args: Any, **choices: Any) -> Any:
+        with torch.device("cpu"):
+            return widths(*args, **choices)
+
+    try:
+        params.from_init_params = on_cpu
+        return models.get_model(name)  # type: ignore[no-any-return]
+    finally:
+        params.from_init_params = widths
 
 
-def resnet101(**choices: Any) -> Backbone:
-    """ResNet-101 (He et al., 2015), with the stride in the 3x3 convolution."""
-    return _resnet("resnet101", **choices)
-
-
-def mobilenet_v3_large(**choices: Any) -> Backbone:
-    """MobileNetV3-Large (Howard et al., 2019); its six stages are those that torchvision's detectors freeze by."""
-    return _mobilenet("mobilenet_v3_large", models.mobilenet_v3_large(), **choices)
-
-
-def mobilenet_v3_large_reduced(**choices: Any) -> Backbone:
-    """The same with the blocks of stride 32 half as wide, as SSDLite has it (section 6.3 of the paper) and torchvision builds it.
+def _reduced_mobilenet() -> nn.Module:
+    """MobileNetV3-Large with the blocks of stride 32 half as wide, as SSDLite has it (section 6.3 of the paper) and torchvision builds it.
 
     Momentum of the norms and the normal start are those of torchvision's ``ssdlite320_mobilenet_v3_large``.
     """
     norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)
-    body = models.mobilenet_v3_large(reduced_tail=True, norm_layer=norm)
+    body: nn.Module = models.mobilenet_v3_large(reduced_tail=True, norm_layer=norm)
     for part in body.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.normal_(part.weight, std=0.03)
-    return _mobilenet("mobilenet_v3_large_reduced", body, **choices)
+    return body
 
 
-def _mobilenet(name: str, body: nn.Module, **choices: Any) -> Backbone:
-    # The first block of stride 32 runs part by part, for SSDLite takes a map from within: behind the expansion.
-    parts = tuple(f"features.13.block.{part}" for part in range(4))
-    bounds = (0, 2, 4, 7, 13, 16, 17)
-    stages = tuple(
-        tuple(step for place in range(low, high) for step in (parts if place == 13 else (f"features.{place}",)))
-        for low, high in itertools.pairwise(bounds)
-    )
-    places = {"c1": "1", "c2": "3", "c3": "6", "c4": "12", "c4_expanded": "13.block.0", "c5_first": "13.block.3", "c5": "16"}
-    taps = {level: f"features.{place}" for level, place in places.items()}
-    return ChainBackbone(body, FACTS[name], stages=stages, taps=taps, **choices)
-
-
-def vgg16(**choices: Any) -> Backbone:
-    """VGG16 (Simonyan and Zisserman, 2014) without its fully connected layers, with torchvision's weights.
-
-    Sides are halved rounding up, so that a map has ``ceil(size / stride)`` cells; SSD300 does so where it matters, at the third halving.
-    """
-    return _vgg16("vgg16", **choices)
-
-
-def vgg16_caffe(**choices: Any) -> Backbone:
-    """The same for the authors' own weights, which were made with Caffe for inputs of 0 to 255 without their mean."""
-    return _vgg16("vgg16_caffe", **choices)
-
-
-def _vgg16(name: str, **choices: Any) -> Backbone:
-    features = vgg.make_layers(vgg.cfgs["D"])
+def _vgg_features(name: str) -> nn.Module:
+    letter = {"vgg11": "A", "vgg13": "B", "vgg16": "D", "vgg19": "E"}[name.removesuffix("_bn")]
+    features = vgg.make_layers(vgg.cfgs[letter], batch_norm=name.endswith("_bn"))
     for part in features:
-        if isinstance(part, nn.MaxPool2d):
-            part.ceil_mode = True
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-    # Stages begin with a pooling, as those that torchvision's SSD freezes by; the classifier's 124 million numbers are not made.
-    bounds = (0, 4, 9, 16, 23, 31)
-    stages = tuple(tuple(f"features.{place}" for place in range(low, high)) for low, high in itertools.pairwise(bounds))
-    places = {"c0": 3, "c1": 8, "c2": 15, "c3": 22, "c4": 29, "c5": 30}
-    body = nn.ModuleDict({"features": features, "classifier": nn.Identity()})
-    return ChainBackbone(body, FACTS[name], stages=stages, taps={level: f"features.{n}" for level, n in places.items()}, **choices)
+    return nn.ModuleDict({"features": features, "classifier": nn.Identity()})
 
 
-def _resnet(name: str, *, dilated_c5: bool = False, **choices: Any) -> Backbone:
-    body, facts = models.get_model(name), FACTS[name]
-    if dilated_c5:
-        _dilate(body.layer4)
-        facts = replace(facts, levels=(*facts.levels[:-1], replace(facts.levels[-1], stride=facts.levels[-1].stride // 2)))
-    return ChainBackbone(body, facts, stages=_RESNET_STAGES, taps=_RESNET_TAPS, **choices)
+def _alexnet(_body: nn.Module) -> Recipe:
+    # Published with less padding than half its kernels, which puts cells a few pixels off; here they are centred.
+    stages = (steps("features", 0, 2), steps("features", 2, 5), steps("features", 5, 13))
+    return Recipe(stages, {"c2": "features.1", "c3": "features.4", "c4": "features.11", "c5": "features.12"}, centre)
+
+
+def _vgg(body: nn.Module) -> Recipe:
+    # Sides are halved rounding up; SSD300 does so where it matters, at the third halving. Stages begin with a pooling, as those that
+    # torchvision's SSD freezes by.
+    features: Any = body.get_submodule("features")
+    pools = [place for place, part in enumerate(features) if isinstance(part, nn.MaxPool2d)]
+    stages = tuple(steps("features", low, high) for low, high in itertools.pairwise((0, *pools[:-1], len(features))))
+    taps = {f"c{level}": f"features.{pool - 1}" for level, pool in enumerate(pools)}
+    return Recipe(stages, {**taps, "c5": f"features.{pools[-1]}"}, centre)
+
+
+def _googlenet(_body: nn.Module) -> Recipe:
+    fourth = ("maxpool3", *(f"inception4{letter}" for letter in "abcde"))
+    stages = (("conv1",), ("maxpool1", "conv2", "conv3"), ("maxpool2", "inception3a", "inception3b"), fourth)
+    taps = {"c1": "conv1", "c2": "conv3", "c3": "inception3b", "c4": "inception4e", "c5": "inception5b"}
+    return Recipe((*stages, ("maxpool4", "inception5a", "inception5b")), taps, centre)
+
+
+def _inception_v3(_body: nn.Module) -> Recipe:
+    stem = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
+    fifth = ("maxpool2", "Mixed_5b", "Mixed_5c", "Mixed_5d")
+    sixth, seventh = tuple(f"Mixed_6{letter}" for letter in "abcde"), tuple(f"Mixed_7{letter}" for letter in "abc")
+    stages = (stem, ("maxpool1", "Conv2d_3b_1x1", "Conv2d_4a_3x3"), fifth, sixth, seventh)
+    taps = {f"c{level}": stage[-1] for level, stage in enumerate(stages, 1)}
+    return Recipe(stages, taps, _pad_inception_v3)
+
+
+def _pad_inception_v3(body: nn.Module) -> None:
+    for name, part in body.named_children():
+        if name.startswith(("Conv2d", "maxpool")):
+            centre(part)
+    # Their pooling is no module that could be given a padding.
+    pad_before(body.get_submodule("Mixed_6a"))
+    pad_before(body.get_submodule("Mixed_7a"))
+
+
+def _resnet(_body: nn.Module) -> Recipe:
+    stages = (("conv1", "bn1", "relu", "maxpool"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
+    return Recipe(stages, {"c1": "relu", "c2": "layer1", "c3": "layer2", "c4": "layer3", "c5": "layer4"})
+
+
+def _densenet(_body: nn.Module) -> Recipe:
+    """Maps are a block's joined outputs behind the norm of the transition that follows, before it narrows them."""
+
+    def block(number: int) -> tuple[str, ...]:
+        before = f"features.transition{number - 1}"
+        down = (f"{before}.conv", f"{before}.pool") if number > 1 else ()
+        norm = (f"features.transition{number}.norm", f"features.transition{number}.relu")
+        return (*down, f"features.denseblock{number}", *(norm if number < 4 else ("features.norm5", "features.relu5")))
+
+    stem = ("features.conv0", "features.norm0", "features.relu0", "features.pool0")
+    taps = {"c1": "features.relu0", **{f"c{k + 1}": f"features.transition{k}.relu" for k in (1, 2, 3)}, "c5": "features.relu5"}
+    return Recipe((stem, *(block(k) for k in (1, 2, 3, 4))), taps, _finish_densenet)
+
+
+def _finish_densenet(body: nn.Module) -> None:
+    centre(body)
+    # torchvision has the last activation in its forward.
+    body.get_submodule("features").add_module("relu5", nn.ReLU(inplace=True))
+
+
+def _feature_rows(bounds: tuple[int, ...], levels: dict[str, int], **more: Any) -> Callable[[nn.Module], Recipe]:
+    """For networks that are one row of ``features``: stages between ``bounds``, and the places that levels are tapped at."""
+    stages = tuple(steps("features", low, high) for low, high in itertools.pairwise(bounds))
+    taps = {level: f"features.{place}" for level, place in levels.items()}
+    return lambda _body: Recipe(stages, taps, **more)
+
+
+def _mobilenet_v3(body: nn.Module) -> Recipe:
+    features: Any = body.get_submodule("features")
+    if len(features) == 13:  # small
+        return _feature_rows((0, 1, 2, 4, 9, 13), {"c1": 0, "c2": 1, "c3": 3, "c4": 8, "c5": 12})(body)
+    # The first block of stride 32 runs part by part, for SSDLite takes a map from within: behind the expansion. The six stages are
+    # those that torchvision's detectors freeze by.
+    inside = steps("features.13.block", 0, 4)
+    bounds = (0, 2, 4, 7, 13, 16, 17)
+    stages = tuple(
+        (*(inside if low == 13 else ()), *steps("features", 14 if low == 13 else low, high)) for low, high in itertools.pairwise(bounds)
+    )
+    places = {"c1": "1", "c2": "3", "c3": "6", "c4": "12", "c4_expanded": "13.block.0", "c5_first": "13.block.3", "c5": "16"}
+    return Recipe(stages, {level: f"features.{place}" for level, place in places.items()})
+
+
+def _efficientnet_v2(body: nn.Module) -> Recipe:
+    last = len(body.get_submodule("features")) - 2  # type: ignore[arg-type]
+    return _feature_rows((0, 2, 3, 4, 6, last + 1), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": last})(body)
+
+
+def _shufflenet(_body: nn.Module) -> Recipe:
+    stages = (("conv1",), ("maxpool",), ("stage2",), ("stage3",), ("stage4",))
+    return Recipe(stages, {f"c{level}": stage[0] for level, stage in enumerate(stages, 1)})
+
+
+def _regnet(_body: nn.Module) -> Recipe:
+    stages = (("stem",), *((f"trunk_output.block{k}",) for k in (1, 2, 3, 4)))
+    return Recipe(stages, {f"c{level}": stage[0] for level, stage in enumerate(stages, 1)})
+
+
+_PYRAMID = ((0, 2, 4, 6, 8), {"c2": 1, "c3": 3, "c4": 5, "c5": 7})
+
+_RECIPES: dict[str, Callable[[nn.Module], Recipe]] = {
+    "AlexNet": _alexnet,
+    "VGG": _vgg,
+    "Inception v1": _googlenet,
+    "Inception v3": _inception_v3,
+    "ResNet": _resnet,
+    "ResNeXt": _resnet,
+    "Wide ResNet": _resnet,
+    "DenseNet": _densenet,
+    "MobileNetV2": _feature_rows((0, 2, 4, 7, 14, 18), {"c1": 1, "c2": 3, "c3": 6, "c4": 13, "c5": 17}),
+    "MobileNetV3": _mobilenet_v3,
+    "EfficientNet": _feature_rows((0, 2, 3, 4, 6, 8), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": 7}),
+    "EfficientNetV2": _efficientnet_v2,
+    "ShuffleNetV2": _shufflenet,
+    "RegNet": _regnet,
+    # Blocks end without a norm, so every map gets one, as the papers' detectors have it.
+    "ConvNeXt": _feature_rows(*_PYRAMID, prepare=whole_patches, map_norms=True),
+    "Swin": _feature_rows(*_PYRAMID, prepare=whole_patches, map_norms=True, channels_last=True),
+}
 
 
 def _dilate(stage: nn.Module) -> None:

@@ -9,6 +9,7 @@ from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations
 from detkit.layers.leaky import Leaky
 from detkit.layers.low_rank import low_rank
+from detkit.layers.map_norm import MapNorm
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "FusedConv",
     "FusedResidual",
     "Leaky",
+    "MapNorm",
     "NormName",
     "ScaledConv",
     "SpatialPyramidPooling",

@@ -5,26 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from detkit.registry import did_you_mean
+from detkit.weights.classifiers import CLASSIFIERS, torchvision
 from detkit.weights.entry import NOT_STATED, WeightEntry
 
 _TORCH = "https://download.pytorch.org/models/"
-
-
-def _imagenet(name: str, stem: str, size: float, parameters: int, top1: float, origin: str) -> WeightEntry:
-    """Weights of torchvision's classifiers: ``stem`` is the file's name, which ends in the first digits of its SHA-256."""
-    return WeightEntry(
-        name=name,
-        kind="backbone",
-        model=name.removesuffix("_v2"),
-        file_name=f"{stem}.pth",
-        url=f"{_TORCH}{stem}.pth",
-        size=size,
-        sha256=stem.rpartition("-")[2],
-        training_data="ImageNet-1K",
-        parameters=parameters,
-        read_from=f"torchvision 0.29.1, {origin}",
-        figures={"top-1": top1},
-    )
 
 
 def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str) -> WeightEntry:
@@ -90,7 +74,8 @@ _RETINANET = "retinanet_resnet50_fpn"
 
 # torchvision gives no accuracy: the file's classifier is not filled.
 _VGG16_CAFFE = replace(
-    _imagenet("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"), figures={}
+    torchvision("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"),
+    figures={},
 )
 
 _EFFICIENTNET_LITE0 = WeightEntry(
@@ -111,17 +96,18 @@ _EFFICIENTNET_LITE0 = WeightEntry(
 )
 
 _ALL = (
-    _imagenet("resnet18", "resnet18-f37072fd", 44.661, 11689512, 69.758, "ResNet18_Weights.IMAGENET1K_V1"),
-    _imagenet("resnet34", "resnet34-b627a593", 83.275, 21797672, 73.314, "ResNet34_Weights.IMAGENET1K_V1"),
-    _imagenet("resnet50", "resnet50-0676ba61", 97.781, 25557032, 76.13, _RESNET50_V1),
-    _imagenet("resnet50_v2", "resnet50-11ad3fa6", 97.79, 25557032, 80.858, _RESNET50_V2),
-    _imagenet("resnet101", "resnet101-63fe2227", 170.511, 44549160, 77.374, _RESNET101_V1),
-    _imagenet("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
-    _imagenet("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
-    _imagenet("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
-    _imagenet("vgg16", "vgg16-397923af", 527.796, 138357544, 71.592, "VGG16_Weights.IMAGENET1K_V1"),
+    torchvision("resnet18", "resnet18-f37072fd", 44.661, 11689512, 69.758, "ResNet18_Weights.IMAGENET1K_V1"),
+    torchvision("resnet34", "resnet34-b627a593", 83.275, 21797672, 73.314, "ResNet34_Weights.IMAGENET1K_V1"),
+    torchvision("resnet50", "resnet50-0676ba61", 97.781, 25557032, 76.13, _RESNET50_V1),
+    torchvision("resnet50_v2", "resnet50-11ad3fa6", 97.79, 25557032, 80.858, _RESNET50_V2),
+    torchvision("resnet101", "resnet101-63fe2227", 170.511, 44549160, 77.374, _RESNET101_V1),
+    torchvision("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
+    torchvision("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
+    torchvision("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
+    torchvision("vgg16", "vgg16-397923af", 527.796, 138357544, 71.592, "VGG16_Weights.IMAGENET1K_V1"),
     _VGG16_CAFFE,
     _EFFICIENTNET_LITE0,
+    *CLASSIFIERS,
     _coco(
         "fasterrcnn_resnet50_fpn",
         "fasterrcnn_resnet50_fpn_coco-258fb6c6",

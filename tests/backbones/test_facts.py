@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import timm
 from torchvision import models
 
 from detkit.backbones import BACKBONES, describe, facts_of
 from detkit.weights import WeightEntry, catalogue
 
-TORCHVISIONS = [entry for entry in catalogue() if entry.kind == "backbone" and "torchvision" in entry.read_from]
+ENTRIES = [entry for entry in catalogue() if entry.kind == "backbone"]
+DEFAULTS = {entry.model: entry for entry in reversed(ENTRIES)}  # of several for one model, the first
+TORCHVISIONS = [entry for entry in DEFAULTS.values() if "torchvision" in entry.read_from]
+TIMMS = [entry for entry in DEFAULTS.values() if "timm" in entry.read_from]
 WITHOUT_WEIGHTS = {"mobilenet_v3_large_reduced"} | {name for name in BACKBONES.names() if facts_of(name).source == "detkit"}
 
 
@@ -16,12 +20,38 @@ def test_facts_are_those_that_torchvision_states(entry: WeightEntry) -> None:
     stated, facts = getattr(models, owner)[member], facts_of(entry.model)
     transforms = stated.transforms()
     assert (facts.parameters, facts.gflops) == (stated.meta["num_params"], stated.meta["_ops"])
-    assert (facts.mean, facts.std) == (tuple(transforms.mean), tuple(transforms.std))
     assert transforms.crop_size == [facts.input_size]
+    if facts.family.startswith("Inception"):
+        # It turns ImageNet's normalisation into this one inside, with these weights.
+        assert set(facts.mean + facts.std) == {0.5}
+    else:
+        assert (facts.mean, facts.std) == (tuple(transforms.mean), tuple(transforms.std))
+
+
+@pytest.mark.parametrize("entry", TIMMS, ids=lambda entry: entry.name)
+def test_facts_are_those_that_timm_states(entry: WeightEntry) -> None:
+    facts = facts_of(entry.model)
+    tag = entry.file_name.removesuffix(".safetensors").rpartition(".")[2] if entry.file_name.endswith(".safetensors") else ""
+    lite = facts.family == "EfficientNet-Lite"
+    name = f"tf_{entry.model}" if lite else entry.model
+    config = timm.get_pretrained_cfg(f"{name}.{tag}" if tag else name)
+    if tag:
+        assert (config.hf_hub_id or "").endswith((f"timm/{name}.{tag}", "timm/", entry.file_name.removesuffix(".safetensors")))
+    else:
+        assert config.url == entry.url
+    assert config.input_size == (3, facts.input_size, facts.input_size)
+    if lite:
+        # timm writes (x - 127.5) / 127.5 for the publisher's (x - 127) / 128.
+        assert facts.mean == pytest.approx(config.mean, abs=0.003)
+        assert facts.std == pytest.approx(config.std, abs=0.003)
+    else:
+        assert (facts.mean, facts.std) == (config.mean, config.std)
+    assert entry.parameters == facts.parameters
+    assert entry.licence.lower().startswith(config.license)
 
 
 def test_every_backbone_has_facts_and_weights() -> None:
-    entries = {entry.model for entry in catalogue() if entry.kind == "backbone"}
+    entries = set(DEFAULTS)
     assert entries | WITHOUT_WEIGHTS == set(BACKBONES.names())
     assert not entries & WITHOUT_WEIGHTS
 

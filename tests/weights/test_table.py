@@ -24,16 +24,17 @@ def test_says_what_torchvision_states(entry: WeightEntry) -> None:
     assert entry.url == member.url
     assert entry.file_name == member.url.rpartition("/")[2]
     assert entry.sha256 == entry.file_name.removesuffix(".pth").rpartition("-")[2]
-    assert len(entry.sha256) == 8
+    assert len(entry.sha256) >= 8
     assert (entry.size, entry.parameters) == (member.meta["_file_size"], member.meta["num_params"])
     ((data, figures),) = member.meta["_metrics"].items()
     if entry.kind == "backbone":
-        assert (data, entry.training_data) == ("ImageNet-1K", "ImageNet-1K")
+        assert (data, entry.training_data.rpartition(", then ")[2]) == ("ImageNet-1K", "ImageNet-1K")
         assert figures["acc@1"] == pytest.approx(entry.figures.get("top-1", math.nan), nan_ok=True)
     else:
         assert (data, figures["box_map"], entry.training_data) == ("COCO-val2017", entry.figures["AP"], "COCO train2017")
-    assert entry.licence == NOT_STATED
-    assert "license" not in member.meta, "torchvision states a licence now: put it into the catalogue"
+    # Where it states one, it is SWAG's; of the others it says nothing.
+    assert member.meta.get("license", NOT_STATED).removeprefix("https://") in entry.licence
+    assert (entry.licence == NOT_STATED) == ("license" not in member.meta), "torchvision states a licence now: put it into the catalogue"
 
 
 @pytest.mark.parametrize("model", sorted({architecture(entry.model) for entry in TORCHVISIONS}))

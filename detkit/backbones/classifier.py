@@ -1,0 +1,84 @@
+"""Backbones with the heads they were published with: classifiers of whole pictures."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from detkit.backbones.config import BackboneConfig
+from detkit.backbones.facts import facts_of
+from detkit.backbones.loading import find_weights
+from detkit.weights.read import read_tensors
+
+_COUNTER = "num_batches_tracked"
+
+
+class Classifier(nn.Module):
+    """A network that says which class a picture shows; its maps stand behind the borders that it was published with.
+
+    Its state dict (``network.`` taken off) fills the backbone of the same name.
+
+    Args:
+        name: Of the backbone.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        facts = facts_of(name)
+        self.name, self.input_size = name, facts.input_size
+        self.network = library_network(name)
+        for what, numbers in (("mean", facts.mean), ("std", facts.std)):
+            self.register_buffer(what, torch.tensor(numbers).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, classes)`` of pictures ``(B, 3, H, W)``, RGB in [0, 1], not normalised yet."""
+        logits: Tensor = self.network((images - self.mean) / self.std)
+        return logits
+
+
+def classifier(name: str, weights: str | None = "default", folder: str | Path | None = None) -> Classifier:
+    """The classifier of this name in eval mode, filled with its published weights.
+
+    Args:
+        name: A name out of ``detkit info backbones``.
+        weights: As in :class:`detkit.backbones.BackboneConfig`; None: random numbers.
+        folder: Where weights are looked for first.
+
+    Raises:
+        ValueError: it comes without a classifier, or the file does not fit.
+        FileNotFoundError: the weights are not on this machine; the message says how to get them.
+    """
+    made = Classifier(name).eval()
+    if weights is not None:
+        source = find_weights(name, weights, folder)
+        tensors = read_tensors(source)
+        if not set(tensors) & set(made.network.state_dict()):
+            with torch.device("meta"):
+                tensors = BackboneConfig(name=name).build().published_names(tensors)
+        problems = made.network.load_state_dict(tensors, strict=False)
+        missing = [key for key in problems.missing_keys if not key.endswith(_COUNTER)]
+        if missing or problems.unexpected_keys:
+            raise ValueError(
+                f"weights {source}: expected the tensors of {name}, got {', '.join([*missing, *problems.unexpected_keys][:4])} amiss"
+            )
+    return made
+
+
+def library_network(name: str) -> nn.Module:
+    """The published network of a backbone, head and all, with random numbers.
+
+    Raises:
+        ValueError: it came with a detector, or from another package, and never was a classifier.
+    """
+    facts = facts_of(name)
+    module = importlib.import_module(facts.made_by.partition(":")[0]) if facts.made_by else None
+    if not hasattr(module, "network"):
+        raise ValueError(f"backbone {name}: it has no classifier; choose one whose weights are ImageNet's (`detkit info backbones`)")
+    made: nn.Module = module.network(name)  # type: ignore[union-attr]
+    return made

@@ -1,0 +1,171 @@
+"""The two Inceptions that no library has, padded so that cells are centred: BN-Inception and Inception-ResNet v1."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from detkit.backbones.backbone import Backbone, ChainBackbone
+from detkit.backbones.chain_parts import Recipe
+from detkit.backbones.facts import FACTS
+
+
+def bn_inception(**choices: Any) -> Backbone:
+    """BN-Inception, also called Inception v2 (Ioffe and Szegedy, 2015, figure 5)."""
+    return _chain("bn_inception", **choices)
+
+
+def inception_resnet_v1(**choices: Any) -> Backbone:
+    """Inception-ResNet v1 (Szegedy et al., 2016, figures 10 to 14)."""
+    return _chain("inception_resnet_v1", **choices)
+
+
+def network(name: str) -> nn.Module:
+    """The classifier of ImageNet of this name, with random numbers."""
+    parts = _bn_inception() if name == "bn_inception" else _inception_resnet_v1()
+    return Inception(parts, FACTS[name].levels[-1].channels, dropout=0.0 if name == "bn_inception" else 0.2)
+
+
+def _chain(name: str, **choices: Any) -> Backbone:
+    taps = {f"c{level}": f"stage{level}" for level in (1, 2, 3, 4, 5)}
+    return ChainBackbone.of(network(name), FACTS[name], Recipe(tuple((part,) for part in taps.values()), taps), **choices)
+
+
+class Inception(nn.Module):
+    """Five stages and a classifier.
+
+    Args:
+        stages: The parts of each stage.
+        channels: Of the last map.
+        dropout: Share of its means that a training step leaves out.
+    """
+
+    def __init__(self, stages: tuple[tuple[nn.Module, ...], ...], channels: int, *, dropout: float) -> None:
+        super().__init__()
+        for place, parts in enumerate(stages, 1):
+            self.add_module(f"stage{place}", nn.Sequential(*parts))
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(channels, 1000)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits ``(B, 1000)`` of normalised pictures."""
+        for place in (1, 2, 3, 4, 5):
+            images = self.get_submodule(f"stage{place}")(images)
+        return self.classifier(self.dropout(images.mean((-2, -1))))  # type: ignore[no-any-return]
+
+
+class Branches(nn.Module):
+    """Several ways through a map, whose outputs are joined channel by channel."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All branches' outputs of ``(B, C, H, W)``."""
+        return torch.cat([branch(x) for branch in self.branches], 1)
+
+
+class Residual(nn.Module):
+    """Branches that are added to what they saw, scaled down so that training stays stable (section 3.3 of Inception-ResNet's paper)."""
+
+    def __init__(self, branches: Branches, joined: int, channels: int, scale: float) -> None:
+        super().__init__()
+        self.branches = branches
+        self.project = nn.Conv2d(joined, channels, 1)
+        self.relu = nn.ReLU(inplace=True)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Another map of the same shape."""
+        return self.relu(x + self.scale * self.project(self.branches(x)))  # type: ignore[no-any-return]
+
+
+def _conv(source: int, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1) -> nn.Sequential:
+    high, wide = (kernel, kernel) if isinstance(kernel, int) else kernel
+    convolution = nn.Conv2d(source, channels, (high, wide), stride, (high // 2, wide // 2), bias=False)
+    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+    return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+def _row(source: int, *shapes: tuple[int, int | tuple[int, int]], stride: int = 1) -> nn.Sequential:
+    """Convolutions of (channels, kernel) one after another; the last one has the stride."""
+    parts = []
+    for place, (channels, kernel) in enumerate(shapes, 1):
+        parts.append(_conv(source, channels, kernel, stride if place == len(shapes) else 1))
+        source = channels
+    return nn.Sequential(*parts)
+
+
+def _pool(stride: int = 2) -> nn.MaxPool2d:
+    return nn.MaxPool2d(3, stride, 1)
+
+
+def _block(source: int, one: int, three: tuple[int, int], double: tuple[int, int], pooled: tuple[type[nn.Module], int]) -> Branches:
+    """BN-Inception's block: 1x1; 1x1 and 3x3; 1x1 and two 3x3; pooling and 1x1."""
+    pool, projected = pooled
+    last = nn.Sequential(pool(3, 1, 1), _conv(source, projected))
+    return Branches(_conv(source, one), _row(source, (three[0], 1), (three[1], 3)), _double(source, double), last)
+
+
+def _double(source: int, channels: tuple[int, int], stride: int = 1) -> nn.Sequential:
+    return _row(source, (channels[0], 1), (channels[1], 3), (channels[1], 3), stride=stride)
+
+
+def _halve(source: int, three: tuple[int, int], double: tuple[int, int]) -> Branches:
+    """BN-Inception's block of stride 2; its pooling passes the map through."""
+    return Branches(_row(source, (three[0], 1), (three[1], 3), stride=2), _double(source, double, 2), _pool())
+
+
+def _bn_inception() -> tuple[tuple[nn.Module, ...], ...]:
+    """Figure 5; the poolings of 4c and 4d give 96 channels, with which the widths come out that the figure states."""
+    mean = nn.AvgPool2d
+    fourth = (
+        _halve(320, (128, 160), (64, 96)),
+        _block(576, 224, (64, 96), (96, 128), (mean, 128)),
+        _block(576, 192, (96, 128), (96, 128), (mean, 128)),
+        _block(576, 160, (128, 160), (128, 160), (mean, 96)),
+        _block(576, 96, (128, 192), (160, 192), (mean, 96)),
+    )
+    fifth = (
+        _halve(576, (128, 192), (192, 256)),
+        _block(1024, 352, (192, 320), (160, 224), (mean, 128)),
+        _block(1024, 352, (192, 320), (192, 224), (nn.MaxPool2d, 128)),
+    )
+    return (
+        (_conv(3, 64, 7, 2),),
+        (_pool(), _conv(64, 64), _conv(64, 192, 3)),
+        (_pool(), _block(192, 64, (64, 64), (64, 96), (mean, 32)), _block(256, 64, (64, 96), (64, 96), (mean, 64))),
+        fourth,
+        fifth,
+    )
+
+
+def _inception_resnet_v1() -> tuple[tuple[nn.Module, ...], ...]:
+    """Scales of the residuals lie in the .1 to .3 that the paper names."""
+
+    def block_a() -> Residual:
+        return Residual(Branches(_conv(256, 32), _row(256, (32, 1), (32, 3)), _row(256, (32, 1), (32, 3), (32, 3))), 96, 256, 0.17)
+
+    def block_b() -> Residual:
+        return Residual(Branches(_conv(896, 128), _row(896, (128, 1), (128, (1, 7)), (128, (7, 1)))), 256, 896, 0.1)
+
+    def block_c() -> Residual:
+        return Residual(Branches(_conv(1792, 192), _row(1792, (192, 1), (192, (1, 3)), (192, (3, 1)))), 384, 1792, 0.2)
+
+    reduce_a = Branches(_pool(), _conv(256, 384, 3, 2), _row(256, (192, 1), (192, 3), (256, 3), stride=2))
+    reduce_b = Branches(
+        _pool(),
+        _row(896, (256, 1), (384, 3), stride=2),
+        _row(896, (256, 1), (256, 3), stride=2),
+        _row(896, (256, 1), (256, 3), (256, 3), stride=2),
+    )
+    return (
+        (_conv(3, 32, 3, 2), _conv(32, 32, 3), _conv(32, 64, 3)),
+        (_pool(), _conv(64, 80), _conv(80, 192, 3)),
+        (_conv(192, 256, 3, 2), *(block_a() for _ in range(5))),
+        (reduce_a, *(block_b() for _ in range(10))),
+        (reduce_b, *(block_c() for _ in range(5))),
+    )

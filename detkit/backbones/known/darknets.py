@@ -1,0 +1,66 @@
+"""The backbones that come with a detector, without weights of their own."""
+
+from __future__ import annotations
+
+from detkit.backbones.known.fact import BackboneFacts, Family, Level
+
+DARKNET = Family(
+    "Darknet of YOLOv1",
+    2015,
+    "https://arxiv.org/abs/1506.02640",
+    "Twenty convolutions in GoogLeNet's manner, fast enough for a detector in real time.",
+    module="darknet_v1",
+    source="detkit",
+)
+
+CSP_DARKNET = Family(
+    "CSPDarknet",
+    2021,
+    "https://arxiv.org/abs/2107.08430",
+    "Darknet with half of each stage's channels passing by its blocks, as YOLOX has it.",
+    module="csp_darknet",
+    source="detkit",
+)
+
+
+def _darknet_v1(name: str, channels: tuple[int, ...], first_offset: float, parameters: int, gflops: float) -> BackboneFacts:
+    powers = range(6 - len(channels), 6)
+    return DARKNET.member(
+        name,
+        channels[-5:],
+        parameters,
+        gflops,
+        levels=tuple(Level(f"c{k}", c, 2**k, (2**k - 1) / 2 - first_offset) for k, c in zip(powers, channels, strict=True)),
+        default_levels=("c2", "c3", "c4", "c5"),
+        input_size=448,
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+
+
+def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gflops: float) -> BackboneFacts:
+    # The stem sees whole 2x2 blocks of pixels, which moves every cell by half a pixel.
+    levels = tuple(Level(f"c{k}", channels * 2 ** (k - 1), 2**k, 0.5) for k in (1, 2, 3, 4, 5))
+    return CSP_DARKNET.member(
+        f"csp_darknet_{size}",
+        tuple(level.channels for level in levels),
+        parameters,
+        gflops,
+        levels=levels,
+        input_size=input_size,
+        # YOLOX's detectors take 0 to 255 as it is.
+        mean=(0.0, 0.0, 0.0),
+        std=(1 / 255, 1 / 255, 1 / 255),
+    )
+
+
+MEMBERS = (
+    _darknet_v1("darknet_yolov1", (64, 192, 512, 1024, 1024), 0.5, 22412224, 16.84),
+    _darknet_v1("darknet_yolov1_tiny", (16, 32, 64, 128, 256, 512), 0.0, 1573776, 1.24),
+    _csp_darknet("nano", 16, 416, 459968, 0.266),
+    _csp_darknet("tiny", 24, 416, 2372304, 1.321),
+    _csp_darknet("s", 32, 640, 4212672, 5.439),
+    _csp_darknet("m", 48, 640, 12352992, 16.692),
+    _csp_darknet("l", 64, 640, 27075968, 37.827),
+    _csp_darknet("x", 80, 640, 50301600, 71.991),
+)

@@ -1,0 +1,85 @@
+"""ResNet and those that build on it."""
+
+from __future__ import annotations
+
+from detkit.backbones.known.fact import Family
+
+RESNET = Family(
+    "ResNet",
+    2015,
+    "https://arxiv.org/abs/1512.03385",
+    "Every block is added to what it saw, so that a hundred layers train.",
+)
+
+WIDE = Family(
+    "Wide ResNet",
+    2016,
+    "https://arxiv.org/abs/1605.07146",
+    "Fewer, wider blocks do as well as many narrow ones, and run faster.",
+)
+
+RESNEXT = Family(
+    "ResNeXt",
+    2016,
+    "https://arxiv.org/abs/1611.05431",
+    "Blocks split into many equal paths: a third dimension besides depth and width.",
+)
+
+DENSENET = Family(
+    "DenseNet",
+    2016,
+    "https://arxiv.org/abs/1608.06993",
+    "Every layer of a block sees the outputs of all before it.",
+    offsets=(0.0, 0.0, 2.0, 6.0, 14.0),
+)
+
+SENET = Family(
+    "SENet",
+    2017,
+    "https://arxiv.org/abs/1709.01507",
+    "A glance at the whole map says how much each channel counts.",
+    module="timm_models",
+    source="timm",
+)
+
+REGNET = Family(
+    "RegNet",
+    2020,
+    "https://arxiv.org/abs/2003.13678",
+    "Widths that grow linearly from block to block, found by studying whole spaces of networks.",
+)
+
+MEMBERS = (
+    RESNET.member("resnet18", (64, 64, 128, 256, 512), 11689512, 1.814, dilates=True),
+    RESNET.member("resnet34", (64, 64, 128, 256, 512), 21797672, 3.664, dilates=True),
+    RESNET.member("resnet50", (64, 256, 512, 1024, 2048), 25557032, 4.089, dilates=True),
+    RESNET.member("resnet101", (64, 256, 512, 1024, 2048), 44549160, 7.801, dilates=True),
+    RESNET.member("resnet152", (64, 256, 512, 1024, 2048), 60192808, 11.514, dilates=True),
+    WIDE.member("wide_resnet50_2", (64, 256, 512, 1024, 2048), 68883240, 11.398),
+    WIDE.member("wide_resnet101_2", (64, 256, 512, 1024, 2048), 126886696, 22.753),
+    RESNEXT.member("resnext50_32x4d", (64, 256, 512, 1024, 2048), 25028904, 4.23),
+    RESNEXT.member("resnext101_32x8d", (64, 256, 512, 1024, 2048), 88791336, 16.414),
+    RESNEXT.member("resnext101_64x4d", (64, 256, 512, 1024, 2048), 83455272, 15.46),
+    DENSENET.member("densenet121", (64, 256, 512, 1024, 1024), 7978856, 2.834),
+    DENSENET.member("densenet161", (96, 384, 768, 2112, 2208), 28681000, 7.728),
+    DENSENET.member("densenet169", (64, 256, 512, 1280, 1664), 14149480, 3.36),
+    DENSENET.member("densenet201", (64, 256, 512, 1792, 1920), 20013928, 4.291),
+    SENET.member("legacy_seresnet50", (64, 256, 512, 1024, 2048), 28088024, 3.86),
+    SENET.member("legacy_seresnext50_32x4d", (64, 256, 512, 1024, 2048), 27559896, 4.233),
+    SENET.member("legacy_seresnext101_32x4d", (64, 256, 512, 1024, 2048), 48955416, 7.975),
+    SENET.member("legacy_senet154", (128, 256, 512, 1024, 2048), 115088984, 20.688),
+    REGNET.member("regnet_x_400mf", (32, 32, 64, 160, 400), 5495976, 0.414),
+    REGNET.member("regnet_x_800mf", (32, 64, 128, 288, 672), 7259656, 0.8),
+    REGNET.member("regnet_x_1_6gf", (32, 72, 168, 408, 912), 9190136, 1.603),
+    REGNET.member("regnet_x_3_2gf", (32, 96, 192, 432, 1008), 15296552, 3.177),
+    REGNET.member("regnet_x_8gf", (32, 80, 240, 720, 1920), 39572648, 7.995),
+    REGNET.member("regnet_x_16gf", (32, 256, 512, 896, 2048), 54278536, 15.941),
+    REGNET.member("regnet_x_32gf", (32, 336, 672, 1344, 2520), 107811560, 31.736),
+    REGNET.member("regnet_y_400mf", (32, 48, 104, 208, 440), 4344144, 0.402),
+    REGNET.member("regnet_y_800mf", (32, 64, 144, 320, 784), 6432512, 0.834),
+    REGNET.member("regnet_y_1_6gf", (32, 48, 120, 336, 888), 11202430, 1.612),
+    REGNET.member("regnet_y_3_2gf", (32, 72, 216, 576, 1512), 19436338, 3.176),
+    REGNET.member("regnet_y_8gf", (32, 224, 448, 896, 2016), 39381472, 8.473),
+    REGNET.member("regnet_y_16gf", (32, 224, 448, 1232, 3024), 83590140, 15.912),
+    REGNET.member("regnet_y_32gf", (32, 232, 696, 1392, 3712), 145046770, 32.28),
+)
