@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -71,3 +72,31 @@ def test_under_autocast_it_runs_in_the_type_of_its_weights(x: Tensor) -> None:
     fused = fuse_activations(row(nn.ReLU))[0].to(torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         assert fused(x).dtype == torch.bfloat16
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("side", [5, 40])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU])
+def test_small_and_large_maps_give_the_same_by_either_way(activation: type[nn.Module], side: int) -> None:
+    x = torch.randn(1, 8, side, side, generator=torch.Generator().manual_seed(1)).contiguous(memory_format=torch.channels_last)
+    for conv in (nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1, stride=2), nn.Conv2d(8, 8, 1, bias=False)):
+        fused, plain = FusedConv.of(conv, activation), conv(x)
+        assert_close(fused(x), activation()(plain), atol=1e-5, rtol=1e-5)
+        assert_close(fused(x, plain), activation()(2 * plain), atol=1e-5, rtol=1e-5)
+        assert fused(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def test_weights_may_change_and_be_copied_after_a_run(x: Tensor) -> None:
+    conv = nn.Conv2d(8, 8, 3, padding=1)
+    fused = FusedConv.of(conv, nn.ReLU)
+    first = fused(x)
+    copied, written = copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))
+    conv.weight.mul_(2)
+    assert_close(fused(x), conv(x).relu(), atol=1e-5, rtol=1e-5)
+    for kept in (copied, written):
+        assert_close(kept(x), first, atol=1e-6, rtol=1e-6)
+    fused.load_state_dict(copied.state_dict())
+    assert_close(fused(x), first, atol=1e-6, rtol=1e-6)
+    larger = x.repeat(1, 1, 2, 3)
+    assert_close(fused(larger), conv(larger).relu(), atol=1e-5, rtol=1e-5)
