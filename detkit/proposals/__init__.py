@@ -12,7 +12,7 @@ from detkit.proposals.config import ProposalsConfig, SelectiveSearchConfig, Stra
 if TYPE_CHECKING:
     from detkit.proposals.backends import BACKENDS, Backend
     from detkit.proposals.cache import ProposalCache
-    from detkit.proposals.proposer import Proposer
+    from detkit.proposals.proposer import Made, Proposer
     from detkit.proposals.recall import ProposalRecall
 
     # mypy takes a function that is named after its module for the module.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "BACKENDS": "detkit.proposals.backends",
     "Backend": "detkit.proposals.backends",
+    "Made": "detkit.proposals.proposer",
     "ProposalCache": "detkit.proposals.cache",
     "ProposalRecall": "detkit.proposals.recall",
     "Proposer": "detkit.proposals.proposer",
@@ -30,6 +31,7 @@ _HOMES = {
 __all__ = [
     "BACKENDS",
     "Backend",
+    "Made",
     "ProposalCache",
     "ProposalRecall",
     "ProposalsConfig",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -15,13 +18,32 @@ from numpy.typing import NDArray
 from detkit.proposals.backends import BACKENDS, Backend
 from detkit.proposals.cache import ProposalCache, key_of
 from detkit.proposals.config import ProposalsConfig
-from detkit.structures import Proposals
+from detkit.structures import Proposals, Size
 
 Image = NDArray[np.uint8]
 Item = TypeVar("Item")
 
 AHEAD = 4
 """Pictures that wait for each process, so that none is idle and few are in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What became of one picture.
+
+    Attributes:
+        proposals: Empty where there is an error.
+        size: ``(height, width)`` of the picture.
+        seconds: What the search took, or the look into the cache; reading the picture is not in it.
+        is_remembered: Whether the proposals came from the cache.
+        error: Why the picture could not be read or searched.
+    """
+
+    proposals: Proposals
+    size: Size
+    seconds: float
+    is_remembered: bool
+    error: Exception | None = None
 
 
 class Proposer:
@@ -57,16 +79,7 @@ class Proposer:
         Raises:
             ValueError: the image has another shape or type.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise ValueError(f"proposals: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
-        if self.cache is None:
-            return wanted(self.backend(image, self.config, threads), self.config)
-        key = key_of(image, self.config, self.backend.version)
-        found = self.cache.get(key)
-        if found is None:
-            found = self.backend(image, self.config, threads)
-            self.cache.put(key, found)
-        return wanted(found, self.config)
+        return wanted(self._found(image, threads)[0], self.config)
 
     def all(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Proposals]:
         """The proposals of many pictures, in their order, as they become ready; with a cache folder, this fills it.
@@ -75,30 +88,55 @@ class Proposer:
             items: One for each picture: what ``read`` takes, such as a path.
             read: Gives the ``(H, W, 3)`` uint8 RGB image of an item; with several processes it must be a function of a module.
             processes: How many work at once. Others are started afresh, so a script needs ``if __name__ == "__main__"``.
+
+        Raises:
+            Exception: whatever the first item raised that failed.
         """
+        for made in self.each(items, read, processes):
+            if made.error is not None:
+                raise made.error
+            yield made.proposals
+
+    def each(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Made]:
+        """As :meth:`all`, with what each picture took; one that cannot be read has its error and does not stop the others."""
         if processes <= 1:
-            yield from (self(read(item)) for item in items)
+            yield from (self.made(item, read) for item in items)
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             left = iter(items)
-            waiting = [pool.submit(_one, self, read, item) for item in islice(left, AHEAD * processes)]
+            waiting = deque(pool.submit(self.made, item, read) for item in islice(left, AHEAD * processes))
             try:
-                yield from self._in_turn(pool, read, left, waiting)
+                while waiting:
+                    made = waiting.popleft().result()
+                    waiting.extend(pool.submit(self.made, item, read) for item in islice(left, 1))
+                    yield made
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def _in_turn(
-        self, pool: ProcessPoolExecutor, read: Callable[[Item], Image], left: Iterator[Item], waiting: list[Future[Proposals]]
-    ) -> Iterator[Proposals]:
-        while waiting:
-            found = waiting.pop(0).result()
-            waiting += [pool.submit(_one, self, read, item) for item in islice(left, 1)]
-            yield found
+    def made(self, item: Item, read: Callable[[Item], Image]) -> Made:
+        """The proposals of one picture, with what they took; an error that a picture can cause is in it, not raised."""
+        try:
+            image = read(item)
+            begun = time.perf_counter()
+            found, is_remembered = self._found(image, None)
+        except (OSError, ValueError) as error:
+            return Made(Proposals.empty(), (0, 0), 0.0, False, error)
+        return Made(wanted(found, self.config), (image.shape[0], image.shape[1]), time.perf_counter() - begun, is_remembered)
 
-
-def _one(proposer: Proposer, read: Callable[[Item], Image], item: Item) -> Proposals:
-    return proposer(read(item))
+    def _found(self, image: Image, threads: int | None) -> tuple[Proposals, bool]:
+        """All proposals, and whether they were remembered."""
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise ValueError(f"proposals: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
+        if self.cache is None:
+            return self.backend(image, self.config, threads), False
+        key = key_of(image, self.config, self.backend.version)
+        found = self.cache.get(key)
+        if found is not None:
+            return found, True
+        found = self.backend(image, self.config, threads)
+        self.cache.put(key, found)
+        return found, False
 
 
 def wanted(proposals: Proposals, config: ProposalsConfig) -> Proposals:

@@ -1,0 +1,128 @@
+"""What ``detkit propose`` prints and writes at its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detkit import __version__
+from detkit.cli.report import count, duration, table
+from detkit.machine import peak_memory
+
+if TYPE_CHECKING:
+    from detkit.proposals import Made, ProposalRecall
+
+COLUMNS = ("proposals", "recall .5", "recall .7", "MABO", "AR")
+
+
+def speed_line(seconds: Sequence[float], remembered: int) -> str:
+    """What the first picture took, in which code is compiled or loaded, and what the others took."""
+    parts = []
+    if seconds:
+        parts.append(f"first picture {duration(seconds[0])} (cold)")
+    if len(seconds) > 1:
+        parts.append(f"median of the others {duration(statistics.median(seconds[1:]))} (warm)")
+    if remembered:
+        parts.append(f"{count(remembered, 'picture')} remembered")
+    return "; ".join(parts) or "no picture was searched"
+
+
+def report(recall: ProposalRecall, args: argparse.Namespace, about: Mapping[str, Any]) -> None:
+    """Print how well objects are met by more and more proposals, draw it, and write the numbers."""
+    curve = recall.curve()
+    print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each picture:")
+    rows = [(f"{number:,}", *map(_share, _values(found))) for number, found in curve]
+    rows.append(("all", *map(_share, _values(recall.numbers()))))
+    print(table(rows, COLUMNS, set(COLUMNS)))
+    print(f"proposals of a picture: {recall.numbers().proposals:,.1f} in the mean")
+    print(f"written: {_plot(curve, args)}")
+    if args.json:
+        _write_numbers(recall, args.json, about)
+        print(f"written: {args.json}")
+    print()
+
+
+def _values(found: Any) -> tuple[float, float, float, float]:
+    return found.recall_50, found.recall_70, found.mabo, found.average_recall
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> Path:
+    from detkit.cli.drawn import DrawnPictures
+    from detkit.drawing.curves import draw_curves
+
+    names = ("recall at IoU .5", "recall at IoU .7", "MABO", "average recall")
+    curves = {name: [(float(number), _values(found)[place]) for number, found in curve] for place, name in enumerate(names)}
+    picture = draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a picture")
+    if args.plot:
+        from PIL import Image
+
+        path = Path(args.plot)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(path)
+        return path
+    return DrawnPictures(None, [], "propose", "png").write(Path("recall"), picture)
+
+
+def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) -> None:
+    from detkit.checkpoint import write_text
+
+    peak = peak_memory()
+    content = {
+        "detkit": __version__,
+        **about,
+        "pictures": len(recall.counts),
+        "objects": recall.objects,
+        "all": recall.numbers().to_dict(),
+        "curve": [{"first": number, **found.to_dict()} for number, found in recall.curve()],
+        "peak_memory_bytes": peak[0] if peak is not None else None,
+    }
+    write_text(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_proposals(file: str, made: Sequence[tuple[Path, Made]], failed: Mapping[Path, str]) -> None:
+    """All boxes: as JSON, picture by picture; or as arrays, where the rows of picture ``i`` are ``offsets[i]:offsets[i + 1]``."""
+    if Path(file).suffix.lower() == ".npz":
+        _write_arrays(file, made)
+        return
+    from detkit.checkpoint import write_text
+
+    pictures: list[dict[str, Any]] = [
+        {
+            "file": str(path),
+            "width": one.size[1],
+            "height": one.size[0],
+            "boxes": [[round(value, 2) for value in box] for box in one.proposals.boxes.tolist()],
+            "scores": [round(score, 7) for score in one.proposals.scores.tolist()],
+        }
+        for path, one in made
+    ]
+    pictures += [{"file": str(path), "error": message} for path, message in failed.items()]
+    write_text(file, json.dumps({"detkit": __version__, "pictures": pictures}, ensure_ascii=False) + "\n")
+
+
+def _write_arrays(file: str, made: Sequence[tuple[Path, Made]]) -> None:
+    import numpy as np
+    import torch
+
+    from detkit.checkpoint.atomic import atomic_write
+
+    rows = [one.proposals for _, one in made]
+    offsets = np.cumsum([0, *map(len, rows)])
+    with atomic_write(file) as temporary, temporary.open("wb") as handle:
+        np.savez_compressed(
+            handle,
+            files=np.array([str(path) for path, _ in made], dtype=np.str_),
+            sizes=np.array([one.size for _, one in made], dtype=np.int64).reshape(-1, 2),
+            offsets=offsets,
+            boxes=torch.cat([row.boxes for row in rows]).numpy() if rows else np.zeros((0, 4), np.float32),
+            scores=torch.cat([row.scores for row in rows]).numpy() if rows else np.zeros(0, np.float32),
+        )

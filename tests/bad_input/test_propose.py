@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from detkit.backbones import BackboneConfig
+from detkit.cli.main import main
+from detkit.inference import Predictor
+from detkit.inference.proposals import RPNProposals, build_proposer
+from detkit.models.fcos import FCOSConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.proposals import ProposalsConfig
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nothing.jpg"], "no such picture: nothing.jpg"),
+        (["a.png", "--report"], "--report needs one labelled data set (a COCO JSON file, a VOC folder, a YOLO data.yaml); a.png is none"),
+        (["a.png", "--split", "val"], "--split needs one labelled data set"),
+        (["a.png", "--images", "photos"], "--images needs one labelled data set"),
+        (["a.png", "--json", "numbers.json"], "--json is a part of --report; give that too"),
+        (["a.png", "--output", "out.txt"], "--output out.txt: expected a file that ends in .json or .npz"),
+        (["a.png", "--backend", "our"], "unknown proposal backend 'our': did you mean 'ours'?"),
+        (["a.png", "--backend", "gone.safetensors"], "checkpoint gone.safetensors: no such file"),
+        (["a.png", "--limit", "0"], "limit: expected greater than or equal to 1, got 0"),
+        (["a.png", "--max-aspect", "0.5"], "max_aspect: expected greater than or equal to 1, got 0.5"),
+        (["a.png", "--min-area", "-1"], "min_area: expected greater than or equal to 0, got -1"),
+        (["a.png", "--processes", "0"], "--processes: expected at least 1, got 0"),
+        (["a.png", "--cache", "a.png"], "proposal cache a.png: expected a folder, found a file"),
+        (["a.png", "--cache", "kept", "--cache-megabytes", "0"], "cache_megabytes: expected greater than 0, got 0"),
+    ],
+)
+def test_one_line_says_what_is_wrong(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("a.png")
+    assert main(["propose", *words]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("detkit: error: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_detector_that_proposes_nothing() -> None:
+    torch.manual_seed(0)
+    detector = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c3", "c4", "c5"))).build(2)
+    predictor = Predictor(detector, PreprocessConfig(short_side=64, long_side=96), ("cat", "dog"), "cpu", reference=True)
+    with pytest.raises(ValueError, match="OneStage has no region proposal network; give a checkpoint of Faster R-CNN"):
+        RPNProposals(predictor)
+
+
+def test_a_name_that_is_neither_backend_nor_file() -> None:
+    with pytest.raises(ValueError, match=re.escape("unknown proposal backend 'opencv2': did you mean 'opencv'?")):
+        build_proposer(ProposalsConfig(backend="opencv2"))

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.heads.region import TwoFCConfig
+from detkit.inference import Predictor
+from detkit.inference.proposals import RPNProposals, build_proposer
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.proposals import ProposalsConfig
+
+CONFIG = FasterRCNNConfig(
+    preprocess=PreprocessConfig(short_side=96, long_side=160),
+    backbone=BackboneConfig(name="resnet18", weights=None),
+    neck=FPNConfig(out_channels=16),
+)
+CONFIG = CONFIG.replace(rpn=CONFIG.rpn.replace(proposals=40), region=CONFIG.region.replace(head=TwoFCConfig(hidden=16), pool_size=3))
+IMAGE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    torch.manual_seed(0)
+    return Predictor(CONFIG.build(2), CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)
+
+
+def test_proposals_are_the_first_stages_in_the_pictures_own_pixels(predictor: Predictor) -> None:
+    found = ProposalsConfig().build(RPNProposals(predictor))(IMAGE).checked()
+    prepared = predictor.prepare(IMAGE)
+    with predictor.running() as running:
+        detector = running
+        batch = detector.prepare([prepared.image])
+        raw = detector.raw(batch)
+        (seen,) = detector.rpn.propose(  # type: ignore[union-attr, operator]
+            raw[0],
+            raw[1],
+            detector.rpn.anchors_on(raw[2:], batch),
+            batch,
+            training=False,  # type: ignore[union-attr, operator]
+        )
+    assert 0 < len(found) <= 40
+    assert prepared.size == (96, 128)
+    torch.testing.assert_close(found.boxes, seen.boxes * 60 / 96, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(found.scores, seen.scores)
+    assert (found.scores.diff() <= 0).all()
+    assert (found.boxes[:, 2:].amax(0) <= torch.tensor([80.0, 60.0]) + 1e-4).all()
+
+
+def test_what_is_remembered_is_of_the_same_weights(predictor: Predictor, tmp_path: Path) -> None:
+    version = RPNProposals(predictor).version
+    assert version == RPNProposals(pickle.loads(pickle.dumps(predictor))).version
+    torch.manual_seed(1)
+    other = Predictor(CONFIG.build(2), CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)
+    assert RPNProposals(other).version != version
+    fewer = CONFIG.replace(rpn=CONFIG.rpn.replace(proposals=7)).build(2)
+    fewer.load_state_dict(predictor.detector.state_dict())
+    assert RPNProposals(Predictor(fewer, CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)).version != version
+
+
+def test_a_checkpoint_is_a_backend_by_its_file(predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(path, predictor.detector.state_dict(), make_header(CONFIG.to_json(), ["cat", "dog"]))
+    proposer = build_proposer(ProposalsConfig(backend=str(path), limit=10, cache=str(tmp_path / "kept")))
+    found = proposer(IMAGE)
+    expected = RPNProposals(predictor)(IMAGE, ProposalsConfig())
+    torch.testing.assert_close(found.boxes, expected.boxes[:10], rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(proposer(IMAGE).boxes, found.boxes, rtol=0, atol=0)
+
+
+def test_a_name_is_a_backend_too() -> None:
+    assert build_proposer(ProposalsConfig(mode="single")).backend.version.startswith("ours")
