@@ -5,6 +5,7 @@
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
     python tools/benchmark.py startup
+    python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
@@ -62,6 +63,13 @@ def startup(args: argparse.Namespace) -> timing.Report:
     return measure(args.rounds)
 
 
+def propose(args: argparse.Namespace) -> timing.Report:
+    """Selective search: how well objects are met, and how fast."""
+    from benchmarks.propose import propose as measure
+
+    return measure(args.mode, args.data, args.images, args.split, args.limit, args.opencv_python)
+
+
 def fidelity(args: argparse.Namespace) -> timing.Report:
     """What the fast modes change."""
     from benchmarks.fidelity import fidelity as measure
@@ -86,6 +94,11 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
+        propose: [
+            ("mode", {"choices": ("single", "fast", "quality")}),
+            *(("--data", {"type": Path, "required": True}), ("--images", {"type": Path}), ("--split", {})),
+            *(("--limit", {"type": int, "default": 50}), ("--opencv-python", {"type": Path})),
+        ],
         fidelity: _on_data(),
         detector: _on_data(),
     }

@@ -1,0 +1,154 @@
+"""Selective search against OpenCV's and against the package ``selectivesearch``: how well objects are met, and how fast."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from benchmarks.timing import Report
+
+if TYPE_CHECKING:
+    from detkit.data.records import Records
+    from detkit.proposals.config import Mode
+    from detkit.structures import Proposals
+
+HERE = Path(__file__).resolve().parent
+OPENCV, PACKAGE, OURS = "OpenCV", "selectivesearch", "detkit"
+TARGETS = {("fast", OPENCV): 5.0, ("quality", OPENCV): 5.0, ("single", PACKAGE): 10.0}
+"""How many times as fast as the others ours should be, where that is an aim."""
+COLUMNS = ("side", "proposals", "recall .5", "recall .7", "MABO", "best IoU", "AR", "cut to", "cut .5", "cut MABO", "cut IoU")
+CHUNK = 5
+"""Pictures that one side searches before the next side has its turn."""
+
+
+def propose(mode: Mode, data: Path, images: Path | None, split: str | None, limit: int, opencv_python: Path | None) -> Report:
+    """Every side searches the same pictures, a few at a time, in turn."""
+    from detkit.data import SourceConfig, read_image, read_source
+
+    records = read_source(SourceConfig(path=str(data), images=None if images is None else str(images), split=split)).records
+    records = records[: min(limit, len(records))]
+    paths = [str(path) for path in records.paths]
+    sides = {OURS: _Ours(mode), PACKAGE: _Package()} if mode == "single" else {OURS: _Ours(mode)}
+    found: dict[str, list[Proposals]] = {name: [] for name in sides}
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    opencv = None if opencv_python is None else _OpenCV(opencv_python, mode)
+    if opencv is not None:
+        found[OPENCV], seconds[OPENCV] = [], []
+    for start in range(0, len(paths), CHUNK):
+        chunk = paths[start : start + CHUNK]
+        pictures = [read_image(path) for path in chunk]
+        for name, side in sides.items():
+            for picture in pictures:
+                begun = time.perf_counter()
+                rows = side(picture)
+                seconds[name].append(time.perf_counter() - begun)
+                found[name].append(rows)
+        if opencv is not None:
+            boxes, taken = opencv(chunk)
+            found[OPENCV] += boxes
+            seconds[OPENCV] += taken
+    return _report(mode, data.name, records, found, seconds)
+
+
+def _report(mode: Mode, data: str, records: Records, found: dict[str, list[Proposals]], seconds: dict[str, list[float]]) -> Report:
+    from detkit.cli.report import table
+
+    ordered = {name: seconds[name] for name in (OPENCV, PACKAGE, OURS) if name in seconds}
+    # The first picture of ours is cold: compiled code is loaded, or made.
+    cold = ordered[OURS][0]
+    warm = {name: times[1:] for name, times in ordered.items()}
+    ours = statistics.median(warm[OURS])
+    notes, numbers = [], {}
+    for name in (OPENCV, PACKAGE):
+        if name in warm:
+            ratio, target = statistics.median(warm[name]) / ours, TARGETS.get((mode, name))
+            verdict = "" if target is None else f" (wanted {target:g}x: {'reached' if ratio >= target else 'MISSED'})"
+            notes.append(f"{ratio:.1f}x as fast as {name}{verdict}")
+            numbers[f"times_as_fast_as_{name}"] = ratio
+    notes.append(f"the first picture of detkit's took {cold:.2f} s, code that is compiled already being loaded in it")
+    counts = [len(rows) for rows in found[OPENCV]] if OPENCV in found else None
+    rows = [_quality(name, records, found[name], counts) for name in ordered]
+    notes.append(table([_cells(row) for row in rows], COLUMNS, set(COLUMNS[1:])))
+    title = f"selective search, mode {mode}, on {len(records)} pictures of {data}"
+    return Report(title, warm, {}, notes, {"quality": rows, "cold_seconds": cold, **numbers})
+
+
+def _quality(name: str, records: Records, found: Sequence[Proposals], counts: Sequence[int] | None) -> dict[str, Any]:
+    """How well one side meets the objects, in full and cut to so many proposals of each picture."""
+    from detkit.proposals import ProposalRecall
+
+    whole, cut = ProposalRecall(), ProposalRecall()
+    for place, (record, rows) in enumerate(zip(records, found, strict=True)):
+        whole.add(record.targets, rows)
+        if counts is not None:
+            cut.add(record.targets, rows[: counts[place]])
+    numbers: dict[str, Any] = {"side": name, **whole.numbers().to_dict(), "best_overlap": float(whole.best().mean())}
+    if counts is not None:
+        numbers |= {f"cut_{key}": value for key, value in cut.numbers().to_dict().items()}
+        numbers["cut_best_overlap"] = float(cut.best().mean())
+    return numbers
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    shares = ("recall_50", "recall_70", "mabo", "best_overlap", "average_recall")
+    cells = [row["side"], f"{row['proposals']:,.0f}", *(f"{row[name]:.3f}" for name in shares)]
+    if "cut_proposals" not in row:
+        return (*cells, "-", "-", "-", "-")
+    return (*cells, f"{row['cut_proposals']:,.0f}", *(f"{row[f'cut_{name}']:.3f}" for name in ("recall_50", "mabo", "best_overlap")))
+
+
+class _Ours:
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+
+    def __call__(self, picture: np.ndarray[Any, Any]) -> Proposals:
+        from detkit.proposals import selective_search
+
+        return selective_search(picture, self.mode)
+
+
+class _Package:
+    def __call__(self, picture: np.ndarray[Any, Any]) -> Proposals:
+        from detkit.proposals import ProposalsConfig
+        from detkit.proposals.backends import SelectiveSearchPackage
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return SelectiveSearchPackage()(picture, ProposalsConfig(mode="single"))
+
+
+class _OpenCV:
+    """OpenCV in a process of another Python, which times each search itself."""
+
+    def __init__(self, python: Path, mode: Mode) -> None:
+        found = shutil.which(str(python))
+        if found is None:
+            raise FileNotFoundError(f"--opencv-python {python}: no such program; give a Python that has opencv-contrib-python")
+        self.python, self.mode = found, mode
+
+    def __call__(self, paths: Sequence[str]) -> tuple[list[Proposals], list[float]]:
+        from detkit.structures import Proposals
+
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "found.npz"
+            words = [self.python, str(HERE / "propose_opencv.py"), self.mode, str(torch.get_num_threads()), str(file)]
+            done = subprocess.run(words, input="\n".join(paths), text=True, stdout=sys.stderr, check=False)
+            if done.returncode:
+                raise RuntimeError(f"--opencv-python {self.python}: its search failed; it needs opencv-contrib-python")
+            with np.load(file) as arrays:
+                boxes = [arrays[f"boxes{number}"] for number in range(len(paths))]
+                seconds = arrays["seconds"].tolist()
+        for rows in boxes:
+            rows[:, 2:] += rows[:, :2]
+        return [Proposals(torch.from_numpy(rows), torch.linspace(1, 0, len(rows))) for rows in boxes], seconds
