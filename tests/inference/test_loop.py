@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,9 @@ def test_no_records() -> None:
 def test_stopping_early_ends_the_readers(tmp_path: Path) -> None:
     loop = detect_records(predictor(60), records(tmp_path, 6))
     next(loop)
+    assert any(thread.name.startswith("reader") for thread in threading.enumerate())
     loop.close()  # type: ignore[attr-defined]
+    assert not any(thread.name.startswith("reader") for thread in threading.enumerate())
 
 
 def test_a_missing_picture_is_named(tmp_path: Path) -> None:
