@@ -17,7 +17,12 @@ light = presets_yolox.light_lite0()
 config = base.replace(
     name="light_lite0_bccd",
     # Pictures of one size need no letterbox. Some hundred steps are few: objects have more places, from the first step on.
-    model=light.replace(preprocess=base.model.preprocess, head=light.head.replace(prior_side=4.0, radius=2.5, inside=True)),
+    model=light.replace(
+        preprocess=base.model.preprocess,
+        # The first stages cost most and gain least.
+        backbone=light.backbone.replace(frozen_stages=2),
+        head=light.head.replace(prior_side=4.0, radius=2.5, inside=True),
+    ),
     optimizer=AdamWConfig(lr=2e-3, reference_batch_size=4, backbone_factor=0.3),
     training=base.training.replace(clip_norm=20.0, threads=1),
 )
