@@ -77,7 +77,7 @@ class Validation:
     def __call__(self, model: nn.Module, step: int) -> dict[str, float]:
         """The 12 COCO numbers after ``step`` steps, the same in every process."""
         run, names = self.run, self.run.header["class_names"]
-        predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision)  # type: ignore[arg-type]
+        predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)  # type: ignore[arg-type]
         mine = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
         found = [(record.image_id, detections) for record, detections in detect_records(predictor, mine, threads=self.config.threads)]
         shares = run.processes.gathered(found)
