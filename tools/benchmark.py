@@ -1,6 +1,8 @@
 """Measure detkit against the libraries people would use instead, both sides in turn in one process.
 
     python tools/benchmark.py detect
+    python tools/benchmark.py detect --model retinanet
+    python tools/benchmark.py yolox yolox_nano_coco.onnx yolox_nano_coco_convs_in_graph_order.npz --picture photo.jpg
     python tools/benchmark.py train --rounds 3 --json train.json
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
@@ -27,12 +29,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmarks import timing
 
+MODELS = ("faster_rcnn", "retinanet", "fcos", "ssd")
+
 
 def detect(args: argparse.Namespace) -> timing.Report:
-    """Faster R-CNN R50-FPN on one picture."""
+    """A detector of torchvision's and ours on one picture."""
     from benchmarks.detection import detect as measure
 
-    return measure(args.rounds, (args.short_side, args.long_side))
+    return measure(args.rounds, (args.short_side, args.long_side), args.model)
+
+
+def yolox(args: argparse.Namespace) -> timing.Report:
+    """YOLOX-Nano and its ONNX file in onnxruntime."""
+    from benchmarks.yolox import yolox as measure
+
+    return measure(args.rounds, args.onnx, args.weights, args.picture)
 
 
 def train(args: argparse.Namespace) -> timing.Report:
@@ -89,7 +100,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     options: dict[Callable[[argparse.Namespace], timing.Report], list[tuple[str, dict[str, object]]]] = {
-        detect: _picture(),
+        detect: [*_picture(), ("--model", {"choices": MODELS, "default": "faster_rcnn"})],
+        yolox: [("onnx", {}), ("weights", {"help": "its convolutions (.npz), or the released .pth"}), ("--picture", {"required": True})],
         train: [*_picture(), ("--batch-size", {"type": int, "default": 2})],
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],

@@ -75,8 +75,22 @@ def test_what_is_found_again_has_the_label_and_the_place() -> None:
 
 
 @pytest.mark.slow
+def test_yolox_is_timed_beside_onnxruntime(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnxruntime")
+    picture = next(iter(sorted((shared / "data" / "coco_sample" / "images").iterdir())))
+    files = [str(shared / "weights" / name) for name in ("yolox_nano_coco.onnx", "yolox_nano_coco_convs_in_graph_order.npz")]
+    report = run(["yolox", *files, "--picture", str(picture)], tmp_path)
+    assert len(report["seconds"]) == 6  # type: ignore[arg-type]
+    counts = [int(part.rsplit(" ", 1)[1]) for part in report["notes"][1].split(", ")]  # type: ignore[index]
+    assert max(counts) == min(counts) > 0
+    assert "whole call" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_both_detectors_find_as_much_and_train(tmp_path: Path) -> None:
     size = ["--short-side", "160", "--long-side", "192"]
-    found = run(["detect", *size], tmp_path)
-    assert len(found["seconds"]) == 4  # type: ignore[arg-type]
+    for model in ("faster_rcnn", "retinanet", "fcos", "ssd"):
+        found = run(["detect", "--model", model, *size], tmp_path)
+        assert len(found["seconds"]) == 4  # type: ignore[arg-type]
+        assert " 0" not in found["notes"][0].replace(",", "")  # type: ignore[index]
     assert len(run(["train", *size, "--batch-size", "1"], tmp_path)["seconds"]) == 4  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Faster R-CNN R50-FPN against torchvision's: the same weights, input, threads and limits."""
+"""Detectors against torchvision's: the same weights, input, threads and limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peer import our_model, photographs, torchvision_model
+from benchmarks.peer import PEERS, photographs
 from benchmarks.timing import Report, in_turn
 from detkit.inference.device import pick_dtype
 from detkit.inference.optimize import optimize
@@ -21,13 +21,17 @@ from detkit.training.precision import MixedPrecision, resolve_precision
 CPU = torch.device("cpu")
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 RATE = 1e-5
+TARGETS = {"faster_rcnn": (1.4, 4.0)}
+ONE_STAGE_TARGETS = (1.0, 3.0)
 
 
-def detect(rounds: int, size: tuple[int, int]) -> Report:
+def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Report:
     """Seconds a picture of this size: torchvision eager, torchvision under bf16 and channels-last, ours in fp32 and by default."""
+    known = PEERS[model]
+    size = known.size or size
     images = photographs(1, *size)
-    peer = torchvision_model(images)
-    ours = our_model(peer)
+    peer = known.model(images)
+    ours = known.ours(peer)
     half = copy.deepcopy(peer).to(memory_format=torch.channels_last)
     default = pick_dtype("auto", CPU)
     sides: dict[str, Callable[[], Any]] = {
@@ -40,20 +44,19 @@ def detect(rounds: int, size: tuple[int, int]) -> Report:
         counts = {name: _count(side()) for name, side in sides.items()}
         seconds = in_turn(sides, rounds)
     found = ", ".join(f"{name} {count}" for name, count in counts.items())
-    return Report(
-        f"Faster R-CNN R50-FPN, one picture of {size[0]}x{size[1]}",
-        seconds,
-        {"detkit fp32": 1.4, f"detkit {NAMES[default]} (default)": 4.0},
-        [f"detections: {found}", f"proposals: {_proposals(ours, images)}"],
-    )
+    wanted = TARGETS.get(model, ONE_STAGE_TARGETS)
+    notes = [f"detections: {found}", *([f"proposals: {_proposals(ours, images)}"] if hasattr(ours, "rpn") else [])]
+    targets = dict(zip(("detkit fp32", f"detkit {NAMES[default]} (default)"), wanted, strict=True))
+    return Report(f"{known.title}, one picture of {size[0]}x{size[1]}", seconds, targets, notes)
 
 
 def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
     """Seconds a step (forward, backward, SGD) on a batch of this size, with torchvision's frozen layers and samplers."""
     images = photographs(batch_size, *size)
     targets = _targets(batch_size, size)
-    peer = torchvision_model(images[:1])
-    ours = our_model(peer)
+    known = PEERS["faster_rcnn"]
+    peer = known.model(images[:1])
+    ours = known.ours(peer)
     precision = resolve_precision("auto", CPU)
     body = peer.backbone.body  # type: ignore[union-attr]
     for part in (body.conv1, body.layer1):  # type: ignore[union-attr]

@@ -1,8 +1,9 @@
-"""torchvision's Faster R-CNN with weights that detect something, and ours with the same weights."""
+"""torchvision's detectors with weights that detect something, and ours with the same weights."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +12,56 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from detkit.models.detector import Detector
 from detkit.models.published import publication
-from detkit.models.published.torchvision_faster_rcnn import convert
 
-NAME = "fasterrcnn_resnet50_fpn"
+Run = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A detector of torchvision's.
+
+    Attributes:
+        title: For people.
+        name: torchvision's.
+        condition: Scales last layers so that about as much is detected as by a trained one.
+        eps: Of its frozen norms; None: it has none.
+        size: ``(short side, long side)`` of the only pictures it takes; None: any.
+    """
+
+    title: str
+    name: str
+    condition: Callable[[nn.Module, Run], None]
+    eps: float | None = 0.0
+    size: tuple[int, int] | None = None
+
+    def model(self, images: list[Tensor]) -> nn.Module:
+        """torchvision's, with seeded random weights.
+
+        Norms take the statistics of the images, the last layers are scaled until their outputs are spread, and then the norms are
+        frozen, as in the published model. Its inputs are not resized: both sides see the same tensors.
+        """
+        torch.manual_seed(0)
+        model: nn.Module = getattr(detection, self.name)(weights=None, weights_backbone=None).eval()
+        model.transform.resize = lambda image, target: (image, target)
+
+        def run() -> object:
+            return model(images)
+
+        with torch.no_grad():
+            if self.eps is None:
+                _keep_spread(model)
+            _fit_norms(model, run)
+            self.condition(model, run)
+        if self.eps is not None:
+            _freeze(model, self.eps)
+        return model
+
+    def ours(self, model: nn.Module) -> Detector:
+        """Our detector with its numbers."""
+        found = publication(self.name)
+        detector = found.config.build(len(found.class_names))
+        detector.load_state_dict(found.convert(model.state_dict()))
+        return detector.eval()
 
 
 def photographs(count: int, short_side: int, long_side: int) -> list[Tensor]:
@@ -26,34 +74,51 @@ def photographs(count: int, short_side: int, long_side: int) -> list[Tensor]:
     return [resized[place % len(resized)] for place in range(count)]
 
 
-def torchvision_model(images: list[Tensor]) -> nn.Module:
-    """The detector of torchvision with seeded random weights, conditioned so that it proposes and detects about as a trained one.
-
-    Norms take the statistics of the images, the last layers are scaled until their outputs are spread, and then the norms are
-    frozen, as in the published model. Its inputs are not resized: both sides see the same tensors.
-    """
-    torch.manual_seed(0)
-    model: nn.Module = getattr(detection, NAME)(weights=None, weights_backbone=None).eval()
-    model.transform.resize = lambda image, target: (image, target)
-    with torch.no_grad():
-        _fit_norms(model, lambda: model(images))
-        _spread({model.rpn.head.cls_logits: 2.0, model.rpn.head.bbox_pred: 0.3}, lambda: model(images))
-        predictor = model.roi_heads.box_predictor
-        _spread({predictor.cls_score: 2.5, predictor.bbox_pred: 1.0}, lambda: model(images))
-        predictor.cls_score.bias[0] += 4.0  # most regions are background
-    _freeze(model)
-    return model
+def _condition_faster_rcnn(model: nn.Module, run: Run) -> None:
+    _spread({model.rpn.head.cls_logits: 2.0, model.rpn.head.bbox_pred: 0.3}, run)
+    predictor = model.roi_heads.box_predictor
+    _spread({predictor.cls_score: 2.5, predictor.bbox_pred: 1.0}, run)
+    predictor.cls_score.bias[0] += 4.0  # most regions are background
 
 
-def our_model(peer: nn.Module) -> Detector:
-    """Our detector with the peer's numbers."""
-    found = publication(NAME)
-    detector = found.config.build(len(found.class_names))
-    detector.load_state_dict(convert(peer.state_dict()))
-    return detector.eval()
+def _condition_dense(rarity: float) -> Callable[[nn.Module, Run], None]:
+    """For heads with a sigmoid a class, whose logits are that far below 0, so that few of the very many count."""
+
+    def condition(model: nn.Module, run: Run) -> None:
+        logits, boxes = model.head.classification_head.cls_logits, model.head.regression_head
+        _spread({logits: 1.5, boxes.bbox_reg: 0.5}, run)
+        if hasattr(boxes, "bbox_ctrness"):
+            _spread({boxes.bbox_ctrness: 1.5}, run)
+            boxes.bbox_reg.bias += 2.0
+        logits.bias -= rarity
+
+    return condition
 
 
-def _fit_norms(model: nn.Module, run: Callable[[], object]) -> None:
+def _condition_ssd(model: nn.Module, run: Run) -> None:
+    classes = [part[-1] if isinstance(part, nn.Sequential) else part for part in model.head.classification_head.module_list]
+    boxes = [part[-1] if isinstance(part, nn.Sequential) else part for part in model.head.regression_head.module_list]
+    _spread(dict.fromkeys(classes, 2.0) | dict.fromkeys(boxes, 1.0), run)
+    for layer in classes:
+        layer.bias.view(-1, 91)[:, 0] += 10.5  # most places are background
+
+
+PEERS: dict[str, Peer] = {
+    "faster_rcnn": Peer("Faster R-CNN R50-FPN", "fasterrcnn_resnet50_fpn", _condition_faster_rcnn),
+    "retinanet": Peer("RetinaNet R50-FPN", "retinanet_resnet50_fpn", _condition_dense(8.5)),
+    "fcos": Peer("FCOS R50-FPN", "fcos_resnet50_fpn", _condition_dense(7.0), eps=1e-5),
+    "ssd": Peer("SSD300 VGG16", "ssd300_vgg16", _condition_ssd, eps=None, size=(300, 300)),
+}
+
+
+def _keep_spread(model: nn.Module) -> None:
+    """Of a network without norms: convolutions that let no value die and none grow."""
+    for part in model.backbone.modules():  # type: ignore[union-attr, operator]
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight)
+
+
+def _fit_norms(model: nn.Module, run: Run) -> None:
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
@@ -64,7 +129,7 @@ def _fit_norms(model: nn.Module, run: Callable[[], object]) -> None:
         norm.eval()
 
 
-def _spread(layers: Mapping[nn.Module, float], run: Callable[[], object]) -> None:
+def _spread(layers: Mapping[nn.Module, float], run: Run) -> None:
     """Scale and shift last layers so that each output has mean 0 and the given spread over ``run``."""
     seen: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
     handles = [layer.register_forward_hook(lambda module, _, output: seen[module].append(output)) for layer in layers]
@@ -73,17 +138,17 @@ def _spread(layers: Mapping[nn.Module, float], run: Callable[[], object]) -> Non
         handle.remove()
     for layer, spread in layers.items():
         values = torch.cat([output.transpose(0, 1).flatten(1) for output in seen[layer]], 1)
-        factor = spread / values.std(1).clamp(min=1e-6)
+        factor = spread / values.std(1, correction=0).clamp(min=1e-6)
         layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.ndim - 1)))
         layer.bias.copy_((layer.bias - values.mean(1)) * factor)
 
 
-def _freeze(model: nn.Module) -> None:
+def _freeze(model: nn.Module, eps: float) -> None:
     for name, child in list(model.named_children()):
         if isinstance(child, nn.BatchNorm2d):
-            frozen = FrozenBatchNorm2d(child.num_features, 0.0)
+            frozen = FrozenBatchNorm2d(child.num_features, eps)
             child.running_var.clamp_(min=1e-3)
             frozen.load_state_dict(child.state_dict())
             setattr(model, name, frozen)
         else:
-            _freeze(child)
+            _freeze(child, eps)

@@ -1,0 +1,94 @@
+"""YOLOX-Nano against its ONNX file run by onnxruntime, and against itself with nothing fused."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from benchmarks.timing import Report, in_turn
+from detkit.cli.report import table
+from detkit.data.images import read_image
+from detkit.inference import Predictor
+from detkit.models.published import load_published
+from detkit.preprocess import preprocess
+
+SIDE = 416
+PEER, EAGER, FUSED = "onnxruntime", "detkit eager fp32", "detkit fp32"
+SLOWEST, FASTER = 1.7, 3.0
+"""At most so many times the time of onnxruntime, and so many times as fast as our own model with nothing fused."""
+
+Pixels = NDArray[np.uint8]
+
+
+def yolox(rounds: int, onnx: str, weights: str, picture: str) -> Report:
+    """Seconds of the network alone, and of the whole call: from a decoded picture to detections in its pixels."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    found = load_published("yolox_nano", weights)
+    pixels = read_image(picture)
+    image = preprocess(pixels, found.config.preprocess).image
+    blob = (image.flip(0) * 255)[None].numpy()
+    sides: dict[str, Callable[[], Any]] = {
+        f"{PEER}, network": partial(session.run, None, {"images": blob}),
+        f"{PEER}, whole call": partial(_peer, session, pixels),
+    }
+    for name, reference in ((EAGER, True), (FUSED, False)):
+        predictor = Predictor(found.detector, found.config.preprocess, found.class_names, "cpu", "fp32", reference=reference)
+        batch = predictor.detector.prepare([image])
+        sides |= {f"{name}, network": partial(predictor.detector.raw, batch), f"{name}, whole call": partial(predictor, pixels)}
+    counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, EAGER, FUSED))
+    with torch.no_grad():
+        seconds = in_turn(sides, rounds)
+    title = f"YOLOX-Nano at {SIDE} pixels, one picture of {pixels.shape[0]}x{pixels.shape[1]}"
+    return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
+
+
+def _comparison(seconds: dict[str, list[float]]) -> str:
+    rows = []
+    for part in ("network", "whole call"):
+        peer, eager, fused = (statistics.median(seconds[f"{name}, {part}"]) for name in (PEER, EAGER, FUSED))
+        slower, faster = fused / peer, eager / fused
+        kept = "reached" if slower <= SLOWEST and faster >= FASTER else "MISSED"
+        rows.append((part, f"{peer * 1e3:.1f}", f"{fused * 1e3:.1f}", f"{slower:.2f}x", f"{eager * 1e3:.1f}", f"{faster:.2f}x", kept))
+    wanted = f"at most {SLOWEST}x, at least {FASTER:g}x"
+    headings = ("part", "onnxruntime ms", "detkit ms", "of its time", "eager ms", "as fast as eager", wanted)
+    return table(rows, headings, set(headings[1:-1]))
+
+
+def _peer(session: Any, pixels: Pixels) -> Tensor:
+    """As YOLOX's code: letterbox by OpenCV, decoding and suppression by torch and torchvision."""
+    scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
+    height, width = int(pixels.shape[0] * scale), int(pixels.shape[1] * scale)
+    canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
+    canvas[:height, :width] = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR)[..., ::-1]
+    blob = np.ascontiguousarray(canvas.transpose(2, 0, 1), np.float32)[None]
+    outputs = torch.from_numpy(session.run(None, {"images": blob})[0])[0]
+    best, labels = outputs[:, 5:].max(1)
+    scores = outputs[:, 4] * best
+    keep = scores >= 0.01
+    places, strides = _cells()
+    centres, halves = (outputs[:, :2] + places) * strides, outputs[:, 2:4].exp() * strides / 2
+    boxes = torch.cat((centres - halves, centres + halves), 1)[keep] / scale
+    rows = batched_nms(boxes, scores[keep], labels[keep], 0.65)
+    return torch.cat((boxes[rows], scores[keep][rows, None], labels[keep][rows, None]), 1)
+
+
+def _cells() -> tuple[Tensor, Tensor]:
+    places, strides = [], []
+    for stride in (8, 16, 32):
+        y, x = torch.meshgrid(torch.arange(SIDE // stride), torch.arange(SIDE // stride), indexing="ij")
+        places.append(torch.stack((x, y), 2).reshape(-1, 2))
+        strides.append(torch.full((len(places[-1]), 1), stride))
+    return torch.cat(places), torch.cat(strides)
