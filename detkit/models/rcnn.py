@@ -52,8 +52,8 @@ class RCNNConfig(ProposalDetectorConfig):
     """Pixels a side of a region as the network sees it."""
     context: int = Field(16, ge=0)
     """Of these, how many on each side show what lies round the region."""
-    chunk: int = Field(64, ge=1)
-    """Regions that run through the network at once."""
+    chunk: int = Field(16, ge=1)
+    """Regions that run through the network at once; on two cores 16 of 128 pixels take a fifth of the time that they take one by one."""
 
     def build(self, num_classes: int) -> RCNN:
         """The detector with random numbers, for so many classes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from detkit.checkpoint import load_checkpoint, load_state
@@ -123,7 +123,8 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: in
             if len(stages) > 1:
                 log.info("stage %d of %d: %s", place + 1, len(stages), stages[place].name)
             inside = state["inside"] if state is not None and state["stage"] == place else None
-            end = stages[place].run(run, inside)
+            found = stages[place].run(run, inside)
+            end = replace(found, steps=found.steps or end.steps)  # stages that fit layers make none
             if end.interrupted:
                 break
     return end

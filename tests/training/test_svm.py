@@ -85,5 +85,5 @@ def test_ridge_without_examples_moves_nothing() -> None:
 
 
 def test_too_many_features_are_told() -> None:
-    with pytest.raises(ValueError, match=r"at most 12000 features of a region, got 25088; set model.region.fitted.boxes_from=hidden"):
+    with pytest.raises(ValueError, match=r"at most 13000 features of a region, got 25088; set model.region.fitted.boxes_from=hidden"):
         Ridge(25088)
