@@ -182,14 +182,18 @@ def soften(
             break
         rows.append(row)
         kept.append(float(left[row]))
-        overlaps = _overlaps(corners, row)
-        if decay == "linear":
-            factors = np.where(overlaps > max_overlap, 1 - overlaps, np.float32(1))
-        else:
-            factors = np.exp(overlaps * overlaps * np.float32(-1 / sigma))
+        factors = _factors(_overlaps(corners, row), decay, max_overlap, sigma)
         left *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
         left[row] = -1  # taken
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
+
+
+def _factors(overlaps: NDArray[np.float32], decay: str, max_overlap: float, sigma: float) -> NDArray[np.float32]:
+    """What scores are multiplied by whose boxes overlap the one taken so much."""
+    if decay == "linear":
+        return np.where(overlaps > max_overlap, 1 - overlaps, np.float32(1))
+    found: NDArray[np.float32] = np.exp(overlaps * overlaps * np.float32(-1 / sigma))
+    return found
 
 
 def _overlaps(corners: NDArray[np.float32], row: int) -> NDArray[np.float32]:

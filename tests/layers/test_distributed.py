@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import distributed
 
-from detkit.layers import mean_over_processes
+from detkit.layers import mean_over_processes, normaliser
 
 
 def test_one_process_gets_its_own_value_detached() -> None:
@@ -20,3 +20,19 @@ def test_the_mean_over_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     mine = torch.tensor(3.0)
     assert mean_over_processes(mine).item() == 4
     assert mine.item() == 3, "what came in must not change"
+
+
+def test_a_loss_of_one_process_divides_by_its_total_or_by_one() -> None:
+    assert normaliser(torch.tensor(7.0)).item() == 7
+    assert normaliser(torch.tensor(0.0)).item() == 1
+    assert normaliser(torch.tensor(0.0), least=0.5).item() == 0.5
+
+
+@pytest.mark.parametrize(("mine", "other", "expected"), [(3.0, 5.0, 4.0), (0.0, 1.0, 0.5), (0.0, 0.0, 0.5)])
+def test_processes_share_what_a_loss_divides_by_and_its_least(
+    monkeypatch: pytest.MonkeyPatch, mine: float, other: float, expected: float
+) -> None:
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor.add_(other))
+    assert normaliser(torch.tensor(mine)).item() == expected

@@ -151,3 +151,20 @@ def test_best_of_a_table_with_many_equal_scores(limit: int | None, min_score: fl
     order = torch.sort(table.flatten(), descending=True, stable=True).indices
     expected = order[table.flatten()[order] > (-1.0 if min_score is None else min_score)][:limit]
     assert torch.equal(chosen.rows * 9 + chosen.labels, expected)
+
+
+def test_each_label_has_its_own_best() -> None:
+    scores = torch.tensor([[0.9, 0.1], [0.8, 0.3], [0.7, 0.3], [0.6, 0.2]])
+    boxes = torch.tensor([[20.0 * row, 0.0, 20.0 * row + 10, 10.0] for row in range(4)])
+    found, chosen = select(boxes, scores, label_candidates=2)
+    # Of the first label rows 0 and 1; of the second 1 and 2, which are equal and so in their order.
+    assert list(zip(chosen.rows.tolist(), chosen.labels.tolist(), strict=True)) == [(0, 0), (1, 0), (1, 1), (2, 1)]
+    assert_close(found, boxes[chosen.rows])
+    every, _ = select(boxes, scores, label_candidates=4)
+    assert len(every) == 8
+
+
+def test_the_best_of_each_label_are_chosen_before_suppression() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 10.0], [50.0, 0.0, 60.0, 10.0]])
+    _, chosen = select(boxes, torch.tensor([0.9, 0.8, 0.7]), label_candidates=2)
+    assert chosen.rows.tolist() == [0]  # the second fell to the first, and the third was no candidate
