@@ -106,11 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
-        propose: [
-            ("mode", {"choices": ("single", "fast", "quality")}),
-            *(("--data", {"type": Path, "required": True}), ("--images", {"type": Path}), ("--split", {})),
-            *(("--limit", {"type": int, "default": 50}), ("--opencv-python", {"type": Path})),
-        ],
+        propose: _on_pictures(),
         fidelity: _on_data(),
         detector: _on_data(),
     }
@@ -127,6 +123,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _picture() -> list[tuple[str, dict[str, object]]]:
     return [("--short-side", {"type": int, "default": 800}), ("--long-side", {"type": int, "default": 1066})]
+
+
+def _on_pictures() -> list[tuple[str, dict[str, object]]]:
+    return [
+        ("mode", {"choices": ("single", "fast", "quality")}),
+        ("--data", {"type": Path, "required": True}),
+        ("--images", {"type": Path}),
+        ("--split", {}),
+        ("--limit", {"type": int, "default": 50}),
+        ("--opencv-python", {"type": Path}),
+    ]
 
 
 def _on_data() -> list[tuple[str, dict[str, object]]]:
