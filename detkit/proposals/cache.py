@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
+import struct
 import time
 import zipfile
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +31,12 @@ WRITES_BETWEEN_LOOKS = 64
 """After so many files of its own a process counts what others wrote, too."""
 STALE_SECONDS = 3600.0
 """A temporary file that was not touched for so long belongs to a process that was killed."""
+
+_DAMAGE = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, IndexError, SyntaxError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading arrays out of the bytes of a broken file raises."""
 
 
 def key_of(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> str:
@@ -64,11 +73,13 @@ class ProposalCache:
         """What is remembered under a key, or None."""
         path = self.path(key)
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                found = Proposals(torch.from_numpy(arrays["boxes"]), torch.from_numpy(arrays["scores"]))
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                found = Proposals(torch.from_numpy(arrays["boxes"]), torch.from_numpy(arrays["scores"]))
+        except _DAMAGE as error:
             LOG.warning("proposal cache: %s is damaged (%s); it is made anew", path, " ".join(str(error).split()) or type(error).__name__)
             path.unlink(missing_ok=True)
             return None

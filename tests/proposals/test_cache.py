@@ -64,6 +64,22 @@ def test_a_damaged_file_is_told_and_made_anew(tmp_path: Path, damage: str, caplo
     assert cache.get("ab12") is not None
 
 
+def test_no_changed_byte_gives_other_proposals(tmp_path: Path) -> None:
+    cache, expected = ProposalCache(tmp_path, 1), some(20)
+    cache.put("ab12", expected)
+    path = cache.path("ab12")
+    good = path.read_bytes()
+    refused = 0
+    for place in range(0, len(good), 5):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 0x55]) + good[place + 1 :])
+        found = cache.get("ab12")
+        refused += found is None
+        if found is not None:  # a date, say, was changed
+            torch.testing.assert_close(found.boxes, expected.boxes, rtol=0, atol=0)
+            torch.testing.assert_close(found.scores, expected.scores, rtol=0, atol=0)
+    assert refused > 20
+
+
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     size = (lambda cache: (cache.put("aa", some()), cache.path("aa").stat().st_size)[1])(ProposalCache(tmp_path / "one", 1))
     cache, keys = filled(tmp_path / "all", 10.5 * size / 1e6, 10)
