@@ -10,6 +10,7 @@ from detkit.backbones.table import BACKBONES
 
 if TYPE_CHECKING:
     from detkit.backbones.backbone import Backbone, ChainBackbone
+    from detkit.backbones.classifiers import Classifier, classifier
     from detkit.backbones.loading import load_backbone_weights
 
 __all__ = [
@@ -18,13 +19,21 @@ __all__ = [
     "BackboneConfig",
     "BackboneFacts",
     "ChainBackbone",
+    "Classifier",
     "Level",
+    "classifier",
     "describe",
     "facts_of",
     "load_backbone_weights",
 ]
 
-_LAZY = {"Backbone": "backbone", "ChainBackbone": "backbone", "load_backbone_weights": "loading"}
+_LAZY = {
+    "Backbone": "backbone",
+    "ChainBackbone": "backbone",
+    "Classifier": "classifiers",
+    "classifier": "classifiers",
+    "load_backbone_weights": "loading",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from detkit.backbones.chain_parts import Recipe
 from detkit.backbones.facts import BackboneFacts
-from detkit.layers import MapNorm, absorb_frozen_norms, freeze_norms
+from detkit.layers import GroupNormAct, MapNorm, SyncNormAct, absorb_frozen_norms, exchange_norms, freeze_norms
 
-NormPolicy = Literal["frozen", "train"]
+NormPolicy = Literal["frozen", "train", "sync", "group"]
 Tensors = Mapping[str, Tensor]
 
 
@@ -71,6 +71,16 @@ class Backbone(nn.Module):
             stage.requires_grad_(place >= stages)
         self.train(self.training)
 
+    def frozen_spoken(self) -> str:
+        """Which of its parts do not learn, in words for a person."""
+        stages = self.stages()
+        still = sum(parameter.numel() for parameter in self.parameters() if not parameter.requires_grad)
+        whole = sum(parameter.numel() for parameter in self.parameters())
+        parts = {id(module): name for name, module in self.named_modules()}
+        names = [parts[id(part)] for stage in stages[: self.frozen_stages] for part in stage if id(part) in parts]
+        which = f" ({', '.join(names)})" if names else ""
+        return f"{self.frozen_stages} of {len(stages)} stages are frozen{which}: {still / 1e6:.1f} of {whole / 1e6:.1f} M parameters"
+
     def train(self, mode: bool = True) -> Self:
         """Like every module's, except that frozen stages stay in eval mode."""
         super().train(mode)
@@ -90,7 +100,7 @@ class ChainBackbone(Backbone):
         levels: Names of the maps to give; None: the usual ones.
         channels_last: Whether the parts give maps as ``(B, H, W, C)``.
         map_norms: Whether every map passes a layer norm of its own, which starts anew.
-        norm: ``frozen`` or ``train``.
+        norm: What the batch norms do; see :class:`detkit.backbones.BackboneConfig`.
         norm_eps: Eps of every norm; None: each one's own.
         rename: Brings a published file's names to the library's, where they differ.
     """
@@ -175,7 +185,9 @@ def set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
     if norm == "frozen":
         freeze_norms(network, eps)
         absorb_frozen_norms(network)
-    elif eps is not None:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eps = eps
+        return
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and eps is not None:
+            module.eps = eps
+    if norm != "train":
+        exchange_norms(network, SyncNormAct if norm == "sync" else GroupNormAct)

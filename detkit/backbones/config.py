@@ -26,8 +26,9 @@ class BackboneConfig(Config):
     """``default``: its ImageNet weights; a name out of ``detkit weights``; a ``.pth`` or ``.safetensors`` file; none: from scratch."""
     frozen_stages: Literal["auto"] | int = "auto"
     """How many stages do not learn, counted from the stem, which is stage 1; ``auto``: 2 with weights, 0 from scratch."""
-    norm: Literal["auto", "frozen", "train"] = "auto"
-    """Batch norms: ``frozen`` at the weights' statistics, or ``train``; ``auto``: frozen with weights, train from scratch."""
+    norm: Literal["auto", "frozen", "train", "sync", "group"] = "auto"
+    """Batch norms: ``frozen`` at the weights' statistics, ``train``, ``sync`` (train on the statistics of all processes' images, on GPUs),
+    or a ``group`` norm in the place of each; ``auto``: frozen with weights, train from scratch."""
     norm_eps: float | None = Field(default=None, ge=0)
     """Eps of every norm; none: the architecture's own. torchvision's detectors were published for 0 (ResNet) and 1e-5 (MobileNet)."""
     dilated_c5: bool = False
@@ -57,7 +58,7 @@ class BackboneConfig(Config):
         return self.frozen_stages
 
     @property
-    def norm_policy(self) -> Literal["frozen", "train"]:
+    def norm_policy(self) -> Literal["frozen", "train", "sync", "group"]:
         """What the norms do, ``auto`` worked out."""
         if self.norm == "auto":
             return "train" if self.weights is None else "frozen"

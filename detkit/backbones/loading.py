@@ -15,6 +15,7 @@ from detkit.weights.read import read_tensors
 
 _log = logging.getLogger(__name__)
 _COUNTER = "num_batches_tracked"
+_STATISTICS = ("running_mean", "running_var")
 _FROM_SCRATCH = "; model.backbone.weights=none trains from scratch"
 
 
@@ -38,6 +39,7 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
         FileNotFoundError: the file is not here; the message has the command, the address, the folder, and the way without.
         ValueError: the file does not fit the backbone; nothing was loaded.
     """
+    _log.info("backbone %s: %s", backbone.name, backbone.frozen_spoken())
     if config.weights is None:
         _log.info("backbone %s: from scratch", backbone.name)
         return LoadedBackbone(None)
@@ -78,7 +80,8 @@ def _left_over(backbone: Backbone, tensors: dict[str, Tensor], source: Path) -> 
     """The names to leave out, after the rest was found to fit name by name and shape by shape."""
     own = backbone.state_dict()
     foreign = [name for name in tensors if name not in own and not name.endswith(_COUNTER)]
-    left_over = tuple(name for name in foreign if name.startswith(backbone.left_out))
+    # Group norms have the names of batch norms, and no statistics.
+    left_over = tuple(name for name in foreign if name.startswith(backbone.left_out) or name.endswith(_STATISTICS))
     unknown = [name for name in foreign if name not in left_over]
     missing = [name for name in own if name not in tensors and not name.endswith(_COUNTER) and not name.startswith(backbone.fresh)]
     if unknown or missing:

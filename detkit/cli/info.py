@@ -133,8 +133,10 @@ def _tell_backbones() -> None:
         ("input", "input"),
         ("top1", "top-1"),
     ]
-    columns += [("weights", "weights"), ("levels", "levels (name channels/stride)"), ("source", "from")]
+    columns += [("weights", "weights"), ("licence", "licence"), ("levels", "levels (name channels/stride)"), ("source", "from")]
+    columns += [("normalisation", "normalisation"), ("paper", "paper")]
     numbers = {"parameters", "GMACs", "input"}
     print(table([[row.get(key, "") for key, _ in columns] for row in rows], [title for _, title in columns], numbers))
     print("\nparameters and GMACs (10^9 multiply-adds at the input size) are the published classifier's; top-1 is on ImageNet")
-    print("use one with model.backbone.name=NAME; `detkit weights` tells more about the weights")
+    print("use one with model.backbone.name=NAME; `detkit weights` tells more about the weights; docs/backbones.md has the family tree")
+    print("any other network of timm goes by timm/NAME, if timm can take maps from it")

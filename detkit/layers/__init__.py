@@ -10,6 +10,7 @@ from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activat
 from detkit.layers.leaky import Leaky
 from detkit.layers.low_rank import low_rank
 from detkit.layers.map_norm import MapNorm
+from detkit.layers.norm_policy import GroupNormAct, SyncNormAct, exchange_norms
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 
 __all__ = [
@@ -21,15 +22,18 @@ __all__ = [
     "FrozenBatchNorm",
     "FusedConv",
     "FusedResidual",
+    "GroupNormAct",
     "Leaky",
     "MapNorm",
     "NormName",
     "ScaledConv",
     "SpatialPyramidPooling",
+    "SyncNormAct",
     "absorb_frozen_norms",
     "can_fuse",
     "conv_block",
     "conv_norm_pairs",
+    "exchange_norms",
     "fold_batch_norms",
     "freeze_norms",
     "fuse_activations",

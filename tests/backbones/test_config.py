@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from torch import nn
 
-from detkit.backbones import BackboneConfig
+from detkit.backbones import BackboneConfig, load_backbone_weights
 from detkit.config import ConfigError, apply_overrides
 from detkit.layers import FrozenBatchNorm
 
@@ -65,7 +68,7 @@ def test_round_trip_and_overrides() -> None:
     [
         ({"name": "resnet51"}, r"unknown backbone 'resnet51': did you mean 'resnet18' or 'resnet50'\?"),
         ({"frozen_stages": -1}, "frozen_stages: expected auto, or 0 and more, got -1"),
-        ({"norm": "freeze"}, "norm: expected 'auto', 'frozen' or 'train'"),
+        ({"norm": "freeze"}, "norm: expected 'auto', 'frozen', 'train', 'sync' or 'group'"),
         ({"frozen": 2}, "unknown key 'frozen': did you mean 'frozen_stages'"),
     ],
 )
@@ -78,3 +81,37 @@ def test_what_cannot_be_is_said_at_once(choices: dict[str, object], message: str
 def test_a_level_that_is_not_there(levels: tuple[str, ...], got: str) -> None:
     with pytest.raises(ValueError, match=rf"backbone resnet18: expected levels out of c1, c2, c3, c4, c5, {got}"):
         BackboneConfig(name="resnet18", levels=levels).build()
+
+
+@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
+def test_group_norms_in_the_place_of_batch_norms(name: str) -> None:
+    """They take up scale and shift, keep the activation, and do not mind what else is in the batch."""
+    torch.manual_seed(0)
+    backbone = BackboneConfig(name=name, weights=None, norm="group").build().train()
+    assert not any(isinstance(part, (nn.BatchNorm2d, FrozenBatchNorm)) for part in backbone.modules())
+    images = torch.randn(2, 3, 64, 64)
+    together, alone = backbone(images), backbone(images[:1])
+    for both, one in zip(together, alone, strict=True):
+        torch.testing.assert_close(both[:1], one, rtol=1e-4, atol=1e-4)
+    trained = BackboneConfig(name=name, weights=None, norm="train").build()
+    assert [key for key in trained.state_dict() if key.endswith(("weight", "bias"))] == list(backbone.state_dict())
+
+
+def test_group_norms_load_a_file_without_its_statistics(tmp_path: Path) -> None:
+    trained = BackboneConfig(name="resnet18", weights=None, norm="train").build()
+    torch.save(trained.state_dict(), tmp_path / "file.pth")
+    config = BackboneConfig(name="resnet18", weights=str(tmp_path / "file.pth"), norm="group")
+    backbone = config.build()
+    left_over = load_backbone_weights(backbone, config).left_over
+    assert {name.rpartition(".")[2] for name in left_over} <= {"running_mean", "running_var"}
+    assert torch.equal(backbone.conv1.weight, trained.conv1.weight)
+
+
+def test_norms_that_ask_all_processes_alone_are_batch_norms() -> None:
+    torch.manual_seed(0)
+    trained = BackboneConfig(name="efficientnet_lite0", weights=None, norm="train").build().eval()
+    shared = BackboneConfig(name="efficientnet_lite0", weights=None, norm="sync").build().eval()
+    shared.load_state_dict(trained.state_dict(), strict=True)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(trained(images), shared(images), strict=True))

@@ -92,3 +92,10 @@ def test_a_file_that_does_not_fit_changes_nothing(published: dict[str, torch.Ten
     with pytest.raises(ValueError, match=r"odd\.pth: layer4\.1\.bn2\.bias: expected shape \(512,\) for resnet18, got \(7,\)"):
         load_backbone_weights(backbone, config)
     assert torch.equal(backbone.conv1.weight, before)
+
+
+def test_what_is_frozen_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    config = BackboneConfig(name="resnet18", weights=None, frozen_stages=2)
+    with caplog.at_level(logging.INFO, "detkit"):
+        load_backbone_weights(config.build(), config)
+    assert "resnet18: 2 of 5 stages are frozen (conv1, bn1, relu, maxpool, layer1): 0.2 of 11.2 M parameters" in caplog.text

@@ -1,0 +1,109 @@
+"""Every backbone under a detector of each kind: it builds, learns and detects, or one sentence says why it cannot.
+
+Of every family its smallest member runs for real; of the others the maps behind Faster R-CNN's pyramid are looked at.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from detkit.backbones import BACKBONES, facts_of
+from detkit.heads.region import TwoFCConfig
+from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.fast_rcnn import FastRCNNConfig
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.retinanet import RetinaNetConfig
+from detkit.models.yolox import YOLOXConfig
+from detkit.necks import FPNConfig, LightPANConfig
+from detkit.structures import Proposals, Targets
+
+NAMES = BACKBONES.names()
+LARGE = {"CLIP ViT", "Inception v4", "Inception-ResNet v2", "SENet", "CLIP ResNet", "EfficientNetV2", "DenseNet", "Wide ResNet", "ResNeXt"}
+"""Families whose smallest member takes seconds to build."""
+
+
+def smallest_of_each_family() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in sorted(NAMES, key=lambda name: facts_of(name).parameters):
+        found.setdefault(facts_of(name).family, name)
+    return found
+
+
+SMALL = smallest_of_each_family()
+
+
+def faster_rcnn() -> DetectorConfig:
+    config = FasterRCNNConfig(neck=FPNConfig(out_channels=32))
+    rpn = config.rpn.replace(train_proposals=50, proposals=50, samples=32)
+    return config.replace(rpn=rpn, region=config.region.replace(head=TwoFCConfig(hidden=32), samples=32, pool_size=3))
+
+
+def fast_rcnn() -> DetectorConfig:
+    config = FastRCNNConfig()
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=3))
+
+
+def retinanet() -> DetectorConfig:
+    config = RetinaNetConfig()
+    return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
+
+
+def yolox() -> DetectorConfig:
+    config = YOLOXConfig()
+    return config.replace(neck=LightPANConfig(out_channels=32), head=config.head.replace(channels=32))
+
+
+DETECTORS = {"faster_rcnn": faster_rcnn, "fast_rcnn": fast_rcnn, "retinanet": retinanet, "yolox": yolox}
+CANNOT = {("lenet5", "fast_rcnn"), ("lenet5", "faster_rcnn"), ("lenet5", "retinanet"), ("lenet5", "yolox")}
+"""Backbones under detectors that they have no maps for."""
+
+
+def with_backbone(config: DetectorConfig, name: str) -> DetectorConfig:
+    """As ``model.backbone.name=NAME`` has it, from scratch."""
+    return config.replace(backbone=config.backbone.replace(name=name, weights=None, frozen_stages=0))
+
+
+def run(detector: Detector) -> None:
+    """One loss and one detection on pictures of two sizes."""
+    torch.manual_seed(0)
+    images = [torch.rand(3, 96, 64), torch.rand(3, 65, 100)]
+    boxes = [torch.tensor([[4.0, 4.0, 44.0, 60.0]]), torch.tensor([[20.0, 8.0, 90.0, 60.0], [1.0, 1.0, 30.0, 30.0]])]
+    targets = [Targets.of(found, torch.zeros(len(found), dtype=torch.long)) for found in boxes]
+    proposals = [Proposals(found, torch.ones(len(found))) for found in boxes] if detector.takes_proposals else None
+    losses = detector.train()(images, targets, proposals, seeds=[1, 2])
+    total = sum(losses.values())
+    assert bool(torch.isfinite(total)), losses
+    total.backward()
+    gradients = [parameter.grad for parameter in detector.backbone.parameters() if parameter.grad is not None]
+    assert gradients
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    with torch.no_grad():
+        detections = detector.eval()(images, proposals=proposals)
+    for image, found in zip(images, detections, strict=True):
+        assert bool(found.boxes.isfinite().all())
+        assert bool((found.boxes[:, 2:] <= torch.tensor([image.shape[-1], image.shape[-2]])).all())
+
+
+@pytest.mark.parametrize("kind", DETECTORS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if family in LARGE else n for family, n in SMALL.items()])
+def test_runs_or_says_why_not(name: str, kind: str) -> None:
+    config = with_backbone(DETECTORS[kind](), name)
+    if (name, kind) in CANNOT:
+        with pytest.raises(ValueError, match=r"^[^\n]*(levels|strides)[^\n]*$"):
+            run(config.build(3))
+    else:
+        run(config.build(3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(SMALL.values())))
+@torch.no_grad()
+def test_maps_behind_a_pyramid(name: str) -> None:
+    with torch.device("meta"):
+        config = faster_rcnn()
+        neck = config.neck.build(with_backbone(config, name).backbone.build()).eval()
+        maps = neck(torch.empty(1, 3, 97, 130))
+    assert [tuple(found.shape[2:]) for found in maps[:-1]] == [(math.ceil(97 / s), math.ceil(130 / s)) for s in neck.strides[:-1]]

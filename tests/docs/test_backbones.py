@@ -1,0 +1,35 @@
+"""The page of backbones says what the registry says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+from detkit.backbones import BACKBONES
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+spec = importlib.util.spec_from_file_location("make_backbones", DOCS / "make_backbones.py")
+assert spec is not None
+assert spec.loader is not None
+make_backbones = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_backbones)
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (DOCS / "backbones.md").read_text("utf-8") == make_backbones.page(), "run: python docs/make_backbones.py"
+
+
+def test_every_backbone_is_on_it_once() -> None:
+    page = make_backbones.page()
+    assert all(page.count(f"| `{name}` |") == 1 for name in BACKBONES.names())
+
+
+def test_every_family_has_its_place_in_the_tree() -> None:
+    assert [family for family in make_backbones.families() if family.replace("ResNet v2", "ResNet v1") not in make_backbones.TREE] == []
+
+
+def test_speeds_are_of_backbones_that_are_there() -> None:
+    speed = json.loads((DOCS / "backbones_speed.json").read_text("utf-8"))["speed"]
+    assert set(speed) <= set(BACKBONES.names())
+    assert speed["resnet18"] == 1.0
