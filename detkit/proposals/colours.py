@@ -16,7 +16,8 @@ def _rgb(image: Image) -> Image:
 
 
 def _hsv(image: Image) -> Image:
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL), dtype=np.uint8)
+    """Hue spans 0 to 179 only: where colours are pale it is mostly noise, and weighs less so in the distances of the segmentation."""
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), dtype=np.uint8)
 
 
 def _lab(image: Image) -> Image:
@@ -28,7 +29,8 @@ def _intensity(image: Image) -> Image:
 
 
 def _hue(image: Image) -> Image:
-    return np.ascontiguousarray(_hsv(image)[..., :1])
+    """Hue alone spans 0 to 255, as each of the other single channels does."""
+    return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)[..., :1])
 
 
 def _rgi(image: Image) -> Image:
