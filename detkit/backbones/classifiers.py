@@ -61,12 +61,13 @@ def classifier(name: str, weights: str | None = "default", folder: str | Path | 
         if not set(tensors) & set(made.network.state_dict()):
             with torch.device("meta"):
                 tensors = BackboneConfig(name=name).build().published_names(tensors)
-        problems = made.network.load_state_dict(tensors, strict=False)
-        missing = [key for key in problems.missing_keys if not key.endswith(_COUNTER)]
-        if missing or problems.unexpected_keys:
-            raise ValueError(
-                f"weights {source}: expected the tensors of {name}, got {', '.join([*missing, *problems.unexpected_keys][:4])} amiss"
-            )
+        own = made.network.state_dict()
+        wrong = [key for key, tensor in tensors.items() if key not in own or own[key].shape != tensor.shape]
+        wrong += [key for key in own if key not in tensors and not key.endswith(_COUNTER)]
+        if wrong:
+            raise ValueError(f"weights {source}: expected the tensors of {name}, got {len(wrong)} amiss: {', '.join(wrong[:4])}")
+        # Only counters can be missing now, which old files do not have.
+        made.network.load_state_dict(tensors, strict=False)
     return made
 
 

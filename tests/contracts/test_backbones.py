@@ -36,6 +36,10 @@ SMALL = smallest_of_each_family()
 EACH = [name if name in SMALL else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 HEAVY = {
     "CLIP ViT",
+    "DenseNet",
+    "ResNeXt",
+    "Wide ResNet",
+    "ZFNet",
     "Inception v4",
     "Inception-ResNet v1",
     "Inception-ResNet v2",
