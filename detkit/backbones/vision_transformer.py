@@ -43,8 +43,8 @@ class VisionTransformer(Backbone):
     """A plain vision transformer on pictures of any size: its position embeddings are interpolated.
 
     Its one map becomes several as in ViTDet's simple feature pyramid (arXiv:2203.16527, section 3): transposed convolutions make the
-    finer ones, pooling the coarser ones; with the neck ``fpn`` and ``top_down=false`` behind it the pyramid is ViTDet's. Attention
-    is global in every block; ViTDet has windows in most of them, to save memory on large pictures.
+    finer ones, pooling the coarser ones. Attention is global in every block; ViTDet has windows in most of them, to save memory on
+    large pictures.
 
     Args:
         body: timm's network, made for any size.
