@@ -84,7 +84,7 @@ MEMBERS = (
     EFFICIENTNET.member("efficientnet_b5", (24, 40, 64, 176, 512), 30389784, 10.266, input_size=456),
     EFFICIENTNET.member("efficientnet_b6", (32, 40, 72, 200, 576), 43040704, 19.068, input_size=528),
     EFFICIENTNET.member("efficientnet_b7", (32, 48, 80, 224, 640), 66347960, 37.746, input_size=600),
-    EFFICIENTNET_LITE.member("efficientnet_lite0", (16, 24, 40, 112, 320), 4652008, 0.398, mean=LITE_MEAN, std=LITE_STD, input_size=224),
+    EFFICIENTNET_LITE.member("efficientnet_lite0", (16, 24, 40, 112, 320), 4652008, 0.385, mean=LITE_MEAN, std=LITE_STD, input_size=224),
     EFFICIENTNET_LITE.member("efficientnet_lite1", (16, 24, 40, 112, 320), 5416680, 0.6, mean=LITE_MEAN, std=LITE_STD, input_size=240),
     EFFICIENTNET_LITE.member("efficientnet_lite2", (16, 24, 48, 120, 352), 6092072, 0.86, mean=LITE_MEAN, std=LITE_STD, input_size=260),
     EFFICIENTNET_LITE.member("efficientnet_lite3", (24, 32, 48, 136, 384), 8197096, 1.608, mean=LITE_MEAN, std=LITE_STD, input_size=300),
