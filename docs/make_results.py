@@ -26,12 +26,13 @@ Every row is a run of a config in `configs/`, made from the file of the same nam
 config, the versions and the machine. `python docs/make_results.py` writes this page.
 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
-on the validation part; the test part was evaluated once. Images/s is the training's, over its whole wall time; ms is the median time of
+on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core,
+whatever else the machine did; ms is the median time of
 one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
 """
 
 HEADINGS = (
-    *("config", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "images/s"),
+    *("config", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "images/s a core"),
     *("parameters", "GFLOPs", "ms", "seed", "tuning"),
 )
 
@@ -75,7 +76,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
         _ap(val.get("AP")),
         f"{row['core_minutes']:.1f}",
         f"{row['images_seen']:,}",
-        f"{row['images_seen'] / row['wall_minutes'] / 60:.1f}",
+        f"{row['images_seen'] / row['core_minutes'] / 60:.2f}",
         f"{row['parameters'] / 1e6:.1f} M",
         f"{speed['gflops']:.1f}" if speed else "-",
         f"{1000 * statistics.median(next(iter(speed['seconds'].values()))):.0f}" if speed else "-",
