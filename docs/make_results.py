@@ -26,9 +26,8 @@ Every row is a run of a config in `configs/`, made from the file of the same nam
 config, the versions and the machine. `python docs/make_results.py` writes this page.
 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
-on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core,
-whatever else the machine did; ms is the median time of
-one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
+on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core; ms is the median time
+of one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
 """
 
 HEADINGS = (

@@ -56,7 +56,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     }
     (tmp_path / "run" / "speed.json").write_text(json.dumps({**speed, "machine": {}}))
     make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json")
-    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 10.3 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
+    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
 
