@@ -70,12 +70,16 @@ def built(name: str, **choices: Any) -> Backbone:
 
 
 def fill_norms(network: nn.Module) -> None:
-    generator = torch.Generator().manual_seed(1)
-    for key, value in network.state_dict().items():
+    """Norms as if trained: also those that begin as nothing, which would let no gradient through."""
+    generator, state = torch.Generator().manual_seed(1), network.state_dict()
+    for key, value in state.items():
         if key.endswith("running_mean"):
             value.normal_(0, 0.1, generator=generator)
         if key.endswith("running_var"):
             value.uniform_(0.7, 1.4, generator=generator)
+            weight = state.get(key.removesuffix("running_var") + "weight")
+            if weight is not None and not weight.any():
+                weight.fill_(0.5)
 
 
 @cache
