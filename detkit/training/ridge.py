@@ -42,8 +42,10 @@ class Ridge:
                 f"box regression: expected at most {MOST_FEATURES} features of a region, got {features}; "
                 "set model.region.fitted.boxes_from=hidden, which has fewer"
             )
-        self.count = 0
-        self._gram = np.zeros((features + 1, features + 1))
+        self.count, self._features = 0, features
+        self._rows: list[Doubles] = []
+        self._wanted: list[Doubles] = []
+        self._gram: Doubles | None = None
         self._products = np.zeros((features + 1, outputs))
         self._sums = np.zeros(outputs)
 
@@ -51,17 +53,44 @@ class Ridge:
         """Take in ``(N, D)`` scaled features and ``(N, outputs)`` numbers that they should give."""
         rows = np.concatenate([features, np.ones((len(features), 1))], 1).astype(np.float64)
         self.count += len(rows)
-        self._gram += rows.T @ rows
-        self._products += rows.T @ wanted.astype(np.float64)
         self._sums += wanted.astype(np.float64).sum(0)
+        self._rows.append(rows)
+        self._wanted.append(wanted.astype(np.float64))
+        # Fewer rows than features are smaller themselves than the square of the features, and quicker to solve.
+        if self._gram is not None or self.count > self._features:
+            self._gather()
 
     def solve(self, penalty: float) -> tuple[Doubles, Doubles]:
         """Weights ``(outputs, D)`` and biases ``(outputs,)``; the numbers are centred before, as in the released code."""
+        means = self._sums / max(self.count, 1)
+        found = (self._from_rows(means, penalty) if self._gram is None else self._from_sums(self._gram, means, penalty)).T
+        return np.ascontiguousarray(found[:, :-1]), found[:, -1] + means
+
+    def _gather(self) -> None:
+        """Exchange the rows for their sums."""
+        if self._gram is None:
+            self._gram = np.zeros((self._features + 1, self._features + 1))
+        for rows, wanted in zip(self._rows, self._wanted, strict=True):
+            self._gram += rows.T @ rows
+            self._products += rows.T @ wanted
+        self._rows, self._wanted = [], []
+
+    def _from_sums(self, gram: Doubles, means: Doubles, penalty: float) -> Doubles:
         from scipy.linalg import solve
 
-        means = self._sums / max(self.count, 1)
-        centred = self._products - self._gram[:, -1:] * means
-        system = self._gram.copy()  # one copy and no more: it is the largest thing in memory
+        system = gram.copy()  # one copy and no more: it is the largest thing in memory
+        centred = self._products - system[:, -1:] * means
         system.flat[:: len(system) + 1] += penalty
-        found = solve(system.T, centred, assume_a="pos", overwrite_a=True, check_finite=False).T
-        return np.ascontiguousarray(found[:, :-1]), found[:, -1] + means
+        return np.asarray(solve(system.T, centred, assume_a="pos", overwrite_a=True, check_finite=False))
+
+    def _from_rows(self, means: Doubles, penalty: float) -> Doubles:
+        """The same by as many equations as there are rows: ``X' (X X' + penalty)^-1 y``."""
+        from scipy.linalg import solve
+
+        rows = np.concatenate([np.empty((0, self._features + 1)), *self._rows])
+        wanted = np.concatenate([np.empty((0, len(means))), *self._wanted]) - means
+        if not len(rows):
+            return np.zeros((self._features + 1, len(means)))
+        system = rows @ rows.T
+        system.flat[:: len(system) + 1] += penalty
+        return np.asarray(rows.T @ solve(system, wanted, assume_a="pos", check_finite=False))

@@ -65,17 +65,23 @@ def test_a_class_without_examples_is_never_seen() -> None:
     assert not fit_svm(none, none, SVMConfig())[0].any()
 
 
-def test_ridge_is_its_closed_form() -> None:
+@pytest.mark.parametrize("features", [7, 60, 130])
+def test_ridge_is_its_closed_form(features: int) -> None:
+    """Also with fewer rows than features, and where the rows outgrow them on the way."""
     random = np.random.default_rng(1)
-    rows, wanted = random.normal(size=(90, 7)).astype(np.float32), random.normal(3.0, 1.0, (90, 4)).astype(np.float32)
-    ridge = Ridge(7)
+    rows, wanted = random.normal(size=(90, features)).astype(np.float32), random.normal(3.0, 1.0, (90, 4)).astype(np.float32)
+    ridge = Ridge(features)
     for start in range(0, 90, 25):
         ridge.add(rows[start : start + 25], wanted[start : start + 25])
     weights, biases = ridge.solve(1000.0)
     whole = np.concatenate([rows, np.ones((90, 1))], 1).astype(np.float64)
-    expected = np.linalg.inv(whole.T @ whole + 1000 * np.eye(8)) @ whole.T @ (wanted.astype(np.float64) - wanted.astype(np.float64).mean(0))
-    np.testing.assert_allclose(np.concatenate([weights, biases[:, None]], 1).T[:7], expected[:7], atol=1e-9)
-    np.testing.assert_allclose(biases, expected[7] + wanted.mean(0), atol=1e-6)
+    expected = (
+        np.linalg.inv(whole.T @ whole + 1000 * np.eye(features + 1))
+        @ whole.T
+        @ (wanted.astype(np.float64) - wanted.astype(np.float64).mean(0))
+    )
+    np.testing.assert_allclose(np.concatenate([weights, biases[:, None]], 1).T[:-1], expected[:-1], atol=1e-9)
+    np.testing.assert_allclose(biases, expected[-1] + wanted.mean(0), atol=1e-6)
 
 
 def test_ridge_without_examples_moves_nothing() -> None:
