@@ -15,6 +15,7 @@ from detkit.data.synthetic import make_sample
 from detkit.experiment.config import Experiment
 from detkit.experiment.results import TrainResult
 from detkit.experiment.train import train
+from detkit.heads.region_classifier import RegionConfig
 from detkit.inference.load import load
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
@@ -22,6 +23,8 @@ from detkit.training.config import TrainingConfig
 STEPS = 2
 _PROPOSALS = 50
 """Proposals of a picture, for detectors that are told where to look."""
+_SAMPLES = 8
+"""Regions of a picture that these learn from: some send each through the whole network."""
 _SIDE = 224
 """Pixels to which the shorter side of pictures is limited, where the config leaves the choice."""
 
@@ -71,6 +74,9 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
     model = config.model
     if model.told is not None:
         model = model.replace(proposals=model.told.replace(mode="single", limit=_PROPOSALS, cache=None))
+        region = getattr(model, "region", None)
+        if isinstance(region, RegionConfig):
+            model = model.replace(region=region.replace(samples=min(region.samples, _SAMPLES)))
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
