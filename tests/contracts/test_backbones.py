@@ -49,6 +49,7 @@ HEAVY = {
     "Swin",
     "ConvNeXt",
 }
+LIGHT = [name for name in SMALL if facts_of(name).family not in HEAVY]
 LIGHT_FIRST = [pytest.param(name, marks=pytest.mark.slow) if facts_of(name).family in HEAVY else name for name in SMALL]
 """Small ones; those that take seconds are slow."""
 
@@ -242,7 +243,7 @@ def test_freezing_everything_and_more_than_everything(name: str) -> None:
 
 
 @pytest.mark.parametrize("norm", ["frozen", "train"])
-@pytest.mark.parametrize("name", LIGHT_FIRST)
+@pytest.mark.parametrize("name", LIGHT)
 def test_state_dict_round_trip(name: str, norm: str) -> None:
     first, second = built(name, norm=norm), BackboneConfig(name=name, norm=norm).build().eval()
     second.load_state_dict(first.state_dict(), strict=True)
@@ -251,7 +252,7 @@ def test_state_dict_round_trip(name: str, norm: str) -> None:
         assert all(torch.equal(a, b) for a, b in zip(first(images), second(images), strict=True))
 
 
-@pytest.mark.parametrize("name", LIGHT_FIRST)
+@pytest.mark.parametrize("name", LIGHT)
 def test_frozen_norms_folding_and_absorbing_change_nothing(name: str) -> None:
     trained = small(name)
     frozen = without_chance(BackboneConfig(name=name, norm="frozen", frozen_stages=0).build())
@@ -269,7 +270,7 @@ def test_frozen_norms_folding_and_absorbing_change_nothing(name: str) -> None:
     assert facts_of(name).family == "DenseNet" or not any(isinstance(part, nn.BatchNorm2d) for part in fold_batch_norms(trained).modules())
 
 
-@pytest.mark.parametrize("name", LIGHT_FIRST)
+@pytest.mark.parametrize("name", LIGHT)
 def test_batches_and_training_mode_leave_frozen_outputs_alone(name: str) -> None:
     backbone = without_chance(built(name, norm="frozen"))
     images = torch.randn(2, 3, 64, 64)

@@ -31,7 +31,6 @@ SMALL = DETRConfig(
 RELEASED = {
     "detr_r50": ("resnet50", False),
     "detr_r50_dc5": ("resnet50", True),
-    "detr_r101": ("resnet101", False),
     "detr_r101_dc5": ("resnet101", True),
 }
 CASES = ["small", *(pytest.param(name, marks=pytest.mark.slow) for name in RELEASED)]
