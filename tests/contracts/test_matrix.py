@@ -89,8 +89,13 @@ def run(detector: Detector) -> None:
 
 
 def combinations() -> list[Any]:
-    """Every family under every detector; those that take long under one alone."""
-    small = [(name, kind) for family, name in SMALL.items() for kind in DETECTORS if family not in LARGE]
+    """Every family under a detector with regions and one with YOLOX's head, ResNet under all; families that take long under one alone."""
+    small = [
+        (name, kind)
+        for family, name in SMALL.items()
+        for kind in DETECTORS
+        if family not in LARGE and (kind in {"faster_rcnn", "yolox"} or family in {"ResNet", "LeNet"})
+    ]
     return [*small, *(pytest.param(SMALL[family], "retinanet", marks=pytest.mark.slow) for family in sorted(LARGE))]
 
 
