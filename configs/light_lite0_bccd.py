@@ -1,4 +1,4 @@
-"""The light detector for the blood cells of BCCD, on a CPU in half an hour.
+"""The light detector for the blood cells of BCCD, in an hour of one core.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/light_lite0_bccd.py

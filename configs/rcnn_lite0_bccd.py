@@ -1,4 +1,4 @@
-"""R-CNN on EfficientNet-Lite0 for the blood cells of BCCD, with 500 proposals warped to 128 pixels, on two cores in 45 minutes.
+"""R-CNN on EfficientNet-Lite0 for the blood cells of BCCD, with 500 proposals warped to 128 pixels.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/rcnn_lite0_bccd.py

@@ -1,4 +1,4 @@
-"""RetinaNet on an EfficientNet-Lite0 feature pyramid, for the blood cells of BCCD, on a CPU in half an hour.
+"""RetinaNet on an EfficientNet-Lite0 feature pyramid, for the blood cells of BCCD, in an hour of one core.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/retinanet_lite0_bccd.py

@@ -1,4 +1,4 @@
-"""SPPNet on EfficientNet-Lite0 for the blood cells of BCCD, on proposals of selective search, on two cores in 45 minutes.
+"""SPPNet on EfficientNet-Lite0 for the blood cells of BCCD, on proposals of selective search.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/sppnet_lite0_bccd.py

@@ -1,4 +1,4 @@
-"""YOLOX's own neck and head, as wide as in its size nano, on EfficientNet-Lite0, for the blood cells of BCCD, on a CPU in half an hour.
+"""YOLOX's own neck and head, as wide as in its size nano, on EfficientNet-Lite0, for the blood cells of BCCD, in an hour of one core.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/yolox_lite0_bccd.py

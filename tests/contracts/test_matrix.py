@@ -1,4 +1,4 @@
-"""Every backbone under a detector of each kind: it builds, learns and detects, or one sentence says why it cannot.
+"""Every family of backbones under detectors: it builds, learns and detects, or one sentence says why it cannot.
 
 Of every family its smallest member runs for real; of the others the maps behind Faster R-CNN's pyramid are looked at.
 """
