@@ -17,7 +17,7 @@ config = base.replace(
     name="retinanet_lite0_bccd",
     model=RetinaNetConfig(
         preprocess=base.model.preprocess,
-        backbone=base.model.backbone,
+        backbone=base.model.backbone.replace(frozen_stages=2),
         neck=base.model.neck,
         head=RetinaNetHeadConfig(
             anchors=AnchorConfig(sizes=((32.0, 45.0), (64.0, 90.0), (128.0, 181.0), (256.0, 362.0))),
@@ -26,5 +26,6 @@ config = base.replace(
             box_loss="giou",
         ),
     ),
+    optimizer=base.optimizer.replace(lr=1e-3),
     training=base.training.replace(threads=1),
 )

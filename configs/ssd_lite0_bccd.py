@@ -1,4 +1,4 @@
-"""SSDLite on EfficientNet-Lite0, for the blood cells of BCCD, on a CPU in half an hour.
+"""SSDLite on EfficientNet-Lite0, for the blood cells of BCCD, in an hour of one core.
 
     python datasets/fetch_bccd.py data/bccd
     python tools/train.py configs/ssd_lite0_bccd.py
@@ -28,7 +28,7 @@ config = base.replace(
     name="ssd_lite0_bccd",
     model=SSDConfig(
         preprocess=PreprocessConfig(rule="fixed", input_size=(480, 640)),
-        backbone=base.model.backbone,
+        backbone=base.model.backbone.replace(frozen_stages=2),
         neck=SSDExtrasConfig(
             extras=(ExtraLevelConfig(channels=256), ExtraLevelConfig(channels=128)), rescale=None, atrous_channels=None, lite=True
         ),
@@ -40,4 +40,6 @@ config = base.replace(
     ),
     # The scales that the base draws, in pictures of one size.
     augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
+    optimizer=base.optimizer.replace(lr=1e-3),
+    training=base.training.replace(threads=1),
 )

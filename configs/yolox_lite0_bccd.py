@@ -20,5 +20,6 @@ config = base.replace(
         preprocess=base.model.preprocess,
         backbone=base.model.backbone,
         neck=PANConfig(out_channels=96, depthwise=True),
+        head=nano.head.replace(prior_side=base.model.head.prior_side, radius=base.model.head.radius, inside=base.model.head.inside),
     ),
 )
