@@ -28,6 +28,8 @@ from detkit.cli.inputs import picture_files
 from detkit.cli.report import count, duration, memory_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from detkit.data import DetectionData
     from detkit.proposals import Made, ProposalsConfig
 
@@ -120,12 +122,11 @@ def _data_set(args: argparse.Namespace) -> DetectionData | None:
     return data
 
 
-def _with_bar(made: object, total: int) -> list[Made]:
+def _with_bar(made: Iterable[Made], total: int) -> Iterable[Made]:
     """Shows on a terminal how far it is."""
     from tqdm import tqdm
 
-    bar: list[Made] = tqdm(made, total=total, unit="picture", disable=None, leave=False, file=sys.stderr)
-    return bar
+    return tqdm(made, total=total, unit="picture", disable=None, leave=False, file=sys.stderr)
 
 
 class _Job:
