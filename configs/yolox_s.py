@@ -1,10 +1,10 @@
-"""YOLOX-s for COCO, as its code trains it (``yolox_base.py``), except that every step has pictures of 640 pixels.
+"""YOLOX-s for COCO, as its code trains it (``yolox_base.py``).
 
     python datasets/fetch_coco.py data/coco
     python tools/train.py configs/yolox_s.py
 
-The code draws another size, 480 to 800, every ten steps, lets the rate rise with the square of the step for the 5 epochs in which it rises
-evenly here, and holds it still for the last 15. ``weights=yolox_s`` starts from the released detector.
+Every ten steps batches get another size, of 480 to 800 pixels. The code lets the rate rise with the square of the step for the 5 epochs in
+which it rises evenly here, and holds it still for the last 15. ``weights=yolox_s`` starts from the released detector.
 Several GPUs: ``torchrun --nproc_per_node 8 -m detkit train configs/yolox_s.py``.
 
 Result: not yet run. The released detector is published with AP 40.5 on val2017.
@@ -18,6 +18,7 @@ from detkit.configs import (
     Experiment,
     LoaderConfig,
     MosaicConfig,
+    MultiScaleConfig,
     SGDConfig,
     SourceConfig,
     TrainingConfig,
@@ -37,5 +38,5 @@ config = Experiment(
     loader=LoaderConfig(batch_size=64, workers=8),
     optimizer=SGDConfig(lr=0.01, reference_batch_size=64, nesterov=True, weight_decay=5e-4),
     schedule=CosineConfig(warmup_steps=9240, warmup_fraction=5 / 300, final=0.05),
-    training=TrainingConfig(epochs=300, ema=EMAConfig(), evaluations=30),
+    training=TrainingConfig(epochs=300, multi_scale=MultiScaleConfig(least=480, most=800), ema=EMAConfig(), evaluations=30),
 )

@@ -51,6 +51,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.distillation import DistillationConfig
+from detkit.training.multi_scale import MultiScaleConfig
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import CosineConfig, MultistepConfig
@@ -94,6 +95,7 @@ __all__ = [
     "MixupConfig",
     "ModelSizeConfig",
     "MosaicConfig",
+    "MultiScaleConfig",
     "MultistepConfig",
     "PANConfig",
     "PhotometricConfig",

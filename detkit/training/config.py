@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from detkit.config import Config
+from detkit.training.multi_scale import MultiScaleConfig
 
 DEFAULT_EPOCHS = 12.0
 """The 1x schedule of COCO, for a run that sets no limit at all."""
@@ -54,6 +55,8 @@ class TrainingConfig(Config):
     """Keep convolutions in channels-last order."""
     threads: int | None = Field(default=None, ge=1)
     """Threads that every process computes with on a CPU; as many as torch takes unless given. One sees most pictures per core-minute."""
+    multi_scale: MultiScaleConfig | None = None
+    """Bring batches to another size every few steps."""
     ema: EMAConfig | None = None
     """Running mean of the weights."""
     early_stopping: EarlyStoppingConfig | None = None

@@ -14,12 +14,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from detkit.data.loader import SampleBatch, image_seed
 from detkit.preprocess import as_input
+from detkit.structures import Proposals, Size, Targets
 from detkit.training.config import TrainingConfig
 from detkit.training.ema import EMA
 from detkit.training.guard import bad_terms, not_finite
 from detkit.training.hooks import Record
 from detkit.training.keeper import Keeper
 from detkit.training.meter import Meter
+from detkit.training.multi_scale import new_sizes, resized_image, resized_rows
 from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
 from detkit.training.pace import Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
@@ -177,9 +179,7 @@ class Trainer:
     def _backward(self, batch: SampleBatch, last: bool) -> dict[str, Tensor]:
         """The losses of one batch, after their gradients were added."""
         run = self.run
-        images = [as_input(image.to(run.device, non_blocking=True), run.preprocess) for image in batch.images]
-        targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
-        proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
+        images, targets, proposals = self._inputs(batch)
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
         labelled = (batch.is_labelled,) if run.distilled else ()
         with self._synchronised(last):
@@ -189,6 +189,20 @@ class Trainer:
             self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self.meter.add(losses)
         return losses
+
+    def _inputs(self, batch: SampleBatch) -> tuple[list[Tensor], list[Targets], list[Proposals] | None]:
+        """A batch on the device, at the size that this step has."""
+        run = self.run
+        images = [as_input(image.to(run.device, non_blocking=True), run.preprocess) for image in batch.images]
+        targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
+        proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
+        side = self.config.multi_scale.side(run.seed, self.step) if self.config.multi_scale else None
+        if side is None:
+            return images, targets, proposals
+        sizes: list[Size] = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+        new = new_sizes(sizes, side)
+        resized = [resized_image(image, size) for image, size in zip(images, new, strict=True)]
+        return resized, resized_rows(targets, sizes, new), None if proposals is None else resized_rows(proposals, sizes, new)
 
     def _move(self, losses: Sequence[dict[str, Tensor]], batches: Sequence[SampleBatch]) -> None:
         """Move the weights, if everything is finite."""

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from detkit.config import ConfigError
+from detkit.training.config import TrainingConfig
+from detkit.training.multi_scale import MultiScaleConfig, new_sizes
+from detkit.training.optimizer import SGDConfig
+from detkit.training.run import Run
+from detkit.training.schedule import CosineConfig
+from detkit.training.stages import GradientStage, run_stages
+
+SIZES = MultiScaleConfig(least=33, most=128, every=2)
+
+
+def test_a_size_serves_its_steps_and_all_sizes_come() -> None:
+    config = MultiScaleConfig()
+    assert list(config.sizes) == list(range(480, 801, 32))  # YOLOX: 15 to 25 times 32
+    assert {config.side(0, step) for step in range(10)} == {None}
+    sides = [config.side(0, step) for step in range(10, 2010)]
+    assert all(len(set(sides[start : start + 10])) == 1 for start in range(0, 2000, 10))
+    assert set(sides) == set(config.sizes)
+    assert sides != [config.side(1, step) for step in range(10, 2010)]
+
+
+def test_images_keep_their_shape_beside_each_other() -> None:
+    assert new_sizes([(640, 640), (640, 640)], 480) == [(480, 480), (480, 480)]
+    assert new_sizes([(400, 800), (200, 100), (1, 2000)], 1000) == [(200, 400), (100, 50), (1, 1000)]
+
+
+def test_no_size_at_all() -> None:
+    with pytest.raises(ConfigError, match="least=33, most=63: there is no multiple of divisor=32"):
+        MultiScaleConfig(least=33, most=63)
+
+
+def _seen(run: Run, stop: int) -> list[tuple[tuple[int, ...], float]]:
+    """The size of the images of each step, and its first box relative to them."""
+    seen: list[tuple[tuple[int, ...], float]] = []
+    forward = run.detector.forward
+
+    def watched(images: list[torch.Tensor], targets: list[Any], *rest: Any) -> Any:
+        boxes = torch.cat([target.boxes for target in targets])
+        seen.append((tuple(images[0].shape), float(boxes[0, 2]) / images[0].shape[-1]))
+        return forward(images, targets, *rest)
+
+    run.detector.forward = watched  # type: ignore[method-assign]
+    config = TrainingConfig(steps=stop, schedule_by="steps", precision="fp32", multi_scale=SIZES)
+    run_stages(run, [GradientStage(config, SGDConfig(lr=0.1), CosineConfig())])
+    return seen
+
+
+def test_training_sees_images_and_boxes_at_the_drawn_sizes(toy_run: Callable[..., Run]) -> None:
+    seen = _seen(toy_run(), 12)
+    sides = [SIZES.side(0, step) or 32 for step in range(12)]
+    assert [shape for shape, _ in seen] == [(3, side, side) for side in sides]
+    assert len(set(sides)) > 2
+    # The toy's pictures repeat every three steps: their boxes keep their place in the image.
+    assert [place for _, place in seen[3:]] == pytest.approx([place for _, place in seen[:-3]])
