@@ -11,6 +11,8 @@ import detkit
 from detkit.checkpoint import load_checkpoint, read_header
 from detkit.cli.main import main
 from detkit.experiment import Experiment, train
+from detkit.heads.detr import DETRHeadConfig
+from detkit.models.detr import DETRConfig
 from detkit.training.config import EMAConfig
 from detkit.training.optimizer import AdamWConfig
 
@@ -77,6 +79,19 @@ def test_the_command_trains_from_a_file(tiny: Tiny, tmp_path: Path, capfd: pytes
     assert "classes, by number in the model" in out
     assert "finished after 1 steps, 2 images" in out
     assert (tmp_path / "cli" / "last.safetensors").is_file()
+
+
+def test_a_detr_on_few_pictures_is_warned_of_and_trained(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head = DETRHeadConfig(queries=5, channels=32, attention_heads=4, encoder_layers=1, decoder_layers=1, hidden=32)
+    base = tiny(steps=1)
+    model = DETRConfig(preprocess=base.model.preprocess, backbone=base.model.backbone.replace(levels=("c4",)), head=head)
+    file = tmp_path / "detr.json"
+    file.write_text(base.replace(model=model).to_json())
+    code = main(["train", str(file), f"output={tmp_path / 'detr'}", "--device", "cpu"])
+    told = "".join(capfd.readouterr())
+    assert "warning: 5 training pictures are few for DETR" in " ".join(told.split())
+    assert code == 0
+    assert (tmp_path / "detr" / "last.safetensors").is_file()
 
 
 @pytest.mark.slow
