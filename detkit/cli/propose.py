@@ -100,10 +100,10 @@ def _config(args: argparse.Namespace) -> ProposalsConfig:
 
 def _data_set(args: argparse.Namespace) -> DetectionData | None:
     """The labelled data that is named, or None where pictures are."""
-    from detkit.data.readers import READERS
+    from detkit.data.readers import BOX_READERS
 
     path = Path(args.inputs[0]).expanduser()
-    labels = len(args.inputs) == 1 and path.exists() and any(reader.recognises(path) for reader in READERS)
+    labels = len(args.inputs) == 1 and path.exists() and any(reader.recognises(path) for reader in BOX_READERS)
     if not labels:
         for name in ("report", "split", "images"):
             if getattr(args, name):

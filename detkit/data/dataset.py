@@ -15,7 +15,7 @@ from torch import Tensor
 from detkit.data.augment import Augmenter, Picture
 from detkit.data.augment.picture import Image, Other
 from detkit.data.cache import ImageCache
-from detkit.data.images import read_image
+from detkit.data.pictures import read_record, whole_picture
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
 from detkit.structures import Proposals, Targets
@@ -61,6 +61,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         proposals: Gives each picture's proposals, for detectors that are trained on given ones.
         cache: Keeps decoded pictures.
         is_labelled: ``(M,)`` bool; None if every picture was labelled.
+        whole: Whether labels are of pictures as a whole, and stay whatever augmentation leaves of these.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         proposals: ProposalSource | None = None,
         cache: ImageCache | None = None,
         is_labelled: NDArray[np.bool_] | None = None,
+        whole: bool = False,
     ) -> None:
         self.records = Records.of(records)
         self.augmenter, self.seed = augmenter, seed
-        self._proposals, self._cache, self._is_labelled = proposals, cache, is_labelled
+        self._proposals, self._cache, self._is_labelled, self._whole = proposals, cache, is_labelled, whole
 
     def __len__(self) -> int:
         return len(self.records)
@@ -95,8 +97,10 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         except Exception as error:
             said = str(error) if str(record.path) in str(error) else f"{record.path}: no training sample could be made of it: {error}"
             raise SampleError(said) from error
-        image = _planes(picture.image)
-        return Sample(image, picture.targets, str(record.path), record.image_id, seed, picture.proposals, picture.is_labelled)
+        image, targets = _planes(picture.image), picture.targets
+        if self._whole:
+            targets = whole_picture(picture.size, record.targets.labels)
+        return Sample(image, targets, str(record.path), record.image_id, seed, picture.proposals, picture.is_labelled)
 
     def picture(self, index: int) -> Picture:
         """A record's picture as it is in its file, with its rows.
@@ -107,7 +111,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         record = self.records[index]
         image = None if self._cache is None else self._cache.get(index)
         if image is None:
-            image = read_image(record.path)
+            image = read_record(record)
             if image.shape[:2] != record.size:
                 raise ValueError(
                     f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the picture has "

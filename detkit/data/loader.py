@@ -133,7 +133,7 @@ def build_loader(
     """
     sizes = data.records.sizes
     cache = ImageCache(sizes, config.cache_megabytes, config.workers) if config.cache_megabytes else None
-    dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labelled=is_labelled)
+    dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labelled=is_labelled, whole=data.whole)
     batches = RankBatches(batch_plan(data, config, seed, is_labelled, labelled_times), start_step, stop_step, rank, world)
     return Loader(dataset, batches, config, pin_memory)
 

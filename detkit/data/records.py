@@ -17,6 +17,9 @@ from detkit.structures import Size, Targets
 ImageId = int | str
 """A picture's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
 
+Window = tuple[int, int, int, int]
+"""A part of a picture, ``x1 y1 x2 y2`` in whole pixels."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
@@ -27,12 +30,14 @@ class ImageRecord:
         image_id: Its id in the data set, as published.
         size: ``(height, width)`` in pixels, upright.
         targets: Its objects, in the pixels of the upright picture.
+        window: The part of the file's picture that stands for a picture of its own; None: all of it.
     """
 
     path: Path
     image_id: ImageId
     size: Size
     targets: Targets
+    window: Window | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +56,7 @@ class Records(Sequence[ImageRecord]):
         is_crowd: ``(N,)`` bool.
         is_difficult: ``(N,)`` bool.
         areas: ``(N,)`` float32.
+        windows: ``(M, 4)`` int64 ``x1 y1 x2 y2`` of the parts of files that are pictures here; None: all are whole.
     """
 
     paths: tuple[str, ...]
@@ -62,6 +68,7 @@ class Records(Sequence[ImageRecord]):
     is_crowd: npt.NDArray[np.bool_]
     is_difficult: npt.NDArray[np.bool_]
     areas: npt.NDArray[np.float32]
+    windows: npt.NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> Records:
@@ -71,12 +78,14 @@ class Records(Sequence[ImageRecord]):
         rows = tuple(records)
         targets = Targets.cat([row.targets for row in rows])
         lengths = [len(row.targets) for row in rows]
+        parts = any(row.window for row in rows)
         return cls(
             tuple(str(row.path) for row in rows),
             tuple(row.image_id for row in rows),
             np.array([row.size for row in rows], np.int64).reshape(-1, 2),
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             *(getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")),
+            windows=np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if parts else None,
         )
 
     @classmethod
@@ -88,6 +97,7 @@ class Records(Sequence[ImageRecord]):
             paths=tuple(path for table in tables for path in table.paths),
             image_ids=tuple(image_id for table in tables for image_id in table.image_ids),
             offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            windows=np.concatenate([table._windows() for table in tables]) if any(t.windows is not None for t in tables) else None,
             **{name: np.concatenate([getattr(table, name) for table in tables]) for name in columns},
         )
 
@@ -108,7 +118,11 @@ class Records(Sequence[ImageRecord]):
         columns = (self.boxes, self.labels, self.is_crowd, self.is_difficult, self.areas)
         targets = Targets(*(torch.from_numpy(column[rows].copy()) for column in columns))
         height, width = self.sizes[index].tolist()
-        return ImageRecord(Path(self.paths[index]), self.image_ids[index], (height, width), targets)
+        window: Window | None = None
+        if self.windows is not None:
+            left, top, right, bottom = self.windows[index].tolist()
+            window = (left, top, right, bottom)
+        return ImageRecord(Path(self.paths[index]), self.image_ids[index], (height, width), targets, window)
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -133,6 +147,7 @@ class Records(Sequence[ImageRecord]):
             image_ids=tuple(self.image_ids[place] for place in places),
             sizes=self.sizes[chosen],
             offsets=offsets,
+            windows=None if self.windows is None else self.windows[chosen],
         )
 
     def where(self, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64] | None = None) -> Records:
@@ -140,6 +155,9 @@ class Records(Sequence[ImageRecord]):
         kept = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
         table = self if labels is None else replace(self, labels=labels)
         return replace(table._rows(np.flatnonzero(keep)), offsets=kept[self.offsets])
+
+    def _windows(self) -> npt.NDArray[np.int64]:
+        return np.concatenate([np.zeros_like(self.sizes), self.sizes[:, ::-1]], axis=1) if self.windows is None else self.windows
 
     def _rows(self, rows: npt.NDArray[np.int64]) -> Records:
         columns = ("boxes", "labels", "is_crowd", "is_difficult", "areas")
@@ -175,6 +193,7 @@ class DetectionData:
         records: Its pictures.
         report: What the reader left out, changed or noticed.
         coco_file: The COCO file that the records came from; None if they came from something else.
+        whole: Whether labels are of pictures as a whole: each has one, whose box is the picture.
     """
 
     name: str
@@ -183,6 +202,7 @@ class DetectionData:
     records: Records
     report: ReadReport = field(default_factory=ReadReport)
     coco_file: CocoFile | None = None
+    whole: bool = False
 
     @classmethod
     def of(

@@ -13,6 +13,7 @@ class Remark(Enum):
 
     MISSING_IMAGE = "pictures left out, with their boxes, because the file is missing"
     UNREADABLE_IMAGE = "pictures left out, with their boxes, because the file cannot be read"
+    NOT_A_PICTURE = "files left out because their names do not end as a picture's"
     WRONG_SIZE = "pictures left out, with their boxes, because the labels state another size than the file has"
     UNKNOWN_IMAGE = "boxes left out because they belong to a picture that is not listed"
     UNKNOWN_CLASS = "boxes left out because the data does not define their class"

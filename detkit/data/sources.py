@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from detkit.config import Config
 from detkit.data.classes import parse_renames
+from detkit.data.crops import CropConfig
 from detkit.data.readers import find_split, recognise
 from detkit.data.records import DetectionData
 
@@ -55,6 +56,8 @@ class DataConfig(Config):
     """Pictures for a teacher to tell about (see ``distillation``): folders of pictures, or labelled data whose labels are not used."""
     labelled_times: float = Field(1.0, ge=1)
     """How often a labelled picture comes in the time in which an unlabelled one comes once."""
+    crops: CropConfig = CropConfig()
+    """How objects become pictures, where a classifier learns from data that has boxes."""
     classes: tuple[str, ...] = ()
     """Only these classes, in this order; empty: all that the data has, in its own order."""
     map: tuple[str, ...] = ()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from detkit.data.images import IMAGE_ENDINGS, image_size
-from detkit.data.readers import READERS
+from detkit.data.readers import BOX_READERS
 from detkit.data.records import DetectionData, ImageRecord, Records
 from detkit.data.report import ReadReport, Remark
 from detkit.data.sources import SourceConfig, existing, read_source, with_split
@@ -51,12 +52,12 @@ def joined_records(
     """The labelled data with the other pictures behind, and which pictures are labelled, ``(M,)``."""
     flags = np.arange(len(labelled) + sum(map(len, unlabelled))) < len(labelled)
     records = Records.joined([labelled.records, *(data.records for data in unlabelled)])
-    return DetectionData(labelled.name, labelled.class_names, labelled.category_ids, records, labelled.report), flags
+    return replace(labelled, records=records, coco_file=None), flags
 
 
 def _read(source: SourceConfig) -> DetectionData:
     path = existing(source)
-    if source.split is None and not any(reader.recognises(path) for reader in READERS):
+    if source.split is None and not any(reader.recognises(path) for reader in BOX_READERS):
         return _folder(path)
     data = read_source(with_split(source, "train"))
     records = data.records.where(np.zeros(len(data.records.labels), np.bool_))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detkit.data.images import read_image
+from detkit.data.pictures import read_record
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.structures import Detections
 
@@ -61,7 +62,7 @@ def detect_records(
         ValueError: a picture cannot be read, or has another size than its record says; the message names the file.
     """
     records = data.records if isinstance(data, DetectionData) else data
-    for window in _windows(records, lambda record: record.path, predictor.batch_size, threads):
+    for window in _windows(records, read_record, predictor.batch_size, threads):
         prepared = []
         for record, pixels in window:
             if isinstance(pixels, Exception):
@@ -73,7 +74,7 @@ def detect_records(
 
 def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[Outcome]:
     """What became of each picture file, in order; one that cannot be read carries its error and stops nothing."""
-    for window in _windows(paths, lambda path: Path(path), predictor.batch_size, threads):
+    for window in _windows(paths, read_image, predictor.batch_size, threads):
         good = [(place, pixels) for place, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
         rows = dict(zip((place for place, _ in good), predictor.detect([predictor.prepare(p) for _, p in good]), strict=True))
         for place, (path, pixels) in enumerate(window):
@@ -83,7 +84,9 @@ def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int
                 yield Outcome(Path(path), pixels, rows[place])
 
 
-def _windows(items: Iterable[T], path_of: Any, batch_size: int, threads: int) -> Iterator[list[tuple[T, Pixels | Exception]]]:
+def _windows(
+    items: Iterable[T], read: Callable[[T], Pixels], batch_size: int, threads: int
+) -> Iterator[list[tuple[T, Pixels | Exception]]]:
     """The items in windows, each with its picture or the error of reading it; the next window is read meanwhile.
 
     A window holds several batches, so that pictures of one size find each other in it.
@@ -94,7 +97,7 @@ def _windows(items: Iterable[T], path_of: Any, batch_size: int, threads: int) ->
         ahead: deque[tuple[T, Future[Pixels]]] = deque()
 
         def fill(count: int) -> None:
-            ahead.extend((item, pool.submit(read_image, path_of(item))) for item in islice(source, count))
+            ahead.extend((item, pool.submit(read, item)) for item in islice(source, count))
 
         fill(max(2 * length, threads + 1))
         try:

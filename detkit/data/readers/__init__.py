@@ -3,12 +3,16 @@
 from pathlib import Path
 
 from detkit.data.readers.coco import CocoReader
+from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.protocol import Reader, chosen_split, find_split
 from detkit.data.readers.voc import VocReader
 from detkit.data.readers.yolo import YoloReader
 
-READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
-"""Asked in this order: a YOLO or VOC folder may hold some JSON besides."""
+BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
+"""Of objects and where they are. Asked in this order: a YOLO or VOC folder may hold some JSON besides."""
+
+READERS: tuple[Reader, ...] = (*BOX_READERS, FolderReader())
+"""All of them; folders of pictures say least of themselves, so they are taken for labels only where there are no others."""
 
 
 def recognise(path: Path) -> Reader:
@@ -33,4 +37,4 @@ def _hint(path: Path) -> str:
     return f"; the folder has {', '.join(inside) or 'nothing'}"
 
 
-__all__ = ["READERS", "Reader", "chosen_split", "find_split", "recognise"]
+__all__ = ["BOX_READERS", "READERS", "Reader", "chosen_split", "find_split", "recognise"]

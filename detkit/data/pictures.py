@@ -1,0 +1,37 @@
+"""The picture of a record: its file's, or a part of that."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detkit.data.images import read_image
+from detkit.data.records import ImageRecord
+from detkit.structures import Size, Targets
+
+
+def read_record(record: ImageRecord) -> NDArray[np.uint8]:
+    """``(H, W, 3)`` uint8 RGB, upright.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        ValueError: it cannot be read, or is smaller than the part that is asked for.
+    """
+    image = read_image(record.path)
+    if record.window is None:
+        return image
+    x1, y1, x2, y2 = record.window
+    if x2 > image.shape[1] or y2 > image.shape[0]:
+        raise ValueError(
+            f"{record.path}: its labels are for at least {x2} x {y2} pixels, but the picture has {image.shape[1]} x {image.shape[0]}; "
+            "was it replaced or rotated after the labels were read?"
+        )
+    return np.ascontiguousarray(image[y1:y2, x1:x2])
+
+
+def whole_picture(size: Size, labels: Tensor) -> Targets:
+    """Targets that say of a picture as a whole what it shows: ``(N,)`` labels, each with the box of the picture."""
+    box = torch.tensor([[0.0, 0.0, size[1], size[0]]])
+    return Targets.of(box.repeat(len(labels), 1), labels)

@@ -1,0 +1,96 @@
+"""Folders of pictures whose names are the classes: labels of pictures as a whole, for classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from detkit.data.images import IMAGE_ENDINGS, image_size
+from detkit.data.pictures import whole_picture
+from detkit.data.readers.protocol import chosen_split, find_split
+from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.report import ReadReport, Remark
+
+_PARTS = ("train", "val", "test")
+_NO_CLASSES = {"images", "labels", "annotations", "jpegimages", "imagesets"}
+"""Folders of detection data, whose labels are missing or not where they should be."""
+
+
+class FolderReader:
+    """A folder for each class, with pictures in it or below it; maybe in folders called train, val and test."""
+
+    name = "folders of pictures"
+    expects = "a folder for each class with pictures in it, for a classifier"
+
+    def recognises(self, path: Path) -> bool:
+        """See :class:`Reader`."""
+        if not path.is_dir():
+            return False
+        return any(_has_picture(folder) for root in self._roots(path) for folder in _folders(root))
+
+    def splits(self, path: Path) -> tuple[str, ...]:
+        """See :class:`Reader`."""
+        return tuple(entry.name for entry in _folders(path) if _part(entry) is not None)
+
+    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
+        """See :class:`Reader`; pictures lie beside their labels, so ``images`` is not taken.
+
+        Raises:
+            ValueError: a class has no picture, or there is only one class.
+        """
+        if images is not None:
+            raise ValueError(f"{path}: pictures in a folder for each class are their own labels; leave images={images} out")
+        part = chosen_split(path, split, self.splits(path))
+        root = path if part is None else path / part
+        folders, report = _folders(root), ReadReport(str(root))
+        if len(folders) < 2:
+            only = f"one: {folders[0].name}" if folders else "none"
+            raise ValueError(f"{root}: expected a folder for each of two or more classes, got {only}; there is nothing to tell apart")
+        rows = [row for label, folder in enumerate(folders) for row in _rows(root, folder, label, report)]
+        return replace(DetectionData.of(str(root), [folder.name for folder in folders], rows), report=report, whole=True)
+
+    def _roots(self, path: Path) -> list[Path]:
+        return [path / part for part in self.splits(path)] or [path]
+
+
+def _rows(root: Path, folder: Path, label: int, report: ReadReport) -> Iterator[ImageRecord]:
+    """The pictures of a class; files that are none are counted and left out."""
+    count = 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or path.name.startswith("."):
+            continue
+        name = path.relative_to(root).as_posix()
+        if path.suffix.lower() not in IMAGE_ENDINGS:
+            report.add(Remark.NOT_A_PICTURE, name)
+            continue
+        try:
+            size = image_size(path)
+        except ValueError as error:
+            report.add(Remark.UNREADABLE_IMAGE, name, detail=str(error))
+            continue
+        count += 1
+        yield ImageRecord(path, name, size, whole_picture(size, torch.tensor([label])))
+    if not count:
+        raise ValueError(
+            f"{folder}: the folder of a class, and there is no picture in it that can be read ({', '.join(IMAGE_ENDINGS[:5])} ...); "
+            "fill it, or remove it"
+        )
+
+
+def _folders(path: Path) -> list[Path]:
+    """The folders that may be classes, in the order of their names."""
+    inside = sorted(path.iterdir()) if path.is_dir() else []
+    return [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _NO_CLASSES]
+
+
+def _part(folder: Path) -> str | None:
+    """Which part of the data a folder holds, if it is called like one and has folders in it."""
+    named = next((part for part in _PARTS if find_split(part, (folder.name,)) is not None), None)
+    return named if named is not None and _folders(folder) else None
+
+
+def _has_picture(folder: Path) -> bool:
+    return any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.rglob("*"))
