@@ -23,12 +23,26 @@ from detkit.models.detector import Detector
 from detkit.models.transfer import transfer
 from detkit.proposals import Proposer
 from detkit.structures import Proposals
+from detkit.training.clock import CoreClock
 from detkit.training.distillation import Teacher
 from detkit.training.distilled import Distilled
 from detkit.training.processes import Processes
 from detkit.training.run import RunData
 
 log = logging.getLogger("detkit.experiment")
+
+
+@dataclass(frozen=True, eq=False)
+class Booked:
+    """Gives the proposals of pictures, and books what they take; can be sent to a worker process, whose clock nobody asks."""
+
+    proposer: Proposer
+    clock: CoreClock
+
+    def __call__(self, image: NDArray[np.uint8]) -> Proposals:
+        """The proposals of a picture."""
+        with self.clock.spent_on("proposals"):
+            return self.proposer(image)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +61,7 @@ class Parts:
     train: DetectionData
     val: DetectionData
     unlabelled: tuple[DetectionData, ...] = ()
-    proposer: Proposer | None = None
+    proposer: Booked | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -55,12 +69,13 @@ class Parts:
         return self.train.class_names
 
 
-def build_parts(config: Experiment, fresh: bool = True) -> Parts:
+def build_parts(config: Experiment, fresh: bool = True, clock: CoreClock | None = None) -> Parts:
     """Read the data, tell its classes, and build the model.
 
     Args:
         config: The experiment.
         fresh: Fill the model with the weights that the config starts from; a resumed run has its own.
+        clock: Where the making of proposals is booked.
 
     Raises:
         FileNotFoundError: data or weights are not on this machine; the message has the command that gets each.
@@ -77,14 +92,16 @@ def build_parts(config: Experiment, fresh: bool = True) -> Parts:
     detector = config.model.build(len(train.class_names))
     if fresh:
         _fill(detector, config, train.class_names)
-    return Parts(detector, train, val, tuple(unlabelled), None if config.model.told is None else build_proposer(config.model.told))
+    told = config.model.told
+    proposer = None if told is None else Booked(build_proposer(told), clock or CoreClock())
+    return Parts(detector, train, val, tuple(unlabelled), proposer)
 
 
 @dataclass(frozen=True, eq=False)
 class OfRecords:
     """The proposals of records' pictures, as a data set asks for them; can be sent to a worker process."""
 
-    proposer: Proposer
+    proposer: Booked
 
     def __call__(self, record: ImageRecord, image: NDArray[np.uint8]) -> Proposals:
         """The proposals of a picture."""

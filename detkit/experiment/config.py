@@ -19,6 +19,7 @@ from detkit.training.fitted_stages import BoxRegressionStage, SVMStage
 from detkit.training.optimizer import OptimizerConfig, SGDConfig
 from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import MultistepConfig, ScheduleConfig
+from detkit.training.shares import shares
 from detkit.training.stages import GradientStage
 from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
@@ -44,6 +45,8 @@ class GradientStageConfig(Config):
     """Which rule moves the weights."""
     schedule: ScheduleConfig | None = None
     """How its rate changes."""
+    share: float | None = Field(default=None, gt=0, le=1)
+    """Part of ``training.budget`` that it may take, beside what earlier stages leave; none: its part of what the others do not claim."""
 
     def build(self, experiment: Experiment) -> GradientStage:
         """The stage, completed by the experiment."""
@@ -53,6 +56,7 @@ class GradientStageConfig(Config):
             self.schedule or experiment.schedule,
             self.frozen,
             self.name,
+            self.share,
         )
 
 
@@ -67,10 +71,13 @@ class SVMStageConfig(Config):
     """The numbers."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
     """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+    share: float | None = Field(default=0.3, gt=0, le=1)
+    """Part of ``training.budget`` that it may take, the making of features included, beside what earlier stages leave. When it runs
+    short, features of fewer pictures are made, and the SVMs are fitted to those."""
 
     def build(self, experiment: Experiment) -> SVMStage:
         """The stage, completed by the experiment."""
-        return SVMStage(experiment.training, self.cache_megabytes, self.name, self.svm)
+        return SVMStage(experiment.training, self.cache_megabytes, self.name, self.share, self.svm)
 
 
 class BoxRegressionStageConfig(Config):
@@ -84,10 +91,12 @@ class BoxRegressionStageConfig(Config):
     """The numbers."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
     """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+    share: float | None = Field(default=0.1, gt=0, le=1)
+    """Part of ``training.budget`` that it may take, beside what earlier stages leave."""
 
     def build(self, experiment: Experiment) -> BoxRegressionStage:
         """The stage, completed by the experiment."""
-        return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.ridge)
+        return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.share, self.ridge)
 
 
 def _stage_kind(stage: Any) -> str:
@@ -134,6 +143,12 @@ class Experiment(Config):
     """The run's folder, instead of the next free one under ``runs``."""
     seed: int = 0
     """Every random choice of the run depends on it."""
+
+    @field_validator("stages")
+    @classmethod
+    def _share_one_budget(cls, value: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
+        shares([stage.share for stage in value])
+        return value
 
     @field_validator("name")
     @classmethod

@@ -69,7 +69,7 @@ def train(
         place = resolve_device(device, processes.local_rank)
         begun = time.monotonic()
         seed_everything(config.seed)
-        parts = build_parts(config, fresh=folder is None)
+        parts = build_parts(config, folder is None, clock)
         if processes.first and folder is None and config.weights is None:
             _tell_doubts(config, parts.train)
         run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (place, clock, progress))
@@ -129,6 +129,7 @@ def _make_run(
         hooks=hooks,
         distilled=distilled(config, parts, detector, device),
         proposer=parts.proposer,
+        budget=config.training.budget,
     )
     if len(parts.val):
         run.data = data.with_evaluation(Validation.of(parts.val, config.evaluation, run))
@@ -145,6 +146,7 @@ def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResul
     best = run.folder.best if run.folder.best.is_file() else run.folder.last
     facts: dict[str, Any] = {
         "wall_minutes": round(seconds / 60, 3),
+        "core_minutes_by_stage": {name: round(minutes, 3) for name, minutes in run.parts().items()},
         "parameters": sum(parameter.numel() for parameter in run.detector.parameters()),
         "data": {"train": _size(parts.train), "validation": _size(parts.val), "unlabelled": [_size(data) for data in parts.unlabelled]},
         "processes": run.processes.world,
@@ -177,6 +179,7 @@ def _tell_end(result: TrainResult) -> None:
     peak = result.facts.get("peak_memory_megabytes")
     used = f"{result.core_minutes:.1f} core-minutes{f', peak memory {peak:,.0f} MB' if peak else ''}"
     log.info("%s after %d steps, %d images, %s", result.reason, result.steps, result.images_seen, used)
+    log.info("core-minutes: %s", ", ".join(f"{name} {minutes:.1f}" for name, minutes in result.facts["core_minutes_by_stage"].items()))
     if result.interrupted:
         log.info("go on with: detkit train --resume %s", result.folder)
         return

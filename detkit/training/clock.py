@@ -5,9 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
+import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+OTHER = "other"
+"""What core-minutes are booked under that nothing else claims: start-up, reading the data, writing the results."""
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -36,7 +41,7 @@ def _seconds_of(pid: int) -> float:
 
 
 class CoreClock:
-    """Counts the core-minutes of a run, going on where an earlier part of it stopped.
+    """Counts the core-minutes of a run, and what they were spent on, going on where an earlier part of it stopped.
 
     Args:
         whole_process: Count from the start of the process, imports included, as the command line does; otherwise from now.
@@ -45,11 +50,39 @@ class CoreClock:
     def __init__(self, whole_process: bool = False) -> None:
         self._start = 0.0 if whole_process else processor_seconds()
         self._before = 0.0
+        self._parts: dict[str, float] = {}
+        self._part, self._booked = OTHER, 0.0
 
     def minutes(self) -> float:
         """Core-minutes of this process and its workers, earlier parts of the run included."""
         return self._before + (processor_seconds() - self._start) / 60
 
-    def carry_on(self, minutes: float) -> None:
-        """Add what earlier parts of the run took."""
+    def carry_on(self, minutes: float, parts: Mapping[str, float] | None = None) -> None:
+        """Add what earlier parts of the run took, and on what."""
         self._before += minutes
+        for name, taken in (parts or {}).items():
+            self._parts[name] = self._parts.get(name, 0.0) + taken
+
+    @contextmanager
+    def spent_on(self, name: str) -> Iterator[None]:
+        """Book what the block takes under a name; what a block inside it books is not of it. Threads beside the first book nothing."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        self._book()
+        outer, self._part = self._part, name
+        try:
+            yield
+        finally:
+            self._book()
+            self._part = outer
+
+    def parts(self) -> dict[str, float]:
+        """Core-minutes by what they were spent on; together they are :meth:`minutes`."""
+        self._book()
+        return dict(self._parts)
+
+    def _book(self) -> None:
+        now = (processor_seconds() - self._start) / 60
+        self._parts[self._part] = self._parts.get(self._part, 0.0) + now - self._booked
+        self._booked = now

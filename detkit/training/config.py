@@ -41,7 +41,8 @@ class TrainingConfig(Config):
     epochs: float | None = Field(default=None, gt=0)
     """At most this many passes over the training data; 12 if neither ``steps`` nor ``budget`` is set."""
     budget: float | None = Field(default=None, gt=0)
-    """At most this many core-minutes: user and system time of all processes and their workers, start-up and validation included."""
+    """At most this many core-minutes: user and system time of all processes and their workers, start-up and validation included. The
+    experiment's holds for all stages together, proposals and features included; a stage's own for that stage."""
     schedule_by: Literal["auto", "steps", "budget"] = "auto"
     """What the schedule and the evaluations follow: the share of the steps, or of the budget, so that the rate reaches its end as the
     budget ends; ``auto`` is the budget if nothing else is set."""

@@ -7,6 +7,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ log = logging.getLogger("detkit.training")
 
 NEAR = 0.5
 """IoU with an object from which a region's features for box regression are kept; R-CNN learns from 0.6 on."""
+FEATURES_SHARE = 0.8
+"""Of what a stage may take, the part after which no further features are made, so that the layers are still fitted to those there are."""
 KEY = "key.txt"
 
 
@@ -64,10 +67,20 @@ class FeatureStore:
         megabytes: The budget, in units of 10^6 bytes.
         count: How many pictures there are.
         make: Gives the features of a picture.
+        is_late: Whether no more may be made: the pictures whose features are not there are then left out, but for the first.
     """
 
-    def __init__(self, folder: Path, key: str, megabytes: float, count: int, make: Callable[[int], RegionFeatures]) -> None:
-        self.folder, self._budget, self._count, self._make = folder, megabytes * 1e6, count, make
+    def __init__(
+        self,
+        folder: Path,
+        key: str,
+        megabytes: float,
+        count: int,
+        make: Callable[[int], RegionFeatures],
+        *,
+        is_late: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.folder, self._budget, self._count, self._make, self._is_late = folder, megabytes * 1e6, count, make, is_late
         if folder.exists() and (not (folder / KEY).is_file() or (folder / KEY).read_text("utf-8") != key):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,11 +91,21 @@ class FeatureStore:
         return self._count
 
     def __iter__(self) -> Iterator[RegionFeatures]:
-        return (self[place] for place in range(self._count))
+        place = 0
+        while place < self._count:
+            if place and not self._path(place).is_file() and self._is_late():
+                log.warning("warning: the budget allows the features of %d of %d pictures; the others are left out", place, self._count)
+                self._count = place
+                return
+            yield self[place]
+            place += 1
+
+    def _path(self, place: int) -> Path:
+        return self.folder / f"{place}.npz"
 
     def __getitem__(self, place: int) -> RegionFeatures:
         """The features of a picture."""
-        path = self.folder / f"{place}.npz"
+        path = self._path(place)
         if path.is_file():
             with np.load(path, allow_pickle=False) as arrays:
                 return RegionFeatures(**{name: arrays[name] for name in arrays.files})
@@ -110,12 +133,18 @@ def feature_store(run: Run, megabytes: float) -> FeatureStore:
         raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
     predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, "fp32", proposer=run.proposer)
     records = run.data.records.records
+    # By lot, so that those for which the budget is enough show all that the data has.
+    order = np.random.default_rng(run.seed).permutation(len(records))
 
     def make(place: int) -> RegionFeatures:
-        record = records[place]
-        return region_features(predictor, read_image(record.path), record.targets)
+        record = records[int(order[place])]
+        with run.clock.spent_on("features"):
+            return region_features(predictor, read_image(record.path), record.targets)
 
-    return FeatureStore(run.folder.path / "features", _key(run), megabytes, len(records), make)
+    def is_late() -> bool:
+        return run.is_late(FEATURES_SHARE)
+
+    return FeatureStore(run.folder.path / "features", _key(run), megabytes, len(records), make, is_late=is_late)
 
 
 def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: Any) -> RegionFeatures:
@@ -138,8 +167,7 @@ def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: A
 def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
     """Mean norms of what the last layers see and of what boxes are regressed from, over some pictures (``rcnn_feature_stats.m``)."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for place in range(min(pictures, len(store))):
-        found = store[place]
+    for found in islice(store, pictures):
         for which, features in enumerate((found.hidden, found.pooled)):
             totals[which] += np.linalg.norm(features.astype(np.float32), axis=1).sum()
             counts[which] += len(features)
@@ -149,7 +177,7 @@ def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
 
 def _key(run: Run) -> str:
     """A hash of the weights that features depend on, and of how pictures and proposals come."""
-    digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images}".encode())
+    digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images} {run.seed}".encode())
     for name, tensor in run.detector.state_dict().items():
         if not name.startswith(("region.fitted.", "region.predictor.")):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())

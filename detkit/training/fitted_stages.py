@@ -15,7 +15,6 @@ from detkit.ops.coder import encode
 from detkit.training.config import TrainingConfig
 from detkit.training.features import FeatureStore, feature_store, mean_norms
 from detkit.training.keeper import Keeper
-from detkit.training.random_state import random_state_kept
 from detkit.training.ridge import Ridge, RidgeConfig
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
@@ -23,6 +22,8 @@ from detkit.training.svm import HardNegatives, SVMConfig
 
 log = logging.getLogger("detkit.training")
 
+FITTING_SHARE = 0.95
+"""Of what a stage may take, the part after which it looks at no further picture and solves for what it has seen."""
 MOST_PASSES = 20
 """Passes of an exhaustive search for negatives, which ends long before."""
 GRAMS_MEGABYTES = 1000.0
@@ -41,11 +42,13 @@ class FittedStage:
         training: By which number the best checkpoint is chosen.
         cache_megabytes: What the features on disk may take, in units of 10^6 bytes.
         name: What the log calls it.
+        share: Of the run's budget.
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
     cache_megabytes: float = 20_000.0
     name: str = "fitted"
+    share: float | None = None
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.
@@ -61,10 +64,8 @@ class FittedStage:
             self.fit(run, feature_store(run, self.cache_megabytes))
         except Cut:
             return StageEnd(run.signals.received or "SIGTERM", True)
-        numbers: Mapping[str, float] = {}
-        if run.data.evaluate is not None:
-            with random_state_kept():
-                numbers = run.data.evaluate(run.detector.eval(), 0)
+        numbers = run.evaluated(run.detector, 0)
+        if numbers:
             keeper.note(numbers, 0, run.detector)
             for hook in run.hooks:
                 hook.start(0, run.stage)
@@ -102,7 +103,7 @@ class SVMStage(FittedStage):
                 miner.found = 0
             self._pass(run, store, scale, miners)
             log.info("svm: pass %d: %d hard negatives, %d fits", number + 1, sum(m.found for m in miners), sum(m.fits for m in miners))
-            if self.svm.exhaustive and not any(miner.found for miner in miners):
+            if run.is_late(FITTING_SHARE) or (self.svm.exhaustive and not any(miner.found for miner in miners)):
                 break
         fitted = detector.region.fitted
         weights = torch.from_numpy(np.stack([miner.weights for miner in miners]) * np.float32(scale))
@@ -130,7 +131,12 @@ class SVMStage(FittedStage):
                 own = overlaps[:, found.labels == label]
                 negative = own.max(1, initial=0.0) < self.svm.max_negative
                 # The objects of other classes are examples too, as in the released code.
-                miner.look(features[negative], keys[negative], last=place == len(store) - 1)
+                miner.look(features[negative], keys[negative])
+            if run.is_late(FITTING_SHARE):
+                log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d pictures", place + 1, len(store))
+                break
+        for miner in miners:
+            miner.look(miner.positive[:0], np.zeros(0, np.int64), last=True)
 
 
 @dataclass(frozen=True)
@@ -155,6 +161,9 @@ class BoxRegressionStage(FittedStage):
             sums = {label: Ridge(layer.in_features) for label in labels}
             for found in store:
                 _check_signal(run)
+                if run.is_late(FITTING_SHARE):
+                    log.warning("warning: boxes: the budget ends the look at the pictures; regressors follow from those seen")
+                    break
                 for label, ridge in sums.items():
                     self._add(found, label, ridge, scale, detector.region.config.box_weights)
             for label, ridge in sums.items():

@@ -80,11 +80,13 @@ class Keeper:
     def save_last(self, model: nn.Module, state: Mapping[str, Any], minutes: float) -> None:
         """Write the resumable state, then the newest checkpoint."""
         self._saved = time.monotonic()
+        parts = self.run.parts()
         if not self.run.processes.first:
             return
         shared: dict[str, Any] = {"format": STATE_FORMAT, "detkit": __version__}
         shared |= {"class_names": list(self.run.header["class_names"]), "images_seen": self.run.images_seen, "core_minutes": minutes}
-        save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": dict(state)})
+        shared |= {"parts": parts, "evaluation_minutes": self.run.evaluation_minutes}
+        save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": {"minutes_before": self.run.begun, **state}})
         self._write(self.run.folder.last, model, state["step"], self.numbers)
 
     def draw_batch(self, step: int, batch: SampleBatch) -> None:

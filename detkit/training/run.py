@@ -16,6 +16,7 @@ from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
 from detkit.training.interrupt import StopSignals
 from detkit.training.processes import Processes
+from detkit.training.random_state import random_state_kept
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from detkit.inference.predictor import Proposer
     from detkit.models.detector import Detector
     from detkit.training.distilled import Distilled
+
+EVALUATION_MARGIN = 1.1
+"""The next evaluation may take so many times what the longest one took."""
 
 Batches = Callable[[int], Iterable["SampleBatch"]]
 """Gives this process's share of the batches from a step on, without an end."""
@@ -68,10 +72,14 @@ class Run:
         processes: Who trains it.
         device: Where this process does.
         clock: The core-minutes of this process.
+        budget: The core-minutes of all stages, over all processes; none: no limit.
         hooks: Who is told about it (in the first process).
         signals: Whether it was asked to stop.
         images_seen: Training images over all processes, repeats included.
         stage: Which stage is being run, from 0.
+        begun: Core-minutes when it began; 0 for the first one, so that start-up is of it.
+        deadline: Core-minutes at which it must have ended.
+        evaluation_minutes: What the longest evaluation took, in core-minutes.
         distilled: The detector with its teacher, if it has one; it is then called for the losses.
         proposer: Tells a detector that takes proposals where to look in a picture.
     """
@@ -89,6 +97,10 @@ class Run:
     signals: StopSignals = field(default_factory=StopSignals)
     images_seen: int = 0
     stage: int = 0
+    begun: float = 0.0
+    deadline: float | None = None
+    evaluation_minutes: float = 0.0
+    budget: float | None = None
     distilled: Distilled | None = None
     proposer: Proposer | None = None
 
@@ -101,3 +113,28 @@ class Run:
     def minutes(self) -> float:
         """Core-minutes over all processes; every process must call it at the same place."""
         return self.processes.sums(self.clock.minutes())[0]
+
+    def parts(self) -> dict[str, float]:
+        """Core-minutes over all processes, by what they were spent on; every process must call it at the same place."""
+        total: dict[str, float] = {}
+        for parts in self.processes.gathered(self.clock.parts()):
+            for name, minutes in parts.items():
+                total[name] = total.get(name, 0.0) + minutes
+        return total
+
+    def evaluated(self, model: nn.Module, step: int) -> Mapping[str, float]:
+        """The numbers of a model, none without validation data; the model stays in evaluation mode, random generators where they are."""
+        if self.data.evaluate is None:
+            return {}
+        before = self.minutes()
+        with self.clock.spent_on("evaluation"), random_state_kept():
+            numbers = self.data.evaluate(model.eval(), step)
+        self.evaluation_minutes = max(self.evaluation_minutes, self.minutes() - before)
+        return numbers
+
+    def is_late(self, share: float = 1.0) -> bool:
+        """Whether a share of what the stage may take is spent, an evaluation at its end being left out; never without a budget."""
+        if self.deadline is None:
+            return False
+        available = self.deadline - self.begun - EVALUATION_MARGIN * self.evaluation_minutes
+        return self.minutes() - self.begun >= share * available

@@ -13,6 +13,7 @@ from detkit.training.keeper import STATE_FORMAT
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
+from detkit.training.shares import shares
 from detkit.training.trainer import Trainer
 
 log = logging.getLogger("detkit.training")
@@ -46,6 +47,10 @@ class Stage(Protocol):
     def name(self) -> str:
         """What the log calls it."""
 
+    @property
+    def share(self) -> float | None:
+        """The part of the run's budget that it may take; none: its part of what the others leave."""
+
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """Do it, from ``state`` on if it was begun; it saves its state to the run's folder itself."""
 
@@ -59,6 +64,8 @@ class GradientStage:
         optimizer: Which rule moves the weights.
         schedule: How its rate changes.
         frozen: Parts of the detector that stay as they are: prefixes of parameter names.
+        name: What the log calls it.
+        share: Of the run's budget.
     """
 
     training: TrainingConfig
@@ -66,6 +73,7 @@ class GradientStage:
     schedule: MultistepConfig | CosineConfig
     frozen: tuple[str, ...] = ()
     name: str = "gradient"
+    share: float | None = None
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.
@@ -112,7 +120,9 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: in
     if state is not None:
         _check_fits(run, stages, state)
         run.images_seen = int(state["images_seen"])
-        run.clock.carry_on(float(state["core_minutes"]) if run.processes.first else 0.0)
+        if run.processes.first:
+            run.clock.carry_on(float(state["core_minutes"]), state.get("parts"))
+        run.evaluation_minutes = float(state.get("evaluation_minutes", 0.0))
     end = StageEnd("finished")
     with run.signals:
         begin, end_before = (int(state["stage"]) if state else 0, len(stages)) if only is None else (only, only + 1)
@@ -123,11 +133,23 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: in
             if len(stages) > 1:
                 log.info("stage %d of %d: %s", place + 1, len(stages), stages[place].name)
             inside = state["inside"] if state is not None and state["stage"] == place else None
-            found = stages[place].run(run, inside)
+            begun = run.minutes() if place or only is not None else 0.0  # start-up is of the first stage
+            run.begun = begun if inside is None else float(inside.get("minutes_before", begun))
+            run.deadline = _deadline(run, stages, place, alone=only is not None)
+            with run.clock.spent_on(stages[place].name):
+                found = stages[place].run(run, inside)
             end = replace(found, steps=found.steps or end.steps)  # stages that fit layers make none
             if end.interrupted:
                 break
     return end
+
+
+def _deadline(run: Run, stages: Sequence[Stage], place: int, alone: bool) -> float | None:
+    """Core-minutes at which a stage must have ended: what earlier ones leave is its own, too. Alone it has its share from now on."""
+    if run.budget is None:
+        return None
+    parts = shares([stage.share for stage in stages])
+    return run.begun + run.budget * parts[place] if alone else run.budget * sum(parts[: place + 1])
 
 
 def _check_fits(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) -> None:

@@ -101,7 +101,7 @@ class HardNegatives:
         Args:
             features: Of one picture.
             keys: ``(N,)`` by which a negative that is kept already is known.
-            last: Whether this is the last picture: then it is fitted in any case, and nothing is forgotten.
+            last: Whether nothing follows: then it is fitted in any case, and nothing is forgotten.
         """
         hard = features @ self.weights + self.bias > self.config.hard_margin
         hard[hard] = ~np.isin(keys[hard], self._keys)

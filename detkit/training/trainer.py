@@ -25,7 +25,7 @@ from detkit.training.multi_scale import new_sizes, resized_image, resized_rows
 from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
 from detkit.training.pace import Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
-from detkit.training.random_state import random_state, random_state_kept, restore_random_state
+from detkit.training.random_state import random_state, restore_random_state
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
 
@@ -55,11 +55,9 @@ class Trainer:
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
         self.network = _distributed(run)
-        self.pace = Pace(config.total_steps(run.data.images, images), config.budget, config.follows_budget)
+        self.pace = Pace(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
         self.keeper = Keeper(run, config)
         self.meter = Meter()
-        # What came before a later stage is not of its budget; start-up is of the first one's.
-        self.minutes_before = run.minutes() if run.stage else 0.0
         self.step = self.evaluations = 0
         self._random: list[dict[str, Any]] = []
         log.info("%s", optimizer.rule(images))
@@ -84,7 +82,7 @@ class Trainer:
         self.run.detector.train()
         while True:
             minutes, signalled, save_due = self._agree()
-            over = self.pace.is_over(self.step, minutes - self.minutes_before)
+            over = self.pace.is_over(self.step, minutes - self.run.begun)
             due = self.config.evaluations if over else self.pace.evaluations_due(self.config.evaluations)
             if signalled:
                 self.save()
@@ -104,7 +102,6 @@ class Trainer:
         return {
             "step": self.step,
             "evaluations": self.evaluations,
-            "minutes_before": self.minutes_before,
             "reserve": self.pace.reserve,
             "detector": dict(self.run.detector.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -125,8 +122,7 @@ class Trainer:
             raise ValueError(f"training.ema: the run to resume was made {'without' if state['ema'] is None else 'with'} it; keep it so")
         self.step = int(state["step"])
         self.pace.reserve = state["reserve"] if self.pace.budget is not None else 0.0
-        self.minutes_before = float(state["minutes_before"])
-        self.pace.update(self.step, self.run.minutes() - self.minutes_before)
+        self.pace.update(self.step, self.run.minutes() - self.run.begun)
         # A limit may have been raised since: evaluations of the longer run that are now ahead are made.
         self.evaluations = min(int(state["evaluations"]), self.pace.evaluations_due(self.config.evaluations))
         self.run.detector.load_state_dict(state["detector"])
@@ -156,7 +152,7 @@ class Trainer:
         run = self.run
         save_due = run.processes.first and self.keeper.save_due()
         minutes, signals, saves = run.processes.sums(run.clock.minutes(), float(run.signals.received is not None), float(save_due))
-        self.pace.update(self.step, minutes - self.minutes_before)
+        self.pace.update(self.step, minutes - self.run.begun)
         return minutes, signals > 0, saves > 0
 
     def _make_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
@@ -224,8 +220,7 @@ class Trainer:
     def _evaluate(self, due: int, minutes: float) -> None:
         begun, run = time.perf_counter(), self.run
         if run.data.evaluate is not None:
-            with random_state_kept():
-                numbers = run.data.evaluate(self.model.eval(), self.step)
+            numbers = run.evaluated(self.model, self.step)
             run.detector.train()
             self.keeper.note(numbers, self.step, self.model)
             self._tell("evaluation", self.step, numbers)
@@ -233,7 +228,7 @@ class Trainer:
         self.save()
         after = run.minutes()
         self.pace.measured_evaluation(after - minutes)
-        self.pace.update(self.step, after - self.minutes_before)
+        self.pace.update(self.step, after - run.begun)
         self.meter.pause(time.perf_counter() - begun)
 
     def _record(self, minutes: float) -> None:
@@ -256,6 +251,11 @@ class Trainer:
         if isinstance(self.network, DistributedDataParallel) and not last:
             return self.network.no_sync()
         return nullcontext()
+
+    def _budget(self) -> float | None:
+        """Core-minutes of this stage: its own limit, or what the run's budget leaves it, whichever is less."""
+        left = None if self.run.deadline is None else max(self.run.deadline - self.run.begun, 1e-6)
+        return min((limit for limit in (self.config.budget, left) if limit is not None), default=None)
 
     def _limits(self) -> str:
         steps = f"{self.pace.total_steps} steps" if self.pace.total_steps else "no limit of steps"

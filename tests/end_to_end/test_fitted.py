@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from detkit.heads.region import TwoFCConfig
 from detkit.inference import explain, load
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
+from detkit.training.clock import CoreClock
 
 Tiny = Callable[..., Experiment]
 
@@ -48,6 +51,38 @@ def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: P
     second = load_checkpoint(result.folder / "last.safetensors").tensors
     changed = [name for name in first if not first[name].equal(second[name])]
     assert sorted(changed) == ["region.fitted.svm.bias", "region.fitted.svm.weight"]
+
+
+class Slow(CoreClock):
+    """A clock by which the making of features takes a core-minute for every picture, and a proposal's picture a tenth."""
+
+    def minutes(self) -> float:
+        parts = self.visits
+        return parts.get("features", 0) + 0.1 * parts.get("proposals", 0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visits: dict[str, int] = {}
+
+    def spent_on(self, name: str) -> AbstractContextManager[None]:
+        self.visits[name] = self.visits.get(name, 0) + 1
+        return super().spent_on(name)
+
+
+def test_one_budget_holds_over_all_stages(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
+    config = rcnn(tiny)
+    # Fine-tuning needs 4 pictures' proposals; until eight tenths of what the SVMs may take are spent, features of some pictures are made.
+    stages = (config.stages[0].replace(training=config.training), *config.stages[1:])
+    training = config.training.replace(budget=4.0, steps=None, schedule_by="auto")
+    caplog.set_level("INFO", "detkit")
+    result = train(config.replace(training=training, stages=stages), device="cpu", progress=False, clock=Slow())
+    tensors = load_checkpoint(result.folder / "last.safetensors").tensors
+    assert 1 <= len(list((result.folder / "features").glob("*.npz"))) < 5
+    assert "pictures; the others are left out" in caplog.text
+    assert bool(tensors["region.fitted.has_svm"])
+    assert bool(tensors["region.fitted.has_boxes"])
+    told = json.loads((result.folder / "results.json").read_text())["core_minutes_by_stage"]
+    assert set(told) == {"other", "gradient", "evaluation", "proposals", "features", "svm", "boxes"}
 
 
 def test_a_checkpoint_alone_knows_where_to_look(tiny: Tiny, tmp_path: Path) -> None:

@@ -50,3 +50,14 @@ def test_other_weights_make_them_anew(tmp_path: Path) -> None:
     list(FeatureStore(tmp_path / "f", "b", 1.0, 2, make))
     assert make.places == [0, 1, 0, 1]
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["0.npz", "1.npz", "key.txt"]
+
+
+def test_when_it_is_late_the_pictures_without_features_are_left_out(tmp_path: Path) -> None:
+    make = Counted()
+    first = FeatureStore(tmp_path / "f", "a", 1.0, 5, make)
+    assert [first[place].labels.tolist() for place in (0, 1)] == [[1]] * 2
+    store = FeatureStore(tmp_path / "f", "a", 1.0, 5, make, is_late=lambda: len(make.places) >= 3)
+    assert len(list(store)) == len(list(store)) == len(store) == 3
+    assert make.places == [0, 1, 2]
+    late = FeatureStore(tmp_path / "g", "a", 1.0, 5, make, is_late=lambda: True)
+    assert len(list(late)) == 1  # without any there is nothing to fit to

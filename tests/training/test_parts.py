@@ -4,6 +4,7 @@ import json
 import math
 import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from detkit.training.pace import Pace
 from detkit.training.precision import resolve_precision
 from detkit.training.processes import computing_threads, resolve_device
 from detkit.training.schedule import CosineConfig, MultistepConfig
+from detkit.training.shares import shares
 
 
 def test_multistep_drops_at_shares_of_the_run() -> None:
@@ -133,6 +135,31 @@ def test_the_clock_counts_this_process_and_its_children_living_and_ended() -> No
     assert ended >= 0.29
     clock.carry_on(7.0)
     assert 7.0 < clock.minutes() < 8.0
+
+
+def test_the_clock_tells_what_core_minutes_were_spent_on() -> None:
+    clock = CoreClock()
+    clock.carry_on(2.0, {"inner": 1.5, "other": 0.5})
+    with clock.spent_on("outer"):
+        burn(0.1)
+        with clock.spent_on("inner"):
+            burn(0.3)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: clock.spent_on("thread").__enter__()).result()
+    parts = clock.parts()
+    assert set(parts) == {"inner", "outer", "other"}
+    assert 60 * (parts["inner"] - 1.5) == pytest.approx(0.3, abs=0.05)
+    assert 60 * parts["outer"] == pytest.approx(0.1, abs=0.05)
+    assert sum(parts.values()) == pytest.approx(clock.minutes(), abs=0.001)
+
+
+def test_what_stages_do_not_claim_is_shared_out() -> None:
+    assert shares([None, 0.3, 0.1, None]) == pytest.approx([0.3, 0.3, 0.1, 0.3])
+    assert shares([0.5, 0.25]) == [0.5, 0.25]
+    with pytest.raises(ValueError, match="shares add up to 1.2, expected at most 1: they are parts of one budget"):
+        shares([0.7, 0.5])
+    with pytest.raises(ValueError, match="add up to 1, expected less than 1: 1 stages have none, and nothing is left"):
+        shares([0.7, 0.3, None])
 
 
 def test_run_folders_are_numbered_and_found_again(tmp_path: Path) -> None:

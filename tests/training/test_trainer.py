@@ -12,9 +12,10 @@ import torch
 from detkit.checkpoint import load_checkpoint, load_state
 from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
+from detkit.training.clock import CoreClock
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.guard import NotFiniteError
-from detkit.training.hooks import MetricsFile, ProgressBar, TensorBoard
+from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
@@ -165,18 +166,21 @@ def test_early_stopping(toy_run: MakeRun) -> None:
     assert end.best_step == 12  # the best is kept also when the gain is too small to count
 
 
+class Ticking(CoreClock):
+    """A clock by which every question takes a hundredth of a core-minute, or as much as ``tick`` says."""
+
+    now = 0.0
+
+    def __init__(self, tick: float = 0.01) -> None:
+        super().__init__()
+        self.tick = tick
+
+    def minutes(self) -> float:
+        self.now += self.tick
+        return self.now
+
+
 def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> None:
-    class Ticking:
-        """A clock by which every question takes a hundredth of a core-minute."""
-
-        now = 0.0
-
-        def minutes(self) -> float:
-            Ticking.now += 0.01
-            return Ticking.now
-
-        def carry_on(self, minutes: float) -> None: ...
-
     run = toy_run(evaluate=counting([0.1] * 5), clock=Ticking())
     run.hooks = (MetricsFile(run.folder.metrics),)
     config = TrainingConfig(budget=1.0, evaluations=5, log_every=1, precision="fp32")
@@ -190,6 +194,26 @@ def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> 
     assert max(rates) > 0.95
     assert rates[-1] < 0.01
     assert 0.9 < end_minutes <= 1.0
+
+
+def test_stages_share_a_budget_and_leave_what_they_do_not_need(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=counting([0.1] * 9), clock=Ticking(0.05))
+    run.budget = 4.0
+    short, long = TrainingConfig(steps=3, evaluations=1, precision="fp32"), TrainingConfig(budget=4.0, evaluations=1, precision="fp32")
+    given = ((short, 0.5), (long, 0.25), (long, None))
+    stages = [GradientStage(training, SGDConfig(), CosineConfig(), share=share) for training, share in given]
+    ends: list[float] = []
+
+    class Ends(Hook):
+        def close(self) -> None:
+            ends.append(run.clock.minutes())
+
+    run.hooks = (Ends(),)
+    assert run_stages(run, stages).reason == "budget"
+    first, second, third = ends
+    assert first < 1.0  # three steps
+    assert 2.5 < second <= 3.1  # its own quarter, and nearly all of the first one's half
+    assert 3.5 < third <= 4.3  # every look at this clock after the last measured one takes time, too
 
 
 def test_raising_the_limit_of_a_finished_run_goes_on(toy_run: MakeRun) -> None:
