@@ -17,6 +17,7 @@ from detkit.data.augment.config import (
     ShortSideConfig,
     ZoomOutConfig,
 )
+from detkit.data.crops import CropConfig
 from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
@@ -34,6 +35,7 @@ from detkit.heads.ssd import SSDHeadConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.heads.yolox import YOLOXHeadConfig
 from detkit.models import presets, presets_detr, presets_ssd, presets_yolov1, presets_yolox
+from detkit.models.classifier import ClassifierConfig
 from detkit.models.detr import DETRConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -65,9 +67,11 @@ __all__ = [
     "BackboneConfig",
     "BoxRegressionStageConfig",
     "ChoiceConfig",
+    "ClassifierConfig",
     "ConvFCConfig",
     "ConvPoolConfig",
     "CosineConfig",
+    "CropConfig",
     "DETRConfig",
     "DETRHeadConfig",
     "DataConfig",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from detkit.backbones.config import BackboneConfig
 from detkit.backbones.facts import facts_of
 from detkit.backbones.loading import find_weights
+from detkit.backbones.table import TIMM
 from detkit.weights.read import read_tensors
 
 _COUNTER = "num_batches_tracked"
@@ -71,15 +73,36 @@ def classifier(name: str, weights: str | None = "default", folder: str | Path | 
     return made
 
 
-def library_network(name: str) -> nn.Module:
+def has_network(name: str) -> bool:
+    """Whether a backbone was published as a classifier; others came with a detector, or from another package."""
+    return name.startswith(TIMM) or hasattr(_module(name), "network")
+
+
+def library_network(name: str, *, any_size: bool = False) -> nn.Module:
     """The published network of a backbone, head and all, with random numbers.
+
+    Args:
+        name: Of the backbone.
+        any_size: Let vision transformers take pictures of any size, by interpolated position embeddings.
 
     Raises:
         ValueError: it came with a detector, or from another package, and never was a classifier.
     """
-    facts = facts_of(name)
-    module = importlib.import_module(facts.made_by.partition(":")[0]) if facts.made_by else None
-    if not hasattr(module, "network"):
+    if not has_network(name):
         raise ValueError(f"backbone {name}: it has no classifier; choose one whose weights are ImageNet's (`detkit info backbones`)")
-    made: nn.Module = module.network(name)  # type: ignore[union-attr]
+    choices: dict[str, Any] = {}
+    if any_size and (name.startswith(TIMM) or hasattr(_module(name), "VisionTransformer")):
+        choices = {"dynamic_img_size": True, "dynamic_img_pad": True}
+    if name.startswith(TIMM):
+        import timm
+
+        plain = facts_of(name).family == "VisionTransformer"  # asking tells in words what is wrong with a name
+        found: nn.Module = timm.create_model(name.removeprefix(TIMM), **(choices if plain else {}))
+        return found
+    made: nn.Module = _module(name).network(name, **choices)
     return made
+
+
+def _module(name: str) -> Any:
+    facts = facts_of(name)
+    return importlib.import_module(facts.made_by.partition(":")[0]) if facts.made_by else None

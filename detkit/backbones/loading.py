@@ -16,6 +16,7 @@ from detkit.weights.read import read_tensors
 _log = logging.getLogger(__name__)
 _COUNTER = "num_batches_tracked"
 _STATISTICS = ("running_mean", "running_var")
+_KEPT = ("best.safetensors", "last.safetensors")
 _FROM_SCRATCH = "; model.backbone.weights=none trains from scratch"
 
 
@@ -44,7 +45,7 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
         _log.info("backbone %s: from scratch", backbone.name)
         return LoadedBackbone(None)
     source = find_weights(backbone.name, config.weights, folder)
-    tensors = backbone.published_names(read_tensors(source))
+    tensors = backbone.published_names(_of_backbone(read_tensors(source)))
     left_over = _left_over(backbone, tensors, source)
     fitting = {name: tensor for name, tensor in tensors.items() if name not in left_over}
     # Only num_batches_tracked can be missing or too many here, which frozen norms do not have.
@@ -67,13 +68,26 @@ def find_weights(backbone: str, name: str, folder: str | Path | None = None) -> 
         name = entries[0]
     elif Path(name).is_file():
         return Path(name)
+    elif found := next((path for kept in _KEPT if (path := Path(name) / kept).is_file()), None):
+        return found
     elif name not in entries:
-        known = f"one of {', '.join(entries)}, or a file" if entries else "a file"
+        known = f"one of {', '.join(entries)}, a file or a run's folder" if entries else "a file or a run's folder"
         raise FileNotFoundError(f"model.backbone.weights={name}: expected {known} for {backbone}; there is no such file{_FROM_SCRATCH}")
     try:
         return weights.resolve(name, folder)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}{_FROM_SCRATCH}") from None
+
+
+def _of_backbone(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The backbone's tensors out of a checkpoint of ours, a classifier's or a detector's; other files pass as they are."""
+    inside = {name.partition(".backbone.")[2]: tensor for name, tensor in tensors.items() if name.startswith("neck.")}
+    inside = {name: tensor for name, tensor in inside.items() if name}
+    if not inside:
+        return tensors
+    inside = {name.removeprefix("network."): tensor for name, tensor in inside.items()}
+    pooled = {name.removeprefix("backbone."): tensor for name, tensor in inside.items() if name.startswith("backbone.")}
+    return pooled or inside
 
 
 def _left_over(backbone: Backbone, tensors: dict[str, Tensor], source: Path) -> tuple[str, ...]:

@@ -63,6 +63,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, write."""
     _check(args)
+    if not args.annotations and _is_classifier(args):
+        from detkit.cli.evaluate_pictures import judge_pictures
+
+        return judge_pictures(args)
     job = _FileJob(args) if args.annotations else _DetectorJob(args)
     numbers = job.numbers()
     details = job.details() if args.details else None
@@ -70,6 +74,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         _write_json(args, numbers, details, job)
     return 0
+
+
+def _is_classifier(args: argparse.Namespace) -> bool:
+    from detkit.experiment.evaluate import is_classifier
+
+    return is_classifier(args.weights)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -167,7 +177,7 @@ class _DetectorJob:
         data = self._data(weights)
         loaded = time.perf_counter()
         self.seconds["loading"] = loaded - start
-        evaluator = judge(finder, data, _with_bar(len(data)))
+        evaluator = judge(finder, data, with_bar(len(data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.about = {"weights": str(weights), "data": data.name, "precision": predictor.precision, "device": str(predictor.device)}
         self.about |= {"pyramid": str(finder)} if wants_pyramid(self.args) else {}
@@ -175,13 +185,9 @@ class _DetectorJob:
 
     def _data(self, weights: str | Path) -> DetectionData:
         from detkit.data import parse_renames
-        from detkit.experiment.evaluate import labelled_data, with_classes
+        from detkit.experiment.evaluate import with_classes
 
-        fraction = _fraction(self.args.val_fraction)
-        data = labelled_data(weights, self.args.data, images=self.args.images, split=self.args.split, val_fraction=fraction)
-        print(f"data: {data.name}: {count(len(data), 'picture')}, {count(len(data.records.boxes), 'box', 'boxes')}")
-        for line in data.report.summary():
-            print(line)
+        data = labelled(self.args, weights)
         renames = parse_renames(self.args.map or ())
         classes = [name.strip() for item in self.args.classes or () for name in item.split(",") if name.strip()]
         for old, new in renames.items():
@@ -203,7 +209,19 @@ class _DetectorJob:
         return self.evaluator.details()
 
 
-def _with_bar(total: int) -> Any:
+def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
+    """The data to judge on, after what its reader has to say was printed."""
+    from detkit.experiment.evaluate import labelled_data
+
+    fraction = _fraction(args.val_fraction)
+    data = labelled_data(weights, args.data, images=args.images, split=args.split, val_fraction=fraction)
+    print(f"data: {data.name}: {count(len(data), 'picture')}, {count(len(data.records.boxes), 'box', 'boxes')}")
+    for line in data.report.summary():
+        print(line)
+    return data
+
+
+def with_bar(total: int) -> Any:
     """Shows on a terminal how far it is."""
 
     def wrapped(pictures: Iterable[Any]) -> Iterable[Any]:

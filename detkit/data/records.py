@@ -84,7 +84,7 @@ class Records(Sequence[ImageRecord]):
             tuple(row.image_id for row in rows),
             np.array([row.size for row in rows], np.int64).reshape(-1, 2),
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            *(getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")),
+            **{name: getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")},
             windows=np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if parts else None,
         )
 

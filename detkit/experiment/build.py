@@ -11,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from detkit.checkpoint import make_header
-from detkit.data import DetectionData, ImageRecord, class_lines, load_data
+from detkit.data import DetectionData, ImageRecord, class_lines
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.splits import joined_report
 from detkit.data.unlabelled import joined_records, load_unlabelled
+from detkit.experiment.classified import read_data
 from detkit.experiment.config import Experiment
 from detkit.inference.load import load_detector
 from detkit.inference.proposals import build_proposer
+from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.transfer import transfer
 from detkit.proposals import Proposer
@@ -26,6 +28,7 @@ from detkit.structures import Proposals
 from detkit.training.clock import CoreClock
 from detkit.training.distillation import Teacher
 from detkit.training.distilled import Distilled
+from detkit.training.distilled_classifier import DistilledClassifier
 from detkit.training.processes import Processes
 from detkit.training.run import RunData
 
@@ -83,7 +86,7 @@ def build_parts(config: Experiment, fresh: bool = True, clock: CoreClock | None 
     """
     _check_unlabelled(config)
     try:
-        train, val = load_data(config.data)
+        train, val = read_data(config)
         unlabelled = load_unlabelled(config.data.unlabelled, (train, val))
     except FileNotFoundError as error:
         missing = [str(error), *_missing_weights(config, fresh), *_missing_teacher(config)]
@@ -108,7 +111,7 @@ class OfRecords:
         return self.proposer(image)
 
 
-def distilled(config: Experiment, parts: Parts, detector: Detector, device: torch.device) -> Distilled | None:
+def distilled(config: Experiment, parts: Parts, detector: Detector, device: torch.device) -> Distilled | DistilledClassifier | None:
     """The detector, which is on its device, with the teacher that the config names, if it names one.
 
     Raises:
@@ -118,6 +121,8 @@ def distilled(config: Experiment, parts: Parts, detector: Detector, device: torc
     if config.distillation is None:
         return None
     teacher = Teacher.load(config.distillation, device)
+    if isinstance(detector, Classifier):
+        return DistilledClassifier(detector, teacher, config.distillation, parts.class_names, config.model.preprocess)
     known = {"takes_unlabelled": bool(parts.unlabelled)}
     return Distilled(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **known)
 

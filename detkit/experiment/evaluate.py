@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,16 @@ from detkit.data import (
     split_by_image,
     with_split,
 )
+from detkit.data.crops import CropConfig, pictures_of
 from detkit.evaluation import CocoNumbers
+from detkit.evaluation.accuracy import Accuracy, accuracy
 from detkit.evaluation.engines import Engine, check_engine
 from detkit.evaluation.evaluator import Evaluator
+from detkit.experiment.classified import check_boxes
 from detkit.experiment.config import Experiment
 from detkit.inference import Finder, ImagePyramid, Predictor, choose_weights, detect_records, load
 from detkit.inference.load import checkpoint_path
+from detkit.models.classifier import Classifier
 from detkit.registry import did_you_mean
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -83,10 +88,52 @@ def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> 
         FileNotFoundError: a picture is missing.
         ValueError: the data has a class that the model does not have, or a picture cannot be read.
     """
+    check_boxes(data)
+    if isinstance(predictor, Predictor) and isinstance(predictor.detector, Classifier):
+        raise ValueError(f"{data.name}: a classifier finds no boxes; judge it by `detkit evaluate`, or by evaluate_classifier in Python")
     evaluator = Evaluator(data, predictor.class_names)
     for record, detections in progress(detect_records(predictor, data)):
         evaluator.add(record, detections)
     return evaluator
+
+
+def is_classifier(weights: str | Path | None) -> bool:
+    """Whether a checkpoint, a run's folder or (None) the newest run holds a classifier of whole pictures.
+
+    Raises:
+        FileNotFoundError: nothing is named and there is no run, or a folder has no checkpoint.
+        ValueError: the file is no checkpoint of ours.
+    """
+    path = checkpoint_path(choose_weights(weights)[0])
+    return path is not None and json.loads(read_header(path)["model"]).get("kind") == "classifier"
+
+
+def evaluate_classifier(
+    predictor: Predictor,
+    data: DetectionData,
+    *,
+    crops: CropConfig | None = None,
+    renames: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
+    progress: Progress = iter,
+) -> Accuracy:
+    """How often a classifier is right about pictures in a folder for each class, or about the objects of data with boxes, cut out.
+
+    Args:
+        predictor: The classifier.
+        data: The pictures; their classes must be among the classifier's.
+        crops: How objects are cut out; as a training does unless its config says otherwise.
+        renames: What the data calls a class, and what the classifier calls it.
+        classes: Judge only pictures of these classes; empty: all.
+        progress: Wraps the pictures, one by one, to show how far it is.
+
+    Raises:
+        ValueError: there are no pictures, or of a class that the classifier does not have.
+    """
+    data = pictures_of(with_classes(data, classes, renames), crops or CropConfig())
+    known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
+    guesses = [found.labels.tolist() for _, found in progress(detect_records(predictor, known))]
+    return accuracy(known.records.labels.tolist(), guesses, len(predictor.class_names))
 
 
 def labelled_data(

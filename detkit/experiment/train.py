@@ -14,6 +14,7 @@ from detkit.checkpoint import write_text
 from detkit.config import load_config
 from detkit.data import DetectionData
 from detkit.experiment.build import Parts, build_parts, distilled, header, run_data
+from detkit.experiment.classified import validation_of
 from detkit.experiment.config import Experiment
 from detkit.experiment.log import kept_log
 from detkit.experiment.results import TrainResult, machine_facts, write_results
@@ -27,7 +28,6 @@ from detkit.training.processes import Processes, computing_threads, joined_proce
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd, run_stages
-from detkit.training.validation import Validation
 
 log = logging.getLogger("detkit.experiment")
 
@@ -132,7 +132,7 @@ def _make_run(
         budget=config.training.budget,
     )
     if len(parts.val):
-        run.data = data.with_evaluation(Validation.of(parts.val, config.evaluation, run))
+        run.data = data.with_evaluation(validation_of(parts.val, config, run))
     return run
 
 

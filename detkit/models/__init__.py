@@ -8,6 +8,7 @@ MODELS = Registry(
     "model",
     "detkit.models",
     {
+        "classifier": "detkit.models.classifier:ClassifierConfig",
         "detr": "detkit.models.detr:DETRConfig",
         "fast_rcnn": "detkit.models.fast_rcnn:FastRCNNConfig",
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",

@@ -42,6 +42,9 @@ class ClassRows:
 class DetectorConfig(Config):
     """What all detectors' configs have; a subclass adds ``kind`` and its parts, and builds the detector."""
 
+    whole_pictures: ClassVar[bool] = False
+    """Whether it learns what a picture shows as a whole, and nothing of where."""
+
     kind: str
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig()

@@ -38,6 +38,13 @@ class DistillationConfig(Config):
     """Times the generalised IoU loss of its boxes, weighted by the teacher's scores (``distill_box``)."""
     features: float = Field(0.0, ge=0)
     """Times the difference of the necks' maps (``distill_features``); 1x1 convolutions between them are thrown away afterwards."""
+    logits: float = Field(1.0, ge=0)
+    """Of classifiers: times the difference of its logits from the teacher's (``distill_logits``)."""
+    temperature: float = Field(1.0, gt=0)
+    """Of classifiers: logits are divided by it before they are compared, and the loss is multiplied by its square (arXiv:1503.02531)."""
+    hard: bool = False
+    """Of classifiers: only the teacher's likeliest class is learnt, as if it were the label (arXiv:2012.12877, section 4); a DeiT
+    learns it with its distillation token. Otherwise all of the teacher's probabilities are."""
     beta: float = Field(2.0, ge=1)
     """How much less counts a score that is nearly right: the exponent of the quality focal loss (arXiv:2006.04388)."""
     min_score: float = Field(0.02, ge=0, lt=1)

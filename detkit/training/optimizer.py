@@ -139,7 +139,8 @@ def _backbone_factors(model: nn.Module, config: SGDConfig | AdamWConfig) -> dict
     backbone = innermost_backbone(model)
     if backbone is None:
         return {}
-    factors = {id(parameter): config.backbone_factor for parameter in backbone.parameters()}
+    heads = getattr(backbone, "head_names", ())  # a classifier's network has its head within
+    factors = {id(parameter): config.backbone_factor for name, parameter in backbone.named_parameters() if name not in heads}
     listed: Any = getattr(backbone, "stages", None)
     stages = list(listed()) if callable(listed) and config.layer_decay != 1 else []
     for place, stage in enumerate(stages):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from detkit.inference.predictor import Proposer
     from detkit.models.detector import Detector
     from detkit.training.distilled import Distilled
+    from detkit.training.distilled_classifier import DistilledClassifier
 
 EVALUATION_MARGIN = 1.1
 """The next evaluation may take so many times what the longest one took."""
@@ -101,7 +102,7 @@ class Run:
     deadline: float | None = None
     evaluation_minutes: float = 0.0
     budget: float | None = None
-    distilled: Distilled | None = None
+    distilled: Distilled | DistilledClassifier | None = None
     proposer: Proposer | None = None
 
     @property

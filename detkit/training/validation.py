@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import nn
 
 from detkit.config import Config
-from detkit.data import DetectionData, ImageRecord, read_image
+from detkit.data import DetectionData, ImageRecord
+from detkit.data.pictures import read_record
 from detkit.drawing import side_by_side
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.evaluator import Evaluator
@@ -98,7 +99,7 @@ class Validation:
         chosen: list[ImageRecord] = [self.data.records[place * len(self.data) // count] for place in range(count)]
         for place, record in enumerate(chosen):
             sheet = side_by_side(
-                read_image(record.path),
+                read_record(record),
                 record.targets,
                 detections[record.image_id],
                 self.run.header["class_names"],

@@ -109,7 +109,7 @@ def test_weights_that_are_neither_a_name_nor_a_file() -> None:
     with pytest.raises(FileNotFoundError) as caught:
         loading("resnet18_v9")
     assert str(caught.value) == (
-        "model.backbone.weights=resnet18_v9: expected one of resnet18, or a file for resnet18; there is no such file; "
+        "model.backbone.weights=resnet18_v9: expected one of resnet18, a file or a run's folder for resnet18; there is no such file; "
         "model.backbone.weights=none trains from scratch"
     )
 

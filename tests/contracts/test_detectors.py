@@ -144,7 +144,7 @@ def tiny(name: str) -> DetectorConfig:
     return TINY.get(name, lambda same: same)(config)
 
 
-@pytest.fixture(scope="module", params=sorted({*MODELS.names(), *TINY}))
+@pytest.fixture(scope="module", params=sorted({*MODELS.names(), *TINY} - {"classifier"}))
 def config(request: pytest.FixtureRequest) -> DetectorConfig:
     return tiny(request.param)
 

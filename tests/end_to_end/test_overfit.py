@@ -159,7 +159,7 @@ def average_precision_50(found: list[Detections], targets: list[Targets]) -> flo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", MODELS.names())
+@pytest.mark.parametrize("kind", [kind for kind in MODELS.names() if kind != "classifier"])
 def test_two_pictures_are_learned_by_heart(kind: str) -> None:
     torch.manual_seed(0)
     recipe = RECIPES.get(kind, Recipe())

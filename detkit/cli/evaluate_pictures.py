@@ -1,0 +1,85 @@
+"""``detkit evaluate`` for classifiers of whole pictures: top-1, top-5, and each class's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.evaluate import labelled, with_bar
+from detkit.cli.report import count, duration, memory_line, table
+
+if TYPE_CHECKING:
+    from detkit.data.crops import CropConfig
+    from detkit.evaluation.accuracy import Accuracy
+
+_ABOUT_BOXES = ("results", "pyramid", "flip", "details")
+
+
+def judge_pictures(args: argparse.Namespace) -> int:
+    """Judge the classifier, print, write.
+
+    Raises:
+        ValueError: a flag is about boxes.
+    """
+    given = [name for name in _ABOUT_BOXES if getattr(args, name)]
+    if given or args.metric != "coco":
+        raise ValueError(f"--{given[0] if given else 'metric'}: {args.weights or 'the newest run'} is a classifier, which finds no boxes")
+    from detkit.data import parse_renames
+    from detkit.experiment.evaluate import evaluate_classifier
+    from detkit.inference import choose_weights, load
+
+    start = time.perf_counter()
+    weights, reason = choose_weights(args.weights)
+    predictor = load(weights, args.device, args.precision)
+    names = predictor.class_names
+    print(f"weights: {weights} ({reason}; {count(len(names), 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+    data = labelled(args, weights)
+    classes = [name.strip() for item in args.classes or () for name in item.split(",") if name.strip()]
+    how = {"renames": parse_renames(args.map or ()), "classes": classes, "crops": _crops(weights)}
+    loaded = time.perf_counter()
+    found = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **how)  # type: ignore[arg-type]
+    done = time.perf_counter()
+    print(f"\n{_text(found, names)}\n")
+    judged = int(found.counts.sum())
+    each = 1000 * (done - loaded) / judged
+    print(
+        f"{count(judged, 'picture')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms a picture)"
+    )
+    print(memory_line())
+    if args.json:
+        _write(args.json, {"weights": str(weights), "data": data.name}, found, names)
+    return 0
+
+
+def _text(found: Accuracy, names: tuple[str | None, ...]) -> str:
+    rows = [
+        (name or "?", int(number), f"{share:.4f}")
+        for name, number, share in zip(names, found.counts, found.by_class, strict=True)
+        if number
+    ]
+    totals = f"top-1 {found.top1:.4f}   top-5 {found.top5:.4f}   mean over classes {found.balanced:.4f}"
+    return f"{totals}\n\n{table(rows, ('class', 'pictures', 'top-1'), {'pictures', 'top-1'})}"
+
+
+def _crops(weights: str | Path) -> CropConfig | None:
+    """How the training cut objects out, if the checkpoint tells of it."""
+    from detkit.checkpoint import read_header
+    from detkit.experiment.config import Experiment
+    from detkit.inference.load import checkpoint_path
+
+    path = checkpoint_path(weights)
+    text = read_header(path)["experiment"] if path is not None else ""
+    return Experiment.from_json(text).data.crops if text else None
+
+
+def _write(path: str, about: dict[str, str], found: Accuracy, names: tuple[str | None, ...]) -> None:
+    from detkit import __version__
+    from detkit.checkpoint import write_text
+
+    own = {str(name): float(share) for name, share, number in zip(names, found.by_class, found.counts, strict=True) if number}
+    content = {"detkit": __version__, **about, **found.values, "pictures": int(found.counts.sum()), "top1_by_class": own}
+    write_text(path, json.dumps({**content, "confusion": found.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")
+    print(f"written: {path}")

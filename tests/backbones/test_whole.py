@@ -1,0 +1,104 @@
+"""Published networks in the place of backbones: stages, freezing, and weights that pass from one to the other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from detkit.backbones import BackboneConfig, load_backbone_weights
+from detkit.backbones.whole import WholeNetwork
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.layers import FrozenBatchNorm
+
+
+def whole(name: str, **choices: object) -> WholeNetwork:
+    return WholeNetwork(BackboneConfig(name=name, weights=None, **choices), 3)  # type: ignore[arg-type]
+
+
+NAMES = ("lenet5", "csp_darknet_nano", "timm/resnet10t")
+SLOW = (
+    *("bn_inception", "deit_tiny_distilled_patch16_224", "densenet121", "efficientnet_lite0", "googlenet", "legacy_seresnet50"),
+    *("mobilenet_v3_large", "resnet50_clip", "swin_t", "vgg11", "zfnet"),
+)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_its_stages_are_the_backbones(name: str) -> None:
+    """Each has the numbers that the backbone's stage has, and what comes behind is of the last one or, as the head, of none."""
+    with torch.device("meta"):
+        made, plain = whole(name), BackboneConfig(name=name, weights=None).build()
+    mine, theirs = ([sum(p.numel() for p in stage.parameters()) for stage in net.stages()] for net in (made, plain))
+    assert mine[:-1] == theirs[:-1]
+    assert mine[-1] >= theirs[-1]
+    in_stages = {id(p) for stage in made.stages() for p in stage.parameters()}
+    outside = {name for name, p in made.named_parameters() if id(p) not in in_stages}
+    assert {name for name in outside if not name.startswith(("network.aux", "network.Aux"))} == set(made.head_names)
+
+
+def test_frozen_stages_stay_in_eval_mode_and_do_not_move() -> None:
+    made = whole("shufflenet_v2_x0_5", norm="train")
+    made.freeze(3)
+    made.train()
+    assert "3 of 5 stages are frozen (network.conv1, network.stage2)" in made.frozen_spoken()
+    assert not made.get_submodule("network.stage2.0.branch1.1").training
+    assert made.get_submodule("network.stage3.0.branch1.1").training
+    before = {name: value.clone() for name, value in made.state_dict().items()}
+    made(torch.rand(2, 3, 64, 64))[0].sum().backward()
+    after = made.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith(("network.conv1", "network.stage2")))
+    assert made.get_parameter("network.stage2.0.branch1.0.weight").grad is None
+    assert made.get_parameter("network.fc.weight").grad is not None
+
+
+def test_norms_follow_the_config() -> None:
+    made = whole("shufflenet_v2_x0_5", norm="frozen")
+    assert isinstance(made.get_submodule("network.conv1.1"), FrozenBatchNorm)
+    assert made(torch.rand(1, 3, 64, 64))[0].shape == (1, 3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "as_run"),
+    [("lenet5", False), ("csp_darknet_nano", True), pytest.param("deit_tiny_patch16_224", False, marks=pytest.mark.slow)],
+)
+def test_what_it_learned_fills_a_backbone_and_another_classifier(name: str, as_run: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    trained = whole(name, norm="train")
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(path, {f"neck.backbone.{key}": value for key, value in trained.state_dict().items()}, make_header("{}", ["a"]))
+    config = BackboneConfig(name=name, weights=str(tmp_path if as_run else path), norm="train", frozen_stages=0)
+    backbone, other = config.build(), WholeNetwork(config, 9)
+    head = other.get_parameter(other.head_names[0]).clone()
+    load_backbone_weights(backbone, config)
+    load_backbone_weights(other, config)
+    stages = zip(trained.stages(), backbone.stages(), other.stages(), strict=True)
+    for mine, plain, again in list(stages)[:-1]:
+        assert sums(mine) == sums(plain) == sums(again)
+    assert torch.equal(other.get_parameter(other.head_names[0]), head)
+
+
+def sums(stage: torch.nn.Module) -> list[float]:
+    return sorted(float(value.double().sum()) for value in stage.parameters())
+
+
+@pytest.mark.slow
+def test_a_file_of_imagenet_fills_all_but_the_head() -> None:
+    """The published file of EfficientNet-Lite0 has the names of another package."""
+    config = BackboneConfig(name="efficientnet_lite0", frozen_stages=0, norm="train")
+    made = WholeNetwork(config, 4)
+    before: Tensor = made.get_parameter("network.conv_head.weight").clone()
+    load_backbone_weights(made, config)
+    assert made.get_parameter("network.classifier.weight").shape == (4, 1280)
+    assert not torch.equal(made.get_parameter("network.conv_head.weight"), before)
+
+
+def test_a_checkpoint_of_another_network(tmp_path: Path) -> None:
+    trained = whole("lenet5")
+    tensors = {f"neck.backbone.{key}": value for key, value in trained.state_dict().items()}
+    save_checkpoint(tmp_path / "best.safetensors", tensors, make_header("{}", ["a"]))
+    config = BackboneConfig(name="shufflenet_v2_x0_5", weights=str(tmp_path))
+    with pytest.raises(ValueError, match=r"best.safetensors: expected the tensors of shufflenet_v2_x0_5, got .* another network's"):
+        load_backbone_weights(config.build(), config)
