@@ -20,6 +20,8 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.data.images import read_image
 from detkit.inference.predictor import Predictor
 from detkit.ops.boxes import box_iou
+from detkit.training.config import Precision
+from detkit.training.precision import resolve_precision
 
 if TYPE_CHECKING:
     from detkit.training.run import Run
@@ -118,11 +120,16 @@ class FeatureStore:
         return found
 
 
-def feature_store(run: Run, megabytes: float) -> FeatureStore:
+def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> FeatureStore:
     """The features of a run's training pictures, as its detector is now.
 
+    Args:
+        run: The run.
+        megabytes: What they may take on disk, in units of 10^6 bytes.
+        precision: In which numbers they are made; they are kept in half precision.
+
     Raises:
-        ValueError: the detector has no layers to fit.
+        ValueError: the detector has no layers to fit, or several processes were started.
     """
     detector: Any = run.detector
     if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
@@ -131,7 +138,8 @@ def feature_store(run: Run, megabytes: float) -> FeatureStore:
         )
     if run.processes.world > 1:
         raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
-    predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, "fp32", proposer=run.proposer)
+    precision = resolve_precision(precision, run.device)
+    predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, precision, proposer=run.proposer)
     records = run.data.records.records
     # By lot, so that those for which the budget is enough show all that the data has.
     order = np.random.default_rng(run.seed).permutation(len(records))
@@ -144,7 +152,7 @@ def feature_store(run: Run, megabytes: float) -> FeatureStore:
     def is_late() -> bool:
         return run.is_late(FEATURES_SHARE)
 
-    return FeatureStore(run.folder.path / "features", _key(run), megabytes, len(records), make, is_late=is_late)
+    return FeatureStore(run.folder.path / "features", _key(run, precision), megabytes, len(records), make, is_late=is_late)
 
 
 def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: Any) -> RegionFeatures:
@@ -175,9 +183,9 @@ def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
     return float(hidden) or 1.0, float(pooled) or 1.0
 
 
-def _key(run: Run) -> str:
+def _key(run: Run, precision: Precision) -> str:
     """A hash of the weights that features depend on, and of how pictures and proposals come."""
-    digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images} {run.seed}".encode())
+    digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images} {run.seed} {precision}".encode())
     for name, tensor in run.detector.state_dict().items():
         if not name.startswith(("region.fitted.", "region.predictor.")):
             digest.update(f"{name} {tuple(tensor.shape)}".encode())

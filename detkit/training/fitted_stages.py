@@ -39,7 +39,7 @@ class FittedStage:
     """What both have in common: features from the run's pictures, an evaluation at the end, a checkpoint of their own.
 
     Attributes:
-        training: By which number the best checkpoint is chosen.
+        training: By which number the best checkpoint is chosen, and the precision in which features are made.
         cache_megabytes: What the features on disk may take, in units of 10^6 bytes.
         name: What the log calls it.
         share: Of the run's budget.
@@ -61,7 +61,7 @@ class FittedStage:
         keeper = Keeper(run, self.training)
         self._save(run, keeper)
         try:
-            self.fit(run, feature_store(run, self.cache_megabytes))
+            self.fit(run, feature_store(run, self.cache_megabytes, self.training.precision))
         except Cut:
             return StageEnd(run.signals.received or "SIGTERM", True)
         numbers = run.evaluated(run.detector, 0)
