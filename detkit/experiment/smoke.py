@@ -15,14 +15,20 @@ from detkit.data.synthetic import make_sample
 from detkit.experiment.config import Experiment
 from detkit.experiment.results import TrainResult
 from detkit.experiment.train import train
+from detkit.heads.region import TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.inference.load import load
+from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 
 STEPS = 2
-_PROPOSALS = 50
+_PROPOSALS = 20
 """Proposals of a picture, for detectors that are told where to look."""
+_WARP = 64
+"""Pixels a side of what R-CNN cuts out: every proposal of every picture goes through the whole network several times."""
+_HIDDEN = 256
+"""Outputs of a fully connected layer on regions, which at 4,096 is most of a network, and most of what is written to the disk."""
 _SAMPLES = 8
 """Regions of a picture that these learn from: some send each through the whole network."""
 _SIDE = 224
@@ -52,7 +58,8 @@ def smoke(config: Experiment) -> SmokeOutcome:
     """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
 
     The model, the losses, the augmentation, the optimiser and all that surrounds them are the config's own; pictures are smaller, the
-    batch is two, and limits are two steps; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
+    batch is two, and limits are two steps; detectors that are told where to look are told of few places, and have narrower layers on
+    them; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
     config names an ``output``.
 
     Raises:
@@ -70,13 +77,10 @@ def smoke(config: Experiment) -> SmokeOutcome:
 
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
-    """The config on generated data in ``folder``, made small enough for a CPU and a minute."""
+    """The config on generated data in ``folder``, made small enough for two cores and a minute."""
     model = config.model
     if model.told is not None:
-        model = model.replace(proposals=model.told.replace(mode="single", limit=_PROPOSALS, cache=None))
-        region = getattr(model, "region", None)
-        if isinstance(region, RegionConfig):
-            model = model.replace(region=region.replace(samples=min(region.samples, _SAMPLES)))
+        model = _few_regions(model)
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
@@ -89,6 +93,18 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         distillation=None,
         output=config.output or str(folder / "run"),
     )
+
+
+def _few_regions(model: Any) -> Any:
+    """A detector that is told where to look, with few places and small ones."""
+    model = model.replace(proposals=model.told.replace(mode="single", limit=_PROPOSALS, cache=None))
+    if isinstance(model, RCNNConfig) and model.warp > _WARP:
+        model = model.replace(warp=_WARP, context=model.context * _WARP // model.warp)
+    region = getattr(model, "region", None)
+    if not isinstance(region, RegionConfig):
+        return model
+    head = region.head.replace(hidden=min(region.head.hidden, _HIDDEN)) if isinstance(region.head, TwoFCConfig) else region.head
+    return model.replace(region=region.replace(samples=min(region.samples, _SAMPLES), head=head))
 
 
 def _short_stage(stage: Any) -> Any:
