@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
-from detkit.layers import can_fuse, fold_batch_norms, fuse_activations
+from detkit.layers import HalfProductsConv, can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
 
 _KEPT = (Float32Conv2d, Float32Linear)
+MANY = 64
+"""Output channels from which on a last layer costs a picture time worth sparing."""
 
 
 def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
@@ -19,16 +21,19 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
 
     Every batch norm is folded into the convolution before it, on a CPU activations run in one pass with their convolutions, these
     are kept in channels-last order, and where ``dtype`` is a half precision so are the weights; run the copy under autocast to that
-    type. The last layers of the heads stay in float32. So do, in bfloat16, all convolutions of a detector on a backbone of depthwise
-    convolutions: sums over so few numbers cancel, and bfloat16 moved one sure box in eight of such a detector by more than a
-    twentieth; they gain little from it.
+    type. The last layers of the heads stay in float32; only the widest among those of the classes multiply in bfloat16, on a CPU. All
+    convolutions of a detector on a backbone of depthwise convolutions stay in float32 too, under bfloat16: sums over so few numbers
+    cancel, and bfloat16 moved one sure box in eight of such a detector by more than a twentieth; they gain little from it.
     """
     fast = fold_batch_norms(detector).requires_grad_(False)
-    if detector.mean.device.type == "cpu" and can_fuse():
+    fuses = detector.mean.device.type == "cpu" and can_fuse()
+    if fuses:
         fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
         fast.neck = InFloat32(fast.neck)  # type: ignore[arg-type]
         _keep_convolutions(fast)
+    elif dtype == torch.bfloat16 and fuses:
+        _halve_products(fast)
     if dtype != torch.float32:
         _convert(fast, dtype)
     return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, return-value, no-any-return]
@@ -68,6 +73,15 @@ def _keep_convolutions(module: nn.Module) -> None:
             module.add_module(name, InFloat32(child))
         elif not isinstance(child, InFloat32):
             _keep_convolutions(child)
+
+
+def _halve_products(detector: Detector) -> None:
+    """Let the last layers of the classes multiply in bfloat16 where these are many."""
+    for name, part in list(detector.named_modules()):
+        wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY
+        if wide and "logits" in name.split("."):
+            parent, _, own = name.rpartition(".")
+            detector.get_submodule(parent).add_module(own, HalfProductsConv(part))  # type: ignore[arg-type]
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:

@@ -7,6 +7,7 @@ from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations
+from detkit.layers.half_products import HalfProductsConv
 from detkit.layers.leaky import Leaky
 from detkit.layers.low_rank import low_rank
 from detkit.layers.map_norm import MapNorm
@@ -23,6 +24,7 @@ __all__ = [
     "FusedConv",
     "FusedResidual",
     "GroupNormAct",
+    "HalfProductsConv",
     "Leaky",
     "MapNorm",
     "NormName",

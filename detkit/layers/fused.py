@@ -47,14 +47,23 @@ class FusedConv(nn.Conv2d):
         x = x.to(self.weight.dtype)  # which autocast would do for an operation that it knew
         if self._is_product(x):
             return self._product(x, added)
-        rest = (self._weights_for(x), self.bias, self.padding, self.stride, self.dilation, self.groups)
-        name, operation = _NAMES[self.activation], torch.ops.mkldnn._convolution_pointwise
+        name, rest, operation = _NAMES[self.activation], self._numbers(x), torch.ops.mkldnn._convolution_pointwise
         if added is None:
             one: Tensor = operation(x, *rest, name, [], "")
             return one
         fused = name if self.activation is nn.ReLU else None  # the only one that oneDNN's operation of torch takes behind a sum
         both: Tensor = operation.binary(x, added.to(x.dtype), *rest, "add", 1.0, fused, [], "")
         return both if fused else _IN_PLACE[self.activation](both)
+
+    def sums(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The convolution alone, rounded to the type of ``x``, and what the rounding lost; on a CPU, where no gradients are recorded."""
+        rest, operation = self._numbers(x), torch.ops.mkldnn._convolution_pointwise
+        rounded: Tensor = operation(x, *rest, "none", [], "")
+        lost: Tensor = operation.binary(x, rounded, *rest, "sub", 1.0, None, [], "")
+        return rounded, lost
+
+    def _numbers(self, x: Tensor) -> tuple[Any, ...]:
+        return self._weights_for(x), self.bias, self.padding, self.stride, self.dilation, self.groups
 
     def _weights_for(self, x: Tensor) -> Tensor:
         """The weights as oneDNN wants them for ``x``; for maps of other sizes, where it wants them otherwise, it sees to that itself."""

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.inference.optimize import optimize
-from detkit.layers import FrozenBatchNorm
+from detkit.layers import FrozenBatchNorm, HalfProductsConv
 from detkit.models.detector import Detector
-from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2
+from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
 from detkit.structures import Detections
 
 
@@ -105,6 +105,16 @@ def test_a_backbone_kept_in_float32_looks_like_itself(detector: Detector) -> Non
 
 def test_norms_in_the_neck_and_the_heads_are_folded_too() -> None:
     assert not [module for module in optimize(dense(), torch.float32).modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
+
+
+def test_wide_last_layers_of_classes_multiply_in_bfloat16() -> None:
+    with torch.device("meta"):
+        wide, narrow = (retinanet_resnet50_fpn().build(classes) for classes in (20, 3))
+    fast = optimize(wide.to_empty(device="cpu"), torch.bfloat16)
+    assert isinstance(fast.head.dense.logits, HalfProductsConv)
+    assert type(fast.head.dense.deltas) is Float32Conv2d
+    assert type(optimize(narrow.to_empty(device="cpu"), torch.bfloat16).head.dense.logits) is Float32Conv2d
+    assert type(optimize(wide, torch.float32).head.dense.logits) is Float32Conv2d
 
 
 def dense() -> Detector:

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from detkit.layers import HalfProductsConv, can_fuse
+
+
+def layer() -> nn.Conv2d:
+    torch.manual_seed(0)
+    return nn.Conv2d(64, 96, 3, padding=1)
+
+
+def test_products_of_halves_summed_in_float32() -> None:
+    conv = layer()
+    x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
+    halved = HalfProductsConv(conv)
+    wanted = nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, padding=1)
+    rounded = nn.functional.conv2d(x, conv.weight.bfloat16(), conv.bias.bfloat16(), padding=1).float()
+    with torch.no_grad():
+        found = halved(x)
+    assert found.dtype == torch.float32
+    assert_close(found, wanted, atol=2e-4, rtol=0)
+    assert float((rounded - wanted).detach().abs().max()) > 2e-3  # what is spared
+    assert_close(halved(x), wanted, atol=1e-5, rtol=1e-5)  # with gradients recorded
+
+
+@pytest.mark.skipif(not can_fuse(), reason="needs oneDNN")
+@torch.no_grad()
+def test_equal_logits_stay_rare() -> None:
+    conv = layer()
+    x = torch.randn(1, 64, 40, 40).relu().bfloat16()
+    found = HalfProductsConv(conv)(x)
+    assert len(found.unique()) > 0.9 * found.numel()
+    assert len(conv.to(torch.bfloat16)(x).unique()) < 0.1 * found.numel()
