@@ -173,19 +173,30 @@ def soften(
     # Each step waits for the one before, so this runs on the CPU and in numpy, whose calls cost a tenth of torch's.
     corners = np.ascontiguousarray(boxes.float().cpu().numpy().T)
     groups = None if labels is None else labels.cpu().numpy()
-    left = np.array(scores.float().cpu().numpy())
-    rows: list[int] = []
-    kept: list[float] = []
-    while len(rows) < (len(left) if limit is None else min(limit, len(left))):
+    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (decay, max_overlap, sigma), min_score, limit)
+    rows, kept = ([row for row, _ in taken], [score for _, score in taken])
+    return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
+
+
+def _taken(
+    corners: NDArray[np.float32],
+    left: NDArray[np.float32],
+    groups: NDArray[np.int64] | None,
+    rule: tuple[str, float, float],
+    min_score: float,
+    limit: int | None,
+) -> list[tuple[int, float]]:
+    """Rows and what is left of their scores, best first; ``left`` is used up."""
+    taken: list[tuple[int, float]] = []
+    while len(taken) < (len(left) if limit is None else min(limit, len(left))):
         row = int(left.argmax())
         if not left[row] > min_score:
             break
-        rows.append(row)
-        kept.append(float(left[row]))
-        factors = _factors(_overlaps(corners, row), decay, max_overlap, sigma)
+        taken.append((row, float(left[row])))
+        factors = _factors(_overlaps(corners, row), *rule)
         left *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
-        left[row] = -1  # taken
-    return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
+        left[row] = -1
+    return taken
 
 
 def _factors(overlaps: NDArray[np.float32], decay: str, max_overlap: float, sigma: float) -> NDArray[np.float32]:
@@ -243,23 +254,30 @@ def select(
     chosen = best(scores, min_score=min_score, limit=candidates, levels=levels)
     if label_candidates is not None:
         chosen = chosen[_best_of_each_label(chosen, label_candidates)]
-    found = _boxes_of(boxes, chosen)
-    if min_size > 0:
-        valid = valid_boxes(found, min_size).nonzero().flatten()
-        found, chosen = found[valid], chosen[valid]
+    found, chosen = _with_boxes(boxes, chosen, min_size)
     groups = None if apart is None else getattr(chosen, apart)
+    if max_overlap is None or suppression == "hard":
+        keep = _kept(found, chosen.scores, groups, max_overlap, limit)
+        return found[keep], chosen[keep]
+    numbers = {"max_overlap": max_overlap, "sigma": sigma, "min_score": min_score or 0.0}
+    keep, left = soften(found, chosen.scores, groups, decay=suppression, limit=limit, **numbers)
+    return found[keep], replace(chosen[keep], scores=left)
+
+
+def _kept(boxes: Tensor, scores: Tensor, groups: Tensor | None, max_overlap: float | None, limit: int | None) -> Tensor:
+    """Rows that hard suppression, or none at all, leaves, best first."""
     if max_overlap is None:
-        keep = torch.sort(chosen.scores, descending=True, stable=True).indices[:limit]
-    elif suppression == "hard":
-        keep = suppress(found, chosen.scores, groups, max_overlap=max_overlap, limit=limit)
-    else:
-        numbers = {"max_overlap": max_overlap, "sigma": sigma, "min_score": min_score or 0.0}
-        keep, left = soften(found, chosen.scores, groups, decay=suppression, limit=limit, **numbers)
-        return found[keep], replace(chosen[keep], scores=left)
-    return found[keep], chosen[keep]
+        return torch.sort(scores, descending=True, stable=True).indices[:limit]
+    return suppress(boxes, scores, groups, max_overlap=max_overlap, limit=limit)
 
 
-def _boxes_of(boxes: Tensor | Callable[[Chosen], Tensor], chosen: Chosen) -> Tensor:
+def _with_boxes(boxes: Tensor | Callable[[Chosen], Tensor], chosen: Chosen, min_size: float) -> tuple[Tensor, Chosen]:
+    """The boxes of the chosen entries, and these, without the boxes that are too small."""
     if not isinstance(boxes, Tensor):
-        return boxes(chosen).float()
-    return (boxes[chosen.rows] if boxes.ndim == 2 else boxes[chosen.rows, chosen.labels]).float()
+        found = boxes(chosen).float()
+    else:
+        found = (boxes[chosen.rows] if boxes.ndim == 2 else boxes[chosen.rows, chosen.labels]).float()
+    if min_size <= 0:
+        return found, chosen
+    valid = valid_boxes(found, min_size).nonzero().flatten()
+    return found[valid], chosen[valid]
