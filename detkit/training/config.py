@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from detkit.config import Config
 from detkit.training.multi_scale import MultiScaleConfig
@@ -13,6 +13,7 @@ DEFAULT_EPOCHS = 12.0
 """The 1x schedule of COCO, for a run that sets no limit at all."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class EMAConfig(Config):
@@ -64,12 +65,22 @@ class TrainingConfig(Config):
     """End when the measure no longer improves."""
     evaluations: int = Field(default=10, ge=1)
     """Evaluations, spread evenly over the run; the last one is at its end."""
+    unfreeze: tuple[Share, ...] = ()
+    """Gradual unfreezing: from each of these shares of the training on, such as ``(0.2, 0.5)``, one more of the stages that
+    ``model.backbone.frozen_stages`` froze learns, the last of them first."""
     best_metric: str = "AP"
     """The number of the evaluation by which the best checkpoint is chosen."""
     log_every: int = Field(default=20, ge=1)
     """Steps between two rows of the log."""
     save_minutes: float = Field(default=10.0, gt=0)
     """Minutes between two writes of the resumable state, besides one at each evaluation."""
+
+    @field_validator("unfreeze")
+    @classmethod
+    def _rises(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(value):
+            raise ValueError(f"expected shares of the training that rise, got {value}")
+        return value
 
     @model_validator(mode="after")
     def _has_what_it_follows(self) -> Self:

@@ -28,6 +28,7 @@ from detkit.training.precision import MixedPrecision, resolve_precision
 from detkit.training.random_state import random_state, restore_random_state
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
+from detkit.training.unfreeze import Unfreezing
 
 log = logging.getLogger("detkit.training")
 
@@ -51,7 +52,9 @@ class Trainer:
         if config.channels_last:
             run.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
-        self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
+        self.unfreezing = Unfreezing(run.detector, config.unfreeze) if config.unfreeze else None
+        with self.unfreezing.all_learn() if self.unfreezing else nullcontext():
+            self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
         self.network = _distributed(run)
@@ -103,6 +106,7 @@ class Trainer:
             "step": self.step,
             "evaluations": self.evaluations,
             "reserve": self.pace.reserve,
+            "frozen_stages": self.unfreezing.frozen if self.unfreezing else None,
             "detector": dict(self.run.detector.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.mixed.scaler.state_dict(),
@@ -126,6 +130,9 @@ class Trainer:
         # A limit may have been raised since: evaluations of the longer run that are now ahead are made.
         self.evaluations = min(int(state["evaluations"]), self.pace.evaluations_due(self.config.evaluations))
         self.run.detector.load_state_dict(state["detector"])
+        if self.unfreezing:
+            self.unfreezing.restore(int(state["frozen_stages"]))
+            self.network = _distributed(self.run)
         self.optimizer.load_state_dict(state["optimizer"])
         self.mixed.scaler.load_state_dict(state["scaler"])
         if self.run.distilled:
@@ -159,6 +166,8 @@ class Trainer:
         factor = self.schedule.factor(self.step, self.pace.progress)
         set_rate(self.optimizer, factor)
         self.run.detector.advance(self.pace.progress)
+        if self.unfreezing and self.unfreezing.update(self.pace.progress):
+            self.network = _distributed(self.run)  # several processes must know what has gradients
         begun = time.perf_counter()
         samples = [next(batches) for _ in range(self.config.accumulation)]
         waited = time.perf_counter() - begun
@@ -265,7 +274,7 @@ class Trainer:
 
 def _distributed(run: Run) -> nn.Module:
     """What is called for the losses: the detector, or the detector with its teacher, in each process."""
-    network: nn.Module = run.distilled or run.detector
+    network: nn.Module = run.learner or run.distilled or run.detector
     if run.processes.world == 1:
         return network
     devices = [run.device.index] if run.device.type == "cuda" else None

@@ -49,12 +49,14 @@ def striped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny(striped: Path, tmp_path: Path) -> Tiny:
-    def make(output: str = "run", distillation: DistillationConfig | None = None, mixup: float = 0.2, **training: Any) -> Experiment:
+    def make(
+        output: str = "run", distillation: DistillationConfig | None = None, mixup: float = 0.2, frozen: int = 0, **training: Any
+    ) -> Experiment:
         return Experiment(
             name="tiny",
             model=ClassifierConfig(
                 preprocess=PreprocessConfig(rule="letterbox", input_size=(32, 32)),
-                backbone=BackboneConfig(name="lenet5", weights=None),
+                backbone=BackboneConfig(name="lenet5", weights=None, frozen_stages=frozen),
                 mixup=mixup,
                 label_smoothing=0.1,
             ),
@@ -70,9 +72,10 @@ def tiny(striped: Path, tmp_path: Path) -> Tiny:
     return make
 
 
-def test_a_run_cut_in_the_middle_ends_as_one_that_was_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
-    ema = EMAConfig(decay=0.9, warmup_steps=3)
-    whole = train(tiny("whole", ema=ema), device="cpu", progress=False)
+@pytest.mark.slow
+def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    how: Any = {"ema": EMAConfig(decay=0.9, warmup_steps=3), "frozen": 3, "unfreeze": (0.3, 0.8)}
+    whole = train(tiny("whole", **how), device="cpu", progress=False)
     with monkeypatch.context() as patch:
 
         def advance(self: hooks.Hook, made: int, progress: float) -> None:
@@ -80,13 +83,15 @@ def test_a_run_cut_in_the_middle_ends_as_one_that_was_not(tiny: Tiny, monkeypatc
                 os.kill(os.getpid(), signal.SIGINT)
 
         patch.setattr(hooks.MetricsFile, "advance", advance)
-        first = train(tiny("cut", ema=ema), device="cpu", progress=False)
+        first = train(tiny("cut", **how), device="cpu", progress=False)
     assert first.interrupted
-    again = train(tiny("cut", ema=ema), device="cpu", resume=first.folder, progress=False)
+    assert load_state(first.folder / "last.state")["inside"]["frozen_stages"] == 2
+    again = train(tiny("cut", **how), device="cpu", resume=first.folder, progress=False)
     one, two = (load_state(result.folder / "last.state")["inside"] for result in (whole, again))
     for part in ("detector", "ema"):
         mine, theirs = (state[part]["model"] if part == "ema" else state[part] for state in (one, two))
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert one["frozen_stages"] == two["frozen_stages"] == 1
     assert again.best_numbers.keys() == {"top1", "top5", "balanced"}
 
 
