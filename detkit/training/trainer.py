@@ -274,7 +274,7 @@ class Trainer:
 
 def _distributed(run: Run) -> nn.Module:
     """What is called for the losses: the detector, or the detector with its teacher, in each process."""
-    network: nn.Module = run.learner or run.distilled or run.detector
+    network: nn.Module = run.distilled or run.detector
     if run.processes.world == 1:
         return network
     devices = [run.device.index] if run.device.type == "cuda" else None
