@@ -9,7 +9,9 @@ The names below are imported when they are first used, so that ``import detkit``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from detkit.lazy import lazily
 
 __version__ = "0.1.0"
 
@@ -23,18 +25,11 @@ if TYPE_CHECKING:
     from detkit.structures import Detections, Proposals, Targets
 
 _HOMES = {
-    "Detections": "detkit.structures",
-    "Experiment": "detkit.experiment",
-    "ImagePyramid": "detkit.inference",
-    "Predictor": "detkit.inference",
-    "Proposals": "detkit.structures",
-    "Targets": "detkit.structures",
-    "apply_overrides": "detkit.config",
-    "draw_detections": "detkit.drawing",
-    "evaluate": "detkit.experiment",
-    "load": "detkit.inference",
-    "load_config": "detkit.config",
-    "train": "detkit.experiment",
+    "detkit.config": ("apply_overrides", "load_config"),
+    "detkit.drawing": ("draw_detections",),
+    "detkit.experiment": ("Experiment", "evaluate", "train"),
+    "detkit.inference": ("ImagePyramid", "Predictor", "load"),
+    "detkit.structures": ("Detections", "Proposals", "Targets"),
 }
 
 __all__ = [
@@ -54,15 +49,8 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'detkit' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *__all__})

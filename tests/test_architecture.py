@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
 
 LAYERS = (
-    {"structures", "registry", "machine"},
+    {"structures", "registry", "machine", "lazy"},
     {"ops", "layers", "config", "checkpoint", "preprocess", "weights"},
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing"},
     {"models"},

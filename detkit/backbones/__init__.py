@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from detkit.backbones.config import BackboneConfig
 from detkit.backbones.facts import BackboneFacts, Level, describe, facts_of
 from detkit.backbones.table import BACKBONES
+from detkit.lazy import lazily
 
 if TYPE_CHECKING:
     from detkit.backbones.backbone import Backbone, ChainBackbone
@@ -27,19 +28,12 @@ __all__ = [
     "load_backbone_weights",
 ]
 
-_LAZY = {
-    "Backbone": "backbone",
-    "ChainBackbone": "backbone",
-    "Classifier": "classifiers",
-    "classifier": "classifiers",
-    "load_backbone_weights": "loading",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+# What needs torch is imported when it is asked for.
+__getattr__ = lazily(
+    __name__,
+    {
+        ".backbone": ("Backbone", "ChainBackbone"),
+        ".classifiers": ("Classifier", "classifier"),
+        ".loading": ("load_backbone_weights",),
+    },
+)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from detkit.checkpoint.atomic import atomic_write, write_text
+from detkit.lazy import lazily
 
 if TYPE_CHECKING:
     from detkit.checkpoint.checkpoint import FORMAT, Checkpoint, load_checkpoint, make_header, read_header, save_checkpoint
@@ -24,11 +25,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """What needs torch is imported when it is asked for; writing a text file does not need it."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    home = "state" if name.endswith("_state") else "checkpoint"
-    return getattr(importlib.import_module(f"detkit.checkpoint.{home}"), name)
+# Writing a text file needs no torch, all else does.
+__getattr__ = lazily(
+    __name__,
+    {
+        ".checkpoint": ("FORMAT", "Checkpoint", "load_checkpoint", "make_header", "read_header", "save_checkpoint"),
+        ".state": ("load_state", "save_state"),
+    },
+)

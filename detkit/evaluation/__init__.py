@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from detkit.evaluation.coco import evaluate_coco
 from detkit.evaluation.files import evaluate_coco_files, evaluate_voc_files
 from detkit.evaluation.numbers import COCO_NAMES, CocoClass, CocoNumbers, Counts, VocClass, VocNumbers
 from detkit.evaluation.voc import evaluate_voc
+from detkit.lazy import lazily
 
 if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
@@ -27,10 +28,5 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """The evaluator needs torch, which judging two files does not: it is imported when it is asked for."""
-    if name != "Evaluator":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from detkit.evaluation.evaluator import Evaluator
-
-    return Evaluator
+# The evaluator needs torch, which judging two files does not.
+__getattr__ = lazily(__name__, {".evaluator": ("Evaluator",)})

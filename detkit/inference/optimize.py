@@ -75,7 +75,7 @@ def _keep_convolutions(module: nn.Module) -> None:
             _keep_convolutions(child)
 
 
-def _halve_products(detector: Detector) -> None:
+def _halve_products(detector: nn.Module) -> None:
     """Let the last layers of the classes multiply in bfloat16 where these are many."""
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from detkit.lazy import lazily
 from detkit.necks.config import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
 
 if TYPE_CHECKING:
@@ -17,13 +18,5 @@ NeckConfig = Annotated[FPNConfig | SingleLevelConfig | PANConfig | LightPANConfi
 
 __all__ = ["FPN", "PAN", "FPNConfig", "LightPANConfig", "NeckConfig", "PANConfig", "SingleLevel", "SingleLevelConfig"]
 
-_LAZY = {"FPN": "fpn", "PAN": "pan", "SingleLevel": "single_level"}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch only when it is asked for."""
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+# What needs torch is imported when it is asked for.
+__getattr__ = lazily(__name__, {".fpn": ("FPN",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)})

@@ -5,8 +5,9 @@ The names below are imported when they are first used: the configs need neither 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from detkit.lazy import lazily
 from detkit.proposals.config import ProposalsConfig, SelectiveSearchConfig, Strategy
 
 if TYPE_CHECKING:
@@ -14,19 +15,7 @@ if TYPE_CHECKING:
     from detkit.proposals.cache import ProposalCache
     from detkit.proposals.proposer import Made, Proposer
     from detkit.proposals.recall import ProposalRecall
-
-    # mypy takes a function that is named after its module for the module.
-    from detkit.proposals.selective_search import selective_search  # type: ignore[no-redef]
-
-_HOMES = {
-    "BACKENDS": "detkit.proposals.backends",
-    "Backend": "detkit.proposals.backends",
-    "Made": "detkit.proposals.proposer",
-    "ProposalCache": "detkit.proposals.cache",
-    "ProposalRecall": "detkit.proposals.recall",
-    "Proposer": "detkit.proposals.proposer",
-    "selective_search": "detkit.proposals.selective_search",
-}
+    from detkit.proposals.search import selective_search
 
 __all__ = [
     "BACKENDS",
@@ -42,11 +31,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'detkit.proposals' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(
+    __name__,
+    {
+        ".backends": ("BACKENDS", "Backend"),
+        ".cache": ("ProposalCache",),
+        ".proposer": ("Made", "Proposer"),
+        ".recall": ("ProposalRecall",),
+        ".search": ("selective_search",),
+    },
+)

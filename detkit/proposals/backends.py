@@ -58,7 +58,7 @@ class Ours:
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
-        from detkit.proposals.selective_search import selective_search
+        from detkit.proposals.search import selective_search
 
         return selective_search(image, config=SelectiveSearchConfig.of(config.mode, seed=config.seed), threads=threads)
 
