@@ -26,10 +26,13 @@ class OneStageHead(nn.Module):
         outputs: How many tensors :meth:`forward` gives.
         num_classes: K; labels are 0 to K - 1.
         choice: The numbers by which scored boxes become detections.
+        rounds_apart: Whether scores of neighbours stay different although their logits were rounded to bfloat16, as the sum in a
+            softmax sees to.
         progress: The share of the training that is over, for losses that change on the way.
     """
 
     outputs: ClassVar[int]
+    rounds_apart: ClassVar[bool] = False
     progress: float = 0.0
 
     def __init__(self, num_classes: int, choice: ChoiceConfig) -> None:

@@ -58,6 +58,7 @@ class SSDHead(OneStageHead):
     """
 
     outputs = 2
+    rounds_apart = True
 
     def __init__(self, channels: Sequence[int], num_classes: int, anchors: DefaultBoxes, config: SSDHeadConfig) -> None:
         super().__init__(num_classes, config.choice)

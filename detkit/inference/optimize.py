@@ -77,11 +77,12 @@ def _keep_convolutions(module: nn.Module) -> None:
 
 def _halve_products(detector: nn.Module) -> None:
     """Let the last layers of the classes multiply in bfloat16 where these are many."""
+    exact = not getattr(getattr(detector, "head", None), "rounds_apart", False)
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY
         if wide and "logits" in name.split("."):
             parent, _, own = name.rpartition(".")
-            detector.get_submodule(parent).add_module(own, HalfProductsConv(part))  # type: ignore[arg-type]
+            detector.get_submodule(parent).add_module(own, HalfProductsConv(part, exact))  # type: ignore[arg-type]
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:

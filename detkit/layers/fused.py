@@ -55,10 +55,12 @@ class FusedConv(nn.Conv2d):
         both: Tensor = operation.binary(x, added.to(x.dtype), *rest, "add", 1.0, fused, [], "")
         return both if fused else _IN_PLACE[self.activation](both)
 
-    def sums(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def sums(self, x: Tensor, with_lost: bool) -> tuple[Tensor, Tensor | None]:
         """The convolution alone, rounded to the type of ``x``, and what the rounding lost; on a CPU, where no gradients are recorded."""
         rest, operation = self._numbers(x), torch.ops.mkldnn._convolution_pointwise
         rounded: Tensor = operation(x, *rest, "none", [], "")
+        if not with_lost:
+            return rounded, None
         lost: Tensor = operation.binary(x, rounded, *rest, "sub", 1.0, None, [], "")
         return rounded, lost
 

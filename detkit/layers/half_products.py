@@ -19,10 +19,12 @@ class HalfProductsConv(nn.Module):
 
     Args:
         conv: The convolution; its weights are rounded to bfloat16, its bias is not.
+        exact: Whether the second pass is made.
     """
 
-    def __init__(self, conv: nn.Conv2d) -> None:
+    def __init__(self, conv: nn.Conv2d, exact: bool = True) -> None:
         super().__init__()
+        self.exact = exact
         self.conv = like(FusedConv, conv)
         self.conv.bias = None
         self.conv.to(torch.bfloat16)
@@ -35,6 +37,6 @@ class HalfProductsConv(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 weight = conv.weight.float()
                 return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
-        rounded, lost = conv.sums(x.to(torch.bfloat16))
-        found = rounded.float().add_(lost)
+        rounded, lost = conv.sums(x.to(torch.bfloat16), self.exact)
+        found = rounded.float() if lost is None else rounded.float().add_(lost)
         return found if self.bias is None else found.add_(self.bias[:, None, None])

@@ -112,6 +112,7 @@ def test_wide_last_layers_of_classes_multiply_in_bfloat16() -> None:
         wide, narrow = (retinanet_resnet50_fpn().build(classes) for classes in (20, 3))
     fast = optimize(wide.to_empty(device="cpu"), torch.bfloat16)
     assert isinstance(fast.head.dense.logits, HalfProductsConv)
+    assert fast.head.dense.logits.exact
     assert type(fast.head.dense.deltas) is Float32Conv2d
     assert type(optimize(narrow.to_empty(device="cpu"), torch.bfloat16).head.dense.logits) is Float32Conv2d
     assert type(optimize(wide, torch.float32).head.dense.logits) is Float32Conv2d
