@@ -8,6 +8,12 @@ each object in training, and the candidates before and after suppression, in col
 A one-stage detector has one stage, Faster R-CNN has two: rpn and region. Everything is drawn on the picture as the
 detector sees it, resized.
 
+With --features LAYER a picture is drawn instead of what that layer of the backbone answers to: for each of the channels that answer
+most, the part of the picture and, beside it, the answer brought back to pixels: in plain networks (AlexNet, VGG, ZFNet) by a deconvnet, in
+other networks with rectifiers by guided backpropagation.
+
+    detkit explain photo.jpg --features layer2 --weights fasterrcnn_resnet50_fpn
+
 The objects are those that --data names for this picture, by its path or file name. Without --data the detector's own detections stand
 for them, and the command says so. The detector is, in order: --weights, the best checkpoint of the newest run under runs/.
 """
@@ -41,6 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--min-score", type=unit_interval, default=0.5, metavar="S", help="detections that are named, and stand for truth without --data"
     )
+    parser.add_argument("--features", metavar="LAYER", help="draw what a layer of the backbone answers to, such as layer2 or features.4")
+    parser.add_argument(
+        "--top", type=positive, default=9, metavar="N", help="with --features: channels that are shown (default: %(default)s)"
+    )
     parser.add_argument("--output", metavar="DIR", help="folder of the pictures (default: a new runs/explain-N)")
     add_device_arguments(parser, precision="fp32")
 
@@ -50,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     from detkit.inference import choose_weights, explain, load
 
     image = Path(args.image)
+    if args.features:
+        return _features(args, image)
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, args.device, args.precision)
     named = sum(name is not None for name in predictor.class_names)
@@ -63,6 +75,37 @@ def run(args: argparse.Namespace) -> int:
         _print_stage(stage, found.targets, predictor.class_names)
         written = _draw(drawn, image, stage, found, predictor, args.min_score)
         print(f"written: {', '.join(str(path) for path in written)}")
+    return 0
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _features(args: argparse.Namespace, image: Path) -> int:
+    """Draw what a layer answers to."""
+    from detkit.drawing import contact_sheet
+    from detkit.inference import choose_weights, load
+    from detkit.inference.features import explain_features, tiles
+
+    weights, reason = choose_weights(args.weights)
+    predictor = load(weights, args.device, "fp32", reference=True)
+    print(f"weights: {weights} ({reason}), on {predictor.device} in {predictor.precision}")
+    found = explain_features(predictor, image, args.features, args.top)
+    channels, height, width = found.shape
+    how = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[found.way]
+    print(f"layer {found.layer}: {count(channels, 'channel')} of {height} x {width} cells; answers brought back by {how}")
+    if not found.features:
+        raise ValueError(f"features: no channel of {found.layer} answers to {image} with more than 0; choose another layer or picture")
+    rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in found.features]
+    print("\n".join("  " + line for line in table(rows, ("channel", "answer", "seen at x, y"), {"channel", "answer"}).splitlines()))
+    pictures, captions = tiles(found)
+    drawn = DrawnPictures(args.output, [image], "explain", "png")
+    sheet = contact_sheet(pictures, captions=captions)
+    print(f"written: {drawn.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
     return 0
 
 
