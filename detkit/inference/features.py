@@ -148,7 +148,8 @@ class _WayBack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The rectifier's own output."""
-        return _Rectifier.apply(x, self.most, self.guided)  # type: ignore[no-any-return, no-untyped-call]
+        out: Tensor = _Rectifier.apply(x, self.most, self.guided)  # type: ignore[no-untyped-call]
+        return out
 
 
 class _Unnormalised(nn.Module):
@@ -160,7 +161,8 @@ class _Unnormalised(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The normalisation's own output."""
-        return x + (self.norm(x) - x).detach()  # type: ignore[no-any-return]
+        normed: Tensor = self.norm(x)
+        return x + (normed - x).detach()
 
 
 def _exchange(module: nn.Module, way: Way) -> None:
