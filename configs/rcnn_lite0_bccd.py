@@ -42,5 +42,5 @@ config = base.replace(
     training=base.training.replace(evaluations=2),
     evaluation=EvaluationConfig(images=29, precision="auto"),
     # Nearly all that the SVMs' stage takes is the making of features.
-    stages=(GradientStageConfig(name="finetuning"), SVMStageConfig(share=0.34), BoxRegressionStageConfig(share=0.08)),
+    stages=(GradientStageConfig(name="finetuning"), SVMStageConfig(share=0.4), BoxRegressionStageConfig(share=0.08)),
 )

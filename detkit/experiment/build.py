@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from detkit.checkpoint import make_header
 from detkit.data import DetectionData, ImageRecord, class_lines
@@ -30,6 +31,7 @@ from detkit.training.distillation import Teacher
 from detkit.training.distilled import Distilled
 from detkit.training.distilled_classifier import DistilledClassifier
 from detkit.training.processes import Processes
+from detkit.training.random_state import random_state_kept, seed_everything
 from detkit.training.run import RunData
 
 log = logging.getLogger("detkit.experiment")
@@ -184,6 +186,15 @@ def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) 
     log.info("weights from %s", config.weights)
     for line in report.summary():
         log.info("  %s", line)
+
+
+def fresh_state(config: Experiment, class_names: tuple[str, ...]) -> dict[str, Tensor]:
+    """The detector's numbers as the run began with; random generators stay where they are."""
+    with random_state_kept():
+        seed_everything(config.seed)
+        detector = config.model.build(len(class_names))
+        _fill(detector, config, class_names)
+    return dict(detector.state_dict())
 
 
 def _missing_weights(config: Experiment, fresh: bool) -> list[str]:

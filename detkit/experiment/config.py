@@ -39,6 +39,12 @@ class GradientStageConfig(Config):
     """What the log calls it."""
     frozen: tuple[str, ...] = ()
     """Parts of the detector that stay as they are: prefixes of parameter names, such as ``neck`` or ``rpn``."""
+    learns: Literal["all", "rpn", "region"] = "all"
+    """Of Faster R-CNN: both stages, or the region proposal network alone, or the classifier of regions alone; the other's layers stay."""
+    told_by: Literal["itself", "before"] = "itself"
+    """Where to look, while ``region`` learns alone: what the detector proposes, or what it proposed before this stage began."""
+    anew: tuple[str, ...] = ()
+    """Parts that begin again with the numbers that the run began with: prefixes of parameter names, such as ``neck``."""
     training: TrainingConfig | None = None
     """Limits, precision, what is kept."""
     optimizer: OptimizerConfig | None = None
@@ -57,6 +63,9 @@ class GradientStageConfig(Config):
             self.frozen,
             self.name,
             self.share,
+            self.learns,
+            self.told_by,
+            self.anew,
         )
 
 

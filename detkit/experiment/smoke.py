@@ -27,8 +27,8 @@ _PROPOSALS = 20
 """Proposals of a picture, for detectors that are told where to look."""
 _WARP = 64
 """Pixels a side of what R-CNN cuts out: every proposal of every picture goes through the whole network several times."""
-_HIDDEN = 256
-"""Outputs of a fully connected layer on regions, which at 4,096 is most of a network, and most of what is written to the disk."""
+_HIDDEN, _WIDE = 256, 1024
+"""Outputs of a fully connected layer on regions in place of more than so many: at 4,096 it is most of a network, and of what is written."""
 _SAMPLES = 8
 """Regions of a picture that these learn from: some send each through the whole network."""
 _SIDE = 224
@@ -58,8 +58,8 @@ def smoke(config: Experiment) -> SmokeOutcome:
     """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
 
     The model, the losses, the augmentation, the optimiser and all that surrounds them are the config's own; pictures are smaller, the
-    batch is two, and limits are two steps; detectors that are told where to look are told of few places, and have narrower layers on
-    them; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
+    batch is two, and limits are two steps; detectors that are told where to look are told of few places, and VGG's layers on regions
+    are narrower; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
     config names an ``output``.
 
     Raises:
@@ -78,7 +78,7 @@ def smoke(config: Experiment) -> SmokeOutcome:
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
     """The config on generated data in ``folder``, made small enough for two cores and a minute."""
-    model = config.model
+    model = _narrow(config.model)
     if model.told is not None:
         model = _few_regions(model)
     return config.replace(
@@ -103,8 +103,15 @@ def _few_regions(model: Any) -> Any:
     region = getattr(model, "region", None)
     if not isinstance(region, RegionConfig):
         return model
-    head = region.head.replace(hidden=min(region.head.hidden, _HIDDEN)) if isinstance(region.head, TwoFCConfig) else region.head
-    return model.replace(region=region.replace(samples=min(region.samples, _SAMPLES), head=head))
+    return model.replace(region=region.replace(samples=min(region.samples, _SAMPLES)))
+
+
+def _narrow(model: Any) -> Any:
+    """A detector without the widest layers on regions."""
+    region = getattr(model, "region", None)
+    if not isinstance(region, RegionConfig) or not isinstance(region.head, TwoFCConfig) or region.head.hidden <= _WIDE:
+        return model
+    return model.replace(region=region.replace(head=region.head.replace(hidden=_HIDDEN)))
 
 
 def _short_stage(stage: Any) -> Any:

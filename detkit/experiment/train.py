@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from detkit.checkpoint import write_text
 from detkit.config import load_config
 from detkit.data import DetectionData
-from detkit.experiment.build import Parts, build_parts, distilled, header, run_data
+from detkit.experiment.build import Parts, build_parts, distilled, fresh_state, header, run_data
 from detkit.experiment.classified import validation_of
 from detkit.experiment.config import Experiment
 from detkit.experiment.log import kept_log
@@ -130,6 +131,7 @@ def _make_run(
         distilled=distilled(config, parts, detector, device),
         proposer=parts.proposer,
         budget=config.training.budget,
+        fresh=partial(fresh_state, config, parts.class_names),
     )
     if len(parts.val):
         run.data = data.with_evaluation(validation_of(parts.val, config, run))

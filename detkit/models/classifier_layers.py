@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from torch import Tensor, nn
 
-from detkit.backbones import Backbone
+from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region import ConvPool, TwoFC
 from detkit.weights.read import read_tensors
@@ -19,6 +20,19 @@ CONVOLUTION = ("conv_head", "bn2")
 """What EfficientNet's last convolution and its norm are called in timm."""
 CLASSIFIER = "classifier"
 """What EfficientNet's last layer is called in timm."""
+
+
+def load_with_head(detector: Any, config: BackboneConfig) -> LoadedBackbone:
+    """Fill a detector's backbone, and the head on its regions if it has one, with the weights that the backbone's config names.
+
+    Raises:
+        FileNotFoundError: the weights are not on this machine; the message says how to get them.
+    """
+    loaded: LoadedBackbone = load_backbone_weights(detector.backbone, config)
+    head = getattr(getattr(detector, "region", None), "head", None)
+    if loaded.source is not None and isinstance(head, (ConvPool, TwoFC)):
+        fill_head(head, detector.backbone, loaded)
+    return loaded
 
 
 def fill_head(head: nn.Module, backbone: Backbone, loaded: LoadedBackbone) -> bool:

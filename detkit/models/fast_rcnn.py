@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.backbones import BackboneConfig, load_backbone_weights
+from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
-from detkit.models.classifier_layers import fill_head
+from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.proposals import ProposalsConfig
@@ -39,11 +39,7 @@ class ProposalDetectorConfig(DetectorConfig):
         Raises:
             FileNotFoundError: the weights are not on this machine; the message says how to get them.
         """
-        loaded: LoadedBackbone = load_backbone_weights(detector.backbone, self.backbone)
-        region = getattr(detector, "region", None)
-        if loaded.source is not None and isinstance(region, RegionClassifier):
-            fill_head(region.head, detector.backbone, loaded)
-        return loaded
+        return load_with_head(detector, self.backbone)
 
 
 class FastRCNNConfig(ProposalDetectorConfig):

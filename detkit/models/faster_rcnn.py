@@ -7,8 +7,10 @@ from typing import Literal
 
 from torch import nn
 
+from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
+from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
 from detkit.necks import FPNConfig, NeckConfig
 from detkit.structures import Batch, Detections, Proposals, Stage, Targets
@@ -25,6 +27,14 @@ class FasterRCNNConfig(DetectorConfig):
     """The first stage: which regions may hold an object."""
     region: RegionConfig = RegionConfig()
     """The second stage: what each region shows."""
+
+    def load_pretrained(self, detector: Detector) -> LoadedBackbone:
+        """Fill the backbone, and of the second stage what its classifier has of the same shape, with the weights that the config names.
+
+        Raises:
+            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+        """
+        return load_with_head(detector, self.backbone)
 
     def build(self, num_classes: int) -> FasterRCNN:
         """The detector with random numbers, for so many classes.
@@ -61,16 +71,26 @@ class FasterRCNN(Detector):
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """``rpn_objectness``, ``rpn_box``, ``region_class`` and ``region_box``."""
+        return self.rpn_loss(raw, batch, targets) | self.region_loss(raw, batch, targets)
+
+    def rpn_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
+        """The losses of the first stage."""
         logits, deltas, *maps = raw
-        anchors = self.rpn.anchors_on(maps, batch)
-        proposals = self.rpn.propose(logits, deltas, anchors, batch, training=True)
-        return self.rpn.loss(logits, deltas, anchors, batch, targets) | self.region.loss(maps, proposals, batch, targets)
+        return self.rpn.loss(logits, deltas, self.rpn.anchors_on(maps, batch), batch, targets)
+
+    def region_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets], proposals: Sequence[Proposals] | None = None) -> Losses:
+        """The losses of the second stage, on given proposals or on the first stage's."""
+        told = self.proposed(raw, batch, training=True) if proposals is None else proposals
+        return self.region.loss(raw[2:], told, batch, targets)
+
+    def proposed(self, raw: Raw, batch: Batch, *, training: bool) -> list[Proposals]:
+        """The regions that the first stage proposes, as many as in ``training`` or in detection."""
+        logits, deltas, *maps = raw
+        return self.rpn.propose(logits, deltas, self.rpn.anchors_on(maps, batch), batch, training=training)
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
-        logits, deltas, *maps = raw
-        proposals = self.rpn.propose(logits, deltas, self.rpn.anchors_on(maps, batch), batch, training=False)
-        return self.region.detect(maps, proposals, batch, self.unreported)
+        return self.region.detect(raw[2:], self.proposed(raw, batch, training=False), batch, self.unreported)
 
     def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
         """See :meth:`Detector.explain`: the regions that are proposed for a detection, and what becomes of them."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from detkit.preprocess import PreprocessConfig
 from detkit.training.clock import CoreClock
@@ -83,6 +83,8 @@ class Run:
         evaluation_minutes: What the longest evaluation took, in core-minutes.
         distilled: The detector with its teacher, if it has one; it is then called for the losses.
         proposer: Tells a detector that takes proposals where to look in a picture.
+        learner: Is called for the losses in the detector's place, while only a part of it learns.
+        fresh: Gives the detector's numbers as the run began with.
     """
 
     detector: Detector
@@ -104,6 +106,8 @@ class Run:
     budget: float | None = None
     distilled: Distilled | DistilledClassifier | None = None
     proposer: Proposer | None = None
+    learner: nn.Module | None = None
+    fresh: Callable[[], Mapping[str, Tensor]] | None = None
 
     @property
     def failed_batch(self) -> Path:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from detkit.checkpoint import load_checkpoint, load_state
+from detkit.training.alternating import Part, Teller, begin_anew, frozen, part_learns
 from detkit.training.config import TrainingConfig
 from detkit.training.keeper import STATE_FORMAT
 from detkit.training.optimizer import AdamWConfig, SGDConfig
@@ -66,6 +67,9 @@ class GradientStage:
         frozen: Parts of the detector that stay as they are: prefixes of parameter names.
         name: What the log calls it.
         share: Of the run's budget.
+        learns: The part of a two-stage detector that learns; the other's layers stay as they are.
+        told_by: Who says where to look, where only the second stage learns.
+        anew: Parts that begin again with what the run began with: prefixes of parameter names.
     """
 
     training: TrainingConfig
@@ -74,15 +78,25 @@ class GradientStage:
     frozen: tuple[str, ...] = ()
     name: str = "gradient"
     share: float | None = None
+    learns: Part = "all"
+    told_by: Teller = "itself"
+    anew: tuple[str, ...] = ()
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.
 
         Raises:
             NotFiniteError: a loss is not finite.
-            ValueError: a prefix in ``frozen`` names nothing.
+            ValueError: a prefix in ``frozen`` or ``anew`` names nothing, or the detector has not the part that learns.
         """
-        self._freeze(run)
+        others = {"rpn": ("region.",), "region": ("rpn.",)}.get(self.learns, ())
+        with part_learns(run, self.name, self.learns, self.told_by, begins=state is None):
+            if state is None:
+                begin_anew(run, self.name, self.anew)
+            with frozen(run.detector, self.name, (*self.frozen, *others)):
+                return self._train(run, state)
+
+    def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         trainer = Trainer(run, self.training, self.optimizer, self.schedule)
         if state is not None:
             trainer.load(state)
@@ -93,14 +107,6 @@ class GradientStage:
         if trainer.ema and not cut:
             run.detector.load_state_dict(trainer.ema.model.state_dict())
         return StageEnd(reason, cut, trainer.step, keeper.numbers, keeper.best_numbers, keeper.best_step)
-
-    def _freeze(self, run: Run) -> None:
-        for prefix in self.frozen:
-            found = [parameter for name, parameter in run.detector.named_parameters() if name.startswith(prefix)]
-            if not found:
-                raise ValueError(f"stage {self.name}: frozen: no parameter's name begins with {prefix!r}")
-            for parameter in found:
-                parameter.requires_grad_(False)
 
 
 def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: int | None = None) -> StageEnd:

@@ -59,6 +59,8 @@ class Trainer:
         self.ema = EMA(run.detector, config.ema) if config.ema else None
         self.network = _distributed(run)
         self.pace = Pace(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
+        if run.evaluation_minutes:
+            self.pace.measured_evaluation(run.evaluation_minutes)  # an earlier stage's
         self.keeper = Keeper(run, config)
         self.meter = Meter()
         self.step = self.evaluations = 0
@@ -274,7 +276,7 @@ class Trainer:
 
 def _distributed(run: Run) -> nn.Module:
     """What is called for the losses: the detector, or the detector with its teacher, in each process."""
-    network: nn.Module = run.distilled or run.detector
+    network: nn.Module = run.learner or run.distilled or run.detector
     if run.processes.world == 1:
         return network
     devices = [run.device.index] if run.device.type == "cuda" else None

@@ -1,0 +1,106 @@
+"""The 4-step training of Faster R-CNN: what learns when."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from test_overfit import pictures, small_faster_rcnn
+
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header
+from detkit.data.loader import Sample, SampleBatch
+from detkit.heads.region import TwoFCConfig
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
+from detkit.training.config import TrainingConfig
+from detkit.training.folder import RunFolder
+from detkit.training.hooks import Hook
+from detkit.training.optimizer import SGDConfig
+from detkit.training.run import Run, RunData
+from detkit.training.schedule import CosineConfig
+from detkit.training.stages import GradientStage, run_stages
+
+State = dict[str, Tensor]
+RESNET = BackboneConfig(name="resnet18", weights=None)
+
+
+def tiny() -> FasterRCNNConfig:
+    whole = small_faster_rcnn(FasterRCNNConfig(backbone=RESNET))
+    return whole.replace(neck=FPNConfig(out_channels=8), region=whole.region.replace(head=TwoFCConfig(hidden=16), samples=16))  # type: ignore[attr-defined,no-any-return]
+
+
+def batches(start: int) -> Iterator[SampleBatch]:
+    images, targets = pictures()
+    numbered = list(enumerate(zip(images, targets, strict=True)))
+    whole = [Sample((image * 255).to(torch.uint8), rows, f"{number}.jpg", number, number) for number, (image, rows) in numbered]
+    while True:
+        yield SampleBatch.of(whole)
+
+
+def steps_of_four(counts: tuple[int, ...] = (1, 1, 1, 1), lr: float = 0.02) -> list[GradientStage]:
+    """The four steps, for so many gradient steps each."""
+    parts: tuple[dict[str, Any], ...] = (
+        {"learns": "rpn"},
+        {"learns": "region", "told_by": "before", "anew": ("neck.",)},
+        {"learns": "rpn", "frozen": ("neck.",)},
+        {"learns": "region", "frozen": ("neck.",)},
+    )
+    rule = SGDConfig(lr=lr, scaling="none", weight_decay=1e-4)
+    training = [TrainingConfig(steps=count, evaluations=1, precision="fp32", clip_norm=5.0) for count in counts]
+    return [GradientStage(one, rule, CosineConfig(warmup_steps=2), **more) for one, more in zip(training, parts, strict=True)]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Run]:
+    def make(config: Any, hooks: tuple[Hook, ...] = (), folder: str = "run") -> Run:
+        torch.manual_seed(0)
+        detector, path = config.build(3), tmp_path / folder
+        begun = {name: value.clone() for name, value in detector.state_dict().items()}
+        path.mkdir(exist_ok=True)
+        data = RunData(batches, 2, 2)
+        header = make_header("{}", ["red", "green", "blue"])
+        return Run(detector, PreprocessConfig(), data, RunFolder(path), header, hooks=hooks, fresh=lambda: begun)
+
+    return make
+
+
+class Seen(Hook):
+    """Keeps the detector's numbers at the beginning and at the end of every stage."""
+
+    def __init__(self) -> None:
+        self.run: Run
+        self.begun: list[State] = []
+        self.ended: list[State] = []
+
+    def start(self, step: int, stage: int = 0) -> None:
+        self.begun.append({name: value.clone() for name, value in self.run.detector.state_dict().items()})
+
+    def close(self) -> None:
+        self.ended.append({name: value.clone() for name, value in self.run.detector.state_dict().items()})
+
+
+def changed(one: State, other: State) -> set[str]:
+    return {name.partition(".")[0] for name in one if not one[name].equal(other[name])}
+
+
+def test_the_parts_learn_in_turn(make_run: Callable[..., Run]) -> None:
+    seen = Seen()
+    seen.run = run = make_run(tiny(), (seen,))
+    run_stages(run, steps_of_four())
+    learned = [changed(begun, ended) for begun, ended in zip(seen.begun, seen.ended, strict=True)]
+    assert learned == [{"neck", "rpn"}, {"neck", "region"}, {"rpn"}, {"region"}]
+    # Only the second step begins with something that the step before did not end with.
+    between = [changed(ended, begun) for ended, begun in zip(seen.ended, seen.begun[1:], strict=False)]
+    assert between == [{"neck"}, set(), set()]
+    assert changed(seen.begun[0], seen.begun[1]) == {"rpn"}
+    assert all(p.requires_grad for name, p in run.detector.named_parameters() if name.startswith(("rpn.", "region.")))
+    assert {path.name for path in run.folder.path.iterdir()} == {"last.safetensors", "last.state", "pictures"}
