@@ -73,7 +73,12 @@ class DenseHead(nn.Module):
 
     def _on_one(self, level_map: Tensor) -> tuple[Tensor, ...]:
         classes = self.tower(level_map)
-        boxes = classes if self.box_tower is None else self.box_tower(level_map)
+        # What two last layers read becomes float32 once.
+        if self.box_tower is None:
+            classes = boxes = classes.float()
+        else:
+            boxes = self.box_tower(level_map)
+            boxes = boxes.float() if self.quality_from == "boxes" else boxes
         found = by_anchor(self.logits(classes), self.num_classes), by_anchor(self.deltas(boxes), 4)
         if self.quality is None:
             return found

@@ -108,7 +108,7 @@ def _way_of(backbone: Backbone) -> Way:
 
 def _known_layer(backbone: nn.Module, layer: str) -> str:
     """The layer's whole name; a classifier's network may be left out of it."""
-    names = {name.removeprefix("network."): name for name, _ in backbone.named_modules() if name not in {"", "network"}}
+    names: dict[str, str] = {name.removeprefix("network."): name for name, _ in backbone.named_modules() if name not in {"", "network"}}
     if layer.removeprefix("network.") not in names:
         guess = did_you_mean(layer, list(names))
         near = f"{guess} It has " if guess.startswith("did") else "it has "  # without a near one all names would be told

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import like
 
 _NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish"}
@@ -150,6 +151,7 @@ def _fuse_row(row: nn.Sequential) -> None:
     names = [name for name, part in row.named_children() if not isinstance(part, nn.Identity)]
     for conv_name, name in itertools.pairwise(names):
         conv, activation = row.get_submodule(conv_name), type(row.get_submodule(name))
-        if type(conv) is nn.Conv2d and activation in _NAMES and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
+        plain = type(conv) in (nn.Conv2d, FewCellsConv) and activation in _NAMES
+        if isinstance(conv, nn.Conv2d) and plain and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
             row.add_module(conv_name, FusedConv.of(conv, activation))
             row.add_module(name, nn.Identity())
