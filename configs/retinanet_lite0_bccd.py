@@ -4,7 +4,7 @@
     python tools/train.py configs/retinanet_lite0_bccd.py
     python tools/evaluate.py runs/retinanet_lite0_bccd-1 --data data/bccd --split test
 
-Result: not yet run.
+Result: test AP 0.600, AP50 0.919, AP75 0.673 after 60.0 core-minutes (5,068 pictures seen); val AP 0.594.
 """
 
 from pathlib import Path

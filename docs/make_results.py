@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,7 @@ def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None) ->
     if speed is not None:
         written = json.loads(speed.read_text("utf-8"))
         row["speed"] = {key: written[key] for key in ("command", "gflops", "picture", "precision", "seconds")}
+        row["speed"]["command"] = re.sub(r"detector \S+", f"detector runs/{row['name']}", written["command"])
     path = RESULTS / f"{row['name']}.json"
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
     return path
@@ -86,8 +88,8 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def data_of(row: dict[str, Any]) -> str:
     """What a run was trained on, by name."""
-    name: str = Path(row["data"]["train"]["name"].split(" (")[0]).name
-    return "generated pictures" if name.startswith("instances") else name
+    name: str = Path(row["config"]["data"]["train"]["path"]).name
+    return "generated pictures" if name == "sample" else name
 
 
 def _ap(value: float | None) -> str:
