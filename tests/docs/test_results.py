@@ -39,8 +39,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "wall_minutes": 2.0,
         "parameters": 1_500_000,
         "validation": {"best": {"AP": 0.5}},
-        "data": {"train": {"name": "data/bccd (train)"}},
-        "config": {"output": "/somewhere"},
+        "config": {"output": "/somewhere", "data": {"train": {"path": "data/bccd"}}},
     }
     words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
@@ -48,7 +47,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "run" / "results.json").write_text(json.dumps(run))
     (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
     speed = {
-        "command": "python tools/benchmark.py detector",
+        "command": "python tools/benchmark.py detector /somewhere/a_config-2 --data data/bccd",
         "gflops": 4.04,
         "picture": [480, 640],
         "precision": "bf16",
@@ -58,6 +57,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json")
     assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
+    assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
 
 
