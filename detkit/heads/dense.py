@@ -53,6 +53,7 @@ class DenseHead(nn.Module):
         self.tower, self.box_tower = tower(), None if shared else tower()
         self.logits, self.deltas = last(num_classes), last(4)
         self.quality = None if quality is None else last(1)
+        self.joint: nn.Module | None = None
         if shared:
             _expect_few_cells(self)
         for layer in self.modules():
@@ -71,8 +72,21 @@ class DenseHead(nn.Module):
         levels = [self._on_one(level_map) for level_map in maps]
         return tuple(torch.cat(parts, 1) for parts in zip(*levels, strict=True))
 
+    def join_last_layers(self) -> None:
+        """Make one layer of the two that read a shared tower, so that its map is read once: for detection alone."""
+        if self.box_tower is not None or self.quality is not None:
+            return
+        parts = (self.logits, self.deltas)
+        joint = Float32Conv2d(self.logits.in_channels, sum(part.out_channels for part in parts), 1)
+        joint.weight = nn.Parameter(torch.cat([part.weight.detach() for part in parts]))
+        joint.bias = nn.Parameter(torch.cat([part.bias.detach() for part in parts if part.bias is not None]))
+        self.joint = joint.requires_grad_(False)
+
     def _on_one(self, level_map: Tensor) -> tuple[Tensor, ...]:
         classes = self.tower(level_map)
+        if self.joint is not None:
+            logits, deltas = self.joint(classes).split((self.logits.out_channels, self.deltas.out_channels), 1)
+            return by_anchor(logits, self.num_classes), by_anchor(deltas, 4)
         # What two last layers read becomes float32 once.
         if self.box_tower is None:
             classes = boxes = classes.float()

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.layers import HalfProductsConv, can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
@@ -27,6 +28,9 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
     """
     fast = fold_batch_norms(detector).requires_grad_(False)
     fuses = detector.mean.device.type == "cpu" and can_fuse()
+    for part in fast.modules():
+        if isinstance(part, DenseHead):
+            part.join_last_layers()
     if fuses:
         fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
@@ -76,7 +80,9 @@ def _keep_convolutions(module: nn.Module) -> None:
 
 
 def _halve_products(detector: nn.Module) -> None:
-    """Let the last layers of the classes multiply in bfloat16 where these are many."""
+    """Let the last layers of the classes multiply in bfloat16 where these are many, and joint ones without any loss."""
+    for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
+        head.joint = HalfProductsConv(head.joint, split=True)  # type: ignore[arg-type]
     exact = not getattr(getattr(detector, "head", None), "rounds_apart", False)
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY

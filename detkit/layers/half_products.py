@@ -20,23 +20,33 @@ class HalfProductsConv(nn.Module):
     Args:
         conv: The convolution; its weights are rounded to bfloat16, its bias is not.
         exact: Whether the second pass is made.
+        split: Whether a third pass adds what rounding took from the weights: the result is then that of float32 for an ``x`` in bfloat16.
     """
 
-    def __init__(self, conv: nn.Conv2d, exact: bool = True) -> None:
+    def __init__(self, conv: nn.Conv2d, exact: bool = True, split: bool = False) -> None:
         super().__init__()
         self.exact = exact
-        self.conv = like(FusedConv, conv)
-        self.conv.bias = None
-        self.conv.to(torch.bfloat16)
+        rest = conv.weight.detach() - conv.weight.detach().bfloat16().float()
+        self.conv = _rounded(conv, conv.weight.detach())
+        self.rest = _rounded(conv, rest) if split else None
         self.bias = conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C', H', W')`` float32."""
-        conv = self.conv
+        conv, rest = self.conv, self.rest
         if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse():
             with torch.autocast(x.device.type, enabled=False):
-                weight = conv.weight.float()
+                weight = conv.weight.float() if rest is None else conv.weight.float() + rest.weight.float()
                 return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
         rounded, lost = conv.sums(x.to(torch.bfloat16), self.exact)
         found = rounded.float() if lost is None else rounded.float().add_(lost)
+        if rest is not None:
+            found.add_(rest.sums(x.to(torch.bfloat16), False)[0])
         return found if self.bias is None else found.add_(self.bias[:, None, None])
+
+
+def _rounded(conv: nn.Conv2d, weight: Tensor) -> FusedConv:
+    """A convolution of bfloat16 numbers without a bias, with these weights."""
+    made = like(FusedConv, conv)
+    made.bias, made.weight = None, nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
+    return made

@@ -52,3 +52,21 @@ def test_a_quality_comes_from_its_tower(quality: str, tower: str) -> None:
 def test_convolutions_before_a_norm_can_keep_their_bias() -> None:
     assert DenseHead(32, 1, norm="group").tower[0][0].bias is None
     assert DenseHead(32, 1, norm="group", bias=True).tower[0][0].bias is not None
+
+
+@torch.no_grad()
+def test_joint_last_layers_say_the_same() -> None:
+    torch.manual_seed(0)
+    head = DenseHead(16, 3, 2)
+    maps = [torch.randn(2, 16, 7, 9), torch.randn(2, 16, 4, 5)]
+    logits, deltas = head(maps)
+    head.join_last_layers()
+    assert head.joint is not None
+    for found, wanted in zip(head(maps), (logits, deltas), strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
+def test_towers_of_their_own_are_not_joined() -> None:
+    for head in (DenseHead(8, 1, shared=False), DenseHead(8, 1, quality="boxes", shared=False)):
+        head.join_last_layers()
+        assert head.joint is None

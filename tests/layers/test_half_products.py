@@ -27,6 +27,15 @@ def test_products_of_halves_summed_in_float32() -> None:
     assert_close(halved(x), wanted, atol=1e-5, rtol=1e-5)  # with gradients recorded
 
 
+def test_split_weights_give_float32() -> None:
+    conv = layer()
+    x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        wanted = conv(x.float())
+        assert_close(HalfProductsConv(conv, split=True)(x), wanted, atol=2e-4, rtol=0)
+        assert not torch.allclose(HalfProductsConv(conv)(x), wanted, atol=2e-4, rtol=0)
+
+
 @pytest.mark.skipif(not can_fuse(), reason="needs oneDNN")
 @torch.no_grad()
 def test_equal_logits_stay_rare() -> None:
