@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.data import DataConfig, DetectionData, load_data
+from detkit.data import DetectionData, load_data
 from detkit.data.crops import check_classes, pictures_of
 from detkit.experiment.config import Experiment
 from detkit.training.class_validation import ClassValidation
@@ -26,14 +26,9 @@ def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:
             "augmentation: mosaic and mixup join pictures of several objects, and a classifier's have one class each; set "
             "augmentation.mosaic=none augmentation.mixup=none, and model.mixup=0.2 to blend pictures with their classes"
         )
-    train, val = of_pictures(train, config.data), of_pictures(val, config.data)
+    train, val = pictures_of(train, config.data.crops), pictures_of(val, config.data.crops)
     check_classes(train)
     return train, val
-
-
-def of_pictures(data: DetectionData, config: DataConfig) -> DetectionData:
-    """The data as a classifier judges it; see :func:`detkit.data.crops.pictures_of`."""
-    return pictures_of(data, config.crops)
 
 
 def check_boxes(*datasets: DetectionData) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from detkit.inference.pictures import PictureLike
 from detkit.inference.predictor import Predictor
+from detkit.preprocess import as_picture
 from detkit.structures import Size, Stage, Targets
 
 
@@ -56,8 +57,7 @@ def explain(predictor: Predictor, picture: PictureLike, targets: Targets | None 
     with predictor.running() as detector:
         batch = detector.prepare([prepared.image])
         stages = detector.explain(detector.raw(batch, *told), batch, seen)
-    image = prepared.image / predictor.preprocess.maximum
-    image = image.flip(0) if predictor.preprocess.channel_order == "bgr" else image
+    image = as_picture(prepared.image, predictor.preprocess)
     return Explanation(image.cpu(), prepared.original_size, seen.to("cpu"), own, tuple(_on_cpu(stage) for stage in stages))
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 from detkit.backbones import Backbone, facts_of
 from detkit.inference.pictures import PictureLike
 from detkit.inference.predictor import Predictor
+from detkit.preprocess import as_picture
 from detkit.registry import did_you_mean
 
 Way = Literal["deconvnet", "guided"]
@@ -91,8 +92,7 @@ def explain_features(predictor: Predictor, picture: PictureLike, layer: str, top
         images = detector.prepare([prepared.image]).images.detach().requires_grad_()
         found = _map_of(backbone, layer, images)
         features = tuple(_feature(found, images, prepared.size, channel) for channel in _strongest(found, top))
-    image = prepared.image / predictor.preprocess.maximum
-    image = image.flip(0) if predictor.preprocess.channel_order == "bgr" else image
+    image = as_picture(prepared.image, predictor.preprocess)
     return LayerFeatures(image.cpu(), layer, tuple(found.shape[1:]), way, features)  # type: ignore[arg-type]
 
 

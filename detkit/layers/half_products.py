@@ -38,10 +38,11 @@ class HalfProductsConv(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 weight = conv.weight.float() if rest is None else conv.weight.float() + rest.weight.float()
                 return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
-        rounded, lost = conv.sums(x.to(torch.bfloat16), self.exact)
+        x = x.to(torch.bfloat16)
+        rounded, lost = conv.sums(x, self.exact)
         found = rounded.float() if lost is None else rounded.float().add_(lost)
         if rest is not None:
-            found.add_(rest.sums(x.to(torch.bfloat16), False)[0])
+            found.add_(rest.sums(x, False)[0])
         return found if self.bias is None else found.add_(self.bias[:, None, None])
 
 

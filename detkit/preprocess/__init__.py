@@ -2,6 +2,6 @@
 
 from detkit.preprocess.config import PreprocessConfig
 from detkit.preprocess.placement import Placement
-from detkit.preprocess.prepare import Prepared, as_input, preprocess
+from detkit.preprocess.prepare import Prepared, as_input, as_picture, preprocess
 
-__all__ = ["Placement", "Prepared", "PreprocessConfig", "as_input", "preprocess"]
+__all__ = ["Placement", "Prepared", "PreprocessConfig", "as_input", "as_picture", "preprocess"]

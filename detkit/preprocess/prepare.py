@@ -84,6 +84,12 @@ def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
     return values * 255 if config.maximum == 255 else values
 
 
+def as_picture(image: Tensor, config: PreprocessConfig) -> Tensor:
+    """The way back from :func:`as_input`: an input ``(3, H, W)`` as RGB in [0, 1]."""
+    picture = image / config.maximum
+    return picture.flip(0) if config.channel_order == "bgr" else picture
+
+
 def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
     """The picture as floats, at its new size."""
     if config.interpolation == "bilinear_bytes":
