@@ -9,14 +9,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from detkit.models.checks import check_images, check_targets
 from detkit.models.detector import Detector, Losses, Raw
 from detkit.models.one_stage import OneStage
-from detkit.ops.losses import nothing
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Proposals, Size, Targets
+from detkit.structures import Batch, Size, Targets
 from detkit.training.distillation import DistillationConfig, Teacher
 from detkit.training.imitation import Said, dense_losses, feature_loss
+from detkit.training.with_teacher import WithTeacher
 
 log = logging.getLogger("detkit.training")
 
@@ -25,13 +24,8 @@ _SIDE = 128
 _MAPS_ONLY = "distillation.scores=0 distillation.boxes=0 distillation.features=1"
 
 
-class Distilled(nn.Module):
-    """A student with its teacher beside it, called in the student's place while it trains; gives the losses of both kinds.
-
-    The teacher, who is no module but holds one, is no part of its parameters, buffers and state.
-
-    Attributes:
-        adapters: What stands between the maps of the two; it learns with the student, and no checkpoint has it.
+class Distilled(WithTeacher):
+    """A detector with its teacher, another detector; see :class:`WithTeacher`.
 
     Args:
         student: Learns.
@@ -55,9 +49,7 @@ class Distilled(nn.Module):
         *,
         takes_unlabelled: bool = False,
     ) -> None:
-        super().__init__()
-        self.student, self.teacher, self.config, self._preprocess = student, teacher, config, preprocess
-        self.adapters = nn.ModuleList()
+        super().__init__(student, teacher, config, preprocess)
         self._labels = _common_classes(class_names, teacher) if config.dense else []
         if takes_unlabelled and config.supervised and not isinstance(student, OneStage):
             raise ValueError(
@@ -67,50 +59,34 @@ class Distilled(nn.Module):
         self._check(teacher)
         log.info("teacher: %s; classes in common: %d of %d", teacher.name, len(self._labels) or len(class_names), len(class_names))
 
-    def forward(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[Targets],
-        proposals: Sequence[Proposals] | None,
-        seeds: Sequence[int],
-        is_labelled: Sequence[bool],
-    ) -> Losses:
-        """The student's own losses on labelled images, and those of imitation on all; see :meth:`Detector.forward`."""
-        check_images(images)
-        check_targets(targets, len(images), self.student.num_classes)
+    def _listen(self, images: Sequence[Tensor], seeds: Sequence[int]) -> tuple[Batch, Raw]:
+        """The images as the teacher sees them, and what it says."""
         with torch.no_grad(), torch.autocast("cpu", enabled=False):  # folded weights are float32, and half precision gains little there
             heard = self.teacher.prepared(images, self._preprocess)
-            told = self._listen(heard)
-        batch = self.student.prepare(images, seeds)
-        raw = self.student.raw(batch, proposals)
-        losses = self._supervised(raw, batch, targets, is_labelled)
-        with torch.autocast(batch.images.device.type, enabled=False):
-            losses |= self._imitated(raw, batch, told, heard)
-        if not self.config.supervised:
-            first = next(iter(losses))
-            losses[first] = losses[first] + nothing(*raw)  # several processes need a gradient for every parameter
-        return losses
+            return heard, self._said_of(heard)
 
-    def _listen(self, batch: Batch) -> Raw:
+    def _said_of(self, batch: Batch) -> Raw:
         """What the teacher says; its maps alone where nothing else is imitated."""
         detector = self.teacher.detector
         return detector.raw(batch) if self.config.dense else tuple(detector.neck(batch.images))
 
-    def _supervised(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
-        if not self.config.supervised:
-            return {}
+    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
+        """See :meth:`WithTeacher._own_losses`."""
         rows = [place for place, labelled in enumerate(is_labelled) if labelled]
         if len(rows) == len(batch):
-            losses = self.student.loss(raw, batch, targets)
-        elif rows:
-            losses = self.student.loss(tuple(t[rows] for t in raw), _part(batch, rows), [targets[row] for row in rows])
-        else:
-            # Heads cannot average over no picture, and other processes wait for this one's normalisers: one picture, which counts nothing.
-            losses = self.student.loss(tuple(t[:1] for t in raw), _part(batch, [0]), [Targets.empty(targets[0].device)])
-            losses = {name: 0.0 * value for name, value in losses.items()}
-        return {name: self.config.supervised * value for name, value in losses.items()}
+            return self.student.loss(raw, batch, targets)
+        if rows:
+            return self.student.loss(tuple(t[rows] for t in raw), _part(batch, rows), [targets[row] for row in rows])
+        # Heads cannot average over no picture, and other processes wait for this one's normalisers: one picture, which counts nothing.
+        losses = self.student.loss(tuple(t[:1] for t in raw), _part(batch, [0]), [Targets.empty(targets[0].device)])
+        return {name: 0.0 * value for name, value in losses.items()}
 
-    def _imitated(self, raw: Raw, batch: Batch, told: Raw, heard: Batch) -> Losses:
+    def _imitated(self, raw: Raw, batch: Batch, told: tuple[Batch, Raw]) -> Losses:
+        """See :meth:`WithTeacher._imitated`."""
+        with torch.autocast(batch.images.device.type, enabled=False):
+            return self._compared(raw, batch, *told)
+
+    def _compared(self, raw: Raw, batch: Batch, heard: Batch, told: Raw) -> Losses:
         config, teacher, losses = self.config, self.teacher.detector, {}
         if config.dense:
             mine, theirs = self._said(self.student, raw, batch, 0), self._said(teacher, told, heard, 1)
@@ -142,7 +118,7 @@ class Distilled(nn.Module):
         image, training = torch.zeros(3, *size, device=self.student.mean.device), self.student.training
         with torch.no_grad():
             batch, heard = self.student.eval().prepare([image]), teacher.prepared([image], self._preprocess)
-            raw, told = self.student.raw(batch), self._listen(heard)
+            raw, told = self.student.raw(batch), self._said_of(heard)
         self.student.train(training)
         if self.config.dense:
             self._check_places(self._said(self.student, raw, batch, 0), self._said(teacher.detector, told, heard, 1), size)

@@ -6,28 +6,24 @@ import logging
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from detkit.models.checks import check_images, check_targets
 from detkit.models.classifier import Classifier
-from detkit.models.detector import Losses
-from detkit.ops.losses import nothing
+from detkit.models.detector import Losses, Raw
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Proposals, Size, Targets
+from detkit.structures import Batch, Size, Targets
 from detkit.training.distillation import DistillationConfig, Teacher
+from detkit.training.with_teacher import WithTeacher
 
 log = logging.getLogger("detkit.training")
 
 
-class DistilledClassifier(nn.Module):
-    """A student with its teacher beside it, called in the student's place while it trains; gives the losses of both kinds.
+class DistilledClassifier(WithTeacher):
+    """A classifier with its teacher, another classifier; see :class:`WithTeacher`.
 
     The teacher sees the very pictures that the student sees, blended ones too. What it says is learnt by the student's last head: by its
     only one, or by that of DeiT's distillation token, while the other head learns the labels. Pictures without labels teach as well.
-
-    Attributes:
-        adapters: Nothing; detectors have layers here that learn with them.
 
     Args:
         student: Learns.
@@ -48,45 +44,29 @@ class DistilledClassifier(nn.Module):
         class_names: Sequence[str | None],
         preprocess: PreprocessConfig,
     ) -> None:
-        super().__init__()
+        super().__init__(student, teacher, config, preprocess)
         if not isinstance(teacher.detector, Classifier):
             kind = type(teacher.detector).__name__
             raise ValueError(f"distillation.teacher {teacher.name}: a {kind}; a classifier learns from classifiers alone")
         if not config.logits:
             raise ValueError("distillation.logits is 0, so nothing is learnt from the teacher; set it, or leave the teacher out")
-        self.student, self.teacher, self.config, self._preprocess = student, teacher, config, preprocess
-        self.adapters = nn.ModuleList()
         self._rows = _rows_of(class_names, teacher)
         log.info("teacher: %s; %s", teacher.name, "its likeliest class is learnt" if config.hard else "its probabilities are learnt")
 
-    def forward(
-        self,
-        images: Sequence[Tensor],
-        targets: Sequence[Targets],
-        proposals: Sequence[Proposals] | None,
-        seeds: Sequence[int],
-        is_labelled: Sequence[bool],
-    ) -> Losses:
-        """The student's own losses on labelled images, and that of imitation on all; see :meth:`Detector.forward`."""
-        check_images(images)
-        check_targets(targets, len(images), self.student.num_classes)
-        told = self._listen(images, seeds)
-        batch = self.student.prepare(images, seeds)
-        raw = self.student.raw(batch)
-        losses = self._supervised(raw, batch, targets)
-        heard = raw[self.student.network.heads - 1].float()
-        losses["distill_logits"] = self.config.logits * imitation_loss(heard, told, self.config.temperature, self.config.hard)
-        if not self.config.supervised:
-            losses["distill_logits"] = losses["distill_logits"] + nothing(*raw)  # processes need a gradient of every parameter
-        return losses
+    @property
+    def _classifier(self) -> Classifier:
+        """The student."""
+        return self.student  # type: ignore[return-value]
 
-    def _supervised(self, raw: tuple[Tensor, ...], batch: Batch, targets: Sequence[Targets]) -> Losses:
+    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
         """The losses by labels; a distillation token has none of them."""
-        if not self.config.supervised:
-            return {}
-        heads = self.student.network.heads
-        own = (raw[0],) * heads + raw[heads:]
-        return {name: self.config.supervised * value for name, value in self.student.loss(own, batch, targets).items()}
+        heads = self._classifier.network.heads
+        return self.student.loss((raw[0],) * heads + raw[heads:], batch, targets)
+
+    def _imitated(self, raw: Raw, batch: Batch, told: Tensor) -> Losses:
+        """See :meth:`WithTeacher._imitated`."""
+        heard = raw[self._classifier.network.heads - 1].float()
+        return {"distill_logits": self.config.logits * imitation_loss(heard, told, self.config.temperature, self.config.hard)}
 
     @torch.no_grad()
     def _listen(self, images: Sequence[Tensor], seeds: Sequence[int]) -> Tensor:
@@ -95,7 +75,7 @@ class DistilledClassifier(nn.Module):
         seen = [_of_size(image, detector.input_size) for image in images]
         with torch.autocast(images[0].device.type, enabled=False):  # folded weights are float32
             heard = self.teacher.prepared(seen, self._preprocess)
-            blended = self.student.blended(heard.images, seeds)
+            blended = self._classifier.blended(heard.images, seeds)
             raw = detector.raw(Batch(blended, heard.sizes))
         return torch.stack([logits.float() for logits in raw[: detector.network.heads]]).mean(0)[:, self._rows]
 
