@@ -152,6 +152,15 @@ class ChainBackbone(Backbone):
             maps = [norm(found) for norm, found in zip(self.map_norms, maps, strict=True)]
         return tuple(maps)
 
+    def sequences(self) -> list[list[str]]:
+        """Names of the parts that run one after another, a list for each map that is given: nothing else reads what runs between."""
+        found: list[list[str]] = [[]]
+        for step in self._steps:
+            found[-1].append(step)
+            if step in self._taps:
+                found.append([])
+        return found
+
     def stages(self) -> tuple[nn.ModuleList, ...]:
         """See :meth:`Backbone.stages`."""
         return tuple(nn.ModuleList(self.get_submodule(step) for step in stage) for stage in self._stages)

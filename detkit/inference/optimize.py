@@ -11,6 +11,7 @@ from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.layers import HalfProductsConv, can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
+from detkit.necks.fpn import FPN
 
 _KEPT = (Float32Conv2d, Float32Linear)
 MANY = 64
@@ -31,6 +32,8 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
     for part in fast.modules():
         if isinstance(part, DenseHead):
             part.join_last_layers()
+        if isinstance(part, FPN) and fuses:
+            part.join_sums()
     if fuses:
         fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):

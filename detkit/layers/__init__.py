@@ -6,7 +6,7 @@ from detkit.layers.distributed import mean_over_processes, normaliser
 from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
-from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations
+from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations, is_plain
 from detkit.layers.half_products import HalfProductsConv
 from detkit.layers.leaky import Leaky
 from detkit.layers.low_rank import low_rank
@@ -39,6 +39,7 @@ __all__ = [
     "fold_batch_norms",
     "freeze_norms",
     "fuse_activations",
+    "is_plain",
     "like",
     "low_rank",
     "make_norm",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +15,9 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import like
 
-_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish"}
-"""Activations as oneDNN's operations of torch call them."""
+_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Identity: "none"}
+"""Activations as oneDNN's operations of torch call them; the identity stands for none."""
+_OPERATIONS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
 FEW_CELLS = 800
 """Up to so many cells a 1x1 convolution in float32 is quicker as a product of matrices, which takes a tenth of the time to begin."""
 
@@ -34,13 +35,13 @@ class FusedConv(nn.Conv2d):
 
     @classmethod
     def of(cls, conv: nn.Conv2d, activation: type[nn.Module]) -> FusedConv:
-        """The convolution ``conv``, sharing its parameters, followed by ``activation``: ReLU or SiLU."""
+        """The convolution ``conv``, sharing its parameters, followed by ``activation``: ReLU, SiLU, or Identity for none."""
         made = like(cls, conv)
         made.activation = activation
         return made
 
-    def forward(self, x: Tensor, added: Tensor | None = None) -> Tensor:
-        """``(N, C, H, W)`` and, if given, what is added to the result before the activation."""
+    def forward(self, x: Tensor, added: Tensor | None = None, *, into: bool = False) -> Tensor:
+        """``(N, C, H, W)`` and, if given, what is added to the result before the activation; ``into``: nobody else needs that map."""
         if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse():
             plain = super().forward(x)
             found: Tensor = self.activation()(plain if added is None else plain + added)
@@ -48,12 +49,15 @@ class FusedConv(nn.Conv2d):
         x = x.to(self.weight.dtype)  # which autocast would do for an operation that it knew
         if self._is_product(x):
             return self._product(x, added)
-        name, rest, operation = _NAMES[self.activation], self._numbers(x), torch.ops.mkldnn._convolution_pointwise
+        name, rest = _NAMES[self.activation], self._numbers(x)
         if added is None:
-            one: Tensor = operation(x, *rest, name, [], "")
+            one: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *rest, name, [], "")
             return one
         fused = name if self.activation is nn.ReLU else None  # the only one that oneDNN's operation of torch takes behind a sum
-        both: Tensor = operation.binary(x, added.to(x.dtype), *rest, "add", 1.0, fused, [], "")
+        if into and added.dtype == x.dtype:
+            both: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(added, x, *rest, "add", 1.0, fused, [], "")
+        else:
+            both = torch.ops.mkldnn._convolution_pointwise.binary(x, added.to(x.dtype), *rest, "add", 1.0, fused, [], "")
         return both if fused else _IN_PLACE[self.activation](both)
 
     def sums(self, x: Tensor, with_lost: bool) -> tuple[Tensor, Tensor | None]:
@@ -101,6 +105,7 @@ class FusedConv(nn.Conv2d):
 _IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
     nn.ReLU: torch.relu_,
     nn.SiLU: partial(functional.silu, inplace=True),
+    nn.Identity: lambda found: found,
 }
 
 
@@ -109,10 +114,13 @@ class FusedResidual(nn.Module):
 
     Args:
         block: The block, whose parts are taken over.
+        first: Whether its input comes from elsewhere than from a block before it, so that others may need it: a sum of it with
+            what the block finds is then made in memory of its own, which takes nearly twice as long.
     """
 
-    def __init__(self, block: BasicBlock | Bottleneck) -> None:
+    def __init__(self, block: BasicBlock | Bottleneck, *, first: bool = True) -> None:
         super().__init__()
+        self.into = not first or block.downsample is not None
         names = ("conv1", "conv2", "conv3") if isinstance(block, Bottleneck) else ("conv1", "conv2")
         self.convs = nn.ModuleList(FusedConv.of(block.get_submodule(name), nn.ReLU) for name in names)  # type: ignore[arg-type]
         self.downsample = block.downsample
@@ -122,36 +130,53 @@ class FusedResidual(nn.Module):
         kept = x if self.downsample is None else self.downsample(x)
         for conv in self.convs[:-1]:
             x = conv(x)
-        found: Tensor = self.convs[-1](x, kept)
+        found: Tensor = self.convs[-1](x, kept, into=self.into)
         return found
+
+
+@runtime_checkable
+class InSequences(Protocol):
+    """A module that runs its parts one after another."""
+
+    def sequences(self) -> Sequence[Sequence[str]]:
+        """Dotted names of parts: each part of a sequence reads what the one before it gives, which nothing else reads."""
+        ...
 
 
 @cache
 def can_fuse() -> bool:
     """Whether this torch has oneDNN's operations."""
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and all(hasattr(torch.ops.mkldnn, name) for name in ("_convolution_pointwise", "_reorder_convolution_weight"))
+    return available and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
 
 
 def fuse_activations(module: nn.Module) -> nn.Module:
     """Exchange, in place, residual blocks, and convolutions before an activation in a row of layers, for fused ones.
 
-    Norms must have been folded before (:func:`detkit.layers.fold_batch_norms`); what has one is left as it is.
+    A row is an ``nn.Sequential``, or what a module that runs its parts one after another names in its ``sequences()``. Norms must have
+    been folded before (:func:`detkit.layers.fold_batch_norms`); what has one is left as it is.
     """
     for parent in list(module.modules()):
         if isinstance(parent, nn.Sequential):
-            _fuse_row(parent)
+            _fuse_row(parent, [name for name, _ in parent.named_children()])
+        elif isinstance(parent, InSequences):
+            for row in parent.sequences():
+                _fuse_row(parent, row)
         for name, child in list(parent.named_children()):
             if isinstance(child, (BasicBlock, Bottleneck)) and isinstance(child.bn1, nn.Identity):
-                parent.add_module(name, FusedResidual(child))
+                parent.add_module(name, FusedResidual(child, first=not isinstance(parent, nn.Sequential) or name == "0"))
     return module
 
 
-def _fuse_row(row: nn.Sequential) -> None:
-    names = [name for name, part in row.named_children() if not isinstance(part, nn.Identity)]
+def _fuse_row(parent: nn.Module, row: Sequence[str]) -> None:
+    names = [name for name in row if not isinstance(parent.get_submodule(name), nn.Identity)]
     for conv_name, name in itertools.pairwise(names):
-        conv, activation = row.get_submodule(conv_name), type(row.get_submodule(name))
-        plain = type(conv) in (nn.Conv2d, FewCellsConv) and activation in _NAMES
-        if isinstance(conv, nn.Conv2d) and plain and conv.padding_mode == "zeros" and not isinstance(conv.padding, str):
-            row.add_module(conv_name, FusedConv.of(conv, activation))
-            row.add_module(name, nn.Identity())
+        conv, activation = parent.get_submodule(conv_name), type(parent.get_submodule(name))
+        if isinstance(conv, nn.Conv2d) and activation in _NAMES and is_plain(conv):
+            parent.set_submodule(conv_name, FusedConv.of(conv, activation))
+            parent.set_submodule(name, nn.Identity())
+
+
+def is_plain(conv: nn.Module) -> bool:
+    """Whether it is a convolution that a :class:`FusedConv` can take the place of."""
+    return type(conv) in (nn.Conv2d, FewCellsConv) and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)

@@ -7,7 +7,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct
+from detkit.layers import ConvNormAct, FusedConv, is_plain
 from detkit.necks.wrapped import MapSource, Neck, initialise
 
 Extra = Literal["pool", "p6p7", "p6p7_c5"]
@@ -43,11 +43,20 @@ class FPN(Neck):
         inner = self.inner_blocks[-1](maps[-1])
         pyramid = [self.layer_blocks[-1](inner)]
         for place in range(len(maps) - 2, -1, -1):
-            lateral = self.inner_blocks[place](maps[place])
-            # To the lateral's size, not by 2: maps of odd sizes do not double.
-            inner = lateral + functional.interpolate(inner, size=lateral.shape[-2:], mode="nearest")
+            lateral = self.inner_blocks[place]
+            # To the map's size, not by 2: maps of odd sizes do not double.
+            above = functional.interpolate(inner, size=maps[place].shape[-2:], mode="nearest")
+            joined = isinstance(lateral[0], FusedConv)  # type: ignore[index]
+            inner = lateral[0](maps[place], above, into=True) if joined else lateral(maps[place]) + above  # type: ignore[index, operator]
             pyramid.insert(0, self.layer_blocks[place](inner))
         return (*pyramid, *self._extra_levels(pyramid[-1], maps[-1]))
+
+    def join_sums(self) -> None:
+        """Let the lateral convolutions make their sums in one pass over the map: for detection alone, on a CPU, once norms are folded."""
+        for block in self.inner_blocks:
+            conv, *rest = block.children()
+            if isinstance(conv, nn.Conv2d) and is_plain(conv) and all(isinstance(part, nn.Identity) for part in rest):
+                block.add_module("0", FusedConv.of(conv, nn.Identity))
 
     def _extra_levels(self, last: Tensor, last_of_backbone: Tensor) -> tuple[Tensor, ...]:
         if self.extra is None:

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from detkit.backbones import BackboneConfig
 from detkit.layers import FusedConv, FusedResidual, fold_batch_norms, fuse_activations
 
 
@@ -39,6 +40,59 @@ def test_what_is_added_comes_before_the_activation(x: Tensor) -> None:
     conv = row(nn.ReLU)[0]
     assert isinstance(conv, nn.Conv2d)
     assert_close(FusedConv.of(conv, nn.ReLU)(x, x), (conv(x) + x).relu(), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU])
+def test_a_sum_may_be_made_in_the_memory_of_what_is_added(activation: type[nn.Module], dtype: torch.dtype, x: Tensor) -> None:
+    fused = FusedConv.of(row(activation)[0].to(dtype), activation)  # type: ignore[arg-type]
+    x = x.to(dtype)
+    expected, added = fused(x, x), x.clone()
+    found = fused(x, added, into=True)
+    assert torch.equal(found, expected)
+    assert found.data_ptr() == added.data_ptr()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_maps_that_others_read_stay_as_they_are(name: str) -> None:
+    torch.manual_seed(0)
+    fused = fuse_activations(fold_batch_norms(get_model(name)))
+    read: list[tuple[Tensor, Tensor]] = []
+    for layer in ("layer1", "layer2", "layer3", "layer4"):
+        part = fused.get_submodule(layer)
+        part.register_forward_pre_hook(lambda _part, inputs: read.append((inputs[0], inputs[0].clone())))
+    fused(torch.rand(1, 3, 65, 90))
+    assert len(read) == 4
+    for now, before in read:
+        assert torch.equal(now, before)
+
+
+@torch.no_grad()
+def test_a_backbone_whose_parts_have_names_is_fused_too() -> None:
+    torch.manual_seed(0)
+    folded = fold_batch_norms(BackboneConfig(name="resnet18", levels=("c1", "c2")).build().eval())
+    image = torch.rand(1, 3, 65, 90)
+    expected = folded(image)
+    fused = fuse_activations(folded)
+    assert isinstance(fused.get_submodule("conv1"), FusedConv)
+    assert isinstance(fused.get_submodule("relu"), nn.Identity)
+    for found, right in zip(fused(image), expected, strict=True):
+        assert_close(found, right, atol=1e-4 * float(right.abs().max()), rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_convolution_whose_map_is_given_keeps_its_values() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.relu = nn.Conv2d(8, 8, 3), nn.ReLU()
+
+        def sequences(self) -> list[list[str]]:
+            return [["conv"], ["relu"]]
+
+    assert not any(isinstance(part, FusedConv) for part in fuse_activations(Two()).modules())
 
 
 def test_with_gradients_the_parts_run_apart(x: Tensor) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
+from typing import Literal
 
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool, LastLevelP6P7
 
 from detkit.config import ConfigError
-from detkit.layers import fold_batch_norms
+from detkit.layers import FusedConv, fold_batch_norms
 from detkit.necks import FPN, FPNConfig, NeckConfig
 
 
@@ -105,3 +107,21 @@ def test_round_trip(config: FPNConfig) -> None:
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(ConfigError, match="extra: expected 'pool', 'p6p7' or 'p6p7_c5'"):
         FPNConfig(extra="p6")  # type: ignore[arg-type]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_joint_sums_give_the_same_and_leave_other_maps_alone(norm: Literal["batch"] | None) -> None:
+    torch.manual_seed(0)
+    plain = fold_batch_norms(FPNConfig(out_channels=32, extra=None, norm=norm).build(Stub()).eval())  # type: ignore[arg-type]
+    joint = copy.deepcopy(plain)
+    joint.join_sums()
+    assert list(joint.state_dict()) == list(plain.state_dict())
+    assert all(isinstance(block[0], FusedConv) for block in joint.inner_blocks)  # type: ignore[index]
+    kept: list[tuple[Tensor, Tensor]] = []
+    joint.backbone.register_forward_hook(lambda _module, _inputs, maps: kept.extend((one, one.clone()) for one in maps))
+    images = torch.randn(2, 3, 97, 130).contiguous(memory_format=torch.channels_last)
+    for found, expected in zip(joint(images), plain(images), strict=True):
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    assert len(kept) == 3
+    assert all(torch.equal(now, before) for now, before in kept)
