@@ -20,34 +20,39 @@ class HalfProductsConv(nn.Module):
     Args:
         conv: The convolution; its weights are rounded to bfloat16, its bias is not.
         exact: Whether the second pass is made.
-        split: Whether a third pass adds what rounding took from the weights: the result is then that of float32 for an ``x`` in bfloat16.
+        split: Whether what rounding took from the weights is multiplied too, as further channels of the same passes: the result is then
+            that of float32 for an ``x`` in bfloat16. For convolutions of one group.
     """
 
     def __init__(self, conv: nn.Conv2d, exact: bool = True, split: bool = False) -> None:
         super().__init__()
-        self.exact = exact
-        rest = conv.weight.detach() - conv.weight.detach().bfloat16().float()
-        self.conv = _rounded(conv, conv.weight.detach())
-        self.rest = _rounded(conv, rest) if split else None
+        self.exact, self.split = exact, split
+        weight = conv.weight.detach()
+        self.conv = _rounded(conv, torch.cat([weight, weight - weight.bfloat16().float()]) if split else weight)
         self.bias = conv.bias
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to ``(N, C', H', W')`` float32."""
-        conv, rest = self.conv, self.rest
+        conv = self.conv
         if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse():
             with torch.autocast(x.device.type, enabled=False):
-                weight = conv.weight.float() if rest is None else conv.weight.float() + rest.weight.float()
+                weight = self._whole(conv.weight.float(), 0)
                 return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
-        x = x.to(torch.bfloat16)
-        rounded, lost = conv.sums(x, self.exact)
-        found = rounded.float() if lost is None else rounded.float().add_(lost)
-        if rest is not None:
-            found.add_(rest.sums(x, False)[0])
+        rounded, lost = conv.sums(x.to(torch.bfloat16), self.exact)
+        found = self._whole(rounded.float() if lost is None else rounded.float().add_(lost), 1)
         return found if self.bias is None else found.add_(self.bias[:, None, None])
+
+    def _whole(self, parts: Tensor, dim: int) -> Tensor:
+        """The two parts of every channel in one."""
+        if not self.split:
+            return parts
+        rounded, rest = parts.chunk(2, dim)
+        return rounded + rest
 
 
 def _rounded(conv: nn.Conv2d, weight: Tensor) -> FusedConv:
     """A convolution of bfloat16 numbers without a bias, with these weights."""
     made = like(FusedConv, conv)
+    made.out_channels = len(weight)
     made.bias, made.weight = None, nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
     return made
