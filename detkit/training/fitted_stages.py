@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from detkit.ops.coder import encode
 from detkit.training.config import TrainingConfig
@@ -18,7 +17,7 @@ from detkit.training.keeper import Keeper
 from detkit.training.ridge import Ridge, RidgeConfig
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
-from detkit.training.svm import HardNegatives, SVMConfig
+from detkit.training.svm import HardNegatives, Lot, SVMConfig
 
 log = logging.getLogger("detkit.training")
 
@@ -96,12 +95,18 @@ class SVMStage(FittedStage):
     def fit(self, run: Run, store: FeatureStore) -> None:
         """See :meth:`FittedStage.fit`."""
         detector: Any = run.detector
-        scale = self.svm.target_norm / mean_norms(store)[0]
-        miners = [HardNegatives(rows, self.svm) for rows in self._positives(run, store, scale)]
+        scale, dimensions = self.svm.target_norm / mean_norms(store)[0], detector.region.fitted.svm.in_features
+        most = self.svm.most_examples(dimensions, detector.num_classes)
+        lots = [Lot(max(1, most // 2), dimensions) for _ in range(detector.num_classes)]
+        for found in store:
+            _check_signal(run)
+            for row, label in enumerate(found.labels.tolist()):
+                lots[label].add(found.hidden[row])
+        miners = [HardNegatives(lot.rows, self.svm, scale, most) for lot in lots]
         for number in range(MOST_PASSES if self.svm.exhaustive else self.svm.passes):
             for miner in miners:
                 miner.found = 0
-            self._pass(run, store, scale, miners)
+            self._pass(run, store, miners)
             log.info("svm: pass %d: %d hard negatives, %d fits", number + 1, sum(m.found for m in miners), sum(m.fits for m in miners))
             if run.is_late(FITTING_SHARE) or (self.svm.exhaustive and not any(miner.found for miner in miners)):
                 break
@@ -111,32 +116,22 @@ class SVMStage(FittedStage):
         fitted.svm.bias.data.copy_(torch.tensor([miner.bias for miner in miners]))
         fitted.has_svm.fill_(True)
 
-    def _positives(self, run: Run, store: FeatureStore, scale: float) -> list[NDArray[np.float32]]:
-        """``(P, D)`` for each class, the features of its objects."""
-        rows: list[list[NDArray[np.float32]]] = [[] for _ in range(run.detector.num_classes)]
-        dimensions = 0
-        for found in store:
-            _check_signal(run)
-            dimensions = found.hidden.shape[1]
-            for row, label in enumerate(found.labels.tolist()):
-                rows[label].append(found.hidden[row].astype(np.float32) * np.float32(scale))
-        return [np.stack(own) if own else np.zeros((0, dimensions), np.float32) for own in rows]
-
-    def _pass(self, run: Run, store: FeatureStore, scale: float, miners: list[HardNegatives]) -> None:
+    def _pass(self, run: Run, store: FeatureStore, miners: list[HardNegatives]) -> None:
         for place, found in enumerate(store):
             _check_signal(run)
-            features = found.hidden.astype(np.float32) * np.float32(scale)
-            overlaps, keys = found.overlaps(), place * 1_000_000 + np.arange(len(features))
+            overlaps, keys = found.overlaps(), place * 1_000_000 + np.arange(len(found.hidden))
+            weights, biases = np.stack([miner.weights * np.float32(miner.scale) for miner in miners], 1), [miner.bias for miner in miners]
+            margins = found.hidden.astype(np.float32) @ weights + np.array(biases, np.float32)
             for label, miner in enumerate(miners):
                 own = overlaps[:, found.labels == label]
-                negative = own.max(1, initial=0.0) < self.svm.max_negative
                 # The objects of other classes are examples too, as in the released code.
-                miner.look(features[negative], keys[negative])
+                hard = (own.max(1, initial=0.0) < self.svm.max_negative) & (margins[:, label] > self.svm.hard_margin)
+                miner.look(found.hidden[hard], keys[hard], margins[hard, label])
             if run.is_late(FITTING_SHARE):
                 log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d pictures", place + 1, len(store))
                 break
         for miner in miners:
-            miner.look(miner.positive[:0], np.zeros(0, np.int64), last=True)
+            miner.finish()
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,13 @@ from pydantic import Field
 from detkit.config import Config
 
 Floats = NDArray[np.float32]
+Features = NDArray[np.floating[Any]]
 ABSENT = -10.0
 """Margin of every region for a class without a single example."""
+BYTES_KEPT = 2
+"""Of a number of an example: half precision, as features come."""
+BYTES_FITTED = 24
+"""Of a number of an example while it is fitted to: a double, and in liblinear's list a pair of index and double."""
 
 
 class SVMConfig(Config):
@@ -41,12 +46,17 @@ class SVMConfig(Config):
     """Whether passes go on until none finds a negative within the margin: the SVM is then that of all negatives."""
     tolerance: float = Field(1e-4, gt=0)
     """Of the solver."""
-    memory_megabytes: float = Field(1000.0, gt=0)
-    """What the examples of one class may take; the easiest negatives, and positives by lot, go beyond it."""
+    memory_megabytes: float = Field(1500.0, gt=0)
+    """What the examples of all classes together and a fit to those of one may take, in units of 10^6 bytes; beyond it go the easiest
+    negatives, and positives by lot."""
+
+    def most_examples(self, dimensions: int, classes: int = 1) -> int:
+        """How many examples each of so many classes may keep: all have their own, and one at a time is fitted to them."""
+        return max(2, int(self.memory_megabytes * 1e6 / (dimensions * (BYTES_KEPT * classes + BYTES_FITTED))))
 
 
-def fit_svm(positive: Floats, negative: Floats, config: SVMConfig) -> tuple[Floats, float]:
-    """Weights ``(D,)`` and bias of the SVM (hinge loss, liblinear) that tells ``(P, D)`` from ``(N, D)`` scaled features."""
+def fit_svm(positive: Features, negative: Features, config: SVMConfig, scale: float = 1.0) -> tuple[Floats, float]:
+    """Weights ``(D,)`` and bias of the SVM (hinge loss, liblinear) that tells ``(P, D)`` from ``(N, D)`` features times ``scale``."""
     if not len(positive) or not len(negative):
         return np.zeros(positive.shape[1], np.float32), ABSENT if not len(positive) else -ABSENT
     from sklearn.svm import LinearSVC
@@ -60,8 +70,37 @@ def fit_svm(positive: Floats, negative: Floats, config: SVMConfig) -> tuple[Floa
         max_iter=20_000,
         random_state=0,
     )
-    solver.fit(np.concatenate([positive, negative]), np.repeat([1, 0], [len(positive), len(negative)]))
+    examples = np.empty((len(positive) + len(negative), positive.shape[1]))  # doubles, or liblinear would copy them once more
+    np.multiply(positive, scale, out=examples[: len(positive)], dtype=np.float64)
+    np.multiply(negative, scale, out=examples[len(positive) :], dtype=np.float64)
+    solver.fit(examples, np.repeat([1, 0], [len(positive), len(negative)]))
     return solver.coef_[0].astype(np.float32), float(solver.intercept_[0])
+
+
+class Lot:
+    """At most so many rows of a stream, each as likely as any other (reservoir sampling); all of them if they are no more.
+
+    Args:
+        most: How many are kept.
+        dimensions: Of a row.
+    """
+
+    def __init__(self, most: int, dimensions: int) -> None:
+        self._kept = np.empty((most, dimensions), np.float16)  # takes memory only as it is written to
+        self._seen = 0
+        self._random = np.random.default_rng(0)
+
+    @property
+    def rows(self) -> NDArray[np.float16]:
+        """``(n, D)`` those kept."""
+        return self._kept[: self._seen]
+
+    def add(self, row: Features) -> None:
+        """Take in the next one."""
+        self._seen += 1
+        place = self._seen - 1 if self._seen <= len(self._kept) else int(self._random.integers(self._seen))
+        if place < len(self._kept):
+            self._kept[place] = row
 
 
 @dataclass(eq=False)
@@ -69,16 +108,20 @@ class HardNegatives:
     """The SVM of one class, and the examples that it is fitted to.
 
     Attributes:
-        positive: ``(P, D)`` scaled features of the objects.
+        positive: ``(P, D)`` features of the objects.
         config: The numbers.
-        weights: ``(D,)`` of the SVM as it is now.
+        scale: Times the features before they are seen.
+        most: How many examples are kept, at least 2; as many as the memory allows for one class unless given.
+        weights: ``(D,)`` of the SVM as it is now, on scaled features.
         bias: Of the same.
         fits: How often it was fitted.
         found: New negatives of the pass that is being made.
     """
 
-    positive: Floats
+    positive: Features
     config: SVMConfig
+    scale: float = 1.0
+    most: int | None = None
     weights: Floats = field(init=False)
     bias: float = 0.0
     fits: int = 0
@@ -86,38 +129,65 @@ class HardNegatives:
 
     def __post_init__(self) -> None:
         dimensions = self.positive.shape[1]
-        self.most = max(2, int(self.config.memory_megabytes * 1e6 / (16 * dimensions)))  # liblinear copies to doubles
-        if len(self.positive) > self.most // 2:
-            chosen = np.random.default_rng(0).choice(len(self.positive), self.most // 2, replace=False)
+        most = self.most or self.config.most_examples(dimensions)
+        if len(self.positive) > most // 2:
+            chosen = np.random.default_rng(0).choice(len(self.positive), most // 2, replace=False)
             self.positive = self.positive[np.sort(chosen)]
+        self._refit_after = min(self.config.refit_after, max(1, most // 4))  # leaves room for those that a fit keeps
         self.weights = np.zeros(dimensions, np.float32)
-        self._negative = np.zeros((0, dimensions), np.float32)
-        self._keys = np.zeros(0, np.int64)
-        self._added = 0
+        # Takes memory only as it is written to.
+        self._rows = np.empty((most - len(self.positive), dimensions), self.positive.dtype)
+        self._numbers = np.empty(len(self._rows), np.int64)
+        self._count = self._added = 0
 
-    def look(self, features: Floats, keys: NDArray[np.int64], last: bool = False) -> None:
-        """Take in the hard ones among ``(N, D)`` scaled features of negatives, each with a number of its own, and refit if it is time.
+    @property
+    def negative(self) -> Features:
+        """``(N, D)`` features of the negatives that are kept."""
+        return self._rows[: self._count]
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """``(N,)`` the numbers by which they are known."""
+        return self._numbers[: self._count]
+
+    def margins(self, features: Features) -> Floats:
+        """``(N,)`` of ``(N, D)`` features."""
+        found: Floats = features.astype(np.float32) @ (self.weights * np.float32(self.scale)) + np.float32(self.bias)
+        return found
+
+    def look(self, features: Features, keys: NDArray[np.int64], margins: Floats | None = None) -> None:
+        """Take in the hard ones among ``(N, D)`` features of negatives, and refit whenever it is time.
 
         Args:
             features: Of one picture.
-            keys: ``(N,)`` by which a negative that is kept already is known.
-            last: Whether nothing follows: then it is fitted in any case, and nothing is forgotten.
+            keys: ``(N,)`` numbers by which a negative that is kept already is known.
+            margins: ``(N,)`` if they are known.
         """
-        hard = features @ self.weights + self.bias > self.config.hard_margin
-        hard[hard] = ~np.isin(keys[hard], self._keys)
-        self._negative = np.concatenate([self._negative, features[hard]])
-        self._keys = np.concatenate([self._keys, keys[hard]])
-        self._added += int(hard.sum())
-        self.found += int(hard.sum())
-        if self._added > self.config.refit_after or (last and (self._added or not self.fits)):
-            self._fit(last)
+        margins = self.margins(features) if margins is None else margins
+        hard = np.flatnonzero((margins > self.config.hard_margin) & ~np.isin(keys, self.keys))
+        while len(hard):
+            room = self._refit_after - self._added
+            taken, hard = hard[:room], hard[room:]
+            end = self._count + len(taken)
+            self._rows[self._count : end], self._numbers[self._count : end] = features[taken], keys[taken]
+            self._count, self._added, self.found = end, self._added + len(taken), self.found + len(taken)
+            if self._added == self._refit_after:
+                self._fit()
+                hard = hard[self.margins(features[hard]) > self.config.hard_margin]
 
-    def _fit(self, last: bool) -> None:
-        self.weights, self.bias = fit_svm(self.positive, self._negative, self.config)
+    def finish(self) -> None:
+        """Fit to what came in since the last fit, and forget nothing: no more follows in this pass."""
+        if self._added or not self.fits:
+            self._fit(last=True)
+
+    def _fit(self, last: bool = False) -> None:
+        self.weights, self.bias = fit_svm(self.positive, self.negative, self.config, self.scale)
         self.fits, self._added = self.fits + 1, 0
-        margins = self._negative @ self.weights + self.bias
+        margins = self.margins(self.negative)
         keep = np.ones(len(margins), np.bool_) if last else margins >= self.config.easy_margin
-        room = self.most - len(self.positive)
+        room = len(self._rows) - self._refit_after
         if keep.sum() > room:
             keep[np.argsort(-margins, kind="stable")[room:]] = False
-        self._negative, self._keys = self._negative[keep], self._keys[keep]
+        kept = np.flatnonzero(keep)
+        self._rows[: len(kept)], self._numbers[: len(kept)] = self.negative[kept], self.keys[kept]
+        self._count = len(kept)

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
 from detkit.training.ridge import Ridge
-from detkit.training.svm import ABSENT, HardNegatives, SVMConfig, fit_svm
+from detkit.training.svm import ABSENT, HardNegatives, Lot, SVMConfig, fit_svm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import fitting_memory as fitting
+from growth import growths_in
 
 PICTURES, REGIONS, DIMENSIONS = 12, 60, 16
 
@@ -24,7 +32,8 @@ def searched(config: SVMConfig, passes: int = 1) -> HardNegatives:
     for _ in range(passes):
         miner.found = 0
         for place, rows in enumerate(negative):
-            miner.look(rows, place * 1000 + np.arange(REGIONS), last=place == PICTURES - 1)
+            miner.look(rows, place * 1000 + np.arange(REGIONS))
+        miner.finish()
         if config.exhaustive and not miner.found:
             break
     return miner
@@ -39,23 +48,60 @@ def test_an_exhaustive_search_gives_the_svm_of_all_negatives() -> None:
     reference = LinearSVC(loss="hinge", **numbers).fit(every, labels)
     miner = searched(config, 20)
     assert miner.found == 0
-    assert len(miner._keys) < PICTURES * REGIONS, "easy negatives are not kept"
+    assert len(miner.keys) < PICTURES * REGIONS, "easy negatives are not kept"
     np.testing.assert_allclose(every @ miner.weights + miner.bias, reference.decision_function(every), atol=1e-2)
 
 
 def test_one_pass_refits_as_negatives_come_in_and_forgets_easy_ones() -> None:
     miner = searched(SVMConfig(refit_after=100))
     assert 2 <= miner.fits <= 1 + PICTURES * REGIONS // 100
-    assert len(np.unique(miner._keys)) == len(miner._keys) < PICTURES * REGIONS
+    assert len(np.unique(miner.keys)) == len(miner.keys) < PICTURES * REGIONS
     again = searched(SVMConfig(refit_after=100))
     np.testing.assert_array_equal(miner.weights, again.weights)
 
 
-def test_memory_has_a_bound() -> None:
-    small = SVMConfig(memory_megabytes=16 * DIMENSIONS * 50 / 1e6, refit_after=30)
-    miner = searched(small)
+def test_what_a_class_keeps_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[int] = []
+
+    def counted(positive: np.ndarray, negative: np.ndarray, *rest: object) -> object:
+        fitted.append(len(positive) + len(negative))
+        return fit_svm(positive, negative, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("detkit.training.svm.fit_svm", counted)
+    small = SVMConfig(memory_megabytes=(2 + 24) * DIMENSIONS * 50 / 1e6, refit_after=30, tolerance=1e-2)
+    assert small.most_examples(DIMENSIONS) == 50
+    assert small.most_examples(DIMENSIONS, 100) == (2 + 24) * 50 // (2 * 100 + 24)
+    miner = searched(small, 2)
     assert len(miner.positive) == 25
-    assert len(miner._negative) <= 25
+    assert miner.fits > 10
+    assert max(fitted) <= 50
+    least = HardNegatives(features()[0], SVMConfig(memory_megabytes=1e-9, tolerance=1e-2))
+    least.look(features()[1][0][:5], np.arange(5))
+    least.finish()
+    assert (len(least.positive), len(least.negative)) == (1, 0)
+
+
+def test_fitting_takes_no_more_memory_than_it_may() -> None:
+    """Resident memory, in which liblinear's is counted too, with three times as many examples as fit."""
+    svms, regressor = growths_in(Path(__file__).with_name("fitting_memory.py"))
+    most = fitting.CONFIG.most_examples(fitting.LENGTH, fitting.CLASSES)
+    assert 3 * most < fitting.PICTURES * fitting.REGIONS
+    assert most / 2 < fitting.PICTURES * fitting.OBJECTS / fitting.CLASSES
+    budget, beside = fitting.CONFIG.memory_megabytes, 16.0  # what does not grow: the features of a picture, scikit-learn
+    assert 0.8 * budget < svms < budget + beside
+    sums = 8 * (fitting.REGRESSED + 1) ** 2 / 1e6
+    assert sums < regressor < 1.5 * sums + beside
+
+
+def test_a_lot_keeps_all_or_a_fair_share() -> None:
+    whole, lot = Lot(5, 1), Lot(200, 1)
+    for number in range(2000):
+        lot.add(np.array([number], np.float32))
+    for number in range(4):
+        whole.add(np.array([number], np.float32))
+    assert whole.rows[:, 0].tolist() == [0, 1, 2, 3]
+    assert len(set(lot.rows[:, 0].tolist())) == 200
+    assert 850 < lot.rows.astype(np.float64).mean() < 1150
 
 
 def test_a_class_without_examples_is_never_seen() -> None:
