@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info_data import recall_text
-from detkit.cli.report import MEGABYTE, table
+from detkit.cli.report import MEGABYTE, count, table
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -98,7 +98,13 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
 
 def _tell_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
     from detkit.inference.anchor_recall import anchor_recall
+    from detkit.inference.cell_recall import cell_recall
 
+    cells = cell_recall(detector, config.preprocess, data)
+    if cells is not None:
+        shown = f"of {count(cells.boxes, 'box', 'boxes')} of {data.name}, {cells.answered:,} ({cells.answered / max(cells.boxes, 1):.1%})"
+        print(f"\n{shown} have one of the {cells.grid[0]} x {cells.grid[1]} cells to themselves; the others can't be learned")
+        return
     rows = anchor_recall(detector, config.preprocess, data)
     if rows is None:
         print(f"\n{config.kind} has no anchors to compare with the boxes of {data.name}")
