@@ -97,6 +97,8 @@ def part_learns(run: Run, stage: str, part: Part, told_by: Teller, *, begins: bo
 def _of_before(run: Run, detector: FasterRCNN, kept: Path, begins: bool) -> FasterRCNN:
     """A copy of the detector as it was when the stage began."""
     teller = copy.deepcopy(detector).eval().requires_grad_(False)
+    # In one order whether the run was cut or not, or it would round otherwise: training may have put the detector into this one.
+    teller.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not begins:
         teller.load_state_dict(load_checkpoint(kept, run.device).tensors)
     elif run.processes.first:

@@ -1,4 +1,4 @@
-"""The 4-step training of Faster R-CNN: what learns when."""
+"""The 4-step training of Faster R-CNN: what learns when, that it can be cut, and that it learns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from test_overfit import pictures, small_faster_rcnn
+from test_overfit import average_precision_50, pictures, small_faster_rcnn
 
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header
 from detkit.data.loader import Sample, SampleBatch
 from detkit.heads.region import TwoFCConfig
-from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.models.fcos import FCOSConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
@@ -104,3 +105,53 @@ def test_the_parts_learn_in_turn(make_run: Callable[..., Run]) -> None:
     assert changed(seen.begun[0], seen.begun[1]) == {"rpn"}
     assert all(p.requires_grad for name, p in run.detector.named_parameters() if name.startswith(("rpn.", "region.")))
     assert {path.name for path in run.folder.path.iterdir()} == {"last.safetensors", "last.state", "pictures"}
+
+
+class Cut(Hook):
+    """Asks the run to stop after the first gradient step of a stage."""
+
+    def __init__(self, stage: int) -> None:
+        self.run: Run
+        self._stage = stage
+
+    def advance(self, step: int, progress: float) -> None:
+        if self.run.stage == self._stage and step == 1:
+            self.run.signals.received = "SIGTERM"
+
+
+@pytest.mark.parametrize("stage", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_run_that_was_cut_ends_as_one_that_was_not(make_run: Callable[..., Run], stage: int) -> None:
+    counts = (1, 2, 1, 2)
+    cut = Cut(stage)
+    cut.run = run = make_run(tiny(), (cut,))
+    ended = run_stages(run, steps_of_four(counts))
+    assert (ended.interrupted, ended.steps) == (True, 1)
+    # Who told the second step where to look is the detector of before, which is kept for it.
+    assert (run.folder.path / "told_by.safetensors").is_file() == (stage == 1)
+    again, whole = make_run(tiny()), make_run(tiny(), folder="whole")
+    assert run_stages(again, steps_of_four(counts), resume=True).reason == "finished"
+    assert not (run.folder.path / "told_by.safetensors").exists()
+    run_stages(whole, steps_of_four(counts))
+    torch.testing.assert_close(again.detector.state_dict(), whole.detector.state_dict(), rtol=0, atol=0)
+    assert again.images_seen == whole.images_seen == 2 * sum(counts)
+
+
+def test_what_cannot_learn_in_turn_is_told(make_run: Callable[..., Run]) -> None:
+    one = make_run(FCOSConfig(backbone=RESNET))
+    with pytest.raises(ValueError, match="stage gradient: learns=rpn told_by=itself is for two stages, those of faster_rcnn; got"):
+        run_stages(one, steps_of_four()[:1])
+    two = make_run(tiny())
+    wrong = GradientStage(TrainingConfig(steps=1), SGDConfig(), CosineConfig(), anew=("neckk",))
+    with pytest.raises(ValueError, match="stage gradient: anew: no parameter's name begins with 'neckk'"):
+        run_stages(two, [wrong])
+
+
+@pytest.mark.slow
+def test_two_pictures_are_learned_by_heart_in_four_steps(make_run: Callable[..., Run]) -> None:
+    run = make_run(small_faster_rcnn(FasterRCNNConfig(backbone=RESNET)))
+    run_stages(run, steps_of_four((50, 60, 30, 30)))
+    assert isinstance(run.detector, FasterRCNN)
+    images, targets = pictures()
+    with torch.no_grad():
+        found = run.detector.eval()(images)
+    assert average_precision_50(found, targets) > 0.95
