@@ -26,16 +26,18 @@ from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
-from detkit.heads.region import ConvFCConfig, ConvPoolConfig, TwoFCConfig
+from detkit.heads.region import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.region_fitted import FittedConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.heads.ssd import SSDHeadConfig
+from detkit.heads.text_classes import TextClassesConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.heads.yolox import YOLOXHeadConfig
 from detkit.models import presets, presets_detr, presets_ssd, presets_yolov1, presets_yolox
 from detkit.models.classifier import ClassifierConfig
+from detkit.models.clip_rcnn import CLIPRCNNConfig
 from detkit.models.detr import DETRConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -66,6 +68,7 @@ __all__ = [
     "AugmentationConfig",
     "BackboneConfig",
     "BoxRegressionStageConfig",
+    "CLIPRCNNConfig",
     "ChoiceConfig",
     "ClassifierConfig",
     "ConvFCConfig",
@@ -89,6 +92,7 @@ __all__ = [
     "FasterRCNNConfig",
     "FittedConfig",
     "FixedSizeConfig",
+    "FlatConfig",
     "FocalConfig",
     "GradientStageConfig",
     "IoUCropConfig",
@@ -122,6 +126,7 @@ __all__ = [
     "ShortSideConfig",
     "SingleLevelConfig",
     "SourceConfig",
+    "TextClassesConfig",
     "TrainingConfig",
     "TwoFCConfig",
     "YOLOXConfig",

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
 LAYERS = (
     {"structures", "registry", "machine", "lazy"},
     {"ops", "layers", "config", "checkpoint", "preprocess", "weights"},
-    {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing"},
+    {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
     {"models"},
     {"training", "inference", "export"},
     {"experiment", "configs"},

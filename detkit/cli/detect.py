@@ -40,13 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit detect``."""
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, folders, or patterns such as 'photos/**/*.jpg'")
     parser.add_argument(
-        "--model", dest="weights", metavar="NAME", help="the same as --weights, such as zero_shot_rcnn: an ImageNet classifier on proposals"
+        "--model", metavar="NAME", help="a published detector, such as clip_rcnn: CLIP on proposals; --weights is then its released file"
     )
     parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
     parser.add_argument(
         "--min-score", type=unit_interval, default=DEFAULT_MIN_SCORE, metavar="S", help="lowest score reported (default: %(default)s)"
     )
-    parser.add_argument("--classes", action="append", metavar="A,B", help="report only these classes")
+    parser.add_argument(
+        "--classes", nargs="+", action="extend", metavar="NAME", help="report only these classes; with clip_rcnn: look for these phrases"
+    )
     parser.add_argument(
         "--svd", type=_ranks, metavar="T6,T7", help="cut the two fully connected layers of a region head to these ranks, such as 1024,256"
     )
@@ -84,11 +86,12 @@ def run(args: argparse.Namespace) -> int:
 def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]:
     from detkit.inference import choose_weights, load
 
-    weights, reason = choose_weights(args.weights)
+    weights, reason = choose_weights(args.model or args.weights)
+    file = args.weights if args.model else None
     classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
     # A pyramid judges scores after its merging, which changes them.
     min_score = 0.0 if wants_pyramid(args) else args.min_score
-    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd)
+    predictor = load(weights, args.device, args.precision, file=file, min_score=min_score, classes=classes, svd=args.svd)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
     return with_pyramid(predictor, args, args.min_score), str(weights)

@@ -52,6 +52,9 @@ def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, .
     from detkit.inference.load import load_detector
     from detkit.models.published import PUBLISHED, publication
 
+    if name in PUBLISHED and (found := publication(name)).named is not None:
+        print(f"{name} looks for whatever it is told; what follows is for one phrase and needs no weights\n")
+        return found.config.build(1), found.config, ("whatever is named",)
     try:
         return load_detector(name)
     except FileNotFoundError as error:

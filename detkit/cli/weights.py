@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="names out of the list; for import, the published file")
     parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
     parser.add_argument("--model", metavar="NAME", help="for import: which detector of the list the file holds")
+    parser.add_argument("--classes", nargs="+", metavar="PHRASE", help="for import of a clip_rcnn: what it shall look for")
     parser.add_argument("--output", metavar="FILE", help="for import: the checkpoint to write (.safetensors)")
 
 
@@ -42,9 +43,9 @@ def run(args: argparse.Namespace) -> int:
     if args.action != "list" and not args.names:
         raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
     if args.action == "import":
-        _import(args.names, args.model, args.output)
+        _import(args.names, args.model, args.classes, args.output)
         return 0
-    for flag in ("model", "output"):
+    for flag in ("model", "classes", "output"):
         if getattr(args, flag) is not None:
             raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to detkit weights import")
     _ACTIONS[args.action]([weights.find(name) for name in args.names], args.folder)
@@ -97,7 +98,7 @@ def _download(entries: list[WeightEntry], folder: str | None) -> None:
         print(f"{entry.name}: {path}")
 
 
-def _import(files: list[str], model: str | None, output: str | None) -> None:
+def _import(files: list[str], model: str | None, classes: list[str] | None, output: str | None) -> None:
     if len(files) != 1 or model is None or output is None:
         raise ValueError("detkit weights import: expected one file, --model NAME and --output FILE.safetensors")
     if Path(output).suffix != ".safetensors":
@@ -105,7 +106,7 @@ def _import(files: list[str], model: str | None, output: str | None) -> None:
     from detkit.checkpoint import make_header, save_checkpoint
     from detkit.models.published import load_published
 
-    found = load_published(model, files[0])
+    found = load_published(model, files[0], classes)
     header = make_header(found.config.to_json(), found.class_names, imported_from=Path(files[0]).name)
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     save_checkpoint(output, found.detector.state_dict(), header)

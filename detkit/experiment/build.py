@@ -23,6 +23,7 @@ from detkit.inference.load import load_detector
 from detkit.inference.proposals import build_proposer
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
+from detkit.models.region_rows import embed_classes
 from detkit.models.transfer import transfer
 from detkit.proposals import Proposer
 from detkit.structures import Proposals
@@ -180,12 +181,14 @@ def _tell_data(train: DetectionData, val: DetectionData, unlabelled: Sequence[De
 def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:
     if config.weights is None:
         config.model.load_pretrained(detector)
+        embed_classes(detector, class_names)
         return
     other, _, other_names = load_detector(config.weights)
     report = transfer(detector, class_names, other.state_dict(), other_names)
     log.info("weights from %s", config.weights)
     for line in report.summary():
         log.info("  %s", line)
+    embed_classes(detector, class_names)
 
 
 def fresh_state(config: Experiment, class_names: tuple[str, ...]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from detkit.config import Config
 from detkit.heads.float32 import Float32Linear
+from detkit.heads.text_classes import TextClassesConfig, TextLogits
 from detkit.layers import ConvNormAct, FrozenBatchNorm, NormName
 
 
@@ -62,7 +63,18 @@ class ConvPoolConfig(Config):
         return ConvPool(channels, self.hidden, self.norm_eps)
 
 
-RegionHeadConfig = Annotated[TwoFCConfig | ConvFCConfig | ConvPoolConfig, Field(discriminator="kind")]
+class FlatConfig(Config):
+    """No layers: the numbers of the pooled region, in a row, for networks that have said all before."""
+
+    kind: Literal["flat"] = "flat"
+    """Which region head this is."""
+
+    def build(self, channels: int, side: int) -> Flat:
+        """The module, for regions of ``(channels, side, side)``."""
+        return Flat(channels * side * side)
+
+
+RegionHeadConfig = Annotated[TwoFCConfig | ConvFCConfig | ConvPoolConfig | FlatConfig, Field(discriminator="kind")]
 
 
 class TwoFC(nn.Module):
@@ -137,6 +149,22 @@ class ConvPool(nn.Module):
         return functional.relu6(self.norm(self.conv(regions))).mean((2, 3))
 
 
+class Flat(nn.Module):
+    """The numbers of a region in a row.
+
+    Args:
+        out_features: How many.
+    """
+
+    def __init__(self, out_features: int) -> None:
+        super().__init__()
+        self.out_features = out_features
+
+    def forward(self, regions: Tensor) -> Tensor:
+        """``(N, C, S, S)`` to ``(N, C * S * S)``."""
+        return regions.flatten(1)
+
+
 class RegionPredictor(nn.Module):
     """Class logits with background at index K, and a box for every class.
 
@@ -144,11 +172,13 @@ class RegionPredictor(nn.Module):
         in_features: Numbers a region has.
         num_classes: K.
         boxes: Whether boxes are moved; else all deltas are 0.
+        text: If classes are told apart by embeddings of phrases: how; else a linear layer tells them.
     """
 
-    def __init__(self, in_features: int, num_classes: int, boxes: bool = True) -> None:
+    def __init__(self, in_features: int, num_classes: int, boxes: bool = True, text: TextClassesConfig | None = None) -> None:
         super().__init__()
-        self.logits = Float32Linear(in_features, num_classes + 1)
+        self.logits: Float32Linear | TextLogits
+        self.logits = Float32Linear(in_features, num_classes + 1) if text is None else TextLogits(in_features, num_classes, text)
         self.deltas = Float32Linear(in_features, num_classes * 4) if boxes else None
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,9 +10,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from detkit.heads.levels import common_channels
-from detkit.heads.region import ConvFC, ConvPool, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
+from detkit.heads.region import ConvFC, ConvPool, Flat, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
 from detkit.heads.region_fitted import FittedConfig, FittedLayers
 from detkit.heads.region_pooling import PooledRegionsConfig, pool_regions
+from detkit.heads.text_classes import TextClassesConfig
 from detkit.layers import normaliser
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
@@ -52,6 +53,8 @@ class RegionConfig(PooledRegionsConfig):
     """Factors on the deltas of x, y, width and height."""
     box_beta: float = Field(1 / 9, gt=0)
     """Where the smooth L1 loss of a delta turns linear."""
+    text: TextClassesConfig | None = None
+    """If classes are told apart by embeddings of phrases: how; none: a linear layer tells them."""
     learns_boxes: bool = True
     """Whether boxes are moved by a layer that learns; R-CNN and SPPNet fit regressors afterwards instead."""
     fitted: FittedConfig | None = None
@@ -70,7 +73,7 @@ class RegionConfig(PooledRegionsConfig):
         if self.fitted is not None:
             features = shape[0] * shape[1] ** 2 if self.fitted.boxes_from == "pooled" else head.out_features
             fitted = FittedLayers(head.out_features, features, num_classes, self.fitted)
-        predictor = RegionPredictor(head.out_features, num_classes, self.learns_boxes)
+        predictor = RegionPredictor(head.out_features, num_classes, self.learns_boxes, self.text)
         return RegionClassifier(head, predictor, tuple(strides), self, fitted, factors)
 
 
@@ -97,7 +100,7 @@ class RegionClassifier(nn.Module):
 
     def __init__(
         self,
-        head: TwoFC | ConvFC | ConvPool,
+        head: TwoFC | ConvFC | ConvPool | Flat,
         predictor: RegionPredictor,
         strides: tuple[float, ...],
         config: RegionConfig,

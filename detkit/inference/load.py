@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from detkit.inference.device import Precision
 from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
-from detkit.models.published.load import PUBLISHED, fill, load_published, publication
+from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
-from detkit.weights import catalogue, resolve
+from detkit.weights import catalogue
 
 RUNS = "runs"
 
@@ -26,6 +27,8 @@ def load(
     source: str | Path,
     device: str | torch.device = "auto",
     precision: Precision | str = "auto",
+    *,
+    file: str | Path | None = None,
     **options: Any,
 ) -> Predictor:
     """A :class:`Predictor` ready to be called.
@@ -35,13 +38,16 @@ def load(
             ``detkit weights`` lists.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
-        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`.
+        file: With a name: the published file itself, wherever it lies.
+        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`. A name such as
+            ``clip_rcnn`` looks for whatever ``classes`` say.
 
     Raises:
         FileNotFoundError: there is no such file or name, or the named weights are not on this machine yet.
         ValueError: the file is not a checkpoint of ours, or damaged.
+        ImportError: it takes a library that is not here.
     """
-    detector, config, class_names = load_detector(source)
+    detector, config, class_names = load_detector(source, file, options.get("classes"))
     if config.told is not None and "proposer" not in options:
         options["proposer"] = _proposer(config.told)
     return Predictor(detector, config.preprocess, class_names, device, precision, **options)
@@ -78,12 +84,14 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
     )
 
 
-def load_detector(source: str | Path) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+def load_detector(
+    source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None
+) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
-    path = checkpoint_path(source)
+    path = checkpoint_path(source) if file is None else None
     names = PUBLISHED.names()
-    if path is None and str(source) in names:
-        found = load_published(str(source), resolve(publication(str(source)).weights or str(source)))
+    if file is not None or (path is None and str(source) in names):
+        found = load_published(str(source), file, classes)
         return found.detector, found.config, found.class_names
     if path is None and str(source) in {entry.name for entry in catalogue()}:
         raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")

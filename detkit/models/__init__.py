@@ -9,6 +9,7 @@ MODELS = Registry(
     "detkit.models",
     {
         "classifier": "detkit.models.classifier:ClassifierConfig",
+        "clip_rcnn": "detkit.models.clip_rcnn:CLIPRCNNConfig",
         "detr": "detkit.models.detr:DETRConfig",
         "fast_rcnn": "detkit.models.fast_rcnn:FastRCNNConfig",
         "faster_rcnn": "detkit.models.faster_rcnn:FasterRCNNConfig",

@@ -15,6 +15,7 @@ from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
 from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
+from detkit.models.region_rows import region_rows
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.proposals import ProposalsConfig
 from detkit.structures import Batch, Detections, Proposals, Stage, Targets
@@ -129,13 +130,8 @@ class FastRCNN(Detector):
         return (self.region.explain(self.source(raw[3:]), proposals, batch, targets, self.unreported),)
 
     def class_rows(self) -> dict[str, ClassRows]:
-        """The last layers; background is the last row of the logits."""
-        rows = {"predictor.logits": ClassRows(after=1)}
-        if self.region.predictor.deltas is not None:
-            rows["predictor.deltas"] = ClassRows(per_class=4)
-        if self.region.fitted is not None:
-            rows |= {"fitted.svm": ClassRows(), "fitted.boxes": ClassRows(per_class=4)}
-        return {f"region.{layer}.{part}": found for layer, found in rows.items() for part in ("weight", "bias")}
+        """See :func:`detkit.models.region_rows.region_rows`."""
+        return region_rows(self.region)
 
 
 def proposals_in(raw: Raw) -> list[Proposals]:

@@ -12,6 +12,7 @@ from detkit.heads.region_classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
 from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
+from detkit.models.region_rows import region_rows
 from detkit.necks import FPNConfig, NeckConfig
 from detkit.structures import Batch, Detections, Proposals, Stage, Targets
 
@@ -101,6 +102,5 @@ class FasterRCNN(Detector):
         return first, self.region.explain(maps, proposals, batch, targets, self.unreported)
 
     def class_rows(self) -> dict[str, ClassRows]:
-        """The last layers of the second stage; background is the last row of the logits."""
-        rows = {"logits": ClassRows(after=1), "deltas": ClassRows(per_class=4)}
-        return {f"region.predictor.{layer}.{part}": found for layer, found in rows.items() for part in ("weight", "bias")}
+        """See :func:`detkit.models.region_rows.region_rows`."""
+        return region_rows(self.region)

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.backbones import BackboneConfig
+from detkit.backbones import Backbone, BackboneConfig
 from detkit.heads.region import TwoFCConfig
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
 from detkit.heads.region_fitted import FittedConfig
@@ -61,7 +61,7 @@ class RCNNConfig(ProposalDetectorConfig):
         Raises:
             ValueError: parts do not fit together.
         """
-        neck = self.neck.build(self.backbone.build())
+        neck = self.neck.build(self.network())
         if len(neck.channels) != 1:
             raise ValueError(f"model.neck: R-CNN looks at one map of a region, got {len(neck.channels)}; set model.neck.kind=single")
         if self.region.pooling != "align":
@@ -70,6 +70,10 @@ class RCNNConfig(ProposalDetectorConfig):
             )
         region = self.region.build(neck.channels, neck.strides, num_classes)
         return RCNN(neck, region, self)
+
+    def network(self) -> Backbone:
+        """What sees each region, with random numbers and its stages frozen."""
+        return self.backbone.build()
 
 
 class RCNN(FastRCNN):

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.weights.script import is_script, script_tensors
+
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The named tensors of a ``.pth``/``.pt``, ``.safetensors`` or ``.npz`` file, on the CPU.
+    """The named tensors of a ``.pth``/``.pt`` (of TorchScript too), ``.safetensors`` or ``.npz`` file, on the CPU.
 
     A state dict that training scripts wrapped (``state_dict``, ``model``) is unwrapped.
 
@@ -31,7 +33,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if path.suffix == ".npz":
         return _arrays(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = script_tensors(path) if is_script(path) else torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch raise a dozen kinds for a file that is not theirs
         raise ValueError(_refusal(path, error)) from None
     return _named_tensors(path, found)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from detkit.registry import did_you_mean
 from detkit.weights.classifiers import CLASSIFIERS, torchvision
+from detkit.weights.clip import CLIPS
 from detkit.weights.entry import NOT_STATED, WeightEntry
 
 _TORCH = "https://download.pytorch.org/models/"
@@ -108,6 +109,7 @@ _ALL = (
     _VGG16_CAFFE,
     _EFFICIENTNET_LITE0,
     *CLASSIFIERS,
+    *CLIPS,
     _coco(
         "fasterrcnn_resnet50_fpn",
         "fasterrcnn_resnet50_fpn_coco-258fb6c6",

@@ -15,6 +15,7 @@ from torch.testing import assert_close
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
+from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import ImagePyramid, Predictor
 from detkit.models import MODELS, presets, presets_ssd, presets_yolox
 from detkit.models.detector import Detector, DetectorConfig
@@ -49,6 +50,17 @@ def tiny_rcnn(config: Config) -> Config:
     """Crops of 64 pixels, of which the network makes 2 x 2 cells."""
     region = config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=2)
     return config.replace(region=region, warp=64, context=8, chunk=5)
+
+
+def tiny_clip_rcnn(config: Config) -> Config:
+    """A tower of eight dimensions on crops of 64 pixels."""
+    region = config.region.replace(samples=16, text=config.region.text.replace(dimensions=8))
+    return config.replace(region=region, warp=64, context=8, chunk=5)
+
+
+def fast_rcnn_with_phrases(config: Config) -> Config:
+    small = tiny_fast_rcnn(config)
+    return small.replace(region=small.region.replace(text=TextClassesConfig(dimensions=8, background=())))
 
 
 def tiny_sppnet(config: Config) -> Config:
@@ -117,11 +129,13 @@ def light(config: Config) -> Config:
 
 
 TINY: dict[str, Callable[[Config], Config]] = {
+    "clip_rcnn": tiny_clip_rcnn,
     "detr": tiny_detr,
     "detr/dc5": detr_dc5,
     "fast_rcnn": tiny_fast_rcnn,
     "fast_rcnn/fpn": fast_rcnn_on_a_pyramid,
     "fast_rcnn/scales": fast_rcnn_at_three_scales,
+    "fast_rcnn/text": fast_rcnn_with_phrases,
     "faster_rcnn": tiny_faster_rcnn,
     "faster_rcnn/c4": on_one_map,
     "fcos": tiny_dense,

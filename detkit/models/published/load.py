@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,18 @@ from torch import Tensor
 
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.registry import Registry
+from detkit.weights import resolve
 from detkit.weights.read import read_tensors
 
 PUBLISHED = Registry(
     "published detector",
     "detkit.published",
     {
+        "clip_rcnn": "detkit.models.published.clip:vit_b32",
+        "clip_rcnn_vit_b16": "detkit.models.published.clip:vit_b16",
+        "clip_rcnn_rn50": "detkit.models.published.clip:rn50",
+        "clip_rcnn_rn101": "detkit.models.published.clip:rn101",
+        "clip_rcnn_rn50x4": "detkit.models.published.clip:rn50x4",
         "detr_r50": "detkit.models.published.detr:r50",
         "detr_r50_dc5": "detkit.models.published.detr:r50_dc5",
         "detr_r101": "detkit.models.published.detr:r101",
@@ -52,12 +58,14 @@ class Publication:
         class_names: One a class, in our order; None for a slot that the publisher never used.
         convert: The publisher's tensors under our names and in our order of classes.
         weights: The name of the weights where they were published for something else: a classifier, say.
+        named: For a detector of whatever classes are named: gives the same for them. ``class_names`` is empty then.
     """
 
     config: DetectorConfig
     class_names: tuple[str | None, ...]
     convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     weights: str | None = None
+    named: Callable[[Sequence[str]], Publication] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,18 +87,28 @@ def publication(name: str) -> Publication:
     return found
 
 
-def load_published(name: str, path: str | Path) -> PublishedDetector:
+def load_published(name: str, path: str | Path | None = None, classes: Sequence[str] | None = None) -> PublishedDetector:
     """The detector that a published file holds; no code in it is run.
 
     Args:
         name: Which weights these are: ``fasterrcnn_resnet50_fpn``.
-        path: The file as it was published.
+        path: The file as it was published; None: where ``detkit weights`` puts it.
+        classes: What to look for, for a detector of whatever is named; others have their own.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the name is unknown, or the file does not hold these weights.
+        ValueError: the name is unknown, or the file does not hold these weights, or nothing to look for is named.
+        ImportError: it takes a library that is not here.
     """
     found = publication(name)
+    if found.named is not None:
+        if not classes:
+            raise ValueError(
+                f'{name} looks for what it is told: name it with --classes "a cat" "a red cup" (classes=[...] in Python); '
+                "`detkit weights import` makes a checkpoint of it that goes everywhere"
+            )
+        found = found.named(classes)
+    path = path or resolve(found.weights or name)
     detector = found.config.build(len(found.class_names))
     trouble, tensors = f"weights {path}: not {name}", read_tensors(path)
     try:

@@ -1,0 +1,218 @@
+"""CLIP as a detector, from a released file to a picture; a small file with seeded numbers stands for the released ones."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from torch.nn import functional
+from torch.testing import assert_close
+
+pytest.importorskip("open_clip", reason="needs the extra clip: pip install open_clip_torch")
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "text"))
+from tiny import BACKBONE, tensors, whole_clip
+
+from detkit.backbones import BackboneConfig
+from detkit.cli.main import main
+from detkit.inference import load
+from detkit.models.clip_rcnn import CLIPRCNNConfig
+from detkit.models.published import PUBLISHED, publication
+from detkit.models.published.clip import of_config
+from detkit.structures import Proposals
+from detkit.text import text_tower
+from detkit.weights import catalogue, find
+
+CLASSES = ["a cat", "a red cup"]
+
+
+def small_config() -> CLIPRCNNConfig:
+    plain = CLIPRCNNConfig()
+    network = BackboneConfig(name=BACKBONE, weights=None, norm="frozen")
+    return plain.replace(backbone=network, proposals=plain.proposals.replace(mode="single", limit=6, min_area=100.0))
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole CLIP in half precision, as released ones are, with a learned scale of its own."""
+    path = tmp_path_factory.mktemp("clip") / "tiny.safetensors"
+    numbers = tensors(whole_clip()) | {"logit_scale": torch.tensor(3.0)}
+    save_file({name: tensor.half().contiguous() for name, tensor in numbers.items()}, path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tiny_clip", SimpleNamespace(tiny=lambda: of_config(small_config())))
+    monkeypatch.setitem(PUBLISHED._table, "clip_rcnn_tiny", "tiny_clip:tiny")
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 60, (90, 120, 3), np.uint8)
+    pixels[20:70, 30:80] = (200, 30, 30)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_a_region_is_compared_with_phrases(released: Path) -> None:
+    predictor = load("clip_rcnn_tiny", "cpu", reference=True, file=released, classes=CLASSES)
+    detector, clip = predictor.detector, whole_clip()
+    image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
+    batch = detector.prepare([image])
+    # A box whose surroundings are the whole picture: nothing is resized, and the crop is the picture.
+    box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
+    with torch.no_grad():
+        (logits,), _ = detector.region(detector.source(detector.maps(batch.images)), [box])
+        seen = functional.normalize(clip.half().float().encode_image(batch.images))
+    phrases = text_tower({name: tensor.half() for name, tensor in tensors(whole_clip()).items()})
+    text = small_config().region.text
+    wanted = np.exp(3) * (seen @ phrases.embed([*CLASSES, *text.background], text.templates).T)[0]
+    assert_close(logits[:2], wanted[:2].float(), atol=1e-2, rtol=1e-3)
+    assert_close(logits[2], wanted[2:].float().logsumexp(0), atol=1e-2, rtol=1e-3)
+
+
+def detections(picture: Path, *words: str) -> list[dict]:
+    found = picture.with_name("found.json")
+    assert main(["detect", str(picture), "--no-pictures", "--min-score", "0", "--json", str(found), *words]) == 0
+    return json.loads(found.read_text("utf-8"))["pictures"][0]["detections"]
+
+
+def test_the_command_and_a_checkpoint_that_needs_no_text_tower(
+    released: Path, picture: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--model", "clip_rcnn_tiny", "--weights", str(released), "--classes", *CLASSES)
+    first = detections(picture, *words)
+    assert first
+    assert {row["class"] for row in first} <= set(CLASSES)
+    assert "looking for: a cat, a red cup; what rather is one of these is background: the background, nothing in particular" in caplog.text
+    saved = tmp_path / "cats.safetensors"
+    assert main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
+    monkeypatch.setitem(sys.modules, "open_clip", None)  # an import of it fails now
+    again = detections(picture, "--weights", str(saved))
+    assert [row["class"] for row in again] == [row["class"] for row in first]
+    assert_close(*(torch.tensor([[*row["box"], row["score"]] for row in rows]) for rows in (again, first)), atol=2e-3, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_nothing_of_open_clip_is_imported_until_phrases_are_read() -> None:
+    import subprocess
+
+    code = (
+        "import sys, detkit; from detkit.models.published import publication; publication('clip_rcnn').config.backbone;"
+        "import detkit.inference; print('open_clip' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detkit.heads.text_classes import TextClassesConfig
+    from detkit.models.fast_rcnn import FastRCNNConfig
+    from detkit.models.region_rows import embed_classes
+
+    saved = tmp_path / "cats.safetensors"
+    main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])
+    capsys.readouterr()
+    theirs = load(saved, "cpu", reference=True).detector.region.predictor.logits
+    plain = FastRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
+
+    def detector(**numbers: object) -> torch.nn.Module:
+        text = TextClassesConfig(embeddings=str(saved), **numbers)
+        head = plain.region.head.replace(hidden=32)
+        return plain.replace(region=plain.region.replace(text=text, head=head)).build(2)
+
+    swapped = detector()
+    assert embed_classes(swapped, ("a red cup", "a cat"))
+    ours = swapped.region.predictor.logits
+    assert_close(ours.embeddings, theirs.embeddings.flip(0))
+    assert_close(ours.background, theirs.background)
+    assert not torch.allclose(theirs.embeddings[0], theirs.embeddings[1], atol=1e-3)
+    box = Proposals(torch.tensor([[4.0, 4.0, 60.0, 60.0]]), torch.ones(1))
+    found = swapped.eval()([torch.rand(3, 64, 96)], proposals=[box])[0]
+    assert bool((found.labels <= 1).all())
+    learned = detector(background=())
+    embed_classes(learned, ("a cat", "a red cup"))
+    assert learned.region.predictor.logits.background.requires_grad
+    for wrong, message in (
+        (({}, ("a dog", "a cat")), r"cats.safetensors: no embedding of a dog; it has a cat, a red cup"),
+        (({"dimensions": 64}, ("a cat", "a red cup")), r"expected embeddings of 64 dimensions, got 512"),
+        (({"background": ("the sky",)}, ("a cat", "a red cup")), r"and region.text.background says the sky; give both the same phrases"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            embed_classes(detector(**wrong[0]), wrong[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), 'clip_rcnn looks for what it is told: name it with --classes "a cat" "a red cup"'),
+        (("--classes", "a cat", "a cat"), "classes: expected phrases that differ, got 'a cat' twice"),
+        (("--classes", "a cat"), "weights clip_rcnn are not here: run `detkit weights download clip_rcnn`, or put https://openaipublic"),
+    ],
+)
+def test_mistakes_in_one_line(
+    words: tuple[str, ...], message: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DETKIT_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    assert main(["detect", str(picture), "--no-pictures", "--model", "clip_rcnn", *words]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert message in line
+
+
+def test_without_the_library_one_line_tells_how_to_get_it(
+    picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "open_clip" else find_spec(name, *more))
+    assert main(["detect", str(picture), "--no-pictures", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("detkit: error: phrases are read by open_clip, which is not here: run `pip install open_clip_torch`")
+    assert "pip install detkit" not in line
+
+
+CLIPS = [entry for entry in catalogue() if entry.read_from.startswith("open_clip")]
+
+
+@pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry.name)
+def test_the_catalogue_says_what_open_clip_states(entry: object) -> None:
+    from open_clip import get_pretrained_url
+
+    model = entry.file_name.removesuffix(".pt")
+    assert entry.url == get_pretrained_url(model, "openai")
+    assert len(entry.sha256) == 64
+    assert entry.sha256 in entry.url
+
+
+FIRST = ("clip_rcnn", "clip_rcnn_rn50")
+"""A ViT and a ResNet; the others are slow."""
+
+
+@pytest.mark.parametrize("entry", [entry if entry.name in FIRST else pytest.param(entry, marks=pytest.mark.slow) for entry in CLIPS])
+def test_a_released_file_of_these_sizes_would_fit(entry: object) -> None:
+    """On the meta device, which has shapes alone: the network that OpenAI's sizes make, into the detector of this name."""
+    from open_clip.factory import get_model_config
+    from open_clip.model import CLIP
+
+    from detkit.backbones.tower import ImageTower
+
+    found = publication(entry.name)
+    with torch.device("meta"):
+        sizes = get_model_config(entry.file_name.removesuffix(".pt"))
+        whole = CLIP(**sizes).state_dict()
+        tower = ImageTower(found.config.backbone, found.config.region.text.dimensions)
+        named = {k: v for k, v in tower.published_names(whole).items() if not k.endswith("num_batches_tracked")}
+        assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in named.items()}
+    assert sizes["vision_cfg"]["image_size"] == found.config.warp
+    assert sizes["embed_dim"] == found.config.region.text.dimensions
+    counted = sum(value.numel() for key, value in whole.items() if "running" not in key and "num_batches" not in key and key != "attn_mask")
+    assert counted == find(entry.name).parameters
