@@ -87,11 +87,11 @@ def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]
     from detkit.inference import choose_weights, load
 
     weights, reason = choose_weights(args.model or args.weights)
-    file = args.weights if args.model else None
+    file = {"file": args.weights} if args.model and args.weights else {}
     classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
     # A pyramid judges scores after its merging, which changes them.
     min_score = 0.0 if wants_pyramid(args) else args.min_score
-    predictor = load(weights, args.device, args.precision, file=file, min_score=min_score, classes=classes, svd=args.svd)
+    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd, **file)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
     return with_pyramid(predictor, args, args.min_score), str(weights)
