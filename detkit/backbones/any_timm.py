@@ -20,11 +20,18 @@ from detkit.registry import did_you_mean
 _PYRAMID_OF_PATCHES = {"c2": 4, "c3": 8, "c4": 16, "c5": 32}
 
 
-def make(name: str, *, levels: tuple[str, ...] | None = None, norm: NormPolicy = "frozen", norm_eps: float | None = None) -> Backbone:
+def make(
+    name: str,
+    *,
+    levels: tuple[str, ...] | None = None,
+    norm: NormPolicy = "frozen",
+    norm_eps: float | None = None,
+    window: int | None = None,
+) -> Backbone:
     """The backbone ``timm/NAME``; plain vision transformers get ViTDet's levels, other networks their own."""
     facts, plain = facts_of_timm(name), name.removeprefix(TIMM)
     if facts.family == TimmTransformer.__name__:
-        return VisionTransformer(timm.create_model(plain, dynamic_img_size=True, dynamic_img_pad=True), facts, levels)
+        return VisionTransformer(timm.create_model(plain, dynamic_img_size=True, dynamic_img_pad=True), facts, levels, window)
     backbone = TimmFeatures(plain, facts, levels)
     set_norms(backbone, norm, norm_eps)
     return backbone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -33,6 +33,9 @@ class BackboneConfig(Config):
     """Eps of every norm; none: the architecture's own. torchvision's detectors were published for 0 (ResNet) and 1e-5 (MobileNet)."""
     dilated_c5: bool = False
     """Take the stride out of the last stage and spread its 3x3 kernels instead, so that ``c5`` has stride 16 (DC5); for ResNets."""
+    window: int | None = Field(default=None, ge=1)
+    """For plain vision transformers: the side, in patches, of the windows that attention stays in, but for four blocks (ViTDet: 14); none:
+    every block sees the whole map. Pictures of 800 pixels have 50 patches a side."""
     levels: tuple[str, ...] | None = None
     """Which maps are used, by name (``c2`` has stride 4, ``c5`` 32); none: the backbone's usual ones."""
 
@@ -68,12 +71,16 @@ class BackboneConfig(Config):
         """The architecture with random numbers and its stages frozen; :func:`detkit.backbones.load_backbone_weights` fills it.
 
         Raises:
-            ValueError: it has no such level, or not as many stages, or its last stage cannot be dilated.
+            ValueError: it has no such level, or not as many stages, or its last stage cannot be dilated, or it has no use for windows.
         """
         dilation = {"dilated_c5": True} if self.dilated_c5 else {}
         if dilation and not facts_of(self.name).dilates:
             able = ", ".join(name for name, facts in FACTS.items() if facts.dilates)
             raise ValueError(f"backbone {self.name}: dilated_c5 is for {able}; choose one of them, or set model.backbone.dilated_c5=false")
-        backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **dilation)
+        if self.window is not None and not facts_of(self.name).is_plain_transformer:
+            able = ", ".join(name for name, facts in FACTS.items() if facts.is_plain_transformer)
+            raise ValueError(f"backbone {self.name}: window is for {able}; choose one of them, or set model.backbone.window=none")
+        choices: dict[str, Any] = dilation if self.window is None else {"window": self.window}
+        backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **choices)
         backbone.freeze(self.stages_to_freeze)
         return backbone

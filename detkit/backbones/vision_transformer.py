@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, Tensors
 from detkit.backbones.facts import FACTS, BackboneFacts
+from detkit.backbones.windows import through_blocks
 from detkit.layers import MapNorm
 
 _HEADS = ("body.head.", "body.head_dist.", "body.fc_norm.", "body.attn_pool.")
@@ -28,9 +29,9 @@ def __getattr__(name: str) -> Callable[..., Backbone]:
     return partial(make, name)
 
 
-def make(name: str, *, levels: tuple[str, ...] | None = None, **_norms: Any) -> Backbone:
+def make(name: str, *, levels: tuple[str, ...] | None = None, window: int | None = None, **_norms: Any) -> Backbone:
     """The backbone of this name; what is chosen about batch norms does not touch it, for it has none."""
-    return VisionTransformer(network(name, dynamic_img_size=True, dynamic_img_pad=True), FACTS[name], levels)
+    return VisionTransformer(network(name, dynamic_img_size=True, dynamic_img_pad=True), FACTS[name], levels, window)
 
 
 def network(name: str, **choices: Any) -> nn.Module:
@@ -43,17 +44,19 @@ class VisionTransformer(Backbone):
     """A plain vision transformer on pictures of any size: its position embeddings are interpolated.
 
     Its one map becomes several as in ViTDet's simple feature pyramid (arXiv:2203.16527, section 3): transposed convolutions make the
-    finer ones, pooling the coarser ones. Attention is global in every block; ViTDet has windows in most of them, to save memory on
-    large pictures.
+    finer ones, pooling the coarser ones. Attention is global in every block unless there are windows, which save memory on large
+    pictures; then the class token is left out, as in ViTDet.
 
     Args:
         body: timm's network, made for any size.
         facts: What is known about it.
         levels: Names of the maps to give; None: the usual ones.
+        window: Side, in patches, of the windows that most blocks see; None: all see the whole map.
     """
 
-    def __init__(self, body: nn.Module, facts: BackboneFacts, levels: tuple[str, ...] | None = None) -> None:
+    def __init__(self, body: nn.Module, facts: BackboneFacts, levels: tuple[str, ...] | None = None, window: int | None = None) -> None:
         super().__init__(facts, levels)
+        self.window = window
         for head in ("head", "head_dist", "fc_norm"):
             if isinstance(getattr(body, head, None), nn.Module):
                 setattr(body, head, nn.Identity())
@@ -67,10 +70,21 @@ class VisionTransformer(Backbone):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""
         body: Any = self.body
-        (found,) = body.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
+        if self.window is None:
+            (found,) = body.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
+        else:
+            found = self._in_windows(images, self.window)
         maps = (scale(found) for scale in self.pyramid)
         sizes = ([-(-side // stride) for side in images.shape[-2:]] for stride in self.strides)
         return tuple(level[..., :high, :wide] for level, (high, wide) in zip(maps, sizes, strict=True))
+
+    def _in_windows(self, images: Tensor, window: int) -> Tensor:
+        body: Any = self.body
+        patches = body.patch_embed(images)
+        # Positions are added with the class token beside them, for which the embedding of some networks has a place.
+        tokens = body.norm_pre(body._pos_embed(patches)[:, body.num_prefix_tokens :])
+        tokens = through_blocks(body.blocks, tokens.view(patches.shape), window)
+        return body.norm(tokens).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
         """Patches with what is added to them, then block by block."""

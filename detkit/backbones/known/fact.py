@@ -68,6 +68,11 @@ class BackboneFacts:
     idea: str = ""
     made_by: str = ""
 
+    @property
+    def is_plain_transformer(self) -> bool:
+        """Whether it is a vision transformer with one map of patches, as ViT and timm's class of that name are."""
+        return "backbones.vision_transformer:" in self.made_by or (not self.made_by and self.family == "VisionTransformer")
+
     def chosen(self, names: tuple[str, ...] | None) -> tuple[Level, ...]:
         """The levels of these names (None: the default ones), finest first.
 
