@@ -20,7 +20,7 @@ config = base.replace(
     name="detr_lite0_bccd",
     model=small.replace(
         preprocess=base.model.preprocess,
-        backbone=BackboneConfig(name="efficientnet_lite0", frozen_stages=2, levels=("c4",)),
+        backbone=BackboneConfig(name="efficientnet_lite0", frozen_stages=2, levels=("c5",)),
         # In so few steps nothing is learned by heart, and narrow layers see more pictures.
         head=small.head.replace(channels=128, hidden=512, dropout=0.0),
     ),
