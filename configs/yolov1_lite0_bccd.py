@@ -34,5 +34,7 @@ config = base.replace(
     ),
     # The scales that the base draws, in pictures of one size.
     augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
+    # Twenty thousand numbers enter each unit of the hidden layer: at the base's rate Adam's equal steps add up to noise.
+    optimizer=base.optimizer.replace(lr=1e-4, backbone_factor=1.0),
     training=base.training.replace(threads=1),
 )
