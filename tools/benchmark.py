@@ -8,6 +8,7 @@
     python tools/benchmark.py select
     python tools/benchmark.py startup
     python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python
+    python tools/benchmark.py regions
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
@@ -76,9 +77,19 @@ def startup(args: argparse.Namespace) -> timing.Report:
 
 def propose(args: argparse.Namespace) -> timing.Report:
     """Selective search: how well objects are met, and how fast."""
+    from benchmarks.propose import Pictures
     from benchmarks.propose import propose as measure
 
-    return measure(args.mode, args.data, args.images, args.split, args.limit, args.opencv_python)
+    pictures = Pictures(args.data, args.images, args.split, args.limit)
+    return measure(args.mode, pictures, args.opencv_python, package=args.package, timed=not args.untimed)
+
+
+def regions(args: argparse.Namespace) -> timing.Report:
+    """R-CNN, SPPNet and Fast R-CNN at the same proposals."""
+    from benchmarks.regions import Sizes
+    from benchmarks.regions import regions as measure
+
+    return measure(args.rounds, args.backbone, Sizes(args.proposals, args.warp, args.hidden), args.picture)
 
 
 def fidelity(args: argparse.Namespace) -> timing.Report:
@@ -107,6 +118,13 @@ def build_parser() -> argparse.ArgumentParser:
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
         propose: _on_pictures(),
+        regions: [
+            ("--backbone", {"default": "efficientnet_lite0"}),
+            ("--proposals", {"type": int, "default": 2000}),
+            ("--picture", {"help": "a photograph (default: one of scikit-image's)"}),
+            ("--warp", {"type": int, "default": 227}),
+            ("--hidden", {"type": int, "default": 4096}),
+        ],
         fidelity: _on_data(),
         detector: _on_data(),
     }
@@ -133,6 +151,11 @@ def _on_pictures() -> list[tuple[str, dict[str, object]]]:
         ("--split", {}),
         ("--limit", {"type": int, "default": 50}),
         ("--opencv-python", {"type": Path}),
+        (
+            "--package",
+            {"action": argparse.BooleanOptionalAction, "default": True, "help": "in mode single the package too"},
+        ),
+        ("--untimed", {"action": "store_true", "help": "tell only how well objects are met: for a machine that is busy"}),
     ]
 
 

@@ -16,7 +16,6 @@ def _rgb(image: Image) -> Image:
 
 
 def _hsv(image: Image) -> Image:
-    """Hue spans 0 to 179 only: where colours are pale it is mostly noise, and weighs less so in the distances of the segmentation."""
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), dtype=np.uint8)
 
 
@@ -44,9 +43,26 @@ def _rgi(image: Image) -> Image:
 COLOUR_SPACES: dict[str, Callable[[Image], Image]] = {
     "rgb": _rgb,
     "hsv": _hsv,
+    "hsv_cone": _hsv,
     "lab": _lab,
     "intensity": _intensity,
     "hue": _hue,
     "rgi": _rgi,
 }
 """From ``(H, W, 3)`` uint8 RGB to ``(H, W, C)`` uint8, C = 1 or 3 (IJCV 2013, section 3.2.1)."""
+
+_ANGLES = np.arange(256, dtype=np.float32) * np.float32(2 * np.pi / 180)
+_CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1) / 2
+"""Where a hue of OpenCV's, 0 to 179, lies on a circle with a diameter of 1."""
+
+
+def as_compared(space: str, coloured: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
+    """What the segmentation measures distances in: the pixels as they are, but for ``hsv_cone``.
+
+    There hue is an angle and saturation the distance from grey: reds of hue 0 and 179 are neighbours, and where colours are pale, so that
+    hue is noise, it hardly counts. All numbers span at most 255.
+    """
+    if space != "hsv_cone":
+        return coloured
+    grey_to_colour = _CIRCLE[coloured[..., 0]] * coloured[..., 1:2]
+    return np.concatenate([grey_to_colour, coloured[..., 2:]], 2).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detkit.proposals.colours import COLOUR_SPACES
+from detkit.proposals.colours import COLOUR_SPACES, as_compared
 from detkit.proposals.config import Mode, SelectiveSearchConfig
 from detkit.proposals.features import describe, texture_bins
 from detkit.proposals.grouping import group
@@ -62,7 +62,7 @@ def _hierarchies(image: NDArray[np.uint8], config: SelectiveSearchConfig, thread
 
     def prepared(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
         coloured = np.ascontiguousarray(COLOUR_SPACES[name](image))
-        return coloured, SegmentationGraph(coloured), texture_bins(coloured)
+        return coloured, SegmentationGraph(as_compared(name, coloured)), texture_bins(coloured)
 
     def searched(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
         (coloured, graph, bins), k = job

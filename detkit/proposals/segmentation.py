@@ -107,10 +107,10 @@ class SegmentationGraph:
     """The sorted pixel graph of one image; :meth:`regions` cuts it for a scale ``k``, as often as wanted.
 
     Args:
-        image: ``(H, W, C)`` uint8.
+        image: ``(H, W, C)``, each channel of which spans at most 255.
     """
 
-    def __init__(self, image: NDArray[np.uint8]) -> None:
+    def __init__(self, image: NDArray[np.uint8] | NDArray[np.float32]) -> None:
         blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), SIGMA).reshape(image.shape)
         weights = _edges(np.ascontiguousarray(blurred))
         self._scale = STEPS / (255.0 * float(np.sqrt(image.shape[2])))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,13 @@ from skimage.measure import label as connected
 from detkit.data import SourceConfig, read_image, read_source
 from detkit.ops.boxes import box_iou
 from detkit.proposals import SelectiveSearchConfig, Strategy, selective_search
+from detkit.proposals.colours import as_compared
 from detkit.proposals.features import describe, texture_bins
 from detkit.proposals.grouping import group
 from detkit.proposals.segmentation import SegmentationGraph
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from growth import growths_in
 
 SINGLE = SelectiveSearchConfig.of("single")
 
@@ -68,6 +74,26 @@ def test_a_large_picture_is_searched_small_and_answered_in_its_own_pixels() -> N
     large = image.repeat(12, 0).repeat(12, 1)
     proposals = selective_search(large, config=SINGLE.replace(max_pixels=120 * 160))
     assert (box_iou(boxes * 12, proposals.boxes).amax(1) > 0.9).all()
+
+
+def test_twelve_megapixels_take_little_more_memory_than_what_they_are_searched_at() -> None:
+    """Noise, in which every pixel differs from the next, something blank, and a photograph."""
+    found = growths_in(Path(__file__).with_name("search_memory.py"))
+    assert len(found) == 6
+    assert max(found) < 150, found
+    for small, large in zip(found[::2], found[1::2], strict=True):
+        assert large < small + 20, found
+
+
+def test_time_has_a_bound() -> None:
+    """A picture of twelve megapixels is searched as one of 400,000 pixels."""
+    noise = np.random.default_rng(0).integers(256, size=(500, 667, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
+    took: list[float] = []
+    for picture in (noise[:60, :60], noise[::5, ::5], noise):  # compiled code is loaded first
+        begun = time.process_time()
+        selective_search(np.ascontiguousarray(picture), "single", threads=1)
+        took.append(time.process_time() - begun)
+    assert took[2] < 2 * took[1] + 0.3, took
 
 
 def test_filters_and_limit() -> None:
@@ -145,6 +171,20 @@ def test_colour_alone_merges_the_alike_first() -> None:
     image[:, 40:80], image[:, 80:] = 200, 203
     regions = describe(np.ascontiguousarray(labels), 3, image, texture_bins(image))
     assert group(regions, (True, False, False, False), labels.size)[3:].tolist() == [[40, 0, 120, 30], [0, 0, 120, 30]]
+
+
+def test_hue_is_an_angle_where_regions_are_cut() -> None:
+    """Reds on both sides of hue 0 are alike, greens are far from both; greys whose hue is noise are one region."""
+    strong = as_compared("hsv_cone", np.array([[[1, 200, 90], [178, 200, 90], [60, 200, 90]]], np.uint8))[0]
+    assert np.linalg.norm(strong[0] - strong[1]) < 11
+    assert np.linalg.norm(strong[0] - strong[2]) > 150
+    assert np.linalg.norm(strong[0] - strong[2]) == pytest.approx(200 * np.sin(np.deg2rad(59)), abs=0.01)
+    noise = np.random.default_rng(0).integers(180, size=(60, 80))
+    greys = np.stack([noise, np.full((60, 80), 4), np.full((60, 80), 120)], 2).astype(np.uint8)
+    assert SegmentationGraph(as_compared("hsv_cone", greys)).regions(100.0, 100)[1] == 1
+    assert SegmentationGraph(as_compared("hsv", greys)).regions(100.0, 100)[1] > 1
+    every = np.stack([*np.meshgrid(np.arange(180), [0, 128, 255], indexing="ij"), np.zeros((180, 3))], 2).astype(np.uint8)
+    assert np.ptp(as_compared("hsv_cone", every), axis=(0, 1)).max() <= 255
 
 
 def test_segmentation_covers_the_picture_with_connected_regions() -> None:

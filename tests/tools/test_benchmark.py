@@ -46,6 +46,19 @@ def test_selection_is_timed(tmp_path: Path) -> None:
     assert report["targets"] == {"detkit": 2.0}
 
 
+def test_what_proposals_meet_is_told_with_times_and_without(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = shared / "data" / "voc100"
+    words = ["propose", "single", "--data", str(data / "annotations" / "pascalvoc_format"), "--images", str(data / "images")]
+    report = run([*words, "--limit", "3", "--no-package"], tmp_path)
+    assert (report["data"], report["pictures"], len(report["seconds"]["detkit"])) == ("voc100", 3, 2)  # type: ignore[index]
+    assert report["cold_seconds"] > 0  # type: ignore[operator]
+    (row,) = report["quality"]  # type: ignore[misc]
+    assert 0.3 < row["mabo"] < 1  # type: ignore[index]
+    untimed = run([*words, "--limit", "3", "--no-package", "--untimed"], tmp_path)
+    assert (untimed["seconds"], untimed["quality"]) == ({}, report["quality"])
+    assert "first picture" not in capsys.readouterr().out.rpartition("Selective search")[2]
+
+
 def test_ratios_are_of_medians_to_the_first_side() -> None:
     from benchmarks.timing import Report
 
@@ -94,3 +107,20 @@ def test_both_sides_find_as_much_and_train(tmp_path: Path) -> None:
         assert len(found["seconds"]) == 4  # type: ignore[arg-type]
         assert " 0" not in found["notes"][0].replace(",", "")  # type: ignore[index]
     assert len(run(["train", *size, "--batch-size", "1"], tmp_path)["seconds"]) == 4  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_detectors_that_are_told_where_to_look_are_timed_at_the_same_proposals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
+    pixels = torch.randint(256, (40, 60, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
+    Image.fromarray(pixels).save(tmp_path / "noise.png")
+    words = ["regions", "--picture", str(tmp_path / "noise.png"), "--proposals", "6", "--warp", "64", "--hidden", "8"]
+    report = run(words, tmp_path)
+    assert set(report["seconds"]) == {"R-CNN", "SPPNet, five scales", "SPPNet, one scale", "Fast R-CNN"}  # type: ignore[call-overload]
+    assert report["targets"] == {"Fast R-CNN": 20.0}
+    assert 1 <= report["proposals"] <= 6  # type: ignore[operator]
+    assert min(len(report[name]) for name in ("feature_seconds", "loop_seconds")) == 1  # type: ignore[arg-type]
+    text = capsys.readouterr().out
+    assert "which every side needs besides" in text
+    assert "one crop at a time in fp32" in text

@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.timing import Report
+from detkit.cli.report import table
 
 if TYPE_CHECKING:
     from detkit.data.records import Records
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from detkit.structures import Proposals
 
 HERE = Path(__file__).resolve().parent
-OPENCV, PACKAGE, OURS = "OpenCV", "selectivesearch", "detkit"
+OPENCV, PACKAGE, OURS = SIDES = ("OpenCV", "selectivesearch", "detkit")
 TARGETS = {("fast", OPENCV): 5.0, ("quality", OPENCV): 5.0, ("single", PACKAGE): 10.0}
 """How many times as fast as the others ours should be, where that is an aim."""
 COLUMNS = ("side", "proposals", "recall .5", "recall .7", "MABO", "best IoU", "AR", "cut to", "cut .5", "cut MABO", "cut IoU")
@@ -33,14 +35,36 @@ CHUNK = 5
 """Pictures that one side searches before the next side has its turn."""
 
 
-def propose(mode: Mode, data: Path, images: Path | None, split: str | None, limit: int, opencv_python: Path | None) -> Report:
-    """Every side searches the same pictures, a few at a time, in turn."""
-    from detkit.data import SourceConfig, read_image, read_source
+@dataclass(frozen=True)
+class Pictures:
+    """The labelled pictures that are searched: the first so many of a data set's."""
 
-    records = read_source(SourceConfig(path=str(data), images=None if images is None else str(images), split=split)).records
-    records = records[: min(limit, len(records))]
+    data: Path
+    images: Path | None = None
+    split: str | None = None
+    limit: int = 50
+
+    @property
+    def name(self) -> str:
+        """What the data set is called."""
+        return self.data.name if self.images is None else self.images.parent.name
+
+    def records(self) -> Records:
+        """Their files and objects."""
+        from detkit.data import SourceConfig, read_source
+
+        images = None if self.images is None else str(self.images)
+        found = read_source(SourceConfig(path=str(self.data), images=images, split=self.split)).records
+        return found[: min(self.limit, len(found))]
+
+
+def propose(mode: Mode, pictures: Pictures, opencv_python: Path | None, *, package: bool = True, timed: bool = True) -> Report:
+    """Every side searches the same pictures, a few at a time, in turn; if it is not timed only what they find is told."""
+    from detkit.data import read_image
+
+    records = pictures.records()
     paths = [str(path) for path in records.paths]
-    sides = {OURS: _Ours(mode), PACKAGE: _Package()} if mode == "single" else {OURS: _Ours(mode)}
+    sides = {OURS: _Ours(mode), PACKAGE: _Package()} if mode == "single" and package else {OURS: _Ours(mode)}
     found: dict[str, list[Proposals]] = {name: [] for name in sides}
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     cpu: dict[str, list[float]] = {name: [] for name in sides}
@@ -49,9 +73,9 @@ def propose(mode: Mode, data: Path, images: Path | None, split: str | None, limi
         found[OPENCV], seconds[OPENCV], cpu[OPENCV] = [], [], []
     for start in range(0, len(paths), CHUNK):
         chunk = paths[start : start + CHUNK]
-        pictures = [read_image(path) for path in chunk]
+        read = [read_image(path) for path in chunk]
         for name, side in sides.items():
-            for picture in pictures:
+            for picture in read:
                 begun, begun_cpu = time.perf_counter(), time.process_time()
                 rows = side(picture)
                 seconds[name].append(time.perf_counter() - begun)
@@ -62,14 +86,17 @@ def propose(mode: Mode, data: Path, images: Path | None, split: str | None, limi
             found[OPENCV] += boxes
             seconds[OPENCV] += taken
             cpu[OPENCV] += taken_cpu
-    return _report(mode, data.name, records, found, (seconds, cpu))
+    report = _speeds(mode, seconds, cpu) if timed else Report("")
+    report.title = f"Selective search, mode {mode}, on {len(records)} pictures of {pictures.name}"
+    counts = [len(rows) for rows in found[OPENCV]] if OPENCV in found else None
+    quality = [_quality(name, records, found[name], counts) for name in SIDES if name in found]
+    report.notes.append(table([_cells(row) for row in quality], COLUMNS, set(COLUMNS[1:])))
+    report.numbers |= {"mode": mode, "data": pictures.name, "pictures": len(records), "quality": quality}
+    return report
 
 
-def _report(mode: Mode, data: str, records: Records, found: dict[str, list[Proposals]], times: tuple[Seconds, Seconds]) -> Report:
-    from detkit.cli.report import table
-
-    seconds, cpu = times
-    ordered = {name: seconds[name] for name in (OPENCV, PACKAGE, OURS) if name in seconds}
+def _speeds(mode: Mode, seconds: Seconds, cpu: Seconds) -> Report:
+    ordered = {name: seconds[name] for name in SIDES if name in seconds}
     # The first picture of ours is cold: compiled code is loaded, or made.
     cold = ordered[OURS][0]
     warm = {name: times[1:] for name, times in ordered.items()}
@@ -84,11 +111,7 @@ def _report(mode: Mode, data: str, records: Records, found: dict[str, list[Propo
             notes.append(f"{ratio:.1f}x as fast as {name}{verdict}, in {less:.1f}x less processor time")
             numbers |= {f"times_as_fast_as_{name}": ratio, f"times_less_processor_time_than_{name}": less}
     notes.append(f"the first picture of detkit's took {cold:.2f} s, code that is compiled already being loaded in it")
-    counts = [len(rows) for rows in found[OPENCV]] if OPENCV in found else None
-    rows = [_quality(name, records, found[name], counts) for name in ordered]
-    notes.append(table([_cells(row) for row in rows], COLUMNS, set(COLUMNS[1:])))
-    title = f"selective search, mode {mode}, on {len(records)} pictures of {data}"
-    return Report(title, warm, {}, notes, {"quality": rows, "cold_seconds": cold, "processor_seconds": cpu, **numbers})
+    return Report("", warm, {}, notes, {"cold_seconds": cold, "processor_seconds": cpu, **numbers})
 
 
 def _quality(name: str, records: Records, found: Sequence[Proposals], counts: Sequence[int] | None) -> dict[str, Any]:

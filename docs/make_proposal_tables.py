@@ -1,0 +1,89 @@
+"""Fill the tables of docs/selective_search.md from what tools/benchmark.py measured.
+
+    python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python --json docs/results/speed/propose_fast_VOC.json
+    python docs/make_proposal_tables.py
+
+It reads every ``propose_*.json`` in docs/results/speed.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parent
+PAGE = DOCS / "selective_search.md"
+RESULTS = DOCS / "results" / "speed"
+MODES = ("single", "fast", "quality")
+QUALITY = ("mode", "pictures", "", "proposals", "recall at .5", "at .7", "best IoU", "MABO", "cut: recall at .5", "best IoU", "MABO")
+SPEED = ("mode", "pictures", "", "median s", "detkit is so many times as fast", "in so many times less processor time")
+SHARES = ("recall_50", "recall_70", "best_overlap", "mabo")
+CUT = ("cut_recall_50", "cut_best_overlap", "cut_mabo")
+
+
+def reports() -> list[dict[str, Any]]:
+    """What was measured, by mode and by data."""
+    found: list[dict[str, Any]] = [json.loads(path.read_text("utf-8")) for path in RESULTS.glob("propose_*.json")]
+    return sorted(found, key=lambda one: (MODES.index(one["mode"]), one["data"] != "voc100", one["data"]))
+
+
+def quality(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """How well objects are met: a line for each side."""
+    lines = []
+    for row in report["quality"]:
+        shares = [f"{row[name]:.3f}" for name in SHARES]
+        cut = [f"{row[name]:.3f}" if name in row and row["side"] != "OpenCV" else "-" for name in CUT]
+        lines.append((f"`{report['mode']}`", pictures(report), row["side"], f"{row['proposals']:,.0f}", *shares, *cut))
+    return lines
+
+
+def speed(report: dict[str, Any]) -> list[tuple[str, ...]]:
+    """How fast: a line for each side, and one for a cold start."""
+    lines = []
+    for side, times in report["seconds"].items():
+        ratios = [report.get(f"times_{which}_{side}") for which in ("as_fast_as", "less_processor_time_than")]
+        cells = ["-" if ratio is None else f"{ratio:.1f}" for ratio in ratios]
+        lines.append((f"`{report['mode']}`", pictures(report), side, f"{statistics.median(times):.3f}", *cells))
+    if lines:
+        lines.append((*lines[-1][:2], "detkit, first picture of a process", f"{report['cold_seconds']:.3f}", "-", "-"))
+    return lines
+
+
+def pictures(report: dict[str, Any]) -> str:
+    """Which they are."""
+    return f"{report['pictures']} of {report['data']}"
+
+
+def table(headings: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """A table in Markdown, if it has a line."""
+    if not lines:
+        return "Not measured yet.\n"
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, ("---",) * len(headings), *lines)) + "\n"
+
+
+def page(text: str) -> str:
+    """The page, with the tables between their marks made anew."""
+    made = {
+        "quality": table(QUALITY, [line for report in reports() for line in quality(report)]),
+        "speed": table(SPEED, [line for report in reports() for line in speed(report)]),
+    }
+    for name, content in made.items():
+        before, begun, rest = text.partition(f"<!-- {name} -->\n")
+        _, ended, after = rest.partition(f"<!-- end of {name} -->\n")
+        if not begun or not ended:
+            raise ValueError(f"{PAGE.name}: expected a table between '<!-- {name} -->' and '<!-- end of {name} -->'")
+        text = before + begun + "\n" + content + "\n" + ended + after
+    return text
+
+
+def main() -> int:
+    """Run the script; give its exit status."""
+    PAGE.write_text(page(PAGE.read_text("utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+spec = importlib.util.spec_from_file_location("make_proposal_tables", ROOT / "docs" / "make_proposal_tables.py")
+assert spec is not None
+assert spec.loader is not None
+make_proposal_tables = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(make_proposal_tables)
+
+
+def test_the_page_is_what_the_files_give() -> None:
+    text = (ROOT / "docs" / "selective_search.md").read_text("utf-8")
+    assert text == make_proposal_tables.page(text), "run: python docs/make_proposal_tables.py"
+
+
+def test_tables_are_made_between_their_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = {"proposals": 1234.4, "recall_50": 0.8, "recall_70": 0.5, "best_overlap": 0.7, "mabo": 0.71}
+    cut = {"cut_recall_50": 0.79, "cut_best_overlap": 0.69, "cut_mabo": 0.7}
+    report: dict[str, Any] = {"mode": "fast", "data": "voc100", "pictures": 50, "cold_seconds": 1.5}
+    report |= {"quality": [{"side": "OpenCV", **numbers, **cut}, {"side": "detkit", **numbers, **cut}]}
+    report |= {"seconds": {"OpenCV": [3.0, 1.0, 2.0], "detkit": [0.25]}, "times_as_fast_as_OpenCV": 8.0}
+    (tmp_path / "propose_fast_voc100.json").write_text(json.dumps(report))
+    (tmp_path / "propose_single_x.json").write_text(json.dumps({**report, "mode": "single", "data": "x", "seconds": {}}))
+    monkeypatch.setattr(make_proposal_tables, "RESULTS", tmp_path)
+    marks = "a\n<!-- quality -->\nold\n<!-- end of quality -->\nb\n<!-- speed -->\n<!-- end of speed -->\nc\n"
+    made = make_proposal_tables.page(marks)
+    assert made == make_proposal_tables.page(made)
+    assert "old" not in made
+    assert "| `fast` | 50 of voc100 | detkit | 1,234 | 0.800 | 0.500 | 0.700 | 0.710 | 0.790 | 0.690 | 0.700 |" in made
+    assert "| `fast` | 50 of voc100 | OpenCV | 2.000 | 8.0 | - |" in made
+    assert "| `fast` | 50 of voc100 | detkit, first picture of a process | 1.500 | - | - |" in made
+    assert made.index("`single`") < made.index("`fast`")
+    (tmp_path / "propose_fast_voc100.json").unlink()
+    assert "<!-- speed -->\n\nNot measured yet.\n\n<!-- end of speed -->" in make_proposal_tables.page(made)
+    with pytest.raises(ValueError, match="expected a table between '<!-- speed -->' and '<!-- end of speed -->'"):
+        make_proposal_tables.page(marks.replace("<!-- speed -->", ""))
