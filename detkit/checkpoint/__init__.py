@@ -9,6 +9,7 @@ from detkit.lazy import lazily
 
 if TYPE_CHECKING:
     from detkit.checkpoint.checkpoint import FORMAT, Checkpoint, load_checkpoint, make_header, read_header, save_checkpoint
+    from detkit.checkpoint.pack import pack
     from detkit.checkpoint.state import load_state, save_state
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "load_checkpoint",
     "load_state",
     "make_header",
+    "pack",
     "read_header",
     "save_checkpoint",
     "save_state",
@@ -30,6 +32,7 @@ __getattr__ = lazily(
     __name__,
     {
         ".checkpoint": ("FORMAT", "Checkpoint", "load_checkpoint", "make_header", "read_header", "save_checkpoint"),
+        ".pack": ("pack",),
         ".state": ("load_state", "save_state"),
     },
 )

@@ -1,6 +1,7 @@
 """Detect objects in pictures: prints a table for each, draws the boxes, and writes the detections to files.
 
-The detector is, in order: --weights, the best checkpoint of the newest run under runs/. What is taken is printed.
+The detector is, in order: --weights, the best checkpoint of the newest run under runs/, the one inside the package if it was built
+with one. What is taken is printed. Where no picture is named, a photograph that comes with scikit-image is looked at.
 Drawn pictures go into a new folder runs/detect-N unless --output names one; pictures of yours are never overwritten.
 A picture that cannot be read is named, the others are done, and the exit code is 1.
 
@@ -24,10 +25,11 @@ from typing import TYPE_CHECKING
 from detkit.cli.allocator import keep_freed_memory
 from detkit.cli.arguments import add_device_arguments, unit_interval
 from detkit.cli.drawn import DrawnPictures
-from detkit.cli.inputs import picture_files
+from detkit.cli.inputs import picture_files, sample_photograph
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.results_files import CocoIds, Found, as_coco, as_csv, as_json
+from detkit.weights import better_ones, embedded
 
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Outcome, Predictor
@@ -38,7 +40,12 @@ SOME_FAILED = 1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit detect``."""
-    parser.add_argument("images", nargs="+", metavar="IMAGE", help="picture files, folders, or patterns such as 'photos/**/*.jpg'")
+    parser.add_argument(
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="picture files, folders, or patterns such as 'photos/**/*.jpg' (default: a cat)",
+    )
     parser.add_argument(
         "--model", metavar="NAME", help="a published detector, such as clip_rcnn: CLIP on proposals; --weights is then its released file"
     )
@@ -67,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     keep_freed_memory()
     check_pyramid_arguments(args)
-    files = picture_files(args.images)
+    files = picture_files(args.images) if args.images else [sample_photograph()]
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
         ids.check(files)
@@ -94,6 +101,8 @@ def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]
     predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd, **file)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+    if weights == embedded():
+        print(better_ones())
     return with_pyramid(predictor, args, args.min_score), str(weights)
 
 

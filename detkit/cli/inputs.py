@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from importlib import resources
 from pathlib import Path
 
 
@@ -26,6 +27,18 @@ def picture_files(words: Sequence[str]) -> list[Path]:
             f"no such picture: {', '.join(str(path) for path in files[:3])}; give files, folders, or patterns such as 'photos/*.jpg'"
         )
     return files
+
+
+def sample_photograph() -> Path:
+    """A photograph inside scikit-image's package, of a cat.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    path = Path(str(resources.files("skimage"))) / "data" / "chelsea.png"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: scikit-image's photograph is not here; name a picture of yours: detkit detect PICTURE")
+    return path
 
 
 def _expanded(word: str) -> list[Path]:

@@ -5,12 +5,15 @@ detkit weights show NAME            everything about one, and where it lies on t
 detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
 detkit weights import FILE --model NAME --output FILE.safetensors
                                     a checkpoint of detkit's own out of a file that others published; no code in it is run
+detkit weights pack FILE --output FILE.safetensors
+                                    a checkpoint of half the size, for passing on: weights in half precision, without the training's record
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from detkit import weights
@@ -23,12 +26,17 @@ _NUMBERS = frozenset({"parameters", "MiB"})
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``detkit weights`` understands."""
-    parser.add_argument("action", nargs="?", default="list", choices=(*_ACTIONS, "import"), help="what to do (default: list)")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="names out of the list; for import, the published file")
+    parser.add_argument("action", nargs="?", default="list", choices=(*_ACTIONS, *_WRITERS), help="what to do (default: list)")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="names out of the list; for import, the published file; for pack, a checkpoint or a run's folder",
+    )
     parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
     parser.add_argument("--model", metavar="NAME", help="for import: which detector of the list the file holds")
     parser.add_argument("--classes", nargs="+", metavar="PHRASE", help="for import of a clip_rcnn: what it shall look for")
-    parser.add_argument("--output", metavar="FILE", help="for import: the checkpoint to write (.safetensors)")
+    parser.add_argument("--output", metavar="FILE", help="for import and pack: the checkpoint to write (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -42,12 +50,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"detkit weights list takes no names, got {', '.join(args.names)}; did you mean detkit weights show?")
     if args.action != "list" and not args.names:
         raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
-    if args.action == "import":
-        _import(args.names, args.model, args.classes, args.output)
-        return 0
+    writer, flags = _WRITERS.get(args.action, (None, ()))
     for flag in ("model", "classes", "output"):
-        if getattr(args, flag) is not None:
+        if getattr(args, flag) is not None and flag not in flags:
             raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to detkit weights import")
+    if writer is not None:
+        writer(args)
+        return 0
     _ACTIONS[args.action]([weights.find(name) for name in args.names], args.folder)
     return 0
 
@@ -98,20 +107,41 @@ def _download(entries: list[WeightEntry], folder: str | None) -> None:
         print(f"{entry.name}: {path}")
 
 
-def _import(files: list[str], model: str | None, classes: list[str] | None, output: str | None) -> None:
-    if len(files) != 1 or model is None or output is None:
+def _import(args: argparse.Namespace) -> None:
+    if len(args.names) != 1 or args.model is None or args.output is None:
         raise ValueError("detkit weights import: expected one file, --model NAME and --output FILE.safetensors")
-    if Path(output).suffix != ".safetensors":
-        raise ValueError(f"--output {output}: expected a name that ends in .safetensors")
+    output = _checkpoint_to_write(args.output)
     from detkit.checkpoint import make_header, save_checkpoint
     from detkit.models.published import load_published
 
-    found = load_published(model, files[0], classes)
-    header = make_header(found.config.to_json(), found.class_names, imported_from=Path(files[0]).name)
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    (file,) = args.names
+    found = load_published(args.model, file, args.classes)
+    header = make_header(found.config.to_json(), found.class_names, imported_from=Path(file).name)
     save_checkpoint(output, found.detector.state_dict(), header)
     named = sum(name is not None for name in found.class_names)
-    print(f"{output}: {model} with {named} classes; detkit detect PICTURE --weights {output}")
+    print(f"{output}: {args.model} with {named} classes; detkit detect PICTURE --weights {output}")
+
+
+def _pack(args: argparse.Namespace) -> None:
+    if len(args.names) != 1 or args.output is None:
+        raise ValueError("detkit weights pack: expected a checkpoint or a run's folder, and --output FILE.safetensors")
+    output = _checkpoint_to_write(args.output)
+    from detkit.checkpoint import pack
+    from detkit.inference.load import checkpoint_path
+
+    source = checkpoint_path(args.names[0])
+    if source is None:
+        raise FileNotFoundError(f"{args.names[0]}: no such checkpoint, and no run's folder")
+    before, after = pack(source, output)
+    print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect PICTURE --weights {output}")
+
+
+def _checkpoint_to_write(output: str) -> Path:
+    path = Path(output)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--output {output}: expected a name that ends in .safetensors")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 class _Bar:
@@ -156,3 +186,8 @@ def _target(folder: str | None) -> Path:
 
 
 _ACTIONS = {"list": _list, "show": _show, "download": _download}
+_WRITERS: dict[str, tuple[Callable[[argparse.Namespace], None], tuple[str, ...]]] = {
+    "import": (_import, ("model", "classes", "output")),
+    "pack": (_pack, ("output",)),
+}
+"""What writes a checkpoint, and the flags it takes."""

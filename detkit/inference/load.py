@@ -18,7 +18,7 @@ from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
-from detkit.weights import catalogue
+from detkit.weights import catalogue, embedded
 
 RUNS = "runs"
 
@@ -68,16 +68,19 @@ def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
 
 
 def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> tuple[str | Path, str]:
-    """What to load, and why, in words: what was ``named``, else the newest run's best checkpoint.
+    """What to load, and why, in words: what was ``named``, else the newest run's best checkpoint, else the detector inside the package.
 
     Raises:
-        FileNotFoundError: nothing was named and there is no run.
+        FileNotFoundError: nothing was named, there is no run, and the package was built without a detector.
     """
     if named is not None:
         return named, "as given"
     newest = newest_checkpoint(root)
     if newest is not None:
         return newest, "the newest run's"
+    own = embedded()
+    if own is not None:
+        return own, "the one that detkit carries"
     raise FileNotFoundError(
         f"there is no detector to use: no run under {root}/ and no --weights; train one with `detkit train CONFIG`, give a checkpoint with "
         "--weights FILE, or fetch published weights: `detkit weights` lists them"

@@ -1,8 +1,21 @@
 """Published weights: what there is, what is known about each, where it lies, and how it is fetched. Imports no torch."""
 
+from detkit.weights.carried import better_ones, embedded
 from detkit.weights.entry import NOT_STATED, WeightEntry
 from detkit.weights.fetch import Progress, download
 from detkit.weights.local import default_folder, places, resolve
 from detkit.weights.table import catalogue, find
 
-__all__ = ["NOT_STATED", "Progress", "WeightEntry", "catalogue", "default_folder", "download", "find", "places", "resolve"]
+__all__ = [
+    "NOT_STATED",
+    "Progress",
+    "WeightEntry",
+    "better_ones",
+    "catalogue",
+    "default_folder",
+    "download",
+    "embedded",
+    "find",
+    "places",
+    "resolve",
+]

@@ -47,6 +47,12 @@ def test_a_folder_is_detected_drawn_and_listed(folder: Path, capsys: pytest.Capt
     assert Image.open(drawn[0]).size == (480, 360)
 
 
+def test_without_a_picture_it_looks_at_a_photograph(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect() == 0
+    assert "chelsea.png" in capsys.readouterr().out
+    assert [path.name for path in (folder / "runs" / "detect-1").iterdir()] == ["chelsea.jpg"]
+
+
 def test_all_the_files(folder: Path) -> None:
     assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-pictures") == 0
     assert not (folder / "runs").exists()

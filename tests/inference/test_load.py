@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from detkit.inference import choose_weights, load, newest_checkpoint
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
+from detkit.weights import better_ones, embedded
 
 CONFIG = FasterRCNNConfig(
     backbone=BackboneConfig(name="resnet18", weights=None),
@@ -70,7 +72,8 @@ def test_a_runs_folder_means_its_best_checkpoint(run: Path, tmp_path: Path) -> N
         load(tmp_path)
 
 
-def test_the_newest_run_is_chosen(tmp_path: Path) -> None:
+def test_the_newest_run_is_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.weights.carried._FILE", tmp_path / "none.safetensors")
     assert newest_checkpoint(tmp_path) is None
     with pytest.raises(FileNotFoundError, match="there is no detector to use"):
         choose_weights(None, tmp_path)
@@ -83,6 +86,20 @@ def test_the_newest_run_is_chosen(tmp_path: Path) -> None:
     os.utime(tmp_path / "a-1" / "best.safetensors", (2e9, 2e9))
     assert choose_weights(None, tmp_path) == (tmp_path / "a-1" / "best.safetensors", "the newest run's")
     assert choose_weights("x", tmp_path) == ("x", "as given")
+
+
+def test_without_a_run_it_is_the_one_in_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "package" / "embedded.safetensors"
+    monkeypatch.setattr("detkit.weights.carried._FILE", own)
+    assert embedded() is None
+    own.parent.mkdir()
+    own.touch()
+    assert choose_weights(None, tmp_path / "runs") == (own, "the one that detkit carries")
+    newer = tmp_path / "runs" / "a-1" / "best.safetensors"
+    newer.parent.mkdir(parents=True)
+    newer.touch()
+    assert choose_weights(None, tmp_path / "runs") == (newer, "the newest run's")
+    assert re.search(r"[\d.]+ MiB\): detkit weights download (\w+), then --weights \1$", better_ones())
 
 
 def test_other_models_and_tensors_are_told(run: Path, tmp_path: Path) -> None:

@@ -114,6 +114,25 @@ def test_import_of_convolutions_in_the_order_of_running(shared: Path, tmp_path: 
     assert f"weights {file}: not yolox_s: expected 83 convolutions from 000 on" in err
 
 
+def test_a_packed_checkpoint_detects_the_same(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from detkit.inference.load import load_detector
+
+    file = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz"
+    whole, packed = tmp_path / "whole.safetensors", tmp_path / "a" / "b.safetensors"
+    assert said(capsys, "import", str(file), "--model", "yolox_nano", "--output", str(whole))[0] == 0
+    code, out, _ = said(capsys, "pack", str(whole), "--output", str(packed))
+    assert (code, f"{packed}: " in out) == (0, True)
+    assert packed.stat().st_size < 0.6 * whole.stat().st_size
+    images = [torch.rand(3, 416, 416, generator=torch.Generator().manual_seed(0))]
+    before, after = (load_detector(path)[0] for path in (whole, packed))
+    assert {tensor.dtype for tensor in after.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
+    with torch.no_grad():
+        first, second = (detector.raw(detector.prepare(images))[0].sigmoid() for detector in (before, after))
+    assert torch.allclose(first, second, atol=5e-3)
+
+
 def test_what_a_publisher_does_not_state_reads_so(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = said(capsys, "show", "yolox_nano")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines() if line.strip())
@@ -127,6 +146,12 @@ def test_what_a_publisher_does_not_state_reads_so(capsys: pytest.CaptureFixture[
     [
         (("import", "a.pth"), "detkit weights import: expected one file, --model NAME and --output FILE.safetensors"),
         (("import", "a.pth", "--model", "x", "--output", "b.pth"), "--output b.pth: expected a name that ends in .safetensors"),
+        (("pack", "a", "b"), "detkit weights pack: expected a checkpoint or a run's folder, and --output FILE.safetensors"),
+        (("pack", "a", "--output", "b.safetensors"), "a: no such checkpoint, and no run's folder"),
+        (
+            ("pack", "a", "--model", "x", "--output", "b.safetensors"),
+            "detkit weights pack takes no --model; it belongs to detkit weights import",
+        ),
         (("show", "resnet50", "--model", "x"), "detkit weights show takes no --model; it belongs to detkit weights import"),
         (
             ("import", "a.pth", "--model", "fasterrcnn_resnet50", "--output", "b.safetensors"),

@@ -1,0 +1,39 @@
+"""Checkpoints of half the size, for passing on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from detkit.checkpoint.checkpoint import load_checkpoint, make_header, save_checkpoint
+
+
+def pack(source: str | Path, output: str | Path) -> tuple[int, int]:
+    """Write a checkpoint with its weights in half precision, rounded to the nearest; gives both files' bytes.
+
+    Norms, biases and whatever else has one dimension stay in float32: they are small, and some sum up large numbers. The header keeps the
+    model's config, the class names and the metrics. What the training was told, with the folders of whoever trained, is left out.
+    A model that loads the file runs in float32.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a checkpoint of ours, or a number is too large for half precision, or would be written over itself.
+    """
+    source, output = Path(source), Path(output)
+    if output.exists() and source.samefile(output):
+        raise ValueError(f"{output}: expected another name than that of the checkpoint that is read")
+    found = load_checkpoint(source)
+    tensors = {name: _halved(tensor, f"{source}: {name}") for name, tensor in found.tensors.items()}
+    save_checkpoint(output, tensors, make_header(found.model_json, found.class_names, metrics=found.header.get("metrics")))
+    return source.stat().st_size, output.stat().st_size
+
+
+def _halved(tensor: Tensor, name: str) -> Tensor:
+    if not tensor.is_floating_point() or tensor.ndim < 2:
+        return tensor
+    halved = tensor.half()
+    if not bool(torch.isfinite(halved).all()):
+        raise ValueError(f"{name}: {float(tensor.abs().max()):.3g} is too large for half precision, which ends at 65504")
+    return halved
