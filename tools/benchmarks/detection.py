@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peer import PEERS, photographs
-from benchmarks.timing import Report, in_turn
+from benchmarks.timing import Report, in_turn, products
 from detkit.inference.device import pick_dtype
 from detkit.inference.optimize import optimize
 from detkit.models.detector import Detector
@@ -45,7 +45,7 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
         seconds = in_turn(sides, rounds)
     found = ", ".join(f"{name} {count}" for name, count in counts.items())
     wanted = TARGETS.get(model, ONE_STAGE_TARGETS)
-    notes = [f"detections: {found}", *([f"proposals: {_proposals(ours, images)}"] if hasattr(ours, "rpn") else [])]
+    notes = [f"detections: {found}", *([f"proposals: {_proposals(ours, images)}"] if hasattr(ours, "rpn") else []), products()]
     targets = dict(zip(("detkit fp32", f"detkit {NAMES[default]} (default)"), wanted, strict=True))
     return Report(f"{known.title}, one picture of {size[0]}x{size[1]}", seconds, targets, notes)
 

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -40,6 +41,21 @@ def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int
             side()
             seconds[name].append(time.perf_counter() - begun)
     return seconds
+
+
+def products(side: int = 2048, rounds: int = 5) -> str:
+    """How fast this machine multiplies matrices now, in fp32 and in bf16: it says what ratios of the two can be expected.
+
+    On shared machines the units that multiply bf16 are slowed down, for minutes, by what others run.
+    """
+    import torch
+
+    speeds = []
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.rand(side, side).to(dtype)
+        seconds = in_turn({"product": partial(torch.mm, matrix, matrix)}, rounds)["product"]
+        speeds.append(2 * side**3 / statistics.median(seconds) / 1e12)
+    return f"matrix products: fp32 {speeds[0]:.2f}, bf16 {speeds[1]:.2f} TFLOP/s"
 
 
 @dataclass
