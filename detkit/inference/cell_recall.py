@@ -46,5 +46,5 @@ def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: Detectio
         cells = places[:: head.config.boxes]
         matches = match_by_cell(cells, cells[:, None], targets)
         boxes += len(targets)
-        answered += len(matches[matches >= 0].unique())
+        answered += len(set(matches[matches >= 0].tolist()))
     return CellRecall(head.grid, boxes, answered)
