@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     keep_freed_memory()
     check_pyramid_arguments(args)
+    _check_classes(args.classes)
     files = picture_files(args.images) if args.images else [sample_photograph()]
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
@@ -88,6 +89,17 @@ def run(args: argparse.Namespace) -> int:
         job.write_files(weights, ids)
     job.conclude(loaded - start, time.perf_counter() - loaded)
     return SOME_FAILED if job.failed else 0
+
+
+def _check_classes(words: list[str] | None) -> None:
+    """``--classes`` takes all the words that follow it.
+
+    Raises:
+        ValueError: one of them is a picture.
+    """
+    files = [word for word in words or () if Path(word).exists()]
+    if files:
+        raise ValueError(f"--classes: {files[0]} is a file, not a class; name the pictures before --classes")
 
 
 def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]:

@@ -85,6 +85,11 @@ def test_scores_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
 
 
+def test_a_picture_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("--classes", "bright", "in/picture_001.png") == 2
+    assert "--classes: in/picture_001.png is a file, not a class; name the pictures before --classes" in capsys.readouterr().err
+
+
 def test_patterns_are_expanded_and_files_come_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in/*_00[12].png", "in/picture_001.png", "**/*_002.png", "--no-pictures") == 0
     assert "2 pictures" in capsys.readouterr().out
