@@ -2,12 +2,22 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from detkit.training.interrupt import TOGETHER, StopSignals
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT acts as on a terminal; shells have processes in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_signals_that_come_together_are_one_and_a_later_one_acts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
