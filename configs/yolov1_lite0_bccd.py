@@ -29,7 +29,7 @@ config = base.replace(
     model=YOLOv1Config(
         preprocess=PreprocessConfig(rule="fixed", input_size=(480, 640)),
         backbone=base.model.backbone.replace(frozen_stages=2, levels=("c5",)),
-        # Few channels, and no layer between map and cells: every output reads the whole map, and Adam's equal steps add up over it to noise.
+        # Few channels, and no layer between: every output reads the whole map, and Adam's equal steps add up over it to noise.
         neck=YOLOv1NeckConfig(channels=(256, 32)),
         head=YOLOv1HeadConfig(hidden=(), dropout=0.2),
     ),
