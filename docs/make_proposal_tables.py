@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from make_results import table
+
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "selective_search.md"
 RESULTS = DOCS / "results" / "speed"
@@ -57,20 +59,12 @@ def pictures(report: dict[str, Any]) -> str:
     return f"{report['pictures']} of {report['data']}"
 
 
-def table(headings: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
-    """A table in Markdown, if it has a line."""
-    if not lines:
-        return "Not measured yet.\n"
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (headings, ("---",) * len(headings), *lines)) + "\n"
-
-
 def page(text: str) -> str:
     """The page, with the tables between their marks made anew."""
-    made = {
-        "quality": table(QUALITY, [line for report in reports() for line in quality(report)]),
-        "speed": table(SPEED, [line for report in reports() for line in speed(report)]),
-    }
-    for name, content in made.items():
+    made = {"quality": (QUALITY, quality), "speed": (SPEED, speed)}
+    for name, (headings, lines_of) in made.items():
+        lines = [line for report in reports() for line in lines_of(report)]
+        content = table(lines, headings) if lines else "Not measured yet.\n"
         before, begun, rest = text.partition(f"<!-- {name} -->\n")
         _, ended, after = rest.partition(f"<!-- end of {name} -->\n")
         if not begun or not ended:

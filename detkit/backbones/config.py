@@ -73,14 +73,18 @@ class BackboneConfig(Config):
         Raises:
             ValueError: it has no such level, or not as many stages, or its last stage cannot be dilated, or it has no use for windows.
         """
-        dilation = {"dilated_c5": True} if self.dilated_c5 else {}
-        if dilation and not facts_of(self.name).dilates:
-            able = ", ".join(name for name, facts in FACTS.items() if facts.dilates)
-            raise ValueError(f"backbone {self.name}: dilated_c5 is for {able}; choose one of them, or set model.backbone.dilated_c5=false")
-        if self.window is not None and not facts_of(self.name).is_plain_transformer:
-            able = ", ".join(name for name, facts in FACTS.items() if facts.is_plain_transformer)
-            raise ValueError(f"backbone {self.name}: window is for {able}; choose one of them, or set model.backbone.window=none")
-        choices: dict[str, Any] = dilation if self.window is None else {"window": self.window}
+        choices: dict[str, Any] = {}
+        if self.dilated_c5:
+            choices["dilated_c5"] = self._for_some("dilated_c5", "dilates", "false")
+        if self.window is not None:
+            choices["window"] = self._for_some("window", "is_plain_transformer", "none")
         backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **choices)
         backbone.freeze(self.stages_to_freeze)
         return backbone
+
+    def _for_some(self, option: str, fact: str, off: str) -> Any:
+        """What is chosen for an option that only architectures with this fact have."""
+        if not getattr(facts_of(self.name), fact):
+            able = ", ".join(name for name, facts in FACTS.items() if getattr(facts, fact))
+            raise ValueError(f"backbone {self.name}: {option} is for {able}; choose one of them, or set model.backbone.{option}={off}")
+        return getattr(self, option)

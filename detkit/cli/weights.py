@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
     writer, flags = _WRITERS.get(args.action, (None, ()))
     for flag in ("model", "classes", "output"):
         if getattr(args, flag) is not None and flag not in flags:
-            raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to detkit weights import")
+            owners = " and ".join(f"detkit weights {name}" for name, (_, own) in _WRITERS.items() if flag in own)
+            raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to {owners}")
     if writer is not None:
         writer(args)
         return 0

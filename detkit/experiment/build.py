@@ -181,13 +181,12 @@ def _tell_data(train: DetectionData, val: DetectionData, unlabelled: Sequence[De
 def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:
     if config.weights is None:
         config.model.load_pretrained(detector)
-        embed_classes(detector, class_names)
-        return
-    other, _, other_names = load_detector(config.weights)
-    report = transfer(detector, class_names, other.state_dict(), other_names)
-    log.info("weights from %s", config.weights)
-    for line in report.summary():
-        log.info("  %s", line)
+    else:
+        other, _, other_names = load_detector(config.weights)
+        report = transfer(detector, class_names, other.state_dict(), other_names)
+        log.info("weights from %s", config.weights)
+        for line in report.summary():
+            log.info("  %s", line)
     embed_classes(detector, class_names)
 
 

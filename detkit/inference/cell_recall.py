@@ -35,15 +35,14 @@ def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: Detectio
     Returns:
         ``None`` for a detector whose places may have more than one object.
     """
-    head = getattr(detector, "head", None)
-    if not isinstance(head, YOLOv1Head):
+    head, size = getattr(detector, "head", None), detector.input_size
+    if not isinstance(head, YOLOv1Head) or size is None:
         return None
+    (places,) = head.places([head.grid], Batch(torch.empty(1, 1, *size), (size,)))
+    cells = places[:: head.config.boxes]
     boxes = answered = 0
     for record in data.records:
-        placement = preprocess.placement(record.size)
-        targets = placement.place(record.targets[~record.targets.is_crowd])
-        (places,) = head.places([head.grid], Batch(torch.empty(1, 1, *placement.canvas), (placement.canvas,)))
-        cells = places[:: head.config.boxes]
+        targets = preprocess.placement(record.size).place(record.targets[~record.targets.is_crowd])
         matches = match_by_cell(cells, cells[:, None], targets)
         boxes += len(targets)
         answered += len(set(matches[matches >= 0].tolist()))

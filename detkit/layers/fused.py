@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -172,11 +172,11 @@ def _fuse_row(parent: nn.Module, row: Sequence[str]) -> None:
     names = [name for name in row if not isinstance(parent.get_submodule(name), nn.Identity)]
     for conv_name, name in itertools.pairwise(names):
         conv, activation = parent.get_submodule(conv_name), type(parent.get_submodule(name))
-        if isinstance(conv, nn.Conv2d) and activation in _NAMES and is_plain(conv):
+        if activation in _NAMES and is_plain(conv):
             parent.set_submodule(conv_name, FusedConv.of(conv, activation))
             parent.set_submodule(name, nn.Identity())
 
 
-def is_plain(conv: nn.Module) -> bool:
+def is_plain(part: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether it is a convolution that a :class:`FusedConv` can take the place of."""
-    return type(conv) in (nn.Conv2d, FewCellsConv) and conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+    return type(part) in (nn.Conv2d, FewCellsConv) and part.padding_mode == "zeros" and not isinstance(part.padding, str)

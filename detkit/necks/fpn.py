@@ -55,7 +55,7 @@ class FPN(Neck):
         """Let the lateral convolutions make their sums in one pass over the map: for detection alone, on a CPU, once norms are folded."""
         for block in self.inner_blocks:
             conv, *rest = block.children()
-            if isinstance(conv, nn.Conv2d) and is_plain(conv) and all(isinstance(part, nn.Identity) for part in rest):
+            if is_plain(conv) and all(isinstance(part, nn.Identity) for part in rest):
                 block.add_module("0", FusedConv.of(conv, nn.Identity))
 
     def _extra_levels(self, last: Tensor, last_of_backbone: Tensor) -> tuple[Tensor, ...]:

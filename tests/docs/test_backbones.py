@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
+
+import make_backbones
 
 from detkit.backbones import BACKBONES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-spec = importlib.util.spec_from_file_location("make_backbones", DOCS / "make_backbones.py")
-assert spec is not None
-assert spec.loader is not None
-make_backbones = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_backbones)
 
 
 def test_the_page_is_up_to_date() -> None:

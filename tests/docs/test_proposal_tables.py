@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
+import make_proposal_tables
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("make_proposal_tables", ROOT / "docs" / "make_proposal_tables.py")
-assert spec is not None
-assert spec.loader is not None
-make_proposal_tables = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_proposal_tables)
 
 
 def test_the_page_is_what_the_files_give() -> None:

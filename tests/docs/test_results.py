@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
+import make_results
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
-assert spec is not None
-assert spec.loader is not None
-make_results = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make_results)
 
 
 def test_the_page_is_what_the_files_give() -> None:

@@ -70,13 +70,10 @@ def regions(rounds: int, backbone: str, sizes: Sizes, picture: str | None = None
 
 
 def _pixels(picture: str | None) -> np.ndarray[Any, Any]:
+    from detkit.cli.inputs import sample_photograph
     from detkit.data import read_image
 
-    if picture is not None:
-        return read_image(Path(picture))
-    from skimage import data
-
-    return np.ascontiguousarray(data.chelsea())
+    return read_image(sample_photograph() if picture is None else Path(picture))
 
 
 def _configs(backbone: str, sizes: Sizes) -> dict[str, Any]:
