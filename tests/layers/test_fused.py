@@ -73,6 +73,8 @@ def test_maps_that_others_read_stay_as_they_are(name: str) -> None:
 def test_a_backbone_whose_parts_have_names_is_fused_too() -> None:
     torch.manual_seed(0)
     folded = fold_batch_norms(BackboneConfig(name="resnet18", levels=("c1", "c2")).build().eval())
+    # Behind the first map another sequence begins, so that nothing is fused across what others read.
+    assert folded.sequences() == [["conv1", "bn1", "relu"], ["maxpool", "layer1"], []]  # type: ignore[operator]
     image = torch.rand(1, 3, 65, 90)
     expected = folded(image)
     fused = fuse_activations(folded)

@@ -31,6 +31,7 @@ from detkit.text import text_tower
 from detkit.weights import catalogue, find
 
 CLASSES = ["a cat", "a red cup"]
+FAST_RCNN = Path(__file__).resolve().parents[2] / "configs" / "fast_rcnn_lite0_bccd.py"
 
 
 def small_config() -> CLIPRCNNConfig:
@@ -113,6 +114,9 @@ def test_nothing_of_open_clip_is_imported_until_phrases_are_read() -> None:
 
 
 def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from detkit.config import load_config
+    from detkit.experiment import Experiment
+    from detkit.experiment.build import fresh_state
     from detkit.heads.text_classes import TextClassesConfig
     from detkit.models.fast_rcnn import FastRCNNConfig
     from detkit.models.region_rows import embed_classes
@@ -123,10 +127,13 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     theirs = load(saved, "cpu", reference=True).detector.region.predictor.logits
     plain = FastRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
 
-    def detector(**numbers: object) -> torch.nn.Module:
+    def config(**numbers: object) -> FastRCNNConfig:
         text = TextClassesConfig(embeddings=str(saved), **numbers)
         head = plain.region.head.replace(hidden=32)
-        return plain.replace(region=plain.region.replace(text=text, head=head)).build(2)
+        return plain.replace(region=plain.region.replace(text=text, head=head))
+
+    def detector(**numbers: object) -> torch.nn.Module:
+        return config(**numbers).build(2)
 
     swapped = detector()
     assert embed_classes(swapped, ("a red cup", "a cat"))
@@ -137,6 +144,9 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     box = Proposals(torch.tensor([[4.0, 4.0, 60.0, 60.0]]), torch.ones(1))
     found = swapped.eval()([torch.rand(3, 64, 96)], proposals=[box])[0]
     assert bool((found.labels <= 1).all())
+    experiment = load_config(FAST_RCNN, Experiment)
+    begun = fresh_state(experiment.replace(model=config()), ("a red cup", "a cat"))
+    assert_close(begun["region.predictor.logits.embeddings"], ours.embeddings)
     learned = detector(background=())
     embed_classes(learned, ("a cat", "a red cup"))
     assert learned.region.predictor.logits.background.requires_grad
