@@ -9,13 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.layers.attention import Attention
+
 
 class _Layer(nn.Module):
     """What both kinds of layer share: attention to the sequence itself, and a network of two layers for each place alone."""
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.self_attn = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
+        self.self_attn = Attention(channels, heads, dropout)
         self.linear1 = nn.Linear(channels, hidden)
         self.linear2 = nn.Linear(hidden, channels)
         self.norm1 = nn.LayerNorm(channels)
@@ -25,7 +27,7 @@ class _Layer(nn.Module):
     def look_round(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
         """The sequence after every place of it attended to the others; ``padded`` places are seen by none."""
         placed = x + positions
-        attended, _ = self.self_attn(placed, placed, x, key_padding_mask=padded, need_weights=False)
+        attended = self.self_attn(placed, placed, x, padded)
         normed: Tensor = self.norm1(x + self.dropout(attended))
         return normed
 
@@ -57,7 +59,7 @@ class DecoderLayer(_Layer):
 
     def __init__(self, channels: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__(channels, heads, hidden, dropout)
-        self.multihead_attn = nn.MultiheadAttention(channels, heads, dropout=dropout, batch_first=True)
+        self.multihead_attn = Attention(channels, heads, dropout)
         self.norm3 = nn.LayerNorm(channels)
 
     def forward(self, x: Tensor, queries: Tensor, placed: Tensor, cells: Tensor, padded: Tensor | None = None) -> Tensor:
@@ -71,7 +73,7 @@ class DecoderLayer(_Layer):
             padded: As :class:`EncoderLayer`.
         """
         x = self.look_round(x, queries, None)
-        attended, _ = self.multihead_attn(x + queries, placed, cells, key_padding_mask=padded, need_weights=False)
+        attended = self.multihead_attn(x + queries, placed, cells, padded)
         x = self.norm2(x + self.dropout(attended))
         normed: Tensor = self.norm3(x + self.think(x))
         return normed

@@ -13,26 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
 
 from detkit.ops.threads import run_jobs
 
 _CHUNKS = 8
 """Parts of a picture whose sums are made apart and then added: the same, whatever the number of threads."""
-
-
-class FastDepthwise(TorchFunctionMode):
-    """Within it, depthwise convolutions on the CPU that learn run in float32 also under autocast, with a fast backward.
-
-    Without it a training step of EfficientNet-Lite0 in bfloat16 takes 2.5 times as long. What comes out has the type that autocast
-    would give, so that what follows stays in bfloat16.
-    """
-
-    def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
-        """Everything else is called as it was."""
-        if function is functional.conv2d and not kwargs and len(args) == 7 and _learns_depthwise(args[0], args[1], args[6]):
-            return _in_float32(*args)
-        return function(*args, **(kwargs or {}))
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
@@ -41,12 +26,14 @@ def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, 
     return out
 
 
-def _learns_depthwise(x: Tensor, weight: Tensor, groups: int) -> bool:
+def learns_depthwise(x: Tensor, weight: Tensor, groups: int) -> bool:
+    """Whether a convolution of ``x`` by ``weight`` is depthwise, on the CPU, and learns."""
     depthwise = 1 < groups == x.shape[1] == weight.shape[0]
     return depthwise and x.device.type == "cpu" and torch.is_grad_enabled() and weight.requires_grad
 
 
-def _in_float32(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+def convolve_in_float32(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any, groups: int) -> Tensor:
+    """What torch's ``conv2d`` gives for a depthwise convolution, counted in float32 and rounded as under autocast."""
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     with torch.autocast("cpu", enabled=False):
         x, weight, bias = x.float(), weight.float(), None if bias is None else bias.float()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
-from detkit.ops.depthwise import FastDepthwise
+from detkit.ops.fast_gradients import FastGradients
 from detkit.training.config import Precision
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -45,8 +45,8 @@ class MixedPrecision:
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        """Autocast for the forward pass (not in fp32), with depthwise convolutions on a CPU that have a fast backward."""
+        """Autocast for the forward pass (not in fp32), with operations on a CPU that have a fast backward."""
         dtype = _DTYPES.get(self.precision)
-        depthwise = FastDepthwise() if self.device.type == "cpu" else nullcontext()
-        with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None), depthwise:
+        gradients = FastGradients() if self.device.type == "cpu" else nullcontext()
+        with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None), gradients:
             yield

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.testing import assert_close
 
+from detkit.layers.attention import Attention
 from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer
 
 CHANNELS, HEADS = 16, 4
 
 
-def attend(layer: nn.MultiheadAttention, queries: Tensor, keys: Tensor, values: Tensor, padded: Tensor | None) -> Tensor:
+def attend(layer: Attention, queries: Tensor, keys: Tensor, values: Tensor, padded: Tensor | None) -> Tensor:
     """Attention as its formula reads, head by head."""
     weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
     q, k, v = (x @ w.T + b for x, w, b in zip((queries, keys, values), weights, biases, strict=True))

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detkit.ops.depthwise import FastDepthwise, depthwise_conv
+from detkit.ops.depthwise import depthwise_conv
+from detkit.ops.fast_gradients import FastGradients
 
 
 def made(side: int = 5, size: tuple[int, int] = (17, 23), dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +56,7 @@ def test_bfloat16_gradients_are_nearer_the_truth_than_torchs_rounding() -> None:
 def test_within_the_mode_slow_convolutions_take_the_fast_way_and_others_do_not() -> None:
     x, weight, bias = made()
     dense = torch.randn(4, 20, 5, 5, requires_grad=True)
-    with FastDepthwise():
+    with FastGradients():
         assert type(functional.conv2d(x, weight, bias, (2, 2), (2, 2), (1, 1), 20).grad_fn).__name__ == "_DepthwiseBackward"
         small = made(side=3)
         assert type(functional.conv2d(*small, (1, 1), (1, 1), (1, 1), 20).grad_fn).__name__ == "ConvolutionBackward0"
@@ -71,7 +72,7 @@ def test_under_autocast_what_learns_runs_in_float32_and_gives_bfloat16(side: int
     inputs = made(side=side)
     arguments = ((2, 2), (side // 2, side // 2), (1, 1), 20)
     expected = functional.conv2d(*inputs, *arguments)
-    with FastDepthwise(), torch.autocast("cpu", torch.bfloat16):
+    with FastGradients(), torch.autocast("cpu", torch.bfloat16):
         out = functional.conv2d(*inputs, *arguments)
         with torch.no_grad():
             rough = functional.conv2d(*inputs, *arguments)
@@ -85,7 +86,7 @@ def test_under_autocast_what_learns_runs_in_float32_and_gives_bfloat16(side: int
 def test_dense_convolutions_stay_in_bfloat16() -> None:
     x = torch.randn(2, 20, 9, 9)
     weight = torch.randn(4, 20, 3, 3, requires_grad=True)
-    with FastDepthwise(), torch.autocast("cpu", torch.bfloat16):
+    with FastGradients(), torch.autocast("cpu", torch.bfloat16):
         found = functional.conv2d(x, weight, None, (1, 1), (1, 1), (1, 1), 1)
         assert torch.equal(found, functional.conv2d(x.bfloat16(), weight.bfloat16(), None, 1, 1))
 
