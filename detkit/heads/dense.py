@@ -109,4 +109,4 @@ def _expect_few_cells(head: nn.Module) -> None:
 
 def by_anchor(output: Tensor, columns: int) -> Tensor:
     """``(B, A * columns, H, W)`` as ``(B, H * W * A, columns)``: cell by cell, as :func:`detkit.ops.anchors.grid_anchors`."""
-    return output.permute(0, 2, 3, 1).reshape(len(output), -1, columns)
+    return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, columns)

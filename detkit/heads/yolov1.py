@@ -30,6 +30,9 @@ class YOLOv1HeadConfig(Config):
     """B, the boxes of each cell."""
     hidden: tuple[int, ...] = (4096,)
     """Widths of the fully connected layers before the last; Fast YOLO has two."""
+    by_cell: bool = False
+    """Whether each cell is read from the map at its place alone, with the same layers for all, as YOLOv2 has it (arXiv:1612.08242,
+    section 2); the paper's fully connected layers read every cell from the whole map with numbers of its own."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of the last of them that is left out at each step of training (section 2.2)."""
     coordinate_weight: float = Field(5.0, ge=0)
@@ -61,19 +64,21 @@ class YOLOv1Head(OneStageHead):
     def __init__(self, channels: int, grid: Size, num_classes: int, config: YOLOv1HeadConfig) -> None:
         super().__init__(num_classes, config.choice)
         self.grid, self.config = grid, config
-        widths = (channels * math.prod(grid), *config.hidden)
+        self.groups = 1 if config.by_cell else math.prod(grid)
+        widths = (channels * self.groups, *config.hidden)
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), Leaky()]
         self.hidden = nn.Sequential(*layers, nn.Dropout(config.dropout))
-        self.last = Float32Linear(widths[-1], math.prod(grid) * (num_classes + 5 * config.boxes))
+        self.last = Float32Linear(widths[-1], self.groups * (num_classes + 5 * config.boxes))
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
         """``(B, S, K)`` of the S cells' classes, and of their N boxes the ``(B, N)`` confidences and ``(B, N, 4)`` numbers; all linear."""
         (level,) = maps
-        cells = self.last(self.hidden(level.flatten(1))).reshape(len(level), math.prod(self.grid), -1)
+        read = level.flatten(2).transpose(1, 2) if self.config.by_cell else level.flatten(1)
+        cells = self.last(self.hidden(read)).reshape(level.shape[0], math.prod(self.grid), -1)
         classes, confidences, numbers = cells.split((self.num_classes, self.config.boxes, 4 * self.config.boxes), -1)
-        return classes, confidences.flatten(1), numbers.reshape(len(level), -1, 4)
+        return classes, confidences.flatten(1), numbers.reshape(level.shape[0], -1, 4)
 
     def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """One level of ``(N, 4)`` cells, each as often as it has boxes."""
@@ -125,7 +130,7 @@ class YOLOv1Head(OneStageHead):
 
     def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The last layer: cell by cell, classes before confidences and boxes."""
-        return {f"last.{part}": (math.prod(self.grid), 1, 0, 5 * self.config.boxes) for part in ("weight", "bias")}
+        return {f"last.{part}": (self.groups, 1, 0, 5 * self.config.boxes) for part in ("weight", "bias")}
 
 
 def _decode(numbers: Tensor, cells: Tensor, extent: Tensor) -> Tensor:

@@ -162,3 +162,20 @@ def test_pictures_of_many_sizes_are_refused() -> None:
         ConfigError, match=r"preprocess: yolov1 takes pictures of one size; expected the rule 'fixed'.*got the rule 'short_side'"
     ):
         YOLOv1Config(preprocess=PreprocessConfig())
+
+
+@torch.no_grad()
+def test_read_by_cell_each_says_what_its_own_place_of_the_map_holds() -> None:
+    head = YOLOv1HeadConfig(hidden=(16,), by_cell=True, dropout=0.0).build(4, (2, 3), K).eval()
+    maps = torch.randn(2, 4, 2, 3)
+    outputs = head((maps,))
+    assert [tuple(output.shape) for output in outputs] == [(2, 6, K), (2, 12), (2, 12, 4)]
+    for row, column in ((0, 0), (1, 2)):
+        alone = head.last(head.hidden(maps[:, :, row, column]))
+        cell = row * 3 + column
+        found = torch.cat(
+            (outputs[0][:, cell], outputs[1][:, 2 * cell : 2 * cell + 2], outputs[2][:, 2 * cell : 2 * cell + 2].flatten(1)), 1
+        )
+        assert_close(found, alone)
+    assert head.class_rows() == {"last.weight": (1, 1, 0, 10), "last.bias": (1, 1, 0, 10)}
+    assert head.last.out_features == K + 10

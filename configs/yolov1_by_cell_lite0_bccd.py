@@ -1,0 +1,27 @@
+"""YOLOv1's cells and loss on EfficientNet-Lite0 without its fully connected layers, for the blood cells of BCCD, in an hour of one core.
+
+    python datasets/fetch_bccd.py data/bccd
+    python tools/train.py configs/yolov1_by_cell_lite0_bccd.py
+    python tools/evaluate.py runs/yolov1_by_cell_lite0_bccd-1 --data data/bccd --split test
+
+Its 8 x 10 cells are read by the same two layers, each from its own place of the map; all else is as in yolov1_lite0_bccd.py, so that
+the two tell what the fully connected layer costs where pictures are few.
+
+Result: not yet run.
+"""
+
+from pathlib import Path
+
+from detkit.configs import Experiment, YOLOv1HeadConfig, YOLOv1NeckConfig, load_config
+
+lite0 = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
+base = load_config(Path(__file__).with_name("yolov1_lite0_bccd.py"), Experiment)
+
+config = base.replace(
+    name="yolov1_by_cell_lite0_bccd",
+    model=base.model.replace(
+        neck=YOLOv1NeckConfig(channels=(256, 256)),
+        head=YOLOv1HeadConfig(by_cell=True, hidden=(256,), dropout=0.0),
+    ),
+    optimizer=lite0.optimizer,
+)
