@@ -25,8 +25,7 @@ config = base.replace(
         # In so few steps nothing is learned by heart, and narrow layers see more pictures.
         head=small.head.replace(channels=128, hidden=512, dropout=0.0),
     ),
-    loader=base.loader.replace(batch_size=8),
-    optimizer=AdamWConfig(lr=3e-4, reference_batch_size=4, weight_decay=1e-4, backbone_factor=0.3),
+    optimizer=AdamWConfig(lr=7e-4, reference_batch_size=4, weight_decay=1e-4, backbone_factor=0.3),
     schedule=CosineConfig(warmup_steps=200),
     training=base.training.replace(clip_norm=0.1, threads=1),
 )

@@ -6,7 +6,7 @@
 
 Each of its 8 x 10 cells finds one object at most.
 
-Result: not yet run.
+Result: test AP 0.047, AP50 0.153, AP75 0.012 after 59.9 core-minutes (13,596 pictures seen); val AP 0.048.
 """
 
 from pathlib import Path

@@ -228,7 +228,8 @@ def valid_cells(batch: Batch, grid: Size) -> Tensor:
 
 def _extents(batch: Batch) -> Tensor:
     """``(B, 4)`` width, height, width and height of each image before padding."""
-    return batch.images.new_tensor([(width, height, width, height) for height, width in batch.sizes], dtype=torch.float32)
+    sides = [torch.as_tensor(side) for height, width in batch.sizes for side in (width, height, width, height)]
+    return torch.stack(sides).to(batch.images.device, torch.float32).reshape(-1, 4)
 
 
 def _last(outputs: Outputs) -> Outputs:

@@ -16,9 +16,9 @@ from detkit.heads.choice import ChoiceConfig
 from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.layers import Leaky, mean_over_processes
-from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detkit.ops.match import BELOW
-from detkit.ops.match_cells import match_by_cell, paired_iou
+from detkit.ops.match_cells import match_by_cell
 from detkit.ops.select import Chosen
 from detkit.structures import Batch, Size, Targets
 

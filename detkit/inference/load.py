@@ -12,6 +12,7 @@ import torch
 from detkit.checkpoint import Checkpoint, load_checkpoint
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
+from detkit.inference.exported import ENDING, load_exported
 from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
@@ -34,8 +35,8 @@ def load(
     """A :class:`Predictor` ready to be called.
 
     Args:
-        source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), or a name that
-            ``detkit weights`` lists.
+        source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), a name that
+            ``detkit weights`` lists, or an ``.onnx`` file of ``detkit export``.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
         file: With a name: the published file itself, wherever it lies.
@@ -47,6 +48,8 @@ def load(
         ValueError: the file is not a checkpoint of ours, or damaged.
         ImportError: it takes a library that is not here.
     """
+    if file is None and Path(source).suffix == ENDING:
+        return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
     if config.told is not None and "proposer" not in options:
         options["proposer"] = _proposer(config.told)
@@ -91,6 +94,8 @@ def load_detector(
     source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None
 ) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
+    if Path(source).suffix == ENDING:
+        raise ValueError(f"{source}: an exported file detects and is evaluated, no more; give the checkpoint it was made from")
     path = checkpoint_path(source) if file is None else None
     names = PUBLISHED.names()
     if file is not None or (path is None and str(source) in names):
@@ -103,7 +108,7 @@ def load_detector(
 
 
 def checkpoint_path(source: str | Path) -> Path | None:
-    """The checkpoint file that a file or a run's folder means; ``None`` if there is no such path (it may be a name).
+    """The checkpoint file that a file or a run's folder means; ``None`` if there is no such path (it may be a name), or an exported file.
 
     Raises:
         FileNotFoundError: the folder has no checkpoint.
@@ -114,7 +119,7 @@ def checkpoint_path(source: str | Path) -> Path | None:
         if found is None:
             raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
         return found
-    return path if path.is_file() else None
+    return path if path.is_file() and path.suffix != ENDING else None
 
 
 def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:

@@ -27,6 +27,6 @@ def sine_positions(valid: Tensor, channels: int, temperature: float = 10000.0) -
     codes = []
     for axis in (1, 2):
         counted = valid.cumsum(axis, dtype=torch.float32)
-        angles = (counted / (counted.narrow(axis, -1, 1) + EPSILON) * (2 * math.pi))[..., None] / waves
+        angles = (counted / (counted.amax(axis, keepdim=True) + EPSILON) * (2 * math.pi))[..., None] / waves
         codes.append(torch.stack((angles[..., 0::2].sin(), angles[..., 1::2].cos()), -1).flatten(-2))
     return torch.cat(codes, -1).flatten(1, 2)

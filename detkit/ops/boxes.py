@@ -65,6 +65,13 @@ def box_iou(first: Tensor, second: Tensor) -> Tensor:
     return shared / union.clamp_(min=torch.finfo(torch.float32).tiny)
 
 
+def paired_iou(first: Tensor, second: Tensor) -> Tensor:
+    """``(...)`` intersection over union of ``(..., 4)`` boxes, each with its fellow; 0 where neither has an area."""
+    sides = (torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])).clamp(min=0)
+    shared = sides.prod(-1)
+    return shared / (area(first) + area(second) - shared).clamp(min=torch.finfo(torch.float32).tiny)
+
+
 def crowd_overlap(boxes: Tensor, crowds: Tensor) -> Tensor:
     """``(N, M)`` share of each of ``(N, 4)`` boxes that lies inside each of ``(M, 4)`` crowd regions, as COCO measures crowds."""
     return intersection(boxes, crowds) / area(boxes.float()).clamp_(min=torch.finfo(torch.float32).tiny)[:, None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from detkit.ops.boxes import area
+from detkit.ops.boxes import paired_iou
 from detkit.ops.match import BELOW, ignore_crowds
 from detkit.structures import Targets
 
@@ -32,13 +32,6 @@ def match_by_cell(cells: Tensor, predicted: Tensor, targets: Targets) -> Tensor:
         rows = holds.int().argmax(0)[taken]
         matches[taken, _responsible(predicted[taken], targets.boxes[rows][:, None], cells[-1, 2:])] = rows
     return ignore_crowds(matches.flatten(), cells.repeat_interleave(count, 0), targets)
-
-
-def paired_iou(first: Tensor, second: Tensor) -> Tensor:
-    """``(...)`` intersection over union of ``(..., 4)`` boxes, each with its fellow; 0 where neither has an area."""
-    sides = (torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])).clamp(min=0)
-    shared = sides.prod(-1)
-    return shared / (area(first) + area(second) - shared).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def _responsible(predicted: Tensor, wanted: Tensor, extent: Tensor) -> Tensor:

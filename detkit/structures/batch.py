@@ -37,4 +37,4 @@ class Batch:
     @property
     def padded_size(self) -> Size:
         """``(height, width)`` of the tensor, the same for all its images."""
-        return int(self.images.shape[-2]), int(self.images.shape[-1])
+        return self.images.shape[-2], self.images.shape[-1]

@@ -1,0 +1,46 @@
+"""The example in docs/export.md runs, and finds what detkit finds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import detkit
+from detkit.backbones import BackboneConfig
+from detkit.export import export_onnx
+from detkit.inference import Predictor
+from detkit.models.fcos import FCOSConfig
+from detkit.preprocess import PreprocessConfig
+
+pytest.importorskip("onnx")
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
+
+
+def test_the_example_finds_what_detkit_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = re.search(r"<!-- the example -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert found
+    torch.manual_seed(0)
+    config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=PreprocessConfig(short_side=480, long_side=800))
+    detector = config.build(2).eval()
+    with torch.no_grad():
+        for name, parameter in detector.named_parameters():
+            if "logits" in name:
+                parameter.mul_(30 if parameter.ndim > 1 else 0)
+    picture = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), picture)
+    (tmp_path / "photo.png").rename(tmp_path / "photo.jpg")
+    predictor = Predictor(detector, config.preprocess, ("a", "b"), "cpu", "fp32", reference=True)
+    export_onnx(predictor, tmp_path / "cells.onnx", [str(tmp_path / "photo.jpg")])
+    monkeypatch.chdir(tmp_path)
+    exec(compile(found[1], str(PAGE), "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines
+    ours = detkit.load("cells.onnx")("photo.jpg")
+    name, score = lines[0].split()[:2]
+    assert name in ("a", "b")
+    assert float(score) == pytest.approx(float(ours.scores[0]), abs=0.03), "OpenCV resizes without antialiasing"
