@@ -2,6 +2,7 @@
 
     python docs/make_results.py
     python docs/make_results.py --add runs/NAME-1/results.json --test numbers.json --speed speed.json --tuning "2 runs on val"
+    python docs/make_results.py --add ... --cause "why it is below half the best of its table, as measured in NAME"
 
 ``--test`` takes what ``detkit evaluate ... --split test --json numbers.json`` wrote, ``--speed`` what ``tools/benchmark.py detector ...
 --json speed.json`` wrote. The files in ``docs/results/speed`` are what other commands of ``tools/benchmark.py`` wrote with ``--json``.
@@ -44,10 +45,10 @@ times as fast as the first side. The machine had {cores} cores ({processor}).
 """
 
 
-def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None) -> Path:
+def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None, cause: str = "") -> Path:
     """Copy a run's results, with its test numbers and its speed, into docs/results."""
     row = json.loads(run.read_text("utf-8"))
-    row["tuning"] = tuning
+    row["tuning"], row["cause"] = tuning, cause
     row["config"]["output"] = None  # a path of the machine it ran on
     if test is not None:
         written = json.loads(test.read_text("utf-8"))
@@ -92,6 +93,15 @@ def data_of(row: dict[str, Any]) -> str:
     return "generated pictures" if name == "sample" else name
 
 
+def without_cause(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Runs below half the best test AP among those on the same data that do not say why."""
+    best: dict[str, float] = {}
+    for row in rows:
+        best[data_of(row)] = max(best.get(data_of(row), 0.0), numbers_of(row).get("AP") or 0.0)
+    low = [row for row in rows if (ap := numbers_of(row).get("AP")) is not None and ap < best[data_of(row)] / 2]
+    return [str(row["name"]) for row in low if not row.get("cause")]
+
+
 def _ap(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -107,7 +117,9 @@ def page() -> str:
     runs.sort(key=lambda row: -(numbers_of(row).get("AP") or 0))
     parts = [INTRODUCTION]
     for data in sorted({data_of(row) for row in runs}):
-        parts.append(f"\n## {data}\n\n" + table([cells(row) for row in runs if data_of(row) == data], HEADINGS))
+        rows = [row for row in runs if data_of(row) == data]
+        parts.append(f"\n## {data}\n\n" + table([cells(row) for row in rows], HEADINGS))
+        parts += [f"\n**{row['name']}** is far below the others: {row['cause']}\n" for row in rows if row.get("cause")]
     return "".join(parts) + speed_part() + extra()
 
 
@@ -148,9 +160,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--test", type=Path, metavar="NUMBERS.JSON")
     parser.add_argument("--speed", type=Path, metavar="SPEED.JSON")
     parser.add_argument("--tuning", default="")
+    parser.add_argument("--cause", default="", help="for a run that is below half the best of its table")
     options = parser.parse_args(argv)
     if options.add is not None:
-        print(add(options.add, options.test, options.tuning, options.speed))
+        print(add(options.add, options.test, options.tuning, options.speed, options.cause))
     (DOCS / "results.md").write_text(page(), encoding="utf-8")
     return 0
 

@@ -24,6 +24,15 @@ def test_every_result_has_its_config_and_its_numbers_there() -> None:
             assert f"{test:.3f}" in config.read_text("utf-8"), f"{config.name}: its docstring does not state the measured AP {test:.3f}"
 
 
+def test_what_is_below_half_the_best_says_why() -> None:
+    rows = [json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "docs" / "results").glob("*.json"))]
+    assert make_results.without_cause(rows) == []
+    kept = {**rows[0], "name": "low", "cause": ""}
+    kept["test"] = {**kept["test"], "values": {"AP": 0.01}}
+    assert make_results.without_cause([*rows, kept]) == ["low"]
+    assert make_results.without_cause([*rows, {**kept, "cause": "measured"}]) == []
+
+
 def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
     run = {
@@ -49,7 +58,10 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "seconds": {"bf16": [1, 0.02, 0.03]},
     }
     (tmp_path / "run" / "speed.json").write_text(json.dumps({**speed, "machine": {}}))
-    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json")
+    make_results.add(
+        tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json", "as measured."
+    )
+    assert "**a_config** is far below the others: as measured." in make_results.page()
     assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
