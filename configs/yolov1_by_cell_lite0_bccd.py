@@ -7,7 +7,7 @@
 Its 8 x 10 cells are read by the same two layers, each from its own place of the map; all else is as in yolov1_lite0_bccd.py, so that
 the two tell what the fully connected layer costs where pictures are few.
 
-Result: not yet run.
+Result: test AP 0.447, AP50 0.799, AP75 0.487 after 60.0 core-minutes (14,680 pictures seen); val AP 0.469.
 """
 
 from pathlib import Path

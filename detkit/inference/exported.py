@@ -68,6 +68,8 @@ def open_session(path: Path) -> tuple[Any, dict[str, Any]]:
     runtime = _onnxruntime(path)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait in a loop would take the processor from torch's, which choose among the boxes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no other base

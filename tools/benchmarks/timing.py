@@ -29,14 +29,24 @@ def prepare(threads: int | None) -> None:
     keep_freed_memory()
 
 
-def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
-    """Seconds of each side: all are called to warm up, then one after another, round by round."""
+def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2, before: int = 0) -> dict[str, list[float]]:
+    """Seconds of each side: all are called to warm up, then one after another, round by round.
+
+    Args:
+        sides: What is timed, by name.
+        rounds: How often each is timed.
+        warm_up: Calls of each side before the first round.
+        before: Calls of a side right before each that is timed: for sides of milliseconds, which else would compete with the threads
+            of another library that still wait for more work of the side before.
+    """
     for side in sides.values():
         for _ in range(warm_up):
             side()
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
+            for _ in range(before):
+                side()
             begun = time.perf_counter()
             side()
             seconds[name].append(time.perf_counter() - begun)

@@ -57,7 +57,7 @@ def yolox(rounds: int, onnx: str, weights: str, picture: str) -> Report:
     sides |= {f"{EXPORTED}, network": partial(exported.detector.raw, batch), f"{EXPORTED}, whole call": partial(exported, pixels)}
     counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, EAGER, FUSED, EXPORTED))
     with torch.no_grad():
-        seconds = in_turn(sides, rounds)
+        seconds = in_turn(sides, rounds, before=2)
     title = f"YOLOX-Nano at {SIDE} pixels, one picture of {pixels.shape[0]}x{pixels.shape[1]}"
     return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
 
