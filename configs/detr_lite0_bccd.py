@@ -5,7 +5,7 @@
     python tools/evaluate.py runs/detr_lite0_bccd-1 --data data/bccd --split test
 
 205 pictures and some thousand steps are far from what DETR needs (300,000 steps, its authors advise); it is here to be compared.
-Pictures of half the size, read at stride 16, let it see three times as many.
+Pictures of half the size, read at stride 16, let it see more of them.
 
 Result: not yet run.
 """

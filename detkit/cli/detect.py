@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from detkit.cli.allocator import keep_freed_memory
 from detkit.cli.arguments import add_device_arguments, unit_interval
 from detkit.cli.drawn import DrawnPictures
-from detkit.cli.inputs import picture_files, sample_photograph
+from detkit.cli.inputs import pictures_or_sample
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.results_files import CocoIds, Found, as_coco, as_csv, as_json
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     keep_freed_memory()
     check_pyramid_arguments(args)
     _check_classes(args.classes)
-    files = picture_files(args.images) if args.images else [sample_photograph()]
+    files = pictures_or_sample(args.images)
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
         ids.check(files)

@@ -4,9 +4,10 @@
     detkit detect photo.jpg --weights light.onnx
 
 onnxruntime runs such a file on the CPU; small detectors are faster in it. The file takes pictures of any size that the strides divide,
-as many at a time as --batch-size says, and gives a score for every class and a box at every place: scores, boxes, and how many of the
-places each level has. The choice among them, the resizing of pictures and the names of the classes are told in its metadata, under
-"detkit"; detkit reads them from there. Nothing is written where the two differ by more than rounding.
+or of the one size that the detector takes, as many at a time as --batch-size says. It gives a score for every class and a box at every
+place: scores, boxes, and how many of the places each level has. The choice among them, the resizing of pictures and the names of the
+classes are told in its metadata, under "detkit"; detkit reads them from there. Nothing is written where the two differ by more than
+rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detkit.cli.inputs import picture_files, sample_photograph
+from detkit.cli.inputs import pictures_or_sample
 from detkit.cli.report import MEGABYTE, count
 
 
@@ -42,11 +43,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.batch_size < 1:
         raise ValueError(f"--batch-size: expected 1 or more, got {args.batch_size}")
-    files = picture_files(args.pictures) if args.pictures else [sample_photograph()]
+    files = pictures_or_sample(args.pictures)
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, "cpu", "fp32", reference=True)
     print(f"weights: {weights} ({reason})")
-    found = export_onnx(predictor, args.output, [str(file) for file in files], args.batch_size)
+    found = export_onnx(predictor, args.output, files, args.batch_size)
     print(f"written: {args.output}, {Path(args.output).stat().st_size / MEGABYTE:.1f} MiB")
     print(f"compared on {count(found.pictures, 'picture', 'pictures')}: scores differ by at most {found.score:.1e}, ", end="")
     print(f"boxes by {found.box:.1e} pixels; {found.matched} of {count(found.detections, 'detection', 'detections')} the same")

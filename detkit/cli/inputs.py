@@ -29,6 +29,11 @@ def picture_files(words: Sequence[str]) -> list[Path]:
     return files
 
 
+def pictures_or_sample(words: Sequence[str]) -> list[Path]:
+    """:func:`picture_files`, or where nothing is named :func:`sample_photograph`."""
+    return picture_files(words) if words else [sample_photograph()]
+
+
 def sample_photograph() -> Path:
     """A photograph inside scikit-image's package, of a cat.
 

@@ -7,9 +7,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from detkit.heads.one_stage import level_lengths
 from detkit.layers import fold_batch_norms
 from detkit.models.one_stage import OneStage
-from detkit.ops.select import Chosen
 from detkit.structures import Batch
 
 
@@ -40,9 +40,6 @@ class Graph(nn.Module):
         scores = detector.head.scores(outputs)
         if detector.unreported is not None:
             scores = scores.masked_fill(detector.unreported, -1.0)
-        counts = torch.stack([torch.as_tensor(level.shape[0]) for level in places])
-        levels = torch.arange(len(places), device=images.device).repeat_interleave(counts.to(images.device))
-        rows = torch.cat(places)
-        every = Chosen(scores[0, :, 0], torch.arange(scores.shape[1], device=images.device), torch.zeros_like(levels), levels)
-        boxes = [detector.head.boxes(outputs, rows, image, every) for image in range(int(count))]
-        return scores, torch.stack(boxes), counts
+        rows = torch.arange(scores.shape[1], device=images.device)
+        boxes = [detector.head.boxes_at(outputs, places, image, rows, torch.zeros_like(rows)) for image in range(int(count))]
+        return scores, torch.stack(boxes), level_lengths(places)

@@ -13,7 +13,7 @@ import torch
 from detkit.checkpoint.atomic import atomic_write
 from detkit.export.agreement import BOX, SCORE, Agreement, compare
 from detkit.export.graph import Graph
-from detkit.inference.exported import ENDING, INPUT, KEY, OUTPUTS, description
+from detkit.inference.exported import ENDING, INPUT, KEY, OUTPUTS, description, is_exported
 from detkit.inference.pictures import PictureLike
 from detkit.inference.predictor import Predictor
 from detkit.models.one_stage import OneStage
@@ -41,7 +41,7 @@ def export_onnx(predictor: Predictor, path: str | Path, pictures: Sequence[Pictu
         ImportError: onnx or onnxruntime is not here.
     """
     path, detector = Path(path), predictor.detector
-    if path.suffix != ENDING:
+    if not is_exported(path):
         raise ValueError(f"{path}: expected a name that ends in {ENDING}")
     if not isinstance(detector, OneStage):
         raise ValueError(
@@ -49,12 +49,12 @@ def export_onnx(predictor: Predictor, path: str | Path, pictures: Sequence[Pictu
             "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
         )
     onnx = _onnx()
-    told = description(detector, predictor.preprocess, predictor.class_names, detector.head.choice)
+    told = description(detector, predictor.preprocess, predictor.class_names, batch_size)
     with atomic_write(path) as temporary:
         _trace(predictor, detector, batch_size, temporary)
         model = onnx.load(str(temporary))
         entry = model.metadata_props.add()
-        entry.key, entry.value = KEY, json.dumps(told | {"batch_size": batch_size})
+        entry.key, entry.value = KEY, json.dumps(told)
         temporary.write_bytes(model.SerializeToString())
         agreement = compare(predictor, str(temporary), pictures)
         if not agreement.holds:

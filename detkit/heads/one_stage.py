@@ -63,6 +63,12 @@ class OneStageHead(nn.Module):
         """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``places`` are those of all levels in one tensor."""
         raise NotImplementedError
 
+    def boxes_at(self, outputs: Outputs, places: list[Tensor], image: int, rows: Tensor, labels: Tensor) -> Tensor:
+        """``(n, 4)`` boxes, not clipped, of an image at the places ``rows``, for the classes ``labels``, both ``(n,)``."""
+        levels = torch.arange(len(places), device=rows.device).repeat_interleave(level_lengths(places))[rows]
+        chosen = Chosen(torch.ones_like(rows, dtype=torch.float32), rows, labels, levels)
+        return self.boxes(outputs, torch.cat(places), image, chosen)
+
     def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
         raise NotImplementedError
@@ -107,8 +113,12 @@ class OneStageHead(nn.Module):
         shown = places
         if word == "query":
             rows = torch.arange(len(scores), device=scores.device)
-            every = Chosen(scores.amax(1), rows, scores.argmax(1), torch.zeros_like(rows))
-            shown = [self.boxes(outputs, torch.cat(places), 0, every)]
+            shown = [self.boxes_at(outputs, places, 0, rows, scores.argmax(1))]
         (before,) = self.detect(outputs, places, batch, unreported, self.choice.without_suppression())
         (after,) = self.detect(outputs, places, batch, unreported)
         return Stage("head", word, tuple(shown), matches, scores.amax(1), before, after)
+
+
+def level_lengths(places: Sequence[Tensor]) -> Tensor:
+    """``(L,)`` int64: how many places each level has; while a graph is traced they stay free."""
+    return torch.stack([torch.as_tensor(level.shape[0]) for level in places]).to(places[0].device)

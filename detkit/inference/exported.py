@@ -14,6 +14,7 @@ from detkit.checkpoint.inspect import check_exists
 from detkit.heads.choice import ChoiceConfig
 from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector, Raw
+from detkit.models.one_stage import OneStage
 from detkit.ops.boxes import clip
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Detections, Proposals, Size
@@ -24,6 +25,11 @@ ENDING = ".onnx"
 INPUT, OUTPUTS = "images", ("scores", "boxes", "levels")
 _FORMAT = 1
 _OPTIONS = {"min_score", "classes", "batch_size"}
+
+
+def is_exported(source: str | Path) -> bool:
+    """Whether a name is that of an exported file."""
+    return Path(source).suffix == ENDING
 
 
 def load_exported(path: str | Path, device: str | torch.device = "auto", precision: str = "auto", **options: Any) -> Predictor:
@@ -91,10 +97,8 @@ def _onnxruntime(path: Path) -> Any:
     return onnxruntime
 
 
-def description(
-    detector: Detector, preprocess: PreprocessConfig, class_names: Sequence[str | None], choice: ChoiceConfig
-) -> dict[str, Any]:
-    """What a file tells of its detector, for JSON; ``batch_size`` is still to be added."""
+def description(detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int) -> dict[str, Any]:
+    """What a file tells of its detector, for JSON."""
     from detkit import __version__
 
     return {
@@ -103,10 +107,11 @@ def description(
         "detector": type(detector).__name__,
         "class_names": list(class_names),
         "preprocess": preprocess.to_json(),
-        "choice": choice.to_json(),
+        "choice": detector.head.choice.to_json(),
         "mean": detector.mean.flatten().tolist(),
         "pad_multiple": detector.pad_multiple,
         "input_size": detector.input_size,
+        "batch_size": batch_size,
     }
 
 

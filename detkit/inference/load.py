@@ -12,7 +12,7 @@ import torch
 from detkit.checkpoint import Checkpoint, load_checkpoint
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
-from detkit.inference.exported import ENDING, load_exported
+from detkit.inference.exported import is_exported, load_exported
 from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
@@ -48,7 +48,7 @@ def load(
         ValueError: the file is not a checkpoint of ours, or damaged.
         ImportError: it takes a library that is not here.
     """
-    if file is None and Path(source).suffix == ENDING:
+    if file is None and is_exported(source):
         return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
     if config.told is not None and "proposer" not in options:
@@ -94,7 +94,7 @@ def load_detector(
     source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None
 ) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
-    if Path(source).suffix == ENDING:
+    if is_exported(source):
         raise ValueError(f"{source}: an exported file detects and is evaluated, no more; give the checkpoint it was made from")
     path = checkpoint_path(source) if file is None else None
     names = PUBLISHED.names()
@@ -119,7 +119,7 @@ def checkpoint_path(source: str | Path) -> Path | None:
         if found is None:
             raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
         return found
-    return path if path.is_file() and path.suffix != ENDING else None
+    return path if path.is_file() and not is_exported(path) else None
 
 
 def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:

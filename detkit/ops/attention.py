@@ -1,6 +1,6 @@
 """Attention with a fast backward on the CPU.
 
-torch's fused attention takes two to four times as long for its bfloat16 gradients as for its float32 ones there.
+torch's fused attention takes up to four times as long with bfloat16 gradients as with float32 ones there.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ from torch.nn import functional
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.layers import normaliser
 from detkit.ops.losses import giou_loss
-from detkit.ops.select import Chosen
 
 _LEAST = 1e-12
 """Probabilities below have the logarithm of this one."""
@@ -43,10 +42,7 @@ class Said:
 
     def boxes(self, image: int, rows: Tensor, classes: Tensor) -> Tensor:
         """``(n, 4)`` boxes of an image at the places ``rows``, for the common ``classes``, both ``(n,)``."""
-        lengths = torch.tensor([len(level) for level in self.places], device=rows.device)
-        levels = torch.repeat_interleave(lengths)[rows]
-        chosen = Chosen(torch.ones_like(rows, dtype=torch.float32), rows, self.labels[classes], levels)
-        return self.head.boxes(self.outputs, torch.cat(self.places), image, chosen).float()
+        return self.head.boxes_at(self.outputs, self.places, image, rows, self.labels[classes]).float()
 
 
 def quality_focal(probabilities: Tensor, wanted: Tensor, beta: float = 2.0) -> Tensor:

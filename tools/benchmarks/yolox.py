@@ -22,7 +22,6 @@ from detkit.data.images import read_image
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load
 from detkit.models.published import load_published
-from detkit.models.published.load import PublishedDetector
 from detkit.preprocess import preprocess
 
 SIDE = 416
@@ -48,27 +47,25 @@ def yolox(rounds: int, onnx: str, weights: str, picture: str) -> Report:
         f"{PEER}, network": partial(session.run, None, {"images": blob}),
         f"{PEER}, whole call": partial(_peer, session, pixels),
     }
-    for name, reference in ((EAGER, True), (FUSED, False)):
-        predictor = Predictor(found.detector, found.config.preprocess, found.class_names, "cpu", "fp32", reference=reference)
+    predictors = {
+        name: Predictor(found.detector, found.config.preprocess, found.class_names, "cpu", "fp32", reference=reference)
+        for name, reference in ((EAGER, True), (FUSED, False))
+    }
+    predictors[EXPORTED] = _exported(predictors[EAGER], pixels)
+    for name, predictor in predictors.items():
         batch = predictor.detector.prepare([image])
         sides |= {f"{name}, network": partial(predictor.detector.raw, batch), f"{name}, whole call": partial(predictor, pixels)}
-    exported = _exported(found)
-    batch = exported.detector.prepare([image])
-    sides |= {f"{EXPORTED}, network": partial(exported.detector.raw, batch), f"{EXPORTED}, whole call": partial(exported, pixels)}
-    counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, EAGER, FUSED, EXPORTED))
+    counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, *predictors))
     with torch.no_grad():
         seconds = in_turn(sides, rounds, before=2)
     title = f"YOLOX-Nano at {SIDE} pixels, one picture of {pixels.shape[0]}x{pixels.shape[1]}"
     return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
 
 
-def _exported(found: PublishedDetector) -> Predictor:
+def _exported(predictor: Predictor, pixels: Pixels) -> Predictor:
     """What `detkit export` makes of it."""
-    from skimage import data
-
-    slow = Predictor(found.detector, found.config.preprocess, found.class_names, "cpu", "fp32", reference=True)
     with tempfile.TemporaryDirectory() as folder:
-        export_onnx(slow, f"{folder}/yolox.onnx", [data.chelsea()])
+        export_onnx(predictor, f"{folder}/yolox.onnx", [pixels])
         return load(f"{folder}/yolox.onnx")
 
 
