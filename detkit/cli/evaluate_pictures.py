@@ -8,14 +8,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.evaluate import labelled, with_bar
+from detkit.cli.evaluate_jobs import labelled, with_bar
 from detkit.cli.report import count, duration, memory_line, table
 
 if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
 
-_ABOUT_BOXES = ("results", "pyramid", "flip", "details")
+_ABOUT_BOXES = ("results", "pyramid", "flip", "details", "against")
 
 
 def judge_pictures(args: argparse.Namespace) -> int:

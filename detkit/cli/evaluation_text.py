@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from detkit.cli.report import count, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
+from detkit.evaluation.compare import DRAWS, Difference
 from detkit.evaluation.details import ERRORS, Cut, Details
 
 _MOST = 15
@@ -47,6 +48,23 @@ def counts_text(counts: Counts, ignored: str, others: Mapping[str, int]) -> list
         listed = ", ".join(f"{name} {number:,}" for name, number in most[:_MOST])
         lines[-1] += f" ({listed}{f', and {len(most) - _MOST} more classes' if len(most) > _MOST else ''})"
     return lines
+
+
+def against_text(other: str, rows: Sequence[Difference]) -> str:
+    """The differences to another detector, each with its interval."""
+    header = ("against", "this", "that", "difference", "95 % of draws", "")
+    lines = [
+        (
+            row.name,
+            shown(row.own),
+            shown(row.other),
+            f"{row.value:+.3f}",
+            f"{row.low:+.3f} to {row.high:+.3f}",
+            "" if row.sure else "may be chance",
+        )
+        for row in rows
+    ]
+    return f"against {other}, {DRAWS:,} draws of pictures\n{table(lines, header, set(header[1:-1]))}"
 
 
 def details_text(details: Details) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detkit.evaluation.engines import hotcoco_evaluation
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import Floats, Integers, columns
 from detkit.evaluation.voc import corners, pair_iou
@@ -90,9 +91,7 @@ def coco_details(truth: GroundTruth, results: Any, worst: int = 20) -> Details:
     import hotcoco
 
     ground_truth = hotcoco.COCO(truth.to_dict())
-    evaluation = hotcoco.COCOeval(ground_truth, ground_truth.load_res(results), "bbox")
-    evaluation.evaluate()
-    evaluation.accumulate()
+    evaluation = hotcoco_evaluation(ground_truth, ground_truth.load_res(results))
     matches = _Matches.of(evaluation.image_diagnostics(MIN_OVERLAP, float("-inf")), truth, results)
     cuts = _cuts(truth, matches)
     score = cuts[0].score if cuts[0].score == cuts[0].score else float("inf")

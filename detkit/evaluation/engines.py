@@ -66,14 +66,20 @@ def curves(truth: GroundTruth, results: Any, engine: Engine) -> Curves:
 
 def hotcoco_curves(ground_truth: Any, detections: Any) -> Curves:
     """Evaluate two ``hotcoco.COCO`` objects."""
+    evaluation = hotcoco_evaluation(ground_truth, detections)
+    category_ids = tuple(evaluation.params.cat_ids)
+    counted = {row["id"]: row["ann_count"] for row in detections.stats()["per_category"]}
+    return _curves(evaluation.eval, category_ids, [counted.get(category_id, 0) for category_id in category_ids])
+
+
+def hotcoco_evaluation(ground_truth: Any, detections: Any) -> Any:
+    """The ``hotcoco.COCOeval`` of two ``hotcoco.COCO`` objects, evaluated and accumulated."""
     import hotcoco
 
     evaluation = hotcoco.COCOeval(ground_truth, detections, "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
-    category_ids = tuple(evaluation.params.cat_ids)
-    counted = {row["id"]: row["ann_count"] for row in detections.stats()["per_category"]}
-    return _curves(evaluation.eval, category_ids, [counted.get(category_id, 0) for category_id in category_ids])
+    return evaluation
 
 
 def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.compare import Difference, differences
 from detkit.evaluation.details import Details, coco_details
 from detkit.evaluation.engines import Curves, Engine, check_engine, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth
@@ -55,6 +56,17 @@ def details_of_files(annotations: str | Path, results: str | Path, worst: int = 
     """
     truth = read_ground_truth(annotations)
     return coco_details(truth, read_results(results, truth), worst)
+
+
+def differences_of_files(annotations: str | Path, results: str | Path, other: str | Path) -> tuple[Difference, ...]:
+    """How two results files differ in their COCO numbers, and how sure that is; see :func:`~detkit.evaluation.compare.differences`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a file is not of its form.
+    """
+    truth = read_ground_truth(annotations)
+    return differences(truth, read_results(results, truth), read_results(other, truth))
 
 
 def read_ground_truth(path: str | Path) -> GroundTruth:

@@ -47,6 +47,37 @@ def line(text: str, start: str) -> list[str]:
     return next(row.split() for row in text.splitlines() if row.split()[:1] == [start])
 
 
+def test_against_another_detector_or_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("bright", "--data", "gt.json", "--images", "in")
+    assert evaluate(*words, "--results", "dt.json", "--against", "bright") == 0
+    assert line(capsys.readouterr().out, "AP50")[1:] == ["0.750", "average", "precision", "at", "IoU", ".50"]
+    Path("less.json").write_text(json.dumps([row for row in json.loads(Path("dt.json").read_text()) if row["image_id"] == 1]))
+    assert evaluate(*words, "--against", "less.json", "--json", "n.json") == 0
+    out = capsys.readouterr().out
+    table = out[out.index("against less.json, 2,000 draws of pictures") :]
+    assert line(table, "AP50")[1:4] == ["0.750", "0.252", "+0.498"]  # half the red ones, no green one
+    written = json.loads(Path("n.json").read_text())["against"]
+    assert written["other"] == "less.json"
+    row = next(row for row in written["numbers"] if row["name"] == "AP50")
+    assert row["difference"] == pytest.approx(0.75 - 0.252, abs=1e-3)
+    assert row["low"] <= row["difference"] <= row["high"]
+    assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--against", "less.json") == 0
+    assert line(capsys.readouterr().out.split("draws of pictures")[1], "AP50")[1:4] == ["0.750", "0.252", "+0.498"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("bright", "--data", "gt.json", "--metric", "voc", "--against", "bright"), "does not go with --metric voc"),
+        (("--annotations", "gt.json", "--results", "dt.json", "--against", "bright"), "another file of COCO results, ending in .json"),
+        (("bright", "--data", "gt.json", "--images", "in", "--against", "none.json"), "none.json"),
+    ],
+)
+def test_against_what_cannot_be(folder: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate(*words) != 0
+    assert message in capsys.readouterr().err
+
+
 def test_a_detector_on_labelled_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--json", "n.json", "--results", "dt.json") == 0
     out = capsys.readouterr().out
