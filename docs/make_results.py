@@ -30,11 +30,12 @@ config, the versions and the machine. `python docs/make_results.py` writes this 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
 on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core; ms is the median time
 of one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
+Detectors that are told where to look had their proposals remembered: to search for them comes on top ([how long](selective_search.md)).
 """
 
 HEADINGS = (
     *("config", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "images/s a core"),
-    *("parameters", "GFLOPs", "ms", "seed", "tuning"),
+    *("proposals", "parameters", "GFLOPs", "ms", "seed", "tuning"),
 )
 
 SPEED = """
@@ -79,12 +80,23 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['core_minutes']:.1f}",
         f"{row['images_seen']:,}",
         f"{row['images_seen'] / row['core_minutes'] / 60:.2f}",
+        proposals_of(row),
         f"{row['parameters'] / 1e6:.1f} M",
         f"{speed['gflops']:.1f}" if speed else "-",
-        f"{1000 * statistics.median(next(iter(speed['seconds'].values()))):.0f}" if speed else "-",
+        _milliseconds(speed, proposals_of(row) != "-") if speed else "-",
         str(row["seed"]),
         row.get("tuning") or "none",
     )
+
+
+def proposals_of(row: dict[str, Any]) -> str:
+    """Where a detector that is told where to look was told to look; "-" for the others."""
+    model = row["config"].get("model", {})
+    told = model.get("proposals")
+    if not told:
+        return "-"
+    warped = f", each warped to {model['warp']} px" if "warp" in model else ""
+    return f"{told['limit']:,} of mode {told['mode']}{warped}"
 
 
 def data_of(row: dict[str, Any]) -> str:
@@ -102,6 +114,10 @@ def without_cause(rows: Sequence[dict[str, Any]]) -> list[str]:
     return [str(row["name"]) for row in low if not row.get("cause")]
 
 
+def _milliseconds(speed: dict[str, Any], told: bool) -> str:
+    return f"{1000 * statistics.median(next(iter(speed['seconds'].values()))):.0f}{' + proposals' if told else ''}"
+
+
 def _ap(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
@@ -109,6 +125,20 @@ def _ap(value: float | None) -> str:
 def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (headings, ("---",) * len(headings), *rows)) + "\n"
+
+
+def filled(text: str, name: str, rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
+    """A page whose table between the marks of this name is made anew.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    mark, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    before, begun, rest = text.partition(mark)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"expected a table between '{mark.strip()}' and '{end.strip()}'")
+    return before + mark + "\n" + (table(rows, headings) if rows else "Not measured yet.\n") + "\n" + end + after
 
 
 def page() -> str:

@@ -62,7 +62,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json", "as measured."
     )
     assert "**a_config** is far below the others: as measured." in make_results.page()
-    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
+    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | - | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
@@ -85,3 +85,10 @@ def test_what_a_benchmark_wrote_is_shown_with_its_command(tmp_path: Path, monkey
     assert "| ours | 0.5 | 0.5 to 0.5 | 4.00x |" in page
     assert "\na note.\n" in page
     assert "\n    a table\n    of two lines\n" in page
+
+
+def test_proposals_stand_in_the_row_of_a_detector_that_takes_them() -> None:
+    told = {"limit": 2000, "mode": "fast"}
+    assert make_results.proposals_of({"config": {"model": {"proposals": told}}}) == "2,000 of mode fast"
+    assert make_results.proposals_of({"config": {"model": {"proposals": told, "warp": 128}}}) == "2,000 of mode fast, each warped to 128 px"
+    assert make_results.proposals_of({"config": {"model": {}}}) == "-"

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import make_ablations
+import numpy as np
+import pytest
+import torch
+from make_ablations import VARIANTS, Judged, Variant
+from PIL import Image
+
+from detkit.backbones import BackboneConfig
+from detkit.data import DetectionData, ImageRecord
+from detkit.experiment.evaluate import judge
+from detkit.heads.region import TwoFCConfig
+from detkit.inference import Predictor
+from detkit.models.rcnn import RCNNConfig
+from detkit.proposals import ProposalsConfig
+from detkit.structures import Targets
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def predictor() -> Predictor:
+    """An R-CNN whose SVMs and regressors are random numbers."""
+    torch.manual_seed(0)
+    config = RCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), warp=32, context=4)
+    detector: Any = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=16), pool_size=1)).build(2)
+    for layer in (detector.region.fitted.svm, detector.region.fitted.boxes):
+        torch.nn.init.normal_(layer.weight, std=0.05)
+    detector.region.fitted.has_svm.fill_(True)
+    detector.region.fitted.has_boxes.fill_(True)
+    proposer = ProposalsConfig(mode="single", limit=15).build()
+    return Predictor(detector.eval(), config.preprocess, ("a", "b"), "cpu", "fp32", proposer=proposer)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DetectionData:
+    random, records = np.random.default_rng(0), []
+    for number in range(2):
+        path = tmp_path / f"{number}.png"
+        pixels = random.integers(0, 60, (64, 96, 3), dtype=np.uint8)
+        pixels[8:40, 10 + number : 50] = 240
+        Image.fromarray(pixels).save(path)
+        records.append(ImageRecord(path, number + 1, (64, 96), Targets.of(torch.tensor([[10.0, 8.0, 50.0, 40.0]]), torch.tensor([number]))))
+    return DetectionData.of("toy", ["a", "b"], records)
+
+
+@pytest.fixture
+def run(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of its run."""
+    folder = tmp_path / "rcnn-1"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"model": {"kind": "rcnn"}}))
+    monkeypatch.setattr(make_ablations, "load", lambda *args: copy.deepcopy(predictor))
+    return folder
+
+
+def test_parts_are_those_of_the_detector_and_regions_are_seen_once(run: Path, predictor: Predictor, data: DetectionData) -> None:
+    variants = [Variant("", svm=svm, boxes=boxes) for svm in (True, False) for boxes in (True, False)]
+    judged = Judged(str(run), "cpu")
+    network: Any = judged.predictor.detector.backbone
+    seen: list[int] = []
+    network.register_forward_hook(lambda *args: seen.append(len(args[1][0])))
+    found = [evaluator.table() for evaluator in judged.on(data, variants)]
+    assert sum(seen) <= 2 * 15
+    for variant, table in zip(variants, found, strict=True):
+        detector: Any = predictor.detector
+        detector.region.fitted.has_svm.fill_(variant.svm)
+        detector.region.fitted.has_boxes.fill_(variant.boxes)
+        np.testing.assert_array_equal(table, judge(predictor, data).table())
+    for place, table in enumerate(found):
+        assert not any(table.shape == other.shape and (table == other).all() for other in found[:place])
+
+
+def test_a_measured_pair_becomes_a_table(run: Path, data: DetectionData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make_ablations, "labelled_data", lambda *args, **options: data)
+    report = make_ablations.measure((str(run), str(run)), "toy", "test", "cpu")
+    assert [row["what"] for row in report["rows"]] == [variant.what for variant in VARIANTS["rcnn"]]
+    assert report["rows"][5]["values"] == report["rows"][0]["values"]  # the second run is the first
+    assert [one["difference"] for one in report["rows"][5]["differences"]] == [0, 0]
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "rcnn.json").write_text(json.dumps(report))
+    monkeypatch.setattr(make_ablations, "RESULTS", tmp_path / "made")
+    made = make_ablations.page("before\n<!-- ablations -->\nold\n<!-- end of ablations -->\nafter\n")
+    assert "old" not in made
+    assert made == make_ablations.page(made)
+    assert "| rcnn | no fine-tuning | " in made
+    assert "| 50.9 | -3.3 |" in made
+    with pytest.raises(ValueError, match="expected a table between"):
+        make_ablations.page("without marks")
+
+
+def test_runs_that_cannot_be_compared_are_refused(run: Path, predictor: Predictor) -> None:
+    (run / "config.json").write_text(json.dumps({"model": {"kind": "fast_rcnn"}}))
+    with pytest.raises(ValueError, match="expected two runs of one kind, rcnn or sppnet, got fast_rcnn"):
+        make_ablations.measure((str(run), str(run)), "toy", "test", "cpu")
+    detector: Any = predictor.detector
+    detector.region.fitted.has_boxes.fill_(False)
+    with pytest.raises(ValueError, match="expected a finished run with SVMs and box regressors"):
+        Judged(str(run), "cpu")
+
+
+def test_the_page_is_what_the_files_give() -> None:
+    text = (ROOT / "docs" / "multi_stage.md").read_text("utf-8")
+    assert text == make_ablations.page(text), "run: python docs/make_ablations.py"
+
+
+def test_each_row_is_compared_with_one_before_it() -> None:
+    for variants in VARIANTS.values():
+        for place, variant in enumerate(variants):
+            assert (variant.beside is None) == (place == 0)
+            assert variant.beside is None or variant.beside < place
