@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from make_results import table
+from make_results import filled
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "selective_search.md"
@@ -64,12 +64,7 @@ def page(text: str) -> str:
     made = {"quality": (QUALITY, quality), "speed": (SPEED, speed)}
     for name, (headings, lines_of) in made.items():
         lines = [line for report in reports() for line in lines_of(report)]
-        content = table(lines, headings) if lines else "Not measured yet.\n"
-        before, begun, rest = text.partition(f"<!-- {name} -->\n")
-        _, ended, after = rest.partition(f"<!-- end of {name} -->\n")
-        if not begun or not ended:
-            raise ValueError(f"{PAGE.name}: expected a table between '<!-- {name} -->' and '<!-- end of {name} -->'")
-        text = before + begun + "\n" + content + "\n" + ended + after
+        text = filled(text, name, lines, headings)
     return text
 
 
