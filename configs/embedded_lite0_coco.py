@@ -63,7 +63,6 @@ config = Experiment(
     schedule=CosineConfig(warmup_steps=100, final=0.02),
     training=TrainingConfig(
         budget=960.0,
-        precision="fp32",
         clip_norm=10.0,
         ema=EMAConfig(decay=0.999, warmup_steps=300),
         evaluations=16,

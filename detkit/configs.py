@@ -44,7 +44,7 @@ from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.retinanet import RetinaNetConfig
-from detkit.models.sppnet import SPPNetConfig
+from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
 from detkit.models.yolox import YOLOXConfig
@@ -63,6 +63,7 @@ from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
 
 __all__ = [
+    "FIVE_SCALES",
     "AdamWConfig",
     "AnchorConfig",
     "AugmentationConfig",
