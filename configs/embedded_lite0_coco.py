@@ -35,9 +35,11 @@ from detkit.models.presets_yolox import light_lite0
 
 SHARED = "../shared"
 
+light = light_lite0()
+
 config = Experiment(
     name="embedded_lite0_coco",
-    model=light_lite0(),
+    model=light.replace(backbone=light.backbone.replace(frozen_stages=2)),  # the first stages cost half of a step and have most to lose
     data=DataConfig(
         train=SourceConfig(path=f"{SHARED}/data/coco_sample"),
         val_fraction=0.15,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from detkit.experiment import Experiment, smoke
+from detkit.experiment.config import GradientStageConfig
 from detkit.experiment.smoke import smoke_config
 
 Tiny = Callable[..., Experiment]
@@ -42,4 +43,6 @@ def test_every_config_can_be_made_small(path: Path, tmp_path: Path) -> None:
 def test_every_config_goes_through(path: Path) -> None:
     from detkit.config import load_config
 
-    assert smoke(load_config(path, Experiment)).trained.steps == 2
+    config = load_config(path, Experiment)
+    learns = any(isinstance(stage, GradientStageConfig) for stage in config.stages)
+    assert smoke(config).trained.steps == (2 if learns else 0)  # stages that fit layers make no steps
