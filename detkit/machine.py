@@ -36,3 +36,19 @@ def _field(file: str, name: str) -> str | None:
     except OSError:
         return None
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
+
+
+def bf16_instructions() -> str | None:
+    """The instructions by which this CPU multiplies bfloat16 numbers, or None where it does that in float32, and no faster.
+
+    AMX (Intel, from Sapphire Rapids) multiplies matrices; AVX512_BF16 (AMD from Zen 4, Intel in Cooper Lake and from Sapphire Rapids on)
+    sums products of pairs, two for one of float32.
+    """
+    import torch
+
+    probes = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16_supported"}
+    for name, probe in probes.items():
+        found = getattr(torch.cpu, probe, None)
+        if found is not None and found():
+            return name
+    return None

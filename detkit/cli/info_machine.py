@@ -10,7 +10,7 @@ from importlib import metadata
 from detkit import __version__
 from detkit.cli.advice import opencv_problem
 from detkit.cli.report import table
-from detkit.machine import processor
+from detkit.machine import bf16_instructions, processor
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "opencv-python", "opencv-python-headless", "albumentations", "hotcoco", "pycocotools"),
@@ -41,15 +41,16 @@ def version_of(package: str) -> str | None:
 def _processor() -> list[tuple[str, str]]:
     import torch
 
-    from detkit.inference.device import has_amx, pick_device, pick_dtype
+    from detkit.inference.device import pick_device, pick_dtype
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     instructions = torch.backends.cpu.get_cpu_capability()
-    amx = "AMX: bf16 is fast here" if has_amx() else "no AMX: bf16 is no faster than fp32"
+    found = bf16_instructions()
+    half = f"{found}: bf16 is fast here" if found else "without AMX and AVX512_BF16: bf16 is no faster than fp32"
     device = pick_device("auto")
     precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(pick_dtype("auto", device), "fp16")
     return [
-        ("processor", f"{processor()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {amx}"),
+        ("processor", f"{processor()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {half}"),
         ("auto", f"--device {device} in {precision}"),
     ]
 

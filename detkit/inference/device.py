@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 import torch
 
+from detkit.machine import bf16_instructions
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -33,7 +35,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
 def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
     """The type that matrix products and convolutions run in; ``auto`` is the fast one that keeps the detections.
 
-    bf16 where the device multiplies it natively (AMX on a CPU, Ampere or later on a GPU), fp16 on older GPUs, fp32 elsewhere.
+    bf16 where the device multiplies it natively (AMX or AVX512_BF16 on a CPU, Ampere or later on a GPU), fp16 on older GPUs,
+    fp32 elsewhere.
 
     Raises:
         ValueError: there is no such precision, or the device cannot run it.
@@ -47,13 +50,7 @@ def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
     return _DTYPES[precision]
 
 
-def has_amx() -> bool:
-    """Whether this CPU multiplies bf16 matrices in hardware (Intel AMX)."""
-    probe = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(probe()) if probe is not None else False
-
-
 def _native(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    return torch.bfloat16 if device.type == "cpu" and has_amx() else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and bf16_instructions() else torch.float32

@@ -52,7 +52,7 @@ class TrainingConfig(Config):
     clip_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the whole gradient."""
     precision: Precision = "auto"
-    """``auto``: bf16 on a CPU with AMX, bf16 or fp16 on a GPU, else fp32."""
+    """``auto``: bf16 on a CPU that multiplies it natively (AMX, AVX512_BF16), bf16 or fp16 on a GPU, else fp32."""
     channels_last: bool = True
     """Keep convolutions in channels-last order."""
     threads: int | None = Field(default=None, ge=1)

@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import torch
 
+from detkit.machine import bf16_instructions
 from detkit.ops.fast_gradients import FastGradients
 from detkit.training.config import Precision
 
@@ -25,14 +26,9 @@ def resolve_precision(asked: Precision, device: torch.device) -> Precision:
         return asked
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if device.type == "cpu" and _has_amx():
+    if device.type == "cpu" and bf16_instructions():
         return "bf16"
     return "fp32"
-
-
-def _has_amx() -> bool:
-    found = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(found()) if found is not None else False
 
 
 class MixedPrecision:

@@ -124,7 +124,6 @@ def test_devices_and_precisions() -> None:
     cpu = pick_device("cpu")
     assert pick_dtype("fp32", cpu) == torch.float32
     assert pick_dtype("bf16", cpu) == torch.bfloat16
-    assert pick_dtype("auto", cpu) in (torch.float32, torch.bfloat16)
     with pytest.raises(ValueError, match="expected auto, cpu, cuda"):
         pick_device("gpu")
     with pytest.raises(ValueError, match="expected one of auto, fp32"):

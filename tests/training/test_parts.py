@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from detkit.config import Config, ConfigError
+from detkit.inference.device import pick_dtype
 from detkit.training.clock import CoreClock, processor_seconds
 from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.ema import EMA
@@ -189,9 +190,21 @@ def test_rows_of_steps_that_are_made_again_are_dropped(tmp_path: Path) -> None:
     assert rows[0]["losses"] == {"total": None}
 
 
+@pytest.mark.parametrize(
+    ("probes", "training", "detection"),
+    [((), "fp32", torch.float32), (("amx_tile",), "bf16", torch.bfloat16), (("avx512_bf16",), "bf16", torch.bfloat16)],
+)
+def test_auto_on_a_cpu_goes_by_its_instructions(
+    probes: tuple[str, ...], training: str, detection: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("amx_tile", "avx512_bf16"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda found=name in probes: found, raising=False)
+    assert resolve_precision("auto", torch.device("cpu")) == training
+    assert pick_dtype("auto", torch.device("cpu")) == detection
+
+
 def test_precision_on_a_cpu() -> None:
     cpu = torch.device("cpu")
-    assert resolve_precision("auto", cpu) in {"fp32", "bf16"}
     assert resolve_precision("bf16", cpu) == "bf16"
     with pytest.raises(ValueError, match="expected a GPU, got the CPU"):
         resolve_precision("fp16", cpu)
