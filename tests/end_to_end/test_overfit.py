@@ -85,12 +85,17 @@ def small_rcnn(config: Config) -> Config:
     return config.replace(region=region, warp=64, context=5)
 
 
+def small_clip_rcnn(config: Config) -> Config:
+    return config.replace(region=config.region.replace(samples=16), warp=64, context=5)
+
+
 def small_sppnet(config: Config) -> Config:
     region = config.region.replace(head=TwoFCConfig(hidden=128), samples=64, learns_boxes=True, fitted=None)
     return config.replace(backbone=config.backbone.replace(frozen_stages=0), region=region)
 
 
 RECIPES = {
+    "clip_rcnn": Recipe(small_clip_rcnn, steps=120),
     "detr": Recipe(small_detr, lr=1e-3, steps=100, adam=True),
     "fast_rcnn": Recipe(small_fast_rcnn, steps=120),
     "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
@@ -165,6 +170,8 @@ def test_two_pictures_are_learned_by_heart(kind: str) -> None:
     recipe = RECIPES.get(kind, Recipe())
     config = MODELS.get(kind)()
     config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
+    if config.preprocess.rule == "short_side":  # small objects on small pictures, not enlarged to 800 pixels
+        config = config.replace(preprocess=config.preprocess.replace(short_side=192, long_side=320))
     detector = recipe.shrink(config).build(len(COLOURS))
     images, targets = pictures()
     train(detector, images, targets, recipe)
