@@ -1,8 +1,13 @@
-"""Draw docs/pictures/explain_*.jpg: what `detkit explain` writes about one picture that detkit made itself.
+"""Draw docs/pictures/explain_*.jpg: what `detkit explain` writes about a picture that detkit made itself, and about a cat.
 
     python datasets/make_sample.py data/sample
     python tools/train.py configs/quickstart.py
     python docs/make_explain_pictures.py
+
+    python docs/make_explain_pictures.py --features
+
+The last one draws explain_features.jpg alone, which needs no run: a layer of EfficientNet-Lite0 with ImageNet weights on a photograph that
+scikit-image ships.
 
 Arguments: a picture and a detector (default: data/sample/images/val/sample_00122.jpg and the newest run's).
 """
@@ -14,6 +19,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import skimage.data
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,6 +29,7 @@ from detkit.cli.main import main  # noqa: E402
 from detkit.drawing import contact_sheet  # noqa: E402
 
 PICTURE = "data/sample/images/val/sample_00122.jpg"
+LAYER = "blocks.4"
 SHEETS = {"places": ("rpn-places",), "matches": ("rpn-matches", "region-matches"), "scores": ("region-scores",)}
 
 
@@ -37,6 +44,19 @@ def make(picture: Path, weights: tuple[str, ...]) -> None:
             sheet.save(ROOT / "docs" / "pictures" / f"explain_{name}.jpg", quality=85)
 
 
+def make_features() -> None:
+    """Draw what a layer of a trained classifier answers to, and keep the sheet as JPEG."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "chelsea.png"
+        Image.fromarray(skimage.data.chelsea()).save(picture)
+        if main(["explain", str(picture), "--features", LAYER, "--weights", "zero_shot_rcnn", "--output", folder]):
+            raise SystemExit(2)
+        Image.open(Path(folder) / f"chelsea-{LAYER}.png").save(ROOT / "docs" / "pictures" / "explain_features.jpg", quality=85)
+
+
 if __name__ == "__main__":
     words = sys.argv[1:]
+    if words == ["--features"]:
+        make_features()
+        raise SystemExit
     make(Path(words[0] if words else PICTURE), ("--weights", words[1]) if len(words) > 1 else ())

@@ -24,6 +24,8 @@ PLAIN = ("AlexNet", "VGG", "ZFNet")
 
 _SEEN = 0.02
 """Share of the strongest answer above which a pixel counts as seen."""
+_BRIGHT = 0.99
+"""Share of the numbers of an answer that are drawn in proportion; what lies beyond is drawn as strongly as the last of them."""
 _LEAST = 16
 """Pixels of the sides of what is shown of a picture, at least."""
 
@@ -229,7 +231,9 @@ def tiles(found: LayerFeatures, side: int = 128) -> tuple[list[Tensor], list[str
     for feature in found.features:
         x1, y1, x2, y2 = feature.window
         answer = feature.answer[:, y1:y2, x1:x2]
-        shown = 0.5 + 0.5 * answer / answer.abs().amax().clamp(min=1e-12)
+        # A few pixels answer many times as much as all others: those beyond are shown as the brightest.
+        most = answer.abs().flatten().kthvalue(1 + int(_BRIGHT * (answer.numel() - 1))).values.clamp(min=1e-12)
+        shown = (0.5 + 0.5 * answer / most).clamp(0, 1)
         pair = [functional.interpolate(part[None], size=(side, side), mode="bilinear")[0] for part in (found.image[:, y1:y2, x1:x2], shown)]
         pictures.append(torch.cat((pair[0], torch.ones(3, side, 4), pair[1]), 2).clamp(0, 1))
         captions.append(f"channel {feature.channel}: {feature.activation:.2f}")

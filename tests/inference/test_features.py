@@ -18,7 +18,7 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.inference import Predictor
 from detkit.inference import features as module
-from detkit.inference.features import explain_features, tiles
+from detkit.inference.features import Feature, LayerFeatures, explain_features, tiles
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -87,6 +87,16 @@ def test_the_channels_that_answer_most(name: str, layer: str, way: str) -> None:
     assert captions[0].startswith(f"channel {found.features[0].channel}: ")
     assert all(torch.equal(before[key], value) for key, value in made.detector.state_dict().items())
     assert not any(isinstance(part, module._WayBack) for part in made.detector.modules())
+
+
+def test_a_few_bright_pixels_do_not_hide_the_others() -> None:
+    answer = torch.full((3, 16, 16), 0.01)
+    answer[0, 3, 4], answer[1, 5, 6] = 5.0, -5.0
+    found = LayerFeatures(torch.zeros(3, 16, 16), "layer", (1, 1, 1), "guided", (Feature(0, 1.0, (0, 0), (0, 0, 16, 16), answer),))
+    (tile,), _ = tiles(found, 16)
+    shown = tile[:, :, 20:]
+    assert float(shown[2].min()) > 0.99, "what most pixels say is seen"
+    assert (float(shown[0, 3, 4]), float(shown[1, 5, 6])) == (1.0, 0.0)
 
 
 def test_a_network_without_rectifiers() -> None:
