@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from bright import picture, predictor, saved
 
 import detkit.inference
+from detkit.cli.evaluate_pictures import judge_pictures
 from detkit.cli.main import main
 
 RED, GREEN = [10, 20, 20, 20], [40, 5, 20, 10]
@@ -202,3 +204,10 @@ def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
 
 def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no detector to use: no run under runs/" in error_of(capsys, "--data", "gt.json", "--images", "in")
+
+
+@pytest.mark.parametrize("flag", ["results", "pyramid", "flip", "details", "against", "metric"])
+def test_a_classifier_refuses_what_is_about_boxes(flag: str) -> None:
+    given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "weights": "runs/cats"} | {flag: "voc"}
+    with pytest.raises(ValueError, match=f"^--{flag}: runs/cats is a classifier, which finds no boxes$"):
+        judge_pictures(Namespace(**given))
