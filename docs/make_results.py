@@ -30,19 +30,20 @@ config, the versions and the machine. `python docs/make_results.py` writes this 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
 on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core; ms is the median time
 of one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
+Minutes and milliseconds are those of the processor in the row, and not comparable with another's.
 Detectors that are told where to look had their proposals remembered: to search for them comes on top ([how long](selective_search.md)).
 """
 
 HEADINGS = (
     *("config", "test AP", "AP50", "AP75", "val AP", "core-minutes", "images seen", "images/s a core"),
-    *("proposals", "parameters", "GFLOPs", "ms", "seed", "tuning"),
+    *("proposals", "parameters", "GFLOPs", "ms", "processor", "seed", "tuning"),
 )
 
 SPEED = """
 ## Speed
 
 Each side was called to warm up, then all ran in turn in one process; the figures are medians of seconds, and each ratio says how many
-times as fast as the first side. The machine had {cores} cores ({processor}).
+times as fast as the first side. Where nothing else is said the machine had {cores} cores ({processor}).
 """
 
 
@@ -84,9 +85,15 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
         f"{row['parameters'] / 1e6:.1f} M",
         f"{speed['gflops']:.1f}" if speed else "-",
         _milliseconds(speed, proposals_of(row) != "-") if speed else "-",
+        processor_of(row["machine"]),
         str(row["seed"]),
         row.get("tuning") or "none",
     )
+
+
+def processor_of(machine: dict[str, Any]) -> str:
+    """What a machine computes with, in short: ``Intel Xeon`` of ``Intel(R) Xeon(R) Processor``."""
+    return " ".join(str(machine["processor"]).replace("(R)", "").replace("(TM)", "").replace("Processor", "").split())
 
 
 def proposals_of(row: dict[str, Any]) -> str:
@@ -159,9 +166,10 @@ def speed_part() -> str:
     if not reports:
         return ""
     machine = reports[0]["machine"]
-    parts = [SPEED.format(cores=machine["cores"], processor=machine["processor"])]
+    parts = [SPEED.format(cores=machine["cores"], processor=processor_of(machine))]
     for report in reports:
-        parts.append(f"\n**{report['title']}**: `{report['command']}`\n\n")
+        other = "" if report["machine"]["processor"] == machine["processor"] else f" ({processor_of(report['machine'])})"
+        parts.append(f"\n**{report['title']}**{other}: `{report['command']}`\n\n")
         rows = [
             (side, f"{statistics.median(times):.3g}", f"{min(times):.3g} to {max(times):.3g}", f"{report['ratios'][side]:.2f}x")
             for side, times in report["seconds"].items()

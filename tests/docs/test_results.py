@@ -44,6 +44,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "parameters": 1_500_000,
         "validation": {"best": {"AP": 0.5}},
         "config": {"output": "/somewhere", "data": {"train": {"path": "data/bccd"}}},
+        "machine": {"processor": "Intel(R) Xeon(R) Processor"},
     }
     words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
@@ -62,7 +63,7 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json", "as measured."
     )
     assert "**a_config** is far below the others: as measured." in make_results.page()
-    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | - | 1.5 M | 4.0 | 30 | 3 | 1 run |" in make_results.page()
+    assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | - | 1.5 M | 4.0 | 30 | Intel Xeon | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
@@ -80,8 +81,11 @@ def test_what_a_benchmark_wrote_is_shown_with_its_command(tmp_path: Path, monkey
     }
     (tmp_path / "speed").mkdir()
     (tmp_path / "speed" / "detect.json").write_text(json.dumps(report))
+    (tmp_path / "speed" / "train.json").write_text(json.dumps({**report, "title": "Training", "machine": {"cores": 2, "processor": "Two"}}))
     page = make_results.page()
+    assert "the machine had 2 cores (One)" in page
     assert "**Detection**: `python tools/benchmark.py detect`" in page
+    assert "**Training** (Two): `python tools/benchmark.py detect`" in page
     assert "| ours | 0.5 | 0.5 to 0.5 | 4.00x |" in page
     assert "\na note.\n" in page
     assert "\n    a table\n    of two lines\n" in page
