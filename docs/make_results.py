@@ -39,6 +39,12 @@ HEADINGS = (
     *("proposals", "parameters", "GFLOPs", "ms", "processor", "seed", "tuning"),
 )
 
+CLASSIFIED = (
+    *("config", "test top-1", "balanced", "val top-1", "val balanced", "core-minutes", "images seen", "images/s a core"),
+    *("parameters", "processor", "seed", "tuning"),
+)
+"""Of classifiers; ``balanced`` is the mean of the classes' own top-1."""
+
 SPEED = """
 ## Speed
 
@@ -54,7 +60,11 @@ def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None, ca
     row["config"]["output"] = None  # a path of the machine it ran on
     if test is not None:
         written = json.loads(test.read_text("utf-8"))
-        row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}
+        if "values" in written:
+            row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}
+        else:
+            values = {key: written[key] for key in ("top1", "top5", "balanced")}
+            row["test"] = {"values": values, **{key: written[key] for key in ("data", "pictures", "top1_by_class", "confusion")}}
     if speed is not None:
         written = json.loads(speed.read_text("utf-8"))
         row["speed"] = {key: written[key] for key in ("command", "gflops", "picture", "precision", "seconds")}
@@ -70,25 +80,23 @@ def numbers_of(row: dict[str, Any]) -> dict[str, float | None]:
     return values
 
 
+def classifies(row: dict[str, Any]) -> bool:
+    """Whether the run trained a classifier, not a detector."""
+    return row["config"].get("model", {}).get("kind") == "classifier"
+
+
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One line of the table."""
-    test, val, speed = numbers_of(row), row["validation"]["best"], row.get("speed")
-    name = row["name"]
-    return (
-        f"[{name}](../configs/{name}.py)",
-        *(_ap(test.get(key)) for key in ("AP", "AP50", "AP75")),
-        _ap(val.get("AP")),
-        f"{row['core_minutes']:.1f}",
-        f"{row['images_seen']:,}",
-        f"{row['images_seen'] / row['core_minutes'] / 60:.2f}",
-        proposals_of(row),
-        f"{row['parameters'] / 1e6:.1f} M",
-        f"{speed['gflops']:.1f}" if speed else "-",
-        _milliseconds(speed, proposals_of(row) != "-") if speed else "-",
-        processor_of(row["machine"]),
-        str(row["seed"]),
-        row.get("tuning") or "none",
-    )
+    test, val, speed, name = numbers_of(row), row["validation"]["best"], row.get("speed"), row["name"]
+    head = f"[{name}](../configs/{name}.py)"
+    cost = (f"{row['core_minutes']:.1f}", f"{row['images_seen']:,}", f"{row['images_seen'] / row['core_minutes'] / 60:.2f}")
+    size, tail = f"{row['parameters'] / 1e6:.1f} M", (processor_of(row["machine"]), str(row["seed"]), row.get("tuning") or "none")
+    if classifies(row):
+        return (head, *(_ap(numbers.get(key)) for numbers in (test, val) for key in ("top1", "balanced")), *cost, size, *tail)
+    gflops = f"{speed['gflops']:.1f}" if speed else "-"
+    milliseconds = _milliseconds(speed, proposals_of(row) != "-") if speed else "-"
+    found = (*(_ap(test.get(key)) for key in ("AP", "AP50", "AP75")), _ap(val.get("AP")))
+    return (head, *found, *cost, proposals_of(row), size, gflops, milliseconds, *tail)
 
 
 def processor_of(machine: dict[str, Any]) -> str:
@@ -155,7 +163,9 @@ def page() -> str:
     parts = [INTRODUCTION]
     for data in sorted({data_of(row) for row in runs}):
         rows = [row for row in runs if data_of(row) == data]
-        parts.append(f"\n## {data}\n\n" + table([cells(row) for row in rows], HEADINGS))
+        for title, headings, kind in ((data, HEADINGS, False), (f"{data}, classifiers", CLASSIFIED, True)):
+            if lines := [cells(row) for row in rows if classifies(row) == kind]:
+                parts.append(f"\n## {title}\n\n" + table(lines, headings))
         parts += [f"\n**{row['name']}** is far below the others: {row['cause']}\n" for row in rows if row.get("cause")]
     return "".join(parts) + speed_part() + extra()
 

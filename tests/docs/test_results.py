@@ -19,9 +19,12 @@ def test_every_result_has_its_config_and_its_numbers_there() -> None:
         config = ROOT / "configs" / f"{row['name']}.py"
         assert path.stem == row["name"]
         assert config.is_file()
-        test = make_results.numbers_of(row).get("AP")
-        if test is not None:
-            assert f"{test:.3f}" in config.read_text("utf-8"), f"{config.name}: its docstring does not state the measured AP {test:.3f}"
+        for key in ("AP", "top1", "balanced"):
+            test = make_results.numbers_of(row).get(key)
+            if test is not None:
+                assert f"{test:.3f}" in config.read_text("utf-8"), (
+                    f"{config.name}: its docstring does not state the measured {key} {test:.3f}"
+                )
 
 
 def test_what_is_below_half_the_best_says_why() -> None:
@@ -67,6 +70,29 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     assert "## bccd" in make_results.page()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
+
+
+def test_a_classifier_has_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(make_results, "RESULTS", tmp_path)
+    run = {
+        "name": "cells",
+        "seed": 1,
+        "core_minutes": 3.0,
+        "images_seen": 1800,
+        "parameters": 2_000_000,
+        "validation": {"best": {"top1": 0.9, "balanced": 0.8}},
+        "config": {"output": "/somewhere", "model": {"kind": "classifier"}, "data": {"train": {"path": "data/bccd"}}},
+        "machine": {"processor": "AMD EPYC"},
+    }
+    numbers = {**dict.fromkeys(("data", "pictures", "top1_by_class", "confusion"), ""), "top1": 0.95, "top5": 1.0, "balanced": 0.85}
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "results.json").write_text(json.dumps(run))
+    (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
+    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "")
+    page = make_results.page()
+    assert "## bccd, classifiers\n\n| config | test top-1 | balanced |" in page
+    assert "| 0.950 | 0.850 | 0.900 | 0.800 | 3.0 | 1,800 | 10.00 | 2.0 M | AMD EPYC | 1 | none |" in page
+    assert "## bccd\n" not in page
 
 
 def test_what_a_benchmark_wrote_is_shown_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
