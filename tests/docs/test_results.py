@@ -36,6 +36,15 @@ def test_what_is_below_half_the_best_says_why() -> None:
     assert make_results.without_cause([*rows, {**kept, "cause": "measured"}]) == []
 
 
+def written(folder: Path, **files: dict[str, object]) -> list[Path]:
+    """What a run and the commands that measure it leave in a folder."""
+    (folder / "run").mkdir()
+    paths = [folder / "run" / f"{name}.json" for name in files]
+    for path, content in zip(paths, files.values(), strict=True):
+        path.write_text(json.dumps(content))
+    return paths
+
+
 def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
     run = {
@@ -51,9 +60,6 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     }
     words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "results.json").write_text(json.dumps(run))
-    (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
     speed = {
         "command": "python tools/benchmark.py detector /somewhere/a_config-2 --data data/bccd",
         "gflops": 4.04,
@@ -61,14 +67,11 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
         "precision": "bf16",
         "seconds": {"bf16": [1, 0.02, 0.03]},
     }
-    (tmp_path / "run" / "speed.json").write_text(json.dumps({**speed, "machine": {}}))
-    make_results.add(
-        tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "1 run", tmp_path / "run" / "speed.json", "as measured."
-    )
+    results, test, times = written(tmp_path, results=run, numbers=numbers, speed={**speed, "machine": {}})
+    make_results.add(results, test, "1 run", times, "as measured.")
     assert "**a_config** is far below the others: as measured." in make_results.page()
     assert "| 0.610 | 0.900 | - | 0.500 | 59.9 | 1,234 | 0.34 | - | 1.5 M | 4.0 | 30 | Intel Xeon | 3 | 1 run |" in make_results.page()
     assert "## bccd" in make_results.page()
-    assert "/somewhere" not in (tmp_path / "a_config.json").read_text()
     assert "/somewhere" not in (tmp_path / "a_config.json").read_text("utf-8")
 
 
@@ -85,10 +88,7 @@ def test_a_classifier_has_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest
         "machine": {"processor": "AMD EPYC"},
     }
     numbers = {**dict.fromkeys(("data", "pictures", "top1_by_class", "confusion"), ""), "top1": 0.95, "top5": 1.0, "balanced": 0.85}
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "results.json").write_text(json.dumps(run))
-    (tmp_path / "run" / "numbers.json").write_text(json.dumps(numbers))
-    make_results.add(tmp_path / "run" / "results.json", tmp_path / "run" / "numbers.json", "")
+    make_results.add(*written(tmp_path, results=run, numbers=numbers), "")
     page = make_results.page()
     assert "## bccd, classifiers\n\n| config | test top-1 | balanced |" in page
     assert "| 0.950 | 0.850 | 0.900 | 0.800 | 3.0 | 1,800 | 10.00 | 2.0 M | AMD EPYC | 1 | none |" in page
