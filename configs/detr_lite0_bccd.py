@@ -4,10 +4,11 @@
     python tools/train.py configs/detr_lite0_bccd.py
     python tools/evaluate.py runs/detr_lite0_bccd-1 --data data/bccd --split test
 
-205 pictures and some thousand steps are far from what DETR needs (300,000 steps, its authors advise); it is here to be compared.
-Pictures of half the size, read at stride 16, a backbone that stays as it is and a narrow transformer let it see more of them.
+205 pictures and some ten thousand steps are far from what DETR needs (300,000 steps, its authors advise); it is here to be compared.
+Pictures of half the size, read at stride 16, a backbone that stays as it is and a narrow transformer let it see more of them. In float32,
+where bfloat16 is not fast, it sees half as many.
 
-Result: not yet run.
+Result: test AP 0.258, AP50 0.523, AP75 0.216 after 60.0 core-minutes (94,432 pictures seen); val AP 0.282.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ config = base.replace(
     model=small.replace(
         preprocess=PreprocessConfig(short_side=240, long_side=400),
         backbone=BackboneConfig(name="efficientnet_lite0", frozen_stages=4, levels=("c4",)),
-        # In so few steps nothing is learned by heart, and narrow layers see more pictures.
+        # In so few steps little is learned by heart, and narrow layers see more pictures.
         head=small.head.replace(channels=128, attention_heads=4, encoder_layers=2, hidden=512, dropout=0.0),
     ),
     loader=base.loader.replace(batch_size=8),
