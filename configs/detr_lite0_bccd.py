@@ -6,7 +6,7 @@
 
 205 pictures and some ten thousand steps are far from what DETR needs (300,000 steps, its authors advise); it is here to be compared.
 Pictures of half the size, read at stride 16, a backbone that stays as it is and a narrow transformer let it see more of them. In float32,
-where bfloat16 is not fast, it sees half as many.
+where bfloat16 is not fast, it sees fewer.
 
 Result: test AP 0.258, AP50 0.523, AP75 0.216 after 60.0 core-minutes (94,432 pictures seen); val AP 0.282.
 """
