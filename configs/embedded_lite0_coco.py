@@ -39,7 +39,7 @@ light = light_lite0()
 
 config = Experiment(
     name="embedded_lite0_coco",
-    model=light.replace(backbone=light.backbone.replace(frozen_stages=2)),  # the first stages cost half of a step and have most to lose
+    model=light.replace(backbone=light.backbone.replace(frozen_stages=2)),  # the first stages cost most and gain least
     data=DataConfig(
         train=SourceConfig(path=f"{SHARED}/data/coco_sample"),
         val_fraction=0.15,
