@@ -8,7 +8,6 @@ import make_distillation
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MARKS = "a\n<!-- distillation -->\nold\n<!-- end of distillation -->\nb\n"
 
 
 def test_the_page_is_what_the_files_give() -> None:
@@ -16,9 +15,9 @@ def test_the_page_is_what_the_files_give() -> None:
     assert text == make_distillation.page(text), "run: python docs/make_distillation.py"
 
 
-def test_runs_of_several_seeds_become_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_of_several_seeds_become_a_line(refilled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_distillation, "RESULTS", tmp_path / "kept")
-    assert "Not measured yet." in make_distillation.page(MARKS)
+    assert "Not measured yet." in refilled(make_distillation.page, "distillation")
     words = ("data", "metric", "engine", "precision", "counts")
     for name, seed, ap in (("taught", 1, 0.5), ("alone", 0, 0.25), ("taught", 0, 0.4)):
         teacher = {"distillation": {"teacher": "runs/large-1"}} if name == "taught" else {"distillation": None}
@@ -33,13 +32,9 @@ def test_runs_of_several_seeds_become_a_line(tmp_path: Path, monkeypatch: pytest
         (tmp_path / "numbers.json").write_text(json.dumps({**dict.fromkeys(words, ""), "values": {"AP": ap, "AP50": 2 * ap}}))
         kept = json.loads(make_distillation.add(tmp_path / "results.json", tmp_path / "numbers.json").read_text())
         assert kept["config"]["output"] is None
-    made = make_distillation.page(MARKS)
-    assert "old" not in made
-    assert made == make_distillation.page(made)
+    made = refilled(make_distillation.page, "distillation")
     assert "| large-1 | 15.0, 15.0 | 1,234, 1,234 | 0, 1 | 0.400, 0.500 | 0.450 | 0.800, 1.000 | 0.900 |" in made
     assert "| [alone](../configs/alone.py) | - | 15.0 |" in made
-    with pytest.raises(ValueError, match="expected a table between"):
-        make_distillation.page("without marks")
 
 
 def test_a_run_is_not_added_without_its_test_numbers(capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,12 @@ def test_what_is_below_half_the_best_says_why() -> None:
     assert make_results.without_cause([*rows, {**kept, "cause": "measured"}]) == []
 
 
+def run_of(name: str, best: dict[str, float], model: dict[str, str], processor: str, **numbers: float) -> dict[str, object]:
+    """What a run on BCCD writes."""
+    config = {"output": "/somewhere", "model": model, "data": {"train": {"path": "data/bccd"}}}
+    return {"name": name, **numbers, "validation": {"best": best}, "config": config, "machine": {"processor": processor}}
+
+
 def written(folder: Path, **files: dict[str, object]) -> list[Path]:
     """What a run and the commands that measure it leave in a folder."""
     (folder / "run").mkdir()
@@ -47,17 +53,8 @@ def written(folder: Path, **files: dict[str, object]) -> list[Path]:
 
 def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
-    run = {
-        "name": "a_config",
-        "seed": 3,
-        "core_minutes": 59.94,
-        "images_seen": 1234,
-        "wall_minutes": 2.0,
-        "parameters": 1_500_000,
-        "validation": {"best": {"AP": 0.5}},
-        "config": {"output": "/somewhere", "data": {"train": {"path": "data/bccd"}}},
-        "machine": {"processor": "Intel(R) Xeon(R) Processor"},
-    }
+    counts = {"seed": 3, "core_minutes": 59.94, "images_seen": 1234, "wall_minutes": 2.0, "parameters": 1_500_000}
+    run = run_of("a_config", {"AP": 0.5}, {}, "Intel(R) Xeon(R) Processor", **counts)
     words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
     speed = {
@@ -77,16 +74,8 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
 
 def test_a_classifier_has_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
-    run = {
-        "name": "cells",
-        "seed": 1,
-        "core_minutes": 3.0,
-        "images_seen": 1800,
-        "parameters": 2_000_000,
-        "validation": {"best": {"top1": 0.9, "balanced": 0.8}},
-        "config": {"output": "/somewhere", "model": {"kind": "classifier"}, "data": {"train": {"path": "data/bccd"}}},
-        "machine": {"processor": "AMD EPYC"},
-    }
+    counts = {"seed": 1, "core_minutes": 3.0, "images_seen": 1800, "parameters": 2_000_000}
+    run = run_of("cells", {"top1": 0.9, "balanced": 0.8}, {"kind": "classifier"}, "AMD EPYC", **counts)
     numbers = {**dict.fromkeys(("data", "pictures", "top1_by_class", "confusion"), ""), "top1": 0.95, "top5": 1.0, "balanced": 0.85}
     make_results.add(*written(tmp_path, results=run, numbers=numbers), "")
     page = make_results.page()
