@@ -123,10 +123,9 @@ class DetectorJob:
 
         data = labelled(self.args, weights)
         renames = parse_renames(self.args.map or ())
-        classes = [name.strip() for item in self.args.classes or () for name in item.split(",") if name.strip()]
         for old, new in renames.items():
             print(f"class {old} of the data is judged as {new}")
-        return with_classes(data, classes, renames)
+        return with_classes(data, asked_classes(self.args), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
         """By the metric that was asked for; what was found is written where that was asked for too."""
@@ -155,6 +154,11 @@ def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
     for line in data.report.summary():
         print(line)
     return data
+
+
+def asked_classes(args: argparse.Namespace) -> list[str]:
+    """The names after ``--classes``, apart or with commas between them."""
+    return [name.strip() for item in args.classes or () for name in item.split(",") if name.strip()]
 
 
 def with_bar(total: int) -> Any:
