@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 
 def add_device_arguments(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
@@ -29,3 +30,8 @@ def unit_interval(text: str) -> float:
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
     return value
+
+
+def listed(words: Iterable[str]) -> list[str]:
+    """The names that an argument was given, apart or with commas between them."""
+    return [name.strip() for word in words for name in word.split(",") if name.strip()]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.arguments import add_device_arguments, unit_interval
+from detkit.cli.arguments import add_device_arguments, listed, unit_interval
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
@@ -107,7 +107,7 @@ def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]
 
     weights, reason = choose_weights(args.model or args.weights)
     file = {"file": args.weights} if args.model and args.weights else {}
-    classes = None if args.classes is None else [name.strip() for item in args.classes for name in item.split(",") if name.strip()]
+    classes = None if args.classes is None else listed(args.classes)
     # A pyramid judges scores after its merging, which changes them.
     min_score = 0.0 if wants_pyramid(args) else args.min_score
     predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd, **file)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.cli.arguments import listed
 from detkit.cli.pyramid import wants_pyramid, with_pyramid
 from detkit.cli.report import count
 
@@ -125,7 +126,7 @@ class DetectorJob:
         renames = parse_renames(self.args.map or ())
         for old, new in renames.items():
             print(f"class {old} of the data is judged as {new}")
-        return with_classes(data, asked_classes(self.args), renames)
+        return with_classes(data, listed(self.args.classes or ()), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
         """By the metric that was asked for; what was found is written where that was asked for too."""
@@ -154,11 +155,6 @@ def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
     for line in data.report.summary():
         print(line)
     return data
-
-
-def asked_classes(args: argparse.Namespace) -> list[str]:
-    """The names after ``--classes``, apart or with commas between them."""
-    return [name.strip() for item in args.classes or () for name in item.split(",") if name.strip()]
 
 
 def with_bar(total: int) -> Any:
