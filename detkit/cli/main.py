@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from detkit import __version__
 from detkit.cli.advice import import_advice
+from detkit.cli.collector import collect_rarely
 from detkit.registry import did_you_mean
 
 COMMANDS = {
@@ -41,6 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``detkit`` with arguments (those of the process by default) and give its exit code."""
+    collect_rarely()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0].startswith("-"):
         return _without_command(words)
