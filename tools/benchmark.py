@@ -7,6 +7,7 @@
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
     python tools/benchmark.py startup
+    python tools/benchmark.py first
     python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python
     python tools/benchmark.py regions
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
@@ -75,6 +76,13 @@ def startup(args: argparse.Namespace) -> timing.Report:
     return measure(args.rounds)
 
 
+def first(args: argparse.Namespace) -> timing.Report:
+    """A first picture, by the detector inside the package."""
+    from benchmarks.first import first as measure
+
+    return measure(args.rounds)
+
+
 def propose(args: argparse.Namespace) -> timing.Report:
     """Selective search: how well objects are met, and how fast."""
     from benchmarks.propose import Pictures
@@ -117,6 +125,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
+        first: [],
         propose: _on_pictures(),
         regions: [
             ("--backbone", {"default": "efficientnet_lite0"}),
@@ -166,7 +175,7 @@ def _on_data() -> list[tuple[str, dict[str, object]]]:
 def main(words: list[str] | None = None) -> int:
     """Measure, print, write."""
     args = build_parser().parse_args(words)
-    if args.command != "startup":
+    if args.command not in ("startup", "first"):
         timing.prepare(args.threads)
     report = args.function(args)
     print(report.text())

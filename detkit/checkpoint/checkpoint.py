@@ -29,7 +29,8 @@ class Checkpoint:
     Attributes:
         tensors: The state dict, on the CPU unless asked otherwise.
         header: ``format``, ``detkit`` (the version that wrote it), ``model`` (the model config as JSON text), ``class_names`` (``None``
-            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and whatever the writer added.
+            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and whatever the writer added, such as
+            ``min_score``: from which score on its detections are worth showing.
     """
 
     tensors: dict[str, Tensor]
@@ -67,7 +68,10 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Map
         raise ValueError(f"checkpoint {path}: the header lacks {', '.join(missing)}; make it with make_header(...)")
     full = {**make_header(header["model"], header["class_names"]), **header}
     with atomic_write(path) as temporary:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         save_file(_unshared(tensors), temporary, metadata={"format": "pt", _KEY: json.dumps(full)})
+        temporary.chmod(mode)  # that of any new file: from 0.8 on safetensors lets its owner alone read what it writes
 
 
 def read_header(path: str | Path, known_names: Sequence[str] = ()) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
+
+_MIN_SCORE = 0.5
 
 
 def add_device_arguments(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
@@ -15,6 +18,25 @@ def add_device_arguments(parser: argparse.ArgumentParser, precision: str = "auto
         default=precision,
         help="auto takes bf16 where the processor has instructions for it (default: %(default)s)",
     )
+
+
+def add_min_score(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add ``--min-score``, which :func:`min_score` reads."""
+    parser.add_argument(
+        "--min-score", type=unit_interval, metavar="S", help=f"{what} (default: what the checkpoint suggests, else {_MIN_SCORE})"
+    )
+
+
+def min_score(args: argparse.Namespace, weights: str | Path) -> tuple[float, str]:
+    """The lowest score that is shown, as given, else what the checkpoint suggests, else a half; and what to tell about it."""
+    from detkit.inference import suggested_score
+
+    if args.min_score is not None:
+        return args.min_score, ""
+    suggested = suggested_score(weights)
+    if suggested is None:
+        return _MIN_SCORE, ""
+    return suggested, f"shown from score {suggested:g} on, as these weights suggest; --min-score takes another"
 
 
 def unit_interval(text: str) -> float:

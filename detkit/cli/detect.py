@@ -1,7 +1,8 @@
 """Detect objects in pictures: prints a table for each, draws the boxes, and writes the detections to files.
 
-The detector is, in order: --weights, the best checkpoint of the newest run under runs/, the one inside the package if it was built
-with one. What is taken is printed. Where no picture is named, a photograph that comes with scikit-image is looked at.
+The detector is, in order: --weights, the best checkpoint of the newest run under runs/, the one inside the package (also by its name:
+--weights embedded), which knows COCO's 80 classes and needs no network. What is taken is printed. Where no picture is named, a
+photograph that comes with scikit-image is looked at.
 Drawn pictures go into a new folder runs/detect-N unless --output names one; pictures of yours are never overwritten.
 A picture that cannot be read is named, the others are done, and the exit code is 1.
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.arguments import add_device_arguments, listed, unit_interval
+from detkit.cli.arguments import add_device_arguments, add_min_score, listed, min_score
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
@@ -34,7 +35,6 @@ from detkit.weights import better_ones, embedded
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Outcome, Predictor
 
-DEFAULT_MIN_SCORE = 0.5
 SOME_FAILED = 1
 
 
@@ -50,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="a published detector, such as clip_rcnn: CLIP on proposals; --weights is then its released file"
     )
     parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
-    parser.add_argument(
-        "--min-score", type=unit_interval, default=DEFAULT_MIN_SCORE, metavar="S", help="lowest score reported (default: %(default)s)"
-    )
+    add_min_score(parser, "lowest score reported")
     parser.add_argument(
         "--classes", nargs="+", action="extend", metavar="NAME", help="report only these classes; with clip_rcnn: look for these phrases"
     )
@@ -80,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
     if args.coco:
         ids.check(files)
     drawn = None if args.no_pictures else DrawnPictures(args.output, files)
-    predictor, weights = _predictor(args)
+    predictor, weights, lowest = _predictor(args)
     loaded = time.perf_counter()
-    job = _Job(predictor, args, drawn)
+    job = _Job(predictor, args, lowest, drawn)
     try:
         job.detect(files)
     finally:  # also what was done before an interruption is kept
@@ -102,20 +100,22 @@ def _check_classes(words: list[str] | None) -> None:
         raise ValueError(f"--classes: {files[0]} is a file, not a class; name the pictures before --classes")
 
 
-def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str]:
+def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str, float]:
+    """The detector, what it was loaded from, and from which score on it reports."""
     from detkit.inference import choose_weights, load
 
     weights, reason = choose_weights(args.model or args.weights)
     file = {"file": args.weights} if args.model and args.weights else {}
     classes = None if args.classes is None else listed(args.classes)
-    # A pyramid judges scores after its merging, which changes them.
-    min_score = 0.0 if wants_pyramid(args) else args.min_score
-    predictor = load(weights, args.device, args.precision, min_score=min_score, classes=classes, svd=args.svd, **file)
+    lowest, remark = min_score(args, weights)
+    own = 0.0 if wants_pyramid(args) else lowest  # a pyramid judges scores after its merging, which changes them
+    predictor = load(weights, args.device, args.precision, min_score=own, classes=classes, svd=args.svd, **file)
     named = sum(name is not None for name in predictor.class_names)
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
-    if weights == embedded():
-        print(better_ones())
-    return with_pyramid(predictor, args, args.min_score), str(weights)
+    for line in (remark, better_ones() if weights == embedded() else ""):
+        if line:
+            print(line)
+    return with_pyramid(predictor, args, lowest), str(weights), lowest
 
 
 def _ranks(text: str) -> tuple[int, ...]:
@@ -128,9 +128,12 @@ def _ranks(text: str) -> tuple[int, ...]:
 class _Job:
     """What one call of the command has found so far."""
 
-    def __init__(self, predictor: Predictor | ImagePyramid, args: argparse.Namespace, drawn: DrawnPictures | None) -> None:
+    def __init__(
+        self, predictor: Predictor | ImagePyramid, args: argparse.Namespace, min_score: float, drawn: DrawnPictures | None
+    ) -> None:
         self.predictor = predictor
         self.args = args
+        self.min_score = min_score
         self.drawn = drawn
         self.found: list[Found] = []
         self.failed: dict[Path, str] = {}
@@ -177,7 +180,7 @@ class _Job:
 
         names = self.predictor.class_names
         if self.args.json:
-            about = {"weights": weights, "min_score": self.args.min_score}
+            about = {"weights": weights, "min_score": self.min_score}
             about |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
             write_text(self.args.json, as_json(self.found, self.failed, names, **about))
         if self.args.csv:

@@ -8,8 +8,9 @@
     detkit evaluate runs/second-1 --against runs/first-1
     detkit evaluate --annotations instances_val.json --results results.json
 
-Without a detector it takes the newest run's best; without --data, what that run was validated on. The data's classes must be among the
-detector's, by name (after --map); detections of other classes are left out and counted. Numbers are computed in fp32 unless told.
+Without a detector it takes the newest run's best, or else the one inside the package; without --data, what that run was validated on.
+The data's classes must be among the detector's, by name (after --map); detections of other classes are left out and counted. Numbers are
+computed in fp32 unless told.
 """
 
 from __future__ import annotations

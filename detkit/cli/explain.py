@@ -24,7 +24,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.arguments import add_device_arguments, unit_interval
+from detkit.cli.arguments import add_device_arguments, add_min_score, min_score
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.report import count, table
 
@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", metavar="DIR", help="the folder of the data's pictures, if it is not where the labels say")
     parser.add_argument("--split", metavar="NAME", help="which part of the data (default: all are searched)")
     parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
-    parser.add_argument(
-        "--min-score", type=unit_interval, default=0.5, metavar="S", help="detections that are named, and stand for truth without --data"
-    )
+    add_min_score(parser, "detections that are named, and stand for truth without --data")
     parser.add_argument("--features", metavar="LAYER", help="draw what a layer of the backbone answers to, such as layer2 or features.4")
     parser.add_argument(
         "--top", type=positive, default=9, metavar="N", help="with --features: channels that are shown (default: %(default)s)"
@@ -68,12 +66,15 @@ def run(args: argparse.Namespace) -> int:
     print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
     pixels = predictor.pixels(image)
     truth = _truth(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
-    found = explain(predictor, pixels, truth, min_score=args.min_score)
-    _print(image, found, args)
+    lowest, remark = min_score(args, weights)
+    if remark:
+        print(remark)
+    found = explain(predictor, pixels, truth, min_score=lowest)
+    _print(image, found, args, lowest)
     drawn = DrawnPictures(args.output, [image], "explain", "png")
     for stage in found.stages:
         _print_stage(stage, found.targets, predictor.class_names)
-        written = _draw(drawn, image, stage, found, predictor, args.min_score)
+        written = _draw(drawn, image, stage, found, predictor, lowest)
         print(f"written: {', '.join(str(path) for path in written)}")
     return 0
 
@@ -109,12 +110,12 @@ def _features(args: argparse.Namespace, image: Path) -> int:
     return 0
 
 
-def _print(image: Path, found: Explanation, args: argparse.Namespace) -> None:
+def _print(image: Path, found: Explanation, args: argparse.Namespace, min_score: float) -> None:
     height, width = found.original_size
     print(f"picture: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
     objects = len(found.targets)
     if found.own:
-        print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {args.min_score:g} stand for it")
+        print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {min_score:g} stand for it")
     else:
         print(f"truth: {count(objects, 'object')} of {args.data}")
 

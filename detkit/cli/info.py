@@ -99,7 +99,7 @@ def _missing(path: Path) -> None:
     """Complain about a path that does not exist, unless it is the name of published weights."""
     from detkit import weights
 
-    names = [entry.name for entry in weights.catalogue()]
+    names = [weights.EMBEDDED, *(entry.name for entry in weights.catalogue())]
     if str(path) in names:
         return
     known = ["backbones", *names, *(str(found) for found in path.parent.glob("*"))] if path.parent.is_dir() else ["backbones", *names]

@@ -5,23 +5,32 @@ detkit weights show NAME            everything about one, and where it lies on t
 detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
 detkit weights import FILE --model NAME --output FILE.safetensors
                                     a checkpoint of detkit's own out of a file that others published; no code in it is run
-detkit weights pack FILE --output FILE.safetensors
-                                    a checkpoint of half the size, for passing on: weights in half precision, without the training's record
+detkit weights pack FILE [KEY=VALUE ...] --output FILE.safetensors
+                                    a checkpoint of half the size, for passing on: weights in half precision, without the training's record;
+                                    keys of its model that no weight depends on can be changed, such as model.head.choice.max_overlap=0.5
+
+The detector that comes with detkit is called embedded: `detkit weights show embedded`, `detkit detect PICTURE --weights embedded`.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from detkit import weights
+from detkit.cli.arguments import unit_interval
 from detkit.cli.report import MEGABYTE, table
 from detkit.weights import WeightEntry
 
 _HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MiB", "SHA-256", "here", "read from")
 _NUMBERS = frozenset({"parameters", "MiB"})
+_METRICS = ("AP", "AP50")
+_MODEL = "model."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
     parser.add_argument("--model", metavar="NAME", help="for import: which detector of the list the file holds")
     parser.add_argument("--classes", nargs="+", metavar="PHRASE", help="for import of a clip_rcnn: what it shall look for")
+    parser.add_argument(
+        "--min-score",
+        type=unit_interval,
+        metavar="S",
+        help="for pack: commands show its detections from this score on, unless told otherwise",
+    )
     parser.add_argument("--output", metavar="FILE", help="for import and pack: the checkpoint to write (.safetensors)")
 
 
@@ -51,19 +66,25 @@ def run(args: argparse.Namespace) -> int:
     if args.action != "list" and not args.names:
         raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
     writer, flags = _WRITERS.get(args.action, (None, ()))
-    for flag in ("model", "classes", "output"):
+    for flag in ("model", "classes", "min_score", "output"):
         if getattr(args, flag) is not None and flag not in flags:
             owners = " and ".join(f"detkit weights {name}" for name, (_, own) in _WRITERS.items() if flag in own)
-            raise ValueError(f"detkit weights {args.action} takes no --{flag}; it belongs to {owners}")
+            raise ValueError(f"detkit weights {args.action} takes no --{flag.replace('_', '-')}; it belongs to {owners}")
     if writer is not None:
         writer(args)
         return 0
-    _ACTIONS[args.action]([weights.find(name) for name in args.names], args.folder)
+    if weights.EMBEDDED in args.names:
+        _tell_embedded()
+    _ACTIONS[args.action]([weights.find(name) for name in args.names if name != weights.EMBEDDED], args.folder)
     return 0
 
 
 def _list(_: list[WeightEntry], folder: str | None) -> None:
     print(table([_row(entry, folder) for entry in weights.catalogue()], _HEADER, _NUMBERS))
+    own = weights.embedded()
+    if own is not None:
+        size, classes = f"{own.stat().st_size / MEGABYTE:.1f} MB", weights.EMBEDDED_FACTS["classes"]
+        print(f"\n{weights.EMBEDDED}: the detector that comes with detkit, {size}, {classes}; detkit weights show {weights.EMBEDDED}")
     print(f"\nSHA-256: the digits that the publisher states. Downloads go to {_target(folder)}.")
 
 
@@ -91,6 +112,29 @@ def _show(entries: list[WeightEntry], folder: str | None) -> None:
         }
         print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
         print()
+
+
+def _tell_embedded() -> None:
+    """Everything about the detector inside the package."""
+    path = weights.needed_embedded()
+    from detkit.checkpoint import read_header
+
+    header, facts = read_header(path), weights.EMBEDDED_FACTS
+    metrics = ", ".join(f"{name} {100 * value:.1f}" for name, value in header["metrics"].items() if name in _METRICS)
+    lines = {
+        "name": weights.EMBEDDED,
+        "kind": "detector",
+        "for": json.loads(header["model"])["kind"],
+        "measured": f"{metrics or weights.NOT_STATED} ({facts['measured on']})",
+        "trained on": facts["trained on"],
+        "licence": facts["licence"],
+        "size": f"{path.stat().st_size / 2**20:.1f} MiB",
+        "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "told in": "docs/embedded_detector.md",
+        "here": str(path),
+    }
+    print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
+    print()
 
 
 def _digest_spoken(entry: WeightEntry) -> str:
@@ -124,17 +168,37 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _pack(args: argparse.Namespace) -> None:
-    if len(args.names) != 1 or args.output is None:
+    names, overrides = ([name for name in args.names if ("=" in name) == wanted] for wanted in (False, True))
+    if len(names) != 1 or args.output is None:
         raise ValueError("detkit weights pack: expected a checkpoint or a run's folder, and --output FILE.safetensors")
     output = _checkpoint_to_write(args.output)
     from detkit.checkpoint import pack
     from detkit.inference.load import checkpoint_path
 
-    source = checkpoint_path(args.names[0])
+    source = checkpoint_path(names[0])
     if source is None:
-        raise FileNotFoundError(f"{args.names[0]}: no such checkpoint, and no run's folder")
-    before, after = pack(source, output)
+        raise FileNotFoundError(f"{names[0]}: no such checkpoint, and no run's folder")
+    before, after = pack(source, output, min_score=args.min_score, model_json=_changed_model(source, overrides))
     print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect PICTURE --weights {output}")
+
+
+def _changed_model(source: Path, overrides: list[str]) -> str | None:
+    """The model config of a checkpoint with other values in it, if its tensors still fit; nothing if none is changed."""
+    if not overrides:
+        return None
+    from detkit.checkpoint import load_checkpoint
+    from detkit.config import apply_overrides
+    from detkit.inference.load import from_checkpoint, model_config
+
+    strange = [word for word in overrides if not word.startswith(_MODEL)]
+    if strange:
+        raise ValueError(
+            f"detkit weights pack: {strange[0]}: a packed checkpoint keeps the model's config alone; expected {_MODEL}KEY=VALUE"
+        )
+    found = load_checkpoint(source)
+    text: str = apply_overrides(model_config(found.model_json, str(source)), [word.removeprefix(_MODEL) for word in overrides]).to_json()
+    from_checkpoint(replace(found, header={**found.header, "model": text}), str(source))
+    return text
 
 
 def _checkpoint_to_write(output: str) -> Path:
@@ -189,6 +253,6 @@ def _target(folder: str | None) -> Path:
 _ACTIONS = {"list": _list, "show": _show, "download": _download}
 _WRITERS: dict[str, tuple[Callable[[argparse.Namespace], None], tuple[str, ...]]] = {
     "import": (_import, ("model", "classes", "output")),
-    "pack": (_pack, ("output",)),
+    "pack": (_pack, ("min_score", "output")),
 }
 """What writes a checkpoint, and the flags it takes."""

@@ -1,7 +1,7 @@
 """Using a trained detector: loading it, and running it over pictures."""
 
 from detkit.inference.explain import Explanation, explain
-from detkit.inference.load import choose_weights, load, newest_checkpoint
+from detkit.inference.load import choose_weights, load, newest_checkpoint, suggested_score
 from detkit.inference.loop import Finder, Outcome, detect_files, detect_records
 from detkit.inference.predictor import Predictor
 from detkit.inference.pyramid import ImagePyramid
@@ -18,4 +18,5 @@ __all__ = [
     "explain",
     "load",
     "newest_checkpoint",
+    "suggested_score",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from detkit.checkpoint import Checkpoint, load_checkpoint
+from detkit.checkpoint import Checkpoint, load_checkpoint, read_header
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
 from detkit.inference.exported import is_exported, load_exported
@@ -19,13 +19,14 @@ from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
-from detkit.weights import catalogue, embedded
+from detkit.weights import EMBEDDED, catalogue, embedded, needed_embedded
 
 RUNS = "runs"
+_CARRIED = "the one that detkit carries"
 
 
 def load(
-    source: str | Path,
+    source: str | Path | None = None,
     device: str | torch.device = "auto",
     precision: Precision | str = "auto",
     *,
@@ -36,7 +37,8 @@ def load(
 
     Args:
         source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), a name that
-            ``detkit weights`` lists, or an ``.onnx`` file of ``detkit export``.
+            ``detkit weights`` lists, ``embedded`` (the detector inside the package), or an ``.onnx`` file of ``detkit export``; none:
+            what :func:`choose_weights` takes.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
         file: With a name: the published file itself, wherever it lies.
@@ -48,6 +50,7 @@ def load(
         ValueError: the file is not a checkpoint of ours, or damaged.
         ImportError: it takes a library that is not here.
     """
+    source = choose_weights(source)[0]
     if file is None and is_exported(source):
         return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
@@ -74,8 +77,10 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
     """What to load, and why, in words: what was ``named``, else the newest run's best checkpoint, else the detector inside the package.
 
     Raises:
-        FileNotFoundError: nothing was named, there is no run, and the package was built without a detector.
+        FileNotFoundError: nothing was named, there is no run, and the package was built without a detector; or that one was named.
     """
+    if named == EMBEDDED and not Path(named).exists():
+        return needed_embedded(), _CARRIED
     if named is not None:
         return named, "as given"
     newest = newest_checkpoint(root)
@@ -83,11 +88,23 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
         return newest, "the newest run's"
     own = embedded()
     if own is not None:
-        return own, "the one that detkit carries"
+        return own, _CARRIED
     raise FileNotFoundError(
         f"there is no detector to use: no run under {root}/ and no --weights; train one with `detkit train CONFIG`, give a checkpoint with "
         "--weights FILE, or fetch published weights: `detkit weights` lists them"
     )
+
+
+def suggested_score(source: str | Path) -> float | None:
+    """From which score on the detections of a checkpoint are worth showing, if it says so; see :func:`detkit.checkpoint.pack`.
+
+    Raises:
+        FileNotFoundError: a folder has no checkpoint.
+        ValueError: the file is no checkpoint of ours.
+    """
+    path = checkpoint_path(source)
+    found = None if path is None else read_header(path).get("min_score")
+    return None if found is None else float(found)
 
 
 def load_detector(
@@ -104,14 +121,14 @@ def load_detector(
     if path is None and str(source) in {entry.name for entry in catalogue()}:
         raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")
     path = path or Path(source)
-    return from_checkpoint(load_checkpoint(path, known_names=names), str(path))
+    return from_checkpoint(load_checkpoint(path, known_names=(EMBEDDED, *names)), str(path))
 
 
 def checkpoint_path(source: str | Path) -> Path | None:
-    """The checkpoint file that a file or a run's folder means; ``None`` if there is no such path (it may be a name), or an exported file.
+    """The checkpoint file that a file, a run's folder or ``embedded`` means; ``None`` if it may be a published name, or an exported file.
 
     Raises:
-        FileNotFoundError: the folder has no checkpoint.
+        FileNotFoundError: the folder has no checkpoint, or the package carries none.
     """
     path = Path(source)
     if path.is_dir():
@@ -119,6 +136,8 @@ def checkpoint_path(source: str | Path) -> Path | None:
         if found is None:
             raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
         return found
+    if str(source) == EMBEDDED and not path.exists():
+        return needed_embedded()
     return path if path.is_file() and not is_exported(path) else None
 
 

@@ -1,12 +1,14 @@
 """Published weights: what there is, what is known about each, where it lies, and how it is fetched. Imports no torch."""
 
-from detkit.weights.carried import better_ones, embedded
+from detkit.weights.carried import EMBEDDED, EMBEDDED_FACTS, better_ones, embedded, needed_embedded
 from detkit.weights.entry import NOT_STATED, WeightEntry
 from detkit.weights.fetch import Progress, download
 from detkit.weights.local import default_folder, places, resolve
 from detkit.weights.table import catalogue, find
 
 __all__ = [
+    "EMBEDDED",
+    "EMBEDDED_FACTS",
     "NOT_STATED",
     "Progress",
     "WeightEntry",
@@ -16,6 +18,7 @@ __all__ = [
     "download",
     "embedded",
     "find",
+    "needed_embedded",
     "places",
     "resolve",
 ]

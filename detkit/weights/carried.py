@@ -6,6 +6,17 @@ from pathlib import Path
 
 from detkit.weights.table import find
 
+EMBEDDED = "embedded"
+"""What the detector inside the package is called where weights are named."""
+
+EMBEDDED_FACTS = {
+    "classes": "COCO's 80 classes",
+    "measured on": "COCO photographs kept out of its training",
+    "trained on": "photographs of COCO train2017 (labelled), ImageNet-1K and VOC2012 (not), and what YOLOX-Nano says of them",
+    "licence": "Apache-2.0; the photographs' own terms are told in docs/embedded_detector.md",
+}
+"""What to tell about it that its file does not say."""
+
 _FILE = Path(__file__).with_name("embedded.safetensors")
 _BETTER = "fasterrcnn_resnet50_fpn_v2"
 
@@ -13,6 +24,17 @@ _BETTER = "fasterrcnn_resnet50_fpn_v2"
 def embedded() -> Path | None:
     """The checkpoint inside the package; ``None`` where it was built without one."""
     return _FILE if _FILE.is_file() else None
+
+
+def needed_embedded() -> Path:
+    """The checkpoint inside the package.
+
+    Raises:
+        FileNotFoundError: the package was built without one.
+    """
+    if not _FILE.is_file():
+        raise FileNotFoundError(f"weights {EMBEDDED}: this installation of detkit carries no detector ({_FILE}); install detkit again")
+    return _FILE
 
 
 def better_ones() -> str:

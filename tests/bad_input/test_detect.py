@@ -69,7 +69,8 @@ def test_an_address(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "download the picture and give its file" in error_of(capsys, "https://example.org/a.jpg")
 
 
-def test_no_detector_at_all(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_detector_at_all(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.weights.carried._FILE", folder / "none.safetensors")
     line = error_of(capsys, "a.png")
     assert "there is no detector to use" in line
     assert "`detkit train CONFIG`" in line

@@ -50,3 +50,9 @@ def test_state_round_trip(tmp_path: Path) -> None:
     found = load_state(tmp_path / "last.state")
     assert torch.equal(found["rng"].pop("torch"), state["rng"].pop("torch"))  # type: ignore[index,attr-defined]
     assert found == state
+
+
+def test_whoever_may_read_other_new_files_may_read_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    save_checkpoint(tmp_path / "a.safetensors", {"a": torch.zeros(2)}, make_header("{}", ["a"]))
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode

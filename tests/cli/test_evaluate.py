@@ -202,7 +202,8 @@ def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "annotations none.json: no such file" in error_of(capsys, "--annotations", "none.json", "--results", "gt.json")
 
 
-def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.weights.carried._FILE", folder / "none.safetensors")
     assert "there is no detector to use: no run under runs/" in error_of(capsys, "--data", "gt.json", "--images", "in")
 
 

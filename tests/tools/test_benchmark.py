@@ -124,3 +124,16 @@ def test_detectors_that_are_told_where_to_look_are_timed_at_the_same_proposals(t
     text = capsys.readouterr().out
     assert "which every side needs besides" in text
     assert "one crop at a time in fp32" in text
+
+
+def test_a_first_picture_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(["first"], tmp_path)
+    assert len(report["seconds"]["python tools/detect.py"]) == 1  # type: ignore[index]
+    assert capsys.readouterr().out.count(" wanted: ") == 3
+    from benchmarks.first import numbers, verdict
+
+    assert numbers("a.png (4 x 3): 1 detection in 78 ms -> b\npeak memory 1,024 MB") == (0.078, 1024)
+    assert numbers("2 detections in 1.5 s\npeak memory 9 MB") == (1.5, 9)
+    assert verdict("peak memory", 1024).endswith("MISSED")
+    with pytest.raises(ValueError, match="expected a time and a peak of memory"):
+        numbers("")
