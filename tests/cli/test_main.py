@@ -131,3 +131,12 @@ def test_lazy_names_lead_to_their_homes() -> None:
     assert detkit.Detections is Detections
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         detkit.lode  # noqa: B018
+
+
+def test_a_command_looks_for_cycles_rarely_and_not_at_its_end() -> None:
+    code = (
+        "import atexit, gc; from detkit.cli.main import main; main(['weights']); print(gc.get_threshold()[0]); "
+        "atexit._run_exitfuncs(); print(gc.get_freeze_count() > 0)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.endswith("10000\nTrue\n")
