@@ -50,7 +50,7 @@ class Question:
     Attributes:
         file: In scikit-image's folder of data.
         wanted: What must be found, once.
-        also: What else is in the picture: a box of it is not false.
+        also: What else is in the picture: one box of each is not false.
     """
 
     file: str
@@ -73,7 +73,8 @@ def photograph(question: Question) -> Path:
 
 def marked(question: Question, names: Sequence[str]) -> tuple[bool, int]:
     """Whether what was wanted is among the classes found, and how many boxes are false: of another class, or once more."""
-    return question.wanted in names, sum(name not in question.also for name in names) - (question.wanted in names)
+    real = {question.wanted, *question.also} & set(names)
+    return question.wanted in real, len(names) - len(real)
 
 
 def exam() -> tuple[list[dict[str, Any]], Any]:

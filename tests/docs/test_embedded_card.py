@@ -44,6 +44,7 @@ def test_the_detector_passes_its_exam() -> None:
     [
         (("cup",), True, 0),
         (("cup", "spoon", "dining table"), True, 0),
+        (("cup", "dining table", "dining table"), True, 1),
         (("cup", "cup", "bowl"), True, 2),
         (("spoon",), False, 0),
         (("bowl",), False, 1),
