@@ -18,7 +18,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,8 +110,7 @@ def _show(entries: list[WeightEntry], folder: str | None) -> None:
             "read from": entry.read_from,
             "here": _where(entry, folder),
         }
-        print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
-        print()
+        _print_lines(lines)
 
 
 def _tell_embedded() -> None:
@@ -133,6 +132,10 @@ def _tell_embedded() -> None:
         "told in": "docs/embedded_detector.md",
         "here": str(path),
     }
+    _print_lines(lines)
+
+
+def _print_lines(lines: Mapping[str, object]) -> None:
     print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
     print()
 

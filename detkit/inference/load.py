@@ -79,7 +79,7 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
     Raises:
         FileNotFoundError: nothing was named, there is no run, and the package was built without a detector; or that one was named.
     """
-    if named == EMBEDDED and not Path(named).exists():
+    if named is not None and _means_embedded(named):
         return needed_embedded(), _CARRIED
     if named is not None:
         return named, "as given"
@@ -93,6 +93,11 @@ def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> 
         f"there is no detector to use: no run under {root}/ and no --weights; train one with `detkit train CONFIG`, give a checkpoint with "
         "--weights FILE, or fetch published weights: `detkit weights` lists them"
     )
+
+
+def _means_embedded(source: str | Path) -> bool:
+    """Whether it is the name of the detector inside the package; a file or folder of that name is meant first."""
+    return str(source) == EMBEDDED and not Path(source).exists()
 
 
 def suggested_score(source: str | Path) -> float | None:
@@ -136,7 +141,7 @@ def checkpoint_path(source: str | Path) -> Path | None:
         if found is None:
             raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
         return found
-    if str(source) == EMBEDDED and not path.exists():
+    if _means_embedded(source):
         return needed_embedded()
     return path if path.is_file() and not is_exported(path) else None
 
