@@ -94,7 +94,7 @@ class Distilled(WithTeacher):
             losses = {"distill_class": config.scores * classes, "distill_box": config.boxes * boxes}
         if config.features:
             own, wanted = _maps(self.student, raw), _maps(teacher, told) if config.dense else told
-            adapted = [adapter(own[place]) for adapter, (place, _) in zip(self.adapters, self._levels, strict=True)]
+            adapted = [adapter(own[place].float()) for adapter, (place, _) in zip(self.adapters, self._levels, strict=True)]
             losses["distill_features"] = config.features * feature_loss(adapted, [wanted[place] for _, place in self._levels])
         return losses
 

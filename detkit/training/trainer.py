@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -281,4 +282,7 @@ def _distributed(run: Run) -> nn.Module:
         return network
     devices = [run.device.index] if run.device.type == "cuda" else None
     moving = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
-    return DistributedDataParallel(network, device_ids=devices, broadcast_buffers=moving)
+    known = inspect.signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # what PyTorch before 2.14 calls it
+    choices: dict[str, Any] = {"device_ids": devices, option: moving}
+    return DistributedDataParallel(network, **choices)

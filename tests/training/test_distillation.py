@@ -206,6 +206,18 @@ def test_adapters_learn_with_the_student_and_do_not_decay() -> None:
     assert len(held) == len([p for p in lesson.parameters() if p.requires_grad])
 
 
+def test_half_precision_gives_nearly_the_same_losses() -> None:
+    lesson = distilled(built(yolox()).eval(), teacher_of(built(yolox(16), seed=1)), features=1.0, supervised=0.0)
+    whole = losses_of(lesson)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = losses_of(lesson)
+    assert half.keys() == whole.keys() >= {"distill_class", "distill_box", "distill_features"}
+    for name, value in half.items():
+        assert value.dtype == torch.float32, name
+        torch.testing.assert_close(value, whole[name], rtol=0.05, atol=0.01, msg=lambda text, name=name: f"{name}: {text}")
+    sum(half.values()).backward()  # type: ignore[union-attr]
+
+
 def test_a_teacher_of_two_stages_is_imitated_in_its_maps() -> None:
     config = FasterRCNNConfig(preprocess=SIZE, backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=8))
     numbers = {"scores": 0.0, "boxes": 0.0, "features": 1.0}
