@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from detkit.evaluation.compare import Difference
     from detkit.evaluation.details import Details
 
-_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "val_fraction", "map", "classes", "pyramid", "flip")
+_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "val_fraction", "trained_on", "map", "classes", "pyramid", "flip")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="NAME", help="which part of the data (default: val, or else test, if it has such parts)")
     parser.add_argument(
         "--val-fraction", metavar="F", help="of --data only the part that 'detkit train data.val_fraction=F' keeps for validation"
+    )
+    parser.add_argument(
+        "--trained-on", action="store_true", help="with --val-fraction: the other pictures, to see how much a detector knows by heart"
     )
     parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
     parser.add_argument("--classes", action="append", metavar="A,B", help="judge only these classes")
@@ -103,6 +106,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.val_fraction and not args.data:
         raise ValueError("--val-fraction is a part of --data PATH; without --data a run is judged on what it was validated on")
+    if args.trained_on and not args.val_fraction:
+        raise ValueError("--trained-on means the pictures that --val-fraction F leaves for training; give that too")
     if args.against and args.metric != "coco":
         raise ValueError(f"--against compares COCO's numbers, so it does not go with --metric {args.metric}")
     if args.against and args.annotations and not args.against.endswith(".json"):

@@ -150,7 +150,7 @@ def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
     from detkit.experiment.evaluate import labelled_data
 
     fraction = _fraction(args.val_fraction)
-    data = labelled_data(weights, args.data, images=args.images, split=args.split, val_fraction=fraction)
+    data = labelled_data(weights, args.data, images=args.images, split=args.split, val_fraction=fraction, trained_on=args.trained_on)
     print(f"data: {data.name}: {count(len(data), 'picture')}, {count(len(data.records.boxes), 'box', 'boxes')}")
     for line in data.report.summary():
         print(line)

@@ -143,11 +143,12 @@ def labelled_data(
     images: str | Path | None = None,
     split: str | None = None,
     val_fraction: float | None = None,
+    trained_on: bool = False,
 ) -> DetectionData:
     """Read what a detector is to be judged on: the data at ``path``, or what the run that made ``weights`` was validated on.
 
     With ``val_fraction`` it is that part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so that
-    any detector can be compared with the one that was trained on the rest.
+    any detector can be compared with the one that was trained on the rest; ``trained_on``: that rest, which tells what was learnt by heart.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
@@ -157,7 +158,8 @@ def labelled_data(
     if path is not None:
         source = SourceConfig(path=str(path), images=folder, split=split)
         if val_fraction is not None:
-            return split_by_image(read_source(with_split(source, "train")), val_fraction)[1]
+            rest, kept = split_by_image(read_source(with_split(source, "train")), val_fraction)
+            return rest if trained_on else kept
         return read_source(with_split(source, "val", "test"))
     config = _data_of_run(weights)
     if split is None and images is None:

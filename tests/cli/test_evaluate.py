@@ -80,6 +80,19 @@ def test_against_what_cannot_be(folder: Path, words: tuple[str, ...], message: s
     assert message in capsys.readouterr().err
 
 
+def test_the_pictures_kept_for_validation_and_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("bright", "--data", "gt.json", "--images", "in", "--val-fraction", "0.5")
+    told = []
+    for more in ((), ("--trained-on",)):
+        assert evaluate(*words, *more) == 0
+        told.append(capsys.readouterr().out.split("data: ")[1].splitlines()[0])
+    assert told == ["gt.json, 50 %: 1 picture, 2 boxes", "gt.json, without the 50 % kept for validation: 1 picture, 1 box"]
+    assert evaluate("bright", "--data", "gt.json", "--trained-on") == 2
+    assert "--trained-on means the pictures that --val-fraction F leaves for training" in capsys.readouterr().err
+    assert evaluate("bright", "--val-fraction", "0.5") == 2
+    assert "--val-fraction is a part of --data PATH" in capsys.readouterr().err
+
+
 def test_a_detector_on_labelled_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--json", "n.json", "--results", "dt.json") == 0
     out = capsys.readouterr().out

@@ -92,6 +92,7 @@ def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path) -> None:
     }
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(content))
-    kept = load_data(DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4))[1]
+    rest, kept = load_data(DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4))
     assert 0 < len(kept) < 12
     assert ids(labelled_data(None, path, val_fraction=0.4)) == ids(kept)
+    assert ids(labelled_data(None, path, val_fraction=0.4, trained_on=True)) == ids(rest)
