@@ -3,10 +3,11 @@
     python docs/make_embedded_card.py
     python docs/make_embedded_card.py --part runs/embedded_lite0_coco-1/results.json
     python docs/make_embedded_card.py --kept-out student numbers.json --kept-out teacher others.json
+    python docs/make_embedded_card.py --trained-on student numbers.json --trained-on teacher others.json
     python docs/make_embedded_card.py --exam
 
-``--part`` takes what a part of the training wrote at its end; parts have different names of folders. ``--kept-out`` takes what
-``detkit evaluate ... --json`` wrote. ``--exam`` looks at four photographs that scikit-image ships, as ``detkit detect --weights embedded``
+``--part`` takes what a part of the training wrote at its end; parts have different names of folders. ``--kept-out`` and ``--trained-on``
+take what ``detkit evaluate ... --json`` wrote, the latter of the pictures that were not kept out. ``--exam`` looks at four photographs that scikit-image ships, as ``detkit detect --weights embedded``
 does, and draws them into docs/pictures/exam.jpg. All of it is kept in docs/results/embedded.
 """
 
@@ -39,7 +40,8 @@ RESULTS = DOCS / "results" / "embedded"
 NUMBERS = ("data", "metric", "engine", "precision", "values", "classes", "counts")
 SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 WHO = {"student": "embedded", "teacher": "its teacher, YOLOX-Nano"}
-PARTS = ("part", "input", "core-hours", "crops seen", "crops/s a core", "AP kept out at its end", "processor", "revision")
+TRAINED_ON = "AP on those trained on"
+PARTS = ("part", "starts from", "input", "core-hours", "crops seen", "crops/s a core", "AP kept out at its end", "processor", "revision")
 EXAM = ("photograph", "what should be found", "found with score", "false boxes", "from score")
 
 
@@ -113,11 +115,20 @@ def add_part(results: Path) -> Path:
     found = json.loads(results.read_text("utf-8"))
     row = {
         "part": results.parent.name,
+        "starts_from": start_of(found["config"]["weights"]),
         **{key: found[key] for key in (*KEPT, "steps", "wall_minutes", "processes", "data") if key in found},
     }
     row["config"]["output"] = row["config"]["weights"] = None  # paths of the machine it ran on
     known = {kept(path.stem)["part"]: path.stem for path in parts()}
     return keep(known.get(row["part"], f"part_{len(known) + 1}"), row)
+
+
+def start_of(weights: str | None) -> str:
+    """What a part's setting ``weights`` names, without the way to it."""
+    if weights is None:
+        return "ImageNet"
+    path = Path(weights)
+    return path.parent.name if path.suffix else path.name
 
 
 def parts() -> list[Path]:
@@ -131,7 +142,7 @@ def part_line(row: dict[str, Any]) -> tuple[str, ...]:
     speed = f"{row['images_seen'] / row['core_minutes'] / 60:.1f}"
     cost = (f"{row['core_minutes'] / 60:.2f}", f"{row['images_seen']:,}", speed)
     end = f"{row['validation']['last']['AP']:.3f}"
-    return (row["part"], "x".join(map(str, size)), *cost, end, processor_of(row["machine"]), f"`{row['revision']}`")
+    return (row["part"], row["starts_from"], "x".join(map(str, size)), *cost, end, processor_of(row["machine"]), f"`{row['revision']}`")
 
 
 def part_lines() -> list[tuple[str, ...]]:
@@ -140,13 +151,18 @@ def part_lines() -> list[tuple[str, ...]]:
     if len(rows) < 2:
         return [part_line(row) for row in rows]
     hours, seen = (sum(row[key] for row in rows) for key in ("core_minutes", "images_seen"))
-    return [*map(part_line, rows), ("all", "", f"{hours / 60:.2f}", f"{seen:,}", "", "", "", "")]
+    return [*map(part_line, rows), ("all", "", "", f"{hours / 60:.2f}", f"{seen:,}", "", "", "", "")]
 
 
 def kept_out_lines() -> list[tuple[str, ...]]:
-    """The detector and its teacher on the pictures that were kept out."""
-    found = {who: kept(who) for who in WHO}
-    return [(WHO[who], *(f"{row['values'][key]:.3f}" for key in SHOWN)) for who, row in found.items() if row is not None]
+    """The detector and its teacher on the pictures that were kept out, and how good they are on the others."""
+    lines = []
+    for who, name in WHO.items():
+        row, others = kept(who), kept(f"{who}_trained_on")
+        if row is not None:
+            known = f"{others['values']['AP']:.3f}" if others is not None else "-"
+            lines.append((name, *(f"{row['values'][key]:.3f}" for key in SHOWN), known))
+    return lines
 
 
 def exam_lines() -> list[tuple[str, ...]]:
@@ -163,7 +179,7 @@ def exam_lines() -> list[tuple[str, ...]]:
 def page(text: str) -> str:
     """The page, with the tables between its marks made anew."""
     text = filled(text, "training", part_lines(), PARTS)
-    text = filled(text, "kept out", kept_out_lines(), ("detector", *SHOWN))
+    text = filled(text, "kept out", kept_out_lines(), ("detector", *SHOWN, TRAINED_ON))
     return filled(text, "exam", exam_lines(), EXAM)
 
 
@@ -171,17 +187,19 @@ def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status: 1 if the exam was failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", type=Path, metavar="RESULTS.JSON")
-    parser.add_argument("--kept-out", nargs=2, action="append", default=[], metavar=("student|teacher", "NUMBERS.JSON"))
+    for flag in ("--kept-out", "--trained-on"):
+        parser.add_argument(flag, nargs=2, action="append", default=[], metavar=("student|teacher", "NUMBERS.JSON"))
     parser.add_argument("--exam", action="store_true")
     options = parser.parse_args(argv)
     failed = False
     if options.part is not None:
         print(f"written: {add_part(options.part)}")
-    for who, file in options.kept_out:
-        if who not in WHO:
-            parser.error(f"--kept-out: expected {' or '.join(WHO)}, got {who!r}")
-        numbers = json.loads(Path(file).read_text("utf-8"))
-        print(f"written: {keep(who, {key: numbers[key] for key in NUMBERS})}")
+    for flag, given, ending in (("--kept-out", options.kept_out, ""), ("--trained-on", options.trained_on, "_trained_on")):
+        for who, file in given:
+            if who not in WHO:
+                parser.error(f"{flag}: expected {' or '.join(WHO)}, got {who!r}")
+            numbers = json.loads(Path(file).read_text("utf-8"))
+            print(f"written: {keep(who + ending, {key: numbers[key] for key in NUMBERS})}")
     if options.exam:
         rows, sheet = exam()
         Image.fromarray(sheet).save(PICTURE, quality=85)

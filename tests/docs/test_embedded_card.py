@@ -18,7 +18,7 @@ END_OF_RUN = {
     "machine": {"processor": "AMD EPYC"},
     "config": {
         "output": "/home/me",
-        "weights": "/home/me/first",
+        "weights": "/home/me/before/last.safetensors",
         "augmentation": {"resize": {"size": [288, 288]}},
         "model": {"preprocess": {"input_size": [416, 416]}},
     },
@@ -70,15 +70,16 @@ def test_parts_are_numbered_as_they_come_and_summed(results: Path) -> None:
         written: dict[str, Any] = json.loads(json.dumps({**END_OF_RUN, **more}))
         if name == "second":
             written["config"]["augmentation"]["resize"]["size"] = None
+            written["config"]["weights"] = None
         (results / name).mkdir(exist_ok=True)
         (results / name / "results.json").write_text(json.dumps(written))
         assert make_embedded_card.main(["--part", str(results / name / "results.json")]) == 0
     assert sorted(path.name for path in (results / "kept").iterdir()) == ["part_1.json", "part_2.json"]
     assert "/home/me" not in (results / "kept" / "part_1.json").read_text()
     text = (results / "page.md").read_text()
-    assert "| first | 288x288 | 1.50 | 60,000 | 11.1 | 0.123 | AMD EPYC | `abc` |" in text
-    assert "| second | 416x416 | 0.50 | 54,000 | 30.0 | 0.123 | AMD EPYC | `abc` |" in text
-    assert "| all |  | 2.00 | 114,000 |" in text
+    assert "| first | before | 288x288 | 1.50 | 60,000 | 11.1 | 0.123 | AMD EPYC | `abc` |" in text
+    assert "| second | ImageNet | 416x416 | 0.50 | 54,000 | 30.0 | 0.123 | AMD EPYC | `abc` |" in text
+    assert "| all |  |  | 2.00 | 114,000 |" in text
 
 
 def test_numbers_of_both_are_kept(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +87,11 @@ def test_numbers_of_both_are_kept(results: Path, capsys: pytest.CaptureFixture[s
     numbers = {**dict.fromkeys(make_embedded_card.NUMBERS, ""), "values": values, "weights": "/home/me"}
     (results / "numbers.json").write_text(json.dumps(numbers))
     assert make_embedded_card.main(["--kept-out", "teacher", str(results / "numbers.json")]) == 0
-    assert f"| its teacher, YOLOX-Nano |{' 0.250 |' * 7}" in (results / "page.md").read_text()
+    assert f"| its teacher, YOLOX-Nano |{' 0.250 |' * 7} - |" in (results / "page.md").read_text()
+    numbers["values"] = {"AP": 0.5}
+    (results / "numbers.json").write_text(json.dumps(numbers))
+    assert make_embedded_card.main(["--trained-on", "teacher", str(results / "numbers.json")]) == 0
+    assert f"| its teacher, YOLOX-Nano |{' 0.250 |' * 7} 0.500 |" in (results / "page.md").read_text()
     assert "/home/me" not in (results / "kept" / "teacher.json").read_text()
     with pytest.raises(SystemExit):
         make_embedded_card.main(["--kept-out", "nobody", "numbers.json"])
