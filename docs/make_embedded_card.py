@@ -7,8 +7,9 @@
     python docs/make_embedded_card.py --exam
 
 ``--part`` takes what a part of the training wrote at its end; parts have different names of folders. ``--kept-out`` and ``--trained-on``
-take what ``detkit evaluate ... --json`` wrote, the latter of the pictures that were not kept out. ``--exam`` looks at four photographs that scikit-image ships, as ``detkit detect --weights embedded``
-does, and draws them into docs/pictures/exam.jpg. All of it is kept in docs/results/embedded.
+take what ``detkit evaluate ... --json`` wrote, the latter of the pictures that were not kept out. ``--exam`` looks at four photographs
+that scikit-image ships, as ``detkit detect --weights embedded`` does, and draws them into docs/pictures/exam.jpg. All of it is kept in
+docs/results/embedded.
 """
 
 from __future__ import annotations
