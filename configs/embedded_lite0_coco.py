@@ -39,16 +39,11 @@ from detkit.models.presets_yolox import light_lite0
 
 SHARED = "../shared"
 
-light = light_lite0()
+light = light_lite0(128)  # what is behind a backbone that does not learn must be the wider for it
 
 config = Experiment(
     name="embedded_lite0_coco",
-    # What is behind a backbone that does not learn must be the wider for it.
-    model=light.replace(
-        backbone=light.backbone.replace(frozen_stages=5, norm="frozen"),
-        neck=light.neck.replace(out_channels=128),
-        head=light.head.replace(channels=128),
-    ),
+    model=light.replace(backbone=light.backbone.replace(frozen_stages=5, norm="frozen")),
     data=DataConfig(
         train=SourceConfig(path=f"{SHARED}/data/coco_sample"),
         val_fraction=0.15,

@@ -51,18 +51,19 @@ def _yolox(size: str, channels: int, *, depth: int, side: int = 640) -> YOLOXCon
     )
 
 
-def light_lite0() -> YOLOXConfig:
+def light_lite0(channels: int = 96) -> YOLOXConfig:
     """EfficientNet-Lite0, a light path aggregation network, and YOLOX's head with depthwise convolutions; our own wiring.
 
-    ReLU takes the place of SiLU, whose exponential costs a CPU as much as a small convolution, and kernels are 5x5, which costs a depthwise
-    convolution little and lets few layers see far.
+    Its neck and its head have so many ``channels``. ReLU takes the place of SiLU, whose
+    exponential costs a CPU as much as a small convolution, and kernels are 5x5, which costs a depthwise convolution little and lets few
+    layers see far.
     """
     return YOLOXConfig(
         preprocess=PreprocessConfig(rule="letterbox", input_size=(416, 416)),
         backbone=BackboneConfig(name="efficientnet_lite0", frozen_stages=1),
-        neck=LightPANConfig(),
+        neck=LightPANConfig(out_channels=channels),
         head=YOLOXHeadConfig(
-            channels=96,
+            channels=channels,
             kernel=5,
             depthwise=True,
             activation="relu",

@@ -126,9 +126,8 @@ def test_other_pictures_can_be_learnt_from_it(here: Path) -> None:
 
     make_sample(here / "sample", 2, "coco", short_side=96, val_images=1)
     config = [
-        "configs/light_lite0.py",
+        "configs/embedded.py",
         "data=sample",
-        f"weights={EMBEDDED}",
         "training.steps=1",
         "training.evaluations=1",
         "loader.batch_size=2",
