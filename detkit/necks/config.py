@@ -67,6 +67,9 @@ class PANConfig(Config):
     """Whether 3x3 convolutions are depthwise, with a 1x1 behind, as in nano."""
     activation: ActivationName = "silu"
     """Behind every norm."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the backbone's channels that a training step leaves out, drawn for each picture (arXiv:1411.4280): against learning few
+    pictures by heart."""
 
     def build(self, backbone: Any) -> PAN:
         """The network over a backbone."""
@@ -74,7 +77,9 @@ class PANConfig(Config):
         from detkit.necks.pan import yolox_pan
 
         activation = ACTIVATIONS[self.activation]
-        return yolox_pan(backbone, self.depth, depthwise=self.depthwise, activation=activation, out_channels=self.out_channels)
+        return yolox_pan(
+            backbone, self.depth, depthwise=self.depthwise, activation=activation, out_channels=self.out_channels, dropout=self.dropout
+        )
 
 
 class LightPANConfig(Config):
@@ -87,10 +92,14 @@ class LightPANConfig(Config):
     """Side of the depthwise kernels."""
     activation: ActivationName = "relu"
     """Behind every norm."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the backbone's channels that a training step leaves out, drawn for each picture (arXiv:1411.4280): against learning few
+    pictures by heart."""
 
     def build(self, backbone: Any) -> PAN:
         """The network over a backbone."""
         from detkit.layers import ACTIVATIONS
         from detkit.necks.pan import light_pan
 
-        return light_pan(backbone, self.out_channels, kernel=self.kernel, activation=ACTIVATIONS[self.activation])
+        activation = ACTIVATIONS[self.activation]
+        return light_pan(backbone, self.out_channels, kernel=self.kernel, activation=activation, dropout=self.dropout)

@@ -21,6 +21,7 @@ class PAN(Neck):
         shrink: Makes the block that halves a map of so many channels.
         out_channels: Every map is brought to so many channels first; None: each has as many as the backbone's.
         activation: Behind the 1x1 convolutions.
+        dropout: Share of the backbone's channels that a training step leaves out, drawn for each picture and level.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class PAN(Neck):
         *,
         out_channels: int | None = None,
         activation: type[nn.Module] = nn.SiLU,
+        dropout: float = 0.0,
     ) -> None:
         count = len(backbone.channels)
         channels = backbone.channels if out_channels is None else (out_channels,) * count
@@ -39,6 +41,7 @@ class PAN(Neck):
             return ConvNormAct(source, wanted, 1, norm="batch", activation=activation)
 
         super().__init__(backbone, channels, backbone.strides)
+        self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
         same = out_channels is None
         self.inputs = nn.ModuleList(nn.Identity() if same else project(c, w) for c, w in zip(backbone.channels, channels, strict=True))
         finer, coarser = channels[:-1], channels[1:]
@@ -52,7 +55,7 @@ class PAN(Neck):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Maps of normalised images ``(B, 3, H, W)``, finest first."""
-        maps = [project(found) for project, found in zip(self.inputs, self.backbone(images), strict=True)]
+        maps = [project(self.dropout(found)) for project, found in zip(self.inputs, self.backbone(images), strict=True)]
         held: list[Tensor] = []  # what each coarser level gave to the finer one, finest first
         current = maps[-1]
         for place in range(len(maps) - 2, -1, -1):
@@ -66,7 +69,9 @@ class PAN(Neck):
         return tuple(found)
 
 
-def yolox_pan(backbone: MapSource, depth: int, *, depthwise: bool, activation: type[nn.Module], out_channels: int | None) -> PAN:
+def yolox_pan(
+    backbone: MapSource, depth: int, *, depthwise: bool, activation: type[nn.Module], out_channels: int | None, dropout: float
+) -> PAN:
     """YOLOX's: CSP blocks of ``depth`` bottlenecks without a path round them (``yolo_pafpn.py``)."""
 
     def fuse(source: int, wanted: int) -> nn.Module:
@@ -75,10 +80,10 @@ def yolox_pan(backbone: MapSource, depth: int, *, depthwise: bool, activation: t
     def shrink(channels: int) -> nn.Module:
         return conv_block(channels, channels, stride=2, depthwise=depthwise, activation=activation)
 
-    return PAN(backbone, fuse, shrink, out_channels=out_channels, activation=activation)
+    return PAN(backbone, fuse, shrink, out_channels=out_channels, activation=activation, dropout=dropout)
 
 
-def light_pan(backbone: MapSource, out_channels: int, *, kernel: int, activation: type[nn.Module]) -> PAN:
+def light_pan(backbone: MapSource, out_channels: int, *, kernel: int, activation: type[nn.Module], dropout: float) -> PAN:
     """One for small machines: few channels, and depthwise convolutions with a large kernel, as PicoDet's (arXiv:2111.00902)."""
 
     def fuse(source: int, wanted: int) -> nn.Module:
@@ -88,4 +93,4 @@ def light_pan(backbone: MapSource, out_channels: int, *, kernel: int, activation
     def shrink(channels: int) -> nn.Module:
         return conv_block(channels, channels, kernel, stride=2, depthwise=True, activation=activation)
 
-    return PAN(backbone, fuse, shrink, out_channels=out_channels, activation=activation)
+    return PAN(backbone, fuse, shrink, out_channels=out_channels, activation=activation, dropout=dropout)

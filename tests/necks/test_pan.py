@@ -66,3 +66,23 @@ def test_stands_on_any_number_of_levels_of_any_backbone() -> None:
 def test_norms_are_those_of_the_code() -> None:
     norms = [part for part in PANConfig().build(Maps()).modules() if isinstance(part, nn.BatchNorm2d)]
     assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.03)}
+
+
+@pytest.mark.parametrize("kind", [PANConfig, LightPANConfig])
+def test_dropout_leaves_out_whole_channels_of_the_backbone_in_training_alone(kind: type[PANConfig]) -> None:
+    torch.manual_seed(0)
+    backbone = Maps()
+    plain, dropped = (kind(out_channels=16, dropout=share).build(backbone) for share in (0.0, 0.5))
+    dropped.load_state_dict(plain.state_dict())  # it has no weights of its own
+    images = torch.zeros(1, 3, 64, 64)
+    for found, want in zip(dropped.eval()(images), plain.eval()(images), strict=True):
+        torch.testing.assert_close(found, want, atol=0, rtol=0)
+    seen: list[Tensor] = []
+    for project in dropped.train().inputs:
+        project.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    dropped(images)
+    for found, given in zip(seen, backbone(images), strict=True):
+        kept = found.ne(0).flatten(2).any(2)
+        assert kept.any()
+        assert not kept.all()
+        torch.testing.assert_close(found, given * 2 * kept[..., None, None])  # the others count for those that are gone
