@@ -50,9 +50,10 @@ class Trainer:
         self.run, self.config, self.schedule = run, config, schedule
         images = run.data.batch_size * config.accumulation
         precision = resolve_precision(config.precision, run.device)
-        if config.channels_last:
-            run.detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
+        if config.channels_last:
+            for part in (run.detector, adapters):  # what is not so gets its gradients so, and processes would copy them
+                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.unfreezing = Unfreezing(run.detector, config.unfreeze) if config.unfreeze else None
         with self.unfreezing.all_learn() if self.unfreezing else nullcontext():
             self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))

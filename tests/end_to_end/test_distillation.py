@@ -111,6 +111,10 @@ def test_a_distilled_run_keeps_the_student_alone(make: Make, caplog: pytest.LogC
     assert "classes in common: 2 of 2" in caplog.text
     rows = (result.folder / "metrics.jsonl").read_text()
     assert all(f'"{name}"' in rows for name in ("distill_class", "distill_box", "distill_features", "objectness"))
+    adapters = load_state(result.folder / "last.state")["inside"]["adapters"]
+    weights = [value for value in adapters.values() if value.dim() == 4]
+    assert weights  # laid out as the detector's, or processes that share gradients would copy them
+    assert all(weight.stride() == weight.to(memory_format=torch.channels_last).stride() for weight in weights)
 
 
 @pytest.mark.slow
