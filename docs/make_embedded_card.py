@@ -125,11 +125,11 @@ def add_part(results: Path) -> Path:
 
 
 def start_of(weights: str | None) -> str:
-    """What a part's setting ``weights`` names, without the way to it."""
+    """What a part's setting ``weights`` names, without the way to it: the part whose folder it is, or the file."""
     if weights is None:
         return "ImageNet"
     path = Path(weights)
-    return path.parent.name if path.suffix else path.name
+    return path.parent.name if path.stem in ("last", "best") else path.stem
 
 
 def parts() -> list[Path]:

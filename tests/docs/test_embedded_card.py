@@ -82,6 +82,14 @@ def test_parts_are_numbered_as_they_come_and_summed(results: Path) -> None:
     assert "| all |  |  | 2.00 | 114,000 |" in text
 
 
+@pytest.mark.parametrize(
+    ("weights", "start"),
+    [(None, "ImageNet"), ("runs/third", "third"), ("runs/third/last.safetensors", "third"), ("kept/fifth.safetensors", "fifth")],
+)
+def test_what_a_part_started_from(weights: str | None, start: str) -> None:
+    assert make_embedded_card.start_of(weights) == start
+
+
 def test_numbers_of_both_are_kept(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = dict.fromkeys(make_embedded_card.SHOWN, 0.25)
     numbers = {**dict.fromkeys(make_embedded_card.NUMBERS, ""), "values": values, "weights": "/home/me"}
