@@ -67,7 +67,7 @@ def train(
     with joined_processes(device) as processes, computing_threads(config.training.threads), kept_log(processes.first) as write_log_to:
         if folder is not None:
             check_same(folder, config, repeats=stage is not None)
-        place = resolve_device(device, processes.local_rank)
+        place = resolve_device(device, processes.local_rank, processes.world)
         begun = time.monotonic()
         seed_everything(config.seed)
         parts = build_parts(config, folder is None, clock)

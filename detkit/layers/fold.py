@@ -48,14 +48,20 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
 def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2d:
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("fold_batch_norms: expected norms with running statistics, got one without; it cannot be folded")
-    ones = torch.ones_like(norm.running_var)
-    weight, bias = (ones if norm.weight is None else norm.weight), (ones * 0 if norm.bias is None else norm.bias)
-    scale = weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
-    before = 0 if conv.bias is None else conv.bias.double()
+    mean, variance = _exact(norm.running_mean), _exact(norm.running_var)
+    weight = 1 if norm.weight is None else _exact(norm.weight)
+    bias = 0 if norm.bias is None else _exact(norm.bias)
+    scale = weight * (variance + norm.eps).rsqrt()
+    before = 0 if conv.bias is None else _exact(conv.bias)
     new = like(nn.Conv2d, conv)
-    new.weight = nn.Parameter((conv.weight.double() * scale.reshape(-1, 1, 1, 1)).to(conv.weight.dtype), requires_grad=False)
-    new.bias = nn.Parameter((bias + (before - norm.running_mean.double()) * scale).to(conv.weight.dtype), requires_grad=False)
+    new.weight = nn.Parameter((_exact(conv.weight) * scale.reshape(-1, 1, 1, 1)).to(conv.weight), requires_grad=False)
+    new.bias = nn.Parameter((bias + (before - mean) * scale).to(conv.weight), requires_grad=False)
     return new.eval()
+
+
+def _exact(values: torch.Tensor) -> torch.Tensor:
+    """In float64, on the CPU: not every device has it (Apple's has not)."""
+    return values.cpu().double()
 
 
 def like(kind: type[C], conv: nn.Conv2d) -> C:

@@ -61,7 +61,7 @@ def fuse(
     found = [torch.zeros(0, 4)], [torch.zeros(0)], [torch.zeros(0, dtype=torch.int64)]
     for label in torch.unique(groups).tolist():
         rows = order[groups == label]
-        fused, means, counts = _fused(boxes[rows].double().cpu().numpy(), scores[rows].double().cpu().numpy(), max_overlap)
+        fused, means, counts = _fused(boxes[rows].cpu().double().numpy(), scores[rows].cpu().double().numpy(), max_overlap)
         seen_by = torch.full((len(fused),), sources) if isinstance(sources, int) else sources(fused).cpu()
         found[0].append(fused)
         found[1].append(means * torch.minimum(counts, seen_by) / seen_by.clamp(min=1))

@@ -26,6 +26,8 @@ FIRST_LOOK = 512
 """Candidates that :func:`suppress` begins with; it looks further only while too few survive."""
 PAIRS_PER_LABEL = 40_000
 """Pairs of boxes that cost a CPU as much time as one more call of the suppression kernel."""
+WITHOUT_FLOAT64 = ("mps",)
+"""Kinds of devices for which :func:`suppress` works on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +111,16 @@ def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overla
     ``labels`` is ``None``). What survives among the best boxes does not depend on the others, so only as many are looked at
     as it takes to find ``limit`` survivors.
     """
+    device = boxes.device
+    if device.type in WITHOUT_FLOAT64:
+        boxes, scores, labels = boxes.cpu(), scores.cpu(), None if labels is None else labels.cpu()
     order = torch.sort(scores, descending=True, stable=True).indices
     look = len(order) if limit is None else min(len(order), max(FIRST_LOOK, 2 * limit))
     while True:
         seen = order[:look]
         kept = _suppress_sorted(boxes[seen].float(), None if labels is None else labels[seen], max_overlap)
         if look == len(order) or (limit is not None and len(kept) >= limit):
-            return seen[kept[:limit]]
+            return seen[kept[:limit]].to(device)
         look = min(len(order), 4 * look)
 
 

@@ -60,7 +60,10 @@ class Processes:
 def joined_processes(device: str) -> Iterator[Processes]:
     """Join the group that ``torchrun`` set up (``RANK``, ``WORLD_SIZE``), and leave it afterwards; alone without one.
 
-    A group that exists already is used and left as it is.
+    A group that exists already is used and left as it is. GPUs exchange gradients by NCCL, CPUs by gloo.
+
+    Raises:
+        ValueError: the device that was asked for is not here, or there are not as many GPUs as processes.
     """
     if dist.is_available() and dist.is_initialized():
         yield Processes(dist.get_rank(), int(os.environ.get("LOCAL_RANK", dist.get_rank())), dist.get_world_size())
@@ -70,9 +73,10 @@ def joined_processes(device: str) -> Iterator[Processes]:
         yield Processes()
         return
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    if device.startswith("cuda"):
-        torch.cuda.set_device(local_rank)
-    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    place = resolve_device(device, local_rank, world)
+    if place.type == "cuda":
+        torch.cuda.set_device(place)
+    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), local_rank, dist.get_world_size())
     finally:
@@ -90,25 +94,43 @@ def computing_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def resolve_device(asked: str, local_rank: int = 0) -> torch.device:
-    """``auto`` is this process's GPU if there is one, else Apple's, else the CPU.
+def resolve_device(asked: str, local_rank: int = 0, world: int = 1) -> torch.device:
+    """``auto`` is this process's GPU if there is one, else Apple's if it is alone, else the CPU; ``cuda`` is this process's GPU.
+
+    Args:
+        asked: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        local_rank: The process's number on this machine.
+        world: How many processes train together.
 
     Raises:
-        ValueError: the device that was asked for is not here.
+        ValueError: the device that was asked for is not here, or is none for one of several processes.
     """
     if asked == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", local_rank)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        apple = world == 1 and torch.backends.mps.is_available()  # no backend exchanges gradients between Apple's
+        asked = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
     try:
         device = torch.device(asked)
     except RuntimeError:
         raise ValueError(f"device {asked!r}: expected auto, cpu, cuda, cuda:N or mps") from None
-    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
-        raise ValueError(f"device {asked!r}: this machine has {torch.cuda.device_count()} CUDA devices; use --device cpu or auto")
+    if device.type == "cuda":
+        return _gpu(asked, device.index, local_rank, world)
+    if device.type == "mps" and world > 1:
+        raise ValueError(f"device 'mps': it trains in one process, got {world}; start detkit without torchrun, or use --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device 'mps': not available here; use --device cpu or auto")
-    return torch.device("cuda", local_rank) if device.type == "cuda" and device.index is None else device
+    return device
+
+
+def _gpu(asked: str, index: int | None, local_rank: int, world: int) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index is not None and world > 1:
+        raise ValueError(f"device {asked!r}: {world} processes train together, each on a GPU of its own; use --device cuda or auto")
+    index = local_rank if index is None else index
+    if index >= count and count and world > 1:
+        raise ValueError(f"device {asked!r}: process {local_rank} of this machine finds {count} GPUs; start one process for each GPU")
+    if index >= count:
+        raise ValueError(f"device {asked!r}: this machine has {count} CUDA devices; use --device cpu or auto")
+    return torch.device("cuda", index)
 
 
 def _device() -> torch.device:

@@ -5,18 +5,23 @@ A kind whose default is large gets a smaller version of itself in ``TINY``; one 
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region import TwoFCConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import ImagePyramid, Predictor
+from detkit.inference.optimize import optimize
 from detkit.models import MODELS, presets, presets_ssd, presets_yolox
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
@@ -320,6 +325,30 @@ def test_half_precision_and_channels_last(detector: Detector) -> None:
             found = detector.eval()(images, **arguments(detector, images))
     assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
     assert_well_formed(found, images, 3)
+
+
+class MakersOfFloat64(TorchDispatchMode):
+    """Collects the modules of ours in which tensors of float64 are made; Apple's devices have none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.modules: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = function(*args, **(kwargs or {}))
+        if any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in tree_leaves(made)):
+            names = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None))
+            self.modules.add(next((name for name in names if name.startswith("detkit.")), "torch"))
+        return made
+
+
+def test_float64_is_made_on_the_cpu_alone(config: DetectorConfig, detector: Detector) -> None:
+    images, targets = pictures(detector, (90, 120)), [two_objects()]
+    with MakersOfFloat64() as makers:
+        sum(detector.train()(images, targets, **arguments(detector, images)).values()).backward()
+        with torch.no_grad():
+            optimize(detector.eval(), torch.float32)(images, **arguments(detector, images))
+    assert makers.modules <= {"detkit.layers.fold", "detkit.ops.select"}, "where else? Move it to the CPU there, then name it here"
 
 
 def test_nameless_classes_are_not_reported(detector: Detector) -> None:

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,7 @@ from detkit.training.hooks import MetricsFile, Record
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.pace import Pace
 from detkit.training.precision import resolve_precision
-from detkit.training.processes import computing_threads, resolve_device
+from detkit.training.processes import computing_threads, joined_processes, resolve_device
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.shares import shares
 
@@ -225,6 +226,37 @@ def test_devices() -> None:
         resolve_device("cuda:99")
     with pytest.raises(ValueError, match="expected auto, cpu, cuda"):
         resolve_device("tpu9")
+
+
+@pytest.mark.parametrize("asked", ["auto", "cuda"])
+def test_every_process_has_its_gpu_and_they_talk_by_nccl(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without GPUs: what is said to torch."""
+    said: list[Any] = []
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", said.append)
+    for name, answer in {"init_process_group": said.append, "destroy_process_group": lambda: None}.items():
+        monkeypatch.setattr(torch.distributed, name, answer)
+    for name, answer in {"get_rank": lambda: 1, "get_world_size": lambda: 2}.items():
+        monkeypatch.setattr(torch.distributed, name, answer)
+    with joined_processes(asked) as processes:
+        assert said == [torch.device("cuda", 1), "nccl"]
+        assert resolve_device(asked, processes.local_rank, processes.world) == torch.device("cuda", 1)
+    with pytest.raises(ValueError, match="process 2 of this machine finds 2 GPUs; start one process for each"):
+        resolve_device(asked, 2, 3)
+    with pytest.raises(ValueError, match="each on a GPU of its own; use --device cuda"):
+        resolve_device("cuda:1", 0, 2)
+
+
+def test_apple_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto").type == "mps"
+    assert resolve_device("auto", 0, 2).type == "cpu"
+    with pytest.raises(ValueError, match="it trains in one process, got 2"):
+        resolve_device("mps", 0, 2)
 
 
 def test_a_schedule_that_cannot_follow_is_refused() -> None:
