@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write, compare, tell."""
     from detkit.export import export_onnx
-    from detkit.inference import choose_weights, load
+    from detkit.inference import choose_weights, load, suggested_score
 
     if args.batch_size < 1:
         raise ValueError(f"--batch-size: expected 1 or more, got {args.batch_size}")
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, "cpu", "fp32", reference=True)
     print(f"weights: {weights} ({reason})")
-    found = export_onnx(predictor, args.output, files, args.batch_size)
+    found = export_onnx(predictor, args.output, files, args.batch_size, min_score=suggested_score(weights))
     print(f"written: {args.output}, {Path(args.output).stat().st_size / MEGABYTE:.1f} MiB")
     print(f"compared on {count(found.pictures, 'picture', 'pictures')}: scores differ by at most {found.score:.1e}, ", end="")
     print(f"boxes by {found.box:.1e} pixels; {found.matched} of {count(found.detections, 'detection', 'detections')} the same")

@@ -176,6 +176,13 @@ def _tell_data(train: DetectionData, val: DetectionData, unlabelled: Sequence[De
         raise ValueError(
             f"training data {train.name}: only crowds in its {len(train)} pictures, so there is nothing to learn; check the labels"
         )
+    if not (~val.records.is_crowd).any():
+        log.warning(
+            "warning: validation data %s: no object in its %d pictures, so that no evaluation gives a number and the first counts as the "
+            "best; take labelled pictures: data.val, or another data.val_fraction",
+            val.name,
+            len(val),
+        )
 
 
 def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:

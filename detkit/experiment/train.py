@@ -25,6 +25,7 @@ from detkit.registry import did_you_mean
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.keeper import in_words
 from detkit.training.processes import Processes, computing_threads, joined_processes, resolve_device
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
@@ -186,6 +187,6 @@ def _tell_end(result: TrainResult) -> None:
         log.info("go on with: detkit train --resume %s", result.folder)
         return
     if result.best_numbers:
-        numbers = ", ".join(f"{name} {value:.4f}" for name, value in result.best_numbers.items())
+        numbers = ", ".join(f"{name} {in_words(value)}" for name, value in result.best_numbers.items())
         log.info("best on the validation data (step %d): %s", result.best_step, numbers)
     log.info("checkpoint: %s", result.best)

@@ -24,7 +24,9 @@ OPSET = 17
 _TRACED = (480, 640)
 
 
-def export_onnx(predictor: Predictor, path: str | Path, pictures: Sequence[PictureLike], batch_size: int = 1) -> Agreement:
+def export_onnx(
+    predictor: Predictor, path: str | Path, pictures: Sequence[PictureLike], batch_size: int = 1, *, min_score: float | None = None
+) -> Agreement:
     """Write a one-stage detector to a file that onnxruntime and others run, and compare the two.
 
     The file's input and outputs are those of :class:`detkit.export.graph.Graph`. Height and width stay free, but for detectors that
@@ -35,6 +37,7 @@ def export_onnx(predictor: Predictor, path: str | Path, pictures: Sequence[Pictu
         path: Ends in ``.onnx``; a file there is replaced once the new one is whole and agrees.
         pictures: What both are compared on.
         batch_size: Pictures that the file takes at a time.
+        min_score: From which score on its detections are worth showing, which the file says; see :func:`detkit.inference.suggested_score`.
 
     Raises:
         ValueError: the detector has more than one stage, or the file says something else than the detector.
@@ -45,11 +48,11 @@ def export_onnx(predictor: Predictor, path: str | Path, pictures: Sequence[Pictu
         raise ValueError(f"{path}: expected a name that ends in {ENDING}")
     if not isinstance(detector, OneStage):
         raise ValueError(
-            f"{type(detector).__name__} cannot be exported: it chooses regions between its networks, and a file holds one network; "
+            f"{type(detector).__name__} cannot be exported: a file holds one network, from the picture to scored boxes; "
             "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
         )
     onnx = _onnx()
-    told = description(detector, predictor.preprocess, predictor.class_names, batch_size)
+    told = description(detector, predictor.preprocess, predictor.class_names, batch_size, min_score)
     with atomic_write(path) as temporary:
         _trace(predictor, detector, batch_size, temporary)
         model = onnx.load(str(temporary))

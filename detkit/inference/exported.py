@@ -97,7 +97,9 @@ def _onnxruntime(path: Path) -> Any:
     return onnxruntime
 
 
-def description(detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int) -> dict[str, Any]:
+def description(
+    detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int, min_score: float | None
+) -> dict[str, Any]:
     """What a file tells of its detector, for JSON."""
     from detkit import __version__
 
@@ -112,6 +114,7 @@ def description(detector: OneStage, preprocess: PreprocessConfig, class_names: S
         "pad_multiple": detector.pad_multiple,
         "input_size": detector.input_size,
         "batch_size": batch_size,
+        "min_score": min_score,
     }
 
 

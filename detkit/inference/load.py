@@ -12,7 +12,7 @@ import torch
 from detkit.checkpoint import Checkpoint, load_checkpoint, read_header
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
-from detkit.inference.exported import is_exported, load_exported
+from detkit.inference.exported import is_exported, load_exported, open_session
 from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
@@ -101,14 +101,18 @@ def _means_embedded(source: str | Path) -> bool:
 
 
 def suggested_score(source: str | Path) -> float | None:
-    """From which score on the detections of a checkpoint are worth showing, if it says so; see :func:`detkit.checkpoint.pack`.
+    """From which score on the detections of a checkpoint or an exported file are worth showing, if it says so.
+
+    See :func:`detkit.checkpoint.pack` and :func:`detkit.export.export_onnx`.
 
     Raises:
-        FileNotFoundError: a folder has no checkpoint.
-        ValueError: the file is no checkpoint of ours.
+        FileNotFoundError: a folder has no checkpoint, or there is no such exported file.
+        ValueError: the file is no checkpoint of ours and none that we exported.
+        ImportError: onnxruntime, which reads exported files, is not here.
     """
     path = checkpoint_path(source)
-    found = None if path is None else read_header(path).get("min_score")
+    told = open_session(Path(source))[1] if is_exported(source) else {} if path is None else read_header(path)
+    found = told.get("min_score")
     return None if found is None else float(found)
 
 

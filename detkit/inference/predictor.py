@@ -103,7 +103,7 @@ class Predictor:
     def pixels(self, picture: PictureLike) -> Tensor:
         """A picture as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
         pixels = as_pixels(picture)
-        tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(pixels).permute(2, 0, 1)
+        tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
         return tensor.to(self.device)
 
     def prepare(self, picture: PictureLike) -> Prepared:

@@ -28,6 +28,11 @@ STATE_FORMAT = 1
 _DRAWN_BATCHES = 2
 
 
+def in_words(value: float) -> str:
+    """A number of an evaluation, in a log; a stroke where there is none, as without objects to be found."""
+    return f"{value:.4f}" if math.isfinite(value) else "-"
+
+
 class Keeper:
     """Remembers the best evaluation of a stage and writes its files, in the first process.
 
@@ -66,7 +71,7 @@ class Keeper:
         if self.best is None or value > self.best:
             self.best, self.best_step, self.best_numbers = value, step, dict(numbers)
             self._write(self.run.folder.best, model, step, numbers)
-        log.info("step %d: %s %.4f (best %.4f at step %d)", step, name, value, self.best, self.best_step)
+        log.info("step %d: %s %s (best %s at step %d)", step, name, in_words(value), in_words(self.best), self.best_step)
 
     def should_stop(self) -> bool:
         """Whether early stopping has run out of patience."""

@@ -98,6 +98,14 @@ def test_data_without_a_single_object(make: Make, tmp_path: Path) -> None:
         go(make(data=write(tmp_path / "crowds", ["cat"], crowd=True)))
 
 
+def test_validation_data_without_an_object(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = write(tmp_path / "seen", ["cat"])
+    go(make(data=data.replace(val=write(tmp_path / "crowds", ["cat"], crowd=True).val)))
+    assert "no object in its 2 pictures, so that no evaluation gives a number" in caplog.text
+    assert "step 1: AP - (best - at step 1)" in caplog.text
+    assert "AP -, AP50 -" in caplog.text
+
+
 def test_missing_data_and_missing_weights_are_told_in_one_line(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))

@@ -193,7 +193,7 @@ def test_two_stages_do_not_fit_into_a_file(tmp_path: Path) -> None:
     config: Any = MODELS.get("faster_rcnn")()  # type: ignore[operator]
     detector = config.replace(backbone=BackboneConfig(name="resnet18", weights=None)).build(3)
     predictor = Predictor(detector, SMALL, NAMES, "cpu", "fp32", reference=True)
-    with pytest.raises(ValueError, match="FasterRCNN cannot be exported: it chooses regions between its networks"):
+    with pytest.raises(ValueError, match="FasterRCNN cannot be exported: a file holds one network, from the picture"):
         export_onnx(predictor, tmp_path / "m.onnx", pictures((96, 128)))
     with pytest.raises(ValueError, match=r"m\.pb: expected a name that ends in \.onnx"):
         export_onnx(predictor, tmp_path / "m.pb", [])
@@ -211,13 +211,15 @@ def test_a_library_that_is_missing_is_named(library: str, act: str, tmp_path: Pa
 def test_the_command_writes_and_what_it_wrote_detects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = small("fcos")
     predictor = predictor_of("fcos")
-    save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(config.to_json(), NAMES))
+    save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(config.to_json(), NAMES, min_score=0.2))
     assert main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx")]) == 0
     told = capsys.readouterr().out
     assert re.search(r"written: .*m\.onnx, \d+\.\d MiB", told)
     assert re.search(r"compared on 1 picture: scores differ by at most \d\.\de-\d+, boxes by \d.*; \d+ of \d+ detections the same", told)
-    assert main(["detect", "--weights", str(tmp_path / "m.onnx"), "--no-pictures", "--min-score", "0.2"]) == 0
-    assert "on cpu in fp32" in capsys.readouterr().out
+    assert main(["detect", "--weights", str(tmp_path / "m.onnx"), "--no-pictures"]) == 0
+    told = capsys.readouterr().out
+    assert "on cpu in fp32" in told
+    assert "shown from score 0.2 on, as these weights suggest" in told
     with pytest.raises(ValueError, match=r"m\.onnx: an exported file detects and is evaluated, no more"):
         load_detector(tmp_path / "m.onnx")
     assert main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx"), "--batch-size", "0"]) != 0

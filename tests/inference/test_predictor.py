@@ -24,11 +24,11 @@ def test_boxes_are_in_the_pictures_own_pixels() -> None:
 
 def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
     pixels = picture()
-    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    tensor, bgr = torch.from_numpy(pixels).permute(2, 0, 1), np.ascontiguousarray(pixels[..., ::-1])
     path = saved(tmp_path, "a.png", pixels)
     run = predictor(60)
     expected = run(pixels).boxes
-    for same in (path, str(path), Image.fromarray(pixels), tensor, tensor.float() / 255, np.asfortranarray(pixels), pixels[::1]):
+    for same in (path, str(path), Image.fromarray(pixels), tensor, tensor.float() / 255, np.asfortranarray(pixels), bgr[..., ::-1]):
         torch.testing.assert_close(run(same).boxes, expected)
 
 
