@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from detkit.label_values import flag, four_numbers, stated_area, whole_number
 
 UNKNOWN_IMAGE = "ground-truth boxes of pictures that are not listed"
 UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
@@ -50,7 +52,11 @@ class GroundTruth:
         listed = set(images)
         annotations: list[dict[str, Any]] = []
         for place, row in enumerate(_part(dataset, "annotations", name)):
-            box = checked_annotation(row, f"{name}: annotations[{place}]")
+            box = read_annotation(row, f"{name}: annotations[{place}]")
+            if not is_finite(box):
+                raise ValueError(
+                    f"{name}: annotations[{place}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
+                )
             if box["image_id"] not in listed:
                 left_out[UNKNOWN_IMAGE] += 1
             elif box["category_id"] not in categories:
@@ -110,35 +116,36 @@ def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
     return dict(sorted(zip(ids, (row["name"] for row in rows), strict=True)))
 
 
-def checked_annotation(row: Any, where: str) -> dict[str, Any]:
+def read_annotation(row: Any, where: str) -> dict[str, Any]:
     """What an evaluation reads of an annotation: ``image_id``, ``category_id``, ``bbox``, ``area``, ``iscrowd``, ``difficult``.
 
+    A number of the box may be NaN or infinite: see :func:`is_finite`.
+
     Raises:
-        ValueError: a key is missing, or the box or the area is not made of finite numbers; the message starts with ``where``.
+        ValueError: a key is missing, or a value is not of its kind; the message starts with ``where``.
     """
     if not isinstance(row, Mapping):
         raise ValueError(f"{where}: expected an object, got {_kind(row)}")
     for key in ("image_id", "category_id", "bbox"):
         if key not in row:
             raise ValueError(f"{where}: has no {key!r}")
-    box = row["bbox"]
-    if not isinstance(box, Sequence) or len(box) != 4 or not all(_is_number(value) for value in box):
-        raise ValueError(f"{where}.bbox: expected four finite numbers x, y, width, height, got {box!r}")
-    area = row.get("area")
-    if area is not None and not _is_number(area):
-        raise ValueError(f"{where}.area: expected a finite number, got {area!r}")
-    return {
-        "image_id": row["image_id"],
-        "category_id": row["category_id"],
-        "bbox": list(box),
-        "area": box[2] * box[3] if area is None else area,
-        "iscrowd": int(bool(row.get("iscrowd"))),
-        "difficult": int(bool(row.get("difficult"))),
-    }
+    if not isinstance(row["image_id"], Hashable):
+        raise ValueError(f"{where}.image_id: expected the id of an image, got {row['image_id']!r}")
+    readers = {"category_id": whole_number, "bbox": four_numbers, "area": stated_area, "iscrowd": flag, "difficult": flag}
+    found: dict[str, Any] = {"image_id": row["image_id"]}
+    for key, read in readers.items():
+        try:
+            found[key] = read(row.get(key))
+        except ValueError as error:
+            raise ValueError(f"{where}.{key}: {error}") from None
+    own = found["bbox"][2] * found["bbox"][3]
+    area = own if math.isnan(found["area"]) else found["area"]
+    return {**found, "area": area, "iscrowd": int(found["iscrowd"]), "difficult": int(found["difficult"])}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)
+def is_finite(annotation: Mapping[str, Any]) -> bool:
+    """Whether all four numbers of an annotation's box are."""
+    return all(map(math.isfinite, annotation["bbox"]))
 
 
 def _kind(value: Any) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.evaluation.files import read_json
-from detkit.evaluation.ground_truth import GroundTruth, checked_annotation
+from detkit.evaluation.ground_truth import GroundTruth, is_finite, read_annotation
+from detkit.label_values import stated_size
 
 FLAWED = "ground-truth boxes that are not four finite numbers"
 
@@ -71,24 +72,28 @@ def _of_file(data: DetectionData, source: CocoFile, numbers: Mapping[ImageId, in
     category_ids = {category: data.category_ids[label] for category, label in source.labels.items()}
     rows: Rows = []
     flawed = 0
-    for row in content["annotations"]:
-        image_id, category_id = row["image_id"], category_ids.get(row["category_id"])
-        if category_id is None or image_id not in numbers or image_id in lying:
+    for place, row in enumerate(content["annotations"]):
+        image_id = row["image_id"]
+        if image_id not in numbers or image_id in lying:
             continue
-        try:
-            rows.append({**checked_annotation(row, source.path), "image_id": numbers[image_id], "category_id": category_id})
-        except ValueError:  # the reader has told which: it left the box out of the records as well
+        read = read_annotation(row, f"{source.path}: annotations[{place}]")
+        category_id = category_ids.get(read["category_id"])
+        if category_id is None:
+            continue
+        if is_finite(read):
+            rows.append({**read, "image_id": numbers[image_id], "category_id": category_id})
+        else:  # the reader has told which: it left the box out of the records as well
             flawed += 1
     return rows + _of_records(data, numbers, turned), flawed
 
 
 def _turned(data: DetectionData, images: Sequence[Mapping[str, Any]], name: str) -> list[int]:
     """Places of the pictures whose records have another size than the file states: they were labelled lying."""
-    stated = {row["id"]: (row.get("height"), row.get("width")) for row in images}
+    stated = {row["id"]: stated_size(row) for row in images}
     turned = []
     for place, image_id in enumerate(data.records.image_ids):
         if image_id not in stated:
             raise ValueError(f"{name}: has no picture {image_id!r} any more; the file changed after the data was read, so read it again")
-        if None not in stated[image_id] and stated[image_id] != tuple(data.records.sizes[place].tolist()):
+        if stated[image_id] not in (None, tuple(data.records.sizes[place].tolist())):
             turned.append(place)
     return turned

@@ -75,22 +75,28 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "class as text": (
         {"annotations": with_fields(GOOD_BOX, category_id="cat")},
-        "every annotation needs a category_id that is a whole number",
+        "annotation 1 of image 1: category_id: expected a whole number (64 bits), got 'cat'; correct the file",
     ),
-    "class missing": (
-        {"annotations": with_fields(GOOD_BOX, category_id=...)},
-        "every annotation needs a category_id that is a whole number",
-    ),
+    "class missing": ({"annotations": with_fields(GOOD_BOX, category_id=...)}, "category_id: expected a whole number (64 bits), got None"),
+    "class with a fraction": ({"annotations": with_fields(GOOD_BOX, category_id=1.6)}, "category_id: expected a whole number"),
+    "class too large": ({"annotations": with_fields(GOOD_BOX, category_id=10**30)}, "expected a whole number (64 bits), got 1000000000"),
+    "crowd in words": ({"annotations": with_fields(GOOD_BOX, iscrowd="some")}, "image 1: iscrowd: expected 0 or 1, got 'some'; correct"),
+    "area in words": ({"annotations": with_fields(GOOD_BOX, area="big")}, "image 1: area: expected a number, got 'big'; correct"),
     "picture of a box missing": (
         {"annotations": with_fields(GOOD_BOX, image_id=...)},
-        "every annotation needs an image_id; at least one has none",
+        "every annotation needs an image_id, the id of an image that is listed, got {'id': 1, 'category_id': 1",
+    ),
+    "picture of a box of no use": (
+        {"annotations": with_fields(GOOD_BOX, image_id=[1])},
+        "an image that is listed, got {'id': 1, 'image_id'",
     ),
     "box of three numbers": (
         {"annotations": with_fields(GOOD_BOX, bbox=[1, 2, 3])},
-        "expected a bbox of four numbers, x y width height, got {'id': 1",
+        "annotation 1 of image 1: bbox: expected four numbers x, y, width, height, got [1, 2, 3]; correct the file",
     ),
-    "box of words": ({"annotations": with_fields(GOOD_BOX, bbox=["1", "2", "3", "x"])}, "expected a bbox of four numbers"),
-    "box missing": ({"annotations": with_fields(GOOD_BOX, bbox=...)}, "expected a bbox of four numbers"),
+    "box of two corners": ({"annotations": with_fields(GOOD_BOX, bbox=[[1, 2], [3, 4]])}, "bbox: expected four numbers"),
+    "box of words": ({"annotations": with_fields(GOOD_BOX, bbox=["1", "2", "3", "x"])}, "bbox: expected four numbers"),
+    "box missing": ({"annotations": with_fields(GOOD_BOX, bbox=...)}, "bbox: expected four numbers"),
     "box that is no number": (
         {"annotations": with_fields(GOOD_BOX, bbox=[float("nan"), 1, 2, 3])},
         "a coordinate is not a number: 1 (a.jpg",
@@ -194,6 +200,10 @@ VOC = {
         "because the labels state another size than the file has: 1 (a.xml; such as a.xml: 640x480 is stated, the file has 100x80",
     ),
     "no objects at all": (annotation(""), "no labelled object in 1 pictures"),
+    "difficult in words": (
+        annotation(f"<object><name>cat</name><difficult>rather</difficult>{BOX}</object>"),
+        "a.xml: object 1 (cat): difficult: expected 0 or 1, got 'rather'",
+    ),
     "entities that multiply": (
         BOMB + "]>" + annotation("<object><name>&i;</name></object>"),
         "not readable XML (limit on input amplification",

@@ -119,8 +119,17 @@ TRUTHS = {
     ),
     "annotation area": (
         {**TRUTH, "annotations": [{**FIRST, "area": "big"}]},
-        r"annotations\[0\].area: expected a finite number, got 'big'",
+        r"annotations\[0\].area: expected a number, got 'big'",
     ),
+    "annotation class": (
+        {**TRUTH, "annotations": [{**FIRST, "category_id": 3.6}]},
+        r"annotations\[0\].category_id: expected a whole number \(64 bits\), got 3.6",
+    ),
+    "annotation crowd": (
+        {**TRUTH, "annotations": [{**FIRST, "iscrowd": "some"}]},
+        r"annotations\[0\].iscrowd: expected 0 or 1, got 'some'",
+    ),
+    "annotation of no picture": ({**TRUTH, "annotations": [{**FIRST, "image_id": []}]}, r"annotations\[0\].image_id: expected the id of"),
     "images no list": ({**TRUTH, "images": {}}, "images: expected a list, got an object"),
 }
 

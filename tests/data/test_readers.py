@@ -46,7 +46,7 @@ def voc(folder: Path, stem: str, objects: str, size: str = "<width>100</width><h
     (folder / "Annotations" / f"{stem}.xml").write_text(text)
 
 
-def thing(name: str, *corners: float, difficult: int = 0) -> str:
+def thing(name: str, *corners: float, difficult: int | str = 0) -> str:
     tags = "".join(f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
     return f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{tags}</bndbox></object>"
 
@@ -73,7 +73,7 @@ def test_coco_keeps_ids_flags_and_areas(tmp_path: Path) -> None:
     boxes = [
         {"bbox": [10.5, 20.25, 30, 40], "area": 77.5, "category_id": 90},
         {"bbox": [0, 0, 100, 80], "iscrowd": 1, "image_id": 3},
-        {"bbox": [1, 2, 3, 4], "image_id": 3, "iscrowd": "0"},
+        {"bbox": [1, 2, 3, 4], "image_id": 3, "iscrowd": "0", "id": [1]},
     ]
     data = read(coco(tmp_path / "instances.json", boxes))
     assert data.class_names == ("cat", "cup")
@@ -220,11 +220,13 @@ def test_boxes_made_on_lying_pictures_are_turned_upright(tmp_path: Path, orienta
 def test_voc_counts_pixels_from_one(tmp_path: Path) -> None:
     voc(tmp_path, "a", thing("dog", 1, 1, 100, 80) + thing("cat", 11, 21, 30.5, 40, difficult=1))
     voc(tmp_path, "b", "")
+    voc(tmp_path, "c", "".join(thing("dog", 1, 1, 9, 9, difficult=word) for word in ("False", "Unspecified", " 1 ", "TRUE")))
     data = read(tmp_path)
     assert data.class_names == ("cat", "dog")
     assert_close(data.records[0].targets.boxes, torch.tensor([[0.0, 0, 100, 80], [10, 20, 30.5, 40]]))
     assert data.records[0].targets.is_difficult.tolist() == [False, True]
-    assert [record.image_id for record in data.records] == ["a", "b"]
+    assert data.records[2].targets.is_difficult.tolist() == [False, False, True, True]
+    assert [record.image_id for record in data.records] == ["a", "b", "c"]
     assert len(data.records[1].targets) == 0
 
 

@@ -71,6 +71,9 @@ def test_coco_data_gives_the_numbers_of_its_original_file(pictured: Any, tmp_pat
     """Records hold boxes in float32, cut to their pictures; the numbers are those of the file's own."""
     truth, results = scattered(seed=1)
     path = pictured(truth)
+    for row, width in zip(truth["images"], [str, float, lambda _: 0] * 10, strict=True):
+        row["width"] = width(row["width"])
+    path.write_text(json.dumps(truth))
     data = read_source(SourceConfig(path=str(path)))
     evaluator = filled(data, results, ("class 3", "class 1", "class 2"), {1: 1, 2: 2, 3: 0})
     expected = evaluate_coco(truth, results, engine)
@@ -81,6 +84,32 @@ def test_coco_data_gives_the_numbers_of_its_original_file(pictured: Any, tmp_pat
     assert dict(evaluate_coco_files(path, tmp_path / "dt.json", engine).values) == dict(expected.values)
     in_order = sorted(results, key=lambda row: row["image_id"])  # VOC takes equal scores in the order given
     assert evaluator.voc_numbers().values == evaluate_voc(truth, in_order).values
+
+
+@pytest.mark.parametrize(
+    ("key", "spelling"),
+    [
+        ("category_id", str),
+        ("category_id", float),
+        ("iscrowd", str),
+        ("iscrowd", lambda crowd: ["false", "True"][crowd]),
+        ("difficult", lambda _: "0"),
+        ("area", str),
+        ("area", lambda _: -1),
+        ("area", lambda _: float("nan")),
+        ("bbox", lambda box: [str(side) for side in box]),
+    ],
+)
+def test_values_spelt_otherwise_are_those_that_were_meant(pictured: Any, truth: Any, results: Any, key: str, spelling: Any) -> None:
+    """By the reader, by the evaluator of what was read, and by that of a file alone."""
+    expected = evaluate_coco(truth, results)
+    for row in truth["annotations"]:
+        row[key] = spelling(row.get(key))
+    data = read_source(SourceConfig(path=str(pictured(truth))))
+    assert (len(data.records.boxes), data.records.is_crowd.sum(), data.records.is_difficult.sum()) == (3, 1, 0)
+    assert data.records.areas.tolist() == [1600, 400, 6300]
+    numbers = filled(data, results, data.class_names, {1: 0, 3: 1, 7: 2}).numbers()
+    assert repr(numbers) == repr(evaluate_coco(truth, results)) == repr(expected)
 
 
 def test_the_records_own_boxes_would_give_other_numbers(pictured: Any) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import gc
-import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic_core import from_json
 
 from detkit.data.readers.assemble import Floats, RawLabels, assemble, inside
@@ -20,7 +18,10 @@ from detkit.data.readers.coco_files import annotation_files, image_folder, split
 from detkit.data.readers.protocol import chosen_split
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.data.report import ReadReport, Remark
+from detkit.label_values import flag, four_numbers, stated_area, stated_size, whole_number
 from detkit.structures import Size
+
+T = TypeVar("T")
 
 
 class CocoReader:
@@ -121,9 +122,7 @@ def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, 
     annotations = _of_listed_pictures(content["annotations"], ids, report, path)
     place = {image_id: index for index, image_id in enumerate(ids)}
     label = {number: index for index, number in enumerate(category_ids)}
-    classes = _column(annotations, "category_id", path)
-    boxes = _boxes(annotations, path)
-    crowd = np.array([_is_set(entry, "iscrowd") for entry in annotations], np.bool_)
+    classes = _column(annotations, "category_id", whole_number, path)
     return RawLabels(
         source=str(path),
         paths=[inside(folder, name, str(path)) for name in names],
@@ -131,20 +130,15 @@ def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, 
         image_ids=ids,
         sizes=sizes,
         image_index=np.array([place[entry["image_id"]] for entry in annotations], np.int64),
-        boxes=boxes,
+        boxes=_boxes(annotations, path),
         labels=np.array([label.get(number, -1) for number in classes], np.int64),
-        is_crowd=crowd,
-        is_difficult=np.array([_is_set(entry, "difficult") for entry in annotations], np.bool_),
-        areas=_areas(annotations),
-        class_ids=classes,
+        is_crowd=np.array(_column(annotations, "iscrowd", flag, path), np.bool_),
+        is_difficult=np.array(_column(annotations, "difficult", flag, path), np.bool_),
+        areas=np.array(_column(annotations, "area", stated_area, path), np.float64),
+        class_ids=np.array(classes, np.int64),
         folder=str(folder),
         report=report,
     )
-
-
-def _is_set(entry: dict[str, Any], flag: str) -> bool:
-    """A flag that COCO writes as 0 or 1, and others as false, true or text."""
-    return entry.get(flag) in (1, "1", "true", "True")
 
 
 def _pictures(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str], list[Size | None]]:
@@ -164,13 +158,7 @@ def _pictures(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str],
             f"{path}: image id {image_id!r} is given to {count} pictures ({several} ids occur more than once); "
             "boxes cannot be told apart, so give every picture its own id"
         )
-    return ids, names, [_size(entry) for entry in entries]
-
-
-def _size(entry: dict[str, Any]) -> Size | None:
-    height, width = entry.get("height"), entry.get("width")
-    whole = isinstance(height, (int, float)) and isinstance(width, (int, float)) and height > 0 and width > 0
-    return (int(height), int(width)) if whole else None  # type: ignore[arg-type]
+    return ids, names, [stated_size(entry) for entry in entries]
 
 
 def _note_repeated(names: list[str], report: ReadReport) -> None:
@@ -184,42 +172,35 @@ def _of_listed_pictures(entries: list[Any], ids: list[ImageId], report: ReadRepo
     try:
         kept = [entry for entry in entries if entry["image_id"] in listed]
     except (KeyError, TypeError):
-        raise ValueError(f"{path}: every annotation needs an image_id; at least one has none") from None
+        wrong = next(entry for entry in entries if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), (int, str)))
+        raise ValueError(f"{path}: every annotation needs an image_id, the id of an image that is listed, got {wrong!r}") from None
     if len(kept) != len(entries):
         report.add_all(Remark.UNKNOWN_IMAGE, (f"image id {entry['image_id']}" for entry in entries if entry["image_id"] not in listed))
-    own_ids = [entry["id"] for entry in kept if entry.get("id") is not None]
+    own_ids = [entry["id"] for entry in kept if isinstance(entry.get("id"), (int, str))]
     if len(set(own_ids)) != len(own_ids):
         for own_id, count in Counter(own_ids).items():
             report.add(Remark.DUPLICATE_LABEL_ID, f"annotation id {own_id}", count - 1)
     return kept
 
 
-def _column(annotations: list[dict[str, Any]], key: str, path: Path) -> npt.NDArray[np.int64]:
-    try:
-        return np.array([entry[key] for entry in annotations], np.int64).reshape(len(annotations))
-    except (KeyError, TypeError, ValueError, OverflowError):
-        wrong = next((e for e in annotations if not isinstance(e.get(key), int)), {})
-        shown = {name: wrong.get(name) for name in ("id", "image_id", key)}
-        raise ValueError(f"{path}: every annotation needs a {key} that is a whole number, got {shown}") from None
+def _column(annotations: list[dict[str, Any]], key: str, read: Callable[[Any], T], path: Path) -> list[T]:
+    """One value of each annotation; the message about one that cannot be read names it."""
+    values = []
+    for entry in annotations:
+        try:
+            values.append(read(entry.get(key)))
+        except ValueError as error:
+            where = f"annotation {entry.get('id')!r} of image {entry['image_id']!r}"
+            raise ValueError(f"{path}: {where}: {key}: {error}; correct the file") from None
+    return values
 
 
 def _boxes(annotations: list[dict[str, Any]], path: Path) -> Floats:
-    """``(N, 4)`` float64 ``x1 y1 x2 y2``; a box that is null becomes NaN and is counted later."""
-    given = [entry.get("bbox") for entry in annotations]
+    """``(N, 4)`` float64 ``x1 y1 x2 y2``; a number that is null becomes NaN and is counted later."""
     try:
-        xywh = np.array(given, np.float64).reshape(len(given), 4)
-    except (TypeError, ValueError):
-        xywh = np.array([_four_numbers(box, entry, path) for box, entry in zip(given, annotations, strict=True)]).reshape(-1, 4)
+        xywh = np.array([entry.get("bbox") for entry in annotations], np.float64)
+    except (TypeError, ValueError, OverflowError):
+        xywh = np.zeros(0)
+    if xywh.shape != (len(annotations), 4):
+        xywh = np.array(_column(annotations, "bbox", four_numbers, path), np.float64).reshape(-1, 4)
     return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-
-
-def _four_numbers(box: Any, entry: dict[str, Any], path: Path) -> list[float]:
-    if isinstance(box, list) and len(box) == 4 and all(isinstance(value, (int, float)) or value is None for value in box):
-        return [math.nan if value is None else float(value) for value in box]
-    shown = {key: entry.get(key) for key in ("id", "image_id", "bbox")}
-    raise ValueError(f"{path}: expected a bbox of four numbers, x y width height, got {shown}; correct the file")
-
-
-def _areas(annotations: list[dict[str, Any]]) -> Floats:
-    given = [entry.get("area") for entry in annotations]
-    return np.array([value if isinstance(value, (int, float)) else math.nan for value in given], np.float64)

@@ -13,6 +13,7 @@ from detkit.data.readers.protocol import chosen_split
 from detkit.data.readers.voc_files import annotation_folder, listed_stems, picture_index, split_files, voc_folders
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
+from detkit.label_values import flag
 from detkit.structures import Size
 
 
@@ -89,7 +90,10 @@ def _thing(node: ElementTree.Element, number: int, file: Path) -> _Thing:
     except ValueError as error:
         what = str(error).rpartition(": ")[2]
         raise ValueError(f"{file}: object {number} ({name}): expected four numbers xmin, ymin, xmax, ymax, got {what}") from None
-    difficult = (node.findtext("difficult") or "0").strip() not in ("0", "", "false")
+    try:
+        difficult = flag(node.findtext("difficult"))
+    except ValueError as error:
+        raise ValueError(f"{file}: object {number} ({name}): difficult: {error}") from None
     if x2 <= x1 or y2 <= y1:  # a click without a drag; strictly a box of one pixel, but nobody labels that: left as stated, to be counted
         return _Thing(name, (x1, y1, x2, y2), difficult)
     return _Thing(name, (x1 - 1, y1 - 1, x2, y2), difficult)
