@@ -260,6 +260,7 @@ YOLO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a word": ({"labels": "0 .5 .5 .2 .2\ncat .5 .5 .2 .2\n"}, "line 2: expected numbers, class x y width height, got 'cat .5 .5 .2 .2'"),
     "class with a fraction": ({"labels": "0.5 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
+    "class too large": ({"labels": "1e300 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
     "class that is no number": ({"labels": "nan .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
     "class out of range": (
         {"labels": "3 .5 .5 .2 .2\n"},

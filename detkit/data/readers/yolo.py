@@ -114,7 +114,7 @@ def _read_lines(file: Path, index: int, rows: _Rows, most: int | None) -> int:
         except ValueError:
             raise ValueError(f"{file}, line {number}: expected numbers, class x y width height, got {line.strip()[:80]!r}") from None
         box = _box(values)
-        if box is None or not values[0].is_integer():
+        if box is None or not values[0].is_integer() or abs(values[0]) >= 2**63:
             raise ValueError(
                 f"{file}, line {number}: expected class x y width height, or a class and the points of a polygon, "
                 f"got {len(values)} numbers: {line.strip()[:80]!r}"
