@@ -13,9 +13,11 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from detkit.data import DetectionData, Remark, SourceConfig, make_sample, read_source, splits_of, with_split
+from detkit.data import DetectionData, ImageRecord, Remark, SourceConfig, make_sample, read_source, splits_of, with_split, write_labels
 from detkit.data.readers import find_split
 from detkit.data.readers.coco import CocoReader
+from detkit.data.writers import Kind, image_folder
+from detkit.structures import Targets
 
 
 def picture(path: Path, width: int = 100, height: int = 80, orientation: int = 1) -> Path:
@@ -245,6 +247,20 @@ def test_voc_parts_have_the_same_classes(tmp_path: Path) -> None:
     assert val.report.totals() == {"missing_image": 1, "no_label_file": 1}
 
 
+def test_voc_lists_name_pictures_with_spaces(tmp_path: Path) -> None:
+    """A flag of a class is dropped only where no picture is called so."""
+    stems = ["a (1)", "a", "my photo 0", "b 1", "b", "c"]
+    for stem in stems:
+        voc(tmp_path, stem, thing("dog" if stem in "ab" else "cat", 1, 1, 50, 50))
+    (tmp_path / "Annotations" / "c.xml").unlink()
+    lists = tmp_path / "ImageSets" / "Main"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text(" a (1)\nmy photo 0.jpg\nb 1  \nb 1 -1\nb  0\nc\t1\n")
+    data = read(tmp_path)
+    assert [record.path.stem for record in data.records] == ["a (1)", "my photo 0", "b 1", "b", "c"]
+    assert [data.class_names[label] for label in data.records.labels] == ["cat", "cat", "cat", "dog"]
+
+
 def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
     for year, stem, name, parts in (("VOC2007", "000005", "dog", ("trainval", "test")), ("VOC2012", "2008_000002", "cat", ("trainval",))):
         voc(tmp_path / year, stem, thing(name, 1, 1, 50, 50))
@@ -398,6 +414,17 @@ def test_written_and_read_again_is_the_same(kind: str, samples: Callable[[str], 
         assert [names[data.class_names[label]] for label in record.targets.labels] == targets.labels.tolist()
         if kind != "yolo":
             assert record.targets.is_difficult.tolist() == targets.is_difficult.tolist()
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
+def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path) -> None:
+    names = [picture(image_folder(tmp_path, kind, "train") / f"{stem}.png").name for stem in ("a", "a (1)", "a 1", "my photo -1")]
+    targets = Targets.of(torch.tensor([[0.0, 0, 50, 40]]), torch.tensor([0]))
+    records = [ImageRecord(image_folder(tmp_path, kind, "train") / name, name, (80, 100), targets) for name in names]
+    write_labels(DetectionData.of("made", ("cat",), records), tmp_path, kind, "train")
+    data = read(tmp_path, split="train")
+    assert sorted(record.path.name for record in data.records) == sorted(names)
+    assert len(data.records.boxes) == 4
 
 
 # real data

@@ -126,7 +126,7 @@ def _entries(folder: Path, pages: dict[str, _Page], part: str | None, pictures: 
     lists = split_files(folder)
     if part is not None and part not in lists:
         return []
-    stems = list(pages) if part is None else listed_stems(lists[part])
+    stems = list(pages) if part is None else listed_stems(lists[part], {*pages, *pictures})
     return [_Entry(stem, _picture(stem, pages.get(stem), pictures), pages.get(stem)) for stem in stems]
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Container
 from pathlib import Path
 
 from detkit.data.images import IMAGE_ENDINGS
 
 _MAIN_LISTS_ONLY = ("_train", "_val", "_trainval", "_test")
 """Ends of the names of VOC's lists about one class, which are no parts of the data."""
+
+_CLASS_FLAG = re.compile(r"\s+(-1|0|1)$")
+"""What those lists say of each picture: it does not show the class, shows it only difficult, or shows it."""
 
 
 def annotation_folder(path: Path) -> Path | None:
@@ -32,20 +37,26 @@ def split_files(path: Path) -> dict[str, Path]:
     return {file.stem: file for file in files if not file.stem.endswith(_MAIN_LISTS_ONLY)}
 
 
-def listed_stems(file: Path) -> list[str]:
-    """The picture names in a list, without ending, each once.
+def listed_stems(file: Path, known: Container[str]) -> list[str]:
+    """The picture names in a list, without ending, each once; a name that is not ``known`` loses the flag of a class after it.
 
     Raises:
         ValueError: the list is empty, or a name climbs out of the folder.
     """
-    lines = [line.split()[0] for line in file.read_text("utf-8").splitlines() if line.strip()]
+    lines = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
     if not lines:
         raise ValueError(f"{file}: the list is empty; expected one picture name a line")
-    stems = [line[: -len(ending)] if (ending := os.path.splitext(line)[1]).lower() in (*IMAGE_ENDINGS, ".xml") else line for line in lines]
+    whole = [_without_ending(line) for line in lines]
+    stems = [stem if stem in known else _without_ending(_CLASS_FLAG.sub("", line)) for stem, line in zip(whole, lines, strict=True)]
     for stem in stems:
         if "/" in stem or "\\" in stem:
             raise ValueError(f"{file}: the name {stem!r} leaves the image folder; expected a plain name, such as 2007_000027")
     return list(dict.fromkeys(stems))
+
+
+def _without_ending(name: str) -> str:
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in (*IMAGE_ENDINGS, ".xml") else name
 
 
 def picture_index(path: Path, images: Path | None) -> dict[str, str]:
