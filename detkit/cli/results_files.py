@@ -84,7 +84,7 @@ class CocoIds:
         if not Path(path).is_file():
             raise FileNotFoundError(f"--annotations {path}: no such file; give the COCO instances file of these pictures")
         try:
-            content = json.loads(Path(path).read_text("utf-8"))
+            content = json.loads(Path(path).read_bytes())
             images = {str(image["file_name"]): image["id"] for image in content["images"]}
             return cls(images, {category["name"]: category["id"] for category in content["categories"]})
         except (ValueError, KeyError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import runpy
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,7 @@ def load_config(path: str | Path, expected: type[C]) -> C:
         beside = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise FileNotFoundError(f"config {path}: no such file" + (f"; the folder has: {', '.join(beside)}" if beside else ""))
     if path.suffix == ".json":
-        return expected.from_json(path.read_bytes())
+        return expected.from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     if path.suffix != ".py":
         raise ConfigError(f"config {path}: expected a .py or .json file, got {path.suffix or 'no ending'!r}")
     try:

@@ -100,7 +100,7 @@ def _write_yolo(data: DetectionData, folder: Path, split: str) -> None:
     for record in data.records:
         (labels / f"{record.path.stem}.txt").write_text("".join(_yolo_lines(record)), "utf-8")
     path = folder / "data.yaml"
-    content = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else {}
+    content = yaml.safe_load(path.read_text("utf-8-sig")) if path.is_file() else {}
     content.update({split: f"images/{split}", "names": dict(enumerate(data.class_names))})
     path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
 

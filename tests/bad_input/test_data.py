@@ -149,6 +149,12 @@ def test_json_that_is_none(name: str, tmp_path: Path) -> None:
     assert all(part in told for part in expected)
 
 
+def test_json_in_utf16(tmp_path: Path) -> None:
+    path = coco(tmp_path)
+    path.write_text(path.read_text(), "utf-16")
+    assert message(path).endswith("; it is UTF-16, save it as UTF-8")
+
+
 def test_pictures_missing_from_the_folder_that_was_given(tmp_path: Path) -> None:
     path = coco(tmp_path)
     (tmp_path / "empty").mkdir()
@@ -301,10 +307,18 @@ def test_yolo(name: str, tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_description_in_another_encoding(encoding: str, tmp_path: Path) -> None:
+    path = yolo(tmp_path)
+    path.write_text("train: images\nnames: [Äpfel]\n", encoding)
+    assert "data.yaml: not a text file in UTF-8 (byte " in message(path)
+    assert "data.yaml: not a text file in UTF-8 (byte " in message(tmp_path)
+
+
 def test_binary_labels(tmp_path: Path) -> None:
     yolo(tmp_path)
     (tmp_path / "labels" / "a.txt").write_bytes(b"\xff\xfe\x00\x81")
-    with pytest.raises(ValueError, match=r"a\.txt: not a text file; expected lines of class x y width height"):
+    with pytest.raises(ValueError, match=r"labels.a\.txt: not a text file in UTF-8 \(byte 0: invalid start byte\); save it as UTF-8"):
         read_source(SourceConfig(path=str(tmp_path)))
 
 

@@ -71,7 +71,7 @@ def test_all_the_files(folder: Path) -> None:
 
 def test_ids_from_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = [{"id": 10 * i, "file_name": f"picture_00{i}.png"} for i in (1, 2, 3)]
-    Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}))
+    Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}), "utf-8-sig")
     assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-pictures") == 0
     results = json.loads(Path("dt.json").read_text())
     assert [(row["image_id"], row["category_id"]) for row in results] == [(10, 7), (20, 7), (30, 7)]

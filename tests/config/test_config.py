@@ -151,7 +151,7 @@ def test_a_file_binds_config(tmp_path: Path) -> None:
     path.write_text("from detkit_test_config import Whole\nconfig = Whole(flag=True)\n")
     assert load_config(path, Whole) == Whole(flag=True)
     saved = tmp_path / "good.json"
-    saved.write_text(Whole(flag=True).to_json())
+    saved.write_text(Whole(flag=True).to_json(), "utf-8-sig")
     assert load_config(saved, Whole) == Whole(flag=True)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -425,6 +427,31 @@ def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path
     data = read(tmp_path, split="train")
     assert sorted(record.path.name for record in data.records) == sorted(names)
     assert len(data.records.boxes) == 4
+
+
+def darknet(folder: Path) -> None:
+    texts = {"obj.data": "names = obj.names\ntrain = train.txt\n", "obj.names": "cat\n", "train.txt": "a.png\n", "a.txt": "0 .5 .5 1 1\n"}
+    picture(folder / "a.png")
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+
+
+def written(folder: Path, kind: Kind) -> None:
+    target = picture(image_folder(folder, kind, "train") / "a.png")
+    record = ImageRecord(target, "a", (80, 100), Targets.of(torch.tensor([[0.0, 0, 100, 80]]), torch.tensor([0])))
+    write_labels(DetectionData.of("made", ("cat",), [record]), folder, kind, "train")
+
+
+@pytest.mark.parametrize("make", [darknet, *(partial(written, kind=kind) for kind in ("coco", "voc", "yolo"))])
+def test_the_mark_that_windows_puts_before_a_text_is_passed_over(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path)
+    for file in tmp_path.rglob("*.*"):
+        if file.suffix != ".png":
+            file.write_bytes(codecs.BOM_UTF8 + file.read_bytes())
+    data = read(tmp_path, split="train")
+    assert data.class_names == ("cat",)
+    assert data.report.totals() == {}
+    assert_close(data.records[0].targets.boxes, torch.tensor([[0.0, 0, 100, 80]]))
 
 
 # real data

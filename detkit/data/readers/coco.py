@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gc
 import re
 from collections import Counter
@@ -70,7 +71,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    data = path.read_bytes()
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if not data.strip():
         raise ValueError(f"{path}: the file is empty; expected COCO JSON")
     try:
@@ -93,7 +94,9 @@ def _parsed(data: bytes, path: Path) -> Any:
     try:
         return from_json(data)
     except ValueError as error:
-        raise ValueError(f"{path}: not valid JSON ({error}); the file may be cut off, fetch or export it again") from None
+        wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        advice = "it is UTF-16, save it as UTF-8" if wide else "the file may be cut off, fetch or export it again"
+        raise ValueError(f"{path}: not valid JSON ({error}); {advice}") from None
 
 
 def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:

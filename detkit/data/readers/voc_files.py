@@ -8,6 +8,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from detkit.data.images import IMAGE_ENDINGS
+from detkit.data.readers.text import lines_of
 
 _MAIN_LISTS_ONLY = ("_train", "_val", "_trainval", "_test")
 """Ends of the names of VOC's lists about one class, which are no parts of the data."""
@@ -43,7 +44,7 @@ def listed_stems(file: Path, known: Container[str]) -> list[str]:
     Raises:
         ValueError: the list is empty, or a name climbs out of the folder.
     """
-    lines = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    lines = lines_of(file)
     if not lines:
         raise ValueError(f"{file}: the list is empty; expected one picture name a line")
     whole = [_without_ending(line) for line in lines]

@@ -11,6 +11,7 @@ import numpy as np
 
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
+from detkit.data.readers.text import text_of
 from detkit.data.readers.yolo_files import Listing, description_file, label_file, label_places, read_description
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
@@ -102,11 +103,7 @@ def _short(picture: Path, root: Path) -> str:
 def _read_lines(file: Path, index: int, rows: _Rows, most: int | None) -> int:
     """Add the lines of one label file, ``most`` numbers of each, to the rows; how many of them are polygons."""
     polygons = 0
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{file}: not a text file; expected lines of class x y width height") from None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text_of(file).splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from detkit.data.images import IMAGE_ENDINGS
+from detkit.data.readers.text import lines_of, text_of
 
 _PARTS = ("train", "val", "valid", "test")
 
@@ -70,7 +71,7 @@ def description_file(path: Path) -> Path | None:
         return path if path.suffix.lower() in (".yaml", ".yml", ".data") else None
     for pattern in ("data.yaml", "data.yml", "dataset.yaml", "*.yaml", "*.yml", "*.data"):
         for file in sorted(path.glob(pattern)):
-            if file.suffix == ".data" or "names" in file.read_text("utf-8", errors="replace"):
+            if file.suffix == ".data" or b"names" in file.read_bytes().replace(b"\0", b""):  # UTF-16 has them: it is told of later
                 return file
     return None
 
@@ -99,8 +100,8 @@ def read_description(file: Path) -> Listing:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(text_of(file))
+    except yaml.YAMLError as error:
         raise ValueError(f"{file}: not readable YAML ({' '.join(str(error).split())}); correct the file") from None
     if not isinstance(content, dict):
         raise ValueError(f"{file}: expected a mapping with names and train, got {type(content).__name__}")
@@ -109,7 +110,7 @@ def _yaml(file: Path) -> dict[str, Any]:
 
 def _darknet(file: Path) -> dict[str, Any]:
     """``key = value`` lines; the names stand in a file of their own, one a line."""
-    pairs = (line.partition("=") for line in file.read_text("utf-8").splitlines() if "=" in line)
+    pairs = (line.partition("=") for line in lines_of(file) if "=" in line)
     content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
     content = {("val" if key == "valid" else key): value for key, value in content.items()}
     names = str(content.get("names", ""))
@@ -117,7 +118,7 @@ def _darknet(file: Path) -> dict[str, Any]:
     found = next((place for place in beside if names and place.is_file()), None)
     if found is None:
         raise ValueError(f"{file}: the file of class names {names!r} is not there; looked for {beside[-1]}")
-    content["names"] = [line.strip() for line in found.read_text("utf-8").splitlines() if line.strip()]
+    content["names"] = lines_of(found)
     content.pop("classes", None)
     return content
 
@@ -152,7 +153,7 @@ def _from_folder(folder: Path) -> list[Path]:
 
 def _from_list(file: Path, images: Path | None) -> list[Path]:
     """The pictures that a text file lists, one a line, counted from the file's folder."""
-    lines = [line.strip() for line in file.read_text("utf-8").splitlines() if line.strip()]
+    lines = lines_of(file)
     if images is not None:
         return [images / Path(line).name for line in lines]
     found = []
