@@ -43,6 +43,7 @@ class Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``detkit`` with arguments (those of the process by default) and give its exit code."""
     collect_rarely()
+    _escape_what_cannot_be_shown()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0].startswith("-"):
         return _without_command(words)
@@ -53,6 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(COMMANDS[name][0])
     args = _parse(command_parser(name, module), words[1:])
     return _guarded(module, args)
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """A class name that a stream's encoding lacks, as those of Windows' pipes do, must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def command_parser(name: str, module: ModuleType | None = None) -> Parser:

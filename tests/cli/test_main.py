@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -77,6 +78,14 @@ def test_control_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     fake(monkeypatch, raising(KeyboardInterrupt()))
     assert cli.main(["probe"]) == 130
     assert capsys.readouterr().err == "detkit: stopped\n"
+
+
+def test_what_a_stream_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), "cp1252", newline="")
+    monkeypatch.setattr(sys, "stdout", out)
+    fake(monkeypatch, lambda args: print("\u732b ä") or 0)
+    assert cli.main(["probe"]) == 0
+    assert out.buffer.getvalue() == b"\\u732b \xe4\n"  # type: ignore[attr-defined]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
