@@ -348,6 +348,11 @@ def labels_without_yaml(folder: Path) -> Path:
     return folder
 
 
+def yaml_without_names(folder: Path) -> Path:
+    yolo(folder, description="train: images\nnc: 1\n")
+    return folder
+
+
 def only_pictures(folder: Path) -> Path:
     picture(folder / "a.jpg")
     return folder
@@ -357,7 +362,8 @@ UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty folder": (lambda folder: folder, "; the folder has nothing"),
     "folder of pictures": (only_pictures, "; the folder has a.jpg"),
     "another kind of file": (a_file, "; the file ends in '.csv'"),
-    "YOLO labels without names": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
+    "YOLO labels without names": (yaml_without_names, "data.yaml has no names, which YOLO data need: add the key names"),
+    "YOLO labels without a description": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
 }
 
 

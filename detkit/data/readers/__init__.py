@@ -7,6 +7,7 @@ from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.protocol import Reader, chosen_split, find_split
 from detkit.data.readers.voc import VocReader
 from detkit.data.readers.yolo import YoloReader
+from detkit.data.readers.yolo_files import USUAL_NAMES
 
 BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
 """Of objects and where they are. Asked in this order: a YOLO or VOC folder may hold some JSON besides."""
@@ -29,6 +30,9 @@ def recognise(path: Path) -> Reader:
 
 
 def _hint(path: Path) -> str:
+    unnamed = next((file for name in USUAL_NAMES if (file := path / name).is_file()), None)
+    if unnamed is not None:
+        return f"; {unnamed} has no names, which YOLO data need: add the key names with a list of the classes"
     if path.is_dir() and (path / "labels").is_dir():
         return f"; it has a folder of labels but no data.yaml: write {path}/data.yaml with the keys train, val and names"
     if path.is_file():

@@ -12,6 +12,9 @@ import yaml
 from detkit.data.images import IMAGE_ENDINGS
 from detkit.data.readers.text import lines_of, text_of
 
+USUAL_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
+"""Of the file that describes a data set."""
+
 _PARTS = ("train", "val", "valid", "test")
 
 
@@ -69,7 +72,7 @@ def description_file(path: Path) -> Path | None:
     """The file that describes a YOLO data set: ``path`` itself, or the one in a folder; None if there is none."""
     if path.is_file():
         return path if path.suffix.lower() in (".yaml", ".yml", ".data") else None
-    for pattern in ("data.yaml", "data.yml", "dataset.yaml", "*.yaml", "*.yml", "*.data"):
+    for pattern in (*USUAL_NAMES, "*.yaml", "*.yml", "*.data"):
         for file in sorted(path.glob(pattern)):
             if file.suffix == ".data" or b"names" in file.read_bytes().replace(b"\0", b""):  # UTF-16 has them: it is told of later
                 return file
