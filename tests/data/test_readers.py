@@ -186,6 +186,16 @@ def test_coco_in_a_folder_given_by_name(tmp_path: Path) -> None:
     assert len(read(path, images=str(tmp_path / "elsewhere")).records) == 1
 
 
+@pytest.mark.parametrize("fields", [{}, {"images": "train2017"}])
+def test_coco_takes_absolute_names_below_its_folder(fields: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    file = picture(tmp_path / "train2017" / "sub" / "a.jpg")
+    listed = [{"id": 1, "file_name": str(file), "width": 100, "height": 80}]
+    path = coco(tmp_path / "annotations" / "instances_train2017.json", [{"bbox": [1, 2, 3, 4], "image_id": 1}], listed)
+    assert [record.path for record in read(path, **fields).records] == [file]
+
+
 def test_only_some_headers_are_read_when_there_are_many(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": f"{number}.jpg", "width": 100, "height": 80 + (number == 1)} for number in range(10)]
     for entry in images:

@@ -217,14 +217,21 @@ def _table(raw: RawLabels, sizes: list[Size | None], kept: npt.NDArray[np.bool_]
     )
 
 
+def lies_below(folder: Path, file: str) -> bool:
+    """Whether ``file``, an absolute path, is below the folder, judged by the names alone."""
+    return Path(os.path.normpath(file)).is_relative_to(os.path.abspath(folder))
+
+
 def inside(folder: Path, name: str, source: str) -> str:
-    """The file ``name`` of a label file, within ``folder``.
+    """The file ``name`` of a label file, within ``folder``; an absolute name may lie anywhere below it.
 
     Raises:
-        ValueError: the name is absolute or climbs out of the folder.
+        ValueError: the name climbs out of the folder.
     """
     plain = name.replace("\\", "/")
     normal = os.path.normpath(plain)
+    if os.path.isabs(plain) and lies_below(folder, normal):
+        return normal
     if os.path.isabs(plain) or normal == ".." or normal.startswith("../") or (len(plain) > 1 and plain[1] == ":"):
         raise ValueError(
             f"{source}: the picture {name!r} climbs out of the image folder {folder}; expected a path within it; correct the labels"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+from detkit.data.readers.assemble import lies_below
 
 _NOT_BOXES = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
 """Beginnings of the names of COCO's other annotation files."""
@@ -45,7 +48,7 @@ def image_folder(annotations: Path, names: Sequence[str]) -> Path:
     step = max(1, len(names) // _SAMPLE)
     sample = [name.replace("\\", "/") for name in names[::step][:_SAMPLE]]
     folders = _usual_folders(annotations)
-    hits = [sum((folder / name).is_file() for name in sample) for folder in folders]
+    hits = [sum(_holds(folder, name) for name in sample) for folder in folders]
     if not names:
         return annotations.parent
     if not hits or max(hits) == 0:
@@ -55,6 +58,11 @@ def image_folder(annotations: Path, names: Sequence[str]) -> Path:
             "name the folder that holds them as images"
         )
     return folders[hits.index(max(hits))]
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether the file is there; an absolute one is there seen from any folder, so it has to be below this one."""
+    return (folder / name).is_file() and (not os.path.isabs(name) or lies_below(folder, name))
 
 
 def _usual_folders(annotations: Path) -> list[Path]:
