@@ -26,12 +26,22 @@ def write_labels(data: DetectionData, folder: str | Path, kind: Kind, split: str
     COCO keeps all (difficult in a field of its own); VOC loses crowds and rounds to whole pixels; YOLO keeps boxes and classes.
 
     Raises:
-        ValueError: the kind is unknown.
+        ValueError: the kind is unknown; or it names labels by their pictures' names without ending, and two pictures share one.
     """
     writers = {"coco": _write_coco, "voc": _write_voc, "yolo": _write_yolo}
     if kind not in writers:
         raise ValueError(f"label format {kind!r}: expected one of {', '.join(writers)}")
+    if kind != "coco":
+        _check_stems(data, kind)
     writers[kind](data, Path(folder), split)
+
+
+def _check_stems(data: DetectionData, kind: Kind) -> None:
+    known: dict[str, Path] = {}
+    for path in map(Path, data.records.paths):
+        other = known.setdefault(path.stem, path)
+        if other != path:
+            raise ValueError(f"{path}: its {kind} labels would be those of {other}; rename one of the two, or write coco")
 
 
 def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -437,6 +438,18 @@ def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path
     data = read(tmp_path, split="train")
     assert sorted(record.path.name for record in data.records) == sorted(names)
     assert len(data.records.boxes) == 4
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
+def test_pictures_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_path: Path) -> None:
+    folder = image_folder(tmp_path, kind, "train")
+    data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
+    with (
+        nullcontext()
+        if kind == "coco"
+        else pytest.raises(ValueError, match=r"a\.jpg: its \w+ labels would be those of .*a\.png")
+    ):
+        write_labels(data, tmp_path, kind, "train")
 
 
 def darknet(folder: Path) -> None:
