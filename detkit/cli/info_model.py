@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,9 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     (h, w), (ih, iw), (ph, pw) = found.picture, found.input_size, found.padded_size
     print(f"\na picture of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
     print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
+    if config.whole_pictures:
+        _tell_classes(detector.num_classes, config, data)
+        return
     names = detector.backbone.level_names
     strides: tuple[int, ...] = detector.neck.strides  # type: ignore[assignment]
     backbone = zip(names, found.backbone, detector.backbone.strides, strict=True)
@@ -97,6 +101,18 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
     if data is not None:
         _tell_recall(detector, config, data)
+
+
+def _tell_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
+    """What a classifier of whole pictures says, and how many pictures its classes have."""
+    print(f"a whole picture gets a score for each of {count(classes, 'class', 'classes')}; there are no levels and no boxes")
+    if data is None or not data.class_names:
+        return
+    labels = Counter(data.records.labels.tolist())
+    numbers = {name: labels[place] for place, name in enumerate(data.class_names)}
+    least, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
+    what = count(labels.total(), "picture") if data.whole else f"{count(labels.total(), 'object')} to cut out"
+    print(f"{data.name} has {what}: of a class from {numbers[least]:,} ({least}) to {numbers[most]:,} ({most})")
 
 
 def _tell_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:

@@ -11,6 +11,8 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli import advice
 from detkit.cli.info import kind_of
 from detkit.cli.main import main
+from detkit.experiment import Experiment
+from detkit.models.classifier import ClassifierConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
@@ -94,6 +96,17 @@ def test_a_config_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert "tiny.py: faster_rcnn, 2 classes" in out
     assert "mean best IoU" in out
     assert "all 3 0." in out
+
+
+def test_a_classifier_has_no_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = ClassifierConfig(backbone=BackboneConfig(name="resnet18", weights=None))
+    Path("tiny.json").write_text(Experiment(model=model).to_json())
+    assert main(["info", "tiny.json", "--data", str(coco(tmp_path))]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "tiny.json: classifier, 2 classes" in out
+    assert "a whole picture gets a score for each of 2 classes; there are no levels and no boxes" in out
+    assert "instances.json has 3 objects to cut out: of a class from 1 (dog) to 2 (cat)" in out
 
 
 def test_a_checkpoint_and_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
