@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 _MIN_SCORE = 0.5
@@ -54,6 +54,23 @@ def unit_interval(text: str) -> float:
     return value
 
 
-def listed(words: Iterable[str]) -> list[str]:
-    """The names that an argument was given, apart or with commas between them."""
-    return [name.strip() for word in words for name in word.split(",") if name.strip()]
+def named_classes(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:
+    """The classes that ``--classes`` was given, apart or with commas between them.
+
+    Args:
+        words: As they were typed; None where the flag was not given.
+        known: Names of classes; a word that is one of them stays whole, commas and all.
+
+    Returns:
+        At least one name, or None where the flag was not given.
+
+    Raises:
+        ValueError: there is no name in the words.
+    """
+    if words is None:
+        return None
+    parts = [part for word in words for part in ([word] if word in known else map(str.strip, word.split(",")))]
+    names = [part for part in parts if part]
+    if not names:
+        raise ValueError(f"--classes: expected names of classes, such as cat,dog; got {' '.join(words)!r}")
+    return names

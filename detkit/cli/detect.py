@@ -20,11 +20,12 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.arguments import add_device_arguments, add_min_score, listed, min_score
+from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, named_classes
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
@@ -72,7 +73,6 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     keep_freed_memory()
     check_pyramid_arguments(args)
-    _check_classes(args.classes)
     files = pictures_or_sample(args.images)
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
@@ -89,15 +89,36 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if job.failed else 0
 
 
-def _check_classes(words: list[str] | None) -> None:
-    """``--classes`` takes all the words that follow it.
+def _classes(words: list[str] | None, weights: str | Path) -> list[str] | None:
+    """The classes to report, or none where ``--classes`` was not given; it takes all the words that follow it.
 
     Raises:
-        ValueError: one of them is a picture.
+        ValueError: there is no class in the words, or one of them is a picture.
     """
-    files = [word for word in words or () if Path(word).exists()]
-    if files:
-        raise ValueError(f"--classes: {files[0]} is a file, not a class; name the pictures before --classes")
+    from detkit.data.images import IMAGE_ENDINGS
+
+    known = _known_classes(weights) if words else ()
+    names = named_classes(words, known)
+    for name in names or ():
+        if name not in known and name.lower().endswith(IMAGE_ENDINGS) and Path(name).is_file():
+            raise ValueError(f"--classes: {name} is a file, not a class; name the pictures before --classes")
+    return names
+
+
+def _known_classes(weights: str | Path) -> Sequence[str | None]:
+    """The classes of a detector that is not loaded yet; none where it looks for whatever it is told, or there is no such detector."""
+    from detkit.checkpoint import read_header
+    from detkit.inference.exported import is_exported, open_session
+    from detkit.inference.load import checkpoint_path
+    from detkit.models.published import PUBLISHED, publication
+
+    path = checkpoint_path(weights)
+    if path is not None:
+        names: list[str | None] = read_header(path)["class_names"]
+        return names
+    if is_exported(weights):
+        return list(open_session(Path(weights))[1]["class_names"])
+    return publication(str(weights)).class_names if str(weights) in PUBLISHED else ()
 
 
 def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str, float]:
@@ -106,7 +127,7 @@ def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str,
 
     weights, reason = choose_weights(args.model or args.weights)
     file = {"file": args.weights} if args.model and args.weights else {}
-    classes = None if args.classes is None else listed(args.classes)
+    classes = _classes(args.classes, weights)
     lowest, remark = min_score(args, weights)
     own = 0.0 if wants_pyramid(args) else lowest  # a pyramid judges scores after its merging, which changes them
     predictor = load(weights, args.device, args.precision, min_score=own, classes=classes, svd=args.svd, **file)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.arguments import listed
+from detkit.cli.arguments import named_classes
 from detkit.cli.pyramid import wants_pyramid, with_pyramid
 from detkit.cli.report import count
 
@@ -126,7 +126,7 @@ class DetectorJob:
         renames = parse_renames(self.args.map or ())
         for old, new in renames.items():
             print(f"class {old} of the data is judged as {new}")
-        return with_classes(data, listed(self.args.classes or ()), renames)
+        return with_classes(data, chosen_classes(self.args.classes, data, renames), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
         """By the metric that was asked for; what was found is written where that was asked for too."""
@@ -155,6 +155,11 @@ def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
     for line in data.report.summary():
         print(line)
     return data
+
+
+def chosen_classes(words: list[str] | None, data: DetectionData, renames: Mapping[str, str]) -> list[str]:
+    """The classes of ``--classes``, by the names that the renamed data has; empty where the flag was not given."""
+    return named_classes(words, {renames.get(name, name) for name in data.class_names}) or []
 
 
 def with_bar(total: int) -> Any:

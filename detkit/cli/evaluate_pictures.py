@@ -8,8 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.arguments import listed
-from detkit.cli.evaluate_jobs import labelled, with_bar
+from detkit.cli.evaluate_jobs import chosen_classes, labelled, with_bar
 from detkit.cli.report import count, duration, memory_line, table
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ def judge_pictures(args: argparse.Namespace) -> int:
     names = predictor.class_names
     print(f"weights: {weights} ({reason}; {count(len(names), 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
     data = labelled(args, weights)
-    how = {"renames": parse_renames(args.map or ()), "classes": listed(args.classes or ()), "crops": _crops(weights)}
+    renames = parse_renames(args.map or ())
+    how = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(weights)}
     loaded = time.perf_counter()
     found = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **how)  # type: ignore[arg-type]
     done = time.perf_counter()

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from bright import picture, predictor, saved
 from PIL import Image
 
 import detkit.inference
+from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 
 
@@ -88,6 +90,31 @@ def test_scores_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_a_picture_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("--classes", "bright", "in/picture_001.png") == 2
     assert "--classes: in/picture_001.png is a file, not a class; name the pictures before --classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [[","], [""], ["", " , "]])
+def test_classes_without_a_name_are_refused(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in/picture_001.png", "--classes", *words) == 2
+    assert "--classes: expected names of classes, such as cat,dog; got" in capsys.readouterr().err
+
+
+def test_a_folder_may_be_called_as_a_class_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "red").mkdir()
+    assert detect("in/picture_001.png", "--classes", "red", "--no-pictures") == 0
+    assert "1 picture, 1 detection: 1 red" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "classes"), [(["dog, big"], ["dog, big"]), (["dog, big", "cat, red"], ["dog, big", "cat", "red"])])
+def test_a_class_with_a_comma_stays_whole(
+    folder: Path, words: list[str], classes: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any, **options: Any) -> None:
+        raise ValueError(f"to load: {options['classes']}")
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+    save_checkpoint("run.safetensors", {"a": torch.zeros(1)}, make_header("{}", ["dog, big", "cat", None]))
+    assert main(["detect", "in", "--weights", "run.safetensors", "--classes", *words]) == 2
+    assert f"to load: {classes}" in capsys.readouterr().err
 
 
 def test_patterns_are_expanded_and_files_come_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

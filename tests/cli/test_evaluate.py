@@ -163,6 +163,13 @@ def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[
     assert "left out: 2 detections of classes that the data does not have (red 2)" in out
 
 
+def test_a_class_with_a_comma_stays_whole(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bright.NAMES", ("red, big", "green", None))
+    write_truth(("rouge", "green"))
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--map", "rouge=red, big", "--classes", "red, big") == 0
+    assert "left out: 2 detections of classes that the data does not have (green 2)" in capsys.readouterr().out
+
+
 def test_details(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--details", "--json", "n.json") == 0
     out = capsys.readouterr().out
@@ -212,6 +219,7 @@ def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "class map 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--map", "red")
     assert "class map: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--map", "rad=red")
     assert "gt.json: the data has no class 'blue'" in error_of(capsys, *words, "--classes", "blue")
+    assert "--classes: expected names of classes, such as cat,dog; got ','" in error_of(capsys, *words, "--classes", ",")
     assert "annotations none.json: no such file" in error_of(capsys, "--annotations", "none.json", "--results", "gt.json")
 
 
