@@ -28,6 +28,7 @@ from detkit.cli.allocator import keep_freed_memory
 from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, named_classes
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
+from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.results_files import CocoIds, Found, as_coco, as_csv, as_json
@@ -70,9 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Detect, print, draw, write; 0 if every picture could be read."""
+    check_pyramid_arguments(args)
+    with Outputs(args, "json", "csv", "coco") as outputs:
+        return _detect(args, outputs)
+
+
+def _detect(args: argparse.Namespace, outputs: Outputs) -> int:
     start = time.perf_counter()
     keep_freed_memory()
-    check_pyramid_arguments(args)
     files = pictures_or_sample(args.images)
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
@@ -84,8 +90,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         job.detect(files)
     finally:  # also what was done before an interruption is kept
-        job.write_files(weights, ids)
-    job.conclude(loaded - start, time.perf_counter() - loaded)
+        job.write_files(outputs, weights, ids)
+    job.conclude(outputs, loaded - start, time.perf_counter() - loaded)
     return SOME_FAILED if job.failed else 0
 
 
@@ -195,24 +201,25 @@ class _Job:
             text = table(rows, ("class", "score", "x1", "y1", "x2", "y2"), {"score", "x1", "y1", "x2", "y2"})
             print("\n".join("  " + line for line in text.splitlines()), flush=True)
 
-    def write_files(self, weights: str, ids: CocoIds) -> None:
+    def write_files(self, outputs: Outputs, weights: str, ids: CocoIds) -> None:
         """Write the files that were asked for."""
         from detkit.checkpoint import write_text
 
         names = self.predictor.class_names
-        if self.args.json:
-            about = {"weights": weights, "min_score": self.min_score}
-            about |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
-            write_text(self.args.json, as_json(self.found, self.failed, names, **about))
-        if self.args.csv:
-            write_text(self.args.csv, as_csv(self.found, names))
-        if self.args.coco:
-            text, left_out = as_coco(self.found, names, ids)
-            write_text(self.args.coco, text)
-            if left_out:
-                print(f"{count(left_out, 'detection')} left out of {self.args.coco}: their classes are not in the annotations")
+        about = {"weights": weights, "min_score": self.min_score}
+        about |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
 
-    def conclude(self, loading: float, detecting: float) -> None:
+        def write_coco(path: str) -> None:
+            text, left_out = as_coco(self.found, names, ids)
+            write_text(path, text)
+            if left_out:
+                print(f"{count(left_out, 'detection')} left out of {path}: their classes are not in the annotations")
+
+        outputs.write("json", lambda path: write_text(path, as_json(self.found, self.failed, names, **about)))
+        outputs.write("csv", lambda path: write_text(path, as_csv(self.found, names)))
+        outputs.write("coco", write_coco)
+
+    def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
         """Totals, times, memory, and what was written where."""
         totals = Counter(self.predictor.class_names[label] for found in self.found for label in found.detections.labels.tolist())
         listed = ", ".join(f"{number} {name}" for name, number in totals.most_common(12))
@@ -220,10 +227,10 @@ class _Job:
         print(f"\n{count(pictures, 'picture')}, {count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}")
         each = f", {duration(detecting / pictures)} a picture" if pictures > 1 else ""
         print(f"{duration(detecting)}{each}, after {duration(loading)} of loading; {memory_line()}")
-        places = [self.args.json, self.args.csv, self.args.coco]
+        places = outputs.written
         if self.drawn is not None and self.found:
             places.append(f"{self.drawn.folder}/")
-        if any(places):
-            print(f"written: {', '.join(str(place) for place in places if place)}")
+        if places:
+            print(f"written: {', '.join(places)}")
         if self.failed:
             print(f"detkit: {len(self.failed)} of {count(pictures, 'picture')} could not be read", file=sys.stderr)

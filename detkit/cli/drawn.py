@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from detkit.cli.outputs import check_folder
+
 MARK = b"drawn by detkit"
 """The comment in each drawn picture; a file without it is the user's own and is never overwritten."""
 
@@ -23,8 +25,7 @@ class DrawnPictures:
     def __init__(self, folder: str | None, inputs: Iterable[Path], command: str = "detect", ending: str = "jpg") -> None:
         self.folder = Path(folder) if folder is not None else _free_folder(command)
         self.ending = ending
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"--output {self.folder}: expected a folder, got a file")
+        check_folder("--output", self.folder)
         self._taken = {path.resolve() for path in inputs}
 
     def write(self, source: Path, picture: Any) -> Path:

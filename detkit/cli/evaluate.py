@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.arguments import add_device_arguments
 from detkit.cli.evaluate_jobs import VOC_RULES, DetectorJob, FileJob, overlaps
+from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments
 from detkit.cli.report import duration, memory_line
 from detkit.machine import peak_memory
@@ -70,17 +71,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print, write."""
     _check(args)
+    with Outputs(args, "json", *(() if args.annotations else ("results",))) as outputs:
+        return _evaluate(args, outputs)
+
+
+def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
+    from detkit.checkpoint import write_text
+
     if not args.annotations and _is_classifier(args):
         from detkit.cli.evaluate_pictures import judge_pictures
 
-        return judge_pictures(args)
+        return judge_pictures(args, outputs)
     job = FileJob(args) if args.annotations else DetectorJob(args)
     numbers = job.numbers()
+    if isinstance(job, DetectorJob):
+        outputs.write("results", job.evaluator.write_results)
     details = job.details() if args.details else None
     against = job.against(args.against) if args.against else ()
     _print(args, numbers, details, against, job)
-    if args.json:
-        _write_json(args, numbers, details, against, job)
+    outputs.write("json", lambda path: write_text(path, _as_json(args, numbers, details, against, job)))
+    if outputs.written:
+        print(f"written: {', '.join(outputs.written)}")
     return 0
 
 
@@ -133,16 +144,12 @@ def _print(
     times = ", ".join(f"{what} {duration(seconds)}" for what, seconds in job.seconds.items())
     each = job.seconds.get("detecting", 0) / numbers.counts.images
     print(f"{times}{f' ({1000 * each:.0f} ms a picture)' if each else ''}; {memory_line()}")
-    written = [args.json, None if args.annotations else args.results]
-    if any(written):
-        print(f"written: {', '.join(path for path in written if path)}")
 
 
-def _write_json(
+def _as_json(
     args: argparse.Namespace, numbers: Any, details: Details | None, against: Sequence[Difference], job: FileJob | DetectorJob
-) -> None:
+) -> str:
     from detkit import __version__
-    from detkit.checkpoint.atomic import write_text
 
     peak = peak_memory()
     content = {
@@ -155,4 +162,4 @@ def _write_json(
         "seconds": {what: round(seconds, 3) for what, seconds in job.seconds.items()},
         "peak_memory_bytes": peak[0] if peak is not None else None,
     }
-    write_text(args.json, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

@@ -129,15 +129,13 @@ class DetectorJob:
         return with_classes(data, chosen_classes(self.args.classes, data, renames), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
-        """By the metric that was asked for; what was found is written where that was asked for too."""
+        """By the metric that was asked for."""
         start = time.perf_counter()
         if self.args.metric == "coco":
             numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.args.engine)
         else:
             numbers = self.evaluator.voc_numbers(VOC_RULES[self.args.metric], overlaps(self.args))  # type: ignore[arg-type]
         self.seconds["judging"] = time.perf_counter() - start
-        if self.args.results:
-            self.evaluator.write_results(self.args.results)
         return numbers
 
     def details(self) -> Details:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.evaluate_jobs import chosen_classes, labelled, with_bar
+from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _ABOUT_BOXES = ("results", "pyramid", "flip", "details", "against")
 
 
-def judge_pictures(args: argparse.Namespace) -> int:
+def judge_pictures(args: argparse.Namespace, outputs: Outputs) -> int:
     """Judge the classifier, print, write.
 
     Raises:
@@ -49,8 +50,9 @@ def judge_pictures(args: argparse.Namespace) -> int:
         f"{count(judged, 'picture')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms a picture)"
     )
     print(memory_line())
-    if args.json:
-        _write(args.json, {"weights": str(weights), "data": data.name}, found, names)
+    outputs.write("json", lambda path: _write(path, {"weights": str(weights), "data": data.name}, found, names))
+    if outputs.written:
+        print(f"written: {', '.join(outputs.written)}")
     return 0
 
 
@@ -82,4 +84,3 @@ def _write(path: str, about: dict[str, str], found: Accuracy, names: tuple[str |
     own = {str(name): float(share) for name, share, number in zip(names, found.by_class, found.counts, strict=True) if number}
     content = {"detkit": __version__, **about, **found.values, "pictures": int(found.counts.sum()), "top1_by_class": own}
     write_text(path, json.dumps({**content, "confusion": found.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")
-    print(f"written: {path}")

@@ -58,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
     from detkit.inference import choose_weights, explain, load
 
     image = Path(args.image)
+    drawn = DrawnPictures(args.output, [image], "explain", "png")
     if args.features:
-        return _features(args, image)
+        return _features(args, image, drawn)
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, args.device, args.precision)
     named = sum(name is not None for name in predictor.class_names)
@@ -71,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
         print(remark)
     found = explain(predictor, pixels, truth, min_score=lowest)
     _print(image, found, args, lowest)
-    drawn = DrawnPictures(args.output, [image], "explain", "png")
     for stage in found.stages:
         _print_stage(stage, found.targets, predictor.class_names)
         written = _draw(drawn, image, stage, found, predictor, lowest)
@@ -86,7 +86,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def _features(args: argparse.Namespace, image: Path) -> int:
+def _features(args: argparse.Namespace, image: Path, drawn: DrawnPictures) -> int:
     """Draw what a layer answers to."""
     from detkit.drawing import contact_sheet
     from detkit.inference import choose_weights, load
@@ -104,7 +104,6 @@ def _features(args: argparse.Namespace, image: Path) -> int:
     rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in found.features]
     print("\n".join("  " + line for line in table(rows, ("channel", "answer", "seen at x, y"), {"channel", "answer"}).splitlines()))
     pictures, captions = tiles(found)
-    drawn = DrawnPictures(args.output, [image], "explain", "png")
     sheet = contact_sheet(pictures, captions=captions)
     print(f"written: {drawn.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
     return 0

@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from detkit.cli.inputs import pictures_or_sample
+from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 
 
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.batch_size < 1:
         raise ValueError(f"--batch-size: expected 1 or more, got {args.batch_size}")
+    check_file("--output", args.output)
     files = pictures_or_sample(args.pictures)
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, "cpu", "fp32", reference=True)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.inputs import picture_files
+from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Propose, print, write; 0 if every picture could be read."""
     _check(args)
+    with Outputs(args, "output", "json", "plot") as outputs:
+        return _propose(args, outputs)
+
+
+def _propose(args: argparse.Namespace, outputs: Outputs) -> int:
     start = time.perf_counter()
     data = _data_set(args)
     paths = [Path(path) for path in data.records.paths] if data is not None else picture_files(args.inputs)
@@ -74,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         for place, made in enumerate(_with_bar(proposer.each(paths, read_image, args.processes), len(paths))):
             job.take(place, made)
     finally:  # also what was done before an interruption is kept
-        job.write(ready - start, time.perf_counter() - ready)
+        job.write(outputs, ready - start, time.perf_counter() - ready)
     return SOME_FAILED if job.failed else 0
 
 
@@ -160,7 +166,7 @@ class _Job:
         if self.args.output:
             self.made.append((path, made))
 
-    def write(self, preparing: float, searching: float) -> None:
+    def write(self, outputs: Outputs, preparing: float, searching: float) -> None:
         """Print what was made, and write the files that were asked for."""
         from detkit.cli.propose_report import report, speed_line, write_proposals
 
@@ -170,11 +176,11 @@ class _Job:
         if self.failed:
             print(f"{count(len(self.failed), 'picture')} could not be read")
         print(speed_line(self.seconds, self.remembered))
-        if self.args.output:
-            write_proposals(self.args.output, self.made, self.failed)
-            print(f"written: {self.args.output}")
+        outputs.write("output", lambda path: write_proposals(path, self.made, self.failed))
         if self.args.report:
             about = {"backend": self.args.backend, "mode": self.args.mode, "seed": self.args.seed, "limit": self.args.limit}
             about |= {"data": self.data.name if self.data else None, "seconds_of_each": statistics.median(self.seconds or [0.0])}
-            report(self.recall, self.args, about)
+            report(self.recall, self.args, outputs, about)
+        if outputs.written:
+            print(f"written: {', '.join(outputs.written)}")
         print(f"preparing {duration(preparing)}, proposing {duration(searching)}; {memory_line(workers=self.args.processes > 1)}")

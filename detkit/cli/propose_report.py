@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit import __version__
+from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, table
 from detkit.machine import peak_memory
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from detkit.proposals import Made, ProposalRecall
 
 COLUMNS = ("proposals", "recall .5", "recall .7", "MABO", "AR")
@@ -32,7 +36,7 @@ def speed_line(seconds: Sequence[float], remembered: int) -> str:
     return "; ".join(parts) or "no picture was searched"
 
 
-def report(recall: ProposalRecall, args: argparse.Namespace, about: Mapping[str, Any]) -> None:
+def report(recall: ProposalRecall, args: argparse.Namespace, outputs: Outputs, about: Mapping[str, Any]) -> None:
     """Print how well objects are met by more and more proposals, draw it, and write the numbers."""
     curve = recall.curve()
     print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each picture:")
@@ -40,10 +44,13 @@ def report(recall: ProposalRecall, args: argparse.Namespace, about: Mapping[str,
     rows.append(("all", *map(_share, _values(recall.numbers()))))
     print(table(rows, COLUMNS, set(COLUMNS)))
     print(f"proposals of a picture: {recall.numbers().proposals:,.1f} in the mean")
-    print(f"written: {_plot(curve, args)}")
-    if args.json:
-        _write_numbers(recall, args.json, about)
-        print(f"written: {args.json}")
+    picture = _plot(curve, args)
+    outputs.write("json", lambda path: _write_numbers(recall, path, about))
+    outputs.write("plot", lambda path: _save(picture, path))
+    if not args.plot:
+        from detkit.cli.drawn import DrawnPictures
+
+        print(f"written: {DrawnPictures(None, [], 'propose', 'png').write(Path('recall'), picture)}")
     print()
 
 
@@ -55,21 +62,19 @@ def _share(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> Path:
-    from detkit.cli.drawn import DrawnPictures
+def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> NDArray[np.uint8]:
     from detkit.drawing.curves import draw_curves
 
     names = ("recall at IoU .5", "recall at IoU .7", "MABO", "average recall")
     curves = {name: [(float(number), _values(found)[place]) for number, found in curve] for place, name in enumerate(names)}
-    picture = draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a picture")
-    if args.plot:
-        from PIL import Image
+    return draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a picture")
 
-        path = Path(args.plot)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
-        return path
-    return DrawnPictures(None, [], "propose", "png").write(Path("recall"), picture)
+
+def _save(picture: NDArray[np.uint8], path: str) -> None:
+    from PIL import Image
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
 
 
 def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) -> None:

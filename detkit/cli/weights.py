@@ -24,6 +24,7 @@ from pathlib import Path
 
 from detkit import weights
 from detkit.cli.arguments import unit_interval
+from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, table
 from detkit.weights import WeightEntry
 
@@ -208,7 +209,7 @@ def _checkpoint_to_write(output: str) -> Path:
     path = Path(output)
     if path.suffix != ".safetensors":
         raise ValueError(f"--output {output}: expected a name that ends in .safetensors")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_file("--output", output)
     return path
 
 

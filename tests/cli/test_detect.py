@@ -71,6 +71,20 @@ def test_all_the_files(folder: Path) -> None:
     assert {row["image_id"] for row in results} == {1, 2, 3}
 
 
+def test_a_file_that_cannot_be_written_does_not_lose_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device", ".a.json.123.tmp")
+
+    monkeypatch.setattr("detkit.cli.detect.as_json", written)
+    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-pictures") == 2
+    done = capsys.readouterr()
+    assert done.err == "detkit: error: --json a.json: could not be written: No space left on device\n"
+    assert done.out.splitlines()[-1] == "written: a.csv"
+    assert len(Path("a.csv").read_text().splitlines()) == 7
+
+
 def test_ids_from_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = [{"id": 10 * i, "file_name": f"picture_00{i}.png"} for i in (1, 2, 3)]
     Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}), "utf-8-sig")

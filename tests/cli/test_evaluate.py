@@ -12,6 +12,7 @@ from bright import picture, predictor, saved
 import detkit.inference
 from detkit.cli.evaluate_pictures import judge_pictures
 from detkit.cli.main import main
+from detkit.cli.outputs import Outputs
 
 RED, GREEN = [10, 20, 20, 20], [40, 5, 20, 10]
 
@@ -112,6 +113,20 @@ def test_a_detector_on_labelled_pictures(folder: Path, capsys: pytest.CaptureFix
     assert numbers["seconds"].keys() == {"loading", "detecting", "judging"}
     assert numbers["peak_memory_bytes"] > 10**6
     assert [row["category_id"] for row in json.loads(Path("dt.json").read_text())] == [3, 5, 3, 5]
+
+
+def test_a_file_that_cannot_be_written_does_not_lose_the_others(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_results(*_: Any) -> None:
+        raise OSError(28, "No space left on device", ".dt.json.123.tmp")
+
+    monkeypatch.setattr("detkit.evaluation.evaluator.Evaluator.write_results", write_results)
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json", "--json", "n.json") == 2
+    done = capsys.readouterr()
+    assert done.err == "detkit: error: --results dt.json: could not be written: No space left on device\n"
+    assert done.out.splitlines()[-1] == "written: n.json"
+    assert json.loads(Path("n.json").read_text())["left_out_classes"] == {}
 
 
 def test_its_results_give_the_same_numbers_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,4 +247,4 @@ def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str],
 def test_a_classifier_refuses_what_is_about_boxes(flag: str) -> None:
     given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "weights": "runs/cats"} | {flag: "voc"}
     with pytest.raises(ValueError, match=f"^--{flag}: runs/cats is a classifier, which finds no boxes$"):
-        judge_pictures(Namespace(**given))
+        judge_pictures(Namespace(**given), Outputs(Namespace()))
