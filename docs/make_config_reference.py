@@ -33,6 +33,7 @@ Made from the config classes by `python docs/make_config_reference.py`; do not e
 A config file is Python that binds `config = Experiment(...)`; `detkit.configs` has all the classes. On the command line a key is written
 with dots: `detkit train configs/fpn_r50.py optimizer.lr=0.01 model.backbone.name=resnet18`. A group that comes in kinds is exchanged by the
 name of its kind (`optimizer=adamw`), and a group with a shorthand by that one value (`data=FOLDER`). `none` empties a key that can be None.
+A word that exchanges a group is applied before the words for its keys, wherever it stands: `data.val_fraction=0.3 data=FOLDER` keeps both.
 """
 
 _BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "min_length": "at least {} of them"}

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="CONFIG [key=value ...]",
-        help="a config file (.py, which is executed, or .json), then values to exchange in it: optimizer.lr=0.01, data=FOLDER",
+        help="a config file (.py, which is executed, or .json), then values to exchange in it, in any order: optimizer.lr=0.01, "
+        "data=FOLDER",
     )
     parser.add_argument(
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"

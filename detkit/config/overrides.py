@@ -18,19 +18,39 @@ C = TypeVar("C", bound=Config)
 
 
 def apply_overrides(config: C, overrides: Sequence[str]) -> C:
-    """The config after each ``key=value``, from left to right; keys are dotted: ``optimizer.lr=0.01``.
+    """The config after each ``key=value``; keys are dotted: ``optimizer.lr=0.01``.
 
-    A key that holds a group takes a ``kind`` (``optimizer=adamw``) or the group's shorthand (``data=folder``).
+    A key that holds a group takes a ``kind`` (``optimizer=adamw``) or the group's shorthand (``data=folder``). Such a word exchanges the
+    whole group, so it is applied before the words for the group's keys, wherever it stands; else the order is from left to right.
 
     Raises:
         ConfigError: a key does not exist, or a value does not fit it.
     """
-    for item in overrides:
-        key, equals, text = item.partition("=")
-        if not equals or not key:
-            raise ConfigError(f"override {item!r}: expected key=value, such as optimizer.lr=0.01")
-        config = _replaced(config, key.strip().split("."), text.strip(), key.strip())
+    for key, text in _groups_first([_split(item) for item in overrides]):
+        config = _replaced(config, key.split("."), text, key)
     return config
+
+
+def _split(item: str) -> tuple[str, str]:
+    key, equals, text = item.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"override {item!r}: expected key=value, such as optimizer.lr=0.01")
+    return key.strip(), text.strip()
+
+
+def _groups_first(words: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Keys and values, where what exchanges a group comes before the first key of that group."""
+    ordered: list[tuple[str, str]] = []
+    for key, text in words:
+        inside = f"{_group_of(key)}."
+        place = next((n for n, (other, _) in enumerate(ordered) if _group_of(other).startswith(inside)), len(ordered))
+        ordered.insert(place, (key, text))
+    return ordered
+
+
+def _group_of(key: str) -> str:
+    """The key, or the whole group where that is what it exchanges."""
+    return key.removesuffix(".kind").removesuffix(".preset")
 
 
 def _replaced(config: Any, keys: list[str], text: str, whole: str) -> Any:

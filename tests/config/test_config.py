@@ -95,6 +95,20 @@ def test_overrides_apply_from_left_to_right() -> None:
 
 
 @pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["optimizer.betas=.8,.9", "optimizer=adam"], Whole(optimizer=Adam(betas=(0.8, 0.9)))),
+        (["optimizer.betas=.8,.9", "flag=true", "optimizer.kind=adam"], Whole(optimizer=Adam(betas=(0.8, 0.9)), flag=True)),
+        (["source.split=val", "source=there"], Whole(source=Source(path="there", split="val"))),
+        (["source.split=val", "source=there", "source=other", "source.split=test"], Whole(source=Source(path="other", split="test"))),
+        (["optimizer.kind=adam", "optimizer=sgd"], Whole()),
+    ],
+)
+def test_a_group_is_exchanged_before_its_keys_are_set(overrides: list[str], expected: Whole) -> None:
+    assert apply_overrides(Whole(), overrides) == expected
+
+
+@pytest.mark.parametrize(
     ("override", "message"),
     [
         ("optimizer.lrr=1", "unknown key 'optimizer.lrr': did you mean 'lr'?"),

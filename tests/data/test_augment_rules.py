@@ -112,6 +112,8 @@ def test_numbers_of_a_preset_can_be_replaced_one_by_one() -> None:
     assert made.crop.min_scale == AugmentationConfig(preset="ssd").crop.min_scale
     other = apply_overrides(Whole(augmentation=made), ["augmentation.preset=multiscale"]).augmentation
     assert other == AugmentationConfig(preset="multiscale")
+    kept = apply_overrides(Whole(), ["augmentation.flip=0.25", "augmentation.preset=ssd"]).augmentation
+    assert (kept.preset, kept.flip) == ("ssd", 0.25)
     sizes = apply_overrides(Whole(), ["augmentation.resize=short_side", "augmentation.resize.sides=64,96"]).augmentation.resize
     assert sizes.sides == (64, 96)
 
