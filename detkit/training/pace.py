@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 _FIRST_RESERVE = 0.05
 """Share of the budget kept for the last evaluation before one was measured."""
+CUT_SHORT = (
+    "warning: the budget ends the training after %d of %d steps, which the schedule follows: the learning rate is still %.0f %% of "
+    "its highest; raise training.budget or set it to none, lower training.epochs or training.steps, or set training.schedule_by=budget"
+)
+"""What a run is told whose budget ends before its schedule: steps, all steps, and what is left of the rate in percent."""
 
 
 @dataclass
@@ -49,7 +54,11 @@ class Pace:
     def is_over(self, step: int, minutes: float) -> bool:
         """Whether no further step may be made."""
         spent = self.budget is not None and minutes >= self._available()
-        return spent or (self.total_steps is not None and step >= self.total_steps)
+        return spent or self.is_finished(step)
+
+    def is_finished(self, step: int) -> bool:
+        """Whether all steps were made."""
+        return self.total_steps is not None and step >= self.total_steps
 
     def measured_evaluation(self, minutes: float) -> None:
         """Keep as much for the last evaluation as this one took, and a little more."""

@@ -24,7 +24,7 @@ from detkit.training.keeper import Keeper
 from detkit.training.meter import Meter
 from detkit.training.multi_scale import new_sizes, resized_image, resized_rows
 from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
-from detkit.training.pace import Pace
+from detkit.training.pace import CUT_SHORT, Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
 from detkit.training.random_state import random_state, restore_random_state
 from detkit.training.run import Run
@@ -99,10 +99,17 @@ class Trainer:
             elif save_due:
                 self.save()
             if over:
-                return "finished" if self.pace.total_steps is not None and self.step >= self.pace.total_steps else "budget"
+                return self._end()
             if self.keeper.should_stop():
                 return "early stop"
             self._make_step(batches, minutes)
+
+    def _end(self) -> str:
+        if self.pace.is_finished(self.step):
+            return "finished"
+        if not self.pace.by_budget:
+            log.warning(CUT_SHORT, self.step, self.pace.total_steps, 100 * self.schedule.factor(self.step, self.pace.progress))
+        return "budget"
 
     def state(self) -> dict[str, Any]:
         """All that :meth:`load` needs to go on exactly; every process must call it, the first one's is whole."""

@@ -444,11 +444,7 @@ def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path
 def test_pictures_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_path: Path) -> None:
     folder = image_folder(tmp_path, kind, "train")
     data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
-    with (
-        nullcontext()
-        if kind == "coco"
-        else pytest.raises(ValueError, match=r"a\.jpg: its \w+ labels would be those of .*a\.png")
-    ):
+    with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ labels would be those of .*a\.png"):
         write_labels(data, tmp_path, kind, "train")
 
 

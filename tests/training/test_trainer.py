@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -194,6 +195,29 @@ def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> 
     assert max(rates) > 0.95
     assert rates[-1] < 0.01
     assert 0.9 < end_minutes <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("limits", "warning"),
+    [
+        (
+            {"steps": 400},
+            r"warning: the budget ends the training after \d+ of 400 steps, .* the learning rate is still [89]\d % of its highest",
+        ),
+        ({"steps": 400, "schedule_by": "budget"}, None),
+        ({}, None),
+        ({"steps": 3}, None),
+    ],
+)
+def test_a_budget_that_cuts_a_schedule_by_steps_is_told(
+    toy_run: MakeRun, limits: dict[str, Any], warning: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TrainingConfig(budget=1.0, evaluations=1, precision="fp32", **limits)
+    end = run_stages(toy_run(clock=Ticking()), [GradientStage(config, SGDConfig(), CosineConfig(warmup_steps=2, final=0.0))])
+    assert end.reason == ("finished" if limits == {"steps": 3} else "budget")
+    lines = [record.getMessage() for record in caplog.records if "warning" in record.getMessage()]
+    assert len(lines) == (warning is not None)
+    assert warning is None or re.match(warning, lines[0])
 
 
 def test_stages_share_a_budget_and_leave_what_they_do_not_need(toy_run: MakeRun) -> None:
