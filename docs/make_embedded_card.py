@@ -65,7 +65,7 @@ QUESTIONS = (
     Question("astronaut.png", "person"),
     Question("chelsea.png", "cat"),
     Question("coffee.png", "cup", ("spoon", "dining table")),
-    Question("motorcycle_left.png", "motorcycle"),
+    Question("motorcycle_left.png", "motorcycle", ("bench", "bicycle")),
 )
 
 
