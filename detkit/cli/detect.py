@@ -20,7 +20,6 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -102,29 +101,14 @@ def _classes(words: list[str] | None, weights: str | Path) -> list[str] | None:
         ValueError: there is no class in the words, or one of them is a picture.
     """
     from detkit.data.images import IMAGE_ENDINGS
+    from detkit.inference.load import known_classes
 
-    known = _known_classes(weights) if words else ()
+    known = known_classes(weights) if words else ()
     names = named_classes(words, known)
     for name in names or ():
         if name not in known and name.lower().endswith(IMAGE_ENDINGS) and Path(name).is_file():
             raise ValueError(f"--classes: {name} is a file, not a class; name the pictures before --classes")
     return names
-
-
-def _known_classes(weights: str | Path) -> Sequence[str | None]:
-    """The classes of a detector that is not loaded yet; none where it looks for whatever it is told, or there is no such detector."""
-    from detkit.checkpoint import read_header
-    from detkit.inference.exported import is_exported, open_session
-    from detkit.inference.load import checkpoint_path
-    from detkit.models.published import PUBLISHED, publication
-
-    path = checkpoint_path(weights)
-    if path is not None:
-        names: list[str | None] = read_header(path)["class_names"]
-        return names
-    if is_exported(weights):
-        return list(open_session(Path(weights))[1]["class_names"])
-    return publication(str(weights)).class_names if str(weights) in PUBLISHED else ()
 
 
 def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str, float]:

@@ -16,6 +16,7 @@ from detkit.inference.exported import is_exported, load_exported, open_session
 from detkit.inference.predictor import Predictor, Proposer
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.published import publication
 from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
@@ -110,10 +111,28 @@ def suggested_score(source: str | Path) -> float | None:
         ValueError: the file is no checkpoint of ours and none that we exported.
         ImportError: onnxruntime, which reads exported files, is not here.
     """
-    path = checkpoint_path(source)
-    told = open_session(Path(source))[1] if is_exported(source) else {} if path is None else read_header(path)
-    found = told.get("min_score")
+    found = _told(source).get("min_score")
     return None if found is None else float(found)
+
+
+def known_classes(source: str | Path) -> tuple[str | None, ...]:
+    """The class names of a detector that is not loaded yet; none where it looks for whatever it is told, or there is no such detector.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: as :func:`suggested_score` does.
+    """
+    told = _told(source)
+    if not told and str(source) in PUBLISHED:
+        return publication(str(source)).class_names
+    return tuple(told.get("class_names", ()))
+
+
+def _told(source: str | Path) -> dict[str, Any]:
+    """What a checkpoint or an exported file says of itself; nothing where the source is neither."""
+    if is_exported(source):
+        return open_session(Path(source))[1]
+    path = checkpoint_path(source)
+    return {} if path is None else read_header(path)
 
 
 def load_detector(
