@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     # mypy takes functions that are named after their modules for the modules.
     from detkit.experiment import Experiment, evaluate, train  # type: ignore[no-redef]
-    from detkit.inference import ImagePyramid, Predictor, load  # type: ignore[no-redef]
+    from detkit.inference import ImagePyramid, Predictor, detect_video, load  # type: ignore[no-redef]
     from detkit.structures import Detections, Proposals, Targets
 
 _HOMES = {
     "detkit.config": ("apply_overrides", "load_config"),
     "detkit.drawing": ("draw_detections",),
     "detkit.experiment": ("Experiment", "evaluate", "train"),
-    "detkit.inference": ("ImagePyramid", "Predictor", "load"),
+    "detkit.inference": ("ImagePyramid", "Predictor", "detect_video", "load"),
     "detkit.structures": ("Detections", "Proposals", "Targets"),
 }
 
@@ -41,6 +41,7 @@ __all__ = [
     "Targets",
     "__version__",
     "apply_overrides",
+    "detect_video",
     "draw_detections",
     "evaluate",
     "load",

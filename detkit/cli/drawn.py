@@ -34,17 +34,23 @@ class DrawnPictures:
         from PIL.PngImagePlugin import PngInfo
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._free_name(source.stem)
+        path = self._free_name(source.stem, self.ending)
         about = PngInfo()
         about.add_text("comment", MARK.decode())
         Image.fromarray(picture).save(path, quality=92, comment=MARK, pnginfo=about)
         self._taken.add(path.resolve())
         return path
 
-    def _free_name(self, stem: str) -> Path:
+    def video_of(self, source: Path) -> Path:
+        """Where to write the drawn video of ``source``; no video is ever overwritten, because nothing marks those drawn here."""
+        path = self._free_name(source.stem, "mp4")
+        self._taken.add(path.resolve())
+        return path
+
+    def _free_name(self, stem: str, ending: str) -> Path:
         number = 1
         while True:
-            path = self.folder / (f"{stem}.{self.ending}" if number == 1 else f"{stem}-{number}.{self.ending}")
+            path = self.folder / (f"{stem}.{ending}" if number == 1 else f"{stem}-{number}.{ending}")
             if path.resolve() not in self._taken and (not path.exists() or _is_ours(path)):
                 return path
             number += 1

@@ -1,4 +1,4 @@
-"""From the words of a command line to picture files."""
+"""From the words of a command line to picture files, and to videos where a command takes them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from importlib import resources
 from pathlib import Path
 
 
-def picture_files(words: Sequence[str]) -> list[Path]:
+def picture_files(words: Sequence[str], videos: bool = False) -> list[Path]:
     """The files that words name: a file is itself, a folder its pictures (not those of folders in it), a pattern what it matches.
+
+    With ``videos`` a folder's videos are its pictures too.
 
     Patterns are expanded here, because Windows' shells do not; ``**`` goes into folders. Each file comes once, in order.
     A plain name that does not exist stays, to be reported with the files that cannot be read.
@@ -20,7 +22,7 @@ def picture_files(words: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for word in words:
-        found.update(dict.fromkeys(_expanded(word)))
+        found.update(dict.fromkeys(_expanded(word, videos)))
     files = list(found)
     if not any(path.exists() for path in files):
         raise FileNotFoundError(
@@ -29,9 +31,9 @@ def picture_files(words: Sequence[str]) -> list[Path]:
     return files
 
 
-def pictures_or_sample(words: Sequence[str]) -> list[Path]:
+def pictures_or_sample(words: Sequence[str], videos: bool = False) -> list[Path]:
     """:func:`picture_files`, or where nothing is named :func:`sample_photograph`."""
-    return picture_files(words) if words else [sample_photograph()]
+    return picture_files(words, videos) if words else [sample_photograph()]
 
 
 def sample_photograph() -> Path:
@@ -46,10 +48,10 @@ def sample_photograph() -> Path:
     return path
 
 
-def _expanded(word: str) -> list[Path]:
+def _expanded(word: str, videos: bool) -> list[Path]:
     path = Path(word)
     if path.is_dir():
-        return _pictures_in(path)
+        return _pictures_in(path, videos)
     if path.exists():
         return [path]
     if "://" in word:
@@ -57,16 +59,18 @@ def _expanded(word: str) -> list[Path]:
     if not glob.has_magic(word):
         return [path]
     matches = [Path(match) for match in sorted(glob.glob(word, recursive=True))]
-    pictures = [picture for match in matches for picture in (_pictures_in(match, needed=False) if match.is_dir() else [match])]
+    pictures = [picture for match in matches for picture in (_pictures_in(match, videos, needed=False) if match.is_dir() else [match])]
     if not pictures:
         raise FileNotFoundError(f"{word}: the pattern matches no file")
     return pictures
 
 
-def _pictures_in(folder: Path, needed: bool = True) -> list[Path]:
+def _pictures_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
     from detkit.data.images import IMAGE_ENDINGS
+    from detkit.data.video import VIDEO_ENDINGS
 
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())
+    endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS) if videos else IMAGE_ENDINGS
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings and path.is_file())
     if not pictures and needed:
         folders = sum(path.is_dir() for path in folder.iterdir())
         advice = f"; it has {folders} folders: give '{folder}/**/*.jpg' to look into them" if folders else ""

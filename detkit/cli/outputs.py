@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,9 @@ class Outputs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._failed:
+        if self._failed and error is not None and not isinstance(error, Exception):  # an interruption goes on as one
+            print(f"detkit: error: {'; '.join(self._failed)}", file=sys.stderr)
+        elif self._failed:
             raise OSError("; ".join(self._failed)) from error
 
     @property

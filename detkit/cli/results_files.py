@@ -1,4 +1,4 @@
-"""Detections of many pictures as JSON, CSV, or COCO results."""
+"""Detections of many pictures and videos as JSON, CSV, or COCO results."""
 
 from __future__ import annotations
 
@@ -21,11 +21,21 @@ ClassNames = Sequence[str | None]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found on one file; ``size`` is ``(height, width)``."""
+    """What was found on one picture, or on one frame of a video.
+
+    Attributes:
+        path: The file.
+        size: ``(height, width)``.
+        detections: In its own pixels.
+        frame: Which frame of a video it is; ``None`` for a picture.
+        seconds: When the frame is shown.
+    """
 
     path: Path
     size: tuple[int, int]
     detections: Detections
+    frame: int | None = None
+    seconds: float = 0.0
 
     def rows(self) -> list[tuple[int, float, list[float]]]:
         """Label, score and ``x1 y1 x2 y2`` of each detection, best first, rounded to what means something."""
@@ -35,29 +45,41 @@ class Found:
 
 
 def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: ClassNames, **about: Any) -> str:
-    """Everything, picture by picture, those that could not be read included."""
-    pictures: list[dict[str, Any]] = [
-        {
-            "file": str(one.path),
-            "width": one.size[1],
-            "height": one.size[0],
-            "detections": [{"class": class_names[n], "label": n, "score": score, "box": box} for n, score, box in one.rows()],
-        }
-        for one in found
-    ]
-    pictures += [{"file": str(path), "error": message} for path, message in failed.items()]
-    return json.dumps(
-        {"detkit": __version__, **about, "class_names": list(class_names), "pictures": pictures}, ensure_ascii=False, indent=1
-    )
+    """Everything, picture by picture and, under ``videos``, frame by frame; what could not be read is there with its error."""
+    from detkit.data.video import is_video
+
+    def rows(one: Found) -> list[dict[str, Any]]:
+        return [{"class": class_names[n], "label": n, "score": score, "box": box} for n, score, box in one.rows()]
+
+    def sizes(one: Found) -> dict[str, Any]:
+        return {"file": str(one.path), "width": one.size[1], "height": one.size[0]}
+
+    pictures: list[dict[str, Any]] = [{**sizes(one), "detections": rows(one)} for one in found if one.frame is None]
+    pictures += [{"file": str(path), "error": message} for path, message in failed.items() if not is_video(path)]
+    videos: dict[Path, dict[str, Any]] = {}
+    for one in found:
+        if one.frame is not None:
+            frames = videos.setdefault(one.path, {**sizes(one), "frames": []})["frames"]
+            frames.append({"frame": one.frame, "seconds": round(one.seconds, 3), "detections": rows(one)})
+    for path, message in failed.items():
+        if is_video(path):
+            videos.setdefault(path, {"file": str(path)})["error"] = message
+    content = {"detkit": __version__, **about, "class_names": list(class_names), "pictures": pictures}
+    content |= {"videos": list(videos.values())} if videos else {}
+    return json.dumps(content, ensure_ascii=False, indent=1)
 
 
 def as_csv(found: Sequence[Found], class_names: ClassNames) -> str:
-    """One row a detection, under a heading; corners in pixels."""
+    """One row a detection, under a heading; corners in pixels. Where there are videos, two columns more tell frame and seconds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "width", "height", "class", "label", "score", "x1", "y1", "x2", "y2"])
+    timed = any(one.frame is not None for one in found)
+    writer.writerow(
+        ["file", "width", "height", "class", "label", "score", "x1", "y1", "x2", "y2", *(("frame", "seconds") if timed else ())]
+    )
     for one in found:
-        writer.writerows([one.path, one.size[1], one.size[0], class_names[n], n, score, *box] for n, score, box in one.rows())
+        moment = () if not timed else ("", "") if one.frame is None else (one.frame, round(one.seconds, 3))
+        writer.writerows([one.path, one.size[1], one.size[0], class_names[n], n, score, *box, *moment] for n, score, box in one.rows())
     return text.getvalue()
 
 
@@ -98,8 +120,12 @@ class CocoIds:
         Raises:
             ValueError: two files have one image id, or a file has none.
         """
+        from detkit.data.video import is_video
+
         seen: dict[Any, Path] = {}
         for path in files:
+            if is_video(path):
+                raise ValueError(f"--coco: {path} is a video, and COCO has no ids for its frames; take --json or --csv")
             image_id = self.image_id(path)
             if image_id in seen:
                 raise ValueError(f"--coco: {seen[image_id]} and {path} have one image id, {image_id!r}; give --annotations with theirs")

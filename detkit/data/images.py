@@ -26,10 +26,13 @@ Pixels = npt.NDArray[np.uint8]
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError)
 """What Pillow's decoders raise on broken files."""
 
+_VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
+
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (4, b"ftypheic", "a HEIC picture: convert it to JPEG or PNG first"),
     (4, b"ftypheix", "a HEIC picture: convert it to JPEG or PNG first"),
     (4, b"ftypmif1", "a HEIF picture: convert it to JPEG or PNG first"),
+    *((place, start, "a video: detkit detect looks at its frames; to train on them, save them as pictures") for place, start in _VIDEOS),
     (0, b"%PDF", "a PDF: save its pages as pictures first"),
     (0, b"<svg", "an SVG drawing: save it as PNG first"),
     (0, b"<?xml", "XML text"),

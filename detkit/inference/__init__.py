@@ -5,6 +5,7 @@ from detkit.inference.load import choose_weights, load, newest_checkpoint, sugge
 from detkit.inference.loop import Finder, Outcome, detect_files, detect_records
 from detkit.inference.predictor import Predictor
 from detkit.inference.pyramid import ImagePyramid
+from detkit.inference.video import detect_video
 
 __all__ = [
     "Explanation",
@@ -15,6 +16,7 @@ __all__ = [
     "choose_weights",
     "detect_files",
     "detect_records",
+    "detect_video",
     "explain",
     "load",
     "newest_checkpoint",

@@ -10,10 +10,12 @@ import pytest
 import torch
 from bright import picture, predictor, saved
 from PIL import Image
+from videos import cut, film
 
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
+from detkit.data.video import Video
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
     def written(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device", ".a.json.123.tmp")
 
-    monkeypatch.setattr("detkit.cli.detect.as_json", written)
+    monkeypatch.setattr("detkit.cli.detect_job.as_json", written)
     assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-pictures") == 2
     done = capsys.readouterr()
     assert done.err == "detkit: error: --json a.json: could not be written: No space left on device\n"
@@ -163,3 +165,138 @@ def test_two_pictures_of_one_name(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "runs" / "detect-1").iterdir()) == ["picture_001-2.jpg", "picture_001.jpg"]
     assert detect("more") == 0
     assert (folder / "runs" / "detect-2").is_dir()
+
+
+def test_a_video_is_drawn_and_told_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "a.mp4", frames=6, rate=10)
+    assert detect("a.mp4", "--json", "a.json", "--csv", "a.csv") == 0
+    out = capsys.readouterr().out
+    assert "a.mp4 (80 x 60, 6 frames): 12 detections: 6 red, 6 green in" in out
+    assert "\n1 video of 6 frames, 12 detections: 6 red, 6 green\n" in out
+    assert " a frame, after " in out
+    drawn = Video(folder / "runs" / "detect-1" / "a.mp4")
+    assert (drawn.length, drawn.frames_per_second) == (6, 10.0)
+    assert next(drawn.frames()).pixels.shape == (360, 480, 3)  # as large as a drawn picture of this size
+    content = json.loads(Path("a.json").read_text())
+    assert content["pictures"] == []
+    (video,) = content["videos"]
+    assert (video["file"], video["width"], video["height"]) == ("a.mp4", 80, 60)
+    assert [(frame["frame"], frame["seconds"]) for frame in video["frames"]] == [(i, i / 10) for i in range(6)]
+    assert [len(frame["detections"]) for frame in video["frames"]] == [2] * 6
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [(row["class"], row["frame"], row["seconds"]) for row in rows[2:4]] == [("red", "1", "0.1"), ("green", "1", "0.1")]
+    assert video["frames"][1]["detections"][0]["box"] == [float(rows[2][key]) for key in ("x1", "y1", "x2", "y2")]
+
+
+def test_each_second_frame_at_half_the_rate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "a.mp4", frames=5, rate=10)
+    assert detect("a.mp4", "--every", "2", "--json", "a.json") == 0
+    assert "1 video of 3 frames" in capsys.readouterr().out
+    frames = json.loads(Path("a.json").read_text())["videos"][0]["frames"]
+    assert [frame["frame"] for frame in frames] == [0, 2, 4]
+    assert Video("runs/detect-1/a.mp4").frames_per_second == 5
+
+
+@pytest.mark.parametrize("words", [["--every", "0"], ["--every", "-1"], ["--every", "1.5"], ["--every", "x"]])
+def test_every_is_a_number_of_frames(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        detect("in", *words)
+    assert f"--every: expected a whole number of 1 or more, got '{words[1]}'" in capsys.readouterr().err
+
+
+def test_a_folder_of_pictures_and_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "in" / "picture_002.mp4", frames=3)
+    assert detect("in", "--csv", "a.csv") == 0
+    assert "3 pictures, 1 video of 3 frames, 12 detections" in capsys.readouterr().out
+    assert sorted(path.name for path in Path("runs/detect-1").iterdir()) == [
+        "picture_001.jpg",
+        "picture_002.jpg",
+        "picture_002.mp4",
+        "picture_003.jpg",
+    ]
+    rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
+    assert [(row["frame"], row["seconds"]) for row in rows[:2]] == [("", ""), ("", "")]
+
+
+def test_videos_are_never_overwritten(folder: Path) -> None:
+    before = film(folder / "in" / "a.mp4", frames=2).read_bytes()
+    (folder / "other").mkdir()
+    film(folder / "other" / "a.mp4", frames=3)
+    for _ in range(2):
+        assert detect("in/a.mp4", "other/a.mp4", "--output", "in") == 0
+    assert (folder / "in" / "a.mp4").read_bytes() == before
+    assert [Video(folder / "in" / f"a-{n}.mp4").length for n in (2, 3, 4, 5)] == [2, 3, 2, 3]
+
+
+def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut(film(folder / "a.avi", frames=30, codec="MJPG"))
+    Path("no.mp4").write_text("text")
+    assert detect("no.mp4", "cut_a.avi", "in/picture_001.png", "--json", "a.json") == 1
+    done = capsys.readouterr()
+    assert "no.mp4: not a video that can be read" in done.err
+    assert "cut_a.avi: the video ends after " in done.err
+    assert done.err.splitlines()[-1] == "detkit: 2 of 3 files could not be read to the end"
+    videos = {video["file"]: video for video in json.loads(Path("a.json").read_text())["videos"]}
+    assert "frames" not in videos["no.mp4"]
+    assert "could not be read" not in videos["cut_a.avi"]["error"]
+    frames = len(videos["cut_a.avi"]["frames"])
+    assert f"1 picture, 2 videos of {frames} frames" in done.out
+    assert Video("runs/detect-1/cut_a.mp4").length == frames > 5
+
+
+def test_an_interrupted_video_keeps_what_was_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film(folder / "a.mp4", frames=9)
+
+    class Interrupting(type(predictor(60))):  # type: ignore[misc]
+        def detect(self, prepared: Any) -> Any:
+            self.calls = getattr(self, "calls", 0) + 1
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return super().detect(prepared)
+
+    def load(_: Any, *__: Any, **options: Any) -> Any:
+        found = predictor(60, **options)
+        found.__class__ = Interrupting
+        return found
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+    assert detect("a.mp4", "--json", "a.json") == 130
+    assert len(json.loads(Path("a.json").read_text())["videos"][0]["frames"]) == 3
+    assert Video("runs/detect-1/a.mp4").length == 3
+
+
+def test_an_interruption_stays_one_where_a_file_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device", ".a.json.123.tmp")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("detkit.cli.detect_job.as_json", written)
+    monkeypatch.setattr("detkit.cli.detect_job.DetectJob.detect", interrupted)
+    assert detect("in", "--json", "a.json", "--csv", "a.csv") == 130
+    expected = ["detkit: error: --json a.json: could not be written: No space left on device", "detkit: stopped"]
+    assert capsys.readouterr().err.splitlines() == expected
+    assert Path("a.csv").is_file()
+
+
+def test_frames_have_no_ids_of_coco(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "a.mp4", frames=2)
+    assert detect("a.mp4", "--coco", "a.json") == 2
+    assert "--coco: a.mp4 is a video, and COCO has no ids for its frames; take --json or --csv" in capsys.readouterr().err
+
+
+def test_a_video_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "a.mp4", frames=2)
+    assert detect("--classes", "bright", "a.mp4") == 2
+    assert "--classes: a.mp4 is a file, not a class" in capsys.readouterr().err
+
+
+def test_a_folder_of_videos_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "films").mkdir()
+    film(folder / "films" / "a.avi", frames=2, codec="MJPG")
+    assert detect("films", "--no-pictures") == 0
+    assert "\n1 video of 2 frames, " in capsys.readouterr().out
+    assert not (folder / "runs").exists()

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from bright import picture, predictor, saved
+from videos import cut, film, quarter_turned
+
+from detkit.data.images import read_image
+from detkit.data.video import Video, is_video
+from detkit.drawing.video import VideoWriter
+from detkit.inference import ImagePyramid, detect_video
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.MKV", "mp4v")])
+def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec: str) -> None:
+    video = Video(film(tmp_path / name, frames=5, rate=10, codec=codec))
+    assert (video.frames_per_second, video.length) == (10.0, 5)
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2, 0.3, 0.4]
+    for index, frame in enumerate(frames):
+        expected = picture(red=(3 * index, 20, 3 * index + 20, 40))
+        assert frame.pixels.shape == expected.shape
+        assert np.abs(frame.pixels.astype(int) - expected).mean() < 12  # red stays red: lossy, but in RGB order
+
+
+def test_every_third_frame_keeps_its_own_number_and_time(tmp_path: Path) -> None:
+    frames = list(Video(film(tmp_path / "a.mp4", frames=7)).frames(every=3))
+    assert [(frame.index, round(frame.seconds, 3)) for frame in frames] == [(0, 0.0), (3, 0.3), (6, 0.6)]
+    assert frames[1].pixels[30, 9 + 10, 0] > 200
+    assert frames[1].pixels[30, 4, 0] < 60
+
+
+def test_a_telephone_held_upright(tmp_path: Path) -> None:
+    lying = film(tmp_path / "a.mp4")
+    upright = next(Video(quarter_turned(lying)).frames()).pixels
+    assert upright.shape == (80, 60, 3)
+    assert np.array_equal(upright, np.rot90(next(Video(lying).frames()).pixels, -1))
+
+
+@pytest.mark.parametrize(("batch_size", "every", "indices"), [(1, 1, [0, 1, 2, 3, 4, 5]), (4, 1, [0, 1, 2, 3, 4, 5]), (4, 2, [0, 2, 4])])
+def test_detections_are_those_of_the_frames_as_pictures(tmp_path: Path, batch_size: int, every: int, indices: list[int]) -> None:
+    path = film(tmp_path / "a.mp4")
+    alone = predictor(60)
+    pairs = list(detect_video(predictor(60, batch_size=batch_size), path, every=every))
+    assert [frame.index for frame, _ in pairs] == indices
+    for frame, found in pairs:
+        expected = alone(frame.pixels)
+        assert np.array_equal(found.boxes, expected.boxes)
+        assert found.boxes[0, 0] == pytest.approx(3 * frame.index, abs=3)
+    assert pairs[0][1].boxes[0, 0] < pairs[-1][1].boxes[0, 0]
+
+
+def test_a_pyramid_looks_at_videos_too(tmp_path: Path) -> None:
+    pairs = list(detect_video(ImagePyramid(predictor(60), scales=(1.0, 2.0)), Video(film(tmp_path / "a.mp4", frames=2))))
+    assert [len(found) for _, found in pairs] == [2, 2]
+
+
+def test_one_that_is_not_watched_to_its_end_can_be_left(tmp_path: Path) -> None:
+    pairs = detect_video(predictor(60), film(tmp_path / "a.mp4", frames=30))
+    assert next(pairs)[0].index == 0
+    pairs.close()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_what_was_read_before_the_cut_is_given(tmp_path: Path, batch_size: int) -> None:
+    path = cut(film(tmp_path / "a.avi", frames=30, codec="MJPG"))
+    seen: list[int] = []
+
+    def watch() -> None:
+        seen.extend(frame.index for frame, _ in detect_video(predictor(60, batch_size=batch_size), path))
+
+    with pytest.raises(ValueError, match=r"cut_a\.avi: the video ends after \d+ of the 30 frames that its header tells of"):
+        watch()
+    assert len(seen) > 5
+    assert seen == list(range(len(seen)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "the file is empty"), (b"hello, this is text", "not a video that can be read"), (None, "expected a video, got a folder")],
+)
+def test_what_is_no_video(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "a.mp4"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.mp4: {message}"):
+        Video(path)
+    with pytest.raises(FileNotFoundError, match=r"b\.mp4: no such video"):
+        list(detect_video(predictor(60), tmp_path / "b.mp4"))
+
+
+def test_every_must_be_positive(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="every: expected 1 or more, got 0"):
+        list(Video(film(tmp_path / "a.mp4", frames=2)).frames(0))
+
+
+def test_pictures_are_no_videos() -> None:
+    assert is_video("A.MP4")
+    assert not is_video("a.jpg")
+    assert not is_video("mp4")
+
+
+def test_a_written_video_has_its_frames_and_even_sides(tmp_path: Path) -> None:
+    frames = [picture(61, 81, red=(3 * i, 20, 3 * i + 20, 40)) for i in range(4)]
+    with VideoWriter(tmp_path / "new" / "a.mp4", 5) as writer:
+        for frame in frames:
+            writer.write(frame)
+    video = Video(tmp_path / "new" / "a.mp4")
+    assert (video.length, video.frames_per_second) == (4, 5.0)
+    first = next(video.frames()).pixels
+    assert first.shape == (62, 82, 3)
+    assert np.abs(first[:61, :81].astype(int) - frames[0]).mean() < 12
+
+
+def test_frames_of_a_video_have_one_size(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 5) as writer:
+        writer.write(picture())
+        with pytest.raises(ValueError, match=re.escape("a.mp4: expected frames of shape (60, 80, 3), got (60, 90, 3)")):
+            writer.write(picture(60, 90))
+
+
+def test_nothing_written_makes_no_file(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 5):
+        pass
+    assert not (tmp_path / "a.mp4").exists()
+
+
+def test_a_video_that_was_not_written_whole_is_told(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4", 5)
+    writer.write(picture())
+    writer.written += 1  # as if the disk had taken one and lost it
+    with pytest.raises(OSError, match=r"a\.mp4: 1 of 2 frames were written"):
+        writer.close()
+
+
+def test_an_error_is_not_hidden_by_that_of_the_file(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with VideoWriter(tmp_path / "a.mp4", 5) as writer:
+            writer.write(picture())
+            writer.written += 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+
+def test_a_place_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda _: False)
+    with pytest.raises(OSError, match=r"a\.mp4: no video of 80 x 60 can be written there"):
+        VideoWriter(tmp_path / "a.mp4", 5).write(picture())
+
+
+def test_a_picture_reader_says_that_a_video_is_none(tmp_path: Path) -> None:
+    assert read_image(saved(tmp_path, "a.png", picture())).shape == (60, 80, 3)
+    with pytest.raises(ValueError, match="not a picture that can be read: it is a video"):
+        read_image(film(tmp_path / "a.mp4", frames=2))

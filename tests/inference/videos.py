@@ -1,0 +1,40 @@
+"""Small videos whose frames are known."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+from bright import picture
+
+
+def film(path: Path, frames: int = 6, rate: float = 10.0, codec: str = "mp4v", size: tuple[int, int] = (60, 80)) -> Path:
+    """A red rectangle that moves three pixels to the right with each frame; the others stay."""
+    height, width = size
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
+    assert writer.isOpened()
+    for index in range(frames):
+        frame = picture(height, width, red=(3 * index, 20, 3 * index + 20, 40))
+        writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
+    writer.release()
+    return path
+
+
+def quarter_turned(path: Path) -> Path:
+    """The same video with the mark of a telephone that was held upright: to be shown a quarter turned clockwise."""
+    data = bytearray(path.read_bytes())
+    matrix = data.find(b"tkhd") + 4 + 40
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    turned = path.with_name(f"turned_{path.name}")
+    turned.write_bytes(data)
+    return turned
+
+
+def cut(path: Path, share: float = 0.5) -> Path:
+    """The first part of a file."""
+    data = path.read_bytes()
+    shorter = path.with_name(f"cut_{path.name}")
+    shorter.write_bytes(data[: int(share * len(data))])
+    return shorter
