@@ -6,6 +6,7 @@ photograph that comes with scikit-image is looked at.
 Drawn pictures go into a new folder runs/detect-N unless --output names one; pictures of yours are never overwritten.
 A picture that cannot be read is named, the others are done, and the exit code is 1.
 Of a video each frame is looked at, or with --every 5 each fifth; the drawn one is silent. --json and --csv have the frames one by one.
+--labels makes a data set of the pictures and of what was found, for a person to correct and for 'detkit train' to learn from.
 
     detkit detect photos --pyramid 0.5 1 2 --flip
 
@@ -27,6 +28,7 @@ from detkit.cli.arguments import add_device_arguments, add_min_score, min_score,
 from detkit.cli.detect_job import DetectJob
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
+from detkit.cli.labelled import LabelledFolder
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.report import count
@@ -64,6 +66,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", metavar="FILE", help="write everything, picture by picture")
     parser.add_argument("--csv", metavar="FILE", help="write one row a detection")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
+    parser.add_argument("--labels", metavar="DIR", help="write a new data set: the pictures, and what was found as labels to be corrected")
+    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), default="yolo", help="of --labels (default: yolo)")
     parser.add_argument("--annotations", metavar="FILE", help="COCO annotations that tell the ids for --coco")
     add_device_arguments(parser)
     add_pyramid_arguments(parser)
@@ -72,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Detect, print, draw, write; 0 if every picture could be read."""
     check_pyramid_arguments(args)
-    with Outputs(args, "json", "csv", "coco") as outputs:
+    with Outputs(args, "json", "csv", "coco", folders=("labels",)) as outputs:
         return _detect(args, outputs)
 
 
@@ -84,9 +88,10 @@ def _detect(args: argparse.Namespace, outputs: Outputs) -> int:
     if args.coco:
         ids.check(files)
     drawn = None if args.no_pictures else DrawnPictures(args.output, files)
+    labelled = None if args.labels is None else LabelledFolder(args.labels, args.labels_format)
     predictor, weights, lowest = _predictor(args)
     loaded = time.perf_counter()
-    job = DetectJob(predictor, args, lowest, drawn)
+    job = DetectJob(predictor, args, lowest, drawn, labelled)
     try:
         job.detect(files)
     finally:  # also what was done before an interruption is kept

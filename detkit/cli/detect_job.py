@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from detkit.cli.drawn import DrawnPictures
+from detkit.cli.labelled import LabelledFolder
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import wants_pyramid
 from detkit.cli.report import count, duration, memory_line, table
@@ -33,12 +34,18 @@ class DetectJob:
     """What one call of the command has found so far."""
 
     def __init__(
-        self, predictor: Predictor | ImagePyramid, args: argparse.Namespace, min_score: float, drawn: DrawnPictures | None
+        self,
+        predictor: Predictor | ImagePyramid,
+        args: argparse.Namespace,
+        min_score: float,
+        drawn: DrawnPictures | None,
+        labelled: LabelledFolder | None,
     ) -> None:
         self.predictor = predictor
         self.args = args
         self.min_score = min_score
         self.drawn = drawn
+        self.labelled = labelled
         self.found: list[Found] = []
         self.failed: dict[Path, str] = {}
         self.videos: list[Path] = []
@@ -68,7 +75,7 @@ class DetectJob:
             return
         size = (outcome.picture.shape[0], outcome.picture.shape[1])
         found = Found(outcome.path, size, outcome.detections)
-        self.found.append(found)
+        self._keep(found, outcome.picture)
         place = None
         if self.drawn is not None:
             place = self.drawn.write(outcome.path, self._draw(outcome.picture, outcome.detections))
@@ -99,7 +106,7 @@ class DetectJob:
         with nullcontext() if place is None else VideoWriter(place, rate) as drawn:
             for frame, detections in self._shown(detect_video(self.predictor, video, every=self.args.every), video):
                 size = (frame.pixels.shape[0], frame.pixels.shape[1])
-                self.found.append(Found(video.path, size, detections, frame.index, frame.seconds))
+                self._keep(Found(video.path, size, detections, frame.index, frame.seconds), frame.pixels)
                 if drawn is not None:
                     drawn.write(self._draw(frame.pixels, detections))
 
@@ -109,6 +116,11 @@ class DetectJob:
 
         total = None if video.length is None else -(-video.length // self.args.every)
         return tqdm(frames, desc=video.path.name, total=total, unit="frame", disable=None, leave=False, file=sys.stderr)
+
+    def _keep(self, found: Found, pixels: Any) -> None:
+        self.found.append(found)
+        if self.labelled is not None:
+            self.labelled.add(found, pixels)
 
     def _draw(self, picture: Any, detections: Detections) -> Any:
         from detkit.drawing import draw_detections, readable_scale
@@ -157,9 +169,16 @@ class DetectJob:
             if left_out:
                 print(f"{count(left_out, 'detection')} left out of {path}: their classes are not in the annotations")
 
+        def write_labels(path: str) -> None:
+            if self.labelled is not None:
+                pictures, boxes = self.labelled.write(names, self.predictor.reported)
+                told = f"{count(pictures, 'picture')} and {count(boxes, 'box', 'boxes')} to be corrected"
+                print(f"labels: {told}; then: detkit train CONFIG data={path}")
+
         outputs.write("json", lambda path: write_text(path, as_json(self.found, self.failed, names, **about)))
         outputs.write("csv", lambda path: write_text(path, as_csv(self.found, names)))
         outputs.write("coco", write_coco)
+        outputs.write("labels", write_labels)
 
     def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
         """Totals, times, memory, and what was written where."""

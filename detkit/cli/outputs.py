@@ -1,11 +1,11 @@
-"""Files that a command writes: looked at before the work, and each written whatever becomes of the others."""
+"""Files and folders that a command writes: looked at before the work, and each written whatever becomes of the others."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -15,19 +15,20 @@ class Outputs:
 
     Args:
         args: What was typed.
-        names: The flags, as ``args`` calls them; one that was not given is left out.
+        files: The flags that name files, as ``args`` calls them; one that was not given is left out.
+        folders: Those that name folders.
 
     Raises:
-        ValueError: a path is that of a folder, or lies in what is none.
+        ValueError: a file's path is that of a folder, or the other way round, or it lies in what is no folder.
         OSError: no file can be made there, or, at the end of the block, a file could not be written.
     """
 
-    def __init__(self, args: argparse.Namespace, *names: str) -> None:
-        self._paths: dict[str, str] = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    def __init__(self, args: argparse.Namespace, *files: str, folders: Sequence[str] = ()) -> None:
+        self._paths: dict[str, str] = {name: getattr(args, name) for name in (*files, *folders) if getattr(args, name) is not None}
         self._written: set[str] = set()
         self._failed: list[str] = []
         for name, path in self._paths.items():
-            check_file(f"--{name}", path)
+            (check_folder if name in folders else check_file)(f"--{name}", path)
 
     def __enter__(self) -> Outputs:
         return self
@@ -44,7 +45,7 @@ class Outputs:
         return [path for name, path in self._paths.items() if name in self._written]
 
     def write(self, name: str, write: Callable[[str], object]) -> None:
-        """Have a flag's file written if it was given; a failure is kept for the end."""
+        """Have a flag's file or folder written if it was given; a failure is kept for the end."""
         if name not in self._paths:
             return
         try:

@@ -100,6 +100,11 @@ class Predictor:
         """The number format that products run in: ``fp32``, ``bf16`` or ``fp16``."""
         return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
 
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The classes that can be among the detections, in the order of their labels."""
+        return tuple(str(name) for name, wanted in zip(self.class_names, self._reported.tolist(), strict=True) if wanted)
+
     def pixels(self, picture: PictureLike) -> Tensor:
         """A picture as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
         pixels = as_pixels(picture)

@@ -82,7 +82,7 @@ class ImagePyramid:
         self.sizes: tuple[Range, ...] = tuple(sizes or ((0.0, math.inf),) * len(self.factors))
         self._check()
         self.input_size: Size | None = predictor.detector.input_size
-        self.class_names, self.batch_size = predictor.class_names, predictor.batch_size
+        self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
 
     def _check(self) -> None:

@@ -1,0 +1,132 @@
+"""``detkit detect --labels``: a data set out of what was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bright import picture, predictor, saved
+from PIL import Image
+from videos import film
+
+import detkit.inference
+from detkit.cli.main import main
+from detkit.data import DetectionData, SourceConfig, read_image, read_source
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two pictures and one in which nothing is found; --weights gives a detector of bright rectangles."""
+    monkeypatch.setattr(detkit.inference, "load", lambda *_, **options: predictor(60, **{**options, "svd": None}))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    for i in (1, 2):
+        saved(tmp_path / "in", f"picture_{i}.png", picture(red=(10 * i, 20, 30, 40)))
+    saved(tmp_path / "in", "picture_3.png", np.zeros((50, 70, 3), np.uint8))
+    return tmp_path
+
+
+def detect(*words: str) -> int:
+    return main(["detect", "--weights", "bright", "--no-pictures", *words])
+
+
+def read(folder: str = "made") -> DetectionData:
+    return read_source(SourceConfig(path=folder, split="train"))
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
+def test_what_is_written_is_read_again(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in", "--labels", "made", "--labels-format", kind) == 0
+    out = capsys.readouterr().out
+    assert "labels: 3 pictures and 4 boxes to be corrected; then: detkit train CONFIG data=made\n" in out
+    assert out.splitlines()[-1] == "written: made"
+    data = read()
+    assert data.class_names == (("green", "red") if kind == "voc" else ("red", "green"))  # VOC's are those that occur, by name
+    assert [(Path(record.path).name, record.size, len(record.targets)) for record in data.records] == [
+        ("picture_1.png", (60, 80), 2),
+        ("picture_2.png", (60, 80), 2),
+        ("picture_3.png", (50, 70), 0),
+    ]
+    for number, record in enumerate(data.records, 1):
+        assert np.array_equal(read_image(record.path), read_image(f"in/picture_{number}.png"))
+    targets = data.records[1].targets
+    found = {data.class_names[label]: box for label, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)}
+    assert found == {"red": pytest.approx([20, 20, 30, 40], abs=1e-4), "green": pytest.approx([40, 5, 60, 15], abs=1e-4)}
+
+
+def test_yolo_is_the_default_and_frames_become_pictures(folder: Path) -> None:
+    film(folder / "clip.mp4", frames=5)
+    assert detect("clip.mp4", "--every", "2", "--labels", "made") == 0
+    assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["clip_000000.jpg", "clip_000002.jpg", "clip_000004.jpg"]
+    assert sorted(path.name for path in Path("made/labels/train").iterdir()) == ["clip_000000.txt", "clip_000002.txt", "clip_000004.txt"]
+    last = read().records[2]
+    assert read_image(last.path)[30, 22, 0] > 200
+    assert last.targets.boxes[0].tolist() == pytest.approx([12, 20, 32, 40], abs=3)
+
+
+def test_pictures_of_one_name_keep_their_own_labels(folder: Path) -> None:
+    (folder / "other").mkdir()
+    saved(folder / "other", "Picture_1.jpg", picture(red=(50, 20, 70, 40)))
+    assert detect("in/picture_1.png", "other", "--labels", "made") == 0
+    first, second = read().records
+    assert sorted([Path(first.path).name, Path(second.path).name]) == ["Picture_1-2.jpg", "picture_1.png"]
+    for record in (first, second):
+        box = [50, 20, 70, 40] if "-2" in str(record.path) else [10, 20, 30, 40]
+        assert record.targets.boxes[0].tolist() == pytest.approx(box, abs=2)
+
+
+def test_only_the_classes_that_are_asked_for(folder: Path) -> None:
+    assert detect("in", "--labels", "made", "--classes", "green") == 0
+    assert read().class_names == ("green",)
+    assert [record.targets.labels.tolist() for record in read().records] == [[0], [0], []]
+
+
+def test_a_pyramid_writes_labels_too(folder: Path) -> None:
+    assert detect("in", "--labels", "made", "--pyramid", "1", "2") == 0
+    assert read().class_names == ("red", "green")
+
+
+def test_a_turned_photograph_is_copied_as_it_is(folder: Path) -> None:
+    pixels = picture(red=(10, 20, 30, 40))
+    exif = Image.Exif()
+    exif[274] = 6
+    saved(folder, "turned.jpg", np.rot90(pixels), exif=exif, quality=95)
+    assert detect("turned.jpg", "--labels", "made") == 0
+    (record,) = read().records
+    assert Path(record.path).read_bytes() == Path("turned.jpg").read_bytes()
+    assert record.size == (60, 80)
+    assert record.targets.boxes[0].tolist() == pytest.approx([10, 20, 30, 40], abs=2)
+
+
+def test_corrected_labels_are_not_lost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "made").mkdir()
+    assert detect("in/picture_1.png", "--labels", "made") == 0
+    assert detect("in/picture_2.png", "--labels", "made") == 2
+    assert "--labels made: the folder is not empty, and labels in it may have been corrected; give a new one" in capsys.readouterr().err
+    assert detect("in/picture_2.png", "--labels", "in/picture_1.png") == 2
+    assert "--labels in/picture_1.png: expected a folder, got a file" in capsys.readouterr().err
+    assert [Path(record.path).name for record in read().records] == ["picture_1.png"]
+
+
+def test_a_picture_that_cannot_be_read_has_no_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.jpg").write_bytes(b"")
+    assert detect("bad.jpg", "--labels", "made") == 1
+    assert "labels: no picture" in capsys.readouterr().out
+    assert not Path("made").exists()
+    assert detect("bad.jpg", "in/picture_1.png", "--labels", "made") == 1
+    assert len(read().records) == 1
+
+
+def test_labels_of_what_was_done_before_an_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = detkit.cli.detect_job.DetectJob._keep  # type: ignore[attr-defined]
+
+    def keep(job: Any, found: Any, pixels: Any) -> None:
+        if len(job.found) == 2:
+            raise KeyboardInterrupt
+        taken(job, found, pixels)
+
+    monkeypatch.setattr("detkit.cli.detect_job.DetectJob._keep", keep)
+    assert detect("in", "--labels", "made") == 130
+    assert len(read().records) == 2
