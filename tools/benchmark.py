@@ -31,6 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from benchmarks import timing
 
+from detkit.cli.outputs import check_file
+
 MODELS = ("faster_rcnn", "retinanet", "fcos", "ssd")
 
 
@@ -174,7 +176,13 @@ def _on_data() -> list[tuple[str, dict[str, object]]]:
 
 def main(words: list[str] | None = None) -> int:
     """Measure, print, write."""
-    args = build_parser().parse_args(words)
+    parser = build_parser()
+    args = parser.parse_args(words)
+    if args.json:
+        try:
+            check_file("--json", args.json)  # before the work
+        except (ValueError, OSError) as error:
+            parser.error(str(error))
     if args.command not in ("startup", "first"):
         timing.prepare(args.threads)
     report = args.function(args)

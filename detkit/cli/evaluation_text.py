@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from detkit.cli.report import count, table
+from detkit.cli.report import count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import DRAWS, Difference
 from detkit.evaluation.details import ERRORS, Cut, Details
@@ -81,11 +81,6 @@ def details_text(details: Details) -> str:
         columns = ("picture", "right", "wrong", "missed")
         parts += ["", f"pictures with most errors, from score {shown(score)} on", table(worst, columns, set(columns[1:]))]
     return "\n".join(parts)
-
-
-def shown(value: float) -> str:
-    """Three decimals; a dash for a number that does not exist."""
-    return "-" if value != value else f"{value:.3f}"
 
 
 def _cut_row(cut: Cut) -> tuple[str, ...]:

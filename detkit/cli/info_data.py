@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detkit.cli.report import count, table
+from detkit.cli.report import count, shown, table
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -40,12 +40,8 @@ def data_text(data: DetectionData) -> str:
 def recall_text(rows: Sequence[AnchorRecall]) -> str:
     """How well anchors cover boxes, as a table."""
     header = ("size", "boxes", "mean best IoU", "recall at .5", "recall at .7")
-    cells = [(row.size, f"{row.boxes:,}", *_shown(row.mean_best, row.at_50, row.at_70)) for row in rows]
+    cells = [(row.size, f"{row.boxes:,}", *map(shown, (row.mean_best, row.at_50, row.at_70))) for row in rows]
     return table(cells, header, set(header[1:]))
-
-
-def _shown(*values: float) -> list[str]:
-    return ["-" if np.isnan(value) else f"{value:.3f}" for value in values]
 
 
 def _picture_sizes(sizes: np.ndarray) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit import __version__
 from detkit.cli.outputs import Outputs
-from detkit.cli.report import count, duration, table
+from detkit.cli.report import count, duration, shown, table
 from detkit.machine import peak_memory
 
 if TYPE_CHECKING:
@@ -40,8 +39,8 @@ def report(recall: ProposalRecall, args: argparse.Namespace, outputs: Outputs, a
     """Print how well objects are met by more and more proposals, draw it, and write the numbers."""
     curve = recall.curve()
     print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each picture:")
-    rows = [(f"{number:,}", *map(_share, _values(found))) for number, found in curve]
-    rows.append(("all", *map(_share, _values(recall.numbers()))))
+    rows = [(f"{number:,}", *map(shown, _values(found))) for number, found in curve]
+    rows.append(("all", *map(shown, _values(recall.numbers()))))
     print(table(rows, COLUMNS, set(COLUMNS)))
     print(f"proposals of a picture: {recall.numbers().proposals:,.1f} in the mean")
     picture = _plot(curve, args)
@@ -56,10 +55,6 @@ def report(recall: ProposalRecall, args: argparse.Namespace, outputs: Outputs, a
 
 def _values(found: Any) -> tuple[float, float, float, float]:
     return found.recall_50, found.recall_70, found.mabo, found.average_recall
-
-
-def _share(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> NDArray[np.uint8]:

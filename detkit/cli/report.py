@@ -44,6 +44,11 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def shown(value: float) -> str:
+    """Three decimals; a dash for a number that does not exist."""
+    return "-" if value != value else f"{value:.3f}"
+
+
 def count(number: int, thing: str, plural: str | None = None) -> str:
     """``1 picture``, ``1,200 pictures``, ``no pictures``."""
     word = thing if number == 1 else (plural or thing + "s")

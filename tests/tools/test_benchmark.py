@@ -137,3 +137,11 @@ def test_a_first_picture_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert verdict("peak memory", 1024).endswith("MISSED")
     with pytest.raises(ValueError, match="expected a time and a peak of memory"):
         numbers("")
+
+
+def test_where_to_write_is_looked_at_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import benchmark
+
+    with pytest.raises(SystemExit):
+        benchmark.main(["select", "--json", str(tmp_path)])
+    assert "expected the name of a file, got a folder; name a file in it" in capsys.readouterr().err
