@@ -48,8 +48,9 @@ CLASSIFIED = (
 SPEED = """
 ## Speed
 
-Each side was called to warm up, then all ran in turn in one process; the figures are medians of seconds, and each ratio says how many
-times as fast as the first side. Where nothing else is said the machine had {cores} cores ({processor}).
+Each side was called to warm up, then all ran in turn: in one process, but for whole commands, and for what another Python runs. The
+figures are medians of seconds, and each ratio says how many times as fast as the first side. Where nothing else is said the machine had
+{cores} cores ({processor}).
 """
 
 
@@ -166,7 +167,8 @@ def page() -> str:
         for title, headings, kind in ((data, HEADINGS, False), (f"{data}, classifiers", CLASSIFIED, True)):
             if lines := [cells(row) for row in rows if classifies(row) == kind]:
                 parts.append(f"\n## {title}\n\n" + table(lines, headings))
-        parts += [f"\n**{row['name']}** is far below the others: {row['cause']}\n" for row in rows if row.get("cause")]
+                below = [row for row in rows if classifies(row) == kind and row.get("cause")]
+                parts += [f"\n**{row['name']}** is far below the others: {row['cause']}\n" for row in below]
     return "".join(parts) + speed_part() + extra()
 
 

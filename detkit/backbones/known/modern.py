@@ -46,7 +46,7 @@ CLIP_VIT = Family(
     "CLIP ViT",
     2021,
     "https://arxiv.org/abs/2103.00020",
-    "A ViT that learned the same.",
+    "A ViT that learned which caption belongs to which picture, as the ResNet of the same paper did.",
     module="vision_transformer",
     source="timm",
     offsets=BLOCKS,
