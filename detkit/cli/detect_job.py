@@ -104,11 +104,13 @@ class DetectJob:
 
         rate = (video.frames_per_second or _USUAL_RATE) / self.args.every
         with nullcontext() if place is None else VideoWriter(place, rate) as drawn:
+            begun: float | None = None
             for frame, detections in self._shown(detect_video(self.predictor, video, every=self.args.every), video):
+                begun = frame.seconds if begun is None else begun
                 size = (frame.pixels.shape[0], frame.pixels.shape[1])
                 self._keep(Found(video.path, size, detections, frame.index, frame.seconds), frame.pixels)
                 if drawn is not None:
-                    drawn.write(self._draw(frame.pixels, detections))
+                    drawn.write(self._draw(frame.pixels, detections), frame.seconds - begun)
 
     def _shown(self, frames: Iterator[T], video: Video) -> Iterable[T]:
         """The frames, with a bar on a terminal."""
@@ -193,9 +195,8 @@ class DetectJob:
             print(f"written: {', '.join(places)}")
         if self.failed:
             named = sum(one.frame is None for one in self.found) + len({*self.videos, *self.failed})
-            whole = " to the end" if self.videos else ""
             thing = count(named, "file" if self.videos else "picture")
-            print(f"detkit: {len(self.failed)} of {thing} could not be read{whole}", file=sys.stderr)
+            print(f"detkit: {len(self.failed)} of {thing} could not be read", file=sys.stderr)
 
     def _inputs(self) -> str:
         """What was looked at: ``3 pictures``, ``1 video of 250 frames``, or both."""

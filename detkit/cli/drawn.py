@@ -12,6 +12,10 @@ MARK = b"drawn by detkit"
 """The comment in each drawn picture; a file without it is the user's own and is never overwritten."""
 
 
+_LONGEST_JPEG = 65500
+"""Pixels of the longest side that the format, as its library writes it, can hold."""
+
+
 class DrawnPictures:
     """A folder of drawn pictures.
 
@@ -34,7 +38,8 @@ class DrawnPictures:
         from PIL.PngImagePlugin import PngInfo
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._free_name(source.stem, self.ending)
+        fits = max(picture.shape[:2]) <= _LONGEST_JPEG
+        path = self._free_name(source.stem, self.ending if fits else "png")
         about = PngInfo()
         about.add_text("comment", MARK.decode())
         Image.fromarray(picture).save(path, quality=92, comment=MARK, pnginfo=about)

@@ -40,19 +40,24 @@ class LabelledFolder:
         """Copy a picture, or save a frame of a video (``(H, W, 3)`` uint8 RGB) as one, and take its detections."""
         from PIL import Image
 
+        from detkit.data.images import IMAGE_ENDINGS
         from detkit.data.records import ImageRecord
         from detkit.data.writers import image_folder
         from detkit.structures import Targets
 
         pictures = image_folder(self.folder, self.kind, SPLIT)
         pictures.mkdir(parents=True, exist_ok=True)
-        if found.frame is None:
-            path = pictures / (self._free(found.path.stem) + found.path.suffix)
-            shutil.copyfile(found.path, path)
-        else:
+        if found.frame is not None:
             path = pictures / f"{self._free(f'{found.path.stem}_{found.frame:06d}')}.jpg"
             Image.fromarray(pixels).save(path, quality=95)
+        elif found.path.suffix.lower() in IMAGE_ENDINGS:
+            path = pictures / (self._free(found.path.stem) + found.path.suffix)
+            shutil.copyfile(found.path, path)
+        else:  # readers find pictures by their endings
+            path = pictures / f"{self._free(found.path.name)}.png"
+            Image.fromarray(pixels).save(path)
         targets = Targets.of(found.detections.boxes, found.detections.labels)
+        targets = targets[targets.areas > 0]  # a box without area lay in the margin of the network's input
         self._records.append(ImageRecord(path, len(self._records) + 1, found.size, targets))
 
     def _free(self, stem: str) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,14 @@ class CocoIds:
     images: Mapping[str, Any] | None = None
     categories: Mapping[str, int] | None = None
 
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        """The annotations' file names by their last part."""
+        names: dict[str, list[str]] = {}
+        for name in self.images or ():
+            names.setdefault(Path(name).name, []).append(name)
+        return names
+
     @classmethod
     def from_annotations(cls, path: str) -> CocoIds:
         """The ids of a COCO annotation file.
@@ -140,8 +149,8 @@ class CocoIds:
         if self.images is None:
             number = re.search(r"\d+$", path.stem)
             return int(number.group()) if number else path.stem
-        matches = [name for name in self.images if path.as_posix().endswith("/" + name) or path.as_posix() == name]
-        matches = matches or [name for name in self.images if Path(name).name == path.name]
+        alike = self._by_name.get(path.name, [])
+        matches = [name for name in alike if path.as_posix().endswith("/" + name) or path.as_posix() == name] or alike
         if not matches:
             raise ValueError(f"{path}: not among the {len(self.images)} images of the annotations (by file name)")
         return self.images[max(matches, key=len)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import runpy
+import traceback
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ def load_config(path: str | Path, expected: type[C]) -> C:
     Raises:
         FileNotFoundError: there is no such file.
         ConfigError: the file binds no ``config`` of the class, or fails while it runs.
+        ImportError: it imports what is not here.
     """
     path = Path(path)
     if not path.is_file():
@@ -31,7 +33,19 @@ def load_config(path: str | Path, expected: type[C]) -> C:
         found = runpy.run_path(str(path)).get("config")
     except ConfigError as error:
         raise ConfigError(f"config {path}: {error}") from None
+    except (OSError, ImportError):
+        raise
+    except Exception as error:
+        raise ConfigError(f"config {path}{_line_of(error, path)}: {type(error).__name__}: {error}") from error
     if not isinstance(found, expected):
         got = "nothing" if found is None else f"{type(found).__name__}"
         raise ConfigError(f"config {path}: expected it to bind config = {expected.__name__}(...), got {got}")
     return found
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    """Where in a config file it failed: ``, line 12``."""
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f", line {lines[-1]}" if lines else ""

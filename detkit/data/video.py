@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,9 @@ VIDEO_ENDINGS: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm
 """Endings, in lower case, by which videos are told from pictures."""
 
 _TOLERATED = 0.02
-"""Which share of its frames a file may lack before it counts as cut off: headers often estimate their number."""
+"""Which share of its frames a file may lack before it is told: headers often estimate their number."""
+
+_log = logging.getLogger(__name__)
 
 
 def is_video(path: str | Path) -> bool:
@@ -65,8 +69,10 @@ class Video:
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Each ``every``-th frame from the first on, read when it is asked for.
 
+        Far fewer frames than the header tells of are logged as a warning: the file may be cut off, or trimmed without being written anew.
+
         Raises:
-            ValueError: ``every`` is not positive; or, after the last frame that can be read, the file ends far too early.
+            ValueError: ``every`` is not positive, or not one frame can be decoded.
         """
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
@@ -94,9 +100,11 @@ class Video:
         if not read:
             raise ValueError(f"{self.path}: not one frame of the video can be decoded; fetch or export it again")
         if self.length is not None and self.length - read > max(2, _TOLERATED * self.length):
-            raise ValueError(
-                f"{self.path}: the video ends after {read} of the {self.length} frames that its header tells of; "
-                "it is cut off or damaged, fetch or export it again"
+            _log.warning(
+                "%s: %d frames were read where its header tells of %d; it is trimmed, of a changing rate, or cut off: look at its end",
+                self.path,
+                read,
+                self.length,
             )
 
 
@@ -107,7 +115,7 @@ def _opened(path: Path) -> cv2.VideoCapture:
         raise ValueError(f"{path}: expected a video, got a folder; name a file in it")
     if not path.stat().st_size:
         raise ValueError(f"{path}: the file is empty (0 bytes); fetch or export the video again")
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(os.path.abspath(path))  # of a bare name FFmpeg takes what is before a colon for a protocol
     if not capture.isOpened():
         raise ValueError(f"{path}: not a video that can be read; it is damaged, cut off, or of a kind that FFmpeg does not know")
     return capture

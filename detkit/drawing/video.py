@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import TracebackType
 
@@ -13,27 +14,38 @@ from detkit.drawing.picture import Picture
 CODEC = "mp4v"
 """MPEG-4 part 2: the one that OpenCV can write everywhere."""
 
+RATES = (0.1, 600.0)
+"""Frames a second: slower and faster ones are written as these."""
+
+LONGEST = 10.0
+"""Seconds that one frame may fill: a gap in the times that is longer is taken for an error of the times."""
+
 
 class VideoWriter:
     """A video without sound that is written frame by frame; leaving the ``with`` block ends it.
 
     Args:
         path: An ``.mp4`` file, overwritten if it is there.
-        frames_per_second: How fast it is shown.
+        frames_per_second: How fast it is shown, within :data:`RATES`, rounded to hundredths: the codec holds no others.
 
     Attributes:
-        written: How many frames it has.
+        written: How many frames it has; one that is shown for longer counts more than once.
     """
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self.path = path
-        self.frames_per_second = frames_per_second
+        self.frames_per_second = round(min(max(frames_per_second, RATES[0]), RATES[1]), 2)
         self.written = 0
         self._shape: tuple[int, ...] = ()
         self._writer: cv2.VideoWriter | None = None
+        self._last: Picture | None = None
 
-    def write(self, frame: Picture) -> None:
+    def write(self, frame: Picture, seconds: float | None = None) -> None:
         """Add a frame, ``(H, W, 3)`` uint8 RGB, as large as the first; an odd side is made even by repeating its last line.
+
+        Args:
+            frame: The picture.
+            seconds: When it is shown, from the beginning; the frame before it fills the time until then. By default at once.
 
         Raises:
             OSError: the file cannot be made.
@@ -43,8 +55,17 @@ class VideoWriter:
             self._shape, self._writer = frame.shape, self._opened(frame)
         if frame.shape != self._shape:
             raise ValueError(f"{self.path}: expected frames of shape {self._shape}, got {frame.shape}")
-        self._writer.write(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR))
-        self.written += 1
+        if seconds is not None and self._last is not None:
+            gap = min(seconds, self.written / self.frames_per_second + LONGEST) * self.frames_per_second
+            for _ in range(round(gap) - self.written):
+                self._add(self._last)
+        self._last = cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR)
+        self._add(self._last)
+
+    def _add(self, frame: Picture) -> None:
+        if self._writer is not None:
+            self._writer.write(frame)
+            self.written += 1
 
     def close(self) -> None:
         """End the video, and see that all of it is there: OpenCV does not say when a disk is full.
@@ -56,7 +77,7 @@ class VideoWriter:
             return
         self._writer.release()
         self._writer = None
-        capture = cv2.VideoCapture(str(self.path))
+        capture = cv2.VideoCapture(os.path.abspath(self.path))
         there = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
         capture.release()
         if there != self.written:
@@ -65,7 +86,7 @@ class VideoWriter:
     def _opened(self, frame: Picture) -> cv2.VideoWriter:
         height, width = _even(frame).shape[:2]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*CODEC), self.frames_per_second, (width, height))
+        writer = cv2.VideoWriter(os.path.abspath(self.path), cv2.VideoWriter.fourcc(*CODEC), self.frames_per_second, (width, height))
         if not writer.isOpened():
             raise OSError(f"{self.path}: no video of {width} x {height} can be written there")
         return writer

@@ -135,25 +135,32 @@ class Evaluator:
         Raises:
             ValueError: a picture's detections were not given.
         """
-        missing = [image_id for image_id in self._numbers if image_id not in self._rows]
-        if missing:
-            raise ValueError(
-                f"{self.data.name}: the detections of {len(missing)} of {len(self._numbers)} pictures were not given, such as those of "
-                f"{missing[0]!r}; a picture without any is added with empty detections"
-            )
+        self._check_all_given()
         return np.concatenate([np.zeros((0, 7)), *(self._rows[image_id] for image_id in self._numbers)])
 
     def results(self) -> Iterator[dict[str, Any]]:
         """COCO results with the data set's own image and category ids.
 
         Pictures whose id is a text get the number of their place, from 1, and the name of their file beside it.
+
+        Raises:
+            ValueError: a picture's detections were not given.
         """
+        self._check_all_given()
         records = self.data.records
         for image_id, path in zip(records.image_ids, records.paths, strict=True):
             name = {} if isinstance(image_id, int) else {"file_name": path.replace("\\", "/").rpartition("/")[2]}
             own = image_id if isinstance(image_id, int) else self._numbers[image_id]
             for _, *box, score, category in self._rows[image_id].tolist():
                 yield {"image_id": own, "category_id": int(category), "bbox": box, "score": score, **name}
+
+    def _check_all_given(self) -> None:
+        missing = [image_id for image_id in self._numbers if image_id not in self._rows]
+        if missing:
+            raise ValueError(
+                f"{self.data.name}: the detections of {len(missing)} of {len(self._numbers)} pictures were not given, such as those of "
+                f"{missing[0]!r}; a picture without any is added with empty detections"
+            )
 
     def write_results(self, path: str | Path) -> None:
         """Write a COCO results file; evaluated from there, it gives the same numbers."""

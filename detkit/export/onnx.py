@@ -40,7 +40,8 @@ def export_onnx(
         min_score: From which score on its detections are worth showing, which the file says; see :func:`detkit.inference.suggested_score`.
 
     Raises:
-        ValueError: the detector has more than one stage, or the file says something else than the detector.
+        ValueError: the detector has more than one stage, the predictor is not in its reference mode, or the file says something else
+            than the detector.
         ImportError: onnx or onnxruntime is not here.
     """
     path, detector = Path(path), predictor.detector
@@ -51,6 +52,8 @@ def export_onnx(
             f"{type(detector).__name__} cannot be exported: a file holds one network, from the picture to scored boxes; "
             "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
         )
+    if not predictor.reference or predictor.device.type != "cpu":
+        raise ValueError('a predictor for speed cannot be traced; load the detector with device="cpu" and reference=True')
     onnx = _onnx()
     told = description(detector, predictor.preprocess, predictor.class_names, batch_size, min_score)
     with atomic_write(path) as temporary:

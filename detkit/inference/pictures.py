@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -59,6 +60,8 @@ def _checked_tensor(tensor: Tensor) -> Tensor:
         raise ValueError(f"picture: expected a tensor (3, H, W), got {tuple(tensor.shape)}; give a list of pictures: list(batch)")
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise ValueError(f"picture: expected a tensor (3, H, W), got {tuple(tensor.shape)}")
+    if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
+        raise ValueError(f"picture: expected a tensor of uint8, or of floats in [0, 1], got {tensor.dtype}; give uint8: tensor.byte()")
     if tensor.is_floating_point() and tensor.numel() and not (float(tensor.min()) >= 0 and float(tensor.max()) <= 1):
         low, high = float(tensor.min()), float(tensor.max())
         raise ValueError(f"picture: expected floats in [0, 1], got {low:g} to {high:g}; give uint8, or divide by 255")

@@ -43,7 +43,7 @@ class Predictor:
         svd: Ranks to which the fully connected layers of a region head are cut; see :func:`detkit.inference.svd.with_low_ranks`.
 
     Raises:
-        ValueError: the device or the precision is not to be had here, or a class is not among the model's.
+        ValueError: the device or the precision is not to be had here, a class is not among the model's, or ``batch_size`` is not positive.
     """
 
     def __init__(
@@ -61,9 +61,12 @@ class Predictor:
         proposer: Proposer | None = None,
         svd: Sequence[int] | None = None,
     ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
         self.device = pick_device(device)
         self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
         detector = detector.to(self.device) if svd is None else with_low_ranks(detector.to(self.device), svd)
+        self.reference = reference
         self.detector = detector if reference else optimize(detector, self.dtype)
         self.preprocess = preprocess
         self.class_names = tuple(class_names)
@@ -92,7 +95,9 @@ class Predictor:
             ValueError: something is not a picture.
         """
         if isinstance(pictures, (list, tuple)):
-            return self.detect([self.prepare(picture) for picture in pictures])
+            length = 4 * self.batch_size  # so many lie ready at a time
+            windows = (pictures[start : start + length] for start in range(0, len(pictures), length))
+            return [found for window in windows for found in self.detect([self.prepare(picture) for picture in window])]
         return self.detect([self.prepare(pictures)])[0]
 
     @property

@@ -24,7 +24,7 @@ def detect_video(predictor: Finder, video: Video | str | Path, *, every: int = 1
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be decoded, or, after its last frame, it ends far before the end that its header tells of.
+        ValueError: it cannot be decoded.
     """
     source = video if isinstance(video, Video) else Video(video)
     for batch in _batches_ahead(source.frames(every), predictor.batch_size):

@@ -55,7 +55,7 @@ class Rows:
         return self.boxes.shape[0]
 
     def __getitem__(self, index: Index) -> Self:
-        """The rows that a mask, an index tensor, a list of row numbers or a slice chooses; always a copy of rows."""
+        """The rows that a mask, an index tensor, a list of row numbers or a slice chooses; a slice shares memory."""
         return type(self)(**{name: getattr(self, name)[index] for name in self._names()})
 
     @property
@@ -68,7 +68,13 @@ class Rows:
         return self.replace(**{n: getattr(self, n).to(device, non_blocking=non_blocking) for n in self._names()})
 
     def replace(self, **values: Any) -> Self:
-        """A copy with some fields exchanged."""
+        """A copy with some fields exchanged.
+
+        Raises:
+            TypeError: there is no such field.
+        """
+        if unknown := values.keys() - set(self._names()):
+            raise TypeError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}; its fields are {', '.join(self._names())}")
         return type(self)(**{name: values.get(name, getattr(self, name)) for name in self._names()})
 
     def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Self:

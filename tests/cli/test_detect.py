@@ -15,6 +15,7 @@ from videos import cut, film
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
+from detkit.cli.results_files import CocoIds
 from detkit.data.video import Video
 
 
@@ -228,17 +229,19 @@ def test_videos_are_never_overwritten(folder: Path) -> None:
     assert [Video(folder / "in" / f"a-{n}.mp4").length for n in (2, 3, 4, 5)] == [2, 3, 2, 3]
 
 
-def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     cut(film(folder / "a.avi", frames=30, codec="MJPG"))
     Path("no.mp4").write_text("text")
-    assert detect("no.mp4", "cut_a.avi", "in/picture_001.png", "--json", "a.json") == 1
+    with caplog.at_level("WARNING"):
+        assert detect("no.mp4", "cut_a.avi", "in/picture_001.png", "--json", "a.json") == 1
     done = capsys.readouterr()
     assert "no.mp4: not a video that can be read" in done.err
-    assert "cut_a.avi: the video ends after " in done.err
-    assert done.err.splitlines()[-1] == "detkit: 2 of 3 files could not be read to the end"
+    assert "cut_a.avi: " in caplog.text
+    assert " frames were read where its header tells of 30;" in caplog.text
+    assert done.err.splitlines()[-1] == "detkit: 1 of 3 files could not be read"
     videos = {video["file"]: video for video in json.loads(Path("a.json").read_text())["videos"]}
     assert "frames" not in videos["no.mp4"]
-    assert "could not be read" not in videos["cut_a.avi"]["error"]
+    assert "error" not in videos["cut_a.avi"]
     frames = len(videos["cut_a.avi"]["frames"])
     assert f"1 picture, 2 videos of {frames} frames" in done.out
     assert Video("runs/detect-1/cut_a.mp4").length == frames > 5
@@ -282,6 +285,15 @@ def test_an_interruption_stays_one_where_a_file_cannot_be_written(
     assert Path("a.csv").is_file()
 
 
+def test_a_picture_longer_than_jpeg_holds_is_drawn_as_png(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.cli.drawn._LONGEST_JPEG", 1000)
+    saved(folder / "in", "picture_002.png", np.zeros((50, 1001, 3), np.uint8))
+    saved(folder / "in", "picture_003.png", np.zeros((50, 30, 3), np.uint8))
+    assert detect("in", "--output", "out") == 0
+    assert detect("in", "--output", "out") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["picture_001.jpg", "picture_002.png", "picture_003.jpg"]
+
+
 def test_frames_have_no_ids_of_coco(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "a.mp4", frames=2)
     assert detect("a.mp4", "--coco", "a.json") == 2
@@ -300,3 +312,23 @@ def test_a_folder_of_videos_alone(folder: Path, capsys: pytest.CaptureFixture[st
     assert detect("films", "--no-pictures") == 0
     assert "\n1 video of 2 frames, " in capsys.readouterr().out
     assert not (folder / "runs").exists()
+
+
+def test_ids_by_the_longest_end_of_a_path() -> None:
+    ids = CocoIds({"a.jpg": 1, "x/a.jpg": 2, "y/b.jpg": 3, "c.jpg": 4})
+    assert [ids.image_id(Path(path)) for path in ("p/x/a.jpg", "p/z/a.jpg", "x/a.jpg", "other/b.jpg", "c.jpg")] == [2, 1, 2, 3, 4]
+    with pytest.raises(ValueError, match=r"d\.jpg: not among the 4 images of the annotations"):
+        ids.image_id(Path("d.jpg"))
+
+
+def test_ids_of_a_large_data_set_are_found_at_once() -> None:
+    class Names(dict[str, int]):
+        walks = 0
+
+        def __iter__(self) -> Any:
+            Names.walks += 1
+            return super().__iter__()
+
+    ids = CocoIds(Names({f"{number:06d}.jpg": number for number in range(1000)}))
+    assert [ids.image_id(Path(f"in/{number:06d}.jpg")) for number in range(1000)] == list(range(1000))
+    assert Names.walks == 1

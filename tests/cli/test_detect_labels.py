@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bright import picture, predictor, saved
+from bright import BrightDetector, picture, predictor, saved
 from PIL import Image
+from torch import Tensor, zeros
 from videos import film
 
 import detkit.inference
 from detkit.cli.main import main
 from detkit.data import DetectionData, SourceConfig, read_image, read_source
+from detkit.structures import Detections
 
 
 @pytest.fixture
@@ -75,6 +77,23 @@ def test_pictures_of_one_name_keep_their_own_labels(folder: Path) -> None:
     for record in (first, second):
         box = [50, 20, 70, 40] if "-2" in str(record.path) else [10, 20, 30, 40]
         assert record.targets.boxes[0].tolist() == pytest.approx(box, abs=2)
+
+
+def test_pictures_that_no_reader_would_find_are_saved_anew(folder: Path) -> None:
+    for name in ("download", "scan.pbmx"):
+        saved(folder, name, picture(), format="PNG")
+    assert detect("download", "scan.pbmx", "--labels", "made") == 0
+    assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["download.png", "scan.pbmx.png"]
+    assert [len(record.targets) for record in read().records] == [2, 2]
+    assert np.array_equal(read_image(read().records[0].path), picture())
+
+
+def test_boxes_without_area_are_no_labels(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        BrightDetector, "_one", lambda *_: Detections(Tensor([[0, 9, 4, 9], [1, 2, 3, 4]]), Tensor([0.9, 0.8]), zeros(2).long())
+    )
+    assert detect("in/picture_1.png", "--labels", "made") == 0
+    assert read().records[0].targets.boxes.shape == (1, 4)
 
 
 def test_only_the_classes_that_are_asked_for(folder: Path) -> None:

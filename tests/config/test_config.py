@@ -187,6 +187,23 @@ def test_bad_files_say_what_was_expected(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("\nconfig = undefined\n", r"wrong\.py, line 2: NameError: name 'undefined' is not defined"),
+        ("def f():\n    return 1 / 0\n\n\nconfig = f()\n", r"wrong\.py, line 2: ZeroDivisionError: division by zero"),
+        ("config = (\n", r"wrong\.py, line 1: SyntaxError: '\(' was never closed"),
+    ],
+)
+def test_a_file_that_fails_while_it_runs(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "wrong.py").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "wrong.py", Whole)
+    (tmp_path / "wrong.py").write_text("import no_such_library\n")
+    with pytest.raises(ImportError, match="no_such_library"):
+        load_config(tmp_path / "wrong.py", Whole)
+
+
+@pytest.mark.parametrize(
     ("annotation", "words"),
     [
         (float | None, "a number or none"),

@@ -548,3 +548,15 @@ def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.Monkey
     data = CocoReader().read(path, tmp_path, None, 20_000)
     assert len(data.records.boxes) == 8_600
     assert process_time() - start < 2
+
+
+def test_names_that_climb_are_refused_on_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ntpath
+
+    import detkit.data.readers.assemble as assemble
+
+    monkeypatch.setattr(assemble.os.path, "normpath", ntpath.normpath)
+    for name in ("../a.jpg", "b/../../a.jpg", "..\\a.jpg"):
+        with pytest.raises(ValueError, match="climbs out of the image folder"):
+            assemble.inside(tmp_path, name, "labels.json")
+    assert assemble.inside(tmp_path, "b\\a.jpg", "labels.json").endswith("b/a.jpg")

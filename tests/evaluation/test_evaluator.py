@@ -197,6 +197,8 @@ def test_a_second_time_replaces_the_first_and_clear_forgets() -> None:
     assert evaluator.numbers().counts.detections == 2
     evaluator.clear()
     with pytest.raises(ValueError, match="2 of 2 pictures were not given"):
+        list(evaluator.results())
+    with pytest.raises(ValueError, match="2 of 2 pictures were not given"):
         evaluator.numbers()
     assert evaluator.gather()
 

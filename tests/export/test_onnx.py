@@ -195,6 +195,9 @@ def test_two_stages_do_not_fit_into_a_file(tmp_path: Path) -> None:
     predictor = Predictor(detector, SMALL, NAMES, "cpu", "fp32", reference=True)
     with pytest.raises(ValueError, match="FasterRCNN cannot be exported: a file holds one network, from the picture"):
         export_onnx(predictor, tmp_path / "m.onnx", pictures((96, 128)))
+    fast = Predictor(predictor_of("fcos").detector, SMALL, NAMES, "cpu", "fp32")
+    with pytest.raises(ValueError, match=r"cannot be traced; load the detector with device=.cpu. and reference=True"):
+        export_onnx(fast, tmp_path / "m.onnx", pictures((96, 128)))
     with pytest.raises(ValueError, match=r"m\.pb: expected a name that ends in \.onnx"):
         export_onnx(predictor, tmp_path / "m.pb", [])
 

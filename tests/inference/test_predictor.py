@@ -111,6 +111,7 @@ def test_boxes_never_leave_the_picture() -> None:
         (np.zeros((0, 4, 3), np.uint8), "with pixels in it"),
         (torch.zeros(2, 3, 4, 4), r"give a list of pictures: list\(batch\)"),
         (torch.full((3, 4, 4), 200.0), r"expected floats in \[0, 1\], got 200 to 200"),
+        (torch.full((3, 4, 4), 200), r"expected a tensor of uint8, or of floats in \[0, 1\], got torch.int64; give uint8"),
         (torch.full((3, 4, 4), float("nan")), r"expected floats in \[0, 1\], got nan"),
         (7, "expected a path, a PIL image, an array or a tensor, got int"),
     ],
@@ -133,3 +134,25 @@ def test_devices_and_precisions() -> None:
     if torch.cuda.device_count() < 8:
         with pytest.raises(ValueError, match="device 'cuda:7' is not here"):
             pick_device("cuda:7")
+
+
+def test_a_long_list_is_made_ready_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = predictor(60, batch_size=2)
+    ready: list[int] = []
+    detect = run.detect
+    monkeypatch.setattr(run, "detect", lambda prepared: ready.append(len(prepared)) or detect(prepared))
+    shown = [picture(red=(3 * i, 20, 3 * i + 10, 40)) for i in range(19)]
+    found = run(shown)
+    assert ready == [8, 8, 3]
+    assert [round(float(rows.boxes[0, 0])) for rows in found] == [3 * i for i in range(19)]
+    assert run([]) == []
+
+
+def test_a_batch_has_a_picture() -> None:
+    with pytest.raises(ValueError, match="batch_size: expected 1 or more, got 0"):
+        predictor(60, batch_size=0)
+
+
+def test_the_classes_that_can_be_found() -> None:
+    assert predictor(60).reported == ("red", "green")
+    assert predictor(60, classes=["green"]).reported == ("green",)

@@ -80,3 +80,10 @@ def test_batch_checks_its_sizes_and_seeds() -> None:
         Batch(torch.zeros(2, 3, 32, 64), ((30, 60),))
     with pytest.raises(ValueError, match="one an image, got 1"):
         Batch(torch.zeros(2, 3, 32, 64), ((30, 60), (32, 64)), seeds=(1,))
+
+
+def test_only_fields_that_there_are_can_be_exchanged() -> None:
+    rows = targets()
+    assert rows.replace(labels=torch.tensor([0, 0, 0])).labels.tolist() == [0, 0, 0]
+    with pytest.raises(TypeError, match="Targets has no field label; its fields are boxes, labels, is_crowd"):
+        rows.replace(label=torch.tensor([0, 0, 0]))

@@ -229,7 +229,7 @@ def inside(folder: Path, name: str, source: str) -> str:
         ValueError: the name climbs out of the folder.
     """
     plain = name.replace("\\", "/")
-    normal = os.path.normpath(plain)
+    normal = os.path.normpath(plain).replace("\\", "/")  # as Windows gives it
     if os.path.isabs(plain) and lies_below(folder, normal):
         return normal
     if os.path.isabs(plain) or normal == ".." or normal.startswith("../") or (len(plain) > 1 and plain[1] == ":"):
