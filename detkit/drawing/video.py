@@ -39,6 +39,7 @@ class VideoWriter:
         self._shape: tuple[int, ...] = ()
         self._writer: cv2.VideoWriter | None = None
         self._last: Picture | None = None
+        self._jumped = 0.0
 
     def write(self, frame: Picture, seconds: float | None = None) -> None:
         """Add a frame, ``(H, W, 3)`` uint8 RGB, as large as the first; an odd side is made even by repeating its last line.
@@ -56,16 +57,18 @@ class VideoWriter:
         if frame.shape != self._shape:
             raise ValueError(f"{self.path}: expected frames of shape {self._shape}, got {frame.shape}")
         if seconds is not None and self._last is not None:
-            gap = min(seconds, self.written / self.frames_per_second + LONGEST) * self.frames_per_second
-            for _ in range(round(gap) - self.written):
-                self._add(self._last)
-        self._last = cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR)
-        self._add(self._last)
+            for _ in range(self._due(seconds) - self.written):
+                self._writer.write(self._last)
+                self.written += 1
+        self._last = np.asarray(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR), np.uint8)
+        self._writer.write(self._last)
+        self.written += 1
 
-    def _add(self, frame: Picture) -> None:
-        if self._writer is not None:
-            self._writer.write(frame)
-            self.written += 1
+    def _due(self, seconds: float) -> int:
+        """How many frames there should be when another is shown."""
+        end = self.written / self.frames_per_second
+        self._jumped += max(seconds - self._jumped - end - LONGEST, 0)
+        return round((seconds - self._jumped) * self.frames_per_second)
 
     def close(self) -> None:
         """End the video, and see that all of it is there: OpenCV does not say when a disk is full.
