@@ -8,6 +8,7 @@ from detkit.checkpoint.atomic import atomic_write, write_text
 from detkit.lazy import lazily
 
 if TYPE_CHECKING:
+    from detkit.checkpoint.average import average
     from detkit.checkpoint.checkpoint import FORMAT, Checkpoint, load_checkpoint, make_header, read_header, save_checkpoint
     from detkit.checkpoint.pack import pack
     from detkit.checkpoint.state import load_state, save_state
@@ -16,6 +17,7 @@ __all__ = [
     "FORMAT",
     "Checkpoint",
     "atomic_write",
+    "average",
     "load_checkpoint",
     "load_state",
     "make_header",
@@ -31,6 +33,7 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
+        ".average": ("average",),
         ".checkpoint": ("FORMAT", "Checkpoint", "load_checkpoint", "make_header", "read_header", "save_checkpoint"),
         ".pack": ("pack",),
         ".state": ("load_state", "save_state"),

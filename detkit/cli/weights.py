@@ -8,6 +8,8 @@ detkit weights import FILE --model NAME --output FILE.safetensors
 detkit weights pack FILE [KEY=VALUE ...] --output FILE.safetensors
                                     a checkpoint of half the size, for passing on: weights in half precision, without the training's record;
                                     keys of its model that no weight depends on can be changed, such as model.head.choice.max_overlap=0.5
+detkit weights average FILE FILE ... --output FILE.safetensors
+                                    the mean of several trainings of one model from one start, often better than each: measure it
 
 The detector that comes with detkit is called embedded: `detkit weights show embedded`, `detkit detect PICTURE --weights embedded`.
 """
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help="names out of the list; for import, the published file; for pack, a checkpoint or a run's folder",
+        help="names out of the list; for import, the published file; for pack and average, checkpoints or runs' folders",
     )
     parser.add_argument("--folder", help="a folder of yours: searched first, and where downloads go")
     parser.add_argument("--model", metavar="NAME", help="for import: which detector of the list the file holds")
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="for pack: commands show its detections from this score on, unless told otherwise",
     )
-    parser.add_argument("--output", metavar="FILE", help="for import and pack: the checkpoint to write (.safetensors)")
+    parser.add_argument("--output", metavar="FILE", help="for import, pack and average: the checkpoint to write (.safetensors)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -177,13 +179,32 @@ def _pack(args: argparse.Namespace) -> None:
         raise ValueError("detkit weights pack: expected a checkpoint or a run's folder, and --output FILE.safetensors")
     output = _checkpoint_to_write(args.output)
     from detkit.checkpoint import pack
-    from detkit.inference.load import checkpoint_path
 
-    source = checkpoint_path(names[0])
-    if source is None:
-        raise FileNotFoundError(f"{names[0]}: no such checkpoint, and no run's folder")
+    source = _source(names[0])
     before, after = pack(source, output, min_score=args.min_score, model_json=_changed_model(source, overrides))
     print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect PICTURE --weights {output}")
+
+
+def _average(args: argparse.Namespace) -> None:
+    if len(args.names) < 2 or args.output is None:
+        raise ValueError("detkit weights average: expected two checkpoints or runs' folders, or more, and --output FILE.safetensors")
+    output = _checkpoint_to_write(args.output)
+    from detkit.checkpoint import average
+
+    others = average([_source(name) for name in args.names], output)
+    if others:
+        print(f"their models differ in {', '.join(others)}; the first one's is taken")
+    print(f"{output}: the mean of {len(args.names)}; detkit evaluate {output} tells whether it is better")
+
+
+def _source(name: str) -> Path:
+    """The checkpoint that a word names."""
+    from detkit.inference.load import checkpoint_path
+
+    source = checkpoint_path(name)
+    if source is None:
+        raise FileNotFoundError(f"{name}: no such checkpoint, and no run's folder")
+    return source
 
 
 def _changed_model(source: Path, overrides: list[str]) -> str | None:
@@ -258,5 +279,6 @@ _ACTIONS = {"list": _list, "show": _show, "download": _download}
 _WRITERS: dict[str, tuple[Callable[[argparse.Namespace], None], tuple[str, ...]]] = {
     "import": (_import, ("model", "classes", "output")),
     "pack": (_pack, ("min_score", "output")),
+    "average": (_average, ("output",)),
 }
 """What writes a checkpoint, and the flags it takes."""

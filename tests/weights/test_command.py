@@ -148,6 +148,15 @@ def test_what_a_publisher_does_not_state_reads_so(capsys: pytest.CaptureFixture[
         (("import", "a.pth", "--model", "x", "--output", "b.pth"), "--output b.pth: expected a name that ends in .safetensors"),
         (("pack", "a", "b"), "detkit weights pack: expected a checkpoint or a run's folder, and --output FILE.safetensors"),
         (("pack", "a", "--output", "b.safetensors"), "a: no such checkpoint, and no run's folder"),
+        (("average", "a", "b", "--output", "c.safetensors"), "a: no such checkpoint, and no run's folder"),
+        (
+            ("average", "a", "--output", "c.safetensors"),
+            "detkit weights average: expected two checkpoints or runs' folders, or more, and --output FILE.safetensors",
+        ),
+        (
+            ("average", "a", "b", "--min-score", ".2", "--output", "c.safetensors"),
+            "detkit weights average takes no --min-score; it belongs to detkit weights pack",
+        ),
         (
             ("pack", "a", "--model", "x", "--output", "b.safetensors"),
             "detkit weights pack takes no --model; it belongs to detkit weights import",
