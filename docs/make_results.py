@@ -48,9 +48,9 @@ CLASSIFIED = (
 SPEED = """
 ## Speed
 
-Each side was called to warm up, then all ran in turn: in one process, but for whole commands, and for what another Python runs. The
-figures are medians of seconds, and each ratio says how many times as fast as the first side. Where nothing else is said the machine had
-{cores} cores ({processor}).
+Each side was called to warm up, then all ran in turn: in one process, but for whole commands, and for what another Python runs.
+The figures are medians of seconds, and each ratio says how many times as fast as the first side. Where nothing else is said
+the machine had {cores} cores ({processor}).
 """
 
 
