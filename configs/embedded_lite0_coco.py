@@ -8,15 +8,21 @@ The teacher is a released COCO detector (Apache-2.0). ``distillation.file=FILE``
 by a hash of their ids, are kept out. It can be cut at any time and gone on with; the rate follows the budget of core-minutes. On a CPU,
 two processes of one thread see more crops than one of two: ``torchrun --nproc_per_node 2 -m detkit train ... training.threads=1``.
 
-A few hundred photographs are learnt by heart if nothing is done about it. So the backbone does not learn, a tenth of its channels is
-left out at each step, pictures are mixed, turned and coloured anew, and those of rare classes come more often. In parts, smaller crops
-first, which cost less, and whole ones after:
+A few hundred photographs are learnt by heart if nothing is done about it. So the backbone does not learn, a fifth of its channels is
+left out at each step, pictures are mixed, turned and coloured anew, and those of rare classes come more often. In cycles: smaller crops
+first, which cost less, and whole ones after, and the same once more from there. The mean of the weights at the ends of two cycles is better
+than each:
 
-    python tools/train.py configs/embedded_lite0_coco.py output=runs/small augmentation.resize.size=320,320 \\
+    python tools/train.py configs/embedded_lite0_coco.py output=runs/small-1 augmentation.resize.size=320,320 \\
         augmentation.resize.scale=0.6,1.7 optimizer.lr=3e-3 training.budget=400
-    python tools/train.py configs/embedded_lite0_coco.py weights=runs/small optimizer.lr=1e-3 training.budget=100
+    python tools/train.py configs/embedded_lite0_coco.py weights=runs/small-1 output=runs/whole-1 optimizer.lr=1e-3 training.budget=60
+    python tools/train.py configs/embedded_lite0_coco.py weights=runs/whole-1 output=runs/small-2 augmentation.resize.size=320,320 \\
+        augmentation.resize.scale=0.6,1.7 optimizer.lr=3e-3 training.budget=200
+    python tools/train.py configs/embedded_lite0_coco.py weights=runs/small-2 output=runs/whole-2 optimizer.lr=1e-3 training.budget=60
+    detkit weights average runs/whole-1/last.safetensors runs/whole-2/last.safetensors --output mean.safetensors
 
-Result: not yet run whole; docs/embedded_detector.md tells what its parts gave so far.
+Result: AP 0.165, AP50 0.280 on the 48 photographs kept out (the teacher: 0.309), after 16.0 core-hours in nine parts, of which the last four
+are such cycles; docs/embedded_detector.md tells of each. Not yet run whole from the start.
 """
 
 from detkit.configs import (
@@ -46,7 +52,7 @@ frozen = light.backbone.replace(frozen_stages=5, norm="frozen")
 
 config = Experiment(
     name="embedded_lite0_coco",
-    model=light.replace(backbone=frozen, neck=light.neck.replace(dropout=0.1)),
+    model=light.replace(backbone=frozen, neck=light.neck.replace(dropout=0.2)),
     data=DataConfig(
         train=SourceConfig(path=f"{SHARED}/data/coco_sample"),
         val_fraction=0.15,
@@ -72,7 +78,7 @@ config = Experiment(
         photometric=PhotometricConfig(probability=0.7, brightness=0.3, contrast=0.3, saturation=0.4, hue=0.02),
     ),
     loader=LoaderConfig(batch_size=32, workers=0, repeat_threshold=0.05, cache_megabytes=1200, aspect_grouping=False),
-    optimizer=AdamWConfig(lr=2e-3, scaling="none", backbone_factor=0.3, weight_decay=0.05),
+    optimizer=AdamWConfig(lr=2e-3, scaling="none", backbone_factor=0.3, weight_decay=0.1),
     schedule=CosineConfig(warmup_steps=100, final=0.02),
     training=TrainingConfig(
         budget=960.0,

@@ -12,7 +12,7 @@ EMBEDDED = "embedded"
 EMBEDDED_FACTS = {
     "classes": "COCO's 80 classes",
     "measured on": "COCO photographs kept out of its training",
-    "trained on": "photographs of COCO train2017 (labelled), ImageNet-1K and VOC2012 (not), and what YOLOX-Nano says of them",
+    "trained on": "photographs of COCO train2017, ImageNet-1K and VOC2012, and what YOLOX-Nano says of them",
     "licence": "Apache-2.0; the photographs' own terms are told in docs/embedded_detector.md",
 }
 """What to tell about it that its file does not say."""
