@@ -21,8 +21,8 @@ than each:
     python tools/train.py configs/embedded_lite0_coco.py weights=runs/small-2 output=runs/whole-2 optimizer.lr=1e-3 training.budget=60
     detkit weights average runs/whole-1/last.safetensors runs/whole-2/last.safetensors --output mean.safetensors
 
-Result: AP 0.165, AP50 0.280 on the 48 photographs kept out (the teacher: 0.309), after 16.0 core-hours in nine parts, of which the last four
-are such cycles; docs/embedded_detector.md tells of each. Not yet run whole from the start.
+Result: AP 0.165, AP50 0.280 on the 48 photographs kept out (the teacher: 0.309), after 16.0 core-hours in nine parts, of which the last
+four are such cycles; docs/embedded_detector.md tells of each. Not yet run whole from the start.
 """
 
 from detkit.configs import (

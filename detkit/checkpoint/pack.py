@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ from torch import Tensor
 from detkit.checkpoint.checkpoint import load_checkpoint, make_header, save_checkpoint
 
 
-def pack(source: str | Path, output: str | Path, *, min_score: float | None = None, model_json: str | None = None) -> tuple[int, int]:
+def pack(
+    source: str | Path,
+    output: str | Path,
+    *,
+    min_score: float | None = None,
+    metrics: Mapping[str, float] | None = None,
+    model_json: str | None = None,
+) -> tuple[int, int]:
     """Write a checkpoint with its weights in half precision, rounded to the nearest; gives both files' bytes.
 
     Norms, biases and whatever else has one dimension stay in float32: they are small, and some sum up large numbers. The header keeps the
@@ -22,6 +30,7 @@ def pack(source: str | Path, output: str | Path, *, min_score: float | None = No
         source: The checkpoint.
         output: The file to write.
         min_score: From which score on its detections are worth showing, for whoever does not say; none: what ``source`` says, if it does.
+        metrics: How good it is, such as ``{"AP": 0.41}``; none: what ``source`` says.
         model_json: The model config to write in the place of that of ``source``, which it may differ from in what has no tensors.
 
     Raises:
@@ -35,9 +44,8 @@ def pack(source: str | Path, output: str | Path, *, min_score: float | None = No
     tensors = {name: _halved(tensor, f"{source}: {name}") for name, tensor in found.tensors.items()}
     shown = found.header.get("min_score") if min_score is None else min_score
     more: dict[str, Any] = {} if shown is None else {"min_score": shown}
-    save_checkpoint(
-        output, tensors, make_header(model_json or found.model_json, found.class_names, metrics=found.header.get("metrics"), **more)
-    )
+    told = found.header.get("metrics") if metrics is None else metrics
+    save_checkpoint(output, tensors, make_header(model_json or found.model_json, found.class_names, metrics=told, **more))
     return source.stat().st_size, output.stat().st_size
 
 

@@ -54,6 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="for pack: commands show its detections from this score on, unless told otherwise",
     )
+    parser.add_argument(
+        "--metrics", metavar="FILE", help="for pack: what 'detkit evaluate --json FILE' wrote, to be told with the checkpoint"
+    )
     parser.add_argument("--output", metavar="FILE", help="for import, pack and average: the checkpoint to write (.safetensors)")
 
 
@@ -69,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     if args.action != "list" and not args.names:
         raise ValueError(f"detkit weights {args.action}: expected a name out of `detkit weights`, got none")
     writer, flags = _WRITERS.get(args.action, (None, ()))
-    for flag in ("model", "classes", "min_score", "output"):
+    for flag in ("model", "classes", "min_score", "metrics", "output"):
         if getattr(args, flag) is not None and flag not in flags:
             owners = " and ".join(f"detkit weights {name}" for name, (_, own) in _WRITERS.items() if flag in own)
             raise ValueError(f"detkit weights {args.action} takes no --{flag.replace('_', '-')}; it belongs to {owners}")
@@ -181,7 +184,8 @@ def _pack(args: argparse.Namespace) -> None:
     from detkit.checkpoint import pack
 
     source = _source(names[0])
-    before, after = pack(source, output, min_score=args.min_score, model_json=_changed_model(source, overrides))
+    metrics = None if args.metrics is None else _metrics(args.metrics)
+    before, after = pack(source, output, min_score=args.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
     print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect PICTURE --weights {output}")
 
 
@@ -205,6 +209,22 @@ def _source(name: str) -> Path:
     if source is None:
         raise FileNotFoundError(f"{name}: no such checkpoint, and no run's folder")
     return source
+
+
+def _metrics(path: str) -> dict[str, float]:
+    """The numbers in a file that ``detkit evaluate --json`` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"--metrics {path}: no such file; detkit evaluate CHECKPOINT --data DATA --json {path} writes it")
+    try:
+        values = json.loads(Path(path).read_bytes())["values"]
+        return {str(name): float(value) for name, value in values.items() if value is not None}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--metrics {path}: expected what detkit evaluate --json writes ({type(error).__name__}: {error})") from None
 
 
 def _changed_model(source: Path, overrides: list[str]) -> str | None:
@@ -278,7 +298,7 @@ def _target(folder: str | None) -> Path:
 _ACTIONS = {"list": _list, "show": _show, "download": _download}
 _WRITERS: dict[str, tuple[Callable[[argparse.Namespace], None], tuple[str, ...]]] = {
     "import": (_import, ("model", "classes", "output")),
-    "pack": (_pack, ("min_score", "output")),
+    "pack": (_pack, ("min_score", "metrics", "output")),
     "average": (_average, ("output",)),
 }
 """What writes a checkpoint, and the flags it takes."""

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from torch.nn.functional import cosine_similarity
 
 from detkit.checkpoint import load_checkpoint, make_header, pack, save_checkpoint
 from detkit.cli.inputs import sample_photograph
 from detkit.cli.main import main
 from detkit.inference import load, suggested_score
 from detkit.inference.load import checkpoint_path, load_detector
-from detkit.models.published import publication
+from detkit.models.published import load_published, publication
 from detkit.weights import EMBEDDED, embedded, needed_embedded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,13 +52,16 @@ def test_the_file_is_small_whole_and_says_nothing_of_its_maker() -> None:
     assert {tensor.dtype for tensor in found.tensors.values() if tensor.ndim > 1} == {torch.float16}
 
 
-def test_it_is_not_its_teacher() -> None:
+def test_it_is_not_its_teacher(shared: Path) -> None:
     student, config, _ = load_detector(EMBEDDED)
     assert (config.kind, config.backbone.name, config.neck.kind) == ("yolox", "efficientnet_lite0", "light_pan")
-    teacher = publication("yolox_nano").config.build(80)
-    shapes = {tuple(tensor.shape) for tensor in teacher.state_dict().values() if tensor.ndim == 4 and tensor.numel() > 10_000}
-    own = {tuple(tensor.shape) for tensor in student.state_dict().values() if tensor.ndim == 4 and tensor.numel() > 10_000}
-    assert not shapes & own
+    teacher = load_published("yolox_nano", shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz").detector
+    theirs, own = (
+        [tensor for tensor in model.state_dict().values() if tensor.ndim == 4 and tensor.numel() > 10_000] for model in (teacher, student)
+    )
+    likeness = [float(cosine_similarity(a.flatten(), b.flatten(), dim=0)) for a in own for b in theirs if a.shape == b.shape]
+    assert len(likeness) > 5
+    assert max(map(abs, likeness)) < 0.05
 
 
 def test_without_a_word_a_photograph_is_looked_at_offline(here: Path) -> None:
@@ -169,6 +173,20 @@ def test_a_packed_checkpoint_suggests_a_score(tmp_path: Path) -> None:
     pack(packed, again)
     assert suggested_score(again) == 0.35
     assert suggested_score("fasterrcnn_resnet50_fpn") is None
+
+
+def test_a_packed_checkpoint_tells_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    numbers, output = tmp_path / "numbers.json", tmp_path / "a.safetensors"
+    numbers.write_text(json.dumps({"values": {"AP": 0.4, "APs": None}, "classes": []}))
+    words = ["weights", "pack", EMBEDDED, "--output", str(output), "--metrics"]
+    assert main([*words, str(numbers)]) == 0
+    assert load_checkpoint(output).header["metrics"] == {"AP": 0.4}
+    numbers.write_text("[]")
+    assert main([*words, str(numbers)]) == 2
+    assert main([*words, str(tmp_path / "none.json")]) == 2
+    err = capsys.readouterr().err
+    assert f"--metrics {numbers}: expected what detkit evaluate --json writes" in err
+    assert "none.json: no such file; detkit evaluate CHECKPOINT" in err
 
 
 def test_a_packed_checkpoint_may_choose_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
