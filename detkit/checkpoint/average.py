@@ -37,11 +37,11 @@ def average(sources: Sequence[str | Path], output: str | Path) -> list[str]:
         raise ValueError(f"expected two checkpoints or more, got {len(sources)}")
     first = load_checkpoint(sources[0])
     sums = {name: tensor.double() for name, tensor in first.tensors.items() if tensor.is_floating_point()}
-    others: set[str] = set()
+    config, others = json.loads(first.model_json), set[str]()
     for source in sources[1:]:
         found = load_checkpoint(source)
         _check_alike(first, found, str(sources[0]), str(source))
-        others |= set(_differing(json.loads(first.model_json), json.loads(found.model_json)))
+        others |= set(_differing(config, json.loads(found.model_json)))
         for name, total in sums.items():
             total += found.tensors[name]
     means = {name: (total / len(sources)).float() for name, total in sums.items()}

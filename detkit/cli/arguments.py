@@ -54,6 +54,17 @@ def unit_interval(text: str) -> float:
     return value
 
 
+def positive(text: str) -> int:
+    """A whole number of 1 or more, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
 def named_classes(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:
     """The classes that ``--classes`` was given, apart or with commas between them.
 

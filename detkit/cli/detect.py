@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, named_classes
+from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, named_classes, positive
 from detkit.cli.detect_job import DetectJob
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.inputs import pictures_or_sample
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--svd", type=_ranks, metavar="T6,T7", help="cut the two fully connected layers of a region head to these ranks, such as 1024,256"
     )
-    parser.add_argument("--every", type=_positive, default=1, metavar="N", help="look at each N-th frame of a video (default: 1)")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="look at each N-th frame of a video (default: 1)")
     parser.add_argument("--output", metavar="DIR", help="folder of the drawn pictures (default: a new runs/detect-N)")
     parser.add_argument("--no-pictures", action="store_true", help="draw nothing")
     parser.add_argument("--json", metavar="FILE", help="write everything, picture by picture")
@@ -141,9 +141,3 @@ def _ranks(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
-    return int(text)

@@ -184,8 +184,10 @@ class DetectJob:
 
     def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
         """Totals, times, memory, and what was written where."""
-        looked = len(self.found) + sum(path not in self.videos for path in self.failed)
-        print(f"\n{self._inputs()}, {self._totals(self.found)}")
+        frames = sum(one.frame is not None for one in self.found)
+        pictures = len(self.found) - frames + sum(path not in self.videos for path in self.failed)
+        looked = pictures + frames
+        print(f"\n{self._inputs(pictures, frames)}, {self._totals(self.found)}")
         each = f", {duration(detecting / looked)} a {'frame' if self.videos else 'picture'}" if looked > 1 else ""
         print(f"{duration(detecting)}{each}, after {duration(loading)} of loading; {memory_line()}")
         places = outputs.written
@@ -194,14 +196,11 @@ class DetectJob:
         if places:
             print(f"written: {', '.join(places)}")
         if self.failed:
-            named = sum(one.frame is None for one in self.found) + len({*self.videos, *self.failed})
-            thing = count(named, "file" if self.videos else "picture")
+            thing = count(pictures + len(self.videos), "file" if self.videos else "picture")
             print(f"detkit: {len(self.failed)} of {thing} could not be read", file=sys.stderr)
 
-    def _inputs(self) -> str:
+    def _inputs(self, pictures: int, frames: int) -> str:
         """What was looked at: ``3 pictures``, ``1 video of 250 frames``, or both."""
-        frames = sum(one.frame is not None for one in self.found)
-        pictures = len(self.found) - frames + sum(path not in self.videos for path in self.failed)
         parts = [count(pictures, "picture")] if pictures or not self.videos else []
         parts += [f"{count(len(self.videos), 'video')} of {count(frames, 'frame')}"] if self.videos else []
         return ", ".join(parts)

@@ -24,7 +24,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.arguments import add_device_arguments, add_min_score, min_score
+from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, positive
 from detkit.cli.drawn import DrawnPictures
 from detkit.cli.report import count, table
 
@@ -77,13 +77,6 @@ def run(args: argparse.Namespace) -> int:
         written = _draw(drawn, image, stage, found, predictor, lowest)
         print(f"written: {', '.join(str(path) for path in written)}")
     return 0
-
-
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
 
 
 def _features(args: argparse.Namespace, image: Path, drawn: DrawnPictures) -> int:

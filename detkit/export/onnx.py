@@ -44,16 +44,10 @@ def export_onnx(
             than the detector.
         ImportError: onnx or onnxruntime is not here.
     """
-    path, detector = Path(path), predictor.detector
+    path = Path(path)
     if not is_exported(path):
         raise ValueError(f"{path}: expected a name that ends in {ENDING}")
-    if not isinstance(detector, OneStage):
-        raise ValueError(
-            f"{type(detector).__name__} cannot be exported: a file holds one network, from the picture to scored boxes; "
-            "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
-        )
-    if not predictor.reference or predictor.device.type != "cpu":
-        raise ValueError('a predictor for speed cannot be traced; load the detector with device="cpu" and reference=True')
+    detector = _traceable(predictor)
     onnx = _onnx()
     told = description(detector, predictor.preprocess, predictor.class_names, batch_size, min_score)
     with atomic_write(path) as temporary:
@@ -69,6 +63,19 @@ def export_onnx(
                 f"expected), its boxes by up to {agreement.box:.2g} pixels (at most {BOX:g})"
             )
     return agreement
+
+
+def _traceable(predictor: Predictor) -> OneStage:
+    """The detector of a predictor, if a graph can be made of it."""
+    detector = predictor.detector
+    if not isinstance(detector, OneStage):
+        raise ValueError(
+            f"{type(detector).__name__} cannot be exported: a file holds one network, from the picture to scored boxes; "
+            "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
+        )
+    if not predictor.reference or predictor.device.type != "cpu":
+        raise ValueError('a predictor for speed cannot be traced; load the detector with device="cpu" and reference=True')
+    return detector
 
 
 def _trace(predictor: Predictor, detector: OneStage, batch_size: int, path: Path) -> None:
