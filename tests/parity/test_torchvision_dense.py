@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +41,7 @@ class Reference:
 
 
 @pytest.fixture(scope="module", params=CASES)
-def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Reference:
+def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     name, count, side = request.param
     torch.manual_seed(0)
     images = [image[:, :side, :side] for image in photographs[:count]]
@@ -52,7 +52,8 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
         freeze(model, NORM_EPS[name])
     file = tmp_path_factory.mktemp("published") / f"{name}.pth"
     torch.save(as_published(model.state_dict(), old=name == "retinanet_resnet50_fpn"), file)
-    return Reference(name, images, model, file)
+    yield Reference(name, images, model, file)
+    file.unlink()
 
 
 @torch.no_grad()

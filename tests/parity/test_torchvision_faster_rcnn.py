@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Reference:
 
 
 @pytest.fixture(scope="module", params=[*SMALL, *FULL], ids=lambda case: f"{case[0]}-{case[1]}")
-def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Reference:
+def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     name, proposals, count = request.param
     torch.manual_seed(0)
     model = getattr(detection, name)(weights=None, weights_backbone=None, rpn_post_nms_top_n_test=proposals).eval()
@@ -63,7 +63,8 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
         freeze(model, NORM_EPS[name])
     file = tmp_path_factory.mktemp("published") / f"{name}.pth"
     torch.save(as_published(model.state_dict(), old=name != "fasterrcnn_resnet50_fpn_v2"), file)
-    return Reference(name, proposals, photographs[:count], model, file)
+    yield Reference(name, proposals, photographs[:count], model, file)
+    file.unlink()
 
 
 @torch.no_grad()

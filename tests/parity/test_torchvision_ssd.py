@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Reference:
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")
-def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Reference:
+def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
     name, count = request.param
     side = SIDES[name]
     images = [functional.interpolate(image[None], (side, side), mode="bilinear")[0] for image in photographs[:count]]
@@ -47,7 +47,8 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
     condition(model, images)
     file = tmp_path_factory.mktemp("published") / f"{name}.pth"
     torch.save({key: tensor for key, tensor in model.state_dict().items() if not key.endswith("num_batches_tracked")}, file)
-    return Reference(name, images, model, file)
+    yield Reference(name, images, model, file)
+    file.unlink()
 
 
 @torch.no_grad()

@@ -60,6 +60,7 @@ def pair(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_path_fac
         file = tmp_path_factory.mktemp("published") / "detr.pth"
         torch.save({"model": as_released(theirs.state_dict())}, file)
         ours = load_published(request.param, file).detector
+        file.unlink()
     assert isinstance(ours, DETR)
     return Pair(theirs, ours, photographs[:4])
 
