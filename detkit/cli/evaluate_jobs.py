@@ -110,12 +110,11 @@ class DetectorJob:
     def against(self, other: str) -> tuple[Difference, ...]:
         """How it differs from another detector or file of results."""
         from detkit.evaluation.compare import differences
-        from detkit.evaluation.files import read_results
         from detkit.experiment.evaluate import judge
 
         truth, own = self.evaluator.ground_truth, self.evaluator.table()
         if self.other is None:
-            return differences(truth, own, read_results(other, truth))
+            return differences(truth, own, self.evaluator.read_results(other))
         return differences(truth, own, judge(self.other, self.data, with_bar(len(self.data))).table())
 
     def _data(self, weights: str | Path) -> DetectionData:

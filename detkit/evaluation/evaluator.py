@@ -19,9 +19,11 @@ from detkit.data.records import DetectionData, ImageId, ImageRecord
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.details import Details, coco_details
 from detkit.evaluation.engines import Engine, Floats, curves
+from detkit.evaluation.files import read_results
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.labelled import labelled_truth, numbered
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
+from detkit.evaluation.results import columns
 from detkit.evaluation.voc import Rule, voc_numbers
 from detkit.structures import Detections
 
@@ -150,9 +152,8 @@ class Evaluator:
         records = self.data.records
         for image_id, path in zip(records.image_ids, records.paths, strict=True):
             name = {} if isinstance(image_id, int) else {"file_name": path.replace("\\", "/").rpartition("/")[2]}
-            own = image_id if isinstance(image_id, int) else self._numbers[image_id]
             for _, *box, score, category in self._rows[image_id].tolist():
-                yield {"image_id": own, "category_id": int(category), "bbox": box, "score": score, **name}
+                yield {"image_id": self._own_id(image_id), "category_id": int(category), "bbox": box, "score": score, **name}
 
     def _check_all_given(self) -> None:
         missing = [image_id for image_id in self._numbers if image_id not in self._rows]
@@ -165,6 +166,23 @@ class Evaluator:
     def write_results(self, path: str | Path) -> None:
         """Write a COCO results file; evaluated from there, it gives the same numbers."""
         write_text(path, "[" + ",\n".join(json.dumps(row) for row in self.results()) + "]\n")
+
+    def read_results(self, path: str | Path) -> Floats:
+        """The rows of a COCO results file about this data, as :meth:`write_results` writes it; as :meth:`table` gives its own.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it does not hold results, or not of this data.
+        """
+        number_of = {self._own_id(image_id): number for image_id, number in self._numbers.items()}
+        rows = read_results(path, replace(self.ground_truth, image_ids=tuple(number_of)))
+        images, categories, boxes, scores = columns(rows)
+        numbers = np.array([number_of[image_id] for image_id in images.tolist()], np.int64)
+        return np.column_stack([numbers, boxes, scores, categories])
+
+    def _own_id(self, image_id: ImageId) -> int:
+        """The picture's id in results files."""
+        return image_id if isinstance(image_id, int) else self._numbers[image_id]
 
     def _counted_truth(self) -> GroundTruth:
         others = self.left_out.total()

@@ -99,8 +99,8 @@ def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
 def _ids(rows: Sequence[Any], key: str, name: str) -> list[int]:
     for place, row in enumerate(rows):
         found = row.get("id") if isinstance(row, Mapping) else None
-        if not isinstance(found, int) or found < 0:
-            raise ValueError(f"{name}: {key}[{place}].id: expected a whole number of at least 0, got {found!r}")
+        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**63:
+            raise ValueError(f"{name}: {key}[{place}].id: expected a whole number of at least 0 (64 bits), got {found!r}")
     ids = [row["id"] for row in rows]
     if len(set(ids)) != len(ids):
         twice, times = Counter(ids).most_common(1)[0]

@@ -149,6 +149,7 @@ def labelled_data(
 
     With ``val_fraction`` it is that part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so that
     any detector can be compared with the one that was trained on the rest; ``trained_on``: that rest, which tells what was learnt by heart.
+    Which pictures these are depends on ``data.seed``; it is that of the run which made ``weights``, and 0 where there was none.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
@@ -158,7 +159,7 @@ def labelled_data(
     if path is not None:
         source = SourceConfig(path=str(path), images=folder, split=split)
         if val_fraction is not None:
-            rest, kept = split_by_image(read_source(with_split(source, "train")), val_fraction)
+            rest, kept = split_by_image(read_source(with_split(source, "train")), val_fraction, _seed_of_run(weights))
             return rest if trained_on else kept
         return read_source(with_split(source, "val", "test"))
     config = _data_of_run(weights)
@@ -192,8 +193,19 @@ def with_classes(data: DetectionData, classes: Sequence[str] = (), renames: Mapp
 
 
 def _data_of_run(weights: str | Path | None) -> DataConfig:
+    config = _told_by(weights)
+    if config is None:
+        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labelled pictures as data")
+    return config
+
+
+def _seed_of_run(weights: str | Path | None) -> int:
+    config = _told_by(weights)
+    return 0 if config is None else config.seed
+
+
+def _told_by(weights: str | Path | None) -> DataConfig | None:
+    """The data of the run that made a checkpoint, where its file tells."""
     path = None if weights is None else checkpoint_path(weights)
     text = read_header(path)["experiment"] if path is not None else ""
-    if not text:
-        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labelled pictures as data")
-    return Experiment.from_json(text).data
+    return Experiment.from_json(text).data if text else None

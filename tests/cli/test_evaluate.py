@@ -81,6 +81,21 @@ def test_against_what_cannot_be(folder: Path, words: tuple[str, ...], message: s
     assert message in capsys.readouterr().err
 
 
+def test_against_its_own_results_whatever_the_ids(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth = json.loads(Path("gt.json").read_text())
+    ids = {1: 7, 2: 0}
+    for row in truth["images"]:
+        row["id"] = ids[row["id"]]
+    for row in truth["annotations"]:
+        row["image_id"] = ids[row["image_id"]]
+    Path("gt.json").write_text(json.dumps(truth))
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json") == 0
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--against", "dt.json") == 0
+    _, own, other, difference, *_ = line(capsys.readouterr().out.split("draws of pictures")[1], "AP50")
+    assert own == other != "0.000"
+    assert difference == "+0.000"
+
+
 def test_the_pictures_kept_for_validation_and_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("bright", "--data", "gt.json", "--images", "in", "--val-fraction", "0.5")
     told = []

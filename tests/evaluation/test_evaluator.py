@@ -18,6 +18,7 @@ from detkit.data.records import DetectionData, ImageRecord
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc
 from detkit.evaluation.evaluator import LEFT_OUT, Evaluator
 from detkit.evaluation.generated import generated
+from detkit.evaluation.labelled import numbered
 from detkit.structures import Detections, Targets
 
 MODEL = ("bird", None, "cat", "dog", "zebra")
@@ -187,6 +188,28 @@ def test_ids_that_are_names_become_numbers_in_the_results(tmp_path: Path) -> Non
     assert list(evaluator.results()) == [{"image_id": 1, "category_id": 1, "bbox": [10, 10, 40, 40], "score": 0.5, "file_name": "b.jpg"}]
     assert evaluator.numbers()["AP50"] == pytest.approx(51 / 101 / 2)  # one of two cats, no dog
     assert evaluator.voc_numbers("all-point").values == (0.5,)  # all dogs are difficult
+
+
+@pytest.mark.parametrize("names", [(9, 25, 30), (0, 1, 2), (30, 0, 7), ("c", "a", "b")])
+def test_a_file_of_results_is_about_the_pictures_that_its_ids_name(tmp_path: Path, names: tuple[Any, ...]) -> None:
+    truth = Targets.of(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0]))
+    records = [ImageRecord(Path(f"{name}.jpg"), name, (80, 100), truth) for name in names]
+    evaluator = Evaluator(DetectionData.of("pets", ("cat",), records), ("cat",))
+    for place, name in enumerate(names):
+        corners = torch.tensor([[10.0, 10, 50, 50 - place], [60.0, 10, 80, 30]])
+        evaluator.add(name, Detections(corners, torch.tensor([0.9 - place / 10, 0.2]), torch.tensor([0, 0])))
+    evaluator.write_results(tmp_path / "dt.json")
+    read = evaluator.read_results(tmp_path / "dt.json")
+    assert np.array_equal(read[np.argsort(read[:, 0], kind="stable")], evaluator.table())
+    # Pictures that the file has nothing about have nothing.
+    rows = list(evaluator.results())
+    (tmp_path / "dt.json").write_text(json.dumps(rows[2:]))
+    pictures = set(evaluator.read_results(tmp_path / "dt.json")[:, 0].astype(int).tolist())
+    assert pictures == {1, 2, 3} - {numbered(evaluator.data)[names[0]]}
+    rows[0]["image_id"] = 99
+    (tmp_path / "dt.json").write_text(json.dumps(rows))
+    with pytest.raises(ValueError, match=r"dt.json\[0\].image_id: expected one of the ground truth's: .* got 99"):
+        evaluator.read_results(tmp_path / "dt.json")
 
 
 def test_a_second_time_replaces_the_first_and_clear_forgets() -> None:

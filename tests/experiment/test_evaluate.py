@@ -82,7 +82,8 @@ def test_a_checkpoint_that_does_not_tell(folder: Path) -> None:
             labelled_data(weights, None)
 
 
-def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path, seed: int) -> None:
     for number in range(12):
         saved(tmp_path, f"{number}.png", picture())
     content = {
@@ -92,7 +93,10 @@ def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path) -> None:
     }
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(content))
-    rest, kept = load_data(DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4))
+    config = DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4, seed=seed)
+    rest, kept = load_data(config)
     assert 0 < len(kept) < 12
-    assert ids(labelled_data(None, path, val_fraction=0.4)) == ids(kept)
-    assert ids(labelled_data(None, path, val_fraction=0.4, trained_on=True)) == ids(rest)
+    # A run says by which seed; without one it is 0.
+    for weights in (checkpoint(tmp_path, config), *((None, checkpoint(tmp_path, None)) if seed == 0 else ())):
+        assert ids(labelled_data(weights, path, val_fraction=0.4)) == ids(kept)
+        assert ids(labelled_data(weights, path, val_fraction=0.4, trained_on=True)) == ids(rest)
