@@ -72,7 +72,7 @@ def _propose(args: argparse.Namespace, outputs: Outputs) -> int:
     from detkit.data.images import read_image
     from detkit.inference.proposals import build_proposer
 
-    proposer = build_proposer(_config(args))
+    proposer = build_proposer(_config(args), "auto" if args.processes == 1 else "cpu")
     print(f"proposals: {proposer.backend.version.split()[0]}, mode {args.mode}, of {count(len(paths), 'picture')}", flush=True)
     ready = time.perf_counter()
     job = _Job(args, paths, data)

@@ -56,15 +56,15 @@ def load(
         return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
     if config.told is not None and "proposer" not in options:
-        options["proposer"] = _proposer(config.told)
+        options["proposer"] = _proposer(config.told, device)
     return Predictor(detector, config.preprocess, class_names, device, precision, **options)
 
 
-def _proposer(config: ProposalsConfig) -> Proposer:
+def _proposer(config: ProposalsConfig, device: str | torch.device) -> Proposer:
     """As in training; the folder in which proposals were remembered is used where it is, and not made anew elsewhere."""
     from detkit.inference.proposals import build_proposer
 
-    return build_proposer(config if config.cache is not None and Path(config.cache).is_dir() else config.replace(cache=None))
+    return build_proposer(config if config.cache is not None and Path(config.cache).is_dir() else config.replace(cache=None), device)
 
 
 def newest_checkpoint(root: str | Path = RUNS) -> Path | None:

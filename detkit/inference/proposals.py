@@ -19,8 +19,13 @@ from detkit.structures import Detections, Proposals
 Image = NDArray[np.uint8]
 
 
-def build_proposer(config: ProposalsConfig) -> Proposer:
+def build_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -> Proposer:
     """A proposer of any backend: a named one, or a checkpoint with a region proposal network.
+
+    Args:
+        config: Which, and what is kept of its proposals.
+        device: Where a network runs; the named ones search on the CPU. A data loader's processes cannot share a GPU with the training
+            that started them, so training leaves it at the CPU.
 
     Raises:
         ValueError: there is no such backend, or the checkpoint's detector proposes nothing.
@@ -31,7 +36,7 @@ def build_proposer(config: ProposalsConfig) -> Proposer:
         return config.build()
     if checkpoint_path(config.backend) is None and not config.backend.endswith(".safetensors"):
         return config.build()  # tells which names there are
-    return config.build(RPNProposals(load(config.backend, precision="fp32")))
+    return config.build(RPNProposals(load(config.backend, device, precision="fp32")))
 
 
 class RPNProposals:

@@ -10,8 +10,9 @@ import torch
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.heads.region import TwoFCConfig
-from detkit.inference import Predictor
+from detkit.inference import Predictor, load, proposals
 from detkit.inference.proposals import RPNProposals, build_proposer
+from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
@@ -77,3 +78,25 @@ def test_a_checkpoint_is_a_backend_by_its_file(predictor: Predictor, tmp_path: P
 
 def test_a_name_is_a_backend_too() -> None:
     assert build_proposer(ProposalsConfig(mode="single")).backend.version.startswith("ours")
+
+
+def test_a_network_proposes_on_the_device_that_is_given_and_for_training_on_the_cpu(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "rpn.safetensors"
+    save_checkpoint(path, predictor.detector.state_dict(), make_header(CONFIG.to_json(), ["cat", "dog"]))
+    config = FastRCNNConfig(
+        preprocess=CONFIG.preprocess, backbone=CONFIG.backbone, region=CONFIG.region, proposals=ProposalsConfig(backend=str(path))
+    )
+    save_checkpoint(tmp_path / "best.safetensors", config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
+    asked: list[tuple[str, object]] = []
+
+    def spied(source: str, device: object = "auto", precision: str = "auto") -> Predictor:
+        asked.append((source, device))
+        return predictor
+
+    monkeypatch.setattr(proposals, "load", spied)
+    build_proposer(config.proposals)
+    load(tmp_path / "best.safetensors", torch.device("cpu"))
+    load(tmp_path / "best.safetensors", "auto")
+    assert asked == [(str(path), "cpu"), (str(path), torch.device("cpu")), (str(path), "auto")]
