@@ -17,4 +17,13 @@ def collect_rarely() -> None:
     For the command line only: a library must not change its host's collector.
     """
     gc.set_threshold(_ALLOCATIONS, _STEPS, _STEPS)
-    atexit.register(gc.freeze)
+    atexit.register(_leave_the_rest)
+
+
+def _leave_the_rest() -> None:
+    """Spare the search at the end, unless something would call what it leaves a leak.
+
+    Libraries made with nanobind do, with thirty lines on the screen; the compiler that comes with PyTorch 2.15 is one.
+    """
+    if not any(kind.__module__ == "nanobind" for kind in type.__subclasses__(type)):
+        gc.freeze()
