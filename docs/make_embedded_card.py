@@ -23,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from make_distillation import KEPT
+from make_comparisons import KEPT
 from make_results import filled, processor_of
 from PIL import Image
 

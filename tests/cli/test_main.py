@@ -146,12 +146,3 @@ def test_modules_are_there_without_being_imported_first() -> None:
     code = "import sys, detkit; print('torch' in sys.modules, detkit.evaluation.evaluate_coco.__name__, hasattr(detkit, '_lode'))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.split() == ["False", "evaluate_coco", "False"]
-
-
-def test_a_command_looks_for_cycles_rarely_and_not_at_its_end() -> None:
-    code = (
-        "import atexit, gc; from detkit.cli.main import main; main(['weights']); print(gc.get_threshold()[0]); "
-        "atexit._run_exitfuncs(); print(gc.get_freeze_count() > 0)"
-    )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.endswith("10000\nTrue\n")
