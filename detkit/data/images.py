@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from detkit.data.exif import stored_orientation, turn
+from detkit.data.exif import header_orientation, stored_orientation, turn
 from detkit.data.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
 from detkit.structures import Size
 
@@ -128,8 +128,8 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
 def _stored(header: Image.Image) -> tuple[Size, int]:
     tags = getattr(header, "tag_v2", None)
     if tags is not None and header.format == "TIFF":  # Pillow gives the size of a TIFF as it is once turned
-        return (int(tags[257]), int(tags[256])), stored_orientation(header)
-    return (header.height, header.width), stored_orientation(header)
+        return (int(tags[257]), int(tags[256])), header_orientation(header)
+    return (header.height, header.width), header_orientation(header)
 
 
 def _bytes_of(path: str | Path) -> bytes:

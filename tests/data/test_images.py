@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import skimage.data
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
 from detkit.data import decode_image, image_size, read_image
 from detkit.data.exif import turn, turn_boxes
@@ -77,6 +79,62 @@ def test_an_orientation_that_does_not_exist_counts_as_upright(photograph: Image.
     exif = Image.Exif()
     exif[0x0112] = value
     assert decode_image(encoded(photograph, "JPEG", exif=exif)).shape == (120, 80, 3)
+
+
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def turned_exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+TELLING_CHUNKS = {
+    "exif": png_chunk(b"eXIf", turned_exif().tobytes().removeprefix(b"Exif\0\0")),
+    "xmp": png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP),
+    "raw profile": png_chunk(
+        b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(b"\nexif\n40\n" + turned_exif().tobytes().hex().encode())
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", TELLING_CHUNKS)
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_size_of_a_png_is_that_of_its_pixels_wherever_its_orientation_stands(
+    photograph: Image.Image, kind: str, behind: bool, tmp_path: Path
+) -> None:
+    plain = encoded(photograph, "PNG")
+    place = plain.index(b"IEND" if behind else b"IDAT") - 4
+    data = plain[:place] + TELLING_CHUNKS[kind] + plain[place:]
+    (tmp_path / "a.png").write_bytes(data)
+    assert decode_image(data).shape == (80, 120, 3)
+    assert image_size(tmp_path / "a.png") == (80, 120)
+    assert stored_size(tmp_path / "a.png") == ((120, 80), 6)
+
+
+HOLD_EXIF = ("JPEG", "PNG", "WEBP", "TIFF", *(("AVIF",) if features.check("avif") else ()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "with_exif"), [*((kind, True) for kind in HOLD_EXIF), *((kind, False) for kind in (*HOLD_EXIF, "GIF", "BMP", "JPEG2000"))]
+)
+def test_sizes_are_told_without_decoding(
+    photograph: Image.Image, kind: str, with_exif: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(photograph, kind, **({"exif": turned_exif()} if with_exif else {}))
+    if kind == "PNG":  # as ImageMagick writes it
+        place = data.index(b"IEND") - 4
+        data = data[:place] + png_chunk(b"tEXt", b"date:create\x002026-01-01") + data[place:]
+    (tmp_path / "picture").write_bytes(data)
+
+    def load(self: Image.Image) -> None:
+        raise AssertionError("the pixels are decoded")
+
+    monkeypatch.setattr(type(Image.open(io.BytesIO(data))), "load", load)
+    assert image_size(tmp_path / "picture") == ((80, 120) if with_exif else (120, 80))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
