@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detkit.data.files import files_below
 from detkit.data.images import IMAGE_ENDINGS, image_size
 from detkit.data.readers import BOX_READERS
 from detkit.data.records import DetectionData, ImageRecord, Records
@@ -82,5 +83,5 @@ def _folder(folder: Path) -> DetectionData:
 
 def _pictures(folder: Path) -> Iterator[Path]:
     """Every picture in or below a folder, in the same order on every machine."""
-    paths = [folder] if folder.is_file() else sorted(folder.rglob("*"))
+    paths = [folder] if folder.is_file() else sorted(files_below(folder))
     return (path for path in paths if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())

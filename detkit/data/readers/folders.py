@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from detkit.data.files import files_below
 from detkit.data.images import IMAGE_ENDINGS, image_size
 from detkit.data.pictures import whole_picture
 from detkit.data.readers.protocol import chosen_split, find_split
@@ -59,9 +60,7 @@ class FolderReader:
 def _rows(root: Path, folder: Path, label: int, report: ReadReport) -> Iterator[ImageRecord]:
     """The pictures of a class; files that are none are counted and left out."""
     count = 0
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.name.startswith("."):
-            continue
+    for path in sorted(files_below(folder)):
         name = path.relative_to(root).as_posix()
         if path.suffix.lower() not in IMAGE_ENDINGS:
             report.add(Remark.NOT_A_PICTURE, name)
@@ -93,4 +92,4 @@ def _part(folder: Path) -> str | None:
 
 
 def _has_picture(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.rglob("*"))
+    return any(path.suffix.lower() in IMAGE_ENDINGS for path in files_below(folder))

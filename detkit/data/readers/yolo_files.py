@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from detkit.data.files import files_below
 from detkit.data.images import IMAGE_ENDINGS
 from detkit.data.readers.text import lines_of, text_of
 
@@ -148,10 +148,8 @@ def _root(content: dict[str, Any], file: Path) -> Path:
 
 
 def _from_folder(folder: Path) -> list[Path]:
-    found = []
-    for parent, _, names in sorted(os.walk(folder)):
-        found += [Path(parent, name) for name in sorted(names) if name.lower().endswith(IMAGE_ENDINGS)]
-    return found
+    found = (path for path in files_below(folder) if path.name.lower().endswith(IMAGE_ENDINGS))
+    return sorted(found, key=lambda path: (str(path.parent), path.name))
 
 
 def _from_list(file: Path, images: Path | None) -> list[Path]:
