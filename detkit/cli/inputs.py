@@ -66,11 +66,12 @@ def _expanded(word: str, videos: bool) -> list[Path]:
 
 
 def _pictures_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
+    from detkit.data.files import visible
     from detkit.data.images import IMAGE_ENDINGS
     from detkit.data.video import VIDEO_ENDINGS
 
     endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS) if videos else IMAGE_ENDINGS
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in endings and path.is_file())
+    pictures = [path for path in visible(folder.iterdir()) if path.suffix.lower() in endings and path.is_file()]
     if not pictures and needed:
         folders = sum(path.is_dir() for path in folder.iterdir())
         advice = f"; it has {folders} folders: give '{folder}/**/*.jpg' to look into them" if folders else ""

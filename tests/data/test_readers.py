@@ -312,6 +312,16 @@ def test_voc_ignores_parts_of_things_and_finds_pictures_by_filename(tmp_path: Pa
     assert data.records[0].path == tmp_path / "JPEGImages" / "a.jpg"
 
 
+def test_voc_passes_over_what_macos_puts_beside_files(tmp_path: Path) -> None:
+    voc(tmp_path, "a", thing("dog", 1, 1, 50, 50))
+    (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\n")
+    for name in ("Annotations/._a.xml", "JPEGImages/._a.jpg", "ImageSets/Main/._train.txt"):
+        (tmp_path / name).write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    assert splits_of(SourceConfig(path=str(tmp_path))) == ("train",)
+    assert [record.path.name for record in read(tmp_path).records] == ["a.jpg"]
+
+
 # YOLO
 
 
@@ -326,6 +336,12 @@ def test_yolo_lines(tmp_path: Path) -> None:
     assert [len(record.targets) for record in data.records] == [2, 0, 0, 1]
     assert_close(data.records[3].targets.boxes, torch.tensor([[10.0, 8, 90, 60]]))
     assert data.report.totals() == {"polygon": 1, "no_label_file": 1}
+
+
+def test_yolo_passes_over_what_macos_puts_beside_files(tmp_path: Path) -> None:
+    yolo(tmp_path, {"a": "0 0.5 0.5 0.1 0.1"}).rename(tmp_path / "mine.yaml")
+    (tmp_path / "._mine.yaml").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X names")
+    assert len(read(tmp_path).records) == 1
 
 
 def test_yolo_keypoints_are_passed_over(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from detkit.data.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
 from detkit.data.readers.voc_files import annotation_folder, listed_stems, picture_index, split_files, voc_folders
@@ -119,7 +120,7 @@ class _Entry:
 def _pages(folder: Path) -> dict[str, _Page]:
     """All XML files of one year, by name without ending."""
     annotations = annotation_folder(folder)
-    return {file.stem: _parse(file) for file in sorted(annotations.glob("*.xml"))} if annotations else {}
+    return {file.stem: _parse(file) for file in visible(annotations.glob("*.xml"))} if annotations else {}
 
 
 def _entries(folder: Path, pages: dict[str, _Page], part: str | None, pictures: dict[str, str]) -> list[_Entry]:

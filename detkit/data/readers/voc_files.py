@@ -7,6 +7,7 @@ import re
 from collections.abc import Container
 from pathlib import Path
 
+from detkit.data.files import visible
 from detkit.data.images import IMAGE_ENDINGS
 from detkit.data.readers.text import lines_of
 
@@ -20,7 +21,7 @@ _CLASS_FLAG = re.compile(r"\s+(-1|0|1)$")
 def annotation_folder(path: Path) -> Path | None:
     """The folder of XML files: ``Annotations`` in ``path``, or ``path`` itself; None if neither has any."""
     for folder in (path / "Annotations", path / "annotations", path):
-        if folder.is_dir() and next(folder.glob("*.xml"), None) is not None:
+        if folder.is_dir() and any(not file.name.startswith(".") for file in folder.glob("*.xml")):
             return folder
     return None
 
@@ -34,7 +35,7 @@ def voc_folders(path: Path) -> list[Path]:
 
 def split_files(path: Path) -> dict[str, Path]:
     """The lists in ``ImageSets/Main`` by name, without those about one class."""
-    files = sorted((path / "ImageSets" / "Main").glob("*.txt"))
+    files = visible((path / "ImageSets" / "Main").glob("*.txt"))
     return {file.stem: file for file in files if not file.stem.endswith(_MAIN_LISTS_ONLY)}
 
 
@@ -68,6 +69,6 @@ def picture_index(path: Path, images: Path | None) -> dict[str, str]:
     found = {"": str(folder)}
     for name in sorted(os.listdir(folder)):
         stem, ending = os.path.splitext(name)
-        if ending.lower() in IMAGE_ENDINGS:
+        if ending.lower() in IMAGE_ENDINGS and not name.startswith("."):
             found.setdefault(stem, os.path.join(folder, name))
     return found

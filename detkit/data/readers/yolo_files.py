@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from detkit.data.files import files_below
+from detkit.data.files import files_below, visible
 from detkit.data.images import IMAGE_ENDINGS
 from detkit.data.readers.text import lines_of, text_of
 
@@ -73,7 +73,7 @@ def description_file(path: Path) -> Path | None:
     if path.is_file():
         return path if path.suffix.lower() in (".yaml", ".yml", ".data") else None
     for pattern in (*USUAL_NAMES, "*.yaml", "*.yml", "*.data"):
-        for file in sorted(path.glob(pattern)):
+        for file in visible(path.glob(pattern)):
             if file.suffix == ".data" or b"names" in file.read_bytes().replace(b"\0", b""):  # UTF-16 has them: it is told of later
                 return file
     return None
