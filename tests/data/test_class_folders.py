@@ -145,6 +145,15 @@ def test_one_class_alone(tmp_path: Path) -> None:
         )
 
 
+def test_parts_are_no_classes(tmp_path: Path) -> None:
+    for name in ("train/a.png", "valid/b.png", "test/c.png"):
+        picture(tmp_path / name)
+    with pytest.raises(ValueError, match="no labels in a known format; looked for .*; the folder has test, train, valid"):
+        read_source(SourceConfig(path=str(tmp_path)))
+    picture(tmp_path / "dog" / "d.png")
+    assert read_source(SourceConfig(path=str(tmp_path))).class_names == ("dog", "test", "train", "valid")
+
+
 def test_a_folder_for_the_pictures_means_nothing(folders: Path) -> None:
     with pytest.raises(ValueError, match=r"pictures in a folder for each class are their own labels; leave images="):
         read_source(SourceConfig(path=str(folders), images=str(folders), split="train"))

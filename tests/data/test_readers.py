@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -289,6 +290,31 @@ def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
     ]
     assert [record.targets.labels.tolist() for record in both.records] == [[1], [0]]
     assert [record.image_id for record in one.records] == ["000005"]
+
+
+def roboflow(folder: Path) -> Path:
+    """Roboflow's export as Pascal VOC: pictures and labels side by side in a folder for each part."""
+    for part, stem, name in (("train", "a", "dog"), ("train", "b", "cup"), ("valid", "c", "cat"), ("test", "d", "dog")):
+        voc(folder / "made", stem, thing(name, 1, 1, 50, 50))
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        (folder / "made" / "Annotations" / f"{stem}.xml").rename(folder / part / f"{stem}.xml")
+        (folder / "made" / "JPEGImages" / f"{stem}.jpg").rename(folder / part / f"{stem}.jpg")
+    shutil.rmtree(folder / "made")
+    return folder
+
+
+def test_voc_in_a_folder_for_each_part(tmp_path: Path) -> None:
+    source = SourceConfig(path=str(roboflow(tmp_path)))
+    assert splits_of(source) == ("test", "train", "valid")
+    assert with_split(source, "val").split == "valid"
+    train, val = read(tmp_path, split="train"), read(tmp_path, split="val")
+    assert train.class_names == val.class_names == ("cat", "cup", "dog")
+    assert [record.path for record in train.records] == [tmp_path / "train" / "a.jpg", tmp_path / "train" / "b.jpg"]
+    assert [record.targets.labels.tolist() for record in train.records] == [[2], [1]]
+    assert [record.path for record in val.records] == [tmp_path / "valid" / "c.jpg"]
+    assert not train.whole
+    with pytest.raises(ValueError, match="it has the parts test, train, valid; name one of them"):
+        read(tmp_path)
 
 
 def test_voc_with_a_lying_size_or_none(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ import torch
 from detkit.data.files import files_below
 from detkit.data.images import IMAGE_ENDINGS, image_size
 from detkit.data.pictures import whole_picture
-from detkit.data.readers.protocol import chosen_split, find_split
+from detkit.data.readers.protocol import chosen_split, is_part
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.report import ReadReport, Remark
 
-_PARTS = ("train", "val", "test")
 _NO_CLASSES = {"images", "labels", "annotations", "jpegimages", "imagesets"}
 """Folders of detection data, whose labels are missing or not where they should be."""
 
@@ -27,14 +26,15 @@ class FolderReader:
     expects = "a folder for each class with pictures in it, for a classifier"
 
     def recognises(self, path: Path) -> bool:
-        """See :class:`Reader`."""
+        """Folders with pictures, unless all of them are called like parts: those are no classes but data whose labels are missing."""
         if not path.is_dir():
             return False
-        return any(_has_picture(folder) for root in self._roots(path) for folder in _folders(root))
+        roots = (_folders(root) for root in self._roots(path))
+        return any(_has_picture(folder) for folders in roots if not all(is_part(entry.name) for entry in folders) for folder in folders)
 
     def splits(self, path: Path) -> tuple[str, ...]:
         """See :class:`Reader`."""
-        return tuple(entry.name for entry in _folders(path) if _part(entry) is not None)
+        return tuple(entry.name for entry in _folders(path) if _has_classes(entry))
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
         """See :class:`Reader`; pictures lie beside their labels, so ``images`` is not taken.
@@ -85,10 +85,9 @@ def _folders(path: Path) -> list[Path]:
     return [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _NO_CLASSES]
 
 
-def _part(folder: Path) -> str | None:
-    """Which part of the data a folder holds, if it is called like one and has folders in it."""
-    named = next((part for part in _PARTS if find_split(part, (folder.name,)) is not None), None)
-    return named if named is not None and _folders(folder) else None
+def _has_classes(folder: Path) -> bool:
+    """Whether a folder holds a part of the data: it is called like one and has folders in it."""
+    return is_part(folder.name) and bool(_folders(folder))
 
 
 def _has_picture(folder: Path) -> bool:

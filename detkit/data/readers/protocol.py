@@ -61,6 +61,11 @@ def find_split(wanted: str, available: Sequence[str]) -> str | None:
     return None
 
 
+def is_part(name: str) -> bool:
+    """Whether a folder of this name is taken for a part of the data: it is called ``train``, ``val``, ``test`` or an alias."""
+    return any(find_split(part, (name,)) is not None for part in _ALIASES)
+
+
 def chosen_split(path: Path, split: str | None, available: Sequence[str]) -> str | None:
     """The part to read; None if the data is one whole.
 

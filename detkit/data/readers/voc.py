@@ -11,7 +11,7 @@ import numpy as np
 from detkit.data.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
-from detkit.data.readers.voc_files import annotation_folder, listed_stems, picture_index, split_files, voc_folders
+from detkit.data.readers.voc_files import annotation_folder, listed_stems, part_folders, picture_index, split_files, voc_folders
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
 from detkit.label_values import flag
@@ -22,15 +22,15 @@ class VocReader:
     """Boxes of whole pixels counted from 1, both corners inside: ``x1 - 1, y1 - 1, x2, y2`` here."""
 
     name = "Pascal VOC"
-    expects = "a folder with Annotations/*.xml, with .xml files, or with such folders named VOC2007, VOC2012"
+    expects = "a folder with Annotations/*.xml, with .xml files, or with such folders named VOC2007, VOC2012, or train, valid, test"
 
     def recognises(self, path: Path) -> bool:
-        """A folder that has XML files in ``Annotations`` or in itself, or holds the folders of several years."""
+        """A folder that has XML files in ``Annotations`` or in itself, or holds such folders of years or of parts."""
         return path.is_dir() and bool(voc_folders(path))
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """The names of the lists in ``ImageSets/Main``, of all years."""
-        return tuple(dict.fromkeys(name for folder in voc_folders(path) for name in split_files(folder)))
+        """The names of the folders that are parts, or of the lists in ``ImageSets/Main``, of all years."""
+        return tuple(part_folders(path)) or tuple(dict.fromkeys(name for folder in voc_folders(path) for name in split_files(folder)))
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
         """Read one part; the classes are those of all parts, so that each part has the same. See ``protocol.Reader``.
@@ -39,12 +39,13 @@ class VocReader:
         """
         part = chosen_split(path, split, self.splits(path))
         source = f"{path}{f' ({part})' if part else ''}"
-        names: set[str] = set()
+        parts, names = part_folders(path), set[str]()
         entries: list[_Entry] = []
         for folder in voc_folders(path):
             pages = _pages(folder)
             names |= {thing.name for page in pages.values() for thing in page.objects}
-            entries += _entries(folder, pages, part, picture_index(folder, images))
+            if not parts or folder.name == part:
+                entries += _entries(folder, pages, None if parts else part, picture_index(folder, images))
         raw = _labels(entries, tuple(sorted(names)), source)
         records = assemble(raw, check)
         return DetectionData(source, tuple(sorted(names)), tuple(range(1, len(names) + 1)), records, raw.report)

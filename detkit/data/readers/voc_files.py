@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detkit.data.files import visible
 from detkit.data.images import IMAGE_ENDINGS
+from detkit.data.readers.protocol import is_part
 from detkit.data.readers.text import lines_of
 
 _MAIN_LISTS_ONLY = ("_train", "_val", "_trainval", "_test")
@@ -27,9 +28,21 @@ def annotation_folder(path: Path) -> Path | None:
 
 
 def voc_folders(path: Path) -> list[Path]:
-    """The folders of one or several years that ``path`` is or holds, as ``VOCdevkit`` holds ``VOC2007``; empty if there are none."""
+    """The folders that ``path`` is or holds: of years, as ``VOCdevkit`` holds ``VOC2007``, or else of parts; empty if there are none."""
     if annotation_folder(path) is not None:
         return [path]
+    return _years(path) or list(part_folders(path).values())
+
+
+def part_folders(path: Path) -> dict[str, Path]:
+    """The folders that are parts as a whole, by name, as Roboflow exports: ``train``, ``valid`` and ``test``, each with its XML files."""
+    if annotation_folder(path) is not None or _years(path):
+        return {}
+    inside = visible(path.iterdir()) if path.is_dir() else []
+    return {folder.name: folder for folder in inside if is_part(folder.name) and annotation_folder(folder) is not None}
+
+
+def _years(path: Path) -> list[Path]:
     return [folder for folder in sorted(path.glob("VOC[0-9]*")) if folder.is_dir() and annotation_folder(folder) is not None]
 
 
