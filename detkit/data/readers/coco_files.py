@@ -35,8 +35,12 @@ def split_names(files: dict[str, Path]) -> tuple[str, ...]:
 def _part(path: Path) -> str:
     if path.name == "_annotations.coco.json":
         return path.parent.name
-    stem = path.stem.removeprefix("instances").strip("_-.")
+    stem = _stem(path)
     return "" if stem in ("default", "annotations", "coco", "labels", "all") else stem
+
+
+def _stem(path: Path) -> str:
+    return path.stem.removeprefix("instances").strip("_-.")
 
 
 def image_folder(annotations: Path, names: Sequence[str]) -> Path:
@@ -66,7 +70,7 @@ def _holds(folder: Path, name: str) -> bool:
 
 
 def _usual_folders(annotations: Path) -> list[Path]:
-    part = _part(annotations)
+    part = _part(annotations) or _stem(annotations)  # CVAT keeps the pictures of instances_default.json in images/default
     here, above = annotations.parent, annotations.parent.parent
     bases = [here, above] if here.name in ("annotations", "labels", "Annotations") else [here]
     wanted = ["images/" + part, part, "images", "", "JPEGImages", "data"] if part else ["images", "", "JPEGImages", "data"]
