@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -25,6 +27,11 @@ Pixels = npt.NDArray[np.uint8]
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError)
 """What Pillow's decoders raise on broken files."""
+
+_FAINT = 4096
+"""Sixteen-bit pictures whose values all lie below come from a camera of twelve bits or fewer, and show next to nothing."""
+
+_LOGGER = logging.getLogger(__name__)
 
 _VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 
@@ -207,8 +214,11 @@ def _from_tiff(data: bytes, name: str) -> Pixels:
 def _as_rgb(image: Image.Image, name: str) -> Pixels:
     convert = _CONVERSIONS.get(image.mode)
     if convert is not None:
-        grey = convert(np.asarray(image), name)
-        if is_white_zero(image):
+        values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
+        grey = convert(values, name)
+        if image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
+            _warn_of_faint(name, high, zero)
+        if zero == "white":
             grey = 255 - grey
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -216,6 +226,11 @@ def _as_rgb(image: Image.Image, name: str) -> Pixels:
         white = Image.new("RGBA", above.size, (255, 255, 255, 255))
         return np.array(Image.alpha_composite(white, above).convert("RGB"))
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+@cache  # one line a file, not one an epoch
+def _warn_of_faint(name: str, high: int, zero: str) -> None:
+    _LOGGER.warning("%s: its values run to %d of 65535: it is read as nearly %s; scale the values to 16 bits", name, high, zero)
 
 
 def _grey_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:

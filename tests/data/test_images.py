@@ -212,6 +212,23 @@ def test_sixteen_bits_are_scaled_not_cut() -> None:
     assert (got.min(), got.max()) == (0, 255)
 
 
+def test_sixteen_bits_of_which_few_are_used_are_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    ramp = np.linspace(0, 4095, 256 * 6).reshape(6, 256).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "twelve.png"), ramp)
+    for _ in range(2):
+        assert read_image(tmp_path / "twelve.png").max() == 16
+    assert caplog.messages == [
+        f"{tmp_path / 'twelve.png'}: its values run to 4095 of 65535: it is read as nearly black; scale the values to 16 bits"
+    ]
+    caplog.clear()
+    assert decode_image(as_tiff(ramp, photometric="miniswhite"), "negative.tif").min() == 239
+    assert "negative.tif: its values run to 4095 of 65535: it is read as nearly white;" in caplog.text
+    caplog.clear()
+    for values in (ramp * 2, ramp * 0):
+        decode_image(cv2.imencode(".png", values)[1].tobytes(), "other.png")
+    assert caplog.messages == []
+
+
 def test_animations_and_pages_give_their_first_picture() -> None:
     frames = [plain(), plain(colour=(0, 0, 255)).copy()]
     for kind in ("GIF", "WEBP", "TIFF", "PNG"):
