@@ -58,11 +58,21 @@ def _expanded(word: str, videos: bool) -> list[Path]:
         raise ValueError(f"{word}: addresses are not fetched; download the picture and give its file")
     if not glob.has_magic(word):
         return [path]
-    matches = [Path(match) for match in sorted(glob.glob(word, recursive=True))]
-    pictures = [picture for match in matches for picture in (_pictures_in(match, videos, needed=False) if match.is_dir() else [match])]
+    pictures = [
+        picture for match in _matches(word) for picture in (_pictures_in(match, videos, needed=False) if match.is_dir() else [match])
+    ]
     if not pictures:
         raise FileNotFoundError(f"{word}: the pattern matches no file")
     return pictures
+
+
+def _matches(word: str) -> list[Path]:
+    """What a pattern matches; if that is nothing, what it matches where brackets in the name of a folder that exists mean themselves."""
+    found = glob.glob(word, recursive=True)
+    folder = next((parent for parent in Path(word).parents if parent.is_dir()), None)
+    if not found and folder is not None and glob.has_magic(str(folder)):
+        found = glob.glob(str(Path(glob.escape(str(folder))) / Path(word).relative_to(folder)), recursive=True)
+    return [Path(match) for match in sorted(found)]
 
 
 def _pictures_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
