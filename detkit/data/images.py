@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import logging
+import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import IO
 
 import cv2
 import numpy as np
@@ -123,7 +125,7 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
         ValueError: the file is a folder, empty, or not a picture.
     """
     try:
-        with Image.open(path) as header:
+        with _open(path) as header:
             return _stored(header)
     except (*_UNREADABLE, Image.DecompressionBombError):
         data = _bytes_of(path)
@@ -137,6 +139,15 @@ def _stored(header: Image.Image) -> tuple[Size, int]:
     if tags is not None and header.format == "TIFF":  # Pillow gives the size of a TIFF as it is once turned
         return (int(tags[257]), int(tags[256])), header_orientation(header)
     return (header.height, header.width), header_orientation(header)
+
+
+def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
+    """``Image.open``, without a warning of 89 megapixels and more, which are read as any others; it raises from 179 on."""
+    # Once a process, at its first picture, and behind all filters, so that what a program says of this warning holds. Around each
+    # picture, ``catch_warnings`` would mix up the filters of threads that read ahead, and let every other warning be shown anew.
+    if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
+    return Image.open(file)
 
 
 def _bytes_of(path: str | Path) -> bytes:
@@ -154,7 +165,7 @@ def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     if not data:
         raise ValueError(f"{name}: the file is empty (0 bytes); fetch or export the picture again")
     try:
-        return Image.open(io.BytesIO(data))
+        return _open(io.BytesIO(data))
     except UnidentifiedImageError:
         kind = _kind_of(data)
         raise ValueError(f"{name}: not a picture that can be read: {kind}") from None

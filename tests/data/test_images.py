@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -227,6 +228,22 @@ def test_sixteen_bits_of_which_few_are_used_are_warned_of_once(tmp_path: Path, c
     for values in (ramp * 2, ramp * 0):
         decode_image(cv2.imencode(".png", values)[1].tobytes(), "other.png")
     assert caplog.messages == []
+
+
+def test_pictures_of_many_pixels_are_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(plain(), "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8 * 6 - 1)
+    with warnings.catch_warnings(record=True) as told:
+        assert image_size(tmp_path / "a.png") == read_image(tmp_path / "a.png").shape[:2] == (6, 8)
+        before = list(warnings.filters)
+        image_size(tmp_path / "a.png")
+        assert warnings.filters == before
+    assert told == []
+    with pytest.warns(Image.DecompressionBombWarning):  # asked for
+        read_image(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", (8 * 6 - 1) // 2)
+    with pytest.raises(ValueError, match="a.png: the picture has too many pixels to be read whole"):
+        read_image(tmp_path / "a.png")
 
 
 def test_animations_and_pages_give_their_first_picture() -> None:
