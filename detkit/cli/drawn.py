@@ -30,7 +30,7 @@ class DrawnPictures:
         self.folder = Path(folder) if folder is not None else _free_folder(command)
         self.ending = ending
         check_folder("--output", self.folder)
-        self._taken = {path.resolve() for path in inputs}
+        self._taken = {_key(path) for path in inputs}
 
     def write(self, source: Path, picture: Any) -> Path:
         """Write the drawing of ``source`` (an ``(H, W, 3)`` uint8 array) under its name and give its path."""
@@ -43,22 +43,27 @@ class DrawnPictures:
         about = PngInfo()
         about.add_text("comment", MARK.decode())
         Image.fromarray(picture).save(path, quality=92, comment=MARK, pnginfo=about)
-        self._taken.add(path.resolve())
+        self._taken.add(_key(path))
         return path
 
     def video_of(self, source: Path) -> Path:
         """Where to write the drawn video of ``source``; no video is ever overwritten, because nothing marks those drawn here."""
         path = self._free_name(source.stem, "mp4")
-        self._taken.add(path.resolve())
+        self._taken.add(_key(path))
         return path
 
     def _free_name(self, stem: str, ending: str) -> Path:
         number = 1
         while True:
             path = self.folder / (f"{stem}.{ending}" if number == 1 else f"{stem}-{number}.{ending}")
-            if path.resolve() not in self._taken and (not path.exists() or _is_ours(path)):
+            if _key(path) not in self._taken and (not path.exists() or _is_ours(path)):
                 return path
             number += 1
+
+
+def _key(path: Path) -> str:
+    """The same for names that are one file on a disk that does not tell the cases of letters apart."""
+    return str(path.resolve()).casefold()
 
 
 def _free_folder(command: str, root: str = "runs") -> Path:
