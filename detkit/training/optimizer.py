@@ -59,7 +59,10 @@ class SGDConfig(_Optimizer):
 
     def build(self, groups: list[dict[str, Any]], lr: float, fused: bool) -> torch.optim.Optimizer:
         """The optimiser over ``groups`` with the scaled rate."""
-        return torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=self.nesterov, fused=fused)
+        optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=self.nesterov, fused=fused)
+        _begin_momentum(optimizer)
+        optimizer.register_load_state_dict_post_hook(_begin_momentum)  # type: ignore[arg-type]  # a state of before has not all
+        return optimizer
 
 
 class AdamWConfig(_Optimizer):
@@ -133,6 +136,17 @@ def innermost_backbone(model: nn.Module) -> nn.Module | None:
     while isinstance(getattr(backbone, "backbone", None), nn.Module):
         backbone = backbone.backbone  # type: ignore[union-attr]
     return backbone if isinstance(backbone, nn.Module) else None
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter that has no momentum a momentum of zero, from which its first step is the same.
+
+    PyTorch's fused rule expects of each group that all have one or none has, and fails when frozen parameters begin to learn beside others.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            if optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, requires_grad=False)
 
 
 def _backbone_factors(model: nn.Module, config: SGDConfig | AdamWConfig) -> dict[int, float]:

@@ -27,7 +27,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.distillation import DistillationConfig
-from detkit.training.optimizer import AdamWConfig
+from detkit.training.optimizer import AdamWConfig, SGDConfig
 
 Tiny = Callable[..., Experiment]
 
@@ -73,9 +73,12 @@ def tiny(striped: Path, tmp_path: Path) -> Tiny:
 
 
 @pytest.mark.slow
-def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rule", [AdamWConfig(lr=3e-3, scaling="none"), SGDConfig(lr=1e-2, scaling="none")], ids=lambda rule: rule.kind)
+def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(
+    tiny: Tiny, monkeypatch: pytest.MonkeyPatch, rule: AdamWConfig | SGDConfig
+) -> None:
     how: Any = {"ema": EMAConfig(decay=0.9, warmup_steps=3), "frozen": 3, "unfreeze": (0.3, 0.8)}
-    whole = train(tiny("whole", **how), device="cpu", progress=False)
+    whole = train(tiny("whole", **how).replace(optimizer=rule), device="cpu", progress=False)
     with monkeypatch.context() as patch:
 
         def advance(self: hooks.Hook, made: int, progress: float) -> None:
@@ -83,14 +86,17 @@ def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(tiny: Tiny, 
                 os.kill(os.getpid(), signal.SIGINT)
 
         patch.setattr(hooks.MetricsFile, "advance", advance)
-        first = train(tiny("cut", **how), device="cpu", progress=False)
+        first = train(tiny("cut", **how).replace(optimizer=rule), device="cpu", progress=False)
     assert first.interrupted
     assert load_state(first.folder / "last.state")["inside"]["frozen_stages"] == 2
-    again = train(tiny("cut", **how), device="cpu", resume=first.folder, progress=False)
+    again = train(tiny("cut", **how).replace(optimizer=rule), device="cpu", resume=first.folder, progress=False)
     one, two = (load_state(result.folder / "last.state")["inside"] for result in (whole, again))
     for part in ("detector", "ema"):
         mine, theirs = (state[part]["model"] if part == "ema" else state[part] for state in (one, two))
         assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    kept, again_kept = one["optimizer"]["state"], two["optimizer"]["state"]
+    assert kept.keys() == again_kept.keys()
+    assert all(torch.equal(value, again_kept[key][name]) for key, part in kept.items() for name, value in part.items())
     assert one["frozen_stages"] == two["frozen_stages"] == 1
     assert again.best_numbers.keys() == {"top1", "top5", "balanced"}
 

@@ -98,3 +98,31 @@ def test_steps_equal_torch_own(tmp_path: object) -> None:
             net(inputs).square().sum().backward()
             optimizer.step()
     torch.testing.assert_close(ours.weight, theirs.weight)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_that_begins_at_zero_makes_the_same_steps(nesterov: bool) -> None:
+    torch.manual_seed(0)
+    ours, theirs = Net(), Net()
+    theirs.load_state_dict(ours.state_dict())
+    config = SGDConfig(lr=0.1, scaling="none", weight_decay=0.0, nesterov=nesterov)
+    one = build_optimizer(ours, config, 4)
+    two = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, nesterov=nesterov, fused=True)
+    for _ in range(3):
+        for net, optimizer in ((ours, one), (theirs, two)):
+            optimizer.zero_grad()
+            net.head(net.backbone(torch.ones(2, 4, 1, 1)[:, :3]).flatten(1)).square().sum().backward()
+            optimizer.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_state_without_the_momentum_of_what_was_frozen_goes_on() -> None:
+    net = Net()
+    optimizer = build_optimizer(net, SGDConfig(), 4)
+    kept = optimizer.state_dict()
+    kept["state"] = {}  # as states were written before momentum began at zero
+    optimizer.load_state_dict(kept)
+    assert all("momentum_buffer" in optimizer.state[parameter] for parameter in net.parameters())
+    net.head.weight.sum().backward()
+    optimizer.step()

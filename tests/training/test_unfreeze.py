@@ -13,7 +13,7 @@ from detkit.config import ConfigError
 from detkit.models.classifier import Classifier, ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
-from detkit.training.optimizer import AdamWConfig, build_optimizer
+from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer
 from detkit.training.unfreeze import Unfreezing
 
 
@@ -58,11 +58,12 @@ def test_what_learns_is_in_training_mode_and_what_is_frozen_is_not() -> None:
     assert {name.split(".")[3] for name, norm in norms.items() if norm.training} == {"stage4", "conv5"}
 
 
-def test_the_optimiser_knows_what_will_learn_and_moves_nothing_before() -> None:
+@pytest.mark.parametrize("rule", [AdamWConfig(lr=0.1), SGDConfig(lr=1e-3), SGDConfig(lr=1e-3, momentum=0.0)])
+def test_the_optimiser_knows_what_will_learn_and_moves_nothing_before(rule: AdamWConfig | SGDConfig) -> None:
     model = small()
     unfreezing = Unfreezing(model, (0.5,))
     with unfreezing.all_learn():
-        optimizer = build_optimizer(model, AdamWConfig(lr=0.1), 4)
+        optimizer = build_optimizer(model, rule, 4)
     assert learning(model) == [False] * 3
     known = {id(p) for group in optimizer.param_groups for p in group["params"]}
     conv = model.get_parameter("neck.backbone.network.features.conv3.weight")
