@@ -47,6 +47,14 @@ class FittedLayers(nn.Module):
         """``(N, D)`` what boxes are regressed from."""
         return pooled.flatten(1) if self.config.boxes_from == "pooled" else hidden
 
+    def forget(self, *, svm: bool, boxes: bool) -> list[str]:
+        """Pass over what was fitted until it is fitted again; gives the names of what was: ``svm``, ``boxes``."""
+        chosen = {"svm": (svm, self.has_svm), "boxes": (boxes, self.has_boxes)}
+        forgotten = [name for name, (asked, flag) in chosen.items() if asked and bool(flag)]
+        for name in forgotten:
+            chosen[name][1].fill_(False)
+        return forgotten
+
     def forward(self, pooled: Tensor, hidden: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, K)`` scores and ``(N, K, 4)`` deltas, each the fitted layer's where there is one, else as it came."""
         if bool(self.has_svm):

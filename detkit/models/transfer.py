@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from detkit.heads.region_fitted import FittedLayers
 from detkit.models.detector import ClassRows, Detector
 
 _COUNTER = "num_batches_tracked"
@@ -25,6 +26,7 @@ class TransferReport:
         classes_left_over: Classes that only the other side has.
         anew: Names of tensors that the other side does not have.
         left_over: Names of tensors that only the other side has.
+        to_fit: Names of tensors of fitted layers, which are passed over until they are fitted to the new classes, too.
     """
 
     copied: tuple[str, ...]
@@ -34,14 +36,18 @@ class TransferReport:
     classes_left_over: tuple[str, ...]
     anew: tuple[str, ...]
     left_over: tuple[str, ...]
+    to_fit: tuple[str, ...] = ()
 
     def summary(self) -> list[str]:
         """The report in a few lines for a person."""
-        return [
+        lines = [
             f"copied: {len(self.copied) + len(self.by_class)} tensors; classes: {_listed(self.classes_copied)}",
             f"started anew: {_listed(self.anew, 'tensors')}; classes: {_listed(self.classes_anew)}",
             f"left over: {_listed(self.left_over, 'tensors')}; classes: {_listed(self.classes_left_over)}",
         ]
+        if self.to_fit:
+            lines.append(f"to be fitted with the new classes: {_listed(self.to_fit, 'tensors')}")
+        return lines
 
 
 @torch.no_grad()
@@ -52,6 +58,8 @@ def transfer(
     tensor_class_names: Sequence[str | None],
 ) -> TransferReport:
     """Copy another detector's tensors into ``model``, in place; rows of classes with the same name too, others keep their start.
+
+    Layers that are fitted come whole or not at all: a class without its SVM would score one half everywhere, above what others score.
 
     Args:
         model: The detector, as its config builds it.
@@ -70,6 +78,8 @@ def transfer(
         raise ValueError("weights: no tensor has a name that the model knows; they are for another kind of model")
     for name in common:
         _check_shape(name, own[name], tensors[name], layouts.get(name), (len(class_names), len(tensor_class_names)))
+    to_fit = _to_fit(model, common) if {name for name in class_names if name} - set(tensor_class_names) else ()
+    common = [name for name in common if name not in to_fit]
     for name in common:
         if name in layouts:
             _copy_rows(own[name], tensors[name], layouts[name], pairs)
@@ -84,7 +94,16 @@ def transfer(
         classes_left_over=tuple(name for name in tensor_class_names if name not in shared and name),
         anew=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
         left_over=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),
+        to_fit=to_fit,
     )
+
+
+def _to_fit(model: Detector, names: Sequence[str]) -> tuple[str, ...]:
+    """Which of some names are of layers that are fitted; none of these layers counts as fitted any more."""
+    layers = {prefix: module for prefix, module in model.named_modules() if isinstance(module, FittedLayers)}
+    for layer in layers.values():
+        layer.forget(svm=True, boxes=True)
+    return tuple(name for name in names if name.startswith(tuple(f"{prefix}." for prefix in layers)))
 
 
 def _check_shape(name: str, own: Tensor, other: Tensor, layout: ClassRows | None, classes: tuple[int, int]) -> None:

@@ -8,6 +8,7 @@ from detkit.backbones import BackboneConfig
 from detkit.heads.region import TwoFCConfig
 from detkit.models.detector import ClassRows
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.models.rcnn import RCNN, RCNNConfig
 from detkit.models.transfer import _copy_rows, transfer
 from detkit.necks import FPNConfig
 
@@ -77,3 +78,29 @@ def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
     mine, theirs = torch.zeros(16), torch.arange(1.0, 13.0)
     _copy_rows(mine, theirs, layout, [(2, 0)])
     assert mine.tolist() == [1, 0, 0, 0, 0, 2, 3, 6, 7, 0, 0, 0, 0, 8, 9, 12]
+
+
+def fitted_rcnn(num_classes: int, value: float) -> RCNN:
+    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",)), warp=32, context=0)
+    model = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=4), pool_size=1)).build(num_classes)
+    fitted = model.region.fitted
+    for parameter in fitted.parameters():
+        torch.nn.init.constant_(parameter, value)
+    fitted.has_svm.fill_(bool(value))
+    fitted.has_boxes.fill_(bool(value))
+    return model
+
+
+@pytest.mark.parametrize(("classes", "carried"), [(("bird", "cup", "cat"), False), (("dog", "cup"), True)])
+def test_fitted_layers_come_whole_or_not_at_all(classes: tuple[str, ...], carried: bool) -> None:
+    old, model = fitted_rcnn(4, 2.0), fitted_rcnn(len(classes), 0.0)
+    report = transfer(model, classes, old.state_dict(), OLD)
+    fitted = model.region.fitted
+    assert bool(fitted.has_svm) == bool(fitted.has_boxes) == carried
+    assert {float(parameter.detach().unique()) for parameter in fitted.parameters()} == {2.0 if carried else 0.0}
+    names = {name for name in model.state_dict() if name.startswith("region.fitted.")}
+    assert set(report.to_fit) == (set() if carried else names)
+    assert names.isdisjoint(report.copied + report.by_class) != carried
+    told = [line for line in report.summary() if line.startswith("to be fitted with the new classes: 6 tensors (region.fitted.")]
+    assert len(told) == (not carried)
+    assert_close(model.region.head.fc6.weight, old.region.head.fc6.weight)
