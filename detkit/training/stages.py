@@ -15,6 +15,7 @@ from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.shares import shares
+from detkit.training.stale_fits import forget_stale_fits
 from detkit.training.trainer import Trainer
 
 log = logging.getLogger("detkit.training")
@@ -94,6 +95,8 @@ class GradientStage:
             if state is None:
                 begin_anew(run, self.name, self.anew)
             with frozen(run.detector, self.name, (*self.frozen, *others)):
+                if state is None:
+                    forget_stale_fits(run.detector, self.name, unfreezes=bool(self.training.unfreeze))
                 return self._train(run, state)
 
     def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:

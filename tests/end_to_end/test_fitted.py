@@ -52,6 +52,11 @@ def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: P
     changed = [name for name in first if not first[name].equal(second[name])]
     assert sorted(changed) == ["region.fitted.svm.bias", "region.fitted.svm.weight"]
 
+    onwards = config.replace(weights=str(result.folder), stages=(GradientStageConfig(),), output=str(tmp_path / "onwards"))
+    third = load_checkpoint(train(onwards, device="cpu", progress=False).best).tensors  # judged by its softmax
+    assert not bool(third["region.fitted.has_svm"])
+    assert not bool(third["region.fitted.has_boxes"])
+
 
 class Slow(CoreClock):
     """A clock by which the making of features takes a core-minute for every picture, and a proposal's picture a tenth."""

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import pytest
+
+from detkit.backbones import BackboneConfig
+from detkit.heads.region import TwoFCConfig
+from detkit.heads.region_fitted import FittedConfig
+from detkit.models.rcnn import RCNN, RCNNConfig
+from detkit.training.alternating import frozen
+from detkit.training.stale_fits import forget_stale_fits
+
+
+def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
+    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",), frozen_stages=0), warp=32, context=0)
+    region = config.region.replace(head=TwoFCConfig(hidden=4), pool_size=1, fitted=FittedConfig(boxes_from=boxes_from))
+    model = config.replace(region=region).build(2)
+    model.region.fitted.has_svm.fill_(True)
+    model.region.fitted.has_boxes.fill_(True)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("boxes_from", "prefixes", "unfreezes", "left"),
+    [
+        ("pooled", (), False, (False, False)),
+        ("hidden", (), False, (False, False)),
+        ("pooled", ("neck",), False, (False, True)),
+        ("hidden", ("neck",), False, (False, False)),
+        ("pooled", ("neck",), True, (False, False)),
+        ("pooled", ("region.head",), False, (False, False)),
+        ("hidden", ("neck", "region.head"), False, (True, True)),
+    ],
+)
+def test_what_something_learns_under_is_passed_over(
+    boxes_from: Literal["pooled", "hidden"], prefixes: tuple[str, ...], unfreezes: bool, left: tuple[bool, bool]
+) -> None:
+    model = fitted_rcnn(boxes_from)
+    with frozen(model, "gradient", prefixes):
+        forget_stale_fits(model, "gradient", unfreezes=unfreezes)
+    assert (bool(model.region.fitted.has_svm), bool(model.region.fitted.has_boxes)) == left
+
+
+def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    model = fitted_rcnn("hidden")
+    caplog.set_level("INFO", "detkit.training")
+    forget_stale_fits(model, "finetuning")
+    forget_stale_fits(model, "finetuning")
+    (line,) = caplog.messages
+    assert line == "finetuning: what was fitted before (svm, boxes) is passed over until it is fitted again"
