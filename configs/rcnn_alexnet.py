@@ -22,7 +22,7 @@ config = base.replace(
     model=base.model.replace(
         backbone=BackboneConfig(name="alexnet", levels=("c5",), frozen_stages=0),
         # fc6 takes 6 x 6 cells, from whose 9,216 numbers boxes are regressed.
-        region=base.model.region.replace(pool_size=6, fitted=FittedConfig()),
+        region=base.model.region.replace(pool_size=6, fitted=FittedConfig(boxes_from="pooled")),
         warp=227,
     ),
 )

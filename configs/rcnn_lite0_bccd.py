@@ -20,6 +20,7 @@ from detkit.configs import (
     ConvPoolConfig,
     EvaluationConfig,
     Experiment,
+    FittedConfig,
     GradientStageConfig,
     RCNNConfig,
     SVMStageConfig,
@@ -34,7 +35,7 @@ config = base.replace(
     model=paper.replace(
         backbone=BackboneConfig(name="efficientnet_lite0", levels=("c5",), frozen_stages=2),
         # The classifier's last convolution, with its ImageNet weights; boxes are regressed from the 320 x 4 x 4 numbers before it.
-        region=paper.region.replace(head=ConvPoolConfig(), pool_size=4),
+        region=paper.region.replace(head=ConvPoolConfig(), pool_size=4, fitted=FittedConfig(boxes_from="pooled")),
         proposals=base.model.proposals.replace(limit=500),
         warp=128,
         context=9,

@@ -18,6 +18,7 @@ from detkit.configs import (
     BackboneConfig,
     BoxRegressionStageConfig,
     Experiment,
+    FittedConfig,
     GradientStageConfig,
     LoaderConfig,
     MultistepConfig,
@@ -28,12 +29,18 @@ from detkit.configs import (
     load_config,
 )
 
+paper = SPPNetConfig()
 base = load_config(Path(__file__).with_name("fast_rcnn_vgg16.py"), Experiment)
 
 config = base.replace(
     name="sppnet_zf",
     # Every stage up to conv5 is frozen: only the fully connected layers learn (section 4.2).
-    model=SPPNetConfig(backbone=BackboneConfig(name="zfnet", levels=("c4",), frozen_stages=3), proposals=base.model.proposals),
+    model=paper.replace(
+        backbone=BackboneConfig(name="zfnet", levels=("c4",), frozen_stages=3),
+        proposals=base.model.proposals,
+        # Boxes are regressed from the pooled features (section 4.1), 12,800 numbers.
+        region=paper.region.replace(fitted=FittedConfig(boxes_from="pooled")),
+    ),
     loader=LoaderConfig(batch_size=4, workers=4),
     # 250,000 mini-batches at 1e-4, then 50,000 at 1e-5 (section 4.2).
     optimizer=SGDConfig(lr=1e-4, reference_batch_size=4, weight_decay=5e-4),

@@ -94,9 +94,12 @@ def place_of_stage(config: Experiment, name: str) -> int:
 def _train(config: Experiment, run: Run, parts: Parts, begun: float, how: tuple[bool, int | None]) -> TrainResult:
     resume, only = how
     log.info("%s run in %s", "going on with the" if resume else "new", run.folder.path)
+    stages = [stage.build(config) for stage in config.stages]
+    for stage in stages if only is None else [stages[only]]:
+        stage.check(run)
     if run.processes.first:
         write_text(run.folder.config, config.to_json(indent=1))
-    end = run_stages(run, [stage.build(config) for stage in config.stages], resume, only)
+    end = run_stages(run, stages, resume, only)
     result = _result(run, end, parts, time.monotonic() - begun)
     if run.processes.first:
         write_results(run.folder.results, config.to_json(), result)

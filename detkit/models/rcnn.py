@@ -28,7 +28,9 @@ class RCNNConfig(ProposalDetectorConfig):
     """R-CNN; the numbers are the paper's and those of its released code.
 
     Differences from the paper: the 128 regions of a step come from the pictures of the batch (32 each from four) instead of from the whole
-    data set; pictures may be mirrored, as in its code; whatever backbone is named stands in AlexNet's place.
+    data set; pictures may be mirrored, as in its code; whatever backbone is named stands in AlexNet's place;
+    boxes are regressed from what the head gives, as VGG16 has 25,088 numbers a region before it, too many for a closed form: with AlexNet,
+    which has 9,216, the paper's features (pool5) are ``region.fitted.boxes_from=pooled``.
     """
 
     kind: Literal["rcnn"] = "rcnn"
@@ -43,7 +45,7 @@ class RCNNConfig(ProposalDetectorConfig):
         head=TwoFCConfig(hidden=4096, dropout=0.5),
         samples=32,
         learns_boxes=False,
-        fitted=FittedConfig(),
+        fitted=FittedConfig(boxes_from="hidden"),
         box_weights=(1.0, 1.0, 1.0, 1.0),
         max_overlap=0.3,
     )

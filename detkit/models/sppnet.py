@@ -22,7 +22,9 @@ class SPPNetConfig(FastRCNNConfig):
     scales are ``preprocess.short_side=1200 preprocess.long_side=2000`` with ``scales=FIVE_SCALES``.
 
     Differences from the paper: the 128 regions of a step come from the pictures of the batch; a region's bins are rounded as Fast R-CNN's
-    code does; smaller scales are made from the largest inside the model; where ZFNet is not at hand another backbone stands in its place.
+    code does; smaller scales are made from the largest inside the model; where ZFNet is not at hand another backbone stands in its place;
+    boxes are regressed from what the head gives, as ResNet-50 has 51,200 numbers a region before it, too many for a closed form: with
+    ZFNet, which has 12,800, the paper's features (the pooled ones) are ``region.fitted.boxes_from=pooled``.
     """
 
     kind: Literal["sppnet"] = "sppnet"  # type: ignore[assignment]
@@ -37,7 +39,7 @@ class SPPNetConfig(FastRCNNConfig):
         samples=32,
         min_negative=0.1,
         learns_boxes=False,
-        fitted=FittedConfig(),
+        fitted=FittedConfig(boxes_from="hidden"),
         box_weights=(1.0, 1.0, 1.0, 1.0),
         max_overlap=0.3,
     )

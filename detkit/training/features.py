@@ -24,6 +24,7 @@ from detkit.training.config import Precision
 from detkit.training.precision import resolve_precision
 
 if TYPE_CHECKING:
+    from detkit.data import DetectionData
     from detkit.training.run import Run
 
 log = logging.getLogger("detkit.training")
@@ -120,6 +121,20 @@ class FeatureStore:
         return found
 
 
+def pictures_to_fit(run: Run) -> DetectionData:
+    """The pictures to whose features the layers of a run's detector are fitted.
+
+    Raises:
+        ValueError: it has no such layers.
+    """
+    detector: Any = run.detector
+    if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
+        raise ValueError(
+            f"stage: {type(detector).__name__} has no layers that are fitted to features; set model.region.fitted, or leave it out"
+        )
+    return run.data.records
+
+
 def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> FeatureStore:
     """The features of a run's training pictures, as its detector is now.
 
@@ -131,16 +146,11 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
     Raises:
         ValueError: the detector has no layers to fit, or several processes were started.
     """
-    detector: Any = run.detector
-    if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
-        raise ValueError(
-            f"stage: {type(detector).__name__} has no layers that are fitted to features; set model.region.fitted, or leave it out"
-        )
+    records = pictures_to_fit(run).records
     if run.processes.world > 1:
         raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
     precision = resolve_precision(precision, run.device)
     predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, precision, proposer=run.proposer)
-    records = run.data.records.records
     # By lot, so that those for which the budget is enough show all that the data has.
     order = np.random.default_rng(run.seed).permutation(len(records))
 

@@ -12,9 +12,9 @@ import torch
 
 from detkit.ops.coder import encode
 from detkit.training.config import TrainingConfig
-from detkit.training.features import FeatureStore, feature_store, mean_norms
+from detkit.training.features import FeatureStore, feature_store, mean_norms, pictures_to_fit
 from detkit.training.keeper import Keeper
-from detkit.training.ridge import Ridge, RidgeConfig
+from detkit.training.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
 from detkit.training.svm import HardNegatives, Lot, SVMConfig
@@ -48,6 +48,14 @@ class FittedStage:
     cache_megabytes: float = 20_000.0
     name: str = "fitted"
     share: float | None = None
+
+    def check(self, run: Run) -> None:
+        """See :meth:`Stage.check`.
+
+        Raises:
+            ValueError: the detector has no layers to fit.
+        """
+        pictures_to_fit(run)
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.
@@ -144,6 +152,16 @@ class BoxRegressionStage(FittedStage):
 
     ridge: RidgeConfig = field(default_factory=RidgeConfig)
     name: str = "boxes"
+
+    def check(self, run: Run) -> None:
+        """See :meth:`Stage.check`.
+
+        Raises:
+            ValueError: as for any fitted stage, or a region has too many features.
+        """
+        super().check(run)
+        detector: Any = run.detector
+        check_features(detector.region.fitted.boxes.in_features)
 
     def fit(self, run: Run, store: FeatureStore) -> None:
         """See :meth:`FittedStage.fit`."""

@@ -25,6 +25,19 @@ class RidgeConfig(Config):
     """Features are scaled so that their mean norm is this."""
 
 
+def check_features(features: int) -> None:
+    """Check that so many features of a region are few enough for a closed form.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if features > MOST_FEATURES:
+        raise ValueError(
+            f"box regression: expected at most {MOST_FEATURES} features of a region, got {features}; "
+            'set model.region.fitted.boxes_from="hidden", which has fewer'
+        )
+
+
 class Ridge:
     """Sums from which the regressor of one class follows in closed form.
 
@@ -37,11 +50,7 @@ class Ridge:
     """
 
     def __init__(self, features: int, outputs: int = 4) -> None:
-        if features > MOST_FEATURES:
-            raise ValueError(
-                f"box regression: expected at most {MOST_FEATURES} features of a region, got {features}; "
-                "set model.region.fitted.boxes_from=hidden, which has fewer"
-            )
+        check_features(features)
         self.count, self._features = 0, features
         self._rows: list[Floats] = []
         self._wanted: list[Doubles] = []

@@ -53,6 +53,9 @@ class Stage(Protocol):
     def share(self) -> float | None:
         """The part of the run's budget that it may take; none: its part of what the others leave."""
 
+    def check(self, run: Run) -> None:
+        """Refuse a run that it could not do its part of, with a ValueError; asked of each before the first begins."""
+
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """Do it, from ``state`` on if it was begun; it saves its state to the run's folder itself."""
 
@@ -82,6 +85,9 @@ class GradientStage:
     learns: Part = "all"
     told_by: Teller = "itself"
     anew: tuple[str, ...] = ()
+
+    def check(self, run: Run) -> None:
+        """See :meth:`Stage.check`; what it needs is checked as it begins."""
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.

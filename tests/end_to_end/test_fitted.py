@@ -14,6 +14,7 @@ from detkit.checkpoint import load_checkpoint
 from detkit.experiment import Experiment, train
 from detkit.experiment.config import BoxRegressionStageConfig, GradientStageConfig, SVMStageConfig
 from detkit.heads.region import TwoFCConfig
+from detkit.heads.region_fitted import FittedConfig
 from detkit.inference import explain, load
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
@@ -56,6 +57,15 @@ def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: P
     third = load_checkpoint(train(onwards, device="cpu", progress=False).best).tensors  # judged by its softmax
     assert not bool(third["region.fitted.has_svm"])
     assert not bool(third["region.fitted.has_boxes"])
+
+
+def test_too_many_features_are_told_before_anything_learns(tiny: Tiny, tmp_path: Path) -> None:
+    config = rcnn(tiny)
+    region = config.model.region.replace(pool_size=8, fitted=FittedConfig(boxes_from="pooled"))
+    with pytest.raises(ValueError, match=r'at most 13000 features of a region, got 16384; set model.region.fitted.boxes_from="hidden"'):
+        train(config.replace(model=config.model.replace(region=region)), device="cpu", progress=False)
+    assert not (tmp_path / "fitted" / "last.state").exists()
+    assert not (tmp_path / "fitted" / "config.json").exists()  # so that the folder can be used again
 
 
 class Slow(CoreClock):

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.svm import LinearSVC
 
-from detkit.training.ridge import Ridge
+from detkit.models.rcnn import RCNNConfig
+from detkit.models.sppnet import SPPNetConfig
+from detkit.training.ridge import Ridge, check_features
 from detkit.training.svm import ABSENT, HardNegatives, Lot, SVMConfig, fit_svm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -137,5 +140,14 @@ def test_ridge_without_examples_moves_nothing() -> None:
 
 
 def test_too_many_features_are_told() -> None:
-    with pytest.raises(ValueError, match=r"at most 13000 features of a region, got 25088; set model.region.fitted.boxes_from=hidden"):
+    with pytest.raises(ValueError, match=r'at most 13000 features of a region, got 25088; set model.region.fitted.boxes_from="hidden"'):
         Ridge(25088)
+
+
+@pytest.mark.parametrize("config", [RCNNConfig(), SPPNetConfig()], ids=lambda config: config.kind)
+def test_the_defaults_have_few_enough_features(config: RCNNConfig | SPPNetConfig) -> None:
+    with torch.device("meta"):
+        detector = config.replace(backbone=config.backbone.replace(weights=None)).build(2)
+    fitted = detector.region.fitted
+    assert fitted is not None
+    check_features(fitted.boxes.in_features)
