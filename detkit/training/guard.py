@@ -20,10 +20,11 @@ class NotFiniteError(RuntimeError):
     """A loss or a gradient is infinite or not a number; the weights were not moved by it."""
 
 
-def bad_terms(losses: Sequence[Mapping[str, Tensor]]) -> dict[str, float]:
-    """The loss terms of any batch that are not finite, with their values."""
+def bad_terms(losses: Sequence[Mapping[str, Tensor]], norm: Tensor) -> dict[str, float]:
+    """What is not finite, with its value: the loss terms of any batch, else the gradient's norm, else a loss of another process."""
     values = [(name, float(value.detach())) for terms in losses for name, value in terms.items()]
-    return {name: value for name, value in values if not math.isfinite(value)}
+    terms = {name: value for name, value in values if not math.isfinite(value)}
+    return terms or ({"a loss of another process": math.nan} if math.isfinite(norm) else {"the gradient's norm": float(norm)})
 
 
 def not_finite(step: int, terms: Mapping[str, float], batches: Sequence[SampleBatch], lr: float, path: Path) -> NotFiniteError:
@@ -31,12 +32,12 @@ def not_finite(step: int, terms: Mapping[str, float], batches: Sequence[SampleBa
 
     Args:
         step: Steps made before.
-        terms: What is not finite; empty if the losses are and their gradient is not.
+        terms: What is not finite, with its value.
         batches: The images of the step in this process.
         lr: The learning rate.
         path: A JSON file.
     """
-    what = ", ".join(f"{name} = {value}" for name, value in terms.items()) or "the gradient's norm"
+    what = ", ".join(f"{name} = {value}" for name, value in terms.items())
     columns = [zip(batch.paths, batch.image_ids, batch.seeds, strict=True) for batch in batches]
     rows = [{"path": path, "image_id": image_id, "seed": seed} for column in columns for path, image_id, seed in column]
     write_text(path, json.dumps({"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows}, indent=1))

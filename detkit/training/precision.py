@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
+from torch import Tensor
 
 from detkit.machine import bf16_instructions
 from detkit.ops.fast_gradients import FastGradients
@@ -38,6 +39,17 @@ class MixedPrecision:
         self.precision = precision
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+
+    def is_bad(self, total: Tensor, norm: Tensor) -> Tensor:
+        """Whether the sum of a step's losses or the norm of its gradient must end the run, as one bool on the device.
+
+        In fp16 the scaler skips the step of an infinite gradient and halves its scale, from 65,536 on. With a scale below 1 it is not the
+        scale that makes the gradient too large, and no further halving would help: such a run would go on without ever making a step.
+        """
+        bad = torch.isfinite(norm).logical_not()
+        if self.precision == "fp16":
+            bad = bad & (self.scaler.scale(torch.ones_like(norm)) < 1)
+        return bad | torch.isfinite(total).logical_not()
 
     @contextmanager
     def context(self) -> Iterator[None]:

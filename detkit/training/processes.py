@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,17 @@ class Processes:
         tensor = torch.tensor(values, dtype=torch.float64, device=_device())
         dist.all_reduce(tensor)
         return [float(value) for value in tensor.tolist()]
+
+    def is_true_in_any(self, flag: Tensor) -> bool:
+        """Whether a bool on this process's device is true in any process, the same in each; every process must call it at the same place.
+
+        The device is waited for once, as it is for the bool of one process.
+        """
+        if self.world == 1:
+            return bool(flag)
+        most = flag.to(torch.float32)
+        dist.all_reduce(most, dist.ReduceOp.MAX)
+        return bool(most)
 
     def from_first(self, value: Any) -> Any:
         """The first process's value, in every process."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, s
 from detkit.training.pace import CUT_SHORT, Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
 from detkit.training.random_state import random_state, restore_random_state
+from detkit.training.replicas import distributed
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.unfreeze import Unfreezing
@@ -59,7 +59,7 @@ class Trainer:
             self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
-        self.network = _distributed(run)
+        self.network = distributed(run)
         self.pace = Pace(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
         if run.evaluation_minutes:
             self.pace.measured_evaluation(run.evaluation_minutes)  # an earlier stage's
@@ -143,7 +143,7 @@ class Trainer:
         self.run.detector.load_state_dict(state["detector"])
         if self.unfreezing:
             self.unfreezing.restore(int(state["frozen_stages"]))
-            self.network = _distributed(self.run)
+            self.network = distributed(self.run)
         self.optimizer.load_state_dict(state["optimizer"])
         self.mixed.scaler.load_state_dict(state["scaler"])
         if self.run.distilled:
@@ -178,7 +178,7 @@ class Trainer:
         set_rate(self.optimizer, factor)
         self.run.detector.advance(self.pace.progress)
         if self.unfreezing and self.unfreezing.update(self.pace.progress):
-            self.network = _distributed(self.run)  # several processes must know what has gradients
+            self.network = distributed(self.run)  # several processes must know what has gradients
         begun = time.perf_counter()
         samples = [next(batches) for _ in range(self.config.accumulation)]
         waited = time.perf_counter() - begun
@@ -226,9 +226,8 @@ class Trainer:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"] if p.grad is not None]
         self.norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
-        fp16 = self.mixed.precision == "fp16"  # whose scaler skips the step of an infinite gradient itself
-        if not bool(torch.isfinite(total if fp16 else total + self.norm)):
-            raise not_finite(self.step, bad_terms(losses), batches, self._rate(), self.run.failed_batch)
+        if self.run.processes.is_true_in_any(self.mixed.is_bad(total, self.norm)):  # the one wait for the device in a step
+            raise not_finite(self.step, bad_terms(losses, self.norm), batches, self._rate(), self.run.failed_batch)
         if self.config.clip_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, self.norm)
         self.mixed.scaler.step(self.optimizer)
@@ -281,16 +280,3 @@ class Trainer:
         steps = f"{self.pace.total_steps} steps" if self.pace.total_steps else "no limit of steps"
         budget = f", {self.pace.budget:g} core-minutes" if self.pace.budget else ""
         return f"{steps}{budget}; the schedule follows the {'budget' if self.pace.by_budget else 'steps'}"
-
-
-def _distributed(run: Run) -> nn.Module:
-    """What is called for the losses: the detector, or the detector with its teacher, in each process."""
-    network: nn.Module = run.learner or run.distilled or run.detector
-    if run.processes.world == 1:
-        return network
-    devices = [run.device.index] if run.device.type == "cuda" else None
-    moving = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
-    known = inspect.signature(DistributedDataParallel).parameters
-    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # what PyTorch before 2.14 calls it
-    choices: dict[str, Any] = {"device_ids": devices, option: moving}
-    return DistributedDataParallel(network, **choices)

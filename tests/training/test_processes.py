@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import detkit
+
+Found = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """What each of two processes found."""
+    folder = tmp_path_factory.mktemp("two")
+    environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    script = str(Path(__file__).with_name("two_processes.py"))
+    processes = [subprocess.Popen([sys.executable, script, str(rank), str(folder)], env=environment) for rank in range(2)]
+    try:
+        assert [process.wait(timeout=120) for process in processes] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_a_loss_that_is_not_finite_ends_every_process(found: Found) -> None:
+    first, second = (one["error"] for one in found)
+    assert first.startswith("step 0: not finite: a loss of another process = nan; images: ")
+    assert second.startswith("step 0: not finite: box = nan; images: ")

@@ -1,0 +1,61 @@
+"""What ``test_processes.py`` starts twice: toy runs of two processes, of which each writes what it found."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from conftest import ToyDetector, toy_samples
+
+from detkit.checkpoint import make_header
+from detkit.data.loader import SampleBatch
+from detkit.preprocess import PreprocessConfig
+from detkit.training.config import TrainingConfig
+from detkit.training.folder import RunFolder
+from detkit.training.guard import NotFiniteError
+from detkit.training.optimizer import SGDConfig
+from detkit.training.processes import Processes, joined_processes
+from detkit.training.run import Run, RunData
+from detkit.training.schedule import CosineConfig
+from detkit.training.trainer import Trainer
+
+
+def toy_run(processes: Processes, folder: Path, evaluate: object = None) -> Run:
+    def batches(start: int) -> Iterator[SampleBatch]:
+        while True:
+            yield toy_samples(2 * start + processes.rank, 2)
+            start += 1
+
+    torch.manual_seed(3)
+    folder.mkdir(exist_ok=True)
+    data = RunData(batches, 4, 12, evaluate)  # type: ignore[arg-type]
+    header = make_header("{}", ["thing"])
+    return Run(ToyDetector(), PreprocessConfig(), data, RunFolder(folder), header, processes=processes)  # type: ignore[arg-type]
+
+
+def error_where_one_has_no_number(processes: Processes, folder: Path) -> str:
+    """The message in this process where a loss of the second is not a number, and no gradient shows it."""
+    run = toy_run(processes, folder / "nan")
+    run.detector.poison = float("nan") if processes.rank else 0.0
+    try:
+        Trainer(run, TrainingConfig(steps=2, precision="fp32"), SGDConfig(), CosineConfig()).fit()
+    except NotFiniteError as error:
+        return str(error)
+    return "finished"
+
+
+def main(rank: int, folder: Path) -> None:
+    """Find all of it and write it."""
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+    with joined_processes("cpu") as processes:
+        found = {"error": error_where_one_has_no_number(processes, folder)}
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), Path(sys.argv[2]))
