@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from detkit.ops.coder import encode
 from detkit.training.config import TrainingConfig
-from detkit.training.features import FeatureStore, feature_store, mean_norms, pictures_to_fit
+from detkit.training.features import FeatureStore, RegionFeatures, feature_store, mean_norms, pictures_to_fit
 from detkit.training.keeper import Keeper
+from detkit.training.region_rows import RegionRows
 from detkit.training.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
@@ -25,8 +29,6 @@ FITTING_SHARE = 0.95
 """Of what a stage may take, the part after which it looks at no further picture and solves for what it has seen."""
 MOST_PASSES = 20
 """Passes of an exhaustive search for negatives, which ends long before."""
-GRAMS_MEGABYTES = 1000.0
-"""Memory for the sums of as many classes' regressors as are gathered in one pass."""
 
 
 class Cut(Exception):  # noqa: N818  # a signal, not an error
@@ -168,34 +170,39 @@ class BoxRegressionStage(FittedStage):
         detector: Any = run.detector
         layer = detector.region.fitted.boxes
         scale = self.ridge.target_norm / mean_norms(store)[1]
-        together = max(1, int(GRAMS_MEGABYTES * 1e6 / (8 * (layer.in_features + 1) ** 2)))
-        for first in range(0, run.detector.num_classes, together):
-            labels = range(first, min(first + together, run.detector.num_classes))
-            sums = {label: Ridge(layer.in_features) for label in labels}
+        with TemporaryDirectory(prefix="regions-", dir=store.folder) as folder:
+            rows = RegionRows(Path(folder), layer.in_features)
             for found in store:
                 _check_signal(run)
                 if run.is_late(FITTING_SHARE):
                     log.warning("warning: boxes: the budget ends the look at the pictures; regressors follow from those seen")
                     break
-                for label, ridge in sums.items():
-                    self._add(found, label, ridge, scale, detector.region.config.box_weights)
-            for label, ridge in sums.items():
-                weights, biases = ridge.solve(self.ridge.penalty)
-                rows = slice(4 * label, 4 * label + 4)
-                layer.weight.data[rows] = torch.from_numpy(weights * scale).to(layer.weight)
-                layer.bias.data[rows] = torch.from_numpy(biases).to(layer.bias)
-                log.info("boxes: class %d: %d regions", label, ridge.count)
+                for label in np.unique(found.labels).tolist():
+                    rows.add(label, *self._examples(found, label, detector.region.config.box_weights))
+            for label in range(detector.num_classes):
+                _check_signal(run)
+                self._solve(rows, label, scale, layer)
         detector.region.fitted.has_boxes.fill_(True)
 
-    def _add(self, found: Any, label: int, ridge: Ridge, scale: float, box_weights: tuple[float, float, float, float]) -> None:
+    def _examples(self, found: RegionFeatures, label: int, box_weights: tuple[float, float, float, float]) -> tuple[Any, Any]:
+        """Features of the regions of a picture that belong to objects of a class, and the deltas to these."""
         objects = np.flatnonzero(found.labels == label)
-        if not len(objects) or not len(found.near):
-            return
         overlaps = found.overlaps()[found.near][:, objects]
         chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_overlap)
         best = torch.from_numpy(found.boxes[objects[overlaps[chosen].argmax(1)]])
         wanted = encode(best, torch.from_numpy(found.boxes[found.near[chosen]]), box_weights)
-        ridge.add(found.pooled[chosen].astype(np.float32) * np.float32(scale), wanted.numpy())
+        return found.pooled[chosen], wanted.numpy()
+
+    def _solve(self, rows: RegionRows, label: int, scale: float, layer: nn.Linear) -> None:
+        """Fill the rows of a class in the layer."""
+        ridge = Ridge(layer.in_features)
+        for features, wanted in rows.of(label):
+            ridge.add(features.astype(np.float32) * np.float32(scale), wanted)
+        weights, biases = ridge.solve(self.ridge.penalty)
+        place = slice(4 * label, 4 * label + 4)
+        layer.weight.data[place] = torch.from_numpy(weights * scale).to(layer.weight)
+        layer.bias.data[place] = torch.from_numpy(biases).to(layer.bias)
+        log.info("boxes: class %d: %d regions", label, ridge.count)
 
 
 def _check_signal(run: Run) -> None:

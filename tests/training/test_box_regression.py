@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detkit.heads.region_fitted import FittedConfig, FittedLayers
+from detkit.ops.coder import encode
+from detkit.training.features import FeatureStore, RegionFeatures
+from detkit.training.fitted_stages import BoxRegressionStage, Cut
+from detkit.training.interrupt import StopSignals
+from detkit.training.ridge import Ridge, RidgeConfig
+
+CLASSES, PICTURES, LENGTH = 6, 5, 7
+WEIGHTS = (1.0, 1.0, 1.0, 1.0)
+
+
+def picture(place: int) -> RegionFeatures:
+    """Two objects of two classes, each with three regions that lie well on it, and one that does not."""
+    random = np.random.default_rng(place)
+    objects = np.array([[10, 10, 50, 50], [100, 100, 160, 140]], np.float32)
+    moved = np.concatenate([objects + random.uniform(-3, 3, (2, 4)).astype(np.float32) for _ in range(3)])
+    boxes = np.concatenate([objects, moved, np.array([[10, 10, 32, 50]], np.float32)])
+    near = np.arange(len(boxes))
+    pooled = random.standard_normal((len(boxes), LENGTH)).astype(np.float16)
+    return RegionFeatures(boxes, np.array([place % CLASSES, (place + 1) % CLASSES]), np.zeros((len(boxes), 2), np.float16), near, pooled)
+
+
+def run_of(layers: FittedLayers, received: str | None = None) -> Any:
+    region = SimpleNamespace(fitted=layers, config=SimpleNamespace(box_weights=WEIGHTS))
+    signals = StopSignals()
+    signals.received = received
+    return SimpleNamespace(detector=SimpleNamespace(region=region, num_classes=CLASSES), signals=signals, is_late=lambda share: False)
+
+
+def test_one_look_at_the_pictures_serves_all_classes(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def make(place: int) -> RegionFeatures:
+        made.append(place)
+        return picture(place)
+
+    # Nothing fits on the disk, so that every look makes the features anew; the first is for the mean norm.
+    store = FeatureStore(tmp_path / "features", "key", 0.0, PICTURES, make)
+    layers = FittedLayers(2, LENGTH, CLASSES, FittedConfig())
+    ridge = RidgeConfig(penalty=1.0)
+    BoxRegressionStage(ridge=ridge).fit(run_of(layers), store)
+    assert made == [*range(PICTURES), *range(PICTURES)]
+    assert bool(layers.has_boxes)
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["key.txt"]
+    norms = np.concatenate([np.linalg.norm(picture(place).pooled.astype(np.float32), axis=1) for place in range(PICTURES)])
+    scale = ridge.target_norm / norms.mean()
+    for label in range(CLASSES):
+        expected = Ridge(LENGTH)
+        for found in map(picture, range(PICTURES)):
+            for row in np.flatnonzero(found.labels == label):
+                chosen = np.flatnonzero(found.overlaps()[:, row] > ridge.min_overlap)
+                truth = torch.from_numpy(found.boxes[[row] * len(chosen)])
+                wanted = encode(truth, torch.from_numpy(found.boxes[chosen]), WEIGHTS)
+                expected.add(found.pooled[chosen].astype(np.float32) * np.float32(scale), wanted.numpy())
+        weights, biases = expected.solve(ridge.penalty)
+        torch.testing.assert_close(layers.boxes.weight[4 * label : 4 * label + 4], torch.from_numpy(weights * scale).float())
+        torch.testing.assert_close(layers.boxes.bias[4 * label : 4 * label + 4], torch.from_numpy(biases).float())
+
+
+def test_nothing_is_left_on_the_disk_where_a_run_is_cut(tmp_path: Path) -> None:
+    store = FeatureStore(tmp_path / "features", "key", 0.0, PICTURES, picture)
+    layers = FittedLayers(2, LENGTH, CLASSES, FittedConfig())
+    with pytest.raises(Cut):
+        BoxRegressionStage().fit(run_of(layers, "SIGTERM"), store)
+    assert not bool(layers.has_boxes)
+    assert [path.name for path in (tmp_path / "features").iterdir()] == ["key.txt"]
