@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from detkit.training.processes import Processes
 from detkit.training.run import Run
 
 
@@ -22,3 +25,19 @@ def distributed(run: Run) -> nn.Module:
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # what PyTorch before 2.14 calls it
     choices: dict[str, Any] = {"device_ids": devices, option: moving}
     return DistributedDataParallel(network, **choices)
+
+
+@torch.no_grad()
+def share_buffers(processes: Processes, *models: nn.Module) -> None:
+    """Give every process the first one's float buffers, in place; every process must call it at the same place.
+
+    Processes share buffers before a forward pass only: after it each has moved its norms' statistics by its own pictures. An evaluation,
+    whose pictures are shared out, would judge a mixture of models of which only the first process's is kept.
+    """
+    if processes.world == 1:
+        return
+    for buffer in (buffer for model in models for buffer in model.buffers() if buffer.is_floating_point()):
+        sent = buffer.contiguous()
+        dist.broadcast(sent, src=0)
+        if sent is not buffer:
+            buffer.copy_(sent)

@@ -26,7 +26,7 @@ from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, s
 from detkit.training.pace import CUT_SHORT, Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
 from detkit.training.random_state import random_state, restore_random_state
-from detkit.training.replicas import distributed
+from detkit.training.replicas import distributed, share_buffers
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.unfreeze import Unfreezing
@@ -239,6 +239,7 @@ class Trainer:
     def _evaluate(self, due: int, minutes: float) -> None:
         begun, run = time.perf_counter(), self.run
         if run.data.evaluate is not None:
+            share_buffers(run.processes, run.detector, *([self.ema.model] if self.ema else []))
             numbers = run.evaluated(self.model, self.step)
             run.detector.train()
             self.keeper.note(numbers, self.step, self.model)

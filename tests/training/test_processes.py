@@ -33,3 +33,8 @@ def test_a_loss_that_is_not_finite_ends_every_process(found: Found) -> None:
     first, second = (one["error"] for one in found)
     assert first.startswith("step 0: not finite: a loss of another process = nan; images: ")
     assert second.startswith("step 0: not finite: box = nan; images: ")
+
+
+@pytest.mark.parametrize("model", ["plain", "mean"])
+def test_every_process_evaluates_the_model_of_the_first(found: Found, model: str) -> None:
+    assert found[0][model] == 0

@@ -14,7 +14,7 @@ from conftest import ToyDetector, toy_samples
 from detkit.checkpoint import make_header
 from detkit.data.loader import SampleBatch
 from detkit.preprocess import PreprocessConfig
-from detkit.training.config import TrainingConfig
+from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.folder import RunFolder
 from detkit.training.guard import NotFiniteError
 from detkit.training.optimizer import SGDConfig
@@ -48,11 +48,29 @@ def error_where_one_has_no_number(processes: Processes, folder: Path) -> str:
     return "finished"
 
 
+def difference_where_evaluated(processes: Processes, folder: Path, ema: EMAConfig | None) -> float:
+    """The most by which a number of the evaluated model differs between the two, over evaluations and numbers."""
+    seen: list[torch.Tensor] = []
+
+    def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
+        seen.extend(value.detach().clone().double() for value in model.state_dict().values())
+        return {"AP": 0.1}
+
+    run = toy_run(processes, folder / f"evaluated_{ema is not None}", evaluate)
+    Trainer(run, TrainingConfig(steps=4, evaluations=2, ema=ema, precision="fp32"), SGDConfig(), CosineConfig()).fit()
+    first, second = processes.gathered(seen)
+    return max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
+
+
 def main(rank: int, folder: Path) -> None:
     """Find all of it and write it."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     with joined_processes("cpu") as processes:
-        found = {"error": error_where_one_has_no_number(processes, folder)}
+        found = {
+            "plain": difference_where_evaluated(processes, folder, None),
+            "mean": difference_where_evaluated(processes, folder, EMAConfig(decay=0.9, warmup_steps=2)),
+            "error": error_where_one_has_no_number(processes, folder),
+        }
     (folder / f"{rank}.json").write_text(json.dumps(found))
     dist.destroy_process_group()
 
