@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,6 +13,8 @@ from torch import Tensor
 from detkit.machine import bf16_instructions
 from detkit.ops.fast_gradients import FastGradients
 from detkit.training.config import Precision
+
+log = logging.getLogger("detkit.training")
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -50,6 +54,13 @@ class MixedPrecision:
         if self.precision == "fp16":
             bad = bad & (self.scaler.scale(torch.ones_like(norm)) < 1)
         return bad | torch.isfinite(total).logical_not()
+
+    def load(self, scaler: Mapping[str, Any], precision: str | None) -> None:
+        """Go on from the scaler's state, which is empty but in fp16, of a run in this precision or another; none: it was not kept."""
+        if precision not in {None, self.precision}:
+            log.warning("warning: the run was made in %s and goes on in %s: not exactly", precision, self.precision)
+        if scaler:
+            self.scaler.load_state_dict(dict(scaler))
 
     @contextmanager
     def context(self) -> Iterator[None]:

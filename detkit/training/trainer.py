@@ -121,6 +121,7 @@ class Trainer:
             "detector": dict(self.run.detector.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.mixed.scaler.state_dict(),
+            "precision": self.mixed.precision,
             "ema": self.ema.state() if self.ema else None,
             "keeper": self.keeper.state(),
             "adapters": dict(self.run.distilled.adapters.state_dict()) if self.run.distilled else {},
@@ -145,7 +146,7 @@ class Trainer:
             self.unfreezing.restore(int(state["frozen_stages"]))
             self.network = distributed(self.run)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.mixed.scaler.load_state_dict(state["scaler"])
+        self.mixed.load(state["scaler"], state.get("precision"))
         if self.run.distilled:
             self.run.distilled.adapters.load_state_dict(state.get("adapters", {}))
         if self.ema:

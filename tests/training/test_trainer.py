@@ -13,7 +13,6 @@ import torch
 from detkit.checkpoint import load_checkpoint, load_state
 from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
-from detkit.training import trainer
 from detkit.training.clock import CoreClock
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.guard import NotFiniteError
@@ -156,35 +155,6 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_weights_good(toy_run: Ma
     replay = json.loads(run.folder.failed_batch.read_text())
     assert [row["image_id"] for row in replay["samples"]] == [0, 1, 2, 3]
     assert replay["terms"] == {"box": "nan"}
-
-
-@pytest.mark.parametrize("clip_norm", [None, 1.0])
-def test_fp16_whose_gradient_is_never_finite_stops(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch, clip_norm: float | None) -> None:
-    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: "fp16")  # a CPU can, and nobody may ask for it
-    run = toy_run()
-    right = run.detector.forward
-
-    def forward(*given: Any) -> dict[str, torch.Tensor]:
-        return {**right(*given), "root": (run.detector.head.weight * 0).sum().sqrt()}  # type: ignore[union-attr]  # 0, its slope infinite
-
-    monkeypatch.setattr(run.detector, "forward", forward)
-    config = TrainingConfig(steps=40, evaluations=1, clip_norm=clip_norm)
-    with pytest.raises(NotFiniteError, match="step 17: not finite: the gradient's norm = nan"):  # 2 ** -17 times 65,536 is below 1
-        run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())])
-
-
-def test_fp16_goes_on_after_gradients_that_its_scale_made_infinite(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: "fp16")
-    run = toy_run()
-    before = run.detector.head.weight.detach().clone()  # type: ignore[union-attr]
-    right = run.detector.forward
-    # A gradient that leaves fp16's range with a scale above 8.
-    monkeypatch.setattr(run.detector, "forward", lambda *given: {k: 5e3 * v for k, v in right(*given).items()})
-    rule = SGDConfig(lr=1e-6, scaling="none")
-    assert run_stages(run, [GradientStage(TrainingConfig(steps=30, evaluations=1), rule, CosineConfig())]).reason == "finished"
-    assert load_state(run.folder.state)["inside"]["scaler"]["scale"] < 65536
-    assert run.detector.head.weight.isfinite().all()  # type: ignore[union-attr]
-    assert not torch.equal(run.detector.head.weight, before)  # type: ignore[union-attr]
 
 
 def test_early_stopping(toy_run: MakeRun) -> None:

@@ -1,0 +1,85 @@
+"""Runs in fp16, and runs that go on in another precision; a CPU has fp16, too, though nobody may ask for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from detkit.checkpoint import load_state, save_state
+from detkit.training import trainer
+from detkit.training.config import TrainingConfig
+from detkit.training.guard import NotFiniteError
+from detkit.training.hooks import Hook
+from detkit.training.optimizer import SGDConfig
+from detkit.training.run import Run
+from detkit.training.schedule import CosineConfig
+from detkit.training.stages import GradientStage, run_stages
+
+MakeRun = Callable[..., Run]
+
+
+class Cut(Hook):
+    """Asks this process to stop after two steps."""
+
+    def advance(self, step: int, progress: float) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_fp16_whose_gradient_is_never_finite_stops(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch, clip_norm: float | None) -> None:
+    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: "fp16")
+    run = toy_run()
+    right = run.detector.forward
+
+    def forward(*given: Any) -> dict[str, torch.Tensor]:
+        return {**right(*given), "root": (run.detector.head.weight * 0).sum().sqrt()}  # type: ignore[union-attr]  # 0, its slope infinite
+
+    monkeypatch.setattr(run.detector, "forward", forward)
+    config = TrainingConfig(steps=40, evaluations=1, clip_norm=clip_norm)
+    with pytest.raises(NotFiniteError, match="step 17: not finite: the gradient's norm = nan"):  # 2 ** -17 times 65,536 is below 1
+        run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())])
+
+
+def test_fp16_goes_on_after_gradients_that_its_scale_made_infinite(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: "fp16")
+    run = toy_run()
+    before = run.detector.head.weight.detach().clone()  # type: ignore[union-attr]
+    right = run.detector.forward
+    # A gradient that leaves fp16's range with a scale above 8.
+    monkeypatch.setattr(run.detector, "forward", lambda *given: {k: 5e3 * v for k, v in right(*given).items()})
+    rule = SGDConfig(lr=1e-6, scaling="none")
+    assert run_stages(run, [GradientStage(TrainingConfig(steps=30, evaluations=1), rule, CosineConfig())]).reason == "finished"
+    assert load_state(run.folder.state)["inside"]["scaler"]["scale"] < 65536
+    assert run.detector.head.weight.isfinite().all()  # type: ignore[union-attr]
+    assert not torch.equal(run.detector.head.weight, before)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("before", "after"), [("bf16", "fp16"), ("fp16", "bf16"), ("fp16", "fp16")])
+def test_a_run_goes_on_in_another_precision(
+    toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, before: str, after: str
+) -> None:
+    auto = TrainingConfig(steps=4, evaluations=1)
+    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: before)
+    run = toy_run("run", hooks=(Cut(),))
+    run_stages(run, [GradientStage(auto, SGDConfig(), CosineConfig())])
+    assert load_state(run.folder.state)["inside"]["precision"] == before
+    monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: after)
+    assert run_stages(toy_run("run"), [GradientStage(auto, SGDConfig(), CosineConfig())], resume=True).reason == "finished"
+    told = [line for line in caplog.messages if line == f"warning: the run was made in {before} and goes on in {after}: not exactly"]
+    assert len(told) == (before != after)
+
+
+def test_a_state_that_does_not_say_its_precision_goes_on(toy_run: MakeRun) -> None:
+    stages = [GradientStage(TrainingConfig(steps=2, evaluations=1, precision="fp32"), SGDConfig(), CosineConfig())]
+    run = toy_run("run")
+    run_stages(run, stages)
+    state = load_state(run.folder.state)
+    del state["inside"]["precision"]
+    save_state(run.folder.state, state)
+    assert run_stages(toy_run("run"), stages, resume=True).reason == "finished"
