@@ -126,11 +126,12 @@ class Classifier(Detector):
         return functional.cross_entropy(logits.float(), wanted, reduction="sum") / normaliser(wanted.sum())
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
-        """The likeliest classes of each picture; where there are several heads their logits are averaged."""
+        """The likeliest of the classes that are reported of each picture; where there are several heads their logits are averaged."""
         scores = torch.stack([logits.float() for logits in raw[: self.network.heads]]).mean(0).softmax(1)
+        reported = self.num_classes
         if self.unreported is not None:
-            scores = scores.masked_fill(self.unreported, 0.0)
-        best, labels = scores.topk(min(self.config.top, self.num_classes), 1)
+            scores, reported = scores.masked_fill(self.unreported, -1.0), int((~self.unreported).sum())
+        best, labels = scores.topk(min(self.config.top, reported), 1)
         found = []
         for size, row, label in zip(batch.sizes, best, labels, strict=True):
             box = row.new_tensor([[0.0, 0.0, size[1], size[0]]])

@@ -78,6 +78,8 @@ def test_its_detections_are_the_likeliest_classes_of_the_whole_picture() -> None
     made.report_only(("a", None, "b", None, None, None, "c"))
     (rows,) = made([torch.rand(3, 64, 64)])
     assert isinstance(rows, type(found[0]))
+    made.report_only(("a", None, None, None, None, None, "c"))  # fewer than ``top``
+    assert set(made([torch.rand(3, 64, 64)])[0].labels.tolist()) == {0, 6}
     assert set(rows.labels.tolist()) == {0, 2, 6}
 
 
