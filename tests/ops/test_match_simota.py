@@ -7,7 +7,7 @@ from torch import Tensor
 from detkit.ops.anchors import grid_points
 from detkit.ops.boxes import box_iou
 from detkit.ops.match import BELOW, BETWEEN
-from detkit.ops.match_simota import assign, class_cost, match_simota
+from detkit.ops.match_simota import assign, cheapest, class_cost, match_simota
 from detkit.structures import Targets
 
 POINTS = torch.cat([grid_points((64 // stride, 64 // stride), (stride, stride), 0.5) for stride in (8, 16, 32)])
@@ -75,6 +75,25 @@ def test_cost_of_a_class_is_the_cross_entropy_also_of_certain_scores() -> None:
     wanted = torch.nn.functional.one_hot(labels, 3).float()[:, None].expand(3, 2, 3)
     expected = torch.nn.functional.binary_cross_entropy(scores.expand(3, 2, 3), wanted, reduction="none").sum(-1)
     torch.testing.assert_close(class_cost(scores, labels), expected)
+
+
+@pytest.mark.parametrize("kind", ["random", "coarse", "far", "no_numbers", "equal"])
+@pytest.mark.parametrize("places", [3, 10, 700])
+def test_the_cheapest_are_those_of_a_stable_sort(kind: str, places: int) -> None:
+    generator = torch.Generator().manual_seed(places)
+    cost = 10 * torch.rand(60, places, generator=generator)
+    if kind == "coarse":
+        cost = cost.round()
+    elif kind == "far":  # in float32 these differ by sixteenths, as those of places that are not near an object do
+        cost = cost + 1e6 * (torch.rand(60, places, generator=generator) < 0.99)
+    elif kind == "no_numbers":
+        cost[torch.rand(60, places, generator=generator) < 0.9] = torch.nan
+    elif kind == "equal":
+        cost = torch.ones_like(cost)
+    most = min(10, places)
+    counts = torch.randint(1, most + 1, (60,), generator=generator, dtype=torch.int32)
+    ranks = cost.argsort(dim=1, stable=True).argsort(dim=1)
+    assert torch.equal(cheapest(cost, counts, most), ranks < counts[:, None])
 
 
 def test_a_place_that_two_took_goes_to_the_cheaper() -> None:
