@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+SETTLING = 0.1
+"""Seconds for gloo's threads to let go of the tensors of the last exchange. They need the interpreter for it, to which the end of the group
+holds on while it waits for them: PyTorch 2.6 was seen to stand still there for ever."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,7 @@ def joined_processes(device: str) -> Iterator[Processes]:
     try:
         yield Processes(dist.get_rank(), local_rank, dist.get_world_size())
     finally:
+        time.sleep(SETTLING)
         dist.destroy_process_group()
 
 

@@ -156,3 +156,17 @@ def test_weights_may_change_and_be_copied_after_a_run(x: Tensor) -> None:
     assert_close(fused(x), first, atol=1e-6, rtol=1e-6)
     larger = x.repeat(1, 1, 2, 3)
     assert_close(fused(larger), conv(larger).relu(), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("kernel", "stride", "side"), [(1, 1, 1), (3, 1, 1), (3, 2, 2), (3, 2, 1), (1, 2, 2)])
+def test_what_is_added_to_a_map_of_one_cell(kernel: int, stride: int, side: int, dtype: torch.dtype) -> None:
+    conv = nn.Conv2d(6, 5, kernel, stride, kernel // 2)
+    x, added = torch.randn(2, 6, side, side).to(dtype), torch.randn(2, 5, 1, 1).to(dtype)
+    before = added.clone()
+    with torch.no_grad():
+        expected = torch.relu(conv(x.float()) + added.float())
+        found = FusedConv.of(conv, nn.ReLU).to(dtype)(x, added)
+    assert found.shape == (2, 5, 1, 1)
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=1e-5 if dtype == torch.float32 else 5e-2)
+    assert torch.equal(added, before)
