@@ -1,10 +1,11 @@
-"""A loss that is not finite ends the run, and says all that is needed to find out why."""
+"""What ends a run says all that is needed to find out why: a loss that is not finite, a batch too small for its norms."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
 
 class NotFiniteError(RuntimeError):
     """A loss or a gradient is infinite or not a number; the weights were not moved by it."""
+
+
+@contextmanager
+def norms_explained(images: Sequence[Tensor]) -> Iterator[None]:
+    """Within it, a batch norm that has one value a channel to learn from is told in our words.
+
+    Args:
+        images: ``(3, H, W)`` each, the batch in this process.
+
+    Raises:
+        ValueError: a map of the batch has one cell in all.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):  # PyTorch's words; it has no type for it
+            raise
+        shapes = ", ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in images)
+        raise ValueError(
+            f"a batch norm cannot learn from one number a channel: of this process's {len(images)} picture ({shapes}) a map of one cell is "
+            "left; expected two pictures or more (loader.batch_size), larger ones (model.preprocess), or norms that stay as they are "
+            "(model.backbone.norm=frozen)"
+        ) from error
 
 
 def bad_terms(losses: Sequence[Mapping[str, Tensor]], norm: Tensor) -> dict[str, float]:

@@ -17,7 +17,7 @@ from detkit.preprocess import as_input
 from detkit.structures import Proposals, Size, Targets
 from detkit.training.config import TrainingConfig
 from detkit.training.ema import EMA
-from detkit.training.guard import bad_terms, not_finite
+from detkit.training.guard import bad_terms, norms_explained, not_finite
 from detkit.training.hooks import Record
 from detkit.training.keeper import Keeper
 from detkit.training.meter import Meter
@@ -200,7 +200,7 @@ class Trainer:
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
         labelled = (batch.is_labelled,) if run.distilled else ()
         with self._synchronised(last):
-            with self.mixed.context():
+            with norms_explained(images), self.mixed.context():
                 losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labelled)
             total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation
             self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]

@@ -131,6 +131,16 @@ def test_weights_of_another_shape(make: Make, finished: Path) -> None:
         go(make("second", model=wider, weights=str(finished / "best.safetensors")))
 
 
+def test_a_batch_too_small_for_its_norms(make: Make) -> None:
+    usual = make()
+    backbone = usual.model.backbone.replace(norm="train", frozen_stages=0)
+    model = usual.model.replace(preprocess=PreprocessConfig(short_side=20, long_side=30), backbone=backbone)
+    message = r"cannot learn from one number a channel: of this process's 1 picture \(\d+x\d+\) .*\(loader.batch_size\).*norm=frozen"
+    with pytest.raises(ValueError, match=message):
+        go(make(model=model, loader=usual.loader.replace(batch_size=1)))
+    go(make("second", model=model, loader=usual.loader.replace(batch_size=2)))
+
+
 def test_everything_frozen(make: Make) -> None:
     from detkit.experiment import GradientStageConfig
 
