@@ -52,7 +52,7 @@ def _all_well(rows: Results, truth: GroundTruth) -> bool:
     try:
         known = {row["image_id"] for row in rows} <= set(truth.image_ids)
         known &= {row["category_id"] for row in rows} <= truth.categories.keys()
-        known &= not any(isinstance(row[key], bool) for row in rows for key in ("image_id", "category_id"))
+        known &= bool not in {type(row[key]) for row in rows for key in ("image_id", "category_id")}
         numbers = np.array([(*row["bbox"], row["score"]) for row in rows])
     except (TypeError, KeyError, ValueError):
         return False
@@ -95,7 +95,7 @@ def _unknown(where: str, key: str, got: Any, known: Sequence[Any], hint: str) ->
 
 def _is_whole(value: Any) -> bool:
     """A whole number, also one written as 3.0; True is none, though Python counts it as 1."""
-    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and math.isfinite(value) and value == int(value)
+    return _is_number(value) and not isinstance(value, bool) and value == int(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -57,15 +57,16 @@ class FusedConv(nn.Conv2d):
         if into and added.dtype == x.dtype:
             both: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(added, x, *rest, "add", 1.0, fused, [], "")
         else:
-            both = self._with(x, added.to(x.dtype), "add", fused)
+            both = self._with(x, added.to(x.dtype), rest, "add", fused)
         return both if fused else _IN_PLACE[self.activation](both)
 
     def sums(self, x: Tensor, with_lost: bool) -> tuple[Tensor, Tensor | None]:
         """The convolution alone, rounded to the type of ``x``, and what the rounding lost; on a CPU, where no gradients are recorded."""
-        rounded: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *self._numbers(x), "none", [], "")
-        return rounded, self._with(x, rounded, "sub", None) if with_lost else None
+        rest = self._numbers(x)
+        rounded: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *rest, "none", [], "")
+        return rounded, self._with(x, rounded, rest, "sub", None) if with_lost else None
 
-    def _with(self, x: Tensor, other: Tensor, how: str, activation: str | None) -> Tensor:
+    def _with(self, x: Tensor, other: Tensor, rest: tuple[Any, ...], how: str, activation: str | None) -> Tensor:
         """The convolution and a map of the size of its result, which is left as it is.
 
         PyTorch 2.9 fails where that has a single cell; one of the padding beside it, cut off again, keeps it company.
@@ -73,7 +74,7 @@ class FusedConv(nn.Conv2d):
         alone = other.shape[2:] == (1, 1)
         if alone:
             x, other = functional.pad(x, (0, self.stride[1])), functional.pad(other, (0, 1))
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *self._numbers(x), how, 1.0, activation, [], "")
+        found: Tensor = torch.ops.mkldnn._convolution_pointwise.binary(x, other, *rest, how, 1.0, activation, [], "")
         return found[..., :1] if alone else found
 
     def _numbers(self, x: Tensor) -> tuple[Any, ...]:

@@ -78,19 +78,20 @@ def transfer(
         raise ValueError("weights: no tensor has a name that the model knows; they are for another kind of model")
     for name in common:
         _check_shape(name, own[name], tensors[name], layouts.get(name), (len(class_names), len(tensor_class_names)))
-    to_fit = _to_fit(model, common) if {name for name in class_names if name} - set(tensor_class_names) else ()
+    shared = {class_names[new] for new, _ in pairs}
+    classes_anew = tuple(name for name in class_names if name not in shared and name)
+    to_fit = _to_fit(model, common) if classes_anew else ()
     common = [name for name in common if name not in to_fit]
     for name in common:
         if name in layouts:
             _copy_rows(own[name], tensors[name], layouts[name], pairs)
         else:
             own[name].copy_(tensors[name])
-    shared = {class_names[new] for new, _ in pairs}
     return TransferReport(
         copied=tuple(name for name in common if name not in layouts),
         by_class=tuple(name for name in common if name in layouts),
         classes_copied=tuple(name for name in class_names if name in shared and name),
-        classes_anew=tuple(name for name in class_names if name not in shared and name),
+        classes_anew=classes_anew,
         classes_left_over=tuple(name for name in tensor_class_names if name not in shared and name),
         anew=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
         left_over=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,7 +17,7 @@ from detkit.ops.coder import encode
 from detkit.training.config import TrainingConfig
 from detkit.training.features import FeatureStore, RegionFeatures, feature_store, mean_norms, pictures_to_fit
 from detkit.training.keeper import Keeper
-from detkit.training.region_rows import RegionRows
+from detkit.training.region_rows import Floats, Halves, RegionRows
 from detkit.training.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
@@ -177,21 +177,23 @@ class BoxRegressionStage(FittedStage):
                 if run.is_late(FITTING_SHARE):
                     log.warning("warning: boxes: the budget ends the look at the pictures; regressors follow from those seen")
                     break
-                for label in np.unique(found.labels).tolist():
-                    rows.add(label, *self._examples(found, label, detector.region.config.box_weights))
+                for label, features, wanted in self._examples(found, detector.region.config.box_weights):
+                    rows.add(label, features, wanted)
             for label in range(detector.num_classes):
                 _check_signal(run)
                 self._solve(rows, label, scale, layer)
         detector.region.fitted.has_boxes.fill_(True)
 
-    def _examples(self, found: RegionFeatures, label: int, box_weights: tuple[float, float, float, float]) -> tuple[Any, Any]:
-        """Features of the regions of a picture that belong to objects of a class, and the deltas to these."""
-        objects = np.flatnonzero(found.labels == label)
-        overlaps = found.overlaps()[found.near][:, objects]
-        chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_overlap)
-        best = torch.from_numpy(found.boxes[objects[overlaps[chosen].argmax(1)]])
-        wanted = encode(best, torch.from_numpy(found.boxes[found.near[chosen]]), box_weights)
-        return found.pooled[chosen], wanted.numpy()
+    def _examples(self, found: RegionFeatures, box_weights: tuple[float, float, float, float]) -> Iterator[tuple[int, Halves, Floats]]:
+        """Of each class in a picture: the features of the regions that belong to its objects, and the deltas to these."""
+        near = found.overlaps()[found.near]
+        for label in np.unique(found.labels).tolist():
+            objects = np.flatnonzero(found.labels == label)
+            overlaps = near[:, objects]
+            chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_overlap)
+            best = torch.from_numpy(found.boxes[objects[overlaps[chosen].argmax(1)]])
+            wanted = encode(best, torch.from_numpy(found.boxes[found.near[chosen]]), box_weights)
+            yield label, found.pooled[chosen], wanted.numpy()
 
     def _solve(self, rows: RegionRows, label: int, scale: float, layer: nn.Linear) -> None:
         """Fill the rows of a class in the layer."""

@@ -29,9 +29,12 @@ class RegionRows:
         """Keep ``(n, features)`` numbers of regions of a class, with the ``(n, outputs)`` that they should give."""
         if len(features):
             self._portions.setdefault(label, []).append(len(features))
-            for kind, rows in (("features", features.astype(np.float16)), ("wanted", wanted.astype(np.float32))):
+            for kind, rows in (
+                ("features", np.ascontiguousarray(features, np.float16)),
+                ("wanted", np.ascontiguousarray(wanted, np.float32)),
+            ):
                 with self._path(label, kind).open("ab") as handle:
-                    handle.write(np.ascontiguousarray(rows).data)
+                    handle.write(rows.data)
 
     def of(self, label: int) -> Iterator[tuple[Halves, Floats]]:
         """The rows of a class; none came for one without regions."""
