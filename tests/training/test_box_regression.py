@@ -20,14 +20,14 @@ WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
 def picture(place: int) -> RegionFeatures:
-    """Two objects of two classes, each with three regions that lie well on it, and one that does not."""
+    """Two objects of a class that lie on one another, one of another class, three regions that lie well on each, and one that does not."""
     random = np.random.default_rng(place)
-    objects = np.array([[10, 10, 50, 50], [100, 100, 160, 140]], np.float32)
-    moved = np.concatenate([objects + random.uniform(-3, 3, (2, 4)).astype(np.float32) for _ in range(3)])
-    boxes = np.concatenate([objects, moved, np.array([[10, 10, 32, 50]], np.float32)])
-    near = np.arange(len(boxes))
+    objects = np.array([[10, 10, 50, 50], [17, 10, 57, 50], [100, 100, 160, 140]], np.float32)
+    moved = np.concatenate([objects + random.uniform(-3, 3, (3, 4)).astype(np.float32) for _ in range(3)])
+    boxes = np.concatenate([objects, moved, np.array([[10, 10, 30, 50]], np.float32)])
     pooled = random.standard_normal((len(boxes), LENGTH)).astype(np.float16)
-    return RegionFeatures(boxes, np.array([place % CLASSES, (place + 1) % CLASSES]), np.zeros((len(boxes), 2), np.float16), near, pooled)
+    labels = np.array([place % CLASSES, place % CLASSES, (place + 1) % CLASSES])
+    return RegionFeatures(boxes, labels, np.zeros((len(boxes), 2), np.float16), np.arange(len(boxes)), pooled)
 
 
 def run_of(layers: FittedLayers, received: str | None = None) -> Any:
@@ -57,11 +57,14 @@ def test_one_look_at_the_pictures_serves_all_classes(tmp_path: Path) -> None:
     for label in range(CLASSES):
         expected = Ridge(LENGTH)
         for found in map(picture, range(PICTURES)):
-            for row in np.flatnonzero(found.labels == label):
-                chosen = np.flatnonzero(found.overlaps()[:, row] > ridge.min_overlap)
-                truth = torch.from_numpy(found.boxes[[row] * len(chosen)])
-                wanted = encode(truth, torch.from_numpy(found.boxes[chosen]), WEIGHTS)
-                expected.add(found.pooled[chosen].astype(np.float32) * np.float32(scale), wanted.numpy())
+            objects = np.flatnonzero(found.labels == label).tolist()
+            for region, overlaps in enumerate(found.overlaps()):
+                # Each region learns from the object of the class that it overlaps most.
+                best = max(objects, key=overlaps.__getitem__, default=None)
+                if best is not None and overlaps[best] > ridge.min_overlap:
+                    truth, box = (torch.from_numpy(found.boxes[[row]]) for row in (best, region))
+                    wanted = encode(truth, box, WEIGHTS).numpy()
+                    expected.add(found.pooled[[region]].astype(np.float32) * np.float32(scale), wanted)
         weights, biases = expected.solve(ridge.penalty)
         torch.testing.assert_close(layers.boxes.weight[4 * label : 4 * label + 4], torch.from_numpy(weights * scale).float())
         torch.testing.assert_close(layers.boxes.bias[4 * label : 4 * label + 4], torch.from_numpy(biases).float())
