@@ -11,7 +11,7 @@ Result: test top-1 0.998, balanced 0.995 after 3.0 core-minutes (13,440 crops se
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     EMAConfig,
     Experiment,
@@ -33,6 +33,6 @@ config = base.replace(
     # Rare classes come more often.
     loader=LoaderConfig(batch_size=32, workers=0, aspect_grouping=False, cache_megabytes=400, repeat_threshold=0.3),
     training=TrainingConfig(
-        budget=3.0, threads=1, clip_norm=5.0, ema=EMAConfig(decay=0.99, warmup_steps=50), best_metric="balanced", evaluations=2
+        budget=3.0, threads=1, clip_grad_norm=5.0, ema=EMAConfig(decay=0.99, warmup_steps=50), best_metric="balanced", evaluations=2
     ),
 )

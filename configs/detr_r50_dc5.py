@@ -4,14 +4,14 @@
     detkit weights download resnet50
     torchrun --nproc_per_node 8 -m detkit train configs/detr_r50_dc5.py
 
-The batch is of all processes: with eight of them each has one picture and pads nothing, as the released weights were trained.
+The batch is of all processes: with eight of them each has one image and pads nothing, as the released weights were trained.
 
 Result: not yet run. The released weights are published with AP 43.3 on val2017, after 500 epochs.
 """
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config, presets_detr
+from detkit.config_classes import Experiment, load_config, presets_detr
 
 base = load_config(Path(__file__).with_name("detr_r50.py"), Experiment)
 

@@ -7,12 +7,12 @@
 The settings are those of ``light_lite0_bccd.py``, which starts from ImageNet. What the start gives, with three seeds each: the table in
 docs/training_on_your_own_data.md.
 
-Result: test AP 0.619, AP50 0.922, AP75 0.701 after 10.0 core-minutes (2,352 pictures seen); val AP 0.628.
+Result: test AP 0.619, AP50 0.922, AP75 0.701 after 10.0 core-minutes (2,352 images seen); val AP 0.628.
 """
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config
+from detkit.config_classes import Experiment, load_config
 from detkit.weights import EMBEDDED
 
 WIDTH = 128  # of the detector that it starts from

@@ -10,7 +10,7 @@ Result: not yet run.
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     BackboneConfig,
     Experiment,
     FPNConfig,
@@ -26,7 +26,7 @@ base = load_config(Path(__file__).with_name("fast_rcnn_vgg16.py"), Experiment)
 config = base.replace(
     name="fast_rcnn_r50_fpn",
     # The head and the sampling of the FPN paper (arXiv:1612.03144, section 5.2).
-    model=base.model.replace(backbone=BackboneConfig(), neck=FPNConfig(extra=None), region=RegionConfig()),
+    model=base.model.replace(backbone=BackboneConfig(), neck=FPNConfig(extra_levels=None), region=RegionConfig()),
     loader=LoaderConfig(batch_size=16, workers=4),
     optimizer=SGDConfig(lr=0.02, reference_batch_size=16),
     training=TrainingConfig(epochs=12),

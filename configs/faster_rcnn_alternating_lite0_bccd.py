@@ -6,12 +6,12 @@
 
 The four steps of ``faster_rcnn_alternating_vgg16.py`` have a quarter of the budget each. Backbone and pyramid are what both parts share.
 
-Result: test AP 0.596, AP50 0.919, AP75 0.670 after 60.0 core-minutes (28,648 pictures seen, in all four steps); val AP 0.595.
+Result: test AP 0.596, AP50 0.919, AP75 0.670 after 60.0 core-minutes (28,648 images seen, in all four steps); val AP 0.595.
 """
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config
+from detkit.config_classes import Experiment, load_config
 
 base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
 steps = load_config(Path(__file__).with_name("faster_rcnn_alternating_vgg16.py"), Experiment).stages

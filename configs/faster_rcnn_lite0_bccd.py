@@ -4,10 +4,10 @@
     python tools/train.py configs/faster_rcnn_lite0_bccd.py
     python tools/evaluate.py runs/faster_rcnn_lite0_bccd-1 --data data/bccd --split test
 
-Result: test AP 0.606, AP50 0.924, AP75 0.690 after 60.0 core-minutes (4,724 pictures seen); val AP 0.611.
+Result: test AP 0.606, AP50 0.924, AP75 0.690 after 60.0 core-minutes (4,724 images seen); val AP 0.611.
 """
 
-from detkit.configs import (
+from detkit.config_classes import (
     AdamWConfig,
     AnchorConfig,
     AugmentationConfig,
@@ -36,19 +36,19 @@ config = Experiment(
         neck=FPNConfig(out_channels=128),
         rpn=RPNConfig(
             anchors=AnchorConfig(sizes=((32.0, 45.0), (64.0, 90.0), (128.0, 181.0), (256.0, 362.0))),
-            train_candidates=1000,
-            train_proposals=1000,
+            train_pre_nms_top_k=1000,
+            train_max_proposals=1000,
         ),
-        region=RegionConfig(samples=256),
+        region=RegionConfig(samples_per_image=256),
     ),
     data=DataConfig(
-        train=SourceConfig(path="data/bccd", split="train", fetch=FETCH),
-        val=SourceConfig(path="data/bccd", split="val", fetch=FETCH),
+        train=SourceConfig(path="data/bccd", split="train", fetch_command=FETCH),
+        val=SourceConfig(path="data/bccd", split="val", fetch_command=FETCH),
     ),
-    # No quarter turns: pictures that lie and pictures that stand would pad each other.
+    # No quarter turns: images that lie and images that stand would pad each other.
     augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0),
     loader=LoaderConfig(batch_size=4, workers=0, cache_megabytes=400),
-    optimizer=AdamWConfig(lr=5e-4, reference_batch_size=4, backbone_factor=0.3),
+    optimizer=AdamWConfig(lr=5e-4, reference_batch_size=4, backbone_lr_factor=0.3),
     schedule=CosineConfig(warmup_steps=100),
-    training=TrainingConfig(budget=60.0, clip_norm=5.0, ema=EMAConfig(decay=0.998, warmup_steps=200), evaluations=8),
+    training=TrainingConfig(budget=60.0, clip_grad_norm=5.0, ema=EMAConfig(decay=0.998, warmup_steps=200), evaluations=8),
 )

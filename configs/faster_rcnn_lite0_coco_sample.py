@@ -2,15 +2,15 @@
 
     python tools/train.py configs/faster_rcnn_lite0_coco_sample.py data=FOLDER
 
-FOLDER holds ``instances.json`` and ``images/``. A tenth of the pictures, chosen by a hash of their ids, is kept for validation.
-A few hundred pictures of 80 classes teach a detector little; the config shows that a COCO file trains as it is.
+FOLDER holds ``instances.json`` and ``images/``. A tenth of the images, chosen by a hash of their ids, is kept for validation.
+A few hundred images of 80 classes teach a detector little; the config shows that a COCO file trains as it is.
 
-Result: val AP 0.033, AP50 0.086 after 20 core-minutes (30 pictures kept out): a few hundred pictures are far too few for 80 classes.
+Result: val AP 0.033, AP50 0.086 after 20 core-minutes (30 images kept out): a few hundred images are far too few for 80 classes.
 """
 
 from pathlib import Path
 
-from detkit.configs import AugmentationConfig, DataConfig, Experiment, PreprocessConfig, SourceConfig, load_config
+from detkit.config_classes import AugmentationConfig, DataConfig, Experiment, PreprocessConfig, SourceConfig, load_config
 
 base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
 

@@ -4,12 +4,12 @@
     python tools/train.py configs/fcos_lite0_bccd.py
     python tools/evaluate.py runs/fcos_lite0_bccd-1 --data data/bccd --split test
 
-Result: test AP 0.606, AP50 0.914, AP75 0.710 after 60.0 core-minutes (5,336 pictures seen); val AP 0.597.
+Result: test AP 0.606, AP50 0.914, AP75 0.710 after 60.0 core-minutes (5,336 images seen); val AP 0.597.
 """
 
 from pathlib import Path
 
-from detkit.configs import ChoiceConfig, Experiment, FCOSConfig, FCOSHeadConfig, load_config
+from detkit.config_classes import Experiment, FCOSConfig, FCOSHeadConfig, PostprocessConfig, load_config
 
 base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
 
@@ -19,7 +19,7 @@ config = base.replace(
         preprocess=base.model.preprocess,
         backbone=base.model.backbone.replace(frozen_stages=2),
         neck=base.model.neck,
-        head=FCOSHeadConfig(depth=2, offset=0.5, choice=ChoiceConfig(min_score=0.05, max_overlap=0.6)),
+        head=FCOSHeadConfig(depth=2, offset=0.5, postprocess=PostprocessConfig(min_score=0.05, nms_iou=0.6)),
     ),
     optimizer=base.optimizer.replace(lr=1e-3),
     training=base.training.replace(threads=1),

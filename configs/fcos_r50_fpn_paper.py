@@ -1,4 +1,4 @@
-"""FCOS on a ResNet-50 FPN with the first paper's numbers (arXiv:1904.01355), for COCO: 90,000 iterations of 16 pictures.
+"""FCOS on a ResNet-50 FPN with the first paper's numbers (arXiv:1904.01355), for COCO: 90,000 iterations of 16 images.
 
     python datasets/fetch_coco.py data/coco
     detkit weights download resnet50
@@ -11,7 +11,7 @@ Result: not yet run. The authors publish AP 37.1 on minival (github.com/tianzhi0
 
 from pathlib import Path
 
-from detkit.configs import Experiment, TrainingConfig, load_config, presets
+from detkit.config_classes import Experiment, TrainingConfig, load_config, presets
 
 base = load_config(Path(__file__).with_name("fcos_r50_fpn.py"), Experiment)
 

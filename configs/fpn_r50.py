@@ -10,7 +10,7 @@ torchvision's detector. Several GPUs: ``torchrun --nproc_per_node 8 -m detkit tr
 Result: not yet run. The same model and schedule are published with AP 37.0 on val2017 (torchvision) and 37.9 (detectron2).
 """
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     DataConfig,
     Experiment,
@@ -28,8 +28,8 @@ config = Experiment(
     name="fpn_r50",
     model=presets.fasterrcnn_resnet50_fpn(),
     data=DataConfig(
-        train=SourceConfig(path="data/coco/annotations/instances_train2017.json", images="data/coco/train2017", fetch=FETCH),
-        val=SourceConfig(path="data/coco/annotations/instances_val2017.json", images="data/coco/val2017", fetch=FETCH),
+        train=SourceConfig(path="data/coco/annotations/instances_train2017.json", images="data/coco/train2017", fetch_command=FETCH),
+        val=SourceConfig(path="data/coco/annotations/instances_val2017.json", images="data/coco/val2017", fetch_command=FETCH),
     ),
     augmentation=AugmentationConfig(preset="flip"),
     loader=LoaderConfig(batch_size=16, workers=4, skip_empty=True),

@@ -9,7 +9,7 @@ Result: not yet run. torchvision publishes AP 46.7 on val2017 for this model aft
 
 from pathlib import Path
 
-from detkit.configs import AdamWConfig, AugmentationConfig, CosineConfig, EMAConfig, Experiment, TrainingConfig, load_config, presets
+from detkit.config_classes import AdamWConfig, AugmentationConfig, CosineConfig, EMAConfig, Experiment, TrainingConfig, load_config, presets
 
 base = load_config(Path(__file__).with_name("fpn_r50.py"), Experiment)
 

@@ -10,7 +10,7 @@ Result: not yet run.
 
 from pathlib import Path
 
-from detkit.configs import DataConfig, Experiment, LoaderConfig, PreprocessConfig, SourceConfig, TrainingConfig, load_config
+from detkit.config_classes import DataConfig, Experiment, LoaderConfig, PreprocessConfig, SourceConfig, TrainingConfig, load_config
 
 base = load_config(Path(__file__).with_name("fpn_r50.py"), Experiment)
 FETCH = "python datasets/fetch_voc.py data/voc"
@@ -19,8 +19,8 @@ config = base.replace(
     name="fpn_r50_voc",
     model=base.model.replace(preprocess=PreprocessConfig(short_side=600, long_side=1000)),
     data=DataConfig(
-        train=SourceConfig(path="data/voc/VOC2007", split="train", fetch=FETCH),
-        val=SourceConfig(path="data/voc/VOC2007", split="val", fetch=FETCH),
+        train=SourceConfig(path="data/voc/VOC2007", split="train", fetch_command=FETCH),
+        val=SourceConfig(path="data/voc/VOC2007", split="val", fetch_command=FETCH),
     ),
     loader=LoaderConfig(batch_size=16, workers=4),
     training=TrainingConfig(epochs=12),

@@ -1,14 +1,14 @@
-"""A first detector in about a minute on a CPU: Faster R-CNN, small pictures, data made from photographs that come with a package.
+"""A first detector in about a minute on a CPU: Faster R-CNN, small images, data made from photographs that come with a package.
 
     python datasets/make_sample.py data/sample
     python tools/train.py configs/quickstart.py
 
-Result: AP 0.593, AP50 0.865 on the 40 validation pictures after 2.0 core-minutes (476 pictures seen).
+Result: AP 0.593, AP50 0.865 on the 40 validation images after 2.0 core-minutes (476 images seen).
 """
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AnchorConfig,
     AugmentationConfig,
     BackboneConfig,
@@ -36,18 +36,18 @@ config = base.replace(
         neck=FPNConfig(out_channels=64),
         rpn=RPNConfig(
             anchors=AnchorConfig(sizes=((24.0,), (48.0,), (96.0,), (192.0,))),
-            train_candidates=500,
-            train_proposals=500,
-            candidates=300,
-            proposals=300,
+            train_pre_nms_top_k=500,
+            train_max_proposals=500,
+            pre_nms_top_k=300,
+            max_proposals=300,
         ),
-        region=RegionConfig(samples=64),
+        region=RegionConfig(samples_per_image=64),
     ),
     data=DataConfig(
-        train=SourceConfig(path="data/sample", split="train", fetch=FETCH),
-        val=SourceConfig(path="data/sample", split="val", fetch=FETCH),
+        train=SourceConfig(path="data/sample", split="train", fetch_command=FETCH),
+        val=SourceConfig(path="data/sample", split="val", fetch_command=FETCH),
     ),
     augmentation=AugmentationConfig(preset="flip"),
     loader=LoaderConfig(batch_size=4, workers=0, cache_megabytes=100),
-    training=TrainingConfig(budget=2.0, clip_norm=5.0, ema=EMAConfig(decay=0.99, warmup_steps=50), evaluations=1),
+    training=TrainingConfig(budget=2.0, clip_grad_norm=5.0, ema=EMAConfig(decay=0.99, warmup_steps=50), evaluations=1),
 )

@@ -13,7 +13,7 @@ part).
 
 from pathlib import Path
 
-from detkit.configs import BackboneConfig, Experiment, FittedConfig, load_config
+from detkit.config_classes import BackboneConfig, Experiment, FittedConfig, load_config
 
 base = load_config(Path(__file__).with_name("rcnn_vgg16.py"), Experiment)
 
@@ -23,6 +23,6 @@ config = base.replace(
         backbone=BackboneConfig(name="alexnet", levels=("c5",), frozen_stages=0),
         # fc6 takes 6 x 6 cells, from whose 9,216 numbers boxes are regressed.
         region=base.model.region.replace(pool_size=6, fitted=FittedConfig(boxes_from="pooled")),
-        warp=227,
+        warp_size=227,
     ),
 )

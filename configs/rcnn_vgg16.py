@@ -14,7 +14,7 @@ part).
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     BackboneConfig,
     BoxRegressionStageConfig,
     Experiment,
@@ -38,10 +38,10 @@ config = base.replace(
         # All layers learn (section 2.3).
         backbone=BackboneConfig(name="vgg16", levels=("c5",), frozen_stages=0),
         region=paper.region.replace(pool_size=7, fitted=FittedConfig(boxes_from="hidden")),
-        warp=224,
+        warp_size=224,
         proposals=base.model.proposals,
     ),
-    # 32 positive and 96 background regions of four pictures; 0.001, a tenth of the rate of ImageNet (section 2.3).
+    # 32 positive and 96 background regions of four images; 0.001, a tenth of the rate of ImageNet (section 2.3).
     loader=LoaderConfig(batch_size=4, workers=4),
     optimizer=SGDConfig(lr=0.001, reference_batch_size=4, weight_decay=5e-4),
     # The released code's solver: 40,000 steps, a tenth of the rate every 20,000.

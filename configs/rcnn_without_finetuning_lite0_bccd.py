@@ -8,8 +8,10 @@ Result: in the table of ablations in docs/multi_stage.md.
 
 from pathlib import Path
 
-from detkit.configs import BoxRegressionStageConfig, Experiment, SVMStageConfig, load_config
+from detkit.config_classes import BoxRegressionStageConfig, Experiment, SVMStageConfig, load_config
 
 base = load_config(Path(__file__).with_name("rcnn_lite0_bccd.py"), Experiment)
 
-config = base.replace(name="rcnn_without_finetuning_lite0_bccd", stages=(SVMStageConfig(share=0.8), BoxRegressionStageConfig(share=0.2)))
+config = base.replace(
+    name="rcnn_without_finetuning_lite0_bccd", stages=(SVMStageConfig(budget_share=0.8), BoxRegressionStageConfig(budget_share=0.2))
+)

@@ -4,12 +4,12 @@
     python tools/train.py configs/retinanet_lite0_bccd.py
     python tools/evaluate.py runs/retinanet_lite0_bccd-1 --data data/bccd --split test
 
-Result: test AP 0.600, AP50 0.919, AP75 0.673 after 60.0 core-minutes (5,068 pictures seen); val AP 0.594.
+Result: test AP 0.600, AP50 0.919, AP75 0.673 after 60.0 core-minutes (5,068 images seen); val AP 0.594.
 """
 
 from pathlib import Path
 
-from detkit.configs import AnchorConfig, Experiment, RetinaNetConfig, RetinaNetHeadConfig, load_config
+from detkit.config_classes import AnchorConfig, Experiment, RetinaNetConfig, RetinaNetHeadConfig, load_config
 
 base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
 

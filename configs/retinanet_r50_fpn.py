@@ -11,7 +11,7 @@ Result: not yet run. torchvision publishes AP 36.4 on val2017 for this model aft
 
 from pathlib import Path
 
-from detkit.configs import Experiment, SGDConfig, load_config, presets
+from detkit.config_classes import Experiment, SGDConfig, load_config, presets
 
 base = load_config(Path(__file__).with_name("fpn_r50.py"), Experiment)
 

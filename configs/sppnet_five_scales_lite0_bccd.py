@@ -4,7 +4,7 @@
     python tools/train.py configs/sppnet_lite0_bccd.py
     python tools/train.py configs/sppnet_five_scales_lite0_bccd.py weights=runs/sppnet_lite0_bccd-1
 
-It begins with the layers behind the pyramid as they were fine-tuned at one scale, and fits SVMs and box regressors to five. Pictures are
+It begins with the layers behind the pyramid as they were fine-tuned at one scale, and fits SVMs and box regressors to five. Images are
 brought to the largest scale first; each region is pooled at that at which it comes nearest to 224 x 224 pixels.
 
 Result: in the table of ablations in docs/multi_stage.md.
@@ -12,12 +12,12 @@ Result: in the table of ablations in docs/multi_stage.md.
 
 from pathlib import Path
 
-from detkit.configs import FIVE_SCALES, BoxRegressionStageConfig, Experiment, PreprocessConfig, SVMStageConfig, load_config
+from detkit.config_classes import FIVE_SCALES, BoxRegressionStageConfig, Experiment, PreprocessConfig, SVMStageConfig, load_config
 
 base = load_config(Path(__file__).with_name("sppnet_lite0_bccd.py"), Experiment)
 
 config = base.replace(
     name="sppnet_five_scales_lite0_bccd",
     model=base.model.replace(preprocess=PreprocessConfig(short_side=1200, long_side=2000), scales=FIVE_SCALES),
-    stages=(SVMStageConfig(share=0.8), BoxRegressionStageConfig(share=0.2)),
+    stages=(SVMStageConfig(budget_share=0.8), BoxRegressionStageConfig(budget_share=0.2)),
 )

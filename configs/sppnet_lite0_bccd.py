@@ -8,12 +8,12 @@ The convolutions keep their ImageNet weights. The budget of 90 core-minutes hold
 regressors and evaluations; ``results.json`` tells what each took. One stage again:
 ``detkit train --resume runs/sppnet_lite0_bccd-1 --stage svm``.
 
-Result: test AP 0.392, AP50 0.760, AP75 0.377 after 77.0 core-minutes (27,264 pictures seen); val AP 0.388.
+Result: test AP 0.392, AP50 0.760, AP75 0.377 after 77.0 core-minutes (27,264 images seen); val AP 0.388.
 """
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     BoxRegressionStageConfig,
     Experiment,
     FittedConfig,
@@ -33,8 +33,10 @@ config = base.replace(
         preprocess=base.model.preprocess,
         backbone=base.model.backbone.replace(levels=("c4",), frozen_stages=4),
         # 112 channels of 50 bins; box regressors look at the 1,024 numbers behind the head.
-        region=paper.region.replace(head=TwoFCConfig(hidden=1024, dropout=0.5), samples=64, fitted=FittedConfig(boxes_from="hidden")),
+        region=paper.region.replace(
+            head=TwoFCConfig(hidden=1024, dropout=0.5), samples_per_image=64, fitted=FittedConfig(boxes_from="hidden")
+        ),
         proposals=base.model.proposals,
     ),
-    stages=(GradientStageConfig(name="finetuning"), SVMStageConfig(share=0.15), BoxRegressionStageConfig(share=0.05)),
+    stages=(GradientStageConfig(name="finetuning"), SVMStageConfig(budget_share=0.15), BoxRegressionStageConfig(budget_share=0.05)),
 )

@@ -14,7 +14,7 @@ trainval part).
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     BackboneConfig,
     BoxRegressionStageConfig,
     Experiment,

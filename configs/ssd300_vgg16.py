@@ -11,7 +11,7 @@ Result: not yet run. torchvision publishes AP 25.1 on val2017 for this model and
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     Experiment,
     LoaderConfig,

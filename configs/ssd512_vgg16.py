@@ -9,7 +9,7 @@ Result: not yet run. The paper has AP 26.8 on test-dev2015 for it.
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config, presets_ssd
+from detkit.config_classes import Experiment, load_config, presets_ssd
 
 base = load_config(Path(__file__).with_name("ssd300_vgg16.py"), Experiment)
 

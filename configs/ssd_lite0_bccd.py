@@ -4,12 +4,12 @@
     python tools/train.py configs/ssd_lite0_bccd.py
     python tools/evaluate.py runs/ssd_lite0_bccd-1 --data data/bccd --split test
 
-Result: test AP 0.603, AP50 0.898, AP75 0.685 after 60.0 core-minutes (11,308 pictures seen); val AP 0.613.
+Result: test AP 0.603, AP50 0.898, AP75 0.685 after 60.0 core-minutes (11,308 images seen); val AP 0.613.
 """
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     DefaultBoxConfig,
     Experiment,
@@ -33,12 +33,12 @@ config = base.replace(
             extras=(ExtraLevelConfig(channels=256), ExtraLevelConfig(channels=128)), rescale=None, atrous_channels=None, lite=True
         ),
         head=SSDHeadConfig(
-            # Default boxes are shares of both sides: in pictures of 4 : 3, the one of 4 / 3 that stands is a square.
-            boxes=DefaultBoxConfig(scales=(0.07, 0.14, 0.25, 0.45, 0.7, 0.95), ratios=((4 / 3, 2.5),) * 5, steps=None),
+            # Default boxes are shares of both sides: in images of 4 : 3, the one of 4 / 3 that stands is a square.
+            default_boxes=DefaultBoxConfig(scales=(0.07, 0.14, 0.25, 0.45, 0.7, 0.95), ratios=((4 / 3, 2.5),) * 5, steps=None),
             lite=True,
         ),
     ),
-    # The scales that the base draws, in pictures of one size.
+    # The scales that the base draws, in images of one size.
     augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
     optimizer=base.optimizer.replace(lr=1e-3),
     training=base.training.replace(threads=1),

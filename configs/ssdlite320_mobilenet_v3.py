@@ -10,7 +10,7 @@ Result: not yet run. torchvision publishes AP 21.3 on val2017 for this model and
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     CosineConfig,
     Experiment,
@@ -30,6 +30,6 @@ config = base.replace(
     augmentation=AugmentationConfig(preset="flip", crop=IoUCropConfig()),
     loader=LoaderConfig(batch_size=192, workers=8, skip_empty=True),
     optimizer=SGDConfig(lr=0.15, reference_batch_size=192, weight_decay=4e-5),
-    schedule=CosineConfig(final=0.0),
+    schedule=CosineConfig(final_factor=0.0),
     training=TrainingConfig(epochs=660),
 )

@@ -12,7 +12,7 @@ Result: not yet run. The paper has mAP 63.4 on VOC 2007 test.
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     Experiment,
     JitterConfig,

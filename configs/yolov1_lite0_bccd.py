@@ -6,12 +6,12 @@
 
 Each of its 8 x 10 cells finds one object at most.
 
-Result: test AP 0.047, AP50 0.153, AP75 0.012 after 59.9 core-minutes (13,596 pictures seen); val AP 0.048.
+Result: test AP 0.047, AP50 0.153, AP75 0.012 after 59.9 core-minutes (13,596 images seen); val AP 0.048.
 """
 
 from pathlib import Path
 
-from detkit.configs import (
+from detkit.config_classes import (
     AugmentationConfig,
     Experiment,
     JitterConfig,
@@ -33,8 +33,8 @@ config = base.replace(
         neck=YOLOv1NeckConfig(channels=(256, 32)),
         head=YOLOv1HeadConfig(hidden=(), dropout=0.2),
     ),
-    # The scales that the base draws, in pictures of one size.
+    # The scales that the base draws, in images of one size.
     augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
-    optimizer=base.optimizer.replace(lr=1e-4, backbone_factor=1.0),
+    optimizer=base.optimizer.replace(lr=1e-4, backbone_lr_factor=1.0),
     training=base.training.replace(threads=1),
 )

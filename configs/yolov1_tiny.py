@@ -9,7 +9,7 @@ Result: not yet run. The paper has mAP 52.7 on VOC 2007 test, trained on VOC 200
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config, presets_yolov1
+from detkit.config_classes import Experiment, load_config, presets_yolov1
 
 base = load_config(Path(__file__).with_name("yolov1.py"), Experiment)
 

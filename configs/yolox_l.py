@@ -8,7 +8,7 @@ Result: not yet run. The released detector is published with AP 49.7 on val2017.
 
 from pathlib import Path
 
-from detkit.configs import Experiment, load_config, presets_yolox
+from detkit.config_classes import Experiment, load_config, presets_yolox
 
 base = load_config(Path(__file__).with_name("yolox_s.py"), Experiment)
 

@@ -1,4 +1,4 @@
-"""YOLOX-nano for COCO, on pictures of 416 pixels: as ``yolox_tiny.py``, with a mosaic for every second picture (``nano.py`` of its code).
+"""YOLOX-nano for COCO, on images of 416 pixels: as ``yolox_tiny.py``, with a mosaic for every second image (``nano.py`` of its code).
 
     python datasets/fetch_coco.py data/coco
     python tools/train.py configs/yolox_nano.py
@@ -8,7 +8,7 @@ Result: not yet run. The released detector is published with AP 25.8 on val2017.
 
 from pathlib import Path
 
-from detkit.configs import Experiment, MosaicConfig, load_config, presets_yolox
+from detkit.config_classes import Experiment, MosaicConfig, load_config, presets_yolox
 
 base = load_config(Path(__file__).with_name("yolox_tiny.py"), Experiment)
 

@@ -1,4 +1,4 @@
-"""YOLOX-tiny for COCO, on pictures of 416 pixels, as its code's ``yolox_tiny.py`` trains it.
+"""YOLOX-tiny for COCO, on images of 416 pixels, as its code's ``yolox_tiny.py`` trains it.
 
 The mosaic changes sizes less than that of ``yolox_s.py``, batches have 320 to 640 pixels, and there is no mixup.
 
@@ -10,7 +10,7 @@ Result: not yet run. The released detector is published with AP 32.8 on val2017.
 
 from pathlib import Path
 
-from detkit.configs import Experiment, MosaicConfig, MultiScaleConfig, load_config, presets_yolox
+from detkit.config_classes import Experiment, MosaicConfig, MultiScaleConfig, load_config, presets_yolox
 
 base = load_config(Path(__file__).with_name("yolox_s.py"), Experiment)
 

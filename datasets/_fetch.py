@@ -18,7 +18,7 @@ class DataSet:
 
     Attributes:
         name: What it is called.
-        terms: Its licence or terms, in one sentence.
+        terms: Its license or terms, in one sentence.
         archives: What is fetched.
         unpacked: The bytes it takes once unpacked, about.
         next_line: What can be done with it then.

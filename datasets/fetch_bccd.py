@@ -14,25 +14,25 @@ ARCHIVE = Archive(
     keep=("Annotations/", "ImageSets/", "JPEGImages/"),
     gives=("Annotations", "ImageSets/Main", "JPEGImages"),
 )
-PICTURES = 364
+IMAGES = 364
 
 
 def check(folder: Path) -> None:
     """Count what came.
 
     Raises:
-        ValueError: pictures or labels are missing.
+        ValueError: images or labels are missing.
     """
     found = {name: len(list((folder / name).glob(ending))) for name, ending in (("Annotations", "*.xml"), ("JPEGImages", "*.jpg"))}
     for name, count in found.items():
-        if count != PICTURES:
-            raise ValueError(f"{folder / name}: expected {PICTURES} files, got {count}; delete {folder} and start again")
+        if count != IMAGES:
+            raise ValueError(f"{folder / name}: expected {IMAGES} files, got {count}; delete {folder} and start again")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status."""
     options = parser("Fetch BCCD: 364 micrographs of blood cells, 640 x 480, with 4,888 boxes of 3 classes.").parse_args(argv)
-    data = DataSet("BCCD", "MIT licence.", (ARCHIVE,), 10_000_000, "ready; train with data={folder}")
+    data = DataSet("BCCD", "MIT license.", (ARCHIVE,), 10_000_000, "ready; train with data={folder}")
     return run(data, options.folder, yes=options.yes, keep=options.keep, check=check)
 
 

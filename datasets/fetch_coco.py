@@ -16,7 +16,7 @@ ANNOTATIONS = Archive(
     keep=("annotations/instances_",),
     gives=("annotations/instances_train2017.json", "annotations/instances_val2017.json"),
 )
-PICTURES = {
+IMAGES = {
     "train": Archive(
         f"{_HOST}/zips/train2017.zip",
         19_336_861_798,
@@ -38,12 +38,12 @@ _UNPACKED = {"train": 19_500_000_000, "val": 820_000_000}
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status."""
     arguments = parser("Fetch COCO 2017: 118,287 training and 5,000 validation photographs with 80 classes of boxes.")
-    arguments.add_argument("--parts", nargs="+", choices=sorted(PICTURES), default=["train", "val"], help="which photographs to fetch")
+    arguments.add_argument("--parts", nargs="+", choices=sorted(IMAGES), default=["train", "val"], help="which photographs to fetch")
     options = arguments.parse_args(argv)
     data = DataSet(
         "COCO 2017",
-        "The annotations are under CC BY 4.0; each photograph has its own Flickr licence.",
-        (ANNOTATIONS, *(PICTURES[part] for part in options.parts)),
+        "The annotations are under CC BY 4.0; each photograph has its own Flickr license.",
+        (ANNOTATIONS, *(IMAGES[part] for part in options.parts)),
         490_000_000 + sum(_UNPACKED[part] for part in options.parts),
         "ready; train with data={folder}",
     )

@@ -1,4 +1,4 @@
-"""Make a small labelled data set, offline: python datasets/make_sample.py data/sample [--images N] [--format coco|voc|yolo]."""
+"""Make a small labeled data set, offline: python datasets/make_sample.py data/sample [--images N] [--format coco|voc|yolo]."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from detkit.data.synthetic import make_sample
 def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status."""
     arguments = argparse.ArgumentParser(
-        description="Make pictures of cats, coins, cups, rockets and wheels, with boxes, out of scikit-image's photographs."
+        description="Make images of cats, coins, cups, rockets and wheels, with boxes, out of scikit-image's photographs."
     )
     arguments.add_argument("folder", type=Path, help="a new folder, such as data/sample; the same sample is made only once")
-    arguments.add_argument("--images", type=int, default=120, help="how many pictures to train on (default: %(default)s)")
+    arguments.add_argument("--images", type=int, default=120, help="how many images to train on (default: %(default)s)")
     arguments.add_argument("--val-images", type=int, default=None, help="how many to validate on (default: a third as many)")
     arguments.add_argument("--format", choices=("coco", "voc", "yolo"), default="coco", help="of the labels (default: %(default)s)")
-    arguments.add_argument("--short-side", type=int, default=192, help="of the pictures, in pixels (default: %(default)s)")
-    arguments.add_argument("--seed", type=int, default=0, help="other pictures for another number (default: %(default)s)")
+    arguments.add_argument("--short-side", type=int, default=192, help="of the images, in pixels (default: %(default)s)")
+    arguments.add_argument("--seed", type=int, default=0, help="other images for another number (default: %(default)s)")
     options = arguments.parse_args(argv)
     try:
         make_sample(

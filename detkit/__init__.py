@@ -2,7 +2,7 @@
 
 >>> import detkit
 >>> predictor = detkit.load("runs/first/best.safetensors")
->>> detections = predictor("picture.jpg")
+>>> detections = predictor("image.jpg")
 
 The names below are imported when they are first used, so that ``import detkit`` costs nothing.
 """

@@ -75,7 +75,7 @@ def stated_area(value: Any) -> float:
 
 
 def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    """``(height, width)`` in pixels of an image in a COCO file; None where it states none that a picture can have."""
+    """``(height, width)`` in pixels of an image in a COCO file; None where it states none that a image can have."""
     try:
         height, width = (int(number(image.get(side))) for side in ("height", "width"))
     except (ValueError, OverflowError):

@@ -5,7 +5,7 @@
     python docs/make_ablations.py --measure runs/sppnet_lite0_bccd-1 runs/sppnet_five_scales_lite0_bccd-1 --data data/bccd --split test
 
 A finished run has all of its parts: softmax, SVMs, boxes as proposed, box regressors. Each is judged with and without, and the other run
-beside; differences have the intervals of a paired bootstrap over the pictures. The numbers are kept in ``docs/results/ablations``.
+beside; differences have the intervals of a paired bootstrap over the images. The numbers are kept in ``docs/results/ablations``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from detkit.checkpoint import write_text
 from detkit.data import DetectionData
 from detkit.evaluation.compare import differences
 from detkit.evaluation.evaluator import Evaluator
-from detkit.experiment.evaluate import labelled_data
+from detkit.experiment.evaluation_run import labeled_data
 from detkit.inference import Predictor, detect_records, load
 
 DOCS = Path(__file__).resolve().parent
@@ -78,7 +78,7 @@ VARIANTS: dict[str, tuple[Variant, ...]] = {
 
 
 class Judged:
-    """A predictor, judged with some of its parts on the same pictures; what does not depend on the parts is computed once a picture."""
+    """A predictor, judged with some of its parts on the same images; what does not depend on the parts is computed once a image."""
 
     def __init__(self, run: str, device: str) -> None:
         path = Path(run) / "last.safetensors"
@@ -106,11 +106,11 @@ class Judged:
         evaluators = [Evaluator(data, self.predictor.class_names) for _ in variants]
         for place in range(len(data)):
             self._kept.clear()
-            picture = data.take([place])
+            image = data.take([place])
             for variant, evaluator in zip(variants, evaluators, strict=True):
                 self.fitted.has_svm.fill_(variant.svm)
                 self.fitted.has_boxes.fill_(variant.boxes)
-                for record, detections in detect_records(self.predictor, picture):
+                for record, detections in detect_records(self.predictor, image):
                     evaluator.add(record, detections)
         return evaluators
 
@@ -122,7 +122,7 @@ def measure(runs: tuple[str, str], path: str, split: str, device: str) -> dict[s
     if len(kinds) > 1 or not kinds <= VARIANTS.keys():
         raise ValueError(f"{' and '.join(runs)}: expected two runs of one kind, {' or '.join(VARIANTS)}, got {', '.join(sorted(kinds))}")
     variants = VARIANTS[kinds.pop()]
-    data = labelled_data(runs[0], path, split=split)
+    data = labeled_data(runs[0], path, split=split)
     found: dict[Variant, Evaluator] = {}
     for one, other in zip(judged, (False, True), strict=True):
         own = [variant for variant in variants if variant.other == other]
@@ -138,7 +138,7 @@ def measure(runs: tuple[str, str], path: str, split: str, device: str) -> dict[s
             ]
         rows.append(row)
     names = [Path(run).name for run in runs]
-    return {"runs": names, "data": data.name.replace("\\", "/"), "split": split, "pictures": len(data), "rows": rows}
+    return {"runs": names, "data": data.name.replace("\\", "/"), "split": split, "images": len(data), "rows": rows}
 
 
 def lines(report: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -168,7 +168,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the script; give its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--measure", nargs=2, metavar="RUN", help="a finished run, and the one that it is compared with")
-    parser.add_argument("--data", metavar="PATH", help="labelled pictures")
+    parser.add_argument("--data", metavar="PATH", help="labeled images")
     parser.add_argument("--split", default="test", metavar="NAME", help="which part of them (default: %(default)s)")
     parser.add_argument("--device", default="auto")
     args = parser.parse_args(argv)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from detkit.backbones.known import KNOWN
 from detkit.backbones.known.fact import BackboneFacts
-from detkit.weights import NOT_STATED, WeightEntry, catalogue
+from detkit.weights import NOT_STATED, WeightEntry, catalog
 
 DOCS = Path(__file__).resolve().parent
 PAGE, SPEED = DOCS / "backbones.md", DOCS / "backbones_speed.json"
@@ -30,7 +30,7 @@ with their levels. Written by `python docs/make_backbones.py`.
 - **Parameters** and **GMACs** (10^9 multiply-adds of convolutions and matrix products at the input size) are the classifier's, head
   included, counted by us.
 - **Top-1** is the published accuracy on ImageNet-1K of the weights that are taken unless told; `detkit weights` says where it was read.
-- **Speed** is measured here on the maps alone, as a share of ResNet-18's speed on the same 224x224 picture, of each family's smallest
+- **Speed** is measured here on the maps alone, as a share of ResNet-18's speed on the same 224x224 image, of each family's smallest
   member; what has no number was not measured.
 - Any other network of timm goes by `timm/NAME` if timm can take maps from it.
 """
@@ -81,12 +81,12 @@ def page() -> str:
     measured = json.loads(SPEED.read_text("utf-8")) if SPEED.is_file() else {}
     speeds = measured.get("speed", {})
     parts = [HEAD, TREE, "\n## The families, by age\n"]
-    defaults = {entry.model: entry for entry in reversed(catalogue()) if entry.kind == "backbone"}
+    defaults = {entry.model: entry for entry in reversed(catalog()) if entry.kind == "backbone"}
     for family, members in families().items():
         first = members[0]
         parts.append(f"\n### {family} ({first.year})\n\n{first.idea} [Paper]({first.paper}); from {first.source}.\n")
         parts.append(
-            "\n| name | input | parameters | GMACs | top-1 | speed | licence of the weights |\n|---|---:|---:|---:|---:|---:|---|\n"
+            "\n| name | input | parameters | GMACs | top-1 | speed | license of the weights |\n|---|---:|---:|---:|---:|---:|---|\n"
         )
         parts += [_row(facts, defaults.get(facts.name), speeds.get(facts.name)) for facts in members]
     if measured:
@@ -96,9 +96,9 @@ def page() -> str:
 
 def _row(facts: BackboneFacts, entry: WeightEntry | None, speed: float | None) -> str:
     top1 = "no weights" if entry is None else f"{entry.figures['top-1']:.1f}" if "top-1" in entry.figures else NOT_STATED
-    licence = "" if entry is None else entry.licence
+    license = "" if entry is None else entry.license
     cells = (f"`{facts.name}`", facts.input_size, f"{facts.parameters / 1e6:.1f} M", f"{facts.gflops:.2f}", top1)
-    return "| " + " | ".join(map(str, cells)) + f" | {'' if speed is None else f'{speed:.2f}'} | {licence} |\n"
+    return "| " + " | ".join(map(str, cells)) + f" | {'' if speed is None else f'{speed:.2f}'} | {license} |\n"
 
 
 def measure(names: list[str], rounds: int = 5) -> None:
@@ -129,7 +129,7 @@ def measure(names: list[str], rounds: int = 5) -> None:
         pairs = [(seconds(yardstick), seconds(network)) for _ in range(rounds)]
         speed[name] = round(statistics.median(first for first, _ in pairs) / statistics.median(second for _, second in pairs), 2)
         print(f"{name}: {speed[name]:.2f} of {YARDSTICK}'s speed", flush=True)
-    how = f"one picture of 224x224, one thread, float32, torch {torch.__version__}, {platform.machine()}; medians of {rounds}, in turn."
+    how = f"one image of 224x224, one thread, float32, torch {torch.__version__}, {platform.machine()}; medians of {rounds}, in turn."
     how += " ResNet-18 against itself came out within a tenth of 1."
     SPEED.write_text(json.dumps({"how": how, "speed": speed}, indent=1) + "\n", "utf-8")
 

@@ -69,7 +69,7 @@ def add(run: Path, test: Path, to: str) -> Path:
     found, numbers = json.loads(run.read_text("utf-8")), json.loads(test.read_text("utf-8"))
     row = {key: found[key] for key in KEPT if key in found}
     row["config"]["output"] = None  # a path of the machine it ran on
-    row["test"] = {key: numbers[key] for key in ("data", "metric", "engine", "precision", "values", "counts")}
+    row["test"] = {key: numbers[key] for key in ("data", "metric", "evaluator", "precision", "values", "counts")}
     path = RESULTS / to / f"{row['name']}_seed{row['seed']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(row, indent=1) + "\n")
@@ -95,7 +95,7 @@ def page(text: str, name: str) -> str:
     rows = [json.loads(path.read_text("utf-8")) for path in (RESULTS / name).glob("*.json")]
     rows.sort(key=lambda row: (row["name"], row["seed"]))
     lines = [line(run, list(group), comparison.told) for run, group in groupby(rows, key=lambda row: str(row["name"]))]
-    headings = ("run", comparison.heading, "core-minutes", "pictures seen", "seeds", "test AP of each", "mean", "AP50 of each", "mean")
+    headings = ("run", comparison.heading, "core-minutes", "images seen", "seeds", "test AP of each", "mean", "AP50 of each", "mean")
     return filled(text, name, lines, headings)
 
 

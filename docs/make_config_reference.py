@@ -30,7 +30,7 @@ _HEAD = """# Configuration reference
 
 Made from the config classes by `python docs/make_config_reference.py`; do not edit it by hand.
 
-A config file is Python that binds `config = Experiment(...)`; `detkit.configs` has all the classes. On the command line a key is written
+A config file is Python that binds `config = Experiment(...)`; `detkit.config_classes` has all the classes. On the command line a key is written
 with dots: `detkit train configs/fpn_r50.py optimizer.lr=0.01 model.backbone.name=resnet18`. A group that comes in kinds is exchanged by the
 name of its kind (`optimizer=adamw`), and a group with a shorthand by that one value (`data=FOLDER`). `none` empties a key that can be None.
 A word that exchanges a group is applied before the words for its keys, wherever it stands: `data.val_fraction=0.3 data=FOLDER` keeps both.

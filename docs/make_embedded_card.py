@@ -7,8 +7,8 @@
     python docs/make_embedded_card.py --exam
 
 ``--part`` takes what a part of the training wrote at its end; parts have different names of folders. ``--kept-out`` and ``--trained-on``
-take what ``detkit evaluate ... --json`` wrote, the latter of the pictures that were not kept out. ``--exam`` looks at four photographs
-that scikit-image ships, as ``detkit detect --weights embedded`` does, and draws them into docs/pictures/exam.jpg. All of it is kept in
+take what ``detkit evaluate ... --json`` wrote, the latter of the images that were not kept out. ``--exam`` looks at four photographs
+that scikit-image ships, as ``detkit detect --weights embedded`` does, and draws them into docs/images/exam.jpg. All of it is kept in
 docs/results/embedded.
 """
 
@@ -30,15 +30,15 @@ from PIL import Image
 from detkit.checkpoint import write_text
 from detkit.data.images import read_image
 from detkit.drawing import contact_sheet, draw_detections
-from detkit.inference import load, suggested_score
+from detkit.inference import load, suggested_min_score
 from detkit.structures import Detections
 from detkit.weights import EMBEDDED
 
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "embedded_detector.md"
-PICTURE = DOCS / "pictures" / "exam.jpg"
+IMAGE = DOCS / "images" / "exam.jpg"
 RESULTS = DOCS / "results" / "embedded"
-NUMBERS = ("data", "metric", "engine", "precision", "values", "classes", "counts")
+NUMBERS = ("data", "metric", "evaluator", "precision", "values", "classes", "counts")
 SHOWN = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR100")
 WHO = {"student": "embedded", "teacher": "its teacher, YOLOX-Nano"}
 TRAINED_ON = "AP on those trained on"
@@ -53,7 +53,7 @@ class Question:
     Attributes:
         file: In scikit-image's folder of data.
         wanted: What must be found, once.
-        also: What else is in the picture: one box of each is not false.
+        also: What else is in the image: one box of each is not false.
     """
 
     file: str
@@ -70,7 +70,7 @@ QUESTIONS = (
 
 
 def photograph(question: Question) -> Path:
-    """Where the picture is."""
+    """Where the image is."""
     return Path(str(resources.files("skimage"))) / "data" / question.file
 
 
@@ -82,18 +82,18 @@ def marked(question: Question, names: Sequence[str]) -> tuple[bool, int]:
 
 def exam() -> tuple[list[dict[str, Any]], Any]:
     """Look at every photograph in the default precision and at the default score: what was found, and a sheet of all, drawn."""
-    lowest = suggested_score(EMBEDDED)
+    lowest = suggested_min_score(EMBEDDED)
     predictor = load(EMBEDDED, "cpu", min_score=lowest or 0.5)
     rows, drawn = [], []
     for question in QUESTIONS:
-        picture = read_image(photograph(question))
-        found: Detections = predictor(picture)
+        image = read_image(photograph(question))
+        found: Detections = predictor(image)
         names = [str(predictor.class_names[label]) for label in found.labels.tolist()]
         passed, false = marked(question, names)
         scores = [round(score, 3) for score in found.scores.tolist()]
         asked = {"file": question.file, "wanted": question.wanted, "min_score": predictor.min_score, "passed": passed, "false": false}
         rows.append({**asked, "found": list(zip(names, scores, strict=True))})
-        drawn.append(draw_detections(picture, found, predictor.class_names))
+        drawn.append(draw_detections(image, found, predictor.class_names))
     return rows, contact_sheet(drawn, columns=2, captions=[question.file for question in QUESTIONS], max_side=600)
 
 
@@ -156,7 +156,7 @@ def part_lines() -> list[tuple[str, ...]]:
 
 
 def kept_out_lines() -> list[tuple[str, ...]]:
-    """The detector and its teacher on the pictures that were kept out, and how good they are on the others."""
+    """The detector and its teacher on the images that were kept out, and how good they are on the others."""
     lines = []
     for who, name in WHO.items():
         row, others = kept(who), kept(f"{who}_trained_on")
@@ -203,7 +203,7 @@ def main(argv: list[str] | None = None) -> int:
             print(f"written: {keep(who + ending, {key: numbers[key] for key in NUMBERS})}")
     if options.exam:
         rows, sheet = exam()
-        Image.fromarray(sheet).save(PICTURE, quality=85)
+        Image.fromarray(sheet).save(IMAGE, quality=85)
         failed = not all(row["passed"] and row["false"] <= 1 for row in rows)
         print(f"written: {keep('exam', rows)}")
     PAGE.write_text(page(PAGE.read_text("utf-8")), encoding="utf-8")

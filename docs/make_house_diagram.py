@@ -18,7 +18,7 @@ from test_architecture import LAYERS  # noqa: E402
 
 WIDTH, BOX_HEIGHT, GAP, LEFT = 1120, 94, 12, 62
 TITLES = ("types", "functions", "parts", "wiring", "use", "runs", "commands")
-COLOURS = ("#e8eef7", "#e3f1ec", "#fdf3dc", "#fbe6e0", "#efe6f5", "#e6f0fa", "#eeeeee")
+COLORS = ("#e8eef7", "#e3f1ec", "#fdf3dc", "#fbe6e0", "#efe6f5", "#e6f0fa", "#eeeeee")
 
 
 def sentence(part: str) -> str:
@@ -30,11 +30,11 @@ def sentence(part: str) -> str:
     return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
 
 
-def box(part: str, left: float, top: float, width: float, colour: str) -> list[str]:
+def box(part: str, left: float, top: float, width: float, color: str) -> list[str]:
     """The SVG of one package."""
     lines = textwrap.wrap(sentence(part).replace("``", ""), width=max(14, int(width / 6.6)))[:5]
     rows = [
-        f'<rect x="{left:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6" fill="{colour}" stroke="#667"/>',
+        f'<rect x="{left:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6" fill="{color}" stroke="#667"/>',
         f'<text x="{left + 8:.0f}" y="{top + 18}" class="name">{escape(part)}</text>',
     ]
     return rows + [f'<text x="{left + 8:.0f}" y="{top + 35 + 13 * n}" class="text">{escape(line)}</text>' for n, line in enumerate(lines)]
@@ -54,7 +54,7 @@ def drawing() -> str:
         rows.append(f'<text x="8" y="{top + 40}" class="layer">{layer}</text>')
         rows.append(f'<text x="8" y="{top + 58}" class="small">{TITLES[layer]}</text>')
         for number, part in enumerate(parts):
-            rows += box(part, LEFT + number * (width + GAP), top, width, COLOURS[layer])
+            rows += box(part, LEFT + number * (width + GAP), top, width, COLORS[layer])
         top += BOX_HEIGHT + 18
         if layer:
             middle = LEFT + (WIDTH - LEFT) / 2

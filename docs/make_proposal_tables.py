@@ -20,8 +20,8 @@ DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / "selective_search.md"
 RESULTS = DOCS / "results" / "speed"
 MODES = ("single", "fast", "quality")
-QUALITY = ("mode", "pictures", "", "proposals", "recall at .5", "at .7", "best IoU", "MABO", "cut: recall at .5", "best IoU", "MABO")
-SPEED = ("mode", "pictures", "", "median s", "detkit is so many times as fast", "in so many times less processor time")
+QUALITY = ("mode", "images", "", "proposals", "recall at .5", "at .7", "best IoU", "MABO", "cut: recall at .5", "best IoU", "MABO")
+SPEED = ("mode", "images", "", "median s", "detkit is so many times as fast", "in so many times less processor time")
 SHARES = ("recall_50", "recall_70", "best_overlap", "mabo")
 CUT = ("cut_recall_50", "cut_best_overlap", "cut_mabo")
 
@@ -38,7 +38,7 @@ def quality(report: dict[str, Any]) -> list[tuple[str, ...]]:
     for row in report["quality"]:
         shares = [f"{row[name]:.3f}" for name in SHARES]
         cut = [f"{row[name]:.3f}" if name in row and row["side"] != "OpenCV" else "-" for name in CUT]
-        lines.append((f"`{report['mode']}`", pictures(report), row["side"], f"{row['proposals']:,.0f}", *shares, *cut))
+        lines.append((f"`{report['mode']}`", images(report), row["side"], f"{row['proposals']:,.0f}", *shares, *cut))
     return lines
 
 
@@ -48,15 +48,15 @@ def speed(report: dict[str, Any]) -> list[tuple[str, ...]]:
     for side, times in report["seconds"].items():
         ratios = [report.get(f"times_{which}_{side}") for which in ("as_fast_as", "less_processor_time_than")]
         cells = ["-" if ratio is None else f"{ratio:.1f}" for ratio in ratios]
-        lines.append((f"`{report['mode']}`", pictures(report), side, f"{statistics.median(times):.3f}", *cells))
+        lines.append((f"`{report['mode']}`", images(report), side, f"{statistics.median(times):.3f}", *cells))
     if lines:
-        lines.append((*lines[-1][:2], "detkit, first picture of a process", f"{report['cold_seconds']:.3f}", "-", "-"))
+        lines.append((*lines[-1][:2], "detkit, first image of a process", f"{report['cold_seconds']:.3f}", "-", "-"))
     return lines
 
 
-def pictures(report: dict[str, Any]) -> str:
+def images(report: dict[str, Any]) -> str:
     """Which they are."""
-    return f"{report['pictures']} of {report['data']}"
+    return f"{report['images']} of {report['data']}"
 
 
 def page(text: str) -> str:

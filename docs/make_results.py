@@ -29,7 +29,7 @@ config, the versions and the machine. `python docs/make_results.py` writes this 
 
 A budget is processor time: user and system seconds of the training process and its workers, validation included. Checkpoints were chosen
 on the validation part; the test part was evaluated once. Images/s are the training's for each second of one core; ms is the median time
-of one test picture from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
+of one test image from its pixels to its detections, in the default precision (`python tools/benchmark.py detector RUN --data ...`).
 Minutes and milliseconds are those of the processor in the row, and not comparable with another's.
 Detectors that are told where to look had their proposals remembered: to search for them comes on top ([how long](selective_search.md)).
 """
@@ -62,13 +62,13 @@ def add(run: Path, test: Path | None, tuning: str, speed: Path | None = None, ca
     if test is not None:
         written = json.loads(test.read_text("utf-8"))
         if "values" in written:
-            row["test"] = {key: written[key] for key in ("data", "metric", "engine", "precision", "values", "classes", "counts")}
+            row["test"] = {key: written[key] for key in ("data", "metric", "evaluator", "precision", "values", "classes", "counts")}
         else:
             values = {key: written[key] for key in ("top1", "top5", "balanced")}
-            row["test"] = {"values": values, **{key: written[key] for key in ("data", "pictures", "top1_by_class", "confusion")}}
+            row["test"] = {"values": values, **{key: written[key] for key in ("data", "images", "top1_by_class", "confusion")}}
     if speed is not None:
         written = json.loads(speed.read_text("utf-8"))
-        row["speed"] = {key: written[key] for key in ("command", "gflops", "picture", "precision", "seconds")}
+        row["speed"] = {key: written[key] for key in ("command", "gflops", "image", "precision", "seconds")}
         row["speed"]["command"] = re.sub(r"detector \S+", f"detector runs/{row['name']}", written["command"])
     path = RESULTS / f"{row['name']}.json"
     path.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
@@ -112,13 +112,13 @@ def proposals_of(row: dict[str, Any]) -> str:
     if not told:
         return "-"
     warped = f", each warped to {model['warp']} px" if "warp" in model else ""
-    return f"{told['limit']:,} of mode {told['mode']}{warped}"
+    return f"{told['max_detections']:,} of mode {told['mode']}{warped}"
 
 
 def data_of(row: dict[str, Any]) -> str:
     """What a run was trained on, by name."""
     name: str = Path(row["config"]["data"]["train"]["path"]).name
-    return "generated pictures" if name == "sample" else name
+    return "generated images" if name == "sample" else name
 
 
 def without_cause(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
     python tools/benchmark.py detect
     python tools/benchmark.py detect --model retinanet
-    python tools/benchmark.py yolox yolox_nano_coco.onnx yolox_nano_coco_convs_in_graph_order.npz --picture photo.jpg
+    python tools/benchmark.py yolox yolox_nano_coco.onnx yolox_nano_coco_convs_in_graph_order.npz --image photo.jpg
     python tools/benchmark.py train --rounds 3 --json train.json
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
@@ -37,7 +37,7 @@ MODELS = ("faster_rcnn", "retinanet", "fcos", "ssd")
 
 
 def detect(args: argparse.Namespace) -> timing.Report:
-    """A detector of torchvision's and ours on one picture."""
+    """A detector of torchvision's and ours on one image."""
     from benchmarks.detection import detect as measure
 
     return measure(args.rounds, (args.short_side, args.long_side), args.model)
@@ -47,7 +47,7 @@ def yolox(args: argparse.Namespace) -> timing.Report:
     """YOLOX-Nano and its ONNX file in onnxruntime."""
     from benchmarks.yolox import yolox as measure
 
-    return measure(args.rounds, args.onnx, args.weights, args.picture)
+    return measure(args.rounds, args.onnx, args.weights, args.image)
 
 
 def train(args: argparse.Namespace) -> timing.Report:
@@ -68,7 +68,7 @@ def select(args: argparse.Namespace) -> timing.Report:
     """Threshold, best candidates, suppression."""
     from benchmarks.scoring import select as measure
 
-    return measure(args.rounds, args.candidates, args.classes)
+    return measure(args.rounds, args.pre_nms_top_k, args.classes)
 
 
 def startup(args: argparse.Namespace) -> timing.Report:
@@ -79,7 +79,7 @@ def startup(args: argparse.Namespace) -> timing.Report:
 
 
 def first(args: argparse.Namespace) -> timing.Report:
-    """A first picture, by the detector inside the package."""
+    """A first image, by the detector inside the package."""
     from benchmarks.first import first as measure
 
     return measure(args.rounds)
@@ -87,11 +87,11 @@ def first(args: argparse.Namespace) -> timing.Report:
 
 def propose(args: argparse.Namespace) -> timing.Report:
     """Selective search: how well objects are met, and how fast."""
-    from benchmarks.propose import Pictures
+    from benchmarks.propose import Images
     from benchmarks.propose import propose as measure
 
-    pictures = Pictures(args.data, args.images, args.split, args.limit)
-    return measure(args.mode, pictures, args.opencv_python, package=args.package, timed=not args.untimed)
+    images = Images(args.data, args.images, args.split, args.limit)
+    return measure(args.mode, images, args.opencv_python, package=args.package, timed=not args.untimed)
 
 
 def regions(args: argparse.Namespace) -> timing.Report:
@@ -99,7 +99,7 @@ def regions(args: argparse.Namespace) -> timing.Report:
     from benchmarks.regions import Sizes
     from benchmarks.regions import regions as measure
 
-    return measure(args.rounds, args.backbone, Sizes(args.proposals, args.warp, args.hidden), args.picture)
+    return measure(args.rounds, args.backbone, Sizes(args.proposals, args.warp, args.hidden), args.image)
 
 
 def fidelity(args: argparse.Namespace) -> timing.Report:
@@ -110,7 +110,7 @@ def fidelity(args: argparse.Namespace) -> timing.Report:
 
 
 def detector(args: argparse.Namespace) -> timing.Report:
-    """What one picture costs a trained detector."""
+    """What one image costs a trained detector."""
     from benchmarks.detector import detector as measure
 
     return measure(args.checkpoint, args.data, args.split, args.limit or 50)
@@ -121,18 +121,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     options: dict[Callable[[argparse.Namespace], timing.Report], list[tuple[str, dict[str, object]]]] = {
-        detect: [*_picture(), ("--model", {"choices": MODELS, "default": "faster_rcnn"})],
-        yolox: [("onnx", {}), ("weights", {"help": "its convolutions (.npz), or the released .pth"}), ("--picture", {"required": True})],
-        train: [*_picture(), ("--batch-size", {"type": int, "default": 2})],
+        detect: [*_image(), ("--model", {"choices": MODELS, "default": "faster_rcnn"})],
+        yolox: [("onnx", {}), ("weights", {"help": "its convolutions (.npz), or the released .pth"}), ("--image", {"required": True})],
+        train: [*_image(), ("--batch-size", {"type": int, "default": 2})],
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
         startup: [],
         first: [],
-        propose: _on_pictures(),
+        propose: _on_images(),
         regions: [
             ("--backbone", {"default": "efficientnet_lite0"}),
             ("--proposals", {"type": int, "default": 2000}),
-            ("--picture", {"help": "a photograph (default: one of scikit-image's)"}),
+            ("--image", {"help": "a photograph (default: one of scikit-image's)"}),
             ("--warp", {"type": int, "default": 227}),
             ("--hidden", {"type": int, "default": 4096}),
         ],
@@ -150,11 +150,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _picture() -> list[tuple[str, dict[str, object]]]:
+def _image() -> list[tuple[str, dict[str, object]]]:
     return [("--short-side", {"type": int, "default": 800}), ("--long-side", {"type": int, "default": 1066})]
 
 
-def _on_pictures() -> list[tuple[str, dict[str, object]]]:
+def _on_images() -> list[tuple[str, dict[str, object]]]:
     return [
         ("mode", {"choices": ("single", "fast", "quality")}),
         ("--data", {"type": Path, "required": True}),

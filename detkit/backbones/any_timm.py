@@ -89,8 +89,8 @@ def _levels(name: str, classifier: nn.Module) -> tuple[Level, ...]:
 class TimmFeatures(Backbone):
     """A network of timm as its ``features_only`` gives it.
 
-    Pictures are filled with zeros up to a multiple of the coarsest stride and maps cut to ``ceil(size / stride)`` cells; where cells
-    are centred is timm's business. Some networks (windowed transformers) run on pictures of their own size only, and say so.
+    Images are filled with zeros up to a multiple of the coarsest stride and maps cut to ``ceil(size / stride)`` cells; where cells
+    are centered is timm's business. Some networks (windowed transformers) run on images of their own size only, and say so.
     """
 
     def __init__(self, plain: str, facts: BackboneFacts, levels: tuple[str, ...] | None) -> None:

@@ -18,7 +18,7 @@ Tensors = Mapping[str, Tensor]
 class Backbone(nn.Module):
     """A network that gives maps of a batch of images, finest first.
 
-    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centred on the first pixel, as in torchvision's ResNet, or as far
+    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centered on the first pixel, as in torchvision's ResNet, or as far
     from it as the facts of its level say.
 
     Attributes:
@@ -46,7 +46,7 @@ class Backbone(nn.Module):
         self.fresh: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalised images ``(B, 3, H, W)``."""
+        """Maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalized images ``(B, 3, H, W)``."""
         raise NotImplementedError
 
     def stages(self) -> tuple[nn.ModuleList, ...]:

@@ -36,7 +36,7 @@ def steps(prefix: str, low: int, high: int) -> tuple[str, ...]:
     return tuple(f"{prefix}.{place}" for place in range(low, high))
 
 
-def centre(module: nn.Module) -> None:
+def center(module: nn.Module) -> None:
     """Pad every convolution and pooling, in place, so that a map has ``ceil(size / stride)`` cells.
 
     Odd kernels get half their reach on either side, which puts cells where a ResNet has them; even ones, which see whole blocks of

@@ -1,4 +1,4 @@
-"""Two networks from before batch norm that no library has: LeNet-5 and ZFNet, padded so that cells are centred."""
+"""Two networks from before batch norm that no library has: LeNet-5 and ZFNet, padded so that cells are centered."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from detkit.backbones.facts import FACTS
 
 
 def lenet5(**choices: Any) -> Backbone:
-    """LeNet-5 (LeCun et al., 1998) on the brightness of pictures; its first fully connected layer is the 5x5 convolution that it equals.
+    """LeNet-5 (LeCun et al., 1998) on the brightness of images; its first fully connected layer is the 5x5 convolution that it equals.
 
     Every map of the second convolution sees every map of the first, where the paper leaves some connections out, and poolings are plain
     means.
     """
-    stages = (("features.grey", "features.conv1", "features.tanh1"), ("features.pool1", "features.conv2", "features.tanh2"))
+    stages = (("features.gray", "features.conv1", "features.tanh1"), ("features.pool1", "features.conv2", "features.tanh2"))
     last = ("features.pool2", "features.conv3", "features.tanh3")
     taps = {"c0": "features.tanh1", "c1": "features.tanh2", "c2": "features.tanh3"}
     return ChainBackbone.of(network("lenet5"), FACTS["lenet5"], Recipe((*stages, last), taps), **choices)
 
 
 def zfnet(**choices: Any) -> Backbone:
-    """ZFNet (Zeiler and Fergus, 2013): five convolutions with max pooling and normalisation across channels."""
+    """ZFNet (Zeiler and Fergus, 2013): five convolutions with max pooling and normalization across channels."""
     places = (steps("features", 0, 2), steps("features", 2, 6), steps("features", 6, 15))
     taps = {"c1": "features.1", "c2": "features.3", "c3": "features.5", "c4": "features.13", "c5": "features.14"}
     return ChainBackbone.of(network("zfnet"), FACTS["zfnet"], Recipe(places, taps), **choices)
@@ -36,8 +36,8 @@ def network(name: str) -> nn.Module:
     return LeNet5() if name == "lenet5" else ZFNet()
 
 
-class Grey(nn.Module):
-    """The brightness of a picture, weighed as in ITU-R BT.601."""
+class Gray(nn.Module):
+    """The brightness of a image, weighed as in ITU-R BT.601."""
 
     def forward(self, images: Tensor) -> Tensor:
         """``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
@@ -49,7 +49,7 @@ class LeNet5(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        parts: dict[str, nn.Module] = {"grey": Grey()}
+        parts: dict[str, nn.Module] = {"gray": Gray()}
         for place, (source, channels) in enumerate(((1, 6), (6, 16), (16, 120)), 1):
             if place > 1:
                 parts[f"pool{place - 1}"] = nn.AvgPool2d(2, ceil_mode=True)
@@ -60,7 +60,7 @@ class LeNet5(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, 10)`` of normalised pictures, from the cell in the middle of the last map, which sees all of 32x32 pixels."""
+        """Logits ``(B, 10)`` of normalized images, from the cell in the middle of the last map, which sees all of 32x32 pixels."""
         found = self.features(images)
         return self.classifier(found[:, :, found.shape[-2] // 2, found.shape[-1] // 2])  # type: ignore[no-any-return]
 
@@ -85,5 +85,5 @@ class ZFNet(nn.Module):
         self.classifier = nn.Sequential(*layers, nn.Linear(4096, 1000))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, 1000)`` of normalised pictures."""
+        """Logits ``(B, 1000)`` of normalized images."""
         return self.classifier(torch.flatten(self.pool(self.features(images)), 1))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""Backbones with the heads they were published with: classifiers of whole pictures."""
+"""Backbones with the heads they were published with: classifiers of whole images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COUNTER = "num_batches_tracked"
 
 
 class Classifier(nn.Module):
-    """A network that says which class a picture shows; its maps stand behind the borders that it was published with.
+    """A network that says which class a image shows; its maps stand behind the borders that it was published with.
 
     Its state dict (``network.`` taken off) fills the backbone of the same name.
 
@@ -39,7 +39,7 @@ class Classifier(nn.Module):
             self.register_buffer(what, torch.tensor(numbers).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, classes)`` of pictures ``(B, 3, H, W)``, RGB in [0, 1], not normalised yet."""
+        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``, RGB in [0, 1], not normalized yet."""
         logits: Tensor = self.network((images - self.mean) / self.std)
         return logits
 
@@ -83,7 +83,7 @@ def library_network(name: str, *, any_size: bool = False) -> nn.Module:
 
     Args:
         name: Of the backbone.
-        any_size: Let vision transformers take pictures of any size, by interpolated position embeddings.
+        any_size: Let vision transformers take images of any size, by interpolated position embeddings.
 
     Raises:
         ValueError: it came with a detector, or from another package, and never was a classifier.

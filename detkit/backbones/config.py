@@ -35,7 +35,7 @@ class BackboneConfig(Config):
     """Take the stride out of the last stage and spread its 3x3 kernels instead, so that ``c5`` has stride 16 (DC5); for ResNets."""
     window: int | None = Field(default=None, ge=1)
     """For plain vision transformers: the side, in patches, of the windows that attention stays in, but for four blocks (ViTDet: 14); none:
-    every block sees the whole map. Pictures of 800 pixels have 50 patches a side."""
+    every block sees the whole map. Images of 800 pixels have 50 patches a side."""
     levels: tuple[str, ...] | None = None
     """Which maps are used, by name (``c2`` has stride 4, ``c5`` 32); none: the backbone's usual ones."""
 

@@ -38,17 +38,17 @@ def describe() -> list[dict[str, str]]:
 
 
 def _row(facts: BackboneFacts) -> dict[str, str]:
-    entries = [entry for entry in weights.catalogue() if entry.kind == "backbone" and entry.model == facts.name]
+    entries = [entry for entry in weights.catalog() if entry.kind == "backbone" and entry.model == facts.name]
     return {
         "name": facts.name,
         "family": f"{facts.family} ({facts.year})",
         "levels": ", ".join(f"{level.name} {level.channels}/{level.stride}" for level in facts.levels),
         "input": str(facts.input_size),
-        "normalisation": f"mean {_spoken(facts.mean)}, std {_spoken(facts.std)}",
+        "normalization": f"mean {_spoken(facts.mean)}, std {_spoken(facts.std)}",
         "parameters": f"{facts.parameters / 1e6:.1f} M",
         "gflops": f"{facts.gflops:.2f}",
         "weights": ", ".join(entry.name for entry in entries),
-        "licence": "; ".join(dict.fromkeys(entry.licence for entry in entries)),
+        "license": "; ".join(dict.fromkeys(entry.license for entry in entries)),
         "top1": ", ".join(f"{entry.figures['top-1']:.1f}" if "top-1" in entry.figures else weights.NOT_STATED for entry in entries),
         "paper": facts.paper,
         "source": facts.source,

@@ -1,4 +1,4 @@
-"""The two Inceptions that no library has, padded so that cells are centred: BN-Inception and Inception-ResNet v1."""
+"""The two Inceptions that no library has, padded so that cells are centered: BN-Inception and Inception-ResNet v1."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Inception(nn.Module):
         self.classifier = nn.Linear(channels, 1000)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, 1000)`` of normalised pictures."""
+        """Logits ``(B, 1000)`` of normalized images."""
         for place in (1, 2, 3, 4, 5):
             images = self.get_submodule(f"stage{place}")(images)
         return self.classifier(self.dropout(images.mean((-2, -1))))  # type: ignore[no-any-return]

@@ -55,13 +55,13 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
 
 
 def find_weights(backbone: str, name: str, folder: str | Path | None = None) -> Path:
-    """The file that ``default``, a name of the catalogue or a path stands for.
+    """The file that ``default``, a name of the catalog or a path stands for.
 
     Raises:
         FileNotFoundError: it is not here.
         ValueError: no weights are known, or the file is another one.
     """
-    entries = [entry.name for entry in weights.catalogue() if entry.kind == "backbone" and entry.model == backbone]
+    entries = [entry.name for entry in weights.catalog() if entry.kind == "backbone" and entry.model == backbone]
     if name == "default":
         if not entries:
             raise ValueError(f"backbone {backbone}: no published weights are known; give a file as model.backbone.weights{_FROM_SCRATCH}")

@@ -11,7 +11,7 @@ import timm
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.chain_parts import Recipe, centre, steps
+from detkit.backbones.chain_parts import Recipe, center, steps
 from detkit.backbones.facts import FACTS
 
 
@@ -54,7 +54,7 @@ def network(name: str) -> nn.Module:
 
 _RECIPES: dict[str, Recipe] = {
     # TensorFlow pads its strided convolutions on one side only, which puts cells half a pixel off or more; here padding is
-    # symmetric, so that cells are centred as everywhere else. The published weights classify as well with it.
+    # symmetric, so that cells are centered as everywhere else. The published weights classify as well with it.
     "EfficientNet-Lite": Recipe(
         (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"), ("blocks.5", "blocks.6")),
         {"c1": "blocks.0", "c2": "blocks.1", "c3": "blocks.2", "c4": "blocks.4", "c5": "blocks.6"},
@@ -62,7 +62,7 @@ _RECIPES: dict[str, Recipe] = {
     "Inception v4": Recipe(
         tuple(steps("features", low, high) for low, high in ((0, 3), (3, 5), (5, 10), (10, 18), (18, 22))),
         {f"c{level}": f"features.{place}" for level, place in enumerate((2, 4, 9, 17, 21), 1)},
-        centre,
+        center,
     ),
     "Inception-ResNet v2": Recipe(
         (
@@ -73,17 +73,17 @@ _RECIPES: dict[str, Recipe] = {
             ("mixed_7a", "repeat_2", "block8", "conv2d_7b"),
         ),
         {"c1": "conv2d_2b", "c2": "conv2d_4a", "c3": "repeat", "c4": "repeat_1", "c5": "conv2d_7b"},
-        centre,
+        center,
     ),
     "SENet": Recipe(
         (("layer0", "pool0"), ("layer1",), ("layer2",), ("layer3",), ("layer4",)),
         {"c1": "layer0", "c2": "layer1", "c3": "layer2", "c4": "layer3", "c5": "layer4"},
-        centre,
+        center,
     ),
     "CLIP ResNet": Recipe(
         (("stem.conv1", "stem.conv2", "stem.conv3", "stem.pool"), *((f"trunk.{place}",) for place in range(4))),
         {"c1": "stem.conv3", **{f"c{place + 2}": f"trunk.{place}" for place in range(4)}},
-        centre,
+        center,
     ),
 }
 

@@ -14,7 +14,7 @@ from torchvision import models
 from torchvision.models import regnet, vgg
 
 from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.chain_parts import Recipe, centre, pad_before, steps, whole_patches
+from detkit.backbones.chain_parts import Recipe, center, pad_before, steps, whole_patches
 from detkit.backbones.facts import FACTS
 
 
@@ -98,9 +98,9 @@ def _vgg_features(name: str) -> nn.Module:
 
 
 def _alexnet(_body: nn.Module) -> Recipe:
-    # Published with less padding than half its kernels, which puts cells a few pixels off; here they are centred.
+    # Published with less padding than half its kernels, which puts cells a few pixels off; here they are centered.
     stages = (steps("features", 0, 2), steps("features", 2, 5), steps("features", 5, 13))
-    return Recipe(stages, {"c2": "features.1", "c3": "features.4", "c4": "features.11", "c5": "features.12"}, centre)
+    return Recipe(stages, {"c2": "features.1", "c3": "features.4", "c4": "features.11", "c5": "features.12"}, center)
 
 
 def _vgg(body: nn.Module) -> Recipe:
@@ -110,14 +110,14 @@ def _vgg(body: nn.Module) -> Recipe:
     pools = [place for place, part in enumerate(features) if isinstance(part, nn.MaxPool2d)]
     stages = tuple(steps("features", low, high) for low, high in itertools.pairwise((0, *pools[:-1], len(features))))
     taps = {f"c{level}": f"features.{pool - 1}" for level, pool in enumerate(pools)}
-    return Recipe(stages, {**taps, "c5": f"features.{pools[-1]}"}, centre)
+    return Recipe(stages, {**taps, "c5": f"features.{pools[-1]}"}, center)
 
 
 def _googlenet(_body: nn.Module) -> Recipe:
     fourth = ("maxpool3", *(f"inception4{letter}" for letter in "abcde"))
     stages = (("conv1",), ("maxpool1", "conv2", "conv3"), ("maxpool2", "inception3a", "inception3b"), fourth)
     taps = {"c1": "conv1", "c2": "conv3", "c3": "inception3b", "c4": "inception4e", "c5": "inception5b"}
-    return Recipe((*stages, ("maxpool4", "inception5a", "inception5b")), taps, centre)
+    return Recipe((*stages, ("maxpool4", "inception5a", "inception5b")), taps, center)
 
 
 def _inception_v3(_body: nn.Module) -> Recipe:
@@ -132,7 +132,7 @@ def _inception_v3(_body: nn.Module) -> Recipe:
 def _pad_inception_v3(body: nn.Module) -> None:
     for name, part in body.named_children():
         if name.startswith(("Conv2d", "maxpool")):
-            centre(part)
+            center(part)
     # Their pooling is no module that could be given a padding.
     pad_before(body.get_submodule("Mixed_6a"))
     pad_before(body.get_submodule("Mixed_7a"))
@@ -158,7 +158,7 @@ def _densenet(_body: nn.Module) -> Recipe:
 
 
 def _finish_densenet(body: nn.Module) -> None:
-    centre(body)
+    center(body)
     # torchvision has the last activation in its forward.
     body.get_submodule("features").add_module("relu5", nn.ReLU(inplace=True))
 

@@ -1,4 +1,4 @@
-"""A whole network in a backbone's place that says one embedding of a picture: CLIP's image towers (arXiv:2103.00020, section 2.4)."""
+"""A whole network in a backbone's place that says one embedding of a image: CLIP's image towers (arXiv:2103.00020, section 2.4)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ImageTower(WholeNetwork):
         self._parts = self._parted(config.name)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """``(B, dimensions, 1, 1)`` of normalised pictures."""
+        """``(B, dimensions, 1, 1)`` of normalized images."""
         (found,) = super().forward(images)
         return (found[..., None, None],)
 

@@ -41,11 +41,11 @@ def network(name: str, **choices: Any) -> nn.Module:
 
 
 class VisionTransformer(Backbone):
-    """A plain vision transformer on pictures of any size: its position embeddings are interpolated.
+    """A plain vision transformer on images of any size: its position embeddings are interpolated.
 
     Its one map becomes several as in ViTDet's simple feature pyramid (arXiv:2203.16527, section 3): transposed convolutions make the
     finer ones, pooling the coarser ones. Attention is global in every block unless there are windows, which save memory on large
-    pictures; then the class token is left out, as in ViTDet.
+    images; then the class token is left out, as in ViTDet.
 
     Args:
         body: timm's network, made for any size.

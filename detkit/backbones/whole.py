@@ -54,7 +54,7 @@ class WholeNetwork(Backbone):
         self._parts = self._parted(config.name)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Logits ``(B, K)`` of normalised pictures: those of the heads, then those of the auxiliary classifiers in training mode."""
+        """Logits ``(B, K)`` of normalized images: those of the heads, then those of the auxiliary classifiers in training mode."""
         if _both_heads(self.network):
             return _both_logits(self.network, images)
         found: Any = self.network(images)
@@ -128,7 +128,7 @@ class _Pooled(nn.Module):
         self.head = nn.Linear(last.channels, 1000)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of normalised pictures."""
+        """Logits of normalized images."""
         return self.head(self.backbone(images)[-1].mean((-2, -1)))  # type: ignore[no-any-return]
 
 

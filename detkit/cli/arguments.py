@@ -29,11 +29,11 @@ def add_min_score(parser: argparse.ArgumentParser, what: str) -> None:
 
 def min_score(args: argparse.Namespace, weights: str | Path) -> tuple[float, str]:
     """The lowest score that is shown, as given, else what the checkpoint suggests, else a half; and what to tell about it."""
-    from detkit.inference import suggested_score
+    from detkit.inference import suggested_min_score
 
     if args.min_score is not None:
         return args.min_score, ""
-    suggested = suggested_score(weights)
+    suggested = suggested_min_score(weights)
     if suggested is None:
         return _MIN_SCORE, ""
     return suggested, f"shown from score {suggested:g} on, as these weights suggest; --min-score takes another"

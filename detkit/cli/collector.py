@@ -13,7 +13,7 @@ def collect_rarely() -> None:
     """Let containers pile up a while before they are searched for cycles, and do not search them when the process ends.
 
     Importing torch makes a million objects that live as long as the process: by default they are searched hundreds of times while they are
-    made, and once more at the end, which together takes a third of the time of a command that looks at one picture.
+    made, and once more at the end, which together takes a third of the time of a command that looks at one image.
     For the command line only: a library must not change its host's collector.
     """
     gc.set_threshold(_ALLOCATIONS, _STEPS, _STEPS)

@@ -12,8 +12,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from detkit.cli.drawn import DrawnPictures
-from detkit.cli.labelled import LabelledFolder
+from detkit.cli.drawing_writer import DrawingWriter
+from detkit.cli.label_writer import LabelWriter
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import wants_pyramid
 from detkit.cli.report import count, duration, memory_line, table
@@ -38,14 +38,14 @@ class DetectJob:
         predictor: Predictor | ImagePyramid,
         args: argparse.Namespace,
         min_score: float,
-        drawn: DrawnPictures | None,
-        labelled: LabelledFolder | None,
+        drawn: DrawingWriter | None,
+        labeled: LabelWriter | None,
     ) -> None:
         self.predictor = predictor
         self.args = args
         self.min_score = min_score
         self.drawn = drawn
-        self.labelled = labelled
+        self.labeled = labeled
         self.found: list[Found] = []
         self.failed: dict[Path, str] = {}
         self.videos: list[Path] = []
@@ -59,9 +59,9 @@ class DetectJob:
                 for path in group:
                     self._video(path)
             else:
-                self._pictures(list(group))
+                self._images(list(group))
 
-    def _pictures(self, files: list[Path]) -> None:
+    def _images(self, files: list[Path]) -> None:
         from detkit.inference import detect_files
 
         last = time.perf_counter()
@@ -70,15 +70,15 @@ class DetectJob:
             last = time.perf_counter()
 
     def _take(self, outcome: Outcome, seconds: float) -> None:
-        if outcome.picture is None or outcome.detections is None:
+        if outcome.image is None or outcome.detections is None:
             self._fail(outcome.path, outcome.error)
             return
-        size = (outcome.picture.shape[0], outcome.picture.shape[1])
+        size = (outcome.image.shape[0], outcome.image.shape[1])
         found = Found(outcome.path, size, outcome.detections)
-        self._keep(found, outcome.picture)
+        self._keep(found, outcome.image)
         place = None
         if self.drawn is not None:
-            place = self.drawn.write(outcome.path, self._draw(outcome.picture, outcome.detections))
+            place = self.drawn.write(outcome.path, self._draw(outcome.image, outcome.detections))
         self._print(found, seconds, place)
 
     def _video(self, path: Path) -> None:
@@ -121,14 +121,14 @@ class DetectJob:
 
     def _keep(self, found: Found, pixels: Any) -> None:
         self.found.append(found)
-        if self.labelled is not None:
-            self.labelled.add(found, pixels)
+        if self.labeled is not None:
+            self.labeled.add(found, pixels)
 
-    def _draw(self, picture: Any, detections: Detections) -> Any:
+    def _draw(self, image: Any, detections: Detections) -> Any:
         from detkit.drawing import draw_detections, readable_scale
 
-        scale = readable_scale((picture.shape[0], picture.shape[1]))
-        return draw_detections(picture, detections, self.predictor.class_names, scale=scale)
+        scale = readable_scale((image.shape[0], image.shape[1]))
+        return draw_detections(image, detections, self.predictor.class_names, scale=scale)
 
     def _fail(self, path: Path, error: Exception | None) -> None:
         message = " ".join(str(error).split())
@@ -172,9 +172,9 @@ class DetectJob:
                 print(f"{count(left_out, 'detection')} left out of {path}: their classes are not in the annotations")
 
         def write_labels(path: str) -> None:
-            if self.labelled is not None:
-                pictures, boxes = self.labelled.write(names, self.predictor.reported)
-                told = f"{count(pictures, 'picture')} and {count(boxes, 'box', 'boxes')} to be corrected"
+            if self.labeled is not None:
+                images, boxes = self.labeled.write(names, self.predictor.reported)
+                told = f"{count(images, 'image')} and {count(boxes, 'box', 'boxes')} to be corrected"
                 print(f"labels: {told}; then: detkit train CONFIG data={path}")
 
         outputs.write("json", lambda path: write_text(path, as_json(self.found, self.failed, names, **about)))
@@ -185,10 +185,10 @@ class DetectJob:
     def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
         """Totals, times, memory, and what was written where."""
         frames = sum(one.frame is not None for one in self.found)
-        pictures = len(self.found) - frames + sum(path not in self.videos for path in self.failed)
-        looked = pictures + frames
-        print(f"\n{self._inputs(pictures, frames)}, {self._totals(self.found)}")
-        each = f", {duration(detecting / looked)} a {'frame' if self.videos else 'picture'}" if looked > 1 else ""
+        images = len(self.found) - frames + sum(path not in self.videos for path in self.failed)
+        looked = images + frames
+        print(f"\n{self._inputs(images, frames)}, {self._totals(self.found)}")
+        each = f", {duration(detecting / looked)} a {'frame' if self.videos else 'image'}" if looked > 1 else ""
         print(f"{duration(detecting)}{each}, after {duration(loading)} of loading; {memory_line()}")
         places = outputs.written
         if self.drawn is not None and self.found:
@@ -196,11 +196,11 @@ class DetectJob:
         if places:
             print(f"written: {', '.join(places)}")
         if self.failed:
-            thing = count(pictures + len(self.videos), "file" if self.videos else "picture")
+            thing = count(images + len(self.videos), "file" if self.videos else "image")
             print(f"detkit: {len(self.failed)} of {thing} could not be read", file=sys.stderr)
 
-    def _inputs(self, pictures: int, frames: int) -> str:
-        """What was looked at: ``3 pictures``, ``1 video of 250 frames``, or both."""
-        parts = [count(pictures, "picture")] if pictures or not self.videos else []
+    def _inputs(self, images: int, frames: int) -> str:
+        """What was looked at: ``3 images``, ``1 video of 250 frames``, or both."""
+        parts = [count(images, "image")] if images or not self.videos else []
         parts += [f"{count(len(self.videos), 'video')} of {count(frames, 'frame')}"] if self.videos else []
         return ", ".join(parts)

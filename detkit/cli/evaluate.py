@@ -1,15 +1,15 @@
-"""Score a detector on labelled pictures, or a file of results against a file of ground truth.
+"""Score a detector on labeled images, or a file of results against a file of ground truth.
 
-    detkit evaluate runs/first-1/best.safetensors --data instances_val.json --images pictures
+    detkit evaluate runs/first-1/best.safetensors --data instances_val.json --images images
     detkit evaluate runs/first-1 --data VOCdevkit/VOC2012 --split val --metric voc
-    detkit evaluate fasterrcnn_resnet50_fpn --data my_data/data.yaml --map tvmonitor=tv
+    detkit evaluate fasterrcnn_resnet50_fpn --data my_data/data.yaml --rename tvmonitor=tv
     detkit evaluate
     detkit evaluate runs/first-1 --pyramid 0.5 1 2
     detkit evaluate runs/second-1 --against runs/first-1
     detkit evaluate --annotations instances_val.json --results results.json
 
 Without a detector it takes the newest run's best, or else the one inside the package; without --data, what that run was validated on.
-The data's classes must be among the detector's, by name (after --map); detections of other classes are left out and counted. Numbers are
+The data's classes must be among the detector's, by name (after --rename); detections of other classes are left out and counted. Numbers are
 computed in fp32 unless told.
 """
 
@@ -39,29 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit evaluate``."""
     parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
     parser.add_argument("--data", metavar="PATH", help="a COCO JSON file, a VOC folder, or a YOLO data.yaml")
-    parser.add_argument("--images", metavar="DIR", help="the folder of the pictures, if it is not where the labels say")
+    parser.add_argument("--images", metavar="DIR", help="the folder of the images, if it is not where the labels say")
     parser.add_argument("--split", metavar="NAME", help="which part of the data (default: val, or else test, if it has such parts)")
     parser.add_argument(
         "--val-fraction", metavar="F", help="of --data only the part that 'detkit train data.val_fraction=F' keeps for validation"
     )
     parser.add_argument(
-        "--trained-on", action="store_true", help="with --val-fraction: the other pictures, to see how much a detector knows by heart"
+        "--trained-on", action="store_true", help="with --val-fraction: the other images, to see how much a detector knows by heart"
     )
-    parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
+    parser.add_argument("--rename", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
     parser.add_argument("--classes", action="append", metavar="A,B", help="judge only these classes")
     parser.add_argument("--annotations", metavar="FILE", help="judge the file of --results against this COCO file, without a detector")
     parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, else written")
     parser.add_argument("--metric", choices=("coco", *VOC_RULES), default="coco", help="voc07 is VOC's 11-point AP, voc its all-point AP")
-    parser.add_argument("--overlaps", default="0.5", metavar="T,T", help="IoU thresholds of the VOC metrics (default: %(default)s)")
+    parser.add_argument("--iou", default="0.5", metavar="T,T", help="IoU thresholds of the VOC metrics (default: %(default)s)")
     parser.add_argument(
-        "--engine", choices=("hotcoco", "pycocotools"), default="hotcoco", help="of the COCO metric; pycocotools is the slow reference"
+        "--evaluator", choices=("hotcoco", "pycocotools"), default="hotcoco", help="of the COCO metric; pycocotools is the slow reference"
     )
     parser.add_argument("--details", action="store_true", help="also where it goes wrong: best scores to cut at, kinds of error, mix-ups")
     parser.add_argument(
         "--against",
         metavar="OTHER",
-        help="also how much better it is than another detector, or than a file of COCO results (.json), on these pictures, and how sure "
-        "that is: 95 %% intervals from 2,000 draws of pictures",
+        help="also how much better it is than another detector, or than a file of COCO results (.json), on these images, and how sure "
+        "that is: 95 %% intervals from 2,000 draws of images",
     )
     parser.add_argument("--json", metavar="FILE", help="write all numbers")
     add_device_arguments(parser, precision="fp32")
@@ -79,9 +79,9 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
     from detkit.checkpoint import write_text
 
     if not args.annotations and _is_classifier(args):
-        from detkit.cli.evaluate_pictures import judge_pictures
+        from detkit.cli.evaluate_classifier import judge_images
 
-        return judge_pictures(args, outputs)
+        return judge_images(args, outputs)
     job = FileJob(args) if args.annotations else DetectorJob(args)
     numbers = job.numbers()
     if isinstance(job, DetectorJob):
@@ -96,7 +96,7 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
 
 
 def _is_classifier(args: argparse.Namespace) -> bool:
-    from detkit.experiment.evaluate import is_classifier
+    from detkit.experiment.evaluation_run import is_classifier
 
     return is_classifier(args.weights)
 
@@ -118,7 +118,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.val_fraction and not args.data:
         raise ValueError("--val-fraction is a part of --data PATH; without --data a run is judged on what it was validated on")
     if args.trained_on and not args.val_fraction:
-        raise ValueError("--trained-on means the pictures that --val-fraction F leaves for training; give that too")
+        raise ValueError("--trained-on means the images that --val-fraction F leaves for training; give that too")
     if args.against and args.metric != "coco":
         raise ValueError(f"--against compares COCO's numbers, so it does not go with --metric {args.metric}")
     if args.against and args.annotations and not args.against.endswith(".json"):
@@ -143,7 +143,7 @@ def _print(
         print(line)
     times = ", ".join(f"{what} {duration(seconds)}" for what, seconds in job.seconds.items())
     each = job.seconds.get("detecting", 0) / numbers.counts.images
-    print(f"{times}{f' ({1000 * each:.0f} ms a picture)' if each else ''}; {memory_line()}")
+    print(f"{times}{f' ({1000 * each:.0f} ms a image)' if each else ''}; {memory_line()}")
 
 
 def _as_json(

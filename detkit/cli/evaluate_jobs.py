@@ -1,4 +1,4 @@
-"""What ``detkit evaluate`` does: two files judged without a detector, or a detector over labelled pictures."""
+"""What ``detkit evaluate`` does: two files judged without a detector, or a detector over labeled images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FileJob:
         start = time.perf_counter()
         files = self.args.annotations, self.args.results
         if self.args.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = evaluate_coco_files(*files, self.args.engine)
+            numbers: CocoNumbers | VocNumbers = evaluate_coco_files(*files, self.args.evaluator)
         else:
             numbers = evaluate_voc_files(*files, VOC_RULES[self.args.metric], overlaps(self.args))  # type: ignore[arg-type]
         self.seconds["judging"] = time.perf_counter() - start
@@ -61,7 +61,7 @@ class FileJob:
 
 
 class DetectorJob:
-    """A detector over labelled pictures."""
+    """A detector over labeled images."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -75,7 +75,7 @@ class DetectorJob:
         return self.evaluator.left_out
 
     def _detect(self) -> Evaluator:
-        from detkit.experiment.evaluate import judge
+        from detkit.experiment.evaluation_run import judge
         from detkit.inference import choose_weights, load
 
         start = time.perf_counter()
@@ -110,7 +110,7 @@ class DetectorJob:
     def against(self, other: str) -> tuple[Difference, ...]:
         """How it differs from another detector or file of results."""
         from detkit.evaluation.compare import differences
-        from detkit.experiment.evaluate import judge
+        from detkit.experiment.evaluation_run import judge
 
         truth, own = self.evaluator.ground_truth, self.evaluator.table()
         if self.other is None:
@@ -119,10 +119,10 @@ class DetectorJob:
 
     def _data(self, weights: str | Path) -> DetectionData:
         from detkit.data import parse_renames
-        from detkit.experiment.evaluate import with_classes
+        from detkit.experiment.evaluation_run import with_classes
 
-        data = labelled(self.args, weights)
-        renames = parse_renames(self.args.map or ())
+        data = labeled(self.args, weights)
+        renames = parse_renames(self.args.rename or ())
         for old, new in renames.items():
             print(f"class {old} of the data is judged as {new}")
         return with_classes(data, chosen_classes(self.args.classes, data, renames), renames)
@@ -131,7 +131,7 @@ class DetectorJob:
         """By the metric that was asked for."""
         start = time.perf_counter()
         if self.args.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.args.engine)
+            numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.args.evaluator)
         else:
             numbers = self.evaluator.voc_numbers(VOC_RULES[self.args.metric], overlaps(self.args))  # type: ignore[arg-type]
         self.seconds["judging"] = time.perf_counter() - start
@@ -142,13 +142,13 @@ class DetectorJob:
         return self.evaluator.details()
 
 
-def labelled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
+def labeled(args: argparse.Namespace, weights: str | Path) -> DetectionData:
     """The data to judge on, after what its reader has to say was printed."""
-    from detkit.experiment.evaluate import labelled_data
+    from detkit.experiment.evaluation_run import labeled_data
 
     fraction = _fraction(args.val_fraction)
-    data = labelled_data(weights, args.data, images=args.images, split=args.split, val_fraction=fraction, trained_on=args.trained_on)
-    print(f"data: {data.name}: {count(len(data), 'picture')}, {count(len(data.records.boxes), 'box', 'boxes')}")
+    data = labeled_data(weights, args.data, images=args.images, split=args.split, val_fraction=fraction, trained_on=args.trained_on)
+    print(f"data: {data.name}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
     for line in data.report.summary():
         print(line)
     return data
@@ -162,23 +162,23 @@ def chosen_classes(words: list[str] | None, data: DetectionData, renames: Mappin
 def with_bar(total: int) -> Any:
     """Shows on a terminal how far it is."""
 
-    def wrapped(pictures: Iterable[Any]) -> Iterable[Any]:
+    def wrapped(images: Iterable[Any]) -> Iterable[Any]:
         from tqdm import tqdm
 
-        bar: Iterable[Any] = tqdm(pictures, total=total, unit="picture", disable=None, leave=False, file=sys.stderr)
+        bar: Iterable[Any] = tqdm(images, total=total, unit="image", disable=None, leave=False, file=sys.stderr)
         return bar
 
     return wrapped
 
 
 def overlaps(args: argparse.Namespace) -> tuple[float, ...]:
-    """The IoU thresholds of ``--overlaps``."""
+    """The IoU thresholds of ``--iou``."""
     try:
-        values = tuple(float(text) for text in args.overlaps.split(","))
+        values = tuple(float(text) for text in args.iou.split(","))
     except ValueError:
         values = ()
     if not values or not all(0 < value <= 1 for value in values):
-        raise ValueError(f"--overlaps: expected numbers above 0 and at most 1, such as 0.5,0.75; got {args.overlaps!r}")
+        raise ValueError(f"--iou: expected numbers above 0 and at most 1, such as 0.5,0.75; got {args.iou!r}")
     return values
 
 

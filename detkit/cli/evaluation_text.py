@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from detkit.cli.report import count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import DRAWS, Difference
-from detkit.evaluation.details import ERRORS, Cut, Details
+from detkit.evaluation.details import ERRORS, Details, OperatingPoint
 
 _MOST = 15
 
@@ -15,7 +15,7 @@ _MOST = 15
 def coco_text(numbers: CocoNumbers) -> str:
     """The 12 numbers with what they say, and a table of the classes."""
     rows = [(name, shown(numbers[name]), says) for name, says in COCO_NAMES.items()]
-    summary = table(rows, ("COCO", numbers.engine, ""), {numbers.engine})
+    summary = table(rows, ("COCO", numbers.evaluator, ""), {numbers.evaluator})
     header = ("class", "boxes", "detections", "AP", "AP50", "AP75", "AR100")
     classes = [
         (row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(value) for value in (row.ap, row.ap50, row.ap75, row.ar)))
@@ -40,7 +40,7 @@ def _legend(boxes: Iterable[int]) -> str:
 def counts_text(counts: Counts, ignored: str, others: Mapping[str, int]) -> list[str]:
     """How much was judged, and what was left out."""
     extra = f", and {counts.ignored:,} {ignored} that count neither way" if counts.ignored else ""
-    lines = [f"{count(counts.images, 'picture')}, {count(counts.boxes, 'box', 'boxes')}{extra}; {count(counts.detections, 'detection')}"]
+    lines = [f"{count(counts.images, 'image')}, {count(counts.boxes, 'box', 'boxes')}{extra}; {count(counts.detections, 'detection')}"]
     for reason, number in counts.left_out.items():
         lines.append(f"left out: {number:,} {reason}")
     if others:
@@ -64,11 +64,11 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
         )
         for row in rows
     ]
-    return f"against {other}, {DRAWS:,} draws of pictures\n{table(lines, header, set(header[1:-1]))}"
+    return f"against {other}, {DRAWS:,} draws of images\n{table(lines, header, set(header[1:-1]))}"
 
 
 def details_text(details: Details) -> str:
-    """The best cuts, the kinds of error, mix-ups and the worst pictures."""
+    """The best cuts, the kinds of error, mix-ups and the worst images."""
     header = ("class", "score", "precision", "recall", "F1")
     parts = ["best score to cut at, by F1 at IoU .5", table([_cut_row(cut) for cut in details.cuts], header, set(header[1:]))]
     rows = [(kind, f"{number:,}", shown(cost), ERRORS[kind]) for kind, (number, cost) in details.errors.items()]
@@ -77,13 +77,13 @@ def details_text(details: Details) -> str:
     if details.confused:
         parts += ["", f"taken for one another, from score {shown(score)} on", _confused_table(details.confused)]
     if details.worst:
-        worst = [(row.picture, row.right, row.wrong, row.missed) for row in details.worst]
-        columns = ("picture", "right", "wrong", "missed")
-        parts += ["", f"pictures with most errors, from score {shown(score)} on", table(worst, columns, set(columns[1:]))]
+        worst = [(row.image, row.right, row.wrong, row.missed) for row in details.worst]
+        columns = ("image", "right", "wrong", "missed")
+        parts += ["", f"images with most errors, from score {shown(score)} on", table(worst, columns, set(columns[1:]))]
     return "\n".join(parts)
 
 
-def _cut_row(cut: Cut) -> tuple[str, ...]:
+def _cut_row(cut: OperatingPoint) -> tuple[str, ...]:
     return cut.name, shown(cut.score), shown(cut.precision), shown(cut.recall), shown(cut.f1)
 
 

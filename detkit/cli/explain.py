@@ -1,20 +1,20 @@
-"""Draw why a detector finds what it finds on a picture, stage by stage, and list it.
+"""Draw why a detector finds what it finds on a image, stage by stage, and list it.
 
     detkit explain photo.jpg --weights fasterrcnn_resnet50_fpn
     detkit explain photo.jpg --data instances_val.json
 
-For each stage three pictures are written: its places (anchors, points, proposals or queries), which of them would answer for
-each object in training, and the candidates before and after suppression, in colours from blue (score 0) to red (score 1).
-A one-stage detector has one stage, Faster R-CNN has two: rpn and region. Everything is drawn on the picture as the
+For each stage three images are written: its places (anchors, points, proposals or queries), which of them would answer for
+each object in training, and the candidates before and after suppression, in colors from blue (score 0) to red (score 1).
+A one-stage detector has one stage, Faster R-CNN has two: rpn and region. Everything is drawn on the image as the
 detector sees it, resized.
 
-With --features LAYER a picture is drawn instead of what that layer of the backbone answers to: for each of the channels that answer
-most, the part of the picture and, beside it, the answer brought back to pixels: in plain networks (AlexNet, VGG, ZFNet) by a deconvnet, in
+With --features LAYER a image is drawn instead of what that layer of the backbone answers to: for each of the channels that answer
+most, the part of the image and, beside it, the answer brought back to pixels: in plain networks (AlexNet, VGG, ZFNet) by a deconvnet, in
 other networks with rectifiers by guided backpropagation.
 
     detkit explain photo.jpg --features layer2 --weights fasterrcnn_resnet50_fpn
 
-The objects are those that --data names for this picture, by its path or file name. Without --data the detector's own detections stand
+The objects are those that --data names for this image, by its path or file name. Without --data the detector's own detections stand
 for them, and the command says so. The detector is, in order: --weights, the best checkpoint of the newest run under runs/.
 """
 
@@ -25,31 +25,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, positive
-from detkit.cli.drawn import DrawnPictures
+from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.report import count, table
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.inference import Explanation, Predictor
-    from detkit.structures import Size, Stage, Targets
+    from detkit.structures import Size, StageExplanation, Targets
 
 NUMBERS = {"matched", "best IoU", "best score"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit explain``."""
-    parser.add_argument("image", metavar="IMAGE", help="a picture file")
+    parser.add_argument("image", metavar="IMAGE", help="a image file")
     parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
-    parser.add_argument("--data", metavar="PATH", help="labels that have this picture: a COCO JSON file, a VOC folder, or a YOLO data.yaml")
-    parser.add_argument("--images", metavar="DIR", help="the folder of the data's pictures, if it is not where the labels say")
+    parser.add_argument("--data", metavar="PATH", help="labels that have this image: a COCO JSON file, a VOC folder, or a YOLO data.yaml")
+    parser.add_argument("--images", metavar="DIR", help="the folder of the data's images, if it is not where the labels say")
     parser.add_argument("--split", metavar="NAME", help="which part of the data (default: all are searched)")
-    parser.add_argument("--map", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
+    parser.add_argument("--rename", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
     add_min_score(parser, "detections that are named, and stand for truth without --data")
     parser.add_argument("--features", metavar="LAYER", help="draw what a layer of the backbone answers to, such as layer2 or features.4")
     parser.add_argument(
         "--top", type=positive, default=9, metavar="N", help="with --features: channels that are shown (default: %(default)s)"
     )
-    parser.add_argument("--output", metavar="DIR", help="folder of the pictures (default: a new runs/explain-N)")
+    parser.add_argument("--output", metavar="DIR", help="folder of the images (default: a new runs/explain-N)")
     add_device_arguments(parser, precision="fp32")
 
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from detkit.inference import choose_weights, explain, load
 
     image = Path(args.image)
-    drawn = DrawnPictures(args.output, [image], "explain", "png")
+    drawn = DrawingWriter(args.output, [image], "explain", "png")
     if args.features:
         return _features(args, image, drawn)
     weights, reason = choose_weights(args.weights)
@@ -79,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _features(args: argparse.Namespace, image: Path, drawn: DrawnPictures) -> int:
+def _features(args: argparse.Namespace, image: Path, drawn: DrawingWriter) -> int:
     """Draw what a layer answers to."""
     from detkit.drawing import contact_sheet
     from detkit.inference import choose_weights, load
-    from detkit.inference.features import explain_features, tiles
+    from detkit.inference.feature_visualization import explain_features, tiles
 
     weights, reason = choose_weights(args.weights)
     predictor = load(weights, args.device, "fp32", reference=True)
@@ -93,18 +93,18 @@ def _features(args: argparse.Namespace, image: Path, drawn: DrawnPictures) -> in
     how = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[found.way]
     print(f"layer {found.layer}: {count(channels, 'channel')} of {height} x {width} cells; answers brought back by {how}")
     if not found.features:
-        raise ValueError(f"features: no channel of {found.layer} answers to {image} with more than 0; choose another layer or picture")
+        raise ValueError(f"features: no channel of {found.layer} answers to {image} with more than 0; choose another layer or image")
     rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in found.features]
     print("\n".join("  " + line for line in table(rows, ("channel", "answer", "seen at x, y"), {"channel", "answer"}).splitlines()))
-    pictures, captions = tiles(found)
-    sheet = contact_sheet(pictures, captions=captions)
+    images, captions = tiles(found)
+    sheet = contact_sheet(images, captions=captions)
     print(f"written: {drawn.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
     return 0
 
 
 def _print(image: Path, found: Explanation, args: argparse.Namespace, min_score: float) -> None:
     height, width = found.original_size
-    print(f"picture: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
+    print(f"image: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
     objects = len(found.targets)
     if found.own:
         print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {min_score:g} stand for it")
@@ -112,16 +112,16 @@ def _print(image: Path, found: Explanation, args: argparse.Namespace, min_score:
         print(f"truth: {count(objects, 'object')} of {args.data}")
 
 
-def _print_stage(stage: Stage, targets: Targets, class_names: tuple[str | None, ...]) -> None:
+def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[str | None, ...]) -> None:
     from detkit.ops.boxes import box_iou
 
-    total, levels = len(stage.scores), count(len(stage.places), "level")
-    print(f"\nstage {stage.name}: {count(total, stage.place, _plural(stage.place))} on {levels}; ", end="")
-    print(f"{count(len(stage.before), 'candidate')} before suppression, {len(stage.after):,} after")
-    overlaps = [box_iou(targets.boxes, level).amax(1) for level in stage.places if level.shape[1] == 4 and len(level)]
+    total, levels = len(stage.scores), count(len(stage.locations), "level")
+    print(f"\nstage {stage.name}: {count(total, stage.location_name, _plural(stage.location_name))} on {levels}; ", end="")
+    print(f"{count(len(stage.before_nms), 'candidate')} before suppression, {len(stage.after_nms):,} after")
+    overlaps = [box_iou(targets.boxes, level).amax(1) for level in stage.locations if level.shape[1] == 4 and len(level)]
     rows = []
     for row, label in enumerate(targets.labels.tolist()):
-        mine = stage.matches == row
+        mine = stage.assignment == row
         best = f"{max(float(level[row]) for level in overlaps):.2f}" if overlaps else "-"
         score = f"{float(stage.scores[mine].max()):.3f}" if bool(mine.any()) else "-"
         rows.append((class_names[label], _sides(targets.boxes[row].tolist()), int(mine.sum()), best, score))
@@ -139,14 +139,14 @@ def _sides(box: list[float]) -> str:
 
 
 def _draw(
-    drawn: DrawnPictures, image: Path, stage: Stage, found: Explanation, predictor: Predictor, min_score: float
+    drawn: DrawingWriter, image: Path, stage: StageExplanation, found: Explanation, predictor: Predictor, min_score: float
 ) -> tuple[Path, Path, Path]:
     from detkit.drawing import draw_matches, draw_places, draw_scores
 
     names = predictor.class_names
 
-    def written(what: str, picture: object) -> Path:
-        return drawn.write(Path(f"{image.stem}-{stage.name}-{what}.png"), picture)
+    def written(what: str, photo: object) -> Path:
+        return drawn.write(Path(f"{image.stem}-{stage.name}-{what}.png"), photo)
 
     return (
         written("places", draw_places(found.image, stage)),
@@ -156,7 +156,7 @@ def _draw(
 
 
 def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targets:
-    """The picture's objects in the data, with the detector's labels; those of other classes are counted and left out."""
+    """The image's objects in the data, with the detector's labels; those of other classes are counted and left out."""
     import torch
 
     from detkit.data import ClassMapping, parse_renames
@@ -166,9 +166,9 @@ def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Target
     if record.size != size:
         raise ValueError(
             f"{args.image}: {args.data} says {record.size[1]} x {record.size[0]}, the file has {size[1]} x {size[0]}; "
-            "its boxes would be wrong, so correct the labels or give the picture that they are of"
+            "its boxes would be wrong, so correct the labels or give the image that they are of"
         )
-    mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.map or ()))
+    mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.rename or ()))
     labels = torch.tensor([-1 if own is None else own for own in mapping.places])[record.targets.labels]
     targets = record.targets.replace(labels=labels)[labels >= 0]
     if len(targets) < len(record.targets):
@@ -177,7 +177,7 @@ def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Target
 
 
 def _found_in(args: argparse.Namespace) -> tuple[DetectionData, int]:
-    """The part of the data that has the picture, and its place there: by path, or else by its file name alone."""
+    """The part of the data that has the image, and its place there: by path, or else by its file name alone."""
     from detkit.data import SourceConfig, read_source, splits_of
 
     source = SourceConfig(path=args.data, images=args.images, split=args.split)
@@ -193,9 +193,7 @@ def _found_in(args: argparse.Namespace) -> tuple[DetectionData, int]:
                     return data, place
                 by_name.append((data, place))
     if not by_name:
-        raise ValueError(
-            f"{wanted}: not among the {count(total, 'picture')} of {args.data} (by file name); leave --data out, or correct it"
-        )
+        raise ValueError(f"{wanted}: not among the {count(total, 'image')} of {args.data} (by file name); leave --data out, or correct it")
     if len({data.records.paths[place] for data, place in by_name}) > 1:
-        raise ValueError(f"{wanted}: {len(by_name)} pictures of {args.data} have this file name; give the path of one of them")
+        raise ValueError(f"{wanted}: {len(by_name)} images of {args.data} have this file name; give the path of one of them")
     return by_name[0]

@@ -24,14 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="backbones, a config, a data set, or a checkpoint")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: values to change first")
     parser.add_argument(
-        "--size", type=picture_size, default=(480, 640), metavar="HxW", help="size of the picture counted on (default: 480x640)"
+        "--size", type=image_size, default=(480, 640), metavar="HxW", help="size of the image counted on (default: 480x640)"
     )
     parser.add_argument("--data", metavar="DATA", help="for a config or a checkpoint: see how well its anchors fit these boxes")
-    parser.add_argument("--images", metavar="DIR", help="where the data's pictures are, if its file does not say")
+    parser.add_argument("--images", metavar="DIR", help="where the data's images are, if its file does not say")
     parser.add_argument("--split", metavar="PART", help="only this part of the data")
 
 
-def picture_size(text: str) -> tuple[int, int]:
+def image_size(text: str) -> tuple[int, int]:
     """``480x640`` as ``(height, width)``, for ``type=``.
 
     Raises:
@@ -99,7 +99,7 @@ def _missing(path: Path) -> None:
     """Complain about a path that does not exist, unless it is the name of published weights."""
     from detkit import weights
 
-    names = [weights.EMBEDDED, *(entry.name for entry in weights.catalogue())]
+    names = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
     if str(path) in names:
         return
     known = ["backbones", *names, *(str(found) for found in path.parent.glob("*"))] if path.parent.is_dir() else ["backbones", *names]
@@ -133,8 +133,8 @@ def _tell_backbones() -> None:
         ("input", "input"),
         ("top1", "top-1"),
     ]
-    columns += [("weights", "weights"), ("licence", "licence"), ("levels", "levels (name channels/stride)"), ("source", "from")]
-    columns += [("normalisation", "normalisation"), ("paper", "paper")]
+    columns += [("weights", "weights"), ("license", "license"), ("levels", "levels (name channels/stride)"), ("source", "from")]
+    columns += [("normalization", "normalization"), ("paper", "paper")]
     numbers = {"parameters", "GMACs", "input"}
     print(table([[row.get(key, "") for key, _ in columns] for row in rows], [title for _, title in columns], numbers))
     print("\nparameters and GMACs (10^9 multiply-adds at the input size) are the published classifier's; top-1 is on ImageNet")

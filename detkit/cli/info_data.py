@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def tell_data(path: str, images: str | None, split: str | None) -> None:
-    """Print each part of a data set: pictures, classes, box sizes, and what its reader had to say."""
+    """Print each part of a data set: images, classes, box sizes, and what its reader had to say."""
     from detkit.data import SourceConfig, read_source, splits_of
 
     source = SourceConfig(path=path, images=images, split=split)
@@ -32,8 +32,8 @@ def data_text(data: DetectionData) -> str:
         f"{int(flag.sum()):,} {name}" for name, flag in (("crowd", records.is_crowd), ("difficult", records.is_difficult)) if flag.any()
     ]
     boxes = count(len(records.boxes), "box", "boxes") + (f" ({', '.join(flags)})" if flags else "")
-    lines = [f"{data.name}: {count(len(data), 'picture')} ({count(empty, 'picture')} without objects), {boxes}"]
-    lines += [_picture_sizes(records.sizes), "", _classes(data), "", _box_sizes(data)]
+    lines = [f"{data.name}: {count(len(data), 'image')} ({count(empty, 'image')} without objects), {boxes}"]
+    lines += [_image_sizes(records.sizes), "", _classes(data), "", _box_sizes(data)]
     return "\n".join([*lines, *([""] if data.report.summary() else []), *data.report.summary()])
 
 
@@ -44,14 +44,14 @@ def recall_text(rows: Sequence[AnchorRecall]) -> str:
     return table(cells, header, set(header[1:]))
 
 
-def _picture_sizes(sizes: np.ndarray) -> str:
+def _image_sizes(sizes: np.ndarray) -> str:
     if not len(sizes):
-        return "no pictures"
+        return "no images"
     low, high = sizes.min(0), sizes.max(0)
     unique, counts = np.unique(sizes, axis=0, return_counts=True)
     common = unique[counts.argmax()]
-    often = f"most often {common[1]} x {common[0]} ({count(int(counts.max()), 'picture')})"
-    return f"picture sizes: width {low[1]} to {high[1]}, height {low[0]} to {high[0]}, {often}"
+    often = f"most often {common[1]} x {common[0]} ({count(int(counts.max()), 'image')})"
+    return f"image sizes: width {low[1]} to {high[1]}, height {low[0]} to {high[0]}, {often}"
 
 
 def _classes(data: DetectionData) -> str:
@@ -60,14 +60,14 @@ def _classes(data: DetectionData) -> str:
     rows = []
     for label, (name, number) in enumerate(zip(data.class_names, data.category_ids, strict=True)):
         mine = records.labels == label
-        pictures = len(np.unique(records.image_index[mine]))
-        rows.append((label, name, number, f"{mine.sum():,}", f"{pictures:,}", f"{100 * mine.sum() / total:.1f} %"))
-    header = ("label", "class", "id", "boxes", "pictures", "share")
-    return table(rows, header, {"label", "id", "boxes", "pictures", "share"})
+        images = len(np.unique(records.image_index[mine]))
+        rows.append((label, name, number, f"{mine.sum():,}", f"{images:,}", f"{100 * mine.sum() / total:.1f} %"))
+    header = ("label", "class", "id", "boxes", "images", "share")
+    return table(rows, header, {"label", "id", "boxes", "images", "share"})
 
 
 def _box_sizes(data: DetectionData) -> str:
-    """Counts by COCO's size classes and the spread of sides; areas of the boxes themselves, in the pictures' own pixels."""
+    """Counts by COCO's size classes and the spread of sides; areas of the boxes themselves, in the images' own pixels."""
     boxes = data.records.boxes
     if not len(boxes):
         return "no boxes"

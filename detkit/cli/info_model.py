@@ -34,7 +34,7 @@ def tell_config(args: argparse.Namespace) -> None:
 
 def tell_checkpoint(args: argparse.Namespace) -> None:
     """Print the header of a checkpoint, what its detector is made of, and on request how its anchors fit a data set."""
-    from detkit.inference.load import checkpoint_path, load_detector
+    from detkit.inference.loading import checkpoint_path, load_detector
 
     path = checkpoint_path(args.subject)
     if path is not None:
@@ -50,7 +50,7 @@ def tell_checkpoint(args: argparse.Namespace) -> None:
 
 def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
     """The detector that published weights are for, filled with them if they are here."""
-    from detkit.inference.load import load_detector
+    from detkit.inference.loading import load_detector
     from detkit.models.published import PUBLISHED, publication
 
     if name in PUBLISHED and (found := publication(name)).named is not None:
@@ -87,10 +87,10 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in found.parts]
     rows.append(("all", *_millions(found.parameters, found.trainable), *_billions(found.flops)))
     print(table(rows, ("part", "parameters", "that learn", "GFLOPs", "GMACs"), {"parameters", "that learn", "GFLOPs", "GMACs"}))
-    (h, w), (ih, iw), (ph, pw) = found.picture, found.input_size, found.padded_size
-    print(f"\na picture of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
+    (h, w), (ih, iw), (ph, pw) = found.image, found.input_size, found.padded_size
+    print(f"\na image of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
     print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
-    if config.whole_pictures:
+    if config.whole_images:
         _tell_classes(detector.num_classes, config, data)
         return
     names = detector.backbone.level_names
@@ -104,14 +104,14 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
 
 
 def _tell_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
-    """What a classifier of whole pictures says, and how many pictures its classes have."""
-    print(f"a whole picture gets a score for each of {count(classes, 'class', 'classes')}; there are no levels and no boxes")
+    """What a classifier of whole images says, and how many images its classes have."""
+    print(f"a whole image gets a score for each of {count(classes, 'class', 'classes')}; there are no levels and no boxes")
     if data is None or not data.class_names:
         return
     labels = Counter(data.records.labels.tolist())
     numbers = {name: labels[place] for place, name in enumerate(data.class_names)}
     least, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    what = count(labels.total(), "picture") if data.whole else f"{count(labels.total(), 'object')} to cut out"
+    what = count(labels.total(), "image") if data.whole else f"{count(labels.total(), 'object')} to cut out"
     print(f"{data.name} has {what}: of a class from {numbers[least]:,} ({least}) to {numbers[most]:,} ({most})")
 
 

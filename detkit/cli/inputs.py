@@ -1,4 +1,4 @@
-"""From the words of a command line to picture files, and to videos where a command takes them."""
+"""From the words of a command line to image files, and to videos where a command takes them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from importlib import resources
 from pathlib import Path
 
 
-def picture_files(words: Sequence[str], videos: bool = False) -> list[Path]:
-    """The files that words name: a file is itself, a folder its pictures (not those of folders in it), a pattern what it matches.
+def image_files(words: Sequence[str], videos: bool = False) -> list[Path]:
+    """The files that words name: a file is itself, a folder its images (not those of folders in it), a pattern what it matches.
 
-    With ``videos`` a folder's videos are its pictures too.
+    With ``videos`` a folder's videos are its images too.
 
     Patterns are expanded here, because Windows' shells do not; ``**`` goes into folders. Each file comes once, in order.
     A plain name that does not exist stays, to be reported with the files that cannot be read.
 
     Raises:
         FileNotFoundError: nothing that was named exists.
-        ValueError: a folder has no pictures, or a word is an address.
+        ValueError: a folder has no images, or a word is an address.
     """
     found: dict[Path, None] = {}
     for word in words:
@@ -26,14 +26,14 @@ def picture_files(words: Sequence[str], videos: bool = False) -> list[Path]:
     files = list(found)
     if not any(path.exists() for path in files):
         raise FileNotFoundError(
-            f"no such picture: {', '.join(str(path) for path in files[:3])}; give files, folders, or patterns such as 'photos/*.jpg'"
+            f"no such image: {', '.join(str(path) for path in files[:3])}; give files, folders, or patterns such as 'photos/*.jpg'"
         )
     return files
 
 
-def pictures_or_sample(words: Sequence[str], videos: bool = False) -> list[Path]:
-    """:func:`picture_files`, or where nothing is named :func:`sample_photograph`."""
-    return picture_files(words, videos) if words else [sample_photograph()]
+def images_or_sample(words: Sequence[str], videos: bool = False) -> list[Path]:
+    """:func:`image_files`, or where nothing is named :func:`sample_photograph`."""
+    return image_files(words, videos) if words else [sample_photograph()]
 
 
 def sample_photograph() -> Path:
@@ -44,26 +44,24 @@ def sample_photograph() -> Path:
     """
     path = Path(str(resources.files("skimage"))) / "data" / "chelsea.png"
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: scikit-image's photograph is not here; name a picture of yours: detkit detect PICTURE")
+        raise FileNotFoundError(f"{path}: scikit-image's photograph is not here; name a image of yours: detkit detect IMAGE")
     return path
 
 
 def _expanded(word: str, videos: bool) -> list[Path]:
     path = Path(word)
     if path.is_dir():
-        return _pictures_in(path, videos)
+        return _images_in(path, videos)
     if path.exists():
         return [path]
     if "://" in word:
-        raise ValueError(f"{word}: addresses are not fetched; download the picture and give its file")
+        raise ValueError(f"{word}: addresses are not fetched; download the image and give its file")
     if not glob.has_magic(word):
         return [path]
-    pictures = [
-        picture for match in _matches(word) for picture in (_pictures_in(match, videos, needed=False) if match.is_dir() else [match])
-    ]
-    if not pictures:
+    images = [image for match in _matches(word) for image in (_images_in(match, videos, needed=False) if match.is_dir() else [match])]
+    if not images:
         raise FileNotFoundError(f"{word}: the pattern matches no file")
-    return pictures
+    return images
 
 
 def _matches(word: str) -> list[Path]:
@@ -75,15 +73,15 @@ def _matches(word: str) -> list[Path]:
     return [Path(match) for match in sorted(found)]
 
 
-def _pictures_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
+def _images_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
     from detkit.data.files import visible
     from detkit.data.images import IMAGE_ENDINGS
     from detkit.data.video import VIDEO_ENDINGS
 
     endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS) if videos else IMAGE_ENDINGS
-    pictures = [path for path in visible(folder.iterdir()) if path.suffix.lower() in endings and path.is_file()]
-    if not pictures and needed:
+    images = [path for path in visible(folder.iterdir()) if path.suffix.lower() in endings and path.is_file()]
+    if not images and needed:
         folders = sum(path.is_dir() for path in folder.iterdir())
         advice = f"; it has {folders} folders: give '{folder}/**/*.jpg' to look into them" if folders else ""
-        raise ValueError(f"{folder}: the folder has no pictures ({', '.join(IMAGE_ENDINGS[:4])}, ...){advice}")
-    return pictures
+        raise ValueError(f"{folder}: the folder has no images ({', '.join(IMAGE_ENDINGS[:4])}, ...){advice}")
+    return images

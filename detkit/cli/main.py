@@ -18,10 +18,10 @@ from detkit.registry import did_you_mean
 
 COMMANDS = {
     "train": ("detkit.cli.train", "train a detector from a config file"),
-    "detect": ("detkit.cli.detect", "detect objects in pictures; draw them and list them"),
-    "evaluate": ("detkit.cli.evaluate", "score a detector, or a file of results, on labelled pictures"),
+    "detect": ("detkit.cli.detect", "detect objects in images; draw them and list them"),
+    "evaluate": ("detkit.cli.evaluate", "score a detector, or a file of results, on labeled images"),
     "explain": ("detkit.cli.explain", "draw where a detector looks, what answers for each object, and what suppression leaves"),
-    "propose": ("detkit.cli.propose", "propose where objects may be; tell how well labelled ones are met"),
+    "propose": ("detkit.cli.propose", "propose where objects may be; tell how well labeled ones are met"),
     "export": ("detkit.cli.export", "write a detector to an ONNX file, and tell whether it says the same"),
     "info": ("detkit.cli.info", "tell about a config, a data set, a checkpoint, or this machine"),
     "weights": ("detkit.cli.weights", "list, fetch and import published weights"),

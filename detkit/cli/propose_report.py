@@ -24,32 +24,32 @@ COLUMNS = ("proposals", "recall .5", "recall .7", "MABO", "AR")
 
 
 def speed_line(seconds: Sequence[float], remembered: int) -> str:
-    """What the first picture took, in which code is compiled or loaded, and what the others took."""
+    """What the first image took, in which code is compiled or loaded, and what the others took."""
     parts = []
     if seconds:
-        parts.append(f"first picture {duration(seconds[0])} (cold)")
+        parts.append(f"first image {duration(seconds[0])} (cold)")
     if len(seconds) > 1:
         parts.append(f"median of the others {duration(statistics.median(seconds[1:]))} (warm)")
     if remembered:
-        parts.append(f"{count(remembered, 'picture')} remembered")
-    return "; ".join(parts) or "no picture was searched"
+        parts.append(f"{count(remembered, 'image')} remembered")
+    return "; ".join(parts) or "no image was searched"
 
 
 def report(recall: ProposalRecall, args: argparse.Namespace, outputs: Outputs, about: Mapping[str, Any]) -> None:
     """Print how well objects are met by more and more proposals, draw it, and write the numbers."""
     curve = recall.curve()
-    print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each picture:")
+    print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each image:")
     rows = [(f"{number:,}", *map(shown, _values(found))) for number, found in curve]
     rows.append(("all", *map(shown, _values(recall.numbers()))))
     print(table(rows, COLUMNS, set(COLUMNS)))
-    print(f"proposals of a picture: {recall.numbers().proposals:,.1f} in the mean")
-    picture = _plot(curve, args)
+    print(f"proposals of a image: {recall.numbers().proposals:,.1f} in the mean")
+    image = _plot(curve, args)
     outputs.write("json", lambda path: _write_numbers(recall, path, about))
-    outputs.write("plot", lambda path: _save(picture, path))
+    outputs.write("plot", lambda path: _save(image, path))
     if not args.plot:
-        from detkit.cli.drawn import DrawnPictures
+        from detkit.cli.drawing_writer import DrawingWriter
 
-        print(f"written: {DrawnPictures(None, [], 'propose', 'png').write(Path('recall'), picture)}")
+        print(f"written: {DrawingWriter(None, [], 'propose', 'png').write(Path('recall'), image)}")
     print()
 
 
@@ -62,14 +62,14 @@ def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> NDArray
 
     names = ("recall at IoU .5", "recall at IoU .7", "MABO", "average recall")
     curves = {name: [(float(number), _values(found)[place]) for number, found in curve] for place, name in enumerate(names)}
-    return draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a picture")
+    return draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a image")
 
 
-def _save(picture: NDArray[np.uint8], path: str) -> None:
+def _save(image: NDArray[np.uint8], path: str) -> None:
     from PIL import Image
 
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    Image.fromarray(image).save(path)
 
 
 def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) -> None:
@@ -79,7 +79,7 @@ def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) 
     content = {
         "detkit": __version__,
         **about,
-        "pictures": len(recall.counts),
+        "images": len(recall.counts),
         "objects": recall.objects,
         "all": recall.numbers().to_dict(),
         "curve": [{"first": number, **found.to_dict()} for number, found in recall.curve()],
@@ -89,13 +89,13 @@ def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) 
 
 
 def write_proposals(file: str, made: Sequence[tuple[Path, Made]], failed: Mapping[Path, str]) -> None:
-    """All boxes: as JSON, picture by picture; or as arrays, where the rows of picture ``i`` are ``offsets[i]:offsets[i + 1]``."""
+    """All boxes: as JSON, image by image; or as arrays, where the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``."""
     if Path(file).suffix.lower() == ".npz":
         _write_arrays(file, made)
         return
     from detkit.checkpoint import write_text
 
-    pictures: list[dict[str, Any]] = [
+    images: list[dict[str, Any]] = [
         {
             "file": str(path),
             "width": one.size[1],
@@ -105,8 +105,8 @@ def write_proposals(file: str, made: Sequence[tuple[Path, Made]], failed: Mappin
         }
         for path, one in made
     ]
-    pictures += [{"file": str(path), "error": message} for path, message in failed.items()]
-    write_text(file, json.dumps({"detkit": __version__, "pictures": pictures}, ensure_ascii=False) + "\n")
+    images += [{"file": str(path), "error": message} for path, message in failed.items()]
+    write_text(file, json.dumps({"detkit": __version__, "images": images}, ensure_ascii=False) + "\n")
 
 
 def _write_arrays(file: str, made: Sequence[tuple[Path, Made]]) -> None:

@@ -1,4 +1,4 @@
-"""Flags by which a command looks at every picture at several scales."""
+"""Flags by which a command looks at every image at several scales."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MERGES = ("hard", "linear", "gaussian", "fusion")
 
 def add_pyramid_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ``--pyramid``, ``--flip``, ``--sizes`` and ``--merge``."""
-    group = parser.add_argument_group("image pyramid", "look at each picture several times, and merge what is found")
+    group = parser.add_argument_group("image pyramid", "look at each image several times, and merge what is found")
     group.add_argument(
         "--pyramid",
         nargs="+",
@@ -28,7 +28,7 @@ def add_pyramid_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=_range,
         metavar="FROM:BELOW",
-        help="for each scale the detections it is trusted with, as square roots of areas in the picture's pixels: 64: 24:128 :48",
+        help="for each scale the detections it is trusted with, as square roots of areas in the image's pixels: 64: 24:128 :48",
     )
     group.add_argument(
         "--merge", choices=MERGES, help="of what overlaps: hard suppression (the default), linear or gaussian soft suppression, or fusion"
@@ -47,7 +47,7 @@ def check_pyramid_arguments(args: argparse.Namespace) -> None:
 
 
 def wants_pyramid(args: argparse.Namespace) -> bool:
-    """Whether the flags ask for more than one look at a picture."""
+    """Whether the flags ask for more than one look at a image."""
     return bool(args.pyramid or args.flip)
 
 
@@ -67,8 +67,8 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        pictures = "; name pictures before --pyramid, which takes every word behind it"
-        raise argparse.ArgumentTypeError(f"expected numbers, got {text!r}{pictures}") from None
+        images = "; name images before --pyramid, which takes every word behind it"
+        raise argparse.ArgumentTypeError(f"expected numbers, got {text!r}{images}") from None
 
 
 def _range(text: str) -> tuple[float, float]:

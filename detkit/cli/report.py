@@ -50,6 +50,6 @@ def shown(value: float) -> str:
 
 
 def count(number: int, thing: str, plural: str | None = None) -> str:
-    """``1 picture``, ``1,200 pictures``, ``no pictures``."""
+    """``1 image``, ``1,200 images``, ``no images``."""
     word = thing if number == 1 else (plural or thing + "s")
     return f"{number:,} {word}" if number else f"no {word}"

@@ -1,4 +1,4 @@
-"""Detections of many pictures and videos as JSON, CSV, or COCO results."""
+"""Detections of many images and videos as JSON, CSV, or COCO results."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ClassNames = Sequence[str | None]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What was found on one picture, or on one frame of a video.
+    """What was found on one image, or on one frame of a video.
 
     Attributes:
         path: The file.
         size: ``(height, width)``.
         detections: In its own pixels.
-        frame: Which frame of a video it is; ``None`` for a picture.
+        frame: Which frame of a video it is; ``None`` for a image.
         seconds: When the frame is shown.
     """
 
@@ -46,7 +46,7 @@ class Found:
 
 
 def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: ClassNames, **about: Any) -> str:
-    """Everything, picture by picture and, under ``videos``, frame by frame; what could not be read is there with its error."""
+    """Everything, image by image and, under ``videos``, frame by frame; what could not be read is there with its error."""
     from detkit.data.video import is_video
 
     def rows(one: Found) -> list[dict[str, Any]]:
@@ -55,8 +55,8 @@ def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: Cla
     def sizes(one: Found) -> dict[str, Any]:
         return {"file": str(one.path), "width": one.size[1], "height": one.size[0]}
 
-    pictures: list[dict[str, Any]] = [{**sizes(one), "detections": rows(one)} for one in found if one.frame is None]
-    pictures += [{"file": str(path), "error": message} for path, message in failed.items() if not is_video(path)]
+    images: list[dict[str, Any]] = [{**sizes(one), "detections": rows(one)} for one in found if one.frame is None]
+    images += [{"file": str(path), "error": message} for path, message in failed.items() if not is_video(path)]
     videos: dict[Path, dict[str, Any]] = {}
     for one in found:
         if one.frame is not None:
@@ -65,7 +65,7 @@ def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: Cla
     for path, message in failed.items():
         if is_video(path):
             videos.setdefault(path, {"file": str(path)})["error"] = message
-    content = {"detkit": __version__, **about, "class_names": list(class_names), "pictures": pictures}
+    content = {"detkit": __version__, **about, "class_names": list(class_names), "images": images}
     content |= {"videos": list(videos.values())} if videos else {}
     return json.dumps(content, ensure_ascii=False, indent=1)
 
@@ -113,7 +113,7 @@ class CocoIds:
             ValueError: it is not JSON with images and categories.
         """
         if not Path(path).is_file():
-            raise FileNotFoundError(f"--annotations {path}: no such file; give the COCO instances file of these pictures")
+            raise FileNotFoundError(f"--annotations {path}: no such file; give the COCO instances file of these images")
         try:
             content = json.loads(Path(path).read_bytes())
             images = {str(image["file_name"]): image["id"] for image in content["images"]}
@@ -141,7 +141,7 @@ class CocoIds:
             seen[image_id] = path
 
     def image_id(self, path: Path) -> Any:
-        """The id of a picture.
+        """The id of a image.
 
         Raises:
             ValueError: the annotations do not have it.

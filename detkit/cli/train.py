@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the newest under runs/")
     parser.add_argument(
-        "--val-fraction", metavar="F", help="keep this part of the training pictures for validation, such as 0.1; sets data.val_fraction"
+        "--val-fraction", metavar="F", help="keep this part of the training images for validation, such as 0.1; sets data.val_fraction"
     )
     parser.add_argument("--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
     parser.add_argument("--stage", metavar="NAME", help="run this one of the config's stages alone, such as svm; with --resume once more")
@@ -109,7 +109,7 @@ def _smoke(config_file: str | None, overrides: list[str]) -> int:
 
     config = load_config(config_file, Experiment) if config_file else Experiment(name="smoke")
     tried = smoke(apply_overrides(config, overrides))
-    found = f"{tried.detections} detections by the reloaded model on {tried.picture}"
+    found = f"{tried.detections} detections by the reloaded model on {tried.image}"
     kept = "" if tried.kept else "; nothing of it is kept without --output"
     print(f"smoke: {tried.trained.steps} steps, an evaluation, {found}; {tried.seconds:.1f} s: all went through{kept}")
     return 0

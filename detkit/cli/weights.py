@@ -1,17 +1,17 @@
 """List, show, fetch and import published weights.
 
-detkit weights                      the list: what each is, its licence, figures, size, checksum, and where that was read
+detkit weights                      the list: what each is, its license, figures, size, checksum, and where that was read
 detkit weights show NAME            everything about one, and where it lies on this machine
 detkit weights download NAME ...    fetch into $DETKIT_WEIGHTS, or the user's cache, or --folder; goes on where it stopped
 detkit weights import FILE --model NAME --output FILE.safetensors
                                     a checkpoint of detkit's own out of a file that others published; no code in it is run
 detkit weights pack FILE [KEY=VALUE ...] --output FILE.safetensors
                                     a checkpoint of half the size, for passing on: weights in half precision, without the training's record;
-                                    keys of its model that no weight depends on can be changed, such as model.head.choice.max_overlap=0.5
+                                    keys of its model that no weight depends on can be changed, such as model.head.postprocess.nms_iou=0.5
 detkit weights average FILE FILE ... --output FILE.safetensors
                                     the mean of several trainings of one model from one start, often better than each: measure it
 
-The detector that comes with detkit is called embedded: `detkit weights show embedded`, `detkit detect PICTURE --weights embedded`.
+The detector that comes with detkit is called embedded: `detkit weights show embedded`, `detkit detect IMAGE --weights embedded`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from detkit.cli.report import MEGABYTE, table
 from detkit.cli.weights_writers import WRITERS
 from detkit.weights import WeightEntry
 
-_HEADER = ("name", "kind", "published", "trained on", "licence", "parameters", "MiB", "SHA-256", "here", "read from")
+_HEADER = ("name", "kind", "published", "trained on", "license", "parameters", "MiB", "SHA-256", "here", "read from")
 _NUMBERS = frozenset({"parameters", "MiB"})
 _METRICS = ("AP", "AP50")
 
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(_: list[WeightEntry], folder: str | None) -> None:
-    print(table([_row(entry, folder) for entry in weights.catalogue()], _HEADER, _NUMBERS))
+    print(table([_row(entry, folder) for entry in weights.catalog()], _HEADER, _NUMBERS))
     own = weights.embedded()
     if own is not None:
         size, classes = f"{own.stat().st_size / MEGABYTE:.1f} MB", weights.EMBEDDED_FACTS["classes"]
@@ -94,7 +94,7 @@ def _list(_: list[WeightEntry], folder: str | None) -> None:
 
 def _row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
     parameters = f"{entry.parameters / 1e6:.1f} M"
-    stated = (entry.figures_spoken(), entry.training_data, entry.licence, parameters, entry.size_spoken(), entry.sha256)
+    stated = (entry.figures_spoken(), entry.training_data, entry.license, parameters, entry.size_spoken(), entry.sha256)
     return (entry.name, entry.kind, *stated, _here(entry, folder), entry.read_from)
 
 
@@ -106,7 +106,7 @@ def _show(entries: list[WeightEntry], folder: str | None) -> None:
             "for": f"model.backbone.name={entry.model}" if entry.kind == "backbone" else entry.model,
             "published": f"{entry.figures_spoken()} ({'COCO val2017' if entry.kind == 'detector' else 'ImageNet-1K validation images'})",
             "trained on": entry.training_data,
-            "licence": entry.licence,
+            "license": entry.license,
             "parameters": f"{entry.parameters:,}",
             "size": entry.size_spoken() + ("" if entry.size is None else " MiB"),
             "SHA-256": _digest_spoken(entry),
@@ -130,7 +130,7 @@ def _tell_embedded() -> None:
         "for": json.loads(header["model"])["kind"],
         "measured": f"{metrics or weights.NOT_STATED} ({facts['measured on']})",
         "trained on": facts["trained on"],
-        "licence": facts["licence"],
+        "license": facts["license"],
         "size": f"{path.stat().st_size / 2**20:.1f} MiB",
         "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "told in": "docs/embedded_detector.md",

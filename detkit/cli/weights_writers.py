@@ -26,7 +26,7 @@ def _import(args: argparse.Namespace) -> None:
     header = make_header(found.config.to_json(), found.class_names, imported_from=Path(file).name)
     save_checkpoint(output, found.detector.state_dict(), header)
     named = sum(name is not None for name in found.class_names)
-    print(f"{output}: {args.model} with {named} classes; detkit detect PICTURE --weights {output}")
+    print(f"{output}: {args.model} with {named} classes; detkit detect IMAGE --weights {output}")
 
 
 def _pack(args: argparse.Namespace) -> None:
@@ -39,7 +39,7 @@ def _pack(args: argparse.Namespace) -> None:
     source = _source(names[0])
     metrics = None if args.metrics is None else _metrics(args.metrics)
     before, after = pack(source, output, min_score=args.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
-    print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect PICTURE --weights {output}")
+    print(f"{output}: {after / MEGABYTE:.1f} MB of {before / MEGABYTE:.1f} MB; detkit detect IMAGE --weights {output}")
 
 
 def _average(args: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def _average(args: argparse.Namespace) -> None:
 
 def _source(name: str) -> Path:
     """The checkpoint that a word names."""
-    from detkit.inference.load import checkpoint_path
+    from detkit.inference.loading import checkpoint_path
 
     source = checkpoint_path(name)
     if source is None:
@@ -86,7 +86,7 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
         return None
     from detkit.checkpoint import load_checkpoint
     from detkit.config import apply_overrides
-    from detkit.inference.load import from_checkpoint, model_config
+    from detkit.inference.loading import from_checkpoint, model_config
 
     strange = [word for word in overrides if not word.startswith(_MODEL)]
     if strange:

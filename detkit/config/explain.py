@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from detkit.config.renamed import renamed
 from detkit.registry import did_you_mean
 
 _EXPECTED = {
@@ -32,7 +34,7 @@ def _line(detail: Any, owner: type[BaseModel]) -> str:
     path, fields = _walk(owner, detail["loc"])
     kind = detail["type"]
     if kind == "extra_forbidden":
-        return f"unknown key {path!r}: {did_you_mean(path.rpartition('.')[2], fields)}"
+        return unknown_key(path, fields)
     if kind == "missing":
         return f"{path}: a value is needed"
     if kind == "json_invalid":
@@ -41,6 +43,15 @@ def _line(detail: Any, owner: type[BaseModel]) -> str:
         return f"{path}: {detail['ctx']['error']}" if path else str(detail["ctx"]["error"])
     expected = _EXPECTED.get(kind) or detail["msg"].removeprefix("Input should be ")
     return f"{path}: expected {expected}, got {detail['input']!r} ({type(detail['input']).__name__})"
+
+
+def unknown_key(path: str, fields: Sequence[str]) -> str:
+    """The message for a dotted key that does not exist, given the keys that its group has."""
+    group, _, key = path.rpartition(".")
+    new = renamed(key, fields)
+    if new is not None:
+        return f"unknown key {path!r}: it is now called {f'{group}.{new}' if group else new!r}"
+    return f"unknown key {path!r}: {did_you_mean(key, fields)}"
 
 
 def _walk(owner: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list[str]]:

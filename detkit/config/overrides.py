@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from detkit.config.base import Config, ConfigError
-from detkit.config.explain import models_in, spoken
+from detkit.config.explain import models_in, spoken, unknown_key
 from detkit.config.kinds import ByKind
 from detkit.registry import did_you_mean
 
@@ -59,7 +59,7 @@ def _replaced(config: Any, keys: list[str], text: str, whole: str) -> Any:
     if field is None:
         prefix = whole.split(".")[: -len(keys)]
         full = ".".join([*prefix, head])
-        raise ConfigError(f"unknown key {full!r}: {did_you_mean(head, list(type(config).model_fields))}")
+        raise ConfigError(unknown_key(full, list(type(config).model_fields)))
     current = getattr(config, head)
     if rest == ["kind"] or not rest:
         return _set(config, head, _parsed(field, text, whole, current), whole)

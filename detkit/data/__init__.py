@@ -1,4 +1,4 @@
-"""Labelled pictures: the image reader, the readers of labels, classes by name, augmentation and loading."""
+"""Labeled images: the image reader, the readers of labels, classes by name, augmentation and loading."""
 
 from detkit.data.classes import ClassMapping, parse_renames
 from detkit.data.images import IMAGE_ENDINGS, decode_image, image_size, read_image

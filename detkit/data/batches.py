@@ -28,7 +28,7 @@ class SampleBatch:
         image_ids: The id of each in its data set.
         seeds: The number from which each sample was made.
         proposals: The proposals of each, or None.
-        is_labelled: Whether each was labelled.
+        is_labeled: Whether each was labeled.
     """
 
     images: tuple[Tensor, ...]
@@ -37,7 +37,7 @@ class SampleBatch:
     image_ids: tuple[ImageId, ...]
     seeds: tuple[int, ...]
     proposals: tuple[Proposals, ...] | None = None
-    is_labelled: tuple[bool, ...] = ()
+    is_labeled: tuple[bool, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -53,7 +53,7 @@ class SampleBatch:
             image_ids=tuple(sample.image_id for sample in samples),
             seeds=tuple(sample.seed for sample in samples),
             proposals=tuple(given) if given and len(given) == len(samples) else None,
-            is_labelled=tuple(sample.is_labelled for sample in samples),
+            is_labeled=tuple(sample.is_labeled for sample in samples),
         )
 
     def pin_memory(self) -> SampleBatch:

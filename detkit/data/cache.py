@@ -1,4 +1,4 @@
-"""Decoded pictures kept in memory, within a budget, by all worker processes together."""
+"""Decoded images kept in memory, within a budget, by all worker processes together."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Image = NDArray[np.uint8]
 
 
 class ImageCache:
-    """Room for the decoded pixels of a data set's first pictures, as many as fit the budget.
+    """Room for the decoded pixels of a data set's first images, as many as fit the budget.
 
     Processes forked from this one share the room. A process that is started afresh gets room of its own, for its share of the budget.
 
     Args:
-        sizes: ``(M, 2)`` int64 ``height width`` of every picture.
+        sizes: ``(M, 2)`` int64 ``height width`` of every image.
         megabytes: The budget, in units of 10^6 bytes.
         processes: How many processes will share it where memory cannot be shared.
     """
@@ -28,7 +28,7 @@ class ImageCache:
         lengths = sizes[:, 0] * sizes[:, 1] * 3
         ends = np.cumsum(lengths)
         self.count = int(np.searchsorted(ends, megabytes * 1e6, side="right"))
-        """How many pictures have a place."""
+        """How many images have a place."""
         self._starts, self._sizes = ends - lengths, sizes
         total = int(ends[self.count - 1]) if self.count else 0
         # Anonymous shared memory: inherited by forked workers, not limited by /dev/shm, and taken only as it fills.
@@ -40,7 +40,7 @@ class ImageCache:
         return ImageCache, self._arguments
 
     def get(self, index: int) -> Image | None:
-        """A copy of a picture's pixels ``(H, W, 3)``, or None if it is not kept."""
+        """A copy of a image's pixels ``(H, W, 3)``, or None if it is not kept."""
         if index >= self.count:
             return None
         with self._lock:
@@ -48,7 +48,7 @@ class ImageCache:
         return self._place(index).copy() if filled else None
 
     def put(self, index: int, image: Image) -> None:
-        """Keep a picture if it has a place; its size must be the one told at first."""
+        """Keep a image if it has a place; its size must be the one told at first."""
         if index < self.count:
             self._place(index)[:] = image
             with self._lock:

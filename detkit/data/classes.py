@@ -119,7 +119,7 @@ class ClassMapping:
         report.add_all(Remark.CLASS_LEFT_OUT, files)
         names = tuple(name if name is not None else f"(slot {place} without a name)" for place, name in enumerate(self.names))
         records = data.records.where(keep, labels)
-        coco_file = data.coco_file and data.coco_file.relabelled(self.places)
+        coco_file = data.coco_file and data.coco_file.relabeled(self.places)
         return replace(data, class_names=names, category_ids=self._ids(data), records=records, report=report, coco_file=coco_file)
 
     def _ids(self, data: DetectionData) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Pictures for classifiers: folders of them as they are, and crops of the objects of a detection data set."""
+"""Images for classifiers: folders of them as they are, and crops of the objects of a detection data set."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import torch
 from pydantic import Field
 
 from detkit.config import Config
-from detkit.data.pictures import whole_picture
+from detkit.data.record_image import whole_image
 from detkit.data.records import DetectionData, ImageRecord
 
 
 class CropConfig(Config):
-    """How the objects of a detection data set become pictures for a classifier."""
+    """How the objects of a detection data set become images for a classifier."""
 
     margin: float = Field(default=0.1, ge=0)
     """What is seen round an object on each side, as a share of the longer side of its box."""
     min_side: float = Field(default=8.0, ge=1)
     """Objects with a side below this many pixels are left out."""
     square: bool = True
-    """Enlarge the shorter side to the longer one, so that shapes are kept where pictures become square."""
+    """Enlarge the shorter side to the longer one, so that shapes are kept where images become square."""
 
 
-def pictures_of(data: DetectionData, config: CropConfig) -> DetectionData:
-    """Data for a classifier: as it is if its labels are of whole pictures, else a picture for each object.
+def images_of(data: DetectionData, config: CropConfig) -> DetectionData:
+    """Data for a classifier: as it is if its labels are of whole images, else a image for each object.
 
-    A crop takes in what is round its object and in the picture; crowds and objects that are too small are left out.
+    A crop takes in what is round its object and in the image; crowds and objects that are too small are left out.
 
     Raises:
         ValueError: nothing is left.
@@ -47,13 +47,13 @@ def check_classes(train: DetectionData) -> None:
     """Complain where there is nothing to tell apart.
 
     Raises:
-        ValueError: only one class has pictures.
+        ValueError: only one class has images.
     """
     seen = np.unique(train.records.labels)
     if len(seen) < 2:
         names = ", ".join(train.class_names[label] for label in seen) or "none"
         raise ValueError(
-            f"training data {train.name}: a classifier tells classes apart, and there are pictures of one alone: {names}; "
+            f"training data {train.name}: a classifier tells classes apart, and there are images of one alone: {names}; "
             "expected two or more classes"
         )
 
@@ -71,5 +71,5 @@ def _crops(record: ImageRecord, config: CropConfig) -> list[ImageRecord]:
         size = (int(high[1] - low[1]), int(high[0] - low[0]))
         window = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         label = torch.tensor([int(record.targets.labels[place])])
-        found.append(ImageRecord(record.path, f"{record.image_id} object {place + 1}", size, whole_picture(size, label), window))
+        found.append(ImageRecord(record.path, f"{record.image_id} object {place + 1}", size, whole_image(size, label), window))
     return found

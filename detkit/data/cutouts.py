@@ -58,9 +58,9 @@ def _photograph(name: str) -> Pixels:
     return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
 
 
-def _ellipse(size: tuple[int, int], centre: tuple[int, int], radii: tuple[int, int]) -> Pixels:
+def _ellipse(size: tuple[int, int], center: tuple[int, int], radii: tuple[int, int]) -> Pixels:
     mask = np.zeros(size, np.uint8)
-    cv2.ellipse(mask, centre, radii, 0, 0, 360, 255, -1, cv2.LINE_AA)
+    cv2.ellipse(mask, center, radii, 0, 0, 360, 255, -1, cv2.LINE_AA)
     return mask
 
 

@@ -1,4 +1,4 @@
-"""From a record to a sample: the picture read, augmented, and turned into tensors."""
+"""From a record to a sample: the image read, augmented, and turned into tensors."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detkit.data.augment import Augmenter, Picture
-from detkit.data.augment.picture import Image, Other
+from detkit.data.augment import AnnotatedImage, Augmenter
+from detkit.data.augment.annotated_image import Image, Other
 from detkit.data.cache import ImageCache
-from detkit.data.pictures import read_record, whole_picture
+from detkit.data.record_image import read_record, whole_image
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
 from detkit.structures import Proposals, Targets
 
 ProposalSource = Callable[[ImageRecord, Image], Proposals]
-"""Gives the proposals of a record's picture, ``(H, W, 3)`` uint8 RGB, in its own pixels."""
+"""Gives the proposals of a record's image, ``(H, W, 3)`` uint8 RGB, in its own pixels."""
 
 
 class SampleError(RuntimeError):
-    """A training sample could not be made; the message names the picture's file."""
+    """A training sample could not be made; the message names the image's file."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One training picture.
+    """One training image.
 
     Attributes:
         image: ``(3, H, W)`` uint8 RGB.
         targets: Its objects, in the image's pixels.
-        path: The picture's file.
-        image_id: The picture's id in its data set.
+        path: The image's file.
+        image_id: The image's id in its data set.
         seed: The number from which this sample was made, a function of the run's seed, the epoch and the index.
         proposals: Boxes that may show an object, in the image's pixels, if there is a source of them.
-        is_labelled: False where ``targets`` say too little because nobody labelled the picture, or one that was mixed into it.
+        is_labeled: False where ``targets`` say too little because nobody labeled the image, or one that was mixed into it.
     """
 
     image: Tensor
@@ -48,20 +48,20 @@ class Sample:
     image_id: ImageId
     seed: int
     proposals: Proposals | None = None
-    is_labelled: bool = True
+    is_labeled: bool = True
 
 
 class DetectionDataset(torch.utils.data.Dataset[Sample]):
     """Samples by ``(epoch, index)``: the same key gives the same sample, in any process, at any time.
 
     Args:
-        records: The pictures.
+        records: The images.
         augmenter: What is done to them.
         seed: The run's seed.
-        proposals: Gives each picture's proposals, for detectors that are trained on given ones.
-        cache: Keeps decoded pictures.
-        is_labelled: ``(M,)`` bool; None if every picture was labelled.
-        whole: Whether labels are of pictures as a whole, and stay whatever augmentation leaves of these.
+        proposals: Gives each image's proposals, for detectors that are trained on given ones.
+        cache: Keeps decoded images.
+        is_labeled: ``(M,)`` bool; None if every image was labeled.
+        whole: Whether labels are of images as a whole, and stay whatever augmentation leaves of these.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         *,
         proposals: ProposalSource | None = None,
         cache: ImageCache | None = None,
-        is_labelled: NDArray[np.bool_] | None = None,
+        is_labeled: NDArray[np.bool_] | None = None,
         whole: bool = False,
     ) -> None:
         self.records = Records.of(records)
         self.augmenter, self.seed = augmenter, seed
-        self._proposals, self._cache, self._is_labelled, self._whole = proposals, cache, is_labelled, whole
+        self._proposals, self._cache, self._is_labeled, self._whole = proposals, cache, is_labeled, whole
 
     def __len__(self) -> int:
         return len(self.records)
@@ -86,24 +86,24 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         """The sample of a key.
 
         Raises:
-            SampleError: the picture cannot be read, is not of the size that its labels were made for, or cannot be augmented.
+            SampleError: the image cannot be read, is not of the size that its labels were made for, or cannot be augmented.
         """
         epoch, index, copy = SampleKey(*key)
         record = self.records[index]
         seed = image_seed(self.seed, epoch, f"{index} {copy}")
         try:
-            picture = self.picture(index)
-            picture = self.augmenter(picture, np.random.default_rng(seed), self._others(picture.is_labelled), epoch)
+            photo = self.image(index)
+            photo = self.augmenter(photo, np.random.default_rng(seed), self._others(photo.is_labeled), epoch)
         except Exception as error:
             said = str(error) if str(record.path) in str(error) else f"{record.path}: no training sample could be made of it: {error}"
             raise SampleError(said) from error
-        image, targets = _planes(picture.image), picture.targets
+        image, targets = _planes(photo.image), photo.targets
         if self._whole:
-            targets = whole_picture(picture.size, record.targets.labels)
-        return Sample(image, targets, str(record.path), record.image_id, seed, picture.proposals, picture.is_labelled)
+            targets = whole_image(photo.size, record.targets.labels)
+        return Sample(image, targets, str(record.path), record.image_id, seed, photo.proposals, photo.is_labeled)
 
-    def picture(self, index: int) -> Picture:
-        """A record's picture as it is in its file, with its rows.
+    def image(self, index: int) -> AnnotatedImage:
+        """A record's image as it is in its file, with its rows.
 
         Raises:
             ValueError: it has another size than its record says.
@@ -114,21 +114,21 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
             image = read_record(record)
             if image.shape[:2] != record.size:
                 raise ValueError(
-                    f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the picture has "
+                    f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the image has "
                     f"{image.shape[1]} x {image.shape[0]}; was it replaced or rotated after the labels were read?"
                 )
             if self._cache is not None:
                 self._cache.put(index, image)
-        labelled = self._is_labelled is None or bool(self._is_labelled[index])
-        return Picture(image, record.targets, None if self._proposals is None else self._proposals(record, image), labelled)
+        labeled = self._is_labeled is None or bool(self._is_labeled[index])
+        return AnnotatedImage(image, record.targets, None if self._proposals is None else self._proposals(record, image), labeled)
 
-    def _others(self, labelled: bool) -> Other:
-        """Gives any picture, but to a labelled one labelled ones only: what it is mixed with must not cost it its labels."""
-        chosen = None if self._is_labelled is None or not labelled else np.flatnonzero(self._is_labelled)
+    def _others(self, labeled: bool) -> Other:
+        """Gives any image, but to a labeled one labeled ones only: what it is mixed with must not cost it its labels."""
+        chosen = None if self._is_labeled is None or not labeled else np.flatnonzero(self._is_labeled)
 
-        def another(random_numbers: np.random.Generator) -> Picture:
+        def another(random_numbers: np.random.Generator) -> AnnotatedImage:
             place = int(random_numbers.integers(len(self) if chosen is None else len(chosen)))
-            return self.picture(place if chosen is None else int(chosen[place]))
+            return self.image(place if chosen is None else int(chosen[place]))
 
         return another
 

@@ -27,7 +27,7 @@ _LONGEST_KEYWORD = 79
 
 
 def stored_orientation(image: Image.Image) -> int:
-    """The orientation a picture file asks for, 1 (upright as stored) to 8; anything unreadable counts as 1."""
+    """The orientation a image file asks for, 1 (upright as stored) to 8; anything unreadable counts as 1."""
     try:
         return _known(image.getexif())
     except _UNREADABLE:
@@ -35,7 +35,7 @@ def stored_orientation(image: Image.Image) -> int:
 
 
 def header_orientation(header: Image.Image) -> int:
-    """:func:`stored_orientation` of a picture that was opened and not loaded; its pixels are not decoded.
+    """:func:`stored_orientation` of a image that was opened and not loaded; its pixels are not decoded.
 
     Pillow decodes a PNG to ask for its EXIF, because that may lie behind the pixels. Here only a PNG in which it does is decoded.
     """
@@ -92,7 +92,7 @@ def turn(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8
 
 
 def turn_boxes(boxes: npt.NDArray[np.float64], orientation: int, size: Size) -> npt.NDArray[np.float64]:
-    """``(N, 4)`` boxes on a picture as stored, of ``size`` (height, width), moved to where :func:`turn` puts the same pixels."""
+    """``(N, 4)`` boxes on a image as stored, of ``size`` (height, width), moved to where :func:`turn` puts the same pixels."""
     x1, y1, x2, y2 = boxes.T
     height, width = size
     if orientation >= 5:

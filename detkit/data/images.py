@@ -23,7 +23,7 @@ IMAGE_ENDINGS: tuple[str, ...] = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"),
     *(".webp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"),
 )
-"""Endings, in lower case, by which pictures are found in a folder."""
+"""Endings, in lower case, by which images are found in a folder."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -31,46 +31,46 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError
 """What Pillow's decoders raise on broken files."""
 
 _FAINT = 4096
-"""Sixteen-bit pictures whose values all lie below come from a camera of twelve bits or fewer, and show next to nothing."""
+"""Sixteen-bit images whose values all lie below come from a camera of twelve bits or fewer, and show next to nothing."""
 
 _LOGGER = logging.getLogger(__name__)
 
 _VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftypheic", "a HEIC picture: convert it to JPEG or PNG first"),
-    (4, b"ftypheix", "a HEIC picture: convert it to JPEG or PNG first"),
-    (4, b"ftypmif1", "a HEIF picture: convert it to JPEG or PNG first"),
-    *((place, start, "a video: detkit detect looks at its frames; to train on them, save them as pictures") for place, start in _VIDEOS),
-    (0, b"%PDF", "a PDF: save its pages as pictures first"),
+    (4, b"ftypheic", "a HEIC image: convert it to JPEG or PNG first"),
+    (4, b"ftypheix", "a HEIC image: convert it to JPEG or PNG first"),
+    (4, b"ftypmif1", "a HEIF image: convert it to JPEG or PNG first"),
+    *((place, start, "a video: detkit detect looks at its frames; to train on them, save them as images") for place, start in _VIDEOS),
+    (0, b"%PDF", "a PDF: save its pages as images first"),
     (0, b"<svg", "an SVG drawing: save it as PNG first"),
     (0, b"<?xml", "XML text"),
-    (0, b"<!DOCTYPE html", "a web page: the download of the picture failed, fetch it again"),
-    (0, b"<html", "a web page: the download of the picture failed, fetch it again"),
-    (0, b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to get the picture itself"),
+    (0, b"<!DOCTYPE html", "a web page: the download of the image failed, fetch it again"),
+    (0, b"<html", "a web page: the download of the image failed, fetch it again"),
+    (0, b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to get the image itself"),
     (0, b"PK\x03\x04", "a zip archive: unpack it first"),
 )
 
 
 def read_image(path: str | Path) -> Pixels:
-    """Read a picture as ``(H, W, 3)`` uint8 RGB, upright: the EXIF orientation is applied, once.
+    """Read a image as ``(H, W, 3)`` uint8 RGB, upright: the EXIF orientation is applied, once.
 
-    Grey is repeated over the three channels. What is transparent is laid over white, as a viewer shows it. Sixteen bits
-    are scaled from 0..65535 to 0..255, and floats from 0..1. CMYK is converted without a colour profile. Of an animation
-    or a file of several pages the first picture is taken.
+    Gray is repeated over the three channels. What is transparent is laid over white, as a viewer shows it. Sixteen bits
+    are scaled from 0..65535 to 0..255, and floats from 0..1. CMYK is converted without a color profile. Of an animation
+    or a file of several pages the first image is taken.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is a folder, empty, cut off, damaged, or not a picture; the message names it and says what to do.
+        ValueError: the file is a folder, empty, cut off, damaged, or not a image; the message names it and says what to do.
     """
     return decode_image(_bytes_of(path), str(path))
 
 
-def decode_image(data: bytes, name: str = "picture") -> Pixels:
-    """The picture in the bytes of a file, as :func:`read_image` gives it; ``name`` is what messages call it.
+def decode_image(data: bytes, name: str = "image") -> Pixels:
+    """The image in the bytes of a file, as :func:`read_image` gives it; ``name`` is what messages call it.
 
     Raises:
-        ValueError: the bytes are empty, cut off, damaged, or not a picture.
+        ValueError: the bytes are empty, cut off, damaged, or not a image.
     """
     try:
         header = _opened(data, name)
@@ -88,30 +88,30 @@ def decode_image(data: bytes, name: str = "picture") -> Pixels:
     return rgb_of(header, name)
 
 
-def rgb_of(image: Image.Image, name: str = "picture") -> Pixels:
-    """A picture opened with PIL, as :func:`read_image` gives it: ``(H, W, 3)`` uint8 RGB, upright.
+def rgb_of(image: Image.Image, name: str = "image") -> Pixels:
+    """A image opened with PIL, as :func:`read_image` gives it: ``(H, W, 3)`` uint8 RGB, upright.
 
     Raises:
-        ValueError: the picture has no pixels, is damaged, or its values have no plain meaning as colours.
+        ValueError: the image has no pixels, is damaged, or its values have no plain meaning as colors.
     """
     if 0 in image.size:
-        raise ValueError(f"{name}: expected a picture with pixels, got one of {image.width} x {image.height}")
+        raise ValueError(f"{name}: expected a image with pixels, got one of {image.width} x {image.height}")
     try:
         image.load()
         orientation = stored_orientation(image)  # after loading, because Pillow turns a TIFF upright itself and then says so
         return turn(_as_rgb(image, name), orientation)
-    except _PictureError as error:
+    except _ImageError as error:
         raise ValueError(str(error)) from None
     except _UNREADABLE as error:
-        raise ValueError(f"{name}: the picture is damaged or cut off ({error}); fetch or export the file again") from None
+        raise ValueError(f"{name}: the image is damaged or cut off ({error}); fetch or export the file again") from None
 
 
 def image_size(path: str | Path) -> Size:
-    """``(height, width)`` of the picture that :func:`read_image` would give; pixels are not decoded.
+    """``(height, width)`` of the image that :func:`read_image` would give; pixels are not decoded.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is a folder, empty, or not a picture.
+        ValueError: the file is a folder, empty, or not a image.
     """
     size, orientation = stored_size(path)
     return (size[1], size[0]) if orientation >= 5 else size
@@ -122,7 +122,7 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is a folder, empty, or not a picture.
+        ValueError: the file is a folder, empty, or not a image.
     """
     try:
         with _open(path) as header:
@@ -143,8 +143,8 @@ def _stored(header: Image.Image) -> tuple[Size, int]:
 
 def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
     """``Image.open``, without a warning of 89 megapixels and more, which are read as any others; it raises from 179 on."""
-    # Once a process, at its first picture, and behind all filters, so that what a program says of this warning holds. Around each
-    # picture, ``catch_warnings`` would mix up the filters of threads that read ahead, and let every other warning be shown anew.
+    # Once a process, at its first image, and behind all filters, so that what a program says of this warning holds. Around each
+    # image, ``catch_warnings`` would mix up the filters of threads that read ahead, and let every other warning be shown anew.
     if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
     return Image.open(file)
@@ -154,25 +154,25 @@ def _bytes_of(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such picture file; check the path") from None
+        raise FileNotFoundError(f"{path}: no such image file; check the path") from None
     except IsADirectoryError:
-        raise ValueError(f"{path}: expected a picture file, got a folder; name a file in it") from None
+        raise ValueError(f"{path}: expected a image file, got a folder; name a file in it") from None
     except OSError as error:
         raise ValueError(f"{path}: the file cannot be read ({error.strerror or error}); check its permissions and its disk") from None
 
 
 def _opened(data: bytes, name: str) -> ImageFile.ImageFile:
     if not data:
-        raise ValueError(f"{name}: the file is empty (0 bytes); fetch or export the picture again")
+        raise ValueError(f"{name}: the file is empty (0 bytes); fetch or export the image again")
     try:
         return _open(io.BytesIO(data))
     except UnidentifiedImageError:
         kind = _kind_of(data)
-        raise ValueError(f"{name}: not a picture that can be read: {kind}") from None
+        raise ValueError(f"{name}: not a image that can be read: {kind}") from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the picture has too many pixels to be read whole ({error}); cut it into tiles first") from None
+        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); cut it into tiles first") from None
     except _UNREADABLE as error:
-        raise ValueError(f"{name}: the picture is damaged or cut off ({error}); fetch or export the file again") from None
+        raise ValueError(f"{name}: the image is damaged or cut off ({error}); fetch or export the file again") from None
 
 
 def _kind_of(data: bytes) -> str:
@@ -185,7 +185,7 @@ def _kind_of(data: bytes) -> str:
 
 
 def _check_end_of_jpeg(data: bytes, name: str) -> None:
-    """Refuse a JPEG that was cut off: the decoders would fill the rest with grey and say nothing.
+    """Refuse a JPEG that was cut off: the decoders would fill the rest with gray and say nothing.
 
     An end marker cannot occur within the compressed pixels, where 0xFF is always followed by zero or a restart marker;
     it can before them, in an embedded thumbnail, so where the file does not end with one, the last scan is searched.
@@ -204,34 +204,34 @@ def _decoded_by_opencv(data: bytes) -> Pixels | None:
     return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
-class _PictureError(Exception):
-    """A picture that decodes but whose values have no plain meaning as colours."""
+class _ImageError(Exception):
+    """A image that decodes but whose values have no plain meaning as colors."""
 
 
 def _from_tiff(data: bytes, name: str) -> Pixels:
-    """What Pillow does not read: colours and alpha as for other files."""
+    """What Pillow does not read: colors and alpha as for other files."""
     try:
         values, orientation = read_tiff(data)
     except ValueError as error:
-        raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as grey or RGB") from None
+        raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
     channels = values.shape[2]
-    colours = values[:, :, : 1 if channels < 3 else 3]
+    color_spaces = values[:, :, : 1 if channels < 3 else 3]
     if channels in (2, 4):
         alpha = values[:, :, -1:]
-        colours = colours * alpha + (1 - alpha)
-    return turn(np.rint(np.broadcast_to(colours, (*colours.shape[:2], 3)) * 255).astype(np.uint8), orientation)
+        color_spaces = color_spaces * alpha + (1 - alpha)
+    return turn(np.rint(np.broadcast_to(color_spaces, (*color_spaces.shape[:2], 3)) * 255).astype(np.uint8), orientation)
 
 
 def _as_rgb(image: Image.Image, name: str) -> Pixels:
     convert = _CONVERSIONS.get(image.mode)
     if convert is not None:
         values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
-        grey = convert(values, name)
+        gray = convert(values, name)
         if image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
             _warn_of_faint(name, high, zero)
         if zero == "white":
-            grey = 255 - grey
-        return np.repeat(grey[:, :, None], 3, axis=2)
+            gray = 255 - gray
+        return np.repeat(gray[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         above = image.convert("RGBA")
         white = Image.new("RGBA", above.size, (255, 255, 255, 255))
@@ -249,7 +249,7 @@ def _grey_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
     wide = values.astype(np.int64)
     low, high = int(wide.min()), int(wide.max())
     if low < 0 or high > 65535:
-        raise _PictureError(f"{name}: its grey values run from {low} to {high}; expected 0 to 65535; save it with 8 or 16 bits")
+        raise _ImageError(f"{name}: its gray values run from {low} to {high}; expected 0 to 65535; save it with 8 or 16 bits")
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
@@ -257,7 +257,7 @@ def _grey_from_floats(values: npt.NDArray[np.generic], name: str) -> Pixels:
     numbers = values.astype(np.float64)
     low, high = float(numbers.min()), float(numbers.max())
     if not (low >= 0 and high <= 1):
-        raise _PictureError(f"{name}: its floating-point values run from {low:g} to {high:g}; expected 0 to 1; save it with 8 or 16 bits")
+        raise _ImageError(f"{name}: its floating-point values run from {low:g} to {high:g}; expected 0 to 1; save it with 8 or 16 bits")
     return np.rint(numbers * 255).astype(np.uint8)
 
 

@@ -27,22 +27,22 @@ __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch"
 
 
 class LoaderConfig(Config):
-    """How pictures become batches."""
+    """How images become batches."""
 
     batch_size: int = Field(4, ge=1)
-    """Pictures in a step, over all processes."""
+    """Images in a step, over all processes."""
     workers: int = Field(2, ge=0)
     """Processes beside each training process that read and augment; 0: it does so itself. The samples are the same."""
     prefetch: int = Field(2, ge=1)
     """Batches that each worker makes ahead."""
     aspect_grouping: bool = True
-    """Landscape and portrait pictures in batches of their own, which need less padding."""
+    """Landscape and portrait images in batches of their own, which need less padding."""
     repeat_threshold: float = Field(0.0, ge=0, le=1)
-    """Pictures of classes on less than this share of the pictures come more often (LVIS's repeat factors; they use .001); 0: never."""
+    """Images of classes on less than this share of the images come more often (LVIS's repeat factors; they use .001); 0: never."""
     skip_empty: bool = False
-    """Leave out pictures without objects; torchvision's and detectron2's COCO recipes do."""
+    """Leave out images without objects; torchvision's and detectron2's COCO recipes do."""
     cache_megabytes: float = Field(0.0, ge=0)
-    """Memory for decoded pictures, so that small data sets are decoded once."""
+    """Memory for decoded images, so that small data sets are decoded once."""
     start_method: Literal["default", "fork", "spawn", "forkserver"] = "default"
     """How workers are started; default: as the system does."""
 
@@ -120,12 +120,12 @@ def build_loader(
     world: int = 1,
     pin_memory: bool = False,
     proposals: ProposalSource | None = None,
-    is_labelled: Flags | None = None,
-    labelled_times: float = 1.0,
+    is_labeled: Flags | None = None,
+    labeled_repeats: float = 1.0,
 ) -> Loader:
     """The batches that one process gets, of the steps ``start_step`` to ``stop_step`` (not included; None: without end).
 
-    ``is_labelled`` ``(M,)`` and ``labelled_times`` are about pictures that nobody labelled: see :class:`DetectionDataset` and
+    ``is_labeled`` ``(M,)`` and ``labeled_repeats`` are about images that nobody labeled: see :class:`DetectionDataset` and
     :class:`detkit.data.sources.DataConfig`.
 
     Raises:
@@ -133,13 +133,13 @@ def build_loader(
     """
     sizes = data.records.sizes
     cache = ImageCache(sizes, config.cache_megabytes, config.workers) if config.cache_megabytes else None
-    dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labelled=is_labelled, whole=data.whole)
-    batches = RankBatches(batch_plan(data, config, seed, is_labelled, labelled_times), start_step, stop_step, rank, world)
+    dataset = DetectionDataset(data.records, augmenter, seed, proposals=proposals, cache=cache, is_labeled=is_labeled, whole=data.whole)
+    batches = RankBatches(batch_plan(data, config, seed, is_labeled, labeled_repeats), start_step, stop_step, rank, world)
     return Loader(dataset, batches, config, pin_memory)
 
 
 def batch_plan(
-    data: DetectionData, config: LoaderConfig, seed: int = 0, is_labelled: Flags | None = None, labelled_times: float = 1.0
+    data: DetectionData, config: LoaderConfig, seed: int = 0, is_labeled: Flags | None = None, labeled_repeats: float = 1.0
 ) -> BatchPlan:
     """The global batches over a data set.
 
@@ -148,23 +148,23 @@ def batch_plan(
     """
     records = data.records
     if not len(records):
-        raise ValueError(f"{data.name}: no pictures to train on")
-    labelled = np.ones(len(records), np.bool_) if is_labelled is None else is_labelled
-    repeats = _repeats(records, config, labelled, labelled_times)
+        raise ValueError(f"{data.name}: no images to train on")
+    labeled = np.ones(len(records), np.bool_) if is_labeled is None else is_labeled
+    repeats = _repeats(records, config, labeled, labeled_repeats)
     if repeats is not None and not repeats.any():
-        raise ValueError(f"{data.name}: none of its {len(records)} pictures has objects, and loader.skip_empty leaves out those without")
+        raise ValueError(f"{data.name}: none of its {len(records)} images has objects, and loader.skip_empty leaves out those without")
     groups = aspect_groups(records.sizes) if config.aspect_grouping else None
     return BatchPlan(len(records), config.batch_size, seed, groups=groups, repeats=repeats)
 
 
-def _repeats(records: Records, config: LoaderConfig, labelled: Flags, times: float) -> np.ndarray[Any, np.dtype[np.float64]] | None:
-    """How often each picture comes in an epoch; an unlabelled one once, whatever it shows."""
+def _repeats(records: Records, config: LoaderConfig, labeled: Flags, times: float) -> np.ndarray[Any, np.dtype[np.float64]] | None:
+    """How often each image comes in an epoch; an unlabeled one once, whatever it shows."""
     if not config.repeat_threshold and not config.skip_empty and times == 1:
         return None
-    counted = records if labelled.all() else records.take(np.flatnonzero(labelled))
+    counted = records if labeled.all() else records.take(np.flatnonzero(labeled))
     repeats = repeat_factors(counted.labels, counted.image_index, len(counted), config.repeat_threshold) * times
     every = np.ones(len(records))
-    every[labelled] = np.where(counted.lengths > 0, repeats, 0.0) if config.skip_empty else repeats
+    every[labeled] = np.where(counted.lengths > 0, repeats, 0.0) if config.skip_empty else repeats
     return every
 
 

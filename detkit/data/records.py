@@ -1,4 +1,4 @@
-"""Labelled pictures as the readers give them: a table of all boxes, seen as one record a picture."""
+"""Labeled images as the readers give them: a table of all boxes, seen as one record a image."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from detkit.data.report import ReadReport
 from detkit.structures import Size, Targets
 
 ImageId = int | str
-"""A picture's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
+"""A image's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
 
 Window = tuple[int, int, int, int]
-"""A part of a picture, ``x1 y1 x2 y2`` in whole pixels."""
+"""A part of a image, ``x1 y1 x2 y2`` in whole pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageRecord:
-    """One labelled picture.
+    """One labeled image.
 
     Attributes:
-        path: The picture's file.
+        path: The image's file.
         image_id: Its id in the data set, as published.
         size: ``(height, width)`` in pixels, upright.
-        targets: Its objects, in the pixels of the upright picture.
-        window: The part of the file's picture that stands for a picture of its own; None: all of it.
+        targets: Its objects, in the pixels of the upright image.
+        window: The part of the file's image that stands for a image of its own; None: all of it.
     """
 
     path: Path
@@ -42,21 +42,21 @@ class ImageRecord:
 
 @dataclass(frozen=True, eq=False)
 class Records(Sequence[ImageRecord]):
-    """All pictures of a data set: a few flat arrays, from which a record is made when it is asked for.
+    """All images of a data set: a few flat arrays, from which a record is made when it is asked for.
 
     Millions of boxes so take the room of their numbers, and travel to worker processes at once.
 
     Attributes:
-        paths: ``M`` picture files.
+        paths: ``M`` image files.
         image_ids: ``M`` ids.
         sizes: ``(M, 2)`` int64 ``height width``.
-        offsets: ``(M + 1,)`` int64; the rows of picture ``i`` are ``offsets[i]:offsets[i + 1]``.
+        offsets: ``(M + 1,)`` int64; the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``.
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
         labels: ``(N,)`` int64.
         is_crowd: ``(N,)`` bool.
         is_difficult: ``(N,)`` bool.
         areas: ``(N,)`` float32.
-        windows: ``(M, 4)`` int64 ``x1 y1 x2 y2`` of the parts of files that are pictures here; None: all are whole.
+        windows: ``(M, 4)`` int64 ``x1 y1 x2 y2`` of the parts of files that are images here; None: all are whole.
     """
 
     paths: tuple[str, ...]
@@ -90,7 +90,7 @@ class Records(Sequence[ImageRecord]):
 
     @classmethod
     def joined(cls, tables: Sequence[Records]) -> Records:
-        """The pictures of several tables, one table after another."""
+        """The images of several tables, one table after another."""
         columns = ("sizes", "boxes", "labels", "is_crowd", "is_difficult", "areas")
         lengths = np.concatenate([table.lengths for table in tables])
         return cls(
@@ -126,17 +126,17 @@ class Records(Sequence[ImageRecord]):
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """``(M,)`` how many objects each picture has."""
+        """``(M,)`` how many objects each image has."""
         return np.diff(self.offsets)
 
     @property
     def image_index(self) -> npt.NDArray[np.int64]:
-        """``(N,)`` the place, in ``paths``, of the picture that each box lies on."""
+        """``(N,)`` the place, in ``paths``, of the image that each box lies on."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
-    def take(self, pictures: Iterable[int]) -> Records:
-        """The records of some pictures, by place, in the order given."""
-        chosen = np.fromiter(pictures, np.int64)
+    def take(self, images: Iterable[int]) -> Records:
+        """The records of some images, by place, in the order given."""
+        chosen = np.fromiter(images, np.int64)
         lengths = self.lengths[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
@@ -151,7 +151,7 @@ class Records(Sequence[ImageRecord]):
         )
 
     def where(self, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64] | None = None) -> Records:
-        """All pictures, with only the boxes that ``keep`` (``(N,)`` bool) marks; with other labels (``(N,)``) if given."""
+        """All images, with only the boxes that ``keep`` (``(N,)`` bool) marks; with other labels (``(N,)``) if given."""
         kept = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
         table = self if labels is None else replace(self, labels=labels)
         return replace(table._rows(np.flatnonzero(keep)), offsets=kept[self.offsets])
@@ -176,7 +176,7 @@ class CocoFile:
     path: str
     labels: Mapping[int, int]
 
-    def relabelled(self, places: Sequence[int | None]) -> CocoFile:
+    def relabeled(self, places: Sequence[int | None]) -> CocoFile:
         """The same file after label ``i`` became ``places[i]``, or was left out where that is None."""
         labels = {category: places[label] for category, label in self.labels.items()}
         return CocoFile(self.path, {category: label for category, label in labels.items() if label is not None})
@@ -184,16 +184,16 @@ class CocoFile:
 
 @dataclass(frozen=True, eq=False)
 class DetectionData:
-    """A labelled data set, read.
+    """A labeled data set, read.
 
     Attributes:
         name: Where it came from, for messages.
         class_names: ``K`` names; label ``i`` is the class ``class_names[i]``.
         category_ids: ``K`` ids by which the data set itself calls its classes.
-        records: Its pictures.
+        records: Its images.
         report: What the reader left out, changed or noticed.
         coco_file: The COCO file that the records came from; None if they came from something else.
-        whole: Whether labels are of pictures as a whole: each has one, whose box is the picture.
+        whole: Whether labels are of images as a whole: each has one, whose box is the image.
     """
 
     name: str
@@ -224,6 +224,6 @@ class DetectionData:
     def __len__(self) -> int:
         return len(self.records)
 
-    def take(self, pictures: Iterable[int], name: str | None = None) -> DetectionData:
-        """The same data with only some pictures, by place."""
-        return replace(self, records=self.records.take(pictures), name=name or self.name)
+    def take(self, images: Iterable[int], name: str | None = None) -> DetectionData:
+        """The same data with only some images, by place."""
+        return replace(self, records=self.records.take(images), name=name or self.name)

@@ -11,24 +11,24 @@ from enum import Enum
 class Remark(Enum):
     """One kind of thing that a reader has to say, as a line names it."""
 
-    MISSING_IMAGE = "pictures left out, with their boxes, because the file is missing"
-    UNREADABLE_IMAGE = "pictures left out, with their boxes, because the file cannot be read"
-    NOT_A_PICTURE = "files left out because their names do not end as a picture's"
-    WRONG_SIZE = "pictures left out, with their boxes, because the labels state another size than the file has"
-    UNKNOWN_IMAGE = "boxes left out because they belong to a picture that is not listed"
+    MISSING_IMAGE = "images left out, with their boxes, because the file is missing"
+    UNREADABLE_IMAGE = "images left out, with their boxes, because the file cannot be read"
+    NOT_A_IMAGE = "files left out because their names do not end as a image's"
+    WRONG_SIZE = "images left out, with their boxes, because the labels state another size than the file has"
+    UNKNOWN_IMAGE = "boxes left out because they belong to a image that is not listed"
     UNKNOWN_CLASS = "boxes left out because the data does not define their class"
     CLASS_LEFT_OUT = "boxes left out because their class was not asked for"
     NOT_FINITE = "boxes left out because a coordinate is not a number"
     DEGENERATE = "boxes left out because they have no width or height"
-    OUTSIDE = "boxes left out because they lie outside their picture"
-    CLIPPED = "boxes that stuck out, cut to their picture"
+    OUTSIDE = "boxes left out because they lie outside their image"
+    CLIPPED = "boxes that stuck out, cut to their image"
     POLYGON = "polygons taken by the boxes around them"
-    TURNED = "pictures labelled as they lie in the file; boxes turned upright with the EXIF orientation"
-    SIZE_NOT_STATED = "pictures whose size the labels do not state, taken from the file"
-    NO_LABEL_FILE = "pictures without a label file, taken as showing no objects"
+    TURNED = "images labeled as they lie in the file; boxes turned upright with the EXIF orientation"
+    SIZE_NOT_STATED = "images whose size the labels do not state, taken from the file"
+    NO_LABEL_FILE = "images without a label file, taken as showing no objects"
     DUPLICATE_LABEL_ID = "annotation ids that occur more than once, all kept"
-    LISTED_TWICE = "pictures listed more than once, read once"
-    DUPLICATE_FILE = "pictures listed again under another id, all kept"
+    LISTED_TWICE = "images listed more than once, read once"
+    DUPLICATE_FILE = "images listed again under another id, all kept"
 
 
 @dataclass
@@ -37,7 +37,7 @@ class ReadReport:
 
     Attributes:
         source: What was read, as a person would name it.
-        checked: How many picture headers were read to compare their sizes with the labels'; None if all.
+        checked: How many image headers were read to compare their sizes with the labels'; None if all.
     """
 
     source: str = ""
@@ -82,7 +82,7 @@ class ReadReport:
         """One line for each kind that occurred, with its count and the first ``files`` files; empty if all was well."""
         lines = [self._line(remark, files) for remark in Remark if self.count(remark)]
         if self.checked is not None:
-            lines.append(f"{self.source}: compared the sizes of {self.checked} pictures, evenly chosen, with their labels, not of all")
+            lines.append(f"{self.source}: compared the sizes of {self.checked} images, evenly chosen, with their labels, not of all")
         return lines
 
     def _line(self, remark: Remark, files: int) -> str:

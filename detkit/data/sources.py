@@ -1,4 +1,4 @@
-"""Where labelled pictures are, as a config names it, and the way from there to a :class:`DetectionData`."""
+"""Where labeled images are, as a config names it, and the way from there to a :class:`DetectionData`."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from pydantic import BeforeValidator, Field, field_validator
 from detkit.config import Config
 from detkit.data.classes import parse_renames
 from detkit.data.crops import CropConfig
-from detkit.data.readers import find_split, recognise
+from detkit.data.readers import find_split, recognize
 from detkit.data.records import DetectionData
 
 
 class SourceConfig(Config):
-    """One labelled set of pictures; its format is recognised from the path."""
+    """One labeled set of images; its format is recognized from the path."""
 
     shorthand: ClassVar[str | None] = "path"
 
     path: str = ""
     """A COCO JSON file, a YOLO ``data.yaml``, or a folder that holds labels in one of the three formats."""
     images: str | None = None
-    """The folder of the pictures; None: where the format keeps them, seen from the labels."""
+    """The folder of the images; None: where the format keeps them, seen from the labels."""
     split: str | None = None
     """Which part of the data: ``train``, ``val``, ``test`` or another that it has; None: the file itself, or all of a folder."""
-    check: int = Field(20_000, ge=0)
-    """At most so many picture headers are compared with the sizes that the labels state; of more, an even choice."""
-    fetch: str = ""
+    max_checked_images: int = Field(20_000, ge=0)
+    """At most so many image headers are compared with the sizes that the labels state; of more, an even choice."""
+    fetch_command: str = ""
     """The command that gets this data, told when it is not there."""
 
 
@@ -40,30 +40,30 @@ Source = Annotated[SourceConfig, BeforeValidator(_source)]
 
 
 class DataConfig(Config):
-    """The pictures to train and to validate on, and the classes to look for."""
+    """The images to train and to validate on, and the classes to look for."""
 
     shorthand: ClassVar[str | None] = "train"
 
     train: Source = SourceConfig()
-    """What is learnt from. A folder with a part called ``train`` gives that part."""
+    """What is learned from. A folder with a part called ``train`` gives that part."""
     val: Source | None = None
-    """What is validated on; None: the part ``val`` of the training data if it has one, else a fraction of its pictures."""
+    """What is validated on; None: the part ``val`` of the training data if it has one, else a fraction of its images."""
     val_fraction: float | None = Field(None, gt=0, lt=1)
-    """This part of the training pictures, chosen by a hash of their ids, is kept for validation; None: 0.1 where there are no others."""
+    """This part of the training images, chosen by a hash of their ids, is kept for validation; None: 0.1 where there are no others."""
     seed: int = 0
-    """Changes which pictures the fraction takes."""
-    unlabelled: tuple[Source, ...] = ()
-    """Pictures for a teacher to tell about (see ``distillation``): folders of pictures, or labelled data whose labels are not used."""
-    labelled_times: float = Field(1.0, ge=1)
-    """How often a labelled picture comes in the time in which an unlabelled one comes once."""
+    """Changes which images the fraction takes."""
+    unlabeled: tuple[Source, ...] = ()
+    """Images for a teacher to tell about (see ``distillation``): folders of images, or labeled data whose labels are not used."""
+    labeled_repeats: float = Field(1.0, ge=1)
+    """How often a labeled image comes in the time in which an unlabeled one comes once."""
     crops: CropConfig = CropConfig()
-    """How objects become pictures, where a classifier learns from data that has boxes."""
+    """How objects become images, where a classifier learns from data that has boxes."""
     classes: tuple[str, ...] = ()
     """Only these classes, in this order; empty: all that the data has, in its own order."""
-    map: tuple[str, ...] = ()
+    rename: tuple[str, ...] = ()
     """Classes to rename, or to join, before anything else: ``("tvmonitor=tv",)``."""
 
-    @field_validator("map")
+    @field_validator("rename")
     @classmethod
     def _renames(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         parse_renames(value)
@@ -75,10 +75,10 @@ def splits_of(config: SourceConfig) -> tuple[str, ...]:
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: the format is not recognised.
+        ValueError: the format is not recognized.
     """
     path = existing(config)
-    return recognise(path).splits(path)
+    return recognize(path).splits(path)
 
 
 def with_split(config: SourceConfig, *wanted: str) -> SourceConfig:
@@ -94,17 +94,17 @@ def with_split(config: SourceConfig, *wanted: str) -> SourceConfig:
 
 
 def read_source(config: SourceConfig) -> DetectionData:
-    """Read one labelled set of pictures.
+    """Read one labeled set of images.
 
     Raises:
         FileNotFoundError: there is nothing at the path; the line ends with the command that gets it, if one is known.
-        ValueError: the format is not recognised, or the data is beyond use; the message names the file.
+        ValueError: the format is not recognized, or the data is beyond use; the message names the file.
     """
     path = existing(config)
     images = Path(config.images).expanduser() if config.images else None
     if images is not None and not images.is_dir():
-        raise FileNotFoundError(f"images {config.images}: no such folder, for the pictures of {config.path}; check the path")
-    return recognise(path).read(path, images, config.split, config.check)
+        raise FileNotFoundError(f"images {config.images}: no such folder, for the images of {config.path}; check the path")
+    return recognize(path).read(path, images, config.split, config.max_checked_images)
 
 
 def existing(config: SourceConfig) -> Path:
@@ -118,6 +118,6 @@ def existing(config: SourceConfig) -> Path:
         raise ValueError("no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
     path = Path(config.path).expanduser()
     if not path.exists():
-        how = f"get it with: {config.fetch}" if config.fetch else "check the path"
+        how = f"get it with: {config.fetch_command}" if config.fetch_command else "check the path"
         raise FileNotFoundError(f"data {config.path}: no such file or folder; {how}")
     return path

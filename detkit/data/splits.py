@@ -1,4 +1,4 @@
-"""The training and the validation pictures that a config asks for, with the same classes on both sides."""
+"""The training and the validation images that a config asks for, with the same classes on both sides."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
     val = _with_classes(val, config, may_lack=True)
     if not config.classes:
         val = ClassMapping.strict(val.class_names, train.class_names).apply(val)
-    _warn_of_shared_pictures(train, val)
+    _warn_of_shared_images(train, val)
     return train, val
 
 
 def split_by_image(data: DetectionData, fraction: float, seed: int = 0) -> tuple[DetectionData, DetectionData]:
-    """Split off about ``fraction`` of the pictures by a hash of their ids: the rest, and the part split off.
+    """Split off about ``fraction`` of the images by a hash of their ids: the rest, and the part split off.
 
-    A picture's side depends on its id and the seed alone, so it stays where it is when pictures are added or removed.
-    Both sides get at least one picture.
+    A image's side depends on its id and the seed alone, so it stays where it is when images are added or removed.
+    Both sides get at least one image.
 
     Raises:
-        ValueError: there are fewer than two pictures.
+        ValueError: there are fewer than two images.
     """
     if len(data) < 2:
-        raise ValueError(f"{data.name}: {len(data)} picture cannot be split into training and validation; expected two or more")
+        raise ValueError(f"{data.name}: {len(data)} image cannot be split into training and validation; expected two or more")
     places = [_place(image_id, seed) for image_id in data.records.image_ids]
     chosen = {index for index, place in enumerate(places) if place < fraction}
     order = sorted(range(len(places)), key=places.__getitem__)
@@ -72,7 +72,7 @@ def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData
     if config.val is not None:
         if config.val_fraction is not None:
             raise ValueError(
-                "data.val and data.val_fraction are both given; expected one of them: add data.val=none to split the training pictures"
+                "data.val and data.val_fraction are both given; expected one of them: add data.val=none to split the training images"
             )
         return read_source(with_split(config.val, "val", "test"))
     if config.val_fraction is not None:
@@ -86,14 +86,14 @@ def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData
 def _check_renames(config: DataConfig, datasets: Sequence[DetectionData]) -> None:
     """A rename has to start from a class of the training or of the validation data."""
     known = tuple(dict.fromkeys(name for data in datasets for name in data.class_names))
-    for source in parse_renames(config.map):
+    for source in parse_renames(config.rename):
         if source not in known:
-            raise ValueError(f"data.map: the data has no class {source!r}: {did_you_mean(source, known)}")
+            raise ValueError(f"data.rename: the data has no class {source!r}: {did_you_mean(source, known)}")
 
 
 def _with_classes(data: DetectionData, config: DataConfig, may_lack: bool = False) -> DetectionData:
     """The data with its classes renamed, joined and chosen as the config says."""
-    renames = {source: target for source, target in parse_renames(config.map).items() if source in data.class_names}
+    renames = {source: target for source, target in parse_renames(config.rename).items() if source in data.class_names}
     if not renames and not config.classes:
         return data
     renamed = tuple(dict.fromkeys(renames.get(name, name) for name in data.class_names))
@@ -111,12 +111,12 @@ def class_lines(data: DetectionData) -> list[str]:
     return [f"{label:>3} {name:<{width}}  id {number}  {count:,} boxes" for label, (name, number, count) in enumerate(rows)]
 
 
-def _warn_of_shared_pictures(train: DetectionData, val: DetectionData) -> None:
+def _warn_of_shared_images(train: DetectionData, val: DetectionData) -> None:
     shared = set(train.records.paths) & set(val.records.paths)
     if shared:
         example = min(shared)
         _LOGGER.warning(
-            "%d of %d validation pictures are training pictures too, such as %s; the validation numbers will be too good",
+            "%d of %d validation images are training images too, such as %s; the validation numbers will be too good",
             len(shared),
             len(val),
             example,

@@ -1,4 +1,4 @@
-"""A small labelled data set made here: things cut from photographs, pasted on photographs.
+"""A small labeled data set made here: things cut from photographs, pasted on photographs.
 
 It needs no network, is the same for the same seed, and a small detector learns it within a minute on a CPU.
 """
@@ -32,10 +32,10 @@ _MAX_COVERED = 0.2
 """No thing covers, or is covered by, more than this part of the smaller box of a pair."""
 
 
-def make_picture(seed: int, index: int, short_side: int = 192) -> tuple[Pixels, Targets]:
-    """One picture, ``(H, W, 3)`` uint8 RGB, and its targets with labels in ``CLASS_NAMES``; the same for the same numbers.
+def make_image(seed: int, index: int, short_side: int = 192) -> tuple[Pixels, Targets]:
+    """One image, ``(H, W, 3)`` uint8 RGB, and its targets with labels in ``CLASS_NAMES``; the same for the same numbers.
 
-    One picture in twelve or so shows nothing. Things cut by the edge to less than two thirds are marked difficult.
+    One image in twelve or so shows nothing. Things cut by the edge to less than two thirds are marked difficult.
     """
     random = np.random.default_rng([seed, index])
     aspect = float(random.choice(_ASPECTS))
@@ -64,10 +64,10 @@ def make_picture(seed: int, index: int, short_side: int = 192) -> tuple[Pixels, 
     return canvas, targets
 
 
-def pictures(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> Iterator[tuple[Pixels, Targets]]:
-    """``count`` pictures with their targets, from number ``first`` on; see :func:`make_picture`."""
+def images(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> Iterator[tuple[Pixels, Targets]]:
+    """``count`` images with their targets, from number ``first`` on; see :func:`make_image`."""
     for index in range(first, first + count):
-        yield make_picture(seed, index, short_side)
+        yield make_image(seed, index, short_side)
 
 
 def make_sample(
@@ -79,7 +79,7 @@ def make_sample(
     short_side: int = 192,
     val_images: int | None = None,
 ) -> DataConfig:
-    """Write a data set of ``images`` training pictures, and a third as many for validation unless told, into ``folder``.
+    """Write a data set of ``images`` training images, and a third as many for validation unless told, into ``folder``.
 
     A folder that holds the very same already is left as it is.
 
@@ -87,12 +87,12 @@ def make_sample(
         The config that reads it.
 
     Raises:
-        ValueError: the folder has something else in it, or there are fewer than one picture.
+        ValueError: the folder has something else in it, or there are fewer than one image.
     """
     folder = Path(folder)
     val_images = max(1, images // 3) if val_images is None else val_images
     if images < 1 or val_images < 1:
-        raise ValueError(f"make_sample: expected at least one picture to train and one to validate on, got {images} and {val_images}")
+        raise ValueError(f"make_sample: expected at least one image to train and one to validate on, got {images} and {val_images}")
     about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}.\n"
     if not _holds(folder, about):
         _write(folder, "train", range(images), kind, (seed, short_side))
@@ -120,11 +120,11 @@ def _write(folder: Path, split: str, numbers: range, kind: Literal["coco", "voc"
     target_folder = image_folder(folder, kind, split)
     target_folder.mkdir(parents=True, exist_ok=True)
     for number in numbers:
-        picture, targets = make_picture(how[0], number, how[1])
+        image, targets = make_image(how[0], number, how[1])
         path = target_folder / f"sample_{number:05d}.jpg"
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
         path.write_bytes(data.tobytes())
-        records.append(ImageRecord(path, number + 1, (picture.shape[0], picture.shape[1]), targets))
+        records.append(ImageRecord(path, number + 1, (image.shape[0], image.shape[1]), targets))
     write_labels(DetectionData.of(str(folder), CLASS_NAMES, records), folder, kind, split)
 
 
@@ -136,7 +136,7 @@ def _random_thing(random: np.random.Generator) -> Cutout:
 
 
 def _background(random: np.random.Generator, size: Size) -> Pixels:
-    """A piece of a photograph, in colours of its own, a little blurred, as things in front of it are in focus."""
+    """A piece of a photograph, in colors of its own, a little blurred, as things in front of it are in focus."""
     photograph = backgrounds()[int(random.integers(len(backgrounds())))]
     height, width = size
     scale = random.uniform(0.5, 1.0) * min(photograph.shape[0] / height, photograph.shape[1] / width)
@@ -206,7 +206,7 @@ def _covered(one: Box, other: Box) -> float:
 
 
 def _paste(canvas: Pixels, thing: Blendable, corner: tuple[int, int]) -> None:
-    """Lay the thing, with premultiplied colours, over the canvas, in place; what sticks out is cut."""
+    """Lay the thing, with premultiplied colors, over the canvas, in place; what sticks out is cut."""
     x, y = corner
     top, left = max(y, 0), max(x, 0)
     bottom, right = min(y + thing.shape[0], canvas.shape[0]), min(x + thing.shape[1], canvas.shape[1])

@@ -1,4 +1,4 @@
-"""TIFF files of the kinds that Pillow does not read or reads wrongly: sixteen bits in planes, floating-point colours, grey with alpha."""
+"""TIFF files of the kinds that Pillow does not read or reads wrongly: sixteen bits in planes, floating-point colors, gray with alpha."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_tiff(data: bytes) -> bool:
 
 
 def pillow_misreads(header: Image.Image) -> bool:
-    """Whether Pillow would take a wrong picture from the file: more than eight bits, with the colours in planes of their own."""
+    """Whether Pillow would take a wrong image from the file: more than eight bits, with the colors in planes of their own."""
     tags: Any = getattr(header, "tag_v2", {})
     return header.format == "TIFF" and tags.get(_PLANES, 1) == 2 and max(tags.get(_BITS, (1,))) > 8
 
@@ -33,7 +33,7 @@ def read_tiff(data: bytes) -> tuple[npt.NDArray[np.float64], int]:
     """The first page as ``(H, W, C)`` numbers from 0 to 1, as stored, with ``C`` 1 to 4; and its orientation.
 
     Raises:
-        ValueError: tifffile cannot read it, it is no grey or colour picture, or its floats are outside 0 to 1.
+        ValueError: tifffile cannot read it, it is no gray or color image, or its floats are outside 0 to 1.
     """
     import tifffile  # comes with scikit-image; imported for these rare files only
 

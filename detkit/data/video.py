@@ -1,4 +1,4 @@
-"""The one reader of videos: frames as :func:`detkit.data.images.read_image` gives pictures, one after another."""
+"""The one reader of videos: frames as :func:`detkit.data.images.read_image` gives images, one after another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 VIDEO_ENDINGS: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts")
-"""Endings, in lower case, by which videos are told from pictures."""
+"""Endings, in lower case, by which videos are told from images."""
 
 _TOLERATED = 0.02
 """Which share of its frames a file may lack before it is told: headers often estimate their number."""

@@ -16,17 +16,17 @@ Kind = Literal["coco", "voc", "yolo"]
 
 
 def image_folder(folder: Path, kind: Kind, split: str) -> Path:
-    """Where the pictures of a part belong, in a data set of this kind at ``folder``."""
+    """Where the images of a part belong, in a data set of this kind at ``folder``."""
     return folder / "JPEGImages" if kind == "voc" else folder / "images" / split
 
 
 def write_labels(data: DetectionData, folder: str | Path, kind: Kind, split: str) -> None:
-    """Write the labels of pictures that lie in :func:`image_folder`; parts of one data set are written one after the other.
+    """Write the labels of images that lie in :func:`image_folder`; parts of one data set are written one after the other.
 
     COCO keeps all (difficult in a field of its own); VOC loses crowds and rounds to whole pixels; YOLO keeps boxes and classes.
 
     Raises:
-        ValueError: the kind is unknown; or it names labels by their pictures' names without ending, and two pictures share one.
+        ValueError: the kind is unknown; or it names labels by their images' names without ending, and two images share one.
     """
     writers = {"coco": _write_coco, "voc": _write_voc, "yolo": _write_yolo}
     if kind not in writers:

@@ -1,7 +1,7 @@
-"""Boxes drawn on pictures: detections, targets, and both beside each other."""
+"""Boxes drawn on images: detections, targets, and both beside each other."""
 
 from detkit.drawing.boxes import draw_detections, draw_targets
-from detkit.drawing.picture import readable_scale
+from detkit.drawing.canvas import readable_scale
 from detkit.drawing.sheets import contact_sheet, side_by_side
 from detkit.drawing.stages import draw_matches, draw_places, draw_scores
 

@@ -1,4 +1,4 @@
-"""Detections and targets on a picture."""
+"""Detections and targets on a image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from detkit.drawing.canvas import Canvas, ImageArray
 from detkit.drawing.fonts import drawable
 from detkit.drawing.palette import color_of
-from detkit.drawing.picture import Canvas, Picture
 from detkit.structures import Detections, Targets
 
 ClassNames = Sequence[str | None]
@@ -22,13 +22,13 @@ def class_name(class_names: ClassNames, label: int) -> str:
 
 
 def draw_detections(
-    image: Picture | Tensor, detections: Detections, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
-) -> Picture:
-    """A copy of a picture with boxes, class names and scores; the best are drawn last and keep their labels' places.
+    image: ImageArray | Tensor, detections: Detections, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
+) -> ImageArray:
+    """A copy of a image with boxes, class names and scores; the best are drawn last and keep their labels' places.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
-        detections: In the picture's own pixels.
+        detections: In the image's own pixels.
         class_names: One a label; ``None`` where a class has no name.
         min_score: Detections below are left out.
         scale: How many times the copy is enlarged; see :func:`detkit.drawing.readable_scale`.
@@ -48,12 +48,12 @@ def draw_detections(
     return canvas.array()
 
 
-def draw_targets(image: Picture | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> Picture:
-    """A copy of a picture with its true boxes; crowds and difficult objects are dashed and say so in the label.
+def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> ImageArray:
+    """A copy of a image with its true boxes; crowds and difficult objects are dashed and say so in the label.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
-        targets: In the picture's own pixels.
+        targets: In the image's own pixels.
         class_names: One a label.
         scale: How many times the copy is enlarged.
     """

@@ -13,7 +13,7 @@ from detkit.drawing.fonts import font_for
 from detkit.drawing.palette import color_of
 
 SIZE = (480, 720)
-"""``(height, width)`` of the picture."""
+"""``(height, width)`` of the image."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 40, 52
 _INK, _GRID = (40, 40, 40), (222, 222, 222)
 
@@ -23,7 +23,7 @@ def draw_curves(curves: Mapping[str, Sequence[tuple[float, float]]], title: str,
 
     Args:
         curves: Points ``(number, value)`` of each, by name; values that are not finite are left out.
-        title: Above the picture.
+        title: Above the image.
         across: What the numbers are.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A colour for each class, the same in every picture."""
+"""A color for each class, the same in every image."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FIRST: tuple[Color, ...] = (
 """Told apart at a glance, for the few classes that most data sets have."""
 
 _GOLDEN = 0.618033988749895
-"""Steps of the golden ratio round the colour circle never come close to an earlier colour for long."""
+"""Steps of the golden ratio round the color circle never come close to an earlier color for long."""
 
 
 def color_of(label: int) -> Color:
-    """The colour of a class number, RGB 0 to 255."""
+    """The color of a class number, RGB 0 to 255."""
     if 0 <= label < len(_FIRST):
         return _FIRST[label]
     red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, (0.85, 0.6)[label % 2], (0.95, 0.75)[label // 2 % 2])

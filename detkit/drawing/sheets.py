@@ -1,4 +1,4 @@
-"""Several pictures on one sheet."""
+"""Several images on one sheet."""
 
 from __future__ import annotations
 
@@ -9,47 +9,47 @@ from PIL import Image
 from torch import Tensor
 
 from detkit.drawing.boxes import ClassNames, draw_detections, draw_targets
+from detkit.drawing.canvas import Canvas, ImageArray, Style, as_image, readable_scale
 from detkit.drawing.fonts import drawable
-from detkit.drawing.picture import Canvas, Picture, Style, as_picture, readable_scale
 from detkit.structures import Detections, Targets
 
 _PAPER = (255, 255, 255)
 
 
 def side_by_side(
-    image: Picture | Tensor, targets: Targets, detections: Detections, class_names: ClassNames, *, min_score: float = 0.3
-) -> Picture:
+    image: ImageArray | Tensor, targets: Targets, detections: Detections, class_names: ClassNames, *, min_score: float = 0.3
+) -> ImageArray:
     """The truth at the left and the predictions at the right, each under its caption.
 
     Labels of both must mean the same ``class_names``; detections below ``min_score`` are left out.
     """
-    picture = as_picture(image)
-    scale = readable_scale((picture.shape[0], picture.shape[1]))
+    photo = as_image(image)
+    scale = readable_scale((photo.shape[0], photo.shape[1]))
     shown = int((detections.scores >= min_score).sum())
     return contact_sheet(
         [
-            draw_targets(picture, targets, class_names, scale=scale),
-            draw_detections(picture, detections, class_names, min_score=min_score, scale=scale),
+            draw_targets(photo, targets, class_names, scale=scale),
+            draw_detections(photo, detections, class_names, min_score=min_score, scale=scale),
         ],
         captions=[f"truth: {len(targets)}", f"predictions: {shown}"],
         columns=2,
-        max_side=max(picture.shape[:2]) * scale,
+        max_side=max(photo.shape[:2]) * scale,
     )
 
 
 def contact_sheet(
-    pictures: Sequence[Picture | Tensor], *, captions: Sequence[str] = (), columns: int | None = None, max_side: int = 640
-) -> Picture:
-    """Pictures in rows on white, each shrunk to at most ``max_side`` and captioned.
+    images: Sequence[ImageArray | Tensor], *, captions: Sequence[str] = (), columns: int | None = None, max_side: int = 640
+) -> ImageArray:
+    """Images in rows on white, each shrunk to at most ``max_side`` and captioned.
 
     Raises:
-        ValueError: there are no pictures, or not one caption a picture.
+        ValueError: there are no images, or not one caption a image.
     """
-    if not pictures:
-        raise ValueError("contact_sheet: expected at least one picture, got none")
-    if captions and len(captions) != len(pictures):
-        raise ValueError(f"contact_sheet: expected one caption for each of {len(pictures)} pictures, got {len(captions)}")
-    tiles = [_tile(as_picture(p), captions[i] if captions else "", max_side) for i, p in enumerate(pictures)]
+    if not images:
+        raise ValueError("contact_sheet: expected at least one image, got none")
+    if captions and len(captions) != len(images):
+        raise ValueError(f"contact_sheet: expected one caption for each of {len(images)} images, got {len(captions)}")
+    tiles = [_tile(as_image(p), captions[i] if captions else "", max_side) for i, p in enumerate(images)]
     columns = columns or int(np.ceil(len(tiles) ** 0.5))
     height, width, gap = max(t.height for t in tiles), max(t.width for t in tiles), 8
     rows = -(-len(tiles) // columns)
@@ -60,13 +60,13 @@ def contact_sheet(
     return np.array(sheet)
 
 
-def _tile(picture: Picture, caption: str, max_side: int) -> Image.Image:
-    image = Image.fromarray(picture)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+def _tile(image: ImageArray, caption: str, max_side: int) -> Image.Image:
+    prepared_image = Image.fromarray(image)
+    prepared_image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     if not caption:
-        return image
-    strip = 2 * Style.for_size((image.height, image.width)).letter
-    heading = Canvas(np.full((image.height + strip, image.width, 3), 255, np.uint8))
+        return prepared_image
+    strip = 2 * Style.for_size((prepared_image.height, prepared_image.width)).letter
+    heading = Canvas(np.full((prepared_image.height + strip, prepared_image.width, 3), 255, np.uint8))
     heading.label((0.0, 0.0, 1.0, 0.0), drawable(caption, caption.encode("ascii", "replace").decode()), _PAPER)
-    heading.picture.paste(image, (0, strip))
-    return heading.picture
+    heading.image.paste(prepared_image, (0, strip))
+    return heading.image

@@ -9,7 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from detkit.drawing.picture import Picture
+from detkit.drawing.canvas import ImageArray
 
 CODEC = "mp4v"
 """MPEG-4 part 2: the one that OpenCV can write everywhere."""
@@ -38,14 +38,14 @@ class VideoWriter:
         self.written = 0
         self._shape: tuple[int, ...] = ()
         self._writer: cv2.VideoWriter | None = None
-        self._last: Picture | None = None
+        self._last: ImageArray | None = None
         self._jumped = 0.0
 
-    def write(self, frame: Picture, seconds: float | None = None) -> None:
+    def write(self, frame: ImageArray, seconds: float | None = None) -> None:
         """Add a frame, ``(H, W, 3)`` uint8 RGB, as large as the first; an odd side is made even by repeating its last line.
 
         Args:
-            frame: The picture.
+            frame: The image.
             seconds: When it is shown, from the beginning; the frame before it fills the time until then. By default at once.
 
         Raises:
@@ -86,7 +86,7 @@ class VideoWriter:
         if there != self.written:
             raise OSError(f"{self.path}: {there} of {self.written} frames were written; is the disk full?")
 
-    def _opened(self, frame: Picture) -> cv2.VideoWriter:
+    def _opened(self, frame: ImageArray) -> cv2.VideoWriter:
         height, width = _even(frame).shape[:2]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         writer = cv2.VideoWriter(os.path.abspath(self.path), cv2.VideoWriter.fourcc(*CODEC), self.frames_per_second, (width, height))
@@ -105,7 +105,7 @@ class VideoWriter:
                 raise
 
 
-def _even(frame: Picture) -> Picture:
+def _even(frame: ImageArray) -> ImageArray:
     height, width = frame.shape[:2]
     if height % 2 == 0 and width % 2 == 0:
         return frame

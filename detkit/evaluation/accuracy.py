@@ -1,4 +1,4 @@
-"""How often a classifier is right about whole pictures."""
+"""How often a classifier is right about whole images."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Accuracy:
     """What came of comparing guesses with labels.
 
     Attributes:
-        top1: Share of the pictures whose likeliest class is the true one.
+        top1: Share of the images whose likeliest class is the true one.
         top5: Share of those whose true class is among the five likeliest.
         balanced: The mean over classes of each one's own top-1, in which rare classes count as much as frequent ones.
-        by_class: ``(K,)`` top-1 of each class; NaN without pictures.
-        counts: ``(K,)`` pictures of each class.
-        confusion: ``(K, K)`` pictures by true class (rows) and likeliest class.
+        by_class: ``(K,)`` top-1 of each class; NaN without images.
+        counts: ``(K,)`` images of each class.
+        confusion: ``(K, K)`` images by true class (rows) and likeliest class.
     """
 
     top1: float
@@ -41,10 +41,10 @@ class Accuracy:
 
 
 def accuracy(labels: Sequence[int], guesses: Sequence[Sequence[int]], num_classes: int) -> Accuracy:
-    """Compare the true class of each picture with its guesses, the likeliest first.
+    """Compare the true class of each image with its guesses, the likeliest first.
 
     Raises:
-        ValueError: there are no pictures, or not as many guesses as labels.
+        ValueError: there are no images, or not as many guesses as labels.
     """
     if not labels or len(labels) != len(guesses):
         raise ValueError(f"accuracy: expected as many guesses as labels, and at least one, got {len(guesses)} and {len(labels)}")

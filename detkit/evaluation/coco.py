@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from detkit.evaluation.engines import Curves, Engine, Floats, check_engine, curves
+from detkit.evaluation.engines import Curves, EvaluatorName, Floats, check_evaluator, curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoClass, CocoNumbers, Counts
 from detkit.evaluation.results import check_results
@@ -18,7 +18,7 @@ _IOU_50, _IOU_75 = 0, 5
 
 
 def evaluate_coco(
-    ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], engine: Engine = "hotcoco", name: str = "ground truth"
+    ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], evaluator: EvaluatorName = "hotcoco", name: str = "ground truth"
 ) -> CocoNumbers:
     """The 12 COCO numbers and those of each class.
 
@@ -27,18 +27,18 @@ def evaluate_coco(
     Args:
         ground_truth: A COCO dict: ``images``, ``annotations``, ``categories``.
         results: COCO results: rows of ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``.
-        engine: ``"hotcoco"``, or ``"pycocotools"`` as the reference: the same numbers, about seventy times slower.
+        evaluator: ``"hotcoco"``, or ``"pycocotools"`` as the reference: the same numbers, about seventy times slower.
         name: What messages call the ground truth.
 
     Raises:
         ValueError: the ground truth or the results are not of their form; the message says where and what was expected.
     """
-    check_engine(engine)
+    check_evaluator(evaluator)
     truth = GroundTruth.of(ground_truth, name)
-    return coco_numbers(truth, curves(truth, check_results(results, truth), engine), engine)
+    return coco_numbers(truth, curves(truth, check_results(results, truth), evaluator), evaluator)
 
 
-def coco_numbers(truth: GroundTruth, found: Curves, engine: Engine) -> CocoNumbers:
+def coco_numbers(truth: GroundTruth, found: Curves, evaluator: EvaluatorName) -> CocoNumbers:
     """The numbers that an engine's curves amount to: means over what is not -1 (Lin et al., ECCV 2014, and pycocotools' ``summarize``)."""
     precision, recall = found.precision, found.recall
     values = {
@@ -57,7 +57,7 @@ def coco_numbers(truth: GroundTruth, found: Curves, engine: Engine) -> CocoNumbe
     }
     boxes, crowds = truth.boxes_by_class()
     counts = Counts(len(truth.image_ids), boxes.total(), crowds, sum(found.detections), truth.left_out)
-    return CocoNumbers(engine, values, _classes(truth, found), counts)
+    return CocoNumbers(evaluator, values, _classes(truth, found), counts)
 
 
 def _classes(truth: GroundTruth, found: Curves) -> tuple[CocoClass, ...]:

@@ -1,4 +1,4 @@
-"""How sure the difference between two detectors is: both judged again and again on pictures drawn by lot."""
+"""How sure the difference between two detectors is: both judged again and again on images drawn by lot."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import COCO_NAMES
 
 DRAWS = 2000
-"""Draws of as many pictures as there are, each of which may come several times."""
+"""Draws of as many images as there are, each of which may come several times."""
 CONFIDENCE = 0.95
 """Part of the draws whose differences lie in an interval."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One COCO number of two detectors on the same pictures.
+    """One COCO number of two detectors on the same images.
 
     Attributes:
         name: Which number.
@@ -49,16 +49,16 @@ class Difference:
 
 
 def differences(truth: GroundTruth, own: Any, other: Any, draws: int = DRAWS, seed: int = 0) -> tuple[Difference, ...]:
-    """The COCO numbers of two sets of detections and their differences, with intervals from a paired bootstrap over pictures.
+    """The COCO numbers of two sets of detections and their differences, with intervals from a paired bootstrap over images.
 
-    Pictures are drawn with replacement, the same for both, and the percentiles of the differences are told (Efron, 1979). It says how much
-    hangs on these pictures being the ones that were looked at; what another training would give is not in it.
+    Images are drawn with replacement, the same for both, and the percentiles of the differences are told (Efron, 1979). It says how much
+    hangs on these images being the ones that were looked at; what another training would give is not in it.
 
     Args:
         truth: The ground truth.
         own: Checked results: rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id.
         other: Those of the other detector.
-        draws: How often pictures are drawn.
+        draws: How often images are drawn.
         seed: Of the drawing.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Where a detector goes wrong: the score to cut each class at, the kinds of error and what they cost, mix-ups, the worst pictures."""
+"""Where a detector goes wrong: the score to cut each class at, the kinds of error and what they cost, mix-ups, the worst images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ERRORS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Cut:
+class OperatingPoint:
     """The score at which to cut a class's detections for the best F1, and what it then gives; NaN without objects or right detections.
 
     Attributes:
@@ -47,10 +47,10 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class PictureErrors:
-    """A picture with right detections, wrong ones, and missed objects."""
+class ImageErrors:
+    """A image with right detections, wrong ones, and missed objects."""
 
-    picture: str
+    image: str
     right: int
     wrong: int
     missed: int
@@ -64,13 +64,13 @@ class Details:
         cuts: The best score to cut each class at; the first row is for all classes together.
         errors: For each kind of error how often it occurs among all detections, and how much AP50 it costs.
         confused: Objects of one class taken for another, at the first row's score: (truth, found, how often), most often first.
-        worst: The pictures with most errors at the first row's score.
+        worst: The images with most errors at the first row's score.
     """
 
-    cuts: tuple[Cut, ...]
+    cuts: tuple[OperatingPoint, ...]
     errors: dict[str, tuple[int, float]]
     confused: tuple[tuple[str, str, int], ...]
-    worst: tuple[PictureErrors, ...]
+    worst: tuple[ImageErrors, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; NaN becomes None."""
@@ -86,7 +86,7 @@ def coco_details(truth: GroundTruth, results: Any, worst: int = 20) -> Details:
     Args:
         truth: The ground truth.
         results: The detections.
-        worst: How many of the worst pictures are named.
+        worst: How many of the worst images are named.
     """
     import hotcoco
 
@@ -102,7 +102,7 @@ def coco_details(truth: GroundTruth, results: Any, worst: int = 20) -> Details:
 
 @dataclass(frozen=True)
 class _Matches:
-    """Detections that count (those in crowds, and beyond the 100th of a picture and class, do not), and what each found.
+    """Detections that count (those in crowds, and beyond the 100th of a image and class, do not), and what each found.
 
     Attributes:
         image: ``(N,)`` image ids.
@@ -129,7 +129,7 @@ class _Matches:
         return cls(image[rows], category[rows], corners(boxes[rows]), scores[rows], found[rows])
 
 
-def _cuts(truth: GroundTruth, matches: _Matches) -> list[Cut]:
+def _cuts(truth: GroundTruth, matches: _Matches) -> list[OperatingPoint]:
     objects, _ = truth.boxes_by_class()
     cuts = [_cut("all", matches.scores, matches.found >= 0, objects.total())]
     for category_id, name in truth.categories.items():
@@ -138,16 +138,16 @@ def _cuts(truth: GroundTruth, matches: _Matches) -> list[Cut]:
     return cuts
 
 
-def _cut(name: str, scores: Floats, right: Any, objects: int) -> Cut:
+def _cut(name: str, scores: Floats, right: Any, objects: int) -> OperatingPoint:
     """The highest of the scores with the best F1; equal scores are kept or cut together."""
     order = np.argsort(-scores, kind="stable")
     scores, found = scores[order], np.cumsum(right[order])
     if not objects or not len(found) or not found[-1]:
-        return Cut(name, *(float("nan"),) * 4)
+        return OperatingPoint(name, *(float("nan"),) * 4)
     kept = np.arange(1, len(scores) + 1)
     f1 = np.where(np.append(scores[1:] != scores[:-1], True), 2 * found / (kept + objects), -1.0)
     best = int(f1.argmax())
-    return Cut(name, float(scores[best]), float(found[best] / kept[best]), float(found[best] / objects), float(f1[best]))
+    return OperatingPoint(name, float(scores[best]), float(found[best] / kept[best]), float(found[best] / objects), float(f1[best]))
 
 
 def _confused(truth: GroundTruth, matches: _Matches, score: float) -> tuple[tuple[str, str, int], ...]:
@@ -173,11 +173,11 @@ def _confused(truth: GroundTruth, matches: _Matches, score: float) -> tuple[tupl
     return tuple((*pair, count) for pair, count in pairs.most_common())
 
 
-def _worst(truth: GroundTruth, matches: _Matches, score: float, count: int) -> tuple[PictureErrors, ...]:
+def _worst(truth: GroundTruth, matches: _Matches, score: float, count: int) -> tuple[ImageErrors, ...]:
     kept = matches.scores >= score
     right = Counter(matches.image[kept & (matches.found >= 0)].tolist())
     wrong = Counter(matches.image[kept & (matches.found < 0)].tolist())
     objects = Counter(row["image_id"] for row in truth.annotations if not row["iscrowd"])
-    rows = [PictureErrors(truth.picture(i), right[i], wrong[i], objects[i] - right[i]) for i in truth.image_ids]
+    rows = [ImageErrors(truth.image(i), right[i], wrong[i], objects[i] - right[i]) for i in truth.image_ids]
     rows = [row for row in rows if row.wrong or row.missed]
     return tuple(sorted(rows, key=lambda row: -(row.wrong + row.missed))[:count])

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import columns
 
-Engine = Literal["hotcoco", "pycocotools"]
-ENGINES: tuple[Engine, ...] = ("hotcoco", "pycocotools")
+EvaluatorName = Literal["hotcoco", "pycocotools"]
+EVALUATORS: tuple[EvaluatorName, ...] = ("hotcoco", "pycocotools")
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,24 +39,24 @@ class Curves:
     detections: tuple[int, ...]
 
 
-def check_engine(name: str) -> None:
+def check_evaluator(name: str) -> None:
     """Raise unless there is an engine of this name.
 
     Raises:
         ValueError: there is none.
     """
-    if name not in ENGINES:
-        raise ValueError(f"unknown engine {name!r}: expected {' or '.join(ENGINES)}")
+    if name not in EVALUATORS:
+        raise ValueError(f"unknown engine {name!r}: expected {' or '.join(EVALUATORS)}")
 
 
-def curves(truth: GroundTruth, results: Any, engine: Engine) -> Curves:
+def curves(truth: GroundTruth, results: Any, evaluator: EvaluatorName) -> Curves:
     """Evaluate checked results (rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id).
 
     Raises:
         ValueError: there is no such engine.
     """
-    check_engine(engine)
-    if engine == "pycocotools":
+    check_evaluator(evaluator)
+    if evaluator == "pycocotools":
         return pycocotools_curves(truth, results)
     import hotcoco
 

@@ -1,4 +1,4 @@
-"""A detector's detections on a data set, collected picture by picture and judged."""
+"""A detector's detections on a data set, collected image by image and judged."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from detkit.data.classes import ClassMapping
 from detkit.data.records import DetectionData, ImageId, ImageRecord
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.details import Details, coco_details
-from detkit.evaluation.engines import Engine, Floats, curves
+from detkit.evaluation.engines import EvaluatorName, Floats, curves
 from detkit.evaluation.files import read_results
 from detkit.evaluation.ground_truth import GroundTruth
-from detkit.evaluation.labelled import labelled_truth, numbered
+from detkit.evaluation.labeled import labeled_truth, numbered
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import columns
 from detkit.evaluation.voc import Rule, voc_numbers
@@ -31,12 +31,12 @@ LEFT_OUT = "detections of classes that the data does not have"
 
 
 class Evaluator:
-    """Takes in the detections of each picture of a data set, and gives the numbers.
+    """Takes in the detections of each image of a data set, and gives the numbers.
 
     The data's classes must be among the model's; detections of other classes are left out and counted in :attr:`left_out`.
 
     Args:
-        data: The labelled pictures.
+        data: The labeled images.
         class_names: The model's classes, by label; None is a slot without a name.
         renames: What the data calls a class, and what the model calls it: ``{"tvmonitor": "tv"}``.
 
@@ -56,20 +56,20 @@ class Evaluator:
         self._others: dict[ImageId, Counter[str]] = {}
 
     def add(self, image: ImageRecord | ImageId, detections: Detections) -> None:
-        """Take the detections of one picture, in its own pixels; a second time replaces the first.
+        """Take the detections of one image, in its own pixels; a second time replaces the first.
 
         Raises:
-            ValueError: the picture is none of the data, or a box or a score is not finite.
+            ValueError: the image is none of the data, or a box or a score is not finite.
         """
         image_id = image.image_id if isinstance(image, ImageRecord) else image
         if image_id not in self._numbers:
-            raise ValueError(f"{self.data.name}: no picture has the id {image_id!r}; only pictures of the data can be judged")
+            raise ValueError(f"{self.data.name}: no image has the id {image_id!r}; only images of the data can be judged")
         labels = detections.labels.cpu().numpy()
         categories = self._category_of[labels]
         known = categories >= 0
         corners, scores = detections.boxes.cpu().numpy().astype(np.float64), detections.scores.cpu().numpy().astype(np.float64)
         if not (np.isfinite(corners).all() and np.isfinite(scores).all()):
-            raise ValueError(f"{self.data.name}: picture {image_id!r}: a detection's box or score is not finite; are the weights damaged?")
+            raise ValueError(f"{self.data.name}: image {image_id!r}: a detection's box or score is not finite; are the weights damaged?")
         sides = corners[:, 2:] - corners[:, :2]
         image_column = np.full(len(labels), self._numbers[image_id])
         rows = np.column_stack([image_column, corners[:, :2], sides, scores, categories])
@@ -79,7 +79,7 @@ class Evaluator:
     def gather(self) -> bool:
         """Bring the detections of all processes to the first one; True where numbers can then be asked for.
 
-        Every process of the group must call it; without a group it does nothing. A picture that several processes had counts once.
+        Every process of the group must call it; without a group it does nothing. A image that several processes had counts once.
         """
         if not (dist.is_available() and dist.is_initialized()):
             return True
@@ -104,38 +104,38 @@ class Evaluator:
     @cached_property
     def ground_truth(self) -> GroundTruth:
         """What the detections are judged against."""
-        return labelled_truth(self.data, self._labels)
+        return labeled_truth(self.data, self._labels)
 
-    def numbers(self, engine: Engine = "hotcoco") -> CocoNumbers:
-        """The COCO numbers of all pictures.
+    def numbers(self, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
+        """The COCO numbers of all images.
 
         Raises:
-            ValueError: there is no such engine, or a picture's detections were not given.
+            ValueError: there is no such engine, or a image's detections were not given.
         """
         truth = self._counted_truth()
-        return coco_numbers(truth, curves(truth, self.table(), engine), engine)
+        return coco_numbers(truth, curves(truth, self.table(), evaluator), evaluator)
 
     def voc_numbers(self, rule: Rule = "all-point", overlaps: Sequence[float] = (0.5,)) -> VocNumbers:
-        """Pascal VOC's average precision of all pictures; difficult boxes are ignored.
+        """Pascal VOC's average precision of all images; difficult boxes are ignored.
 
         Raises:
-            ValueError: a picture's detections were not given, or a threshold or the rule is none.
+            ValueError: a image's detections were not given, or a threshold or the rule is none.
         """
         return voc_numbers(self._counted_truth(), self.table(), rule, overlaps)
 
     def details(self, worst: int = 20) -> Details:
-        """Where the detector goes wrong, with at most so many of the worst pictures.
+        """Where the detector goes wrong, with at most so many of the worst images.
 
         Raises:
-            ValueError: a picture's detections were not given.
+            ValueError: a image's detections were not given.
         """
         return coco_details(self.ground_truth, self.table(), worst)
 
     def table(self) -> Floats:
-        """``(N, 7)``: number of the picture (see :func:`~detkit.evaluation.labelled.numbered`), x, y, width, height, score, category id.
+        """``(N, 7)``: number of the image (see :func:`~detkit.evaluation.labeled.numbered`), x, y, width, height, score, category id.
 
         Raises:
-            ValueError: a picture's detections were not given.
+            ValueError: a image's detections were not given.
         """
         self._check_all_given()
         return np.concatenate([np.zeros((0, 7)), *(self._rows[image_id] for image_id in self._numbers)])
@@ -143,10 +143,10 @@ class Evaluator:
     def results(self) -> Iterator[dict[str, Any]]:
         """COCO results with the data set's own image and category ids.
 
-        Pictures whose id is a text get the number of their place, from 1, and the name of their file beside it.
+        Images whose id is a text get the number of their place, from 1, and the name of their file beside it.
 
         Raises:
-            ValueError: a picture's detections were not given.
+            ValueError: a image's detections were not given.
         """
         self._check_all_given()
         records = self.data.records
@@ -159,8 +159,8 @@ class Evaluator:
         missing = [image_id for image_id in self._numbers if image_id not in self._rows]
         if missing:
             raise ValueError(
-                f"{self.data.name}: the detections of {len(missing)} of {len(self._numbers)} pictures were not given, such as those of "
-                f"{missing[0]!r}; a picture without any is added with empty detections"
+                f"{self.data.name}: the detections of {len(missing)} of {len(self._numbers)} images were not given, such as those of "
+                f"{missing[0]!r}; a image without any is added with empty detections"
             )
 
     def write_results(self, path: str | Path) -> None:
@@ -181,7 +181,7 @@ class Evaluator:
         return np.column_stack([numbers, boxes, scores, categories])
 
     def _own_id(self, image_id: ImageId) -> int:
-        """The picture's id in results files."""
+        """The image's id in results files."""
         return image_id if isinstance(image_id, int) else self._numbers[image_id]
 
     def _counted_truth(self) -> GroundTruth:

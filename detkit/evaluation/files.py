@@ -13,25 +13,25 @@ from typing import Any
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.compare import Difference, differences
 from detkit.evaluation.details import Details, coco_details
-from detkit.evaluation.engines import Curves, Engine, check_engine, curves, hotcoco_curves
+from detkit.evaluation.engines import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
 from detkit.evaluation.voc import Rule, voc_numbers
 
 
-def evaluate_coco_files(annotations: str | Path, results: str | Path, engine: Engine = "hotcoco") -> CocoNumbers:
+def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
     """The COCO numbers of a results file against a ground-truth file; see :func:`~detkit.evaluation.coco.evaluate_coco`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: a file is not of its form; the message names the file, the place, what was expected and what was got.
     """
-    check_engine(engine)
+    check_evaluator(evaluator)
     truth = read_ground_truth(annotations)
-    if engine == "hotcoco":
-        return coco_numbers(truth, _from_results_file(truth, Path(results)), engine)
-    return coco_numbers(truth, curves(truth, read_results(results, truth), engine), engine)
+    if evaluator == "hotcoco":
+        return coco_numbers(truth, _from_results_file(truth, Path(results)), evaluator)
+    return coco_numbers(truth, curves(truth, read_results(results, truth), evaluator), evaluator)
 
 
 def evaluate_voc_files(

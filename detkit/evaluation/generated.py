@@ -16,7 +16,7 @@ def write_generated(
 ) -> tuple[Path, Path]:
     """Write ``annotations.json`` and ``results.json`` as a detector on COCO's validation set might give them; returns the two paths.
 
-    Pictures hold 7.4 objects on average, of up to three classes; about a third of the detections lie near an object, the rest anywhere.
+    Images hold 7.4 objects on average, of up to three classes; about a third of the detections lie near an object, the rest anywhere.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -10,22 +10,22 @@ from typing import Any
 
 from detkit.label_values import flag, four_numbers, stated_area, whole_number
 
-UNKNOWN_IMAGE = "ground-truth boxes of pictures that are not listed"
+UNKNOWN_IMAGE = "ground-truth boxes of images that are not listed"
 UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
 
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Labelled pictures in COCO's form.
+    """Labeled images in COCO's form.
 
     Attributes:
         name: Where it came from, for messages.
-        image_ids: The pictures' ids, in the order listed.
+        image_ids: The images' ids, in the order listed.
         categories: Name of each category, by id, in the order of ids.
         annotations: ``id`` (counted from 1: pycocotools takes a match with id 0 for no match), ``image_id``, ``category_id``,
             ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult`` of each box.
         left_out: What was not taken, by reason.
-        files: The pictures' files, by image id, where they are known.
+        files: The images' files, by image id, where they are known.
     """
 
     name: str
@@ -39,7 +39,7 @@ class GroundTruth:
     def of(cls, dataset: Mapping[str, Any], name: str = "ground truth") -> GroundTruth:
         """Check a COCO dict. A box without ``area`` gets its own, one without ``iscrowd`` is no crowd.
 
-        Boxes of pictures or categories that the dict does not list are left out and counted, as pycocotools leaves them out.
+        Boxes of images or categories that the dict does not list are left out and counted, as pycocotools leaves them out.
 
         Raises:
             ValueError: something an evaluation needs is missing, occurs twice, or is no number; says where.
@@ -66,8 +66,8 @@ class GroundTruth:
         files = {row["id"]: row["file_name"] for row in dataset["images"] if isinstance(row.get("file_name"), str)}
         return cls(name, tuple(images), categories, annotations, dict(left_out), files)
 
-    def picture(self, image_id: int) -> str:
-        """What to call a picture: its file, else its id."""
+    def image(self, image_id: int) -> str:
+        """What to call a image: its file, else its id."""
         return self.files.get(image_id, f"image {image_id}")
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class GroundTruth:
 def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
     found = dataset.get(key)
     if found is None:
-        hint = "; COCO's test files come without labels: take a labelled file" if key == "annotations" else ""
+        hint = "; COCO's test files come without labels: take a labeled file" if key == "annotations" else ""
         raise ValueError(f"{name}: has no {key!r}, expected a COCO object with images, annotations and categories{hint}")
     if not isinstance(found, Sequence) or isinstance(found, (str, bytes)):
         raise ValueError(f"{name}: {key}: expected a list, got {_kind(found)}")

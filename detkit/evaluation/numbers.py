@@ -14,7 +14,7 @@ COCO_NAMES: dict[str, str] = {
     "APs": "AP of small objects, under 32 x 32 pixels",
     "APm": "AP of medium objects",
     "APl": "AP of large objects, over 96 x 96 pixels",
-    "AR1": "average recall with 1 detection a picture and class",
+    "AR1": "average recall with 1 detection a image and class",
     "AR10": "average recall with 10 detections",
     "AR100": "average recall with 100 detections",
     "ARs": "AR100 of small objects",
@@ -29,7 +29,7 @@ class Counts:
     """How much was evaluated.
 
     Attributes:
-        images: Pictures.
+        images: Images.
         boxes: Objects to be found.
         ignored: Crowds (COCO) or difficult objects (VOC): finding them is neither right nor wrong.
         detections: Detections that were judged.
@@ -55,7 +55,7 @@ class CocoClass:
         ap: AP over IoU .50 to .95.
         ap50: AP at IoU .50.
         ap75: AP at IoU .75.
-        ar: AR with 100 detections a picture.
+        ar: AR with 100 detections a image.
     """
 
     name: str
@@ -75,13 +75,13 @@ class CocoNumbers:
     A number for which the ground truth has no object is NaN (pycocotools gives -1), and null in JSON.
 
     Attributes:
-        engine: What computed them.
+        evaluator: What computed them.
         values: The numbers, by the names in :data:`COCO_NAMES`.
         classes: One row a class of the ground truth, by category id.
         counts: How much was evaluated.
     """
 
-    engine: str
+    evaluator: str
     values: Mapping[str, float]
     classes: tuple[CocoClass, ...]
     counts: Counts

@@ -30,9 +30,9 @@ def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Resul
         hint = "; give the results as a list of detections, not the ground truth" if isinstance(rows, Mapping) else ""
         raise ValueError(f"{name}: expected a list of rows with {', '.join(_KEYS)}, got {type(rows).__name__}{hint}")
     if not _all_well(rows, truth):
-        pictures = frozenset(truth.image_ids)
+        images = frozenset(truth.image_ids)
         for place, row in enumerate(rows):
-            _check_row(row, truth, pictures, f"{name}[{place}]")
+            _check_row(row, truth, images, f"{name}[{place}]")
     return rows
 
 
@@ -61,13 +61,13 @@ def _all_well(rows: Results, truth: GroundTruth) -> bool:
     return known and bool(np.isfinite(numbers).all() and (numbers[:, 2:4] >= 0).all())
 
 
-def _check_row(row: Any, truth: GroundTruth, pictures: frozenset[int], where: str) -> None:
+def _check_row(row: Any, truth: GroundTruth, images: frozenset[int], where: str) -> None:
     if not isinstance(row, Mapping):
         raise ValueError(f"{where}: expected an object with {', '.join(_KEYS)}, got {row!r}")
     for key in _KEYS:
         if key not in row:
             raise ValueError(f"{where}: has no {key!r}; a detection has {', '.join(_KEYS)}")
-    _check_ids(row, truth, pictures, where)
+    _check_ids(row, truth, images, where)
     box, score = row["bbox"], row["score"]
     if not isinstance(box, Sequence) or len(box) != 4 or not all(_is_number(value) for value in box):
         raise ValueError(f"{where}.bbox: expected four finite numbers x, y, width, height, got {box!r}")
@@ -77,11 +77,11 @@ def _check_row(row: Any, truth: GroundTruth, pictures: frozenset[int], where: st
         raise ValueError(f"{where}.score: expected a finite number, got {score!r}; detections are ranked by it")
 
 
-def _check_ids(row: Mapping[str, Any], truth: GroundTruth, pictures: frozenset[int], where: str) -> None:
+def _check_ids(row: Mapping[str, Any], truth: GroundTruth, images: frozenset[int], where: str) -> None:
     for key in ("image_id", "category_id"):
         if not _is_whole(row[key]):
             raise ValueError(f"{where}.{key}: expected a whole number, got {row[key]!r}")
-    if row["image_id"] not in pictures:
+    if row["image_id"] not in images:
         _unknown(where, "image_id", row["image_id"], truth.image_ids, f"is {truth.name} the file of these results?")
     if row["category_id"] not in truth.categories:
         named = [f"{category_id} ({name})" for category_id, name in truth.categories.items()]

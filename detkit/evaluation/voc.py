@@ -35,7 +35,7 @@ def evaluate_voc(
 ) -> VocNumbers:
     """Pascal VOC's average precision of each class, and its mean over the classes that the ground truth has.
 
-    Detections are taken best first (ties in the order given); each looks at the object of its class and picture that it overlaps
+    Detections are taken best first (ties in the order given); each looks at the object of its class and image that it overlaps
     most. At or above the threshold it is right if nothing took that object before, wrong if something did, and does not count at
     all if the object is difficult or a crowd.
 
@@ -120,10 +120,10 @@ def _class_numbers(category_id: int, class_name: str, tables: _Tables, rule: Rul
 
 
 def _nearest(tables: _Tables, mine: Integers, theirs: Integers) -> tuple[Integers, Floats]:
-    """For each detection the first of the objects (``mine``, sorted by picture) that it overlaps most, and by how much; 0 if none."""
-    pictures = tables.truth_image[mine]
-    first = np.searchsorted(pictures, tables.image[theirs], "left")
-    many = np.searchsorted(pictures, tables.image[theirs], "right") - first
+    """For each detection the first of the objects (``mine``, sorted by image) that it overlaps most, and by how much; 0 if none."""
+    images = tables.truth_image[mine]
+    first = np.searchsorted(images, tables.image[theirs], "left")
+    many = np.searchsorted(images, tables.image[theirs], "right") - first
     detection = np.repeat(np.arange(len(theirs)), many)
     place = np.arange(len(detection)) - np.repeat(np.cumsum(many) - many, many) + np.repeat(first, many)
     pairs = pair_iou(tables.boxes[theirs[detection]], tables.truth_boxes[mine[place]])

@@ -16,14 +16,14 @@ from detkit.data import DetectionData, ImageRecord, class_lines
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.splits import joined_report
-from detkit.data.unlabelled import joined_records, load_unlabelled
+from detkit.data.unlabeled import joined_records, load_unlabeled
 from detkit.experiment.classified import read_data
 from detkit.experiment.config import Experiment
-from detkit.inference.load import load_detector
+from detkit.inference.loading import load_detector
 from detkit.inference.proposals import build_proposer
+from detkit.models.class_embeddings import embed_classes
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
-from detkit.models.region_rows import embed_classes
 from detkit.models.transfer import transfer
 from detkit.proposals import Proposer
 from detkit.structures import Proposals
@@ -39,14 +39,14 @@ log = logging.getLogger("detkit.experiment")
 
 
 @dataclass(frozen=True, eq=False)
-class Booked:
-    """Gives the proposals of pictures, and books what they take; can be sent to a worker process, whose clock nobody asks."""
+class TimedProposer:
+    """Gives the proposals of images, and books what they take; can be sent to a worker process, whose clock nobody asks."""
 
     proposer: Proposer
     clock: CoreClock
 
     def __call__(self, image: NDArray[np.uint8]) -> Proposals:
-        """The proposals of a picture."""
+        """The proposals of a image."""
         with self.clock.spent_on("proposals"):
             return self.proposer(image)
 
@@ -59,15 +59,15 @@ class Parts:
         detector: The model, with the numbers it starts from, on the CPU.
         train: What it learns from.
         val: What it is validated on, with the same classes.
-        unlabelled: What a teacher tells it about.
+        unlabeled: What a teacher tells it about.
         proposer: Tells it where to look, if it is a detector that is told.
     """
 
     detector: Detector
     train: DetectionData
     val: DetectionData
-    unlabelled: tuple[DetectionData, ...] = ()
-    proposer: Booked | None = None
+    unlabeled: tuple[DetectionData, ...] = ()
+    proposer: TimedProposer | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -87,30 +87,30 @@ def build_parts(config: Experiment, fresh: bool = True, clock: CoreClock | None 
         FileNotFoundError: data or weights are not on this machine; the message has the command that gets each.
         ValueError: something in them is beyond use.
     """
-    _check_unlabelled(config)
+    _check_unlabeled(config)
     try:
         train, val = read_data(config)
-        unlabelled = load_unlabelled(config.data.unlabelled, (train, val))
+        unlabeled = load_unlabeled(config.data.unlabeled, (train, val))
     except FileNotFoundError as error:
         missing = [str(error), *_missing_weights(config, fresh), *_missing_teacher(config)]
         raise FileNotFoundError("; ".join([*missing, "or try the config with --smoke"])) from None
-    _tell_data(train, val, unlabelled)
+    _tell_data(train, val, unlabeled)
     detector = config.model.build(len(train.class_names))
     if fresh:
         _fill(detector, config, train.class_names)
-    told = config.model.told
-    proposer = None if told is None else Booked(build_proposer(told), clock or CoreClock())
-    return Parts(detector, train, val, tuple(unlabelled), proposer)
+    told = config.model.proposals_config
+    proposer = None if told is None else TimedProposer(build_proposer(told), clock or CoreClock())
+    return Parts(detector, train, val, tuple(unlabeled), proposer)
 
 
 @dataclass(frozen=True, eq=False)
-class OfRecords:
-    """The proposals of records' pictures, as a data set asks for them; can be sent to a worker process."""
+class RecordProposer:
+    """The proposals of records' images, as a data set asks for them; can be sent to a worker process."""
 
-    proposer: Booked
+    proposer: TimedProposer
 
     def __call__(self, record: ImageRecord, image: NDArray[np.uint8]) -> Proposals:
-        """The proposals of a picture."""
+        """The proposals of a image."""
         return self.proposer(image)
 
 
@@ -126,15 +126,15 @@ def distilled(config: Experiment, parts: Parts, detector: Detector, device: torc
     teacher = Teacher.load(config.distillation, device)
     if isinstance(detector, Classifier):
         return DistilledClassifier(detector, teacher, config.distillation, parts.class_names, config.model.preprocess)
-    known = {"takes_unlabelled": bool(parts.unlabelled)}
+    known = {"takes_unlabeled": bool(parts.unlabeled)}
     return Distilled(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **known)
 
 
 def run_data(config: Experiment, parts: Parts, processes: Processes, device: torch.device) -> RunData:
     """The batches of one process."""
-    train, labelled = joined_records(parts.train, parts.unlabelled)
-    more = {"is_labelled": labelled, "labelled_times": config.data.labelled_times}
-    proposals = None if parts.proposer is None else OfRecords(parts.proposer)
+    train, labeled = joined_records(parts.train, parts.unlabeled)
+    more = {"is_labeled": labeled, "labeled_repeats": config.data.labeled_repeats}
+    proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
     augmenter = Augmenter(config.augmentation, config.model.preprocess)
     shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
 
@@ -143,7 +143,7 @@ def run_data(config: Experiment, parts: Parts, processes: Processes, device: tor
 
     # The length of an epoch, for limits given in epochs.
     images = batch_plan(train, config.loader, config.seed, **more).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
-    drawn = config.loader.skip_empty or config.data.labelled_times > 1
+    drawn = config.loader.skip_empty or config.data.labeled_repeats > 1
     return RunData(batches, config.loader.batch_size, images if drawn else len(train), records=parts.train)
 
 
@@ -153,33 +153,33 @@ def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData
     return make_header(config.model.to_json(), class_names, experiment=config.to_json(), category_ids=mapping)
 
 
-def _check_unlabelled(config: Experiment) -> None:
-    if config.data.unlabelled and config.distillation is None:
+def _check_unlabeled(config: Experiment) -> None:
+    if config.data.unlabeled and config.distillation is None:
         raise ValueError(
-            "data.unlabelled: nothing can be learnt from pictures without labels unless a teacher tells of them; set distillation.teacher"
+            "data.unlabeled: nothing can be learned from images without labels unless a teacher tells of them; set distillation.teacher"
         )
 
 
-def _tell_data(train: DetectionData, val: DetectionData, unlabelled: Sequence[DetectionData]) -> None:
+def _tell_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[DetectionData]) -> None:
     """Print the classes and what the readers left out.
 
     Raises:
-        ValueError: no single object is labelled.
+        ValueError: no single object is labeled.
     """
-    log.info("training data: %s: %d pictures, %d boxes", train.name, len(train), len(train.records.labels))
-    log.info("validation data: %s: %d pictures, %d boxes", val.name, len(val), len(val.records.labels))
-    for data in unlabelled:
-        log.info("unlabelled data: %s: %d pictures", data.name, len(data))
-    for line in (*joined_report([train, val, *unlabelled]), "classes, by number in the model:", *class_lines(train)):
+    log.info("training data: %s: %d images, %d boxes", train.name, len(train), len(train.records.labels))
+    log.info("validation data: %s: %d images, %d boxes", val.name, len(val), len(val.records.labels))
+    for data in unlabeled:
+        log.info("unlabeled data: %s: %d images", data.name, len(data))
+    for line in (*joined_report([train, val, *unlabeled]), "classes, by number in the model:", *class_lines(train)):
         log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
-            f"training data {train.name}: only crowds in its {len(train)} pictures, so there is nothing to learn; check the labels"
+            f"training data {train.name}: only crowds in its {len(train)} images, so there is nothing to learn; check the labels"
         )
     if not (~val.records.is_crowd).any():
         log.warning(
-            "warning: validation data %s: no object in its %d pictures, so that no evaluation gives a number and the first counts as the "
-            "best; take labelled pictures: data.val, or another data.val_fraction",
+            "warning: validation data %s: no object in its %d images, so that no evaluation gives a number and the first counts as the "
+            "best; take labeled images: data.val, or another data.val_fraction",
             val.name,
             len(val),
         )

@@ -19,7 +19,7 @@ from detkit.training.fitted_stages import BoxRegressionStage, SVMStage
 from detkit.training.optimizer import OptimizerConfig, SGDConfig
 from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import MultistepConfig, ScheduleConfig
-from detkit.training.shares import shares
+from detkit.training.shares import split_budget
 from detkit.training.stages import GradientStage
 from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
@@ -39,11 +39,11 @@ class GradientStageConfig(Config):
     """What the log calls it."""
     frozen: tuple[str, ...] = ()
     """Parts of the detector that stay as they are: prefixes of parameter names, such as ``neck`` or ``rpn``."""
-    learns: Literal["all", "rpn", "region"] = "all"
+    trains: Literal["all", "rpn", "region"] = "all"
     """Of Faster R-CNN: both stages, or the region proposal network alone, or the classifier of regions alone; the other's layers stay."""
-    told_by: Literal["itself", "before"] = "itself"
+    proposals_from: Literal["current", "start_of_stage"] = "current"
     """Where to look, while ``region`` learns alone: what the detector proposes, or what it proposed before this stage began."""
-    anew: tuple[str, ...] = ()
+    reset: tuple[str, ...] = ()
     """Parts that begin again with the numbers that the run began with: prefixes of parameter names, such as ``neck``."""
     training: TrainingConfig | None = None
     """Limits, precision, what is kept."""
@@ -51,7 +51,7 @@ class GradientStageConfig(Config):
     """Which rule moves the weights."""
     schedule: ScheduleConfig | None = None
     """How its rate changes."""
-    share: float | None = Field(default=None, gt=0, le=1)
+    budget_share: float | None = Field(default=None, gt=0, le=1)
     """Part of ``training.budget`` that it may take, beside what earlier stages leave; none: its part of what the others do not claim."""
 
     def build(self, experiment: Experiment) -> GradientStage:
@@ -62,10 +62,10 @@ class GradientStageConfig(Config):
             self.schedule or experiment.schedule,
             self.frozen,
             self.name,
-            self.share,
-            self.learns,
-            self.told_by,
-            self.anew,
+            self.budget_share,
+            self.trains,
+            self.proposals_from,
+            self.reset,
         )
 
 
@@ -80,13 +80,13 @@ class SVMStageConfig(Config):
     """The numbers."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
     """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
-    share: float | None = Field(default=0.3, gt=0, le=1)
+    budget_share: float | None = Field(default=0.3, gt=0, le=1)
     """Part of ``training.budget`` that it may take, the making of features included, beside what earlier stages leave. When it runs
-    short, features of fewer pictures are made, and the SVMs are fitted to those."""
+    short, features of fewer images are made, and the SVMs are fitted to those."""
 
     def build(self, experiment: Experiment) -> SVMStage:
         """The stage, completed by the experiment."""
-        return SVMStage(experiment.training, self.cache_megabytes, self.name, self.share, self.svm)
+        return SVMStage(experiment.training, self.cache_megabytes, self.name, self.budget_share, self.svm)
 
 
 class BoxRegressionStageConfig(Config):
@@ -100,12 +100,12 @@ class BoxRegressionStageConfig(Config):
     """The numbers."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
     """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
-    share: float | None = Field(default=0.1, gt=0, le=1)
+    budget_share: float | None = Field(default=0.1, gt=0, le=1)
     """Part of ``training.budget`` that it may take, beside what earlier stages leave."""
 
     def build(self, experiment: Experiment) -> BoxRegressionStage:
         """The stage, completed by the experiment."""
-        return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.share, self.ridge)
+        return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.budget_share, self.ridge)
 
 
 def _stage_kind(stage: Any) -> str:
@@ -131,9 +131,9 @@ class Experiment(Config):
     data: DataConfig = DataConfig()
     """What it learns from and what it is validated on."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to training pictures."""
+    """What is done to training images."""
     loader: LoaderConfig = LoaderConfig()
-    """How pictures become batches."""
+    """How images become batches."""
     optimizer: OptimizerConfig = SGDConfig()
     """Which rule moves the weights."""
     schedule: ScheduleConfig = MultistepConfig()
@@ -141,7 +141,7 @@ class Experiment(Config):
     training: TrainingConfig = TrainingConfig()
     """How long, in what precision, and what is kept."""
     distillation: DistillationConfig | None = None
-    """A teacher, whom it imitates beside learning from labels; unlabelled pictures need one."""
+    """A teacher, whom it imitates beside learning from labels; unlabeled images need one."""
     stages: tuple[StageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
     """The parts of the training, in order; one of gradient steps unless a method needs more."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -156,7 +156,7 @@ class Experiment(Config):
     @field_validator("stages")
     @classmethod
     def _share_one_budget(cls, value: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
-        shares([stage.share for stage in value])
+        split_budget([stage.budget_share for stage in value])
         return value
 
     @field_validator("name")

@@ -29,7 +29,7 @@ class TrainResult:
         folder: Where it was written.
         reason: Why it ended: ``finished``, ``budget``, ``early stop``, or the signal that cut it.
         interrupted: Whether it can be gone on with by ``--resume``.
-        steps: Optimiser steps of its last stage.
+        steps: Optimizer steps of its last stage.
         images_seen: Training images, repeats included.
         core_minutes: User and system time of all its processes, from start to end.
         numbers: The last evaluation.

@@ -1,4 +1,4 @@
-"""A config tried out in under a minute: two steps on generated pictures, an evaluation, and a detection with what was saved."""
+"""A config tried out in under a minute: two steps on generated images, an evaluation, and a detection with what was saved."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from detkit.data.augment.config import JitterConfig, ModelSizeConfig, ShortSideC
 from detkit.data.synthetic import make_sample
 from detkit.experiment.config import Experiment
 from detkit.experiment.results import TrainResult
-from detkit.experiment.train import train
+from detkit.experiment.training_run import train
 from detkit.heads.region import TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
-from detkit.inference.load import load
+from detkit.inference.loading import load
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 
 STEPS = 2
 _PROPOSALS = 20
-"""Proposals of a picture, for detectors that are told where to look."""
+"""Proposals of a image, for detectors that are told where to look."""
 _WARP = 64
-"""Pixels a side of what R-CNN cuts out: every proposal of every picture goes through the whole network several times."""
+"""Pixels a side of what R-CNN cuts out: every proposal of every image goes through the whole network several times."""
 _HIDDEN, _WIDE = 256, 1024
 """Outputs of a fully connected layer on regions in place of more than so many: at 4,096 it is most of a network, and of what is written."""
 _SAMPLES = 8
-"""Regions of a picture that these learn from: some send each through the whole network."""
+"""Regions of a image that these learn from: some send each through the whole network."""
 _SIDE = 224
-"""Pixels to which the shorter side of pictures is limited, where the config leaves the choice."""
+"""Pixels to which the shorter side of images is limited, where the config leaves the choice."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class SmokeOutcome:
 
     Attributes:
         trained: The two steps and their evaluation.
-        picture: The name of the picture that was then detected on.
+        image: The name of the image that was then detected on.
         detections: How many objects the reloaded model saw there; untrained models see anything from none to many.
         seconds: Wall time of all of it.
         kept: Whether the run's folder is still there.
     """
 
     trained: TrainResult
-    picture: str
+    image: str
     detections: int
     seconds: float
     kept: bool
@@ -57,7 +57,7 @@ class SmokeOutcome:
 def smoke(config: Experiment) -> SmokeOutcome:
     """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
 
-    The model, the losses, the augmentation, the optimiser and all that surrounds them are the config's own; pictures are smaller, the
+    The model, the losses, the augmentation, the optimizer and all that surrounds them are the config's own; images are smaller, the
     batch is two, and limits are two steps; detectors that are told where to look are told of few places, and VGG's layers on regions
     are narrower; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
     config names an ``output``.
@@ -79,7 +79,7 @@ def smoke(config: Experiment) -> SmokeOutcome:
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
     """The config on generated data in ``folder``, made small enough for two cores and a minute."""
     model = _narrow(_without_phrases(config.model))
-    if model.told is not None:
+    if model.proposals_config is not None:
         model = _few_regions(model)
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
@@ -88,7 +88,7 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
         training=_short(config.training),
         stages=tuple(_short_stage(stage) for stage in config.stages),
-        evaluation=config.evaluation.replace(images=2, pictures=2),
+        evaluation=config.evaluation.replace(max_images=2, drawn_images=2),
         weights=None,
         distillation=None,
         output=config.output or str(folder / "run"),
@@ -97,13 +97,13 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
 
 def _few_regions(model: Any) -> Any:
     """A detector that is told where to look, with few places and small ones."""
-    model = model.replace(proposals=model.told.replace(mode="single", limit=_PROPOSALS, cache=None))
-    if isinstance(model, RCNNConfig) and model.warp > _WARP:
-        model = model.replace(warp=_WARP, context=model.context * _WARP // model.warp)
+    model = model.replace(proposals=model.proposals_config.replace(mode="single", max_proposals=_PROPOSALS, cache=None))
+    if isinstance(model, RCNNConfig) and model.warp_size > _WARP:
+        model = model.replace(warp_size=_WARP, context_pixels=model.context_pixels * _WARP // model.warp_size)
     region = getattr(model, "region", None)
     if not isinstance(region, RegionConfig):
         return model
-    return model.replace(region=region.replace(samples=min(region.samples, _SAMPLES)))
+    return model.replace(region=region.replace(samples_per_image=min(region.samples_per_image, _SAMPLES)))
 
 
 def _narrow(model: Any) -> Any:
@@ -129,7 +129,7 @@ def _short_stage(stage: Any) -> Any:
 
 def _short(training: TrainingConfig) -> TrainingConfig:
     limits = {"steps": STEPS, "epochs": None, "budget": None, "schedule_by": "auto"}
-    return training.replace(**limits, accumulation=1, evaluations=1, log_every=1, early_stopping=None)
+    return training.replace(**limits, accumulation_steps=1, evaluations=1, log_every=1, early_stopping=None)
 
 
 def _small(preprocess: PreprocessConfig) -> PreprocessConfig:

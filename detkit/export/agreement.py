@@ -10,7 +10,7 @@ from torch import Tensor
 
 from detkit.export.graph import Graph
 from detkit.inference.exported import load_exported
-from detkit.inference.pictures import PictureLike
+from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
 
@@ -19,22 +19,22 @@ SCORE, BOX = 1e-3, 0.1
 _SHOWN = 0.05
 """Boxes of places that score less are not compared: nobody sees them."""
 _SAME = 1.0
-"""A detection is found again where no side is farther off, in pixels of the picture."""
+"""A detection is found again where no side is farther off, in pixels of the image."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest differences on some pictures.
+    """The largest differences on some images.
 
     Attributes:
-        pictures: How many.
+        images: How many.
         score: Of any score of any place.
-        box: Of any side of a box whose place scores more than .05, in pixels of the resized picture.
+        box: Of any side of a box whose place scores more than .05, in pixels of the resized image.
         detections: The detector's own, above .05.
         matched: Those which the file gives too: of the same class, no side farther off than a pixel.
     """
 
-    pictures: int
+    images: int
     score: float
     box: float
     detections: int
@@ -47,29 +47,29 @@ class Agreement:
 
 
 @torch.no_grad()
-def compare(predictor: Predictor, path: str, pictures: Sequence[PictureLike]) -> Agreement:
-    """Run both on the same pictures.
+def compare(predictor: Predictor, path: str, images: Sequence[ImageLike]) -> Agreement:
+    """Run both on the same images.
 
     Args:
         predictor: The detector itself, in float32.
         path: The file that was made from it.
-        pictures: Better of several shapes.
+        images: Better of several shapes.
     """
     exported, graph = load_exported(path), Graph(predictor.detector)  # type: ignore[arg-type]
     scores = boxes = 0.0
     counted = matched = 0
-    for picture in pictures:
-        batch = exported.detector.prepare([exported.prepare(picture).image])
+    for image in images:
+        batch = exported.detector.prepare([exported.prepare(image).image])
         found = exported.detector.raw(batch)
         expected = graph(batch.images)
         scores = max(scores, float((found[0] - expected[0]).abs().max()))
         shown = expected[0].amax(-1) > _SHOWN
         boxes = max(boxes, _largest(found[1][shown] - expected[1][shown]))
-        ours, theirs = predictor(picture), exported(picture)
+        ours, theirs = predictor(image), exported(image)
         ours = ours[ours.scores > _SHOWN]
         counted += len(ours)
         matched += _matched(ours, theirs)
-    return Agreement(len(pictures), scores, boxes, counted, matched)
+    return Agreement(len(images), scores, boxes, counted, matched)
 
 
 def _largest(differences: Tensor) -> float:

@@ -27,19 +27,19 @@ class Graph(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Scores ``(B, N, K)``, boxes ``(B, N, 4)`` as ``x1 y1 x2 y2`` in pixels of the tensor, and how many of the N each level has.
 
-        Classes that are never reported score -1. Boxes may reach beyond the picture.
+        Classes that are never reported score -1. Boxes may reach beyond the image.
 
         Args:
             images: ``(B, 3, H, W)`` float RGB in [0, 1], resized as the detector's config says, and filled at the right and the bottom
                 with the detector's ``mean`` to sides that ``pad_multiple`` divides.
         """
         detector, count = self.detector, images.shape[0]
-        normalised = (images - detector.mean) / detector.std
-        batch = Batch(normalised, ((images.shape[-2], images.shape[-1]),) * int(count))
-        outputs, places = detector.parted(detector.raw(batch), batch)
+        normalized = (images - detector.mean) / detector.std
+        batch = Batch(normalized, ((images.shape[-2], images.shape[-1]),) * int(count))
+        outputs, locations = detector.split_outputs(detector.raw(batch), batch)
         scores = detector.head.scores(outputs)
         if detector.unreported is not None:
             scores = scores.masked_fill(detector.unreported, -1.0)
         rows = torch.arange(scores.shape[1], device=images.device)
-        boxes = [detector.head.boxes_at(outputs, places, image, rows, torch.zeros_like(rows)) for image in range(int(count))]
-        return scores, torch.stack(boxes), level_lengths(places)
+        boxes = [detector.head.boxes_at(outputs, locations, image, rows, torch.zeros_like(rows)) for image in range(int(count))]
+        return scores, torch.stack(boxes), level_lengths(locations)

@@ -14,7 +14,7 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.export.agreement import BOX, SCORE, Agreement, compare
 from detkit.export.graph import Graph
 from detkit.inference.exported import ENDING, INPUT, KEY, OUTPUTS, description, is_exported
-from detkit.inference.pictures import PictureLike
+from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.models.one_stage import OneStage
 from detkit.preprocess import preprocess
@@ -25,19 +25,19 @@ _TRACED = (480, 640)
 
 
 def export_onnx(
-    predictor: Predictor, path: str | Path, pictures: Sequence[PictureLike], batch_size: int = 1, *, min_score: float | None = None
+    predictor: Predictor, path: str | Path, images: Sequence[ImageLike], batch_size: int = 1, *, min_score: float | None = None
 ) -> Agreement:
     """Write a one-stage detector to a file that onnxruntime and others run, and compare the two.
 
     The file's input and outputs are those of :class:`detkit.export.graph.Graph`. Height and width stay free, but for detectors that
-    take one size; how many pictures it takes at a time is fixed. :func:`detkit.inference.load` reads it.
+    take one size; how many images it takes at a time is fixed. :func:`detkit.inference.loading` reads it.
 
     Args:
         predictor: Of the detector, in its reference mode on the CPU.
         path: Ends in ``.onnx``; a file there is replaced once the new one is whole and agrees.
-        pictures: What both are compared on.
-        batch_size: Pictures that the file takes at a time.
-        min_score: From which score on its detections are worth showing, which the file says; see :func:`detkit.inference.suggested_score`.
+        images: What both are compared on.
+        batch_size: Images that the file takes at a time.
+        min_score: From which score on its detections are worth showing, which the file says; see :func:`detkit.inference.suggested_min_score`.
 
     Raises:
         ValueError: the detector has more than one stage, the predictor is not in its reference mode, or the file says something else
@@ -56,7 +56,7 @@ def export_onnx(
         entry = model.metadata_props.add()
         entry.key, entry.value = KEY, json.dumps(told)
         temporary.write_bytes(model.SerializeToString())
-        agreement = compare(predictor, str(temporary), pictures)
+        agreement = compare(predictor, str(temporary), images)
         if not agreement.holds:
             raise ValueError(
                 f"{path}: not written: the file's scores differ from the detector's by up to {agreement.score:.2g} (at most {SCORE:g} "
@@ -70,7 +70,7 @@ def _traceable(predictor: Predictor) -> OneStage:
     detector = predictor.detector
     if not isinstance(detector, OneStage):
         raise ValueError(
-            f"{type(detector).__name__} cannot be exported: a file holds one network, from the picture to scored boxes; "
+            f"{type(detector).__name__} cannot be exported: a file holds one network, from the image to scored boxes; "
             "take a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
         )
     if not predictor.reference or predictor.device.type != "cpu":

@@ -22,13 +22,13 @@ class DefaultBoxConfig(Config):
     """
 
     scales: tuple[float, ...] = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
-    """For each level, finest first, and one behind the last: sides as a share of the picture's."""
+    """For each level, finest first, and one behind the last: sides as a share of the image's."""
     ratios: tuple[tuple[float, ...], ...] = ((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,))
     """For each level."""
     steps: tuple[float, ...] | None = (8.0, 16.0, 32.0, 64.0, 100.0, 300.0)
-    """Pixels between the cells of each level; none: the picture's side divided by the cells."""
+    """Pixels between the cells of each level; none: the image's side divided by the cells."""
     clip: bool = True
-    """Whether no side is greater than the picture's; the paper's code clips nothing."""
+    """Whether no side is greater than the image's; the paper's code clips nothing."""
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
@@ -74,12 +74,12 @@ class DefaultBoxes(nn.Module):
 
     def _on_one(self, level: int, size: Size, grid: Size) -> Tensor:
         sides = self.get_buffer(f"sides{level}").float()
-        # Cells of the picture's height and width; with steps that is no whole number.
+        # Cells of the image's height and width; with steps that is no whole number.
         rows, columns = grid if self.steps is None else (size[0] / self.steps[level], size[1] / self.steps[level])
         y = (torch.arange(grid[0], device=sides.device) + 0.5) / rows
         x = (torch.arange(grid[1], device=sides.device) + 0.5) / columns
-        centres = torch.stack((x.repeat(grid[0]), y.repeat_interleave(grid[1])), 1)[:, None]
-        corners = torch.cat((centres - 0.5 * sides, centres + 0.5 * sides), -1)
+        centers = torch.stack((x.repeat(grid[0]), y.repeat_interleave(grid[1])), 1)[:, None]
+        corners = torch.cat((centers - 0.5 * sides, centers + 0.5 * sides), -1)
         return (corners * sides.new_tensor([size[1], size[0]] * 2)).reshape(-1, 4)
 
 

@@ -25,7 +25,7 @@ class DenseHead(nn.Module):
         norm: The towers' norm.
         prior: Probability that an untrained head gives every class (RetinaNet, arXiv:1708.02002, section 3.3).
         bias: Whether the towers' convolutions have one; None: where no norm follows.
-        quality: The tower of one logit more for every anchor, on how good its box is (FCOS's centre-ness); None: there is none.
+        quality: The tower of one logit more for every anchor, on how good its box is (FCOS's center-ness); None: there is none.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from detkit.config import Config
 from detkit.ops.losses import sigmoid_focal
-from detkit.ops.match import BETWEEN, class_targets
+from detkit.ops.match import IGNORE, class_targets
 
 
 class FocalConfig(Config):
@@ -18,14 +18,14 @@ class FocalConfig(Config):
     gamma: float = Field(2.0, ge=0)
     """How much less counts what is nearly right; 0 is plain cross entropy."""
 
-    def loss(self, logits: Tensor, matches: Tensor, labels: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, assignment: Tensor, labels: Tensor) -> Tensor:
         """Sum over an image's places that answer for an object or for background.
 
         Args:
             logits: ``(N, K)``, a sigmoid for each class.
-            matches: ``(N,)`` of ``ops.match``.
+            assignment: ``(N,)`` of ``ops.match``.
             labels: ``(M,)`` of the image's targets.
         """
-        learned = matches != BETWEEN
-        wanted = class_targets(matches[learned], labels, logits.shape[1])
+        learned = assignment != IGNORE
+        wanted = class_targets(assignment[learned], labels, logits.shape[1])
         return sigmoid_focal(logits[learned], wanted, self.alpha, self.gamma)

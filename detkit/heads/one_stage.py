@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from detkit.heads.choice import ChoiceConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.boxes import clip
-from detkit.ops.select import Chosen
-from detkit.structures import Batch, Detections, Size, Stage, Targets
+from detkit.ops.select import Selection
+from detkit.structures import Batch, Detections, Size, StageExplanation, Targets
 
 Outputs = tuple[Tensor, ...]
 
@@ -19,35 +19,35 @@ Outputs = tuple[Tensor, ...]
 class OneStageHead(nn.Module):
     """Base of the heads of one-stage detectors. N counts the places (anchors, points or queries) of all levels, finest first.
 
-    A subclass gives :meth:`forward`, :meth:`places`, :meth:`matches`, :meth:`scores`, :meth:`boxes`, :meth:`loss` and
-    :meth:`class_rows`.
+    A subclass gives :meth:`forward`, :meth:`locations`, :meth:`assignment`, :meth:`scores`, :meth:`boxes`, :meth:`loss` and
+    :meth:`class_layout`.
 
     Attributes:
         outputs: How many tensors :meth:`forward` gives.
         num_classes: K; labels are 0 to K - 1.
-        choice: The numbers by which scored boxes become detections.
-        rounds_apart: Whether scores of neighbours stay different although their logits were rounded to bfloat16, as the sum in a
+        postprocess: The numbers by which scored boxes become detections.
+        keeps_score_order_in_bf16: Whether scores of neighbors stay different although their logits were rounded to bfloat16, as the sum in a
             softmax sees to.
         progress: The share of the training that is over, for losses that change on the way.
     """
 
     outputs: ClassVar[int]
-    rounds_apart: ClassVar[bool] = False
+    keeps_score_order_in_bf16: ClassVar[bool] = False
     progress: float = 0.0
 
-    def __init__(self, num_classes: int, choice: ChoiceConfig) -> None:
+    def __init__(self, num_classes: int, postprocess: PostprocessConfig) -> None:
         super().__init__()
-        self.num_classes, self.choice = num_classes, choice
+        self.num_classes, self.postprocess = num_classes, postprocess
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
         """What the networks say about every place: ``outputs`` tensors of shape ``(B, N, ...)``, float32."""
         raise NotImplementedError
 
-    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """For each level the anchors ``(N_l, 4)`` or points ``(N_l, 2)`` of its grid, in pixels of the padded image."""
         raise NotImplementedError
 
-    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
         """For each image ``(N,)``: the row of the target that each place answers for, or ``BELOW`` or ``BETWEEN`` of ``ops.match``."""
         raise NotImplementedError
 
@@ -55,70 +55,77 @@ class OneStageHead(nn.Module):
         """``(B, N, K)`` probabilities by which detections are ranked."""
         raise NotImplementedError
 
-    def every_score(self, outputs: Outputs) -> Tensor:
+    def raw_scores(self, outputs: Outputs) -> Tensor:
         """``(B, N, K)`` probabilities of which none was set to 0 for detections' sake: what a student learns of a teacher."""
         return self.scores(outputs)
 
-    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
-        """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``places`` are those of all levels in one tensor."""
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
+        """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``locations`` are those of all levels in one tensor."""
         raise NotImplementedError
 
-    def boxes_at(self, outputs: Outputs, places: list[Tensor], image: int, rows: Tensor, labels: Tensor) -> Tensor:
+    def boxes_at(self, outputs: Outputs, locations: list[Tensor], image: int, rows: Tensor, labels: Tensor) -> Tensor:
         """``(n, 4)`` boxes, not clipped, of an image at the places ``rows``, for the classes ``labels``, both ``(n,)``."""
-        levels = torch.arange(len(places), device=rows.device).repeat_interleave(level_lengths(places))[rows]
-        chosen = Chosen(torch.ones_like(rows, dtype=torch.float32), rows, labels, levels)
-        return self.boxes(outputs, torch.cat(places), image, chosen)
+        levels = torch.arange(len(locations), device=rows.device).repeat_interleave(level_lengths(locations))[rows]
+        selection = Selection(torch.ones_like(rows, dtype=torch.float32), rows, labels, levels)
+        return self.boxes(outputs, torch.cat(locations), image, selection)
 
-    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
         raise NotImplementedError
 
-    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """Each parameter laid out by class: groups, rows a class, rows before the first and behind the last class in a group."""
         raise NotImplementedError
 
     @torch.no_grad()
     def detect(
-        self, outputs: Outputs, places: list[Tensor], batch: Batch, unreported: Tensor | None, choice: ChoiceConfig | None = None
+        self,
+        outputs: Outputs,
+        locations: list[Tensor],
+        batch: Batch,
+        unreported: Tensor | None,
+        postprocess: PostprocessConfig | None = None,
     ) -> list[Detections]:
         """The detections of each image, best first, clipped to it.
 
         Args:
             outputs: Of :meth:`forward`.
-            places: Of :meth:`places`.
+            locations: Of :meth:`locations`.
             batch: The images.
             unreported: ``(K,)`` bool; marks classes that are never reported.
-            choice: Other numbers than the head's own.
+            postprocess: Other numbers than the head's own.
         """
-        choice = choice or self.choice
-        scores, rows, levels = self.scores(outputs), torch.cat(places), [len(level) for level in places]
+        postprocess = postprocess or self.postprocess
+        scores, rows, levels = self.scores(outputs), torch.cat(locations), [len(level) for level in locations]
         if unreported is not None:
             scores = scores.masked_fill(unreported, -1.0)
         found = []
         for image, size in enumerate(batch.sizes):
 
-            def boxes(chosen: Chosen, image: int = image, size: Size = size) -> Tensor:
-                return clip(self.boxes(outputs, rows, image, chosen), size)
+            def boxes(selection: Selection, image: int = image, size: Size = size) -> Tensor:
+                return clip(self.boxes(outputs, rows, image, selection), size)
 
-            chosen_boxes, chosen = choice.choose(boxes, scores[image], levels)
-            found.append(Detections(chosen_boxes, chosen.scores, chosen.labels))
+            chosen_boxes, selection = postprocess.choose(boxes, scores[image], levels)
+            found.append(Detections(chosen_boxes, selection.scores, selection.labels))
         return found
 
     @torch.no_grad()
-    def explain(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
+    def explain(
+        self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Targets, unreported: Tensor | None
+    ) -> StageExplanation:
         """What this stage did with the one image of a batch; places without numbers are shown as the boxes they predict."""
-        (matches,) = self.matches(outputs, places, batch, [targets])
+        (assignment,) = self.assignment(outputs, locations, batch, [targets])
         scores = self.scores(outputs)[0]
-        word = {4: "anchor", 2: "point"}.get(places[0].shape[1], "query")
-        shown = places
+        word = {4: "anchor", 2: "point"}.get(locations[0].shape[1], "query")
+        shown = locations
         if word == "query":
             rows = torch.arange(len(scores), device=scores.device)
-            shown = [self.boxes_at(outputs, places, 0, rows, scores.argmax(1))]
-        (before,) = self.detect(outputs, places, batch, unreported, self.choice.without_suppression())
-        (after,) = self.detect(outputs, places, batch, unreported)
-        return Stage("head", word, tuple(shown), matches, scores.amax(1), before, after)
+            shown = [self.boxes_at(outputs, locations, 0, rows, scores.argmax(1))]
+        (before_nms,) = self.detect(outputs, locations, batch, unreported, self.postprocess.without_nms())
+        (after_nms,) = self.detect(outputs, locations, batch, unreported)
+        return StageExplanation("head", word, tuple(shown), assignment, scores.amax(1), before_nms, after_nms)
 
 
-def level_lengths(places: Sequence[Tensor]) -> Tensor:
+def level_lengths(locations: Sequence[Tensor]) -> Tensor:
     """``(L,)`` int64: how many places each level has; while a graph is traced they stay free."""
-    return torch.stack([torch.as_tensor(level.shape[0]) for level in places]).to(places[0].device)
+    return torch.stack([torch.as_tensor(level.shape[0]) for level in locations]).to(locations[0].device)

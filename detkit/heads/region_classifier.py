@@ -14,14 +14,14 @@ from detkit.heads.region import ConvFC, ConvPool, Flat, RegionHeadConfig, Region
 from detkit.heads.region_fitted import FittedConfig, FittedLayers
 from detkit.heads.region_pooling import PooledRegionsConfig, pool_regions
 from detkit.heads.text_classes import TextClassesConfig
-from detkit.layers import normaliser
+from detkit.layers import loss_normalizer
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import cross_entropy, nothing, smooth_l1
 from detkit.ops.match import match_by_iou
 from detkit.ops.sample import Sampler, generator_for, sample
-from detkit.ops.select import Chosen
-from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
+from detkit.ops.select import Selection
+from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 MIN_SIZE = 1e-2
 """Pixels a detection's side must have (torchvision)."""
@@ -33,17 +33,17 @@ RegionSource = Sequence[Tensor] | Callable[[list[Tensor]], Tensor]
 class RegionConfig(PooledRegionsConfig):
     """The numbers of the second stage, those by which detections are chosen among them; the defaults are torchvision's."""
 
-    candidates: int | None = Field(None, ge=1)
+    pre_nms_top_k: int | None = Field(None, ge=1)
     """Best scores of an image that enter suppression; none: all."""
     head: RegionHeadConfig = TwoFCConfig()
     """The network over pooled regions."""
-    min_positive: float = Field(0.5, ge=0, le=1)
+    positive_iou: float = Field(0.5, ge=0, le=1)
     """IoU with an object from which a proposal is of its class."""
-    max_negative: float = Field(0.5, ge=0, le=1)
+    negative_iou: float = Field(0.5, ge=0, le=1)
     """IoU below which a proposal is background."""
-    min_negative: float = Field(0.0, ge=0, le=1)
-    """IoU below which it is too easy and left out, on pictures with objects."""
-    samples: int = Field(512, ge=1)
+    min_negative_iou: float = Field(0.0, ge=0, le=1)
+    """IoU below which it is too easy and left out, on images with objects."""
+    samples_per_image: int = Field(512, ge=1)
     """Proposals of an image that the loss looks at."""
     positive_fraction: float = Field(0.25, ge=0, le=1)
     """The most of them that are positive."""
@@ -55,7 +55,7 @@ class RegionConfig(PooledRegionsConfig):
     """Where the smooth L1 loss of a delta turns linear."""
     text: TextClassesConfig | None = None
     """If classes are told apart by embeddings of phrases: how; none: a linear layer tells them."""
-    learns_boxes: bool = True
+    box_regression: bool = True
     """Whether boxes are moved by a layer that learns; R-CNN and SPPNet fit regressors afterwards instead."""
     fitted: FittedConfig | None = None
     """Layers that stages fit after the network has learned; none: there are none."""
@@ -73,12 +73,12 @@ class RegionConfig(PooledRegionsConfig):
         if self.fitted is not None:
             features = shape[0] * shape[1] ** 2 if self.fitted.boxes_from == "pooled" else head.out_features
             fitted = FittedLayers(head.out_features, features, num_classes, self.fitted)
-        predictor = RegionPredictor(head.out_features, num_classes, self.learns_boxes, self.text)
+        predictor = RegionPredictor(head.out_features, num_classes, self.box_regression, self.text)
         return RegionClassifier(head, predictor, tuple(strides), self, fitted, factors)
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class RegionTargets:
     """What the second stage learns from in one image: ``boxes`` (n, 4), the positive ones first, and what they should become."""
 
     boxes: Tensor
@@ -124,24 +124,24 @@ class RegionClassifier(nn.Module):
             return maps(boxes)
         return pool_regions(tuple(maps[: len(self.strides)]), boxes, self.strides, self.config, self.factors)
 
-    def matches(self, boxes: Tensor, targets: Targets) -> Tensor:
+    def assignment(self, boxes: Tensor, targets: Targets) -> Tensor:
         """``(N,)`` the row of the target that each of ``(N, 4)`` proposals answers for, or ``BELOW`` or ``BETWEEN``."""
         config = self.config
-        low, high = config.min_negative, config.max_negative
-        return match_by_iou(boxes, targets, min_positive=config.min_positive, max_negative=high, min_negative=low)
+        low, high = config.min_negative_iou, config.negative_iou
+        return match_by_iou(boxes, targets, positive_iou=config.positive_iou, negative_iou=high, min_negative_iou=low)
 
     @torch.no_grad()
-    def lesson(self, proposals: Proposals, targets: Targets, seed: int) -> Lesson:
+    def sample_targets(self, proposals: Proposals, targets: Targets, seed: int) -> RegionTargets:
         """A sample of one image's proposals, with the label and the deltas each should get; background has label K."""
         config, boxes = self.config, proposals.boxes
         if config.add_targets:
             boxes = torch.cat((boxes, targets.boxes[~targets.is_crowd]))
-        matches = self.matches(boxes, targets)
-        positive, negative = self.sample(matches, config.samples, config.positive_fraction, generator_for(seed, 1))
+        assignment = self.assignment(boxes, targets)
+        positive, negative = self.sample(assignment, config.samples_per_image, config.positive_fraction, generator_for(seed, 1))
         labels = targets.labels.new_full((len(positive) + len(negative),), self.num_classes)
-        labels[: len(positive)] = targets.labels[matches[positive]]
-        wanted = encode(targets.boxes[matches[positive]], boxes[positive], config.box_weights)
-        return Lesson(boxes[torch.cat((positive, negative))], labels, wanted)
+        labels[: len(positive)] = targets.labels[assignment[positive]]
+        wanted = encode(targets.boxes[assignment[positive]], boxes[positive], config.box_weights)
+        return RegionTargets(boxes[torch.cat((positive, negative))], labels, wanted)
 
     def loss(self, maps: RegionSource, proposals: Sequence[Proposals], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses of a sample of proposals: ``region_class`` and ``region_box``, both divided by the proposals sampled in the batch.
@@ -149,19 +149,19 @@ class RegionClassifier(nn.Module):
         Without a layer that learns boxes there is the first alone.
         """
         config = self.config
-        lessons = [self.lesson(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
-        labels = torch.cat([lesson.labels for lesson in lessons])
-        total = normaliser(torch.tensor(float(len(labels)), device=labels.device))
+        lessons = [self.sample_targets(*parts) for parts in zip(proposals, targets, batch.seeds, strict=True)]
+        labels = torch.cat([sample_targets.labels for sample_targets in lessons])
+        total = loss_normalizer(torch.tensor(float(len(labels)), device=labels.device))
         if not len(labels):
             # One region of each image stands for those that are missing, so that what makes the maps is reached too.
             stand_in = self.pooled(maps, [targets[0].boxes.new_tensor([[0.0, 0.0, 1.0, 1.0]])] * len(targets))
             zero = nothing(stand_in, *(parameter for parameter in self.parameters() if parameter.requires_grad))
-            return {"region_class": zero, "region_box": zero} if config.learns_boxes else {"region_class": zero}
-        logits, deltas = self(maps, [lesson.boxes for lesson in lessons])
+            return {"region_class": zero, "region_box": zero} if config.box_regression else {"region_class": zero}
+        logits, deltas = self(maps, [sample_targets.boxes for sample_targets in lessons])
         losses = {"region_class": cross_entropy(logits, labels) / total}
-        if config.learns_boxes:
+        if config.box_regression:
             positive = (labels < self.num_classes).nonzero().flatten()
-            wanted = torch.cat([lesson.wanted for lesson in lessons])
+            wanted = torch.cat([sample_targets.wanted for sample_targets in lessons])
             losses["region_box"] = smooth_l1(deltas[positive, labels[positive]], wanted, beta=config.box_beta) / total
         return losses
 
@@ -175,13 +175,15 @@ class RegionClassifier(nn.Module):
         return [self._chosen(self.config, *part) for part in parts]
 
     @torch.no_grad()
-    def explain(self, maps: RegionSource, proposals: Proposals, batch: Batch, targets: Targets, unreported: Tensor | None) -> Stage:
+    def explain(
+        self, maps: RegionSource, proposals: Proposals, batch: Batch, targets: Targets, unreported: Tensor | None
+    ) -> StageExplanation:
         """What this stage did with the proposals of the one image of a batch."""
         scores, deltas = self._scored(maps, [proposals], unreported)
-        choices = self.config.without_suppression(), self.config
-        before, after = (self._chosen(choice, scores, deltas, proposals, batch.sizes[0]) for choice in choices)
-        matches = self.matches(proposals.boxes, targets)
-        return Stage("region", "proposal", (proposals.boxes,), matches, scores.amax(1), before, after)
+        choices = self.config.without_nms(), self.config
+        before_nms, after_nms = (self._chosen(postprocess, scores, deltas, proposals, batch.sizes[0]) for postprocess in choices)
+        assignment = self.assignment(proposals.boxes, targets)
+        return StageExplanation("region", "proposal", (proposals.boxes,), assignment, scores.amax(1), before_nms, after_nms)
 
     def _scored(self, maps: RegionSource, proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
         pooled = self.pooled(maps, [rows.boxes for rows in proposals])
@@ -193,9 +195,9 @@ class RegionClassifier(nn.Module):
         return scores if unreported is None else scores.masked_fill(unreported, 0.0), deltas
 
     def _chosen(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> Detections:
-        def boxes(chosen: Chosen) -> Tensor:
-            moved = decode(deltas[chosen.rows, chosen.labels], proposals.boxes[chosen.rows], config.box_weights)
+        def boxes(selection: Selection) -> Tensor:
+            moved = decode(deltas[selection.rows, selection.labels], proposals.boxes[selection.rows], config.box_weights)
             return clip(moved, size)
 
-        found, chosen = config.choose(boxes, scores, min_size=MIN_SIZE)
-        return Detections(found, chosen.scores, chosen.labels)
+        found, selection = config.choose(boxes, scores, min_size=MIN_SIZE)
+        return Detections(found, selection.scores, selection.labels)

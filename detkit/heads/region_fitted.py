@@ -49,10 +49,10 @@ class FittedLayers(nn.Module):
 
     def forget(self, *, svm: bool, boxes: bool) -> list[str]:
         """Pass over what was fitted until it is fitted again; gives the names of what was: ``svm``, ``boxes``."""
-        chosen = {"svm": (svm, self.has_svm), "boxes": (boxes, self.has_boxes)}
-        forgotten = [name for name, (asked, flag) in chosen.items() if asked and bool(flag)]
+        selection = {"svm": (svm, self.has_svm), "boxes": (boxes, self.has_boxes)}
+        forgotten = [name for name, (asked, flag) in selection.items() if asked and bool(flag)]
         for name in forgotten:
-            chosen[name][1].fill_(False)
+            selection[name][1].fill_(False)
         return forgotten
 
     def forward(self, pooled: Tensor, hidden: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:

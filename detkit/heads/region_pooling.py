@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from detkit.heads.choice import ChoiceConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.pooling import box_levels, multilevel_roi_align
 from detkit.ops.pooling_max import nearest_scales, pyramid_of, roi_max_pool
 
 PoolingName = Literal["align", "max", "pyramid"]
 
 
-class PooledRegionsConfig(ChoiceConfig):
+class PooledRegionsConfig(PostprocessConfig):
     """The numbers by which regions are pooled, beside those of the choice."""
 
     pooling: PoolingName = "align"
@@ -24,14 +24,16 @@ class PooledRegionsConfig(ChoiceConfig):
     at several resolutions (SPPNet)."""
     pool_size: int = Field(7, ge=1)
     """Cells a side of a pooled region, for ``align`` and ``max``."""
-    bins: tuple[int, ...] = (6, 3, 2, 1)
+    pyramid_bins: tuple[int, ...] = (6, 3, 2, 1)
     """Cells a side of each level of a ``pyramid``; the first is a multiple of the others. SPPNet has these 50 for detection."""
     sampling_ratio: int = Field(2, ge=0)
     """For ``align``: samples a cell and direction; 0 takes as many as the region has map cells."""
 
     def pooled_shape(self, channels: int) -> tuple[int, int]:
         """Channels and side of what comes of maps with ``channels``."""
-        return (channels * sum(count * count for count in self.bins), 1) if self.pooling == "pyramid" else (channels, self.pool_size)
+        return (
+            (channels * sum(count * count for count in self.pyramid_bins), 1) if self.pooling == "pyramid" else (channels, self.pool_size)
+        )
 
 
 def pool_regions(
@@ -53,6 +55,6 @@ def pool_regions(
         return multilevel_roi_align(tuple(maps), boxes, strides=strides, levels=levels, **numbers)  # type: ignore[arg-type]
     if levels is None:
         levels = box_levels(torch.cat(boxes), strides)
-    size = config.bins[0] if config.pooling == "pyramid" else config.pool_size
+    size = config.pyramid_bins[0] if config.pooling == "pyramid" else config.pool_size
     cells = roi_max_pool(maps, boxes, output_size=size, strides=strides, levels=levels)
-    return pyramid_of(cells, config.bins) if config.pooling == "pyramid" else cells
+    return pyramid_of(cells, config.pyramid_bins) if config.pooling == "pyramid" else cells

@@ -11,16 +11,16 @@ from torch import Tensor
 
 from detkit.config import Config
 from detkit.heads.anchors import AnchorConfig, GridAnchors
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.dense import DenseHead
 from detkit.heads.focal import FocalConfig
 from detkit.heads.levels import common_channels
 from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import NormName, mean_over_processes
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, smooth_l1
 from detkit.ops.match import match_by_iou
-from detkit.ops.select import Chosen
+from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 ANCHORS = AnchorConfig(sizes=((32.0, 40.0, 50.0), (64.0, 80.0, 101.0), (128.0, 161.0, 203.0), (256.0, 322.0, 406.0), (512.0, 645.0, 812.0)))
@@ -38,11 +38,11 @@ class RetinaNetHeadConfig(Config):
     """The towers' norm; torchvision's second generation has ``group``."""
     prior: float = Field(0.01, gt=0, lt=1)
     """Probability that an untrained head gives every class (section 4.1)."""
-    min_positive: float = Field(0.5, ge=0, le=1)
+    positive_iou: float = Field(0.5, ge=0, le=1)
     """IoU with an object that makes an anchor positive."""
-    max_negative: float = Field(0.4, ge=0, le=1)
+    negative_iou: float = Field(0.4, ge=0, le=1)
     """IoU below which an anchor is background."""
-    low_quality: bool = True
+    allow_low_quality: bool = True
     """Whether each object's best anchors are positive however low their IoU, as in an RPN."""
     focal: FocalConfig = FocalConfig()
     """The loss of the classes."""
@@ -50,7 +50,7 @@ class RetinaNetHeadConfig(Config):
     """The loss of the boxes: of their deltas, or of how they overlap what they should be."""
     beta: float = Field(0.0, ge=0)
     """Where the smooth L1 loss turns from quadratic to linear; 0 is the L1 loss."""
-    choice: ChoiceConfig = ChoiceConfig(limit=300)
+    postprocess: PostprocessConfig = PostprocessConfig(max_detections=300)
     """Which boxes become detections."""
 
     def build(self, channels: Sequence[int], num_classes: int) -> RetinaNetHead:
@@ -77,7 +77,7 @@ class RetinaNetHead(OneStageHead):
     outputs = 2
 
     def __init__(self, dense: DenseHead, anchors: GridAnchors, config: RetinaNetHeadConfig) -> None:
-        super().__init__(dense.num_classes, config.choice)
+        super().__init__(dense.num_classes, config.postprocess)
         self.dense, self.anchors, self.config = dense, anchors, config
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
@@ -85,35 +85,35 @@ class RetinaNetHead(OneStageHead):
         outputs: Outputs = self.dense(maps)
         return outputs
 
-    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """``(N_l, 4)`` anchors of each level."""
         levels: list[Tensor] = self.anchors(batch.padded_size, grids)
         return levels
 
-    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
         """By IoU."""
-        config, anchors = self.config, torch.cat(places)
-        rule = {"min_positive": config.min_positive, "max_negative": config.max_negative}
-        return [match_by_iou(anchors, rows, **rule, low_quality=config.low_quality) for rows in targets]
+        config, anchors = self.config, torch.cat(locations)
+        rule = {"positive_iou": config.positive_iou, "negative_iou": config.negative_iou}
+        return [match_by_iou(anchors, rows, **rule, allow_low_quality=config.allow_low_quality) for rows in targets]
 
     def scores(self, outputs: Outputs) -> Tensor:
         """A sigmoid for each class."""
         return outputs[0].sigmoid()
 
-    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """The anchors, moved."""
-        return decode(outputs[1][image, chosen.rows], places[chosen.rows])
+        return decode(outputs[1][image, selection.rows], locations[selection.rows])
 
-    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """``class`` and ``box``: of each image divided by its positive anchors (section 4.1), the mean over the images."""
-        (logits, deltas), anchors = outputs, torch.cat(places)
+        (logits, deltas), anchors = outputs, torch.cat(locations)
         images = mean_over_processes(logits.new_tensor(float(len(targets))))
         classes, boxes = [], []
-        for image, (target, matches) in enumerate(zip(targets, self.matches(outputs, places, batch, targets), strict=True)):
-            positive = (matches >= 0).nonzero().flatten()
+        for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
+            positive = (assignment >= 0).nonzero().flatten()
             count = max(1, len(positive))
-            classes.append(self.config.focal.loss(logits[image], matches, target.labels) / count)
-            boxes.append(self._box_loss(deltas[image, positive], anchors[positive], target.boxes[matches[positive]]) / count)
+            classes.append(self.config.focal.loss(logits[image], assignment, target.labels) / count)
+            boxes.append(self._box_loss(deltas[image, positive], anchors[positive], target.boxes[assignment[positive]]) / count)
         return {"class": torch.stack(classes).sum() / images, "box": torch.stack(boxes).sum() / images}
 
     def _box_loss(self, deltas: Tensor, anchors: Tensor, wanted: Tensor) -> Tensor:
@@ -122,6 +122,6 @@ class RetinaNetHead(OneStageHead):
             return smooth_l1(deltas, encode(wanted, anchors), self.config.beta)
         return BOX_LOSSES[self.config.box_loss](decode(deltas, anchors), wanted).sum()
 
-    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The last layer of the classes: anchor by anchor."""
         return {f"dense.logits.{part}": (self.dense.num_anchors, 1, 0, 0) for part in ("weight", "bias")}

@@ -13,14 +13,14 @@ from detkit.config import Config
 from detkit.heads.anchors import AnchorConfig, GridAnchors
 from detkit.heads.dense import DenseHead
 from detkit.heads.levels import common_channels
-from detkit.layers import normaliser
+from detkit.layers import loss_normalizer
 from detkit.ops.boxes import clip
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import binary_cross_entropy, smooth_l1
 from detkit.ops.match import match_by_iou
 from detkit.ops.sample import Sampler, generator_for, sample
-from detkit.ops.select import Chosen, select
-from detkit.structures import Batch, Detections, Proposals, Stage, Targets
+from detkit.ops.select import Selection, select
+from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
 
 MIN_SIZE = 1e-3
 """Pixels a proposal's side must have (torchvision)."""
@@ -33,23 +33,23 @@ class RPNConfig(Config):
     """The anchors of every level."""
     depth: int = Field(1, ge=1)
     """3x3 convolutions before the outputs."""
-    min_positive: float = Field(0.7, ge=0, le=1)
+    positive_iou: float = Field(0.7, ge=0, le=1)
     """IoU with an object that makes an anchor positive; each object's best anchors are positive anyway."""
-    max_negative: float = Field(0.3, ge=0, le=1)
+    negative_iou: float = Field(0.3, ge=0, le=1)
     """IoU below which an anchor is background."""
-    samples: int = Field(256, ge=1)
+    samples_per_image: int = Field(256, ge=1)
     """Anchors of an image that the loss looks at."""
     positive_fraction: float = Field(0.5, ge=0, le=1)
     """The most of them that are positive."""
-    train_candidates: int = Field(2000, ge=1)
+    train_pre_nms_top_k: int = Field(2000, ge=1)
     """Best anchors of each level that enter suppression, in training."""
-    train_proposals: int = Field(2000, ge=1)
+    train_max_proposals: int = Field(2000, ge=1)
     """Proposals of an image, in training."""
-    candidates: int = Field(1000, ge=1)
+    pre_nms_top_k: int = Field(1000, ge=1)
     """Best anchors of each level that enter suppression, in detection."""
-    proposals: int = Field(1000, ge=1)
+    max_proposals: int = Field(1000, ge=1)
     """Proposals of an image, in detection."""
-    max_overlap: float = Field(0.7, ge=0, le=1)
+    nms_iou: float = Field(0.7, ge=0, le=1)
     """Greatest IoU of two proposals from one level."""
     min_score: float = Field(0.0, ge=0, lt=1)
     """Proposals must score more."""
@@ -107,49 +107,51 @@ class RPN(nn.Module):
         proposals = []
         for image, size in enumerate(batch.sizes):
 
-            def boxes(chosen: Chosen, image: int = image, size: tuple[int, int] = size) -> Tensor:
-                return clip(decode(deltas[image][chosen.rows], rows[chosen.rows]), size)
+            def boxes(selection: Selection, image: int = image, size: tuple[int, int] = size) -> Tensor:
+                return clip(decode(deltas[image][selection.rows], rows[selection.rows]), size)
 
-            found, chosen = select(
+            found, selection = select(
                 boxes,
                 logits[image],
                 min_score=math.log(config.min_score / (1 - config.min_score)) if config.min_score > 0 else None,
-                candidates=config.train_candidates if training else config.candidates,
+                pre_nms_top_k=config.train_pre_nms_top_k if training else config.pre_nms_top_k,
                 levels=levels,
                 min_size=MIN_SIZE,
-                max_overlap=config.max_overlap if suppressed else None,
-                apart="levels",
-                limit=None if not suppressed else config.train_proposals if training else config.proposals,
+                nms_iou=config.nms_iou if suppressed else None,
+                nms_per="levels",
+                max_detections=None if not suppressed else config.train_max_proposals if training else config.max_proposals,
             )
-            proposals.append(Proposals(found, chosen.scores.sigmoid()))
+            proposals.append(Proposals(found, selection.scores.sigmoid()))
         return proposals
 
-    def matches(self, anchors: Tensor, targets: Targets) -> Tensor:
+    def assignment(self, anchors: Tensor, targets: Targets) -> Tensor:
         """``(N,)`` the row of the target that each of ``(N, 4)`` anchors answers for, or ``BELOW`` or ``BETWEEN``."""
         config = self.config
-        return match_by_iou(anchors, targets, min_positive=config.min_positive, max_negative=config.max_negative, low_quality=True)
+        return match_by_iou(anchors, targets, positive_iou=config.positive_iou, negative_iou=config.negative_iou, allow_low_quality=True)
 
     @torch.no_grad()
-    def explain(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Targets) -> Stage:
+    def explain(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Targets) -> StageExplanation:
         """What this stage did with the one image of a batch, in detection."""
-        (before,) = self.propose(logits, deltas, anchors, batch, training=False, suppressed=False)
-        (after,) = self.propose(logits, deltas, anchors, batch, training=False)
-        matches, scores = self.matches(torch.cat(anchors), targets), logits[0].float().sigmoid()
-        found = [Detections(rows.boxes, rows.scores, rows.scores.new_zeros(len(rows), dtype=torch.int64)) for rows in (before, after)]
-        return Stage("rpn", "anchor", tuple(anchors), matches, scores, found[0], found[1], knows_classes=False)
+        (before_nms,) = self.propose(logits, deltas, anchors, batch, training=False, suppressed=False)
+        (after_nms,) = self.propose(logits, deltas, anchors, batch, training=False)
+        assignment, scores = self.assignment(torch.cat(anchors), targets), logits[0].float().sigmoid()
+        found = [
+            Detections(rows.boxes, rows.scores, rows.scores.new_zeros(len(rows), dtype=torch.int64)) for rows in (before_nms, after_nms)
+        ]
+        return StageExplanation("rpn", "anchor", tuple(anchors), assignment, scores, found[0], found[1], has_classes=False)
 
     def loss(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Losses of a sample of anchors: ``rpn_objectness`` and ``rpn_box``, both divided by the anchors sampled in the batch."""
         config, rows = self.config, torch.cat(anchors)
         objectness, box, count = [], [], 0
         for image, (target, seed) in enumerate(zip(targets, batch.seeds, strict=True)):
-            matches = self.matches(rows, target)
-            positive, negative = self.sample(matches, config.samples, config.positive_fraction, generator_for(seed, 0))
-            chosen = torch.cat((positive, negative))
-            wanted = torch.zeros(len(chosen), device=logits.device)
+            assignment = self.assignment(rows, target)
+            positive, negative = self.sample(assignment, config.samples_per_image, config.positive_fraction, generator_for(seed, 0))
+            selection = torch.cat((positive, negative))
+            wanted = torch.zeros(len(selection), device=logits.device)
             wanted[: len(positive)] = 1
-            objectness.append(binary_cross_entropy(logits[image][chosen], wanted))
-            box.append(smooth_l1(deltas[image][positive], encode(target.boxes[matches[positive]], rows[positive]), beta=1 / 9))
-            count += len(chosen)
-        total = normaliser(logits.new_tensor(float(count)))
+            objectness.append(binary_cross_entropy(logits[image][selection], wanted))
+            box.append(smooth_l1(deltas[image][positive], encode(target.boxes[assignment[positive]], rows[positive]), beta=1 / 9))
+            count += len(selection)
+        total = loss_normalizer(logits.new_tensor(float(count)))
         return {"rpn_objectness": torch.stack(objectness).sum() / total, "rpn_box": torch.stack(box).sum() / total}

@@ -9,33 +9,35 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from detkit.config import Config
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.default_boxes import DefaultBoxConfig, DefaultBoxes
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import ConvNormAct, normaliser
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.layers import ConvNormAct, loss_normalizer
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import smooth_l1
-from detkit.ops.match import BELOW, match_every_target
-from detkit.ops.select import Chosen
+from detkit.ops.match import BACKGROUND, match_every_target
+from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 
 class SSDHeadConfig(Config):
     """The numbers of SSD's head; the defaults are torchvision's for SSD300."""
 
-    boxes: DefaultBoxConfig = DefaultBoxConfig()
+    default_boxes: DefaultBoxConfig = DefaultBoxConfig()
     """The default boxes of every level."""
     lite: bool = False
     """A depthwise convolution with norm and ReLU6 and a 1x1 one in place of each convolution (SSDLite)."""
-    min_positive: float = Field(0.5, ge=0, le=1)
+    positive_iou: float = Field(0.5, ge=0, le=1)
     """IoU with an object that makes a default box positive; each object's best one is positive anyway (section 2.2)."""
     negatives_per_positive: float = Field(3.0, ge=0)
     """Boxes of background that the loss looks at in an image, those with the greatest loss, for each positive one (section 2.2)."""
     box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     """Factors on the deltas of x, y, width and height; SSD's code calls their inverses variances."""
-    choice: ChoiceConfig = ChoiceConfig(min_score=0.01, candidates=None, class_candidates=400, max_overlap=0.45, limit=200)
+    postprocess: PostprocessConfig = PostprocessConfig(
+        min_score=0.01, pre_nms_top_k=None, pre_nms_top_k_per_class=400, nms_iou=0.45, max_detections=200
+    )
     """Which boxes become detections."""
 
     def build(self, channels: Sequence[int], num_classes: int) -> SSDHead:
@@ -44,7 +46,7 @@ class SSDHeadConfig(Config):
         Raises:
             ValueError: the default boxes are for another number of levels.
         """
-        return SSDHead(channels, num_classes, self.boxes.build(len(channels)), self)
+        return SSDHead(channels, num_classes, self.default_boxes.build(len(channels)), self)
 
 
 class SSDHead(OneStageHead):
@@ -58,10 +60,10 @@ class SSDHead(OneStageHead):
     """
 
     outputs = 2
-    rounds_apart = True
+    keeps_score_order_in_bf16 = True
 
     def __init__(self, channels: Sequence[int], num_classes: int, anchors: DefaultBoxes, config: SSDHeadConfig) -> None:
-        super().__init__(num_classes, config.choice)
+        super().__init__(num_classes, config.postprocess)
         self.anchors, self.config = anchors, config
         layer = _separable if config.lite else _plain
         counts = list(zip(channels, anchors.per_cell, strict=True))
@@ -74,46 +76,46 @@ class SSDHead(OneStageHead):
         deltas = [by_anchor(layer(level), 4) for layer, level in zip(self.deltas, maps, strict=True)]
         return torch.cat(logits, 1), torch.cat(deltas, 1)
 
-    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """``(N_l, 4)`` default boxes of each level."""
         levels: list[Tensor] = self.anchors(batch.padded_size, grids)
         return levels
 
-    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
         """By IoU; no object goes without. What mining leaves aside is background all the same."""
-        boxes = torch.cat(places)
-        return [match_every_target(boxes, rows, min_positive=self.config.min_positive) for rows in targets]
+        boxes = torch.cat(locations)
+        return [match_every_target(boxes, rows, positive_iou=self.config.positive_iou) for rows in targets]
 
     def scores(self, outputs: Outputs) -> Tensor:
         """The softmax, without its background."""
         return outputs[0].softmax(-1)[..., : self.num_classes]
 
-    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """The default boxes, moved."""
-        return decode(outputs[1][image, chosen.rows], places[chosen.rows], self.config.box_weights)
+        return decode(outputs[1][image, selection.rows], locations[selection.rows], self.config.box_weights)
 
-    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """``class`` and ``box``, both divided by the positive boxes of the batch (equations 1 to 3)."""
-        (logits, deltas), anchors = outputs, torch.cat(places)
+        (logits, deltas), anchors = outputs, torch.cat(locations)
         classes, boxes, count = [], [], 0
-        for image, (target, matches) in enumerate(zip(targets, self.matches(outputs, places, batch, targets), strict=True)):
-            positive = (matches >= 0).nonzero().flatten()
-            rows = matches[positive]
-            classes.append(self._class_loss(logits[image], matches, positive, target.labels[rows]))
+        for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
+            positive = (assignment >= 0).nonzero().flatten()
+            rows = assignment[positive]
+            classes.append(self._class_loss(logits[image], assignment, positive, target.labels[rows]))
             wanted = encode(target.boxes[rows], anchors[positive], self.config.box_weights)
             boxes.append(smooth_l1(deltas[image, positive], wanted, beta=1.0))
             count += len(positive)
-        total = normaliser(logits.new_tensor(float(count)))
+        total = loss_normalizer(logits.new_tensor(float(count)))
         return {"class": torch.stack(classes).sum() / total, "box": torch.stack(boxes).sum() / total}
 
-    def _class_loss(self, logits: Tensor, matches: Tensor, positive: Tensor, labels: Tensor) -> Tensor:
+    def _class_loss(self, logits: Tensor, assignment: Tensor, positive: Tensor, labels: Tensor) -> Tensor:
         """Sum of the cross entropies of an image's positive boxes and of those of background that are hardest."""
         certainty = logits.float().log_softmax(-1)
-        background = -certainty[matches == BELOW, self.num_classes]
+        background = -certainty[assignment == BACKGROUND, self.num_classes]
         count = min(len(background), int(self.config.negatives_per_positive * len(positive)))
         return background.topk(count).values.sum() - certainty[positive, labels].sum()
 
-    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The last layers of the classes: anchor by anchor, background behind the classes."""
         last = "1." if self.config.lite else ""
         return {

@@ -28,7 +28,7 @@ class TextClassesConfig(Config):
     embeddings: str | None = None
     """A checkpoint with embeddings of the classes, from which training takes them by name; ``detkit weights import FILE --model clip_rcnn
     --classes ... --output FILE.safetensors`` makes one. None: those that ``weights`` brings."""
-    projects: bool = True
+    projection: bool = True
     """Whether a layer that learns brings what the head gives to the embeddings' dimensions; none is wanted where the network is CLIP's."""
     temperature: float = Field(0.01, ge=0.01)
     """What cosines are divided by; CLIP learned 0.01, which is as far as it lets itself go."""
@@ -70,13 +70,13 @@ class TextLogits(nn.Module):
 
     def __init__(self, in_features: int, num_classes: int, config: TextClassesConfig) -> None:
         super().__init__()
-        if not config.projects and in_features != config.dimensions:
+        if not config.projection and in_features != config.dimensions:
             raise ValueError(
-                f"region.text: embeddings have {config.dimensions} dimensions and regions {in_features}; set region.text.projects=true, "
+                f"region.text: embeddings have {config.dimensions} dimensions and regions {in_features}; set region.text.projection=true, "
                 f"or region.text.dimensions={in_features}"
             )
         self.in_features, self.out_features, self.config = in_features, num_classes + 1, config
-        self.projection: nn.Module = Float32Linear(in_features, config.dimensions) if config.projects else nn.Identity()
+        self.projection: nn.Module = Float32Linear(in_features, config.dimensions) if config.projection else nn.Identity()
         self.register_buffer("embeddings", functional.normalize(torch.randn(num_classes, config.dimensions), dim=1))
         background = functional.normalize(torch.randn(max(1, len(config.background)), config.dimensions), dim=1)
         if config.background:

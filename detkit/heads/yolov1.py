@@ -12,21 +12,21 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.config import Config
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import Leaky, mean_over_processes
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
-from detkit.ops.match import BELOW
+from detkit.ops.match import BACKGROUND
 from detkit.ops.match_cells import match_by_cell
-from detkit.ops.select import Chosen
+from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 
 class YOLOv1HeadConfig(Config):
-    """The numbers of YOLOv1's head; the defaults are the paper's, but for ``choice``, of which it says little."""
+    """The numbers of YOLOv1's head; the defaults are the paper's, but for ``postprocess``, of which it says little."""
 
-    boxes: int = Field(2, ge=1)
+    boxes_per_cell: int = Field(2, ge=1)
     """B, the boxes of each cell."""
     hidden: tuple[int, ...] = (4096,)
     """Widths of the fully connected layers before the last; Fast YOLO has two."""
@@ -39,7 +39,7 @@ class YOLOv1HeadConfig(Config):
     """Weight of errors of boxes in the loss."""
     background_weight: float = Field(0.5, ge=0)
     """Weight of the confidence of boxes that answer for nothing."""
-    choice: ChoiceConfig = ChoiceConfig(min_score=0.001, candidates=None, max_overlap=0.5)
+    postprocess: PostprocessConfig = PostprocessConfig(min_score=0.001, pre_nms_top_k=None, nms_iou=0.5)
     """Which boxes become detections; threshold and overlap are those of Darknet's validation."""
 
     def build(self, channels: int, grid: Size, num_classes: int) -> YOLOv1Head:
@@ -50,7 +50,7 @@ class YOLOv1HeadConfig(Config):
 class YOLOv1Head(OneStageHead):
     """Each cell says with which probability what it holds is of each class; each of its boxes, where that is and how sure it is.
 
-    A box is its centre within the cell, from 0 to 1, and the square roots of its width and height as shares of the image's.
+    A box is its center within the cell, from 0 to 1, and the square roots of its width and height as shares of the image's.
 
     Args:
         channels: Of the map.
@@ -62,7 +62,7 @@ class YOLOv1Head(OneStageHead):
     outputs = 3
 
     def __init__(self, channels: int, grid: Size, num_classes: int, config: YOLOv1HeadConfig) -> None:
-        super().__init__(num_classes, config.choice)
+        super().__init__(num_classes, config.postprocess)
         self.grid, self.config = grid, config
         self.groups = 1 if config.by_cell else math.prod(grid)
         widths = (channels * self.groups, *config.hidden)
@@ -70,78 +70,79 @@ class YOLOv1Head(OneStageHead):
         for before, after in itertools.pairwise(widths):
             layers += [nn.Linear(before, after), Leaky()]
         self.hidden = nn.Sequential(*layers, nn.Dropout(config.dropout))
-        self.last = Float32Linear(widths[-1], self.groups * (num_classes + 5 * config.boxes))
+        self.last = Float32Linear(widths[-1], self.groups * (num_classes + 5 * config.boxes_per_cell))
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
         """``(B, S, K)`` of the S cells' classes, and of their N boxes the ``(B, N)`` confidences and ``(B, N, 4)`` numbers; all linear."""
         (level,) = maps
         read = level.flatten(2).transpose(1, 2) if self.config.by_cell else level.flatten(1)
         cells = self.last(self.hidden(read)).reshape(level.shape[0], math.prod(self.grid), -1)
-        classes, confidences, numbers = cells.split((self.num_classes, self.config.boxes, 4 * self.config.boxes), -1)
+        classes, confidences, numbers = cells.split((self.num_classes, self.config.boxes_per_cell, 4 * self.config.boxes_per_cell), -1)
         return classes, confidences.flatten(1), numbers.reshape(level.shape[0], -1, 4)
 
-    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """One level of ``(N, 4)`` cells, each as often as it has boxes."""
         ((rows, columns),), (height, width) = grids, batch.padded_size
         y, x = (torch.arange(count, device=batch.images.device) for count in (rows, columns))
         corners = torch.stack((x.repeat(rows), y.repeat_interleave(columns)), 1)
         cells = torch.cat((corners, corners + 1), 1) * batch.images.new_tensor([width / columns, height / rows] * 2, dtype=torch.float32)
-        return [cells.repeat_interleave(self.config.boxes, 0)]
+        return [cells.repeat_interleave(self.config.boxes_per_cell, 0)]
 
-    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """By the cell that holds the centre, and by the IoU of what it predicts now."""
-        count, (cells,) = self.config.boxes, places
+    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+        """By the cell that holds the center, and by the IoU of what it predicts now."""
+        count, (cells,) = self.config.boxes_per_cell, locations
         boxes = [_decode(numbers.detach(), cells, cells[-1, 2:]).reshape(-1, count, 4) for numbers in outputs[2]]
         return [match_by_cell(cells[::count], found, rows) for found, rows in zip(boxes, targets, strict=True)]
 
     def scores(self, outputs: Outputs) -> Tensor:
         """The probability of each class in a box's cell times the box's confidence (equation 1)."""
         classes, confidences, _ = outputs
-        return classes.clamp(0, 1).repeat_interleave(self.config.boxes, 1) * confidences.clamp(0, 1)[..., None]
+        return classes.clamp(0, 1).repeat_interleave(self.config.boxes_per_cell, 1) * confidences.clamp(0, 1)[..., None]
 
-    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """The predicted boxes."""
-        return _decode(outputs[2][image, chosen.rows], places[chosen.rows], places[-1, 2:])
+        return _decode(outputs[2][image, selection.rows], locations[selection.rows], locations[-1, 2:])
 
-    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """``box``, ``confidence`` and ``class``: the parts of equation 3, the mean over the images."""
-        matches = self.matches(outputs, places, batch, targets)
+        assignment = self.assignment(outputs, locations, batch, targets)
         parts = [
-            self._of_one(tuple(tensor[image] for tensor in outputs), places[0], matches[image], rows) for image, rows in enumerate(targets)
+            self._of_one(tuple(tensor[image] for tensor in outputs), locations[0], assignment[image], rows)
+            for image, rows in enumerate(targets)
         ]
         images = mean_over_processes(outputs[1].new_tensor(float(len(targets))))
         return {name: torch.stack([part[name] for part in parts]).sum() / images for name in ("box", "confidence", "class")}
 
-    def _of_one(self, outputs: Outputs, cells: Tensor, matches: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def _of_one(self, outputs: Outputs, cells: Tensor, assignment: Tensor, targets: Targets) -> dict[str, Tensor]:
         """Sums over an image."""
         (classes, confidences, numbers), config = outputs, self.config
-        positive = (matches >= 0).nonzero().flatten()
-        truth, labels = targets.boxes[matches[positive]], targets.labels[matches[positive]]
+        positive = (assignment >= 0).nonzero().flatten()
+        truth, labels = targets.boxes[assignment[positive]], targets.labels[assignment[positive]]
         overlaps = paired_iou(_decode(numbers[positive].detach(), cells[positive], cells[-1, 2:]), truth)
         wanted = _encode(truth, cells[positive], cells[-1, 2:])
         present = (confidences[positive] - overlaps).square().sum()
-        absent = confidences[matches == BELOW].square().sum()
+        absent = confidences[assignment == BACKGROUND].square().sum()
         of_class = functional.one_hot(labels, self.num_classes).float()
         return {
             "box": config.coordinate_weight * (numbers[positive] - wanted).square().sum(),
             "confidence": present + config.background_weight * absent,
-            "class": (classes[positive // config.boxes] - of_class).square().sum(),
+            "class": (classes[positive // config.boxes_per_cell] - of_class).square().sum(),
         }
 
-    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The last layer: cell by cell, classes before confidences and boxes."""
-        return {f"last.{part}": (self.groups, 1, 0, 5 * self.config.boxes) for part in ("weight", "bias")}
+        return {f"last.{part}": (self.groups, 1, 0, 5 * self.config.boxes_per_cell) for part in ("weight", "bias")}
 
 
 def _decode(numbers: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
     """Boxes ``(N, 4)`` of ``(N, 4)`` numbers; ``extent`` is the image's width and height."""
-    centres = cells[:, :2] + numbers[:, :2] * (cells[:, 2:] - cells[:, :2])
+    centers = cells[:, :2] + numbers[:, :2] * (cells[:, 2:] - cells[:, :2])
     sizes = numbers[:, 2:].square() * extent
-    return cxcywh_to_xyxy(torch.cat((centres, sizes), 1))
+    return cxcywh_to_xyxy(torch.cat((centers, sizes), 1))
 
 
 def _encode(boxes: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
     """:func:`_decode` backwards."""
     found = xyxy_to_cxcywh(boxes)
-    centres, sizes = found[:, :2], found[:, 2:]
-    return torch.cat(((centres - cells[:, :2]) / (cells[:, 2:] - cells[:, :2]), (sizes / extent).sqrt()), 1)
+    centers, sizes = found[:, :2], found[:, 2:]
+    return torch.cat(((centers - cells[:, :2]) / (cells[:, 2:] - cells[:, :2]), (sizes / extent).sqrt()), 1)

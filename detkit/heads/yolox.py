@@ -13,17 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.config import Config
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, normaliser, yolox_norms
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, yolox_norms
 from detkit.ops.anchors import grid_points
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy, iou_loss
-from detkit.ops.match import BETWEEN
+from detkit.ops.match import IGNORE
 from detkit.ops.match_simota import match_simota
-from detkit.ops.select import Chosen
+from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 MAX_EXPONENT = 10.0
@@ -47,11 +47,11 @@ class YOLOXHeadConfig(Config):
     """Probability that an untrained head gives every class, and an object."""
     prior_side: float = Field(1.0, gt=0)
     """Strides that both sides of an untrained head's boxes have; 1 in the code. With about 4 an object has more places at first."""
-    radius: float = Field(1.5, gt=0)
-    """Cells whose middle is less than so many strides from an object's centre may answer for it."""
-    inside: bool = False
+    center_radius: float = Field(1.5, gt=0)
+    """Cells whose middle is less than so many strides from an object's center may answer for it."""
+    center_inside_box: bool = False
     """Cells inside an object's box compete too, and those that are central as well cost less: the first release, with a radius of 2.5."""
-    overlap_weight: float = Field(3.0, ge=0)
+    iou_weight: float = Field(3.0, ge=0)
     """What the IoU counts beside the class when places are given to objects."""
     box_loss: Literal["iou_squared"] | BoxLossName = "iou_squared"
     """The loss of the boxes; ``iou_squared`` is the code's 1 - IoU^2."""
@@ -61,7 +61,7 @@ class YOLOXHeadConfig(Config):
     """From this share of the training on, the distances of the deltas count too: the last 15 epochs of 300; none: never."""
     best_class_only: bool = True
     """A cell reports its best class alone, as the code has it, or every class."""
-    choice: ChoiceConfig = ChoiceConfig(min_score=0.01, candidates=None, max_overlap=0.65, limit=None)
+    postprocess: PostprocessConfig = PostprocessConfig(min_score=0.01, pre_nms_top_k=None, nms_iou=0.65, max_detections=None)
     """Which boxes become detections; the numbers of the code's evaluation, which sets no limit."""
 
     def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> YOLOXHead:
@@ -82,7 +82,7 @@ class YOLOXHead(OneStageHead):
     outputs = 3
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, config: YOLOXHeadConfig) -> None:
-        super().__init__(num_classes, config.choice)
+        super().__init__(num_classes, config.postprocess)
         self.config, self.strides = config, tuple(strides)
         self.levels = nn.ModuleList(_Level(source, num_classes, config) for source in channels)
         yolox_norms(self)
@@ -92,52 +92,52 @@ class YOLOXHead(OneStageHead):
         found = [level(level_map) for level, level_map in zip(self.levels, maps, strict=True)]
         return tuple(torch.cat(parts, 1) for parts in zip(*found, strict=True))
 
-    def places(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """``(N_l, 2)`` middles of the cells of each level."""
         device = batch.images.device
         return [grid_points(grid, (stride, stride), 0.5, device) for grid, stride in zip(grids, self.strides, strict=True)]
 
     @torch.no_grad()
-    def matches(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
         """By SimOTA: what costs least, judged by the predictions themselves."""
         logits, objectness, deltas = outputs
-        points, strides = torch.cat(places), self._strides_of(places)
+        points, strides = torch.cat(locations), self._strides_of(locations)
         scores = (logits.sigmoid() * objectness.sigmoid()).sqrt()
         boxes = decode(deltas, points, strides)
-        config, reach = self.config, self.config.radius * strides[:, 0]
-        match = partial(match_simota, points, reach, overlap_weight=config.overlap_weight, inside=config.inside)
+        config, reach = self.config, self.config.center_radius * strides[:, 0]
+        match = partial(match_simota, points, reach, iou_weight=config.iou_weight, center_inside_box=config.center_inside_box)
         return [match(boxes[image], scores[image], rows) for image, rows in enumerate(targets)]
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""
-        scores = self.every_score(outputs)
+        scores = self.raw_scores(outputs)
         return scores.where(scores == scores.amax(-1, keepdim=True), 0.0) if self.config.best_class_only else scores
 
-    def every_score(self, outputs: Outputs) -> Tensor:
+    def raw_scores(self, outputs: Outputs) -> Tensor:
         """Class probability times objectness."""
         return outputs[0].sigmoid() * outputs[1].sigmoid()
 
-    def boxes(self, outputs: Outputs, places: Tensor, image: int, chosen: Chosen) -> Tensor:
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """The deltas of the chosen cells, decoded."""
-        strides = places.new_tensor(self.strides)[chosen.levels]
-        return decode(outputs[2][image][chosen.rows], places[chosen.rows], strides[:, None])
+        strides = locations.new_tensor(self.strides)[selection.levels]
+        return decode(outputs[2][image][selection.rows], locations[selection.rows], strides[:, None])
 
-    def loss(self, outputs: Outputs, places: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """``objectness``, ``class``, ``box`` and, at the end of a training, ``box_l1``, all divided by the cells that answer for objects.
 
         A cell's class is learned as the IoU of its box at its target's class, 0 at the others. Source: ``yolo_head.py``, ``get_losses``.
         """
         logits, objectness, deltas = outputs
-        matches = torch.stack(self.matches(outputs, places, batch, targets))
-        positive, counted = matches >= 0, matches != BETWEEN
-        wanted = torch.cat([rows.boxes[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
-        labels = torch.cat([rows.labels[of[of >= 0]] for rows, of in zip(targets, matches, strict=True)])
-        points = torch.cat(places).expand(*matches.shape, 2)[positive]
-        strides = self._strides_of(places).expand(*matches.shape, 1)[positive]
+        assignment = torch.stack(self.assignment(outputs, locations, batch, targets))
+        positive, counted = assignment >= 0, assignment != IGNORE
+        wanted = torch.cat([rows.boxes[of[of >= 0]] for rows, of in zip(targets, assignment, strict=True)])
+        labels = torch.cat([rows.labels[of[of >= 0]] for rows, of in zip(targets, assignment, strict=True)])
+        points = torch.cat(locations).expand(*assignment.shape, 2)[positive]
+        strides = self._strides_of(locations).expand(*assignment.shape, 1)[positive]
         found = decode(deltas[positive], points, strides)
         quality = 1 - iou_loss(found.detach(), wanted)
         classes = functional.one_hot(labels, self.num_classes) * quality[:, None]
-        total = normaliser(positive.sum().float())
+        total = loss_normalizer(positive.sum().float())
         losses = {
             "objectness": binary_cross_entropy(objectness.squeeze(-1)[counted], positive[counted].float()),
             "class": binary_cross_entropy(logits[positive], classes),
@@ -147,13 +147,13 @@ class YOLOXHead(OneStageHead):
             losses["box_l1"] = (deltas[positive] - encode(wanted, points, strides)).abs().sum()
         return {name: loss / total for name, loss in losses.items()}
 
-    def class_rows(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """The class layer of every level."""
         return {f"levels.{level}.logits.{part}": (1, 1, 0, 0) for level in range(len(self.levels)) for part in ("weight", "bias")}
 
-    def _strides_of(self, places: list[Tensor]) -> Tensor:
+    def _strides_of(self, locations: list[Tensor]) -> Tensor:
         """``(N, 1)`` pixels."""
-        return torch.cat([level.new_full((len(level), 1), stride) for level, stride in zip(places, self.strides, strict=True)])
+        return torch.cat([level.new_full((len(level), 1), stride) for level, stride in zip(locations, self.strides, strict=True)])
 
     def _box_loss(self, found: Tensor, wanted: Tensor) -> Tensor:
         name = self.config.box_loss
@@ -193,18 +193,18 @@ class _Level(nn.Module):
 
 
 def decode(deltas: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """``(..., 4)`` boxes: the centre in strides from the cell's corner, half a stride from its middle, and the logarithms of the sides.
+    """``(..., 4)`` boxes: the center in strides from the cell's corner, half a stride from its middle, and the logarithms of the sides.
 
     Args:
         deltas: ``(..., 4)``.
         points: ``(..., 2)`` middles of the cells, in pixels.
         strides: ``(..., 1)`` pixels.
     """
-    centres = (deltas[..., :2] - 0.5) * strides + points
-    return cxcywh_to_xyxy(torch.cat((centres, deltas[..., 2:].clamp(max=MAX_EXPONENT).exp() * strides), -1))
+    centers = (deltas[..., :2] - 0.5) * strides + points
+    return cxcywh_to_xyxy(torch.cat((centers, deltas[..., 2:].clamp(max=MAX_EXPONENT).exp() * strides), -1))
 
 
 def encode(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
     """Deltas that :func:`decode` turns into ``boxes``; a side of 0 counts as 1e-8 strides (the code's ``get_l1_target``)."""
-    centred = xyxy_to_cxcywh(boxes)
-    return torch.cat(((centred[..., :2] - points) / strides + 0.5, torch.log(centred[..., 2:] / strides + 1e-8)), -1)
+    centered = xyxy_to_cxcywh(boxes)
+    return torch.cat(((centered[..., :2] - points) / strides + 0.5, torch.log(centered[..., 2:] / strides + 1e-8)), -1)

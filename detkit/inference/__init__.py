@@ -1,7 +1,7 @@
-"""Using a trained detector: loading it, and running it over pictures."""
+"""Using a trained detector: loading it, and running it over images."""
 
 from detkit.inference.explain import Explanation, explain
-from detkit.inference.load import choose_weights, load, newest_checkpoint, suggested_score
+from detkit.inference.loading import choose_weights, load, newest_checkpoint, suggested_min_score
 from detkit.inference.loop import Finder, Outcome, detect_files, detect_records
 from detkit.inference.predictor import Predictor
 from detkit.inference.pyramid import ImagePyramid
@@ -20,5 +20,5 @@ __all__ = [
     "explain",
     "load",
     "newest_checkpoint",
-    "suggested_score",
+    "suggested_min_score",
 ]

@@ -16,7 +16,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size
 
 SIZES = (("all", 0.0, float("inf")), ("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, float("inf")))
-"""COCO's size classes, by a box's area in the picture's own pixels."""
+"""COCO's size classes, by a box's area in the image's own pixels."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def anchor_recall(detector: Detector, preprocess: PreprocessConfig, data: Detect
 
     Args:
         detector: Its anchors are taken, its weights are not.
-        preprocess: How pictures are resized for it.
+        preprocess: How images are resized for it.
         data: The boxes.
 
     Returns:
@@ -77,21 +77,21 @@ def anchor_grids(detector: Detector, size: Size) -> list[Tensor]:
 def best_overlaps(boxes: Tensor, levels: Sequence[Tensor]) -> Tensor:
     """``(N,)`` the best IoU of each box with any anchor of the grids ``(H, W, A, 4)``.
 
-    Of anchors of one shape on a grid, the one whose centre is nearest to the box's has the largest overlap, so only that
+    Of anchors of one shape on a grid, the one whose center is nearest to the box's has the largest overlap, so only that
     one is compared: a few dozen pairs for a box instead of 200,000.
     """
     best = boxes.new_zeros(len(boxes))
-    centre_x, centre_y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    center_x, center_y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     for level in levels:
         for place in range(level.shape[2]):
-            x = _nearest(level[0, :, place, 0::2].mean(-1), centre_x)
-            y = _nearest(level[:, 0, place, 1::2].mean(-1), centre_y)
+            x = _nearest(level[0, :, place, 0::2].mean(-1), center_x)
+            y = _nearest(level[:, 0, place, 1::2].mean(-1), center_y)
             best = torch.maximum(best, _paired_iou(boxes, level[y, x, place]))
     return best
 
 
-def _nearest(places: Tensor, wanted: Tensor) -> Tensor:
-    return (places[None] - wanted[:, None]).abs().argmin(1)
+def _nearest(locations: Tensor, wanted: Tensor) -> Tensor:
+    return (locations[None] - wanted[:, None]).abs().argmin(1)
 
 
 def _paired_iou(first: Tensor, second: Tensor) -> Tensor:

@@ -38,12 +38,12 @@ def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: Detectio
     head, size = getattr(detector, "head", None), detector.input_size
     if not isinstance(head, YOLOv1Head) or size is None:
         return None
-    (places,) = head.places([head.grid], Batch(torch.empty(1, 1, *size), (size,)))
-    cells = places[:: head.config.boxes]
+    (locations,) = head.locations([head.grid], Batch(torch.empty(1, 1, *size), (size,)))
+    cells = locations[:: head.config.boxes_per_cell]
     boxes = answered = 0
     for record in data.records:
         targets = preprocess.placement(record.size).place(record.targets[~record.targets.is_crowd])
-        matches = match_by_cell(cells, cells[:, None], targets)
+        assignment = match_by_cell(cells, cells[:, None], targets)
         boxes += len(targets)
-        answered += len(set(matches[matches >= 0].tolist()))
+        answered += len(set(assignment[assignment >= 0].tolist()))
     return CellRecall(head.grid, boxes, answered)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.checkpoint.inspect import check_exists
-from detkit.heads.choice import ChoiceConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector, Raw
 from detkit.models.one_stage import OneStage
@@ -33,7 +33,7 @@ def is_exported(source: str | Path) -> bool:
 
 
 def load_exported(path: str | Path, device: str | torch.device = "auto", precision: str = "auto", **options: Any) -> Predictor:
-    """A predictor whose networks onnxruntime runs, in float32 on the CPU; see :func:`detkit.inference.load`.
+    """A predictor whose networks onnxruntime runs, in float32 on the CPU; see :func:`detkit.inference.loading`.
 
     Args:
         path: What ``detkit export`` wrote.
@@ -56,7 +56,7 @@ def load_exported(path: str | Path, device: str | torch.device = "auto", precisi
     session, told = open_session(Path(path))
     batch_size = int(told["batch_size"])
     if taken.pop("batch_size", batch_size) != batch_size:
-        raise ValueError(f"{path}: batch_size: the file takes {batch_size} pictures at a time; export it again with another --batch-size")
+        raise ValueError(f"{path}: batch_size: the file takes {batch_size} images at a time; export it again with another --batch-size")
     detector = Exported(session, told)
     preprocess = PreprocessConfig.from_json(told["preprocess"])
     return Predictor(detector, preprocess, told["class_names"], "cpu", "fp32", reference=True, batch_size=batch_size, **taken)
@@ -109,7 +109,7 @@ def description(
         "detector": type(detector).__name__,
         "class_names": list(class_names),
         "preprocess": preprocess.to_json(),
-        "choice": detector.head.choice.to_json(),
+        "postprocess": detector.head.postprocess.to_json(),
         "mean": detector.mean.flatten().tolist(),
         "pad_multiple": detector.pad_multiple,
         "input_size": detector.input_size,
@@ -129,7 +129,7 @@ class Exported(Detector):
     def __init__(self, session: Any, told: dict[str, Any]) -> None:
         super().__init__(_Elsewhere(), len(told["class_names"]))
         self.session = session
-        self.choice = ChoiceConfig.from_json(told["choice"])
+        self.postprocess = PostprocessConfig.from_json(told["postprocess"])
         self.pad_multiple = told["pad_multiple"]  # type: ignore[misc]
         self.input_size = None if told["input_size"] is None else (int(told["input_size"][0]), int(told["input_size"][1]))
         self.batch_size = int(told["batch_size"])
@@ -138,9 +138,9 @@ class Exported(Detector):
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
         """Pad to one size that the strides divide, with what the file's network will see as zeros."""
         batch = super().prepare(images, seeds)
-        for picture, (height, width) in zip(batch.images, batch.sizes, strict=True):
-            picture[:, height:] = self.filling
-            picture[:, :, width:] = self.filling
+        for image, (height, width) in zip(batch.images, batch.sizes, strict=True):
+            image[:, height:] = self.filling
+            image[:, :, width:] = self.filling
         return batch
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
@@ -156,12 +156,12 @@ class Exported(Detector):
         return [self._chosen(boxes[image], scores[image], levels.tolist(), size) for image, size in enumerate(batch.sizes)]
 
     def _chosen(self, boxes: Tensor, scores: Tensor, levels: list[int], size: Size) -> Detections:
-        found, chosen = self.choice.choose(lambda rows: clip(boxes[rows.rows], size), scores, levels)
+        found, chosen = self.postprocess.choose(lambda rows: clip(boxes[rows.rows], size), scores, levels)
         return Detections(found, chosen.scores, chosen.labels)
 
 
 class _Elsewhere(nn.Module):
-    """Stands where a neck would be: the file holds it, and takes pictures as they are."""
+    """Stands where a neck would be: the file holds it, and takes images as they are."""
 
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""A predictor over many pictures, which background threads read while it works."""
+"""A predictor over many images, which background threads read while it works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detkit.data.images import read_image
-from detkit.data.pictures import read_record
+from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.structures import Detections
 
@@ -23,16 +23,16 @@ Pixels = NDArray[np.uint8]
 
 
 class Finder(Protocol):
-    """What runs over many pictures: a :class:`Predictor`, or an :class:`ImagePyramid` of one."""
+    """What runs over many images: a :class:`Predictor`, or an :class:`ImagePyramid` of one."""
 
     batch_size: int
     class_names: tuple[str | None, ...]
 
-    def prepare(self, picture: Any) -> Any:
-        """A picture made ready."""
+    def prepare(self, image: Any) -> Any:
+        """A image made ready."""
 
     def detect(self, prepared: Sequence[Any]) -> list[Detections]:
-        """The detections of pictures made ready, in their own pixels."""
+        """The detections of images made ready, in their own pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +41,13 @@ class Outcome:
 
     Attributes:
         path: The file.
-        picture: ``(H, W, 3)`` uint8 RGB, or ``None`` if it could not be read.
-        detections: In the picture's own pixels, or ``None``.
+        image: ``(H, W, 3)`` uint8 RGB, or ``None`` if it could not be read.
+        detections: In the image's own pixels, or ``None``.
         error: Why it could not be read, or ``None``.
     """
 
     path: Path
-    picture: Pixels | None = None
+    image: Pixels | None = None
     detections: Detections | None = None
     error: Exception | None = None
 
@@ -55,11 +55,11 @@ class Outcome:
 def detect_records(
     predictor: Finder, data: DetectionData | Iterable[ImageRecord], *, threads: int = 2
 ) -> Iterator[tuple[ImageRecord, Detections]]:
-    """Each labelled picture with its detections, in the order of the records.
+    """Each labeled image with its detections, in the order of the records.
 
     Raises:
-        FileNotFoundError: a picture is missing.
-        ValueError: a picture cannot be read, or has another size than its record says; the message names the file.
+        FileNotFoundError: a image is missing.
+        ValueError: a image cannot be read, or has another size than its record says; the message names the file.
     """
     records = data.records if isinstance(data, DetectionData) else data
     for window in _windows(records, read_record, predictor.batch_size, threads):
@@ -73,7 +73,7 @@ def detect_records(
 
 
 def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[Outcome]:
-    """What became of each picture file, in order; one that cannot be read carries its error and stops nothing."""
+    """What became of each image file, in order; one that cannot be read carries its error and stops nothing."""
     for window in _windows(paths, read_image, predictor.batch_size, threads):
         good = [(place, pixels) for place, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
         rows = dict(zip((place for place, _ in good), predictor.detect([predictor.prepare(p) for _, p in good]), strict=True))
@@ -87,9 +87,9 @@ def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int
 def _windows(
     items: Iterable[T], read: Callable[[T], Pixels], batch_size: int, threads: int
 ) -> Iterator[list[tuple[T, Pixels | Exception]]]:
-    """The items in windows, each with its picture or the error of reading it; the next window is read meanwhile.
+    """The items in windows, each with its image or the error of reading it; the next window is read meanwhile.
 
-    A window holds several batches, so that pictures of one size find each other in it.
+    A window holds several batches, so that images of one size find each other in it.
     """
     length = 1 if batch_size == 1 else 4 * batch_size
     source = iter(items)

@@ -1,4 +1,4 @@
-"""How big a detector is, and how much it computes on a picture of a given size."""
+"""How big a detector is, and how much it computes on a image of a given size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Profile:
         parts: The backbone, what is round it, and the heads.
         flops: Floating-point operations of convolutions and matrix products, two for each multiply-add; norms, activations,
             pooling and suppression are not counted.
-        picture: The picture's size.
+        image: The image's size.
         input_size: Its size after preprocessing.
         padded_size: Its size inside the model.
         backbone: Shape ``(C, H, W)`` of each map of the backbone.
@@ -54,7 +54,7 @@ class Profile:
 
     parts: tuple[Part, ...]
     flops: int
-    picture: Size
+    image: Size
     input_size: Size
     padded_size: Size
     backbone: tuple[tuple[int, ...], ...]
@@ -71,13 +71,13 @@ class Profile:
         return sum(part.trainable for part in self.parts)
 
 
-def profile(detector: Detector, preprocess: PreprocessConfig, picture: Size = (480, 640)) -> Profile:
+def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480, 640)) -> Profile:
     """Run a detector once, with noise for every product, and count; a second stage sees as many regions as its limit allows."""
-    size = preprocess.placement(picture).canvas
+    size = preprocess.placement(image).canvas
     device = next(detector.parameters()).device
-    image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)).to(device) * preprocess.maximum
+    prepared_image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)).to(device) * preprocess.max_value
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
-    padded = detector.prepare([image]).padded_size
+    padded = detector.prepare([prepared_image]).padded_size
     hooks = [
         module.register_forward_hook(lambda module, _, maps, name=name: shapes.update({name: _shapes(maps)}))
         for name, module in (("backbone", detector.backbone), ("neck", detector.neck))
@@ -85,13 +85,13 @@ def profile(detector: Detector, preprocess: PreprocessConfig, picture: Size = (4
     was_training = detector.training
     try:
         with torch.no_grad(), _NoProducts(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            detector.eval()([image], **_told(detector, size))
+            detector.eval()([prepared_image], **_told(detector, size))
     finally:
         detector.train(was_training)
         for hook in hooks:
             hook.remove()
     flops = _flops_by_part(detector, counter)
-    return Profile(_parts(detector, flops), counter.get_total_flops(), picture, size, padded, shapes["backbone"], shapes["neck"])
+    return Profile(_parts(detector, flops), counter.get_total_flops(), image, size, padded, shapes["backbone"], shapes["neck"])
 
 
 class _NoProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]

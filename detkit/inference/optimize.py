@@ -15,7 +15,7 @@ from detkit.necks.fpn import FPN
 
 _KEPT = (Float32Conv2d, Float32Linear)
 MANY = 64
-"""Output channels from which on a last layer costs a picture time worth sparing."""
+"""Output channels from which on a last layer costs a image time worth sparing."""
 
 
 def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
@@ -86,7 +86,7 @@ def _halve_products(detector: nn.Module) -> None:
     """Let the last layers of the classes multiply in bfloat16 where these are many, and joint ones without any loss."""
     for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
         head.joint = HalfProductsConv(head.joint, split=True)  # type: ignore[arg-type]
-    exact = not getattr(getattr(detector, "head", None), "rounds_apart", False)
+    exact = not getattr(getattr(detector, "head", None), "keeps_score_order_in_bf16", False)
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY
         if wide and "logits" in name.split("."):
@@ -95,7 +95,7 @@ def _halve_products(detector: nn.Module) -> None:
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:
-    """Make weights half precision at once; autocast would convert them again for every picture."""
+    """Make weights half precision at once; autocast would convert them again for every image."""
     for child in module.children():
         if isinstance(child, InFloat32):
             continue

@@ -1,4 +1,4 @@
-"""A detector for people: pictures of any kind and size in, detections in their own pixels out."""
+"""A detector for people: images of any kind and size in, detections in their own pixels out."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.inference.device import Precision, pick_device, pick_dtype
+from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.optimize import optimize
-from detkit.inference.pictures import PictureLike, as_pixels
 from detkit.inference.svd import with_low_ranks
 from detkit.models.detector import Detector
 from detkit.preprocess import Prepared, PreprocessConfig, preprocess
 from detkit.registry import did_you_mean
 from detkit.structures import Detections, Proposals
 
-Proposer = Callable[[NDArray[np.uint8]], Proposals]
-"""Gives the proposals of a ``(H, W, 3)`` uint8 RGB picture, in its own pixels."""
+ProposalFunction = Callable[[NDArray[np.uint8]], Proposals]
+"""Gives the proposals of a ``(H, W, 3)`` uint8 RGB image, in its own pixels."""
 
 
 class Predictor:
-    """Runs a detector on pictures.
+    """Runs a detector on images.
 
     Args:
         detector: The model; it is moved to ``device``. Unless ``reference`` is set, what runs is a faster copy of it.
-        preprocess: How its pictures are resized, from its config.
+        preprocess: How its images are resized, from its config.
         class_names: One a label; classes named ``None`` are never reported.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         precision: ``"auto"`` (fast), ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         reference: Run in fp32, contiguous and with nothing folded, as the model was published: slow, for comparisons.
         min_score: Detections below are left out, beside those that the model itself leaves out.
         classes: Only these classes are reported.
-        batch_size: Pictures of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
-        proposer: Tells detectors that take proposals where to look in a picture.
+        batch_size: Images of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
+        proposer: Tells detectors that take proposals where to look in a image.
         svd: Ranks to which the fully connected layers of a region head are cut; see :func:`detkit.inference.svd.with_low_ranks`.
 
     Raises:
@@ -58,7 +58,7 @@ class Predictor:
         min_score: float = 0.0,
         classes: Sequence[str] | None = None,
         batch_size: int | None = None,
-        proposer: Proposer | None = None,
+        proposer: ProposalFunction | None = None,
         svd: Sequence[int] | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
@@ -76,29 +76,29 @@ class Predictor:
         self._reported = self._wanted(classes)
 
     @overload
-    def __call__(self, pictures: PictureLike) -> Detections: ...
+    def __call__(self, images: ImageLike) -> Detections: ...
 
     @overload
-    def __call__(self, pictures: list[Any] | tuple[Any, ...]) -> list[Detections]: ...
+    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Detections]: ...
 
-    def __call__(self, pictures: PictureLike | list[Any] | tuple[Any, ...]) -> Detections | list[Detections]:
-        """Detect on one picture, or on each of a list.
+    def __call__(self, images: ImageLike | list[Any] | tuple[Any, ...]) -> Detections | list[Detections]:
+        """Detect on one image, or on each of a list.
 
         Args:
-            pictures: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of such.
+            images: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of such.
 
         Returns:
-            Detections on the CPU, best first, in the picture's own pixels; a list for a list.
+            Detections on the CPU, best first, in the image's own pixels; a list for a list.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: something is not a picture.
+            ValueError: something is not a image.
         """
-        if isinstance(pictures, (list, tuple)):
+        if isinstance(images, (list, tuple)):
             length = 4 * self.batch_size  # so many lie ready at a time
-            windows = (pictures[start : start + length] for start in range(0, len(pictures), length))
-            return [found for window in windows for found in self.detect([self.prepare(picture) for picture in window])]
-        return self.detect([self.prepare(pictures)])[0]
+            windows = (images[start : start + length] for start in range(0, len(images), length))
+            return [found for window in windows for found in self.detect([self.prepare(image) for image in window])]
+        return self.detect([self.prepare(images)])[0]
 
     @property
     def precision(self) -> str:
@@ -110,31 +110,31 @@ class Predictor:
         """The classes that can be among the detections, in the order of their labels."""
         return tuple(str(name) for name, wanted in zip(self.class_names, self._reported.tolist(), strict=True) if wanted)
 
-    def pixels(self, picture: PictureLike) -> Tensor:
-        """A picture as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
-        pixels = as_pixels(picture)
+    def pixels(self, image: ImageLike) -> Tensor:
+        """A image as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
+        pixels = as_pixels(image)
         tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
         return tensor.to(self.device)
 
-    def prepare(self, picture: PictureLike) -> Prepared:
-        """A picture resized for the model, on its device, with the proposals that the model takes."""
-        pixels = self.pixels(picture)
+    def prepare(self, image: ImageLike) -> Prepared:
+        """A image resized for the model, on its device, with the proposals that the model takes."""
+        pixels = self.pixels(image)
         prepared = preprocess(pixels, self.preprocess)
         proposals = self.propose(pixels)
         return prepared if proposals is None else replace(prepared, proposals=prepared.placement.place(proposals))
 
     def propose(self, pixels: Tensor) -> Proposals | None:
-        """Where to look in a picture of :meth:`pixels`, in its own pixels; nothing if the model is not told."""
+        """Where to look in a image of :meth:`pixels`, in its own pixels; nothing if the model is not told."""
         if self.proposer is None:
             return None
         whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().clamp(0, 255).to(torch.uint8)
         return self.proposer(np.ascontiguousarray(whole.permute(1, 2, 0).cpu().numpy())).to(self.device)
 
     def detect(self, prepared: Sequence[Prepared]) -> list[Detections]:
-        """Detections of prepared pictures, in the pictures' own pixels; those of one size run in batches."""
+        """Detections of prepared images, in the images' own pixels; those of one size run in batches."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for place, picture in enumerate(prepared):
-            groups[picture.size].append(place)
+        for place, image in enumerate(prepared):
+            groups[image.size].append(place)
         found: dict[int, Detections] = {}
         for places in groups.values():
             for start in range(0, len(places), self.batch_size):
@@ -154,11 +154,11 @@ class Predictor:
         finally:
             self.detector.train(was_training)
 
-    def _run(self, pictures: list[Prepared]) -> list[Detections]:
-        proposals = proposals_of(pictures)
+    def _run(self, images: list[Prepared]) -> list[Detections]:
+        proposals = proposals_of(images)
         told = {} if proposals is None else {"proposals": proposals}
         with self.running() as detector:
-            found: dict[str, Tensor] | list[Detections] = detector([one.image for one in pictures], **told)
+            found: dict[str, Tensor] | list[Detections] = detector([one.image for one in images], **told)
         if isinstance(found, dict):
             raise TypeError(f"{type(self.detector).__name__} gave losses where detections were expected")
         return found
@@ -182,7 +182,7 @@ class Predictor:
         return torch.tensor([name in chosen for name in self.class_names], dtype=torch.bool)
 
 
-def proposals_of(pictures: Sequence[Prepared]) -> list[Proposals] | None:
-    """Where to look in prepared pictures; nothing unless all of them say so."""
-    given = [picture.proposals for picture in pictures if picture.proposals is not None]
-    return given if len(given) == len(pictures) else None
+def proposals_of(images: Sequence[Prepared]) -> list[Proposals] | None:
+    """Where to look in prepared images; nothing unless all of them say so."""
+    given = [image.proposals for image in images if image.proposals is not None]
+    return given if len(given) == len(images) else None

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from detkit.heads.rpn import RPN
-from detkit.inference.load import checkpoint_path, load
+from detkit.inference.loading import checkpoint_path, load
 from detkit.inference.predictor import Predictor
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer
 from detkit.structures import Detections, Proposals
@@ -58,7 +58,7 @@ class RPNProposals:
 
     @cached_property
     def version(self) -> str:
-        """A hash of the weights, the numbers of the network, and how pictures are resized for it."""
+        """A hash of the weights, the numbers of the network, and how images are resized for it."""
         detector: Any = self._predictor.detector
         digest = hashlib.sha256(f"{detector.rpn.config} {self._predictor.preprocess.to_json()} {self._predictor.precision}".encode())
         for name, tensor in detector.state_dict().items():

@@ -1,4 +1,4 @@
-"""The views of an image pyramid: which part of a picture is shown to a detector at which size, and the way back."""
+"""The views of an image pyramid: which part of a image is shown to a detector at which size, and the way back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detkit.structures import Detections, Proposals, Size
 MOST_FACTOR, LEAST_PIXELS = 16, 32
 """A scale up to the first is a factor on the detector's own size, one from the second on is a short side in pixels."""
 CUT_MARGIN = 0.01
-"""A detection that ends within this part of a window's side from an edge, where the picture goes on, is taken for cut."""
+"""A detection that ends within this part of a window's side from an edge, where the image goes on, is taken for cut."""
 
 Range = tuple[float, float]
 
@@ -57,7 +57,7 @@ def scaled(config: PreprocessConfig, factor: float, multiple: int) -> Preprocess
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a picture: its upper left corner and size in the picture's pixels; it may reach beyond the picture."""
+    """A part of a image: its upper left corner and size in the image's pixels; it may reach beyond the image."""
 
     y: int
     x: int
@@ -74,26 +74,26 @@ class Window:
 
 
 def windows(size: Size, factor: float, overlap: float) -> list[Window]:
-    """Windows of the picture's shape whose sides are the picture's divided by ``factor``, and which cover it evenly.
+    """Windows of the image's shape whose sides are the image's divided by ``factor``, and which cover it evenly.
 
-    Neighbours share at least ``overlap`` of their sides. A factor below 1 gives one window, larger than the picture.
+    Neighbors share at least ``overlap`` of their sides. A factor below 1 gives one window, larger than the image.
     """
     height, width = (max(1, math.ceil(side / factor)) for side in size)
     count = 1 if factor <= 1 else math.ceil((factor - overlap) / (1 - overlap) - 1e-6)
     steps = [step / max(1, count - 1) for step in range(count)]
     down, along = (max(0, side - part) for side, part in zip(size, (height, width), strict=True))
-    # A picture of a few pixels may not have room for as many different ones.
+    # A image of a few pixels may not have room for as many different ones.
     return list(dict.fromkeys(Window(round(y * down), round(x * along), height, width) for y in steps for x in steps))
 
 
 @dataclass(frozen=True)
 class View:
-    """One window of a picture, at one scale, mirrored or not.
+    """One window of a image, at one scale, mirrored or not.
 
     Attributes:
-        window: The part of the picture.
+        window: The part of the image.
         config: How it is resized.
-        sizes: The detections it is trusted with: square roots of areas in the picture's pixels, from the first up to below the second.
+        sizes: The detections it is trusted with: square roots of areas in the image's pixels, from the first up to below the second.
         mirrored: Whether left and right are exchanged.
     """
 
@@ -103,7 +103,7 @@ class View:
     mirrored: bool
 
     def restore(self, found: Detections, size: Size) -> Detections:
-        """Detections in the window, in the pixels of the picture of ``size``; those that the view is not trusted with are left out."""
+        """Detections in the window, in the pixels of the image of ``size``; those that the view is not trusted with are left out."""
         window, boxes = self.window, found.boxes
         if self.mirrored:
             boxes = boxes[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
@@ -115,7 +115,7 @@ class View:
         return found.replace(boxes=inside)[trusted]
 
     def seen(self, proposals: Proposals) -> Proposals:
-        """Proposals of the whole picture, in the window, clipped to it; those outside are left out."""
+        """Proposals of the whole image, in the window, clipped to it; those outside are left out."""
         window, boxes = self.window, proposals.boxes
         inside = clip(boxes - boxes.new_tensor([window.x, window.y, window.x, window.y]), (window.height, window.width))
         if self.mirrored:
@@ -123,7 +123,7 @@ class View:
         return proposals.replace(boxes=inside)[area(inside) > 0]
 
     def _cut(self, boxes: Tensor, size: Size) -> Tensor:
-        """``(n,)`` bool: ends at an edge of the window beyond which the picture goes on, where another view sees more."""
+        """``(n,)`` bool: ends at an edge of the window beyond which the image goes on, where another view sees more."""
         window, height, width = self.window, *size
         low = torch.tensor([window.x, window.y])
         high = low + torch.tensor([window.width, window.height])

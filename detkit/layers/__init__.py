@@ -2,7 +2,7 @@
 
 from detkit.layers.blocks import ACTIVATIONS, ActivationName, ConvNormAct, NormName, make_norm
 from detkit.layers.csp import CSPBlock, SpatialPyramidPooling, conv_block, yolox_norms
-from detkit.layers.distributed import mean_over_processes, normaliser
+from detkit.layers.distributed import loss_normalizer, mean_over_processes
 from detkit.layers.few_cells import FewCellsConv
 from detkit.layers.fold import conv_norm_pairs, fold_batch_norms, like
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
@@ -41,9 +41,9 @@ __all__ = [
     "fuse_activations",
     "is_plain",
     "like",
+    "loss_normalizer",
     "low_rank",
     "make_norm",
     "mean_over_processes",
-    "normaliser",
     "yolox_norms",
 ]

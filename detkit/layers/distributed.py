@@ -20,7 +20,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / world_size()
 
 
-def normaliser(total: Tensor, least: float = 1.0) -> Tensor:
+def loss_normalizer(total: Tensor, least: float = 1.0) -> Tensor:
     """What a loss divides by: the mean over processes of ``total``, whose sum over them counts as at least ``least``."""
     return mean_over_processes(total).clamp(min=least / world_size())
 

@@ -18,7 +18,7 @@ C = TypeVar("C", bound=nn.Conv2d)
 def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
     """Every convolution with the norm that follows it, as (their parent, the convolution's name, the norm's name).
 
-    A pair is two neighbours in the order of registration with the same number of channels; that registration order is the
+    A pair is two neighbors in the order of registration with the same number of channels; that registration order is the
     order of running holds for all of torchvision's and timm's convolutional networks, and the contract tests check it for
     every backbone of ours.
     """

@@ -1,4 +1,4 @@
-"""Batch normalisation whose statistics and affine numbers never change."""
+"""Batch normalization whose statistics and affine numbers never change."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class FrozenBatchNorm(nn.Module):
         return scale, self.bias - self.running_mean * scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(N, C, H, W)``; the dtype is kept and the arithmetic is in float32."""
+        """Normalize ``(N, C, H, W)``; the dtype is kept and the arithmetic is in float32."""
         if not (self.absorbed and torch.is_grad_enabled()):
             scale, shift = self.scale_and_shift()
             x = (x * scale.reshape(1, -1, 1, 1) + shift.reshape(1, -1, 1, 1)).to(x.dtype)

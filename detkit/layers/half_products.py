@@ -13,7 +13,7 @@ from detkit.layers.fused import FusedConv, can_fuse
 class HalfProductsConv(nn.Module):
     """A convolution that multiplies in bfloat16 and gives its sums in float32.
 
-    oneDNN sums in float32 and rounds what it gives to bfloat16: logits of neighbours become equal, and which of two boxes is the
+    oneDNN sums in float32 and rounds what it gives to bfloat16: logits of neighbors become equal, and which of two boxes is the
     better one is left to chance. Here a second pass gives what the rounding of the first one lost; both together take a third of the
     time that float32 takes.
 

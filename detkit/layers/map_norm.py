@@ -9,5 +9,5 @@ class MapNorm(nn.LayerNorm):
     """Layer norm over the channels of each cell, as ConvNeXt's and ViTDet's maps have it."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(B, C, H, W)``."""
+        """Normalize ``(B, C, H, W)``."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

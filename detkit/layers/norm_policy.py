@@ -22,7 +22,7 @@ class GroupNormAct(nn.GroupNorm):
         self.load_state_dict({name: value for name, value in norm.state_dict().items() if name in {"weight", "bias"}})
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(N, C, H, W)``."""
+        """Normalize ``(N, C, H, W)``."""
         normed = super().forward(x)
         return normed if self.activation is None else self.activation(normed)
 
@@ -36,7 +36,7 @@ class SyncNormAct(nn.SyncBatchNorm):
         self.load_state_dict(norm.state_dict())
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``(N, C, H, W)``."""
+        """Normalize ``(N, C, H, W)``."""
         normed = super().forward(x)
         return normed if self.activation is None else self.activation(normed)
 

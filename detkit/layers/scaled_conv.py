@@ -28,7 +28,7 @@ class ScaledConv(nn.Conv2d):
         return scaled
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(N, C, H, W)``; with gradients, the result is already normalised."""
+        """Convolve ``(N, C, H, W)``; with gradients, the result is already normalized."""
         if not torch.is_grad_enabled():
             return super().forward(x)
         scale, shift = self._norms[0].scale_and_shift()

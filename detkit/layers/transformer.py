@@ -24,14 +24,14 @@ class _Layer(nn.Module):
         self.norm2 = nn.LayerNorm(channels)
         self.dropout = nn.Dropout(dropout)
 
-    def look_round(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
+    def self_attention(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
         """The sequence after every place of it attended to the others; ``padded`` places are seen by none."""
         placed = x + positions
         attended = self.self_attn(placed, placed, x, padded)
         normed: Tensor = self.norm1(x + self.dropout(attended))
         return normed
 
-    def think(self, x: Tensor) -> Tensor:
+    def feed_forward(self, x: Tensor) -> Tensor:
         """What the two-layer network adds to each place."""
         added: Tensor = self.dropout(self.linear2(self.dropout(functional.relu(self.linear1(x)))))
         return added
@@ -49,8 +49,8 @@ class EncoderLayer(_Layer):
 
     def forward(self, x: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
         """``(B, cells, channels)`` to the same; ``padded`` ``(B, cells)`` bool marks cells of the padding, None: there are none."""
-        x = self.look_round(x, positions, padded)
-        normed: Tensor = self.norm2(x + self.think(x))
+        x = self.self_attention(x, positions, padded)
+        normed: Tensor = self.norm2(x + self.feed_forward(x))
         return normed
 
 
@@ -72,10 +72,10 @@ class DecoderLayer(_Layer):
             cells: The cells.
             padded: As :class:`EncoderLayer`.
         """
-        x = self.look_round(x, queries, None)
+        x = self.self_attention(x, queries, None)
         attended = self.multihead_attn(x + queries, placed, cells, padded)
         x = self.norm2(x + self.dropout(attended))
-        normed: Tensor = self.norm3(x + self.think(x))
+        normed: Tensor = self.norm3(x + self.feed_forward(x))
         return normed
 
 
@@ -85,7 +85,7 @@ class Encoder(nn.Module):
     def __init__(self, depth: int, channels: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(channels, heads, hidden, dropout) for _ in range(depth))
-        spread_evenly(self)
+        xavier_init(self)
 
     def forward(self, x: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
         """As :meth:`EncoderLayer.forward`."""
@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(channels, heads, hidden, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(channels)
-        spread_evenly(self)
+        xavier_init(self)
 
     def forward(self, queries: Tensor, cells: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
         """``(B, queries, layers, channels)``: what the queries hold behind each layer, when they start with nothing.
@@ -120,7 +120,7 @@ class Decoder(nn.Module):
         return torch.stack(held, 2)
 
 
-def spread_evenly(module: nn.Module) -> None:
+def xavier_init(module: nn.Module) -> None:
     """Start every matrix below ``module`` by Xavier's uniform rule, as DETR's transformer does."""
     for parameter in module.parameters():
         if parameter.ndim > 1:

@@ -11,7 +11,7 @@ from detkit.structures import Proposals, Size, Targets
 
 
 def check_images(images: Sequence[Tensor]) -> None:
-    """Check shapes and dtypes; values are not looked at, which would synchronise a GPU.
+    """Check shapes and dtypes; values are not looked at, which would synchronize a GPU.
 
     Raises:
         TypeError: images are not floats.
@@ -36,7 +36,7 @@ def check_input_size(sizes: Sequence[Size], wanted: Size) -> None:
     for place, size in enumerate(sizes):
         if size != wanted:
             raise ValueError(
-                f"image {place}: this detector takes pictures of {wanted[0]} x {wanted[1]} (height x width) alone, "
+                f"image {place}: this detector takes images of {wanted[0]} x {wanted[1]} (height x width) alone, "
                 f"got {size[0]} x {size[1]}; resize them as its preprocess config says (a Predictor does)"
             )
 
@@ -66,14 +66,14 @@ def check_targets(targets: Sequence[Targets], count: int, num_classes: int) -> N
 
 
 def fixed_input_size(kind: str, preprocess: PreprocessConfig) -> Size:
-    """The one ``(height, width)`` of the pictures that a detector of this kind sees.
+    """The one ``(height, width)`` of the images that a detector of this kind sees.
 
     Raises:
-        ValueError: pictures would come in several sizes.
+        ValueError: images would come in several sizes.
     """
     if preprocess.input_size is None:
         raise ValueError(
-            f"preprocess: {kind} takes pictures of one size; expected the rule 'fixed' or 'letterbox' with input_size=(height, width), "
+            f"preprocess: {kind} takes images of one size; expected the rule 'fixed' or 'letterbox' with input_size=(height, width), "
             f"got the rule {preprocess.rule!r}"
         )
     return preprocess.input_size

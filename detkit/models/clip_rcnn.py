@@ -23,23 +23,23 @@ class CLIPRCNNConfig(RCNNConfig):
     kind: Literal["clip_rcnn"] = "clip_rcnn"  # type: ignore[assignment]
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig(short_side=800, long_side=1000, enlarge=False, antialias=True)
-    """How pictures are resized before regions are cut from them, which takes single samples and averages nothing: hence the limit."""
-    proposals: ProposalsConfig = ProposalsConfig(mode="fast", limit=200, min_area=1024.0, max_aspect=4.0)
+    """How images are resized before regions are cut from them, which takes single samples and averages nothing: hence the limit."""
+    proposals: ProposalsConfig = ProposalsConfig(mode="fast", max_proposals=200, min_area=1024.0, max_aspect=4.0)
     """Where proposals come from."""
     backbone: BackboneConfig = BackboneConfig(name="vit_base_patch32_clip_quickgelu_224", norm="frozen")
     """The image tower: a network with the projection behind it. Its ``levels`` and ``dilated_c5`` are not used."""
     region: RegionConfig = RegionConfig(
         head=FlatConfig(),
         pool_size=1,
-        samples=32,
-        learns_boxes=False,
-        text=TextClassesConfig(projects=False),
-        max_overlap=0.3,
+        samples_per_image=32,
+        box_regression=False,
+        text=TextClassesConfig(projection=False),
+        nms_iou=0.3,
         class_agnostic=True,
-        limit=20,
+        max_detections=20,
     )
     """How what the tower says of a region is compared with phrases, and how detections are chosen."""
-    warp: int = 224
+    warp_size: int = 224
     """Pixels a side of a region as the tower sees it."""
 
     def network(self) -> Backbone:

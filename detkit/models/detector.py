@@ -15,14 +15,14 @@ from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
-from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 Losses = dict[str, Tensor]
 Raw = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
-class ClassRows:
+class ClassLayout:
     """How the first dimension of a parameter is laid out by class: ``groups`` x (``before`` + K * ``per_class`` + ``after``).
 
     A softmax layer with background last has ``after=1``; a dense head with 9 anchors has ``groups=9``; a layer with a box for
@@ -42,13 +42,13 @@ class ClassRows:
 class DetectorConfig(Config):
     """What all detectors' configs have; a subclass adds ``kind`` and its parts, and builds the detector."""
 
-    whole_pictures: ClassVar[bool] = False
-    """Whether it learns what a picture shows as a whole, and nothing of where."""
+    whole_images: ClassVar[bool] = False
+    """Whether it learns what a image shows as a whole, and nothing of where."""
 
     kind: str
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig()
-    """How pictures are resized before the model sees them."""
+    """How images are resized before the model sees them."""
     backbone: BackboneConfig = BackboneConfig()
     """The network that makes the maps."""
 
@@ -60,17 +60,17 @@ class DetectorConfig(Config):
         """
         raise NotImplementedError
 
-    def doubts(self, pictures: int, most_objects: int) -> tuple[str, ...]:
-        """What speaks against training this detector from its backbone's weights on so many pictures, in words for a person.
+    def data_warnings(self, images: int, most_objects: int) -> tuple[str, ...]:
+        """What speaks against training this detector from its backbone's weights on so many images, in words for a person.
 
         Args:
-            pictures: Of the training data.
-            most_objects: Of one picture.
+            images: Of the training data.
+            most_objects: Of one image.
         """
         return ()
 
     @property
-    def told(self) -> ProposalsConfig | None:
+    def proposals_config(self) -> ProposalsConfig | None:
         """Where the proposals come from, for detectors that are told where to look."""
         return None
 
@@ -88,7 +88,7 @@ AnyDetectorConfig = one_of_kinds(DetectorConfig, MODELS)
 
 
 class Detector(nn.Module):
-    """Base of all detectors. A subclass has a ``neck`` and gives :meth:`raw`, :meth:`loss`, :meth:`detect` and :meth:`class_rows`.
+    """Base of all detectors. A subclass has a ``neck`` and gives :meth:`raw`, :meth:`loss`, :meth:`detect` and :meth:`class_layout`.
 
     Args:
         neck: What makes the maps: a neck round a backbone.
@@ -150,7 +150,7 @@ class Detector(nn.Module):
         return self.loss(self.raw(batch, proposals), batch, targets)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
-        """Normalise the images and pad them with zeros, at the right and the bottom, to one size that the strides divide.
+        """Normalize the images and pad them with zeros, at the right and the bottom, to one size that the strides divide.
 
         A detector with an ``input_size`` takes images of that size and pads nothing.
 
@@ -172,17 +172,17 @@ class Detector(nn.Module):
         raise NotImplementedError
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
-        """Weighted losses whose sum is minimised, and nothing else; all stay in the graph also with nothing to learn from."""
+        """Weighted losses whose sum is minimized, and nothing else; all stay in the graph also with nothing to learn from."""
         raise NotImplementedError
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """The detections of each image, best first."""
         raise NotImplementedError
 
-    def advance(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """Hear before each step of a training which share of it is over, 0 to 1; most detectors learn the same way throughout."""
 
-    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
         """What each stage did with the one image of a batch, and what it would have learned there from ``targets``.
 
         Raises:
@@ -190,7 +190,7 @@ class Detector(nn.Module):
         """
         raise ValueError(f"{type(self).__name__} cannot be explained: it does not tell its places, its matches and its scores")
 
-    def class_rows(self) -> dict[str, ClassRows]:
+    def class_layout(self) -> dict[str, ClassLayout]:
         """The parameters and buffers whose first dimension is laid out by class."""
         raise NotImplementedError
 

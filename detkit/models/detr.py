@@ -13,7 +13,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Proposals
 
 SMALL_DATA = 10_000
-"""Pictures below which DETR is not known to learn well from an ImageNet backbone alone. Its authors had success with 10,000 to 15,000
+"""Images below which DETR is not known to learn well from an ImageNet backbone alone. Its authors had success with 10,000 to 15,000
 and called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on Cityscapes' 2,975 it came to AP 11.7 in 300 epochs, where
 a kin that looks at regions came to 22.2 in 50 (github.com/encounter1997/DE-DETRs, arXiv:2203.09507)."""
 
@@ -28,7 +28,7 @@ class DETRConfig(DetectorConfig):
     kind: Literal["detr"] = "detr"
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig(rounding="short_first", antialias=True)
-    """How pictures are resized before the model sees them."""
+    """How images are resized before the model sees them."""
     neck: NeckConfig = SingleLevelConfig()
     """What lies between backbone and transformer; it must give one level."""
     head: DETRHeadConfig = DETRHeadConfig()
@@ -48,18 +48,18 @@ class DETRConfig(DetectorConfig):
             )
         return DETR(neck, DETRHead(neck.channels[0], num_classes, self.head))
 
-    def doubts(self, pictures: int, most_objects: int) -> tuple[str, ...]:
+    def data_warnings(self, images: int, most_objects: int) -> tuple[str, ...]:
         """See :meth:`DetectorConfig.doubts`."""
         found = []
-        if pictures < SMALL_DATA:
+        if images < SMALL_DATA:
             found.append(
-                f"{pictures:,} training pictures are few for DETR, which has to learn from them alone where to look: its authors had "
-                f"success from about {SMALL_DATA:,} on, and 2,975 pictures of Cityscapes gave it AP 11.7; start from a trained detector "
+                f"{images:,} training images are few for DETR, which has to learn from them alone where to look: its authors had "
+                f"success from about {SMALL_DATA:,} on, and 2,975 images of Cityscapes gave it AP 11.7; start from a trained detector "
                 "(weights=detr_r50 with configs/detr_r50.py), take the model presets_detr.detr_small, or a detector with anchors"
             )
-        if most_objects > self.head.queries:
+        if most_objects > self.head.num_queries:
             found.append(
-                f"a training picture has {most_objects} objects, and DETR finds at most model.head.queries={self.head.queries} in one: "
+                f"a training image has {most_objects} objects, and DETR finds at most model.head.num_queries={self.head.num_queries} in one: "
                 "the others are never learned"
             )
         return tuple(found)

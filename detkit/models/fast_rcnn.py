@@ -1,4 +1,4 @@
-"""Fast R-CNN (arXiv:1504.08083): maps of the whole picture once, then every proposal pooled from them, classified and refined."""
+"""Fast R-CNN (arXiv:1504.08083): maps of the whole image once, then every proposal pooled from them, classified and refined."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from torch.nn import functional
 from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
+from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head
-from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
-from detkit.models.region_rows import region_rows
+from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.proposals import ProposalsConfig
-from detkit.structures import Batch, Detections, Proposals, Stage, Targets
+from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
 
 
 class ProposalDetectorConfig(DetectorConfig):
     """What the configs of detectors that are told where to look have in common."""
 
-    proposals: ProposalsConfig = ProposalsConfig(limit=2000)
-    """Where proposals come from; the papers have about 2,000 a picture, of selective search's fast mode."""
+    proposals: ProposalsConfig = ProposalsConfig(max_proposals=2000)
+    """Where proposals come from; the papers have about 2,000 a image, of selective search's fast mode."""
     region: RegionConfig = RegionConfig()
     """What each region shows."""
 
     @property
-    def told(self) -> ProposalsConfig:
+    def proposals_config(self) -> ProposalsConfig:
         """See :attr:`DetectorConfig.told`."""
         return self.proposals
 
@@ -46,7 +46,7 @@ class ProposalDetectorConfig(DetectorConfig):
 class FastRCNNConfig(ProposalDetectorConfig):
     """Fast R-CNN; the numbers are the paper's (sections 2.2 to 2.4) and those of its released code.
 
-    Differences from the paper: pictures without objects take part, all their proposals being background; a picture's true boxes count as
+    Differences from the paper: images without objects take part, all their proposals being background; a image's true boxes count as
     its proposals in training, which the paper does not say and its code does.
     """
 
@@ -57,11 +57,11 @@ class FastRCNNConfig(ProposalDetectorConfig):
     neck: NeckConfig = SingleLevelConfig()
     """What makes the maps of the backbone fit for detection."""
     region: RegionConfig = RegionConfig(
-        pooling="max", samples=64, min_negative=0.1, box_beta=1.0, max_overlap=0.3, head=RegionConfig().head.replace(hidden=4096)
+        pooling="max", samples_per_image=64, min_negative_iou=0.1, box_beta=1.0, nms_iou=0.3, head=RegionConfig().head.replace(hidden=4096)
     )
     """What each region shows."""
     scales: tuple[float, ...] = Field(default=(1.0,), min_length=1)
-    """Factors on the picture, as it comes, at which maps are made; with several, each region is pooled where it is nearest to 224 x 224
+    """Factors on the image, as it comes, at which maps are made; with several, each region is pooled where it is nearest to 224 x 224
     pixels (section 2.4)."""
 
     def build(self, num_classes: int) -> FastRCNN:
@@ -106,7 +106,7 @@ class FastRCNN(Detector):
         return (counts, whole.boxes, whole.scores, *self.maps(batch.images))
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The maps of normalised, padded images; with several scales one for each."""
+        """The maps of normalized, padded images; with several scales one for each."""
         if self.scales == (1.0,):
             found: tuple[Tensor, ...] = self.neck(images)
             return found
@@ -124,14 +124,14 @@ class FastRCNN(Detector):
         """See :meth:`Detector.detect`."""
         return self.region.detect(self.source(raw[3:]), proposals_in(raw), batch, self.unreported)
 
-    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
         """See :meth:`Detector.explain`: what becomes of the proposals."""
         (proposals,) = proposals_in(raw)
         return (self.region.explain(self.source(raw[3:]), proposals, batch, targets, self.unreported),)
 
-    def class_rows(self) -> dict[str, ClassRows]:
-        """See :func:`detkit.models.region_rows.region_rows`."""
-        return region_rows(self.region)
+    def class_layout(self) -> dict[str, ClassLayout]:
+        """See :func:`detkit.models.class_embeddings.region_layout`."""
+        return region_layout(self.region)
 
 
 def proposals_in(raw: Raw) -> list[Proposals]:

@@ -10,11 +10,11 @@ from torch import nn
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region_classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
+from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head
-from detkit.models.detector import ClassRows, Detector, DetectorConfig, Losses, Raw
-from detkit.models.region_rows import region_rows
+from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
 from detkit.necks import FPNConfig, NeckConfig
-from detkit.structures import Batch, Detections, Proposals, Stage, Targets
+from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
 
 
 class FasterRCNNConfig(DetectorConfig):
@@ -81,8 +81,8 @@ class FasterRCNN(Detector):
 
     def region_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets], proposals: Sequence[Proposals] | None = None) -> Losses:
         """The losses of the second stage, on given proposals or on the first stage's."""
-        told = self.proposed(raw, batch, training=True) if proposals is None else proposals
-        return self.region.loss(raw[2:], told, batch, targets)
+        proposals_config = self.proposed(raw, batch, training=True) if proposals is None else proposals
+        return self.region.loss(raw[2:], proposals_config, batch, targets)
 
     def proposed(self, raw: Raw, batch: Batch, *, training: bool) -> list[Proposals]:
         """The regions that the first stage proposes, as many as in ``training`` or in detection."""
@@ -93,14 +93,14 @@ class FasterRCNN(Detector):
         """See :meth:`Detector.detect`."""
         return self.region.detect(raw[2:], self.proposed(raw, batch, training=False), batch, self.unreported)
 
-    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
         """See :meth:`Detector.explain`: the regions that are proposed for a detection, and what becomes of them."""
         logits, deltas, *maps = raw
         anchors = self.rpn.anchors_on(maps, batch)
         first = self.rpn.explain(logits, deltas, anchors, batch, targets)
-        proposals = Proposals(first.after.boxes, first.after.scores)
+        proposals = Proposals(first.after_nms.boxes, first.after_nms.scores)
         return first, self.region.explain(maps, proposals, batch, targets, self.unreported)
 
-    def class_rows(self) -> dict[str, ClassRows]:
-        """See :func:`detkit.models.region_rows.region_rows`."""
-        return region_rows(self.region)
+    def class_layout(self) -> dict[str, ClassLayout]:
+        """See :func:`detkit.models.class_embeddings.region_layout`."""
+        return region_layout(self.region)

@@ -16,16 +16,16 @@ class FCOSConfig(DetectorConfig):
 
     The first paper, whose numbers ``presets.fcos_resnet50_fpn_paper`` has, differs: points lie in the middle of their cells
     (``head.offset``), all of an object counts and not its middle alone (``head.radius``), distances are exponentials with a
-    learned scale for each level (``head.distances``), centre-ness comes from the classes' tower (``head.centreness_from``),
-    boxes learn by the logarithm of the IoU (``head.box_loss``), and a detection's score is class probability times centre-ness
-    without a root, thresholded by the class probability alone (``head.score``, ``head.min_class_score``, ``head.choice``).
+    learned scale for each level (``head.distances``), center-ness comes from the classes' tower (``head.centerness_tower``),
+    boxes learn by the logarithm of the IoU (``head.box_loss``), and a detection's score is class probability times center-ness
+    without a root, thresholded by the class probability alone (``head.score``, ``head.min_class_score``, ``head.postprocess``).
     """
 
     kind: Literal["fcos"] = "fcos"
     """Which detector this is."""
     backbone: BackboneConfig = BackboneConfig(levels=("c3", "c4", "c5"))
     """The network that makes the maps."""
-    neck: NeckConfig = FPNConfig(extra="p6p7")
+    neck: NeckConfig = FPNConfig(extra_levels="p6p7")
     """What makes the maps of the backbone fit for detection."""
     head: FCOSHeadConfig = FCOSHeadConfig()
     """What predicts at every point."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.models.detector import ClassRows, Detector, Losses, Raw
-from detkit.structures import Batch, Detections, Proposals, Size, Stage, Targets
+from detkit.models.detector import ClassLayout, Detector, Losses, Raw
+from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 
 class OneStage(Detector):
@@ -17,7 +17,7 @@ class OneStage(Detector):
     Args:
         neck: Makes the maps.
         head: Predicts at every place of the maps, and knows its losses and detections.
-        input_size: ``(height, width)`` of the only pictures it takes; None: any.
+        input_size: ``(height, width)`` of the only images it takes; None: any.
     """
 
     def __init__(self, neck: nn.Module, head: OneStageHead, input_size: Size | None = None) -> None:
@@ -31,31 +31,31 @@ class OneStage(Detector):
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """See :meth:`Detector.loss`; the head names the terms."""
-        outputs, places = self.parted(raw, batch)
-        return self.head.loss(outputs, places, batch, targets)
+        outputs, locations = self.split_outputs(raw, batch)
+        return self.head.loss(outputs, locations, batch, targets)
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
-        outputs, places = self.parted(raw, batch)
-        return self.head.detect(outputs, places, batch, self.unreported)
+        outputs, locations = self.split_outputs(raw, batch)
+        return self.head.detect(outputs, locations, batch, self.unreported)
 
-    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[Stage, ...]:
+    def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
         """See :meth:`Detector.explain`."""
-        outputs, places = self.parted(raw, batch)
-        return (self.head.explain(outputs, places, batch, targets, self.unreported),)
+        outputs, locations = self.split_outputs(raw, batch)
+        return (self.head.explain(outputs, locations, batch, targets, self.unreported),)
 
-    def parted(self, raw: Raw, batch: Batch) -> tuple[Outputs, list[Tensor]]:
+    def split_outputs(self, raw: Raw, batch: Batch) -> tuple[Outputs, list[Tensor]]:
         """The head's own tensors out of :meth:`raw`, and the places they speak of."""
         outputs, maps = raw[: self.head.outputs], raw[self.head.outputs :]
-        return outputs, self.head.places([(m.shape[-2], m.shape[-1]) for m in maps], batch)
+        return outputs, self.head.locations([(m.shape[-2], m.shape[-1]) for m in maps], batch)
 
-    def advance(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """See :meth:`Detector.advance`."""
         self.head.progress = progress
 
-    def class_rows(self) -> dict[str, ClassRows]:
-        """See :meth:`Detector.class_rows`."""
+    def class_layout(self) -> dict[str, ClassLayout]:
+        """See :meth:`Detector.class_layout`."""
         return {
-            f"head.{name}": ClassRows(groups, per_class, before, after)
-            for name, (groups, per_class, before, after) in self.head.class_rows().items()
+            f"head.{name}": ClassLayout(groups, per_class, before, after)
+            for name, (groups, per_class, before, after) in self.head.class_layout().items()
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.anchors import AnchorConfig
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.fcos import FCOSHeadConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region import ConvFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
@@ -42,9 +42,9 @@ def fasterrcnn_mobilenet_v3_large_fpn() -> FasterRCNNConfig:
 
 
 def fasterrcnn_mobilenet_v3_large_320_fpn() -> FasterRCNNConfig:
-    """The same for pictures of 320 pixels, with few proposals."""
+    """The same for images of 320 pixels, with few proposals."""
     config = fasterrcnn_mobilenet_v3_large_fpn()
-    rpn = config.rpn.replace(candidates=150, proposals=150)
+    rpn = config.rpn.replace(pre_nms_top_k=150, max_proposals=150)
     return config.replace(preprocess=PreprocessConfig(short_side=320, long_side=640), rpn=rpn)
 
 
@@ -64,15 +64,15 @@ def retinanet_resnet50_fpn() -> RetinaNetConfig:
 
 def retinanet_resnet50_fpn_v2() -> RetinaNetConfig:
     """Torchvision's second generation: batch norms that learn, P6 from C5, group norms in the head, boxes by their GIoU."""
-    config = RetinaNetConfig(neck=FPNConfig(extra="p6p7_c5"), head=RetinaNetHeadConfig(norm="group", box_loss="giou"))
+    config = RetinaNetConfig(neck=FPNConfig(extra_levels="p6p7_c5"), head=RetinaNetHeadConfig(norm="group", box_loss="giou"))
     return config.replace(backbone=config.backbone.replace(norm="train"))
 
 
 def retinanet_resnet50_fpn_paper() -> RetinaNetConfig:
     """RetinaNet as in its paper (arXiv:1708.02002), sections 4 and 5; where the smooth L1 loss turns linear is its original code's."""
     sizes = tuple(tuple(side * 2 ** (third / 3) for third in range(3)) for side in (32.0, 64.0, 128.0, 256.0, 512.0))
-    head = RetinaNetHeadConfig(anchors=AnchorConfig(sizes=sizes), beta=1 / 9, choice=ChoiceConfig())
-    return RetinaNetConfig(neck=FPNConfig(extra="p6p7_c5"), head=head)
+    head = RetinaNetHeadConfig(anchors=AnchorConfig(sizes=sizes), beta=1 / 9, postprocess=PostprocessConfig())
+    return RetinaNetConfig(neck=FPNConfig(extra_levels="p6p7_c5"), head=head)
 
 
 def fcos_resnet50_fpn() -> FCOSConfig:
@@ -84,12 +84,12 @@ def fcos_resnet50_fpn_paper() -> FCOSConfig:
     """FCOS as in its first paper (arXiv:1904.01355), sections 3 and 4; the overlap that is suppressed is its original code's."""
     head = FCOSHeadConfig(
         offset=0.5,
-        radius=None,
-        distances="exp",
-        centreness_from="classes",
+        center_radius=None,
+        distance_encoding="exp",
+        centerness_tower="classes",
         box_loss="log_iou",
-        score="product",
+        score_rule="product",
         min_class_score=0.05,
-        choice=ChoiceConfig(min_score=0.0, max_overlap=0.6),
+        postprocess=PostprocessConfig(min_score=0.0, nms_iou=0.6),
     )
     return FCOSConfig(head=head)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.detr import DETRHeadConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.models.detr import DETRConfig
 
 
@@ -14,7 +14,7 @@ def detr_r50() -> DETRConfig:
 
 
 def detr_r50_dc5() -> DETRConfig:
-    """DETR-DC5 on a ResNet-50: a map of stride 16, four times the cells; trained with one picture a batch, without padding."""
+    """DETR-DC5 on a ResNet-50: a map of stride 16, four times the cells; trained with one image a batch, without padding."""
     return DETRConfig(backbone=BackboneConfig(dilated_c5=True))
 
 
@@ -29,7 +29,7 @@ def detr_r101_dc5() -> DETRConfig:
 
 
 def detr_small() -> DETRConfig:
-    """For data sets of some hundred or thousand pictures with up to 60 objects each, from an ImageNet backbone.
+    """For data sets of some hundred or thousand images with up to 60 objects each, from an ImageNet backbone.
 
     More of the queries learn from an object: there are fewer of them (5 in place of 100 brought a data set of logos from AP 15 to 24:
     github.com/facebookresearch/detr, issue 124), and two answer for each object (which brought Cityscapes from 22.2 to 25.2:
@@ -38,11 +38,11 @@ def detr_small() -> DETRConfig:
     and comes from an earlier stage: not every backbone dilates. Expect to train long: the authors advise 300,000 steps (issue 22).
     """
     head = DETRHeadConfig(
-        queries=60,
+        num_queries=60,
         encoder_layers=3,
         decoder_layers=3,
         hidden=1024,
-        copies=2,
-        choice=ChoiceConfig(min_score=0.0, candidates=None, max_overlap=0.7, limit=100),
+        target_copies=2,
+        postprocess=PostprocessConfig(min_score=0.0, pre_nms_top_k=None, nms_iou=0.7, max_detections=100),
     )
     return DETRConfig(backbone=BackboneConfig(levels=("c4",)), head=head)

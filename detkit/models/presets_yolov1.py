@@ -17,6 +17,6 @@ def yolov1_tiny() -> YOLOv1Config:
     """Fast YOLO: 9 convolutions (section 2.2); filters and the three fully connected layers are those of the author's yolo-tiny.cfg."""
     return YOLOv1Config(
         backbone=BackboneConfig(name="darknet_yolov1_tiny", weights=None),
-        neck=YOLOv1NeckConfig(channels=(1024, 1024, 1024), down="pooling"),
+        neck=YOLOv1NeckConfig(channels=(1024, 1024, 1024), downsample="pooling"),
         head=YOLOv1HeadConfig(hidden=(256, 4096)),
     )

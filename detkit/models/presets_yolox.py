@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.choice import ChoiceConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.yolox import YOLOXHeadConfig
 from detkit.models.yolox import YOLOXConfig, letterbox
 from detkit.necks import LightPANConfig, PANConfig
@@ -11,12 +11,12 @@ from detkit.preprocess import PreprocessConfig
 
 
 def yolox_nano() -> YOLOXConfig:
-    """A quarter of the channels of the size l, depthwise convolutions, pictures of 416 pixels."""
+    """A quarter of the channels of the size l, depthwise convolutions, images of 416 pixels."""
     return _yolox("nano", 64, depth=1, side=416)
 
 
 def yolox_tiny() -> YOLOXConfig:
-    """.375 of the channels, pictures of 416 pixels."""
+    """.375 of the channels, images of 416 pixels."""
     return _yolox("tiny", 96, depth=1, side=416)
 
 
@@ -68,6 +68,6 @@ def light_lite0(channels: int = 96) -> YOLOXConfig:
             depthwise=True,
             activation="relu",
             box_loss="giou",
-            choice=ChoiceConfig(min_score=0.01, max_overlap=0.6),
+            postprocess=PostprocessConfig(min_score=0.01, nms_iou=0.6),
         ),
     )

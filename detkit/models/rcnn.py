@@ -21,14 +21,14 @@ from detkit.ops.warp import warped, with_context
 from detkit.preprocess import PreprocessConfig
 
 AS_IT_IS = PreprocessConfig(short_side=4096, long_side=4096, enlarge=False)
-"""Pictures keep their pixels, unless a side is longer than any data set's."""
+"""Images keep their pixels, unless a side is longer than any data set's."""
 
 
 class RCNNConfig(ProposalDetectorConfig):
     """R-CNN; the numbers are the paper's and those of its released code.
 
-    Differences from the paper: the 128 regions of a step come from the pictures of the batch (32 each from four) instead of from the whole
-    data set; pictures may be mirrored, as in its code; whatever backbone is named stands in AlexNet's place;
+    Differences from the paper: the 128 regions of a step come from the images of the batch (32 each from four) instead of from the whole
+    data set; images may be mirrored, as in its code; whatever backbone is named stands in AlexNet's place;
     boxes are regressed from what the head gives, as VGG16 has 25,088 numbers a region before it, too many for a closed form: with AlexNet,
     which has 9,216, the paper's features (pool5) are ``region.fitted.boxes_from=pooled``.
     """
@@ -36,25 +36,25 @@ class RCNNConfig(ProposalDetectorConfig):
     kind: Literal["rcnn"] = "rcnn"
     """Which detector this is."""
     preprocess: PreprocessConfig = AS_IT_IS
-    """How pictures are resized before the model sees them; regions are cut from what comes of it."""
+    """How images are resized before the model sees them; regions are cut from what comes of it."""
     backbone: BackboneConfig = BackboneConfig(name="vgg16", levels=("c5",))
     """The network that sees each region; its last map is used."""
     neck: NeckConfig = SingleLevelConfig()
     """What makes the map of the backbone fit for detection."""
     region: RegionConfig = RegionConfig(
         head=TwoFCConfig(hidden=4096, dropout=0.5),
-        samples=32,
-        learns_boxes=False,
+        samples_per_image=32,
+        box_regression=False,
         fitted=FittedConfig(boxes_from="hidden"),
         box_weights=(1.0, 1.0, 1.0, 1.0),
-        max_overlap=0.3,
+        nms_iou=0.3,
     )
     """What each region shows; its ``pool_size`` is the side of the map that the head sees."""
-    warp: int = Field(227, ge=2)
+    warp_size: int = Field(227, ge=2)
     """Pixels a side of a region as the network sees it."""
-    context: int = Field(16, ge=0)
+    context_pixels: int = Field(16, ge=0)
     """Of these, how many on each side show what lies round the region."""
-    chunk: int = Field(16, ge=1)
+    chunk_size: int = Field(16, ge=1)
     """Regions that run through the network at once; on two cores 16 of 128 pixels take a fifth of the time that they take one by one."""
 
     def build(self, num_classes: int) -> RCNN:
@@ -91,7 +91,7 @@ class RCNN(FastRCNN):
 
     def __init__(self, neck: nn.Module, region: RegionClassifier, config: RCNNConfig) -> None:
         super().__init__(neck, region)
-        with_context(torch.zeros(0, 4), config.warp, config.context)
+        with_context(torch.zeros(0, 4), config.warp_size, config.context_pixels)
         self.config = config
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -108,7 +108,7 @@ class WarpedRegions:
     """Gives the map of each region of a batch of images.
 
     Attributes:
-        images: ``(B, 3, H, W)`` normalised.
+        images: ``(B, 3, H, W)`` normalized.
         network: Makes the map.
         config: How regions are cut out.
     """
@@ -119,9 +119,11 @@ class WarpedRegions:
 
     def __call__(self, boxes: list[Tensor]) -> Tensor:
         """``(sum N_i, C, S, S)`` for ``(N_i, 4)`` boxes of each image, S being the head's ``pool_size``."""
-        size, context = self.config.warp, self.config.context
-        images = [place for place, rows in enumerate(boxes) for _ in range(0, len(rows), self.config.chunk)]
-        chunks = [part for rows in boxes if len(rows) for part in torch.split(with_context(rows, size, context), self.config.chunk)]
+        size, context_pixels = self.config.warp_size, self.config.context_pixels
+        images = [place for place, rows in enumerate(boxes) for _ in range(0, len(rows), self.config.chunk_size)]
+        chunks = [
+            part for rows in boxes if len(rows) for part in torch.split(with_context(rows, size, context_pixels), self.config.chunk_size)
+        ]
         maps = [self._seen(warped(self.images[place], part, size)) for place, part in zip(images, chunks, strict=True)]
         # Without a region one blank crop tells the shape.
         return torch.cat(maps) if maps else self._seen(self.images.new_zeros((1, 3, size, size)))[:0]

@@ -16,14 +16,14 @@ class RetinaNetConfig(DetectorConfig):
 
     They differ from the paper, whose numbers ``presets.retinanet_resnet50_fpn_paper`` has, in four things: P6 is made from P5
     and not from C5 (``neck.extra``), the sizes of the anchors are cut to whole pixels (``head.anchors``), boxes learn by the L1
-    loss and not by a smooth one (``head.beta``), and a picture has up to 300 detections and not 100 (``head.choice.limit``).
+    loss and not by a smooth one (``head.beta``), and a image has up to 300 detections and not 100 (``head.postprocess.limit``).
     """
 
     kind: Literal["retinanet"] = "retinanet"
     """Which detector this is."""
     backbone: BackboneConfig = BackboneConfig(levels=("c3", "c4", "c5"))
     """The network that makes the maps."""
-    neck: NeckConfig = FPNConfig(extra="p6p7")
+    neck: NeckConfig = FPNConfig(extra_levels="p6p7")
     """What makes the maps of the backbone fit for detection."""
     head: RetinaNetHeadConfig = RetinaNetHeadConfig()
     """What predicts at every anchor."""

@@ -18,15 +18,15 @@ from detkit.preprocess import PreprocessConfig
 class SSDConfig(DetectorConfig):
     """SSD; the defaults are those of torchvision's ``ssd300_vgg16``.
 
-    They are the paper's for COCO; they differ from its code in three things: no default box is larger than the picture
+    They are the paper's for COCO; they differ from its code in three things: no default box is larger than the image
     (``head.boxes.clip``), what VGG's fully connected layers become starts at random and not from their thinned-out weights, and the
-    scales are those for COCO (``head.boxes.scales``; ``presets.ssd300_vgg16_voc`` has Pascal VOC's). It takes pictures of one size.
+    scales are those for COCO (``head.boxes.scales``; ``presets.ssd300_vgg16_voc`` has Pascal VOC's). It takes images of one size.
     """
 
     kind: Literal["ssd"] = "ssd"
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig(rule="fixed", input_size=(300, 300))
-    """How pictures are resized before the model sees them; it takes one ``input_size``."""
+    """How images are resized before the model sees them; it takes one ``input_size``."""
     backbone: BackboneConfig = BackboneConfig(name="vgg16_caffe", frozen_stages=1)
     """The network that makes the finer maps."""
     first_level: Literal["c3", "c4"] = "c3"

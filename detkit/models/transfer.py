@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from detkit.heads.region_fitted import FittedLayers
-from detkit.models.detector import ClassRows, Detector
+from detkit.models.detector import ClassLayout, Detector
 
 _COUNTER = "num_batches_tracked"
 
@@ -22,7 +22,7 @@ class TransferReport:
         copied: Names of tensors that were copied whole.
         by_class: Names of tensors whose rows were copied class by class.
         classes_copied: Classes that both sides have.
-        classes_anew: Classes of the model whose rows keep their fresh start.
+        classes_reset: Classes of the model whose rows keep their fresh start.
         classes_left_over: Classes that only the other side has.
         anew: Names of tensors that the other side does not have.
         left_over: Names of tensors that only the other side has.
@@ -32,7 +32,7 @@ class TransferReport:
     copied: tuple[str, ...]
     by_class: tuple[str, ...]
     classes_copied: tuple[str, ...]
-    classes_anew: tuple[str, ...]
+    classes_reset: tuple[str, ...]
     classes_left_over: tuple[str, ...]
     anew: tuple[str, ...]
     left_over: tuple[str, ...]
@@ -42,7 +42,7 @@ class TransferReport:
         """The report in a few lines for a person."""
         lines = [
             f"copied: {len(self.copied) + len(self.by_class)} tensors; classes: {_listed(self.classes_copied)}",
-            f"started anew: {_listed(self.anew, 'tensors')}; classes: {_listed(self.classes_anew)}",
+            f"started anew: {_listed(self.anew, 'tensors')}; classes: {_listed(self.classes_reset)}",
             f"left over: {_listed(self.left_over, 'tensors')}; classes: {_listed(self.classes_left_over)}",
         ]
         if self.to_fit:
@@ -71,7 +71,7 @@ def transfer(
         ValueError: a tensor has another shape for another reason than its classes, or nothing fits; the model is left as it was.
     """
     own = model.state_dict()
-    layouts = model.class_rows()
+    layouts = model.class_layout()
     pairs = [(new, tensor_class_names.index(name)) for new, name in enumerate(class_names) if name and name in tensor_class_names]
     common = [name for name in own if name in tensors]
     if not [name for name in common if not name.endswith(_COUNTER)]:
@@ -79,8 +79,8 @@ def transfer(
     for name in common:
         _check_shape(name, own[name], tensors[name], layouts.get(name), (len(class_names), len(tensor_class_names)))
     shared = {class_names[new] for new, _ in pairs}
-    classes_anew = tuple(name for name in class_names if name not in shared and name)
-    to_fit = _to_fit(model, common) if classes_anew else ()
+    classes_reset = tuple(name for name in class_names if name not in shared and name)
+    to_fit = _to_fit(model, common) if classes_reset else ()
     common = [name for name in common if name not in to_fit]
     for name in common:
         if name in layouts:
@@ -91,7 +91,7 @@ def transfer(
         copied=tuple(name for name in common if name not in layouts),
         by_class=tuple(name for name in common if name in layouts),
         classes_copied=tuple(name for name in class_names if name in shared and name),
-        classes_anew=classes_anew,
+        classes_reset=classes_reset,
         classes_left_over=tuple(name for name in tensor_class_names if name not in shared and name),
         anew=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
         left_over=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),
@@ -107,7 +107,7 @@ def _to_fit(model: Detector, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in names if name.startswith(tuple(f"{prefix}." for prefix in layers)))
 
 
-def _check_shape(name: str, own: Tensor, other: Tensor, layout: ClassRows | None, classes: tuple[int, int]) -> None:
+def _check_shape(name: str, own: Tensor, other: Tensor, layout: ClassLayout | None, classes: tuple[int, int]) -> None:
     expected = tuple(own.shape)
     if layout is not None:
         expected = (layout.rows(classes[1]), *expected[1:])
@@ -119,7 +119,7 @@ def _check_shape(name: str, own: Tensor, other: Tensor, layout: ClassRows | None
         )
 
 
-def _copy_rows(own: Tensor, other: Tensor, layout: ClassRows, pairs: Sequence[tuple[int, int]]) -> None:
+def _copy_rows(own: Tensor, other: Tensor, layout: ClassLayout, pairs: Sequence[tuple[int, int]]) -> None:
     """Copy the rows of paired classes, and those that belong to no class."""
     mine, theirs = (tensor.view(layout.groups, -1, *tensor.shape[1:]) for tensor in (own, other.contiguous()))
     width = layout.per_class

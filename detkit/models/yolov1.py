@@ -16,18 +16,18 @@ from detkit.preprocess import PreprocessConfig
 
 
 class YOLOv1Config(DetectorConfig):
-    """YOLOv1; the defaults are the paper's: S = 7, B = 2, its loss, pictures of 448 x 448.
+    """YOLOv1; the defaults are the paper's: S = 7, B = 2, its loss, images of 448 x 448.
 
     It differs from the paper in three things: its convolutions have batch norms, as in the author's published yolov1.cfg
-    (``neck.norm``); of several objects with centres in one cell, the first in the data is learned (Darknet shuffles them); and the first 20
+    (``neck.norm``); of several objects with centers in one cell, the first in the data is learned (Darknet shuffles them); and the first 20
     convolutions, which nobody publishes as trained on ImageNet, start at random. Another backbone brings weights:
-    ``model.backbone.name=resnet18 model.backbone.weights=default``. S is the picture's side divided by twice the backbone's stride.
+    ``model.backbone.name=resnet18 model.backbone.weights=default``. S is the image's side divided by twice the backbone's stride.
     """
 
     kind: Literal["yolov1"] = "yolov1"
     """Which detector this is."""
     preprocess: PreprocessConfig = PreprocessConfig(rule="fixed", input_size=(448, 448))
-    """How pictures are resized before the model sees them; it takes one ``input_size``."""
+    """How images are resized before the model sees them; it takes one ``input_size``."""
     backbone: BackboneConfig = BackboneConfig(name="darknet_yolov1", weights=None)
     """The network that makes the map; its ``c5`` is used unless ``levels`` names another."""
     neck: YOLOv1NeckConfig = YOLOv1NeckConfig()

@@ -15,22 +15,22 @@ LEVELS = ("c3", "c4", "c5")
 
 
 def letterbox(side: int) -> PreprocessConfig:
-    """How the code makes pictures fit a square (``data_augment.py``, ``preproc``), and brings boxes back."""
-    return PreprocessConfig(rule="letterbox", input_size=(side, side), interpolation="bilinear_bytes", boxes_by="factor")
+    """How the code makes images fit a square (``data_augment.py``, ``preproc``), and brings boxes back."""
+    return PreprocessConfig(rule="letterbox", input_size=(side, side), interpolation="bilinear_bytes", box_scaling="factor")
 
 
 class YOLOXConfig(DetectorConfig):
     """YOLOX; the defaults are those of its code (version 0.3.0) for the size s.
 
     Where the paper differs from the code: cells compete for an object that lie in a central region of fixed size or in its box
-    (``head.inside`` with ``head.radius=2.5``, the first release). Where this differs from the code: the exponent of a side is at
+    (``head.center_inside_box`` with ``head.center_radius=2.5``, the first release). Where this differs from the code: the exponent of a side is at
     most 10, and cells inside a crowd that answer for no object are not counted.
     """
 
     kind: Literal["yolox"] = "yolox"
     """Which detector this is."""
     preprocess: PreprocessConfig = letterbox(640)
-    """How pictures are resized before the model sees them."""
+    """How images are resized before the model sees them."""
     backbone: BackboneConfig = BackboneConfig(name="csp_darknet_s", weights=None)
     """The network that makes the maps; unless ``levels`` says otherwise, those of strides 8, 16 and 32."""
     neck: NeckConfig = PANConfig()

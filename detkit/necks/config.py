@@ -22,7 +22,7 @@ class FPNConfig(Config):
     kind: Literal["fpn"] = "fpn"
     out_channels: int = Field(default=256, gt=0)
     """Channels of every map."""
-    extra: Literal["pool", "p6p7", "p6p7_c5"] | None = "pool"
+    extra_levels: Literal["pool", "p6p7", "p6p7_c5"] | None = "pool"
     """Coarser levels: ``pool`` subsamples the last map (Faster R-CNN); ``p6p7`` adds two by strided convolutions, from the last map of the
     pyramid, or with ``p6p7_c5`` from the backbone's."""
     norm: Literal["batch"] | None = None
@@ -32,7 +32,7 @@ class FPNConfig(Config):
         """The pyramid over a backbone."""
         from detkit.necks.fpn import FPN
 
-        return FPN(backbone, self.out_channels, extra=self.extra, norm=self.norm)
+        return FPN(backbone, self.out_channels, extra=self.extra_levels, norm=self.norm)
 
 
 class SingleLevelConfig(Config):
@@ -68,8 +68,8 @@ class PANConfig(Config):
     activation: ActivationName = "silu"
     """Behind every norm."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the backbone's channels that a training step leaves out, drawn for each picture (arXiv:1411.4280): against learning few
-    pictures by heart."""
+    """Share of the backbone's channels that a training step leaves out, drawn for each image (arXiv:1411.4280): against learning few
+    images by heart."""
 
     def build(self, backbone: Any) -> PAN:
         """The network over a backbone."""
@@ -93,8 +93,8 @@ class LightPANConfig(Config):
     activation: ActivationName = "relu"
     """Behind every norm."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the backbone's channels that a training step leaves out, drawn for each picture (arXiv:1411.4280): against learning few
-    pictures by heart."""
+    """Share of the backbone's channels that a training step leaves out, drawn for each image (arXiv:1411.4280): against learning few
+    images by heart."""
 
     def build(self, backbone: Any) -> PAN:
         """The network over a backbone."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.layers import ConvNormAct, FusedConv, is_plain
-from detkit.necks.wrapped import MapSource, Neck, initialise
+from detkit.necks.wrapped import MapSource, Neck, initialize
 
 Extra = Literal["pool", "p6p7", "p6p7_c5"]
 
@@ -31,14 +31,14 @@ class FPN(Neck):
         super().__init__(backbone, (out_channels,) * len(strides), strides)
         self.inner_blocks = nn.ModuleList(ConvNormAct(c, out_channels, 1, norm=norm, activation=None) for c in backbone.channels)
         self.layer_blocks = nn.ModuleList(ConvNormAct(out_channels, out_channels, 3, norm=norm, activation=None) for _ in backbone.channels)
-        initialise(self.inner_blocks)
-        initialise(self.layer_blocks)
+        initialize(self.inner_blocks)
+        initialize(self.layer_blocks)
         self.extra = extra
         if added == 2:
             self.extra_blocks = P6P7(backbone.channels[-1] if extra == "p6p7_c5" else out_channels, out_channels)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalised images ``(B, 3, H, W)``, ``out_channels`` each, finest first."""
+        """Maps of normalized images ``(B, 3, H, W)``, ``out_channels`` each, finest first."""
         maps = self.backbone(images)
         inner = self.inner_blocks[-1](maps[-1])
         pyramid = [self.layer_blocks[-1](inner)]
@@ -74,7 +74,7 @@ class P6P7(nn.Module):
         super().__init__()
         self.p6 = nn.Conv2d(in_channels, out_channels, 3, 2, 1)
         self.p7 = nn.Conv2d(out_channels, out_channels, 3, 2, 1)
-        initialise(self)
+        initialize(self)
 
     def forward(self, last: Tensor) -> tuple[Tensor, Tensor]:
         """P6 and P7 out of the last map."""

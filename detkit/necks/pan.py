@@ -21,7 +21,7 @@ class PAN(Neck):
         shrink: Makes the block that halves a map of so many channels.
         out_channels: Every map is brought to so many channels first; None: each has as many as the backbone's.
         activation: Behind the 1x1 convolutions.
-        dropout: Share of the backbone's channels that a training step leaves out, drawn for each picture and level.
+        dropout: Share of the backbone's channels that a training step leaves out, drawn for each image and level.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PAN(Neck):
             yolox_norms(part)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalised images ``(B, 3, H, W)``, finest first."""
+        """Maps of normalized images ``(B, 3, H, W)``, finest first."""
         maps = [project(self.dropout(found)) for project, found in zip(self.inputs, self.backbone(images), strict=True)]
         held: list[Tensor] = []  # what each coarser level gave to the finer one, finest first
         current = maps[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from detkit.necks.wrapped import MapSource, Neck, initialise
+from detkit.necks.wrapped import MapSource, Neck, initialize
 
 
 class SingleLevel(Neck):
@@ -32,8 +32,8 @@ class SingleLevel(Neck):
         channels = backbone.channels[self.place]
         super().__init__(backbone, (out_channels or channels,), (backbone.strides[self.place],))
         self.projection = nn.Identity() if out_channels is None else nn.Conv2d(channels, out_channels, 1)
-        initialise(self.projection)
+        initialize(self.projection)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The map of normalised images ``(B, 3, H, W)``, alone in a tuple."""
+        """The map of normalized images ``(B, 3, H, W)``, alone in a tuple."""
         return (self.projection(self.backbone(images)[self.place]),)

@@ -34,10 +34,10 @@ class SSDExtras(Neck):
         finer = len(backbone.channels) - 1
         make = _separable if config.lite else _plain
         self.extras = nn.ModuleList(make(channels[finer + place], extra) for place, extra in enumerate(config.extras))
-        _initialise(self, config.lite)
+        _initialize(self, config.lite)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalised images ``(B, 3, H, W)``, finest first."""
+        """Maps of normalized images ``(B, 3, H, W)``, finest first."""
         maps: tuple[Tensor, ...] = self.backbone(images)
         *finer, last = maps
         coarser = [last if self.atrous is None else self.atrous(last)]
@@ -49,7 +49,7 @@ class SSDExtras(Neck):
         return tuple(levels)
 
     def check_size(self, size: Size) -> None:
-        """Check that pictures of ``size`` are large enough for every level.
+        """Check that images of ``size`` are large enough for every level.
 
         Raises:
             ValueError: a level would have no cells.
@@ -59,7 +59,7 @@ class SSDExtras(Neck):
             new = [(side + 2 * extra.padding - extra.kernel) // extra.stride + 1 for side in sides]
             if min(new) < 1:
                 raise ValueError(
-                    f"neck ssd_extras: pictures of {size[0]} x {size[1]} (height x width) leave {sides[0]} x {sides[1]} cells before extra "
+                    f"neck ssd_extras: images of {size[0]} x {size[1]} (height x width) leave {sides[0]} x {sides[1]} cells before extra "
                     f"level {place}, too few for its kernel of {extra.kernel}; give fewer extras, or a larger preprocess.input_size"
                 )
             sides = new
@@ -122,7 +122,7 @@ def ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
     return module
 
 
-def _initialise(neck: SSDExtras, lite: bool) -> None:
+def _initialize(neck: SSDExtras, lite: bool) -> None:
     """Start the convolutions that the neck adds as torchvision's: Xavier's uniform, or normal with .03 for SSDLite; biases 0."""
     for part in (*neck.extras.modules(), *(neck.atrous or nn.Sequential()).modules()):
         if isinstance(part, nn.Conv2d):

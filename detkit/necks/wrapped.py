@@ -17,7 +17,7 @@ class MapSource(Protocol):
     std: tuple[float, float, float]
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalised images."""
+        """Maps of normalized images."""
 
 
 class Neck(nn.Module):
@@ -40,7 +40,7 @@ class Neck(nn.Module):
         self.mean, self.std = backbone.mean, backbone.std
 
 
-def initialise(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Start every convolution below ``module`` as torchvision's pyramid does: uniform by fan-in, biases 0."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):

@@ -19,7 +19,7 @@ class YOLOv1Neck(Neck):
 
     def __init__(self, backbone: MapSource, config: YOLOv1NeckConfig) -> None:
         super().__init__(backbone, (config.channels[-1],), (backbone.strides[-1] * 2,))
-        pools = config.down == "pooling"
+        pools = config.downsample == "pooling"
         strided = -1 if pools else min(1, len(config.channels) - 1)
         parts: list[nn.Module] = [nn.MaxPool2d(2, ceil_mode=True)] if pools else []
         inputs = (backbone.channels[-1], *config.channels[:-1])
@@ -30,5 +30,5 @@ class YOLOv1Neck(Neck):
         self.convolutions = nn.Sequential(*parts)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The one map of normalised images ``(B, 3, H, W)``."""
+        """The one map of normalized images ``(B, 3, H, W)``."""
         return (self.convolutions(self.backbone(images)[-1]),)

@@ -18,7 +18,7 @@ class YOLOv1NeckConfig(Config):
     kind: Literal["yolov1_convolutions"] = "yolov1_convolutions"
     channels: tuple[int, ...] = Field((1024, 1024, 1024, 1024), min_length=1)
     """Of each 3x3 convolution."""
-    down: Literal["convolution", "pooling"] = "convolution"
+    downsample: Literal["convolution", "pooling"] = "convolution"
     """What halves the map's sides: the second convolution (the first, if there is one), or pooling before the first as in Fast YOLO."""
     norm: Literal["batch"] | None = "batch"
     """A norm behind each convolution; the paper names none, the author's published yolov1.cfg has them."""

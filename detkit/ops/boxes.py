@@ -21,13 +21,13 @@ def xyxy_to_xywh(boxes: Tensor) -> Tensor:
 
 
 def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
-    """Centre and size to two corners."""
+    """Center and size to two corners."""
     x, y, width, height = boxes.unbind(-1)
     return torch.stack((x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height), -1)
 
 
 def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
-    """Two corners to centre and size."""
+    """Two corners to center and size."""
     x1, y1, x2, y2 = boxes.unbind(-1)
     width, height = x2 - x1, y2 - y1
     return torch.stack((x1 + 0.5 * width, y1 + 0.5 * height, width, height), -1)

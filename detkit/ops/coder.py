@@ -1,6 +1,6 @@
 """Boxes as numbers that a network can learn.
 
-From an anchor: shift of the centre by the anchor's size, and logarithm of the change of size. From a point: distances to the
+From an anchor: shift of the center by the anchor's size, and logarithm of the change of size. From a point: distances to the
 four sides.
 """
 
@@ -22,7 +22,7 @@ MAX_LOG_SCALE = math.log(1000 / 16)
 def encode(boxes: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
     """Deltas ``(..., 4)`` that turn ``anchors`` into ``boxes``, times ``weights`` for x, y, width and height.
 
-    Both need an area. Source: R-CNN (arXiv:1311.2524), appendix C; the weights are Fast R-CNN's normalisation of targets.
+    Both need an area. Source: R-CNN (arXiv:1311.2524), appendix C; the weights are Fast R-CNN's normalization of targets.
     """
     x, y, width, height = xyxy_to_cxcywh(boxes.float()).unbind(-1)
     anchor_x, anchor_y, anchor_width, anchor_height = xyxy_to_cxcywh(anchors.float()).unbind(-1)

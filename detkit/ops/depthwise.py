@@ -17,7 +17,7 @@ from torch.nn import functional
 from detkit.ops.threads import run_jobs
 
 _CHUNKS = 8
-"""Parts of a picture whose sums are made apart and then added: the same, whatever the number of threads."""
+"""Parts of a image whose sums are made apart and then added: the same, whatever the number of threads."""
 
 
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:

@@ -29,7 +29,7 @@ def weight_gradient(x: Any, gradient: Any, first: int, last: int, stride: int, p
             if y < 0 or y >= height:
                 continue
             for j in range(side):
-                # Columns of the output whose sample lies inside the picture.
+                # Columns of the output whose sample lies inside the image.
                 start = max(0, -((j - padding) // stride))
                 stop = min(columns, (width - 1 + padding - j) // stride + 1)
                 sums = out[i, j]

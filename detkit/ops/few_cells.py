@@ -49,16 +49,16 @@ def _gradients(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Those of the input, the weight and the bias, from the ``(n, 3)`` places ``image y x`` that have a gradient."""
     rows = gradient.permute(0, 2, 3, 1)[tuple(cells.unbind(1))]  # (n, D)
-    places, inside = _seen(cells, x, weight.shape[-1], padding)
+    locations, inside = _seen(cells, x, weight.shape[-1], padding)
     by_cell = weight.permute(0, 2, 3, 1).flatten(1)  # (D, K * K * C)
     for_x = for_weight = None
     if wanted[0]:
-        spread = (rows @ by_cell).reshape(*places.shape, x.shape[1])
+        spread = (rows @ by_cell).reshape(*locations.shape, x.shape[1])
         flat = x.new_zeros((x.shape[0] * x.shape[2] * x.shape[3], x.shape[1]))
-        flat.index_add_(0, places[inside], spread[inside])
+        flat.index_add_(0, locations[inside], spread[inside])
         for_x = flat.reshape(x.shape[0], x.shape[2], x.shape[3], -1).permute(0, 3, 1, 2)
     if wanted[1]:
-        patches = x.permute(0, 2, 3, 1).flatten(0, 2)[places] * inside[..., None]
+        patches = x.permute(0, 2, 3, 1).flatten(0, 2)[locations] * inside[..., None]
         side = weight.shape[-1]
         for_weight = (rows.T @ patches.flatten(1)).reshape(len(weight), side, side, -1).permute(0, 3, 1, 2)
     return for_x, for_weight, rows.sum(0) if wanted[2] else None
@@ -71,5 +71,5 @@ def _seen(cells: Tensor, x: Tensor, side: int, padding: int) -> tuple[Tensor, Te
     rows = (cells[:, 1, None, None] + steps[:, None]).expand(-1, side, side).flatten(1)
     columns = (cells[:, 2, None, None] + steps).expand(-1, side, side).flatten(1)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    places = (cells[:, :1] * height + rows.clamp(0, height - 1)) * width + columns.clamp(0, width - 1)
-    return places, inside
+    locations = (cells[:, :1] * height + rows.clamp(0, height - 1)) * width + columns.clamp(0, width - 1)
+    return locations, inside

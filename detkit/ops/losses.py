@@ -1,4 +1,4 @@
-"""Losses as sums (of boxes: one number a row) in float32; whoever calls divides by a normaliser that all processes agree on."""
+"""Losses as sums (of boxes: one number a row) in float32; whoever calls divides by a normalizer that all processes agree on."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ def log_iou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
 
 
 def giou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
-    """``(N,)`` 1 - generalised IoU: also the share of the box round both that neither fills. Source: arXiv:1902.09630."""
+    """``(N,)`` 1 - generalized IoU: also the share of the box round both that neither fills. Source: arXiv:1902.09630."""
     shared, union, width, height = _overlap(boxes.float(), wanted.float())
     around = width * height
     return 1 - shared / (union + EPSILON) + (around - union) / (around + EPSILON)
 
 
 def diou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:
-    """``(N,)`` 1 - IoU + the centres' distance over the diagonal round both, squared. Source: arXiv:1911.08287, equation 7."""
+    """``(N,)`` 1 - IoU + the centers' distance over the diagonal round both, squared. Source: arXiv:1911.08287, equation 7."""
     boxes, wanted = boxes.float(), wanted.float()
     shared, union, width, height = _overlap(boxes, wanted)
-    apart = (xyxy_to_cxcywh(boxes) - xyxy_to_cxcywh(wanted))[..., :2].square().sum(-1)
-    return 1 - shared / (union + EPSILON) + apart / (width.square() + height.square() + EPSILON)
+    nms_per = (xyxy_to_cxcywh(boxes) - xyxy_to_cxcywh(wanted))[..., :2].square().sum(-1)
+    return 1 - shared / (union + EPSILON) + nms_per / (width.square() + height.square() + EPSILON)
 
 
 def ciou_loss(boxes: Tensor, wanted: Tensor) -> Tensor:

@@ -12,9 +12,9 @@ from torch import Tensor
 from detkit.ops.boxes import box_iou, crowd_overlap
 from detkit.structures import Targets
 
-BELOW = -1
+BACKGROUND = -1
 """The anchor answers for background."""
-BETWEEN = -2
+IGNORE = -2
 """The anchor answers for nothing and is left out of the loss."""
 
 CROWD_SHARE = 0.5
@@ -22,63 +22,69 @@ CROWD_SHARE = 0.5
 
 
 def match_by_iou(
-    anchors: Tensor, targets: Targets, *, min_positive: float, max_negative: float, low_quality: bool = False, min_negative: float = 0.0
+    anchors: Tensor,
+    targets: Targets,
+    *,
+    positive_iou: float,
+    negative_iou: float,
+    allow_low_quality: bool = False,
+    min_negative_iou: float = 0.0,
 ) -> Tensor:
     """``(N,)`` int64, for ``(N, 4)`` anchors the row of the target each overlaps most.
 
-    An IoU of at least ``min_positive`` makes a match, one below ``max_negative`` background; with ``low_quality`` the best
+    An IoU of at least ``positive_iou`` makes a match, one below ``negative_iou`` background; with ``allow_low_quality`` the best
     anchors of every target are matched however low their IoU (Faster R-CNN, arXiv:1506.01497, section 3.1.2), to the target
-    they overlap most themselves. Where there are targets, anchors whose best IoU is below ``min_negative`` are left out: too easy
+    they overlap most themselves. Where there are targets, anchors whose best IoU is below ``min_negative_iou`` are left out: too easy
     (Fast R-CNN, arXiv:1504.08083, section 2.3).
     """
     overlaps = box_iou(targets.boxes, anchors)
     overlaps[targets.is_crowd] = -1.0
-    matches = match_overlaps(overlaps, min_positive=min_positive, max_negative=max_negative, low_quality=low_quality)
-    if min_negative > 0 and bool((~targets.is_crowd).any()):
-        matches[(matches == BELOW) & (overlaps.amax(0) < min_negative)] = BETWEEN
-    return ignore_crowds(matches, anchors, targets)
+    assignment = match_overlaps(overlaps, positive_iou=positive_iou, negative_iou=negative_iou, allow_low_quality=allow_low_quality)
+    if min_negative_iou > 0 and bool((~targets.is_crowd).any()):
+        assignment[(assignment == BACKGROUND) & (overlaps.amax(0) < min_negative_iou)] = IGNORE
+    return ignore_crowds(assignment, anchors, targets)
 
 
-def match_overlaps(overlaps: Tensor, *, min_positive: float, max_negative: float, low_quality: bool = False) -> Tensor:
+def match_overlaps(overlaps: Tensor, *, positive_iou: float, negative_iou: float, allow_low_quality: bool = False) -> Tensor:
     """The rule of :func:`match_by_iou` on an ``(M, N)`` table of overlaps between targets and anchors."""
     if overlaps.shape[0] == 0:
-        return torch.full((overlaps.shape[1],), BELOW, dtype=torch.int64, device=overlaps.device)
+        return torch.full((overlaps.shape[1],), BACKGROUND, dtype=torch.int64, device=overlaps.device)
     best, nearest = overlaps.max(0)
-    matches = nearest.masked_fill(best < min_positive, BETWEEN).masked_fill_(best < max_negative, BELOW)
-    if low_quality and overlaps.shape[1]:
+    assignment = nearest.masked_fill(best < positive_iou, IGNORE).masked_fill_(best < negative_iou, BACKGROUND)
+    if allow_low_quality and overlaps.shape[1]:
         target_best = overlaps.amax(1, keepdim=True)
-        chosen = ((overlaps == target_best) & (target_best > 0)).any(0)
-        matches = torch.where(chosen, nearest, matches)
-    return matches
+        selection = ((overlaps == target_best) & (target_best > 0)).any(0)
+        assignment = torch.where(selection, nearest, assignment)
+    return assignment
 
 
-def match_every_target(anchors: Tensor, targets: Targets, *, min_positive: float) -> Tensor:
-    """SSD's rule (arXiv:1512.02325, section 2.2): an IoU of ``min_positive`` makes a match, and each target has its best anchor anyway.
+def match_every_target(anchors: Tensor, targets: Targets, *, positive_iou: float) -> Tensor:
+    """SSD's rule (arXiv:1512.02325, section 2.2): an IoU of ``positive_iou`` makes a match, and each target has its best anchor anyway.
 
     Of several targets with one best anchor the last has it (as in torchvision); a target that overlaps no anchor has none.
     """
     overlaps = box_iou(targets.boxes, anchors)
     overlaps[targets.is_crowd] = -1.0
-    matches = match_overlaps(overlaps, min_positive=min_positive, max_negative=min_positive)
+    assignment = match_overlaps(overlaps, positive_iou=positive_iou, negative_iou=positive_iou)
     if overlaps.numel():
         best, anchor = overlaps.max(1)
         rows = (best > 0).nonzero().flatten()
-        matches.scatter_reduce_(0, anchor[rows], rows, "amax", include_self=False)
-    return ignore_crowds(matches, anchors, targets)
+        assignment.scatter_reduce_(0, anchor[rows], rows, "amax", include_self=False)
+    return ignore_crowds(assignment, anchors, targets)
 
 
-def ignore_crowds(matches: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
+def ignore_crowds(assignment: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
     """The matches with background anchors that lie mostly inside a crowd left out."""
     crowds = targets.boxes[targets.is_crowd]
     if not len(crowds):
-        return matches
+        return assignment
     inside = (crowd_overlap(anchors, crowds) > CROWD_SHARE).any(1)
-    return torch.where(inside & (matches == BELOW), BETWEEN, matches)
+    return torch.where(inside & (assignment == BACKGROUND), IGNORE, assignment)
 
 
-def class_targets(matches: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+def class_targets(assignment: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     """``(N, K)`` float32: 1 at the class of the target that each of ``(N,)`` matches names, 0 elsewhere."""
-    wanted = torch.zeros(len(matches), num_classes, device=matches.device)
-    positive = (matches >= 0).nonzero().flatten()
-    wanted[positive, labels[matches[positive]]] = 1.0
+    wanted = torch.zeros(len(assignment), num_classes, device=assignment.device)
+    positive = (assignment >= 0).nonzero().flatten()
+    wanted[positive, labels[assignment[positive]]] = 1.0
     return wanted

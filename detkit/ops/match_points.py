@@ -9,12 +9,12 @@ from torch import Tensor
 
 from detkit.ops.boxes import area
 from detkit.ops.coder import to_distances
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Targets
 
 
 def match_points(
-    points: Sequence[Tensor], targets: Targets, *, strides: Sequence[float], radius: float | None = None, reach: float = 8.0
+    points: Sequence[Tensor], targets: Targets, *, strides: Sequence[float], center_radius: float | None = None, regress_range: float = 8.0
 ) -> Tensor:
     """``(N,)`` int64, for the ``(N_l, 2)`` points of all levels the row of the target each answers for.
 
@@ -26,31 +26,31 @@ def match_points(
         points: For each level ``x y`` in pixels, finest first.
         targets: What the image shows.
         strides: Pixels between the points of each level.
-        radius: Most strides from the centre of a target, in x and in y; None: the whole target counts.
-        reach: A level answers for targets whose farthest side is less than so many strides away, and more than half as many;
+        center_radius: Most strides from the center of a target, in x and in y; None: the whole target counts.
+        regress_range: A level answers for targets whose farthest side is less than so many strides away, and more than half as many;
             the finest also for nearer ones, the coarsest for any farther.
     """
     rows = torch.cat(list(points))
     if not len(targets):
-        return torch.full((len(rows),), BELOW, device=rows.device)
+        return torch.full((len(rows),), BACKGROUND, device=rows.device)
     distances = to_distances(targets.boxes, rows[:, None])
     inside = distances.amin(2) > 0
-    stride, least, most = _of_every_point(points, strides, reach)
+    stride, least, most = _of_every_point(points, strides, regress_range)
     farthest = distances.amax(2)
     mine = inside & (farthest > least[:, None]) & (farthest < most[:, None]) & ~targets.is_crowd
-    if radius is not None:
-        centres = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
-        mine &= (rows[:, None] - centres).abs().amax(2) < radius * stride[:, None]
+    if center_radius is not None:
+        centers = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
+        mine &= (rows[:, None] - centers).abs().amax(2) < center_radius * stride[:, None]
     areas, nearest = torch.where(mine, area(targets.boxes), torch.inf).min(1)
-    background = torch.where((inside & targets.is_crowd).any(1), BETWEEN, BELOW)
+    background = torch.where((inside & targets.is_crowd).any(1), IGNORE, BACKGROUND)
     return torch.where(areas.isinf(), background, nearest)
 
 
-def _of_every_point(points: Sequence[Tensor], strides: Sequence[float], reach: float) -> tuple[Tensor, Tensor, Tensor]:
+def _of_every_point(points: Sequence[Tensor], strides: Sequence[float], regress_range: float) -> tuple[Tensor, Tensor, Tensor]:
     """``(N,)`` each: the stride, and between which distances the farthest side of a target must lie."""
     stride = [float(value) for value in strides]
-    least = [0.0, *(value * reach / 2 for value in stride[1:])]
-    most = [*(value * reach for value in stride[:-1]), torch.inf]
+    least = [0.0, *(value * regress_range / 2 for value in stride[1:])]
+    most = [*(value * regress_range for value in stride[:-1]), torch.inf]
     counts = torch.tensor([len(level) for level in points], device=points[0].device)
     table = torch.tensor((stride, least, most), device=points[0].device).repeat_interleave(counts, 1)
     return table[0], table[1], table[2]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from detkit.ops.boxes import box_iou
-from detkit.ops.match import BELOW, ignore_crowds
+from detkit.ops.match import BACKGROUND, ignore_crowds
 from detkit.structures import Targets
 
 CANDIDATES = 10
@@ -17,33 +17,40 @@ FAR = 1e6
 
 @torch.no_grad()
 def match_simota(
-    points: Tensor, reach: Tensor, boxes: Tensor, scores: Tensor, targets: Targets, *, overlap_weight: float = 3.0, inside: bool = False
+    points: Tensor,
+    reach: Tensor,
+    boxes: Tensor,
+    scores: Tensor,
+    targets: Targets,
+    *,
+    iou_weight: float = 3.0,
+    center_inside_box: bool = False,
 ) -> Tensor:
     """``(N,)`` int64, for each place the row of the target it answers for, or ``BELOW`` or ``BETWEEN``.
 
-    Places that are near some object compete for all objects: what one costs an object is the cross entropy of its score, ``overlap_weight``
+    Places that are near some object compete for all objects: what one costs an object is the cross entropy of its score, ``iou_weight``
     times ``-log`` of its IoU, and much if it is not near this object.
 
     Args:
-        points: ``(N, 2)`` centres of the places.
-        reach: ``(N,)`` pixels: a place is near the objects whose centres are closer than this along both axes.
+        points: ``(N, 2)`` centers of the places.
+        reach: ``(N,)`` pixels: a place is near the objects whose centers are closer than this along both axes.
         boxes: ``(N, 4)`` predicted boxes.
         scores: ``(N, K)`` predicted probabilities.
         targets: The truth; crowds get no place.
-        overlap_weight: What the IoU counts beside the class.
-        inside: As the first release of the code has it: places inside some object's box compete too, and near is what is both.
+        iou_weight: What the IoU counts beside the class.
+        center_inside_box: As the first release of the code has it: places inside some object's box compete too, and near is what is both.
     """
-    matches = torch.full((len(points),), BELOW, dtype=torch.int64, device=points.device)
+    assignment = torch.full((len(points),), BACKGROUND, dtype=torch.int64, device=points.device)
     objects = (~targets.is_crowd).nonzero().flatten()
     wanted, labels = targets.boxes[objects], targets.labels[objects]
-    near, competes = _near(points, reach, wanted, inside)
+    near, competes = _near(points, reach, wanted, center_inside_box)
     rows = competes.nonzero().flatten()
     if len(rows):
         overlaps = box_iou(wanted, boxes[rows])
-        cost = class_cost(scores[rows], labels) - overlap_weight * torch.log(overlaps + 1e-8) + FAR * ~near[:, rows]
-        chosen = assign(cost, overlaps)
-        matches[rows[chosen >= 0]] = objects[chosen[chosen >= 0]]
-    return ignore_crowds(matches, torch.cat((points - 0.5, points + 0.5), 1), targets)
+        cost = class_cost(scores[rows], labels) - iou_weight * torch.log(overlaps + 1e-8) + FAR * ~near[:, rows]
+        selection = assign(cost, overlaps)
+        assignment[rows[selection >= 0]] = objects[selection[selection >= 0]]
+    return ignore_crowds(assignment, torch.cat((points - 0.5, points + 0.5), 1), targets)
 
 
 def class_cost(scores: Tensor, labels: Tensor) -> Tensor:
@@ -80,11 +87,11 @@ def cheapest(cost: Tensor, counts: Tensor, most: int) -> Tensor:
     return below | (equal & (equal.cumsum(1, dtype=torch.int32) <= left))
 
 
-def _near(points: Tensor, reach: Tensor, boxes: Tensor, inside: bool) -> tuple[Tensor, Tensor]:
+def _near(points: Tensor, reach: Tensor, boxes: Tensor, center_inside_box: bool) -> tuple[Tensor, Tensor]:
     """``(M, N)``: whether a place is near an object; ``(N,)``: whether it competes."""
-    centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-    central = ((points - centres).abs() < reach[:, None]).all(-1)
-    if not inside:
+    centers = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    central = ((points - centers).abs() < reach[:, None]).all(-1)
+    if not center_inside_box:
         return central, central.any(0)
     within = ((points > boxes[:, None, :2]) & (points < boxes[:, None, 2:])).all(-1)
     return central & within, (central | within).any(0)

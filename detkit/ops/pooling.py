@@ -68,7 +68,7 @@ def multilevel_roi_align(
 def _kernels_serve(maps: tuple[Tensor, ...]) -> bool:
     """Whether compiled kernels may be used, and are worth their loading.
 
-    Loading them takes half a second, and seconds on a machine that never compiled them, so that the first picture a process
+    Loading them takes half a second, and seconds on a machine that never compiled them, so that the first image a process
     looks at, often its only one, goes through torchvision's operator. Training loads them at once: it is resumed exactly.
     """
     fit = all(type(level_map) is Tensor and level_map.device.type == "cpu" for level_map in maps)

@@ -1,7 +1,7 @@
 """RoI align on the CPU, compiled by numba: torchvision's own takes one thread and one number at a time.
 
 Bilinear samples at the crossings of a grid are separable: a cell's value is a sum over a few rows and columns of the map,
-each with a weight of its own, and equal rows and columns of neighbouring samples are summed first. The loops run along the
+each with a weight of its own, and equal rows and columns of neighboring samples are summed first. The loops run along the
 channels, which lie together in channels-last maps, and the compiler makes vector instructions of them.
 
 Importing this module imports numba (a third of a second); compiling takes seconds once, then comes from numba's disk cache.

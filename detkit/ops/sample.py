@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from detkit.ops.match import BELOW
+from detkit.ops.match import BACKGROUND
 
 Sampler = Callable[[Tensor, int, float, torch.Generator], tuple[Tensor, Tensor]]
 """The signature of :func:`sample`; detectors take another one where the choice has to be theirs (a test, a fixed set)."""
@@ -20,13 +20,13 @@ def generator_for(seed: int, salt: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(mixed & 0x7FFFFFFFFFFFFFFF)
 
 
-def sample(matches: Tensor, count: int, positive_fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def sample(assignment: Tensor, count: int, positive_fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows of matched and of background anchors, ascending: ``count`` in all, of which at most a fraction is matched.
 
     Where there are too few matched ones, background fills the place; the converse does not happen (torchvision's rule).
     """
-    positive = (matches >= 0).nonzero().flatten()
-    negative = (matches == BELOW).nonzero().flatten()
+    positive = (assignment >= 0).nonzero().flatten()
+    negative = (assignment == BACKGROUND).nonzero().flatten()
     positive = _choose(positive, int(count * positive_fraction), generator)
     return positive, _choose(negative, count - len(positive), generator)
 
@@ -34,5 +34,5 @@ def sample(matches: Tensor, count: int, positive_fraction: float, generator: tor
 def _choose(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
     if len(rows) <= count:
         return rows
-    chosen = torch.randperm(len(rows), generator=generator)[:count].sort().values
-    return rows[chosen.to(rows.device)]
+    selection = torch.randperm(len(rows), generator=generator)[:count].sort().values
+    return rows[selection.to(rows.device)]

@@ -19,19 +19,19 @@ from torchvision import ops
 
 from detkit.ops.boxes import valid_boxes
 
-Suppression = Literal["hard", "linear", "gaussian"]
-"""What becomes of a box that overlaps a better one: it falls, or its score is multiplied; see :func:`soften`."""
+NMSKind = Literal["hard", "linear", "gaussian"]
+"""What becomes of a box that overlaps a better one: it falls, or its score is multiplied; see :func:`soft_nms`."""
 
 FIRST_LOOK = 512
-"""Candidates that :func:`suppress` begins with; it looks further only while too few survive."""
+"""Candidates that :func:`batched_nms` begins with; it looks further only while too few survive."""
 PAIRS_PER_LABEL = 40_000
 """Pairs of boxes that cost a CPU as much time as one more call of the suppression kernel."""
 WITHOUT_FLOAT64 = ("mps",)
-"""Kinds of devices for which :func:`suppress` works on the CPU."""
+"""Kinds of devices for which :func:`batched_nms` works on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
+class Selection:
     """Entries of a score table, best first: ``scores`` (n,) float32, and the ``rows``, ``labels`` and ``levels`` they came from."""
 
     scores: Tensor
@@ -39,146 +39,148 @@ class Chosen:
     labels: Tensor
     levels: Tensor
 
-    def __getitem__(self, index: Tensor) -> Chosen:
-        return Chosen(self.scores[index], self.rows[index], self.labels[index], self.levels[index])
+    def __getitem__(self, index: Tensor) -> Selection:
+        return Selection(self.scores[index], self.rows[index], self.labels[index], self.levels[index])
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
-def best(scores: Tensor, *, min_score: float | None = None, limit: int | None = None, levels: Sequence[int] | None = None) -> Chosen:
-    """The best ``limit`` entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
+def best(
+    scores: Tensor, *, min_score: float | None = None, max_detections: int | None = None, levels: Sequence[int] | None = None
+) -> Selection:
+    """The best ``max_detections`` entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
 
     Args:
         scores: Probabilities, or logits with a threshold to match; anything that sorts.
         min_score: Entries must be greater; ``None`` lets all pass.
-        limit: At most so many of each level.
+        max_detections: At most so many of each level.
         levels: Rows that belong to each level, in order; one level unless given.
     """
     table = scores.float() if scores.ndim == 2 else scores.float()[:, None]
     counts = [len(table)] if levels is None else list(levels)
     parts, start = [], 0
     for level, count in enumerate(counts):
-        values, rows, labels = _best_entries(table[start : start + count], min_score, limit)
-        parts.append(Chosen(values, rows + start, labels, torch.full_like(rows, level)))
+        values, rows, labels = _best_entries(table[start : start + count], min_score, max_detections)
+        parts.append(Selection(values, rows + start, labels, torch.full_like(rows, level)))
         start += count
     if len(parts) == 1:
         return parts[0]
-    return Chosen(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "rows", "labels", "levels")))
+    return Selection(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "rows", "labels", "levels")))
 
 
-def _best_entries(table: Tensor, min_score: float | None, limit: int | None) -> tuple[Tensor, Tensor, Tensor]:
+def _best_entries(table: Tensor, min_score: float | None, max_detections: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """Scores, rows and columns of the best entries, best first; among equals the first."""
     columns = table.shape[1]
     # The best entries lie in the rows with the best peaks: looking at those alone spares most of a large table.
-    rows = _promising(table.amax(1), min_score, limit) if columns > 1 else None
+    rows = _promising(table.amax(1), min_score, max_detections) if columns > 1 else None
     flat = (table if rows is None else table[rows]).reshape(-1)
-    places = _promising(flat, min_score, limit)
-    values, order = torch.sort(flat if places is None else flat[places], descending=True, stable=True)
-    order = order[:limit]
-    places = order if places is None else places[order]
-    row = torch.div(places, columns, rounding_mode="floor")
-    return values[:limit], row if rows is None else rows[row], places - row * columns
+    locations = _promising(flat, min_score, max_detections)
+    values, order = torch.sort(flat if locations is None else flat[locations], descending=True, stable=True)
+    order = order[:max_detections]
+    locations = order if locations is None else locations[order]
+    row = torch.div(locations, columns, rounding_mode="floor")
+    return values[:max_detections], row if rows is None else rows[row], locations - row * columns
 
 
-def _promising(values: Tensor, min_score: float | None, limit: int | None) -> Tensor | None:
-    """Places, ascending, of all that can be among the best ``limit`` above ``min_score``; ``None``: every place."""
-    places = None
+def _promising(values: Tensor, min_score: float | None, max_detections: int | None) -> Tensor | None:
+    """Places, ascending, of all that can be among the best ``max_detections`` above ``min_score``; ``None``: every place."""
+    locations = None
     if min_score is not None:
-        places = (values > min_score).nonzero().flatten()
-        values = values[places]
-    if limit is not None and len(values) > limit:
-        worst = torch.topk(values, limit, sorted=False).values.min()
+        locations = (values > min_score).nonzero().flatten()
+        values = values[locations]
+    if max_detections is not None and len(values) > max_detections:
+        worst = torch.topk(values, max_detections, sorted=False).values.min()
         near = (values >= worst).nonzero().flatten()
-        places = near if places is None else places[near]
-    return places
+        locations = near if locations is None else locations[near]
+    return locations
 
 
-def _best_of_each_label(chosen: Chosen, limit: int) -> Tensor:
-    """Places, ascending, of the best ``limit`` entries of each label; among equals the first."""
-    order = torch.sort(chosen.scores, descending=True, stable=True).indices
-    order = order[torch.sort(chosen.labels[order], stable=True).indices]
-    counts = torch.bincount(chosen.labels)
+def _best_of_each_label(selection: Selection, max_detections: int) -> Tensor:
+    """Places, ascending, of the best ``max_detections`` entries of each label; among equals the first."""
+    order = torch.sort(selection.scores, descending=True, stable=True).indices
+    order = order[torch.sort(selection.labels[order], stable=True).indices]
+    counts = torch.bincount(selection.labels)
     starts = counts.cumsum(0) - counts
-    rank = torch.arange(len(order), device=order.device) - starts[chosen.labels[order]]
-    return order[rank < limit].sort().values
+    rank = torch.arange(len(order), device=order.device) - starts[selection.labels[order]]
+    return order[rank < max_detections].sort().values
 
 
-def suppress(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, max_overlap: float, limit: int | None = None) -> Tensor:
-    """Rows that greedy non-maximum suppression leaves, best first, at most ``limit``.
+def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, nms_iou: float, max_detections: int | None = None) -> Tensor:
+    """Rows that greedy non-maximum suppression leaves, best first, at most ``max_detections``.
 
-    A box falls to a better one whose IoU with it is greater than ``max_overlap``, if both have the same label (any label where
+    A box falls to a better one whose IoU with it is greater than ``nms_iou``, if both have the same label (any label where
     ``labels`` is ``None``). What survives among the best boxes does not depend on the others, so only as many are looked at
-    as it takes to find ``limit`` survivors.
+    as it takes to find ``max_detections`` survivors.
     """
     device = boxes.device
     if device.type in WITHOUT_FLOAT64:
         boxes, scores, labels = boxes.cpu(), scores.cpu(), None if labels is None else labels.cpu()
     order = torch.sort(scores, descending=True, stable=True).indices
-    look = len(order) if limit is None else min(len(order), max(FIRST_LOOK, 2 * limit))
+    look = len(order) if max_detections is None else min(len(order), max(FIRST_LOOK, 2 * max_detections))
     while True:
         seen = order[:look]
-        kept = _suppress_sorted(boxes[seen].float(), None if labels is None else labels[seen], max_overlap)
-        if look == len(order) or (limit is not None and len(kept) >= limit):
-            return seen[kept[:limit]].to(device)
+        kept = _suppress_sorted(boxes[seen].float(), None if labels is None else labels[seen], nms_iou)
+        if look == len(order) or (max_detections is not None and len(kept) >= max_detections):
+            return seen[kept[:max_detections]].to(device)
         look = min(len(order), 4 * look)
 
 
-def _suppress_sorted(boxes: Tensor, labels: Tensor | None, max_overlap: float) -> Tensor:
+def _suppress_sorted(boxes: Tensor, labels: Tensor | None, nms_iou: float) -> Tensor:
     """Rows that survive, ascending; the boxes come best first."""
     if labels is None or not len(boxes):
-        return _survivors(boxes, max_overlap)
+        return _survivors(boxes, nms_iou)
     if boxes.device.type == "cpu":
         order = torch.sort(labels, stable=True).indices
         counts: list[int] = torch.unique_consecutive(labels[order], return_counts=True)[1].tolist()
         if len(boxes) ** 2 > PAIRS_PER_LABEL * len(counts):
             parts = torch.split(order, counts)
-            return torch.cat([rows[_survivors(boxes[rows], max_overlap)] for rows in parts]).sort().values
+            return torch.cat([rows[_survivors(boxes[rows], nms_iou)] for rows in parts]).sort().values
     span = boxes.amax() - boxes.amin() + 1
-    return _survivors(boxes.double() + (labels.double() * span)[:, None], max_overlap)
+    return _survivors(boxes.double() + (labels.double() * span)[:, None], nms_iou)
 
 
-def _survivors(boxes: Tensor, max_overlap: float) -> Tensor:
+def _survivors(boxes: Tensor, nms_iou: float) -> Tensor:
     """Rows that survive among boxes of one label, which come best first; ranks stand for scores, so that none are equal."""
     ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
-    rows: Tensor = ops.nms(boxes.double(), ranks, max_overlap)
+    rows: Tensor = ops.nms(boxes.double(), ranks, nms_iou)
     return rows
 
 
-def soften(
+def soft_nms(
     boxes: Tensor,
     scores: Tensor,
     labels: Tensor | None,
     *,
     decay: Literal["linear", "gaussian"],
-    max_overlap: float = 0.3,
+    nms_iou: float = 0.3,
     sigma: float = 0.5,
     min_score: float = 0.001,
-    limit: int | None = None,
+    max_detections: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Soft suppression: rows, best first by what is left of their scores, and those scores.
 
     The best box is taken; every other of its label, whose IoU with it is u, has its score multiplied: by ``1 - u`` where u
-    is greater than ``max_overlap`` (``"linear"``), or by ``exp(-u^2 / sigma)`` (``"gaussian"``); and so on with the rest, while
-    scores are greater than ``min_score``, until there are ``limit``. Among equals the first row is the best.
+    is greater than ``nms_iou`` (``"linear"``), or by ``exp(-u^2 / sigma)`` (``"gaussian"``); and so on with the rest, while
+    scores are greater than ``min_score``, until there are ``max_detections``. Among equals the first row is the best.
 
     Source: Soft-NMS (arXiv:1704.04503), figure 2 and equations (2) and (3); its published code has the defaults
-    ``max_overlap=0.3``, ``sigma=0.5`` and ``min_score=0.001``.
+    ``nms_iou=0.3``, ``sigma=0.5`` and ``min_score=0.001``.
 
     Args:
         boxes: ``(n, 4)``.
         scores: ``(n,)`` probabilities; logits cannot be multiplied.
         labels: ``(n,)``; boxes of different labels leave each other alone. ``None``: none does.
         decay: How a score shrinks.
-        max_overlap: For ``"linear"``.
+        nms_iou: For ``"linear"``.
         sigma: For ``"gaussian"``.
         min_score: What is left must be greater.
-        limit: At most so many.
+        max_detections: At most so many.
     """
     # Each step waits for the one before, so this runs on the CPU and in numpy, whose calls cost a tenth of torch's.
     corners = np.ascontiguousarray(boxes.float().cpu().numpy().T)
     groups = None if labels is None else labels.cpu().numpy()
-    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (decay, max_overlap, sigma), min_score, limit)
+    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (decay, nms_iou, sigma), min_score, max_detections)
     rows, kept = ([row for row, _ in taken], [score for _, score in taken])
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
 
@@ -189,11 +191,11 @@ def _taken(
     groups: NDArray[np.int64] | None,
     rule: tuple[str, float, float],
     min_score: float,
-    limit: int | None,
+    max_detections: int | None,
 ) -> list[tuple[int, float]]:
     """Rows and what is left of their scores, best first; ``left`` is used up."""
     taken: list[tuple[int, float]] = []
-    while len(taken) < (len(left) if limit is None else min(limit, len(left))):
+    while len(taken) < (len(left) if max_detections is None else min(max_detections, len(left))):
         row = int(left.argmax())
         if not left[row] > min_score:
             break
@@ -204,10 +206,10 @@ def _taken(
     return taken
 
 
-def _factors(overlaps: NDArray[np.float32], decay: str, max_overlap: float, sigma: float) -> NDArray[np.float32]:
+def _factors(overlaps: NDArray[np.float32], decay: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
     """What scores are multiplied by whose boxes overlap the one taken so much."""
     if decay == "linear":
-        return np.where(overlaps > max_overlap, 1 - overlaps, np.float32(1))
+        return np.where(overlaps > nms_iou, 1 - overlaps, np.float32(1))
     found: NDArray[np.float32] = np.exp(overlaps * overlaps * np.float32(-1 / sigma))
     return found
 
@@ -223,66 +225,66 @@ def _overlaps(corners: NDArray[np.float32], row: int) -> NDArray[np.float32]:
 
 
 def select(
-    boxes: Tensor | Callable[[Chosen], Tensor],
+    boxes: Tensor | Callable[[Selection], Tensor],
     scores: Tensor,
     *,
     min_score: float | None = None,
-    candidates: int | None = None,
-    label_candidates: int | None = None,
+    pre_nms_top_k: int | None = None,
+    pre_nms_top_k_per_class: int | None = None,
     levels: Sequence[int] | None = None,
     min_size: float = 0.0,
-    max_overlap: float | None = 0.5,
-    apart: str | None = "labels",
-    suppression: Suppression = "hard",
+    nms_iou: float | None = 0.5,
+    nms_per: str | None = "labels",
+    nms: NMSKind = "hard",
     sigma: float = 0.5,
-    limit: int | None = None,
-) -> tuple[Tensor, Chosen]:
-    """Threshold, best ``candidates`` of each level, suppression of overlaps, best ``limit``.
+    max_detections: int | None = None,
+) -> tuple[Tensor, Selection]:
+    """Threshold, best ``pre_nms_top_k`` of each level, suppression of overlaps, best ``max_detections``.
 
     Args:
         boxes: ``(N, 4)``, ``(N, K, 4)``, or a function that makes the ``(n, 4)`` boxes of the chosen entries alone.
         scores: ``(N, K)`` or ``(N,)``; see :func:`best`.
         min_score: Entries must be greater, also after soft suppression.
-        candidates: At most so many of each level before suppression.
-        label_candidates: At most so many of each label before suppression.
+        pre_nms_top_k: At most so many of each level before suppression.
+        pre_nms_top_k_per_class: At most so many of each label before suppression.
         levels: Rows of each level, in order.
         min_size: Boxes with a shorter side than this many pixels are dropped.
-        max_overlap: Greatest IoU of two boxes that leave each other alone (``"gaussian"`` has no such); ``None`` suppresses nothing.
-        apart: Boxes of different ``"labels"`` or ``"levels"`` do not suppress each other; ``None``: all do.
-        suppression: ``"hard"`` lets the worse of two boxes fall; the soft ones shrink its score, a probability; see :func:`soften`.
+        nms_iou: Greatest IoU of two boxes that leave each other alone (``"gaussian"`` has no such); ``None`` suppresses nothing.
+        nms_per: Boxes of different ``"labels"`` or ``"levels"`` do not suppress each other; ``None``: all do.
+        nms: ``"hard"`` lets the worse of two boxes fall; the soft ones shrink its score, a probability; see :func:`soft_nms`.
         sigma: For ``"gaussian"``.
-        limit: At most so many in the end.
+        max_detections: At most so many in the end.
 
     Returns:
         ``(n, 4)`` float32 boxes and where they came from, best first, with what soft suppression left of their scores.
     """
-    chosen = best(scores, min_score=min_score, limit=candidates, levels=levels)
-    if label_candidates is not None:
-        chosen = chosen[_best_of_each_label(chosen, label_candidates)]
-    found, chosen = _with_boxes(boxes, chosen, min_size)
-    groups = None if apart is None else getattr(chosen, apart)
-    if max_overlap is None or suppression == "hard":
-        keep = _kept(found, chosen.scores, groups, max_overlap, limit)
-        return found[keep], chosen[keep]
-    numbers = {"max_overlap": max_overlap, "sigma": sigma, "min_score": min_score or 0.0}
-    keep, left = soften(found, chosen.scores, groups, decay=suppression, limit=limit, **numbers)
-    return found[keep], replace(chosen[keep], scores=left)
+    selection = best(scores, min_score=min_score, max_detections=pre_nms_top_k, levels=levels)
+    if pre_nms_top_k_per_class is not None:
+        selection = selection[_best_of_each_label(selection, pre_nms_top_k_per_class)]
+    found, selection = _with_boxes(boxes, selection, min_size)
+    groups = None if nms_per is None else getattr(selection, nms_per)
+    if nms_iou is None or nms == "hard":
+        keep = _kept(found, selection.scores, groups, nms_iou, max_detections)
+        return found[keep], selection[keep]
+    numbers = {"nms_iou": nms_iou, "sigma": sigma, "min_score": min_score or 0.0}
+    keep, left = soft_nms(found, selection.scores, groups, decay=nms, max_detections=max_detections, **numbers)
+    return found[keep], replace(selection[keep], scores=left)
 
 
-def _kept(boxes: Tensor, scores: Tensor, groups: Tensor | None, max_overlap: float | None, limit: int | None) -> Tensor:
+def _kept(boxes: Tensor, scores: Tensor, groups: Tensor | None, nms_iou: float | None, max_detections: int | None) -> Tensor:
     """Rows that hard suppression, or none at all, leaves, best first."""
-    if max_overlap is None:
-        return torch.sort(scores, descending=True, stable=True).indices[:limit]
-    return suppress(boxes, scores, groups, max_overlap=max_overlap, limit=limit)
+    if nms_iou is None:
+        return torch.sort(scores, descending=True, stable=True).indices[:max_detections]
+    return batched_nms(boxes, scores, groups, nms_iou=nms_iou, max_detections=max_detections)
 
 
-def _with_boxes(boxes: Tensor | Callable[[Chosen], Tensor], chosen: Chosen, min_size: float) -> tuple[Tensor, Chosen]:
+def _with_boxes(boxes: Tensor | Callable[[Selection], Tensor], selection: Selection, min_size: float) -> tuple[Tensor, Selection]:
     """The boxes of the chosen entries, and these, without the boxes that are too small."""
     if not isinstance(boxes, Tensor):
-        found = boxes(chosen).float()
+        found = boxes(selection).float()
     else:
-        found = (boxes[chosen.rows] if boxes.ndim == 2 else boxes[chosen.rows, chosen.labels]).float()
+        found = (boxes[selection.rows] if boxes.ndim == 2 else boxes[selection.rows, selection.labels]).float()
     if min_size <= 0:
-        return found, chosen
+        return found, selection
     valid = valid_boxes(found, min_size).nonzero().flatten()
-    return found[valid], chosen[valid]
+    return found[valid], selection[valid]

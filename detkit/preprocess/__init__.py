@@ -1,7 +1,7 @@
-"""How a picture becomes a model's input, and how boxes come back to the picture's own pixels."""
+"""How a image becomes a model's input, and how boxes come back to the image's own pixels."""
 
 from detkit.preprocess.config import PreprocessConfig
 from detkit.preprocess.placement import Placement
-from detkit.preprocess.prepare import Prepared, as_input, as_picture, preprocess
+from detkit.preprocess.prepare import Prepared, as_image, as_input, preprocess
 
-__all__ = ["Placement", "Prepared", "PreprocessConfig", "as_input", "as_picture", "preprocess"]
+__all__ = ["Placement", "Prepared", "PreprocessConfig", "as_image", "as_input", "preprocess"]

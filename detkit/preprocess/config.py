@@ -13,7 +13,7 @@ from detkit.structures import Size
 
 
 class PreprocessConfig(Config):
-    """How pictures are resized before a model sees them; the default is torchvision's detection transform.
+    """How images are resized before a model sees them; the default is torchvision's detection transform.
 
     ``rule="short_side"`` keeps the shape and needs no padding; ``"fixed"`` stretches to ``input_size``; ``"letterbox"``
     keeps the shape inside ``input_size`` and fills the rest with ``pad_value``.
@@ -32,18 +32,18 @@ class PreprocessConfig(Config):
     interpolation: Literal["bilinear", "bicubic", "nearest", "bilinear_bytes"] = "bilinear"
     """How new pixels are made; ``bilinear_bytes``: by OpenCV, and rounded to whole bytes, which is quick on a CPU."""
     antialias: bool = False
-    """Whether old pixels are averaged when a picture shrinks; torchvision's detectors were trained without."""
+    """Whether old pixels are averaged when a image shrinks; torchvision's detectors were trained without."""
     enlarge: bool = True
-    """Whether a picture smaller than asked for is enlarged."""
-    boxes_by: Literal["sides", "factor"] = "sides"
+    """Whether a image smaller than asked for is enlarged."""
+    box_scaling: Literal["sides", "factor"] = "sides"
     """How boxes follow: by the ratios of the sides in whole pixels, or by the factor before those were rounded (YOLOX)."""
     pad_side: Literal["right_bottom", "both"] = "right_bottom"
     """For the rule ``letterbox``: where the filling goes."""
     pad_value: int = Field(114, ge=0, le=255)
-    """For the rule ``letterbox``: the grey of the filling, 0 to 255."""
+    """For the rule ``letterbox``: the gray of the filling, 0 to 255."""
     channel_order: Literal["rgb", "bgr"] = "rgb"
     """The order of the model's three input channels."""
-    maximum: Literal[1, 255] = 1
+    max_value: Literal[1, 255] = 1
     """The model's input value for white."""
 
     @model_validator(mode="after")
@@ -58,15 +58,15 @@ class PreprocessConfig(Config):
         return self
 
     def placement(self, size: Size) -> Placement:
-        """Where a picture of ``size`` comes to lie in the model's input, without touching a pixel."""
+        """Where a image of ``size`` comes to lie in the model's input, without touching a pixel."""
         if self.rule == "fixed" and self.input_size is not None:
             return Placement(size, self.input_size, (0, 0), self.input_size)
         content = self._scaled(size)
         if self.input_size is None:
-            return Placement(size, content, (0, 0), content, self._factor(size) if self.boxes_by == "factor" else None)
+            return Placement(size, content, (0, 0), content, self._factor(size) if self.box_scaling == "factor" else None)
         free = (self.input_size[0] - content[0], self.input_size[1] - content[1])
         offset = (free[0] // 2, free[1] // 2) if self.pad_side == "both" else (0, 0)
-        return Placement(size, content, offset, self.input_size, self._factor(size) if self.boxes_by == "factor" else None)
+        return Placement(size, content, offset, self.input_size, self._factor(size) if self.box_scaling == "factor" else None)
 
     def _factor(self, size: Size) -> float:
         if self.input_size is None:
@@ -76,7 +76,7 @@ class PreprocessConfig(Config):
         return scale if self.enlarge else min(scale, 1.0)
 
     def _scaled(self, size: Size) -> Size:
-        """The size with its shape kept, never below one pixel (torchvision's rule fails on a 1 x 5000 picture)."""
+        """The size with its shape kept, never below one pixel (torchvision's rule fails on a 1 x 5000 image)."""
         scale = self._factor(size)
         short = round(min(size) * scale)
         if self.rounding == "short_first" and short:

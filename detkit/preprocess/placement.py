@@ -1,4 +1,4 @@
-"""Where a picture lies in a model's input, and the way back."""
+"""Where a image lies in a model's input, and the way back."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ R = TypeVar("R", bound=Rows)
 
 @dataclass(frozen=True)
 class Placement:
-    """A picture resized to ``content`` and laid at ``offset`` in an input of ``canvas``; all ``(height, width)`` in pixels.
+    """A image resized to ``content`` and laid at ``offset`` in an input of ``canvas``; all ``(height, width)`` in pixels.
 
     Attributes:
-        original: The picture's own size.
-        content: The picture's size in the input.
-        offset: ``(y, x)`` of the picture's corner in the input.
+        original: The image's own size.
+        content: The image's size in the input.
+        offset: ``(y, x)`` of the image's corner in the input.
         canvas: The input's size.
         factor: What boxes are multiplied by; None: the ratios of the sides of ``content`` and ``original``.
     """
@@ -30,17 +30,17 @@ class Placement:
 
     @property
     def _scaled(self) -> tuple[float, float]:
-        """The size that boxes take the picture for to have in the input."""
+        """The size that boxes take the image for to have in the input."""
         return self.content if self.factor is None else (self.original[0] * self.factor, self.original[1] * self.factor)
 
     def place(self, rows: R) -> R:
-        """Rows about the picture, in the input's pixels."""
+        """Rows about the image, in the input's pixels."""
         y, x = self.offset
         moved = rows.resized(self.original, self._scaled)
         return moved.replace(boxes=moved.boxes + moved.boxes.new_tensor([x, y, x, y])) if (y or x) else moved
 
     def restore(self, detections: Detections) -> Detections:
-        """Detections in the input, in the picture's own pixels and clipped to it."""
+        """Detections in the input, in the image's own pixels and clipped to it."""
         y, x = self.offset
         boxes = detections.boxes
         inside = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections

@@ -1,4 +1,4 @@
-"""Resizing a picture to a model's input."""
+"""Resizing a image to a model's input."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from detkit.structures import Detections, Proposals, Size
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A picture ready for a model.
+    """A image ready for a model.
 
     Attributes:
         image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config says otherwise.
-        placement: Where the picture lies in it.
+        placement: Where the image lies in it.
         proposals: Where to look, in the pixels of ``image``, for detectors that are told.
     """
 
@@ -38,16 +38,16 @@ class Prepared:
 
     @property
     def original_size(self) -> Size:
-        """``(height, width)`` of the picture."""
+        """``(height, width)`` of the image."""
         return self.placement.original
 
     def restore(self, detections: Detections) -> Detections:
-        """Detections on :attr:`image`, in the picture's own pixels and clipped to it."""
+        """Detections on :attr:`image`, in the image's own pixels and clipped to it."""
         return self.placement.restore(detections)
 
 
 def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> Prepared:
-    """Resize and fill a picture as ``config`` says.
+    """Resize and fill a image as ``config`` says.
 
     Equals ``torchvision.models.detection.transform.GeneralizedRCNNTransform`` (its resizing) under the default config.
 
@@ -70,7 +70,7 @@ def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> P
 def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
     """A ``(..., 3, H, W)`` RGB image, uint8 or float in [0, 1], as contiguous float32 in the model's channel order and range.
 
-    The same conversion serves training, where pictures were resized by augmentation already.
+    The same conversion serves training, where images were resized by augmentation already.
 
     Raises:
         ValueError: the type is neither uint8 nor float.
@@ -80,18 +80,18 @@ def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
     ordered = image.flip(-3) if config.channel_order == "bgr" else image
     values = ordered.contiguous().to(torch.float32)
     if image.dtype == torch.uint8:
-        return values if config.maximum == 255 else values.div_(255)
-    return values * 255 if config.maximum == 255 else values
+        return values if config.max_value == 255 else values.div_(255)
+    return values * 255 if config.max_value == 255 else values
 
 
-def as_picture(image: Tensor, config: PreprocessConfig) -> Tensor:
+def as_image(image: Tensor, config: PreprocessConfig) -> Tensor:
     """The way back from :func:`as_input`: an input ``(3, H, W)`` as RGB in [0, 1]."""
-    picture = image / config.maximum
-    return picture.flip(0) if config.channel_order == "bgr" else picture
+    photo = image / config.max_value
+    return photo.flip(0) if config.channel_order == "bgr" else photo
 
 
 def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
-    """The picture as floats, at its new size."""
+    """The image as floats, at its new size."""
     if config.interpolation == "bilinear_bytes":
         return as_input(_resized_bytes(pixels, size), config)
     plain = config.interpolation == "bilinear" and not config.antialias
@@ -108,11 +108,11 @@ def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
         align_corners=False if smooth else None,
         antialias=config.antialias and smooth,
     )[0]
-    return made.clamp_(0, config.maximum) if config.interpolation == "bicubic" else made
+    return made.clamp_(0, config.max_value) if config.interpolation == "bicubic" else made
 
 
 def _resized_bytes(pixels: Tensor, size: Size) -> Tensor:
-    """The picture in whole bytes at its new size; OpenCV works on the CPU, wherever the picture is."""
+    """The image in whole bytes at its new size; OpenCV works on the CPU, wherever the image is."""
     whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
     if tuple(pixels.shape[-2:]) == size:
         return whole
@@ -123,7 +123,7 @@ def _resized_bytes(pixels: Tensor, size: Size) -> Tensor:
 def _filled(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tensor:
     if placement.canvas == placement.content:
         return image
-    canvas = image.new_full((3, *placement.canvas), config.pad_value * config.maximum / 255)
+    canvas = image.new_full((3, *placement.canvas), config.pad_value * config.max_value / 255)
     (y, x), (height, width) = placement.offset, placement.content
     canvas[:, y : y + height, x : x + width] = image
     return canvas

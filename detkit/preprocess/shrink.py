@@ -1,4 +1,4 @@
-"""Shrinking a large picture by its few pixels that count."""
+"""Shrinking a large image by its few pixels that count."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from detkit.structures import Size
 
 LEAST = 2.0
-"""How many times larger than the result a picture must be in both directions for this way to be the faster one."""
+"""How many times larger than the result a image must be in both directions for this way to be the faster one."""
 
 
 def shrinks_much(size: Size, new_size: Size) -> bool:

@@ -20,7 +20,7 @@ BACKENDS = Registry(
     "proposal backend",
     "detkit.proposals",
     {
-        "ours": "detkit.proposals.backends:Ours",
+        "detkit": "detkit.proposals.backends:Ours",
         "opencv": "detkit.proposals.backends:OpenCV",
         "selectivesearch": "detkit.proposals.backends:SelectiveSearchPackage",
     },
@@ -28,33 +28,33 @@ BACKENDS = Registry(
 """By name, classes without arguments that follow :class:`Backend`."""
 
 OUR_VERSION = 3
-"""Goes up whenever the same picture and settings give other boxes: what was remembered before is then made anew."""
+"""Goes up whenever the same image and settings give other boxes: what was remembered before is then made anew."""
 
 
 class Backend(Protocol):
-    """Gives the proposals of one picture; it can be pickled, to be sent to other processes."""
+    """Gives the proposals of one image; it can be pickled, to be sent to other processes."""
 
     @property
     def version(self) -> str:
-        """Names the backend and whatever its results depend on besides the picture and the config: its release, a checkpoint's hash."""
+        """Names the backend and whatever its results depend on besides the image and the config: its release, a checkpoint's hash."""
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """All proposals, best first, in the pixels of the ``(H, W, 3)`` uint8 RGB image; those unwanted are left out later.
 
         Args:
-            image: The picture, at least one pixel.
+            image: The image, at least one pixel.
             config: ``mode`` and ``seed`` are looked at where they mean something.
             threads: How many may be used; as many as torch has unless given.
         """
 
 
-class Ours:
+class SelectiveSearch:
     """Selective search as :func:`detkit.proposals.selective_search` does it."""
 
     @property
     def version(self) -> str:
         """The number that goes up when results change."""
-        return f"ours {OUR_VERSION}"
+        return f"detkit {OUR_VERSION}"
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
@@ -106,7 +106,7 @@ _SCALES: dict[Mode, tuple[float, ...]] = {"single": (500.0,), "fast": (500.0, 10
 
 
 class SelectiveSearchPackage:
-    """The package ``selectivesearch`` on PyPI; its histograms and its neighbours are not those of the paper.
+    """The package ``selectivesearch`` on PyPI; its histograms and its neighbors are not those of the paper.
 
     Its boxes come in the order of merging, last first: the package itself ranks nothing.
 

@@ -40,7 +40,7 @@ _DAMAGE = (
 
 
 def key_of(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> str:
-    """The name of a picture's proposals: a hash of its pixels, of the settings, and of the backend's version.
+    """The name of a image's proposals: a hash of its pixels, of the settings, and of the backend's version.
 
     The limit and the filters are not in it: they choose from what is remembered.
     """
@@ -51,7 +51,7 @@ def key_of(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> s
 
 
 class ProposalCache:
-    """A folder with one file for the proposals of each picture, within a budget; what was used longest ago goes first.
+    """A folder with one file for the proposals of each image, within a budget; what was used longest ago goes first.
 
     Every file is written beside its place and renamed. A file that cannot be read is told about, removed, and made anew.
     Processes need no lock: two that write the same file write the same, and a file that another one removed is made anew.

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from detkit.proposals.backends import Backend
     from detkit.proposals.proposer import Proposer
 
-ColourSpace = Literal["rgb", "hsv", "hsv_cone", "lab", "intensity", "hue", "rgi"]
+ColorSpace = Literal["rgb", "hsv", "hsv_cone", "lab", "intensity", "hue", "rgi"]
 Mode = Literal["single", "fast", "quality"]
 
 
 class Strategy(Config):
     """Which similarities decide what is merged next."""
 
-    colour: bool = True
-    """Histogram intersection of colours."""
+    color: bool = True
+    """Histogram intersection of colors."""
     texture: bool = True
     """Histogram intersection of Gaussian derivatives."""
     size: bool = True
@@ -31,21 +31,21 @@ class Strategy(Config):
     @property
     def uses(self) -> tuple[bool, bool, bool, bool]:
         """The four flags, in this order."""
-        return self.colour, self.texture, self.size, self.fill
+        return self.color, self.texture, self.size, self.fill
 
 
 ALL = Strategy()
-NO_COLOUR = Strategy(colour=False)
-FILL = Strategy(colour=False, texture=False, size=False)
-SIZE = Strategy(colour=False, texture=False, fill=False)
+NO_COLOR = Strategy(color=False)
+FILL = Strategy(color=False, texture=False, size=False)
+SIZE = Strategy(color=False, texture=False, fill=False)
 
 MODES: dict[str, dict[str, Any]] = {
-    "single": {"colours": ("hsv_cone",), "scales": (100.0,), "strategies": (ALL,)},
-    "fast": {"colours": ("hsv", "lab"), "scales": (50.0, 100.0), "strategies": (ALL, NO_COLOUR)},
+    "single": {"color_spaces": ("hsv_cone",), "scales": (100.0,), "strategies": (ALL,)},
+    "fast": {"color_spaces": ("hsv", "lab"), "scales": (50.0, 100.0), "strategies": (ALL, NO_COLOR)},
     "quality": {
-        "colours": ("hsv", "lab", "rgi", "hue", "intensity"),
+        "color_spaces": ("hsv", "lab", "rgi", "hue", "intensity"),
         "scales": (50.0, 100.0, 150.0, 300.0),
-        "strategies": (ALL, NO_COLOUR, FILL, SIZE),
+        "strategies": (ALL, NO_COLOR, FILL, SIZE),
     },
 }
 """The paper's choices: ``single`` from its table 4, ``fast`` and ``quality`` from its table 6.
@@ -56,13 +56,13 @@ there: its regions are more, and what it cuts wrongly others cut well.
 
 
 class SelectiveSearchConfig(Config):
-    """Selective search (IJCV 2013); every colour space is segmented at every scale and grouped by every strategy."""
+    """Selective search (IJCV 2013); every color space is segmented at every scale and grouped by every strategy."""
 
-    colours: tuple[ColourSpace, ...] = ("hsv", "lab")
-    """Colour spaces."""
+    color_spaces: tuple[ColorSpace, ...] = ("hsv", "lab")
+    """Color spaces."""
     scales: tuple[float, ...] = (50.0, 100.0)
     """Thresholds k of the segmentation; larger ones begin with larger regions."""
-    strategies: tuple[Strategy, ...] = (ALL, NO_COLOUR)
+    strategies: tuple[Strategy, ...] = (ALL, NO_COLOR)
     """Ways of grouping."""
     max_pixels: int = Field(400_000, ge=1)
     """Larger images are searched at this many pixels; the boxes come back in the image's own."""
@@ -70,14 +70,14 @@ class SelectiveSearchConfig(Config):
     """Boxes with a smaller area, in pixels of the image, are left out."""
     max_aspect: float = Field(float("inf"), ge=1)
     """Boxes with a longer side more than so many times the shorter one are left out."""
-    limit: int | None = None
+    max_proposals: int | None = None
     """At most so many boxes, the best."""
     seed: int = 0
     """Of the random numbers in the ranking."""
 
     @classmethod
     def of(cls, mode: Mode, **values: Any) -> Self:
-        """The paper's ``single``, ``fast`` or ``quality`` choice of colours, scales and strategies, with other ``values`` exchanged.
+        """The paper's ``single``, ``fast`` or ``quality`` choice of colors, scales and strategies, with other ``values`` exchanged.
 
         Raises:
             ValueError: there is no such mode.
@@ -88,29 +88,29 @@ class SelectiveSearchConfig(Config):
 
 
 class ProposalsConfig(Config):
-    """Where the proposals of a picture come from, which are kept, and where they are remembered."""
+    """Where the proposals of a image come from, which are kept, and where they are remembered."""
 
     shorthand: ClassVar[str | None] = "mode"
 
-    backend: str = "ours"
-    """``ours``, ``opencv``, ``selectivesearch``, a name that another package adds, or a checkpoint of Faster R-CNN."""
+    backend: str = "detkit"
+    """``detkit``, ``opencv``, ``selectivesearch``, a name that another package adds, or a checkpoint of Faster R-CNN."""
     mode: Mode = "fast"
     """How thoroughly selective search looks; a region proposal network has no modes."""
-    limit: int | None = Field(None, ge=1)
-    """At most so many proposals of a picture, the best."""
+    max_proposals: int | None = Field(None, ge=1)
+    """At most so many proposals of a image, the best."""
     min_area: float = Field(0.0, ge=0)
-    """Proposals with a smaller area, in pixels of the picture, are left out."""
+    """Proposals with a smaller area, in pixels of the image, are left out."""
     max_aspect: float = Field(float("inf"), ge=1)
     """Proposals with a longer side more than so many times the shorter one are left out."""
     seed: int = 0
     """Of the random numbers in the ranking of selective search."""
     cache: str | None = None
-    """A folder in which the proposals of every picture are remembered; None: nowhere."""
+    """A folder in which the proposals of every image are remembered; None: nowhere."""
     cache_megabytes: float = Field(2000.0, gt=0)
     """What the folder may take, in units of 10^6 bytes; what was used longest ago is removed first."""
 
     def build(self, backend: Backend | None = None) -> Proposer:
-        """What gives the proposals of a picture.
+        """What gives the proposals of a image.
 
         Args:
             backend: Taken in place of the one named; ``detkit.inference.proposals.build_proposer`` gives one for a checkpoint.

@@ -1,4 +1,4 @@
-"""Hierarchical grouping: the two most similar neighbours become one region, until one is left (IJCV 2013, algorithm 1)."""
+"""Hierarchical grouping: the two most similar neighbors become one region, until one is left (IJCV 2013, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detkit.ops.threads import compiled
-from detkit.proposals.features import Regions
+from detkit.proposals.region_features import Regions
 
 
 @compiled(fastmath=True)
@@ -21,11 +21,11 @@ def _overlap(one: Any, other: Any) -> Any:
 
 
 @compiled(fastmath=False)
-def _similarity(one: Any, other: Any, sizes: Any, boxes: Any, colours: Any, textures: Any, uses: Any, area: Any) -> Any:
-    """Sum of the similarities in use (equations 1 to 5); ``uses`` are flags for colour, texture, size and fill."""
+def _similarity(one: Any, other: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any, uses: Any, area: Any) -> Any:
+    """Sum of the similarities in use (equations 1 to 5); ``uses`` are flags for color, texture, size and fill."""
     total = np.float32(0)
     if uses[0]:
-        total += _overlap(colours[one], colours[other])
+        total += _overlap(color_spaces[one], color_spaces[other])
     if uses[1]:
         total += _overlap(textures[one], textures[other])
     together = np.float32(sizes[one] + sizes[other])
@@ -48,31 +48,31 @@ def _most_similar(similarities: Any, count: Any) -> Any:
 
 
 @compiled(fastmath=False)
-def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, colours: Any, textures: Any) -> Any:
+def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any) -> Any:
     """Describe the region ``merged`` that ``one`` and ``other`` make (equations 2 and 3)."""
     sizes[merged] = sizes[one] + sizes[other]
     share = np.float32(sizes[one] / sizes[merged])
     for place in range(2):
         boxes[merged, place] = min(boxes[one, place], boxes[other, place])
         boxes[merged, place + 2] = max(boxes[one, place + 2], boxes[other, place + 2])
-    for place in range(colours.shape[1]):
-        colours[merged, place] = share * colours[one, place] + (1 - share) * colours[other, place]
+    for place in range(color_spaces.shape[1]):
+        color_spaces[merged, place] = share * color_spaces[one, place] + (1 - share) * color_spaces[other, place]
     for place in range(textures.shape[1]):
         textures[merged, place] = share * textures[one, place] + (1 - share) * textures[other, place]
 
 
 @compiled(fastmath=False)
-def _group(count: Any, sizes: Any, boxes: Any, colours: Any, textures: Any, edges: Any, edge_count: Any, uses: Any, area: Any) -> Any:
+def _group(count: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any, edges: Any, edge_count: Any, uses: Any, area: Any) -> Any:
     """Fill the arrays from ``count`` on, in the order of merging; gives the number of regions in the end."""
     similarities = np.empty(len(edges), dtype=np.float32)
     for edge in range(edge_count):
-        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], sizes, boxes, colours, textures, uses, area)
+        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], sizes, boxes, color_spaces, textures, uses, area)
     seen = np.full(len(sizes), -1, dtype=np.int32)
     touching = np.empty(len(sizes), dtype=np.int32)
     while edge_count > 0:
         best = _most_similar(similarities, edge_count)
         one, other, merged = edges[best, 0], edges[best, 1], count
-        _absorb(one, other, merged, sizes, boxes, colours, textures)
+        _absorb(one, other, merged, sizes, boxes, color_spaces, textures)
         found, kept = 0, 0
         for edge in range(edge_count):
             left, right = edges[edge, 0], edges[edge, 1]
@@ -81,14 +81,14 @@ def _group(count: Any, sizes: Any, boxes: Any, colours: Any, textures: Any, edge
                 edges[kept, 0], edges[kept, 1], similarities[kept] = left, right, similarities[edge]
                 kept += 1
             elif mine != theirs:
-                neighbour = right if mine else left
-                if seen[neighbour] != merged:
-                    seen[neighbour] = merged
-                    touching[found] = neighbour
+                neighbor = right if mine else left
+                if seen[neighbor] != merged:
+                    seen[neighbor] = merged
+                    touching[found] = neighbor
                     found += 1
         for place in range(found):
             edges[kept, 0], edges[kept, 1] = touching[place], merged
-            similarities[kept] = _similarity(touching[place], merged, sizes, boxes, colours, textures, uses, area)
+            similarities[kept] = _similarity(touching[place], merged, sizes, boxes, color_spaces, textures, uses, area)
             kept += 1
         edge_count = kept
         count += 1
@@ -100,7 +100,7 @@ def group(regions: Regions, uses: tuple[bool, bool, bool, bool], area: int) -> N
 
     Args:
         regions: The first regions.
-        uses: Whether colour, texture, size and fill count towards similarity.
+        uses: Whether color, texture, size and fill count toward similarity.
         area: Pixels of the image.
     """
     count = len(regions.sizes)
@@ -112,8 +112,8 @@ def group(regions: Regions, uses: tuple[bool, bool, bool, bool], area: int) -> N
         return room
 
     boxes = grown(regions.boxes)
-    colours = grown(regions.colours) if uses[0] else np.empty((total, 0), np.float32)
+    color_spaces = grown(regions.color_spaces) if uses[0] else np.empty((total, 0), np.float32)
     textures = grown(regions.textures) if uses[1] else np.empty((total, 0), np.float32)
-    edges = regions.neighbours.copy()
-    end = _group(count, grown(regions.sizes), boxes, colours, textures, edges, len(edges), np.array(uses), np.float32(area))
+    edges = regions.neighbors.copy()
+    end = _group(count, grown(regions.sizes), boxes, color_spaces, textures, edges, len(edges), np.array(uses), np.float32(area))
     return np.asarray(boxes[:end], dtype=np.int32)

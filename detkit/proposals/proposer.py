@@ -1,4 +1,4 @@
-"""The proposals of any picture: made by a backend, remembered on disk, chosen from."""
+"""The proposals of any image: made by a backend, remembered on disk, chosen from."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Image = NDArray[np.uint8]
 Item = TypeVar("Item")
 
 AHEAD = 4
-"""Pictures that wait for each process, so that none is idle and few are in memory."""
+"""Images that wait for each process, so that none is idle and few are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """What became of one picture.
+    """What became of one image.
 
     Attributes:
         proposals: Empty where there is an error.
-        size: ``(height, width)`` of the picture.
-        seconds: What the search took, or the look into the cache; reading the picture is not in it.
+        size: ``(height, width)`` of the image.
+        seconds: What the search took, or the look into the cache; reading the image is not in it.
         is_remembered: Whether the proposals came from the cache.
-        error: Why the picture could not be read or searched.
+        error: Why the image could not be read or searched.
     """
 
     proposals: Proposals
@@ -47,11 +47,11 @@ class Made:
 
 
 class Proposer:
-    """Gives the proposals of pictures as a config says; those of a picture that was seen before come from the disk.
+    """Gives the proposals of images as a config says; those of a image that was seen before come from the disk.
 
     It can be pickled, so that a data loader's workers may hold one; several processes may share a cache folder.
 
-    >>> proposer = ProposalsConfig(mode="fast", limit=2000, cache="runs/proposals").build()
+    >>> proposer = ProposalsConfig(mode="fast", max_proposals=2000, cache="runs/proposals").build()
     >>> proposals = proposer(image)                        # (H, W, 3) uint8 RGB
     >>> for proposals in proposer.all(paths, read_image, processes=2): ...   # fills the cache
 
@@ -73,7 +73,7 @@ class Proposer:
         """The proposals of a ``(H, W, 3)`` uint8 RGB image, best first, in its own pixels.
 
         Args:
-            image: The picture; it is not written to.
+            image: The image; it is not written to.
             threads: How many may be used where the backend has use for them; as many as torch has unless given.
 
         Raises:
@@ -82,10 +82,10 @@ class Proposer:
         return wanted(self._found(image, threads)[0], self.config)
 
     def all(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Proposals]:
-        """The proposals of many pictures, in their order, as they become ready; with a cache folder, this fills it.
+        """The proposals of many images, in their order, as they become ready; with a cache folder, this fills it.
 
         Args:
-            items: One for each picture: what ``read`` takes, such as a path.
+            items: One for each image: what ``read`` takes, such as a path.
             read: Gives the ``(H, W, 3)`` uint8 RGB image of an item; with several processes it must be a function of a module.
             processes: How many work at once. Others are started afresh, so a script needs ``if __name__ == "__main__"``.
 
@@ -98,7 +98,7 @@ class Proposer:
             yield made.proposals
 
     def each(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Made]:
-        """As :meth:`all`, with what each picture took; one that cannot be read has its error and does not stop the others."""
+        """As :meth:`all`, with what each image took; one that cannot be read has its error and does not stop the others."""
         if processes <= 1:
             yield from (self.made(item, read) for item in items)
             return
@@ -115,7 +115,7 @@ class Proposer:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def made(self, item: Item, read: Callable[[Item], Image]) -> Made:
-        """The proposals of one picture, with what they took; an error that a picture can cause is in it, not raised."""
+        """The proposals of one image, with what they took; an error that a image can cause is in it, not raised."""
         try:
             image = read(item)
             begun = time.perf_counter()
@@ -144,4 +144,4 @@ def wanted(proposals: Proposals, config: ProposalsConfig) -> Proposals:
     width, height = (proposals.boxes[:, 2:] - proposals.boxes[:, :2]).unbind(1)
     longer, shorter = torch.maximum(width, height), torch.minimum(width, height)
     kept = (width * height >= config.min_area) & ((longer <= config.max_aspect * shorter) | (config.max_aspect == float("inf")))
-    return proposals[kept.nonzero().flatten()[: config.limit]]
+    return proposals[kept.nonzero().flatten()[: config.max_proposals]]

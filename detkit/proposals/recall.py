@@ -20,7 +20,7 @@ class RecallNumbers:
         recall_70: The same at .7.
         mabo: Mean over the classes of the mean best IoU of their objects (IJCV 2013, section 5.1).
         average_recall: Recall averaged over IoU thresholds from .5 to 1 (Hosang et al., arXiv:1502.05082, section 5.3).
-        proposals: Mean number of proposals of a picture.
+        proposals: Mean number of proposals of a image.
     """
 
     recall_50: float
@@ -35,7 +35,7 @@ class RecallNumbers:
 
 
 class ProposalRecall:
-    """Collects the proposals of pictures and tells how many objects the first so many of them cover.
+    """Collects the proposals of images and tells how many objects the first so many of them cover.
 
     Crowds are left out; difficult objects are objects (as in Hosang et al.). An object may be met by several proposals, and one
     proposal may meet several objects.
@@ -43,7 +43,7 @@ class ProposalRecall:
 
     def __init__(self) -> None:
         self.counts: list[int] = []
-        """Proposals of each picture."""
+        """Proposals of each image."""
         self._labels: list[int] = []
         self._ranks: list[NDArray[np.int64]] = []
         self._overlaps: list[NDArray[np.float32]] = []
@@ -54,7 +54,7 @@ class ProposalRecall:
         return len(self._labels)
 
     def add(self, targets: Targets, proposals: Proposals) -> None:
-        """Count one picture, whose proposals come best first."""
+        """Count one image, whose proposals come best first."""
         targets = targets[~targets.is_crowd]
         self.counts.append(len(proposals))
         self._labels += targets.labels.tolist()
@@ -67,14 +67,14 @@ class ProposalRecall:
             self._overlaps.append(best[rises])
 
     def best(self, count: int | None = None) -> NDArray[np.float64]:
-        """For every object the best IoU with the first ``count`` proposals of its picture, 0 without any."""
+        """For every object the best IoU with the first ``count`` proposals of its image, 0 without any."""
         places = [len(ranks) if count is None else int(np.searchsorted(ranks, count)) for ranks in self._ranks]
         return np.array(
             [values[place - 1] if place else 0.0 for values, place in zip(self._overlaps, places, strict=True)], dtype=np.float64
         )
 
     def numbers(self, count: int | None = None) -> RecallNumbers:
-        """The numbers for the first ``count`` proposals of each picture; for all of them unless given."""
+        """The numbers for the first ``count`` proposals of each image; for all of them unless given."""
         best, labels = self.best(count), np.array(self._labels, dtype=np.int64)
         used = [found if count is None else min(found, count) for found in self.counts]
         if not len(best):
@@ -89,7 +89,7 @@ class ProposalRecall:
         )
 
     def curve(self) -> list[tuple[int, RecallNumbers]]:
-        """The numbers for 1, 2, 5, 10, 20, 50, ... proposals of each picture, up to the most that any has."""
+        """The numbers for 1, 2, 5, 10, 20, 50, ... proposals of each image, up to the most that any has."""
         most = max(self.counts, default=0)
         steps = [step * 10**power for power in range(8) for step in (1, 2, 5)]
         counts = [step for step in steps if step < most] + ([most] if most else [])

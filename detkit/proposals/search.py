@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detkit.proposals.colours import COLOUR_SPACES, as_compared
+from detkit.proposals.color_spaces import COLOR_SPACES, as_compared
 from detkit.proposals.config import Mode, SelectiveSearchConfig
-from detkit.proposals.features import describe, texture_bins
 from detkit.proposals.grouping import group
+from detkit.proposals.region_features import describe, texture_bins
 from detkit.proposals.segmentation import SegmentationGraph
 from detkit.structures import Proposals
 
@@ -43,7 +43,7 @@ def selective_search(
     boxes, values = _ranked(hierarchies, config.seed)
     scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]] * 2)
     boxes = boxes * scale
-    kept = _wanted(boxes, config)[: config.limit]
+    kept = _wanted(boxes, config)[: config.max_proposals]
     scores = 1 / (1 + values[kept])
     return Proposals(torch.from_numpy(boxes[kept].astype(np.float32)), torch.from_numpy(scores.astype(np.float32)))
 
@@ -58,20 +58,20 @@ def _shrunk(image: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _hierarchies(image: NDArray[np.uint8], config: SelectiveSearchConfig, threads: int) -> list[NDArray[np.int32]]:
-    """For every colour space, scale and strategy, the boxes in the order of merging."""
+    """For every color space, scale and strategy, the boxes in the order of merging."""
 
     def prepared(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
-        coloured = np.ascontiguousarray(COLOUR_SPACES[name](image))
-        return coloured, SegmentationGraph(as_compared(name, coloured)), texture_bins(coloured)
+        colored = np.ascontiguousarray(COLOR_SPACES[name](image))
+        return colored, SegmentationGraph(as_compared(name, colored)), texture_bins(colored)
 
     def searched(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
-        (coloured, graph, bins), k = job
+        (colored, graph, bins), k = job
         labels, count = graph.regions(k, min_size=int(k))
-        regions = describe(labels, count, coloured, bins)
+        regions = describe(labels, count, colored, bins)
         return [group(regions, strategy.uses, labels.size) for strategy in config.strategies]
 
     with ThreadPoolExecutor(threads) as pool:
-        jobs = product(pool.map(prepared, config.colours), config.scales)
+        jobs = product(pool.map(prepared, config.color_spaces), config.scales)
         return [boxes for found in pool.map(searched, list(jobs)) for boxes in found]
 
 

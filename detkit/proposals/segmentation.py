@@ -26,7 +26,7 @@ def _find(parents: Any, node: Any) -> Any:
 
 @compiled(fastmath=False)
 def _edges(pixels: Any) -> Any:
-    """Squared colour distances of every pixel to its right, lower-left, lower and lower-right neighbour."""
+    """Squared color distances of every pixel to its right, lower-left, lower and lower-right neighbor."""
     height, width, channels = pixels.shape
     weights = np.full((4, height, width), -1.0, dtype=np.float32)
     for y in range(height):
@@ -120,7 +120,7 @@ class SegmentationGraph:
     def regions(self, k: float, min_size: int) -> tuple[NDArray[np.int32], int]:
         """``(H, W)`` int32 region numbers from 0, and their count; a larger ``k`` prefers larger regions.
 
-        Regions of fewer than ``min_size`` pixels join their nearest neighbour.
+        Regions of fewer than ``min_size`` pixels join their nearest neighbor.
         """
         labels, count = _merge(self._order, self._keys, self._shape, self._scale, float(k), min_size)
         return labels, int(count)

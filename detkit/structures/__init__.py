@@ -4,7 +4,7 @@ from detkit.structures.batch import Batch, Size
 from detkit.structures.detections import Detections
 from detkit.structures.proposals import Proposals
 from detkit.structures.rows import Rows
-from detkit.structures.stage import Stage
+from detkit.structures.stage_explanation import StageExplanation
 from detkit.structures.targets import Targets
 
-__all__ = ["Batch", "Detections", "Proposals", "Rows", "Size", "Stage", "Targets"]
+__all__ = ["Batch", "Detections", "Proposals", "Rows", "Size", "StageExplanation", "Targets"]

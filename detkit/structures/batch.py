@@ -12,10 +12,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Normalised images of one padded size, with the size each had before padding.
+    """Normalized images of one padded size, with the size each had before padding.
 
     Attributes:
-        images: ``(B, 3, H, W)`` floats, normalised, padded at the right and the bottom.
+        images: ``(B, 3, H, W)`` floats, normalized, padded at the right and the bottom.
         sizes: ``(height, width)`` of each image before padding.
         seeds: One number an image from which random choices about it are drawn, so that they depend on the image and
             the step alone and not on the process or the place in the batch.

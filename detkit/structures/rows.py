@@ -16,7 +16,7 @@ Index = Tensor | slice | list[int]
 class Rows:
     """Base of the row types; ``boxes`` are ``(N, 4)`` float32 ``x1 y1 x2 y2`` in absolute, continuous pixels.
 
-    Construction checks shape and dtype only. Checking values would synchronise a GPU and break ``torch.export``;
+    Construction checks shape and dtype only. Checking values would synchronize a GPU and break ``torch.export``;
     call :meth:`checked` where the rows come from outside.
     """
 

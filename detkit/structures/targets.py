@@ -13,7 +13,7 @@ from detkit.structures.rows import Rows
 
 @dataclass(frozen=True, eq=False)
 class Targets(Rows):
-    """The labelled objects of one image.
+    """The labeled objects of one image.
 
     Attributes:
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
@@ -44,6 +44,6 @@ class Targets(Rows):
         return cls(boxes, labels, no if is_crowd is None else is_crowd, no if is_difficult is None else is_difficult, areas)
 
     def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Targets:
-        """See :meth:`Rows.resized`; areas grow with the picture."""
+        """See :meth:`Rows.resized`; areas grow with the image."""
         rows = super().resized(size, new_size)
         return rows.replace(areas=self.areas * (new_size[0] / size[0] * new_size[1] / size[1]))

@@ -21,7 +21,7 @@ from detkit.training.run import Run
 log = logging.getLogger("detkit.training")
 
 Part = Literal["all", "rpn", "region"]
-Teller = Literal["itself", "before"]
+ProposalsFrom = Literal["current", "start_of_stage"]
 
 
 class PartOfTwo(nn.Module):
@@ -61,30 +61,30 @@ class PartOfTwo(nn.Module):
 
 
 @contextmanager
-def part_learns(run: Run, stage: str, part: Part, told_by: Teller, *, begins: bool) -> Iterator[None]:
+def train_part(run: Run, stage: str, part: Part, proposals_from: ProposalsFrom, *, begins: bool) -> Iterator[None]:
     """Within it, one part of a run's detector learns alone, and is told where to look by itself or by the detector of before.
 
     Args:
         run: The run.
         stage: The stage's name, for messages.
         part: What learns.
-        told_by: Who says where to look.
+        proposals_from: Who says where to look.
         begins: Whether the detector is as it was before the stage; else the run was cut within it, and its folder has that detector.
 
     Raises:
         ValueError: the detector has not two stages, or has a teacher.
     """
-    if part == "all" and told_by == "itself":
+    if part == "all" and proposals_from == "current":
         yield
         return
     if not isinstance(run.detector, FasterRCNN):
         raise ValueError(
-            f"stage {stage}: learns={part} told_by={told_by} is for two stages, those of faster_rcnn; got {type(run.detector).__name__}"
+            f"stage {stage}: trains={part} proposals_from={proposals_from} is for two stages, those of faster_rcnn; got {type(run.detector).__name__}"
         )
     if run.distilled is not None:
-        raise ValueError(f"stage {stage}: learns={part} told_by={told_by} does not go with a teacher; leave out distillation")
-    kept = run.folder.path / "told_by.safetensors"
-    teller = _of_before(run, run.detector, kept, begins) if told_by == "before" else None
+        raise ValueError(f"stage {stage}: trains={part} proposals_from={proposals_from} does not go with a teacher; leave out distillation")
+    kept = run.folder.path / "proposals_from.safetensors"
+    teller = _of_before(run, run.detector, kept, begins) if proposals_from == "start_of_stage" else None
     run.learner = PartOfTwo(run.detector, part, teller)
     try:
         yield
@@ -132,7 +132,7 @@ def _in_evaluation(module: nn.Module, _: object) -> None:
     module.eval()
 
 
-def begin_anew(run: Run, stage: str, prefixes: Sequence[str]) -> None:
+def reset_parts(run: Run, stage: str, prefixes: Sequence[str]) -> None:
     """Give the parameters and buffers whose names begin with one of the prefixes the values that the run began with.
 
     Raises:

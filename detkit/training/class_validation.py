@@ -1,4 +1,4 @@
-"""Validation of a classifier: how often it is right about pictures that it does not learn from."""
+"""Validation of a classifier: how often it is right about images that it does not learn from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from detkit.training.validation import Validation
 
 
 class ClassValidation(Validation):
-    """Scores a run's classifier on validation data, the pictures shared out to the processes."""
+    """Scores a run's classifier on validation data, the images shared out to the processes."""
 
     @property
     def names(self) -> tuple[str, ...]:

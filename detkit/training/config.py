@@ -38,7 +38,7 @@ class TrainingConfig(Config):
     """One run of gradient steps; it ends with whichever limit is reached first, and evaluates at its end in any case."""
 
     steps: int | None = Field(default=None, ge=1)
-    """At most this many optimiser steps."""
+    """At most this many optimizer steps."""
     epochs: float | None = Field(default=None, gt=0)
     """At most this many passes over the training data; 12 if neither ``steps`` nor ``budget`` is set."""
     budget: float | None = Field(default=None, gt=0)
@@ -47,16 +47,16 @@ class TrainingConfig(Config):
     schedule_by: Literal["auto", "steps", "budget"] = "auto"
     """What the schedule and the evaluations follow: the share of the steps, or of the budget, so that the rate reaches its end as the
     budget ends; ``auto`` is the budget if nothing else is set."""
-    accumulation: int = Field(default=1, ge=1)
+    accumulation_steps: int = Field(default=1, ge=1)
     """Batches whose gradients are averaged into one step."""
-    clip_norm: float | None = Field(default=None, gt=0)
+    clip_grad_norm: float | None = Field(default=None, gt=0)
     """Largest norm of the whole gradient."""
     precision: Precision = "auto"
     """``auto``: bf16 on a CPU that multiplies it natively (AMX, AVX512_BF16), bf16 or fp16 on a GPU, else fp32."""
     channels_last: bool = True
     """Keep convolutions in channels-last order."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads that every process computes with on a CPU; as many as torch takes unless given. One sees most pictures per core-minute."""
+    """Threads that every process computes with on a CPU; as many as torch takes unless given. One sees most images per core-minute."""
     multi_scale: MultiScaleConfig | None = None
     """Bring batches to another size every few steps."""
     ema: EMAConfig | None = None
@@ -97,7 +97,7 @@ class TrainingConfig(Config):
         return self.schedule_by == "budget" or (self.schedule_by == "auto" and only_budget)
 
     def total_steps(self, images: int, batch_size: int) -> int | None:
-        """Optimiser steps of the run on ``images`` training images with ``batch_size`` a step, or nothing if only the budget ends it."""
+        """Optimizer steps of the run on ``images`` training images with ``batch_size`` a step, or nothing if only the budget ends it."""
         epochs = DEFAULT_EPOCHS if self.epochs is None and self.steps is None and self.budget is None else self.epochs
         by_epochs = None if epochs is None else max(1, round(epochs * images / batch_size))
         limits = [limit for limit in (self.steps, by_epochs) if limit is not None]

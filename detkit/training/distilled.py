@@ -14,14 +14,14 @@ from detkit.models.one_stage import OneStage
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size, Targets
 from detkit.training.distillation import DistillationConfig, Teacher
-from detkit.training.imitation import Said, dense_losses, feature_loss
+from detkit.training.imitation import HeadOutputs, dense_losses, feature_loss
 from detkit.training.with_teacher import WithTeacher
 
 log = logging.getLogger("detkit.training")
 
 _SIDE = 128
-"""Pixels of the picture on which student and teacher are compared, where neither has a size of its own."""
-_MAPS_ONLY = "distillation.scores=0 distillation.boxes=0 distillation.features=1"
+"""Pixels of the image on which student and teacher are compared, where neither has a size of its own."""
+_MAPS_ONLY = "distillation.score_weight=0 distillation.box_weight=0 distillation.feature_weight=1"
 
 
 class Distilled(WithTeacher):
@@ -32,8 +32,8 @@ class Distilled(WithTeacher):
         teacher: Is imitated.
         config: In what, and how much.
         class_names: The student's classes.
-        preprocess: What the student's pictures look like.
-        takes_unlabelled: Whether there will be pictures that nobody labelled.
+        preprocess: What the student's images look like.
+        takes_unlabeled: Whether there will be images that nobody labeled.
 
     Raises:
         ValueError: the two cannot be compared, or have no class in common.
@@ -47,14 +47,14 @@ class Distilled(WithTeacher):
         class_names: Sequence[str | None],
         preprocess: PreprocessConfig,
         *,
-        takes_unlabelled: bool = False,
+        takes_unlabeled: bool = False,
     ) -> None:
         super().__init__(student, teacher, config, preprocess)
         self._labels = _common_classes(class_names, teacher) if config.dense else []
-        if takes_unlabelled and config.supervised and not isinstance(student, OneStage):
+        if takes_unlabeled and config.supervised_weight and not isinstance(student, OneStage):
             raise ValueError(
-                f"data.unlabelled: the losses of a {type(student).__name__} cannot leave out the pictures without labels among others; "
-                "expected a detector of one stage, or distillation.supervised=0"
+                f"data.unlabeled: the losses of a {type(student).__name__} cannot leave out the images without labels among others; "
+                "expected a detector of one stage, or distillation.supervised_weight=0"
             )
         self._check(teacher)
         log.info("teacher: %s; classes in common: %d of %d", teacher.name, len(self._labels) or len(class_names), len(class_names))
@@ -70,14 +70,14 @@ class Distilled(WithTeacher):
         detector = self.teacher.detector
         return detector.raw(batch) if self.config.dense else tuple(detector.neck(batch.images))
 
-    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
+    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labeled: Sequence[bool]) -> Losses:
         """See :meth:`WithTeacher._own_losses`."""
-        rows = [place for place, labelled in enumerate(is_labelled) if labelled]
+        rows = [place for place, labeled in enumerate(is_labeled) if labeled]
         if len(rows) == len(batch):
             return self.student.loss(raw, batch, targets)
         if rows:
             return self.student.loss(tuple(t[rows] for t in raw), _part(batch, rows), [targets[row] for row in rows])
-        # Heads cannot average over no picture, and other processes wait for this one's normalisers: one picture, which counts nothing.
+        # Heads cannot average over no image, and other processes wait for this one's normalizers: one image, which counts nothing.
         losses = self.student.loss(tuple(t[:1] for t in raw), _part(batch, [0]), [Targets.empty(targets[0].device)])
         return {name: 0.0 * value for name, value in losses.items()}
 
@@ -91,22 +91,22 @@ class Distilled(WithTeacher):
         if config.dense:
             mine, theirs = self._said(self.student, raw, batch, 0), self._said(teacher, told, heard, 1)
             classes, boxes = dense_losses(mine, theirs, beta=config.beta, min_score=config.min_score)
-            losses = {"distill_class": config.scores * classes, "distill_box": config.boxes * boxes}
-        if config.features:
+            losses = {"distill_class": config.score_weight * classes, "distill_box": config.box_weight * boxes}
+        if config.feature_weight:
             own, wanted = _maps(self.student, raw), _maps(teacher, told) if config.dense else told
             adapted = [adapter(own[place].float()) for adapter, (place, _) in zip(self.adapters, self._levels, strict=True)]
-            losses["distill_features"] = config.features * feature_loss(adapted, [wanted[place] for _, place in self._levels])
+            losses["distill_features"] = config.feature_weight * feature_loss(adapted, [wanted[place] for _, place in self._levels])
         return losses
 
-    def _said(self, detector: Detector, raw: Raw, batch: Batch, side: int) -> Said:
+    def _said(self, detector: Detector, raw: Raw, batch: Batch, side: int) -> HeadOutputs:
         if not isinstance(detector, OneStage):
             raise TypeError(f"expected a detector of one stage, got {type(detector).__name__}")
-        outputs, places = detector.parted(raw, batch)
+        outputs, locations = detector.split_outputs(raw, batch)
         labels = torch.tensor([pair[side] for pair in self._labels], device=batch.images.device)
-        return Said(detector.head, outputs, places, labels)
+        return HeadOutputs(detector.head, outputs, locations, labels)
 
     def _check(self, teacher: Teacher) -> None:
-        """Compare the two on an empty picture, and make the adapters for their maps."""
+        """Compare the two on an empty image, and make the adapters for their maps."""
         if self.config.dense:
             for who, detector in (("student", self.student), ("teacher", teacher.detector)):
                 if not isinstance(detector, OneStage):
@@ -123,16 +123,16 @@ class Distilled(WithTeacher):
         if self.config.dense:
             self._check_places(self._said(self.student, raw, batch, 0), self._said(teacher.detector, told, heard, 1), size)
         self._levels: list[tuple[int, int]] = []
-        if self.config.features:
+        if self.config.feature_weight:
             self._adapt(_maps(self.student, raw), _maps(teacher.detector, told) if self.config.dense else told, size)
 
-    def _check_places(self, student: Said, teacher: Said, size: Size) -> None:
-        mine, theirs = student.places, teacher.places
+    def _check_places(self, student: HeadOutputs, teacher: HeadOutputs, size: Size) -> None:
+        mine, theirs = student.locations, teacher.locations
         same = [level.shape for level in mine] == [level.shape for level in theirs]
         if not same or not all(torch.allclose(a, b, atol=1e-3) for a, b in zip(mine, theirs, strict=True)):
             mine_told, theirs_told = (f"{sum(map(len, levels))} on {len(levels)} levels" for levels in (mine, theirs))
             raise ValueError(
-                f"distillation: on a picture of {size[0]} x {size[1]} the student ({type(student.head).__name__}) predicts at {mine_told}, "
+                f"distillation: on a image of {size[0]} x {size[1]} the student ({type(student.head).__name__}) predicts at {mine_told}, "
                 f"the teacher ({type(teacher.head).__name__}) at {theirs_told}{', other places' if same else ''}; scores and boxes can be "
                 f"imitated at the same places alone: give both the same head, strides and anchors, or use {_MAPS_ONLY}"
             )
@@ -144,7 +144,7 @@ class Distilled(WithTeacher):
         if not self._levels:
             told = [", ".join("x".join(map(str, m.shape[-2:])) for m in maps) for maps in (mine, theirs)]
             raise ValueError(
-                f"distillation.features: on a picture of {size[0]} x {size[1]} the student's maps are {told[0]}, the teacher's {told[1]}: "
+                f"distillation.feature_weight: on a image of {size[0]} x {size[1]} the student's maps are {told[0]}, the teacher's {told[1]}: "
                 "none of one size; give both levels of the same strides"
             )
         pairs = [(mine[own].shape[1], theirs[other].shape[1]) for own, other in self._levels]
@@ -175,6 +175,6 @@ def _common_classes(class_names: Sequence[str | None], teacher: Teacher) -> list
         told = ", ".join(str(name) for name in class_names[:8])
         raise ValueError(
             f"distillation: no class in common: the student has {told}; the teacher {teacher.name} has {', '.join(list(theirs)[:8])}; "
-            f"rename the data's classes with data.map=NAME=OTHER, or use {_MAPS_ONLY}"
+            f"rename the data's classes with data.rename=NAME=OTHER, or use {_MAPS_ONLY}"
         )
     return pairs

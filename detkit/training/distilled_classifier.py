@@ -22,15 +22,15 @@ log = logging.getLogger("detkit.training")
 class DistilledClassifier(WithTeacher):
     """A classifier with its teacher, another classifier; see :class:`WithTeacher`.
 
-    The teacher sees the very pictures that the student sees, blended ones too. What it says is learnt by the student's last head: by its
-    only one, or by that of DeiT's distillation token, while the other head learns the labels. Pictures without labels teach as well.
+    The teacher sees the very images that the student sees, blended ones too. What it says is learned by the student's last head: by its
+    only one, or by that of DeiT's distillation token, while the other head learns the labels. Images without labels teach as well.
 
     Args:
         student: Learns.
         teacher: Is imitated.
         config: How.
         class_names: The student's classes.
-        preprocess: What the student's pictures look like.
+        preprocess: What the student's images look like.
 
     Raises:
         ValueError: the teacher is no classifier, or does not know all classes.
@@ -48,17 +48,19 @@ class DistilledClassifier(WithTeacher):
         if not isinstance(teacher.detector, Classifier):
             kind = type(teacher.detector).__name__
             raise ValueError(f"distillation.teacher {teacher.name}: a {kind}; a classifier learns from classifiers alone")
-        if not config.logits:
-            raise ValueError("distillation.logits is 0, so nothing is learnt from the teacher; set it, or leave the teacher out")
+        if not config.logit_weight:
+            raise ValueError("distillation.logit_weight is 0, so nothing is learned from the teacher; set it, or leave the teacher out")
         self._rows = _rows_of(class_names, teacher)
-        log.info("teacher: %s; %s", teacher.name, "its likeliest class is learnt" if config.hard else "its probabilities are learnt")
+        log.info(
+            "teacher: %s; %s", teacher.name, "its likeliest class is learned" if config.hard_labels else "its probabilities are learned"
+        )
 
     @property
     def _classifier(self) -> Classifier:
         """The student."""
         return self.student  # type: ignore[return-value]
 
-    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
+    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labeled: Sequence[bool]) -> Losses:
         """The losses by labels; a distillation token has none of them."""
         heads = self._classifier.network.heads
         return self.student.loss((raw[0],) * heads + raw[heads:], batch, targets)
@@ -66,7 +68,7 @@ class DistilledClassifier(WithTeacher):
     def _imitated(self, raw: Raw, batch: Batch, told: Tensor) -> Losses:
         """See :meth:`WithTeacher._imitated`."""
         heard = raw[self._classifier.network.heads - 1].float()
-        return {"distill_logits": self.config.logits * imitation_loss(heard, told, self.config.temperature, self.config.hard)}
+        return {"distill_logits": self.config.logit_weight * imitation_loss(heard, told, self.config.temperature, self.config.hard_labels)}
 
     @torch.no_grad()
     def _listen(self, images: Sequence[Tensor], seeds: Sequence[int]) -> Tensor:
@@ -93,7 +95,7 @@ def imitation_loss(logits: Tensor, told: Tensor, temperature: float = 1.0, hard:
 
 
 def _of_size(image: Tensor, size: Size | None) -> Tensor:
-    """The picture in the one size that a teacher takes, if it takes one."""
+    """The image in the one size that a teacher takes, if it takes one."""
     if size is None or image.shape[-2:] == size:
         return image
     return functional.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
@@ -110,6 +112,6 @@ def _rows_of(class_names: Sequence[str | None], teacher: Teacher) -> list[int]:
     if unknown:
         raise ValueError(
             f"distillation.teacher {teacher.name}: it does not know {', '.join(unknown[:5])}; it knows {', '.join(list(theirs)[:8])}; "
-            "rename the data's classes with data.map=NAME=OTHER, or train a teacher on them"
+            "rename the data's classes with data.rename=NAME=OTHER, or train a teacher on them"
         )
     return [theirs[name] for name in class_names if name is not None]

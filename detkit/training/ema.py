@@ -31,7 +31,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the mean towards the model as it is now."""
+        """Move the mean toward the model as it is now."""
         means: list[Tensor] = []
         values: list[Tensor] = []
         for mean, value in zip(_tensors(self.model), _tensors(model), strict=True):

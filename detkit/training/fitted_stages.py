@@ -14,42 +14,42 @@ import torch
 from torch import nn
 
 from detkit.ops.coder import encode
+from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
-from detkit.training.features import FeatureStore, RegionFeatures, feature_store, mean_norms, pictures_to_fit
-from detkit.training.keeper import Keeper
-from detkit.training.region_rows import Floats, Halves, RegionRows
+from detkit.training.example_rows import Floats, Halves, RegionRows
+from detkit.training.feature_store import FeatureStore, RegionFeatures, feature_store, images_to_fit, mean_norms
 from detkit.training.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.run import Run
 from detkit.training.stages import StageEnd
-from detkit.training.svm import HardNegatives, Lot, SVMConfig
+from detkit.training.svm import ExampleBuffer, HardNegatives, SVMConfig
 
 log = logging.getLogger("detkit.training")
 
 FITTING_SHARE = 0.95
-"""Of what a stage may take, the part after which it looks at no further picture and solves for what it has seen."""
+"""Of what a stage may take, the part after which it looks at no further image and solves for what it has seen."""
 MOST_PASSES = 20
 """Passes of an exhaustive search for negatives, which ends long before."""
 
 
-class Cut(Exception):  # noqa: N818  # a signal, not an error
+class StageInterrupted(Exception):  # noqa: N818  # a signal, not an error
     """The run was asked to stop."""
 
 
 @dataclass(frozen=True)
 class FittedStage:
-    """What both have in common: features from the run's pictures, an evaluation at the end, a checkpoint of their own.
+    """What both have in common: features from the run's images, an evaluation at the end, a checkpoint of their own.
 
     Attributes:
         training: By which number the best checkpoint is chosen, and the precision in which features are made.
         cache_megabytes: What the features on disk may take, in units of 10^6 bytes.
         name: What the log calls it.
-        share: Of the run's budget.
+        budget_share: Of the run's budget.
     """
 
     training: TrainingConfig = field(default_factory=TrainingConfig)
     cache_megabytes: float = 20_000.0
     name: str = "fitted"
-    share: float | None = None
+    budget_share: float | None = None
 
     def check(self, run: Run) -> None:
         """See :meth:`Stage.check`.
@@ -57,7 +57,7 @@ class FittedStage:
         Raises:
             ValueError: the detector has no layers to fit.
         """
-        pictures_to_fit(run)
+        images_to_fit(run)
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
         """See :meth:`Stage.run`.
@@ -67,11 +67,11 @@ class FittedStage:
         """
         if state is not None:
             run.detector.load_state_dict(state["detector"])
-        keeper = Keeper(run, self.training)
+        keeper = Checkpointer(run, self.training)
         self._save(run, keeper)
         try:
             self.fit(run, feature_store(run, self.cache_megabytes, self.training.precision))
-        except Cut:
+        except StageInterrupted:
             return StageEnd(run.signals.received or "SIGTERM", True)
         numbers = run.evaluated(run.detector, 0)
         if numbers:
@@ -87,7 +87,7 @@ class FittedStage:
         """Fill the layers."""
         raise NotImplementedError
 
-    def _save(self, run: Run, keeper: Keeper) -> None:
+    def _save(self, run: Run, keeper: Checkpointer) -> None:
         keeper.save_last(run.detector, {"step": 0, "detector": dict(run.detector.state_dict())}, run.minutes())
 
 
@@ -107,7 +107,7 @@ class SVMStage(FittedStage):
         detector: Any = run.detector
         scale, dimensions = self.svm.target_norm / mean_norms(store)[0], detector.region.fitted.svm.in_features
         most = self.svm.most_examples(dimensions, detector.num_classes)
-        lots = [Lot(max(1, most // 2), dimensions) for _ in range(detector.num_classes)]
+        lots = [ExampleBuffer(max(1, most // 2), dimensions) for _ in range(detector.num_classes)]
         for found in store:
             _check_signal(run)
             for row, label in enumerate(found.labels.tolist()):
@@ -135,10 +135,10 @@ class SVMStage(FittedStage):
             for label, miner in enumerate(miners):
                 own = overlaps[:, found.labels == label]
                 # The objects of other classes are examples too, as in the released code.
-                hard = (own.max(1, initial=0.0) < self.svm.max_negative) & (margins[:, label] > self.svm.hard_margin)
+                hard = (own.max(1, initial=0.0) < self.svm.negative_iou) & (margins[:, label] > self.svm.hard_margin)
                 miner.look(found.hidden[hard], keys[hard], margins[hard, label])
             if run.is_late(FITTING_SHARE):
-                log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d pictures", place + 1, len(store))
+                log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d images", place + 1, len(store))
                 break
         for miner in miners:
             miner.finish()
@@ -175,7 +175,7 @@ class BoxRegressionStage(FittedStage):
             for found in store:
                 _check_signal(run)
                 if run.is_late(FITTING_SHARE):
-                    log.warning("warning: boxes: the budget ends the look at the pictures; regressors follow from those seen")
+                    log.warning("warning: boxes: the budget ends the look at the images; regressors follow from those seen")
                     break
                 for label, features, wanted in self._examples(found, detector.region.config.box_weights):
                     rows.add(label, features, wanted)
@@ -185,12 +185,12 @@ class BoxRegressionStage(FittedStage):
         detector.region.fitted.has_boxes.fill_(True)
 
     def _examples(self, found: RegionFeatures, box_weights: tuple[float, float, float, float]) -> Iterator[tuple[int, Halves, Floats]]:
-        """Of each class in a picture: the features of the regions that belong to its objects, and the deltas to these."""
+        """Of each class in a image: the features of the regions that belong to its objects, and the deltas to these."""
         near = found.overlaps()[found.near]
         for label in np.unique(found.labels).tolist():
             objects = np.flatnonzero(found.labels == label)
             overlaps = near[:, objects]
-            chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_overlap)
+            chosen = np.flatnonzero(overlaps.max(1) > self.ridge.min_iou)
             best = torch.from_numpy(found.boxes[objects[overlaps[chosen].argmax(1)]])
             wanted = encode(best, torch.from_numpy(found.boxes[found.near[chosen]]), box_weights)
             yield label, found.pooled[chosen], wanted.numpy()
@@ -209,4 +209,4 @@ class BoxRegressionStage(FittedStage):
 
 def _check_signal(run: Run) -> None:
     if run.signals.received is not None:
-        raise Cut
+        raise StageInterrupted

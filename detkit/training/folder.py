@@ -54,9 +54,9 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
-    def pictures(self) -> Path:
+    def images(self) -> Path:
         """Drawn training batches and validation images."""
-        return self.path / "pictures"
+        return self.path / "images"
 
     @property
     def failed_batch(self) -> Path:

@@ -51,7 +51,7 @@ class Hook:
     def start(self, step: int, stage: int = 0) -> None:
         """A stage, counted from 0, begins, or goes on after ``step`` steps."""
 
-    def advance(self, step: int, progress: float) -> None:
+    def set_progress(self, step: int, progress: float) -> None:
         """A step was made; called often, so it must be cheap."""
 
     def record(self, record: Record) -> None:
@@ -165,7 +165,7 @@ class ProgressBar(Hook):
         if not self._bar.disable:
             self._open.enter_context(logging_redirect_tqdm([logging.getLogger("detkit")]))
 
-    def advance(self, step: int, progress: float) -> None:
+    def set_progress(self, step: int, progress: float) -> None:
         """Move the bar."""
         if self._from is None:
             self._from = progress

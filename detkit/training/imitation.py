@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.layers import normaliser
+from detkit.layers import loss_normalizer
 from detkit.ops.losses import giou_loss
 
 _LEAST = 1e-12
@@ -19,30 +19,30 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class HeadOutputs:
     """What a one-stage head says about a batch.
 
     Attributes:
         head: Who says it.
         outputs: Its tensors.
-        places: Where, level by level.
+        locations: Where, level by level.
         labels: ``(C,)`` its numbers of the classes that student and teacher have in common.
     """
 
     head: OneStageHead
     outputs: Outputs
-    places: list[Tensor]
+    locations: list[Tensor]
     labels: Tensor
 
     def scores(self) -> Tensor:
         """``(B, N, C)`` probabilities of the common classes, float32."""
-        scores = self.head.every_score(self.outputs).float()
+        scores = self.head.raw_scores(self.outputs).float()
         every = torch.arange(scores.shape[-1], device=self.labels.device)
         return scores if torch.equal(self.labels, every) else scores[..., self.labels]
 
     def boxes(self, image: int, rows: Tensor, classes: Tensor) -> Tensor:
         """``(n, 4)`` boxes of an image at the places ``rows``, for the common ``classes``, both ``(n,)``."""
-        return self.head.boxes_at(self.outputs, self.places, image, rows, self.labels[classes]).float()
+        return self.head.boxes_at(self.outputs, self.locations, image, rows, self.labels[classes]).float()
 
 
 def quality_focal(probabilities: Tensor, wanted: Tensor, beta: float = 2.0) -> Tensor:
@@ -54,18 +54,18 @@ def quality_focal(probabilities: Tensor, wanted: Tensor, beta: float = 2.0) -> T
     return loss
 
 
-def dense_losses(student: Said, teacher: Said, *, beta: float, min_score: float) -> tuple[Tensor, Tensor]:
+def dense_losses(student: HeadOutputs, teacher: HeadOutputs, *, beta: float, min_score: float) -> tuple[Tensor, Tensor]:
     """The losses of classes and of boxes, divided by the sum of the teacher's weights in the batch, the mean over processes.
 
-    A place weighs as much as the teacher's best score there, nothing if that is not above ``min_score``. Classes are learnt by
-    :func:`quality_focal` with the teacher's scores as what is wanted, at every place; boxes by the generalised IoU with the teacher's,
+    A place weighs as much as the teacher's best score there, nothing if that is not above ``min_score``. Classes are learned by
+    :func:`quality_focal` with the teacher's scores as what is wanted, at every place; boxes by the generalized IoU with the teacher's,
     weighted.
     """
     with torch.no_grad():
         wanted = teacher.scores()
         weights, classes = wanted.max(-1)
         weights = weights.where(weights > min_score, 0.0)
-        total = normaliser(weights.sum())
+        total = loss_normalizer(weights.sum())
     class_loss = quality_focal(student.scores(), wanted, beta) / total
     box_losses = []
     for image in range(len(weights)):
@@ -80,16 +80,16 @@ def dense_losses(student: Said, teacher: Said, *, beta: float, min_score: float)
 
 
 def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
-    """The mean squared difference of maps ``(B, C, H, W)``, each channel of each picture brought to mean 0 and variance 1.
+    """The mean squared difference of maps ``(B, C, H, W)``, each channel of each image brought to mean 0 and variance 1.
 
     So it says how badly they correlate, whatever their scale: 0 to 4 for each level, and the mean over the levels counts.
-    Source: PKD (arXiv:2207.02039), equation 4, with the statistics of each picture, so that they do not depend on the batch.
+    Source: PKD (arXiv:2207.02039), equation 4, with the statistics of each image, so that they do not depend on the batch.
     """
-    losses = [functional.mse_loss(_standardised(mine), _standardised(theirs)) for mine, theirs in zip(student, teacher, strict=True)]
+    losses = [functional.mse_loss(_standardized(mine), _standardized(theirs)) for mine, theirs in zip(student, teacher, strict=True)]
     return torch.stack(losses).mean()
 
 
-def _standardised(level_map: Tensor) -> Tensor:
+def _standardized(level_map: Tensor) -> Tensor:
     values = level_map.float()
     deviation, mean = torch.std_mean(values, (2, 3), correction=0, keepdim=True)
     return (values - mean) / (deviation + 1e-6)

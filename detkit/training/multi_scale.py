@@ -20,32 +20,34 @@ class MultiScaleConfig(Config):
     """Sizes that batches are brought to, drawn anew every few steps.
 
     Source: YOLO9000 (arXiv:1612.08242), section 2, "Multi-Scale Training"; ``random_resize`` and ``preprocess`` in YOLOX's
-    ``exp/yolox_base.py``, whose first steps, too, have pictures as they come.
+    ``exp/yolox_base.py``, whose first steps, too, have images as they come.
     """
 
-    least: int = Field(default=480, ge=1)
+    min_size: int = Field(default=480, ge=1)
     """Pixels of the longest side in the batch, at the least."""
-    most: int = Field(default=800, ge=1)
+    max_size: int = Field(default=800, ge=1)
     """And at the most."""
     divisor: int = Field(default=32, ge=1)
     """Sizes are multiples of this number."""
-    every: int = Field(default=10, ge=1)
+    every_steps: int = Field(default=10, ge=1)
     """Steps that one size serves."""
 
     @model_validator(mode="after")
     def _has_sizes(self) -> Self:
         if not self.sizes:
-            raise ValueError(f"least={self.least}, most={self.most}: there is no multiple of divisor={self.divisor} from one to the other")
+            raise ValueError(
+                f"least={self.min_size}, most={self.max_size}: there is no multiple of divisor={self.divisor} from one to the other"
+            )
         return self
 
     @property
     def sizes(self) -> range:
         """All that may be drawn."""
-        return range(-(-self.least // self.divisor) * self.divisor, self.most + 1, self.divisor)
+        return range(-(-self.min_size // self.divisor) * self.divisor, self.max_size + 1, self.divisor)
 
     def side(self, seed: int, step: int) -> int | None:
         """Pixels of the longest side in the batches of ``step``, the same in all processes and after a resume; None: as they come."""
-        block = step // self.every
+        block = step // self.every_steps
         return int(np.random.default_rng((seed, block)).choice(self.sizes)) if block else None
 
 

@@ -1,4 +1,4 @@
-"""Optimisers: which parameters move, how fast each group does, and how the rate follows the batch size."""
+"""Optimizers: which parameters move, how fast each group does, and how the rate follows the batch size."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class _Optimizer(Config):
     """Learning rate at the reference batch size."""
     reference_batch_size: int = Field(default=16, ge=1)
     """Images a step for which ``lr`` was chosen; another batch size scales the rate by ``scaling``."""
-    scaling: Scaling = "linear"
+    lr_scaling: Scaling = "linear"
     """How the rate follows the batch size: in proportion, with its square root, or not."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
     decay_norms_and_biases: bool = False
     """Whether parameters with one dimension decay too (torchvision's reference training does that)."""
-    backbone_factor: float = Field(default=1.0, ge=0)
+    backbone_lr_factor: float = Field(default=1.0, ge=0)
     """Times the rate in the backbone (the network that an FPN wraps, not the FPN)."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """Times the rate once more for each backbone stage between a parameter and the neck; 1 is none."""
@@ -34,13 +34,13 @@ class _Optimizer(Config):
     def scaled_lr(self, batch_size: int) -> float:
         """The rate for ``batch_size`` images a step."""
         ratio = batch_size / self.reference_batch_size
-        return self.lr * {"linear": ratio, "sqrt": math.sqrt(ratio), "none": 1.0}[self.scaling]
+        return self.lr * {"linear": ratio, "sqrt": math.sqrt(ratio), "none": 1.0}[self.lr_scaling]
 
     def rule(self, batch_size: int) -> str:
         """One line that says how :meth:`scaled_lr` came to its number."""
         lr, ratio = self.scaled_lr(batch_size), f"{batch_size}/{self.reference_batch_size}"
-        how = {"linear": f" x {ratio}", "sqrt": f" x sqrt({ratio})", "none": ""}[self.scaling]
-        given = f"scaling={self.scaling}; {self.lr:g} is for {self.reference_batch_size} images a step"
+        how = {"linear": f" x {ratio}", "sqrt": f" x sqrt({ratio})", "none": ""}[self.lr_scaling]
+        given = f"lr_scaling={self.lr_scaling}; {self.lr:g} is for {self.reference_batch_size} images a step"
         return f"learning rate {lr:.6g} = {self.lr:g}{how} ({given})"
 
 
@@ -58,7 +58,7 @@ class SGDConfig(_Optimizer):
     """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
 
     def build(self, groups: list[dict[str, Any]], lr: float, fused: bool) -> torch.optim.Optimizer:
-        """The optimiser over ``groups`` with the scaled rate."""
+        """The optimizer over ``groups`` with the scaled rate."""
         optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=self.nesterov, fused=fused)
         _begin_momentum(optimizer)
         optimizer.register_load_state_dict_post_hook(_begin_momentum)  # type: ignore[arg-type]  # a state of before has not all
@@ -71,7 +71,7 @@ class AdamWConfig(_Optimizer):
     kind: Literal["adamw"] = "adamw"
     lr: float = Field(default=1e-4, gt=0)
     """Learning rate at the reference batch size."""
-    scaling: Scaling = "sqrt"
+    lr_scaling: Scaling = "sqrt"
     """How the rate follows the batch size: in proportion, with its square root, or not."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay of the means of the gradient and of its square."""
@@ -81,7 +81,7 @@ class AdamWConfig(_Optimizer):
     """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
 
     def build(self, groups: list[dict[str, Any]], lr: float, fused: bool) -> torch.optim.Optimizer:
-        """The optimiser over ``groups`` with the scaled rate."""
+        """The optimizer over ``groups`` with the scaled rate."""
         return torch.optim.AdamW(groups, lr=lr, betas=self.betas, eps=self.eps, fused=fused)
 
 
@@ -110,7 +110,7 @@ def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[
 def build_optimizer(
     model: nn.Module, config: SGDConfig | AdamWConfig, batch_size: int, more: Sequence[Tensor] = ()
 ) -> torch.optim.Optimizer:
-    """The optimiser of the parameters that train, at the rate for ``batch_size`` images a step over all processes.
+    """The optimizer of the parameters that train, at the rate for ``batch_size`` images a step over all processes.
 
     ``more`` are parameters that are no part of the model and learn with it; they do not decay.
     """
@@ -154,10 +154,10 @@ def _backbone_factors(model: nn.Module, config: SGDConfig | AdamWConfig) -> dict
     if backbone is None:
         return {}
     heads = getattr(backbone, "head_names", ())  # a classifier's network has its head within
-    factors = {id(parameter): config.backbone_factor for name, parameter in backbone.named_parameters() if name not in heads}
+    factors = {id(parameter): config.backbone_lr_factor for name, parameter in backbone.named_parameters() if name not in heads}
     listed: Any = getattr(backbone, "stages", None)
     stages = list(listed()) if callable(listed) and config.layer_decay != 1 else []
     for place, stage in enumerate(stages):
         for parameter in stage.parameters():
-            factors[id(parameter)] = config.backbone_factor * config.layer_decay ** (len(stages) - place)
+            factors[id(parameter)] = config.backbone_lr_factor * config.layer_decay ** (len(stages) - place)
     return factors

@@ -31,8 +31,8 @@ def distributed(run: Run) -> nn.Module:
 def share_buffers(processes: Processes, *models: nn.Module) -> None:
     """Give every process the first one's float buffers, in place; every process must call it at the same place.
 
-    Processes share buffers before a forward pass only: after it each has moved its norms' statistics by its own pictures. An evaluation,
-    whose pictures are shared out, would judge a mixture of models of which only the first process's is kept.
+    Processes share buffers before a forward pass only: after it each has moved its norms' statistics by its own images. An evaluation,
+    whose images are shared out, would judge a mixture of models of which only the first process's is kept.
     """
     if processes.world == 1:
         return

@@ -1,4 +1,4 @@
-"""Ridge regression of boxes from features, gathered picture by picture: memory does not grow with the data."""
+"""Ridge regression of boxes from features, gathered image by image: memory does not grow with the data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RidgeConfig(Config):
 
     penalty: float = Field(1000.0, gt=0)
     """Lambda, on the weights and on the bias."""
-    min_overlap: float = Field(0.6, ge=0, le=1)
+    min_iou: float = Field(0.6, ge=0, le=1)
     """Regions learn from the object of their class that they overlap most, if their IoU is greater."""
     target_norm: float = Field(20.0, gt=0)
     """Features are scaled so that their mean norm is this."""
@@ -70,7 +70,7 @@ class Ridge:
             self._gather()
 
     def solve(self, penalty: float) -> tuple[Doubles, Doubles]:
-        """Weights ``(outputs, D)`` and biases ``(outputs,)``; the numbers are centred before, as in the released code.
+        """Weights ``(outputs, D)`` and biases ``(outputs,)``; the numbers are centered before, as in the released code.
 
         The sums are solved where they lie, so that this can be done once.
         """
@@ -94,9 +94,9 @@ class Ridge:
     def _from_sums(self, gram: Doubles, means: Doubles, penalty: float) -> Doubles:
         from scipy.linalg.lapack import dposv
 
-        centred = self._products - gram[:, -1:] * means
+        centered = self._products - gram[:, -1:] * means
         gram[np.diag_indices_from(gram)] += penalty
-        _, found, failed = dposv(gram, centred, overwrite_a=True)
+        _, found, failed = dposv(gram, centered, overwrite_a=True)
         if failed:
             raise np.linalg.LinAlgError(f"box regression: the sums of {self.count} regions cannot be solved; are the features finite?")
         return np.asarray(found)

@@ -21,7 +21,7 @@ from detkit.training.random_state import random_state_kept
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.data.loader import SampleBatch
-    from detkit.inference.predictor import Proposer
+    from detkit.inference.predictor import ProposalFunction
     from detkit.models.detector import Detector
     from detkit.training.distilled import Distilled
     from detkit.training.distilled_classifier import DistilledClassifier
@@ -45,7 +45,7 @@ class RunData:
         batch_size: Images of one batch over all processes.
         images: Training images.
         evaluate: See :data:`Evaluate`; nothing without validation data.
-        records: The training pictures themselves, for stages that do not take batches.
+        records: The training images themselves, for stages that do not take batches.
     """
 
     batches: Batches
@@ -65,7 +65,7 @@ class Run:
 
     Attributes:
         detector: The model, on its device.
-        preprocess: How its pictures become inputs.
+        preprocess: How its images become inputs.
         data: What it learns from.
         folder: Where the first process writes.
         header: The head of its checkpoints.
@@ -82,7 +82,7 @@ class Run:
         deadline: Core-minutes at which it must have ended.
         evaluation_minutes: What the longest evaluation took, in core-minutes.
         distilled: The detector with its teacher, if it has one; it is then called for the losses.
-        proposer: Tells a detector that takes proposals where to look in a picture.
+        proposer: Tells a detector that takes proposals where to look in a image.
         learner: Is called for the losses in the detector's place, while only a part of it learns.
         fresh: Gives the detector's numbers as the run began with.
     """
@@ -105,7 +105,7 @@ class Run:
     evaluation_minutes: float = 0.0
     budget: float | None = None
     distilled: Distilled | DistilledClassifier | None = None
-    proposer: Proposer | None = None
+    proposer: ProposalFunction | None = None
     learner: nn.Module | None = None
     fresh: Callable[[], Mapping[str, Tensor]] | None = None
 

@@ -22,7 +22,7 @@ class _Schedule(Config):
         """What the base rate is multiplied with.
 
         Args:
-            step: Optimiser steps made before this one.
+            step: Optimizer steps made before this one.
             progress: Share of the run that is over, in [0, 1], by iterations or by the budget.
         """
         risen = 1.0
@@ -41,7 +41,7 @@ class MultistepConfig(_Schedule):
     kind: Literal["multistep"] = "multistep"
     milestones: tuple[float, ...] = (2 / 3, 8 / 9)
     """Shares of the run after which the rate drops, rising."""
-    drop: float = Field(default=0.1, gt=0, le=1)
+    drop_factor: float = Field(default=0.1, gt=0, le=1)
     """Times the rate at each milestone."""
 
     @field_validator("milestones")
@@ -53,19 +53,19 @@ class MultistepConfig(_Schedule):
 
     def after_warmup(self, progress: float) -> float:
         """The factor without warm-up."""
-        return float(self.drop ** sum(progress >= share for share in self.milestones))
+        return float(self.drop_factor ** sum(progress >= share for share in self.milestones))
 
 
 class CosineConfig(_Schedule):
     """The rate falls along half a cosine (arXiv:1608.03983, without restarts)."""
 
     kind: Literal["cosine"] = "cosine"
-    final: float = Field(default=0.01, ge=0, le=1)
+    final_factor: float = Field(default=0.01, ge=0, le=1)
     """The factor at the end of the run."""
 
     def after_warmup(self, progress: float) -> float:
         """The factor without warm-up."""
-        return self.final + (1 - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
+        return self.final_factor + (1 - self.final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 ScheduleConfig = Annotated[MultistepConfig | CosineConfig, Field(discriminator="kind")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 _ROUNDING = 1e-9
 
 
-def shares(given: Sequence[float | None]) -> list[float]:
+def split_budget(given: Sequence[float | None]) -> list[float]:
     """The part of the budget that each stage may take: what is given, and of the rest the same for all others.
 
     Raises:

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from detkit.checkpoint import load_checkpoint, load_state
-from detkit.training.alternating import Part, Teller, begin_anew, frozen, part_learns
+from detkit.training.alternating import Part, ProposalsFrom, frozen, reset_parts, train_part
+from detkit.training.checkpointer import STATE_FORMAT
 from detkit.training.config import TrainingConfig
-from detkit.training.keeper import STATE_FORMAT
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
-from detkit.training.shares import shares
-from detkit.training.stale_fits import forget_stale_fits
+from detkit.training.shares import split_budget
+from detkit.training.stale_fits import reset_stale_fits
 from detkit.training.trainer import Trainer
 
 log = logging.getLogger("detkit.training")
@@ -50,7 +50,7 @@ class Stage(Protocol):
         """What the log calls it."""
 
     @property
-    def share(self) -> float | None:
+    def budget_share(self) -> float | None:
         """The part of the run's budget that it may take; none: its part of what the others leave."""
 
     def check(self, run: Run) -> None:
@@ -70,10 +70,10 @@ class GradientStage:
         schedule: How its rate changes.
         frozen: Parts of the detector that stay as they are: prefixes of parameter names.
         name: What the log calls it.
-        share: Of the run's budget.
-        learns: The part of a two-stage detector that learns; the other's layers stay as they are.
-        told_by: Who says where to look, where only the second stage learns.
-        anew: Parts that begin again with what the run began with: prefixes of parameter names.
+        budget_share: Of the run's budget.
+        trains: The part of a two-stage detector that learns; the other's layers stay as they are.
+        proposals_from: Who says where to look, where only the second stage learns.
+        reset: Parts that begin again with what the run began with: prefixes of parameter names.
     """
 
     training: TrainingConfig
@@ -81,10 +81,10 @@ class GradientStage:
     schedule: MultistepConfig | CosineConfig
     frozen: tuple[str, ...] = ()
     name: str = "gradient"
-    share: float | None = None
-    learns: Part = "all"
-    told_by: Teller = "itself"
-    anew: tuple[str, ...] = ()
+    budget_share: float | None = None
+    trains: Part = "all"
+    proposals_from: ProposalsFrom = "current"
+    reset: tuple[str, ...] = ()
 
     def check(self, run: Run) -> None:
         """See :meth:`Stage.check`; what it needs is checked as it begins."""
@@ -94,15 +94,15 @@ class GradientStage:
 
         Raises:
             NotFiniteError: a loss is not finite.
-            ValueError: a prefix in ``frozen`` or ``anew`` names nothing, or the detector has not the part that learns.
+            ValueError: a prefix in ``frozen`` or ``reset`` names nothing, or the detector has not the part that learns.
         """
-        others = {"rpn": ("region.",), "region": ("rpn.",)}.get(self.learns, ())
-        with part_learns(run, self.name, self.learns, self.told_by, begins=state is None):
+        others = {"rpn": ("region.",), "region": ("rpn.",)}.get(self.trains, ())
+        with train_part(run, self.name, self.trains, self.proposals_from, begins=state is None):
             if state is None:
-                begin_anew(run, self.name, self.anew)
+                reset_parts(run, self.name, self.reset)
             with frozen(run.detector, self.name, (*self.frozen, *others)):
                 if state is None:
-                    forget_stale_fits(run.detector, self.name, unfreezes=bool(self.training.unfreeze))
+                    reset_stale_fits(run.detector, self.name, unfreezes=bool(self.training.unfreeze))
                 return self._train(run, state)
 
     def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
@@ -163,7 +163,7 @@ def _deadline(run: Run, stages: Sequence[Stage], place: int, alone: bool) -> flo
     """Core-minutes at which a stage must have ended: what earlier ones leave is its own, too. Alone it has its share from now on."""
     if run.budget is None:
         return None
-    parts = shares([stage.share for stage in stages])
+    parts = split_budget([stage.budget_share for stage in stages])
     return run.begun + run.budget * parts[place] if alone else run.budget * sum(parts[: place + 1])
 
 

@@ -11,7 +11,7 @@ from detkit.heads.region_classifier import RegionClassifier
 log = logging.getLogger("detkit.training")
 
 
-def forget_stale_fits(detector: nn.Module, stage: str, *, unfreezes: bool = False) -> None:
+def reset_stale_fits(detector: nn.Module, stage: str, *, unfreezes: bool = False) -> None:
     """Pass over the fitted layers of a detector under which something is about to learn, until their stages fit them again.
 
     Args:

@@ -32,7 +32,7 @@ class SVMConfig(Config):
     """The constant that stands beside the features, whose weight makes the bias (``bias_mult``)."""
     target_norm: float = Field(20.0, gt=0)
     """Features are scaled so that their mean norm is this (``target_norm``)."""
-    max_negative: float = Field(0.3, ge=0, le=1)
+    negative_iou: float = Field(0.3, ge=0, le=1)
     """Regions whose IoU with every object of the class is lower are its negatives (section 2.3; ``neg_ovr_thresh``)."""
     hard_margin: float = -1.0001
     """Negatives with a greater margin are hard (``hard_thresh``)."""
@@ -41,7 +41,7 @@ class SVMConfig(Config):
     refit_after: int = Field(2000, ge=1)
     """New negatives of a class after which its SVM is fitted again (``retrain_limit``)."""
     passes: int = Field(1, ge=1)
-    """Times that all pictures are searched for hard negatives (``max_hard_epochs``)."""
+    """Times that all images are searched for hard negatives (``max_hard_epochs``)."""
     exhaustive: bool = False
     """Whether passes go on until none finds a negative within the margin: the SVM is then that of all negatives."""
     tolerance: float = Field(1e-4, gt=0)
@@ -77,7 +77,7 @@ def fit_svm(positive: Features, negative: Features, config: SVMConfig, scale: fl
     return solver.coef_[0].astype(np.float32), float(solver.intercept_[0])
 
 
-class Lot:
+class ExampleBuffer:
     """At most so many rows of a stream, each as likely as any other (reservoir sampling); all of them if they are no more.
 
     Args:
@@ -159,7 +159,7 @@ class HardNegatives:
         """Take in the hard ones among ``(N, D)`` features of negatives, and refit whenever it is time.
 
         Args:
-            features: Of one picture.
+            features: Of one image.
             keys: ``(N,)`` numbers by which a negative that is kept already is known.
             margins: ``(N,)`` if they are known.
         """

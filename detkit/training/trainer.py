@@ -15,16 +15,16 @@ from torch.nn.parallel import DistributedDataParallel
 from detkit.data.loader import SampleBatch, image_seed
 from detkit.preprocess import as_input
 from detkit.structures import Proposals, Size, Targets
+from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.ema import EMA
-from detkit.training.guard import bad_terms, norms_explained, not_finite
+from detkit.training.errors import bad_terms, norms_explained, not_finite
 from detkit.training.hooks import Record
-from detkit.training.keeper import Keeper
 from detkit.training.meter import Meter
 from detkit.training.multi_scale import new_sizes, resized_image, resized_rows
 from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_rate
-from detkit.training.pace import CUT_SHORT, Pace
 from detkit.training.precision import MixedPrecision, resolve_precision
+from detkit.training.progress import CUT_SHORT, Progress
 from detkit.training.random_state import random_state, restore_random_state
 from detkit.training.replicas import distributed, share_buffers
 from detkit.training.run import Run
@@ -48,7 +48,7 @@ class Trainer:
         self, run: Run, config: TrainingConfig, optimizer: SGDConfig | AdamWConfig, schedule: MultistepConfig | CosineConfig
     ) -> None:
         self.run, self.config, self.schedule = run, config, schedule
-        images = run.data.batch_size * config.accumulation
+        images = run.data.batch_size * config.accumulation_steps
         precision = resolve_precision(config.precision, run.device)
         adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
         if config.channels_last:
@@ -60,10 +60,10 @@ class Trainer:
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
         self.network = distributed(run)
-        self.pace = Pace(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
+        self.pace = Progress(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
         if run.evaluation_minutes:
             self.pace.measured_evaluation(run.evaluation_minutes)  # an earlier stage's
-        self.keeper = Keeper(run, config)
+        self.keeper = Checkpointer(run, config)
         self.meter = Meter()
         self.step = self.evaluations = 0
         self._random: list[dict[str, Any]] = []
@@ -83,7 +83,7 @@ class Trainer:
             self._tell("close")
 
     def _loop(self) -> str:
-        batches = iter(self.run.data.batches(self.step * self.config.accumulation))
+        batches = iter(self.run.data.batches(self.step * self.config.accumulation_steps))
         if self._random:
             restore_random_state(self._random[self.run.processes.rank % len(self._random)])
         self.run.detector.train()
@@ -177,19 +177,19 @@ class Trainer:
     def _make_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
         factor = self.schedule.factor(self.step, self.pace.progress)
         set_rate(self.optimizer, factor)
-        self.run.detector.advance(self.pace.progress)
+        self.run.detector.set_progress(self.pace.progress)
         if self.unfreezing and self.unfreezing.update(self.pace.progress):
             self.network = distributed(self.run)  # several processes must know what has gradients
         begun = time.perf_counter()
-        samples = [next(batches) for _ in range(self.config.accumulation)]
+        samples = [next(batches) for _ in range(self.config.accumulation_steps)]
         waited = time.perf_counter() - begun
         self.keeper.draw_batch(self.step, samples[0])
         losses = [self._backward(batch, last=place == len(samples) - 1) for place, batch in enumerate(samples)]
         self._move(losses, samples)
         self.step += 1
-        self.run.images_seen += self.run.data.batch_size * self.config.accumulation
+        self.run.images_seen += self.run.data.batch_size * self.config.accumulation_steps
         self.meter.step(waited)
-        self._tell("advance", self.step, self.pace.progress)
+        self._tell("set_progress", self.step, self.pace.progress)
         if self.step % self.config.log_every == 0:
             self._record(minutes)
 
@@ -198,11 +198,11 @@ class Trainer:
         run = self.run
         images, targets, proposals = self._inputs(batch)
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
-        labelled = (batch.is_labelled,) if run.distilled else ()
-        with self._synchronised(last):
+        labeled = (batch.is_labeled,) if run.distilled else ()
+        with self._synchronized(last):
             with norms_explained(images), self.mixed.context():
-                losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labelled)
-            total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation
+                losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labeled)
+            total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation_steps
             self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         self.meter.add(losses)
         return losses
@@ -229,8 +229,8 @@ class Trainer:
         total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
         if self.run.processes.is_true_in_any(self.mixed.is_bad(total, self.norm)):  # the one wait for the device in a step
             raise not_finite(self.step, bad_terms(losses, self.norm), batches, self._rate(), self.run.failed_batch)
-        if self.config.clip_norm is not None:
-            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_norm, self.norm)
+        if self.config.clip_grad_norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.config.clip_grad_norm, self.norm)
         self.mixed.scaler.step(self.optimizer)
         self.mixed.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
@@ -267,7 +267,7 @@ class Trainer:
         for hook in self.run.hooks:
             getattr(hook, what)(*values)
 
-    def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
+    def _synchronized(self, last: bool) -> AbstractContextManager[Any]:
         """Gradients are exchanged after the last batch of a step only."""
         if isinstance(self.network, DistributedDataParallel) and not last:
             return self.network.no_sync()

@@ -47,7 +47,7 @@ class Unfreezing:
 
     @contextmanager
     def all_learn(self) -> Iterator[None]:
-        """Everything that will ever learn does so inside, so that an optimiser knows of it; what has no gradient it does not move."""
+        """Everything that will ever learn does so inside, so that an optimizer knows of it; what has no gradient it does not move."""
         now = self.frozen
         self.backbone.freeze(self._begin - len(self.shares))
         try:

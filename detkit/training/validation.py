@@ -1,4 +1,4 @@
-"""Validation: the model's numbers on the data that it does not learn from, and pictures of truth beside predictions."""
+"""Validation: the model's numbers on the data that it does not learn from, and images of truth beside predictions."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import nn
 
 from detkit.config import Config
 from detkit.data import DetectionData, ImageRecord
-from detkit.data.pictures import read_record
+from detkit.data.record_image import read_record
 from detkit.drawing import side_by_side
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.evaluator import Evaluator
 from detkit.inference.loop import detect_records
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
-from detkit.training.pictures import write_picture
+from detkit.training.batch_drawing import write_image
 from detkit.training.run import Run
 
 log = logging.getLogger("detkit.training")
@@ -31,21 +31,21 @@ class EvaluationConfig(Config):
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     """Number format of the model during an evaluation."""
-    engine: Literal["hotcoco", "pycocotools"] = "hotcoco"
+    evaluator: Literal["hotcoco", "pycocotools"] = "hotcoco"
     """What computes the COCO numbers; both give the same."""
-    images: int | None = Field(default=None, ge=1)
-    """At most so many validation pictures, evenly chosen; the numbers are then those of these pictures."""
-    pictures: int = Field(default=8, ge=0)
-    """Validation pictures drawn with truth beside predictions at each evaluation."""
+    max_images: int | None = Field(default=None, ge=1)
+    """At most so many validation images, evenly chosen; the numbers are then those of these images."""
+    drawn_images: int = Field(default=8, ge=0)
+    """Validation images drawn with truth beside predictions at each evaluation."""
     min_score: float = Field(default=0.3, ge=0, le=1)
     """Detections below are not drawn; all of them count in the numbers."""
     threads: int = Field(default=2, ge=1)
-    """Threads that read pictures ahead."""
+    """Threads that read images ahead."""
 
 
 @dataclass(eq=False)
 class Validation:
-    """Scores a run's model on validation data, the pictures shared out to the processes.
+    """Scores a run's model on validation data, the images shared out to the processes.
 
     Attributes:
         data: The validation data, with the model's classes.
@@ -64,10 +64,10 @@ class Validation:
 
     @classmethod
     def of(cls, data: DetectionData, config: EvaluationConfig, run: Run) -> Validation:
-        """With as many pictures as the config allows."""
+        """With as many images as the config allows."""
         count = len(data)
-        if config.images is not None and config.images < count:
-            data = data.take([place * count // config.images for place in range(config.images)])
+        if config.max_images is not None and config.max_images < count:
+            data = data.take([place * count // config.max_images for place in range(config.max_images)])
         return cls(data, config, run)
 
     @property
@@ -92,10 +92,10 @@ class Validation:
         for record in self.data.records:
             evaluator.add(record, detections[record.image_id])
         self._draw(detections, step)
-        return dict(evaluator.numbers(engine=self.config.engine).values)
+        return dict(evaluator.numbers(evaluator=self.config.evaluator).values)
 
     def _draw(self, detections: dict[Any, Detections], step: int) -> None:
-        count = min(self.config.pictures, len(self.data))
+        count = min(self.config.drawn_images, len(self.data))
         chosen: list[ImageRecord] = [self.data.records[place * len(self.data) // count] for place in range(count)]
         for place, record in enumerate(chosen):
             sheet = side_by_side(
@@ -105,4 +105,4 @@ class Validation:
                 self.run.header["class_names"],
                 min_score=self.config.min_score,
             )
-            write_picture(self.run.folder.pictures / f"validation_{place + 1}_step_{step:06}.jpg", sheet)
+            write_image(self.run.folder.images / f"validation_{place + 1}_step_{step:06}.jpg", sheet)

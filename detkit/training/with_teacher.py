@@ -28,7 +28,7 @@ class WithTeacher(nn.Module):
         student: Learns.
         teacher: Is imitated.
         config: In what, and how much.
-        preprocess: What the student's pictures look like.
+        preprocess: What the student's images look like.
     """
 
     def __init__(self, student: Detector, teacher: Teacher, config: DistillationConfig, preprocess: PreprocessConfig) -> None:
@@ -42,20 +42,20 @@ class WithTeacher(nn.Module):
         targets: Sequence[Targets],
         proposals: Sequence[Proposals] | None,
         seeds: Sequence[int],
-        is_labelled: Sequence[bool],
+        is_labeled: Sequence[bool],
     ) -> Losses:
-        """The student's own losses on labelled images, and those of imitation on all; see :meth:`Detector.forward`."""
+        """The student's own losses on labeled images, and those of imitation on all; see :meth:`Detector.forward`."""
         check_images(images)
         check_targets(targets, len(images), self.student.num_classes)
         told = self._listen(images, seeds)
         batch = self.student.prepare(images, seeds)
         raw = self.student.raw(batch, proposals)
         losses: Losses = {}
-        if self.config.supervised:
-            own = self._own_losses(raw, batch, targets, is_labelled)
-            losses = {name: self.config.supervised * value for name, value in own.items()}
+        if self.config.supervised_weight:
+            own = self._own_losses(raw, batch, targets, is_labeled)
+            losses = {name: self.config.supervised_weight * value for name, value in own.items()}
         losses |= self._imitated(raw, batch, told)
-        if not self.config.supervised:
+        if not self.config.supervised_weight:
             first = next(iter(losses))
             losses[first] = losses[first] + nothing(*raw)  # several processes need a gradient for every parameter
         return losses
@@ -64,8 +64,8 @@ class WithTeacher(nn.Module):
         """What the teacher says about the images."""
         raise NotImplementedError
 
-    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labelled: Sequence[bool]) -> Losses:
-        """The student's losses on the labelled images."""
+    def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labeled: Sequence[bool]) -> Losses:
+        """The student's losses on the labeled images."""
         raise NotImplementedError
 
     def _imitated(self, raw: Raw, batch: Batch, told: Any) -> Losses:

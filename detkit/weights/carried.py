@@ -1,4 +1,4 @@
-"""The detector that the package itself carries, so that pictures can be looked at where nothing can be fetched."""
+"""The detector that the package itself carries, so that images can be looked at where nothing can be fetched."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EMBEDDED_FACTS = {
     "classes": "COCO's 80 classes",
     "measured on": "COCO photographs kept out of its training",
     "trained on": "photographs of COCO train2017, ImageNet-1K and VOC2012, and what YOLOX-Nano says of them",
-    "licence": "Apache-2.0; the photographs' own terms are told in docs/embedded_detector.md",
+    "license": "Apache-2.0; the photographs' own terms are told in docs/embedded_detector.md",
 }
 """What to tell about it that its file does not say."""
 
@@ -37,7 +37,7 @@ def needed_embedded() -> Path:
     return _FILE
 
 
-def better_ones() -> str:
+def better_models_hint() -> str:
     """In one line, which published detector finds more, and the command that fetches it."""
     entry = find(_BETTER)
     return f"{entry.name} finds more ({entry.size_spoken()} MiB): detkit weights download {entry.name}, then --weights {entry.name}"

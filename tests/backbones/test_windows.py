@@ -53,8 +53,8 @@ def test_nothing_passes_between_windows_but_in_the_four_blocks(monkeypatch: pyte
     image = torch.randn(1, 3, 64, 64, requires_grad=True)
 
     def reach() -> torch.Tensor:
-        """Patches of the picture that the first cell depends on."""
-        # Behind a layer norm the plain sum is the same for any picture.
+        """Patches of the image that the first cell depends on."""
+        # Behind a layer norm the plain sum is the same for any image.
         (gradient,) = torch.autograd.grad(network(image)[0][0, :, 0, 0] @ torch.arange(64.0), image)
         return gradient.abs().sum((0, 1)).view(4, 16, 4, 16).sum((1, 3)) > 0
 

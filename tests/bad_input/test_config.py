@@ -15,7 +15,7 @@ from detkit.experiment import Experiment
     ("override", "message"),
     [
         ("optimizer.lrr=0.1", r"unknown key 'optimizer.lrr': did you mean 'lr'\?"),
-        ("optimiser.lr=0.1", r"unknown key 'optimiser': did you mean 'optimizer'\?"),
+        ("optimizer.lr=0.1", r"unknown key 'optimizer': did you mean 'optimizer'\?"),
         ("optimizer.lr=fast", r"optimizer.lr: expected a number, got 'fast'"),
         ("optimizer.lr=-1", r"optimizer.lr: expected greater than 0, got -1"),
         ("optimizer=adamv", r"optimizer: unknown kind 'adamv': did you mean 'adamw'\?"),

@@ -1,4 +1,4 @@
-"""Labelled data that cannot be used: the message names the file and says what to do."""
+"""Labeled data that cannot be used: the message names the file and says what to do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GOOD_BOX = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [10, 10, 20, 20]}
 GOOD_CLASS = {"id": 1, "name": "cat"}
 
 
-def picture(path: Path, size: tuple[int, int] = (100, 80)) -> None:
+def image(path: Path, size: tuple[int, int] = (100, 80)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size).save(path)
 
@@ -34,7 +34,7 @@ def message(path: Path, **fields: Any) -> str:
 
 
 def coco(folder: Path, **parts: Any) -> Path:
-    picture(folder / "a.jpg")
+    image(folder / "a.jpg")
     content = {"images": [GOOD_IMAGE], "annotations": [GOOD_BOX], "categories": [GOOD_CLASS], **parts}
     path = folder / "labels.json"
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
@@ -51,12 +51,12 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
         "expected a list 'images', as COCO's instances files have, found the keys: annotations, categories",
     ),
     "no annotations key": ({"annotations": None}, "expected a list 'annotations'"),
-    "no pictures": ({"images": [], "annotations": []}, "it lists no pictures; expected at least one"),
-    "no objects": ({"annotations": []}, "no labelled object in 1 pictures; expected at least one"),
+    "no images": ({"images": [], "annotations": []}, "it lists no images; expected at least one"),
+    "no objects": ({"annotations": []}, "no labeled object in 1 images; expected at least one"),
     "no categories": ({"categories": []}, "it lists no categories; expected at least one"),
     "image id twice": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "file_name": "b.jpg"}]},
-        "image id 1 is given to 2 pictures (1 ids occur more than once); boxes cannot be told apart, so give every picture its own id",
+        "image id 1 is given to 2 images (1 ids occur more than once); boxes cannot be told apart, so give every image its own id",
     ),
     "category id twice": ({"categories": [GOOD_CLASS, {"id": 1, "name": "dog"}]}, "category id 1 is given to several categories"),
     "class name twice": ({"categories": [GOOD_CLASS, {"id": 2, "name": "cat"}]}, "class names that occur more than once: cat"),
@@ -68,7 +68,7 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
     "image without name": ({"images": with_fields(GOOD_IMAGE, file_name=...)}, "every image needs an id and a file_name, got {'id': 1"),
     "image without id": ({"images": with_fields(GOOD_IMAGE, id=...)}, "every image needs an id and a file_name"),
     "image id of no use": ({"images": with_fields(GOOD_IMAGE, id=[1])}, "image id [1], file_name 'a.jpg': expected a whole number"),
-    "box of a picture unknown": ({"annotations": with_fields(GOOD_BOX, image_id=7)}, "a picture that is not listed: 1 (image id 7)"),
+    "box of a image unknown": ({"annotations": with_fields(GOOD_BOX, image_id=7)}, "a image that is not listed: 1 (image id 7)"),
     "class unknown": (
         {"annotations": with_fields(GOOD_BOX, category_id=9)},
         "the data does not define their class: 1 (a.jpg; such as a.jpg: class id 9)",
@@ -82,11 +82,11 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
     "class too large": ({"annotations": with_fields(GOOD_BOX, category_id=10**30)}, "expected a whole number (64 bits), got 1000000000"),
     "crowd in words": ({"annotations": with_fields(GOOD_BOX, iscrowd="some")}, "image 1: iscrowd: expected 0 or 1, got 'some'; correct"),
     "area in words": ({"annotations": with_fields(GOOD_BOX, area="big")}, "image 1: area: expected a number, got 'big'; correct"),
-    "picture of a box missing": (
+    "image of a box missing": (
         {"annotations": with_fields(GOOD_BOX, image_id=...)},
         "every annotation needs an image_id, the id of an image that is listed, got {'id': 1, 'category_id': 1",
     ),
-    "picture of a box of no use": (
+    "image of a box of no use": (
         {"annotations": with_fields(GOOD_BOX, image_id=[1])},
         "an image that is listed, got {'id': 1, 'image_id'",
     ),
@@ -101,7 +101,7 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
         {"annotations": with_fields(GOOD_BOX, bbox=[float("nan"), 1, 2, 3])},
         "a coordinate is not a number: 1 (a.jpg",
     ),
-    "box outside": ({"annotations": with_fields(GOOD_BOX, bbox=[300, 1, 20, 20])}, "they lie outside their picture: 1 (a.jpg"),
+    "box outside": ({"annotations": with_fields(GOOD_BOX, bbox=[300, 1, 20, 20])}, "they lie outside their image: 1 (a.jpg"),
     "box without width": ({"annotations": with_fields(GOOD_BOX, bbox=[3, 1, 0, 20])}, "they have no width or height: 1 (a.jpg"),
     "stated size is not the file's": (
         {"images": with_fields(GOOD_IMAGE, width=640)},
@@ -109,16 +109,16 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "climbs out of the image folder": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "../../etc/passwd.jpg"}]},
-        "the picture '../../etc/passwd.jpg' climbs out of the image folder",
+        "the image '../../etc/passwd.jpg' climbs out of the image folder",
     ),
-    "absolute path": ({"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "/etc/x.jpg"}]}, "the picture '/etc/x.jpg' climbs out"),
+    "absolute path": ({"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "/etc/x.jpg"}]}, "the image '/etc/x.jpg' climbs out"),
     "climbs by backslashes": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "b\\..\\..\\x.jpg"}]},
         "climbs out of the image folder",
     ),
-    "pictures elsewhere": (
+    "images elsewhere": (
         {"images": with_fields(GOOD_IMAGE, file_name="z.jpg")},
-        "its pictures, such as z.jpg, were not found; looked in",
+        "its images, such as z.jpg, were not found; looked in",
     ),
 }
 
@@ -155,17 +155,17 @@ def test_json_in_utf16(tmp_path: Path) -> None:
     assert message(path).endswith("; it is UTF-16, save it as UTF-8")
 
 
-def test_pictures_missing_from_the_folder_that_was_given(tmp_path: Path) -> None:
+def test_images_missing_from_the_folder_that_was_given(tmp_path: Path) -> None:
     path = coco(tmp_path)
     (tmp_path / "empty").mkdir()
     told = message(path, images=str(tmp_path / "empty"))
-    assert "none of its 1 pictures is there" in told
+    assert "none of its 1 images is there" in told
     assert told.endswith("name the folder that holds them as images")
 
 
-def test_a_folder_of_pictures_that_is_not_there(tmp_path: Path) -> None:
+def test_a_folder_of_images_that_is_not_there(tmp_path: Path) -> None:
     path = coco(tmp_path)
-    assert f"images {tmp_path / 'nowhere'}: no such folder, for the pictures of {path}" in message(path, images=str(tmp_path / "nowhere"))
+    assert f"images {tmp_path / 'nowhere'}: no such folder, for the images of {path}" in message(path, images=str(tmp_path / "nowhere"))
 
 
 # Pascal VOC
@@ -174,7 +174,7 @@ def test_a_folder_of_pictures_that_is_not_there(tmp_path: Path) -> None:
 def voc(folder: Path, xml: str) -> Path:
     (folder / "Annotations").mkdir()
     (folder / "Annotations" / "a.xml").write_text(xml)
-    picture(folder / "JPEGImages" / "a.jpg")
+    image(folder / "JPEGImages" / "a.jpg")
     return folder
 
 
@@ -205,7 +205,7 @@ VOC = {
         annotation(f"<object><name>cat</name>{BOX}</object>", "<width>640</width><height>480</height>"),
         "because the labels state another size than the file has: 1 (a.xml; such as a.xml: 640x480 is stated, the file has 100x80",
     ),
-    "no objects at all": (annotation(""), "no labelled object in 1 pictures"),
+    "no objects at all": (annotation(""), "no labeled object in 1 images"),
     "difficult in words": (
         annotation(f"<object><name>cat</name><difficult>rather</difficult>{BOX}</object>"),
         "a.xml: object 1 (cat): difficult: expected 0 or 1, got 'rather'",
@@ -224,9 +224,9 @@ def test_voc(name: str, tmp_path: Path) -> None:
 
 
 LISTS = {
-    "empty list": ("\n", "the list is empty; expected one picture name a line"),
+    "empty list": ("\n", "the list is empty; expected one image name a line"),
     "a name that climbs": ("../a\n", "the name '../a' leaves the image folder"),
-    "only pictures that are not there": ("x\ny\n", "none of its 2 pictures is there"),
+    "only images that are not there": ("x\ny\n", "none of its 2 images is there"),
 }
 
 
@@ -239,18 +239,18 @@ def test_voc_lists(name: str, tmp_path: Path) -> None:
     assert expected in message(tmp_path, split="train")
 
 
-def test_pictures_of_one_name_in_two_years(tmp_path: Path) -> None:
+def test_images_of_one_name_in_two_years(tmp_path: Path) -> None:
     for year in ("VOC2007", "VOC2012"):
         (tmp_path / year).mkdir()
         voc(tmp_path / year, annotation(f"<object><name>cat</name>{BOX}</object>"))
-    assert "several pictures are called 'a'; boxes cannot be told apart, so rename all but one" in message(tmp_path)
+    assert "several images are called 'a'; boxes cannot be told apart, so rename all but one" in message(tmp_path)
 
 
 # YOLO
 
 
 def yolo(folder: Path, labels: str | None = "0 .5 .5 .2 .2\n", description: str = "train: images\nnames: [cat]\n") -> Path:
-    picture(folder / "images" / "a.png")
+    image(folder / "images" / "a.png")
     (folder / "labels").mkdir()
     if labels is not None:
         (folder / "labels" / "a.txt").write_text(labels)
@@ -272,8 +272,8 @@ YOLO: dict[str, tuple[dict[str, Any], str]] = {
         {"labels": "3 .5 .5 .2 .2\n"},
         "the data does not define their class: 1 (images/a.png; such as images/a.png: class id 3)",
     ),
-    "pixels instead of parts": ({"labels": "0 250 130 40 60\n"}, "they lie outside their picture: 1"),
-    "no label files": ({"labels": None}, "none of its 1 pictures has a label file; looked for"),
+    "pixels instead of parts": ({"labels": "0 250 130 40 60\n"}, "they lie outside their image: 1"),
+    "no label files": ({"labels": None}, "none of its 1 images has a label file; looked for"),
     "names missing": (
         {"description": "train: images\n"},
         "expected names, a list of class names or a mapping from numbers to names, got None",
@@ -290,10 +290,10 @@ YOLO: dict[str, tuple[dict[str, Any], str]] = {
     "no mapping": ({"description": "- names\n"}, "expected a mapping with names and train, got list"),
     "no parts": ({"description": "names: [cat]\n"}, "expected at least one of the keys train, val, test, found none"),
     "part of a wrong type": ({"description": "train: 3\nnames: [cat]\n"}, "train: expected a path or a list of paths, got 3"),
-    "folder missing": ({"description": "train: pictures\nnames: [cat]\n"}, "train: pictures: no such folder or list; looked in"),
-    "folder without pictures": (
+    "folder missing": ({"description": "train: images\nnames: [cat]\n"}, "train: images: no such folder or list; looked in"),
+    "folder without images": (
         {"description": "train: labels\nnames: [cat]\n"},
-        "train: no pictures in labels; expected files that end in .jpg",
+        "train: no images in labels; expected files that end in .jpg",
     ),
 }
 
@@ -327,7 +327,7 @@ def test_binary_labels(tmp_path: Path) -> None:
 
 def test_missing_data_ends_with_the_command_that_gets_it() -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        read_source(SourceConfig(path="data/coco", fetch="python datasets/fetch_coco.py data/coco"))
+        read_source(SourceConfig(path="data/coco", fetch_command="python datasets/fetch_coco.py data/coco"))
     assert str(caught.value) == "data data/coco: no such file or folder; get it with: python datasets/fetch_coco.py data/coco"
     with pytest.raises(FileNotFoundError, match="no such file or folder; check the path"):
         load_data(DataConfig(train=SourceConfig(path="data/none")))
@@ -353,14 +353,14 @@ def yaml_without_names(folder: Path) -> Path:
     return folder
 
 
-def only_pictures(folder: Path) -> Path:
-    picture(folder / "a.jpg")
+def only_images(folder: Path) -> Path:
+    image(folder / "a.jpg")
     return folder
 
 
 UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty folder": (lambda folder: folder, "; the folder has nothing"),
-    "folder of pictures": (only_pictures, "; the folder has a.jpg"),
+    "folder of images": (only_images, "; the folder has a.jpg"),
     "another kind of file": (a_file, "; the file ends in '.csv'"),
     "YOLO labels without names": (yaml_without_names, "data.yaml has no names, which YOLO data need: add the key names"),
     "YOLO labels without a description": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
@@ -368,7 +368,7 @@ UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_formats_that_are_not_recognised(name: str, tmp_path: Path) -> None:
+def test_formats_that_are_not_recognized(name: str, tmp_path: Path) -> None:
     make, hint = UNKNOWN[name]
     told = message(make(tmp_path))
     assert "no labels in a known format; looked for YOLO: a .yaml" in told
@@ -395,7 +395,7 @@ def test_class_lists_that_differ(tmp_path: Path) -> None:
 
 
 CONFIGS: dict[str, tuple[Callable[[], Any], str]] = {
-    "map without equals": (lambda: DataConfig(map=("tvmonitor",)), "map: class map 'tvmonitor': expected DATA_NAME=NEW_NAME"),
+    "map without equals": (lambda: DataConfig(rename=("tvmonitor",)), "map: class map 'tvmonitor': expected DATA_NAME=NEW_NAME"),
     "fraction of all": (lambda: DataConfig(val_fraction=1.0), "val_fraction: expected less than 1, got 1.0"),
     "fraction of nothing": (lambda: DataConfig(val_fraction=0.0), "val_fraction: expected greater than 0"),
     "misspelt key": (lambda: SourceConfig(pth="x"), "unknown key 'pth': did you mean 'path'?"),  # type: ignore[call-arg]
@@ -418,8 +418,8 @@ def test_validation_named_twice(tmp_path: Path) -> None:
         load_data(DataConfig(train=source, val=source, val_fraction=0.5))
 
 
-def test_one_picture_cannot_be_split(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="1 picture cannot be split into training and validation; expected two or more"):
+def test_one_image_cannot_be_split(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="1 image cannot be split into training and validation; expected two or more"):
         load_data(DataConfig(train=SourceConfig(path=str(coco(tmp_path)))))
 
 
@@ -427,5 +427,5 @@ def test_samples_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(ValueError, match="it exists and is not empty; name a new folder, or remove it first"):
         make_sample(tmp_path)
-    with pytest.raises(ValueError, match="expected at least one picture to train and one to validate on, got 0"):
+    with pytest.raises(ValueError, match="expected at least one image to train and one to validate on, got 0"):
         make_sample(tmp_path / "new", images=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 
 import detkit.inference
 from detkit.cli.main import main
@@ -13,9 +13,9 @@ from detkit.cli.main import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a good picture, a.png; no detector is there unless ``bright`` is asked for."""
+    """A working folder with a good image, a.png; no detector is there unless ``bright`` is asked for."""
     monkeypatch.chdir(tmp_path)
-    saved(tmp_path, "a.png", picture())
+    saved(tmp_path, "a.png", image())
     return tmp_path
 
 
@@ -35,38 +35,38 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.usefixtures("bright")
-def test_bad_pictures_are_named_and_the_others_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_images_are_named_and_the_others_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty.jpg").touch()
-    (folder / "text.png").write_text("not a picture")
-    cut = saved(folder, "cut.jpg", picture(600, 800))
+    (folder / "text.png").write_text("not a image")
+    cut = saved(folder, "cut.jpg", image(600, 800))
     cut.write_bytes(cut.read_bytes()[:3000])
     words = ["--weights", "x", "--json", "a.json"]
     assert main(["detect", "empty.jpg", "text.png", "cut.jpg", "gone.png", "a.png", *words]) == 1
     done = capsys.readouterr()
     for name in ("empty.jpg", "text.png", "cut.jpg", "gone.png"):
         assert f"detkit: {name}: " in done.err
-    assert done.err.splitlines()[-1] == "detkit: 4 of 5 pictures could not be read"
+    assert done.err.splitlines()[-1] == "detkit: 4 of 5 images could not be read"
     assert "a.png (80 x 60): 2 detections" in done.out
-    pictures = json.loads(Path("a.json").read_text())["pictures"]
-    assert [("error" in one) for one in pictures] == [False, True, True, True, True]
+    images = json.loads(Path("a.json").read_text())["images"]
+    assert [("error" in one) for one in images] == [False, True, True, True, True]
 
 
 def test_no_such_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no such picture: b.png" in error_of(capsys, "b.png")
+    assert "no such image: b.png" in error_of(capsys, "b.png")
 
 
 def test_a_pattern_that_matches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "*.jpg: the pattern matches no file" in error_of(capsys, "*.jpg")
 
 
-def test_a_folder_without_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "e" / "inside").mkdir(parents=True)
-    assert "e: the folder has no pictures" in error_of(capsys, "e")
+    assert "e: the folder has no images" in error_of(capsys, "e")
     assert "give 'e/**/*.jpg'" in error_of(capsys, "e")
 
 
 def test_an_address(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "download the picture and give its file" in error_of(capsys, "https://example.org/a.jpg")
+    assert "download the image and give its file" in error_of(capsys, "https://example.org/a.jpg")
 
 
 def test_no_detector_at_all(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,9 +114,9 @@ def test_an_unknown_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
 
 
-def test_two_pictures_with_one_image_id(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved(folder, "x_7.png", picture())
-    saved(folder, "y_07.png", picture())
+def test_two_images_with_one_image_id(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, "x_7.png", image())
+    saved(folder, "y_07.png", image())
     line = error_of(capsys, "x_7.png", "y_07.png", "--coco", "dt.json")
     assert "x_7.png and y_07.png have one image id, 7; give --annotations" in line
 

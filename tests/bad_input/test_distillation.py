@@ -11,7 +11,7 @@ import torch
 from detkit.backbones import BackboneConfig
 from detkit.config import ConfigError
 from detkit.data import DataConfig, SourceConfig
-from detkit.data.unlabelled import load_unlabelled
+from detkit.data.unlabeled import load_unlabeled
 from detkit.experiment import Experiment, train
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -30,10 +30,10 @@ def fcos(**more: Any) -> FCOSConfig:
     return FCOSConfig(preprocess=SIZE, **values)
 
 
-def lesson(student: Any, teacher: Any, names: tuple[str, ...] = ("cat",), unlabelled: bool = True, **numbers: Any) -> Distilled:
+def sample_targets(student: Any, teacher: Any, names: tuple[str, ...] = ("cat",), unlabeled: bool = True, **numbers: Any) -> Distilled:
     known = Teacher(teacher.build(1).eval(), SIZE, ("cat",), "teacher.safetensors")
     config = DistillationConfig(teacher="teacher.safetensors", **numbers)
-    return Distilled(student.build(len(names)), known, config, names, SIZE, takes_unlabelled=unlabelled)
+    return Distilled(student.build(len(names)), known, config, names, SIZE, takes_unlabeled=unlabeled)
 
 
 def two_stages() -> FasterRCNNConfig:
@@ -41,87 +41,87 @@ def two_stages() -> FasterRCNNConfig:
 
 
 def test_a_teacher_that_is_not_there() -> None:
-    config = DistillationConfig(teacher="fcos_resnet50_fpm", fetch="python fetch_teacher.py")
+    config = DistillationConfig(teacher="fcos_resnet50_fpm", fetch_command="python fetch_teacher.py")
     with pytest.raises(
         FileNotFoundError, match=r"distillation.teacher: .*fcos_resnet50_fpm.*fcos_resnet50_fpn.*get it with: python fetch_t"
     ):
         Teacher.load(config, torch.device("cpu"))
     with pytest.raises(FileNotFoundError, match=r"distillation.teacher: .*nowhere.pth"):
-        Teacher.load(DistillationConfig(teacher="fcos_resnet50_fpn", file="nowhere.pth"), torch.device("cpu"))
+        Teacher.load(DistillationConfig(teacher="fcos_resnet50_fpn", teacher_file="nowhere.pth"), torch.device("cpu"))
     with pytest.raises(ValueError, match=r"distillation.teacher: no teacher is named; give a checkpoint, a run's folder or a name"):
         Teacher.load(DistillationConfig(), torch.device("cpu"))
 
 
 def test_a_teacher_who_teaches_nothing() -> None:
-    with pytest.raises(ConfigError, match="scores, boxes and features are all 0, so nothing is learnt from the teacher; set one of them"):
-        DistillationConfig(teacher="x", scores=0.0, boxes=0.0)
+    with pytest.raises(ConfigError, match="scores, boxes and features are all 0, so nothing is learned from the teacher; set one of them"):
+        DistillationConfig(teacher="x", score_weight=0.0, box_weight=0.0)
 
 
 def test_other_places() -> None:
     with pytest.raises(
-        ValueError, match=r"on a picture of 64 x 64 the student \(FCOSHead\) predicts at 84 on 3 levels, the teacher .* at 85 on 4"
+        ValueError, match=r"on a image of 64 x 64 the student \(FCOSHead\) predicts at 84 on 3 levels, the teacher .* at 85 on 4"
     ):
-        lesson(fcos(neck=FPNConfig(out_channels=32, extra=None)), fcos())
+        sample_targets(fcos(neck=FPNConfig(out_channels=32, extra_levels=None)), fcos())
     with pytest.raises(ValueError, match=r"at 85 on 4 levels, other places; .* give both the same head, strides and anchors"):
-        lesson(fcos(), fcos(head=FCOSHeadConfig(depth=1, norm=None, offset=0.5)))
+        sample_targets(fcos(), fcos(head=FCOSHeadConfig(depth=1, norm=None, offset=0.5)))
 
 
 def test_no_class_in_common() -> None:
     with pytest.raises(
         ValueError, match=r"no class in common: the student has dog, cup; the teacher teacher.safetensors has cat; rename the"
     ):
-        lesson(fcos(), fcos(), ("dog", "cup"))
+        sample_targets(fcos(), fcos(), ("dog", "cup"))
 
 
 def test_scores_of_two_stages() -> None:
     with pytest.raises(
-        ValueError, match=r"the teacher is a FasterRCNN; scores and boxes .* use distillation.scores=0 distillation.boxes=0"
+        ValueError, match=r"the teacher is a FasterRCNN; scores and boxes .* use distillation.score_weight=0 distillation.box_weight=0"
     ):
-        lesson(fcos(), two_stages())
+        sample_targets(fcos(), two_stages())
     with pytest.raises(ValueError, match="the student is a FasterRCNN"):
-        lesson(two_stages(), fcos(), unlabelled=False)
+        sample_targets(two_stages(), fcos(), unlabeled=False)
 
 
-def test_unlabelled_pictures_for_two_stages() -> None:
-    with pytest.raises(ValueError, match=r"data.unlabelled: the losses of a FasterRCNN cannot leave out .* or distillation.supervised=0"):
-        lesson(two_stages(), fcos(), scores=0.0, boxes=0.0, features=1.0)
+def test_unlabeled_images_for_two_stages() -> None:
+    with pytest.raises(
+        ValueError, match=r"data.unlabeled: the losses of a FasterRCNN cannot leave out .* or distillation.supervised_weight=0"
+    ):
+        sample_targets(two_stages(), fcos(), score_weight=0.0, box_weight=0.0, feature_weight=1.0)
 
 
 def test_maps_of_no_common_size() -> None:
-    coarse = fcos(backbone=BACKBONE.replace(levels=("c5",)), neck=FPNConfig(out_channels=32, extra=None))
-    finer = fcos(backbone=BACKBONE.replace(levels=("c3", "c4")), neck=FPNConfig(out_channels=32, extra=None))
+    coarse = fcos(backbone=BACKBONE.replace(levels=("c5",)), neck=FPNConfig(out_channels=32, extra_levels=None))
+    finer = fcos(backbone=BACKBONE.replace(levels=("c3", "c4")), neck=FPNConfig(out_channels=32, extra_levels=None))
     with pytest.raises(
-        ValueError, match=r"distillation.features: on a picture of 64 x 64 the student's maps are 8x8, 4x4, the teacher's 2x2: "
+        ValueError, match=r"distillation.feature_weight: on a image of 64 x 64 the student's maps are 8x8, 4x4, the teacher's 2x2: "
     ):
-        lesson(finer, coarse, scores=0.0, boxes=0.0, features=1.0)
+        sample_targets(finer, coarse, score_weight=0.0, box_weight=0.0, feature_weight=1.0)
 
 
-def test_unlabelled_pictures_without_a_teacher(tmp_path: Path) -> None:
+def test_unlabeled_images_without_a_teacher(tmp_path: Path) -> None:
     config = Experiment(
-        data=DataConfig(train=SourceConfig(path="here"), unlabelled=(SourceConfig(path="there"),)), output=str(tmp_path / "run")
+        data=DataConfig(train=SourceConfig(path="here"), unlabeled=(SourceConfig(path="there"),)), output=str(tmp_path / "run")
     )
     with pytest.raises(
-        ValueError, match=r"data.unlabelled: nothing can be learnt .* unless a teacher tells of them; set distillation.teacher"
+        ValueError, match=r"data.unlabeled: nothing can be learned .* unless a teacher tells of them; set distillation.teacher"
     ):
         train(config, device="cpu", progress=False)
 
 
-def test_a_folder_without_pictures(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("no picture")
-    with pytest.raises(
-        ValueError, match=r"unlabelled pictures .*: expected a folder with pictures in it or below it \(.jpg, .*\), found none$"
-    ):
-        load_unlabelled([SourceConfig(path=str(tmp_path))])
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+def test_a_folder_without_images(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    with pytest.raises(ValueError, match=r"unlabeled images .*: expected a folder with images in it or below it \(.jpg, .*\), found none$"):
+        load_unlabeled([SourceConfig(path=str(tmp_path))])
+    (tmp_path / "broken.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="found none that can be read"):
-        load_unlabelled([SourceConfig(path=str(tmp_path))])
+        load_unlabeled([SourceConfig(path=str(tmp_path))])
     with pytest.raises(FileNotFoundError, match="data nowhere: no such file or folder; get it with: python fetch.py"):
-        load_unlabelled([SourceConfig(path="nowhere", fetch="python fetch.py")])
+        load_unlabeled([SourceConfig(path="nowhere", fetch_command="python fetch.py")])
 
 
 def test_all_that_is_missing_is_told_in_one_line(tmp_path: Path) -> None:
     data = DataConfig(train=SourceConfig(path=str(tmp_path / "nowhere")))
-    teacher = DistillationConfig(teacher="fcos_resnet50_fpn", file=str(tmp_path / "teacher.pth"))
+    teacher = DistillationConfig(teacher="fcos_resnet50_fpn", teacher_file=str(tmp_path / "teacher.pth"))
     with pytest.raises(FileNotFoundError) as caught:
         train(Experiment(model=fcos(), data=data, distillation=teacher, output=str(tmp_path / "run")), device="cpu", progress=False)
     assert "nowhere: no such file or folder" in str(caught.value)

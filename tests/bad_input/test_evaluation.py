@@ -30,14 +30,14 @@ def from_memory(results: Any) -> None:
     evaluate_coco(TRUTH, results)
 
 
-def in_files(folder: Path, results: Any, truth: Any = TRUTH, engine: Any = "hotcoco") -> None:
+def in_files(folder: Path, results: Any, truth: Any = TRUTH, evaluator: Any = "hotcoco") -> None:
     for name, content in (("gt.json", truth), ("dt.json", results)):
         (folder / name).write_text(content if isinstance(content, str) else json.dumps(content))
-    evaluate_coco_files(folder / "gt.json", folder / "dt.json", engine)
+    evaluate_coco_files(folder / "gt.json", folder / "dt.json", evaluator)
 
 
 RESULTS = {
-    "unknown picture": (
+    "unknown image": (
         {"image_id": 11},
         r"\[1\]\.image_id: expected one of the ground truth's: 10, 20; got 11; is .* the file of these results\?",
     ),
@@ -61,13 +61,13 @@ RESULTS = {
 
 
 @pytest.mark.parametrize(("change", "message"), RESULTS.values(), ids=RESULTS.keys())
-@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
-def test_a_wrong_row_of_results(tmp_path: Path, change: Any, message: str, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
+def test_a_wrong_row_of_results(tmp_path: Path, change: Any, message: str, evaluator: Any) -> None:
     rows = [RESULT, {**RESULT, **change}]
     with pytest.raises(ValueError, match="^results" + message):
-        evaluate_coco(TRUTH, rows, engine)
+        evaluate_coco(TRUTH, rows, evaluator)
     with pytest.raises(ValueError, match="^" + str(tmp_path / "dt.json") + message):
-        in_files(tmp_path, rows, engine=engine)
+        in_files(tmp_path, rows, evaluator=evaluator)
     with pytest.raises(ValueError, match="^results" + message):
         evaluate_voc(TRUTH, rows)
 
@@ -139,7 +139,7 @@ TRUTHS = {
         {**TRUTH, "annotations": [{**FIRST, "iscrowd": "some"}]},
         r"annotations\[0\].iscrowd: expected 0 or 1, got 'some'",
     ),
-    "annotation of no picture": ({**TRUTH, "annotations": [{**FIRST, "image_id": []}]}, r"annotations\[0\].image_id: expected the id of"),
+    "annotation of no image": ({**TRUTH, "annotations": [{**FIRST, "image_id": []}]}, r"annotations\[0\].image_id: expected the id of"),
     "images no list": ({**TRUTH, "images": {}}, "images: expected a list, got an object"),
 }
 
@@ -180,18 +180,18 @@ def test_a_class_that_the_model_does_not_have(data: DetectionData) -> None:
         Evaluator(data, ("cat", "dog", "tv"))
 
 
-def test_a_picture_that_the_data_does_not_have(data: DetectionData) -> None:
-    with pytest.raises(ValueError, match="pets: no picture has the id 'c'"):
+def test_a_image_that_the_data_does_not_have(data: DetectionData) -> None:
+    with pytest.raises(ValueError, match="pets: no image has the id 'c'"):
         Evaluator(data, data.class_names).add("c", detection())
 
 
-def test_pictures_that_were_not_given(data: DetectionData) -> None:
+def test_images_that_were_not_given(data: DetectionData) -> None:
     evaluator = Evaluator(data, data.class_names)
     evaluator.add("a", detection())
-    with pytest.raises(ValueError, match="pets: the detections of 1 of 2 pictures were not given, such as those of 'b'"):
+    with pytest.raises(ValueError, match="pets: the detections of 1 of 2 images were not given, such as those of 'b'"):
         evaluator.numbers()
 
 
 def test_detections_that_are_not_finite(data: DetectionData) -> None:
-    with pytest.raises(ValueError, match="pets: picture 'a': a detection's box or score is not finite; are the weights damaged"):
+    with pytest.raises(ValueError, match="pets: image 'a': a detection's box or score is not finite; are the weights damaged"):
         Evaluator(data, data.class_names).add("a", detection(score=float("nan")))

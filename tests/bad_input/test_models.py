@@ -108,7 +108,7 @@ class Holder(Config):
     [
         ("model=faster_rcn", "model: unknown model 'faster_rcn': did you mean 'faster_rcnn'"),
         ("model.rpn.proposal=5", "unknown key 'model.rpn.proposal': did you mean 'proposals'"),
-        ("model.rpn.samples=many", "model.rpn.samples: expected a whole number, got 'many'"),
+        ("model.rpn.samples_per_image=many", "model.rpn.samples_per_image: expected a whole number, got 'many'"),
         ("model.region.min_score=1.5", "min_score"),
         ("model.region.head=three_fc", "model.region.head: unknown kind 'three_fc'"),
         ("model.neck=bifpn", "model.neck: unknown kind 'bifpn'"),

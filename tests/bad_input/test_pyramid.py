@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "inference"))
 
-from bright import picture, predictor
+from bright import image, predictor
 
 from detkit.inference import ImagePyramid
 
@@ -26,7 +26,7 @@ from detkit.inference import ImagePyramid
         ({"sizes": ((0, 10),)}, "sizes: expected one range for each of 3 scales, got 1"),
         ({"scales": (1,), "sizes": ((10, 5),)}, "sizes: expected ranges (from, below) with 0 <= from < below, got (10, 5)"),
         ({"merge": "soft"}, "merge 'soft': expected one of hard, linear, gaussian, fusion"),
-        ({"max_overlap": 2}, "max_overlap: expected a number from 0 to 1, got 2"),
+        ({"nms_iou": 2}, "nms_iou: expected a number from 0 to 1, got 2"),
         ({"min_score": -0.1}, "min_score: expected a number from 0 to 1, got -0.1"),
         ({"window_overlap": 1.0}, "window_overlap: expected a number from 0 to below 1, got 1"),
         ({"sigma": 0.0}, "sigma: expected a number above 0, got 0"),
@@ -37,9 +37,9 @@ def test_numbers_that_cannot_be(numbers: dict[str, object], message: str) -> Non
         ImagePyramid(predictor(60), **numbers)  # type: ignore[arg-type]
 
 
-def test_no_picture() -> None:
+def test_no_image() -> None:
     pyramid = ImagePyramid(predictor(60))
     with pytest.raises(ValueError, match="expected an array of uint8"):
-        pyramid(picture() / 255)
+        pyramid(image() / 255)
     with pytest.raises(FileNotFoundError):
         pyramid("missing.jpg")

@@ -25,18 +25,18 @@ from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.guard import NotFiniteError
+from detkit.training.errors import NotFiniteError
 
 Make = Callable[..., Experiment]
 
 
 def write(folder: Path, names: list[str], boxes: int = 1, crowd: bool = False) -> DataConfig:
     for split in ("train", "val"):
-        pictures = image_folder(folder, "coco", split)
-        pictures.mkdir(parents=True)
+        images = image_folder(folder, "coco", split)
+        images.mkdir(parents=True)
         records = []
         for number in range(2):
-            path = pictures / f"{split}_{number}.png"
+            path = images / f"{split}_{number}.png"
             Image.fromarray(np.full((64, 64, 3), 40 * number, np.uint8)).save(path)
             rows = torch.tensor([[8.0, 8.0, 40.0, 40.0]] * boxes).reshape(-1, 4)
             targets = Targets.of(rows, torch.zeros(boxes, dtype=torch.int64), torch.full((boxes,), crowd))
@@ -74,15 +74,15 @@ def maker(folder: Path, data: DataConfig) -> Make:
         preprocess=PreprocessConfig(short_side=64, long_side=64),
         backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
         neck=FPNConfig(out_channels=8),
-        rpn=RPNConfig(train_candidates=20, train_proposals=20, candidates=20, proposals=20, samples=16),
-        region=RegionConfig(head=TwoFCConfig(hidden=8), samples=8),
+        rpn=RPNConfig(train_pre_nms_top_k=20, train_max_proposals=20, pre_nms_top_k=20, max_proposals=20, samples_per_image=16),
+        region=RegionConfig(head=TwoFCConfig(hidden=8), samples_per_image=8),
     )
 
     def made(output: str = "run", **more: object) -> Experiment:
         training = TrainingConfig(steps=1, evaluations=1, precision="fp32")
         base = Experiment(name="toy", model=model, data=data, training=training, output=str(folder / output))
         loader = base.loader.replace(workers=0, batch_size=2)
-        return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(pictures=0), **more})
+        return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(images=0), **more})
 
     return made
 
@@ -92,16 +92,16 @@ def go(config: Experiment, **options: object) -> object:
 
 
 def test_data_without_a_single_object(make: Make, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no labelled object in 2 pictures; expected at least one"):
+    with pytest.raises(ValueError, match="no labeled object in 2 images; expected at least one"):
         go(make(data=write(tmp_path / "empty", ["cat"], boxes=0)))
-    with pytest.raises(ValueError, match="only crowds in its 2 pictures, so there is nothing to learn; check the labels"):
+    with pytest.raises(ValueError, match="only crowds in its 2 images, so there is nothing to learn; check the labels"):
         go(make(data=write(tmp_path / "crowds", ["cat"], crowd=True)))
 
 
 def test_validation_data_without_an_object(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = write(tmp_path / "seen", ["cat"])
     go(make(data=data.replace(val=write(tmp_path / "crowds", ["cat"], crowd=True).val)))
-    assert "no object in its 2 pictures, so that no evaluation gives a number" in caplog.text
+    assert "no object in its 2 images, so that no evaluation gives a number" in caplog.text
     assert "step 1: AP - (best - at step 1)" in caplog.text
     assert "AP -, AP50 -" in caplog.text
 
@@ -109,7 +109,7 @@ def test_validation_data_without_an_object(make: Make, tmp_path: Path, caplog: p
 def test_missing_data_and_missing_weights_are_told_in_one_line(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    data = DataConfig(train=SourceConfig(path="data/nowhere", fetch="python datasets/fetch_nowhere.py data/nowhere"))
+    data = DataConfig(train=SourceConfig(path="data/nowhere", fetch_command="python datasets/fetch_nowhere.py data/nowhere"))
     model = make().model.replace(backbone=BackboneConfig(name="resnet18"))
     with pytest.raises(FileNotFoundError) as caught:
         go(make(data=data, model=model))
@@ -135,7 +135,7 @@ def test_a_batch_too_small_for_its_norms(make: Make) -> None:
     usual = make()
     backbone = usual.model.backbone.replace(norm="train", frozen_stages=0)
     model = usual.model.replace(preprocess=PreprocessConfig(short_side=20, long_side=30), backbone=backbone)
-    message = r"cannot learn from one number a channel: of this process's 1 picture \(\d+x\d+\) .*\(loader.batch_size\).*norm=frozen"
+    message = r"cannot learn from one number a channel: of this process's 1 image \(\d+x\d+\) .*\(loader.batch_size\).*norm=frozen"
     with pytest.raises(ValueError, match=message):
         go(make(model=model, loader=usual.loader.replace(batch_size=1)))
     go(make("second", model=model, loader=usual.loader.replace(batch_size=2)))
@@ -225,7 +225,7 @@ def test_a_device_that_is_not_here(make: Make) -> None:
         train(make(), device="cuda:7", progress=False)
 
 
-def test_a_picture_that_broke_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
+def test_a_image_that_broke_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
     config = make(data=write(tmp_path / "broken", ["cat"]))
     for path in (tmp_path / "broken").rglob("train_*.png"):
         path.write_bytes(path.read_bytes()[:60])

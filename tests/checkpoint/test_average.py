@@ -8,7 +8,7 @@ import torch
 from detkit.checkpoint import average, load_checkpoint, make_header, save_checkpoint
 from detkit.cli.main import main
 
-MODEL = '{"kind":"toy","head":{"choice":{"max_overlap":%s}}}'
+MODEL = '{"kind":"toy","head":{"choice":{"nms_iou":%s}}}'
 
 
 def saved(folder: Path, name: str, weight: torch.Tensor, classes: tuple[str, ...] = ("cat",), overlap: float = 0.5) -> Path:
@@ -44,7 +44,7 @@ def test_what_differs_in_the_config_is_told(tmp_path: Path, capsys: pytest.Captu
     output = tmp_path / "new" / "mean.safetensors"
     assert main(["weights", "average", *map(str, files), "--output", str(output)]) == 0
     out = capsys.readouterr().out
-    assert "their models differ in head.choice.max_overlap; the first one's is taken\n" in out
+    assert "their models differ in head.postprocess.nms_iou; the first one's is taken\n" in out
     assert f"{output}: the mean of 2; detkit evaluate" in out
     assert load_checkpoint(output).model_json == MODEL % 0.5
 

@@ -30,8 +30,8 @@ print(faults(40))
 def test_freed_tensors_are_not_mapped_anew() -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))}
 
-    def faults(choice: str) -> int:
-        done = subprocess.run([sys.executable, "-c", FAULTS, choice], env=clean, capture_output=True, text=True, check=True)
+    def faults(postprocess: str) -> int:
+        done = subprocess.run([sys.executable, "-c", FAULTS, postprocess], env=clean, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
     assert faults("keep") < faults("leave") / 4

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-from bright import picture, saved
+from bright import image, saved
 from PIL import Image
 
 from detkit.backbones import BackboneConfig
@@ -30,15 +30,15 @@ def test_detect_takes_the_newest_run(tmp_path: Path) -> None:
     torch.manual_seed(0)
     header = make_header(CONFIG.to_json(), ["Katze", "gato", "кошка"])
     save_checkpoint(tmp_path / "runs" / "first-1" / "best.safetensors", CONFIG.build(3).state_dict(), header)
-    saved(tmp_path, "a picture.jpg", picture())
+    saved(tmp_path, "a image.jpg", image())
     (tmp_path / "bad.jpg").write_bytes(b"")
-    command = [sys.executable, str(ROOT / "tools" / "detect.py"), "a picture.jpg", "bad.jpg", "--min-score", "0.01", "--json", "found.json"]
+    command = [sys.executable, str(ROOT / "tools" / "detect.py"), "a image.jpg", "bad.jpg", "--min-score", "0.01", "--json", "found.json"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONUTF8": "1"})
     assert done.returncode == 1, done.stderr
     assert f"weights: {Path('runs/first-1/best.safetensors')} (the newest run's; 3 classes)" in done.stdout
     assert "bad.jpg: the file is empty" in done.stderr
     assert "Traceback" not in done.stderr
-    detections = json.loads((tmp_path / "found.json").read_text("utf-8"))["pictures"][0]["detections"]
+    detections = json.loads((tmp_path / "found.json").read_text("utf-8"))["images"][0]["detections"]
     assert len(detections) > 0
-    assert f"a picture.jpg (80 x 60): {len(detections)} detection" in done.stdout
-    assert Image.open(tmp_path / "runs" / "detect-1" / "a picture.jpg").size == (480, 360)
+    assert f"a image.jpg (80 x 60): {len(detections)} detection" in done.stdout
+    assert Image.open(tmp_path / "runs" / "detect-1" / "a image.jpg").size == (480, 360)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 from PIL import Image
 from videos import cut, film
 
@@ -21,7 +21,7 @@ from detkit.data.video import Video
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with three pictures, where --weights gives a detector of bright rectangles."""
+    """A working folder with three images, where --weights gives a detector of bright rectangles."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         assert str(source) == "bright"
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     for i in (1, 2, 3):
-        saved(tmp_path / "in", f"picture_00{i}.png", picture(red=(i, 20, 30, 40)))
+        saved(tmp_path / "in", f"image_00{i}.png", image(red=(i, 20, 30, 40)))
     return tmp_path
 
 
@@ -43,27 +43,27 @@ def test_a_folder_is_detected_drawn_and_listed(folder: Path, capsys: pytest.Capt
     assert detect("in") == 0
     out = capsys.readouterr().out
     assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
-    assert "picture_002.png (80 x 60): 2 detections" in out.replace("in/", "")
+    assert "image_002.png (80 x 60): 2 detections" in out.replace("in/", "")
     assert "  red    0.900   2.0  20.0  30.0  40.0" in out
-    assert "3 pictures, 6 detections: 3 red, 3 green" in out
+    assert "3 images, 6 detections: 3 red, 3 green" in out
     assert "peak memory" in out
     drawn = sorted((folder / "runs" / "detect-1").iterdir())
-    assert [path.name for path in drawn] == ["picture_001.jpg", "picture_002.jpg", "picture_003.jpg"]
+    assert [path.name for path in drawn] == ["image_001.jpg", "image_002.jpg", "image_003.jpg"]
     assert Image.open(drawn[0]).size == (480, 360)
 
 
-def test_without_a_picture_it_looks_at_a_photograph(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_image_it_looks_at_a_photograph(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect() == 0
     assert "chelsea.png" in capsys.readouterr().out
     assert [path.name for path in (folder / "runs" / "detect-1").iterdir()] == ["chelsea.jpg"]
 
 
 def test_all_the_files(folder: Path) -> None:
-    assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-pictures") == 0
+    assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-images") == 0
     assert not (folder / "runs").exists()
     everything = json.loads(Path("a.json").read_text())
     assert everything["class_names"] == ["red", "green", None]
-    first = everything["pictures"][0]
+    first = everything["images"][0]
     assert (first["width"], first["height"]) == (80, 60)
     assert first["detections"][0] == {"class": "red", "label": 0, "score": 0.9, "box": [1.0, 20.0, 30.0, 40.0]}
     rows = list(csv.DictReader(Path("out/a.csv").read_text().splitlines()))
@@ -81,7 +81,7 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
         raise OSError(28, "No space left on device", ".a.json.123.tmp")
 
     monkeypatch.setattr("detkit.cli.detect_job.as_json", written)
-    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-pictures") == 2
+    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-images") == 2
     done = capsys.readouterr()
     assert done.err == "detkit: error: --json a.json: could not be written: No space left on device\n"
     assert done.out.splitlines()[-1] == "written: a.csv"
@@ -89,36 +89,36 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
 
 
 def test_ids_from_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    images = [{"id": 10 * i, "file_name": f"picture_00{i}.png"} for i in (1, 2, 3)]
+    images = [{"id": 10 * i, "file_name": f"image_00{i}.png"} for i in (1, 2, 3)]
     Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}), "utf-8-sig")
-    assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-pictures") == 0
+    assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-images") == 0
     results = json.loads(Path("dt.json").read_text())
     assert [(row["image_id"], row["category_id"]) for row in results] == [(10, 7), (20, 7), (30, 7)]
     assert "3 detections left out of dt.json" in capsys.readouterr().out
 
 
 def test_scores_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("in/picture_001.png", "--min-score", "0.7", "--no-pictures") == 0
-    assert "1 picture, 1 detection: 1 red" in capsys.readouterr().out
-    assert detect("in/picture_001.png", "--classes", "green, red", "--no-pictures") == 0
+    assert detect("in/image_001.png", "--min-score", "0.7", "--no-images") == 0
+    assert "1 image, 1 detection: 1 red" in capsys.readouterr().out
+    assert detect("in/image_001.png", "--classes", "green, red", "--no-images") == 0
     assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
 
 
-def test_a_picture_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("--classes", "bright", "in/picture_001.png") == 2
-    assert "--classes: in/picture_001.png is a file, not a class; name the pictures before --classes" in capsys.readouterr().err
+def test_a_image_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("--classes", "bright", "in/image_001.png") == 2
+    assert "--classes: in/image_001.png is a file, not a class; name the images before --classes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [[","], [""], ["", " , "]])
 def test_classes_without_a_name_are_refused(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("in/picture_001.png", "--classes", *words) == 2
+    assert detect("in/image_001.png", "--classes", *words) == 2
     assert "--classes: expected names of classes, such as cat,dog; got" in capsys.readouterr().err
 
 
 def test_a_folder_may_be_called_as_a_class_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "red").mkdir()
-    assert detect("in/picture_001.png", "--classes", "red", "--no-pictures") == 0
-    assert "1 picture, 1 detection: 1 red" in capsys.readouterr().out
+    assert detect("in/image_001.png", "--classes", "red", "--no-images") == 0
+    assert "1 image, 1 detection: 1 red" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("words", "classes"), [(["dog, big"], ["dog, big"]), (["dog, big", "cat, red"], ["dog, big", "cat", "red"])])
@@ -135,8 +135,8 @@ def test_a_class_with_a_comma_stays_whole(
 
 
 def test_patterns_are_expanded_and_files_come_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("in/*_00[12].png", "in/picture_001.png", "**/*_002.png", "--no-pictures") == 0
-    assert "2 pictures" in capsys.readouterr().out
+    assert detect("in/*_00[12].png", "in/image_001.png", "**/*_002.png", "--no-images") == 0
+    assert "2 images" in capsys.readouterr().out
 
 
 def test_nothing_found_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,23 +147,23 @@ def test_nothing_found_is_no_error(folder: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:
-    other = saved(folder / "in", "picture_002.jpg", picture(90, 90))
-    mine = saved(folder, "a.jpg", picture())
+    other = saved(folder / "in", "image_002.jpg", image(90, 90))
+    mine = saved(folder, "a.jpg", image())
     before = {path: path.read_bytes() for path in (other, mine)}
-    assert detect("in/picture_002.png", "--output", "in") == 0
+    assert detect("in/image_002.png", "--output", "in") == 0
     assert detect("a.jpg", "--output", ".") == 0
     assert detect("a.jpg", "--output", ".") == 0
     assert all(path.read_bytes() == content for path, content in before.items())
-    assert (folder / "in" / "picture_002-2.jpg").is_file()
+    assert (folder / "in" / "image_002-2.jpg").is_file()
     assert (folder / "a-2.jpg").is_file()
     assert not (folder / "a-3.jpg").exists()
 
 
-def test_two_pictures_of_one_name(folder: Path) -> None:
+def test_two_images_of_one_name(folder: Path) -> None:
     (folder / "more").mkdir()
-    saved(folder / "more", "picture_001.png", picture(90, 90))
-    assert detect("in/picture_001.png", "more") == 0
-    assert sorted(path.name for path in (folder / "runs" / "detect-1").iterdir()) == ["picture_001-2.jpg", "picture_001.jpg"]
+    saved(folder / "more", "image_001.png", image(90, 90))
+    assert detect("in/image_001.png", "more") == 0
+    assert sorted(path.name for path in (folder / "runs" / "detect-1").iterdir()) == ["image_001-2.jpg", "image_001.jpg"]
     assert detect("more") == 0
     assert (folder / "runs" / "detect-2").is_dir()
 
@@ -177,9 +177,9 @@ def test_a_video_is_drawn_and_told_in_one_line(folder: Path, capsys: pytest.Capt
     assert " a frame, after " in out
     drawn = Video(folder / "runs" / "detect-1" / "a.mp4")
     assert (drawn.length, drawn.frames_per_second) == (6, 10.0)
-    assert next(drawn.frames()).pixels.shape == (360, 480, 3)  # as large as a drawn picture of this size
+    assert next(drawn.frames()).pixels.shape == (360, 480, 3)  # as large as a drawn image of this size
     content = json.loads(Path("a.json").read_text())
-    assert content["pictures"] == []
+    assert content["images"] == []
     (video,) = content["videos"]
     assert (video["file"], video["width"], video["height"]) == ("a.mp4", 80, 60)
     assert [(frame["frame"], frame["seconds"]) for frame in video["frames"]] == [(i, i / 10) for i in range(6)]
@@ -205,15 +205,15 @@ def test_every_is_a_number_of_frames(folder: Path, words: list[str], capsys: pyt
     assert f"--every: expected a whole number of 1 or more, got '{words[1]}'" in capsys.readouterr().err
 
 
-def test_a_folder_of_pictures_and_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    film(folder / "in" / "picture_002.mp4", frames=3)
+def test_a_folder_of_images_and_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "in" / "image_002.mp4", frames=3)
     assert detect("in", "--csv", "a.csv") == 0
-    assert "3 pictures, 1 video of 3 frames, 12 detections" in capsys.readouterr().out
+    assert "3 images, 1 video of 3 frames, 12 detections" in capsys.readouterr().out
     assert sorted(path.name for path in Path("runs/detect-1").iterdir()) == [
-        "picture_001.jpg",
-        "picture_002.jpg",
-        "picture_002.mp4",
-        "picture_003.jpg",
+        "image_001.jpg",
+        "image_002.jpg",
+        "image_002.mp4",
+        "image_003.jpg",
     ]
     rows = list(csv.DictReader(Path("a.csv").read_text().splitlines()))
     assert [(row["frame"], row["seconds"]) for row in rows[:2]] == [("", ""), ("", "")]
@@ -233,7 +233,7 @@ def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str
     cut(film(folder / "a.avi", frames=30, codec="MJPG"))
     Path("no.mp4").write_text("text")
     with caplog.at_level("WARNING"):
-        assert detect("no.mp4", "cut_a.avi", "in/picture_001.png", "--json", "a.json") == 1
+        assert detect("no.mp4", "cut_a.avi", "in/image_001.png", "--json", "a.json") == 1
     done = capsys.readouterr()
     assert "no.mp4: not a video that can be read" in done.err
     assert "cut_a.avi: " in caplog.text
@@ -243,7 +243,7 @@ def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str
     assert "frames" not in videos["no.mp4"]
     assert "error" not in videos["cut_a.avi"]
     frames = len(videos["cut_a.avi"]["frames"])
-    assert f"1 picture, 2 videos of {frames} frames" in done.out
+    assert f"1 image, 2 videos of {frames} frames" in done.out
     assert Video("runs/detect-1/cut_a.mp4").length == frames > 5
 
 
@@ -285,13 +285,13 @@ def test_an_interruption_stays_one_where_a_file_cannot_be_written(
     assert Path("a.csv").is_file()
 
 
-def test_a_picture_longer_than_jpeg_holds_is_drawn_as_png(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detkit.cli.drawn._LONGEST_JPEG", 1000)
-    saved(folder / "in", "picture_002.png", np.zeros((50, 1001, 3), np.uint8))
-    saved(folder / "in", "picture_003.png", np.zeros((50, 30, 3), np.uint8))
+def test_a_image_longer_than_jpeg_holds_is_drawn_as_png(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.cli.drawing_writer._LONGEST_JPEG", 1000)
+    saved(folder / "in", "image_002.png", np.zeros((50, 1001, 3), np.uint8))
+    saved(folder / "in", "image_003.png", np.zeros((50, 30, 3), np.uint8))
     assert detect("in", "--output", "out") == 0
     assert detect("in", "--output", "out") == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == ["picture_001.jpg", "picture_002.png", "picture_003.jpg"]
+    assert sorted(path.name for path in Path("out").iterdir()) == ["image_001.jpg", "image_002.png", "image_003.jpg"]
 
 
 def test_frames_have_no_ids_of_coco(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -309,7 +309,7 @@ def test_a_video_behind_the_classes_is_no_class(folder: Path, capsys: pytest.Cap
 def test_a_folder_of_videos_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "films").mkdir()
     film(folder / "films" / "a.avi", frames=2, codec="MJPG")
-    assert detect("films", "--no-pictures") == 0
+    assert detect("films", "--no-images") == 0
     assert "\n1 video of 2 frames, " in capsys.readouterr().out
     assert not (folder / "runs").exists()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bright import BrightDetector, picture, predictor, saved
+from bright import BrightDetector, image, predictor, saved
 from PIL import Image
 from torch import Tensor, zeros
 from videos import film
@@ -20,18 +20,18 @@ from detkit.structures import Detections
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two pictures and one in which nothing is found; --weights gives a detector of bright rectangles."""
+    """A working folder with two images and one in which nothing is found; --weights gives a detector of bright rectangles."""
     monkeypatch.setattr(detkit.inference, "load", lambda *_, **options: predictor(60, **{**options, "svd": None}))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     for i in (1, 2):
-        saved(tmp_path / "in", f"picture_{i}.png", picture(red=(10 * i, 20, 30, 40)))
-    saved(tmp_path / "in", "picture_3.png", np.zeros((50, 70, 3), np.uint8))
+        saved(tmp_path / "in", f"image_{i}.png", image(red=(10 * i, 20, 30, 40)))
+    saved(tmp_path / "in", "image_3.png", np.zeros((50, 70, 3), np.uint8))
     return tmp_path
 
 
 def detect(*words: str) -> int:
-    return main(["detect", "--weights", "bright", "--no-pictures", *words])
+    return main(["detect", "--weights", "bright", "--no-images", *words])
 
 
 def read(folder: str = "made") -> DetectionData:
@@ -42,23 +42,23 @@ def read(folder: str = "made") -> DetectionData:
 def test_what_is_written_is_read_again(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in", "--labels", "made", "--labels-format", kind) == 0
     out = capsys.readouterr().out
-    assert "labels: 3 pictures and 4 boxes to be corrected; then: detkit train CONFIG data=made\n" in out
+    assert "labels: 3 images and 4 boxes to be corrected; then: detkit train CONFIG data=made\n" in out
     assert out.splitlines()[-1] == "written: made"
     data = read()
     assert data.class_names == (("green", "red") if kind == "voc" else ("red", "green"))  # VOC's are those that occur, by name
     assert [(Path(record.path).name, record.size, len(record.targets)) for record in data.records] == [
-        ("picture_1.png", (60, 80), 2),
-        ("picture_2.png", (60, 80), 2),
-        ("picture_3.png", (50, 70), 0),
+        ("image_1.png", (60, 80), 2),
+        ("image_2.png", (60, 80), 2),
+        ("image_3.png", (50, 70), 0),
     ]
     for number, record in enumerate(data.records, 1):
-        assert np.array_equal(read_image(record.path), read_image(f"in/picture_{number}.png"))
+        assert np.array_equal(read_image(record.path), read_image(f"in/image_{number}.png"))
     targets = data.records[1].targets
     found = {data.class_names[label]: box for label, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)}
     assert found == {"red": pytest.approx([20, 20, 30, 40], abs=1e-4), "green": pytest.approx([40, 5, 60, 15], abs=1e-4)}
 
 
-def test_yolo_is_the_default_and_frames_become_pictures(folder: Path) -> None:
+def test_yolo_is_the_default_and_frames_become_images(folder: Path) -> None:
     film(folder / "clip.mp4", frames=5)
     assert detect("clip.mp4", "--every", "2", "--labels", "made") == 0
     assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["clip_000000.jpg", "clip_000002.jpg", "clip_000004.jpg"]
@@ -68,33 +68,33 @@ def test_yolo_is_the_default_and_frames_become_pictures(folder: Path) -> None:
     assert last.targets.boxes[0].tolist() == pytest.approx([12, 20, 32, 40], abs=3)
 
 
-def test_pictures_of_one_name_keep_their_own_labels(folder: Path) -> None:
+def test_images_of_one_name_keep_their_own_labels(folder: Path) -> None:
     (folder / "other").mkdir()
-    saved(folder / "other", "Picture_1.jpg", picture(red=(50, 20, 70, 40)))
-    assert detect("in/picture_1.png", "other", "--labels", "made") == 0
+    saved(folder / "other", "Image_1.jpg", image(red=(50, 20, 70, 40)))
+    assert detect("in/image_1.png", "other", "--labels", "made") == 0
     first, second = read().records
-    assert sorted([Path(first.path).name, Path(second.path).name]) == ["Picture_1-2.jpg", "picture_1.png"]
+    assert sorted([Path(first.path).name, Path(second.path).name]) == ["Image_1-2.jpg", "image_1.png"]
     for record in (first, second):
         box = [50, 20, 70, 40] if "-2" in str(record.path) else [10, 20, 30, 40]
         assert record.targets.boxes[0].tolist() == pytest.approx(box, abs=2)
 
 
-def test_pictures_that_no_reader_would_find_are_saved_anew(folder: Path) -> None:
+def test_images_that_no_reader_would_find_are_saved_anew(folder: Path) -> None:
     for name in ("download", "scan.pbmx"):
-        saved(folder, name, picture(), format="PNG")
+        saved(folder, name, image(), format="PNG")
     assert detect("download", "scan.pbmx", "--labels", "made") == 0
     assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["download.png", "scan.pbmx.png"]
     assert [len(record.targets) for record in read().records] == [2, 2]
-    assert np.array_equal(read_image(read().records[0].path), picture())
+    assert np.array_equal(read_image(read().records[0].path), image())
 
 
 def test_boxes_without_area_are_no_labels(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(
         BrightDetector, "_one", lambda *_: Detections(Tensor([[0, 9, 4, 9], [1, 2, 3, 4]]), Tensor([0.9, 0.8]), zeros(2).long())
     )
-    assert detect("in/picture_1.png", "--labels", "made") == 0
-    assert "labels: 1 picture and 1 box to be corrected" in capsys.readouterr().out
-    assert len(Path("made/labels/train/picture_1.txt").read_text().splitlines()) == 1
+    assert detect("in/image_1.png", "--labels", "made") == 0
+    assert "labels: 1 image and 1 box to be corrected" in capsys.readouterr().out
+    assert len(Path("made/labels/train/image_1.txt").read_text().splitlines()) == 1
 
 
 def test_only_the_classes_that_are_asked_for(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_pyramid_writes_labels_too(folder: Path) -> None:
 
 
 def test_a_turned_photograph_is_copied_as_it_is(folder: Path) -> None:
-    pixels = picture(red=(10, 20, 30, 40))
+    pixels = image(red=(10, 20, 30, 40))
     exif = Image.Exif()
     exif[274] = 6
     saved(folder, "turned.jpg", np.rot90(pixels), exif=exif, quality=95)
@@ -122,20 +122,20 @@ def test_a_turned_photograph_is_copied_as_it_is(folder: Path) -> None:
 
 def test_corrected_labels_are_not_lost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "made").mkdir()
-    assert detect("in/picture_1.png", "--labels", "made") == 0
-    assert detect("in/picture_2.png", "--labels", "made") == 2
+    assert detect("in/image_1.png", "--labels", "made") == 0
+    assert detect("in/image_2.png", "--labels", "made") == 2
     assert "--labels made: the folder is not empty, and labels in it may have been corrected; give a new one" in capsys.readouterr().err
-    assert detect("in/picture_2.png", "--labels", "in/picture_1.png") == 2
-    assert "--labels in/picture_1.png: expected a folder, got a file" in capsys.readouterr().err
-    assert [Path(record.path).name for record in read().records] == ["picture_1.png"]
+    assert detect("in/image_2.png", "--labels", "in/image_1.png") == 2
+    assert "--labels in/image_1.png: expected a folder, got a file" in capsys.readouterr().err
+    assert [Path(record.path).name for record in read().records] == ["image_1.png"]
 
 
-def test_a_picture_that_cannot_be_read_has_no_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_image_that_cannot_be_read_has_no_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.jpg").write_bytes(b"")
     assert detect("bad.jpg", "--labels", "made") == 1
-    assert "labels: no picture" in capsys.readouterr().out
+    assert "labels: no image" in capsys.readouterr().out
     assert not Path("made").exists()
-    assert detect("bad.jpg", "in/picture_1.png", "--labels", "made") == 1
+    assert detect("bad.jpg", "in/image_1.png", "--labels", "made") == 1
     assert len(read().records) == 1
 
 

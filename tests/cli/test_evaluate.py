@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 
 import detkit.inference
-from detkit.cli.evaluate_pictures import judge_pictures
+from detkit.cli.evaluate_classifier import judge_images
 from detkit.cli.main import main
 from detkit.cli.outputs import Outputs
 
@@ -19,7 +19,7 @@ RED, GREEN = [10, 20, 20, 20], [40, 5, 20, 10]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two labelled pictures, and a detector of bright rectangles under the name ``bright``."""
+    """A working folder with two labeled images, and a detector of bright rectangles under the name ``bright``."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         assert (str(source), precision) == ("bright", "fp32")
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     for i in (1, 2):
-        saved(tmp_path / "in", f"{i}.png", picture())
+        saved(tmp_path / "in", f"{i}.png", image())
     write_truth(("red", "green"))
     return tmp_path
 
@@ -57,7 +57,7 @@ def test_against_another_detector_or_a_file(folder: Path, capsys: pytest.Capture
     Path("less.json").write_text(json.dumps([row for row in json.loads(Path("dt.json").read_text()) if row["image_id"] == 1]))
     assert evaluate(*words, "--against", "less.json", "--json", "n.json") == 0
     out = capsys.readouterr().out
-    table = out[out.index("against less.json, 2,000 draws of pictures") :]
+    table = out[out.index("against less.json, 2,000 draws of images") :]
     assert line(table, "AP50")[1:4] == ["0.750", "0.252", "+0.498"]  # half the red ones, no green one
     written = json.loads(Path("n.json").read_text())["against"]
     assert written["other"] == "less.json"
@@ -65,7 +65,7 @@ def test_against_another_detector_or_a_file(folder: Path, capsys: pytest.Capture
     assert row["difference"] == pytest.approx(0.75 - 0.252, abs=1e-3)
     assert row["low"] <= row["difference"] <= row["high"]
     assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--against", "less.json") == 0
-    assert line(capsys.readouterr().out.split("draws of pictures")[1], "AP50")[1:4] == ["0.750", "0.252", "+0.498"]
+    assert line(capsys.readouterr().out.split("draws of images")[1], "AP50")[1:4] == ["0.750", "0.252", "+0.498"]
 
 
 @pytest.mark.parametrize(
@@ -91,35 +91,35 @@ def test_against_its_own_results_whatever_the_ids(folder: Path, capsys: pytest.C
     Path("gt.json").write_text(json.dumps(truth))
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json") == 0
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--against", "dt.json") == 0
-    _, own, other, difference, *_ = line(capsys.readouterr().out.split("draws of pictures")[1], "AP50")
+    _, own, other, difference, *_ = line(capsys.readouterr().out.split("draws of images")[1], "AP50")
     assert own == other != "0.000"
     assert difference == "+0.000"
 
 
-def test_the_pictures_kept_for_validation_and_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_images_kept_for_validation_and_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("bright", "--data", "gt.json", "--images", "in", "--val-fraction", "0.5")
     told = []
     for more in ((), ("--trained-on",)):
         assert evaluate(*words, *more) == 0
         told.append(capsys.readouterr().out.split("data: ")[1].splitlines()[0])
-    assert told == ["gt.json, 50 %: 1 picture, 2 boxes", "gt.json, without the 50 % kept for validation: 1 picture, 1 box"]
+    assert told == ["gt.json, 50 %: 1 image, 2 boxes", "gt.json, without the 50 % kept for validation: 1 image, 1 box"]
     assert evaluate("bright", "--data", "gt.json", "--trained-on") == 2
-    assert "--trained-on means the pictures that --val-fraction F leaves for training" in capsys.readouterr().err
+    assert "--trained-on means the images that --val-fraction F leaves for training" in capsys.readouterr().err
     assert evaluate("bright", "--val-fraction", "0.5") == 2
     assert "--val-fraction is a part of --data PATH" in capsys.readouterr().err
 
 
-def test_a_detector_on_labelled_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detector_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--json", "n.json", "--results", "dt.json") == 0
     out = capsys.readouterr().out
     assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
-    assert "data: gt.json: 2 pictures, 3 boxes" in out
+    assert "data: gt.json: 2 images, 3 boxes" in out
     assert line(out, "AP50")[1] == "0.750"  # red 1; green 1/2: the first of two equal scores is wrong
     assert line(out, "APl")[1] == "-"
     assert line(out, "red")[1:] == ["2", "2", "1.000", "1.000", "1.000", "1.000"]
     assert line(out, "green")[1:3] == ["1", "2"]
-    assert "2 pictures, 3 boxes; 4 detections" in out
-    assert "ms a picture); peak memory" in out
+    assert "2 images, 3 boxes; 4 detections" in out
+    assert "ms a image); peak memory" in out
     assert "written: n.json, dt.json" in out
     numbers = json.loads(Path("n.json").read_text())
     assert (numbers["weights"], numbers["data"], numbers["precision"]) == ("bright", "gt.json", "fp32")
@@ -146,12 +146,12 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
 
 def test_its_results_give_the_same_numbers_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json", "--json", "a.json") == 0
-    for engine in ("hotcoco", "pycocotools"):
-        assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--json", "b.json", "--engine", engine) == 0
+    for evaluator in ("hotcoco", "pycocotools"):
+        assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--json", "b.json", "--evaluator", evaluator) == 0
         first, second = (json.loads(Path(name).read_text()) for name in ("a.json", "b.json"))
         assert first["values"] == pytest.approx(second["values"], abs=1e-12)
         assert first["classes"] == second["classes"]
-        assert second["engine"] == engine
+        assert second["evaluator"] == evaluator
 
 
 @pytest.mark.parametrize(("metric", "rule", "ap"), [("voc", "all-point", (1 + 0.25) / 2), ("voc07", "11-point", (1 + 6 * 0.5 / 11) / 2)])
@@ -159,7 +159,7 @@ def test_voc_metrics(folder: Path, capsys: pytest.CaptureFixture[str], metric: s
     truth = json.loads(Path("gt.json").read_text())
     truth["annotations"].append({"id": 9, "image_id": 2, "category_id": 5, "bbox": [0, 0, 5, 5]})
     Path("gt.json").write_text(json.dumps(truth))
-    words = ("bright", "--data", "gt.json", "--images", "in", "--metric", metric, "--overlaps", "0.5,0.9", "--json", "n.json")
+    words = ("bright", "--data", "gt.json", "--images", "in", "--metric", metric, "--iou", "0.5,0.9", "--json", "n.json")
     assert evaluate(*words) == 0
     out = capsys.readouterr().out
     assert f"Pascal VOC average precision, {rule}" in out
@@ -183,7 +183,7 @@ def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[
     error = capsys.readouterr().err
     assert "the data has 2 [rouge, green]; expected 2 [red, green]; only in the data: 1 [rouge]" in error
     assert error.count("\n") == 1
-    assert evaluate(*words, "--map", "rouge=red") == 0
+    assert evaluate(*words, "--rename", "rouge=red") == 0
     out = capsys.readouterr().out
     assert "class rouge of the data is judged as red" in out
     assert line(out, "red")[1:4] == ["2", "2", "1.000"]
@@ -196,7 +196,7 @@ def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[
 def test_a_class_with_a_comma_stays_whole(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bright.NAMES", ("red, big", "green", None))
     write_truth(("rouge", "green"))
-    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--map", "rouge=red, big", "--classes", "red, big") == 0
+    assert evaluate("bright", "--data", "gt.json", "--images", "in", "--rename", "rouge=red, big", "--classes", "red, big") == 0
     assert "left out: 2 detections of classes that the data does not have (green 2)" in capsys.readouterr().out
 
 
@@ -237,7 +237,7 @@ def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixtu
     assert error_of(capsys, "bright", "--annotations", "gt.json", "--results", "a").startswith(
         "--annotations judges a file of results without"
     )
-    assert "expected numbers above 0 and at most 1, such as 0.5,0.75; got '50'" in error_of(capsys, "bright", "--overlaps", "50")
+    assert "expected numbers above 0 and at most 1, such as 0.5,0.75; got '50'" in error_of(capsys, "bright", "--iou", "50")
     Path("dt.json").write_text("[]")
     assert "exists; to judge it give --annotations FILE too" in error_of(capsys, "--results", "dt.json")
 
@@ -246,8 +246,8 @@ def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "data none.json: no such file or folder" in error_of(capsys, "bright", "--data", "none.json")
     assert "which data? bright does not tell on what it was validated" in error_of(capsys, "bright")
     words = ("bright", "--data", "gt.json", "--images", "in")
-    assert "class map 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--map", "red")
-    assert "class map: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--map", "rad=red")
+    assert "class map 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--rename", "red")
+    assert "class map: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--rename", "rad=red")
     assert "gt.json: the data has no class 'blue'" in error_of(capsys, *words, "--classes", "blue")
     assert "--classes: expected names of classes, such as cat,dog; got ','" in error_of(capsys, *words, "--classes", ",")
     assert "annotations none.json: no such file" in error_of(capsys, "--annotations", "none.json", "--results", "gt.json")
@@ -262,4 +262,4 @@ def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str],
 def test_a_classifier_refuses_what_is_about_boxes(flag: str) -> None:
     given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "weights": "runs/cats"} | {flag: "voc"}
     with pytest.raises(ValueError, match=f"^--{flag}: runs/cats is a classifier, which finds no boxes$"):
-        judge_pictures(Namespace(**given), Outputs(Namespace()))
+        judge_images(Namespace(**given), Outputs(Namespace()))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 from PIL import Image
 
 import detkit.inference
@@ -31,20 +31,20 @@ def small(kind: str) -> Predictor:
     config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None), neck=config.neck.replace(out_channels=32))
     if kind == "faster_rcnn":
         region = config.region.replace(head=TwoFCConfig(hidden=32), pool_size=3)
-        config = config.replace(rpn=config.rpn.replace(proposals=50), region=region)
+        config = config.replace(rpn=config.rpn.replace(max_proposals=50), region=region)
     return Predictor(config.build(2), PREPROCESS, NAMES, "cpu", "fp32", reference=True)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a picture of 80 x 60 and its truth; weights are the kinds of detectors."""
+    """A working folder with a image of 80 x 60 and its truth; weights are the kinds of detectors."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         return predictor(60) if str(source) == "bright" else small(str(source))
 
     monkeypatch.setattr(detkit.inference, "load", load)
     monkeypatch.chdir(tmp_path)
-    saved(tmp_path, "a.png", picture())
+    saved(tmp_path, "a.png", image())
     write_truth()
     return tmp_path
 
@@ -65,7 +65,7 @@ def write_truth(width: int = 80, file_name: str = "a.png") -> None:
 def test_two_stages(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "a.png", "--weights", "faster_rcnn", "--data", "gt.json"]) == 0
     out = capsys.readouterr().out
-    assert "picture: a.png (80 x 60), seen as 128 x 96" in out
+    assert "image: a.png (80 x 60), seen as 128 x 96" in out
     assert "1 object of classes that the detector does not have left out" in out
     assert "truth: 1 object of gt.json" in out
     assert "stage rpn: 3,072 anchors on 5 levels; " in out
@@ -83,25 +83,25 @@ def test_one_stage_without_truth_says_so(folder: Path, capsys: pytest.CaptureFix
     assert "truth: none was given; the detector's own no detections of at least 0.5 stand for it" in out
     assert "stage head: 2,313 anchors on 5 levels; no candidates before suppression, 0 after" in out
     assert sorted(path.name for path in Path("out").iterdir()) == ["a-head-matches.png", "a-head-places.png", "a-head-scores.png"]
-    assert main(["explain", "a.png", "--weights", "retinanet", "--output", "out"]) == 0  # its own pictures are replaced
+    assert main(["explain", "a.png", "--weights", "retinanet", "--output", "out"]) == 0  # its own images are replaced
     assert len(list(Path("out").iterdir())) == 3
 
 
 def test_own_detections_stand_for_truth() -> None:
     detector = small("faster_rcnn")
-    found = explain(detector, picture(), min_score=0.0)
+    found = explain(detector, image(), min_score=0.0)
     assert found.own
-    assert len(found.targets) == len(detector(picture()))
+    assert len(found.targets) == len(detector(image()))
     assert (found.image.shape, found.original_size) == ((3, 96, 128), (60, 80))
     first = found.stages[0]
     assert set(first.matches[first.matches >= 0].tolist()) <= set(range(len(found.targets)))
 
 
-def test_truth_comes_in_the_pictures_own_pixels_and_the_mode_stays() -> None:
+def test_truth_comes_in_the_images_own_pixels_and_the_mode_stays() -> None:
     detector = small("retinanet")
     detector.detector.train()
     targets = Targets.of(torch.tensor([[10.0, 20, 30, 40]]), torch.tensor([1]))
-    found = explain(detector, torch.from_numpy(picture()).permute(2, 0, 1), targets)
+    found = explain(detector, torch.from_numpy(image()).permute(2, 0, 1), targets)
     assert not found.own
     assert found.targets.boxes.tolist() == [[16.0, 32, 48, 64]]
     assert detector.detector.training
@@ -116,7 +116,7 @@ def test_truth_comes_in_the_pictures_own_pixels_and_the_mode_stays() -> None:
         (("a.png", "--weights", "bright"), "BrightDetector"),
         (("a.png", "--weights", "retinanet", "--data", "none.json"), "none.json"),
         (
-            ("a.png", "--weights", "retinanet", "--data", "gt.json", "--map", "cow=cat", "--map", "horse=dog"),
+            ("a.png", "--weights", "retinanet", "--data", "gt.json", "--rename", "cow=cat", "--rename", "horse=dog"),
             "the data has no class 'horse'",
         ),
     ],
@@ -128,18 +128,18 @@ def test_what_is_not_there_is_named(folder: Path, capsys: pytest.CaptureFixture[
     assert line.count("\n") == 1
 
 
-def test_a_picture_that_the_data_does_not_have(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    saved(folder, "b.png", picture())
+def test_a_image_that_the_data_does_not_have(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    saved(folder, "b.png", image())
     assert main(["explain", "b.png", "--weights", "retinanet", "--data", "gt.json"]) == 2
-    assert "b.png: not among the 1 picture of gt.json (by file name); leave --data out, or correct it" in capsys.readouterr().err
+    assert "b.png: not among the 1 image of gt.json (by file name); leave --data out, or correct it" in capsys.readouterr().err
 
 
 def test_a_label_that_the_detector_does_not_have() -> None:
     targets = Targets.of(torch.tensor([[10.0, 20, 30, 40]]), torch.tensor([2]))
     with pytest.raises(ValueError, match="targets: label 2: expected 0 to 1 for 2 classes"):
-        explain(small("retinanet"), picture(), targets)
+        explain(small("retinanet"), image(), targets)
 
 
 def test_renamed_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "a.png", "--weights", "retinanet", "--data", "gt.json", "--map", "cow=cat"]) == 0
+    assert main(["explain", "a.png", "--weights", "retinanet", "--data", "gt.json", "--rename", "cow=cat"]) == 0
     assert "truth: 2 objects of gt.json" in capsys.readouterr().out

@@ -30,7 +30,7 @@ config = Experiment(
     model=FasterRCNNConfig(
         backbone=BackboneConfig(name="resnet18"), neck=FPNConfig(out_channels=16), preprocess=PreprocessConfig(short_side=64, long_side=128)
     ),
-    data=DataConfig(train=SourceConfig(path="nowhere", fetch="python datasets/fetch_nothing.py")),
+    data=DataConfig(train=SourceConfig(path="nowhere", fetch_command="python datasets/fetch_nothing.py")),
 )
 """
 
@@ -42,10 +42,10 @@ def coco(folder: Path) -> Path:
         {"id": i, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
         for i, (image, category, box) in enumerate(boxes)
     ]
-    from bright import picture, saved
+    from bright import photo, saved
 
     for image in images:
-        saved(folder, str(image["file_name"]), picture())
+        saved(folder, str(image["file_name"]), photo())
     path = folder / "instances.json"
     categories = [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
@@ -70,7 +70,7 @@ def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
 def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(coco(tmp_path))]) == 0
     out = capsys.readouterr().out
-    assert "3 pictures (1 picture without objects), 3 boxes" in out
+    assert "3 images (1 image without objects), 3 boxes" in out
     assert "    0  cat     7      2         2  66.7 %" in out
     assert "small (below 32 x 32) 2 (66.7 %)" in out
     assert "no width or height: 1" in out
@@ -83,7 +83,7 @@ def test_a_config_without_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     out = " ".join(capsys.readouterr().out.split())
     assert "80 classes assumed, because its data cannot be read" in out
     assert "python datasets/fetch_nothing.py" in out
-    assert "a picture of 60 x 50 is resized to 76 x 64 and padded to 96 x 64" in out
+    assert "a image of 60 x 50 is resized to 76 x 64 and padded to 96 x 64" in out
     assert "neck 0 24 24 x 16 4" in out
     assert "that learn" in out
 
@@ -105,7 +105,7 @@ def test_a_classifier_has_no_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main(["info", "tiny.json", "--data", str(coco(tmp_path))]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "tiny.json: classifier, 2 classes" in out
-    assert "a whole picture gets a score for each of 2 classes; there are no levels and no boxes" in out
+    assert "a whole image gets a score for each of 2 classes; there are no levels and no boxes" in out
     assert "instances.json has 3 objects to cut out: of a class from 1 (dog) to 2 (cat)" in out
 
 

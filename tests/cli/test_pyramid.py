@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 
 import detkit.inference
 from detkit.cli.main import main
@@ -15,14 +15,14 @@ from detkit.cli.main import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a picture and its truth; ``bright`` is a detector that takes a short side of 60."""
+    """A working folder with a image and its truth; ``bright`` is a detector that takes a short side of 60."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         return predictor(60, **options)
 
     monkeypatch.setattr(detkit.inference, "load", load)
     monkeypatch.chdir(tmp_path)
-    saved(tmp_path, "1.png", picture())
+    saved(tmp_path, "1.png", image())
     truth = {
         "images": [{"id": 1, "file_name": "1.png", "width": 80, "height": 60}],
         "categories": [{"id": 3, "name": "red"}],
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def detect(*words: str) -> int:
-    return main(["detect", "1.png", "--weights", "bright", "--no-pictures", *words])
+    return main(["detect", "1.png", "--weights", "bright", "--no-images", *words])
 
 
 def test_detect(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,7 +41,7 @@ def test_detect(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     told = "short sides 30, 60, 120 pixels (0.5, 1, 2 times the detector's own), merged by hard suppression"
     assert f"pyramid: {told}\n" in out
-    assert "1 picture, 2 detections: 1 red, 1 green" in out
+    assert "1 image, 2 detections: 1 red, 1 green" in out
     assert json.loads(Path("a.json").read_text())["pyramid"] == told
 
 
@@ -84,7 +84,7 @@ def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--pyramid", "1", "1.png"), "expected numbers, got '1.png'; name pictures before --pyramid"),
+        (("--pyramid", "1", "1.png"), "expected numbers, got '1.png'; name images before --pyramid"),
         (("--pyramid", "1", "--sizes", "big"), "expected FROM:BELOW, such as 24:128, 64: or :48, got 'big'"),
         (("--pyramid", "1", "--sizes", "a:b"), "got 'a:b'"),
         (("--pyramid", "1", "--merge", "soft"), "invalid choice: 'soft'"),

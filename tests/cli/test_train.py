@@ -32,7 +32,7 @@ def config_file(folder: Path) -> str:
     return str(file)
 
 
-def test_a_fraction_of_the_pictures_is_kept_for_validation(tmp_path: Path, started: list[Experiment]) -> None:
+def test_a_fraction_of_the_images_is_kept_for_validation(tmp_path: Path, started: list[Experiment]) -> None:
     make_sample(tmp_path / "sample", 8, "coco", short_side=64, val_images=2)
     assert main(["train", config_file(tmp_path), f"data={tmp_path / 'sample'}", "--val-fraction", "0.4"]) == 0
     assert started[0].data.val_fraction == 0.4
@@ -70,4 +70,4 @@ def test_a_fraction_beside_validation_data(tmp_path: Path, capsys: pytest.Captur
     make_sample(tmp_path / "sample", 2, "coco", short_side=64, val_images=1)
     words = ["train", config_file(tmp_path), f"data.train={tmp_path / 'sample'}", "--val-fraction", "0.1"]
     assert main(words) == 2
-    assert "expected one of them: add data.val=none to split the training pictures" in capsys.readouterr().err
+    assert "expected one of them: add data.val=none to split the training images" in capsys.readouterr().err

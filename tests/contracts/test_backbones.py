@@ -115,21 +115,21 @@ def test_the_usual_levels_and_a_single_one(name: str) -> None:
     assert (alone.level_names, alone.strides, found.shape[1:]) == ((level.name,), (level.stride,), (level.channels, side, side))
 
 
-def cell_centres(network: nn.Module, size: int) -> list[tuple[float, float]]:
-    """Where in the image (y, x) the middle cell of each map looks: the centre of the gradient's size on a ring of so many pixels.
+def cell_centers(network: nn.Module, size: int) -> list[tuple[float, float]]:
+    """Where in the image (y, x) the middle cell of each map looks: the center of the gradient's size on a ring of so many pixels.
 
-    The network has no edges and the image is of one colour, so that the gradient is symmetric round the cell's centre, wherever it lies.
+    The network has no edges and the image is of one color, so that the gradient is symmetric round the cell's center, wherever it lies.
     """
     # A small value, for ReLU6 and its kin have no gradient where they saturate.
     image = torch.full((1, 3, size, size), 1e-9, dtype=torch.float64, requires_grad=True)
     turn = torch.exp(2j * torch.pi * torch.arange(size) / size)
-    centres = []
+    centers = []
     for found in network(image):
         (gradient,) = torch.autograd.grad(found[:, :, found.shape[-2] // 2, found.shape[-1] // 2].sum(), image, retain_graph=True)
         weight = gradient.abs().sum((0, 1))
         angles = [float(torch.angle((weight.sum(axis) * turn).sum())) for axis in (1, 0)]
-        centres.append((angles[0] / (2 * torch.pi) * size % size, angles[1] / (2 * torch.pi) * size % size))
-    return centres
+        centers.append((angles[0] / (2 * torch.pi) * size % size, angles[1] / (2 * torch.pi) * size % size))
+    return centers
 
 
 def made_symmetric(network: nn.Module) -> nn.Module:
@@ -169,11 +169,11 @@ CELLS = {"VGG": 3, "Darknet of YOLOv1": 5, "Inception v4": 5, "Inception-ResNet 
 
 
 @pytest.mark.parametrize("name", [*LIGHT_FIRST, "resnet50", "mobilenet_v3_large"])
-def test_cells_are_centred(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_centres(name, monkeypatch)
+def test_cells_are_centered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_centers(name, monkeypatch)
 
 
-def check_centres(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def check_centers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cells of every level lie where the table has them."""
     facts = facts_of(name)
     # What transposed convolutions make of a patch lies all in the patch: no gradient tells its parts apart.
@@ -189,14 +189,14 @@ def check_centres(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nn.functional, "avg_pool2d", endless_mean)
     monkeypatch.setattr(nn.functional, "pad", endless_pad)
     size = CELLS.get(facts.family, 7) * levels[-1].stride
-    for level, centre in zip(levels, cell_centres(backbone, size), strict=True):
+    for level, center in zip(levels, cell_centers(backbone, size), strict=True):
         wanted = size // level.stride // 2 * level.stride + level.offset
         # Blocks of Inception v3 that pad first and convolve then break the ring: there half a cell is all that can be told.
         slack = level.stride / 2 if facts.family == "Inception v3" and level.stride > 8 else 0.01
-        assert centre == pytest.approx((wanted, wanted), abs=slack), f"{level.name}: a cell is off its centre"
+        assert center == pytest.approx((wanted, wanted), abs=slack), f"{level.name}: a cell is off its center"
 
 
-def test_the_centre_test_sees_one_sided_padding() -> None:
+def test_the_center_test_sees_one_sided_padding() -> None:
     import timm
 
     tensorflows = made_symmetric(timm.create_model("tf_efficientnet_lite0", features_only=True))
@@ -216,7 +216,7 @@ def test_gradients_flow_and_frozen_stages_do_not_move(name: str) -> None:
 def check_learning(backbone: Any) -> None:
     """Of a backbone with two frozen stages: what may learn has gradients that are finite and not 0 all over, and a step leaves the rest."""
     backbone.train()
-    before = copy.deepcopy(backbone.state_dict())
+    before_nms = copy.deepcopy(backbone.state_dict())
     frozen = {id(value) for stage in backbone.stages()[:2] for value in stage.state_dict(keep_vars=True).values()}
     optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
     sum(found.pow(2).mean() for found in backbone(torch.randn(2, 3, 64, 64))).backward()
@@ -226,9 +226,9 @@ def check_learning(backbone: Any) -> None:
     optimizer.step()
     for key, value in backbone.state_dict(keep_vars=True).items():
         if id(value) in frozen:
-            assert torch.equal(before[key], value), f"{key} moved"
+            assert torch.equal(before_nms[key], value), f"{key} moved"
         elif key.endswith("running_var"):
-            assert not torch.equal(before[key], value), f"{key} did not move"
+            assert not torch.equal(before_nms[key], value), f"{key} did not move"
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -284,11 +284,11 @@ def test_frozen_norms_folding_and_absorbing_change_nothing(name: str) -> None:
 def test_batches_and_training_mode_leave_frozen_outputs_alone(name: str) -> None:
     backbone = without_chance(built(name, norm="frozen"))
     images = torch.randn(2, 3, 64, 64)
-    before = images.clone()
+    before_nms = images.clone()
     with torch.no_grad():
         together = backbone.train()(images)
         alone = backbone.eval()(images[1:])
-    assert torch.equal(images, before), "images must not be changed"
+    assert torch.equal(images, before_nms), "images must not be changed"
     for both, one in zip(together, alone, strict=True):
         torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-4)
 

@@ -26,19 +26,19 @@ from detkit.models import MODELS, presets, presets_ssd, presets_yolox
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets
 
 
 def tiny_faster_rcnn(config: Config) -> Config:
-    rpn = config.rpn.replace(train_proposals=50, proposals=50, samples=32)
-    region = config.region.replace(head=TwoFCConfig(hidden=32), samples=32, pool_size=3)
+    rpn = config.rpn.replace(train_max_proposals=50, max_proposals=50, samples_per_image=32)
+    region = config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=32, pool_size=3)
     return config.replace(neck=FPNConfig(out_channels=32), rpn=rpn, region=region)
 
 
 def tiny_fast_rcnn(config: Config) -> Config:
-    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=3))
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pool_size=3))
 
 
 def fast_rcnn_at_three_scales(config: Config) -> Config:
@@ -53,13 +53,13 @@ def fast_rcnn_on_a_pyramid(config: Config) -> Config:
 
 def tiny_rcnn(config: Config) -> Config:
     """Crops of 64 pixels, of which the network makes 2 x 2 cells."""
-    region = config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=2)
+    region = config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pool_size=2)
     return config.replace(region=region, warp=64, context=8, chunk=5)
 
 
 def tiny_clip_rcnn(config: Config) -> Config:
     """A tower of eight dimensions on crops of 64 pixels."""
-    region = config.region.replace(samples=16, text=config.region.text.replace(dimensions=8))
+    region = config.region.replace(samples_per_image=16, text=config.region.text.replace(dimensions=8))
     return config.replace(region=region, warp=64, context=8, chunk=5)
 
 
@@ -70,7 +70,9 @@ def fast_rcnn_with_phrases(config: Config) -> Config:
 
 def tiny_sppnet(config: Config) -> Config:
     backbone = config.backbone.replace(frozen_stages=0)
-    return config.replace(backbone=backbone, region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, bins=(4, 2, 1)))
+    return config.replace(
+        backbone=backbone, region=config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pyramid_bins=(4, 2, 1))
+    )
 
 
 def on_one_map(config: Config) -> Config:
@@ -99,7 +101,7 @@ def detr_dc5(config: Config) -> Config:
 
 
 def tiny_ssd(config: Config) -> Config:
-    """Pictures of 96 x 128, one level behind the backbone's two."""
+    """Images of 96 x 128, one level behind the backbone's two."""
     boxes = DefaultBoxConfig(scales=(0.2, 0.4, 0.6, 0.8), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(96, 128)),
@@ -174,7 +176,7 @@ def detector(config: DetectorConfig) -> Detector:
     return config.build(3).eval()
 
 
-def pictures(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
+def photos(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
     """Noise of these sizes, or of the only size that the detector takes."""
     generator = torch.Generator().manual_seed(1)
     return [torch.rand(3, *(detector.input_size or size), generator=generator) for size in sizes]
@@ -221,7 +223,7 @@ def assert_well_formed(found: list[Detections], images: list[Tensor], num_classe
 )
 def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Detector, targets: list[Targets]) -> None:
     """Distributed training waits for every parameter's gradient, also where there is nothing to learn from."""
-    images = pictures(detector, (90, 120), (130, 97))
+    images = photos(detector, (90, 120), (130, 97))
     losses = detector.train()(images, targets, **arguments(detector, images))
     assert all(loss.ndim == 0 and loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
     sum(losses.values()).backward()
@@ -232,7 +234,7 @@ def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Dete
 
 @pytest.mark.parametrize("training", [False, True])
 def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> None:
-    images = pictures(detector, (96, 96))
+    images = photos(detector, (96, 96))
     detector.train(training)
     assert isinstance(detector(images, [one_object()], **arguments(detector, images)), dict)
     detector.eval()
@@ -241,19 +243,19 @@ def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> 
 
 
 @torch.no_grad()
-def test_pictures_of_any_size_or_of_the_only_one(detector: Detector) -> None:
+def test_images_of_any_size_or_of_the_only_one(detector: Detector) -> None:
     if detector.input_size is not None:
-        with pytest.raises(ValueError, match="takes pictures of"):
+        with pytest.raises(ValueError, match="takes images of"):
             detector([torch.rand(3, 90, 120)], **arguments(detector, [torch.rand(3, 90, 120)]))
-    images = pictures(detector, (90, 120), (33, 200), (64, 64))
+    images = photos(detector, (90, 120), (33, 200), (64, 64))
     assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
 
 
 @torch.no_grad()
-def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
-    """All pad to 96 x 128: padding is seen by any padded network, so only pictures of one padded size can agree."""
+def test_a_batch_is_as_its_images_alone(detector: Detector) -> None:
+    """All pad to 96 x 128: padding is seen by any padded network, so only images of one padded size can agree."""
     sizes = ((96, 128), (90, 120), (70, 128)) if detector.pad_multiple > 1 else ((96, 128),) * 3
-    images = pictures(detector, *sizes)
+    images = photos(detector, *sizes)
     more = arguments(detector, images)
     together = detector.raw(detector.prepare(images), **more)
     found = detector(images, **more)
@@ -267,7 +269,7 @@ def test_a_batch_is_as_its_pictures_alone(detector: Detector) -> None:
 
 
 def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
-    images, targets = pictures(detector, (90, 120), (64, 64)), [two_objects(), crowd_only()]
+    images, targets = photos(detector, (90, 120), (64, 64)), [two_objects(), crowd_only()]
     copies = [image.clone() for image in images], [target.boxes.clone() for target in targets]
     detector(images, targets, **arguments(detector, images))
     with torch.no_grad():
@@ -277,7 +279,7 @@ def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
 
 
 def test_seeds_decide_every_random_choice(detector: Detector) -> None:
-    images, targets = pictures(detector, (90, 120), (64, 64)), [two_objects(), one_object()]
+    images, targets = photos(detector, (90, 120), (64, 64)), [two_objects(), one_object()]
     torch.manual_seed(1)
     first = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
     torch.manual_seed(2)
@@ -293,7 +295,7 @@ def test_config_and_state_rebuild_it(config: DetectorConfig, detector: Detector)
     assert read.to_json() == text
     other = read.build(3).eval()
     other.load_state_dict(detector.state_dict())
-    images = pictures(detector, (90, 120))
+    images = photos(detector, (90, 120))
     for mine, theirs in zip(detector(images, **arguments(detector, images)), other(images, **arguments(detector, images)), strict=True):
         assert torch.equal(mine.boxes, theirs.boxes)
         assert torch.equal(mine.labels, theirs.labels)
@@ -301,7 +303,7 @@ def test_config_and_state_rebuild_it(config: DetectorConfig, detector: Detector)
 
 def test_class_rows_say_all_that_depends_on_the_classes(config: DetectorConfig, detector: Detector) -> None:
     few, many = detector.state_dict(), config.build(7).state_dict()
-    rows = detector.class_rows()
+    rows = detector.class_layout()
     assert set(rows) == {name for name in few if few[name].shape != many[name].shape}
     for name, layout in rows.items():
         assert (layout.rows(3), layout.rows(7)) == (len(few[name]), len(many[name]))
@@ -309,7 +311,7 @@ def test_class_rows_say_all_that_depends_on_the_classes(config: DetectorConfig, 
 
 def test_one_class_is_enough(config: DetectorConfig) -> None:
     detector = config.build(1)
-    images = pictures(detector, (96, 96))
+    images = photos(detector, (96, 96))
     target = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([0]))
     assert all(torch.isfinite(loss) for loss in detector(images, [target], **arguments(detector, images)).values())
     with torch.no_grad():
@@ -317,7 +319,7 @@ def test_one_class_is_enough(config: DetectorConfig) -> None:
 
 
 def test_half_precision_and_channels_last(detector: Detector) -> None:
-    images, targets = pictures(detector, (96, 128), (90, 120)), [two_objects(), Targets.empty()]
+    images, targets = photos(detector, (96, 128), (90, 120)), [two_objects(), Targets.empty()]
     detector = detector.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         losses = detector.train()(images, targets, **arguments(detector, images))
@@ -343,7 +345,7 @@ class MakersOfFloat64(TorchDispatchMode):
 
 
 def test_float64_is_made_on_the_cpu_alone(config: DetectorConfig, detector: Detector) -> None:
-    images, targets = pictures(detector, (90, 120)), [two_objects()]
+    images, targets = photos(detector, (90, 120)), [two_objects()]
     with MakersOfFloat64() as makers:
         sum(detector.train()(images, targets, **arguments(detector, images)).values()).backward()
         with torch.no_grad():
@@ -352,7 +354,7 @@ def test_float64_is_made_on_the_cpu_alone(config: DetectorConfig, detector: Dete
 
 
 def test_nameless_classes_are_not_reported(detector: Detector) -> None:
-    images = pictures(detector, (96, 128))
+    images = photos(detector, (96, 128))
     detector.report_only(["first", None, None])
     with torch.no_grad():
         labels = detector(images, **arguments(detector, images))[0].labels
@@ -361,22 +363,22 @@ def test_nameless_classes_are_not_reported(detector: Detector) -> None:
 
 @torch.no_grad()
 def test_it_tells_what_each_stage_did(detector: Detector) -> None:
-    (image,), targets = pictures(detector, (90, 120)), two_objects()
+    (image,), targets = photos(detector, (90, 120)), two_objects()
     batch = detector.prepare([image])
     raw = detector.raw(batch, **arguments(detector, [image]))
     stages = detector.explain(raw, batch, targets)
     for stage in stages:
-        count = sum(len(level) for level in stage.places)
-        assert all(level.shape[1] in (2, 4) for level in stage.places)
-        assert stage.matches.shape == stage.scores.shape == (count,)
-        assert set(stage.matches.tolist()) <= {BETWEEN, BELOW, 0, 1}
+        count = sum(len(level) for level in stage.locations)
+        assert all(level.shape[1] in (2, 4) for level in stage.locations)
+        assert stage.assignment.shape == stage.scores.shape == (count,)
+        assert set(stage.assignment.tolist()) <= {IGNORE, BACKGROUND, 0, 1}
         assert ((stage.scores >= 0) & (stage.scores <= 1)).all()
-        assert len(stage.after) <= len(stage.before)
+        assert len(stage.after_nms) <= len(stage.before_nms)
     (found,) = detector.detect(raw, batch)
-    assert_close(stages[-1].after.boxes, found.boxes)
-    assert_close(stages[-1].after.scores, found.scores)
-    assert torch.equal(stages[-1].after.labels, found.labels)
-    assert all((stage.matches < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))
+    assert_close(stages[-1].after_nms.boxes, found.boxes)
+    assert_close(stages[-1].after_nms.scores, found.scores)
+    assert torch.equal(stages[-1].after_nms.labels, found.labels)
+    assert all((stage.assignment < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))
 
 
 def test_an_image_pyramid_takes_it(config: DetectorConfig, detector: Detector) -> None:
@@ -384,8 +386,8 @@ def test_an_image_pyramid_takes_it(config: DetectorConfig, detector: Detector) -
     if preprocess.rule == "short_side":
         preprocess = preprocess.replace(short_side=64, long_side=128)
     boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [8.0, 10.0, 62.0, 72.0], [30.0, 0.0, 90.0, 60.0]])
-    told = {"proposer": lambda picture: Proposals(boxes, torch.ones(3))}
-    predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True, **told)
+    proposals_config = {"proposer": lambda photo: Proposals(boxes, torch.ones(3))}
+    predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True, **proposals_config)
     image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(1))
     found = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
     assert_well_formed([found], [image], 3)

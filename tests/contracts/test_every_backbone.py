@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_backbones import LIGHT, NAMES, SIZES, SMALL, built, check_centres, check_learning, without_chance
+from test_backbones import LIGHT, NAMES, SIZES, SMALL, built, check_centers, check_learning, without_chance
 
 from detkit.backbones import BackboneConfig, facts_of
 from detkit.layers import fold_batch_norms
@@ -55,8 +55,8 @@ def test_shapes_stages_and_freezing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(SMALL) - {"resnet50", "mobilenet_v3_large"}))
-def test_cells_are_centred(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_centres(name, monkeypatch)
+def test_cells_are_centered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_centers(name, monkeypatch)
 
 
 @pytest.mark.parametrize("name", sorted(set(OTHERS) - set(REAL)))

@@ -38,13 +38,13 @@ SMALL = smallest_of_each_family()
 
 def faster_rcnn() -> DetectorConfig:
     config = FasterRCNNConfig(neck=FPNConfig(out_channels=32))
-    rpn = config.rpn.replace(train_proposals=50, proposals=50, samples=32)
-    return config.replace(rpn=rpn, region=config.region.replace(head=TwoFCConfig(hidden=32), samples=32, pool_size=3))
+    rpn = config.rpn.replace(train_max_proposals=50, max_proposals=50, samples_per_image=32)
+    return config.replace(rpn=rpn, region=config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=32, pool_size=3))
 
 
 def fast_rcnn() -> DetectorConfig:
     config = FastRCNNConfig()
-    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples=16, pool_size=3))
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pool_size=3))
 
 
 def retinanet() -> DetectorConfig:
@@ -68,7 +68,7 @@ def with_backbone(config: DetectorConfig, name: str) -> DetectorConfig:
 
 
 def run(detector: Detector, scale: float = 1.0) -> None:
-    """One loss and one detection on pictures of two sizes."""
+    """One loss and one detection on images of two sizes."""
     torch.manual_seed(0)
     images = [torch.rand(3, *(int(side * scale) for side in size)) for size in ((96, 64), (65, 100))]
     boxes = [scale * torch.tensor(rows) for rows in ([[4.0, 4.0, 44.0, 60.0]], [[20.0, 8.0, 90.0, 60.0], [1.0, 1.0, 30.0, 30.0]])]
@@ -111,7 +111,7 @@ def test_runs_or_says_why_not(name: str, kind: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {name for name, _ in CANNOT}))
 def test_every_backbone_runs_under_all_four_with_the_right_levels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a picture that no stride divides; what the neck adds on top of the backbone's maps is its own business.
+    """On a image that no stride divides; what the neck adds on top of the backbone's maps is its own business.
 
     Detectors that ask for the same backbone share it, for making it is what takes the time.
     """

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.data.augment import AnnotatedImage, AugmentationConfig, Augmenter
 from detkit.data.augment.config import (
     FixedSizeConfig,
     IoUCropConfig,
@@ -56,7 +56,7 @@ WHOLE = {"flip", "vertical flip", "quarter turns", "model size", "short side", "
 
 
 def rows_of(number: int) -> tuple[tuple[int, int], Targets]:
-    """Size and targets of a picture; the label ``4 * picture + object`` names an object, its parity the flags."""
+    """Size and targets of a image; the label ``4 * image + object`` names an object, its parity the flags."""
     random_numbers = np.random.default_rng(number)
     height, width = int(random_numbers.integers(90, 150)), int(random_numbers.integers(90, 150))
     corners = random_numbers.integers(0, (width - 45, height - 45), (4, 2))
@@ -65,20 +65,20 @@ def rows_of(number: int) -> tuple[tuple[int, int], Targets]:
     return (height, width), Targets.of(boxes, labels, is_crowd=labels % 4 == 1, is_difficult=labels % 4 == 2)
 
 
-def painted(number: int, label: int, ellipse: bool = False) -> Picture:
-    """A black picture with one object in white, if it is this picture's; proposals are the boxes, their scores the labels."""
+def painted(number: int, label: int, ellipse: bool = False) -> AnnotatedImage:
+    """A black image with one object in white, if it is this image's; proposals are the boxes, their scores the labels."""
     size, targets = rows_of(number)
     image = np.zeros((*size, 3), np.uint8)
     for box in targets.boxes[targets.labels == label].int().tolist():
         if ellipse:
-            centre, axes = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), (box[2] - box[0], box[3] - box[1])
-            cv2.ellipse(image, (centre, axes, 0.0), (255, 255, 255), -1)
+            center, axes = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2), (box[2] - box[0], box[3] - box[1])
+            cv2.ellipse(image, (center, axes, 0.0), (255, 255, 255), -1)
         else:
             image[box[1] : box[3], box[0] : box[2]] = 255
-    return Picture(image, targets, Proposals(targets.boxes, targets.labels.float()))
+    return AnnotatedImage(image, targets, Proposals(targets.boxes, targets.labels.float()))
 
 
-def augmented(config: AugmentationConfig, seed: int, label: int, ellipse: bool = False) -> Picture:
+def augmented(config: AugmentationConfig, seed: int, label: int, ellipse: bool = False) -> AnnotatedImage:
     numbers = iter(range(1, 10))
     return Augmenter(config, MODEL)(
         painted(0, label, ellipse), np.random.default_rng(seed), lambda _: painted(next(numbers), label, ellipse)
@@ -150,13 +150,13 @@ def test_what_one_extra_transform_cut_off_does_not_come_back_when_the_next_adds_
 
 
 @pytest.mark.parametrize("name", GEOMETRY)
-def test_what_comes_in_is_left_unchanged_and_pictures_without_objects_pass(name: str) -> None:
-    def picture(_: object = None) -> Picture:
-        return Picture(np.full((80, 100, 3), 50, np.uint8), Targets.empty(), Proposals.empty())
+def test_what_comes_in_is_left_unchanged_and_images_without_objects_pass(name: str) -> None:
+    def image(_: object = None) -> AnnotatedImage:
+        return AnnotatedImage(np.full((80, 100, 3), 50, np.uint8), Targets.empty(), Proposals.empty())
 
-    given = picture()
+    given = image()
     for seed in range(3):
-        result = Augmenter(GEOMETRY[name], MODEL)(given, np.random.default_rng(seed), picture)
+        result = Augmenter(GEOMETRY[name], MODEL)(given, np.random.default_rng(seed), image)
         assert len(result.targets) == 0
         assert len(result.proposals) == 0
         assert (given.image == 50).all()
@@ -178,34 +178,34 @@ def test_models_of_one_input_size_get_it(preset: str, rule: str, size: tuple[int
 
 
 def test_sizes_are_those_at_which_the_model_detects() -> None:
-    picture = painted(3, 12)
+    image = painted(3, 12)
     for model in (MODEL, PreprocessConfig(), PreprocessConfig(rule="letterbox", input_size=(96, 120), pad_side="both")):
-        result = Augmenter(AugmentationConfig(preset="none"), model)(picture, np.random.default_rng(0))
-        placement = model.placement(picture.size)
+        result = Augmenter(AugmentationConfig(preset="none"), model)(image, np.random.default_rng(0))
+        placement = model.placement(image.size)
         assert result.size == placement.canvas
-        torch.testing.assert_close(result.targets.boxes, placement.place(picture.targets).boxes)
+        torch.testing.assert_close(result.targets.boxes, placement.place(image.targets).boxes)
 
 
 def test_pixels_equal_the_models_own_resizing() -> None:
     from detkit.preprocess import preprocess
 
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (90, 130, 3)).astype(np.uint8), (9, 9), 3)
-    result = Augmenter(AugmentationConfig(preset="none"), MODEL)(Picture(image, Targets.empty()), np.random.default_rng(0))
+    result = Augmenter(AugmentationConfig(preset="none"), MODEL)(AnnotatedImage(image, Targets.empty()), np.random.default_rng(0))
     own = preprocess(image, MODEL).image.permute(1, 2, 0).numpy() * 255
     assert np.abs(result.image - own).max() <= 1.0
 
 
-def test_colours_leave_boxes_and_fillings_alone() -> None:
+def test_colors_leave_boxes_and_fillings_alone() -> None:
     config = AugmentationConfig(
         flip=0.0,
         photometric=PhotometricConfig(probability=1.0, brightness=0.5),
         extra=("GaussianBlur(p=1)",),
         resize=FixedSizeConfig(size=(200, 100)),
     )
-    picture = painted(0, 3)
-    result = Augmenter(config, MODEL)(picture, np.random.default_rng(1))
-    plain = Augmenter(config.replace(photometric=None, extra=()), MODEL)(picture, np.random.default_rng(1))
+    image = painted(0, 3)
+    result = Augmenter(config, MODEL)(image, np.random.default_rng(1))
+    plain = Augmenter(config.replace(photometric=None, extra=()), MODEL)(image, np.random.default_rng(1))
     torch.testing.assert_close(result.targets.boxes, plain.targets.boxes)
     assert (result.image != plain.image).any()
-    filled = round(picture.size[0] * 100 / picture.size[1])
+    filled = round(image.size[0] * 100 / image.size[1])
     assert (result.image[filled:] == 114).all()

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from detkit.config import Config, apply_overrides
-from detkit.data.augment import PRESETS, AugmentationConfig, Augmenter, Picture
+from detkit.data.augment import PRESETS, AnnotatedImage, AugmentationConfig, Augmenter
+from detkit.data.augment.annotated_image import cut, without_small
 from detkit.data.augment.config import IoUCropConfig, KeepSizeConfig, MosaicConfig
 from detkit.data.augment.geometry import patch
 from detkit.data.augment.library import LibrarySteps
-from detkit.data.augment.picture import cut, without_small
 from detkit.data.augment.views import iou_crop
 from detkit.structures import Proposals, Targets
 
@@ -20,9 +20,9 @@ class Whole(Config):
     augmentation: AugmentationConfig = AugmentationConfig()
 
 
-def picture(seed: int = 0) -> Picture:
+def image(seed: int = 0) -> AnnotatedImage:
     image = np.random.default_rng(seed).integers(0, 256, (60, 80, 3)).astype(np.uint8)
-    return Picture(image, Targets.of(torch.tensor([[5.0, 5.0, 40.0, 30.0], [30.0, 20.0, 75.0, 55.0]]), torch.tensor([0, 1])))
+    return AnnotatedImage(image, Targets.of(torch.tensor([[5.0, 5.0, 40.0, 30.0], [30.0, 20.0, 75.0, 55.0]]), torch.tensor([0, 1])))
 
 
 def test_a_cut_drops_what_is_hardly_seen_and_keeps_crowds_while_anything_is_left() -> None:
@@ -42,7 +42,7 @@ def test_small_boxes_go_at_the_end() -> None:
 
 
 @pytest.mark.parametrize("trial", range(200))
-def test_patches_lie_inside_both_and_reach_the_bounds_that_the_picture_passes(trial: int) -> None:
+def test_patches_lie_inside_both_and_reach_the_bounds_that_the_image_passes(trial: int) -> None:
     random_numbers = np.random.default_rng(trial)
     size = tuple(int(n) for n in random_numbers.integers(1, 60, 2))
     scale = tuple(random_numbers.uniform(0.02, 5.0, 2).tolist())
@@ -65,7 +65,7 @@ def test_patches_lie_inside_both_and_reach_the_bounds_that_the_picture_passes(tr
 
 def test_iou_crops_overlap_some_box_as_asked() -> None:
     boxes = np.array([[10.0, 10, 40, 40], [60.0, 20, 90, 50]])
-    config, cropped = IoUCropConfig(min_overlaps=(0.3,)), 0
+    config, cropped = IoUCropConfig(min_ious=(0.3,)), 0
     for seed in range(40):
         view = np.array(iou_crop((0, 0, 100, 60), boxes, config, np.random.default_rng(seed)))
         shared = np.clip(np.minimum(view[2:], boxes[:, 2:]) - np.maximum(view[:2], boxes[:, :2]), 0, None).prod(1)
@@ -87,9 +87,7 @@ def test_presets_make_samples_again_and_survive_json_and_other_processes(preset:
     second = pickle.loads(pickle.dumps(first))
     seen = set()
     for seed in range(3):
-        results = [
-            make(picture(), np.random.default_rng(seed), lambda r: picture(int(r.integers(9))), 0) for make in (first, second, first)
-        ]
+        results = [make(image(), np.random.default_rng(seed), lambda r: image(int(r.integers(9))), 0) for make in (first, second, first)]
         for result in results[1:]:
             assert (result.image == results[0].image).all()
             torch.testing.assert_close(result.targets.boxes, results[0].targets.boxes, atol=0, rtol=0)
@@ -120,7 +118,7 @@ def test_numbers_of_a_preset_can_be_replaced_one_by_one() -> None:
 
 def test_multiscale_is_detectron2s_for_a_model_of_800() -> None:
     augmenter = Augmenter(AugmentationConfig(preset="multiscale"))
-    sizes = {min(augmenter(picture(), np.random.default_rng(seed)).size) for seed in range(60)}
+    sizes = {min(augmenter(image(), np.random.default_rng(seed)).size) for seed in range(60)}
     assert sizes == {640, 672, 704, 736, 768, 800}
 
 
@@ -128,21 +126,23 @@ def test_extra_transforms_split_at_commas_are_put_together() -> None:
     text = "augmentation.extra=GaussianBlur(blur_limit=(3, 7), p=1.0),MedianBlur(p=0.5)"
     made = apply_overrides(Whole(), [text]).augmentation
     assert made.extra == ("GaussianBlur(blur_limit=(3, 7), p=1.0)", "MedianBlur(p=0.5)")
-    blurred = Augmenter(made.replace(flip=0.0, resize=KeepSizeConfig()))(picture(), np.random.default_rng(0))
-    assert blurred.image.std() < picture().image.std()
+    blurred = Augmenter(made.replace(flip=0.0, resize=KeepSizeConfig()))(image(), np.random.default_rng(0))
+    assert blurred.image.std() < image().image.std()
 
 
 def test_flips_along_both_axes_are_independent() -> None:
     steps = LibrarySteps([("HorizontalFlip", {"p": 0.5}), ("VerticalFlip", {"p": 0.5})])
     image = np.zeros((2, 2, 3), np.uint8)
     image[0, 0] = 255
-    corners = [tuple(np.argwhere(steps(Picture(image, Targets.empty()), np.random.default_rng(s)).image[:, :, 0])[0]) for s in range(80)]
+    corners = [
+        tuple(np.argwhere(steps(AnnotatedImage(image, Targets.empty()), np.random.default_rng(s)).image[:, :, 0])[0]) for s in range(80)
+    ]
     assert all(10 <= corners.count(corner) <= 34 for corner in ((0, 0), (0, 1), (1, 0), (1, 1)))
 
 
 def test_mosaics_end_at_the_epoch_asked_for() -> None:
     config = AugmentationConfig(mosaic=MosaicConfig(size=(32, 32)), mix_until_epoch=3, flip=0.0, resize=KeepSizeConfig())
     make = Augmenter(config)
-    sizes = [make(picture(), np.random.default_rng(0), lambda _: picture(1), epoch).size for epoch in (0, 2, 3, 9)]
+    sizes = [make(image(), np.random.default_rng(0), lambda _: image(1), epoch).size for epoch in (0, 2, 3, 9)]
     assert sizes == [(32, 32), (32, 32), (60, 80), (60, 80)]
-    assert make(picture(), np.random.default_rng(0)).size == (60, 80)
+    assert make(image(), np.random.default_rng(0)).size == (60, 80)

@@ -1,4 +1,4 @@
-"""Pictures for classifiers: a folder for each class, and crops of the objects of a detection data set."""
+"""Images for classifiers: a folder for each class, and crops of the objects of a detection data set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch.testing import assert_close
 from detkit.data import DataConfig, DetectionData, ImageRecord, Records, SourceConfig, load_data, read_source
 from detkit.data.augment import AugmentationConfig, Augmenter
 from detkit.data.augment.config import IoUCropConfig, JitterConfig
-from detkit.data.crops import CropConfig, check_classes, pictures_of
+from detkit.data.crops import CropConfig, check_classes, images_of
 from detkit.data.loader import DetectionDataset, LoaderConfig, build_loader
-from detkit.data.pictures import read_record
+from detkit.data.record_image import read_record
 from detkit.data.report import Remark
-from detkit.data.unlabelled import joined_records
+from detkit.data.unlabeled import joined_records
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 
 
-def picture(path: Path, size: tuple[int, int] = (20, 30)) -> None:
+def image(path: Path, size: tuple[int, int] = (20, 30)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     gradient = np.arange(size[0] * size[1] * 3, dtype=np.uint32).reshape(*size, 3) % 251
     Image.fromarray(gradient.astype(np.uint8)).save(path)
@@ -31,12 +31,12 @@ def picture(path: Path, size: tuple[int, int] = (20, 30)) -> None:
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for name in ("train/dog/a.png", "train/dog/below/b.png", "train/cat/c.png", "val/cat/d.png", "val/dog/e.png"):
-        picture(tmp_path / name)
+        image(tmp_path / name)
     return tmp_path
 
 
 def boxes_data(tmp_path: Path) -> DetectionData:
-    picture(tmp_path / "one.png", (100, 200))
+    image(tmp_path / "one.png", (100, 200))
     boxes = torch.tensor([[10.0, 20.0, 50.0, 40.0], [150.0, 60.0, 200.0, 100.0], [0.0, 0.0, 5.0, 50.0], [0.0, 0.0, 90.0, 90.0]])
     crowd = torch.tensor([False, False, False, True])
     targets = Targets.of(boxes, torch.tensor([0, 1, 1, 0]), is_crowd=crowd)
@@ -51,7 +51,7 @@ def test_a_folder_is_a_class_and_its_parts_are_found(folders: Path) -> None:
     assert [Path(path).name for path in train.records.paths] == ["c.png", "a.png", "b.png"]
     assert train.records.labels.tolist() == [0, 1, 1]
     assert_close(train.records[1].targets.boxes, torch.tensor([[0.0, 0.0, 30.0, 20.0]]))
-    assert pictures_of(train, CropConfig()) is train
+    assert images_of(train, CropConfig()) is train
 
 
 def test_without_parts_a_fraction_is_kept_for_validation(folders: Path) -> None:
@@ -60,18 +60,18 @@ def test_without_parts_a_fraction_is_kept_for_validation(folders: Path) -> None:
     assert val.whole
 
 
-def test_what_is_no_picture_is_counted(folders: Path) -> None:
-    (folders / "train/dog/notes.txt").write_text("no picture")
+def test_what_is_no_image_is_counted(folders: Path) -> None:
+    (folders / "train/dog/notes.txt").write_text("no image")
     (folders / "train/dog/cut.png").write_bytes(b"\x89PNG")
     (folders / "train/dog/.hidden").write_text("")
     data = read_source(SourceConfig(path=str(folders), split="train"))
     assert len(data) == 3
-    assert data.report.count(Remark.NOT_A_PICTURE) == 1
+    assert data.report.count(Remark.NOT_A_IMAGE) == 1
     assert data.report.count(Remark.UNREADABLE_IMAGE) == 1
     assert "dog/notes.txt" in data.report.summary()[0] + data.report.summary()[1]
 
 
-def test_labelled_data_with_boxes_is_read_as_such(tmp_path: Path) -> None:
+def test_labeled_data_with_boxes_is_read_as_such(tmp_path: Path) -> None:
     from detkit.data.writers import write_labels
 
     data = boxes_data(tmp_path / "images" / "train")
@@ -79,8 +79,8 @@ def test_labelled_data_with_boxes_is_read_as_such(tmp_path: Path) -> None:
     assert not read_source(SourceConfig(path=str(tmp_path), split="train")).whole
 
 
-def test_crops_are_the_objects_with_a_margin_square_and_within_the_picture(tmp_path: Path) -> None:
-    data = pictures_of(boxes_data(tmp_path), CropConfig(margin=0.1))
+def test_crops_are_the_objects_with_a_margin_square_and_within_the_image(tmp_path: Path) -> None:
+    data = images_of(boxes_data(tmp_path), CropConfig(margin=0.1))
     assert data.whole
     assert data.class_names == ("round", "flat")
     first, second = data.records
@@ -91,12 +91,12 @@ def test_crops_are_the_objects_with_a_margin_square_and_within_the_picture(tmp_p
     assert (first.image_id, second.image_id) == ("7 object 1", "7 object 2")
     whole = np.asarray(Image.open(tmp_path / "one.png"))
     np.testing.assert_array_equal(read_record(second), whole[50:100, 145:200])
-    tight = pictures_of(boxes_data(tmp_path), CropConfig(margin=0.0, square=False))
+    tight = images_of(boxes_data(tmp_path), CropConfig(margin=0.0, square=False))
     assert tight.records[0].window == (10, 20, 50, 40)
 
 
 def test_windows_go_with_their_records(tmp_path: Path) -> None:
-    data = pictures_of(boxes_data(tmp_path), CropConfig())
+    data = images_of(boxes_data(tmp_path), CropConfig())
     table, plain = data.records, boxes_data(tmp_path).records
     assert table.take([1])[0].window == table[1].window
     assert table[:1][0].window == table[0].window
@@ -109,7 +109,7 @@ def test_windows_go_with_their_records(tmp_path: Path) -> None:
 
 
 def test_a_label_stays_whatever_is_cut_off(tmp_path: Path) -> None:
-    data = pictures_of(boxes_data(tmp_path), CropConfig())
+    data = images_of(boxes_data(tmp_path), CropConfig())
     config = AugmentationConfig(crop=IoUCropConfig(min_scale=0.1), resize=JitterConfig(size=None, scale=(1.0, 5.0)))
     augmenter = Augmenter(config, PreprocessConfig(rule="letterbox", input_size=(32, 48)))
     dataset = DetectionDataset(data.records, augmenter, whole=True)
@@ -122,24 +122,24 @@ def test_a_label_stays_whatever_is_cut_off(tmp_path: Path) -> None:
         assert all(len(targets) == 1 for batch in loader for targets in batch.targets)
 
 
-def test_a_smaller_picture_than_was_labelled(tmp_path: Path) -> None:
-    data = pictures_of(boxes_data(tmp_path), CropConfig())
-    picture(tmp_path / "one.png", (50, 60))
-    with pytest.raises(ValueError, match=r"one.png: its labels are for at least 200 x 100 pixels, but the picture has 60 x 50; was it"):
+def test_a_smaller_image_than_was_labeled(tmp_path: Path) -> None:
+    data = images_of(boxes_data(tmp_path), CropConfig())
+    image(tmp_path / "one.png", (50, 60))
+    with pytest.raises(ValueError, match=r"one.png: its labels are for at least 200 x 100 pixels, but the image has 60 x 50; was it"):
         read_record(data.records[1])
 
 
-def test_a_class_without_pictures(folders: Path) -> None:
+def test_a_class_without_images(folders: Path) -> None:
     (folders / "train" / "bird").mkdir()
-    with pytest.raises(ValueError, match=r"train/bird: the folder of a class, and there is no picture in it.*; fill it, or remove it"):
+    with pytest.raises(ValueError, match=r"train/bird: the folder of a class, and there is no image in it.*; fill it, or remove it"):
         read_source(SourceConfig(path=str(folders), split="train"))
 
 
 def test_one_class_alone(tmp_path: Path) -> None:
-    picture(tmp_path / "dog" / "a.png")
+    image(tmp_path / "dog" / "a.png")
     with pytest.raises(ValueError, match=r": expected a folder for each of two or more classes, got one: dog; "):
         read_source(SourceConfig(path=str(tmp_path)))
-    with pytest.raises(ValueError, match=r"tells classes apart, and there are pictures of one alone: b; expected two or more"):
+    with pytest.raises(ValueError, match=r"tells classes apart, and there are images of one alone: b; expected two or more"):
         check_classes(
             DetectionData.of("toy", ["a", "b"], [ImageRecord(tmp_path, 1, (9, 9), Targets.of(torch.zeros(1, 4), torch.tensor([1])))])
         )
@@ -147,18 +147,18 @@ def test_one_class_alone(tmp_path: Path) -> None:
 
 def test_parts_are_no_classes(tmp_path: Path) -> None:
     for name in ("train/a.png", "valid/b.png", "test/c.png"):
-        picture(tmp_path / name)
+        image(tmp_path / name)
     with pytest.raises(ValueError, match="no labels in a known format; looked for .*; the folder has test, train, valid"):
         read_source(SourceConfig(path=str(tmp_path)))
-    picture(tmp_path / "dog" / "d.png")
+    image(tmp_path / "dog" / "d.png")
     assert read_source(SourceConfig(path=str(tmp_path))).class_names == ("dog", "test", "train", "valid")
 
 
-def test_a_folder_for_the_pictures_means_nothing(folders: Path) -> None:
-    with pytest.raises(ValueError, match=r"pictures in a folder for each class are their own labels; leave images="):
+def test_a_folder_for_the_images_means_nothing(folders: Path) -> None:
+    with pytest.raises(ValueError, match=r"images in a folder for each class are their own labels; leave images="):
         read_source(SourceConfig(path=str(folders), images=str(folders), split="train"))
 
 
 def test_nothing_is_large_enough_to_be_cut_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^toy: of its 4 objects all are crowds, or have a side below 99.*; lower data.crops.min_side$"):
-        pictures_of(boxes_data(tmp_path), CropConfig(min_side=99))
+        images_of(boxes_data(tmp_path), CropConfig(min_side=99))

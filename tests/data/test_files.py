@@ -9,7 +9,7 @@ from PIL import Image
 
 from detkit.data import SourceConfig, read_source
 from detkit.data.files import files_below, visible
-from detkit.data.unlabelled import load_unlabelled
+from detkit.data.unlabeled import load_unlabeled
 
 
 def write(folder: Path, *names: str) -> None:
@@ -63,11 +63,11 @@ def test_every_reader_of_folders_looks_behind_links(tmp_path: Path) -> None:
     link(tmp_path / "data" / "cat" / "more", tmp_path / "more")
     classes = read_source(SourceConfig(path=str(tmp_path / "data")))
     assert classes.records.image_ids == ("cat/1.png", "cat/more/3.png", "dog/2.png")
-    (unlabelled,) = load_unlabelled([SourceConfig(path=str(tmp_path / "data"))])
-    assert unlabelled.records.image_ids == classes.records.image_ids
+    (unlabeled,) = load_unlabeled([SourceConfig(path=str(tmp_path / "data"))])
+    assert unlabeled.records.image_ids == classes.records.image_ids
 
 
-def test_yolo_pictures_and_labels_behind_links(tmp_path: Path) -> None:
+def test_yolo_images_and_labels_behind_links(tmp_path: Path) -> None:
     write(tmp_path, "set/images/b.png", "set/labels/b.txt", "more/3.png", "more/._3.png", "more_labels/3.txt")
     link(tmp_path / "set" / "images" / "more", tmp_path / "more")
     link(tmp_path / "set" / "labels" / "more", tmp_path / "more_labels")

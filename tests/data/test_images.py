@@ -21,7 +21,7 @@ from detkit.data import decode_image, image_size, read_image
 from detkit.data.exif import turn, turn_boxes
 from detkit.data.images import stored_size
 
-COLOUR = (200, 30, 60)
+COLOR = (200, 30, 60)
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -30,15 +30,15 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def plain(mode: str = "RGB", colour: Any = COLOUR) -> Image.Image:
-    return Image.new("RGB", (8, 6), colour).convert(mode) if mode not in ("RGBA", "LA") else Image.new(mode, (8, 6), colour)
+def plain(mode: str = "RGB", color: Any = COLOR) -> Image.Image:
+    return Image.new("RGB", (8, 6), color).convert(mode) if mode not in ("RGBA", "LA") else Image.new(mode, (8, 6), color)
 
 
-def sixteen(*, grey: bool) -> np.ndarray:
-    """Six by eight pixels whose sixteen bits are 257 times COLOUR, or 257 times 100."""
-    if grey:
+def sixteen(*, gray: bool) -> np.ndarray:
+    """Six by eight pixels whose sixteen bits are 257 times COLOR, or 257 times 100."""
+    if gray:
         return np.full((6, 8), 100 * 257, np.uint16)
-    return np.broadcast_to(np.array(COLOUR, np.uint16) * 257, (6, 8, 3)).copy()
+    return np.broadcast_to(np.array(COLOR, np.uint16) * 257, (6, 8, 3)).copy()
 
 
 def as_tiff(values: np.ndarray, **options: Any) -> bytes:
@@ -64,7 +64,7 @@ def test_exif_orientation_is_applied_once(photograph: Image.Image, kind: str, or
     np.testing.assert_array_equal(got, expected)
     assert got.flags.c_contiguous
     assert got.flags.writeable
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     path.write_bytes(data)
     assert image_size(path) == expected.shape[:2]
     assert stored_size(path) == ((120, 80), orientation)
@@ -130,13 +130,13 @@ def test_sizes_are_told_without_decoding(
     if kind == "PNG":  # as ImageMagick writes it
         place = data.index(b"IEND") - 4
         data = data[:place] + png_chunk(b"tEXt", b"date:create\x002026-01-01") + data[place:]
-    (tmp_path / "picture").write_bytes(data)
+    (tmp_path / "image").write_bytes(data)
 
     def load(self: Image.Image) -> None:
         raise AssertionError("the pixels are decoded")
 
     monkeypatch.setattr(type(Image.open(io.BytesIO(data))), "load", load)
-    assert image_size(tmp_path / "picture") == ((80, 120) if with_exif else (120, 80))
+    assert image_size(tmp_path / "image") == ((80, 120) if with_exif else (120, 80))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -150,42 +150,42 @@ def test_boxes_turn_with_their_pixels(orientation: int) -> None:
     np.testing.assert_array_equal(upright, expected)
 
 
-WHITE_HALF = tuple(round(value * 128 / 255 + 255 * 127 / 255) for value in COLOUR)
-GREY = (100, 100, 100)
+WHITE_HALF = tuple(round(value * 128 / 255 + 255 * 127 / 255) for value in COLOR)
+GRAY = (100, 100, 100)
 
 FILES: dict[str, tuple[bytes, tuple[int, int, int], int]] = {
-    "progressive jpeg": (encoded(plain(), "JPEG", progressive=True, quality=95), COLOUR, 2),
-    "grey jpeg": (encoded(plain("L", GREY), "JPEG"), GREY, 1),
-    "cmyk jpeg": (encoded(plain("CMYK"), "JPEG", quality=95), COLOUR, 2),
-    "cmyk tiff": (encoded(plain("CMYK"), "TIFF"), COLOUR, 1),
-    "ycbcr tiff": (encoded(plain("YCbCr"), "TIFF"), COLOUR, 2),
-    "lzw tiff": (encoded(plain(), "TIFF", compression="tiff_lzw"), COLOUR, 0),
-    "webp": (encoded(plain(), "WEBP", lossless=True), COLOUR, 0),
-    "bmp": (encoded(plain(), "BMP"), COLOUR, 0),
-    "ppm": (encoded(plain(), "PPM"), COLOUR, 0),
-    "palette png": (encoded(plain().quantize(4), "PNG"), COLOUR, 0),
-    "palette gif": (encoded(plain().quantize(4), "GIF"), COLOUR, 0),
-    "grey png": (encoded(plain("L", GREY), "PNG"), GREY, 0),
+    "progressive jpeg": (encoded(plain(), "JPEG", progressive=True, quality=95), COLOR, 2),
+    "gray jpeg": (encoded(plain("L", GRAY), "JPEG"), GRAY, 1),
+    "cmyk jpeg": (encoded(plain("CMYK"), "JPEG", quality=95), COLOR, 2),
+    "cmyk tiff": (encoded(plain("CMYK"), "TIFF"), COLOR, 1),
+    "ycbcr tiff": (encoded(plain("YCbCr"), "TIFF"), COLOR, 2),
+    "lzw tiff": (encoded(plain(), "TIFF", compression="tiff_lzw"), COLOR, 0),
+    "webp": (encoded(plain(), "WEBP", lossless=True), COLOR, 0),
+    "bmp": (encoded(plain(), "BMP"), COLOR, 0),
+    "ppm": (encoded(plain(), "PPM"), COLOR, 0),
+    "palette png": (encoded(plain().quantize(4), "PNG"), COLOR, 0),
+    "palette gif": (encoded(plain().quantize(4), "GIF"), COLOR, 0),
+    "gray png": (encoded(plain("L", GRAY), "PNG"), GRAY, 0),
     "one bit png": (encoded(plain("1", (255, 255, 255)), "PNG"), (255, 255, 255), 0),
-    "half transparent png": (encoded(plain("RGBA", (*COLOUR, 128)), "PNG"), WHITE_HALF, 1),
-    "transparent webp": (encoded(plain("RGBA", (*COLOUR, 0)), "WEBP"), (255, 255, 255), 0),
-    "opaque png with alpha": (encoded(plain("RGBA", (*COLOUR, 255)), "PNG"), COLOUR, 0),
-    "grey with alpha": (encoded(plain("LA", (100, 128)), "PNG"), (177, 177, 177), 1),
-    "transparent colour": (encoded(plain(), "PNG", transparency=COLOUR), (255, 255, 255), 0),
-    "16 bit grey png": (cv2.imencode(".png", sixteen(grey=True))[1].tobytes(), GREY, 0),
-    "16 bit grey pgm": (cv2.imencode(".pgm", sixteen(grey=True))[1].tobytes(), GREY, 0),
-    "16 bit grey tiff": (as_tiff(sixteen(grey=True)), GREY, 0),
-    "16 bit grey tiff, big-endian": (as_tiff(sixteen(grey=True), byteorder=">"), GREY, 0),
-    "16 bit grey tiff, zero is white": (as_tiff(65535 - sixteen(grey=True), photometric="miniswhite"), GREY, 0),
-    "16 bit colour png": (cv2.imencode(".png", sixteen(grey=False)[:, :, ::-1])[1].tobytes(), COLOUR, 0),
-    "16 bit colour tiff": (as_tiff(sixteen(grey=False), photometric="rgb"), COLOUR, 0),
-    "16 bit colour tiff in planes": (
-        as_tiff(np.moveaxis(sixteen(grey=False), 2, 0), photometric="rgb", planarconfig="separate"),
-        COLOUR,
+    "half transparent png": (encoded(plain("RGBA", (*COLOR, 128)), "PNG"), WHITE_HALF, 1),
+    "transparent webp": (encoded(plain("RGBA", (*COLOR, 0)), "WEBP"), (255, 255, 255), 0),
+    "opaque png with alpha": (encoded(plain("RGBA", (*COLOR, 255)), "PNG"), COLOR, 0),
+    "gray with alpha": (encoded(plain("LA", (100, 128)), "PNG"), (177, 177, 177), 1),
+    "transparent color": (encoded(plain(), "PNG", transparency=COLOR), (255, 255, 255), 0),
+    "16 bit gray png": (cv2.imencode(".png", sixteen(gray=True))[1].tobytes(), GRAY, 0),
+    "16 bit gray pgm": (cv2.imencode(".pgm", sixteen(gray=True))[1].tobytes(), GRAY, 0),
+    "16 bit gray tiff": (as_tiff(sixteen(gray=True)), GRAY, 0),
+    "16 bit gray tiff, big-endian": (as_tiff(sixteen(gray=True), byteorder=">"), GRAY, 0),
+    "16 bit gray tiff, zero is white": (as_tiff(65535 - sixteen(gray=True), photometric="miniswhite"), GRAY, 0),
+    "16 bit color png": (cv2.imencode(".png", sixteen(gray=False)[:, :, ::-1])[1].tobytes(), COLOR, 0),
+    "16 bit color tiff": (as_tiff(sixteen(gray=False), photometric="rgb"), COLOR, 0),
+    "16 bit color tiff in planes": (
+        as_tiff(np.moveaxis(sixteen(gray=False), 2, 0), photometric="rgb", planarconfig="separate"),
+        COLOR,
         0,
     ),
-    "float grey tiff": (as_tiff((sixteen(grey=True) / 65535).astype(np.float32)), GREY, 0),
-    "float colour tiff": (as_tiff((sixteen(grey=False) / 65535).astype(np.float32), photometric="rgb"), COLOUR, 0),
+    "float gray tiff": (as_tiff((sixteen(gray=True) / 65535).astype(np.float32)), GRAY, 0),
+    "float color tiff": (as_tiff((sixteen(gray=False) / 65535).astype(np.float32), photometric="rgb"), COLOR, 0),
 }
 
 
@@ -193,13 +193,13 @@ NEEDS_PILLOW_13 = pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, re
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS_PILLOW_13 if name == "ycbcr tiff" else ()) for name in FILES])
-def test_every_kind_of_file_has_its_colours(name: str, tmp_path: Path) -> None:
-    data, colour, tolerance = FILES[name]
-    path = tmp_path / "picture"
+def test_every_kind_of_file_has_its_colors(name: str, tmp_path: Path) -> None:
+    data, color, tolerance = FILES[name]
+    path = tmp_path / "image"
     path.write_bytes(data)
     image = read_image(path)
     assert (image.shape, image.dtype) == ((6, 8, 3), np.uint8)
-    assert np.abs(image.astype(int) - colour).max() <= tolerance, image[0, 0]
+    assert np.abs(image.astype(int) - color).max() <= tolerance, image[0, 0]
     assert image_size(path) == (6, 8)
 
 
@@ -207,7 +207,7 @@ def test_adobe_cmyk_is_stored_inverted_and_read_right() -> None:
     """Photoshop's CMYK JPEGs hold 255 - ink and say so in an Adobe marker; without the marker the ink itself is held."""
     data = encoded(plain("CMYK"), "JPEG", quality=95)
     assert b"Adobe" in data
-    assert np.abs(decode_image(data).astype(int) - COLOUR).max() <= 2
+    assert np.abs(decode_image(data).astype(int) - COLOR).max() <= 2
 
 
 def test_sixteen_bits_are_scaled_not_cut() -> None:
@@ -234,7 +234,7 @@ def test_sixteen_bits_of_which_few_are_used_are_warned_of_once(tmp_path: Path, c
     assert caplog.messages == []
 
 
-def test_pictures_of_many_pixels_are_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_many_pixels_are_read_without_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.png").write_bytes(encoded(plain(), "PNG"))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 8 * 6 - 1)
     with warnings.catch_warnings(record=True) as told:
@@ -246,16 +246,16 @@ def test_pictures_of_many_pixels_are_read_without_a_warning(tmp_path: Path, monk
     with pytest.warns(Image.DecompressionBombWarning):  # asked for
         read_image(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", (8 * 6 - 1) // 2)
-    with pytest.raises(ValueError, match="a.png: the picture has too many pixels to be read whole"):
+    with pytest.raises(ValueError, match="a.png: the image has too many pixels to be read whole"):
         read_image(tmp_path / "a.png")
 
 
-def test_animations_and_pages_give_their_first_picture() -> None:
-    frames = [plain(), plain(colour=(0, 0, 255)).copy()]
+def test_animations_and_pages_give_their_first_image() -> None:
+    frames = [plain(), plain(color=(0, 0, 255)).copy()]
     for kind in ("GIF", "WEBP", "TIFF", "PNG"):
         options = {"lossless": True} if kind == "WEBP" else {}
         data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
-        assert np.abs(decode_image(data)[0, 0].astype(int) - COLOUR).max() <= 3, kind
+        assert np.abs(decode_image(data)[0, 0].astype(int) - COLOR).max() <= 3, kind
 
 
 def test_jpeg_equals_pillow_to_the_bit(photograph: Image.Image) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.data.augment import AnnotatedImage, AugmentationConfig, Augmenter
 from detkit.data.cache import ImageCache
 from detkit.data.loader import LoaderConfig, SampleBatch, SampleError, build_loader, image_seed
 from detkit.data.records import DetectionData, ImageRecord
@@ -20,7 +20,7 @@ MODEL = PreprocessConfig(short_side=40, long_side=80)
 
 @pytest.fixture
 def data(tmp_path: Path) -> DetectionData:
-    """Nine small pictures, of which the first three are portrait and the last has no objects."""
+    """Nine small images, of which the first three are portrait and the last has no objects."""
     records = []
     for number in range(9):
         size = (50, 30) if number < 3 else (30, 50)
@@ -28,7 +28,7 @@ def data(tmp_path: Path) -> DetectionData:
         cv2.imwrite(str(tmp_path / f"{number}.png"), image)
         targets = Targets.of(torch.tensor([[2.0, 2, 20, 20]]), torch.tensor([number % 2]))
         records.append(ImageRecord(tmp_path / f"{number}.png", f"n{number}", size, targets if number < 8 else Targets.empty()))
-    return DetectionData.of("pictures", ("a", "b"), records)
+    return DetectionData.of("images", ("a", "b"), records)
 
 
 def augmenter(preset: str = "yolox") -> Augmenter:
@@ -121,8 +121,8 @@ def test_workers_have_ended_when_an_iteration_ends_or_is_left(data: DetectionDat
     ("content", "message"),
     [
         (b"", "the file is empty (0 bytes)"),
-        (None, "no such picture file"),
-        (cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes(), "labels are for 50 x 30 pixels, but the picture has 40 x 30"),
+        (None, "no such image file"),
+        (cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes(), "labels are for 50 x 30 pixels, but the image has 40 x 30"),
     ],
 )
 def test_a_sample_that_cannot_be_made_names_its_file_in_one_line(
@@ -150,18 +150,18 @@ def test_other_failures_name_the_file_too(data: DetectionData) -> None:
 
 
 def test_proposals_and_missing_labels_come_along(data: DetectionData) -> None:
-    labelled = np.arange(9) % 2 == 0
+    labeled = np.arange(9) % 2 == 0
     config = LoaderConfig(batch_size=9, workers=1)
-    loader = build_loader(data, augmenter("flip"), config, stop_step=1, proposals=boxes_as_proposals, is_labelled=labelled)
+    loader = build_loader(data, augmenter("flip"), config, stop_step=1, proposals=boxes_as_proposals, is_labeled=labeled)
     batch = next(iter(loader))
     for targets, proposals in zip(batch.targets, batch.proposals, strict=True):
         torch.testing.assert_close(targets.boxes, proposals.boxes)
-    assert [bool(labelled[int(Path(path).stem)]) for path in batch.paths] == list(batch.is_labelled)
+    assert [bool(labeled[int(Path(path).stem)]) for path in batch.paths] == list(batch.is_labeled)
     assert next(iter(build_loader(data, augmenter("flip"), config.replace(workers=0)))).proposals is None
 
 
 @pytest.mark.parametrize(("workers", "megabytes"), [(0, 1.0), (0, 0.02), (2, 1.0)])
-def test_cached_pictures_give_the_same_samples(data: DetectionData, workers: int, megabytes: float) -> None:
+def test_cached_images_give_the_same_samples(data: DetectionData, workers: int, megabytes: float) -> None:
     config = LoaderConfig(batch_size=3, workers=0)
     plain = list(build_loader(data, augmenter(), config, stop_step=7))
     cached = build_loader(data, augmenter(), config.replace(workers=workers, cache_megabytes=megabytes), stop_step=7)
@@ -179,7 +179,7 @@ def test_forked_processes_share_the_cache_within_its_budget(data: DetectionData)
     assert [cache.get(number) is not None for number in range(9)] == [True] * 4 + [False] * 5
     for number in range(4):
         data.records[number].path.unlink()
-        assert loader.data.picture(number).size == data.records[number].size
+        assert loader.data.image(number).size == data.records[number].size
 
 
 def test_what_is_taken_from_the_cache_can_be_written_to() -> None:
@@ -191,7 +191,7 @@ def test_what_is_taken_from_the_cache_can_be_written_to() -> None:
     assert ImageCache(np.array([[2, 2]]), 0.0).get(0) is None
 
 
-def test_pictures_are_grouped_repeated_and_left_out_as_the_config_says(data: DetectionData) -> None:
+def test_images_are_grouped_repeated_and_left_out_as_the_config_says(data: DetectionData) -> None:
     def keys(**values: object) -> list[tuple[int, int, int]]:
         plan = build_loader(data, augmenter(), LoaderConfig(batch_size=3, workers=0, **values)).plan
         return [tuple(key) for step in range(30) for key in plan.batch(step)]
@@ -205,9 +205,9 @@ def test_pictures_are_grouped_repeated_and_left_out_as_the_config_says(data: Det
 
 
 def test_nothing_to_train_on(data: DetectionData) -> None:
-    with pytest.raises(ValueError, match="pictures: no pictures to train on"):
+    with pytest.raises(ValueError, match="images: no images to train on"):
         build_loader(data.take([]), augmenter(), LoaderConfig())
-    with pytest.raises(ValueError, match=r"pictures: none of its 1 pictures has objects, and loader\.skip_empty leaves out those without"):
+    with pytest.raises(ValueError, match=r"images: none of its 1 images has objects, and loader\.skip_empty leaves out those without"):
         build_loader(data.take([8]), augmenter(), LoaderConfig(skip_empty=True))
     with pytest.raises(ValueError, match=r"set loader\.batch_size to a multiple of 2"):
         build_loader(data, augmenter(), LoaderConfig(batch_size=3), world=2)
@@ -220,13 +220,13 @@ def test_seeds_of_images_are_fixed_numbers() -> None:
     assert all(0 <= seed < 2**63 for seed in made)
 
 
-def test_mosaics_of_one_picture_and_batches_larger_than_the_data(data: DetectionData) -> None:
+def test_mosaics_of_one_image_and_batches_larger_than_the_data(data: DetectionData) -> None:
     batch = next(iter(build_loader(data.take([4]), augmenter(), LoaderConfig(batch_size=5, workers=0))))
     assert len(batch) == 5
     assert len({image.numpy().tobytes() for image in batch.images}) == 5
 
 
-def test_pictures_as_read(data: DetectionData) -> None:
-    picture = build_loader(data, augmenter(), LoaderConfig(workers=0)).data.picture(1)
-    assert isinstance(picture, Picture)
-    assert picture.size == (50, 30)
+def test_images_as_read(data: DetectionData) -> None:
+    image = build_loader(data, augmenter(), LoaderConfig(workers=0)).data.image(1)
+    assert isinstance(image, AnnotatedImage)
+    assert image.size == (50, 30)

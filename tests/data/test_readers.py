@@ -24,7 +24,7 @@ from detkit.data.writers import Kind, image_folder
 from detkit.structures import Targets
 
 
-def picture(path: Path, width: int = 100, height: int = 80, orientation: int = 1) -> Path:
+def image(path: Path, width: int = 100, height: int = 80, orientation: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -37,7 +37,7 @@ def coco(path: Path, boxes: list[dict[str, Any]], images: list[dict[str, Any]] |
     if images is None:
         images = [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 80}, {"id": 3, "file_name": "b.jpg", "width": 100, "height": 80}]
         for entry in images:
-            picture(path.parent / entry["file_name"])
+            image(path.parent / entry["file_name"])
     annotations = [{"id": number, "image_id": 7, "category_id": 11, "iscrowd": 0, **box} for number, box in enumerate(boxes, 1)]
     categories = [{"id": 90, "name": "cup"}, {"id": 11, "name": "cat"}]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def coco(path: Path, boxes: list[dict[str, Any]], images: list[dict[str, Any]] |
 
 def voc(folder: Path, stem: str, objects: str, size: str = "<width>100</width><height>80</height>") -> None:
     (folder / "Annotations").mkdir(parents=True, exist_ok=True)
-    picture(folder / "JPEGImages" / f"{stem}.jpg")
+    image(folder / "JPEGImages" / f"{stem}.jpg")
     text = f"<annotation><filename>{stem}.jpg</filename><size>{size}</size>{objects}</annotation>"
     (folder / "Annotations" / f"{stem}.xml").write_text(text)
 
@@ -59,7 +59,7 @@ def thing(name: str, *corners: float, difficult: int | str = 0) -> str:
 
 def yolo(folder: Path, lines: dict[str, str | None], names: str = "[cat, cup]", extra: str = "") -> Path:
     for stem, text in lines.items():
-        picture(folder / "images" / "train" / f"{stem}.png")
+        image(folder / "images" / "train" / f"{stem}.png")
         if text is not None:
             (folder / "labels" / "train").mkdir(parents=True, exist_ok=True)
             (folder / "labels" / "train" / f"{stem}.txt").write_text(text)
@@ -116,8 +116,8 @@ def test_coco_counts_all_that_it_leaves_out(tmp_path: Path) -> None:
         {"id": 5, "file_name": "empty.jpg", "width": 100, "height": 80},
         {"id": 6, "file_name": "a.jpg"},
     ]
-    picture(tmp_path / "a.jpg")
-    picture(tmp_path / "b.jpg")
+    image(tmp_path / "a.jpg")
+    image(tmp_path / "b.jpg")
     (tmp_path / "empty.jpg").write_bytes(b"")
     data = read(coco(tmp_path / "instances.json", boxes, images))
     assert data.report.totals() == {
@@ -174,8 +174,8 @@ def test_masks_are_skipped_without_harm_to_what_stands_beside_them(tmp_path: Pat
         ("train/_annotations.coco.json", "train"),
     ],
 )
-def test_coco_finds_its_pictures(tmp_path: Path, labels: str, images: str) -> None:
-    picture(tmp_path / images / "sub" / "a.jpg")
+def test_coco_finds_its_images(tmp_path: Path, labels: str, images: str) -> None:
+    image(tmp_path / images / "sub" / "a.jpg")
     (tmp_path / "val2017").mkdir()
     listed = [{"id": 1, "file_name": "sub/a.jpg", "width": 100, "height": 80}]
     path = coco(tmp_path / labels, [{"bbox": [1, 2, 3, 4], "image_id": 1}], listed)
@@ -185,7 +185,7 @@ def test_coco_finds_its_pictures(tmp_path: Path, labels: str, images: str) -> No
 
 
 def test_coco_in_a_folder_given_by_name(tmp_path: Path) -> None:
-    picture(tmp_path / "elsewhere" / "a.jpg")
+    image(tmp_path / "elsewhere" / "a.jpg")
     listed = [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]
     path = coco(tmp_path / "x" / "i.json", [{"bbox": [1, 2, 3, 4], "image_id": 1}], listed)
     assert len(read(path, images=str(tmp_path / "elsewhere")).records) == 1
@@ -195,7 +195,7 @@ def test_coco_in_a_folder_given_by_name(tmp_path: Path) -> None:
 def test_coco_takes_absolute_names_below_its_folder(fields: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
-    file = picture(tmp_path / "train2017" / "sub" / "a.jpg")
+    file = image(tmp_path / "train2017" / "sub" / "a.jpg")
     listed = [{"id": 1, "file_name": str(file), "width": 100, "height": 80}]
     path = coco(tmp_path / "annotations" / "instances_train2017.json", [{"bbox": [1, 2, 3, 4], "image_id": 1}], listed)
     assert [record.path for record in read(path, **fields).records] == [file]
@@ -204,22 +204,22 @@ def test_coco_takes_absolute_names_below_its_folder(fields: dict[str, str], tmp_
 def test_only_some_headers_are_read_when_there_are_many(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": f"{number}.jpg", "width": 100, "height": 80 + (number == 1)} for number in range(10)]
     for entry in images:
-        picture(tmp_path / entry["file_name"])
+        image(tmp_path / entry["file_name"])
     path = coco(tmp_path / "i.json", [{"bbox": [1, 2, 3, 4]}], images)
     assert read(path).report.count(Remark.WRONG_SIZE) == 1
     some = read(path, check=5)
     assert some.report.count(Remark.WRONG_SIZE) == 0
-    assert some.report.summary() == [f"{path}: compared the sizes of 5 pictures, evenly chosen, with their labels, not of all"]
+    assert some.report.summary() == [f"{path}: compared the sizes of 5 images, evenly chosen, with their labels, not of all"]
 
 
 # orientation
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_boxes_made_on_lying_pictures_are_turned_upright(tmp_path: Path, orientation: int) -> None:
-    """The labels state the size as stored, 100 x 80; the upright picture is 80 x 100."""
-    picture(tmp_path / "a.jpg", orientation=orientation)
-    picture(tmp_path / "b.jpg", orientation=orientation)
+def test_boxes_made_on_lying_images_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+    """The labels state the size as stored, 100 x 80; the upright image is 80 x 100."""
+    image(tmp_path / "a.jpg", orientation=orientation)
+    image(tmp_path / "b.jpg", orientation=orientation)
     images = [
         {"id": 7, "file_name": "a.jpg", "width": 100, "height": 80},
         {"id": 8, "file_name": "b.jpg", "width": 80, "height": 100},
@@ -264,8 +264,8 @@ def test_voc_parts_have_the_same_classes(tmp_path: Path) -> None:
     assert val.report.totals() == {"missing_image": 1, "no_label_file": 1}
 
 
-def test_voc_lists_name_pictures_with_spaces(tmp_path: Path) -> None:
-    """A flag of a class is dropped only where no picture is called so."""
+def test_voc_lists_name_images_with_spaces(tmp_path: Path) -> None:
+    """A flag of a class is dropped only where no image is called so."""
     stems = ["a (1)", "a", "my photo 0", "b 1", "b", "c"]
     for stem in stems:
         voc(tmp_path, stem, thing("dog" if stem in "ab" else "cat", 1, 1, 50, 50))
@@ -296,7 +296,7 @@ def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
 
 
 def roboflow(folder: Path) -> Path:
-    """Roboflow's export as Pascal VOC: pictures and labels side by side in a folder for each part."""
+    """Roboflow's export as Pascal VOC: images and labels side by side in a folder for each part."""
     for part, stem, name in (("train", "a", "dog"), ("train", "b", "cup"), ("valid", "c", "cat"), ("test", "d", "dog")):
         voc(folder / "made", stem, thing(name, 1, 1, 50, 50))
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -332,7 +332,7 @@ def test_voc_with_a_lying_size_or_none(tmp_path: Path) -> None:
     assert_close(data.records[1].targets.boxes, torch.tensor([[89.0, 69, 100, 80]]))
 
 
-def test_voc_ignores_parts_of_things_and_finds_pictures_by_filename(tmp_path: Path) -> None:
+def test_voc_ignores_parts_of_things_and_finds_images_by_filename(tmp_path: Path) -> None:
     part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></part>"
     voc(tmp_path, "a", thing("dog", 1, 1, 50, 50).replace("</object>", part + "</object>"))
     (tmp_path / "Annotations" / "a.xml").rename(tmp_path / "Annotations" / "labels_of_a.xml")
@@ -392,7 +392,7 @@ def test_yolo_names(tmp_path: Path, names: str) -> None:
 
 
 @pytest.mark.parametrize("train", ["images/train", "../images/train", "[images/train]", "train.txt"])
-def test_yolo_ways_to_say_where_pictures_are(tmp_path: Path, train: str) -> None:
+def test_yolo_ways_to_say_where_images_are(tmp_path: Path, train: str) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .2 .2"})
     (tmp_path / "train.txt").write_text("./images/train/a.png\n")
     (tmp_path / "data.yaml").write_text(f"path: .\ntrain: {train}\nval: images/train\nnames: [cat, cup]\n")
@@ -400,7 +400,7 @@ def test_yolo_ways_to_say_where_pictures_are(tmp_path: Path, train: str) -> None
     assert len(data.records.boxes) == 1
 
 
-def test_yolo_pictures_listed_twice_are_read_once(tmp_path: Path) -> None:
+def test_yolo_images_listed_twice_are_read_once(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .2 .2", "b": "1 .5 .5 .2 .2"})
     (tmp_path / "train.txt").write_text("images/train/a.png\nimages/train/b.png\nimages/train/a.png\n")
     (tmp_path / "data.yaml").write_text("train: train.txt\nnames: [cat, cup]\n")
@@ -409,10 +409,10 @@ def test_yolo_pictures_listed_twice_are_read_once(tmp_path: Path) -> None:
     assert data.report.totals() == {"listed_twice": 1}
 
 
-def test_yolo_size_is_that_of_the_upright_picture(tmp_path: Path) -> None:
+def test_yolo_size_is_that_of_the_upright_image(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .5 .5"})
     (tmp_path / "images" / "train" / "a.png").unlink()
-    picture(tmp_path / "images" / "train" / "a.jpg", orientation=6)
+    image(tmp_path / "images" / "train" / "a.jpg", orientation=6)
     record = read(tmp_path).records[0]
     assert record.size == (100, 80)
     assert_close(record.targets.boxes, torch.tensor([[20.0, 25, 60, 75]]))
@@ -459,14 +459,14 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Detecti
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
 def test_written_and_read_again_is_the_same(kind: str, samples: Callable[[str], DetectionData]) -> None:
     from detkit.data.cutouts import CLASS_NAMES
-    from detkit.data.synthetic import make_picture
+    from detkit.data.synthetic import make_image
 
     data = samples(kind)
     assert len(data) == 12
     assert set(data.report.totals()) == set()
     names = {name: CLASS_NAMES.index(name) for name in data.class_names}
     for number, record in enumerate(data.records):
-        image, targets = make_picture(0, number, 96)
+        image, targets = make_image(0, number, 96)
         assert record.size == image.shape[:2]
         assert_close(record.targets.boxes, targets.boxes, atol=1e-4, rtol=0)
         assert [names[data.class_names[label]] for label in record.targets.labels] == targets.labels.tolist()
@@ -476,7 +476,7 @@ def test_written_and_read_again_is_the_same(kind: str, samples: Callable[[str], 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
 def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path) -> None:
-    names = [picture(image_folder(tmp_path, kind, "train") / f"{stem}.png").name for stem in ("a", "a (1)", "a 1", "my photo -1")]
+    names = [image(image_folder(tmp_path, kind, "train") / f"{stem}.png").name for stem in ("a", "a (1)", "a 1", "my photo -1")]
     targets = Targets.of(torch.tensor([[0.0, 0, 50, 40]]), torch.tensor([0]))
     records = [ImageRecord(image_folder(tmp_path, kind, "train") / name, name, (80, 100), targets) for name in names]
     write_labels(DetectionData.of("made", ("cat",), records), tmp_path, kind, "train")
@@ -486,7 +486,7 @@ def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_pictures_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_path: Path) -> None:
+def test_images_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_path: Path) -> None:
     folder = image_folder(tmp_path, kind, "train")
     data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
     with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ labels would be those of .*a\.png"):
@@ -495,13 +495,13 @@ def test_pictures_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_pat
 
 def darknet(folder: Path) -> None:
     texts = {"obj.data": "names = obj.names\ntrain = train.txt\n", "obj.names": "cat\n", "train.txt": "a.png\n", "a.txt": "0 .5 .5 1 1\n"}
-    picture(folder / "a.png")
+    image(folder / "a.png")
     for name, text in texts.items():
         (folder / name).write_text(text)
 
 
 def written(folder: Path, kind: Kind) -> None:
-    target = picture(image_folder(folder, kind, "train") / "a.png")
+    target = image(image_folder(folder, kind, "train") / "a.png")
     record = ImageRecord(target, "a", (80, 100), Targets.of(torch.tensor([[0.0, 0, 100, 80]]), torch.tensor([0])))
     write_labels(DetectionData.of("made", ("cat",), [record]), folder, kind, "train")
 

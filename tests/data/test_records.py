@@ -42,7 +42,7 @@ def test_a_table_gives_its_records_back(lengths: list[int]) -> None:
         same(one, other)
 
 
-def test_take_and_slices_choose_pictures() -> None:
+def test_take_and_slices_choose_images() -> None:
     rows = records_of([2, 0, 3, 1])
     table = Records.of(rows)
     for chosen in ([2, 0, 1], [3, 3], [], [1]):
@@ -100,7 +100,7 @@ def test_a_report_tells_kind_count_and_files() -> None:
     report.add(Remark.CLIPPED, "a.jpg", 0)
     assert report.totals() == {"missing_image": 1200, "degenerate": 3}
     assert report.summary() == [
-        "d.json: pictures left out, with their boxes, because the file is missing: 1,200 (0.jpg, 1.jpg, 10.jpg and 1,197 more)",
+        "d.json: images left out, with their boxes, because the file is missing: 1,200 (0.jpg, 1.jpg, 10.jpg and 1,197 more)",
         "d.json: boxes left out because they have no width or height: 3 (a.jpg, b.jpg (2); such as b.jpg: 0 0 0 0)",
     ]
     assert report.by_file()["b.jpg"] == {"degenerate": 2}

@@ -46,7 +46,7 @@ def test_a_file_alone_is_split_by_image(folders: dict[str, Path]) -> None:
 
 
 def test_config_round_trip_and_overrides() -> None:
-    overrides = ["data=a", "data.train.images=b", "data.val=c", "data.val.split=test", "data.map=tvmonitor=tv", "data.classes=tv,cat"]
+    overrides = ["data=a", "data.train.images=b", "data.val=c", "data.val.split=test", "data.rename=tvmonitor=tv", "data.classes=tv,cat"]
     config = apply_overrides(Whole(), overrides)
     assert config.data.val == SourceConfig(path="c", split="test")
     assert config.data.classes == ("tv", "cat")
@@ -70,11 +70,11 @@ def test_a_split_is_a_function_of_id_and_seed(folders: dict[str, Path]) -> None:
     assert set(split_by_image(many, 0.25, seed=2)[1].records.image_ids) != set(chosen.records.image_ids)
 
 
-def test_both_sides_of_a_split_get_a_picture(folders: dict[str, Path]) -> None:
+def test_both_sides_of_a_split_get_a_image(folders: dict[str, Path]) -> None:
     data = read_source(SourceConfig(path=str(folders["coco"]), split="train")).take([0, 1])
     for fraction in (1e-9, 0.999999999):
         assert [len(side) for side in split_by_image(data, fraction)] == [1, 1]
-    with pytest.raises(ValueError, match="1 picture cannot be split"):
+    with pytest.raises(ValueError, match="1 image cannot be split"):
         split_by_image(data.take([0]), 0.5)
 
 
@@ -109,15 +109,15 @@ def test_a_mismatch_names_both_lists_and_map_repairs_it(folders: dict[str, Path]
     with pytest.raises(ValueError, match="the classes differ") as caught:
         load_data(config)
     assert "5 [Katze, coin, cup, rocket, wheel]; expected 5 [cat, coin, cup, rocket, wheel]" in str(caught.value)
-    train, mapped = load_data(config.replace(map=("Katze=cat",)))
+    train, mapped = load_data(config.replace(rename=("Katze=cat",)))
     assert mapped.class_names == train.class_names
     with pytest.raises(ValueError, match=r"data\.map: the data has no class 'Katse': did you mean 'Katze'"):
-        load_data(config.replace(map=("Katse=cat",)))
+        load_data(config.replace(rename=("Katse=cat",)))
 
 
 def test_classes_choose_and_order_and_map_renames(folders: dict[str, Path]) -> None:
     source = SourceConfig(path=str(folders["yolo"]))
-    train, val = load_data(DataConfig(train=source, classes=("round", "cat"), map=("coin=round", "wheel=round")))
+    train, val = load_data(DataConfig(train=source, classes=("round", "cat"), rename=("coin=round", "wheel=round")))
     assert train.class_names == val.class_names == ("round", "cat")
     everything = read_source(source.replace(split="train"))
     counts = {name: int((everything.records.labels == label).sum()) for label, name in enumerate(everything.class_names)}
@@ -132,11 +132,11 @@ def test_a_class_that_is_not_there(folders: dict[str, Path]) -> None:
         load_data(DataConfig(train=SourceConfig(path=str(folders["coco"])), classes=("cots",)))
 
 
-def test_pictures_on_both_sides_are_warned_of(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_images_on_both_sides_are_warned_of(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     source = SourceConfig(path=str(folders["coco"]), split="train")
     with caplog.at_level(logging.WARNING):
         load_data(DataConfig(train=source, val=source))
-    assert "8 of 8 validation pictures are training pictures too" in caplog.text
+    assert "8 of 8 validation images are training images too" in caplog.text
 
 
 def test_real_data_by_folder(shared: Path) -> None:

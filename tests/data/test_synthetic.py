@@ -10,16 +10,16 @@ import torch
 
 from detkit.data import SourceConfig, load_data, make_sample, read_source
 from detkit.data.cutouts import CLASS_NAMES, backgrounds, cutouts
-from detkit.data.synthetic import make_picture, pictures
+from detkit.data.synthetic import images, make_image
 
 
-def test_the_same_numbers_give_the_same_picture() -> None:
+def test_the_same_numbers_give_the_same_image() -> None:
     for seed, index in ((0, 3), (0, 4), (5, 3)):
-        one, other = make_picture(seed, index, 96), make_picture(seed, index, 96)
+        one, other = make_image(seed, index, 96), make_image(seed, index, 96)
         np.testing.assert_array_equal(one[0], other[0])
         assert torch.equal(one[1].boxes, other[1].boxes)
-    assert make_picture(0, 3, 96)[0].shape != make_picture(0, 4, 96)[0].shape or not np.array_equal(
-        make_picture(0, 3, 96)[0], make_picture(0, 4, 96)[0]
+    assert make_image(0, 3, 96)[0].shape != make_image(0, 4, 96)[0].shape or not np.array_equal(
+        make_image(0, 3, 96)[0], make_image(0, 4, 96)[0]
     )
 
 
@@ -27,7 +27,7 @@ def test_targets_are_sound_and_every_kind_occurs() -> None:
     counts = np.zeros(len(CLASS_NAMES), int)
     empty = difficult = 0
     sizes = set()
-    for image, targets in pictures(48, short_side=96):
+    for image, targets in images(48, short_side=96):
         height, width = image.shape[:2]
         assert min(height, width) == 96
         sizes.add((height, width))
@@ -46,12 +46,12 @@ def test_targets_are_sound_and_every_kind_occurs() -> None:
 
 
 def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On black, with things in full colour, the pixels that differ fill each box to its edges, within the soft rim."""
+    """On black, with things in full color, the pixels that differ fill each box to its edges, within the soft rim."""
     import detkit.data.synthetic as synthetic
 
     monkeypatch.setattr(synthetic, "_background", lambda random, size: np.zeros((*size, 3), np.uint8))
     checked = 0
-    for image, targets in pictures(30, short_side=128):
+    for image, targets in images(30, short_side=128):
         if len(targets) != 1:
             continue
         seen = image.max(2) > 40
@@ -90,7 +90,7 @@ def test_the_same_sample_is_made_once(tmp_path: Path) -> None:
         make_sample(tmp_path / "s", **{**sizes, "images": 3})  # type: ignore[arg-type]
 
 
-def test_more_pictures_begin_with_the_same(tmp_path: Path) -> None:
+def test_more_images_begin_with_the_same(tmp_path: Path) -> None:
     for count in (2, 4):
         make_sample(tmp_path / str(count), images=count, val_images=1, short_side=64)
     few, many = (read_source(SourceConfig(path=str(tmp_path / str(count)), split="train")) for count in (2, 4))

@@ -81,10 +81,10 @@ def taped(members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def bccd(pictures: int = 364) -> bytes:
+def bccd(images: int = 364) -> bytes:
     base = "BCCD_Dataset-master/BCCD/"
-    members = {f"{base}Annotations/{n}.xml": b"<annotation/>" for n in range(pictures)}
-    members |= {f"{base}JPEGImages/{n}.jpg": b"jpeg" for n in range(pictures)}
+    members = {f"{base}Annotations/{n}.xml": b"<annotation/>" for n in range(images)}
+    members |= {f"{base}JPEGImages/{n}.jpg": b"jpeg" for n in range(images)}
     return zipped({**members, f"{base}ImageSets/Main/train.txt": b"0\n", "BCCD_Dataset-master/README.md": b"text"})
 
 
@@ -102,16 +102,14 @@ def test_bccd_from_nothing_to_a_folder(server: tuple[str, Path, list[str]], tmp_
     assert len(list((target / "JPEGImages").iterdir())) == 364
     told = capsys.readouterr().out
     assert "size not stated, checksum not stated; to fetch" in told
-    assert "MIT licence" in told
+    assert "MIT license" in told
     assert f"ready; train with data={target}" in told
     assert fetch_bccd.main([str(target), "--yes"]) == 0
     assert asked == ["all"]
     assert "is there already" in capsys.readouterr().out
 
 
-def test_pictures_that_are_missing_are_told(
-    server: tuple[str, Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_that_are_missing_are_told(server: tuple[str, Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dataclasses import replace
 
     import fetch_bccd
@@ -229,7 +227,7 @@ def test_every_published_archive_is_described() -> None:
     import fetch_coco
     import fetch_voc
 
-    archives = [fetch_coco.ANNOTATIONS, *fetch_coco.PICTURES.values(), *fetch_voc.ARCHIVES.values(), fetch_bccd.ARCHIVE]
+    archives = [fetch_coco.ANNOTATIONS, *fetch_coco.IMAGES.values(), *fetch_voc.ARCHIVES.values(), fetch_bccd.ARCHIVE]
     for published in archives:
         assert published.gives
         kind, _, digits = published.checksum.partition(":")

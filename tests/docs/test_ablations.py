@@ -14,7 +14,7 @@ from PIL import Image
 
 from detkit.backbones import BackboneConfig
 from detkit.data import DetectionData, ImageRecord
-from detkit.experiment.evaluate import judge
+from detkit.experiment.evaluation_run import judge
 from detkit.heads.region import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.models.rcnn import RCNNConfig
@@ -34,7 +34,7 @@ def predictor() -> Predictor:
         torch.nn.init.normal_(layer.weight, std=0.05)
     detector.region.fitted.has_svm.fill_(True)
     detector.region.fitted.has_boxes.fill_(True)
-    proposer = ProposalsConfig(mode="single", limit=15).build()
+    proposer = ProposalsConfig(mode="single", max_proposals=15).build()
     return Predictor(detector.eval(), config.preprocess, ("a", "b"), "cpu", "fp32", proposer=proposer)
 
 
@@ -80,7 +80,7 @@ def test_parts_are_those_of_the_detector_and_regions_are_seen_once(run: Path, pr
 def test_a_measured_pair_becomes_a_table(
     run: Path, data: DetectionData, refilled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(make_ablations, "labelled_data", lambda *args, **options: data)
+    monkeypatch.setattr(make_ablations, "labeled_data", lambda *args, **options: data)
     report = make_ablations.measure((str(run), str(run)), "toy", "test", "cpu")
     assert [row["what"] for row in report["rows"]] == [variant.what for variant in VARIANTS["rcnn"]]
     assert report["rows"][5]["values"] == report["rows"][0]["values"]  # the second run is the first

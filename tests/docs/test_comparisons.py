@@ -20,7 +20,7 @@ def test_the_page_is_what_the_files_give(name: str) -> None:
 
 def keep(folder: Path, to: str, name: str, seed: int, ap: float, config: dict[str, Any]) -> Path:
     run = {"name": name, "seed": seed, "core_minutes": 14.96, "images_seen": 1234, "config": {"output": "/x", **config}}
-    numbers = {**dict.fromkeys(("data", "metric", "engine", "precision", "counts"), ""), "values": {"AP": ap, "AP50": 2 * ap}}
+    numbers = {**dict.fromkeys(("data", "metric", "evaluator", "precision", "counts"), ""), "values": {"AP": ap, "AP50": 2 * ap}}
     (folder / "results.json").write_text(json.dumps({**run, "steps": 3}))
     (folder / "numbers.json").write_text(json.dumps(numbers))
     return add(folder / "results.json", folder / "numbers.json", to)

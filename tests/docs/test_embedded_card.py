@@ -111,7 +111,7 @@ def test_a_failed_exam_is_told(results: Path, monkeypatch: pytest.MonkeyPatch, c
 
     row = {"file": "chelsea.png", "wanted": "cat", "min_score": 0.3, "passed": False, "false": 1, "found": [("dog", 0.5)]}
     monkeypatch.setattr(make_embedded_card, "exam", lambda: ([row], np.zeros((8, 8, 3), np.uint8)))
-    monkeypatch.setattr(make_embedded_card, "PICTURE", results / "exam.jpg")
+    monkeypatch.setattr(make_embedded_card, "IMAGE", results / "exam.jpg")
     assert make_embedded_card.main(["--exam"]) == 1
     assert "| chelsea.png | cat | dog 0.50: **missed** | 1 | 0.3 |" in (results / "page.md").read_text()
     assert "**missed**" in capsys.readouterr().out

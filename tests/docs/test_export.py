@@ -31,8 +31,8 @@ def test_the_example_finds_what_detkit_finds(tmp_path: Path, monkeypatch: pytest
         for name, parameter in detector.named_parameters():
             if "logits" in name:
                 parameter.mul_(30 if parameter.ndim > 1 else 0)
-    picture = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / "photo.png"), picture)
+    image = np.random.default_rng(0).integers(0, 256, (96, 130, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "photo.png"), image)
     (tmp_path / "photo.png").rename(tmp_path / "photo.jpg")
     predictor = Predictor(detector, config.preprocess, ("a", "b"), "cpu", "fp32", reference=True)
     export_onnx(predictor, tmp_path / "cells.onnx", [str(tmp_path / "photo.jpg")])

@@ -18,7 +18,7 @@ def test_the_page_is_what_the_files_give() -> None:
 def test_tables_are_made_between_their_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     numbers = {"proposals": 1234.4, "recall_50": 0.8, "recall_70": 0.5, "best_overlap": 0.7, "mabo": 0.71}
     cut = {"cut_recall_50": 0.79, "cut_best_overlap": 0.69, "cut_mabo": 0.7}
-    report: dict[str, Any] = {"mode": "fast", "data": "voc100", "pictures": 50, "cold_seconds": 1.5}
+    report: dict[str, Any] = {"mode": "fast", "data": "voc100", "images": 50, "cold_seconds": 1.5}
     report |= {"quality": [{"side": "OpenCV", **numbers, **cut}, {"side": "detkit", **numbers, **cut}]}
     report |= {"seconds": {"OpenCV": [3.0, 1.0, 2.0], "detkit": [0.25]}, "times_as_fast_as_OpenCV": 8.0}
     (tmp_path / "propose_fast_voc100.json").write_text(json.dumps(report))
@@ -30,7 +30,7 @@ def test_tables_are_made_between_their_marks(tmp_path: Path, monkeypatch: pytest
     assert "old" not in made
     assert "| `fast` | 50 of voc100 | detkit | 1,234 | 0.800 | 0.500 | 0.700 | 0.710 | 0.790 | 0.690 | 0.700 |" in made
     assert "| `fast` | 50 of voc100 | OpenCV | 2.000 | 8.0 | - |" in made
-    assert "| `fast` | 50 of voc100 | detkit, first picture of a process | 1.500 | - | - |" in made
+    assert "| `fast` | 50 of voc100 | detkit, first image of a process | 1.500 | - | - |" in made
     assert made.index("`single`") < made.index("`fast`")
     (tmp_path / "propose_fast_voc100.json").unlink()
     assert "<!-- speed -->\n\nNot measured yet.\n\n<!-- end of speed -->" in make_proposal_tables.page(made)

@@ -55,12 +55,12 @@ def test_a_run_is_added_with_its_test_numbers(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
     counts = {"seed": 3, "core_minutes": 59.94, "images_seen": 1234, "wall_minutes": 2.0, "parameters": 1_500_000}
     run = run_of("a_config", {"AP": 0.5}, {}, "Intel(R) Xeon(R) Processor", **counts)
-    words = ("data", "metric", "engine", "precision", "classes", "counts", "weights")
+    words = ("data", "metric", "evaluator", "precision", "classes", "counts", "weights")
     numbers: dict[str, object] = {**dict.fromkeys(words, ""), "values": {"AP": 0.61, "AP50": 0.9, "AP75": None}}
     speed = {
         "command": "python tools/benchmark.py detector /somewhere/a_config-2 --data data/bccd",
         "gflops": 4.04,
-        "picture": [480, 640],
+        "image": [480, 640],
         "precision": "bf16",
         "seconds": {"bf16": [1, 0.02, 0.03]},
     }
@@ -76,7 +76,7 @@ def test_a_classifier_has_a_table_of_its_own(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(make_results, "RESULTS", tmp_path)
     counts = {"seed": 1, "core_minutes": 3.0, "images_seen": 1800, "parameters": 2_000_000}
     run = run_of("cells", {"top1": 0.9, "balanced": 0.8}, {"kind": "classifier"}, "AMD EPYC", **counts)
-    numbers = {**dict.fromkeys(("data", "pictures", "top1_by_class", "confusion"), ""), "top1": 0.95, "top5": 1.0, "balanced": 0.85}
+    numbers = {**dict.fromkeys(("data", "images", "top1_by_class", "confusion"), ""), "top1": 0.95, "top5": 1.0, "balanced": 0.85}
     make_results.add(*written(tmp_path, results=run, numbers=numbers), "")
     page = make_results.page()
     assert "## bccd, classifiers\n\n| config | test top-1 | balanced |" in page

@@ -7,9 +7,9 @@ from detkit.drawing.palette import color_of
 
 
 def test_a_curve_is_drawn_where_its_values_are() -> None:
-    picture = draw_curves({"low": [(1, 0.0), (10, 0.0), (100, 0.0)], "high": [(1, 0.9), (100, 0.9)]}, "title", "number")
-    assert picture.shape == (*SIZE, 3)
-    rows = [np.flatnonzero((picture[:, 360] == color_of(number)).all(1)) for number in (0, 1)]
+    image = draw_curves({"low": [(1, 0.0), (10, 0.0), (100, 0.0)], "high": [(1, 0.9), (100, 0.9)]}, "title", "number")
+    assert image.shape == (*SIZE, 3)
+    rows = [np.flatnonzero((image[:, 360] == color_of(number)).all(1)) for number in (0, 1)]
     assert rows[0].min() > 400  # 0 lies at the bottom
     assert rows[1].max() < 120
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from detkit.drawing import contact_sheet, draw_detections, draw_targets, readable_scale, side_by_side
+from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable, font_for
 from detkit.drawing.palette import color_of, ink_on
-from detkit.drawing.picture import Canvas
 from detkit.structures import Detections, Targets
 
 NAMES = ("cat", "dog", None)
 
 
-def grey(height: int, width: int) -> np.ndarray:
+def gray(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 128, np.uint8)
 
 
@@ -22,12 +22,12 @@ def detections(*rows: tuple[float, float, float, float, float, int]) -> Detectio
     return Detections(table[:, :4], table[:, 4], torch.tensor([row[5] for row in rows], dtype=torch.int64))
 
 
-def has_color(picture: np.ndarray, label: int) -> bool:
-    return bool((picture == np.array(color_of(label), np.uint8)).all(-1).any())
+def has_color(image: np.ndarray, label: int) -> bool:
+    return bool((image == np.array(color_of(label), np.uint8)).all(-1).any())
 
 
-def test_a_box_is_drawn_in_its_class_colour_where_it_is() -> None:
-    drawn = draw_detections(grey(300, 400), detections((50, 100, 250, 200, 0.9, 1)), NAMES)
+def test_a_box_is_drawn_in_its_class_color_where_it_is() -> None:
+    drawn = draw_detections(gray(300, 400), detections((50, 100, 250, 200, 0.9, 1)), NAMES)
     assert drawn.shape == (300, 400, 3)
     assert tuple(drawn[150, 50]) == color_of(1)
     assert tuple(drawn[199, 150]) == color_of(1)
@@ -35,39 +35,39 @@ def test_a_box_is_drawn_in_its_class_colour_where_it_is() -> None:
     assert tuple(drawn[250, 350]) == (128, 128, 128)
 
 
-def test_the_picture_is_left_unchanged() -> None:
-    picture = grey(100, 100)
+def test_the_image_is_left_unchanged() -> None:
+    image = gray(100, 100)
     tensor = torch.rand(3, 50, 60)
-    before = tensor.clone()
-    draw_detections(picture, detections((5, 5, 90, 90, 0.9, 0)), NAMES)
+    before_nms = tensor.clone()
+    draw_detections(image, detections((5, 5, 90, 90, 0.9, 0)), NAMES)
     draw_detections(tensor, detections((5, 5, 40, 40, 0.9, 0)), NAMES)
-    assert (picture == 128).all()
-    torch.testing.assert_close(tensor, before)
+    assert (image == 128).all()
+    torch.testing.assert_close(tensor, before_nms)
 
 
 def test_nothing_to_draw() -> None:
-    np.testing.assert_array_equal(draw_detections(grey(20, 30), Detections.empty(), NAMES), grey(20, 30))
-    np.testing.assert_array_equal(draw_targets(grey(20, 30), Targets.empty(), NAMES), grey(20, 30))
+    np.testing.assert_array_equal(draw_detections(gray(20, 30), Detections.empty(), NAMES), gray(20, 30))
+    np.testing.assert_array_equal(draw_targets(gray(20, 30), Targets.empty(), NAMES), gray(20, 30))
 
 
 def test_low_scores_are_left_out() -> None:
-    drawn = draw_detections(grey(200, 200), detections((10, 50, 80, 90, 0.9, 0), (100, 100, 190, 190, 0.2, 1)), NAMES, min_score=0.5)
+    drawn = draw_detections(gray(200, 200), detections((10, 50, 80, 90, 0.9, 0), (100, 100, 190, 190, 0.2, 1)), NAMES, min_score=0.5)
     assert has_color(drawn, 0)
     assert not has_color(drawn, 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 500), (500, 8), (40, 30)])
-def test_any_size_of_picture(size: tuple[int, int]) -> None:
+def test_any_size_of_image(size: tuple[int, int]) -> None:
     rows = detections((0, 0, size[1], size[0], 0.9, 0), (0, 0, 0, 0, 0.8, 2), (size[1], size[0], size[1], size[0], 0.7, 1))
-    assert draw_detections(grey(*size), rows, NAMES).shape == (*size, 3)
-    assert draw_detections(grey(*size), rows, NAMES, scale=3).shape == (3 * size[0], 3 * size[1], 3)
+    assert draw_detections(gray(*size), rows, NAMES).shape == (*size, 3)
+    assert draw_detections(gray(*size), rows, NAMES, scale=3).shape == (3 * size[0], 3 * size[1], 3)
 
 
 @pytest.mark.parametrize(
     "box", [(0, 0, 5, 5), (390, 0, 400, 5), (0, 295, 5, 300), (395, 295, 400, 300), (0, 0, 400, 300), (-50, -50, 900, 900)]
 )
 def test_labels_stay_inside(box: tuple[float, float, float, float]) -> None:
-    canvas = Canvas(grey(300, 400))
+    canvas = Canvas(gray(300, 400))
     canvas.label(box, "a rather long name 0.99", (255, 0, 0))
     left, top, right, bottom = canvas._labels[0]
     assert min(left, top) >= 0
@@ -76,15 +76,15 @@ def test_labels_stay_inside(box: tuple[float, float, float, float]) -> None:
 
 
 def test_labels_of_one_place_do_not_hide_each_other() -> None:
-    canvas = Canvas(grey(300, 400))
+    canvas = Canvas(gray(300, 400))
     for _ in range(4):
         canvas.label((100, 100, 220, 200), "cat 0.9", (255, 0, 0))
     first, second, third, fourth = canvas._labels
     assert len({first, second, third, fourth}) == 4
 
 
-def test_lines_and_letters_grow_with_the_picture() -> None:
-    small, large = Canvas(grey(400, 400)).style, Canvas(grey(3000, 4000)).style
+def test_lines_and_letters_grow_with_the_image() -> None:
+    small, large = Canvas(gray(400, 400)).style, Canvas(gray(3000, 4000)).style
     assert large.line >= 5 * small.line
     assert large.letter >= 5 * small.letter
     assert readable_scale((48, 64)) == 8
@@ -93,16 +93,16 @@ def test_lines_and_letters_grow_with_the_picture() -> None:
 
 def test_crowds_are_dashed() -> None:
     boxes, labels = torch.tensor([[20.0, 50.0, 180.0, 150.0]]), torch.tensor([0])
-    plain = draw_targets(grey(200, 200), Targets.of(boxes, labels), NAMES)
-    crowd = draw_targets(grey(200, 200), Targets.of(boxes, labels, is_crowd=torch.tensor([True])), NAMES)
-    edges = [int((picture[60:150, 20] == np.array(color_of(0), np.uint8)).all(-1).sum()) for picture in (plain, crowd)]
+    plain = draw_targets(gray(200, 200), Targets.of(boxes, labels), NAMES)
+    crowd = draw_targets(gray(200, 200), Targets.of(boxes, labels, is_crowd=torch.tensor([True])), NAMES)
+    edges = [int((image[60:150, 20] == np.array(color_of(0), np.uint8)).all(-1).sum()) for image in (plain, crowd)]
     assert edges[0] == 90
     assert 20 < edges[1] < 70
 
 
 def test_side_by_side_has_both() -> None:
     targets = Targets.of(torch.tensor([[20.0, 50.0, 180.0, 150.0]]), torch.tensor([0]))
-    sheet = side_by_side(grey(480, 480), targets, detections((30, 60, 170, 140, 0.9, 1), (0, 0, 5, 5, 0.1, 2)), NAMES)
+    sheet = side_by_side(gray(480, 480), targets, detections((30, 60, 170, 140, 0.9, 1), (0, 0, 5, 5, 0.1, 2)), NAMES)
     assert has_color(sheet[:, :480], 0)
     assert not has_color(sheet[:, :480], 1)
     assert has_color(sheet[:, 488:], 1)
@@ -110,15 +110,15 @@ def test_side_by_side_has_both() -> None:
 
 
 def test_contact_sheet_of_different_sizes() -> None:
-    sheet = contact_sheet([grey(100, 200), grey(300, 100), torch.zeros(3, 50, 50)], captions=["a", "b", "c"], max_side=150)
+    sheet = contact_sheet([gray(100, 200), gray(300, 100), torch.zeros(3, 50, 50)], captions=["a", "b", "c"], max_side=150)
     assert sheet.shape[1] == 2 * 150 + 8
     with pytest.raises(ValueError, match="one caption"):
-        contact_sheet([grey(4, 4)], captions=["a", "b"])
+        contact_sheet([gray(4, 4)], captions=["a", "b"])
     with pytest.raises(ValueError, match="at least one"):
         contact_sheet([])
 
 
-def test_colours_differ_among_eighty_classes() -> None:
+def test_colors_differ_among_eighty_classes() -> None:
     colors = [color_of(label) for label in range(80)]
     assert len(set(colors)) == 80
     assert ink_on((255, 255, 0)) == (0, 0, 0)
@@ -147,6 +147,6 @@ def test_accents_are_dropped_rather_than_the_name(monkeypatch: pytest.MonkeyPatc
     drawable.cache_clear()
 
 
-def test_wrong_pictures() -> None:
+def test_wrong_images() -> None:
     with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8"):
         draw_detections(np.zeros((4, 4, 3), np.float32), Detections.empty(), NAMES)

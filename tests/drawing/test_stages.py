@@ -5,58 +5,58 @@ import torch
 
 from detkit.drawing import draw_matches, draw_places, draw_scores
 from detkit.drawing.palette import color_of, heat
-from detkit.ops.match import BELOW, BETWEEN
-from detkit.structures import Detections, Stage, Targets
+from detkit.ops.match import BACKGROUND, IGNORE
+from detkit.structures import Detections, StageExplanation, Targets
 
-GREY = np.full((500, 600, 3), 90, np.uint8)
+GRAY = np.full((500, 600, 3), 90, np.uint8)
 TARGETS = Targets.of(torch.tensor([[100.0, 100, 200, 200], [300.0, 300, 400, 400]]), torch.tensor([0, 1]))
 
 
-def stage(place: str, places: tuple[torch.Tensor, ...], matches: list[int]) -> Stage:
-    count = sum(len(level) for level in places)
+def stage(location_name: str, locations: tuple[torch.Tensor, ...], assignment: list[int]) -> StageExplanation:
+    count = sum(len(level) for level in locations)
     boxes = torch.tensor([[100.0, 100, 200, 200], [300.0, 300, 400, 400]])
     found = Detections(boxes, torch.tensor([0.9, 0.2]), torch.tensor([0, 1]))
-    return Stage("head", place, places, torch.tensor(matches), torch.linspace(1, 0, count), found, found[:1])
+    return StageExplanation("head", location_name, locations, torch.tensor(assignment), torch.linspace(1, 0, count), found, found[:1])
 
 
-def has(picture: np.ndarray, color: tuple[int, int, int]) -> bool:
-    return bool((picture == np.array(color)).all(2).any())
+def has(image: np.ndarray, color: tuple[int, int, int]) -> bool:
+    return bool((image == np.array(color)).all(2).any())
 
 
 ANCHORS = (torch.tensor([[250.0, 200, 350, 300], [260.0, 190, 340, 310], [0.0, 0, 20, 20]]), torch.tensor([[0.0, 0, 500, 400]]))
 POINTS = (torch.tensor([[150.0, 150], [320, 320], [10, 10]]),)
 
 
-def test_a_panel_a_level_in_its_colour() -> None:
-    sheet = draw_places(GREY, stage("anchor", ANCHORS, [0, BELOW, BETWEEN, BELOW]))
+def test_a_panel_a_level_in_its_color() -> None:
+    sheet = draw_places(GRAY, stage("anchor", ANCHORS, [0, BACKGROUND, IGNORE, BACKGROUND]))
     assert sheet.shape[1] == 2 * 600 + 8
     assert has(sheet[:, :600], color_of(0))
     assert not has(sheet[:, :600], color_of(1))
     assert has(sheet[:, 608:], color_of(1))
-    points = draw_places(GREY, stage("point", POINTS, [0, 1, BELOW]))
+    points = draw_places(GRAY, stage("point", POINTS, [0, 1, BACKGROUND]))
     assert points.shape[1] == 600
     assert has(points, color_of(0))
 
 
 def test_boxes_that_are_not_on_a_grid_show_their_scores() -> None:
-    sheet = draw_places(GREY, stage("query", (ANCHORS[0],), [0, BELOW, BELOW]))
+    sheet = draw_places(GRAY, stage("query", (ANCHORS[0],), [0, BACKGROUND, BACKGROUND]))
     assert all(has(sheet, heat(score)) for score in (1.0, 0.5, 0.0))
 
 
-def test_matches_have_their_objects_colour() -> None:
-    drawn = draw_matches(GREY, stage("anchor", ANCHORS, [0, BELOW, BETWEEN, BELOW]), TARGETS, ("cat", None))
+def test_matches_have_their_objects_color() -> None:
+    drawn = draw_matches(GRAY, stage("anchor", ANCHORS, [0, BACKGROUND, IGNORE, BACKGROUND]), TARGETS, ("cat", None))
     tall = drawn.shape[0] - 500
     assert tuple(drawn[tall + 200, 300]) == color_of(0)  # the upper side of the matched anchor
     assert tuple(drawn[tall + 190, 300]) == (90, 90, 90)  # that of one for background
     assert has(drawn, color_of(1))
-    points = draw_matches(GREY, stage("point", POINTS, [0, BETWEEN, BELOW]), TARGETS, ("cat", None))
+    points = draw_matches(GRAY, stage("point", POINTS, [0, IGNORE, BACKGROUND]), TARGETS, ("cat", None))
     assert tuple(points[tall + 150, 150]) == color_of(0)
     assert tuple(points[tall + 320, 320]) == (128, 128, 128)
     assert tuple(points[tall + 10, 10]) == (90, 90, 90)
 
 
 def test_scores_before_and_after() -> None:
-    sheet = draw_scores(GREY, stage("anchor", ANCHORS, [0] * 4), ("cat", "dog"), min_score=0.5)
+    sheet = draw_scores(GRAY, stage("anchor", ANCHORS, [0] * 4), ("cat", "dog"), min_score=0.5)
     assert sheet.shape[1] == 2 * 600 + 8
     assert has(sheet[:, :600], heat(0.2))
     assert not has(sheet[:, 608:], heat(0.2))
@@ -64,14 +64,16 @@ def test_scores_before_and_after() -> None:
 
 
 def test_nothing_to_draw() -> None:
-    empty = Stage("head", "proposal", (torch.zeros(0, 4),), torch.zeros(0).long(), torch.zeros(0), Detections.empty(), Detections.empty())
-    for sheet in (draw_places(GREY, empty), draw_matches(GREY, empty, Targets.empty(), ()), draw_scores(GREY, empty, ())):
+    empty = StageExplanation(
+        "head", "proposal", (torch.zeros(0, 4),), torch.zeros(0).long(), torch.zeros(0), Detections.empty(), Detections.empty()
+    )
+    for sheet in (draw_places(GRAY, empty), draw_matches(GRAY, empty, Targets.empty(), ()), draw_scores(GRAY, empty, ())):
         assert sheet.shape[2] == 3
 
 
 def test_what_comes_in_stays_as_it_was() -> None:
-    draw_matches(GREY, stage("anchor", ANCHORS, [0] * 4), TARGETS, ("cat", "dog"))
-    assert (GREY == 90).all()
+    draw_matches(GRAY, stage("anchor", ANCHORS, [0] * 4), TARGETS, ("cat", "dog"))
+    assert (GRAY == 90).all()
 
 
 def test_heat_goes_from_blue_to_red() -> None:

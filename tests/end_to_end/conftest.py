@@ -31,17 +31,17 @@ SIZE = (64, 96)
 
 
 def write_data(folder: Path, split: str, count: int) -> None:
-    """Pictures of one size with bright boxes of two classes; the second shows nothing."""
+    """Images of one size with bright boxes of two classes; the second shows nothing."""
     random = np.random.default_rng(len(split))
-    pictures = image_folder(folder, "coco", split)
-    pictures.mkdir(parents=True)
+    images = image_folder(folder, "coco", split)
+    images.mkdir(parents=True)
     records = []
     for number in range(count):
         pixels = random.integers(0, 60, (*SIZE, 3), dtype=np.uint8)
         corners = [] if number == 1 else [(4 + 8 * number, 8, 34 + 8 * number, 40), (50, 20 + number, 84, 52 + number)]
         for label, (x1, y1, x2, y2) in enumerate(corners):
             pixels[y1:y2, x1:x2, label] = 250
-        path = pictures / f"{split}_{number}.png"
+        path = images / f"{split}_{number}.png"
         Image.fromarray(pixels).save(path)
         boxes = torch.tensor(corners, dtype=torch.float32).reshape(-1, 4)
         records.append(ImageRecord(path, number + 1, SIZE, Targets.of(boxes, torch.arange(len(corners)))))
@@ -62,7 +62,7 @@ def tiny(toy_data: DataConfig, tmp_path: Path) -> Callable[..., Experiment]:
     """A Faster R-CNN that makes a step in a fraction of a second."""
 
     def make(output: str = "run", workers: int = 0, **training: Any) -> Experiment:
-        rpn = RPNConfig(train_candidates=50, train_proposals=50, candidates=50, proposals=50, samples=32)
+        rpn = RPNConfig(train_pre_nms_top_k=50, train_max_proposals=50, pre_nms_top_k=50, max_proposals=50, samples_per_image=32)
         return Experiment(
             name="tiny",
             model=FasterRCNNConfig(
@@ -70,15 +70,15 @@ def tiny(toy_data: DataConfig, tmp_path: Path) -> Callable[..., Experiment]:
                 backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
                 neck=FPNConfig(out_channels=16),
                 rpn=rpn,
-                region=RegionConfig(head=TwoFCConfig(hidden=32), samples=16),
+                region=RegionConfig(head=TwoFCConfig(hidden=32), samples_per_image=16),
             ),
             data=toy_data,
             augmentation=AugmentationConfig(flip=0.5),
             loader=LoaderConfig(batch_size=2, workers=workers),
-            optimizer=SGDConfig(lr=0.005, scaling="none"),
+            optimizer=SGDConfig(lr=0.005, lr_scaling="none"),
             schedule=CosineConfig(warmup_steps=2),
             training=TrainingConfig(**{"precision": "fp32", "log_every": 1, "steps": 6, "evaluations": 2, **training}),
-            evaluation=EvaluationConfig(pictures=1),
+            evaluation=EvaluationConfig(drawn_images=1),
             output=str(tmp_path / output),
             seed=3,
         )

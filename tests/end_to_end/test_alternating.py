@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from test_overfit import average_precision_50, pictures, small_faster_rcnn
+from test_overfit import average_precision_50, photos, small_faster_rcnn
 
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header
@@ -36,11 +36,11 @@ RESNET = BackboneConfig(name="resnet18", weights=None)
 
 def tiny() -> FasterRCNNConfig:
     whole = small_faster_rcnn(FasterRCNNConfig(backbone=RESNET))
-    return whole.replace(neck=FPNConfig(out_channels=8), region=whole.region.replace(head=TwoFCConfig(hidden=16), samples=16))  # type: ignore[attr-defined,no-any-return]
+    return whole.replace(neck=FPNConfig(out_channels=8), region=whole.region.replace(head=TwoFCConfig(hidden=16), samples_per_image=16))  # type: ignore[attr-defined,no-any-return]
 
 
 def batches(start: int) -> Iterator[SampleBatch]:
-    images, targets = pictures()
+    images, targets = photos()
     numbered = list(enumerate(zip(images, targets, strict=True)))
     whole = [Sample((image * 255).to(torch.uint8), rows, f"{number}.jpg", number, number) for number, (image, rows) in numbered]
     while True:
@@ -50,13 +50,13 @@ def batches(start: int) -> Iterator[SampleBatch]:
 def steps_of_four(counts: tuple[int, ...] = (1, 1, 1, 1), lr: float = 0.02) -> list[GradientStage]:
     """The four steps, for so many gradient steps each."""
     parts: tuple[dict[str, Any], ...] = (
-        {"learns": "rpn"},
-        {"learns": "region", "told_by": "before", "anew": ("neck.",)},
-        {"learns": "rpn", "frozen": ("neck.",)},
-        {"learns": "region", "frozen": ("neck.",)},
+        {"trains": "rpn"},
+        {"trains": "region", "proposals_from": "start_of_stage", "reset": ("neck.",)},
+        {"trains": "rpn", "frozen": ("neck.",)},
+        {"trains": "region", "frozen": ("neck.",)},
     )
-    rule = SGDConfig(lr=lr, scaling="none", weight_decay=1e-4)
-    training = [TrainingConfig(steps=count, evaluations=1, precision="fp32", clip_norm=5.0) for count in counts]
+    rule = SGDConfig(lr=lr, lr_scaling="none", weight_decay=1e-4)
+    training = [TrainingConfig(steps=count, evaluations=1, precision="fp32", clip_grad_norm=5.0) for count in counts]
     return [GradientStage(one, rule, CosineConfig(warmup_steps=2), **more) for one, more in zip(training, parts, strict=True)]
 
 
@@ -104,7 +104,7 @@ def test_the_parts_learn_in_turn(make_run: Callable[..., Run]) -> None:
     assert between == [{"neck"}, set(), set()]
     assert changed(seen.begun[0], seen.begun[1]) == {"rpn"}
     assert all(p.requires_grad for name, p in run.detector.named_parameters() if name.startswith(("rpn.", "region.")))
-    assert {path.name for path in run.folder.path.iterdir()} == {"last.safetensors", "last.state", "pictures"}
+    assert {path.name for path in run.folder.path.iterdir()} == {"last.safetensors", "last.state", "images"}
 
 
 class Cut(Hook):
@@ -127,10 +127,10 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(make_run: Callable[..., Run
     ended = run_stages(run, steps_of_four(counts))
     assert (ended.interrupted, ended.steps) == (True, 1)
     # Who told the second step where to look is the detector of before, which is kept for it.
-    assert (run.folder.path / "told_by.safetensors").is_file() == (stage == 1)
+    assert (run.folder.path / "proposals_from.safetensors").is_file() == (stage == 1)
     again, whole = make_run(tiny()), make_run(tiny(), folder="whole")
     assert run_stages(again, steps_of_four(counts), resume=True).reason == "finished"
-    assert not (run.folder.path / "told_by.safetensors").exists()
+    assert not (run.folder.path / "proposals_from.safetensors").exists()
     run_stages(whole, steps_of_four(counts))
     torch.testing.assert_close(again.detector.state_dict(), whole.detector.state_dict(), rtol=0, atol=0)
     assert again.images_seen == whole.images_seen == 2 * sum(counts)
@@ -138,20 +138,20 @@ def test_a_run_that_was_cut_ends_as_one_that_was_not(make_run: Callable[..., Run
 
 def test_what_cannot_learn_in_turn_is_told(make_run: Callable[..., Run]) -> None:
     one = make_run(FCOSConfig(backbone=RESNET))
-    with pytest.raises(ValueError, match="stage gradient: learns=rpn told_by=itself is for two stages, those of faster_rcnn; got"):
+    with pytest.raises(ValueError, match="stage gradient: learns=rpn proposals_from=itself is for two stages, those of faster_rcnn; got"):
         run_stages(one, steps_of_four()[:1])
     two = make_run(tiny())
-    wrong = GradientStage(TrainingConfig(steps=1), SGDConfig(), CosineConfig(), anew=("neckk",))
+    wrong = GradientStage(TrainingConfig(steps=1), SGDConfig(), CosineConfig(), reset=("neckk",))
     with pytest.raises(ValueError, match="stage gradient: anew: no parameter's name begins with 'neckk'"):
         run_stages(two, [wrong])
 
 
 @pytest.mark.slow
-def test_two_pictures_are_learned_by_heart_in_four_steps(make_run: Callable[..., Run]) -> None:
+def test_two_images_are_learned_by_heart_in_four_steps(make_run: Callable[..., Run]) -> None:
     run = make_run(small_faster_rcnn(FasterRCNNConfig(backbone=RESNET)))
     run_stages(run, steps_of_four((50, 60, 30, 30)))
     assert isinstance(run.detector, FasterRCNN)
-    images, targets = pictures()
+    images, targets = photos()
     with torch.no_grad():
         found = run.detector.eval()(images)
     assert average_precision_50(found, targets) > 0.95

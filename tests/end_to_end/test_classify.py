@@ -1,4 +1,4 @@
-"""Classifiers from folders of pictures: trained, cut and gone on with, evaluated, and taught by one another."""
+"""Classifiers from folders of images: trained, cut and gone on with, evaluated, and taught by one another."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Tiny = Callable[..., Experiment]
 
 @pytest.fixture(scope="session")
 def striped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures striped one way or the other, which nobody can tell apart by their colours."""
+    """Images striped one way or the other, which nobody can tell apart by their colors."""
     folder, random = tmp_path_factory.mktemp("striped"), np.random.default_rng(0)
     for part, count in (("train", 24), ("val", 8)):
         for name in ("across", "down"):
@@ -63,7 +63,7 @@ def tiny(striped: Path, tmp_path: Path) -> Tiny:
             data=DataConfig(train=SourceConfig(path=str(striped))),
             augmentation=AugmentationConfig(flip=0.5, resize=JitterConfig(size=None, scale=(1.0, 1.3))),
             loader=LoaderConfig(batch_size=8, workers=0, cache_megabytes=10),
-            optimizer=AdamWConfig(lr=3e-3, scaling="none"),
+            optimizer=AdamWConfig(lr=3e-3, lr_scaling="none"),
             training=TrainingConfig(**{"precision": "fp32", "steps": 6, "evaluations": 2, "best_metric": "top1", **training}),
             distillation=distillation,
             output=str(tmp_path / output),
@@ -73,7 +73,9 @@ def tiny(striped: Path, tmp_path: Path) -> Tiny:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rule", [AdamWConfig(lr=3e-3, scaling="none"), SGDConfig(lr=1e-2, scaling="none")], ids=lambda rule: rule.kind)
+@pytest.mark.parametrize(
+    "rule", [AdamWConfig(lr=3e-3, lr_scaling="none"), SGDConfig(lr=1e-2, lr_scaling="none")], ids=lambda rule: rule.kind
+)
 def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, rule: AdamWConfig | SGDConfig
 ) -> None:
@@ -108,7 +110,7 @@ def test_it_learns_and_teaches_and_is_a_backbone(tiny: Tiny, tmp_path: Path, cap
     config = BackboneConfig(name="lenet5", weights=str(taught.folder), frozen_stages=0)
     load_backbone_weights(config.build(), config)
     # Without a single label.
-    by_teacher = DistillationConfig(teacher=str(taught.folder), supervised=0.0, temperature=3.0)
+    by_teacher = DistillationConfig(teacher=str(taught.folder), supervised_weight=0.0, temperature=3.0)
     student = train(tiny("student", by_teacher, steps=100, evaluations=1), device="cpu", progress=False)
     assert student.best_numbers["top1"] > 0.9
     assert main(["evaluate", str(student.folder), "--json", str(tmp_path / "numbers.json")]) == 0
@@ -121,12 +123,12 @@ def test_it_learns_and_teaches_and_is_a_backbone(tiny: Tiny, tmp_path: Path, cap
 
 def test_a_detector_needs_boxes(tiny: Tiny) -> None:
     config = tiny().replace(model=FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)))
-    with pytest.raises(ValueError, match=r"says what pictures show and not where, and a detector learns from boxes; train a"):
+    with pytest.raises(ValueError, match=r"says what images show and not where, and a detector learns from boxes; train a"):
         train(config, device="cpu", progress=False)
 
 
 def test_mosaics_have_no_one_class(tiny: Tiny) -> None:
-    with pytest.raises(ValueError, match=r"augmentation: mosaic and mixup join pictures of several objects, .* model.mixup=0.2"):
+    with pytest.raises(ValueError, match=r"augmentation: mosaic and mixup join images of several objects, .* model.mixup=0.2"):
         train(tiny().replace(augmentation=AugmentationConfig(preset="yolox")), device="cpu", progress=False)
 
 

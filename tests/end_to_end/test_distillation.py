@@ -46,7 +46,7 @@ def model(norm: str) -> DetectorConfig:
         return FCOSConfig(
             preprocess=PREPROCESS,
             backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen", levels=("c3", "c4", "c5")),
-            neck=FPNConfig(out_channels=8, extra="p6p7"),
+            neck=FPNConfig(out_channels=8, extra_levels="p6p7"),
             head=FCOSHeadConfig(norm=None, depth=1, prior=0.2),
         )
     return YOLOXConfig(
@@ -59,9 +59,9 @@ def model(norm: str) -> DetectorConfig:
 
 @pytest.fixture
 def make(toy_data: DataConfig, tmp_path: Path) -> Make:
-    """A student, its teacher, labelled and unlabelled pictures."""
+    """A student, its teacher, labeled and unlabeled images."""
     torch.manual_seed(1)
-    random, folder = np.random.default_rng(0), tmp_path / "unlabelled"
+    random, folder = np.random.default_rng(0), tmp_path / "unlabeled"
     folder.mkdir()
     for number in range(4):
         Image.fromarray(random.integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(folder / f"{number}.png")
@@ -71,18 +71,18 @@ def make(toy_data: DataConfig, tmp_path: Path) -> Make:
         if not path.exists():
             torch.manual_seed(1)
             save_checkpoint(path, model(norm).build(2).state_dict(), make_header(model(norm).to_json(), ["green", "red"]))
-        data = toy_data.replace(unlabelled=(SourceConfig(path=str(folder)),), labelled_times=1.5)
+        data = toy_data.replace(unlabeled=(SourceConfig(path=str(folder)),), labeled_repeats=1.5)
         return Experiment(
             name="tiny",
             model=model(norm),
             data=data,
-            distillation=DistillationConfig(teacher=str(path), features=0.5),
+            distillation=DistillationConfig(teacher=str(path), feature_weight=0.5),
             augmentation=AugmentationConfig(flip=0.5, mosaic=MosaicConfig(probability=0.5)),
             loader=LoaderConfig(batch_size=batch_size, workers=0),
-            optimizer=SGDConfig(lr=0.002, scaling="none"),
+            optimizer=SGDConfig(lr=0.002, lr_scaling="none"),
             schedule=CosineConfig(warmup_steps=2),
             training=TrainingConfig(**{"precision": "fp32", "log_every": 1, "steps": 4, "evaluations": 1, **training}),
-            evaluation=EvaluationConfig(pictures=0),
+            evaluation=EvaluationConfig(drawn_images=0),
             output=str(tmp_path / output),
             seed=3,
         )
@@ -105,9 +105,9 @@ def test_a_distilled_run_keeps_the_student_alone(make: Make, caplog: pytest.LogC
     result = train(config, device="cpu", progress=False)
     kept = load_checkpoint(result.best)
     assert kept.tensors.keys() == config.model.build(2).state_dict().keys()
-    told = result.facts["data"]["unlabelled"]
-    assert [(row["pictures"], row["boxes"]) for row in told] == [(4, 0)]
-    assert "unlabelled: 4 pictures" in caplog.text
+    told = result.facts["data"]["unlabeled"]
+    assert [(row["images"], row["boxes"]) for row in told] == [(4, 0)]
+    assert "unlabeled: 4 images" in caplog.text
     assert "classes in common: 2 of 2" in caplog.text
     rows = (result.folder / "metrics.jsonl").read_text()
     assert all(f'"{name}"' in rows for name in ("distill_class", "distill_box", "distill_features", "objectness"))
@@ -120,12 +120,12 @@ def test_a_distilled_run_keeps_the_student_alone(make: Make, caplog: pytest.LogC
 @pytest.mark.slow
 def test_a_distilled_run_that_was_cut_ends_as_one_that_was_not(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     ema = EMAConfig(decay=0.9, warmup_steps=3)
-    whole = train(make("whole", ema=ema, accumulation=2), device="cpu", progress=False)
+    whole = train(make("whole", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     with monkeypatch.context() as patch:
         patch.setattr(hooks.MetricsFile, "advance", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
-        first = train(make("cut", ema=ema, accumulation=2), device="cpu", progress=False)
+        first = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     assert first.interrupted
-    again = train(make("cut", ema=ema, accumulation=2), device="cpu", progress=False, resume=first.folder)
+    again = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False, resume=first.folder)
     one, two = (load_state(result.folder / "last.state") for result in (whole, again))
     assert one["inside"]["adapters"]
     for key in ("step", "detector", "optimizer", "ema", "adapters", "keeper", "random"):

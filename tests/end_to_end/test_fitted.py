@@ -25,10 +25,10 @@ Tiny = Callable[..., Experiment]
 
 def rcnn(tiny: Tiny) -> Experiment:
     base, model = tiny("fitted", steps=2, evaluations=1), RCNNConfig()
-    region = model.region.replace(head=TwoFCConfig(hidden=16), samples=8, pool_size=1)
+    region = model.region.replace(head=TwoFCConfig(hidden=16), samples_per_image=8, pool_size=1)
     model = model.replace(
         backbone=base.model.backbone.replace(levels=("c4",)),
-        proposals=ProposalsConfig(mode="single", limit=20),
+        proposals=ProposalsConfig(mode="single", max_proposals=20),
         region=region,
         warp=32,
         context=4,
@@ -46,7 +46,7 @@ def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: P
     assert len(list((result.folder / "features").glob("*.npz"))) == 5
     assert load_checkpoint(result.best).tensors["region.fitted.svm.weight"].equal(first["region.fitted.svm.weight"])
 
-    monkeypatch.setattr("detkit.training.features.region_features", None)  # nothing is computed again
+    monkeypatch.setattr("detkit.training.feature_store.region_features", None)  # nothing is computed again
     easier = config.replace(stages=(config.stages[0], SVMStageConfig(svm=config.stages[1].svm.replace(cost=1e-5)), config.stages[2]))
     train(easier, device="cpu", progress=False, resume=result.folder, stage="svm")
     second = load_checkpoint(result.folder / "last.safetensors").tensors
@@ -69,7 +69,7 @@ def test_too_many_features_are_told_before_anything_learns(tiny: Tiny, tmp_path:
 
 
 class Slow(CoreClock):
-    """A clock by which the making of features takes a core-minute for every picture, and a proposal's picture a tenth."""
+    """A clock by which the making of features takes a core-minute for every image, and a proposal's image a tenth."""
 
     def minutes(self) -> float:
         parts = self.visits
@@ -86,14 +86,14 @@ class Slow(CoreClock):
 
 def test_one_budget_holds_over_all_stages(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
     config = rcnn(tiny)
-    # Fine-tuning needs 4 pictures' proposals; until eight tenths of what the SVMs may take are spent, features of some pictures are made.
+    # Fine-tuning needs 4 images' proposals; until eight tenths of what the SVMs may take are spent, features of some images are made.
     stages = (config.stages[0].replace(training=config.training), *config.stages[1:])
     training = config.training.replace(budget=4.0, steps=None, schedule_by="auto")
     caplog.set_level("INFO", "detkit")
     result = train(config.replace(training=training, stages=stages), device="cpu", progress=False, clock=Slow())
     tensors = load_checkpoint(result.folder / "last.safetensors").tensors
     assert 1 <= len(list((result.folder / "features").glob("*.npz"))) < 5
-    assert "pictures; the others are left out" in caplog.text
+    assert "images; the others are left out" in caplog.text
     assert bool(tensors["region.fitted.has_svm"])
     assert bool(tensors["region.fitted.has_boxes"])
     told = json.loads((result.folder / "results.json").read_text())["core_minutes_by_stage"]
@@ -105,10 +105,10 @@ def test_a_checkpoint_alone_knows_where_to_look(tiny: Tiny, tmp_path: Path) -> N
     predictor = load(train(config, device="cpu", progress=False).best, "cpu")
     assert predictor.proposer.config.limit == 20
     for size in ((50, 70), (1, 1)):
-        picture = torch.randint(256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
-        found = predictor(picture)
+        image = torch.randint(256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
+        found = predictor(image)
         assert (found.boxes <= torch.tensor([size[1], size[0]] * 2)).all()
-    (stage,) = explain(predictor, picture).stages
+    (stage,) = explain(predictor, image).stages
     assert stage.place == "proposal"
     with pytest.raises(ValueError, match="stage 'smv': did you mean 'gradient'|expected|svm"):
         train(config, stage="smv")

@@ -1,4 +1,4 @@
-"""Every detector learns two pictures by heart, from scratch, in a plain loop."""
+"""Every detector learns two images by heart, from scratch, in a plain loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from detkit.ops.boxes import clip, xyxy_to_xywh
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets
 
-COLOURS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.3, 1.0))
+COLORS = ((0.9, 0.1, 0.1), (0.1, 0.8, 0.2), (0.2, 0.3, 1.0))
 BOXES = (
     ((12.0, 20.0, 60.0, 70.0, 0), (80.0, 10.0, 150.0, 50.0, 1), (70.0, 60.0, 110.0, 120.0, 2)),
     ((20.0, 60.0, 90.0, 110.0, 1), (100.0, 20.0, 140.0, 75.0, 0)),
@@ -39,8 +39,8 @@ class Recipe:
 
 
 def small_faster_rcnn(config: Config) -> Config:
-    rpn = config.rpn.replace(train_proposals=100, proposals=100, samples=64)
-    region = config.region.replace(head=TwoFCConfig(hidden=128), samples=64)
+    rpn = config.rpn.replace(train_max_proposals=100, max_proposals=100, samples_per_image=64)
+    region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=64)
     return config.replace(neck=FPNConfig(out_channels=64), rpn=rpn, region=region)
 
 
@@ -58,12 +58,12 @@ def small_ssd(config: Config) -> Config:
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(128, 160)),
         neck=config.neck.replace(extras=(ExtraLevelConfig(channels=64),), atrous_channels=64),
-        head=config.head.replace(boxes=boxes),
+        head=config.head.replace(default_boxes=boxes),
     )
 
 
 def small_yolov1(config: Config) -> Config:
-    """Six cells; every object has its centre in another."""
+    """Six cells; every object has its center in another."""
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(128, 160)),
         neck=config.neck.replace(channels=(64, 64)),
@@ -76,21 +76,21 @@ def small_yolox(config: Config) -> Config:
 
 
 def small_fast_rcnn(config: Config) -> Config:
-    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=128), samples=64))
+    return config.replace(region=config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=64))
 
 
 def small_rcnn(config: Config) -> Config:
     """Stages fit its SVMs and its boxes afterwards; here boxes learn with the rest."""
-    region = config.region.replace(head=TwoFCConfig(hidden=128), samples=16, pool_size=2, learns_boxes=True, fitted=None)
+    region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=16, pool_size=2, box_regression=True, fitted=None)
     return config.replace(region=region, warp=64, context=5)
 
 
 def small_clip_rcnn(config: Config) -> Config:
-    return config.replace(region=config.region.replace(samples=16), warp=64, context=5)
+    return config.replace(region=config.region.replace(samples_per_image=16), warp=64, context=5)
 
 
 def small_sppnet(config: Config) -> Config:
-    region = config.region.replace(head=TwoFCConfig(hidden=128), samples=64, learns_boxes=True, fitted=None)
+    region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=64, box_regression=True, fitted=None)
     return config.replace(backbone=config.backbone.replace(frozen_stages=0), region=region)
 
 
@@ -109,13 +109,13 @@ RECIPES = {
 }
 
 
-def pictures() -> tuple[list[Tensor], list[Targets]]:
+def photos() -> tuple[list[Tensor], list[Targets]]:
     generator = torch.Generator().manual_seed(0)
     images, targets = [], []
     for rows in BOXES:
         image = 0.4 + 0.1 * torch.rand(3, 128, 160, generator=generator)
         for x1, y1, x2, y2, label in rows:
-            image[:, int(y1) : int(y2), int(x1) : int(x2)] = torch.tensor(COLOURS[label])[:, None, None]
+            image[:, int(y1) : int(y2), int(x1) : int(x2)] = torch.tensor(COLORS[label])[:, None, None]
         images.append(image)
         targets.append(Targets.of(torch.tensor([row[:4] for row in rows]), torch.tensor([row[4] for row in rows])))
     return images, targets
@@ -165,15 +165,15 @@ def average_precision_50(found: list[Detections], targets: list[Targets]) -> flo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in MODELS.names() if kind != "classifier"])
-def test_two_pictures_are_learned_by_heart(kind: str) -> None:
+def test_two_images_are_learned_by_heart(kind: str) -> None:
     torch.manual_seed(0)
     recipe = RECIPES.get(kind, Recipe())
     config = MODELS.get(kind)()
     config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
-    if config.preprocess.rule == "short_side":  # small objects on small pictures, not enlarged to 800 pixels
+    if config.preprocess.rule == "short_side":  # small objects on small images, not enlarged to 800 pixels
         config = config.replace(preprocess=config.preprocess.replace(short_side=192, long_side=320))
-    detector = recipe.shrink(config).build(len(COLOURS))
-    images, targets = pictures()
+    detector = recipe.shrink(config).build(len(COLORS))
+    images, targets = photos()
     train(detector, images, targets, recipe)
     with torch.no_grad():
         found = detector.eval()(images, **told(detector, targets))

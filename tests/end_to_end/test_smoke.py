@@ -16,11 +16,11 @@ TOO_LARGE = {"faster_rcnn_alternating_vgg16", "yolox_m", "yolox_l", "yolox_x"}
 
 
 def test_smoke_goes_all_the_way(tiny: Tiny, tmp_path: Path) -> None:
-    tried = smoke(tiny("kept", budget=100.0, accumulation=4))
+    tried = smoke(tiny("kept", budget=100.0, accumulation_steps=4))
     assert tried.trained.steps == 2
     assert tried.trained.images_seen == 4
     assert (tmp_path / "kept" / "best.safetensors").is_file()
-    assert tried.picture.startswith("sample_")
+    assert tried.image.startswith("sample_")
 
 
 def configs() -> list[Path]:

@@ -25,8 +25,8 @@ def test_a_run_writes_all_that_it_promises(tiny: Tiny, ema: EMAConfig) -> None:
     folder = Path(config.output or "")
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     expected = {"config.json", "log.txt", "metrics.jsonl", "best.safetensors", "last.safetensors", "last.state", "results.json"}
-    pictures = {"train_batch_1.jpg", "train_batch_2.jpg", "validation_1_step_000003.jpg", "validation_1_step_000006.jpg"}
-    assert expected | {f"pictures/{name}" for name in pictures} <= written
+    images = {"train_batch_1.jpg", "train_batch_2.jpg", "validation_1_step_000003.jpg", "validation_1_step_000006.jpg"}
+    assert expected | {f"images/{name}" for name in images} <= written
     assert any(name.startswith("tensorboard/") for name in written)
     assert Experiment.from_json((folder / "config.json").read_text()) == config
     results = json.loads((folder / "results.json").read_text())
@@ -46,7 +46,7 @@ def test_a_run_writes_all_that_it_promises(tiny: Tiny, ema: EMAConfig) -> None:
 
 @pytest.mark.parametrize(("steps", "least"), [(3, 0.0), pytest.param(60, 0.5, marks=pytest.mark.slow)])
 def test_the_checkpoint_detects_by_itself_and_the_evaluation_agrees(tiny: Tiny, steps: int, least: float) -> None:
-    config = tiny(steps=steps, evaluations=1).replace(optimizer=AdamWConfig(lr=1e-3, scaling="none"))
+    config = tiny(steps=steps, evaluations=1).replace(optimizer=AdamWConfig(lr=1e-3, lr_scaling="none"))
     result = train(config, device="cpu", progress=False)
     header = read_header(result.best)
     assert header["class_names"] == ["red", "green"]
@@ -81,7 +81,7 @@ def test_the_command_trains_from_a_file(tiny: Tiny, tmp_path: Path, capfd: pytes
     assert (tmp_path / "cli" / "last.safetensors").is_file()
 
 
-def test_a_detr_on_few_pictures_is_warned_of_and_trained(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_detr_on_few_images_is_warned_of_and_trained(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     head = DETRHeadConfig(queries=5, channels=32, attention_heads=4, encoder_layers=1, decoder_layers=1, hidden=32)
     base = tiny(steps=1)
     model = DETRConfig(preprocess=base.model.preprocess, backbone=base.model.backbone.replace(levels=("c4",)), head=head)
@@ -89,7 +89,7 @@ def test_a_detr_on_few_pictures_is_warned_of_and_trained(tiny: Tiny, tmp_path: P
     file.write_text(base.replace(model=model).to_json())
     code = main(["train", str(file), f"output={tmp_path / 'detr'}", "--device", "cpu"])
     told = "".join(capfd.readouterr())
-    assert "warning: 5 training pictures are few for DETR" in " ".join(told.split())
+    assert "warning: 5 training images are few for DETR" in " ".join(told.split())
     assert code == 0
     assert (tmp_path / "detr" / "last.safetensors").is_file()
 

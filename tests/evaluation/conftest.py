@@ -1,4 +1,4 @@
-"""Small ground truth and results, and a data set whose pictures exist."""
+"""Small ground truth and results, and a data set whose images exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 @pytest.fixture
 def truth() -> dict[str, Any]:
-    """Two pictures; a cat and a dog on the first, a crowd of dogs on the second; no bird anywhere."""
+    """Two images; a cat and a dog on the first, a crowd of dogs on the second; no bird anywhere."""
     return {
         "images": [{"id": 10, "width": 100, "height": 80}, {"id": 20, "width": 100, "height": 80}],
         "categories": [{"id": 3, "name": "cat"}, {"id": 1, "name": "dog"}, {"id": 7, "name": "bird"}],
@@ -51,8 +51,8 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def pictured(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    """Makes the picture files of a ground truth, names them in it, and writes it beside them."""
+def imaged(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Makes the image files of a ground truth, names them in it, and writes it beside them."""
 
     def made(truth: dict[str, Any]) -> Path:
         for row in truth["images"]:

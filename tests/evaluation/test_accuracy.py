@@ -17,6 +17,6 @@ def test_top_1_top_5_and_the_mean_over_classes() -> None:
     assert found.confusion[1].tolist() == [0, 0, 0, 2, 0, 0, 0]
 
 
-def test_no_pictures() -> None:
+def test_no_images() -> None:
     with pytest.raises(ValueError, match="expected as many guesses as labels, and at least one, got 0 and 0"):
         accuracy([], [], 3)

@@ -10,24 +10,24 @@ import pytest
 from detkit.evaluation import COCO_NAMES, evaluate_coco
 from detkit.evaluation.generated import generated
 
-ENGINES = ["hotcoco", "pycocotools"]
+EVALUATORS = ["hotcoco", "pycocotools"]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_numbers_of_a_scene_counted_by_hand(truth: Any, results: Any, engine: Any) -> None:
-    numbers = evaluate_coco(truth, results, engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_numbers_of_a_scene_counted_by_hand(truth: Any, results: Any, evaluator: Any) -> None:
+    numbers = evaluate_coco(truth, results, evaluator)
     assert list(numbers.values) == list(COCO_NAMES)
     assert numbers.ap == numbers["AP"] == pytest.approx(0.5)  # the cat 1, the dog 0, the bird has no ground truth
     assert numbers["AR100"] == pytest.approx(0.5)
     assert numbers["APs"] == pytest.approx(0.0)
     assert numbers["APm"] == pytest.approx(1.0)
     assert math.isnan(numbers["APl"])
-    assert numbers.engine == engine
+    assert numbers.evaluator == evaluator
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_each_class_has_its_numbers_in_the_order_of_ids(truth: Any, results: Any, engine: Any) -> None:
-    dog, cat, bird = evaluate_coco(truth, results, engine).classes
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_each_class_has_its_numbers_in_the_order_of_ids(truth: Any, results: Any, evaluator: Any) -> None:
+    dog, cat, bird = evaluate_coco(truth, results, evaluator).classes
     assert (dog.name, dog.category_id, dog.boxes, dog.detections, dog.ap, dog.ar) == ("dog", 1, 1, 2, 0.0, 0.0)
     assert (cat.name, cat.boxes, cat.detections) == ("cat", 1, 1)
     assert [cat.ap, cat.ap50, cat.ap75, cat.ar] == pytest.approx([1, 1, 1, 1])
@@ -40,17 +40,17 @@ def test_counts(truth: Any, results: Any) -> None:
     assert (counts.images, counts.boxes, counts.ignored, counts.detections, counts.left_out) == (2, 2, 1, 3, {})
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_detections_are_ap_0(truth: Any, engine: Any) -> None:
-    numbers = evaluate_coco(truth, [], engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_no_detections_are_ap_0(truth: Any, evaluator: Any) -> None:
+    numbers = evaluate_coco(truth, [], evaluator)
     assert (numbers["AP"], numbers["AP50"], numbers["AR100"]) == (0.0, 0.0, 0.0)
     assert [row.ap for row in numbers.classes[:2]] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_objects_at_all_are_no_numbers(truth: Any, results: Any, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_no_objects_at_all_are_no_numbers(truth: Any, results: Any, evaluator: Any) -> None:
     for found in ([], results):
-        numbers = evaluate_coco({**truth, "annotations": []}, found, engine)
+        numbers = evaluate_coco({**truth, "annotations": []}, found, evaluator)
         assert all(math.isnan(value) for value in numbers.values.values())
 
 
@@ -72,52 +72,52 @@ def test_json_has_null_where_there_is_no_ground_truth(truth: Any, results: Any) 
     }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_inputs_are_left_as_they_were(truth: Any, results: Any, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_inputs_are_left_as_they_were(truth: Any, results: Any, evaluator: Any) -> None:
     before = json.dumps([truth, results])
-    evaluate_coco(truth, results, engine)
+    evaluate_coco(truth, results, evaluator)
     assert json.dumps([truth, results]) == before
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_nothing_is_printed(truth: Any, results: Any, engine: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    evaluate_coco(truth, results, engine)
-    evaluate_coco(truth, [], engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_nothing_is_printed(truth: Any, results: Any, evaluator: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    evaluate_coco(truth, results, evaluator)
+    evaluate_coco(truth, [], evaluator)
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_an_annotation_with_id_0_can_be_found(truth: Any, results: Any, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_an_annotation_with_id_0_can_be_found(truth: Any, results: Any, evaluator: Any) -> None:
     """PycocoTools writes 0 for no match, and so never finds an object whose id is 0."""
     truth["annotations"][0]["id"] = 0
-    assert evaluate_coco(truth, results, engine)["AP"] == pytest.approx(0.5)
+    assert evaluate_coco(truth, results, evaluator)["AP"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_annotations_may_lack_ids_areas_and_crowd_flags(truth: Any, results: Any, engine: Any) -> None:
-    expected = evaluate_coco(truth, results, engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_annotations_may_lack_ids_areas_and_crowd_flags(truth: Any, results: Any, evaluator: Any) -> None:
+    expected = evaluate_coco(truth, results, evaluator)
     for row in truth["annotations"][:2]:
         for key in ("id", "area", "iscrowd"):
             del row[key]
-    assert repr(evaluate_coco(truth, results, engine)) == repr(expected)
+    assert repr(evaluate_coco(truth, results, evaluator)) == repr(expected)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_boxes_of_unlisted_pictures_and_categories_are_left_out_and_counted(truth: Any, results: Any, engine: Any) -> None:
-    expected = evaluate_coco(truth, results, engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_boxes_of_unlisted_images_and_categories_are_left_out_and_counted(truth: Any, results: Any, evaluator: Any) -> None:
+    expected = evaluate_coco(truth, results, evaluator)
     more = [{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1]}, {"image_id": 10, "category_id": 99, "bbox": [0, 0, 1, 1]}]
-    numbers = evaluate_coco({**truth, "annotations": [*more, *truth["annotations"]]}, results, engine)
+    numbers = evaluate_coco({**truth, "annotations": [*more, *truth["annotations"]]}, results, evaluator)
     assert repr(numbers.values) == repr(expected.values)
     assert list(numbers.counts.left_out.values()) == [1, 1]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_results_may_hold_tuples_arrays_and_numpy_numbers(truth: Any, results: Any, engine: Any) -> None:
-    expected = evaluate_coco(truth, results, engine)
+@pytest.mark.parametrize("evaluator", EVALUATORS)
+def test_results_may_hold_tuples_arrays_and_numpy_numbers(truth: Any, results: Any, evaluator: Any) -> None:
+    expected = evaluate_coco(truth, results, evaluator)
     kinds: list[Any] = [tuple, np.array, lambda box: [np.float32(value) for value in box]]
     for row, kind in zip(results, kinds, strict=True):
         row.update(bbox=kind(row["bbox"]), score=np.float64(row["score"]), image_id=np.int64(row["image_id"]))
-    assert repr(evaluate_coco(truth, results, engine)) == repr(expected)
+    assert repr(evaluate_coco(truth, results, evaluator)) == repr(expected)
 
 
 def test_generated_data_is_the_same_for_the_same_numbers_and_of_the_size_asked_for() -> None:

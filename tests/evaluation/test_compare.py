@@ -9,12 +9,12 @@ from detkit.evaluation.coco import evaluate_coco
 from detkit.evaluation.compare import differences
 from detkit.evaluation.ground_truth import GroundTruth
 
-PICTURES, DRAWS = 25, 150
+IMAGES, DRAWS = 25, 150
 
 
 def scene(seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
-    images = [{"id": number + 1, "file_name": f"{number}.jpg", "width": 100, "height": 100} for number in range(PICTURES)]
+    images = [{"id": number + 1, "file_name": f"{number}.jpg", "width": 100, "height": 100} for number in range(IMAGES)]
     rows = []
     for image in images:
         for _ in range(int(rng.integers(1, 5))):
@@ -37,7 +37,7 @@ def shaken(truth: dict[str, Any], by: float, seed: int) -> list[dict[str, Any]]:
 
 
 def drawn(truth: dict[str, Any], results: list[dict[str, Any]], order: list[int]) -> float:
-    """AP on pictures of which each stands in ``order`` as often as it was drawn, under a number of its own each time."""
+    """AP on images of which each stands in ``order`` as often as it was drawn, under a number of its own each time."""
     images, rows, found = [], [], []
     for place, image_id in enumerate(order, 1):
         images.append({**truth["images"][image_id - 1], "id": place, "file_name": f"{place}.jpg"})
@@ -48,7 +48,7 @@ def drawn(truth: dict[str, Any], results: list[dict[str, Any]], order: list[int]
     return evaluate_coco({**truth, "images": images, "annotations": rows}, found).ap
 
 
-def test_intervals_are_those_of_judging_drawn_pictures_again() -> None:
+def test_intervals_are_those_of_judging_drawn_images_again() -> None:
     truth = scene()
     good, bad = shaken(truth, 1.5, 1), shaken(truth, 3.0, 2)
     row = next(row for row in differences(GroundTruth.of(truth), good, bad, draws=4000) if row.name == "AP")
@@ -56,7 +56,7 @@ def test_intervals_are_those_of_judging_drawn_pictures_again() -> None:
     assert row.value == pytest.approx(evaluate_coco(truth, good).ap - evaluate_coco(truth, bad).ap)
     assert row.sure
     rng = np.random.default_rng(5)
-    orders = [rng.integers(1, PICTURES + 1, PICTURES).tolist() for _ in range(DRAWS)]
+    orders = [rng.integers(1, IMAGES + 1, IMAGES).tolist() for _ in range(DRAWS)]
     found = [drawn(truth, good, order) - drawn(truth, bad, order) for order in orders]
     low, high = np.percentile(found, (2.5, 97.5))
     width = high - low

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detkit.evaluation.details import ERRORS, Cut, PictureErrors, coco_details
+from detkit.evaluation.details import ERRORS, ImageErrors, OperatingPoint, coco_details
 from detkit.evaluation.generated import generated
 from detkit.evaluation.ground_truth import GroundTruth
 
@@ -19,8 +19,8 @@ A, B, FAR = [0, 0, 10, 10], [50, 50, 10, 10], [200, 200, 10, 10]
 def scene(*objects: tuple[int, list[int]], images: int = 1) -> GroundTruth:
     rows = [{"image_id": 1, "category_id": category, "bbox": box} for category, box in objects]
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    pictures = [{"id": i + 1, "file_name": f"{i + 1}.jpg"} for i in range(images)]
-    return GroundTruth.of({"images": pictures, "categories": categories, "annotations": rows})
+    photos = [{"id": i + 1, "file_name": f"{i + 1}.jpg"} for i in range(images)]
+    return GroundTruth.of({"images": photos, "categories": categories, "annotations": rows})
 
 
 def found(*rows: tuple[int, list[int], float], image: int = 1) -> list[dict[str, Any]]:
@@ -58,10 +58,10 @@ def test_the_best_score_to_cut_at() -> None:
     truth = scene((1, A), (1, B), (2, FAR))
     results = found((1, A, 0.9), (1, B, 0.6), (1, FAR, 0.6), (1, [100, 0, 9, 9], 0.3), (2, [100, 0, 9, 9], 0.7))
     everything, cat, dog = coco_details(truth, results).cuts
-    assert cat == Cut("cat", 0.6, pytest.approx(2 / 3), 1.0, pytest.approx(0.8))  # the two at .6 are kept or cut together
+    assert cat == OperatingPoint("cat", 0.6, pytest.approx(2 / 3), 1.0, pytest.approx(0.8))  # the two at .6 are kept or cut together
     assert dog.name == "dog"
     assert all(math.isnan(value) for value in (dog.score, dog.precision, dog.recall, dog.f1))
-    assert everything == Cut("all", 0.6, pytest.approx(2 / 4), pytest.approx(2 / 3), pytest.approx(4 / 7))
+    assert everything == OperatingPoint("all", 0.6, pytest.approx(2 / 4), pytest.approx(2 / 3), pytest.approx(4 / 7))
 
 
 def plain_cuts(truth: GroundTruth, results: list[dict[str, Any]], category_id: int) -> tuple[float, float]:
@@ -101,17 +101,17 @@ def test_cuts_are_the_best_of_all_that_could_be_tried() -> None:
         assert (cut.f1, cut.score) == (pytest.approx(f1), score)
 
 
-def test_what_was_taken_for_what_and_the_worst_pictures() -> None:
+def test_what_was_taken_for_what_and_the_worst_images() -> None:
     truth = scene((1, A), (2, B), images=3)
     results = found((1, A, 0.9), (1, B, 0.8), (2, FAR, 0.7)) + found((1, A, 0.95), image=2)
     details = coco_details(truth, results)
     assert details.cuts[0].score == 0.9
     assert details.confused == ()
-    assert details.worst == (PictureErrors("1.jpg", 1, 0, 1), PictureErrors("2.jpg", 0, 1, 0))
+    assert details.worst == (ImageErrors("1.jpg", 1, 0, 1), ImageErrors("2.jpg", 0, 1, 0))
     results[1]["score"] = 0.99  # above the cut now
     details = coco_details(truth, results, worst=1)
     assert details.confused == (("dog", "cat", 1),)
-    assert details.worst == (PictureErrors("1.jpg", 1, 1, 1),)
+    assert details.worst == (ImageErrors("1.jpg", 1, 1, 1),)
 
 
 def test_nothing_found_and_nothing_to_find(truth: dict[str, Any]) -> None:

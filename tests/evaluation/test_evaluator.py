@@ -18,7 +18,7 @@ from detkit.data.records import DetectionData, ImageRecord
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc
 from detkit.evaluation.evaluator import LEFT_OUT, Evaluator
 from detkit.evaluation.generated import generated
-from detkit.evaluation.labelled import numbered
+from detkit.evaluation.labeled import numbered
 from detkit.structures import Detections, Targets
 
 MODEL = ("bird", None, "cat", "dog", "zebra")
@@ -40,8 +40,8 @@ def filled(
     return evaluator
 
 
-def test_numbers_and_counts_from_records(pictured: Any, truth: Any, results: Any) -> None:
-    data = read_source(SourceConfig(path=str(pictured(truth))))
+def test_numbers_and_counts_from_records(imaged: Any, truth: Any, results: Any) -> None:
+    data = read_source(SourceConfig(path=str(imaged(truth))))
     labels = {7: 0, 3: 2, 1: 3, 100: 4}
     zebra = {"image_id": 10, "category_id": 100, "bbox": [0, 0, 5, 5], "score": 1.0}
     evaluator = filled(data, [*results, zebra], MODEL, labels)
@@ -55,7 +55,7 @@ def test_numbers_and_counts_from_records(pictured: Any, truth: Any, results: Any
 
 
 def scattered(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Two-decimal boxes, some sticking out of their pictures, and detections of the float32 kind that models give."""
+    """Two-decimal boxes, some sticking out of their images, and detections of the float32 kind that models give."""
     truth, results = generated(30, 1500, classes=3, seed=seed)
     for row in truth["annotations"][::5]:
         row["bbox"] = [round(row["bbox"][0] - 40.13, 2), *row["bbox"][1:]]
@@ -67,22 +67,22 @@ def scattered(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return truth, results
 
 
-@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
-def test_coco_data_gives_the_numbers_of_its_original_file(pictured: Any, tmp_path: Path, engine: Any) -> None:
-    """Records hold boxes in float32, cut to their pictures; the numbers are those of the file's own."""
+@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
+def test_coco_data_gives_the_numbers_of_its_original_file(imaged: Any, tmp_path: Path, evaluator: Any) -> None:
+    """Records hold boxes in float32, cut to their images; the numbers are those of the file's own."""
     truth, results = scattered(seed=1)
-    path = pictured(truth)
+    path = imaged(truth)
     for row, width in zip(truth["images"], [str, float, lambda _: 0] * 10, strict=True):
         row["width"] = width(row["width"])
     path.write_text(json.dumps(truth))
     data = read_source(SourceConfig(path=str(path)))
     evaluator = filled(data, results, ("class 3", "class 1", "class 2"), {1: 1, 2: 2, 3: 0})
-    expected = evaluate_coco(truth, results, engine)
-    numbers = evaluator.numbers(engine)
+    expected = evaluate_coco(truth, results, evaluator)
+    numbers = evaluator.numbers(evaluator)
     assert dict(numbers.values) == dict(expected.values)
     assert repr(numbers.classes) == repr(expected.classes)
     evaluator.write_results(tmp_path / "dt.json")
-    assert dict(evaluate_coco_files(path, tmp_path / "dt.json", engine).values) == dict(expected.values)
+    assert dict(evaluate_coco_files(path, tmp_path / "dt.json", evaluator).values) == dict(expected.values)
     in_order = sorted(results, key=lambda row: row["image_id"])  # VOC takes equal scores in the order given
     assert evaluator.voc_numbers().values == evaluate_voc(truth, in_order).values
 
@@ -101,31 +101,31 @@ def test_coco_data_gives_the_numbers_of_its_original_file(pictured: Any, tmp_pat
         ("bbox", lambda box: [str(side) for side in box]),
     ],
 )
-def test_values_spelt_otherwise_are_those_that_were_meant(pictured: Any, truth: Any, results: Any, key: str, spelling: Any) -> None:
+def test_values_spelt_otherwise_are_those_that_were_meant(imaged: Any, truth: Any, results: Any, key: str, spelling: Any) -> None:
     """By the reader, by the evaluator of what was read, and by that of a file alone."""
     expected = evaluate_coco(truth, results)
     for row in truth["annotations"]:
         row[key] = spelling(row.get(key))
-    data = read_source(SourceConfig(path=str(pictured(truth))))
+    data = read_source(SourceConfig(path=str(imaged(truth))))
     assert (len(data.records.boxes), data.records.is_crowd.sum(), data.records.is_difficult.sum()) == (3, 1, 0)
     assert data.records.areas.tolist() == [1600, 400, 6300]
     numbers = filled(data, results, data.class_names, {1: 0, 3: 1, 7: 2}).numbers()
     assert repr(numbers) == repr(evaluate_coco(truth, results)) == repr(expected)
 
 
-def test_the_records_own_boxes_would_give_other_numbers(pictured: Any) -> None:
+def test_the_records_own_boxes_would_give_other_numbers(imaged: Any) -> None:
     """Or the test above could not fail."""
     from dataclasses import replace
 
     truth, results = scattered(seed=1)
-    data = read_source(SourceConfig(path=str(pictured(truth))))
+    data = read_source(SourceConfig(path=str(imaged(truth))))
     from_records = filled(replace(data, coco_file=None), results, data.class_names, {1: 0, 2: 1, 3: 2}).numbers()
     assert dict(from_records.values) != dict(evaluate_coco(truth, results).values)
 
 
-def test_part_of_a_coco_file_is_judged_alone(pictured: Any) -> None:
+def test_part_of_a_coco_file_is_judged_alone(imaged: Any) -> None:
     truth, results = scattered(seed=2)
-    data = read_source(SourceConfig(path=str(pictured(truth)))).take([3, 1, 8, 20])
+    data = read_source(SourceConfig(path=str(imaged(truth)))).take([3, 1, 8, 20])
     ids = {data.records.image_ids[place] for place in range(4)}
     some = {
         **truth,
@@ -137,10 +137,10 @@ def test_part_of_a_coco_file_is_judged_alone(pictured: Any) -> None:
     assert repr(numbers.values) == repr(dict(evaluate_coco(some, results).values))
 
 
-def test_data_mapped_before_gives_the_same_numbers(pictured: Any) -> None:
+def test_data_mapped_before_gives_the_same_numbers(imaged: Any) -> None:
     """Training maps its validation data to the model's classes first; classes may be joined on the way."""
     truth, results = scattered(seed=3)
-    data = read_source(SourceConfig(path=str(pictured(truth))))
+    data = read_source(SourceConfig(path=str(imaged(truth))))
     renames = {"class 1": "thing", "class 3": "thing"}
     names = ("class 2", "other", "thing")
     before = ClassMapping.subset(data.class_names, names, renames).apply(data)
@@ -155,7 +155,7 @@ def test_data_mapped_before_gives_the_same_numbers(pictured: Any) -> None:
     assert repr(first.values) == repr(dict(evaluate_coco(truth, results).values))
 
 
-def test_pictures_labelled_lying_are_judged_upright(tmp_path: Path) -> None:
+def test_images_labeled_lying_are_judged_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
@@ -176,7 +176,7 @@ def named_data() -> DetectionData:
     boxes = torch.tensor([[10.0, 10, 50, 50], [60, 10, 80, 30]])
     no = torch.tensor([False, False])
     targets = Targets.of(boxes, torch.tensor([0, 1]), no, torch.tensor([False, True]))
-    records = [ImageRecord(Path("pictures") / f"{name}.jpg", name, (80, 100), targets) for name in ("b", "a")]
+    records = [ImageRecord(Path("images") / f"{name}.jpg", name, (80, 100), targets) for name in ("b", "a")]
     return DetectionData.of("named", ("cat", "dog"), records)
 
 
@@ -191,7 +191,7 @@ def test_ids_that_are_names_become_numbers_in_the_results(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("names", [(9, 25, 30), (0, 1, 2), (30, 0, 7), ("c", "a", "b")])
-def test_a_file_of_results_is_about_the_pictures_that_its_ids_name(tmp_path: Path, names: tuple[Any, ...]) -> None:
+def test_a_file_of_results_is_about_the_images_that_its_ids_name(tmp_path: Path, names: tuple[Any, ...]) -> None:
     truth = Targets.of(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0]))
     records = [ImageRecord(Path(f"{name}.jpg"), name, (80, 100), truth) for name in names]
     evaluator = Evaluator(DetectionData.of("pets", ("cat",), records), ("cat",))
@@ -201,11 +201,11 @@ def test_a_file_of_results_is_about_the_pictures_that_its_ids_name(tmp_path: Pat
     evaluator.write_results(tmp_path / "dt.json")
     read = evaluator.read_results(tmp_path / "dt.json")
     assert np.array_equal(read[np.argsort(read[:, 0], kind="stable")], evaluator.table())
-    # Pictures that the file has nothing about have nothing.
+    # Images that the file has nothing about have nothing.
     rows = list(evaluator.results())
     (tmp_path / "dt.json").write_text(json.dumps(rows[2:]))
-    pictures = set(evaluator.read_results(tmp_path / "dt.json")[:, 0].astype(int).tolist())
-    assert pictures == {1, 2, 3} - {numbered(evaluator.data)[names[0]]}
+    images = set(evaluator.read_results(tmp_path / "dt.json")[:, 0].astype(int).tolist())
+    assert images == {1, 2, 3} - {numbered(evaluator.data)[names[0]]}
     rows[0]["image_id"] = 99
     (tmp_path / "dt.json").write_text(json.dumps(rows))
     with pytest.raises(ValueError, match=r"dt.json\[0\].image_id: expected one of the ground truth's: .* got 99"):
@@ -219,9 +219,9 @@ def test_a_second_time_replaces_the_first_and_clear_forgets() -> None:
         evaluator.add(name, one)
     assert evaluator.numbers().counts.detections == 2
     evaluator.clear()
-    with pytest.raises(ValueError, match="2 of 2 pictures were not given"):
+    with pytest.raises(ValueError, match="2 of 2 images were not given"):
         list(evaluator.results())
-    with pytest.raises(ValueError, match="2 of 2 pictures were not given"):
+    with pytest.raises(ValueError, match="2 of 2 images were not given"):
         evaluator.numbers()
     assert evaluator.gather()
 

@@ -13,11 +13,11 @@ from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc, 
 from detkit.evaluation.generated import generated, write_generated
 
 
-@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
-def test_files_give_the_numbers_of_what_is_in_them(tmp_path: Any, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
+def test_files_give_the_numbers_of_what_is_in_them(tmp_path: Any, evaluator: Any) -> None:
     truth, results = generated(20, 800, classes=4)
     annotations, found = write_generated(tmp_path, 20, 800, classes=4)
-    assert repr(evaluate_coco_files(annotations, found, engine)) == repr(evaluate_coco(truth, results, engine, str(annotations)))
+    assert repr(evaluate_coco_files(annotations, found, evaluator)) == repr(evaluate_coco(truth, results, evaluator, str(annotations)))
 
 
 def test_voc_from_files(write: Any, truth: Any, results: Any) -> None:
@@ -27,9 +27,9 @@ def test_voc_from_files(write: Any, truth: Any, results: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
-def test_an_empty_list_of_results_is_ap_0(write: Any, truth: Any, engine: Any) -> None:
-    assert evaluate_coco_files(write("gt.json", truth), write("dt.json", []), engine).ap == 0.0
+@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
+def test_an_empty_list_of_results_is_ap_0(write: Any, truth: Any, evaluator: Any) -> None:
+    assert evaluate_coco_files(write("gt.json", truth), write("dt.json", []), evaluator).ap == 0.0
 
 
 def test_plain_files_are_not_read_row_by_row(write: Any, truth: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.data import DataConfig, SourceConfig, load_data, read_source
 from detkit.experiment.config import Experiment
-from detkit.experiment.evaluate import evaluate, labelled_data, with_classes
+from detkit.experiment.evaluation_run import evaluate, labeled_data, with_classes
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "annotations").mkdir()
     (tmp_path / "images").mkdir()
     for number, part in enumerate(("train", "val", "test"), 1):
-        saved(tmp_path / "images", f"{number}.png", picture())
+        saved(tmp_path / "images", f"{number}.png", image())
         write_part(tmp_path, part, number)
     return tmp_path
 
@@ -54,7 +54,7 @@ def test_classes_must_be_the_detectors(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename with map"):
         evaluate(predictor(60), folder)
     with pytest.raises(ValueError, match="unknown engine 'fast'"):
-        evaluate(predictor(60), folder, engine="fast")  # type: ignore[arg-type]
+        evaluate(predictor(60), folder, evaluator="fast")  # type: ignore[arg-type]
 
 
 def ids(data: Any) -> list[Any]:
@@ -62,30 +62,30 @@ def ids(data: Any) -> list[Any]:
 
 
 def test_the_validation_part_is_taken_unless_another_is_named(folder: Path) -> None:
-    assert ids(labelled_data(None, folder)) == [2]
-    assert ids(labelled_data(None, folder, split="test")) == [3]
+    assert ids(labeled_data(None, folder)) == [2]
+    assert ids(labeled_data(None, folder, split="test")) == [3]
 
 
 def test_without_data_a_checkpoint_is_judged_on_what_it_was_validated_on(folder: Path) -> None:
-    path = checkpoint(folder, DataConfig(train=SourceConfig(path=str(folder)), map=("vert=green",)))
+    path = checkpoint(folder, DataConfig(train=SourceConfig(path=str(folder)), rename=("vert=green",)))
     for weights in (path, folder):  # a run's folder means its best checkpoint
-        data = labelled_data(weights, None)
+        data = labeled_data(weights, None)
         assert (ids(data), data.class_names) == ([2], ("red", "green"))
-    data = labelled_data(path, None, split="test")
+    data = labeled_data(path, None, split="test")
     assert (ids(data), data.class_names) == ([3], ("red", "green"))
     assert evaluate(predictor(60), data)["AP"] == pytest.approx(1.0)
 
 
 def test_a_checkpoint_that_does_not_tell(folder: Path) -> None:
     for weights in (checkpoint(folder, None), None, "fasterrcnn_resnet50_fpn"):
-        with pytest.raises(ValueError, match="which data\\? .* does not tell on what it was validated; name labelled pictures as data"):
-            labelled_data(weights, None)
+        with pytest.raises(ValueError, match="which data\\? .* does not tell on what it was validated; name labeled images as data"):
+            labeled_data(weights, None)
 
 
 @pytest.mark.parametrize("seed", [0, 5])
 def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path, seed: int) -> None:
     for number in range(12):
-        saved(tmp_path, f"{number}.png", picture())
+        saved(tmp_path, f"{number}.png", image())
     content = {
         "images": [{"id": number, "file_name": f"{number}.png", "width": 80, "height": 60} for number in range(12)],
         "categories": [{"id": 1, "name": "red"}],
@@ -98,5 +98,5 @@ def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path, seed: int
     assert 0 < len(kept) < 12
     # A run says by which seed; without one it is 0.
     for weights in (checkpoint(tmp_path, config), *((None, checkpoint(tmp_path, None)) if seed == 0 else ())):
-        assert ids(labelled_data(weights, path, val_fraction=0.4)) == ids(kept)
-        assert ids(labelled_data(weights, path, val_fraction=0.4, trained_on=True)) == ids(rest)
+        assert ids(labeled_data(weights, path, val_fraction=0.4)) == ids(kept)
+        assert ids(labeled_data(weights, path, val_fraction=0.4, trained_on=True)) == ids(rest)

@@ -52,7 +52,7 @@ def test_a_stage_takes_from_the_experiment_what_it_does_not_set() -> None:
 def test_what_may_change_when_a_run_goes_on(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.config.write_text(full().to_json())
-    more = resumed_config(folder, None, ["training.budget=9", "loader.workers=0", "evaluation.pictures=2"])
+    more = resumed_config(folder, None, ["training.budget=9", "loader.workers=0", "evaluation.drawn_images=2"])
     assert more.training.budget == 9
     with pytest.raises(ConfigError, match=r"cannot change: seed = 8 \(the run's: 7\)"):
         resumed_config(folder, None, ["seed=8"])

@@ -23,7 +23,7 @@ from detkit.export import compare, export_onnx
 from detkit.export.graph import Graph
 from detkit.inference import ImagePyramid, Predictor
 from detkit.inference.exported import KEY, load_exported
-from detkit.inference.load import load_detector
+from detkit.inference.loading import load_detector
 from detkit.models import MODELS
 from detkit.models.detector import DetectorConfig
 from detkit.preprocess import PreprocessConfig
@@ -66,40 +66,40 @@ def predictor_of(kind: str, names: tuple[str | None, ...] = NAMES) -> Predictor:
     return Predictor(detector, config.preprocess, names, "cpu", "fp32", reference=True)
 
 
-def pictures(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
+def photos(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
     generator = np.random.default_rng(0)
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
 @pytest.mark.parametrize("kind", ["retinanet", "fcos", "ssd", "yolov1", "yolox", "detr"])
-def test_it_says_what_the_detector_says_for_pictures_of_any_shape(kind: str, tmp_path: Path) -> None:
-    predictor, shown = predictor_of(kind), pictures((120, 200), (230, 100), (61, 60))
+def test_it_says_what_the_detector_says_for_images_of_any_shape(kind: str, tmp_path: Path) -> None:
+    predictor, shown = predictor_of(kind), photos((120, 200), (230, 100), (61, 60))
     found = export_onnx(predictor, tmp_path / "model.onnx", shown)
     assert found.holds
     assert found.detections > 10, "nothing would be compared"
     assert found.matched >= 0.98 * found.detections
     exported = detkit.load(tmp_path / "model.onnx")
     assert exported.class_names == NAMES
-    for picture in shown:
-        ours, theirs = predictor(picture), exported(picture)
+    for image in shown:
+        ours, theirs = predictor(image), exported(image)
         assert len(ours) == len(theirs)
         torch.testing.assert_close(ours.scores, theirs.scores, atol=1e-4, rtol=0)
         assert 1 not in theirs.labels, "a class without a name is never reported"
 
 
-def test_several_pictures_at_a_time(tmp_path: Path) -> None:
-    predictor, shown = predictor_of("fcos"), pictures((120, 200), (120, 200), (120, 200))
+def test_several_images_at_a_time(tmp_path: Path) -> None:
+    predictor, shown = predictor_of("fcos"), photos((120, 200), (120, 200), (120, 200))
     export_onnx(predictor, tmp_path / "model.onnx", shown[:1], batch_size=2)
     exported = load_exported(tmp_path / "model.onnx")
     for ours, theirs in zip(predictor(shown), exported(shown), strict=True):
         torch.testing.assert_close(ours.scores, theirs.scores, atol=1e-4, rtol=0)
-    with pytest.raises(ValueError, match=r"model\.onnx: batch_size: the file takes 2 pictures at a time"):
+    with pytest.raises(ValueError, match=r"model\.onnx: batch_size: the file takes 2 images at a time"):
         load_exported(tmp_path / "model.onnx", batch_size=3)
 
 
 def test_the_file_alone_tells_what_other_programs_need(tmp_path: Path) -> None:
     predictor = predictor_of("fcos")
-    export_onnx(predictor, tmp_path / "model.onnx", pictures((120, 200)))
+    export_onnx(predictor, tmp_path / "model.onnx", photos((120, 200)))
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model)
     assert [value.name for value in model.graph.input] == ["images"]
@@ -110,7 +110,7 @@ def test_the_file_alone_tells_what_other_programs_need(tmp_path: Path) -> None:
 
 
 def test_options_and_a_pyramid_work_on_it(tmp_path: Path) -> None:
-    shown = pictures((120, 200))
+    shown = photos((120, 200))
     export_onnx(predictor_of("fcos"), tmp_path / "model.onnx", shown)
     exported = detkit.load(tmp_path / "model.onnx", classes=["c"], min_score=0.3)
     found = exported(shown[0])
@@ -131,13 +131,13 @@ def test_a_file_that_says_something_else_is_not_written(tmp_path: Path, monkeypa
     monkeypatch.setattr(Graph, "forward", changing)
     (tmp_path / "model.onnx").write_text("older")
     with pytest.raises(ValueError, match=r"model\.onnx: not written: the file's scores differ from the detector's by up to 0\.01"):
-        export_onnx(predictor_of("yolov1"), tmp_path / "model.onnx", pictures((96, 128)))
+        export_onnx(predictor_of("yolov1"), tmp_path / "model.onnx", photos((96, 128)))
     assert (tmp_path / "model.onnx").read_text() == "older"
     assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"]
 
 
 def test_differences_are_found(tmp_path: Path) -> None:
-    predictor, shown = predictor_of("yolov1"), pictures((96, 128))
+    predictor, shown = predictor_of("yolov1"), photos((96, 128))
     export_onnx(predictor, tmp_path / "model.onnx", shown)
     with torch.no_grad():
         for name, parameter in predictor.detector.named_parameters():
@@ -157,7 +157,7 @@ def test_differences_are_found(tmp_path: Path) -> None:
 )
 def test_files_that_are_something_else(change: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
-    export_onnx(predictor_of("yolov1"), path, pictures((96, 128)))
+    export_onnx(predictor_of("yolov1"), path, photos((96, 128)))
     change(path)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         detkit.load(path)
@@ -193,11 +193,11 @@ def test_two_stages_do_not_fit_into_a_file(tmp_path: Path) -> None:
     config: Any = MODELS.get("faster_rcnn")()  # type: ignore[operator]
     detector = config.replace(backbone=BackboneConfig(name="resnet18", weights=None)).build(3)
     predictor = Predictor(detector, SMALL, NAMES, "cpu", "fp32", reference=True)
-    with pytest.raises(ValueError, match="FasterRCNN cannot be exported: a file holds one network, from the picture"):
-        export_onnx(predictor, tmp_path / "m.onnx", pictures((96, 128)))
+    with pytest.raises(ValueError, match="FasterRCNN cannot be exported: a file holds one network, from the image"):
+        export_onnx(predictor, tmp_path / "m.onnx", photos((96, 128)))
     fast = Predictor(predictor_of("fcos").detector, SMALL, NAMES, "cpu", "fp32")
     with pytest.raises(ValueError, match=r"cannot be traced; load the detector with device=.cpu. and reference=True"):
-        export_onnx(fast, tmp_path / "m.onnx", pictures((96, 128)))
+        export_onnx(fast, tmp_path / "m.onnx", photos((96, 128)))
     with pytest.raises(ValueError, match=r"m\.pb: expected a name that ends in \.onnx"):
         export_onnx(predictor, tmp_path / "m.pb", [])
 
@@ -218,8 +218,8 @@ def test_the_command_writes_and_what_it_wrote_detects(tmp_path: Path, capsys: py
     assert main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx")]) == 0
     told = capsys.readouterr().out
     assert re.search(r"written: .*m\.onnx, \d+\.\d MiB", told)
-    assert re.search(r"compared on 1 picture: scores differ by at most \d\.\de-\d+, boxes by \d.*; \d+ of \d+ detections the same", told)
-    assert main(["detect", "--weights", str(tmp_path / "m.onnx"), "--no-pictures"]) == 0
+    assert re.search(r"compared on 1 image: scores differ by at most \d\.\de-\d+, boxes by \d.*; \d+ of \d+ detections the same", told)
+    assert main(["detect", "--weights", str(tmp_path / "m.onnx"), "--no-images"]) == 0
     told = capsys.readouterr().out
     assert "on cpu in fp32" in told
     assert "shown from score 0.2 on, as these weights suggest" in told
@@ -232,10 +232,10 @@ def test_the_command_writes_and_what_it_wrote_detects(tmp_path: Path, capsys: py
 def test_it_is_evaluated_as_the_detector_is(tmp_path: Path) -> None:
     data = make_sample(tmp_path / "data", 3, val_images=2).val
     assert data is not None
-    labelled = read_source(data)
-    predictor = predictor_of("fcos", labelled.class_names)
-    export_onnx(predictor, tmp_path / "m.onnx", pictures((120, 200)))
-    found, expected = detkit.evaluate(tmp_path / "m.onnx", labelled), detkit.evaluate(predictor, labelled)
+    labeled = read_source(data)
+    predictor = predictor_of("fcos", labeled.class_names)
+    export_onnx(predictor, tmp_path / "m.onnx", photos((120, 200)))
+    found, expected = detkit.evaluate(tmp_path / "m.onnx", labeled), detkit.evaluate(predictor, labeled)
     assert found.values == pytest.approx(expected.values, abs=1e-3, nan_ok=True)
     counts = [rows.detections for rows in expected.classes]
     assert sum(counts) > 10

@@ -10,11 +10,11 @@ from torch.testing import assert_close
 from torchvision.ops import box_convert, generalized_box_iou
 
 from detkit.heads.detr import DETRHead, DETRHeadConfig, valid_cells
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Batch, Targets
 
 SIZES = ((64, 96), (40, 80))
-CONFIG = DETRHeadConfig(queries=6, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=3, hidden=32)
+CONFIG = DETRHeadConfig(num_queries=6, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=3, hidden=32)
 
 
 def batch() -> Batch:
@@ -61,35 +61,35 @@ def test_the_losses_are_the_papers() -> None:
     detr = head()
     outputs, targets = said(detr), truth()
     losses = detr.loss(outputs, [], batch(), targets)
-    auxiliary = dict.fromkeys(("class", "box", "giou"), 0.0)
+    auxiliary_losses = dict.fromkeys(("class", "box", "giou"), 0.0)
     for layer in range(3):
         one = tuple(output[:, :, layer : layer + 1] for output in outputs)
-        assigned = [rows.tolist() for rows in detr.matches(one, [], batch(), targets)]
+        assigned = [rows.tolist() for rows in detr.assignment(one, [], batch(), targets)]
         assert [sorted(row for row in rows if row >= 0) for rows in assigned] == [[0, 1, 2], [0]]
         expected = by_the_paper(one[0][:, :, 0], one[1][:, :, 0], targets, assigned)
         if layer == 2:
             assert {name: float(losses[name]) for name in expected} == pytest.approx(expected, rel=1e-5)
         else:
-            auxiliary = {name: auxiliary[name] + expected[name] for name in expected}
-    assert {name: float(losses[f"auxiliary_{name}"]) for name in auxiliary} == pytest.approx(auxiliary, rel=1e-5)
+            auxiliary_losses = {name: auxiliary_losses[name] + expected[name] for name in expected}
+    assert {name: float(losses[f"auxiliary_{name}"]) for name in auxiliary_losses} == pytest.approx(auxiliary_losses, rel=1e-5)
 
 
 @torch.no_grad()
 def test_the_assignment_costs_least() -> None:
     detr = head()
     (logits, boxes), target = said(detr), truth()[1]
-    (_, rows) = detr.matches((logits, boxes), [], batch(), truth())
+    (_, rows) = detr.assignment((logits, boxes), [], batch(), truth())
     scale = torch.tensor([80.0, 40.0, 80.0, 40.0])
     found = boxes[1, :, -1]
     distance = ((found - box_convert(target.boxes, "xyxy", "cxcywh")) / scale).abs().sum(1)
     overlap = generalized_box_iou(box_convert(found, "cxcywh", "xyxy"), target.boxes)[:, 0]
     cost = 5 * distance - 2 * overlap - logits[1, :, -1].softmax(-1)[:, 2]
-    assert rows.tolist() == [0 if query == int(cost.argmin()) else BELOW for query in range(6)]
+    assert rows.tolist() == [0 if query == int(cost.argmin()) else BACKGROUND for query in range(6)]
 
 
 @torch.no_grad()
 def test_only_the_last_layer_learns_without_auxiliary_losses() -> None:
-    alone, outputs = head(auxiliary=False), said(head())
+    alone, outputs = head(auxiliary_losses=False), said(head())
     assert_close(said(alone)[0], outputs[0][:, :, -1:])
     losses = alone.loss(said(alone), [], batch(), truth())
     assert set(losses) == {"class", "box", "giou"}
@@ -103,8 +103,8 @@ def test_a_query_inside_a_crowd_answers_for_nothing_or_is_left_out() -> None:
     boxes[0, :, :] = torch.tensor([20.0, 20.0, 10.0, 10.0])
     boxes[0, 0, :] = torch.tensor([80.0, 50.0, 10.0, 10.0])
     crowd = Targets.of(torch.tensor([[0.0, 0.0, 50.0, 50.0]]), torch.tensor([1]), is_crowd=torch.tensor([True]))
-    (rows, _) = detr.matches((logits, boxes), [], batch(), [crowd, Targets.empty()])
-    assert rows.tolist() == [BELOW] + [BETWEEN] * 5
+    (rows, _) = detr.assignment((logits, boxes), [], batch(), [crowd, Targets.empty()])
+    assert rows.tolist() == [BACKGROUND] + [IGNORE] * 5
     learned = detr.loss((logits, boxes), [], batch(), [crowd, Targets.empty()])
     entropy = functional.cross_entropy(torch.cat((logits[0, :1, -1], logits[1, :, -1])), torch.full((7,), 4))
     assert_close(learned["class"], entropy)
@@ -116,7 +116,7 @@ def test_more_objects_than_queries() -> None:
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]) + 8 * torch.arange(9)[:, None]
     crowded = Targets.of(boxes, torch.zeros(9, dtype=torch.int64))
     detr = head()
-    (rows, _) = detr.matches(said(detr), [], batch(), [crowded, Targets.empty()])
+    (rows, _) = detr.assignment(said(detr), [], batch(), [crowded, Targets.empty()])
     assert len(set(rows.tolist())) == 6
     assert min(rows.tolist()) >= 0
     assert all(math.isfinite(loss) for loss in detr.loss(said(detr), [], batch(), [crowded, Targets.empty()]).values())
@@ -124,17 +124,17 @@ def test_more_objects_than_queries() -> None:
 
 @torch.no_grad()
 def test_two_queries_an_object() -> None:
-    """As if every object were labelled twice."""
+    """As if every object were labeled twice."""
     twice = [Targets.cat([target, target]) for target in truth()]
     outputs = said(head())
-    assert_close(head(copies=2).loss(outputs, [], batch(), truth()), head().loss(outputs, [], batch(), twice))
+    assert_close(head(target_copies=2).loss(outputs, [], batch(), truth()), head().loss(outputs, [], batch(), twice))
 
 
 @torch.no_grad()
 def test_each_query_is_reported_once_with_its_best_class() -> None:
     detr = head()
     outputs = said(detr)
-    found = detr.detect(outputs, detr.places([], batch()), batch(), None)
+    found = detr.detect(outputs, detr.locations([], batch()), batch(), None)
     probabilities = outputs[0][1, :, -1].softmax(-1)[:, :4]
     best = probabilities.max(1)
     order = best.values.argsort(descending=True)

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from detkit.heads.choice import ChoiceConfig
-from detkit.heads.fcos import FCOSHead, FCOSHeadConfig, centreness_of
+from detkit.heads.fcos import FCOSHead, FCOSHeadConfig, centerness_of
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.coder import to_distances
 from detkit.structures import Batch, Targets
 
@@ -28,26 +28,26 @@ def target(*boxes: tuple[float, float, float, float]) -> Targets:
 
 def saying(module: FCOSHead, targets: list[Targets], *, certain: float) -> tuple[Tensor, Tensor, Tensor]:
     """Outputs that say what is true of every positive point, and background of all others."""
-    places = module.places(GRIDS, batch())
-    points = torch.cat(places)
+    locations = module.locations(GRIDS, batch())
+    points = torch.cat(locations)
     logits, distances = torch.full((len(targets), len(points), 3), -certain), torch.ones(len(targets), len(points), 4)
-    centreness = torch.zeros(len(targets), len(points))
-    for image, (rows, matches) in enumerate(zip(targets, module.matches((), places, batch(), targets), strict=True)):
-        positive = matches >= 0
-        logits[image, positive, rows.labels[matches[positive]]] = certain
-        distances[image, positive] = to_distances(rows.boxes[matches[positive]], points[positive])
-        centreness[image, positive] = centreness_of(distances[image, positive]).logit(1e-6)
-    return logits, distances, centreness
+    centerness = torch.zeros(len(targets), len(points))
+    for image, (rows, assignment) in enumerate(zip(targets, module.assignment((), locations, batch(), targets), strict=True)):
+        positive = assignment >= 0
+        logits[image, positive, rows.labels[assignment[positive]]] = certain
+        distances[image, positive] = to_distances(rows.boxes[assignment[positive]], points[positive])
+        centerness[image, positive] = centerness_of(distances[image, positive]).logit(1e-6)
+    return logits, distances, centerness
 
 
-def test_centreness() -> None:
+def test_centerness() -> None:
     distances = torch.tensor([[5.0, 7.0, 5.0, 7.0], [2.0, 6.0, 8.0, 6.0], [1.0, 1.0, 4.0, 4.0]])
-    assert_close(centreness_of(distances), torch.tensor([1.0, 0.5, 0.25]))
-    assert centreness_of(distances[:0]).shape == (0,)
+    assert_close(centerness_of(distances), torch.tensor([1.0, 0.5, 0.25]))
+    assert centerness_of(distances[:0]).shape == (0,)
 
 
 def test_points_lie_at_the_corner_or_in_the_middle_of_their_cells() -> None:
-    corner, middle = head().places(GRIDS, batch()), head(offset=0.5).places(GRIDS, batch())
+    corner, middle = head().locations(GRIDS, batch()), head(offset=0.5).locations(GRIDS, batch())
     assert corner[1][:2].tolist() == [[0, 0], [16, 0]]
     assert [(b - a).unique().tolist() for a, b in zip(corner, middle, strict=True)] == [[4], [8]]
 
@@ -55,7 +55,7 @@ def test_points_lie_at_the_corner_or_in_the_middle_of_their_cells() -> None:
 def test_distances_are_in_pixels() -> None:
     maps = [torch.randn(1, 32, *grid) for grid in GRIDS]
     for kind in ("strides", "exp"):
-        module = head(distances=kind)
+        module = head(distance_encoding=kind)
         with torch.no_grad():
             module.dense.deltas.weight.zero_()
             module.dense.deltas.bias.fill_(2.0)
@@ -68,16 +68,16 @@ def test_distances_are_in_pixels() -> None:
 
 
 def test_an_exponential_stays_finite() -> None:
-    module = head(distances="exp")
+    module = head(distance_encoding="exp")
     with torch.no_grad():
         module.dense.deltas.bias.fill_(1e4)
         assert module([torch.zeros(1, 32, *grid) for grid in GRIDS])[1].isfinite().all()
 
 
 def test_every_level_learns_its_scale() -> None:
-    module, targets = head(distances="exp", radius=None), [target((10.0, 10.0, 34.0, 33.0), (2.0, 2.0, 90.0, 60.0))]
+    module, targets = head(distance_encoding="exp", center_radius=None), [target((10.0, 10.0, 34.0, 33.0), (2.0, 2.0, 90.0, 60.0))]
     maps = [torch.randn(1, 32, *grid) for grid in GRIDS]
-    module.loss(module(maps), module.places(GRIDS, batch()), batch(), targets)["box"].backward()
+    module.loss(module(maps), module.locations(GRIDS, batch()), batch(), targets)["box"].backward()
     assert module.scales.grad is not None
     assert (module.scales.grad != 0).all()
 
@@ -85,25 +85,25 @@ def test_every_level_learns_its_scale() -> None:
 @pytest.mark.parametrize("box_loss", ["giou", "log_iou"])
 def test_losses_are_least_when_it_says_what_is_true(box_loss: str) -> None:
     module, targets = head(box_loss=box_loss), [target((10.0, 10.0, 34.0, 33.0), (40.0, 10.0, 75.0, 45.0)), Targets.empty()]
-    places = module.places(GRIDS, batch(2))
-    logits, distances, centreness = saying(module, targets, certain=30.0)
-    right = module.loss((logits, distances, centreness), places, batch(2), targets)
+    locations = module.locations(GRIDS, batch(2))
+    logits, distances, centerness = saying(module, targets, certain=30.0)
+    right = module.loss((logits, distances, centerness), locations, batch(2), targets)
     assert_close(torch.stack([right["class"], right["box"]]), torch.zeros(2), atol=1e-5, rtol=0)
-    wrong = module.loss((-logits, distances + 5, -centreness), places, batch(2), targets)
+    wrong = module.loss((-logits, distances + 5, -centerness), locations, batch(2), targets)
     assert all(float(wrong[name]) > float(right[name]) + 0.1 for name in right)
-    nudged = module.loss((logits, distances, centreness + 0.1), places, batch(2), targets)
-    assert nudged["centreness"] > right["centreness"]
+    nudged = module.loss((logits, distances, centerness + 0.1), locations, batch(2), targets)
+    assert nudged["centerness"] > right["centerness"]
 
 
 def test_the_positive_points_of_the_whole_batch_are_counted() -> None:
-    module, targets = head(radius=None), [target((10.0, 10.0, 34.0, 33.0)), target((2.0, 2.0, 90.0, 60.0))]
-    places = module.places(GRIDS, batch(2))
-    counts = torch.tensor([float((rows >= 0).sum()) for rows in module.matches((), places, batch(2), targets)])
+    module, targets = head(center_radius=None), [target((10.0, 10.0, 34.0, 33.0)), target((2.0, 2.0, 90.0, 60.0))]
+    locations = module.locations(GRIDS, batch(2))
+    counts = torch.tensor([float((rows >= 0).sum()) for rows in module.assignment((), locations, batch(2), targets)])
     assert counts[0] != counts[1]
     outputs = (torch.randn(2, 120, 3), torch.rand(2, 120, 4) * 20, torch.randn(2, 120))
-    together = module.loss(outputs, places, batch(2), targets)
+    together = module.loss(outputs, locations, batch(2), targets)
     alone = [
-        module.loss(tuple(part[image : image + 1] for part in outputs), places, batch(), targets[image : image + 1]) for image in (0, 1)
+        module.loss(tuple(part[image : image + 1] for part in outputs), locations, batch(), targets[image : image + 1]) for image in (0, 1)
     ]
     for name, loss in together.items():
         assert_close(loss, (alone[0][name] * counts[0] + alone[1][name] * counts[1]) / counts.sum())
@@ -113,15 +113,15 @@ def test_scores() -> None:
     outputs = (torch.tensor([[[0.0, -3.5]]]), torch.zeros(1, 1, 4), torch.tensor([[1.0]]))
     classes, central = torch.tensor([[[0.0, -3.5]]]).sigmoid(), torch.tensor(1.0).sigmoid()
     assert_close(head().scores(outputs), (classes * central).sqrt())
-    assert_close(head(score="product").scores(outputs), classes * central)
-    rare = head(score="product", min_class_score=0.05).scores(outputs)
+    assert_close(head(score_rule="product").scores(outputs), classes * central)
+    rare = head(score_rule="product", min_class_score=0.05).scores(outputs)
     assert rare[0, 0, 1] == 0
     assert_close(rare[0, 0, 0], 0.5 * central)
 
 
 def test_detections_are_boxes_round_points() -> None:
-    module, targets = head(choice=ChoiceConfig(min_score=0.3)), [target((10.0, 10.0, 34.0, 33.0))]
-    (found,) = module.detect(saying(module, targets, certain=3.0), module.places(GRIDS, batch()), batch(), None)
+    module, targets = head(postprocess=PostprocessConfig(min_score=0.3)), [target((10.0, 10.0, 34.0, 33.0))]
+    (found,) = module.detect(saying(module, targets, certain=3.0), module.locations(GRIDS, batch()), batch(), None)
     assert_close(found.boxes, targets[0].boxes)
     assert found.labels.tolist() == [2]
 

@@ -54,25 +54,25 @@ TRUTH = Targets.of(
 
 def test_a_lesson_has_the_true_boxes_and_no_crowds() -> None:
     module = classifier()
-    lesson = module.lesson(Proposals.empty(), TRUTH, 0)
-    assert_close(lesson.boxes, TRUTH.boxes[:1])
-    assert lesson.labels.tolist() == [2]
-    assert_close(lesson.wanted, torch.zeros(1, 4))
-    assert len(classifier(add_targets=False).lesson(Proposals.empty(), TRUTH, 0).labels) == 0
+    sample_targets = module.sample_targets(Proposals.empty(), TRUTH, 0)
+    assert_close(sample_targets.boxes, TRUTH.boxes[:1])
+    assert sample_targets.labels.tolist() == [2]
+    assert_close(sample_targets.wanted, torch.zeros(1, 4))
+    assert len(classifier(add_targets=False).sample_targets(Proposals.empty(), TRUTH, 0).labels) == 0
 
 
 def test_a_lesson_has_so_many_of_each() -> None:
-    module = classifier(samples=16, positive_fraction=0.25)
+    module = classifier(samples_per_image=16, positive_fraction=0.25)
     near = TRUTH.boxes[:1] + torch.rand(50, 4)
     far = torch.tensor([[70.0, 40.0, 80.0, 55.0]]).repeat(50, 1)
-    lesson = module.lesson(Proposals(torch.cat((near, far)), torch.zeros(100)), TRUTH, 0)
-    assert lesson.labels.tolist() == [2] * 4 + [3] * 12
-    assert len(lesson.wanted) == 4
+    sample_targets = module.sample_targets(Proposals(torch.cat((near, far)), torch.zeros(100)), TRUTH, 0)
+    assert sample_targets.labels.tolist() == [2] * 4 + [3] * 12
+    assert len(sample_targets.wanted) == 4
 
 
 def test_background_inside_a_crowd_is_not_learned_from() -> None:
     inside = torch.tensor([[40.0, 40.0, 60.0, 60.0]]).repeat(5, 1)
-    assert classifier().lesson(Proposals(inside, torch.zeros(5)), TRUTH, 0).labels.tolist() == [2]
+    assert classifier().sample_targets(Proposals(inside, torch.zeros(5)), TRUTH, 0).labels.tolist() == [2]
 
 
 @pytest.mark.parametrize("head", [TwoFCConfig(hidden=16), ConvFCConfig(convs=2, width=6, hidden=16)])
@@ -96,7 +96,7 @@ def test_losses_are_divided_by_what_was_sampled() -> None:
 
 @torch.no_grad()
 def test_detections_of_any_number_of_proposals() -> None:
-    module = classifier(limit=20, min_score=0.01)
+    module = classifier(max_detections=20, min_score=0.01)
     found = module.detect(maps(), [proposals(40), Proposals.empty()], batch())
     assert [len(rows) for rows in found] == [20, 0]
     assert (found[0].boxes <= torch.tensor([90.0, 60.0, 90.0, 60.0])).all()

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.retinanet import RetinaNetHead, RetinaNetHeadConfig
 from detkit.ops.coder import encode
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Batch, Targets
 
 GRIDS = [(8, 12), (4, 6)]
@@ -32,13 +32,13 @@ def target(*boxes: tuple[float, float, float, float]) -> Targets:
 
 def saying(module: RetinaNetHead, targets: list[Targets], *, certain: float) -> tuple[Tensor, Tensor]:
     """Outputs that say what is true of every positive anchor, and background of all others."""
-    places = module.places(GRIDS, batch())
-    anchors = torch.cat(places)
+    locations = module.locations(GRIDS, batch())
+    anchors = torch.cat(locations)
     logits, deltas = torch.full((len(targets), len(anchors), 3), -certain), torch.zeros(len(targets), len(anchors), 4)
-    for image, (rows, matches) in enumerate(zip(targets, module.matches((), places, batch(), targets), strict=True)):
-        positive = matches >= 0
-        logits[image, positive, rows.labels[matches[positive]]] = certain
-        deltas[image, positive] = encode(rows.boxes[matches[positive]], anchors[positive])
+    for image, (rows, assignment) in enumerate(zip(targets, module.assignment((), locations, batch(), targets), strict=True)):
+        positive = assignment >= 0
+        logits[image, positive, rows.labels[assignment[positive]]] = certain
+        deltas[image, positive] = encode(rows.boxes[assignment[positive]], anchors[positive])
     return logits, deltas
 
 
@@ -51,38 +51,38 @@ def test_an_untrained_head_is_nearly_sure_of_background() -> None:
 
 def test_who_answers_for_what() -> None:
     module = head()
-    places = module.places(GRIDS, batch())
-    assert [len(level) for level in places] == [96, 24]
-    (found,) = module.matches((), places, batch(), [target((16.0, 16.0, 32.0, 32.0))])
-    anchors = torch.cat(places)
+    locations = module.locations(GRIDS, batch())
+    assert [len(level) for level in locations] == [96, 24]
+    (found,) = module.assignment((), locations, batch(), [target((16.0, 16.0, 32.0, 32.0))])
+    anchors = torch.cat(locations)
     assert (found >= 0).nonzero().flatten().tolist() == [3 * 12 + 3]
     beside = (anchors == torch.tensor([8.0, 16.0, 24.0, 32.0])).all(1)
-    assert found[beside].tolist() == [BELOW], "an IoU of 1/3"
-    (found,) = module.matches((), places, batch(), [target((16.0, 16.0, 36.0, 36.0))])
+    assert found[beside].tolist() == [BACKGROUND], "an IoU of 1/3"
+    (found,) = module.assignment((), locations, batch(), [target((16.0, 16.0, 36.0, 36.0))])
     twice = (anchors == torch.tensor([16.0, 16.0, 32.0, 32.0])).all(1)
     assert found[twice].tolist() == [0], "an IoU of 0.64"
-    (found,) = module.matches((), places, batch(), [target((16.0, 16.0, 32.0, 51.0))])
-    assert found[twice].tolist() == [BETWEEN], "an IoU of 0.457 where another anchor's is better"
+    (found,) = module.assignment((), locations, batch(), [target((16.0, 16.0, 32.0, 51.0))])
+    assert found[twice].tolist() == [IGNORE], "an IoU of 0.457 where another anchor's is better"
 
 
 @pytest.mark.parametrize("box_loss", ["smooth_l1", "giou", "ciou"])
 def test_losses_are_nothing_when_it_says_what_is_true(box_loss: str) -> None:
     module, targets = head(box_loss=box_loss), [target((16.0, 16.0, 34.0, 33.0), (40.0, 10.0, 75.0, 45.0)), Targets.empty()]
-    places = module.places(GRIDS, batch(2))
+    locations = module.locations(GRIDS, batch(2))
     logits, deltas = saying(module, targets, certain=30.0)
-    right = module.loss((logits, deltas), places, batch(2), targets)
+    right = module.loss((logits, deltas), locations, batch(2), targets)
     assert_close(torch.stack(list(right.values())), torch.zeros(2), atol=1e-5, rtol=0)
-    wrong = module.loss((-logits, deltas + 0.5), places, batch(2), targets)
+    wrong = module.loss((-logits, deltas + 0.5), locations, batch(2), targets)
     assert all(float(loss) > 0.1 for loss in wrong.values())
 
 
 def test_every_image_counts_as_much_however_many_anchors_it_has() -> None:
     module, targets = head(), [target((16.0, 16.0, 34.0, 33.0), (40.0, 10.0, 75.0, 45.0)), target((16.0, 16.0, 32.0, 32.0))]
-    places = module.places(GRIDS, batch(2))
+    locations = module.locations(GRIDS, batch(2))
     outputs = tuple(torch.randn(2, 120, columns) for columns in (3, 4))
-    together = module.loss(outputs, places, batch(2), targets)
+    together = module.loss(outputs, locations, batch(2), targets)
     alone = [
-        module.loss(tuple(part[image : image + 1] for part in outputs), places, batch(), targets[image : image + 1]) for image in (0, 1)
+        module.loss(tuple(part[image : image + 1] for part in outputs), locations, batch(), targets[image : image + 1]) for image in (0, 1)
     ]
     for name, loss in together.items():
         assert_close(loss, (alone[0][name] + alone[1][name]) / 2)
@@ -90,7 +90,7 @@ def test_every_image_counts_as_much_however_many_anchors_it_has() -> None:
 
 def test_detections_are_moved_anchors() -> None:
     module, targets = head(), [target((16.0, 16.0, 34.0, 33.0))]
-    (found,) = module.detect(saying(module, targets, certain=3.0), module.places(GRIDS, batch()), batch(), None)
+    (found,) = module.detect(saying(module, targets, certain=3.0), module.locations(GRIDS, batch()), batch(), None)
     assert_close(found.boxes, targets[0].boxes)
     assert found.labels.tolist() == [2]
     assert_close(found.scores, torch.tensor([1 / (1 + math.exp(-3.0))]))

@@ -20,8 +20,8 @@ def batch() -> tuple[Batch, list[torch.Tensor]]:
     return Batch(torch.zeros(2, 3, 64, 96), SIZES, (1, 2)), [torch.randn(2, 4, 8, 12), torch.randn(2, 4, 4, 6)]
 
 
-def test_proposals_lie_in_their_picture_and_stay_apart_on_each_level() -> None:
-    module = rpn(proposals=30, train_proposals=70, max_overlap=0.5)
+def test_proposals_lie_in_their_image_and_stay_apart_on_each_level() -> None:
+    module = rpn(max_proposals=30, train_max_proposals=70, nms_iou=0.5)
     images, maps = batch()
     logits, deltas = module(maps)
     anchors = module.anchors_on(maps, images)
@@ -48,7 +48,7 @@ def test_a_threshold_on_probabilities() -> None:
 
 
 def test_losses_fall_to_zero_when_it_says_what_is_true() -> None:
-    module = rpn(samples=360, positive_fraction=1.0)
+    module = rpn(samples_per_image=360, positive_fraction=1.0)
     images, maps = batch()
     anchors = module.anchors_on(maps, images)
     truth = torch.cat(anchors)[[5, 300]]
@@ -67,8 +67,8 @@ def test_the_sampler_can_be_exchanged() -> None:
     images, maps = batch()
     asked: list[tuple[int, int, float]] = []
 
-    def none(matches: torch.Tensor, count: int, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        asked.append((len(matches), count, fraction))
+    def none(assignment: torch.Tensor, count: int, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append((len(assignment), count, fraction))
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
     module.sample = none

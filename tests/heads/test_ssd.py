@@ -13,7 +13,7 @@ from detkit.models import presets_ssd
 from detkit.models.published import publication
 from detkit.models.ssd import SSDConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
-from detkit.ops.match import BELOW, BETWEEN, match_every_target
+from detkit.ops.match import BACKGROUND, IGNORE, match_every_target
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Targets
 
@@ -24,7 +24,7 @@ K, SIDE = 3, 64
 def head() -> SSDHead:
     torch.manual_seed(0)
     boxes = DefaultBoxConfig(scales=(0.2, 0.5, 0.9), ratios=((2.0,), (2.0,)), steps=None)
-    return SSDHeadConfig(boxes=boxes).build((4, 8), K)
+    return SSDHeadConfig(default_boxes=boxes).build((4, 8), K)
 
 
 def batch(count: int) -> Batch:
@@ -34,10 +34,10 @@ def batch(count: int) -> Batch:
 def test_default_boxes_by_hand() -> None:
     boxes = DefaultBoxConfig(scales=(0.25, 1.0), ratios=((4.0,),), steps=None).build(1)
     (found,) = boxes((100, 200), [(1, 2)])
-    # Centres (50, 50) and (150, 50); sides .25, .5, then .5 x .125 lying and standing, of 200 x 100.
+    # Centers (50, 50) and (150, 50); sides .25, .5, then .5 x .125 lying and standing, of 200 x 100.
     halves = torch.tensor([[25.0, 12.5], [50.0, 25.0], [50.0, 6.25], [12.5, 25.0]])
-    centres = torch.tensor([[50.0, 50.0], [150.0, 50.0]]).repeat_interleave(4, 0)
-    assert_close(found, torch.cat((centres - halves.repeat(2, 1), centres + halves.repeat(2, 1)), 1))
+    centers = torch.tensor([[50.0, 50.0], [150.0, 50.0]]).repeat_interleave(4, 0)
+    assert_close(found, torch.cat((centers - halves.repeat(2, 1), centers + halves.repeat(2, 1)), 1))
 
 
 def test_steps_part_cells_and_clipping_cuts_sides() -> None:
@@ -66,38 +66,38 @@ def test_default_boxes_that_do_not_fit_the_neck() -> None:
         config.build(2)
 
 
-def test_pictures_too_small_for_the_last_level_are_refused() -> None:
+def test_images_too_small_for_the_last_level_are_refused() -> None:
     config = SSDConfig(preprocess=PreprocessConfig(rule="fixed", input_size=(200, 300)))
-    with torch.device("meta"), pytest.raises(ValueError, match=r"pictures of 200 x 300 .* leave 2 x 3 cells before extra level 3"):
+    with torch.device("meta"), pytest.raises(ValueError, match=r"images of 200 x 300 .* leave 2 x 3 cells before extra level 3"):
         config.build(2)
 
 
 def test_no_target_goes_without_and_the_last_takes_what_two_want() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8], [50, 50, 60, 60], [80, 80, 90, 90]])
     small = torch.tensor([[50.0, 50, 53, 53], [0, 0, 10, 10], [50, 50, 52, 52], [70, 70, 70, 75]])
-    found = match_every_target(anchors, Targets.of(small, torch.zeros(4, dtype=torch.int64)), min_positive=0.5)
-    assert found.tolist() == [1, 1, 2, BELOW]
+    found = match_every_target(anchors, Targets.of(small, torch.zeros(4, dtype=torch.int64)), positive_iou=0.5)
+    assert found.tolist() == [1, 1, 2, BACKGROUND]
 
 
 def test_crowds_are_left_out_of_the_match() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [40, 40, 50, 50]])
     crowd = Targets.of(torch.tensor([[0.0, 0, 20, 20]]), torch.tensor([0]), is_crowd=torch.tensor([True]))
-    assert match_every_target(anchors, crowd, min_positive=0.5).tolist() == [BETWEEN, BELOW]
+    assert match_every_target(anchors, crowd, positive_iou=0.5).tolist() == [IGNORE, BACKGROUND]
 
 
 def test_the_hardest_three_of_background_for_each_positive(head: SSDHead) -> None:
-    places = head.places([(4, 4), (2, 2)], batch(1))
-    anchors = torch.cat(places)
+    locations = head.locations([(4, 4), (2, 2)], batch(1))
+    anchors = torch.cat(locations)
     targets = [Targets.of(anchors[5:6].clamp(0, SIDE), torch.tensor([2]))]
     logits = torch.randn(1, len(anchors), K + 1)
     outputs = (logits, torch.zeros(1, len(anchors), 4))
-    matches = head.matches(outputs, places, batch(1), targets)[0]
-    positive = (matches >= 0).nonzero().flatten().tolist()
+    assignment = head.assignment(outputs, locations, batch(1), targets)[0]
+    positive = (assignment >= 0).nonzero().flatten().tolist()
     assert 5 in positive
     certainty = functional.log_softmax(logits[0], -1)
     background = sorted((-float(certainty[row, K]) for row in range(len(anchors)) if row not in positive), reverse=True)
     expected = sum(background[: 3 * len(positive)]) - sum(float(certainty[row, 2]) for row in positive)
-    assert_close(float(head.loss(outputs, places, batch(1), targets)["class"]), expected / len(positive), rtol=1e-5, atol=0)
+    assert_close(float(head.loss(outputs, locations, batch(1), targets)["class"]), expected / len(positive), rtol=1e-5, atol=0)
 
 
 def test_published_numbers_of_parameters() -> None:

@@ -12,7 +12,7 @@ from detkit.heads.contrast import Contrast
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.text_classes import TextClassesConfig, TextLogits
 
-PLAIN = TextClassesConfig(dimensions=8, projects=False)
+PLAIN = TextClassesConfig(dimensions=8, projection=False)
 
 
 def unit(rows: torch.Tensor) -> torch.Tensor:
@@ -42,7 +42,7 @@ def test_without_phrases_for_background_one_embedding_learns_and_so_does_the_pro
 
 
 def test_mistakes_in_words() -> None:
-    with pytest.raises(ValueError, match=r"embeddings have 8 dimensions and regions 16; set region.text.projects=true, or"):
+    with pytest.raises(ValueError, match=r"embeddings have 8 dimensions and regions 16; set region.text.projection=true, or"):
         TextLogits(16, 3, PLAIN)
     with pytest.raises(ConfigError, match=r"expected one \{\} in each template, where the phrase goes; got 'a photo'"):
         TextClassesConfig(templates=("{}", "a photo"))
@@ -56,16 +56,20 @@ def test_under_a_head_on_regions() -> None:
 
 
 def test_the_contrast_is_its_formula() -> None:
-    """Of each picture minus its own cosine plus the logarithm of all of them, and the same of each text: in plain Python."""
+    """Of each image minus its own cosine plus the logarithm of all of them, and the same of each text: in plain Python."""
     torch.manual_seed(0)
-    pictures, texts, contrast = torch.randn(5, 6) * 3, torch.randn(5, 6) * 0.1, Contrast()
+    photos, texts, contrast = torch.randn(5, 6) * 3, torch.randn(5, 6) * 0.1, Contrast()
     assert float(contrast.scale().detach()) == pytest.approx(1 / 0.07)
-    cosines = [[float(p @ t) / math.sqrt(float(p @ p) * float(t @ t)) / 0.07 for t in texts] for p in pictures]
+    cosines = [[float(p @ t) / math.sqrt(float(p @ p) * float(t @ t)) / 0.07 for t in texts] for p in photos]
     turned = list(zip(*cosines, strict=True))
-    wanted = [math.log(sum(math.exp(value) for value in row)) - row[place] for rows in (cosines, turned) for place, row in enumerate(rows)]
-    assert float(contrast(pictures, texts).detach()) == pytest.approx(sum(wanted) / 10, rel=1e-5)
-    with pytest.raises(ValueError, match="expected a text for each picture"):
-        contrast(pictures, texts[:4])
+    wanted = [
+        math.log(sum(math.exp(value) for value in row)) - row[location_name]
+        for rows in (cosines, turned)
+        for location_name, row in enumerate(rows)
+    ]
+    assert float(contrast(photos, texts).detach()) == pytest.approx(sum(wanted) / 10, rel=1e-5)
+    with pytest.raises(ValueError, match="expected a text for each image"):
+        contrast(photos, texts[:4])
 
 
 def test_the_scale_stops_at_a_hundred_and_can_come_back() -> None:
@@ -77,8 +81,8 @@ def test_the_scale_stops_at_a_hundred_and_can_come_back() -> None:
     assert float(contrast.log_scale.grad) != 0, "held by taking it back, not by cutting the gradient"
 
 
-def test_two_small_towers_learn_which_text_belongs_to_which_picture() -> None:
-    """Pictures of bright or dark squares at one of four places, and their descriptions: never seen ones are told apart afterwards."""
+def test_two_small_towers_learn_which_text_belongs_to_which_image() -> None:
+    """Images of bright or dark squares at one of four places, and their descriptions: never seen ones are told apart afterwards."""
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(1)
     images = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 16))
@@ -89,25 +93,25 @@ def test_two_small_towers_learn_which_text_belongs_to_which_picture() -> None:
 
     def pairs() -> tuple[torch.Tensor, torch.Tensor]:
         """All eight kinds, in noise, with "bright/dark" and "which corner" as two words."""
-        pictures, texts = torch.randn(8, 3, 16, 16, generator=generator) * 0.3, torch.empty(8, 2, dtype=torch.long)
+        photos, texts = torch.randn(8, 3, 16, 16, generator=generator) * 0.3, torch.empty(8, 2, dtype=torch.long)
         for kind in range(8):
             bright, corner = kind % 2, kind // 2
-            pictures[kind, :, corner // 2 * 8 : corner // 2 * 8 + 8, corner % 2 * 8 : corner % 2 * 8 + 8] += 1.0 if bright else -1.0
+            photos[kind, :, corner // 2 * 8 : corner // 2 * 8 + 8, corner % 2 * 8 : corner % 2 * 8 + 8] += 1.0 if bright else -1.0
             texts[kind] = torch.tensor([bright, 2 + corner])
-        return pictures, texts
+        return photos, texts
 
-    pictures, texts = pairs()
-    begun = float(contrast(images(pictures), words(texts)).detach())
+    photos, texts = pairs()
+    begun = float(contrast(images(photos), words(texts)).detach())
     for _ in range(120):
-        pictures, texts = pairs()
+        photos, texts = pairs()
         optimizer.zero_grad()
-        loss = contrast(images(pictures), words(texts))
+        loss = contrast(images(photos), words(texts))
         loss.backward()
         optimizer.step()
-    pictures, texts = pairs()
+    photos, texts = pairs()
     with torch.no_grad():
-        ended = float(contrast(images(pictures), words(texts)))
-        near = nn.functional.normalize(images(pictures)) @ nn.functional.normalize(words(texts)).T
+        ended = float(contrast(images(photos), words(texts)))
+        near = nn.functional.normalize(images(photos)) @ nn.functional.normalize(words(texts)).T
     assert begun > 1.5
     assert ended < 0.3
     assert near.argmax(1).tolist() == list(range(8))

@@ -11,7 +11,7 @@ from detkit.config import ConfigError
 from detkit.heads.yolov1 import YOLOv1Head, YOLOv1HeadConfig
 from detkit.models import presets_yolov1
 from detkit.models.yolov1 import YOLOv1Config
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Targets
 
@@ -29,7 +29,7 @@ def batch(count: int) -> Batch:
 
 
 def cells(head: YOLOv1Head, count: int = 1) -> list[torch.Tensor]:
-    return head.places([(S, S)], batch(count))
+    return head.locations([(S, S)], batch(count))
 
 
 def random_targets(generator: torch.Generator, count: int) -> Targets:
@@ -109,29 +109,29 @@ def test_perfect_predictions_cost_nothing_and_are_detected(head: YOLOv1Head) -> 
     assert_close(found.scores, torch.ones(2))
 
 
-def matches(head: YOLOv1Head, targets: Targets, numbers: torch.Tensor | None = None) -> torch.Tensor:
+def assignment(head: YOLOv1Head, targets: Targets, numbers: torch.Tensor | None = None) -> torch.Tensor:
     numbers = torch.full((1, S * S * B, 4), 0.2) if numbers is None else numbers
     outputs = (torch.zeros(1, S * S, K), torch.zeros(1, S * S * B), numbers)
-    return head.matches(outputs, cells(head), batch(1), [targets])[0]
+    return head.assignment(outputs, cells(head), batch(1), [targets])[0]
 
 
 def test_a_cell_has_one_object_and_one_box_that_answers(head: YOLOv1Head) -> None:
     same_cell = Targets.of(torch.tensor([[0.0, 0.0, 50.0, 50.0], [10.0, 10.0, 60.0, 60.0]]), torch.tensor([0, 1]))
-    found = matches(head, same_cell)
-    assert found.tolist() == [0, *[BELOW] * (S * S * B - 1)]
+    found = assignment(head, same_cell)
+    assert found.tolist() == [0, *[BACKGROUND] * (S * S * B - 1)]
 
 
 def test_without_overlap_the_nearest_box_answers(head: YOLOv1Head) -> None:
     numbers = torch.full((1, S * S * B, 4), 0.1)
     numbers[0, 0, :2], numbers[0, 1, :2] = -4.0, -2.0
     far = Targets.of(torch.tensor([[20.0, 20.0, 40.0, 40.0]]), torch.tensor([0]))
-    assert matches(head, far, numbers)[:2].tolist() == [BELOW, 0]
+    assert assignment(head, far, numbers)[:2].tolist() == [BACKGROUND, 0]
 
 
 def test_cells_inside_a_crowd_are_left_out(head: YOLOv1Head) -> None:
     boxes = torch.tensor([[0.0, 0.0, 192.0, 64.0], [5.0, 5.0, 50.0, 50.0]])
     crowd = Targets.of(boxes, torch.tensor([0, 1]), is_crowd=torch.tensor([True, False]))
-    assert matches(head, crowd)[:8].tolist() == [1, BETWEEN, *[BETWEEN] * 4, BELOW, BELOW]
+    assert assignment(head, crowd)[:8].tolist() == [1, IGNORE, *[IGNORE] * 4, BACKGROUND, BACKGROUND]
 
 
 def test_the_papers_two_networks() -> None:
@@ -153,13 +153,13 @@ def test_any_backbone_and_any_size() -> None:
     classes, confidences, numbers, level = detector.raw(detector.prepare([torch.rand(3, 200, 330)]))
     assert tuple(level.shape[-2:]) == detector.head.grid == (4, 6)
     assert (classes.shape[1], confidences.shape[1], numbers.shape[1]) == (24, 48, 48)
-    (cells,) = detector.head.places([detector.head.grid], detector.prepare([torch.rand(3, 200, 330)]))
+    (cells,) = detector.head.locations([detector.head.grid], detector.prepare([torch.rand(3, 200, 330)]))
     assert_close(cells[[0, 1, -1]], torch.tensor([[0.0, 0, 55, 50], [0, 0, 55, 50], [275, 150, 330, 200]]))
 
 
-def test_pictures_of_many_sizes_are_refused() -> None:
+def test_images_of_many_sizes_are_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"preprocess: yolov1 takes pictures of one size; expected the rule 'fixed'.*got the rule 'short_side'"
+        ConfigError, match=r"preprocess: yolov1 takes images of one size; expected the rule 'fixed'.*got the rule 'short_side'"
     ):
         YOLOv1Config(preprocess=PreprocessConfig())
 
@@ -177,5 +177,5 @@ def test_read_by_cell_each_says_what_its_own_place_of_the_map_holds() -> None:
             (outputs[0][:, cell], outputs[1][:, 2 * cell : 2 * cell + 2], outputs[2][:, 2 * cell : 2 * cell + 2].flatten(1)), 1
         )
         assert_close(found, alone)
-    assert head.class_rows() == {"last.weight": (1, 1, 0, 10), "last.bias": (1, 1, 0, 10)}
+    assert head.class_layout() == {"last.weight": (1, 1, 0, 10), "last.bias": (1, 1, 0, 10)}
     assert head.last.out_features == K + 10

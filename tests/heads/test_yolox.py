@@ -46,42 +46,42 @@ def test_encode_undoes_decode() -> None:
 
 def test_losses_are_those_of_the_code() -> None:
     made, (logits, objectness, deltas) = head(), outputs()
-    places = made.places(GRIDS, BATCH)
-    matches = torch.stack(made.matches((logits, objectness, deltas), places, BATCH, TARGETS))
-    losses = made.loss((logits, objectness, deltas), places, BATCH, TARGETS)
-    points, strides = torch.cat(places), torch.cat([torch.full((len(p), 1), float(s)) for p, s in zip(places, STRIDES, strict=True)])
-    rows = (matches[0] >= 0).nonzero().flatten()
+    locations = made.locations(GRIDS, BATCH)
+    assignment = torch.stack(made.assignment((logits, objectness, deltas), locations, BATCH, TARGETS))
+    losses = made.loss((logits, objectness, deltas), locations, BATCH, TARGETS)
+    points, strides = torch.cat(locations), torch.cat([torch.full((len(p), 1), float(s)) for p, s in zip(locations, STRIDES, strict=True)])
+    rows = (assignment[0] >= 0).nonzero().flatten()
     assert len(rows) > 1
-    assert (matches[1] < 0).all()
-    boxes, wanted = decode(deltas[0, rows], points[rows], strides[rows]), TARGETS[0].boxes[matches[0, rows]]
+    assert (assignment[1] < 0).all()
+    boxes, wanted = decode(deltas[0, rows], points[rows], strides[rows]), TARGETS[0].boxes[assignment[0, rows]]
     overlaps = box_iou(boxes, wanted).diagonal()
-    classes = functional.one_hot(TARGETS[0].labels[matches[0, rows]], 3) * overlaps[:, None].detach()
+    classes = functional.one_hot(TARGETS[0].labels[assignment[0, rows]], 3) * overlaps[:, None].detach()
     assert_close(losses["box"], 5 * (1 - overlaps**2).sum() / len(rows))
     assert_close(losses["class"], functional.binary_cross_entropy_with_logits(logits[0, rows], classes, reduction="sum") / len(rows))
-    answers = (matches >= 0).float()[..., None]
+    answers = (assignment >= 0).float()[..., None]
     assert_close(losses["objectness"], functional.binary_cross_entropy_with_logits(objectness, answers, reduction="sum") / len(rows))
 
 
 def test_distances_of_deltas_count_at_the_end_of_a_training_alone() -> None:
     made, found = head(), outputs()
-    places = made.places(GRIDS, BATCH)
-    assert "box_l1" not in made.loss(found, places, BATCH, TARGETS)
+    locations = made.locations(GRIDS, BATCH)
+    assert "box_l1" not in made.loss(found, locations, BATCH, TARGETS)
     made.progress = 0.96
-    (matches, _) = made.matches(found, places, BATCH, TARGETS)
-    rows = (matches >= 0).nonzero().flatten()
-    strides = torch.cat([torch.full((len(p), 1), float(s)) for p, s in zip(places, STRIDES, strict=True)])
-    wanted = encode(TARGETS[0].boxes[matches[rows]], torch.cat(places)[rows], strides[rows])
-    assert_close(made.loss(found, places, BATCH, TARGETS)["box_l1"], (found[2][0, rows] - wanted).abs().sum() / len(rows))
+    (assignment, _) = made.assignment(found, locations, BATCH, TARGETS)
+    rows = (assignment >= 0).nonzero().flatten()
+    strides = torch.cat([torch.full((len(p), 1), float(s)) for p, s in zip(locations, STRIDES, strict=True)])
+    wanted = encode(TARGETS[0].boxes[assignment[rows]], torch.cat(locations)[rows], strides[rows])
+    assert_close(made.loss(found, locations, BATCH, TARGETS)["box_l1"], (found[2][0, rows] - wanted).abs().sum() / len(rows))
     never = head(l1_from=None)
     never.progress = 1.0
-    assert "box_l1" not in never.loss(found, places, BATCH, TARGETS)
+    assert "box_l1" not in never.loss(found, locations, BATCH, TARGETS)
 
 
 def test_places_in_crowds_are_not_background() -> None:
     made, found = head(), outputs()
-    places = made.places(GRIDS, BATCH)
+    locations = made.locations(GRIDS, BATCH)
     everywhere = Targets.of(torch.tensor([[0.0, 0.0, 64.0, 64.0]]), torch.tensor([1]), is_crowd=torch.tensor([True]))
-    losses = made.loss(found, places, BATCH, [everywhere, everywhere])
+    losses = made.loss(found, locations, BATCH, [everywhere, everywhere])
     assert {name: float(loss.detach()) for name, loss in losses.items()} == {"objectness": 0.0, "class": 0.0, "box": 0.0}
     sum(losses.values()).backward()
     assert all(part.grad is not None for part in found)

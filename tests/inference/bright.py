@@ -1,4 +1,4 @@
-"""A detector whose answers are known: it boxes what is bright in each colour channel; the channel is the label."""
+"""A detector whose answers are known: it boxes what is bright in each color channel; the channel is the label."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def predictor(short_side: int = 100, **options: object) -> Predictor:
     return Predictor(BrightDetector(), config, NAMES, "cpu", "fp32", reference=True, **options)  # type: ignore[arg-type]
 
 
-def picture(height: int = 60, width: int = 80, red: tuple[int, int, int, int] = (10, 20, 30, 40)) -> np.ndarray:
+def image(height: int = 60, width: int = 80, red: tuple[int, int, int, int] = (10, 20, 30, 40)) -> np.ndarray:
     """Black, with a red, a green and a blue rectangle; the red one at ``x1 y1 x2 y2``."""
     pixels = np.zeros((height, width, 3), np.uint8)
     x1, y1, x2, y2 = red

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 
 from detkit.backbones import BackboneConfig
-from detkit.configs import PreprocessConfig, YOLOv1Config, YOLOv1HeadConfig, YOLOv1NeckConfig
+from detkit.config_classes import PreprocessConfig, YOLOv1Config, YOLOv1HeadConfig, YOLOv1NeckConfig
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.inference.cell_recall import CellRecall, cell_recall
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -19,7 +19,7 @@ def test_a_cell_answers_for_one_object() -> None:
     )
     detector = config.build(1)
     rows, columns = detector.head.grid  # type: ignore[union-attr]
-    # The picture is half as large as the input, so a cell has half as many of its pixels.
+    # The image is half as large as the input, so a cell has half as many of its pixels.
     height, width = 32 / rows, 64 / columns
     first = [0.1 * width, 0.1 * height, 0.6 * width, 0.6 * height]
     same_cell = [0.3 * width, 0.3 * height, 0.9 * width, 0.9 * height]

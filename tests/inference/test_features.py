@@ -18,7 +18,7 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.inference import Predictor
 from detkit.inference import features as module
-from detkit.inference.features import Feature, LayerFeatures, explain_features, tiles
+from detkit.inference.feature_visualization import Feature, LayerFeatures, explain_features, tiles
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -67,7 +67,7 @@ def predictor(name: str, side: int = 64) -> Predictor:
     return Predictor(config.build(3), preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True)
 
 
-def picture() -> np.ndarray:
+def image() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
 
 
@@ -75,7 +75,7 @@ def picture() -> np.ndarray:
 def test_the_channels_that_answer_most(name: str, layer: str, way: str) -> None:
     made = predictor(name)
     before = {key: value.clone() for key, value in made.detector.state_dict().items()}
-    found = explain_features(made, picture(), layer, 4)
+    found = explain_features(made, image(), layer, 4)
     assert found.way == way
     assert found.layer == f"network.{layer}"
     assert len(found.features) == 4
@@ -101,22 +101,22 @@ def test_a_few_bright_pixels_do_not_hide_the_others() -> None:
 
 def test_a_network_without_rectifiers() -> None:
     with pytest.raises(ValueError, match=r"^features: lenet5 has no rectifiers \(ReLU\) among its layers, by which answers are led back"):
-        explain_features(predictor("lenet5", 32), picture(), "features.conv2")
+        explain_features(predictor("lenet5", 32), image(), "features.conv2")
 
 
 def test_a_layer_that_is_not_there_and_one_that_gives_no_map() -> None:
     made = predictor("shufflenet_v2_x0_5")
     with pytest.raises(ValueError, match=r"the backbone has no layer 'stage9': did you mean 'stage2'.*\? It has conv1, "):
-        explain_features(made, picture(), "stage9")
+        explain_features(made, image(), "stage9")
     with pytest.raises(ValueError, match=r"layer 'network.fc': expected a map \(1, C, H, W\), got shape \(1, 3\); choose a convolution"):
-        explain_features(made, picture(), "fc")
+        explain_features(made, image(), "fc")
 
 
 def test_the_command_draws_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = predictor("shufflenet_v2_x0_5").detector
     model: Any = made
     save_checkpoint(tmp_path / "a.safetensors", made.state_dict(), make_header(model.config.to_json(), ["a", "b", "c"]))
-    Image.fromarray(picture()).save(tmp_path / "noise.png")
+    Image.fromarray(image()).save(tmp_path / "noise.png")
     words = ["explain", str(tmp_path / "noise.png"), "--weights", str(tmp_path / "a.safetensors"), "--output", str(tmp_path / "out")]
     assert main([*words, "--features", "stage2", "--top", "4", "--device", "cpu"]) == 0
     said = capsys.readouterr().out

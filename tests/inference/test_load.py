@@ -14,7 +14,7 @@ from detkit.inference import choose_weights, load, newest_checkpoint
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
-from detkit.weights import better_ones, embedded
+from detkit.weights import better_models_hint, embedded
 
 CONFIG = FasterRCNNConfig(
     backbone=BackboneConfig(name="resnet18", weights=None),
@@ -55,9 +55,9 @@ def test_a_checkpoint_detects_without_its_config_file(run: Path) -> None:
 
 @pytest.mark.parametrize(("precision", "boxes", "scores", "least"), [("fp32", 1e-2, 1e-4, 0.95), ("bf16", 3.0, 0.05, 0.6)])
 def test_the_fast_ways_find_the_same(run: Path, precision: str, boxes: float, scores: float, least: float) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
-    expected = load(run, "cpu", reference=True)(picture)
-    found = load(run, "cpu", precision)(picture)
+    image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    expected = load(run, "cpu", reference=True)(image)
+    found = load(run, "cpu", precision)(image)
     assert found.boxes.dtype == found.scores.dtype == torch.float32
     apart = (expected.boxes[:, None] - found.boxes[None]).abs().amax(-1)
     like = (apart < boxes) & ((expected.scores[:, None] - found.scores[None]).abs() < scores)
@@ -99,7 +99,7 @@ def test_without_a_run_it_is_the_one_in_the_package(tmp_path: Path, monkeypatch:
     newer.parent.mkdir(parents=True)
     newer.touch()
     assert choose_weights(None, tmp_path / "runs") == (newer, "the newest run's")
-    assert re.search(r"[\d.]+ MiB\): detkit weights download (\w+), then --weights \1$", better_ones())
+    assert re.search(r"[\d.]+ MiB\): detkit weights download (\w+), then --weights \1$", better_models_hint())
 
 
 def test_other_models_and_tensors_are_told(run: Path, tmp_path: Path) -> None:

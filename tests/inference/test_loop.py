@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.inference import detect_files, detect_records
@@ -16,7 +16,7 @@ def records(folder: Path, count: int) -> list[ImageRecord]:
     sizes = [(60, 80), (90, 80), (60, 120)]
     made = []
     for i in range(count):
-        path = saved(folder, f"{i}.png", picture(*sizes[i % 3], red=(1 + i, 20, 39, 40)))
+        path = saved(folder, f"{i}.png", image(*sizes[i % 3], red=(1 + i, 20, 39, 40)))
         made.append(ImageRecord(path, f"id{i}", sizes[i % 3], Targets.empty()))
     return made
 
@@ -47,7 +47,7 @@ def test_stopping_early_ends_the_readers(tmp_path: Path) -> None:
     assert not any(thread.name.startswith("reader") for thread in threading.enumerate())
 
 
-def test_a_missing_picture_is_named(tmp_path: Path) -> None:
+def test_a_missing_image_is_named(tmp_path: Path) -> None:
     rows = records(tmp_path, 3)
     (tmp_path / "1.png").unlink()
     with pytest.raises(FileNotFoundError, match=r"1\.png"):
@@ -55,13 +55,13 @@ def test_a_missing_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_a_size_that_is_not_the_records(tmp_path: Path) -> None:
-    path = saved(tmp_path, "a.png", picture(60, 80))
+    path = saved(tmp_path, "a.png", image(60, 80))
     with pytest.raises(ValueError, match=r"a\.png: its annotation says 60 x 80, the file has 80 x 60"):
         list(detect_records(predictor(60), [ImageRecord(path, 1, (80, 60), Targets.empty())]))
 
 
 def test_files_that_cannot_be_read_stop_nothing(tmp_path: Path) -> None:
-    good = [saved(tmp_path, f"{i}.png", picture(red=(1 + i, 20, 30, 40))) for i in range(4)]
+    good = [saved(tmp_path, f"{i}.png", image(red=(1 + i, 20, 30, 40))) for i in range(4)]
     (tmp_path / "empty.jpg").touch()
     paths = [good[0], tmp_path / "empty.jpg", good[1], tmp_path / "none.png", *good[2:]]
     outcomes = list(detect_files(predictor(60, batch_size=2), paths))

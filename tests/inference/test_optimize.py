@@ -28,7 +28,7 @@ def lively(detector: Detector) -> Detector:
 def detector() -> Detector:
     torch.manual_seed(0)
     config = fasterrcnn_mobilenet_v3_large_320_fpn()
-    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(proposals=60))
+    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(max_proposals=60))
     with torch.no_grad():
         return lively(config.build(5))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 from PIL import Image
 
 from detkit.inference.device import pick_device, pick_dtype
@@ -13,17 +13,17 @@ from detkit.inference.device import pick_device, pick_dtype
 RED = torch.tensor([[10.0, 20.0, 30.0, 40.0]])
 
 
-def test_boxes_are_in_the_pictures_own_pixels() -> None:
+def test_boxes_are_in_the_images_own_pixels() -> None:
     for short_side in (30, 60, 100, 333):
-        found = predictor(short_side)(picture())
+        found = predictor(short_side)(image())
         torch.testing.assert_close(found.boxes[:1], RED, atol=1.1, rtol=0)
-    exact = predictor(60)(picture())
+    exact = predictor(60)(image())
     torch.testing.assert_close(exact.boxes, torch.tensor([[10.0, 20.0, 30.0, 40.0], [40.0, 5.0, 60.0, 15.0]]))
     assert exact.labels.tolist() == [0, 1]
 
 
-def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
-    pixels = picture()
+def test_every_kind_of_image_gives_the_same(tmp_path: Path) -> None:
+    pixels = image()
     tensor, bgr = torch.from_numpy(pixels).permute(2, 0, 1), np.ascontiguousarray(pixels[..., ::-1])
     path = saved(tmp_path, "a.png", pixels)
     run = predictor(60)
@@ -33,7 +33,7 @@ def test_every_kind_of_picture_gives_the_same(tmp_path: Path) -> None:
 
 
 def test_a_turned_photograph_is_seen_upright(tmp_path: Path) -> None:
-    upright = picture()
+    upright = image()
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "turned.png"
@@ -44,59 +44,59 @@ def test_a_turned_photograph_is_seen_upright(tmp_path: Path) -> None:
         torch.testing.assert_close(run(opened).boxes, run(upright).boxes)
 
 
-def test_grey_and_transparent_pictures(tmp_path: Path) -> None:
-    grey = np.zeros((60, 80), np.uint8)
-    grey[20:40, 10:30] = 255
+def test_grey_and_transparent_images(tmp_path: Path) -> None:
+    gray = np.zeros((60, 80), np.uint8)
+    gray[20:40, 10:30] = 255
     run = predictor(60)
-    assert run(grey).labels.tolist() == [0, 1]
-    assert run(grey[:, :, None]).labels.tolist() == [0, 1]
-    clear = np.dstack([picture(), np.full((60, 80), 255, np.uint8)])
-    torch.testing.assert_close(run(Image.fromarray(clear)).boxes, run(picture()).boxes)
+    assert run(gray).labels.tolist() == [0, 1]
+    assert run(gray[:, :, None]).labels.tolist() == [0, 1]
+    clear = np.dstack([image(), np.full((60, 80), 255, np.uint8)])
+    torch.testing.assert_close(run(Image.fromarray(clear)).boxes, run(image()).boxes)
 
 
 def test_lists_keep_their_order_and_share_batches() -> None:
     run = predictor(60, batch_size=2)
-    pictures = [picture(red=(1 + i, 20, 30, 40)) for i in range(5)]
-    pictures.insert(2, picture(height=90))
-    found = run(pictures)
+    images = [image(red=(1 + i, 20, 30, 40)) for i in range(5)]
+    images.insert(2, image(height=90))
+    found = run(images)
     assert [float(rows.boxes[0, 0]) for rows in found] == pytest.approx([1, 2, 10, 3, 4, 5], abs=0.8)
     assert run.detector.calls == [2, 2, 1, 1]
     assert run([]) == []
-    assert len(run((pictures[0],))) == 1
+    assert len(run((images[0],))) == 1
 
 
 def test_nameless_classes_are_never_reported() -> None:
-    assert predictor(60)(picture()).labels.tolist() == [0, 1]
+    assert predictor(60)(image()).labels.tolist() == [0, 1]
 
 
 def test_chosen_classes_and_scores() -> None:
-    assert predictor(60, classes=["green"])(picture()).labels.tolist() == [1]
-    assert predictor(60, classes=[])(picture()).labels.tolist() == []
-    assert predictor(60, min_score=0.7)(picture()).labels.tolist() == [0]
+    assert predictor(60, classes=["green"])(image()).labels.tolist() == [1]
+    assert predictor(60, classes=[])(image()).labels.tolist() == []
+    assert predictor(60, min_score=0.7)(image()).labels.tolist() == [0]
     with pytest.raises(ValueError, match="class 'gren' is not among the model's 2: did you mean 'green'"):
         predictor(60, classes=["gren"])
 
 
-def test_an_empty_picture_has_no_detections() -> None:
+def test_an_empty_image_has_no_detections() -> None:
     found = predictor()(np.zeros((50, 50, 3), np.uint8))
     assert len(found) == 0
     assert found.boxes.shape == (0, 4)
 
 
-def test_the_picture_and_the_mode_of_the_model_are_left_as_they_were() -> None:
+def test_the_image_and_the_mode_of_the_model_are_left_as_they_were() -> None:
     run = predictor(60)
-    pixels = picture()
+    pixels = image()
     run.detector.train()
     found = run(pixels)
     assert run.detector.training
     assert not found.boxes.requires_grad
-    np.testing.assert_array_equal(pixels, picture())
+    np.testing.assert_array_equal(pixels, image())
 
 
-def test_boxes_never_leave_the_picture() -> None:
+def test_boxes_never_leave_the_image() -> None:
     run = predictor(60)
     run.detector.scale.data.fill_(50.0)
-    boxes = run(picture()).boxes
+    boxes = run(image()).boxes
     assert boxes[:, 0::2].max() <= 80
     assert boxes[:, 1::2].max() <= 60
 
@@ -109,14 +109,14 @@ def test_boxes_never_leave_the_picture() -> None:
         (np.zeros((4, 4, 4), np.uint8), r"drop the fourth channel"),
         (np.zeros((3, 40, 40), np.uint8), r"looks like \(3, H, W\)"),
         (np.zeros((0, 4, 3), np.uint8), "with pixels in it"),
-        (torch.zeros(2, 3, 4, 4), r"give a list of pictures: list\(batch\)"),
+        (torch.zeros(2, 3, 4, 4), r"give a list of images: list\(batch\)"),
         (torch.full((3, 4, 4), 200.0), r"expected floats in \[0, 1\], got 200 to 200"),
         (torch.full((3, 4, 4), 200), r"expected a tensor of uint8, or of floats in \[0, 1\], got torch.int64; give uint8"),
         (torch.full((3, 4, 4), float("nan")), r"expected floats in \[0, 1\], got nan"),
         (7, "expected a path, a PIL image, an array or a tensor, got int"),
     ],
 )
-def test_what_is_no_picture(wrong: object, message: str) -> None:
+def test_what_is_no_image(wrong: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         predictor()(wrong)  # type: ignore[call-overload]
 
@@ -141,14 +141,14 @@ def test_a_long_list_is_made_ready_in_parts(monkeypatch: pytest.MonkeyPatch) -> 
     ready: list[int] = []
     detect = run.detect
     monkeypatch.setattr(run, "detect", lambda prepared: ready.append(len(prepared)) or detect(prepared))
-    shown = [picture(red=(3 * i, 20, 3 * i + 10, 40)) for i in range(19)]
+    shown = [image(red=(3 * i, 20, 3 * i + 10, 40)) for i in range(19)]
     found = run(shown)
     assert ready == [8, 8, 3]
     assert [round(float(rows.boxes[0, 0])) for rows in found] == [3 * i for i in range(19)]
     assert run([]) == []
 
 
-def test_a_batch_has_a_picture() -> None:
+def test_a_batch_has_a_image() -> None:
     with pytest.raises(ValueError, match="batch_size: expected 1 or more, got 0"):
         predictor(60, batch_size=0)
 

@@ -23,7 +23,7 @@ CONFIG = FasterRCNNConfig(
     backbone=BackboneConfig(name="resnet18", weights=None),
     neck=FPNConfig(out_channels=16),
 )
-CONFIG = CONFIG.replace(rpn=CONFIG.rpn.replace(proposals=40), region=CONFIG.region.replace(head=TwoFCConfig(hidden=16), pool_size=3))
+CONFIG = CONFIG.replace(rpn=CONFIG.rpn.replace(max_proposals=40), region=CONFIG.region.replace(head=TwoFCConfig(hidden=16), pool_size=3))
 IMAGE = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
 
 
@@ -33,7 +33,7 @@ def predictor() -> Predictor:
     return Predictor(CONFIG.build(2), CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)
 
 
-def test_proposals_are_the_first_stages_in_the_pictures_own_pixels(predictor: Predictor) -> None:
+def test_proposals_are_the_first_stages_in_the_images_own_pixels(predictor: Predictor) -> None:
     found = ProposalsConfig().build(RPNProposals(predictor))(IMAGE).checked()
     prepared = predictor.prepare(IMAGE)
     with predictor.running() as running:
@@ -61,7 +61,7 @@ def test_what_is_remembered_is_of_the_same_weights(predictor: Predictor, tmp_pat
     torch.manual_seed(1)
     other = Predictor(CONFIG.build(2), CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)
     assert RPNProposals(other).version != version
-    fewer = CONFIG.replace(rpn=CONFIG.rpn.replace(proposals=7)).build(2)
+    fewer = CONFIG.replace(rpn=CONFIG.rpn.replace(max_proposals=7)).build(2)
     fewer.load_state_dict(predictor.detector.state_dict())
     assert RPNProposals(Predictor(fewer, CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)).version != version
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_is_a_backend_by_its_file(predictor: Predictor, tmp_path: P
 
 
 def test_a_name_is_a_backend_too() -> None:
-    assert build_proposer(ProposalsConfig(mode="single")).backend.version.startswith("ours")
+    assert build_proposer(ProposalsConfig(mode="single")).backend.version.startswith("detkit")
 
 
 def test_a_network_proposes_on_the_device_that_is_given_and_for_training_on_the_cpu(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bright import NAMES, BrightDetector, picture, predictor, saved
+from bright import NAMES, BrightDetector, image, predictor, saved
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -20,7 +20,7 @@ INF = math.inf
 
 
 class Fixed(BrightDetector):
-    """Takes pictures of 40 x 40 alone."""
+    """Takes images of 40 x 40 alone."""
 
     input_size = (40, 40)
 
@@ -35,7 +35,7 @@ def fixed(**options: object) -> Predictor:
 
 
 def test_what_all_scales_find_is_merged_once() -> None:
-    found = ImagePyramid(predictor(60), scales=(0.5, 1, 2))(picture())
+    found = ImagePyramid(predictor(60), scales=(0.5, 1, 2))(image())
     assert found.labels.tolist() == [0, 1]
     assert_close(found.boxes, torch.tensor([[10.0, 20, 30, 40], [40, 5, 60, 15]]), atol=1.1, rtol=0)
     assert found.boxes.dtype == torch.float32
@@ -43,7 +43,7 @@ def test_what_all_scales_find_is_merged_once() -> None:
 
 def test_one_scale_of_one_is_the_predictor_itself() -> None:
     alone = predictor(60)
-    found, expected = ImagePyramid(alone, scales=(1,))(picture()), alone(picture())
+    found, expected = ImagePyramid(alone, scales=(1,))(image()), alone(image())
     assert torch.equal(found.boxes, expected.boxes)
     assert torch.equal(found.scores, expected.scores)
     assert torch.equal(found.labels, expected.labels)
@@ -51,12 +51,12 @@ def test_one_scale_of_one_is_the_predictor_itself() -> None:
 
 def test_it_stands_where_a_predictor_stands(tmp_path: Path) -> None:
     pyramid = ImagePyramid(predictor(60, batch_size=2), scales=(1, 2))
-    files = [saved(tmp_path, f"{i}.png", picture(red=(i, 20, 30, 40))) for i in range(3)]
+    files = [saved(tmp_path, f"{i}.png", image(red=(i, 20, 30, 40))) for i in range(3)]
     outcomes = list(detect_files(pyramid, [*files, tmp_path / "missing.png"]))
     assert [len(one.detections or ()) for one in outcomes] == [2, 2, 2, 0]
     assert [round(float(one.detections.boxes[0, 0])) for one in outcomes[:3]] == [0, 1, 2]
-    both = pyramid([picture(), str(files[0])])
-    assert_close(both[0].boxes, pyramid(picture()).boxes)
+    both = pyramid([image(), str(files[0])])
+    assert_close(both[0].boxes, pyramid(image()).boxes)
     assert len(both) == 2
 
 
@@ -78,7 +78,7 @@ def test_each_scale_is_trusted_with_its_sizes() -> None:
     """The red box has sides of 20, the green one is 20 x 10 (14.1), whatever the scale."""
 
     def labels(*sizes: tuple[float, float]) -> list[int]:
-        return ImagePyramid(predictor(60), scales=(1, 2), sizes=sizes)(picture()).labels.tolist()
+        return ImagePyramid(predictor(60), scales=(1, 2), sizes=sizes)(image()).labels.tolist()
 
     assert labels((0, INF), (0, INF)) == [0, 1]
     assert labels((18, INF), (0, 18)) == [0, 1]
@@ -89,8 +89,8 @@ def test_each_scale_is_trusted_with_its_sizes() -> None:
 
 @pytest.mark.parametrize("make", [lambda: predictor(60), fixed])
 def test_mirrored_views_come_back(make: object) -> None:
-    pyramid = ImagePyramid(make(), scales=(1,), flip=True, max_overlap=1.0)  # type: ignore[operator]
-    found = pyramid(picture())
+    pyramid = ImagePyramid(make(), scales=(1,), flip=True, merge_iou=1.0)  # type: ignore[operator]
+    found = pyramid(image())
     assert sorted(found.labels.tolist()) == [0, 0, 1, 1]
     assert_close(found.boxes[found.labels == 0], torch.tensor([[10.0, 20, 30, 40]] * 2), atol=1.6, rtol=0)
 
@@ -103,7 +103,7 @@ def test_mirroring_alone() -> None:
 
 @pytest.mark.parametrize("factor", [1.01, 1.5, 2, 2.7, 4])
 @pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5])
-def test_windows_cover_the_picture_and_overlap(factor: float, overlap: float) -> None:
+def test_windows_cover_the_image_and_overlap(factor: float, overlap: float) -> None:
     size = (300, 500)
     found = windows(size, factor, overlap)
     covered = np.zeros(size, bool)
@@ -117,7 +117,7 @@ def test_windows_cover_the_picture_and_overlap(factor: float, overlap: float) ->
     assert max(window.x + window.width for window in found) == 500
 
 
-def test_a_thin_picture_has_no_window_twice() -> None:
+def test_a_thin_image_has_no_window_twice() -> None:
     found = windows((1, 90), 2, 0.2)
     assert len(found) == len(set(found)) == 3
 
@@ -126,17 +126,17 @@ def test_a_detector_of_one_size_sees_windows() -> None:
     pyramid = ImagePyramid(fixed(), scales=(1, 0.5, 2))
     assert [view.window for view in pyramid.views((80, 80))][:2] == [Window(0, 0, 80, 80), Window(0, 0, 160, 160)]
     assert len(pyramid.views((80, 80))) == 2 + 9
-    found = pyramid(picture(80, 80))
+    found = pyramid(image(80, 80))
     assert found.labels.tolist() == [0, 1]
     assert_close(found.boxes, torch.tensor([[10.0, 20, 30, 40], [40, 5, 60, 15]]), atol=2.1, rtol=0)
 
 
 def test_what_a_window_cuts_is_left_to_others() -> None:
-    """A box 60 wide in a picture 80 wide fits into no window 40 wide; one at the picture's own edge is not cut."""
-    wide = picture(80, 80, red=(10, 60, 70, 70))
+    """A box 60 wide in a image 80 wide fits into no window 40 wide; one at the image's own edge is not cut."""
+    wide = image(80, 80, red=(10, 60, 70, 70))
     assert 0 not in ImagePyramid(fixed(), scales=(2,))(wide).labels.tolist()
     assert ImagePyramid(fixed(), scales=(2, 1))(wide).labels.tolist() == [0, 1]
-    corner = ImagePyramid(fixed(), scales=(2,))(picture(80, 80, red=(0, 60, 20, 80)))
+    corner = ImagePyramid(fixed(), scales=(2,))(image(80, 80, red=(0, 60, 20, 80)))
     assert_close(corner.boxes[corner.labels == 0], torch.tensor([[0.0, 60, 20, 80]]), atol=1.1, rtol=0)
 
 
@@ -153,7 +153,7 @@ def test_margins_of_a_small_view_are_filled_and_nothing_is_found_there() -> None
 
 
 def test_fusion_doubts_what_few_views_saw_of_those_that_could() -> None:
-    pixels = picture()
+    pixels = image()
     both = ImagePyramid(predictor(60), scales=(1, 2), merge="fusion")(pixels)
     assert_close(both.scores, torch.tensor([0.9, 0.6]))
     red_once = ImagePyramid(predictor(60), scales=(1, 2), merge="fusion", sizes=((18, INF), (0, INF)))
@@ -162,22 +162,22 @@ def test_fusion_doubts_what_few_views_saw_of_those_that_could() -> None:
 
 
 def test_soft_merging_lowers_the_second_sight() -> None:
-    found = ImagePyramid(predictor(60), scales=(1, 2), merge="gaussian")(picture())
+    found = ImagePyramid(predictor(60), scales=(1, 2), merge="gaussian")(image())
     assert_close(found.scores, torch.tensor([0.9, 0.6, 0.9 * math.exp(-2), 0.6 * math.exp(-2)]))
-    assert len(ImagePyramid(predictor(60), scales=(1, 2), merge="gaussian", min_score=0.5)(picture())) == 2
-    assert len(ImagePyramid(predictor(60), scales=(1, 2), merge="linear")(picture())) == 2  # an IoU of 1 leaves no score
+    assert len(ImagePyramid(predictor(60), scales=(1, 2), merge="gaussian", min_score=0.5)(image())) == 2
+    assert len(ImagePyramid(predictor(60), scales=(1, 2), merge="linear")(image())) == 2  # an IoU of 1 leaves no score
 
 
 def test_limits_and_thresholds_hold_after_merging() -> None:
-    assert len(ImagePyramid(predictor(60), limit=1)(picture())) == 1
-    assert ImagePyramid(predictor(60), min_score=0.7)(picture()).labels.tolist() == [0]
+    assert len(ImagePyramid(predictor(60), max_detections=1)(image())) == 1
+    assert ImagePyramid(predictor(60), min_score=0.7)(image()).labels.tolist() == [0]
 
 
-def test_nothing_found_and_classes_and_thin_pictures() -> None:
+def test_nothing_found_and_classes_and_thin_images() -> None:
     black = np.zeros((30, 40, 3), np.uint8)
     for merge in ("hard", "gaussian", "fusion"):
         assert len(ImagePyramid(predictor(60), merge=merge)(black)) == 0  # type: ignore[arg-type]
-    assert ImagePyramid(predictor(60, classes=["green"]))(picture()).labels.tolist() == [1]
+    assert ImagePyramid(predictor(60, classes=["green"]))(image()).labels.tolist() == [1]
     assert len(ImagePyramid(fixed(), scales=(0.5, 3))(np.zeros((1, 70, 3), np.uint8))) == 0
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from bright import picture, predictor, saved
+from bright import image, predictor, saved
 from videos import cut, film, quarter_turned
 
 from detkit.data.images import read_image
@@ -25,7 +25,7 @@ def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec:
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert [round(frame.seconds, 3) for frame in frames] == [0.0, 0.1, 0.2, 0.3, 0.4]
     for index, frame in enumerate(frames):
-        expected = picture(red=(3 * index, 20, 3 * index + 20, 40))
+        expected = image(red=(3 * index, 20, 3 * index + 20, 40))
         assert frame.pixels.shape == expected.shape
         assert np.abs(frame.pixels.astype(int) - expected).mean() < 12  # red stays red: lossy, but in RGB order
 
@@ -45,7 +45,7 @@ def test_a_telephone_held_upright(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("batch_size", "every", "indices"), [(1, 1, [0, 1, 2, 3, 4, 5]), (4, 1, [0, 1, 2, 3, 4, 5]), (4, 2, [0, 2, 4])])
-def test_detections_are_those_of_the_frames_as_pictures(tmp_path: Path, batch_size: int, every: int, indices: list[int]) -> None:
+def test_detections_are_those_of_the_frames_as_images(tmp_path: Path, batch_size: int, every: int, indices: list[int]) -> None:
     path = film(tmp_path / "a.mp4")
     alone = predictor(60)
     pairs = list(detect_video(predictor(60, batch_size=batch_size), path, every=every))
@@ -95,14 +95,14 @@ def test_every_must_be_positive(tmp_path: Path) -> None:
         list(Video(film(tmp_path / "a.mp4", frames=2)).frames(0))
 
 
-def test_pictures_are_no_videos() -> None:
+def test_images_are_no_videos() -> None:
     assert is_video("A.MP4")
     assert not is_video("a.jpg")
     assert not is_video("mp4")
 
 
 def test_a_written_video_has_its_frames_and_even_sides(tmp_path: Path) -> None:
-    frames = [picture(61, 81, red=(3 * i, 20, 3 * i + 20, 40)) for i in range(4)]
+    frames = [image(61, 81, red=(3 * i, 20, 3 * i + 20, 40)) for i in range(4)]
     with VideoWriter(tmp_path / "new" / "a.mp4", 5) as writer:
         for frame in frames:
             writer.write(frame)
@@ -136,22 +136,22 @@ def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         pytest.skip("names cannot have colons here")
     assert len(list(Video("12:30.mp4").frames())) == 2
     with VideoWriter(Path("12:31.mp4"), 5) as writer:
-        writer.write(picture())
+        writer.write(image())
     assert Video("12:31.mp4").length == 1
 
 
 @pytest.mark.parametrize(("rate", "written"), [(200 / 3, 66.67), (1000 / 7, 142.86), (29.97, 29.97), (0.001, 0.1), (5000, 600)])
 def test_every_rate_is_one_that_the_codec_holds(tmp_path: Path, rate: float, written: float) -> None:
     with VideoWriter(tmp_path / "a.mp4", rate) as writer:
-        writer.write(picture())
-        writer.write(picture())
+        writer.write(image())
+        writer.write(image())
     assert Video(tmp_path / "a.mp4").frames_per_second == pytest.approx(written)
 
 
 def test_a_frame_that_is_shown_for_longer_fills_its_time(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 10) as writer:
         for number, seconds in enumerate((0.0, 0.1, 0.5, 0.6, 0.6, 900.0, 900.1)):
-            writer.write(picture(red=(10 * number, 20, 10 * number + 10, 40)), seconds)
+            writer.write(image(red=(10 * number, 20, 10 * number + 10, 40)), seconds)
     frames = list(Video(tmp_path / "a.mp4").frames())
     assert len(frames) == 8 + 100 + 2  # a jump of the times is no time that a frame is shown for
     columns = [int(np.argmax(frame.pixels[30, :, 0] > 128)) // 10 for frame in frames]
@@ -161,9 +161,9 @@ def test_a_frame_that_is_shown_for_longer_fills_its_time(tmp_path: Path) -> None
 
 def test_frames_of_a_video_have_one_size(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 5) as writer:
-        writer.write(picture())
+        writer.write(image())
         with pytest.raises(ValueError, match=re.escape("a.mp4: expected frames of shape (60, 80, 3), got (60, 90, 3)")):
-            writer.write(picture(60, 90))
+            writer.write(image(60, 90))
 
 
 def test_nothing_written_makes_no_file(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_nothing_written_makes_no_file(tmp_path: Path) -> None:
 
 def test_a_video_that_was_not_written_whole_is_told(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", 5)
-    writer.write(picture())
+    writer.write(image())
     writer.written += 1  # as if the disk had taken one and lost it
     with pytest.raises(OSError, match=r"a\.mp4: 1 of 2 frames were written"):
         writer.close()
@@ -183,7 +183,7 @@ def test_a_video_that_was_not_written_whole_is_told(tmp_path: Path) -> None:
 def test_an_error_is_not_hidden_by_that_of_the_file(tmp_path: Path) -> None:
     def interrupted() -> None:
         with VideoWriter(tmp_path / "a.mp4", 5) as writer:
-            writer.write(picture())
+            writer.write(image())
             writer.written += 1
             raise KeyboardInterrupt
 
@@ -194,10 +194,10 @@ def test_an_error_is_not_hidden_by_that_of_the_file(tmp_path: Path) -> None:
 def test_a_place_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda _: False)
     with pytest.raises(OSError, match=r"a\.mp4: no video of 80 x 60 can be written there"):
-        VideoWriter(tmp_path / "a.mp4", 5).write(picture())
+        VideoWriter(tmp_path / "a.mp4", 5).write(image())
 
 
-def test_a_picture_reader_says_that_a_video_is_none(tmp_path: Path) -> None:
-    assert read_image(saved(tmp_path, "a.png", picture())).shape == (60, 80, 3)
-    with pytest.raises(ValueError, match="not a picture that can be read: it is a video"):
+def test_a_image_reader_says_that_a_video_is_none(tmp_path: Path) -> None:
+    assert read_image(saved(tmp_path, "a.png", image())).shape == (60, 80, 3)
+    with pytest.raises(ValueError, match="not a image that can be read: it is a video"):
         read_image(film(tmp_path / "a.mp4", frames=2))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from bright import picture
+from bright import image
 
 
 def film(path: Path, frames: int = 6, rate: float = 10.0, codec: str = "mp4v", size: tuple[int, int] = (60, 80)) -> Path:
@@ -16,7 +16,7 @@ def film(path: Path, frames: int = 6, rate: float = 10.0, codec: str = "mp4v", s
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
     assert writer.isOpened()
     for index in range(frames):
-        frame = picture(height, width, red=(3 * index, 20, 3 * index + 20, 40))
+        frame = image(height, width, red=(3 * index, 20, 3 * index + 20, 40))
         writer.write(np.ascontiguousarray(frame[:, :, ::-1]))
     writer.release()
     return path

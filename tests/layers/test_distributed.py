@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import distributed
 
-from detkit.layers import mean_over_processes, normaliser
+from detkit.layers import loss_normalizer, mean_over_processes
 
 
 def test_one_process_gets_its_own_value_detached() -> None:
@@ -23,9 +23,9 @@ def test_the_mean_over_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_loss_of_one_process_divides_by_its_total_or_by_one() -> None:
-    assert normaliser(torch.tensor(7.0)).item() == 7
-    assert normaliser(torch.tensor(0.0)).item() == 1
-    assert normaliser(torch.tensor(0.0), least=0.5).item() == 0.5
+    assert loss_normalizer(torch.tensor(7.0)).item() == 7
+    assert loss_normalizer(torch.tensor(0.0)).item() == 1
+    assert loss_normalizer(torch.tensor(0.0), least=0.5).item() == 0.5
 
 
 @pytest.mark.parametrize(("mine", "other", "expected"), [(3.0, 5.0, 4.0), (0.0, 1.0, 0.5), (0.0, 0.0, 0.5)])
@@ -35,4 +35,4 @@ def test_processes_share_what_a_loss_divides_by_and_its_least(
     monkeypatch.setattr(distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor.add_(other))
-    assert normaliser(torch.tensor(mine)).item() == expected
+    assert loss_normalizer(torch.tensor(mine)).item() == expected

@@ -1,4 +1,4 @@
-"""Classifiers of whole pictures: what they say, what they learn from, and that their networks are the libraries' own."""
+"""Classifiers of whole images: what they say, what they learn from, and that their networks are the libraries' own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small(name: str = "shufflenet_v2_x0_5", side: int = 64, classes: int = 7, **
     return config.build(classes)
 
 
-def pictures(count: int = 2, side: int = 64) -> list[Tensor]:
+def photos(count: int = 2, side: int = 64) -> list[Tensor]:
     return list(torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)))
 
 
@@ -33,7 +33,7 @@ def labels(*numbers: int | None) -> list[Targets]:
     return [Targets.empty() if n is None else Targets.of(whole, torch.tensor([n])) for n in numbers]
 
 
-def normalised(images: list[Tensor]) -> Tensor:
+def normalized(images: list[Tensor]) -> Tensor:
     return (torch.stack(images) - torch.tensor(IMAGENET_MEAN).reshape(3, 1, 1)) / torch.tensor(IMAGENET_STD).reshape(3, 1, 1)
 
 
@@ -47,8 +47,8 @@ def test_says_what_torchvisions_own_network_says(name: str, side: int) -> None:
     choices = {"init_weights": False} if name == "googlenet" else {}
     theirs = models.get_model(name, num_classes=7, **choices).eval()
     theirs.load_state_dict(ours.network.network.state_dict())
-    (logits,) = ours.raw(ours.prepare(pictures(side=side)))
-    assert_close(logits, theirs(normalised(pictures(side=side))))
+    (logits,) = ours.raw(ours.prepare(photos(side=side)))
+    assert_close(logits, theirs(normalized(photos(side=side))))
 
 
 @pytest.mark.slow
@@ -57,7 +57,7 @@ def test_both_tokens_of_deit_are_averaged_as_timm_does() -> None:
     ours = small("deit_tiny_distilled_patch16_224", 224).eval()
     theirs = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=7).eval()
     theirs.load_state_dict(ours.network.network.state_dict())
-    batch = ours.prepare(pictures(1, 224))
+    batch = ours.prepare(photos(1, 224))
     raw = ours.raw(batch)
     assert len(raw) == ours.network.heads == 2
     scores = theirs(batch.images).softmax(1)[0]
@@ -67,8 +67,8 @@ def test_both_tokens_of_deit_are_averaged_as_timm_does() -> None:
 
 
 @torch.no_grad()
-def test_its_detections_are_the_likeliest_classes_of_the_whole_picture() -> None:
-    made = small(top=3).eval()
+def test_its_detections_are_the_likeliest_classes_of_the_whole_image() -> None:
+    made = small(top_k=3).eval()
     found = made([torch.rand(3, 64, 64)])
     assert isinstance(found, list)
     assert found[0].boxes.tolist() == [[0, 0, 64, 64]] * 3
@@ -78,22 +78,22 @@ def test_its_detections_are_the_likeliest_classes_of_the_whole_picture() -> None
     made.report_only(("a", None, "b", None, None, None, "c"))
     (rows,) = made([torch.rand(3, 64, 64)])
     assert isinstance(rows, type(found[0]))
-    made.report_only(("a", None, None, None, None, None, "c"))  # fewer than ``top``
+    made.report_only(("a", None, None, None, None, None, "c"))  # fewer than ``top_k``
     assert set(made([torch.rand(3, 64, 64)])[0].labels.tolist()) == {0, 6}
     assert set(rows.labels.tolist()) == {0, 2, 6}
 
 
 def test_smoothing_and_the_loss_are_torchs_own() -> None:
     made = small(label_smoothing=0.1)
-    batch = made.prepare(pictures())
+    batch = made.prepare(photos())
     raw = made.raw(batch)
     losses = made.loss(raw, batch, labels(3, 5))
     assert_close(losses["class"], functional.cross_entropy(raw[0], torch.tensor([3, 5]), label_smoothing=0.1))
 
 
-def test_a_picture_without_a_label_counts_nowhere() -> None:
+def test_a_image_without_a_label_counts_nowhere() -> None:
     made = small().eval()
-    batch = made.prepare(pictures())
+    batch = made.prepare(photos())
     raw = made.raw(batch)
     assert_close(made.loss(raw, batch, labels(3, None))["class"], functional.cross_entropy(raw[0][:1], torch.tensor([3])))
     none = made.loss(raw, batch, labels(None, None))["class"]
@@ -102,8 +102,8 @@ def test_a_picture_without_a_label_counts_nowhere() -> None:
     assert made.network.get_parameter("network.fc.weight").grad is not None
 
 
-def test_mixup_blends_pictures_and_what_is_wanted_alike() -> None:
-    made, images = small(mixup=0.5), pictures(3)
+def test_mixup_blends_images_and_what_is_wanted_alike() -> None:
+    made, images = small(mixup=0.5), photos(3)
     plain, blended = made.prepare(images), made.prepare(images, [11, 12, 13])
     wanted = made.wanted(labels(0, 1, 2), blended.seeds)
     share = float(wanted[0, 0])
@@ -116,8 +116,8 @@ def test_mixup_blends_pictures_and_what_is_wanted_alike() -> None:
 
 
 def test_auxiliary_classifiers_speak_and_are_weighed_in_training_alone() -> None:
-    made = small("googlenet", auxiliary=0.3)
-    batch = made.prepare(pictures())
+    made = small("googlenet", auxiliary_weight=0.3)
+    batch = made.prepare(photos())
     raw = made.train().raw(batch)
     losses = made.loss(raw, batch, labels(1, 2))
     assert sorted(losses) == ["auxiliary_1", "auxiliary_2", "class"]
@@ -131,21 +131,21 @@ def test_auxiliary_classifiers_speak_and_are_weighed_in_training_alone() -> None
 
 def test_auxiliary_classifiers_are_left_out_where_they_weigh_nothing() -> None:
     with torch.device("meta"):
-        made = small("googlenet", auxiliary=0.0)
+        made = small("googlenet", auxiliary_weight=0.0)
     assert not any("aux" in name for name in made.state_dict())
-    assert made.network.auxiliary == 0
+    assert made.network.auxiliary_weight == 0
 
 
-def test_pictures_too_small_for_an_auxiliary_classifier() -> None:
-    with pytest.raises(ValueError, match=r"^model.auxiliary: .* of inception_v3 takes pictures of 299 pixels and more, got 224; set"):
+def test_images_too_small_for_an_auxiliary_classifier() -> None:
+    with pytest.raises(ValueError, match=r"^model.auxiliary_weight: .* of inception_v3 takes images of 299 pixels and more, got 224; set"):
         small("inception_v3", 224)
 
 
-def test_several_objects_are_no_class_of_a_picture() -> None:
+def test_several_objects_are_no_class_of_a_image() -> None:
     made = small()
     two = Targets.of(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 2), torch.tensor([1, 2]))
-    with pytest.raises(ValueError, match="targets of image 1: a picture has one class for a classifier, got 2 objects"):
-        made(pictures(), [*labels(1), two])
+    with pytest.raises(ValueError, match="targets of image 1: a image has one class for a classifier, got 2 objects"):
+        made(photos(), [*labels(1), two])
 
 
 def test_choices_that_are_about_maps() -> None:

@@ -1,4 +1,4 @@
-"""CLIP as a detector, from a released file to a picture; a small file with seeded numbers stands for the released ones."""
+"""CLIP as a detector, from a released file to a image; a small file with seeded numbers stands for the released ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from detkit.models.published import PUBLISHED, publication
 from detkit.models.published.clip import of_config
 from detkit.structures import Proposals
 from detkit.text import text_tower
-from detkit.weights import catalogue, find
+from detkit.weights import catalog, find
 
 CLASSES = ["a cat", "a red cup"]
 FAST_RCNN = Path(__file__).resolve().parents[2] / "configs" / "fast_rcnn_lite0_bccd.py"
@@ -37,7 +37,7 @@ FAST_RCNN = Path(__file__).resolve().parents[2] / "configs" / "fast_rcnn_lite0_b
 def small_config() -> CLIPRCNNConfig:
     plain = CLIPRCNNConfig()
     network = BackboneConfig(name=BACKBONE, weights=None, norm="frozen")
-    return plain.replace(backbone=network, proposals=plain.proposals.replace(mode="single", limit=6, min_area=100.0))
+    return plain.replace(backbone=network, proposals=plain.proposals.replace(mode="single", max_proposals=6, min_area=100.0))
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +56,11 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 60, (90, 120, 3), np.uint8)
     pixels[20:70, 30:80] = (200, 30, 30)
-    Image.fromarray(pixels).save(tmp_path / "picture.png")
-    return tmp_path / "picture.png"
+    Image.fromarray(pixels).save(tmp_path / "image.png")
+    return tmp_path / "image.png"
 
 
 def test_a_region_is_compared_with_phrases(released: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_region_is_compared_with_phrases(released: Path) -> None:
     detector, clip = predictor.detector, whole_clip()
     image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
     batch = detector.prepare([image])
-    # A box whose surroundings are the whole picture: nothing is resized, and the crop is the picture.
+    # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
         (logits,), _ = detector.region(detector.source(detector.maps(batch.images)), [box])
@@ -80,24 +80,24 @@ def test_a_region_is_compared_with_phrases(released: Path) -> None:
     assert_close(logits[2], wanted[2:].float().logsumexp(0), atol=1e-2, rtol=1e-3)
 
 
-def detections(picture: Path, *words: str) -> list[dict]:
-    found = picture.with_name("found.json")
-    assert main(["detect", str(picture), "--no-pictures", "--min-score", "0", "--json", str(found), *words]) == 0
-    return json.loads(found.read_text("utf-8"))["pictures"][0]["detections"]
+def detections(image: Path, *words: str) -> list[dict]:
+    found = image.with_name("found.json")
+    assert main(["detect", str(image), "--no-images", "--min-score", "0", "--json", str(found), *words]) == 0
+    return json.loads(found.read_text("utf-8"))["images"][0]["detections"]
 
 
 def test_the_command_and_a_checkpoint_that_needs_no_text_tower(
-    released: Path, picture: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    released: Path, image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("--model", "clip_rcnn_tiny", "--weights", str(released), "--classes", *CLASSES)
-    first = detections(picture, *words)
+    first = detections(image, *words)
     assert first
     assert {row["class"] for row in first} <= set(CLASSES)
     assert "looking for: a cat, a red cup; what rather is one of these is background: the background, nothing in particular" in caplog.text
     saved = tmp_path / "cats.safetensors"
     assert main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
     monkeypatch.setitem(sys.modules, "open_clip", None)  # an import of it fails now
-    again = detections(picture, "--weights", str(saved))
+    again = detections(image, "--weights", str(saved))
     assert [row["class"] for row in again] == [row["class"] for row in first]
     assert_close(*(torch.tensor([[*row["box"], row["score"]] for row in rows]) for rows in (again, first)), atol=2e-3, rtol=1e-3)
 
@@ -118,8 +118,8 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     from detkit.experiment import Experiment
     from detkit.experiment.build import fresh_state
     from detkit.heads.text_classes import TextClassesConfig
+    from detkit.models.class_embeddings import embed_classes
     from detkit.models.fast_rcnn import FastRCNNConfig
-    from detkit.models.region_rows import embed_classes
 
     saved = tmp_path / "cats.safetensors"
     main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])
@@ -168,33 +168,33 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     ],
 )
 def test_mistakes_in_one_line(
-    words: tuple[str, ...], message: str, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], message: str, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DETKIT_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
-    assert main(["detect", str(picture), "--no-pictures", "--model", "clip_rcnn", *words]) == 2
+    assert main(["detect", str(image), "--no-images", "--model", "clip_rcnn", *words]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
 
 
 def test_without_the_library_one_line_tells_how_to_get_it(
-    picture: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "open_clip" else find_spec(name, *more))
-    assert main(["detect", str(picture), "--no-pictures", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
+    assert main(["detect", str(image), "--no-images", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("detkit: error: phrases are read by open_clip, which is not here: run `pip install open_clip_torch`")
     assert "pip install detkit" not in line
 
 
-CLIPS = [entry for entry in catalogue() if entry.read_from.startswith("open_clip")]
+CLIPS = [entry for entry in catalog() if entry.read_from.startswith("open_clip")]
 
 
 @pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry.name)
-def test_the_catalogue_says_what_open_clip_states(entry: object) -> None:
+def test_the_catalog_says_what_open_clip_states(entry: object) -> None:
     from open_clip import get_pretrained_url
 
     model = entry.file_name.removesuffix(".pt")
@@ -222,7 +222,7 @@ def test_a_released_file_of_these_sizes_would_fit(entry: object) -> None:
         tower = ImageTower(found.config.backbone, found.config.region.text.dimensions)
         named = {k: v for k, v in tower.published_names(whole).items() if not k.endswith("num_batches_tracked")}
         assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in named.items()}
-    assert sizes["vision_cfg"]["image_size"] == found.config.warp
+    assert sizes["vision_cfg"]["image_size"] == found.config.warp_size
     assert sizes["embed_dim"] == found.config.region.text.dimensions
     counted = sum(value.numel() for key, value in whole.items() if "running" not in key and "num_batches" not in key and key != "attn_mask")
     assert counted == find(entry.name).parameters

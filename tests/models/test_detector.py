@@ -18,7 +18,7 @@ def detector() -> FasterRCNN:
     return FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)).build(2).eval()
 
 
-def test_normalised_and_padded_as_torchvision_does(detector: FasterRCNN) -> None:
+def test_normalized_and_padded_as_torchvision_does(detector: FasterRCNN) -> None:
     images = [torch.rand(3, 50, 70), torch.rand(3, 61, 40)]
     mean, std = detector.backbone.mean, detector.backbone.std
     reference = GeneralizedRCNNTransform(1, 1, mean, std)
@@ -50,7 +50,7 @@ def test_losses_do_not_flow_into_proposals(detector: FasterRCNN) -> None:
 @pytest.mark.parametrize("name", ["fasterrcnn_resnet50_c4", "fasterrcnn_resnet50_fpn_v2", "fasterrcnn_mobilenet_v3_large_320_fpn"])
 def test_presets_build_and_run(name: str) -> None:
     config = getattr(presets, name)()
-    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(proposals=5))
+    config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(max_proposals=5))
     if name.endswith("c4"):
         config = config.replace(region=config.region.replace(head=config.region.head.replace(hidden=8)))
     assert FasterRCNNConfig.from_json(config.to_json()) == config
@@ -61,7 +61,7 @@ def test_presets_build_and_run(name: str) -> None:
 
 def test_a_single_level_learns() -> None:
     config = presets.fasterrcnn_resnet50_c4()
-    region = config.region.replace(samples=8, head=config.region.head.replace(hidden=8))
+    region = config.region.replace(samples_per_image=8, head=config.region.head.replace(hidden=8))
     config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), region=region)
     detector = config.build(2)
     losses = detector([torch.rand(3, 64, 96)], [Targets.of(torch.tensor([[5.0, 5.0, 40.0, 40.0]]), torch.tensor([1]))])
@@ -100,9 +100,9 @@ def test_cocos_slots_are_torchvisions() -> None:
 def test_the_config_fills_the_backbone_where_training_starts() -> None:
     config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0"))
     detector = config.build(2)
-    before = next(detector.backbone.parameters()).clone()
+    before_nms = next(detector.backbone.parameters()).clone()
     config.load_pretrained(detector)
-    assert not torch.equal(next(detector.backbone.parameters()), before)
+    assert not torch.equal(next(detector.backbone.parameters()), before_nms)
     frozen = [name for name, parameter in detector.named_parameters() if not parameter.requires_grad]
     assert frozen
     assert all(name.startswith("neck.backbone.") for name in frozen)

@@ -10,7 +10,7 @@ from detkit.models import presets_detr
 from detkit.models.detr import DETRConfig
 from detkit.necks import FPNConfig
 
-SMALL = DETRHeadConfig(queries=5, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=1, hidden=16)
+SMALL = DETRHeadConfig(num_queries=5, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=1, hidden=16)
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
@@ -25,14 +25,14 @@ def test_it_takes_one_level() -> None:
     config = DETRConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), head=SMALL)
     with pytest.raises(ValueError, match=r"expected a neck that gives one level, got fpn with 5 \(strides 4, 8, .*model.neck.kind=single"):
         config.build(2)
-    one = config.replace(backbone=config.backbone.replace(levels=("c5",)), neck=FPNConfig(extra=None))
+    one = config.replace(backbone=config.backbone.replace(levels=("c5",)), neck=FPNConfig(extra_levels=None))
     assert one.build(2).neck.strides == (32,)
 
 
 @pytest.mark.parametrize(
     "size", [(480, 640), (640, 426), (360, 640), (500, 375), (333, 500), (427, 640), (612, 612), (800, 1333), (97, 1024)]
 )
-def test_pictures_are_resized_as_they_were_for_the_released_weights(size: tuple[int, int]) -> None:
+def test_images_are_resized_as_they_were_for_the_released_weights(size: tuple[int, int]) -> None:
     """As ``get_size_with_aspect_ratio`` of the released datasets/transforms.py reads."""
     height, width = size
     side = 800
@@ -44,12 +44,12 @@ def test_pictures_are_resized_as_they_were_for_the_released_weights(size: tuple[
 
 def test_doubts_about_small_data() -> None:
     config = DETRConfig()
-    assert config.doubts(118_287, 93) == ()
-    (few,) = config.doubts(205, 30)
-    assert "205 training pictures are few for DETR" in few
+    assert config.data_warnings(118_287, 93) == ()
+    (few,) = config.data_warnings(205, 30)
+    assert "205 training images are few for DETR" in few
     assert "weights=detr_r50" in few
-    (_, many) = presets_detr.detr_small().doubts(205, 64)
-    assert "has 64 objects, and DETR finds at most model.head.queries=60" in many
+    (_, many) = presets_detr.detr_small().data_warnings(205, 64)
+    assert "has 64 objects, and DETR finds at most model.head.num_queries=60" in many
 
 
 @pytest.mark.parametrize("preset", [presets_detr.detr_r50_dc5, presets_detr.detr_small])
@@ -58,4 +58,4 @@ def test_presets_differ_where_they_say(preset: Config) -> None:
     with torch.device("meta"):
         detector = config.build(3)
     assert detector.neck.strides == (16,)
-    assert detector.head.queries.weight.shape == (config.head.queries, 256)
+    assert detector.head.num_queries.weight.shape == (config.head.num_queries, 256)

@@ -6,7 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
-from detkit.data.augment import AugmentationConfig, Augmenter, Picture
+from detkit.data.augment import AugmentationConfig, Augmenter, Image
 from detkit.heads.region import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.inference.svd import with_low_ranks
@@ -14,7 +14,7 @@ from detkit.models.fast_rcnn import FastRCNN, FastRCNNConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.sppnet import FIVE_SCALES
 from detkit.necks import FPNConfig
-from detkit.ops.match import BELOW, BETWEEN, match_by_iou
+from detkit.ops.match import BACKGROUND, IGNORE, match_by_iou
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Proposals, Targets
 
@@ -37,9 +37,9 @@ def boxes(*rows: tuple[float, float, float, float]) -> Proposals:
 def test_background_that_is_too_easy_is_left_out() -> None:
     truth = Targets.of(torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([0]))
     rows = torch.tensor([[0.0, 0.0, 10.0, 9.0], [0.0, 0.0, 10.0, 3.0], [0.0, 0.0, 10.0, 0.5], [50.0, 50.0, 60.0, 60.0]])
-    numbers = {"min_positive": 0.5, "max_negative": 0.5, "min_negative": 0.1}
-    assert match_by_iou(rows, truth, **numbers).tolist() == [0, BELOW, BETWEEN, BETWEEN]
-    assert match_by_iou(rows, Targets.empty(), **numbers).tolist() == [BELOW] * 4
+    numbers = {"positive_iou": 0.5, "negative_iou": 0.5, "min_negative_iou": 0.1}
+    assert match_by_iou(rows, truth, **numbers).tolist() == [0, BACKGROUND, IGNORE, IGNORE]
+    assert match_by_iou(rows, Targets.empty(), **numbers).tolist() == [BACKGROUND] * 4
 
 
 def test_proposals_are_needed(detector: FastRCNN) -> None:
@@ -61,34 +61,34 @@ def test_with_nothing_at_all_to_learn_from_every_parameter_is_reached() -> None:
 
 
 @torch.no_grad()
-def test_proposals_of_the_picture_are_brought_to_what_the_model_sees(detector: FastRCNN) -> None:
+def test_proposals_of_the_image_are_brought_to_what_the_model_sees(detector: FastRCNN) -> None:
     asked = []
 
-    def proposer(picture: np.ndarray) -> Proposals:
-        asked.append(picture)
+    def proposer(photo: np.ndarray) -> Proposals:
+        asked.append(photo)
         return boxes((2.0, 4.0, 20.0, 24.0))
 
     predictor = Predictor(detector, PreprocessConfig(short_side=80, long_side=400), ("a", "b"), "cpu", "fp32", proposer=proposer)
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    prepared = predictor.prepare(picture)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    prepared = predictor.prepare(photo)
     assert_close(prepared.proposals.boxes, torch.tensor([[4.0, 8.0, 40.0, 48.0]]))
-    np.testing.assert_array_equal(asked[0], picture)
-    predictor.prepare(torch.from_numpy(picture).permute(2, 0, 1) / 255)
-    np.testing.assert_array_equal(asked[1], picture)
+    np.testing.assert_array_equal(asked[0], photo)
+    predictor.prepare(torch.from_numpy(photo).permute(2, 0, 1) / 255)
+    np.testing.assert_array_equal(asked[1], photo)
     assert len(predictor(np.zeros((1, 1, 3), np.uint8)).checked(2)) >= 0
 
 
-def test_proposals_are_mirrored_cropped_and_resized_with_the_picture() -> None:
+def test_proposals_are_mirrored_cropped_and_resized_with_the_image() -> None:
     image = np.zeros((40, 60, 3), np.uint8)
     given = boxes((0.0, 0.0, 6.0, 40.0), (50.0, 0.0, 60.0, 20.0))
-    picture = Picture(image, Targets.empty(), given)
+    photo = Image(image, Targets.empty(), given)
     mirror = Augmenter(AugmentationConfig(flip=1.0), PreprocessConfig(short_side=80, long_side=800))
-    made = mirror(picture, np.random.default_rng(0))
+    made = mirror(photo, np.random.default_rng(0))
     assert_close(made.proposals.boxes, torch.tensor([[108.0, 0.0, 120.0, 80.0], [0.0, 0.0, 20.0, 40.0]]))
     crop = Augmenter(AugmentationConfig(preset="ssd"), PreprocessConfig(rule="fixed", input_size=(40, 60)))
     counts = set()
     for seed in range(30):
-        made = crop(picture, np.random.default_rng(seed))
+        made = crop(photo, np.random.default_rng(seed))
         made.proposals.checked()
         assert (made.proposals.boxes <= torch.tensor([60.0, 40.0, 60.0, 40.0]) + 1e-4).all()  # rounding
         counts.add(len(made.proposals))

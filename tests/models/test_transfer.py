@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.region import TwoFCConfig
-from detkit.models.detector import ClassRows
+from detkit.models.detector import ClassLayout
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.rcnn import RCNN, RCNNConfig
 from detkit.models.transfer import _copy_rows, transfer
@@ -32,9 +32,9 @@ def test_rows_of_the_same_name_move_to_their_new_place() -> None:
     assert_close(mine.deltas.bias[4:12], theirs.deltas.bias[[12, 13, 14, 15, 0, 1, 2, 3]])
     assert_close(mine.logits.weight[0], fresh["region.predictor.logits.weight"][0])
     assert_close(model.neck.backbone.conv1.weight, old.neck.backbone.conv1.weight)
-    assert (report.classes_copied, report.classes_anew, report.classes_left_over) == (("cup", "cat"), ("bird",), ("dog",))
+    assert (report.classes_copied, report.classes_reset, report.classes_left_over) == (("cup", "cat"), ("bird",), ("dog",))
     assert (report.anew, report.left_over) == ((), ())
-    assert set(report.by_class) == set(model.class_rows())
+    assert set(report.by_class) == set(model.class_layout())
 
 
 def test_the_same_classes_copy_everything() -> None:
@@ -62,18 +62,18 @@ def test_another_shape_is_an_error_and_changes_nothing() -> None:
     old, model = build(3, 1), build(3, 2)
     tensors = old.state_dict()
     tensors["neck.layer_blocks.3.0.weight"] = torch.zeros(8, 16, 3, 3)
-    before = model.neck.backbone.conv1.weight.clone()
+    before_nms = model.neck.backbone.conv1.weight.clone()
     with pytest.raises(ValueError, match=r"neck.layer_blocks.3.0.weight: expected shape \(16, 16, 3, 3\), got \(8, 16, 3, 3\); the models"):
         transfer(model, NEW, tensors, NEW)
     with pytest.raises(ValueError, match=r"region.predictor.logits.weight: expected shape \(5, 8\) for 4 classes, got \(4, 8\)"):
         transfer(model, NEW, old.state_dict(), OLD)
     with pytest.raises(ValueError, match="no tensor has a name that the model knows"):
         transfer(model, NEW, {"model.0.weight": torch.zeros(3)}, NEW)
-    assert torch.equal(model.neck.backbone.conv1.weight, before)
+    assert torch.equal(model.neck.backbone.conv1.weight, before_nms)
 
 
 def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
-    layout = ClassRows(groups=2, per_class=2, before=1, after=1)
+    layout = ClassLayout(groups=2, per_class=2, before_nms=1, after_nms=1)
     assert layout.rows(3) == 16
     mine, theirs = torch.zeros(16), torch.arange(1.0, 13.0)
     _copy_rows(mine, theirs, layout, [(2, 0)])
@@ -101,6 +101,8 @@ def test_fitted_layers_come_whole_or_not_at_all(classes: tuple[str, ...], carrie
     names = {name for name in model.state_dict() if name.startswith("region.fitted.")}
     assert set(report.to_fit) == (set() if carried else names)
     assert names.isdisjoint(report.copied + report.by_class) != carried
-    told = [line for line in report.summary() if line.startswith("to be fitted with the new classes: 6 tensors (region.fitted.")]
-    assert len(told) == (not carried)
+    proposals_config = [
+        line for line in report.summary() if line.startswith("to be fitted with the new classes: 6 tensors (region.fitted.")
+    ]
+    assert len(proposals_config) == (not carried)
     assert_close(model.region.head.fc6.weight, old.region.head.fc6.weight)

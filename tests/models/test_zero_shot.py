@@ -27,7 +27,7 @@ def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> 
     image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
     detector = predictor.detector
     batch = detector.prepare([image])
-    # A box whose surroundings are the whole picture: nothing is resized, and the crop is the picture.
+    # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
         logits, _ = detector.region(detector.source(detector.maps(batch.images)), [box])
@@ -39,7 +39,7 @@ def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> 
 def test_a_photograph_of_one_thing(predictor) -> None:
     from skimage import data
 
-    predictor.proposer = lambda picture: Proposals(torch.tensor([[0.0, 0.0, picture.shape[1], picture.shape[0]]]), torch.ones(1))
+    predictor.proposer = lambda image: Proposals(torch.tensor([[0.0, 0.0, image.shape[1], image.shape[0]]]), torch.ones(1))
     found = predictor(np.ascontiguousarray(data.chelsea()))
     assert "cat" in predictor.class_names[int(found.labels[0])]
     assert len(predictor.class_names) == 1000

@@ -48,7 +48,7 @@ def torchvisions(fpn: FPN, extra: str | None, norm: str | None) -> FeaturePyrami
 @pytest.mark.parametrize("size", [(64, 96), (97, 130)])
 def test_equals_torchvisions_to_the_last_bit(size: tuple[int, int], extra: str | None, norm: str | None) -> None:
     torch.manual_seed(0)
-    fpn = FPNConfig(out_channels=32, extra=extra, norm=norm).build(Stub()).eval()  # type: ignore[arg-type]
+    fpn = FPNConfig(out_channels=32, extra_levels=extra, norm=norm).build(Stub()).eval()  # type: ignore[arg-type]
     reference = torchvisions(fpn, extra, norm)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
@@ -99,21 +99,23 @@ def test_offers_what_the_backbone_offers() -> None:
     assert fpn.level_names == ("p3", "p4", "p5", "p6")
 
 
-@pytest.mark.parametrize("config", [FPNConfig(), FPNConfig(out_channels=64, extra="p6p7_c5", norm="batch"), FPNConfig(extra=None)])
+@pytest.mark.parametrize(
+    "config", [FPNConfig(), FPNConfig(out_channels=64, extra_levels="p6p7_c5", norm="batch"), FPNConfig(extra_levels=None)]
+)
 def test_round_trip(config: FPNConfig) -> None:
     assert TypeAdapter(NeckConfig).validate_json(config.to_json()) == config
 
 
 def test_what_cannot_be_is_said() -> None:
     with pytest.raises(ConfigError, match="extra: expected 'pool', 'p6p7' or 'p6p7_c5'"):
-        FPNConfig(extra="p6")  # type: ignore[arg-type]
+        FPNConfig(extra_levels="p6")  # type: ignore[arg-type]
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("norm", [None, "batch"])
 def test_joint_sums_give_the_same_and_leave_other_maps_alone(norm: Literal["batch"] | None) -> None:
     torch.manual_seed(0)
-    plain = fold_batch_norms(FPNConfig(out_channels=32, extra=None, norm=norm).build(Stub()).eval())  # type: ignore[arg-type]
+    plain = fold_batch_norms(FPNConfig(out_channels=32, extra_levels=None, norm=norm).build(Stub()).eval())  # type: ignore[arg-type]
     joint = copy.deepcopy(plain)
     joint.join_sums()
     assert list(joint.state_dict()) == list(plain.state_dict())

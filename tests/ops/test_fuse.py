@@ -30,8 +30,8 @@ def literal(boxes: torch.Tensor, scores: torch.Tensor, N: int, THR: float) -> li
     L: list[list[int]] = []
     F: list[torch.Tensor] = []
     for i in B:
-        matches = [(float(box_iou(boxes[i][None], fused[None].float())), -pos) for pos, fused in enumerate(F)]
-        best = max(matches, default=(0.0, 0))
+        assignment = [(float(box_iou(boxes[i][None], fused[None].float())), -pos) for pos, fused in enumerate(F)]
+        best = max(assignment, default=(0.0, 0))
         if best[0] > THR:
             pos = -best[1]
             L[pos].append(i)
@@ -113,7 +113,7 @@ def test_nothing_and_zero_scores() -> None:
 def test_equal_scores_keep_the_order_of_rows_and_a_limit_cuts() -> None:
     corner = torch.arange(30.0)[:, None] * 30
     boxes = torch.cat((corner, corner, corner + 20, corner + 25), 1)
-    found = fuse(boxes, torch.full((30,), 0.5), None, sources=1, limit=10)[0]
+    found = fuse(boxes, torch.full((30,), 0.5), None, sources=1, max_detections=10)[0]
     assert torch.equal(found, boxes[:10])
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.models.detection import FCOS
 
 from detkit.ops.anchors import grid_points
-from detkit.ops.match import BELOW, BETWEEN
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.ops.match_points import match_points
 from detkit.structures import Targets
 
@@ -23,10 +23,10 @@ def targets(*boxes: tuple[float, float, float, float], crowd: list[bool] | None 
     return Targets.of(rows, torch.zeros(len(rows), dtype=torch.int64), is_crowd=None if crowd is None else torch.tensor(crowd))
 
 
-def answering(matches: Tensor, row: int, side: int = 256) -> list[set[tuple[float, float]]]:
+def answering(assignment: Tensor, row: int, side: int = 256) -> list[set[tuple[float, float]]]:
     """For each level the points that answer for a target."""
     counts = [(side // stride) ** 2 for stride in STRIDES]
-    pairs = zip(levels(side), matches.split(counts), strict=True)
+    pairs = zip(levels(side), assignment.split(counts), strict=True)
     return [{tuple(point) for point in points[mine == row].tolist()} for points, mine in pairs]
 
 
@@ -38,7 +38,7 @@ def test_equal_to_torchvision() -> None:
     anchors = torch.cat([torch.cat((p - stride / 2, p + stride / 2), 1) for p, stride in zip(points, STRIDES, strict=True)])
     model = SimpleNamespace(center_sampling_radius=1.5, head=SimpleNamespace(compute_loss=lambda *parts: parts[3]))
     (expected,) = FCOS.compute_loss(model, [{"boxes": truth}], {}, [anchors], [len(p) for p in points])
-    found = match_points(points, targets(*truth.tolist()), strides=STRIDES, radius=1.5)
+    found = match_points(points, targets(*truth.tolist()), strides=STRIDES, center_radius=1.5)
     assert torch.equal(found, expected)
     assert len(set(found.tolist())) > 20
 
@@ -54,8 +54,8 @@ def test_without_a_radius_all_of_an_object_counts_on_the_level_of_its_size() -> 
     assert not coarsest
 
 
-def test_a_radius_is_measured_from_the_centre() -> None:
-    found = match_points(levels(), targets((0.0, 0.0, 60.0, 60.0)), strides=STRIDES, radius=1.0)
+def test_a_radius_is_measured_from_the_center() -> None:
+    found = match_points(levels(), targets((0.0, 0.0, 60.0, 60.0)), strides=STRIDES, center_radius=1.0)
     assert answering(found, 0) == [{(24.0, 24.0), (24.0, 32.0), (32.0, 24.0), (32.0, 32.0)}, set(), set()]
 
 
@@ -72,11 +72,11 @@ def test_crowds_are_never_positive_and_background_inside_is_left_out() -> None:
     found = match_points(levels(), targets(crowd, person, crowd=[True, False]), strides=STRIDES)
     assert not (found == 0).any()
     assert (16.0, 16.0) in answering(found, 1)[0]
-    assert (56.0, 56.0) in answering(found, BETWEEN)[0]
-    assert (120.0, 16.0) in answering(found, BELOW)[0]
+    assert (56.0, 56.0) in answering(found, IGNORE)[0]
+    assert (120.0, 16.0) in answering(found, BACKGROUND)[0]
 
 
 def test_nothing_and_lines_match_nothing() -> None:
-    assert set(match_points(levels(), Targets.empty(), strides=STRIDES).tolist()) == {BELOW}
+    assert set(match_points(levels(), Targets.empty(), strides=STRIDES).tolist()) == {BACKGROUND}
     line = targets((16.0, 16.0, 16.0, 40.0))
-    assert set(match_points(levels(), line, strides=STRIDES, radius=1.5).tolist()) == {BELOW}
+    assert set(match_points(levels(), line, strides=STRIDES, center_radius=1.5).tolist()) == {BACKGROUND}

@@ -29,7 +29,7 @@ def ordinary(count: int = 40, seed: int = 1) -> Tensor:
 
 UNUSUAL = torch.tensor(
     [
-        [0, 0, 128, 96],  # the whole picture
+        [0, 0, 128, 96],  # the whole image
         [-20, -30, 40, 50],  # sticks out at the top left
         [100, 70, 170, 150],  # at the bottom right
         [-200, -200, -150, -160],  # wholly outside
@@ -84,7 +84,7 @@ def test_levels_are_torchvisions_also_at_the_thresholds() -> None:
 
 
 @pytest.mark.parametrize("counts", [(0, 0), (0, 5), (5, 0)])
-def test_pictures_without_boxes(counts: tuple[int, int]) -> None:
+def test_images_without_boxes(counts: tuple[int, int]) -> None:
     boxes = [ordinary(counts[0]), ordinary(counts[1])]
     pooled, gradients = with_gradients(pyramid(), boxes, output_size=7, sampling_ratio=2)
     assert pooled.shape == (sum(counts), 6, 7, 7)
@@ -155,7 +155,7 @@ def test_where_numba_cannot_be_used_torchvision_serves(monkeypatch: pytest.Monke
     assert "numba cannot be used" in caplog.text
 
 
-def test_the_first_picture_of_a_process_does_not_wait_for_numba() -> None:
+def test_the_first_image_of_a_process_does_not_wait_for_numba() -> None:
     code = (
         "import sys, torch; from detkit.ops.pooling import multilevel_roi_align as pool\n"
         "with torch.no_grad():\n"
@@ -166,7 +166,7 @@ def test_the_first_picture_of_a_process_does_not_wait_for_numba() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]
 
 
-def test_strides_and_pictures_are_counted() -> None:
+def test_strides_and_images_are_counted() -> None:
     with pytest.raises(ValueError, match="got 2 strides for 4 maps"):
         multilevel_roi_align(pyramid(), [ordinary()] * 2, output_size=7, sampling_ratio=2, strides=(4.0, 8.0))
     with pytest.raises(ValueError, match="got 1 for 2 images"):

@@ -41,5 +41,5 @@ def test_the_box_ends_so_many_pixels_from_every_edge() -> None:
         with_context(box, 32, 16)
 
 
-def test_a_picture_of_one_pixel() -> None:
+def test_a_image_of_one_pixel() -> None:
     assert torch.isfinite(warped(torch.ones(3, 1, 1), with_context(torch.tensor([[0.0, 0.0, 1.0, 1.0]]), 8, 2), 8)).all()

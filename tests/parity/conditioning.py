@@ -1,7 +1,7 @@
 """Weights that detect something, and the comparison of what they detect.
 
 Random weights detect nothing. Conditioning makes them detect: norms take the statistics of the photographs, and the last
-layers are scaled until every picture has many detections with spread scores.
+layers are scaled until every image has many detections with spread scores.
 """
 
 from __future__ import annotations
@@ -92,23 +92,23 @@ def _ties_as(mine: Detections, theirs: dict[str, Tensor], boxes: float, scores: 
 
 
 def assert_same_detections(
-    ours: Sequence[Detections], reference: Sequence[dict[str, Tensor]], *, max_overlap: float, boxes: float = 1e-3, scores: float = 1e-5
+    ours: Sequence[Detections], reference: Sequence[dict[str, Tensor]], *, nms_iou: float, boxes: float = 1e-3, scores: float = 1e-5
 ) -> None:
-    """The same boxes, scores and labels in the same order; a picture may differ only where an IoU is within 1e-5 of the limit.
+    """The same boxes, scores and labels in the same order; a image may differ only where an IoU is within 1e-5 of the limit.
 
     Scores that agree no better than ``scores`` have no order: rows that close may have changed places.
     """
     for place, (found, theirs) in enumerate(zip(ours, reference, strict=True)):
         mine = _ties_as(found, theirs, boxes, scores)
         same = len(mine) == len(theirs["labels"]) and torch.equal(mine.labels, theirs["labels"])
-        if not same and _on_the_edge(mine, theirs, max_overlap):
+        if not same and _on_the_edge(mine, theirs, nms_iou):
             continue
-        assert same, f"picture {place}: labels {mine.labels.tolist()}, expected {theirs['labels'].tolist()}"
+        assert same, f"image {place}: labels {mine.labels.tolist()}, expected {theirs['labels'].tolist()}"
         torch.testing.assert_close(mine.boxes, theirs["boxes"], atol=boxes, rtol=0)
         torch.testing.assert_close(mine.scores, theirs["scores"], atol=scores, rtol=0)
 
 
-def _on_the_edge(mine: Detections, theirs: dict[str, Tensor], max_overlap: float) -> bool:
+def _on_the_edge(mine: Detections, theirs: dict[str, Tensor], nms_iou: float) -> bool:
     boxes, labels = torch.cat((mine.boxes, theirs["boxes"])), torch.cat((mine.labels, theirs["labels"]))
-    near = (box_iou(boxes, boxes) - max_overlap).abs() < 1e-5
+    near = (box_iou(boxes, boxes) - nms_iou).abs() < 1e-5
     return bool((near & (labels[:, None] == labels)).any())

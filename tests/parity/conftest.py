@@ -23,7 +23,7 @@ def photographs() -> list[Tensor]:
 
 
 def _crop(name: str, size: tuple[int, int], place: int) -> Tensor:
-    picture = torch.from_numpy(getattr(data, name)()).permute(2, 0, 1).float() / 255
+    image = torch.from_numpy(getattr(data, name)()).permute(2, 0, 1).float() / 255
     top, left = 40 * (place // 4) + 20, 30 * (place // 4) + 40
     # Every second pixel, so that a crop holds whole things.
-    return picture[:, top : top + 2 * size[0] : 2, left : left + 2 * size[1] : 2][:, : size[0], : size[1]].contiguous()
+    return image[:, top : top + 2 * size[0] : 2, left : left + 2 * size[1] : 2][:, : size[0], : size[1]].contiguous()

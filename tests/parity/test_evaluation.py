@@ -20,7 +20,7 @@ Scene = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 def random_data(rng: np.random.Generator, images: int) -> Scene:
-    """A small data set: whole-pixel boxes and few scores (ties), crowds, empty pictures, empty classes, pictures with 130 detections."""
+    """A small data set: whole-pixel boxes and few scores (ties), crowds, empty images, empty classes, images with 130 detections."""
     classes = int(rng.integers(1, 5))
     image_ids = rng.permutation(1000)[:images].tolist()
     category_ids = sorted(rng.permutation(90)[: classes + 1].tolist())  # the last one is never in the ground truth
@@ -56,7 +56,7 @@ def random_detection(rng: np.random.Generator, image_id: int, category_ids: list
 
 def assert_engines_agree(scene: Scene) -> None:
     truth = GroundTruth.of(scene[0])
-    ours, reference = (curves(truth, scene[1], engine) for engine in ("hotcoco", "pycocotools"))
+    ours, reference = (curves(truth, scene[1], evaluator) for evaluator in ("hotcoco", "pycocotools"))
     for name in ("precision", "recall", "scores"):
         np.testing.assert_allclose(getattr(ours, name), getattr(reference, name), rtol=0, atol=1e-9, err_msg=name)
     assert (ours.category_ids, ours.detections) == (reference.category_ids, reference.detections)
@@ -67,7 +67,7 @@ def assert_engines_agree(scene: Scene) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_hotcoco_equals_pycocotools_on_random_scenes(seed: int) -> None:
-    """2,000 scenes: 8 data sets of 25 pictures a seed."""
+    """2,000 scenes: 8 data sets of 25 images a seed."""
     rng = np.random.default_rng(seed)
     for _ in range(8):
         assert_engines_agree(random_data(rng, images=25))
@@ -76,7 +76,7 @@ def test_hotcoco_equals_pycocotools_on_random_scenes(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 120))
 def test_hotcoco_equals_pycocotools_on_many_more_random_scenes(seed: int) -> None:
-    """30,000 scenes: 50 data sets of 30 pictures a seed."""
+    """30,000 scenes: 50 data sets of 30 images a seed."""
     rng = np.random.default_rng(seed)
     for _ in range(50):
         assert_engines_agree(random_data(rng, images=30))
@@ -91,8 +91,8 @@ def test_random_scenes_hold_what_they_should() -> None:
         kinds = {
             "crowds": any(row["iscrowd"] for row in truth["annotations"]),
             "ties": len({row["score"] for row in results}) < len(results),
-            "empty pictures": any(not rows for rows in per_image.values()),
-            "pictures without objects": len({row["image_id"] for row in truth["annotations"]}) < len(truth["images"]),
+            "empty images": any(not rows for rows in per_image.values()),
+            "images without objects": len({row["image_id"] for row in truth["annotations"]}) < len(truth["images"]),
             "more than 100 detections": any(len(rows) > 100 for rows in per_image.values()),
             "empty classes": {row["category_id"] for row in truth["annotations"]} != {row["id"] for row in truth["categories"]},
             "found": evaluate_coco(truth, results).ap > 0,
@@ -116,11 +116,11 @@ def test_the_twelve_numbers_are_those_that_pycocotools_prints() -> None:
     assert list(evaluate_coco(truth, results).values.values()) == pytest.approx(evaluation.stats.tolist(), abs=1e-12)
 
 
-@pytest.mark.parametrize("engine", ["hotcoco", "pycocotools"])
-def test_published_case_of_100_pictures(shared: Path, engine: Any) -> None:
+@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
+def test_published_case_of_100_images(shared: Path, evaluator: Any) -> None:
     folder = shared / "eval" / "coco_fake100"
     expected = json.loads((folder / "expected.json").read_text())
-    numbers = evaluate_coco_files(folder / "ground_truth.json", folder / "detections.json", engine)
+    numbers = evaluate_coco_files(folder / "ground_truth.json", folder / "detections.json", evaluator)
     assert expected.keys() == COCO_NAMES.keys()
     torch.testing.assert_close(dict(numbers.values), expected, rtol=0, atol=1e-6)
     assert (numbers.counts.images, numbers.counts.boxes, numbers.counts.detections) == (100, 830, 734)

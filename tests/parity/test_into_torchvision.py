@@ -51,7 +51,7 @@ def to_torchvision(model: OurFasterRCNN) -> FasterRCNN:
 def test_a_detector_of_ours_in_torchvisions_class(photographs: list[Tensor]) -> None:
     torch.manual_seed(0)
     config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0", weights=None))
-    model = config.replace(rpn=config.rpn.replace(proposals=200)).build(12).eval()
+    model = config.replace(rpn=config.rpn.replace(max_proposals=200)).build(12).eval()
     images = photographs[:2]
 
     def run() -> object:
@@ -63,11 +63,11 @@ def test_a_detector_of_ours_in_torchvisions_class(photographs: list[Tensor]) -> 
     theirs = to_torchvision(model)
     expected = [found | {"labels": found["labels"] - 1} for found in theirs(images)]
     assert_conditioned(expected)
-    assert_same_detections(model(images), expected, max_overlap=0.5)
+    assert_same_detections(model(images), expected, nms_iou=0.5)
 
 
 def micrographs(folder: Path, split: str, count: int, config: PreprocessConfig) -> tuple[list[Tensor], list[Targets]]:
-    """Blood cells, resized: pictures and what they show."""
+    """Blood cells, resized: images and what they show."""
     images, targets = [], []
     for record in read_source(SourceConfig(path=str(folder), split=split)).records[:count]:
         image = preprocess(read_image(record.path), config).image
@@ -83,8 +83,8 @@ def test_a_detector_trained_on_blood_cells_in_torchvisions_class(shared: Path) -
     config = FasterRCNNConfig(
         backbone=BackboneConfig(name="efficientnet_lite0"),
         preprocess=PreprocessConfig(short_side=240, long_side=320),
-        rpn=numbers.rpn.replace(proposals=200),
-        region=numbers.region.replace(samples=128),
+        rpn=numbers.rpn.replace(max_proposals=200),
+        region=numbers.region.replace(samples_per_image=128),
     )
     model = config.build(3)
     config.load_pretrained(model)
@@ -101,4 +101,4 @@ def test_a_detector_trained_on_blood_cells_in_torchvisions_class(shared: Path) -
     with torch.no_grad():
         expected = [found | {"labels": found["labels"] - 1} for found in to_torchvision(model)(unseen)]
         assert sum(len(found["labels"]) for found in expected) > 50
-        assert_same_detections(model(unseen), expected, max_overlap=0.5)
+        assert_same_detections(model(unseen), expected, nms_iou=0.5)

@@ -1,4 +1,4 @@
-"""The Predictor against torchvision's own door: pictures of any size in, detections in their own pixels out."""
+"""The Predictor against torchvision's own door: images of any size in, detections in their own pixels out."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PROPOSALS = 150
 NORM_EPS = {"fasterrcnn_resnet50_fpn": 0.0, "fasterrcnn_resnet50_fpn_v2": None}
 
 
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     """Eight photographs of four shapes, none of which is a size that a model asks for."""
     whole = [getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")]
-    return [picture.copy() for picture in whole] + [np.ascontiguousarray(picture[:, ::-1]) for picture in whole]
+    return [image.copy() for image in whole] + [np.ascontiguousarray(image[:, ::-1]) for image in whole]
 
 
 def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
@@ -66,9 +66,9 @@ def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
 def assert_all_found(wanted: Detections, among: Detections) -> None:
     """Each of ``wanted`` has its like: the label, the box within .05 px, the score within 1e-3.
 
-    Torchvision normalises before it resizes and we after: the inputs differ in the last bits, which a network of random weights
-    multiplies. That may exchange neighbours in the order, decides which ones the limit of 100 cuts off, and which of a pair
-    lives whose IoU is at a threshold: one such pair a picture is let pass.
+    Torchvision normalizes before it resizes and we after: the inputs differ in the last bits, which a network of random weights
+    multiplies. That may exchange neighbors in the order, decides which ones the limit of 100 cuts off, and which of a pair
+    lives whose IoU is at a threshold: one such pair a image is let pass.
     """
     surely = wanted[wanted.scores > among.scores.min() + 2e-3]
     assert len(surely) >= 40
@@ -79,9 +79,9 @@ def assert_all_found(wanted: Detections, among: Detections) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_unresized_pictures(name: str, tmp_path: Path) -> None:
-    photographs = pictures()
-    tensors = [torch.from_numpy(picture).permute(2, 0, 1).float() / 255 for picture in photographs]
+def test_unresized_images(name: str, tmp_path: Path) -> None:
+    photographs = images()
+    tensors = [torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in photographs]
     theirs = published(name, tensors, tmp_path / "weights.pth")
     ours = load_published(name, tmp_path / "weights.pth")
     ours.detector.rpn.config = ours.detector.rpn.config.replace(proposals=PROPOSALS)  # type: ignore[union-attr, operator]

@@ -1,4 +1,4 @@
-"""Our RetinaNet and FCOS against torchvision's, with the same weights on the same pictures, through files as torchvision publishes them."""
+"""Our RetinaNet and FCOS against torchvision's, with the same weights on the same images, through files as torchvision publishes them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_f
 NORM_EPS = {"retinanet_resnet50_fpn": 0.0, "fcos_resnet50_fpn": 1e-5}
 """Of the frozen norms; torchvision's loader overwrites the first, and its second RetinaNet has norms that learn."""
 MAX_OVERLAP = {"fcos_resnet50_fpn": 0.6}
-LOSSES = {"class": "classification", "box": "bbox_regression", "centreness": "bbox_ctrness"}
+LOSSES = {"class": "classification", "box": "bbox_regression", "centerness": "bbox_ctrness"}
 # How many photographs, and how much of each: the networks are large.
 CASES = [
     *(pytest.param((name, 2, 128), id=f"{name}-small") for name in NAMES),
@@ -68,7 +68,7 @@ def condition(model: nn.Module, photographs: list[Tensor]) -> None:
         spread_all({boxes.bbox_ctrness: 1.5}, run)
         boxes.bbox_reg.bias += 2.0
     # Many scores, none of them certain; and what torchvision's files never detect: background, and ids without a name.
-    # FCOS multiplies them by centre-ness; RetinaNet, which has more anchors, would have nothing but scores near 1.
+    # FCOS multiplies them by center-ness; RetinaNet, which has more anchors, would have nothing but scores near 1.
     logits.bias -= 4.0 if hasattr(boxes, "bbox_ctrness") else 6.5
     rows = logits.bias.view(-1, 91)
     rows[:, [0, *(place + 1 for place in UNUSED)]] = -30.0
@@ -101,7 +101,7 @@ def ours(reference: Reference, **backbone: object) -> OneStage:
 def test_the_same_detections(reference: Reference) -> None:
     expected = [found | {"labels": found["labels"] - 1} for found in reference.model(reference.photographs)]
     assert_conditioned(expected)
-    assert_same_detections(ours(reference)(reference.photographs), expected, max_overlap=MAX_OVERLAP.get(reference.name, 0.5))
+    assert_same_detections(ours(reference)(reference.photographs), expected, nms_iou=MAX_OVERLAP.get(reference.name, 0.5))
 
 
 def test_the_same_losses(reference: Reference) -> None:

@@ -1,4 +1,4 @@
-"""Our Faster R-CNN against torchvision's, with the same weights on the same pictures, through files as torchvision publishes them."""
+"""Our Faster R-CNN against torchvision's, with the same weights on the same images, through files as torchvision publishes them."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def ours(reference: Reference, **backbone: object) -> OurFasterRCNN:
 def test_the_same_detections(reference: Reference) -> None:
     expected = [found | {"labels": found["labels"] - 1} for found in reference.model(reference.photographs)]
     assert_conditioned(expected)
-    assert_same_detections(ours(reference)(reference.photographs), expected, max_overlap=0.5)
+    assert_same_detections(ours(reference)(reference.photographs), expected, nms_iou=0.5)
 
 
 def first_ones(rows: Tensor, count: int) -> Tensor:
@@ -152,7 +152,7 @@ def test_the_same_losses(reference: Reference) -> None:
     model = ours(reference, frozen_stages=0).train()
     model.rpn.sample = model.region.sample = our_choice
     samples = min(512, reference.proposals)
-    model.region.config = model.region.config.replace(samples=samples)
+    model.region.config = model.region.config.replace(samples_per_image=samples)
     reference.model.rpn.fg_bg_sampler, reference.model.roi_heads.fg_bg_sampler = TheirChoice(256, 0.5), TheirChoice(samples, 0.25)
     state = {name: tensor.clone() for name, tensor in reference.model.state_dict().items()}
     reference.model.train()

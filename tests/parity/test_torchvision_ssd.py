@@ -1,4 +1,4 @@
-"""Our SSD300 and SSDLite320 against torchvision's, with the same weights on the same pictures, through files as torchvision has them."""
+"""Our SSD300 and SSDLite320 against torchvision's, with the same weights on the same images, through files as torchvision has them."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ def test_the_same_detections(reference: Reference) -> None:
     assert isinstance(ours, OneStage)
     expected = [without_background(found) for found in reference.model(reference.photographs)]
     assert_conditioned(expected)
-    assert_same_detections(ours(reference.photographs), expected, max_overlap=ours.head.choice.max_overlap or 1.0)
+    assert_same_detections(ours(reference.photographs), expected, nms_iou=ours.head.postprocess.nms_iou or 1.0)
 
 
 def targets(side: int, count: int) -> list[Targets]:
-    """Boxes of all sizes, two that share their best default box, and a picture without objects."""
+    """Boxes of all sizes, two that share their best default box, and a image without objects."""
     generator = torch.Generator().manual_seed(1)
     found = []
     for _ in range(count - 1):

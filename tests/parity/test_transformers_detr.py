@@ -110,7 +110,7 @@ def condition(theirs: torch.nn.Module, backbone: str, photographs: list[Tensor])
 
 
 def inputs(photographs: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Photographs normalised and padded to the largest, and the mask of what is not padding, by plain loops."""
+    """Photographs normalized and padded to the largest, and the mask of what is not padding, by plain loops."""
     height, width = (max(photograph.shape[axis] for photograph in photographs) for axis in (1, 2))
     pixels, mask = torch.zeros(len(photographs), 3, height, width), torch.zeros(len(photographs), height, width, dtype=torch.int64)
     mean, std = torch.tensor([0.485, 0.456, 0.406])[:, None, None], torch.tensor([0.229, 0.224, 0.225])[:, None, None]
@@ -177,7 +177,7 @@ def test_the_same_detections(pair: Pair) -> None:
         corners = torch.minimum(corners.clamp(min=0), torch.tensor([width, height, width, height]))
         expected.append({"boxes": corners[order], "scores": scores[order], "labels": labels[order]})
     assert_conditioned(expected)
-    assert_same_detections(pair.ours(pair.photographs), expected, max_overlap=2.0)
+    assert_same_detections(pair.ours(pair.photographs), expected, nms_iou=2.0)
 
 
 @torch.no_grad()

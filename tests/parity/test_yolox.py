@@ -33,7 +33,7 @@ def raw(detector: Detector, images: list[Tensor]) -> Tensor:
 
 
 def decoded(outputs: Tensor) -> Tensor:
-    """``(N, 85)`` for 416 x 416 pixels with centre and size in pixels (the code's ``decode_outputs``)."""
+    """``(N, 85)`` for 416 x 416 pixels with center and size in pixels (the code's ``decode_outputs``)."""
     rows = []
     for stride in (8, 16, 32):
         y, x = torch.meshgrid(torch.arange(SIDE // stride), torch.arange(SIDE // stride), indexing="ij")
@@ -171,7 +171,7 @@ def postprocessed(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def letterboxed(pixels: np.ndarray) -> tuple[Tensor, float]:
-    """A picture as the code's ``preproc`` makes it with OpenCV, in RGB of 0 to 1, and its scale."""
+    """A image as the code's ``preproc`` makes it with OpenCV, in RGB of 0 to 1, and its scale."""
     import cv2
 
     scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
@@ -195,7 +195,7 @@ def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) ->
     return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in found]
 
 
-def test_a_picture_is_letterboxed_as_by_the_code(shared: Path, nano: PublishedDetector) -> None:
+def test_a_image_is_letterboxed_as_by_the_code(shared: Path, nano: PublishedDetector) -> None:
     for path in list(photograph_files(shared).values())[:8]:
         pixels = read_image(path)
         torch.testing.assert_close(preprocess(pixels, nano.config.preprocess).image, letterboxed(pixels)[0], atol=1e-6, rtol=0)
@@ -206,7 +206,7 @@ def test_a_picture_is_letterboxed_as_by_the_code(shared: Path, nano: PublishedDe
 def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
     """Each side from the file to pycocotools by itself: ours is a predictor, the other the code's letterbox, postprocessing and scale.
 
-    They differ in one thing: our detections end at the picture's edges, and the code's evaluation hands over boxes that stick out. Such a
+    They differ in one thing: our detections end at the image's edges, and the code's evaluation hands over boxes that stick out. Such a
     box overlaps a truth that ends at the edge less, so the ONNX file is evaluated both ways: clipped, AP is the same; as it is, .0007 less.
     """
     files = photograph_files(shared)
@@ -216,14 +216,14 @@ def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, sess
     predictor = Predictor(nano.detector, nano.config.preprocess, nano.class_names, "cpu", "fp32")
     ours, clipped, theirs = [], [], []
     for image, path in files.items():
-        picture = read_image(path)
-        found = predictor(picture)
+        photo = read_image(path)
+        found = predictor(photo)
         ours += rows_of(image, found.boxes, found.scores, [categories[label] for label in found.labels.tolist()])
-        pixels, scale = letterboxed(picture)
+        pixels, scale = letterboxed(photo)
         boxes, scores, labels = postprocessed(onnx_outputs(session, pixels))
         names = [categories[label] for label in labels.tolist()]
         theirs += rows_of(image, boxes / scale, scores, names)
-        clipped += rows_of(image, clip(boxes / scale, (picture.shape[0], picture.shape[1])), scores, names)
+        clipped += rows_of(image, clip(boxes / scale, (photo.shape[0], photo.shape[1])), scores, names)
     mine, wanted, unclipped = (average_precision(truth, rows) for rows in (ours, clipped, theirs))
     print(f"AP on coco_sample: ours {mine:.4f}, the ONNX file's {wanted:.4f}, without clipping {unclipped:.4f}")
     assert mine == pytest.approx(wanted, abs=0.0003)

@@ -127,7 +127,7 @@ class Head(nn.Module):
 
 
 class YOLOX(nn.Module):
-    """``(B, 3, H, W)`` BGR of 0 to 255 to ``(B, N, 85)``: centre and size as deltas, objectness, 80 class probabilities."""
+    """``(B, 3, H, W)`` BGR of 0 to 255 to ``(B, N, 85)``: center and size as deltas, objectness, 80 class probabilities."""
 
     def __init__(self, size: str) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from detkit.structures import Detections, Targets
 SIZES = [(2001, 2999), (1702, 1650), (480, 640), (640, 427), (333, 500), (97, 31), (1200, 1599), (800, 800), (2, 700), (7, 1)]
 
 
-def picture(size: tuple[int, int], seed: int = 0) -> np.ndarray:
+def photo(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
@@ -31,38 +31,38 @@ def detections(boxes: list[list[float]]) -> Detections:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("short", "long"), [(800, 1333), (320, 1280)])
 def test_equals_torchvision(size: tuple[int, int], short: int, long: int) -> None:
-    image = picture(size)
+    image = photo(size)
     prepared = preprocess(image, PreprocessConfig(short_side=short, long_side=long))
     torch.testing.assert_close(prepared.image, torchvision_resize(image, short, long), atol=1e-6, rtol=0)
     assert prepared.size == tuple(prepared.image.shape[-2:])
 
 
 def test_fixed_size_equals_torchvision() -> None:
-    image = picture((333, 500))
+    image = photo((333, 500))
     prepared = preprocess(image, PreprocessConfig(rule="fixed", input_size=(300, 320)))
     torch.testing.assert_close(prepared.image, torchvision_resize(image, 300, 300, fixed=(320, 300)), atol=1e-6, rtol=0)
 
 
-def test_large_pictures_shrink_as_their_floats_do() -> None:
+def test_large_images_shrink_as_their_floats_do() -> None:
     image = torch.randint(0, 256, (3, 900, 1100), dtype=torch.uint8)
     for config in (
         PreprocessConfig(short_side=100),
-        PreprocessConfig(rule="fixed", input_size=(90, 500), channel_order="bgr", maximum=255),
+        PreprocessConfig(rule="fixed", input_size=(90, 500), channel_order="bgr", max_value=255),
     ):
         fast, plain = preprocess(image, config).image, preprocess(image.float() / 255, config).image
-        torch.testing.assert_close(fast, plain, atol=1e-6 * config.maximum, rtol=0)
+        torch.testing.assert_close(fast, plain, atol=1e-6 * config.max_value, rtol=0)
         assert fast.is_contiguous()
 
 
 def test_a_line_of_pixels_keeps_one_row() -> None:
-    assert preprocess(picture((1, 5000)), PreprocessConfig()).image.shape == (3, 1, 1333)
+    assert preprocess(photo((1, 5000)), PreprocessConfig()).image.shape == (3, 1, 1333)
 
 
 def test_input_is_left_unchanged() -> None:
-    image = picture((40, 30))
+    image = photo((40, 30))
     tensor = torch.rand(3, 20, 20)
     before, tensor_before = image.copy(), tensor.clone()
-    for config in (PreprocessConfig(), PreprocessConfig(short_side=20, long_side=40, maximum=255), PreprocessConfig(channel_order="bgr")):
+    for config in (PreprocessConfig(), PreprocessConfig(short_side=20, long_side=40, max_value=255), PreprocessConfig(channel_order="bgr")):
         preprocess(image, config)
         preprocess(tensor, config)
     np.testing.assert_array_equal(image, before)
@@ -70,9 +70,9 @@ def test_input_is_left_unchanged() -> None:
 
 
 def test_letterbox_fills_with_grey_in_the_models_range_and_order() -> None:
-    image = picture((100, 200))
+    image = photo((100, 200))
     image[..., 0], image[..., 1], image[..., 2] = 10, 20, 30
-    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", maximum=255)
+    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", max_value=255)
     prepared = preprocess(image, config)
     assert prepared.image.shape == (3, 416, 416)
     torch.testing.assert_close(prepared.image[:, 0, 0], torch.tensor([30.0, 20.0, 10.0]))
@@ -97,8 +97,8 @@ def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
     [
         PreprocessConfig(),
         PreprocessConfig(rule="fixed", input_size=(300, 500)),
-        PreprocessConfig(rule="letterbox", input_size=(320, 320), boxes_by="factor"),
-        PreprocessConfig(boxes_by="factor"),
+        PreprocessConfig(rule="letterbox", input_size=(320, 320), box_scaling="factor"),
+        PreprocessConfig(box_scaling="factor"),
     ],
 )
 def test_place_and_restore_are_inverse(config: PreprocessConfig) -> None:
@@ -107,7 +107,7 @@ def test_place_and_restore_are_inverse(config: PreprocessConfig) -> None:
     torch.testing.assert_close(placement.restore(placement.place(boxes)).boxes, boxes.boxes, atol=1e-4, rtol=0)
 
 
-def test_restored_boxes_are_clipped_to_the_picture() -> None:
+def test_restored_boxes_are_clipped_to_the_image() -> None:
     placement = PreprocessConfig().placement((100, 50))
     far = detections([[-20.0, -5.0, 5000.0, 5000.0]])
     torch.testing.assert_close(placement.restore(far).boxes, torch.tensor([[0.0, 0.0, 50.0, 100.0]]))
@@ -123,7 +123,7 @@ def test_targets_are_placed_with_their_areas() -> None:
     torch.testing.assert_close(placed.areas, torch.tensor([400.0]))
 
 
-def test_small_pictures_are_not_enlarged_when_told() -> None:
+def test_small_images_are_not_enlarged_when_told() -> None:
     assert PreprocessConfig(enlarge=False).placement((100, 50)).content == (100, 50)
     assert PreprocessConfig(enlarge=False).placement((2000, 1000)).content == (1333, 666)
 
@@ -139,14 +139,14 @@ def test_antialias_averages_when_shrinking() -> None:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest", "bilinear_bytes"])
 def test_every_interpolation_stays_in_range(interpolation: str) -> None:
-    image = preprocess(picture((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
+    image = preprocess(photo((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
     assert image.min() >= 0
     assert image.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(480, 640), (97, 31), (900, 1100), (320, 320)])
 def test_whole_bytes_are_opencvs(size: tuple[int, int]) -> None:
-    image, config = picture(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
+    image, config = photo(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
     scale = min(320 / size[0], 320 / size[1])
     height, width = int(size[0] * scale), int(size[1] * scale)
     expected = np.full((320, 320, 3), 114, np.uint8)
@@ -166,19 +166,19 @@ def test_boxes_may_follow_the_factor_before_rounding() -> None:
     size, boxes = (100, 333), detections([[0.0, 0.0, 333.0, 100.0]])
     config = PreprocessConfig(rule="letterbox", input_size=(320, 320))
     torch.testing.assert_close(config.placement(size).place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 96.0]]))
-    exact = config.replace(boxes_by="factor").placement(size)
+    exact = config.replace(box_scaling="factor").placement(size)
     torch.testing.assert_close(exact.place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 100 * 320 / 333]]))
     assert exact.content == (96, 320)
 
 
 def test_as_input_of_bytes_and_floats_agree() -> None:
     image = torch.randint(0, 256, (3, 8, 9), dtype=torch.uint8)
-    for config in (PreprocessConfig(), PreprocessConfig(maximum=255, channel_order="bgr")):
+    for config in (PreprocessConfig(), PreprocessConfig(max_value=255, channel_order="bgr")):
         torch.testing.assert_close(as_input(image, config), as_input(image.float() / 255, config))
 
 
 def test_json_round_trip() -> None:
-    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", maximum=255)
+    config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", max_value=255)
     assert PreprocessConfig.from_json(config.to_json()) == config
 
 

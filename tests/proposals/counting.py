@@ -10,7 +10,7 @@ from detkit.structures import Proposals
 
 
 class Counting:
-    """Five boxes in a picture, whose first corner is the picture's first pixel."""
+    """Five boxes in a image, whose first corner is the image's first pixel."""
 
     def __init__(self, version: str = "counting 1") -> None:
         self.version = version
@@ -23,8 +23,8 @@ class Counting:
         return Proposals(boxes.float(), torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]))
 
 
-def picture(shade: int) -> np.ndarray:
-    """A picture whose pixels have one shade; a negative one cannot be read."""
+def image(shade: int) -> np.ndarray:
+    """A image whose pixels have one shade; a negative one cannot be read."""
     if shade < 0:
-        raise ValueError(f"shade {shade}: not a picture")
+        raise ValueError(f"shade {shade}: not a image")
     return np.full((6, 8, 3), shade, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Prints how much memory a search takes at the size at which pictures are searched, then of twelve megapixels of several kinds."""
+"""Prints how much memory a search takes at the size at which images are searched, then of twelve megapixels of several kinds."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def main() -> int:
     )
     selective_search(noise[:50, :50].copy(), "single", threads=1)  # compiled code is loaded
     for image in kinds:
-        for picture in (np.ascontiguousarray(image[::5, ::5]), np.ascontiguousarray(image)):
-            growth(lambda picture=picture: selective_search(picture, "single", threads=1))  # type: ignore[misc]
+        for photo in (np.ascontiguousarray(image[::5, ::5]), np.ascontiguousarray(image)):
+            growth(lambda photo=photo: selective_search(photo, "single", threads=1))  # type: ignore[misc]
     return 0
 
 

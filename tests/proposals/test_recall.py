@@ -53,7 +53,7 @@ def test_average_recall_is_the_area_under_recall() -> None:
     assert recall.numbers().average_recall == pytest.approx(area, abs=1e-3)
 
 
-def test_pictures_without_objects_or_without_proposals() -> None:
+def test_images_without_objects_or_without_proposals() -> None:
     recall = ProposalRecall()
     assert math.isnan(recall.numbers().proposals)
     assert recall.curve() == []

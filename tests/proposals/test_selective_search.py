@@ -13,9 +13,9 @@ from skimage.measure import label as connected
 from detkit.data import SourceConfig, read_image, read_source
 from detkit.ops.boxes import box_iou
 from detkit.proposals import SelectiveSearchConfig, Strategy, selective_search
-from detkit.proposals.colours import as_compared
-from detkit.proposals.features import describe, texture_bins
+from detkit.proposals.color_spaces import as_compared
 from detkit.proposals.grouping import group
+from detkit.proposals.region_features import describe, texture_bins
 from detkit.proposals.segmentation import SegmentationGraph
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -28,8 +28,8 @@ def painted() -> tuple[np.ndarray, torch.Tensor]:
     """Three plain squares on a plain ground, and their boxes."""
     image = np.full((120, 160, 3), (40, 60, 200), dtype=np.uint8)
     boxes = [(10, 10, 60, 50), (90, 20, 140, 100), (20, 70, 70, 110)]
-    for (x1, y1, x2, y2), colour in zip(boxes, ((250, 40, 40), (40, 220, 60), (240, 230, 50)), strict=True):
-        image[y1:y2, x1:x2] = colour
+    for (x1, y1, x2, y2), color in zip(boxes, ((250, 40, 40), (40, 220, 60), (240, 230, 50)), strict=True):
+        image[y1:y2, x1:x2] = color
     return image, torch.tensor(boxes, dtype=torch.float32)
 
 
@@ -41,7 +41,7 @@ def test_plain_objects_are_found_exactly(mode: str) -> None:
     assert (best > 0.9).all(), best
 
 
-def test_boxes_lie_in_the_picture_best_first_without_duplicates() -> None:
+def test_boxes_lie_in_the_image_best_first_without_duplicates() -> None:
     image = data.chelsea()[::2, ::2].copy()
     proposals = selective_search(image, "fast").checked()
     assert (proposals.boxes[:, :2] >= 0).all()
@@ -64,12 +64,12 @@ def test_the_result_depends_on_image_and_seed_alone() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (40, 50)])
 @pytest.mark.parametrize("mode", ["single", "quality"])
-def test_blank_pictures_of_any_shape_give_the_whole_picture(shape: tuple[int, int], mode: str) -> None:
+def test_blank_images_of_any_shape_give_the_whole_image(shape: tuple[int, int], mode: str) -> None:
     proposals = selective_search(np.full((*shape, 3), 7, dtype=np.uint8), mode)
     assert [shape[1], shape[0]] in proposals.boxes[:, 2:].tolist()
 
 
-def test_a_large_picture_is_searched_small_and_answered_in_its_own_pixels() -> None:
+def test_a_large_image_is_searched_small_and_answered_in_its_own_pixels() -> None:
     image, boxes = painted()
     large = image.repeat(12, 0).repeat(12, 1)
     proposals = selective_search(large, config=SINGLE.replace(max_pixels=120 * 160))
@@ -86,12 +86,12 @@ def test_twelve_megapixels_take_little_more_memory_than_what_they_are_searched_a
 
 
 def test_time_has_a_bound() -> None:
-    """A picture of twelve megapixels is searched as one of 400,000 pixels."""
+    """A image of twelve megapixels is searched as one of 400,000 pixels."""
     noise = np.random.default_rng(0).integers(256, size=(500, 667, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
     took: list[float] = []
-    for picture in (noise[:60, :60], noise[::5, ::5], noise):  # compiled code is loaded first
+    for image in (noise[:60, :60], noise[::5, ::5], noise):  # compiled code is loaded first
         begun = time.process_time()
-        selective_search(np.ascontiguousarray(picture), "single", threads=1)
+        selective_search(np.ascontiguousarray(image), "single", threads=1)
         took.append(time.process_time() - begun)
     assert took[2] < 2 * took[1] + 0.3, took
 
@@ -99,7 +99,7 @@ def test_time_has_a_bound() -> None:
 def test_filters_and_limit() -> None:
     image = data.chelsea()[::2, ::2].copy()
     every = selective_search(image, config=SINGLE)
-    config = SINGLE.replace(min_area=400.0, max_aspect=2.0, limit=20)
+    config = SINGLE.replace(min_area=400.0, max_aspect=2.0, max_proposals=20)
     some = selective_search(image, config=config)
     width, height = (some.boxes[:, 2:] - some.boxes[:, :2]).unbind(1)
     assert len(some) == 20
@@ -110,7 +110,7 @@ def test_filters_and_limit() -> None:
 
 def test_modes_are_the_papers() -> None:
     counts = {mode: SelectiveSearchConfig.of(mode) for mode in ("single", "fast", "quality")}
-    assert [len(c.colours) * len(c.scales) * len(c.strategies) for c in counts.values()] == [1, 8, 80]
+    assert [len(c.color_spaces) * len(c.scales) * len(c.strategies) for c in counts.values()] == [1, 8, 80]
     config = counts["quality"]
     assert SelectiveSearchConfig.from_json(config.to_json()) == config
 
@@ -126,8 +126,8 @@ def test_an_unknown_mode_is_refused() -> None:
         selective_search(np.zeros((4, 4, 3), np.uint8), "slow")  # type: ignore[arg-type]
 
 
-def labelled() -> tuple[np.ndarray, np.ndarray]:
-    """The painted picture with its ground as region 0 and its squares as 1, 2 and 3."""
+def labeled() -> tuple[np.ndarray, np.ndarray]:
+    """The painted image with its ground as region 0 and its squares as 1, 2 and 3."""
     image, boxes = painted()
     labels = np.zeros(image.shape[:2], dtype=np.int32)
     for number, (x1, y1, x2, y2) in enumerate(boxes.int().tolist(), start=1):
@@ -135,29 +135,29 @@ def labelled() -> tuple[np.ndarray, np.ndarray]:
     return image, labels
 
 
-def test_regions_describe_the_picture() -> None:
-    image, labels = labelled()
+def test_regions_describe_the_image() -> None:
+    image, labels = labeled()
     regions = describe(labels, 4, image, texture_bins(image))
     np.testing.assert_array_equal(np.bincount(labels.ravel()), regions.sizes)
-    np.testing.assert_allclose(regions.colours.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(regions.color_spaces.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(regions.textures.sum(1), 1, rtol=1e-5)
-    assert sorted(tuple(pair) for pair in regions.neighbours.tolist()) == [(0, 1), (0, 2), (0, 3)]
+    assert sorted(tuple(pair) for pair in regions.neighbors.tolist()) == [(0, 1), (0, 2), (0, 3)]
     assert regions.boxes.tolist() == [[0, 0, 160, 120], *painted()[1].int().tolist()]
-    # Every pixel of a plain square has one colour: one full bin in each channel.
-    assert (np.sort(regions.colours[1])[-3:] == np.float32(1 / 3)).all()
+    # Every pixel of a plain square has one color: one full bin in each channel.
+    assert (np.sort(regions.color_spaces[1])[-3:] == np.float32(1 / 3)).all()
 
 
-def test_grouping_joins_true_neighbours_until_one_is_left() -> None:
-    image, labels = labelled()
+def test_grouping_joins_true_neighbors_until_one_is_left() -> None:
+    image, labels = labeled()
     regions = describe(labels, 4, image, texture_bins(image))
-    for strategy in (Strategy(), Strategy(colour=False), Strategy(colour=False, texture=False, fill=False)):
+    for strategy in (Strategy(), Strategy(color=False), Strategy(color=False, texture=False, fill=False)):
         boxes = group(regions, strategy.uses, labels.size)
         assert len(boxes) == 7
-        # The squares touch the ground alone, so every merged region holds the ground, which spans the picture.
+        # The squares touch the ground alone, so every merged region holds the ground, which spans the image.
         assert (boxes[4:] == [0, 0, 160, 120]).all()
 
 
-def test_size_alone_merges_the_smallest_neighbours_first() -> None:
+def test_size_alone_merges_the_smallest_neighbors_first() -> None:
     # Stripes of widths 10, 20, 40 and 90 in a row join from the left.
     labels = np.repeat(np.array([0, 1, 2, 3], dtype=np.int32), [10, 20, 40, 90])[None].repeat(30, 0)
     image = np.zeros((30, 160, 3), dtype=np.uint8)
@@ -165,7 +165,7 @@ def test_size_alone_merges_the_smallest_neighbours_first() -> None:
     assert group(regions, (False, False, True, False), labels.size)[4:, 2].tolist() == [30, 70, 160]
 
 
-def test_colour_alone_merges_the_alike_first() -> None:
+def test_color_alone_merges_the_alike_first() -> None:
     labels = np.repeat(np.array([0, 1, 2], dtype=np.int32), [40, 40, 40])[None].repeat(30, 0)
     image = np.zeros((30, 120, 3), dtype=np.uint8)
     image[:, 40:80], image[:, 80:] = 200, 203
@@ -174,20 +174,20 @@ def test_colour_alone_merges_the_alike_first() -> None:
 
 
 def test_hue_is_an_angle_where_regions_are_cut() -> None:
-    """Reds on both sides of hue 0 are alike, greens are far from both; greys whose hue is noise are one region."""
+    """Reds on both sides of hue 0 are alike, greens are far from both; grays whose hue is noise are one region."""
     strong = as_compared("hsv_cone", np.array([[[1, 200, 90], [178, 200, 90], [60, 200, 90]]], np.uint8))[0]
     assert np.linalg.norm(strong[0] - strong[1]) < 11
     assert np.linalg.norm(strong[0] - strong[2]) > 150
     assert np.linalg.norm(strong[0] - strong[2]) == pytest.approx(200 * np.sin(np.deg2rad(59)), abs=0.01)
     noise = np.random.default_rng(0).integers(180, size=(60, 80))
-    greys = np.stack([noise, np.full((60, 80), 4), np.full((60, 80), 120)], 2).astype(np.uint8)
-    assert SegmentationGraph(as_compared("hsv_cone", greys)).regions(100.0, 100)[1] == 1
-    assert SegmentationGraph(as_compared("hsv", greys)).regions(100.0, 100)[1] > 1
+    grays = np.stack([noise, np.full((60, 80), 4), np.full((60, 80), 120)], 2).astype(np.uint8)
+    assert SegmentationGraph(as_compared("hsv_cone", grays)).regions(100.0, 100)[1] == 1
+    assert SegmentationGraph(as_compared("hsv", grays)).regions(100.0, 100)[1] > 1
     every = np.stack([*np.meshgrid(np.arange(180), [0, 128, 255], indexing="ij"), np.zeros((180, 3))], 2).astype(np.uint8)
     assert np.ptp(as_compared("hsv_cone", every), axis=(0, 1)).max() <= 255
 
 
-def test_segmentation_covers_the_picture_with_connected_regions() -> None:
+def test_segmentation_covers_the_image_with_connected_regions() -> None:
     image = data.coffee()[::4, ::4].copy()
     graph = SegmentationGraph(image)
     fine, many = graph.regions(50.0, 50)

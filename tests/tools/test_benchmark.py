@@ -50,13 +50,13 @@ def test_what_proposals_meet_is_told_with_times_and_without(tmp_path: Path, shar
     data = shared / "data" / "voc100"
     words = ["propose", "single", "--data", str(data / "annotations" / "pascalvoc_format"), "--images", str(data / "images")]
     report = run([*words, "--limit", "3", "--no-package"], tmp_path)
-    assert (report["data"], report["pictures"], len(report["seconds"]["detkit"])) == ("voc100", 3, 2)  # type: ignore[index]
+    assert (report["data"], report["images"], len(report["seconds"]["detkit"])) == ("voc100", 3, 2)  # type: ignore[index]
     assert report["cold_seconds"] > 0  # type: ignore[operator]
     (row,) = report["quality"]  # type: ignore[misc]
     assert 0.3 < row["mabo"] < 1  # type: ignore[index]
     untimed = run([*words, "--limit", "3", "--no-package", "--untimed"], tmp_path)
     assert (untimed["seconds"], untimed["quality"]) == ({}, report["quality"])
-    assert "first picture" not in capsys.readouterr().out.rpartition("Selective search")[2]
+    assert "first image" not in capsys.readouterr().out.rpartition("Selective search")[2]
 
 
 def test_ratios_are_of_medians_to_the_first_side() -> None:
@@ -90,9 +90,9 @@ def test_what_is_found_again_has_the_label_and_the_place() -> None:
 @pytest.mark.slow
 def test_yolox_is_timed_beside_onnxruntime(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
-    picture = next(iter(sorted((shared / "data" / "coco_sample" / "images").iterdir())))
+    image = next(iter(sorted((shared / "data" / "coco_sample" / "images").iterdir())))
     files = [str(shared / "weights" / name) for name in ("yolox_nano_coco.onnx", "yolox_nano_coco_convs_in_graph_order.npz")]
-    report = run(["yolox", *files, "--picture", str(picture)], tmp_path)
+    report = run(["yolox", *files, "--image", str(image)], tmp_path)
     assert len(report["seconds"]) == 8  # type: ignore[arg-type]
     counts = [int(part.rsplit(" ", 1)[1]) for part in report["notes"][1].split(", ")]  # type: ignore[index]
     assert max(counts) == min(counts) > 0
@@ -115,7 +115,7 @@ def test_detectors_that_are_told_where_to_look_are_timed_at_the_same_proposals(t
 
     pixels = torch.randint(256, (40, 60, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
     Image.fromarray(pixels).save(tmp_path / "noise.png")
-    words = ["regions", "--picture", str(tmp_path / "noise.png"), "--proposals", "6", "--warp", "64", "--hidden", "8"]
+    words = ["regions", "--image", str(tmp_path / "noise.png"), "--proposals", "6", "--warp", "64", "--hidden", "8"]
     report = run(words, tmp_path)
     assert set(report["seconds"]) == {"R-CNN", "SPPNet, five scales", "SPPNet, one scale", "Fast R-CNN"}  # type: ignore[call-overload]
     assert report["targets"] == {"Fast R-CNN": 20.0}
@@ -126,7 +126,7 @@ def test_detectors_that_are_told_where_to_look_are_timed_at_the_same_proposals(t
     assert "one crop at a time in fp32" in text
 
 
-def test_a_first_picture_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_first_image_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(["first"], tmp_path)
     assert len(report["seconds"]["python tools/detect.py"]) == 1  # type: ignore[index]
     assert capsys.readouterr().out.count(" wanted: ") == 3

@@ -34,7 +34,7 @@ class ToyDetector(nn.Module):
         box = (boxes - wanted + 0.01 * noise).abs().mean()
         return {"box": box + self.poison, "size": 0.1 * boxes.square().mean()}
 
-    def advance(self, progress: float) -> None:
+    def set_progress(self, progress: float) -> None:
         """It learns the same way throughout."""
 
 

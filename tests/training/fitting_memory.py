@@ -11,19 +11,19 @@ import numpy as np
 from growth import growth
 
 from detkit.heads.region_fitted import FittedConfig, FittedLayers
-from detkit.training.features import FeatureStore, RegionFeatures
+from detkit.training.feature_store import FeatureStore, RegionFeatures
 from detkit.training.fitted_stages import SVMStage
 from detkit.training.interrupt import StopSignals
 from detkit.training.ridge import Ridge
 from detkit.training.svm import SVMConfig, fit_svm
 
-CLASSES, LENGTH, PICTURES, REGIONS, OBJECTS = 4, 1024, 12, 400, 300
+CLASSES, LENGTH, IMAGES, REGIONS, OBJECTS = 4, 1024, 12, 400, 300
 CONFIG = SVMConfig(memory_megabytes=48.0, tolerance=10.0, cost=1e-6)
 REGRESSED = 1500
 
 
 def noise(place: int) -> RegionFeatures:
-    """A picture whose features tell nothing: every negative is hard for ever."""
+    """A image whose features tell nothing: every negative is hard for ever."""
     corners = np.arange(float(REGIONS))[:, None] * 50 + np.zeros(2)
     boxes = np.concatenate([corners, corners + 40], 1).astype(np.float32)
     hidden = np.random.default_rng(place).standard_normal((REGIONS, LENGTH), np.float32).astype(np.float16)
@@ -51,7 +51,7 @@ def regressor() -> None:
 def main() -> int:
     """Megabytes of the SVMs, then of the regressor."""
     with tempfile.TemporaryDirectory() as folder:
-        store = FeatureStore(Path(folder) / "features", "key", 1000.0, PICTURES, noise)
+        store = FeatureStore(Path(folder) / "features", "key", 1000.0, IMAGES, noise)
         list(store)
         fit_svm(np.ones((2, 3)), np.zeros((2, 3)), CONFIG)  # imports
         small = Ridge(2)

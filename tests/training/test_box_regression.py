@@ -10,16 +10,16 @@ import torch
 
 from detkit.heads.region_fitted import FittedConfig, FittedLayers
 from detkit.ops.coder import encode
-from detkit.training.features import FeatureStore, RegionFeatures
-from detkit.training.fitted_stages import BoxRegressionStage, Cut
+from detkit.training.feature_store import FeatureStore, RegionFeatures
+from detkit.training.fitted_stages import BoxRegressionStage, StageInterrupted
 from detkit.training.interrupt import StopSignals
 from detkit.training.ridge import Ridge, RidgeConfig
 
-CLASSES, PICTURES, LENGTH = 6, 5, 7
+CLASSES, IMAGES, LENGTH = 6, 5, 7
 WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 
 
-def picture(place: int) -> RegionFeatures:
+def image(place: int) -> RegionFeatures:
     """Two objects of a class that lie on one another, one of another class, three regions that lie well on each, and one that does not."""
     random = np.random.default_rng(place)
     objects = np.array([[10, 10, 50, 50], [17, 10, 57, 50], [100, 100, 160, 140]], np.float32)
@@ -37,31 +37,31 @@ def run_of(layers: FittedLayers, received: str | None = None) -> Any:
     return SimpleNamespace(detector=SimpleNamespace(region=region, num_classes=CLASSES), signals=signals, is_late=lambda share: False)
 
 
-def test_one_look_at_the_pictures_serves_all_classes(tmp_path: Path) -> None:
+def test_one_look_at_the_images_serves_all_classes(tmp_path: Path) -> None:
     made: list[int] = []
 
     def make(place: int) -> RegionFeatures:
         made.append(place)
-        return picture(place)
+        return image(place)
 
     # Nothing fits on the disk, so that every look makes the features anew; the first is for the mean norm.
-    store = FeatureStore(tmp_path / "features", "key", 0.0, PICTURES, make)
+    store = FeatureStore(tmp_path / "features", "key", 0.0, IMAGES, make)
     layers = FittedLayers(2, LENGTH, CLASSES, FittedConfig())
     ridge = RidgeConfig(penalty=1.0)
     BoxRegressionStage(ridge=ridge).fit(run_of(layers), store)
-    assert made == [*range(PICTURES), *range(PICTURES)]
+    assert made == [*range(IMAGES), *range(IMAGES)]
     assert bool(layers.has_boxes)
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["key.txt"]
-    norms = np.concatenate([np.linalg.norm(picture(place).pooled.astype(np.float32), axis=1) for place in range(PICTURES)])
+    norms = np.concatenate([np.linalg.norm(image(place).pooled.astype(np.float32), axis=1) for place in range(IMAGES)])
     scale = ridge.target_norm / norms.mean()
     for label in range(CLASSES):
         expected = Ridge(LENGTH)
-        for found in map(picture, range(PICTURES)):
+        for found in map(image, range(IMAGES)):
             objects = np.flatnonzero(found.labels == label).tolist()
             for region, overlaps in enumerate(found.overlaps()):
                 # Each region learns from the object of the class that it overlaps most.
                 best = max(objects, key=overlaps.__getitem__, default=None)
-                if best is not None and overlaps[best] > ridge.min_overlap:
+                if best is not None and overlaps[best] > ridge.min_iou:
                     truth, box = (torch.from_numpy(found.boxes[[row]]) for row in (best, region))
                     wanted = encode(truth, box, WEIGHTS).numpy()
                     expected.add(found.pooled[[region]].astype(np.float32) * np.float32(scale), wanted)
@@ -71,9 +71,9 @@ def test_one_look_at_the_pictures_serves_all_classes(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_on_the_disk_where_a_run_is_cut(tmp_path: Path) -> None:
-    store = FeatureStore(tmp_path / "features", "key", 0.0, PICTURES, picture)
+    store = FeatureStore(tmp_path / "features", "key", 0.0, IMAGES, image)
     layers = FittedLayers(2, LENGTH, CLASSES, FittedConfig())
-    with pytest.raises(Cut):
+    with pytest.raises(StageInterrupted):
         BoxRegressionStage().fit(run_of(layers, "SIGTERM"), store)
     assert not bool(layers.has_boxes)
     assert [path.name for path in (tmp_path / "features").iterdir()] == ["key.txt"]

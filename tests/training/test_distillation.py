@@ -54,19 +54,19 @@ def teacher_of(detector: Detector, names: Sequence[str | None] = NAMES, preproce
     return Teacher(detector.eval().requires_grad_(False), preprocess, tuple(names), "teacher")
 
 
-def distilled(student: Detector, teacher: Teacher, names: Sequence[str] = NAMES, unlabelled: bool = True, **numbers: Any) -> Distilled:
-    return Distilled(student, teacher, DistillationConfig(teacher="x", **numbers), names, SIZE, takes_unlabelled=unlabelled)
+def distilled(student: Detector, teacher: Teacher, names: Sequence[str] = NAMES, unlabeled: bool = True, **numbers: Any) -> Distilled:
+    return Distilled(student, teacher, DistillationConfig(teacher="x", **numbers), names, SIZE, takes_unlabeled=unlabeled)
 
 
-def pictures(count: int = 2) -> tuple[list[Tensor], list[Targets]]:
+def photos(count: int = 2) -> tuple[list[Tensor], list[Targets]]:
     generator = torch.Generator().manual_seed(4)
     images = list(torch.rand(count, 3, 64, 64, generator=generator))
     return images, [Targets.of(torch.tensor([[8.0, 8.0, 40.0, 48.0]]), torch.tensor([place % 3])) for place in range(count)]
 
 
-def losses_of(lesson: Distilled, labelled: Sequence[bool] = (True, True), images: list[Tensor] | None = None) -> dict[str, Tensor]:
-    given, targets = pictures(len(labelled))
-    found: dict[str, Tensor] = lesson(images or given, targets, None, list(range(len(labelled))), labelled)
+def losses_of(sample_targets: Distilled, labeled: Sequence[bool] = (True, True), images: list[Tensor] | None = None) -> dict[str, Tensor]:
+    given, targets = photos(len(labeled))
+    found: dict[str, Tensor] = sample_targets(images or given, targets, None, list(range(len(labeled))), labeled)
     return found
 
 
@@ -99,22 +99,22 @@ def test_the_quality_focal_loss_is_finite_at_the_ends() -> None:
 @pytest.mark.parametrize("config", [yolox(), fcos(min_class_score=0.2)])
 def test_a_student_like_its_teacher_loses_nothing(config: Any) -> None:
     student, teacher = built(config).eval(), built(config)
-    losses = losses_of(distilled(student, teacher_of(teacher), supervised=0.0, features=0.0))
+    losses = losses_of(distilled(student, teacher_of(teacher), supervised_weight=0.0, feature_weight=0.0))
     assert set(losses) == {"distill_class", "distill_box"}
     for value in losses.values():
         torch.testing.assert_close(value, torch.tensor(0.0), atol=1e-5, rtol=0)
-    other = losses_of(distilled(student, teacher_of(built(config, seed=1)), supervised=0.0))
+    other = losses_of(distilled(student, teacher_of(built(config, seed=1)), supervised_weight=0.0))
     assert min(other.values()) > 0.001
 
 
 def test_the_losses_are_what_they_say() -> None:
     student, teacher = built(yolox()).eval(), built(yolox(), seed=1).eval()
-    images, _ = pictures()
-    losses = losses_of(distilled(student, teacher_of(teacher), supervised=0.0, scores=2.0, boxes=3.0, min_score=0.15))
+    images, _ = photos()
+    losses = losses_of(distilled(student, teacher_of(teacher), supervised_weight=0.0, score_weight=2.0, box_weight=3.0, min_score=0.15))
     said = []
     for model in (student, teacher):
         batch = model.prepare(images)
-        outputs, places = model.parted(model.raw(batch), batch)
+        outputs, places = model.split_outputs(model.raw(batch), batch)
         scores = outputs[0].sigmoid() * outputs[1].sigmoid()
         points, strides = torch.cat(places), torch.cat([p.new_full((len(p), 1), s) for p, s in zip(places, (8.0, 16.0, 32.0), strict=True)])
         middles = (outputs[2][..., :2] - 0.5) * strides + points
@@ -133,30 +133,32 @@ def test_the_losses_are_what_they_say() -> None:
 
 def test_every_parameter_of_the_student_gets_a_gradient_and_the_teacher_none() -> None:
     student, teacher = built(yolox()), teacher_of(built(yolox(16), seed=1))
-    lesson = distilled(student.train(), teacher, features=1.0, supervised=0.0, boxes=0.0)
-    torch.stack(list(losses_of(lesson).values())).sum().backward()
-    missing = [name for name, parameter in lesson.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    sample_targets = distilled(student.train(), teacher, feature_weight=1.0, supervised_weight=0.0, box_weight=0.0)
+    torch.stack(list(losses_of(sample_targets).values())).sum().backward()
+    missing = [name for name, parameter in sample_targets.named_parameters() if parameter.requires_grad and parameter.grad is None]
     assert not missing
     moved = {
-        name.split(".")[0] for name, parameter in lesson.named_parameters() if parameter.grad is not None and bool(parameter.grad.any())
+        name.split(".")[0]
+        for name, parameter in sample_targets.named_parameters()
+        if parameter.grad is not None and bool(parameter.grad.any())
     }
     assert moved == {"student", "adapters"}
     assert all(parameter.grad is None for parameter in teacher.detector.parameters())
-    kept = {name.split(".")[0] for name in lesson.state_dict()}
+    kept = {name.split(".")[0] for name in sample_targets.state_dict()}
     assert kept == {"student", "adapters"}
-    lesson.train()
+    sample_targets.train()
     assert not teacher.detector.training
 
 
-def test_losses_of_labels_count_labelled_pictures_alone() -> None:
+def test_losses_of_labels_count_labeled_images_alone() -> None:
     student, teacher = built(yolox()).eval(), teacher_of(built(yolox(), seed=1))
-    lesson = distilled(student, teacher, supervised=2.0)
-    images, targets = pictures(3)
+    sample_targets = distilled(student, teacher, supervised_weight=2.0)
+    images, targets = photos(3)
     own = student(images[:1], targets[:1], None, [0])
-    found = losses_of(lesson, (True, False, False))
+    found = losses_of(sample_targets, (True, False, False))
     for name, value in own.items():
         torch.testing.assert_close(found[name], 2 * value, msg=name)
-    nothing_known = losses_of(lesson, (False, False, False))
+    nothing_known = losses_of(sample_targets, (False, False, False))
     assert all(float(nothing_known[name].detach()) == 0 and nothing_known[name].requires_grad for name in own)
     for name in ("distill_class", "distill_box"):  # these count all
         torch.testing.assert_close(nothing_known[name], found[name])
@@ -166,21 +168,23 @@ def test_losses_of_labels_count_labelled_pictures_alone() -> None:
 def test_classes_are_found_by_their_names() -> None:
     teacher_model = built(yolox(), classes=4, seed=1)
     student = built(yolox(), classes=2).eval()
-    lesson = distilled(student, teacher_of(teacher_model, ("sky", "dog", None, "cat")), names=("cat", "bird"), supervised=0.0)
-    found = losses_of(lesson)
-    images, _ = pictures()
+    sample_targets = distilled(
+        student, teacher_of(teacher_model, ("sky", "dog", None, "cat")), names=("cat", "bird"), supervised_weight=0.0
+    )
+    found = losses_of(sample_targets)
+    images, _ = photos()
     batch = student.prepare(images)
-    mine = student.head.every_score(student.raw(batch))[..., 0]  # type: ignore[union-attr,operator]
-    wanted = teacher_model.head.every_score(teacher_model.raw(batch))[..., 3]  # type: ignore[union-attr,operator]
+    mine = student.head.raw_scores(student.raw(batch))[..., 0]  # type: ignore[union-attr,operator]
+    wanted = teacher_model.head.raw_scores(teacher_model.raw(batch))[..., 3]  # type: ignore[union-attr,operator]
     entropy = functional.binary_cross_entropy(mine, wanted, reduction="none")
     torch.testing.assert_close(
         found["distill_class"], ((mine - wanted) ** 2 * entropy).sum() / wanted.sum().clamp(min=1), rtol=1e-4, atol=1e-6
     )
 
 
-def test_the_teacher_gets_pictures_in_its_own_way() -> None:
-    teacher = teacher_of(built(yolox()), preprocess=SIZE.replace(channel_order="bgr", maximum=255))
-    images, _ = pictures(1)
+def test_the_teacher_gets_images_in_its_own_way() -> None:
+    teacher = teacher_of(built(yolox()), preprocess=SIZE.replace(channel_order="bgr", max_value=255))
+    images, _ = photos(1)
     seen = teacher.prepared(images, SIZE).images
     torch.testing.assert_close(seen, teacher.detector.prepare([images[0].flip(0) * 255]).images)
     same = teacher.prepared(images, teacher.preprocess).images
@@ -196,21 +200,21 @@ def test_maps_are_compared_whatever_their_scale() -> None:
 
 def test_adapters_learn_with_the_student_and_do_not_decay() -> None:
     student = built(yolox())
-    lesson = distilled(student, teacher_of(built(yolox(16))), features=1.0)
-    assert [tuple(adapter.weight.shape[:2]) for adapter in lesson.adapters] == [(16, 8)] * 3  # type: ignore[union-attr]
-    optimizer = build_optimizer(student, AdamWConfig(backbone_factor=0.1), 16, tuple(lesson.adapters.parameters()))
+    sample_targets = distilled(student, teacher_of(built(yolox(16))), feature_weight=1.0)
+    assert [tuple(adapter.weight.shape[:2]) for adapter in sample_targets.adapters] == [(16, 8)] * 3  # type: ignore[union-attr]
+    optimizer = build_optimizer(student, AdamWConfig(backbone_lr_factor=0.1), 16, tuple(sample_targets.adapters.parameters()))
     held = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
-    for parameter in lesson.adapters.parameters():
+    for parameter in sample_targets.adapters.parameters():
         assert held[id(parameter)]["factor"] == 1
         assert held[id(parameter)]["weight_decay"] == 0
-    assert len(held) == len([p for p in lesson.parameters() if p.requires_grad])
+    assert len(held) == len([p for p in sample_targets.parameters() if p.requires_grad])
 
 
 def test_half_precision_gives_nearly_the_same_losses() -> None:
-    lesson = distilled(built(yolox()).eval(), teacher_of(built(yolox(16), seed=1)), features=1.0, supervised=0.0)
-    whole = losses_of(lesson)
+    sample_targets = distilled(built(yolox()).eval(), teacher_of(built(yolox(16), seed=1)), feature_weight=1.0, supervised_weight=0.0)
+    whole = losses_of(sample_targets)
     with torch.autocast("cpu", torch.bfloat16):
-        half = losses_of(lesson)
+        half = losses_of(sample_targets)
     assert half.keys() == whole.keys() >= {"distill_class", "distill_box", "distill_features"}
     for name, value in half.items():
         assert value.dtype == torch.float32, name
@@ -223,5 +227,5 @@ def test_a_teacher_of_two_stages_is_imitated_in_its_maps() -> None:
     numbers = {"scores": 0.0, "boxes": 0.0, "features": 1.0}
     losses = losses_of(distilled(built(yolox()), teacher_of(built(config)), names=("else", "other", "more"), **numbers))
     assert losses["distill_features"] > 0
-    losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabelled=False, **numbers))
+    losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabeled=False, **numbers))
     assert {"rpn_box", "distill_features"} <= set(losses)

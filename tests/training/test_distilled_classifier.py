@@ -66,14 +66,14 @@ def test_the_teachers_classes_are_found_by_name() -> None:
     student = small()
     teacher = ClassifierConfig(backbone=student.config.backbone, preprocess=student.config.preprocess).build(4)
     images, targets, seeds = batch_of(0, 1)
-    made = distilled(student, teacher, ("c", "other", "a", "b"), temperature=2.0, supervised=0.5)
+    made = distilled(student, teacher, ("c", "other", "a", "b"), temperature=2.0, supervised_weight=0.5)
     losses = made(images, targets, None, seeds, (True, True))
     raw, told = student.raw(student.prepare(images)), teacher.raw(teacher.prepare(images))
     assert_close(losses["distill_logits"], imitation_loss(raw[0], told[0][:, [2, 3, 0]], 2.0))
     assert_close(losses["class"], 0.5 * functional.cross_entropy(raw[0], torch.tensor([0, 1])))
 
 
-def test_unlabelled_pictures_teach_too() -> None:
+def test_unlabeled_images_teach_too() -> None:
     torch.manual_seed(0)
     made = distilled(small(), small())
     images, targets, seeds = batch_of(None, None)
@@ -82,7 +82,7 @@ def test_unlabelled_pictures_teach_too() -> None:
     assert losses["distill_logits"] > 0
 
 
-def test_the_teacher_sees_the_pictures_that_the_student_sees() -> None:
+def test_the_teacher_sees_the_images_that_the_student_sees() -> None:
     """Blended ones too, and in its own size."""
     torch.manual_seed(0)
     student, teacher = small(mixup=0.5), small(side=48)
@@ -109,7 +109,7 @@ def test_the_distillation_token_hears_the_teacher_and_the_class_token_the_labels
     student.neck.backbone = student.neck.network.backbone  # type: ignore[union-attr, assignment]
     student.network.heads = 2
     images, targets, seeds = batch_of(2, 0)
-    losses = distilled(student, teacher, hard=True)(images, targets, None, seeds, (True, True))
+    losses = distilled(student, teacher, hard_labels=True)(images, targets, None, seeds, (True, True))
     logits, other = student.raw(student.prepare(images))
     (told,) = teacher.raw(teacher.prepare(images))
     assert_close(losses["class"], functional.cross_entropy(logits, torch.tensor([2, 0])))
@@ -129,5 +129,5 @@ def test_a_detector_teaches_no_classifier() -> None:
 
 
 def test_nothing_to_learn_from_the_teacher() -> None:
-    with pytest.raises(ValueError, match="distillation.logits is 0, so nothing is learnt from the teacher; set it"):
-        distilled(small(), small(), logits=0.0)
+    with pytest.raises(ValueError, match="distillation.logit_weight is 0, so nothing is learned from the teacher; set it"):
+        distilled(small(), small(), logit_weight=0.0)

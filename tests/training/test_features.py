@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detkit.training.features import FeatureStore, RegionFeatures
+from detkit.training.feature_store import FeatureStore, RegionFeatures
 
 
 def made(place: int) -> RegionFeatures:
@@ -52,7 +52,7 @@ def test_other_weights_make_them_anew(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["0.npz", "1.npz", "key.txt"]
 
 
-def test_when_it_is_late_the_pictures_without_features_are_left_out(tmp_path: Path) -> None:
+def test_when_it_is_late_the_images_without_features_are_left_out(tmp_path: Path) -> None:
     make = Counted()
     first = FeatureStore(tmp_path / "f", "a", 1.0, 5, make)
     assert [first[place].labels.tolist() for place in (0, 1)] == [[1]] * 2

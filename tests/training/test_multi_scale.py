@@ -14,7 +14,7 @@ from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
 
-SIZES = MultiScaleConfig(least=33, most=128, every=2)
+SIZES = MultiScaleConfig(min_size=33, max_size=128, every_steps=2)
 
 
 def test_a_size_serves_its_steps_and_all_sizes_come() -> None:
@@ -34,7 +34,7 @@ def test_images_keep_their_shape_beside_each_other() -> None:
 
 def test_no_size_at_all() -> None:
     with pytest.raises(ConfigError, match="least=33, most=63: there is no multiple of divisor=32"):
-        MultiScaleConfig(least=33, most=63)
+        MultiScaleConfig(min_size=33, max_size=63)
 
 
 def _seen(run: Run, stop: int) -> list[tuple[tuple[int, ...], float]]:
@@ -58,5 +58,5 @@ def test_training_sees_images_and_boxes_at_the_drawn_sizes(toy_run: Callable[...
     sides = [SIZES.side(0, step) or 32 for step in range(12)]
     assert [shape for shape, _ in seen] == [(3, side, side) for side in sides]
     assert len(set(sides)) > 2
-    # The toy's pictures repeat every three steps: their boxes keep their place in the image.
+    # The toy's images repeat every three steps: their boxes keep their place in the image.
     assert [place for _, place in seen[3:]] == pytest.approx([place for _, place in seen[:-3]])

@@ -34,7 +34,7 @@ class Wrapped(nn.Module):
 
 def test_norms_and_biases_do_not_decay_and_the_backbone_has_its_factor() -> None:
     net = Net()
-    groups = parameter_groups(net, SGDConfig(backbone_factor=0.1, weight_decay=0.5))
+    groups = parameter_groups(net, SGDConfig(backbone_lr_factor=0.1, weight_decay=0.5))
     seen = {id(p): (group["factor"], group["weight_decay"]) for group in groups for p in group["params"]}
     conv, norm = net.backbone
     assert seen == {
@@ -54,7 +54,7 @@ def test_all_decays_when_asked_for() -> None:
 
 def test_layers_decay_from_the_neck_down() -> None:
     net = Wrapped()
-    groups = parameter_groups(net, AdamWConfig(backbone_factor=0.5, layer_decay=0.8))
+    groups = parameter_groups(net, AdamWConfig(backbone_lr_factor=0.5, layer_decay=0.8))
     factors = {id(p): group["factor"] for group in groups for p in group["params"]}
     inner = net.backbone.backbone
     found = [factors[id(layer.weight)] for layer in (inner.stem, inner.layer1, inner.layer2, net.backbone.lateral)]  # type: ignore[union-attr]
@@ -73,14 +73,14 @@ def test_frozen_parameters_are_in_no_group() -> None:
     [
         (SGDConfig(lr=0.02, reference_batch_size=16), 0.005),
         (AdamWConfig(lr=0.02, reference_batch_size=16), 0.01),
-        (SGDConfig(lr=0.02, scaling="none"), 0.02),
+        (SGDConfig(lr=0.02, lr_scaling="none"), 0.02),
     ],
 )
 def test_the_rate_follows_the_batch_size_and_says_so(config: SGDConfig | AdamWConfig, expected: float) -> None:
     optimizer = build_optimizer(Net(), config, 4)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
     assert f"learning rate {expected:g} = 0.02" in config.rule(4)
-    assert "4/16" in config.rule(4) or config.scaling == "none"
+    assert "4/16" in config.rule(4) or config.lr_scaling == "none"
     set_rate(optimizer, 0.5)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.5 * expected)
 
@@ -89,7 +89,7 @@ def test_steps_equal_torch_own(tmp_path: object) -> None:
     torch.manual_seed(0)
     ours, theirs = nn.Linear(3, 2, bias=False), nn.Linear(3, 2, bias=False)
     theirs.load_state_dict(ours.state_dict())
-    one = build_optimizer(ours, SGDConfig(lr=0.1, scaling="none", weight_decay=0.01), 4)
+    one = build_optimizer(ours, SGDConfig(lr=0.1, lr_scaling="none", weight_decay=0.01), 4)
     two = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01)
     for _ in range(3):
         inputs = torch.randn(4, 3)
@@ -105,7 +105,7 @@ def test_momentum_that_begins_at_zero_makes_the_same_steps(nesterov: bool) -> No
     torch.manual_seed(0)
     ours, theirs = Net(), Net()
     theirs.load_state_dict(ours.state_dict())
-    config = SGDConfig(lr=0.1, scaling="none", weight_decay=0.0, nesterov=nesterov)
+    config = SGDConfig(lr=0.1, lr_scaling="none", weight_decay=0.0, nesterov=nesterov)
     one = build_optimizer(ours, config, 4)
     two = torch.optim.SGD(theirs.parameters(), lr=0.1, momentum=0.9, nesterov=nesterov, fused=True)
     for _ in range(3):

@@ -20,21 +20,21 @@ from detkit.training.ema import EMA
 from detkit.training.folder import find_run, new_run_folder
 from detkit.training.hooks import MetricsFile, Record
 from detkit.training.optimizer import AdamWConfig, SGDConfig
-from detkit.training.pace import Pace
 from detkit.training.precision import resolve_precision
 from detkit.training.processes import computing_threads, joined_processes, resolve_device
+from detkit.training.progress import Progress
 from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.shares import shares
 
 
 def test_multistep_drops_at_shares_of_the_run() -> None:
-    schedule = MultistepConfig(warmup_steps=0, milestones=(0.5, 0.75), drop=0.1)
+    schedule = MultistepConfig(warmup_steps=0, milestones=(0.5, 0.75), drop_factor=0.1)
     factors = [schedule.factor(step, step / 8) for step in range(8)]
     assert factors == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_cosine_falls_to_its_final_value() -> None:
-    schedule = CosineConfig(warmup_steps=0, final=0.2)
+    schedule = CosineConfig(warmup_steps=0, final_factor=0.2)
     assert schedule.factor(0, 0.0) == pytest.approx(1)
     assert schedule.factor(5, 0.5) == pytest.approx(0.6)
     assert schedule.factor(10, 1.0) == pytest.approx(0.2)
@@ -62,7 +62,7 @@ def test_configs_survive_json(config: Config) -> None:
 
 
 def test_the_pace_by_steps_spreads_evaluations_evenly() -> None:
-    pace = Pace(10, None, by_budget=False)
+    pace = Progress(10, None, by_budget=False)
     due = []
     for step in range(11):
         pace.update(step, 0.0)
@@ -73,7 +73,7 @@ def test_the_pace_by_steps_spreads_evaluations_evenly() -> None:
 
 
 def test_the_pace_by_budget_keeps_room_for_the_last_evaluation() -> None:
-    pace = Pace(None, 10.0, by_budget=True)
+    pace = Progress(None, 10.0, by_budget=True)
     pace.update(1, 5.0)
     assert pace.progress == pytest.approx(5 / 9.5)
     pace.measured_evaluation(2.0)

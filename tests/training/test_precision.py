@@ -13,7 +13,7 @@ import torch
 from detkit.checkpoint import load_state, save_state
 from detkit.training import trainer
 from detkit.training.config import TrainingConfig
-from detkit.training.guard import NotFiniteError
+from detkit.training.errors import NotFiniteError
 from detkit.training.hooks import Hook
 from detkit.training.optimizer import SGDConfig
 from detkit.training.run import Run
@@ -23,16 +23,16 @@ from detkit.training.stages import GradientStage, run_stages
 MakeRun = Callable[..., Run]
 
 
-class Cut(Hook):
+class StageInterrupted(Hook):
     """Asks this process to stop after two steps."""
 
-    def advance(self, step: int, progress: float) -> None:
+    def set_progress(self, step: int, progress: float) -> None:
         if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("clip_norm", [None, 1.0])
-def test_fp16_whose_gradient_is_never_finite_stops(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch, clip_norm: float | None) -> None:
+@pytest.mark.parametrize("clip_grad_norm", [None, 1.0])
+def test_fp16_whose_gradient_is_never_finite_stops(toy_run: MakeRun, monkeypatch: pytest.MonkeyPatch, clip_grad_norm: float | None) -> None:
     monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: "fp16")
     run = toy_run()
     right = run.detector.forward
@@ -41,7 +41,7 @@ def test_fp16_whose_gradient_is_never_finite_stops(toy_run: MakeRun, monkeypatch
         return {**right(*given), "root": (run.detector.head.weight * 0).sum().sqrt()}  # type: ignore[union-attr]  # 0, its slope infinite
 
     monkeypatch.setattr(run.detector, "forward", forward)
-    config = TrainingConfig(steps=40, evaluations=1, clip_norm=clip_norm)
+    config = TrainingConfig(steps=40, evaluations=1, clip_grad_norm=clip_grad_norm)
     with pytest.raises(NotFiniteError, match="step 17: not finite: the gradient's norm = nan"):  # 2 ** -17 times 65,536 is below 1
         run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())])
 
@@ -53,7 +53,7 @@ def test_fp16_goes_on_after_gradients_that_its_scale_made_infinite(toy_run: Make
     right = run.detector.forward
     # A gradient that leaves fp16's range with a scale above 8.
     monkeypatch.setattr(run.detector, "forward", lambda *given: {k: 5e3 * v for k, v in right(*given).items()})
-    rule = SGDConfig(lr=1e-6, scaling="none")
+    rule = SGDConfig(lr=1e-6, lr_scaling="none")
     assert run_stages(run, [GradientStage(TrainingConfig(steps=30, evaluations=1), rule, CosineConfig())]).reason == "finished"
     assert load_state(run.folder.state)["inside"]["scaler"]["scale"] < 65536
     assert run.detector.head.weight.isfinite().all()  # type: ignore[union-attr]
@@ -66,7 +66,7 @@ def test_a_run_goes_on_in_another_precision(
 ) -> None:
     auto = TrainingConfig(steps=4, evaluations=1)
     monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: before)
-    run = toy_run("run", hooks=(Cut(),))
+    run = toy_run("run", hooks=(StageInterrupted(),))
     run_stages(run, [GradientStage(auto, SGDConfig(), CosineConfig())])
     assert load_state(run.folder.state)["inside"]["precision"] == before
     monkeypatch.setattr(trainer, "resolve_precision", lambda asked, device: after)

@@ -9,7 +9,7 @@ from detkit.heads.region import TwoFCConfig
 from detkit.heads.region_fitted import FittedConfig
 from detkit.models.rcnn import RCNN, RCNNConfig
 from detkit.training.alternating import frozen
-from detkit.training.stale_fits import forget_stale_fits
+from detkit.training.stale_fits import reset_stale_fits
 
 
 def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
@@ -38,14 +38,14 @@ def test_what_something_learns_under_is_passed_over(
 ) -> None:
     model = fitted_rcnn(boxes_from)
     with frozen(model, "gradient", prefixes):
-        forget_stale_fits(model, "gradient", unfreezes=unfreezes)
+        reset_stale_fits(model, "gradient", unfreezes=unfreezes)
     assert (bool(model.region.fitted.has_svm), bool(model.region.fitted.has_boxes)) == left
 
 
 def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
     model = fitted_rcnn("hidden")
     caplog.set_level("INFO", "detkit.training")
-    forget_stale_fits(model, "finetuning")
-    forget_stale_fits(model, "finetuning")
+    reset_stale_fits(model, "finetuning")
+    reset_stale_fits(model, "finetuning")
     (line,) = caplog.messages
     assert line == "finetuning: what was fitted before (svm, boxes) is passed over until it is fitted again"

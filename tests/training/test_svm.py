@@ -11,20 +11,20 @@ from sklearn.svm import LinearSVC
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.sppnet import SPPNetConfig
 from detkit.training.ridge import Ridge, check_features
-from detkit.training.svm import ABSENT, HardNegatives, Lot, SVMConfig, fit_svm
+from detkit.training.svm import ABSENT, ExampleBuffer, HardNegatives, SVMConfig, fit_svm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import fitting_memory as fitting
 from growth import growths_in
 
-PICTURES, REGIONS, DIMENSIONS = 12, 60, 16
+IMAGES, REGIONS, DIMENSIONS = 12, 60, 16
 
 
 def features() -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     positive = random.normal(0.7, 1.0, (40, DIMENSIONS)).astype(np.float32)
-    negative = random.normal(0.0, 1.0, (PICTURES, REGIONS, DIMENSIONS)).astype(np.float32)
+    negative = random.normal(0.0, 1.0, (IMAGES, REGIONS, DIMENSIONS)).astype(np.float32)
     scale = np.float32(20 / np.linalg.norm(negative, axis=2).mean())
     return positive * scale, negative * scale
 
@@ -46,19 +46,19 @@ def test_an_exhaustive_search_gives_the_svm_of_all_negatives() -> None:
     config = SVMConfig(exhaustive=True, refit_after=50, tolerance=1e-6)
     positive, negative = features()
     every = np.concatenate([positive, negative.reshape(-1, DIMENSIONS)])
-    labels = np.repeat([1, 0], [len(positive), PICTURES * REGIONS])
+    labels = np.repeat([1, 0], [len(positive), IMAGES * REGIONS])
     numbers = {"C": 1e-3, "intercept_scaling": 10.0, "class_weight": {1: 2.0, 0: 1.0}, "tol": 1e-6, "max_iter": 100_000, "random_state": 1}
     reference = LinearSVC(loss="hinge", **numbers).fit(every, labels)
     miner = searched(config, 20)
     assert miner.found == 0
-    assert len(miner.keys) < PICTURES * REGIONS, "easy negatives are not kept"
+    assert len(miner.keys) < IMAGES * REGIONS, "easy negatives are not kept"
     np.testing.assert_allclose(every @ miner.weights + miner.bias, reference.decision_function(every), atol=1e-2)
 
 
 def test_one_pass_refits_as_negatives_come_in_and_forgets_easy_ones() -> None:
     miner = searched(SVMConfig(refit_after=100))
-    assert 2 <= miner.fits <= 1 + PICTURES * REGIONS // 100
-    assert len(np.unique(miner.keys)) == len(miner.keys) < PICTURES * REGIONS
+    assert 2 <= miner.fits <= 1 + IMAGES * REGIONS // 100
+    assert len(np.unique(miner.keys)) == len(miner.keys) < IMAGES * REGIONS
     again = searched(SVMConfig(refit_after=100))
     np.testing.assert_array_equal(miner.weights, again.weights)
 
@@ -88,16 +88,16 @@ def test_fitting_takes_no_more_memory_than_it_may() -> None:
     """Resident memory, in which liblinear's is counted too, with three times as many examples as fit."""
     svms, regressor = growths_in(Path(__file__).with_name("fitting_memory.py"))
     most = fitting.CONFIG.most_examples(fitting.LENGTH, fitting.CLASSES)
-    assert 3 * most < fitting.PICTURES * fitting.REGIONS
-    assert most / 2 < fitting.PICTURES * fitting.OBJECTS / fitting.CLASSES
-    budget, beside = fitting.CONFIG.memory_megabytes, 16.0  # what does not grow: the features of a picture, scikit-learn
+    assert 3 * most < fitting.IMAGES * fitting.REGIONS
+    assert most / 2 < fitting.IMAGES * fitting.OBJECTS / fitting.CLASSES
+    budget, beside = fitting.CONFIG.memory_megabytes, 16.0  # what does not grow: the features of a image, scikit-learn
     assert 0.8 * budget < svms < budget + beside
     sums = 8 * (fitting.REGRESSED + 1) ** 2 / 1e6
     assert sums < regressor < 1.5 * sums + beside
 
 
 def test_a_lot_keeps_all_or_a_fair_share() -> None:
-    whole, lot = Lot(5, 1), Lot(200, 1)
+    whole, lot = ExampleBuffer(5, 1), ExampleBuffer(200, 1)
     for number in range(2000):
         lot.add(np.array([number], np.float32))
     for number in range(4):

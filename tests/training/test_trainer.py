@@ -15,7 +15,7 @@ from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
 from detkit.training.clock import CoreClock
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
-from detkit.training.guard import NotFiniteError
+from detkit.training.errors import NotFiniteError
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.random_state import seed_everything
@@ -56,17 +56,17 @@ def test_the_loss_falls_and_the_files_are_there(toy_run: MakeRun) -> None:
     assert end.best_numbers == {"AP": 0.4}
     assert run.images_seen == 240
     assert load_checkpoint(run.folder.best).header["metrics"] == {"AP": 0.4}
-    assert {p.name for p in run.folder.pictures.iterdir()} == {"train_batch_1.jpg", "train_batch_2.jpg"}
+    assert {p.name for p in run.folder.images.iterdir()} == {"train_batch_1.jpg", "train_batch_2.jpg"}
     assert any((run.folder.path / "tensorboard").iterdir())
 
 
-class Cut:
+class StageInterrupted:
     """Sends a signal to this process after some steps."""
 
     def __init__(self, at: int) -> None:
         self.at = at
 
-    def advance(self, step: int, progress: float) -> None:
+    def set_progress(self, step: int, progress: float) -> None:
         if step == self.at:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -79,15 +79,15 @@ class Cut:
 def test_resuming_continues_bit_for_bit(toy_run: MakeRun, cut: int, optimizer: Any) -> None:
     seed_everything(5)
     whole = toy_run("whole", evaluate=counting([0.2, 0.1]))
-    run_stages(whole, [stage(optimizer=optimizer, accumulation=2)])
+    run_stages(whole, [stage(optimizer=optimizer, accumulation_steps=2)])
     seed_everything(5)
-    first = toy_run("cut", evaluate=counting([0.2, 0.1]), hooks=(Cut(cut),))
-    assert run_stages(first, [stage(optimizer=optimizer, accumulation=2)]).reason == "SIGTERM"
+    first = toy_run("cut", evaluate=counting([0.2, 0.1]), hooks=(StageInterrupted(cut),))
+    assert run_stages(first, [stage(optimizer=optimizer, accumulation_steps=2)]).reason == "SIGTERM"
     assert load_state(first.folder.state)["inside"]["step"] == cut
     seed_everything(99)
     torch.rand(7)
     again = toy_run("cut", evaluate=counting([0.2, 0.1] if cut < 6 or cut == 6 else [0.1]))
-    end = run_stages(again, [stage(optimizer=optimizer, accumulation=2)], resume=True)
+    end = run_stages(again, [stage(optimizer=optimizer, accumulation_steps=2)], resume=True)
     assert end.steps == 12
     one, two = load_state(whole.folder.state), load_state(again.folder.state)
     assert one["images_seen"] == two["images_seen"] == 96
@@ -120,7 +120,7 @@ def test_accumulating_two_batches_is_the_mean_of_their_gradients(toy_run: MakeRu
     rule = SGDConfig(lr=0.1, reference_batch_size=8, momentum=0.0, weight_decay=0.0)
     run, by_hand = toy_run("one"), toy_run("two").detector
     run.detector.dropout.p = by_hand.dropout.p = 0.0  # type: ignore[union-attr]
-    config = TrainingConfig(steps=1, accumulation=2, precision="fp32", channels_last=False)
+    config = TrainingConfig(steps=1, accumulation_steps=2, precision="fp32", channels_last=False)
     run_stages(run, [GradientStage(config, rule, CosineConfig(warmup_steps=0))])
     by_hand.train()
     for _, batch in zip(range(2), run.data.batches(0), strict=False):
@@ -134,9 +134,9 @@ def test_accumulating_two_batches_is_the_mean_of_their_gradients(toy_run: MakeRu
 def test_clipping_limits_the_step(toy_run: MakeRun) -> None:
     run = toy_run()
     before = run.detector.head.weight.detach().clone()  # type: ignore[union-attr]
-    config = TrainingConfig(steps=1, clip_norm=1e-3, precision="fp32")
+    config = TrainingConfig(steps=1, clip_grad_norm=1e-3, precision="fp32")
     schedule = CosineConfig(warmup_steps=0)
-    run_stages(run, [GradientStage(config, SGDConfig(lr=1.0, momentum=0.0, weight_decay=0.0, scaling="none"), schedule)])
+    run_stages(run, [GradientStage(config, SGDConfig(lr=1.0, momentum=0.0, weight_decay=0.0, lr_scaling="none"), schedule)])
     moved = (run.detector.head.weight - before).norm()  # type: ignore[union-attr]
     assert 0 < moved <= 1.001e-3
 
@@ -185,7 +185,7 @@ def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> 
     run = toy_run(evaluate=counting([0.1] * 5), clock=Ticking())
     run.hooks = (MetricsFile(run.folder.metrics),)
     config = TrainingConfig(budget=1.0, evaluations=5, log_every=1, precision="fp32")
-    end = run_stages(run, [GradientStage(config, SGDConfig(scaling="none", lr=1.0), CosineConfig(warmup_steps=2, final=0.0))])
+    end = run_stages(run, [GradientStage(config, SGDConfig(lr_scaling="none", lr=1.0), CosineConfig(warmup_steps=2, final_factor=0.0))])
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     rates = [row["lr"] for row in rows if "lr" in row]
     end_minutes = load_state(run.folder.state)["core_minutes"]
@@ -213,7 +213,7 @@ def test_a_budget_that_cuts_a_schedule_by_steps_is_told(
     toy_run: MakeRun, limits: dict[str, Any], warning: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = TrainingConfig(budget=1.0, evaluations=1, precision="fp32", **limits)
-    end = run_stages(toy_run(clock=Ticking()), [GradientStage(config, SGDConfig(), CosineConfig(warmup_steps=2, final=0.0))])
+    end = run_stages(toy_run(clock=Ticking()), [GradientStage(config, SGDConfig(), CosineConfig(warmup_steps=2, final_factor=0.0))])
     assert end.reason == ("finished" if limits == {"steps": 3} else "budget")
     lines = [record.getMessage() for record in caplog.records if "warning" in record.getMessage()]
     assert len(lines) == (warning is not None)

@@ -59,7 +59,7 @@ def test_what_learns_is_in_training_mode_and_what_is_frozen_is_not() -> None:
 
 
 @pytest.mark.parametrize("rule", [AdamWConfig(lr=0.1), SGDConfig(lr=1e-3), SGDConfig(lr=1e-3, momentum=0.0)])
-def test_the_optimiser_knows_what_will_learn_and_moves_nothing_before(rule: AdamWConfig | SGDConfig) -> None:
+def test_the_optimizer_knows_what_will_learn_and_moves_nothing_before(rule: AdamWConfig | SGDConfig) -> None:
     model = small()
     unfreezing = Unfreezing(model, (0.5,))
     with unfreezing.all_learn():

@@ -15,8 +15,8 @@ from detkit.checkpoint import make_header
 from detkit.data.loader import SampleBatch
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import EMAConfig, TrainingConfig
+from detkit.training.errors import NotFiniteError
 from detkit.training.folder import RunFolder
-from detkit.training.guard import NotFiniteError
 from detkit.training.optimizer import SGDConfig
 from detkit.training.processes import Processes, joined_processes
 from detkit.training.run import Run, RunData

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from detkit.cli.main import main
-from detkit.weights import catalogue
+from detkit.weights import catalog
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_the_list(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) ->
         "torchvision 0.29.1, FasterRCNN",
     ):
         assert cell in row
-    assert all(entry.name in out for entry in catalogue())
+    assert all(entry.name in out for entry in catalog())
     assert "  yes  " in next(line for line in out.splitlines() if line.startswith("efficientnet_lite0"))
 
 
@@ -102,7 +102,7 @@ def test_import_makes_a_checkpoint_that_loads(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_import_of_convolutions_in_the_order_of_running(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from detkit.inference.load import load_detector
+    from detkit.inference.loading import load_detector
 
     file, output = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz", tmp_path / "yolox_nano.safetensors"
     code, out, _ = said(capsys, "import", str(file), "--model", "yolox_nano", "--output", str(output))
@@ -117,7 +117,7 @@ def test_import_of_convolutions_in_the_order_of_running(shared: Path, tmp_path: 
 def test_a_packed_checkpoint_detects_the_same(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
-    from detkit.inference.load import load_detector
+    from detkit.inference.loading import load_detector
 
     file = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz"
     whole, packed = tmp_path / "whole.safetensors", tmp_path / "a" / "b.safetensors"
@@ -136,7 +136,7 @@ def test_a_packed_checkpoint_detects_the_same(shared: Path, tmp_path: Path, caps
 def test_what_a_publisher_does_not_state_reads_so(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = said(capsys, "show", "yolox_nano")
     lines = dict(line.split(maxsplit=1) for line in out.splitlines() if line.strip())
-    assert (lines["size"], lines["licence"]) == ("not stated", "Apache-2.0")
+    assert (lines["size"], lines["license"]) == ("not stated", "Apache-2.0")
     assert lines["SHA-256"] == "not stated: what a download brings cannot be checked"
     assert "detkit weights download yolox_nano puts it into" in lines["here"]
 

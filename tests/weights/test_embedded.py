@@ -16,8 +16,8 @@ from torch.nn.functional import cosine_similarity
 from detkit.checkpoint import load_checkpoint, make_header, pack, save_checkpoint
 from detkit.cli.inputs import sample_photograph
 from detkit.cli.main import main
-from detkit.inference import load, suggested_score
-from detkit.inference.load import checkpoint_path, load_detector
+from detkit.inference import load, suggested_min_score
+from detkit.inference.loading import checkpoint_path, load_detector
 from detkit.models.published import load_published, publication
 from detkit.weights import EMBEDDED, embedded, needed_embedded
 
@@ -79,14 +79,14 @@ def test_without_a_word_a_photograph_is_looked_at_offline(here: Path) -> None:
     assert lines[-1] == f"written: found.json, {drawn}/"
     assert Image.open(drawn / "chelsea.jpg").size >= (451, 300)
     said = json.loads(Path("found.json").read_text())
-    assert said["min_score"] == suggested_score(EMBEDDED)
-    assert "cat" in {row["class"] for row in said["pictures"][0]["detections"]}
+    assert said["min_score"] == suggested_min_score(EMBEDDED)
+    assert "cat" in {row["class"] for row in said["images"][0]["detections"]}
 
 
 def test_classes_and_scores_are_chosen(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["detect", "--classes", "cat,dog", "--min-score", "0.01", "--json", "found.json", "--no-pictures"]) == 0
+    assert main(["detect", "--classes", "cat,dog", "--min-score", "0.01", "--json", "found.json", "--no-images"]) == 0
     assert "shown from score" not in capsys.readouterr().out
-    rows = json.loads(Path("found.json").read_text())["pictures"][0]["detections"]
+    rows = json.loads(Path("found.json").read_text())["images"][0]["detections"]
     assert {row["class"] for row in rows} <= {"cat", "dog"}
     assert rows
     assert main(["detect", "--classes", "unicorn"]) == 2
@@ -99,12 +99,12 @@ def test_by_its_name_it_is_taken_beside_a_newer_run(here: Path, capsys: pytest.C
     found = load_checkpoint(needed_embedded())
     header = {**found.header, "class_names": [f"thing {number}" for number in range(80)], "min_score": 0.45}
     save_checkpoint(run, found.tensors, header)
-    assert main(["detect", "--no-pictures"]) == 0
+    assert main(["detect", "--no-images"]) == 0
     out = capsys.readouterr().out
     assert "(the newest run's; 80 classes)" in out
     assert "shown from score 0.45 on" in out
     assert "finds more" not in out
-    assert main(["detect", "--weights", EMBEDDED, "--no-pictures"]) == 0
+    assert main(["detect", "--weights", EMBEDDED, "--no-images"]) == 0
     assert "(the one that detkit carries; 80 classes)" in capsys.readouterr().out
     assert load(EMBEDDED, "cpu").class_names[15] == "cat"
     assert load(device="cpu").class_names[15] == "thing 15"
@@ -114,18 +114,18 @@ def test_by_its_name_it_is_taken_beside_a_newer_run(here: Path, capsys: pytest.C
 
 
 def test_evaluate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (here / "pictures").mkdir()
-    Image.open(sample_photograph()).save(here / "pictures" / "cat.png")
+    (here / "images").mkdir()
+    Image.open(sample_photograph()).save(here / "images" / "cat.png")
     box = {"id": 1, "image_id": 1, "category_id": 5, "bbox": [60, 0, 370, 300], "area": 111000, "iscrowd": 0}
     image = {"id": 1, "file_name": "cat.png", "width": 451, "height": 300}
     truth = {"images": [image], "annotations": [box], "categories": [{"id": 5, "name": "cat"}]}
     (here / "truth.json").write_text(json.dumps(truth))
-    assert main(["evaluate", "--data", "truth.json", "--images", "pictures", "--json", "numbers.json"]) == 0
+    assert main(["evaluate", "--data", "truth.json", "--images", "images", "--json", "numbers.json"]) == 0
     assert "(the one that detkit carries; 80 classes)" in capsys.readouterr().out
     assert json.loads(Path("numbers.json").read_text())["values"]["AP50"] == pytest.approx(1)
 
 
-def test_other_pictures_can_be_learnt_from_it(here: Path) -> None:
+def test_other_images_can_be_learnt_from_it(here: Path) -> None:
     from detkit.data.synthetic import make_sample
 
     make_sample(here / "sample", 2, "coco", short_side=96, val_images=1)
@@ -136,7 +136,7 @@ def test_other_pictures_can_be_learnt_from_it(here: Path) -> None:
         "training.evaluations=1",
         "loader.batch_size=2",
     ]
-    assert main(["train", str(ROOT / config[0]), *config[1:], "output=run", "evaluation.pictures=0", "loader.workers=0"]) == 0
+    assert main(["train", str(ROOT / config[0]), *config[1:], "output=run", "evaluation.drawn_images=0", "loader.workers=0"]) == 0
     log = (here / "run" / "log.txt").read_text("utf-8")
     assert f"weights from {EMBEDDED}" in log
     assert "cat, cup" in log[log.index("weights from") :]
@@ -167,12 +167,12 @@ def test_a_packed_checkpoint_suggests_a_score(tmp_path: Path) -> None:
     tensors = {"conv.weight": torch.zeros(2, 3, 1, 1)}
     whole, packed, again = (tmp_path / f"{name}.safetensors" for name in ("whole", "packed", "again"))
     save_checkpoint(whole, tensors, make_header('{"kind": "toy"}', ["cat"]))
-    assert suggested_score(whole) is None
+    assert suggested_min_score(whole) is None
     pack(whole, packed, min_score=0.35)
-    assert suggested_score(packed) == 0.35
+    assert suggested_min_score(packed) == 0.35
     pack(packed, again)
-    assert suggested_score(again) == 0.35
-    assert suggested_score("fasterrcnn_resnet50_fpn") is None
+    assert suggested_min_score(again) == 0.35
+    assert suggested_min_score("fasterrcnn_resnet50_fpn") is None
 
 
 def test_a_packed_checkpoint_tells_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,11 +192,11 @@ def test_a_packed_checkpoint_tells_what_was_measured(tmp_path: Path, capsys: pyt
 def test_a_packed_checkpoint_may_choose_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "other.safetensors"
     words = ["weights", "pack", EMBEDDED, "--output", str(output)]
-    assert main([*words, "model.head.choice.max_overlap=0.35", "--min-score", "0.4"]) == 0
+    assert main([*words, "model.head.postprocess.nms_iou=0.35", "--min-score", "0.4"]) == 0
     detector, config, _ = load_detector(output)
     own, own_config, _ = load_detector(EMBEDDED)
-    assert config == own_config.replace(head=own_config.head.replace(choice=own_config.head.choice.replace(max_overlap=0.35)))
-    assert suggested_score(output) == 0.4
+    assert config == own_config.replace(head=own_config.head.replace(postprocess=own_config.head.postprocess.replace(nms_iou=0.35)))
+    assert suggested_min_score(output) == 0.4
     assert all(torch.equal(tensor, own.state_dict()[name]) for name, tensor in detector.state_dict().items())
     capsys.readouterr()
     for word, message in (

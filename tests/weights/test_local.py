@@ -24,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def entry(site: Site, monkeypatch: pytest.MonkeyPatch) -> weights.WeightEntry:
-    """An entry of the catalogue whose file the server gives."""
+    """An entry of the catalog whose file the server gives."""
     made = dataclasses.replace(
         weights.find("resnet18"), name="toy", file_name="toy.pth", url=site.url, sha256=hashlib.sha256(site.content).hexdigest()[:8]
     )

@@ -6,10 +6,10 @@ import math
 import pytest
 from torchvision.models import get_model_weights
 
-from detkit.weights import NOT_STATED, WeightEntry, catalogue, find, resolve
+from detkit.weights import NOT_STATED, WeightEntry, catalog, find, resolve
 from detkit.weights.fetch import digest
 
-TORCHVISIONS = [entry for entry in catalogue() if "torchvision" in entry.read_from]
+TORCHVISIONS = [entry for entry in catalog() if "torchvision" in entry.read_from]
 
 
 def architecture(model: str) -> str:
@@ -33,19 +33,19 @@ def test_says_what_torchvision_states(entry: WeightEntry) -> None:
     else:
         assert (data, figures["box_map"], entry.training_data) == ("COCO-val2017", entry.figures["AP"], "COCO train2017")
     # Where it states one, it is SWAG's; of the others it says nothing.
-    assert member.meta.get("license", NOT_STATED).removeprefix("https://") in entry.licence
-    assert (entry.licence == NOT_STATED) == ("license" not in member.meta), "torchvision states a licence now: put it into the catalogue"
+    assert member.meta.get("license", NOT_STATED).removeprefix("https://") in entry.license
+    assert (entry.license == NOT_STATED) == ("license" not in member.meta), "torchvision states a license now: put it into the catalog"
 
 
 @pytest.mark.parametrize("model", sorted({architecture(entry.model) for entry in TORCHVISIONS}))
 def test_every_file_of_torchvision_is_there_the_default_first(model: str) -> None:
-    ours = [entry.url for entry in catalogue() if architecture(entry.model) == model]
+    ours = [entry.url for entry in catalog() if architecture(entry.model) == model]
     assert ours == [member.url for member in get_model_weights(model)], "torchvision's order: the first generation is the default"
 
 
 def test_names_are_unique_and_every_field_is_filled() -> None:
-    assert len({entry.name for entry in catalogue()}) == len(catalogue())
-    for entry in catalogue():
+    assert len({entry.name for entry in catalog()}) == len(catalog())
+    for entry in catalog():
         fields = [field.name for field in dataclasses.fields(entry) if field.name not in {"package", "figures"}]
         unstated = {"size"} if entry.size_spoken() == NOT_STATED else set()
         empty = [name for name in fields if not getattr(entry, name) and name not in unstated]

@@ -26,7 +26,7 @@ ONE_STAGE_TARGETS = (1.0, 3.0)
 
 
 def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Report:
-    """Seconds a picture of this size: torchvision eager, torchvision under bf16 and channels-last, ours in fp32 and by default."""
+    """Seconds a image of this size: torchvision eager, torchvision under bf16 and channels-last, ours in fp32 and by default."""
     known = PEERS[model]
     size = known.size or size
     images = photographs(1, *size)
@@ -47,7 +47,7 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
     wanted = TARGETS.get(model, ONE_STAGE_TARGETS)
     notes = [f"detections: {found}", *([f"proposals: {_proposals(ours, images)}"] if hasattr(ours, "rpn") else []), products()]
     targets = dict(zip(("detkit fp32", f"detkit {NAMES[default]} (default)"), wanted, strict=True))
-    return Report(f"{known.title}, one picture of {size[0]}x{size[1]}", seconds, targets, notes)
+    return Report(f"{known.title}, one image of {size[0]}x{size[1]}", seconds, targets, notes)
 
 
 def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
@@ -69,7 +69,7 @@ def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
         f"detkit {precision} (default)": _our_step(ours, images, targets, precision),
     }
     return Report(
-        f"a training step of Faster R-CNN R50-FPN, {batch_size} pictures of {size[0]}x{size[1]}",
+        f"a training step of Faster R-CNN R50-FPN, {batch_size} images of {size[0]}x{size[1]}",
         in_turn(sides, rounds, warm_up=2),
         {f"detkit {precision} (default)": 3.0},
     )

@@ -1,4 +1,4 @@
-"""What one picture costs a trained detector, as a person runs it."""
+"""What one image costs a trained detector, as a person runs it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import islice
 
 from benchmarks.timing import Report
 from detkit.data.images import read_image
-from detkit.experiment.evaluate import labelled_data
+from detkit.experiment.evaluation_run import labeled_data
 from detkit.inference import load
 from detkit.inference.measure import profile
 
@@ -16,19 +16,19 @@ WARM_UP = 3
 
 
 def detector(checkpoint: str, data: str, split: str | None, limit: int) -> Report:
-    """Parameters, GFLOPs at the data's commonest picture size, and seconds from pixels to detections, in the default precision."""
-    found = labelled_data(checkpoint, data, split=split)
-    pictures = [read_image(record.path) for record in islice(found.records, limit)]
+    """Parameters, GFLOPs at the data's commonest image size, and seconds from pixels to detections, in the default precision."""
+    found = labeled_data(checkpoint, data, split=split)
+    images = [read_image(record.path) for record in islice(found.records, limit)]
     predictor = load(checkpoint, "cpu")
-    for picture in pictures[:WARM_UP]:
-        predictor(picture)
+    for image in images[:WARM_UP]:
+        predictor(image)
     seconds = []
-    for picture in pictures:
+    for image in images:
         begun = time.perf_counter()
-        predictor(picture)
+        predictor(image)
         seconds.append(time.perf_counter() - begun)
-    size = Counter((picture.shape[0], picture.shape[1]) for picture in pictures).most_common(1)[0][0]
+    size = Counter((image.shape[0], image.shape[1]) for image in images).most_common(1)[0][0]
     counted = profile(predictor.detector, predictor.preprocess, size)
-    numbers = {"parameters": counted.parameters, "gflops": counted.flops / 1e9, "picture": size, "precision": predictor.precision}
-    notes = [f"{counted.parameters:,} parameters (norms folded), {counted.flops / 1e9:.1f} GFLOPs on a picture of {size[0]}x{size[1]}"]
-    return Report(f"{checkpoint} on {len(pictures)} pictures of {found.name}", {predictor.precision: seconds}, {}, notes, numbers)
+    numbers = {"parameters": counted.parameters, "gflops": counted.flops / 1e9, "image": size, "precision": predictor.precision}
+    notes = [f"{counted.parameters:,} parameters (norms folded), {counted.flops / 1e9:.1f} GFLOPs on a image of {size[0]}x{size[1]}"]
+    return Report(f"{checkpoint} on {len(images)} images of {found.name}", {predictor.precision: seconds}, {}, notes, numbers)

@@ -10,7 +10,7 @@ from torchvision.ops import box_iou
 from benchmarks.timing import Report
 from detkit.cli.report import table
 from detkit.evaluation.evaluator import Evaluator
-from detkit.experiment.evaluate import labelled_data
+from detkit.experiment.evaluation_run import labeled_data
 from detkit.inference import load
 from detkit.structures import Detections
 
@@ -27,7 +27,7 @@ SAME = 0.95
 
 def fidelity(checkpoint: str, data: str, split: str | None, limit: int | None = None) -> Report:
     """AP of each mode, and how many of the reference's detections above .5 each finds again at IoU .95 with the same label."""
-    found = labelled_data(checkpoint, data, split=split)
+    found = labeled_data(checkpoint, data, split=split)
     records = list(islice(found.records, limit))
     detections, rows, numbers = {}, [], {}
     for mode, options in MODES.items():
@@ -40,7 +40,7 @@ def fidelity(checkpoint: str, data: str, split: str | None, limit: int | None = 
         numbers[mode] = {"AP": values["AP"], "AP50": values["AP50"], "matched": matched(detections["reference"], detections[mode])}
         rows.append((mode, *(f"{value:.4f}" for value in numbers[mode].values()), _verdict(mode, numbers)))
     text = table(rows, ("mode", "AP", "AP50", "found again", "verdict"), {"AP", "AP50", "found again"})
-    return Report(f"{checkpoint} on {len(records)} pictures of {found.name}", notes=[text], numbers={"modes": numbers})
+    return Report(f"{checkpoint} on {len(records)} images of {found.name}", notes=[text], numbers={"modes": numbers})
 
 
 def matched(reference: list[Detections], others: list[Detections]) -> float:

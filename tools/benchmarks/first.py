@@ -1,4 +1,4 @@
-"""How long it takes from nothing to the first drawn picture."""
+"""How long it takes from nothing to the first drawn image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python tools/detect.py"
 LIMITS = {
     "the whole command": (5.0, "s"),
-    "reading the picture and detecting, for the first time": (0.15, "s"),
+    "reading the image and detecting, for the first time": (0.15, "s"),
     "peak memory": (1000.0, "MB"),
 }
 
@@ -33,11 +33,11 @@ def first(rounds: int) -> Report:
     told = [numbers(text) for text in said[1:]]
     medians = dict(zip(LIMITS, map(statistics.median, (seconds[COMMAND], *zip(*told, strict=True))), strict=True))
     notes = [verdict(what, value) for what, value in medians.items()]
-    return Report("First picture", seconds, {}, notes, {"medians": medians})
+    return Report("First image", seconds, {}, notes, {"medians": medians})
 
 
 def numbers(text: str) -> tuple[float, float]:
-    """What the command says of itself: seconds for its picture, and the peak of its memory in MB.
+    """What the command says of itself: seconds for its image, and the peak of its memory in MB.
 
     Raises:
         ValueError: it does not say them.

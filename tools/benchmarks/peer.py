@@ -25,7 +25,7 @@ class Peer:
         name: torchvision's.
         condition: Scales last layers so that about as much is detected as by a trained one.
         eps: Of its frozen norms; None: it has none.
-        size: ``(short side, long side)`` of the only pictures it takes; None: any.
+        size: ``(short side, long side)`` of the only images it takes; None: any.
     """
 
     title: str
@@ -68,9 +68,9 @@ def photographs(count: int, short_side: int, long_side: int) -> list[Tensor]:
     """Photographs that come with scikit-image, ``(3, H, W)`` floats, each resized to exactly these sides."""
     from skimage import data
 
-    pictures = [torch.from_numpy(read()).permute(2, 0, 1)[None].float() / 255 for read in (data.coffee, data.chelsea, data.astronaut)]
+    images = [torch.from_numpy(read()).permute(2, 0, 1)[None].float() / 255 for read in (data.coffee, data.chelsea, data.astronaut)]
     size = (short_side, long_side)
-    resized = [nn.functional.interpolate(picture, size, mode="bilinear", antialias=True)[0].clamp(0, 1) for picture in pictures]
+    resized = [nn.functional.interpolate(image, size, mode="bilinear", antialias=True)[0].clamp(0, 1) for image in images]
     return [resized[place % len(resized)] for place in range(count)]
 
 

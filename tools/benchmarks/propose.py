@@ -32,12 +32,12 @@ TARGETS = {("fast", OPENCV): 5.0, ("quality", OPENCV): 5.0, ("single", PACKAGE):
 COLUMNS = ("side", "proposals", "recall .5", "recall .7", "MABO", "best IoU", "AR", "cut to", "cut .5", "cut MABO", "cut IoU")
 Seconds = dict[str, list[float]]
 CHUNK = 5
-"""Pictures that one side searches before the next side has its turn."""
+"""Images that one side searches before the next side has its turn."""
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """The labelled pictures that are searched: the first so many of a data set's."""
+class Images:
+    """The labeled images that are searched: the first so many of a data set's."""
 
     data: Path
     images: Path | None = None
@@ -58,11 +58,11 @@ class Pictures:
         return found[: min(self.limit, len(found))]
 
 
-def propose(mode: Mode, pictures: Pictures, opencv_python: Path | None, *, package: bool = True, timed: bool = True) -> Report:
-    """Every side searches the same pictures, a few at a time, in turn; if it is not timed only what they find is told."""
+def propose(mode: Mode, images: Images, opencv_python: Path | None, *, package: bool = True, timed: bool = True) -> Report:
+    """Every side searches the same images, a few at a time, in turn; if it is not timed only what they find is told."""
     from detkit.data import read_image
 
-    records = pictures.records()
+    records = images.records()
     paths = [str(path) for path in records.paths]
     sides = {OURS: _Ours(mode), PACKAGE: _Package()} if mode == "single" and package else {OURS: _Ours(mode)}
     found: dict[str, list[Proposals]] = {name: [] for name in sides}
@@ -75,9 +75,9 @@ def propose(mode: Mode, pictures: Pictures, opencv_python: Path | None, *, packa
         chunk = paths[start : start + CHUNK]
         read = [read_image(path) for path in chunk]
         for name, side in sides.items():
-            for picture in read:
+            for image in read:
                 begun, begun_cpu = time.perf_counter(), time.process_time()
-                rows = side(picture)
+                rows = side(image)
                 seconds[name].append(time.perf_counter() - begun)
                 cpu[name].append(time.process_time() - begun_cpu)
                 found[name].append(rows)
@@ -87,17 +87,17 @@ def propose(mode: Mode, pictures: Pictures, opencv_python: Path | None, *, packa
             seconds[OPENCV] += taken
             cpu[OPENCV] += taken_cpu
     report = _speeds(mode, seconds, cpu) if timed else Report("")
-    report.title = f"Selective search, mode {mode}, on {len(records)} pictures of {pictures.name}"
+    report.title = f"Selective search, mode {mode}, on {len(records)} images of {images.name}"
     counts = [len(rows) for rows in found[OPENCV]] if OPENCV in found else None
     quality = [_quality(name, records, found[name], counts) for name in SIDES if name in found]
     report.notes.append(table([_cells(row) for row in quality], COLUMNS, set(COLUMNS[1:])))
-    report.numbers |= {"mode": mode, "data": pictures.name, "pictures": len(records), "quality": quality}
+    report.numbers |= {"mode": mode, "data": images.name, "images": len(records), "quality": quality}
     return report
 
 
 def _speeds(mode: Mode, seconds: Seconds, cpu: Seconds) -> Report:
     ordered = {name: seconds[name] for name in SIDES if name in seconds}
-    # The first picture of ours is cold: compiled code is loaded, or made.
+    # The first image of ours is cold: compiled code is loaded, or made.
     cold = ordered[OURS][0]
     warm = {name: times[1:] for name, times in ordered.items()}
     ours, ours_cpu = statistics.median(warm[OURS]), statistics.median(cpu[OURS][1:])
@@ -110,12 +110,12 @@ def _speeds(mode: Mode, seconds: Seconds, cpu: Seconds) -> Report:
             less = statistics.median(cpu[name][1:]) / ours_cpu
             notes.append(f"{ratio:.1f}x as fast as {name}{verdict}, in {less:.1f}x less processor time")
             numbers |= {f"times_as_fast_as_{name}": ratio, f"times_less_processor_time_than_{name}": less}
-    notes.append(f"the first picture of detkit's took {cold:.2f} s, code that is compiled already being loaded in it")
+    notes.append(f"the first image of detkit's took {cold:.2f} s, code that is compiled already being loaded in it")
     return Report("", warm, {}, notes, {"cold_seconds": cold, "processor_seconds": cpu, **numbers})
 
 
 def _quality(name: str, records: Records, found: Sequence[Proposals], counts: Sequence[int] | None) -> dict[str, Any]:
-    """How well one side meets the objects, in full and cut to so many proposals of each picture."""
+    """How well one side meets the objects, in full and cut to so many proposals of each image."""
     from detkit.proposals import ProposalRecall
 
     whole, cut = ProposalRecall(), ProposalRecall()
@@ -142,20 +142,20 @@ class _Ours:
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
 
-    def __call__(self, picture: np.ndarray[Any, Any]) -> Proposals:
+    def __call__(self, image: np.ndarray[Any, Any]) -> Proposals:
         from detkit.proposals import selective_search
 
-        return selective_search(picture, self.mode)
+        return selective_search(image, self.mode)
 
 
 class _Package:
-    def __call__(self, picture: np.ndarray[Any, Any]) -> Proposals:
+    def __call__(self, image: np.ndarray[Any, Any]) -> Proposals:
         from detkit.proposals import ProposalsConfig
         from detkit.proposals.backends import SelectiveSearchPackage
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return SelectiveSearchPackage()(picture, ProposalsConfig(mode="single"))
+            return SelectiveSearchPackage()(image, ProposalsConfig(mode="single"))
 
 
 class _OpenCV:

@@ -27,7 +27,7 @@ def search(image: object, mode: str) -> object:
 
 
 def main() -> int:
-    """Search every picture whose path comes in, once; write the boxes and the seconds."""
+    """Search every image whose path comes in, once; write the boxes and the seconds."""
     mode, threads, output = sys.argv[1:]
     cv2.setNumThreads(int(threads))
     arrays: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""Detectors that are told where to look, at the same proposals: each region by itself, or all of them from maps of the whole picture."""
+"""Detectors that are told where to look, at the same proposals: each region by itself, or all of them from maps of the whole image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RCNN, SPP_ONE, SPP_FIVE, FAST = "R-CNN", "SPPNet, one scale", "SPPNet, five scal
 TARGETS = {FAST: 20.0}
 """How many times as fast as R-CNN a detector should be, where that is an aim."""
 FEATURES_TARGET = 2.0
-"""How many times as fast R-CNN's pass over the regions of a picture should be as a loop over them."""
+"""How many times as fast R-CNN's pass over the regions of a image should be as a loop over them."""
 CROPS = 100
 """Regions of the comparison with a loop."""
 CLASSES = 20
@@ -35,12 +35,12 @@ class Sizes:
     hidden: int = 4096
 
 
-def regions(rounds: int, backbone: str, sizes: Sizes, picture: str | None = None) -> Report:
+def regions(rounds: int, backbone: str, sizes: Sizes, image: str | None = None) -> Report:
     """Seconds from pixels to detections, proposals left out; what those take apart; and R-CNN's pass over regions against a loop."""
     from detkit.proposals import ProposalsConfig
 
-    pixels = _pixels(picture)
-    proposer = ProposalsConfig(mode="quality", limit=sizes.proposals).build()
+    pixels = _pixels(image)
+    proposer = ProposalsConfig(mode="quality", max_proposals=sizes.proposals).build()
     found = proposer(pixels)
     begun = time.perf_counter()
     proposer(pixels)
@@ -65,19 +65,19 @@ def regions(rounds: int, backbone: str, sizes: Sizes, picture: str | None = None
         "loop_seconds": loop,
         "feature_gain": gain,
     }
-    title = f"Detectors on {len(found)} proposals of a picture of {pixels.shape[1]}x{pixels.shape[0]}, {backbone}, warp {sizes.warp}"
+    title = f"Detectors on {len(found)} proposals of a image of {pixels.shape[1]}x{pixels.shape[0]}, {backbone}, warp {sizes.warp}"
     return Report(title, seconds, TARGETS, notes, numbers)
 
 
-def _pixels(picture: str | None) -> np.ndarray[Any, Any]:
+def _pixels(image: str | None) -> np.ndarray[Any, Any]:
     from detkit.cli.inputs import sample_photograph
     from detkit.data import read_image
 
-    return read_image(sample_photograph() if picture is None else Path(picture))
+    return read_image(sample_photograph() if image is None else Path(image))
 
 
 def _configs(backbone: str, sizes: Sizes) -> dict[str, Any]:
-    """The papers' detectors on one backbone; the numbers by which pictures are resized are the papers'."""
+    """The papers' detectors on one backbone; the numbers by which images are resized are the papers'."""
     from detkit.backbones import BackboneConfig
     from detkit.heads.region import TwoFCConfig
     from detkit.models.fast_rcnn import FastRCNNConfig
@@ -112,7 +112,7 @@ def _predictor(config: Any, proposals: Any) -> Any:
 
 
 def _feature_passes(predictor: Any, pixels: np.ndarray[Any, Any], rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of R-CNN's pass over regions of a picture as it is made, and of one over the same crops one at a time, in fp32."""
+    """Seconds of R-CNN's pass over regions of a image as it is made, and of one over the same crops one at a time, in fp32."""
     from detkit.inference import Predictor
     from detkit.ops.warp import warped, with_context
 

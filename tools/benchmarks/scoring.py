@@ -27,7 +27,7 @@ def evaluate(rounds: int, images: int, detections: int) -> Report:
         seconds = in_turn(sides, rounds, warm_up=0)
     gap = float(np.abs(theirs - np.array(list(ours.values.values()))).max())
     return Report(
-        f"COCO evaluation of {images:,} pictures with {detections:,} detections, from JSON files",
+        f"COCO evaluation of {images:,} images with {detections:,} detections, from JSON files",
         seconds,
         {"detkit": 40.0},
         [f"largest difference of the 12 numbers: {gap:.1e}"],
@@ -35,20 +35,20 @@ def evaluate(rounds: int, images: int, detections: int) -> Report:
     )
 
 
-def select(rounds: int, candidates: int, classes: int) -> Report:
+def select(rounds: int, pre_nms_top_k: int, classes: int) -> Report:
     """Seconds from the scores of so many boxes to 100 detections, as torchvision's RetinaNet does it."""
     from detkit.ops.select import select as ours
 
     generator = torch.Generator().manual_seed(0)
-    scores = torch.rand((candidates, classes), generator=generator) ** 8
-    corners = torch.rand((candidates, 2), generator=generator) * 900
-    boxes = torch.cat([corners, corners + torch.rand((candidates, 2), generator=generator) * 120 + 8], 1)
-    limits = {"min_score": 0.05, "candidates": 1000, "max_overlap": 0.5, "limit": 300}
+    scores = torch.rand((pre_nms_top_k, classes), generator=generator) ** 8
+    corners = torch.rand((pre_nms_top_k, 2), generator=generator) * 900
+    boxes = torch.cat([corners, corners + torch.rand((pre_nms_top_k, 2), generator=generator) * 120 + 8], 1)
+    limits = {"min_score": 0.05, "pre_nms_top_k": 1000, "nms_iou": 0.5, "max_detections": 300}
     sides = {
         "torchvision's RetinaNet": partial(_retinanet, boxes, scores),
         "detkit": lambda: ours(boxes, scores, **limits),  # type: ignore[arg-type]
     }
-    return Report(f"selection out of {candidates:,} boxes with {classes} classes", in_turn(sides, rounds), {"detkit": 2.0})
+    return Report(f"selection out of {pre_nms_top_k:,} boxes with {classes} classes", in_turn(sides, rounds), {"detkit": 2.0})
 
 
 def _pycocotools(annotations: Path, results: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:

@@ -32,15 +32,15 @@ SLOWEST, FASTER = 1.7, 3.0
 Pixels = NDArray[np.uint8]
 
 
-def yolox(rounds: int, onnx: str, weights: str, picture: str) -> Report:
-    """Seconds of the network alone, and of the whole call: from a decoded picture to detections in its pixels."""
+def yolox(rounds: int, onnx: str, weights: str, photo: str) -> Report:
+    """Seconds of the network alone, and of the whole call: from a decoded image to detections in its pixels."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
     found = load_published("yolox_nano", weights)
-    pixels = read_image(picture)
+    pixels = read_image(photo)
     image = preprocess(pixels, found.config.preprocess).image
     blob = (image.flip(0) * 255)[None].numpy()
     sides: dict[str, Callable[[], Any]] = {
@@ -58,7 +58,7 @@ def yolox(rounds: int, onnx: str, weights: str, picture: str) -> Report:
     counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, *predictors))
     with torch.no_grad():
         seconds = in_turn(sides, rounds, before=2)
-    title = f"YOLOX-Nano at {SIDE} pixels, one picture of {pixels.shape[0]}x{pixels.shape[1]}"
+    title = f"YOLOX-Nano at {SIDE} pixels, one image of {pixels.shape[0]}x{pixels.shape[1]}"
     return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
 
 
@@ -93,8 +93,8 @@ def _peer(session: Any, pixels: Pixels) -> Tensor:
     scores = outputs[:, 4] * best
     keep = scores >= 0.01
     places, strides = _cells()
-    centres, halves = (outputs[:, :2] + places) * strides, outputs[:, 2:4].exp() * strides / 2
-    boxes = torch.cat((centres - halves, centres + halves), 1)[keep] / scale
+    centers, halves = (outputs[:, :2] + places) * strides, outputs[:, 2:4].exp() * strides / 2
+    boxes = torch.cat((centers - halves, centers + halves), 1)[keep] / scale
     rows = batched_nms(boxes, scores[keep], labels[keep], 0.65)
     return torch.cat((boxes[rows], scores[keep][rows, None], labels[keep][rows, None]), 1)
 

@@ -50,7 +50,7 @@ BN_INCEPTION = Family(
     "BN-Inception",
     2015,
     "https://arxiv.org/abs/1502.03167",
-    "Batch normalisation: every layer sees inputs of the same spread, and training takes a fraction of the steps.",
+    "Batch normalization: every layer sees inputs of the same spread, and training takes a fraction of the steps.",
     module="inception",
     source="detkit",
 )
@@ -92,11 +92,11 @@ INCEPTION_RESNET_V2 = Family(
 LENET_LEVELS = (Level("c0", 6, 1), Level("c1", 16, 2, 0.5), Level("c2", 120, 4, 1.5))
 
 
-def _vgg(name: str, parameters: int, gflops: float, **normalisation: Numbers) -> BackboneFacts:
+def _vgg(name: str, parameters: int, gflops: float, **normalization: Numbers) -> BackboneFacts:
     # Poolings of 2x2 pixels move cells to the middle of the pixels that they stand for.
     channels = (64, 128, 256, 512, 512, 512)
     levels = tuple(Level(f"c{k}", channels[k], 2**k, (2**k - 1) / 2) for k in range(6))
-    return VGG.member(name, channels[1:], parameters, gflops, levels=levels, **normalisation)
+    return VGG.member(name, channels[1:], parameters, gflops, levels=levels, **normalization)
 
 
 VGGS = (
@@ -119,7 +119,7 @@ MEMBERS = (
     ALEXNET.member("alexnet", (64, 192, 256, 256), 61100840, 0.714),
     ZFNET.member("zfnet", (96, 96, 256, 256, 256), 62357608, 1.324),
     *VGGS,
-    # torchvision's two turn ImageNet's normalisation into this one inside; here it is applied once.
+    # torchvision's two turn ImageNet's normalization into this one inside; here it is applied once.
     INCEPTION_V1.member("googlenet", (64, 192, 480, 832, 1024), 6624904, 1.498, mean=HALVES, std=HALVES),
     BN_INCEPTION.member("bn_inception", (64, 192, 320, 576, 1024), 11194984, 2.019),
     INCEPTION_V3.member("inception_v3", (64, 192, 288, 768, 2048), 27161264, 5.713, input_size=299, mean=HALVES, std=HALVES),

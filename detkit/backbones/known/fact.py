@@ -11,7 +11,7 @@ IMAGENET_MEAN: Numbers = (0.485, 0.456, 0.406)
 IMAGENET_STD: Numbers = (0.229, 0.224, 0.225)
 HALVES: Numbers = (0.5, 0.5, 0.5)
 
-CENTRED = (0.0, 0.0, 0.0, 0.0, 0.0)
+CENTERED = (0.0, 0.0, 0.0, 0.0, 0.0)
 """Offsets of cells where every strided kernel has an odd side, from ``c1`` to ``c5``."""
 BLOCKS = (0.5, 1.5, 3.5, 7.5, 15.5)
 """Offsets of cells that stand for whole blocks of pixels, as after poolings of 2x2 or of patches."""
@@ -21,7 +21,7 @@ BLOCKS = (0.5, 1.5, 3.5, 7.5, 15.5)
 class Level:
     """A map that a backbone can give: its name (``c4`` for the last map of stride 16), channels, and stride in pixels.
 
-    ``offset`` is how far the centre of cell (0, 0) lies right of the first pixel's centre and below it, in pixels.
+    ``offset`` is how far the center of cell (0, 0) lies right of the first pixel's center and below it, in pixels.
     """
 
     name: str
@@ -41,7 +41,7 @@ class BackboneFacts:
         paper: Where it was described.
         levels: Every map it can give, in the order of running.
         default_levels: The names of those it gives unless told.
-        input_size: Side in pixels of the square pictures it was trained on; any size runs unless the docstring of its function says else.
+        input_size: Side in pixels of the square images it was trained on; any size runs unless the docstring of its function says else.
         mean: Of its input, RGB in [0, 1].
         std: Of its input, RGB in [0, 1].
         parameters: Of the published classifier, its head included; of the network itself where there is none.
@@ -107,7 +107,7 @@ class Family:
     idea: str
     module: str = "torchvision_models"
     source: str = "torchvision"
-    offsets: tuple[float, ...] = CENTRED
+    offsets: tuple[float, ...] = CENTERED
 
     def member(self, name: str, channels: tuple[int, ...], parameters: int, gflops: float, **more: Any) -> BackboneFacts:
         """The facts of one size.

@@ -45,7 +45,7 @@ EFFICIENTNET_V2 = Family(
     "EfficientNetV2",
     2021,
     "https://arxiv.org/abs/2104.00298",
-    "Plain 3x3 convolutions in the early stages, where depthwise ones are slow; training on growing pictures.",
+    "Plain 3x3 convolutions in the early stages, where depthwise ones are slow; training on growing images.",
 )
 
 # (x - 127) / 128 on 0 to 255: efficientnet_lite_builder.py of the publisher.
@@ -53,18 +53,18 @@ LITE_MEAN: Numbers = (127 / 255, 127 / 255, 127 / 255)
 LITE_STD: Numbers = (128 / 255, 128 / 255, 128 / 255)
 
 
-def _mobilenet_v3_large(name: str, tail: int, parameters: int, gflops: float, normalisation: dict[str, Numbers]) -> BackboneFacts:
+def _mobilenet_v3_large(name: str, tail: int, parameters: int, gflops: float, normalization: dict[str, Numbers]) -> BackboneFacts:
     # torchvision's detectors put their FPN on c5_first and c5: the first block of stride 32, and the last convolution. Its SSDLite stands
     # on c4_expanded and c5: the first of these is the map of stride 16 behind that block's expansion (section 6.3 of the paper).
     channels = {"c1": 16, "c2": 24, "c3": 40, "c4": 112, "c4_expanded": 672, "c5_first": tail, "c5": 6 * tail}
     levels = tuple(Level(level, count, 2 ** int(level[1])) for level, count in channels.items())
     return MOBILENET_V3.member(
-        name, tuple(channels.values())[:5], parameters, gflops, levels=levels, default_levels=("c2", "c3", "c4", "c5"), **normalisation
+        name, tuple(channels.values())[:5], parameters, gflops, levels=levels, default_levels=("c2", "c3", "c4", "c5"), **normalization
     )
 
 
 MOBILENET_V3_LARGE = _mobilenet_v3_large("mobilenet_v3_large", 160, 5483032, 0.217, {})
-# Nobody publishes a classifier: counted by us on torchvision's. Normalised as torchvision's SSDLite takes its input.
+# Nobody publishes a classifier: counted by us on torchvision's. Normalized as torchvision's SSDLite takes its input.
 MOBILENET_V3_LARGE_REDUCED = _mobilenet_v3_large("mobilenet_v3_large_reduced", 80, 2569352, 0.182, {"mean": HALVES, "std": HALVES})
 
 MEMBERS = (

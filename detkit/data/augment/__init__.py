@@ -1,7 +1,7 @@
-"""Training pictures changed at random, boxes and all; it could be fired for a box that no longer fits its object."""
+"""Training images changed at random, boxes and all; it could be fired for a box that no longer fits its object."""
 
+from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.augmenter import Augmenter
 from detkit.data.augment.config import PRESETS, AugmentationConfig
-from detkit.data.augment.picture import Picture
 
-__all__ = ["PRESETS", "AugmentationConfig", "Augmenter", "Picture"]
+__all__ = ["PRESETS", "AnnotatedImage", "AugmentationConfig", "Augmenter"]

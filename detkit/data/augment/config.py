@@ -1,4 +1,4 @@
-"""What is done to training pictures, in numbers, with presets by name."""
+"""What is done to training images, in numbers, with presets by name."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def _tuples(value: Any) -> Any:
 
 
 class PhotometricConfig(Config):
-    """Colours changed at random, each by a factor drawn from 1 - x to 1 + x (the hue: turned by up to that share of the circle)."""
+    """Colors changed at random, each by a factor drawn from 1 - x to 1 + x (the hue: turned by up to that share of the circle)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 0.5
-    """How often colours are changed at all."""
+    """How often colors are changed at all."""
     brightness: float = Field(0.125, ge=0, le=1)
     """Largest change of brightness."""
     contrast: float = Field(0.5, ge=0, le=1)
@@ -62,7 +62,7 @@ class RotationConfig(Config):
 
 
 class ZoomOutConfig(Config):
-    """The picture laid somewhere on a larger, plain canvas (SSD, arXiv:1512.02325, section 3.6: smaller objects)."""
+    """The image laid somewhere on a larger, plain canvas (SSD, arXiv:1512.02325, section 3.6: smaller objects)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 0.5
@@ -78,11 +78,11 @@ class IoUCropConfig(Config):
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
-    """How often a crop is tried; one time in seven that means the whole picture."""
-    min_overlaps: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-    """The IoU with some object that a crop must have is one of these; 1 means the whole picture."""
+    """How often a crop is tried; one time in seven that means the whole image."""
+    min_ious: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
+    """The IoU with some object that a crop must have is one of these; 1 means the whole image."""
     min_scale: float = Field(0.3, gt=0, le=1)
-    """Least height and width of a crop, as a share of the picture's."""
+    """Least height and width of a crop, as a share of the image's."""
     aspect: tuple[float, float] = (0.5, 2.0)
     """Least and greatest width of a crop, as a share of its height."""
     trials: int = Field(40, ge=1)
@@ -92,7 +92,7 @@ class IoUCropConfig(Config):
 
 
 class MosaicConfig(Config):
-    """Four pictures meeting at a random point of a canvas (YOLOv4, arXiv:2004.10934; numbers of YOLOX's code)."""
+    """Four images meeting at a random point of a canvas (YOLOv4, arXiv:2004.10934; numbers of YOLOX's code)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
@@ -100,33 +100,33 @@ class MosaicConfig(Config):
     size: tuple[int, int] | None = None
     """The canvas, ``(height, width)``; none: the model's input size, or a square of its short side."""
     scale: Range = (0.5, 1.5)
-    """Each picture's size after it was fitted to the canvas, a factor drawn for the four together."""
+    """Each image's size after it was fitted to the canvas, a factor drawn for the four together."""
     fill: int = Field(114, ge=0, le=255)
-    """Grey of what no picture covers."""
+    """Gray of what no image covers."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class MixupConfig(Config):
-    """Another picture laid over this one half transparent, the objects of both kept (YOLOX, arXiv:2107.08430)."""
+    """Another image laid over this one half transparent, the objects of both kept (YOLOX, arXiv:2107.08430)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
     """How often."""
     scale: Range = (0.5, 1.5)
-    """The other picture's size after it was fitted to this one."""
+    """The other image's size after it was fitted to this one."""
     share: float = Field(0.5, gt=0, lt=1)
-    """This picture's share of the colours."""
+    """This image's share of the colors."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class ModelSizeConfig(Config):
-    """The size at which the model sees pictures when it detects, times a factor."""
+    """The size at which the model sees images when it detects, times a factor."""
 
     kind: Literal["model"] = "model"
     factors: tuple[float, ...] = Field((1.0,), min_length=1)
-    """One is drawn for each picture and multiplies the short side, not the long side's limit. Models of one input size take 1 only."""
+    """One is drawn for each image and multiplies the short side, not the long side's limit. Models of one input size take 1 only."""
 
     _check = field_validator("factors")(_positive)
 
@@ -136,7 +136,7 @@ class ShortSideConfig(Config):
 
     kind: Literal["short_side"] = "short_side"
     sides: tuple[int, ...] = Field((640, 672, 704, 736, 768, 800), min_length=1)
-    """Pixels of the short side; one is drawn for each picture."""
+    """Pixels of the short side; one is drawn for each image."""
     max_side: int = Field(1333, ge=1)
     """The most pixels of the long side."""
 
@@ -148,29 +148,29 @@ class JitterConfig(Config):
 
     kind: Literal["jitter"] = "jitter"
     size: tuple[int, int] | None = (1024, 1024)
-    """``(height, width)`` of every picture; none: the model's input size."""
+    """``(height, width)`` of every image; none: the model's input size."""
     scale: Range = (0.1, 2.0)
-    """Factor after the picture was fitted to the size."""
+    """Factor after the image was fitted to the size."""
     fill: int = Field(114, ge=0, le=255)
-    """Grey of what the picture does not cover."""
+    """Gray of what the image does not cover."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class FixedSizeConfig(Config):
-    """Every picture in one size: stretched, or fitted and filled at the right and the bottom."""
+    """Every image in one size: stretched, or fitted and filled at the right and the bottom."""
 
     kind: Literal["fixed"] = "fixed"
     size: tuple[int, int] = (640, 640)
-    """``(height, width)`` of every picture."""
+    """``(height, width)`` of every image."""
     keep_shape: bool = True
     """Fitted and filled (letterbox), or stretched."""
     fill: int = Field(114, ge=0, le=255)
-    """Grey of the filling."""
+    """Gray of the filling."""
 
 
 class KeepSizeConfig(Config):
-    """Pictures stay as large as they are."""
+    """Images stay as large as they are."""
 
     kind: Literal["keep"] = "keep"
 
@@ -207,7 +207,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 class AugmentationConfig(Config):
-    """What is done to training pictures, in this order: mosaic, mixup, zoom out, crop, flips and turns, size, colours."""
+    """What is done to training images, in this order: mosaic, mixup, zoom out, crop, flips and turns, size, colors."""
 
     shorthand: ClassVar[str | None] = "preset"
 
@@ -218,19 +218,19 @@ class AugmentationConfig(Config):
     vertical_flip: Probability = 0.0
     """How often top and bottom are exchanged."""
     quarter_turns: Probability = 0.0
-    """How often the picture is turned by 90, 180 or 270 degrees: for pictures without an up, such as micrographs and aerial views."""
+    """How often the image is turned by 90, 180 or 270 degrees: for images without an up, such as micrographs and aerial views."""
     rotation: RotationConfig | None = None
     """Small turns and shears."""
     photometric: PhotometricConfig | None = None
-    """Changes of colour."""
+    """Changes of color."""
     zoom_out: ZoomOutConfig | None = None
     """Smaller objects on a plain canvas."""
     crop: IoUCropConfig | None = None
     """Crops round objects."""
     mosaic: MosaicConfig | None = None
-    """Four pictures in one."""
+    """Four images in one."""
     mixup: MixupConfig | None = None
-    """Two pictures in one another."""
+    """Two images in one another."""
     mix_until_epoch: int | None = Field(None, ge=0)
     """From this epoch on, counted from 0, no more mosaic and mixup; YOLOX ends with 15 such epochs of 300."""
     resize: ResizeConfig = ModelSizeConfig()
@@ -240,7 +240,7 @@ class AugmentationConfig(Config):
     min_visibility: Probability = 0.1
     """Objects of which a cut leaves less than this share of the area are dropped; crowds only if nothing is left, or by a rotation."""
     min_side: float = Field(1.0, ge=0)
-    """Objects with a side below this many pixels in the finished picture are dropped."""
+    """Objects with a side below this many pixels in the finished image are dropped."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,4 @@
-"""Pictures laid on canvases: whole pixels of the one go to whole pixels of the other, so that boxes follow exactly."""
+"""Images laid on canvases: whole pixels of the one go to whole pixels of the other, so that boxes follow exactly."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detkit.data.augment.picture import Image, R, cut, moved
+from detkit.data.augment.annotated_image import Image, R, cut, moved
 from detkit.structures import Size
 
 Window = tuple[int, int, int, int]
 """``x1 y1 x2 y2`` in whole pixels."""
 Fill = int | tuple[int, int, int]
-"""A grey, or an RGB colour."""
+"""A gray, or an RGB color."""
 
 _INTERPOLATION = {
     "bilinear": cv2.INTER_LINEAR,
@@ -29,7 +29,7 @@ class Lens:
 
     Attributes:
         interpolation: As :attr:`detkit.preprocess.PreprocessConfig.interpolation`; pixels are bytes here in any case.
-        average_below: Old pixels are averaged where a picture shrinks to less than this share; 0: never, 1: always.
+        average_below: Old pixels are averaged where a image shrinks to less than this share; 0: never, 1: always.
     """
 
     interpolation: str = "bilinear"
@@ -46,10 +46,10 @@ class Lens:
 
 @dataclass(frozen=True)
 class Patch:
-    """What a canvas shows of a picture: ``window`` of the picture, resized to ``size``, its corner at ``corner``.
+    """What a canvas shows of a image: ``window`` of the image, resized to ``size``, its corner at ``corner``.
 
     Attributes:
-        window: ``x1 y1 x2 y2`` in the picture, inside it.
+        window: ``x1 y1 x2 y2`` in the image, inside it.
         size: ``(height, width)`` on the canvas.
         corner: ``(y, x)`` on the canvas.
     """
@@ -59,12 +59,12 @@ class Patch:
     corner: Size
 
     def pixels(self, image: Image, lens: Lens) -> Image:
-        """The picture's pixels as they come on the canvas."""
+        """The image's pixels as they come on the canvas."""
         x1, y1, x2, y2 = self.window
         return lens.resized(image[y1:y2, x1:x2], self.size)
 
     def rows(self, rows: R, min_visibility: float) -> R:
-        """Rows about the picture, in the canvas's pixels, cut as :func:`~detkit.data.augment.picture.cut` says."""
+        """Rows about the image, in the canvas's pixels, cut as :func:`~detkit.data.augment.annotated_image.cut` says."""
         x1, y1, x2, y2 = self.window
         part = (y2 - y1, x2 - x1)
         seen = cut(moved(rows, -x1, -y1), part, min_visibility).resized(part, self.size)
@@ -72,12 +72,12 @@ class Patch:
 
 
 def patch(size: Size, scale: tuple[float, float], corner: tuple[float, float], bounds: Window) -> Patch | None:
-    """What is seen within ``bounds`` of a canvas when a picture lies on it, or None for nothing.
+    """What is seen within ``bounds`` of a canvas when a image lies on it, or None for nothing.
 
     Args:
-        size: ``(height, width)`` of the picture.
-        scale: Canvas pixels for one of the picture, ``(y, x)``.
-        corner: Where the picture's corner lies on the canvas, ``(y, x)``, maybe outside.
+        size: ``(height, width)`` of the image.
+        scale: Canvas pixels for one of the image, ``(y, x)``.
+        corner: Where the image's corner lies on the canvas, ``(y, x)``, maybe outside.
         bounds: ``x1 y1 x2 y2`` on the canvas.
     """
     rows = _span(size[0], scale[0], corner[0], (bounds[1], bounds[3]))
@@ -89,7 +89,7 @@ def patch(size: Size, scale: tuple[float, float], corner: tuple[float, float], b
 
 
 def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> Window | None:
-    """Along one axis: first and last pixel of the picture, first and last pixel of the canvas. Where the picture goes on
+    """Along one axis: first and last pixel of the image, first and last pixel of the canvas. Where the image goes on
     beyond the bounds it reaches them exactly; where it ends before, its last pixel is rounded to the nearest.
     """
     low, high = (bounds[0] - start) / scale, (bounds[1] - start) / scale

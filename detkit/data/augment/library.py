@@ -1,4 +1,4 @@
-"""The one door to albumentations: its transforms, applied to a picture and to all rows about it."""
+"""The one door to albumentations: its transforms, applied to a image and to all rows about it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.data.augment.annotated_image import AnnotatedImage, R, box_areas, with_share
 from detkit.data.augment.config import AugmentationConfig
-from detkit.data.augment.picture import Picture, R, box_areas, with_share
 from detkit.registry import did_you_mean
 from detkit.structures import Rows
 
@@ -45,18 +45,18 @@ class LibrarySteps:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_made": None}  # a worker process that is started afresh makes its own
 
-    def __call__(self, picture: Picture, random_numbers: np.random.Generator) -> Picture:
-        """The picture after the transforms; rows that are outside it are gone."""
+    def __call__(self, image: AnnotatedImage, random_numbers: np.random.Generator) -> AnnotatedImage:
+        """The image after the transforms; rows that are outside it are gone."""
         if not self.calls:
-            return picture
+            return image
         compose = self._compose()
         # Compose.set_random_seed gives every transform the same numbers, and flips along both axes come together or not at all.
         compose.set_random_state(random_numbers, random.Random(int(random_numbers.integers(2**62))))
         if not self._moves():
-            return replace(picture, image=compose(image=picture.image)["image"])
-        tables: list[Rows] = [picture.targets] if picture.proposals is None else [picture.targets, picture.proposals]
+            return replace(image, image=compose(image=image.image)["image"])
+        tables: list[Rows] = [image.targets] if image.proposals is None else [image.targets, image.proposals]
         boxes = torch.cat([rows.boxes for rows in tables])
-        made = compose(image=picture.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
+        made = compose(image=image.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
         places = torch.from_numpy(np.asarray(made["rows"]).astype(np.int64).reshape(-1))  # they come back as floats, or as an empty list
         new = torch.from_numpy(np.asarray(made["bboxes"], dtype=np.float32).reshape(-1, 4))
         parts, start = [], 0
@@ -65,7 +65,7 @@ class LibrarySteps:
             parts.append(_changed(rows[places[chosen] - start], new[chosen]))
             start += len(rows)
         moved = dict(zip(("targets", "proposals"), parts, strict=False))
-        return replace(picture, image=np.ascontiguousarray(made["image"]), **moved)  # type: ignore[arg-type]
+        return replace(image, image=np.ascontiguousarray(made["image"]), **moved)  # type: ignore[arg-type]
 
     def _moves(self) -> bool:
         return any(moves_boxes(name) for name, _ in self.calls)
@@ -103,13 +103,13 @@ def geometry_calls(config: AugmentationConfig) -> list[Call]:
     return calls + [call for call in extra_calls(config) if moves_boxes(call[0])]
 
 
-def colour_calls(config: AugmentationConfig) -> list[Call]:
+def color_calls(config: AugmentationConfig) -> list[Call]:
     """The transforms that leave boxes where they are."""
     calls: list[Call] = []
-    colours = config.photometric
-    if colours is not None and colours.probability:
-        changes = {name: getattr(colours, name) for name in ("brightness", "contrast", "saturation", "hue")}
-        calls.append(("ColorJitter", {**changes, "p": colours.probability}))
+    color_spaces = config.photometric
+    if color_spaces is not None and color_spaces.probability:
+        changes = {name: getattr(color_spaces, name) for name in ("brightness", "contrast", "saturation", "hue")}
+        calls.append(("ColorJitter", {**changes, "p": color_spaces.probability}))
     return calls + [call for call in extra_calls(config) if not moves_boxes(call[0])]
 
 
@@ -123,10 +123,10 @@ def extra_calls(config: AugmentationConfig) -> list[Call]:
 
 
 def moves_boxes(name: str) -> bool:
-    """Whether a transform changes places and not only colours.
+    """Whether a transform changes places and not only colors.
 
     Raises:
-        ValueError: albumentations has no such transform for pictures.
+        ValueError: albumentations has no such transform for images.
     """
     library = _library()
     found = getattr(library, name, None)

@@ -1,4 +1,4 @@
-"""What size a training picture gets, decided before a pixel is touched."""
+"""What size a training image gets, decided before a pixel is touched."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from detkit.structures import Size
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a picture comes to lie: resized to ``content``, its corner at ``corner`` of a canvas.
+    """Where a image comes to lie: resized to ``content``, its corner at ``corner`` of a canvas.
 
     Attributes:
-        content: ``(height, width)`` of the whole picture after resizing, maybe larger than the canvas.
-        corner: ``(y, x)`` on the canvas, negative where the picture sticks out.
+        content: ``(height, width)`` of the whole image after resizing, maybe larger than the canvas.
+        corner: ``(y, x)`` on the canvas, negative where the image sticks out.
         canvas: ``(height, width)`` in the end.
-        fill: Grey of what the picture does not cover.
+        fill: Gray of what the image does not cover.
     """
 
     content: Size
@@ -30,17 +30,17 @@ class Layout:
 
     @property
     def bounds(self) -> Window:
-        """``x1 y1 x2 y2`` of what the picture covers of the canvas."""
+        """``x1 y1 x2 y2`` of what the image covers of the canvas."""
         (y, x), (height, width) = self.corner, self.content
         return max(0, x), max(0, y), min(self.canvas[1], x + width), min(self.canvas[0], y + height)
 
 
 class SizeRule:
-    """Draws a layout for a picture of any size.
+    """Draws a layout for a image of any size.
 
     Args:
         config: How sizes are drawn.
-        model: How the model sees pictures when it detects.
+        model: How the model sees images when it detects.
 
     Attributes:
         input_size: The canvas of jitter and of mosaics: what the config says, else the model's input, else a square of its short side.
@@ -56,7 +56,7 @@ class SizeRule:
         self.input_size: Size = given or model.input_size or (model.short_side, model.short_side)
 
     def layout(self, size: Size, random_numbers: np.random.Generator) -> Layout:
-        """Where a picture of ``size`` goes."""
+        """Where a image of ``size`` goes."""
         if self._jitter is not None:
             return _jittered(size, self.input_size, self._jitter, random_numbers)
         if not self._rules:
@@ -67,7 +67,7 @@ class SizeRule:
 
 
 def _rules(config: ResizeConfig, model: PreprocessConfig) -> tuple[PreprocessConfig, ...]:
-    """The preprocessings of which one is drawn for each picture; none keep it as it is."""
+    """The preprocessings of which one is drawn for each image; none keep it as it is."""
     if isinstance(config, JitterConfig | KeepSizeConfig):
         return ()
     if isinstance(config, ShortSideConfig):
@@ -86,7 +86,7 @@ def _rules(config: ResizeConfig, model: PreprocessConfig) -> tuple[PreprocessCon
 
 
 def _jittered(size: Size, canvas: Size, config: JitterConfig, random_numbers: np.random.Generator) -> Layout:
-    """Fit the picture to the canvas and scale it; a shrunk one lies at the top left, of an enlarged one a random part is seen."""
+    """Fit the image to the canvas and scale it; a shrunk one lies at the top left, of an enlarged one a random part is seen."""
     scale = min(canvas[0] / size[0], canvas[1] / size[1]) * random_numbers.uniform(*config.scale)
     content = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
     corner = [-int(random_numbers.integers(max(0, whole - part) + 1)) for whole, part in zip(content, canvas, strict=True)]

@@ -1,4 +1,4 @@
-"""Which part of the plane round a picture is seen: canvases larger than it, and crops."""
+"""Which part of the plane round a image is seen: canvases larger than it, and crops."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import IoUCropConfig, ZoomOutConfig
 from detkit.data.augment.geometry import Window
-from detkit.data.augment.picture import Picture
 from detkit.structures import Targets
 
 Floats = NDArray[np.float64]
@@ -26,9 +26,9 @@ def zoomed_out(view: Window, config: ZoomOutConfig, random_numbers: np.random.Ge
 
 
 def iou_crop(view: Window, boxes: Floats, config: IoUCropConfig, random_numbers: np.random.Generator) -> Window:
-    """A part of the view that overlaps some box as much as one drawn from ``min_overlaps`` asks, or the view itself.
+    """A part of the view that overlaps some box as much as one drawn from ``min_ious`` asks, or the view itself.
 
-    Follows SSD's sampler as torchvision has it (``RandomIoUCrop``): the overlap counts boxes whose centre is inside.
+    Follows SSD's sampler as torchvision has it (``RandomIoUCrop``): the overlap counts boxes whose center is inside.
     Where there are no boxes any crop will do.
 
     Args:
@@ -38,7 +38,7 @@ def iou_crop(view: Window, boxes: Floats, config: IoUCropConfig, random_numbers:
         random_numbers: All chance comes from here.
     """
     for _ in range(50):
-        min_overlap = config.min_overlaps[int(random_numbers.integers(len(config.min_overlaps)))]
+        min_overlap = config.min_ious[int(random_numbers.integers(len(config.min_ious)))]
         if min_overlap >= 1:
             return view
         crops = _drawn_crops(view, config, random_numbers)
@@ -49,12 +49,12 @@ def iou_crop(view: Window, boxes: Floats, config: IoUCropConfig, random_numbers:
     return view
 
 
-def without_centres_outside(picture: Picture, view: Window) -> Picture:
-    """The picture without the objects whose centre the view does not show, crowds excepted: SSD's rule for crops."""
-    targets: Targets = picture.targets
-    centres = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
-    inside = (centres > centres.new_tensor(view[:2])).all(1) & (centres < centres.new_tensor(view[2:])).all(1)
-    return replace(picture, targets=targets[inside | targets.is_crowd])
+def without_centers_outside(image: AnnotatedImage, view: Window) -> AnnotatedImage:
+    """The image without the objects whose center the view does not show, crowds excepted: SSD's rule for crops."""
+    targets: Targets = image.targets
+    centers = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
+    inside = (centers > centers.new_tensor(view[:2])).all(1) & (centers < centers.new_tensor(view[2:])).all(1)
+    return replace(image, targets=targets[inside | targets.is_crowd])
 
 
 def _drawn_crops(view: Window, config: IoUCropConfig, random_numbers: np.random.Generator) -> Floats:
@@ -69,12 +69,12 @@ def _drawn_crops(view: Window, config: IoUCropConfig, random_numbers: np.random.
 
 
 def _best_overlaps(crops: Floats, boxes: Floats) -> Floats:
-    """``(T,)`` the highest IoU of each crop with a box whose centre is in it; -1 if there is none."""
+    """``(T,)`` the highest IoU of each crop with a box whose center is in it; -1 if there is none."""
     if not len(crops):
         return np.zeros(0)
     low, high = crops[:, None, :2], crops[:, None, 2:]
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    inside = ((centres > low) & (centres < high)).all(2)
+    centers = (boxes[:, :2] + boxes[:, 2:]) / 2
+    inside = ((centers > low) & (centers < high)).all(2)
     shared = np.clip(np.minimum(high, boxes[:, 2:]) - np.maximum(low, boxes[:, :2]), 0, None).prod(2)
     union = (high - low).prod(2) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - shared
     best: Floats = np.where(inside, shared / union, -1.0).max(1)

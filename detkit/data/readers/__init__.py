@@ -1,4 +1,4 @@
-"""Readers of labels, one a format, behind one protocol; the format is recognised from the path."""
+"""Readers of labels, one a format, behind one protocol; the format is recognized from the path."""
 
 from pathlib import Path
 
@@ -13,17 +13,17 @@ BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
 """Of objects and where they are. Asked in this order: a YOLO or VOC folder may hold some JSON besides."""
 
 READERS: tuple[Reader, ...] = (*BOX_READERS, FolderReader())
-"""All of them; folders of pictures say least of themselves, so they are taken for labels only where there are no others."""
+"""All of them; folders of images say least of themselves, so they are taken for labels only where there are no others."""
 
 
-def recognise(path: Path) -> Reader:
+def recognize(path: Path) -> Reader:
     """The reader of the format that lies at ``path``.
 
     Raises:
         ValueError: there is none; the message says what was looked for.
     """
     for reader in READERS:
-        if reader.recognises(path):
+        if reader.recognizes(path):
             return reader
     looked = "; ".join(f"{reader.name}: {reader.expects}" for reader in READERS)
     raise ValueError(f"{path}: no labels in a known format; looked for {looked}{_hint(path)}")
@@ -41,4 +41,4 @@ def _hint(path: Path) -> str:
     return f"; the folder has {', '.join(inside) or 'nothing'}"
 
 
-__all__ = ["BOX_READERS", "READERS", "Reader", "chosen_split", "find_split", "recognise"]
+__all__ = ["BOX_READERS", "READERS", "Reader", "chosen_split", "find_split", "recognize"]

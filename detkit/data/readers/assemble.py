@@ -24,23 +24,23 @@ TOLERANCE = 0.02
 
 @dataclass
 class RawLabels:
-    """Pictures and boxes as a file states them.
+    """Images and boxes as a file states them.
 
     Attributes:
         source: What the report and the messages call the data.
-        paths: ``M`` picture files, whether they exist or not.
+        paths: ``M`` image files, whether they exist or not.
         names: ``M`` names by which the report calls them.
         image_ids: ``M`` ids.
         sizes: ``M`` stated ``(height, width)``, None where nothing is stated.
-        image_index: ``(N,)`` the picture each box lies on.
-        boxes: ``(N, 4)`` ``x1 y1 x2 y2`` in pixels, or in parts of the picture if ``relative``.
+        image_index: ``(N,)`` the image each box lies on.
+        boxes: ``(N, 4)`` ``x1 y1 x2 y2`` in pixels, or in parts of the image if ``relative``.
         labels: ``(N,)`` class numbers; -1 where the data does not define the class.
         is_crowd: ``(N,)`` bool.
         is_difficult: ``(N,)`` bool.
         areas: ``(N,)`` published areas, NaN where none is.
-        relative: Whether the boxes are in parts of the picture.
+        relative: Whether the boxes are in parts of the image.
         class_ids: ``(N,)`` the class as the file states it, for messages; may be empty.
-        folder: Where the pictures were looked for, for messages.
+        folder: Where the images were looked for, for messages.
     """
 
     source: str
@@ -64,28 +64,28 @@ def assemble(raw: RawLabels, check: int) -> Records:
     """The table of what is sound; the rest is counted in ``raw.report``.
 
     Raises:
-        ValueError: no picture, or no box, is left.
+        ValueError: no image, or no box, is left.
     """
     raw.report.source = raw.report.source or raw.source
     if not raw.paths:
-        raise ValueError(f"{raw.source}: it lists no pictures; expected at least one")
+        raise ValueError(f"{raw.source}: it lists no images; expected at least one")
     if len(set(raw.image_ids)) != len(raw.image_ids):
         image_id = Counter(raw.image_ids).most_common(1)[0][0]
-        raise ValueError(f"{raw.source}: several pictures are called {image_id!r}; boxes cannot be told apart, so rename all but one")
+        raise ValueError(f"{raw.source}: several images are called {image_id!r}; boxes cannot be told apart, so rename all but one")
     there = _existing(raw)
     sizes = _checked_sizes(raw, there, check)
     kept = _sound_boxes(raw, sizes)
     records = _table(raw, sizes, kept)
     if not len(records):
-        raise ValueError(f"{raw.source}: none of its {len(raw.paths)} pictures can be used; {' | '.join(raw.report.summary(1))}")
+        raise ValueError(f"{raw.source}: none of its {len(raw.paths)} images can be used; {' | '.join(raw.report.summary(1))}")
     if not len(records.boxes):
         told = " | ".join(raw.report.summary(1))
-        raise ValueError(f"{raw.source}: no labelled object in {len(records)} pictures; expected at least one{'; ' + told if told else ''}")
+        raise ValueError(f"{raw.source}: no labeled object in {len(records)} images; expected at least one{'; ' + told if told else ''}")
     return records
 
 
 def _existing(raw: RawLabels) -> npt.NDArray[np.bool_]:
-    """Which pictures have a file; folders are listed once, because asking for each file is slow on network disks."""
+    """Which images have a file; folders are listed once, because asking for each file is slow on network disks."""
     listed: dict[str, set[str]] = {}
     there = np.zeros(len(raw.paths), np.bool_)
     for index, path in enumerate(raw.paths):
@@ -101,14 +101,14 @@ def _existing(raw: RawLabels) -> npt.NDArray[np.bool_]:
     if missing and not there.any():
         where = raw.folder or os.path.dirname(raw.paths[0])
         raise ValueError(
-            f"{raw.source}: none of its {len(raw.paths)} pictures is there, such as {raw.paths[0]}; "
+            f"{raw.source}: none of its {len(raw.paths)} images is there, such as {raw.paths[0]}; "
             f"looked in {where}; name the folder that holds them as images"
         )
     return there
 
 
 def _checked_sizes(raw: RawLabels, there: npt.NDArray[np.bool_], check: int) -> list[Size | None]:
-    """The upright size of every usable picture; boxes made on a lying picture are turned in ``raw``."""
+    """The upright size of every usable image; boxes made on a lying image are turned in ``raw``."""
     present = np.flatnonzero(there).tolist()
     stated = [index for index in present if raw.sizes[index] is not None]
     compared = set(stated)
@@ -129,7 +129,7 @@ def _checked_sizes(raw: RawLabels, there: npt.NDArray[np.bool_], check: int) -> 
 
 
 def _size_of(raw: RawLabels, index: int) -> tuple[Size | None, int, Size]:
-    """A picture's upright size (None: left out), and how its boxes have to be turned."""
+    """A image's upright size (None: left out), and how its boxes have to be turned."""
     name, stated = raw.names[index], raw.sizes[index]
     try:
         stored, orientation = stored_size(raw.paths[index])
@@ -160,7 +160,7 @@ def _turn(raw: RawLabels, turned: dict[int, tuple[int, Size]]) -> None:
 
 
 def _sound_boxes(raw: RawLabels, sizes: list[Size | None]) -> npt.NDArray[np.bool_]:
-    """Which boxes stay; ``raw.boxes`` are in pixels and inside their pictures afterwards."""
+    """Which boxes stay; ``raw.boxes`` are in pixels and inside their images afterwards."""
     edges = np.array([size or (0, 0) for size in sizes], np.float64).reshape(-1, 2)[raw.image_index][:, [1, 0, 1, 0]]
     usable = np.array([size is not None for size in sizes], np.bool_)[raw.image_index]
     boxes = raw.boxes * edges if raw.relative else raw.boxes
@@ -197,17 +197,17 @@ def _tell(raw: RawLabels, remark: Remark, rows: npt.NDArray[np.bool_], boxes: Fl
 
 
 def _table(raw: RawLabels, sizes: list[Size | None], kept: npt.NDArray[np.bool_]) -> Records:
-    pictures = [index for index, size in enumerate(sizes) if size is not None]
+    images = [index for index, size in enumerate(sizes) if size is not None]
     rows = np.flatnonzero(kept)
     rows = rows[np.argsort(raw.image_index[rows], kind="stable")]
     boxes = raw.boxes[rows].astype(np.float32)
     areas = raw.areas[rows].astype(np.float32)
     own = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    counts = np.bincount(raw.image_index[rows], minlength=len(sizes))[pictures] if pictures else np.zeros(0, np.int64)
+    counts = np.bincount(raw.image_index[rows], minlength=len(sizes))[images] if images else np.zeros(0, np.int64)
     return Records(
-        tuple(raw.paths[index] for index in pictures),
-        tuple(raw.image_ids[index] for index in pictures),
-        np.array([sizes[index] for index in pictures], np.int64).reshape(-1, 2),
+        tuple(raw.paths[index] for index in images),
+        tuple(raw.image_ids[index] for index in images),
+        np.array([sizes[index] for index in images], np.int64).reshape(-1, 2),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         boxes,
         raw.labels[rows].astype(np.int64),
@@ -234,6 +234,6 @@ def inside(folder: Path, name: str, source: str) -> str:
         return normal
     if os.path.isabs(plain) or normal == ".." or normal.startswith("../") or (len(plain) > 1 and plain[1] == ":"):
         raise ValueError(
-            f"{source}: the picture {name!r} climbs out of the image folder {folder}; expected a path within it; correct the labels"
+            f"{source}: the image {name!r} climbs out of the image folder {folder}; expected a path within it; correct the labels"
         )
     return os.path.join(str(folder), normal)

@@ -1,4 +1,4 @@
-"""COCO JSON: pictures, annotations and categories in one file."""
+"""COCO JSON: images, annotations and categories in one file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CocoReader:
     name = "COCO JSON"
     expects = "a .json file, or a folder with annotations/*.json or */_annotations.coco.json"
 
-    def recognises(self, path: Path) -> bool:
+    def recognizes(self, path: Path) -> bool:
         """A JSON file, or a folder that holds some where COCO or Roboflow put them."""
         return path.suffix.lower() == ".json" if path.is_file() else bool(annotation_files(path))
 
@@ -118,11 +118,11 @@ def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[
 
 
 def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, images: Path | None) -> RawLabels:
-    pictures, report = content["images"], ReadReport(str(path))
-    ids, names, sizes = _pictures(pictures, path)
+    photos, report = content["images"], ReadReport(str(path))
+    ids, names, sizes = _images(photos, path)
     _note_repeated(names, report)
     folder = images or image_folder(path, names)
-    annotations = _of_listed_pictures(content["annotations"], ids, report, path)
+    annotations = _of_listed_images(content["annotations"], ids, report, path)
     place = {image_id: index for index, image_id in enumerate(ids)}
     label = {number: index for index, number in enumerate(category_ids)}
     classes = _column(annotations, "category_id", whole_number, path)
@@ -144,7 +144,7 @@ def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, 
     )
 
 
-def _pictures(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str], list[Size | None]]:
+def _images(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str], list[Size | None]]:
     try:
         ids = [entry["id"] for entry in entries]
         names = [entry["file_name"] for entry in entries]
@@ -158,8 +158,8 @@ def _pictures(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str],
         image_id, count = Counter(ids).most_common(1)[0]
         several = sum(1 for n in Counter(ids).values() if n > 1)
         raise ValueError(
-            f"{path}: image id {image_id!r} is given to {count} pictures ({several} ids occur more than once); "
-            "boxes cannot be told apart, so give every picture its own id"
+            f"{path}: image id {image_id!r} is given to {count} images ({several} ids occur more than once); "
+            "boxes cannot be told apart, so give every image its own id"
         )
     return ids, names, [stated_size(entry) for entry in entries]
 
@@ -169,8 +169,8 @@ def _note_repeated(names: list[str], report: ReadReport) -> None:
         report.add(Remark.DUPLICATE_FILE, name, count - 1)
 
 
-def _of_listed_pictures(entries: list[Any], ids: list[ImageId], report: ReadReport, path: Path) -> list[dict[str, Any]]:
-    """The annotations whose picture is listed; the others are counted under their picture's id."""
+def _of_listed_images(entries: list[Any], ids: list[ImageId], report: ReadReport, path: Path) -> list[dict[str, Any]]:
+    """The annotations whose image is listed; the others are counted under their image's id."""
     listed = set(ids)
     try:
         kept = [entry for entry in entries if entry["image_id"] in listed]

@@ -1,4 +1,4 @@
-"""Where people keep COCO's annotation files and the pictures that belong to them."""
+"""Where people keep COCO's annotation files and the images that belong to them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _stem(path: Path) -> str:
 
 
 def image_folder(annotations: Path, names: Sequence[str]) -> Path:
-    """The folder in which most of the pictures lie, of those where people keep them, seen from their annotation file.
+    """The folder in which most of the images lie, of those where people keep them, seen from their annotation file.
 
     Raises:
         ValueError: none of the usual folders has any of them.
@@ -58,8 +58,7 @@ def image_folder(annotations: Path, names: Sequence[str]) -> Path:
     if not hits or max(hits) == 0:
         looked = ", ".join(str(folder) for folder in folders)
         raise ValueError(
-            f"{annotations}: its pictures, such as {names[0]}, were not found; looked in {looked}; "
-            "name the folder that holds them as images"
+            f"{annotations}: its images, such as {names[0]}, were not found; looked in {looked}; name the folder that holds them as images"
         )
     return folders[hits.index(max(hits))]
 
@@ -70,7 +69,7 @@ def _holds(folder: Path, name: str) -> bool:
 
 
 def _usual_folders(annotations: Path) -> list[Path]:
-    part = _part(annotations) or _stem(annotations)  # CVAT keeps the pictures of instances_default.json in images/default
+    part = _part(annotations) or _stem(annotations)  # CVAT keeps the images of instances_default.json in images/default
     here, above = annotations.parent, annotations.parent.parent
     bases = [here, above] if here.name in ("annotations", "labels", "Annotations") else [here]
     wanted = ["images/" + part, part, "images", "", "JPEGImages", "data"] if part else ["images", "", "JPEGImages", "data"]

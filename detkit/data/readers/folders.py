@@ -1,4 +1,4 @@
-"""Folders of pictures whose names are the classes: labels of pictures as a whole, for classifiers."""
+"""Folders of images whose names are the classes: labels of images as a whole, for classifiers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 from detkit.data.files import files_below
 from detkit.data.images import IMAGE_ENDINGS, image_size
-from detkit.data.pictures import whole_picture
 from detkit.data.readers.protocol import chosen_split, is_part
+from detkit.data.record_image import whole_image
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.report import ReadReport, Remark
 
@@ -20,30 +20,30 @@ _NO_CLASSES = {"images", "labels", "annotations", "jpegimages", "imagesets"}
 
 
 class FolderReader:
-    """A folder for each class, with pictures in it or below it; maybe in folders called train, val and test."""
+    """A folder for each class, with images in it or below it; maybe in folders called train, val and test."""
 
-    name = "folders of pictures"
-    expects = "a folder for each class with pictures in it, for a classifier"
+    name = "folders of images"
+    expects = "a folder for each class with images in it, for a classifier"
 
-    def recognises(self, path: Path) -> bool:
-        """Folders with pictures, unless all of them are called like parts: those are no classes but data whose labels are missing."""
+    def recognizes(self, path: Path) -> bool:
+        """Folders with images, unless all of them are called like parts: those are no classes but data whose labels are missing."""
         if not path.is_dir():
             return False
         roots = (_folders(root) for root in self._roots(path))
-        return any(_has_picture(folder) for folders in roots if not all(is_part(entry.name) for entry in folders) for folder in folders)
+        return any(_has_image(folder) for folders in roots if not all(is_part(entry.name) for entry in folders) for folder in folders)
 
     def splits(self, path: Path) -> tuple[str, ...]:
         """See :class:`Reader`."""
         return tuple(entry.name for entry in _folders(path) if _has_classes(entry))
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """See :class:`Reader`; pictures lie beside their labels, so ``images`` is not taken.
+        """See :class:`Reader`; images lie beside their labels, so ``images`` is not taken.
 
         Raises:
-            ValueError: a class has no picture, or there is only one class.
+            ValueError: a class has no image, or there is only one class.
         """
         if images is not None:
-            raise ValueError(f"{path}: pictures in a folder for each class are their own labels; leave images={images} out")
+            raise ValueError(f"{path}: images in a folder for each class are their own labels; leave images={images} out")
         part = chosen_split(path, split, self.splits(path))
         root = path if part is None else path / part
         folders, report = _folders(root), ReadReport(str(root))
@@ -58,12 +58,12 @@ class FolderReader:
 
 
 def _rows(root: Path, folder: Path, label: int, report: ReadReport) -> Iterator[ImageRecord]:
-    """The pictures of a class; files that are none are counted and left out."""
+    """The images of a class; files that are none are counted and left out."""
     count = 0
     for path in sorted(files_below(folder)):
         name = path.relative_to(root).as_posix()
         if path.suffix.lower() not in IMAGE_ENDINGS:
-            report.add(Remark.NOT_A_PICTURE, name)
+            report.add(Remark.NOT_A_IMAGE, name)
             continue
         try:
             size = image_size(path)
@@ -71,10 +71,10 @@ def _rows(root: Path, folder: Path, label: int, report: ReadReport) -> Iterator[
             report.add(Remark.UNREADABLE_IMAGE, name, detail=str(error))
             continue
         count += 1
-        yield ImageRecord(path, name, size, whole_picture(size, torch.tensor([label])))
+        yield ImageRecord(path, name, size, whole_image(size, torch.tensor([label])))
     if not count:
         raise ValueError(
-            f"{folder}: the folder of a class, and there is no picture in it that can be read ({', '.join(IMAGE_ENDINGS[:5])} ...); "
+            f"{folder}: the folder of a class, and there is no image in it that can be read ({', '.join(IMAGE_ENDINGS[:5])} ...); "
             "fill it, or remove it"
         )
 
@@ -90,5 +90,5 @@ def _has_classes(folder: Path) -> bool:
     return is_part(folder.name) and bool(_folders(folder))
 
 
-def _has_picture(folder: Path) -> bool:
+def _has_image(folder: Path) -> bool:
     return any(path.suffix.lower() in IMAGE_ENDINGS for path in files_below(folder))

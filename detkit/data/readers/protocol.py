@@ -17,9 +17,9 @@ class Reader(Protocol):
     name: str
     """The format, as a person calls it."""
     expects: str
-    """What :meth:`recognises` looks for, in one clause, for the message that nothing was recognised."""
+    """What :meth:`recognizes` looks for, in one clause, for the message that nothing was recognized."""
 
-    def recognises(self, path: Path) -> bool:
+    def recognizes(self, path: Path) -> bool:
         """Whether ``path``, which exists, holds this format."""
         ...
 

@@ -1,4 +1,4 @@
-"""Pascal VOC: one XML file a picture, and lists of pictures in ``ImageSets/Main``."""
+"""Pascal VOC: one XML file a image, and lists of images in ``ImageSets/Main``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from detkit.data.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import chosen_split
-from detkit.data.readers.voc_files import annotation_folder, listed_stems, part_folders, picture_index, split_files, voc_folders
+from detkit.data.readers.voc_files import annotation_folder, image_index, listed_stems, part_folders, split_files, voc_folders
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport, Remark
 from detkit.label_values import flag
@@ -24,7 +24,7 @@ class VocReader:
     name = "Pascal VOC"
     expects = "a folder with Annotations/*.xml, with .xml files, or with such folders named VOC2007, VOC2012, or train, valid, test"
 
-    def recognises(self, path: Path) -> bool:
+    def recognizes(self, path: Path) -> bool:
         """A folder that has XML files in ``Annotations`` or in itself, or holds such folders of years or of parts."""
         return path.is_dir() and bool(voc_folders(path))
 
@@ -45,7 +45,7 @@ class VocReader:
             pages = _pages(folder)
             names |= {thing.name for page in pages.values() for thing in page.objects}
             if not parts or folder.name == part:
-                entries += _entries(folder, pages, None if parts else part, picture_index(folder, images))
+                entries += _entries(folder, pages, None if parts else part, image_index(folder, images))
         raw = _labels(entries, tuple(sorted(names)), source)
         records = assemble(raw, check)
         return DetectionData(source, tuple(sorted(names)), tuple(range(1, len(names) + 1)), records, raw.report)
@@ -111,10 +111,10 @@ def _size(root: ElementTree.Element) -> Size | None:
 
 @dataclass(frozen=True)
 class _Entry:
-    """One picture of a part; ``page`` is None where there is no XML file."""
+    """One image of a part; ``page`` is None where there is no XML file."""
 
     stem: str
-    picture: str
+    image: str
     page: _Page | None
 
 
@@ -124,19 +124,19 @@ def _pages(folder: Path) -> dict[str, _Page]:
     return {file.stem: _parse(file) for file in visible(annotations.glob("*.xml"))} if annotations else {}
 
 
-def _entries(folder: Path, pages: dict[str, _Page], part: str | None, pictures: dict[str, str]) -> list[_Entry]:
+def _entries(folder: Path, pages: dict[str, _Page], part: str | None, images: dict[str, str]) -> list[_Entry]:
     lists = split_files(folder)
     if part is not None and part not in lists:
         return []
-    stems = list(pages) if part is None else listed_stems(lists[part], {*pages, *pictures})
-    return [_Entry(stem, _picture(stem, pages.get(stem), pictures), pages.get(stem)) for stem in stems]
+    stems = list(pages) if part is None else listed_stems(lists[part], {*pages, *images})
+    return [_Entry(stem, _image(stem, pages.get(stem), images), pages.get(stem)) for stem in stems]
 
 
-def _picture(stem: str, page: _Page | None, pictures: dict[str, str]) -> str:
-    """VOC names a picture as its XML file; ``<filename>`` decides only where there is no such picture."""
+def _image(stem: str, page: _Page | None, images: dict[str, str]) -> str:
+    """VOC names a image as its XML file; ``<filename>`` decides only where there is no such image."""
     named = page.file_name.replace("\\", "/").rpartition("/")[2] if page else ""
-    found = pictures.get(stem) or (pictures.get(Path(named).stem) if named else None)
-    return found or f"{pictures['']}/{named or stem + '.jpg'}"
+    found = images.get(stem) or (images.get(Path(named).stem) if named else None)
+    return found or f"{images['']}/{named or stem + '.jpg'}"
 
 
 def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLabels:
@@ -146,7 +146,7 @@ def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLa
     label = {name: index for index, name in enumerate(names)}
     return RawLabels(
         source=source,
-        paths=[entry.picture for entry in entries],
+        paths=[entry.image for entry in entries],
         names=[f"{entry.stem}.xml" for entry in entries],
         image_ids=[entry.stem for entry in entries],
         sizes=[entry.page.size if entry.page else None for entry in entries],

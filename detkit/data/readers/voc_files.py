@@ -1,4 +1,4 @@
-"""Where a Pascal VOC folder keeps its XML files, its lists and its pictures."""
+"""Where a Pascal VOC folder keeps its XML files, its lists and its images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAIN_LISTS_ONLY = ("_train", "_val", "_trainval", "_test")
 """Ends of the names of VOC's lists about one class, which are no parts of the data."""
 
 _CLASS_FLAG = re.compile(r"\s+(-1|0|1)$")
-"""What those lists say of each picture: it does not show the class, shows it only difficult, or shows it."""
+"""What those lists say of each image: it does not show the class, shows it only difficult, or shows it."""
 
 
 def annotation_folder(path: Path) -> Path | None:
@@ -53,14 +53,14 @@ def split_files(path: Path) -> dict[str, Path]:
 
 
 def listed_stems(file: Path, known: Container[str]) -> list[str]:
-    """The picture names in a list, without ending, each once; a name that is not ``known`` loses the flag of a class after it.
+    """The image names in a list, without ending, each once; a name that is not ``known`` loses the flag of a class after it.
 
     Raises:
         ValueError: the list is empty, or a name climbs out of the folder.
     """
     lines = lines_of(file)
     if not lines:
-        raise ValueError(f"{file}: the list is empty; expected one picture name a line")
+        raise ValueError(f"{file}: the list is empty; expected one image name a line")
     whole = [_without_ending(line) for line in lines]
     stems = [stem if stem in known else _without_ending(_CLASS_FLAG.sub("", line)) for stem, line in zip(whole, lines, strict=True)]
     for stem in stems:
@@ -74,8 +74,8 @@ def _without_ending(name: str) -> str:
     return stem if ending.lower() in (*IMAGE_ENDINGS, ".xml") else name
 
 
-def picture_index(path: Path, images: Path | None) -> dict[str, str]:
-    """The pictures by name without ending; the folder they were looked for in stands under the empty name."""
+def image_index(path: Path, images: Path | None) -> dict[str, str]:
+    """The images by name without ending; the folder they were looked for in stands under the empty name."""
     annotations = annotation_folder(path) or path
     usual = [base / name for base in (path, annotations.parent) for name in ("JPEGImages", "images", "Images")]
     folder = images or next((folder for folder in usual if folder.is_dir()), annotations)

@@ -1,4 +1,4 @@
-"""YOLO: a ``data.yaml``, one text file a picture, normalised centres and sizes."""
+"""YOLO: a ``data.yaml``, one text file a image, normalized centers and sizes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from detkit.data.report import ReadReport, Remark
 
 
 class YoloReader:
-    """Lines ``class x_centre y_centre width height`` in parts of the upright picture, or polygons."""
+    """Lines ``class x_center y_center width height`` in parts of the upright image, or polygons."""
 
     name = "YOLO"
     expects = "a .yaml or Darknet .data file with the class names, or a folder with a data.yaml"
 
-    def recognises(self, path: Path) -> bool:
+    def recognizes(self, path: Path) -> bool:
         """A YAML or ``.data`` file, or a folder that holds one with names."""
         return description_file(path) is not None
 
@@ -33,7 +33,7 @@ class YoloReader:
         return tuple(read_description(file).parts) if file else ()
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """Read one part; see :class:`detkit.data.readers.protocol.Reader`. Every picture's header is read, for its size."""
+        """Read one part; see :class:`detkit.data.readers.protocol.Reader`. Every image's header is read, for its size."""
         file = description_file(path)
         if file is None:
             raise ValueError(f"{path}: expected {self.expects}")
@@ -58,31 +58,29 @@ class _Rows:
 
 def _labels(listing: Listing, part: str, images: Path | None, source: str) -> RawLabels:
     report, rows = ReadReport(source), _Rows()
-    listed = Counter(listing.pictures(part, images))
-    pictures, root = list(listed), images or listing.root
-    names = [_short(picture, root) for picture in pictures]
-    for picture, name in zip(pictures, names, strict=True):
-        report.add(Remark.LISTED_TWICE, name, listed[picture] - 1)
+    listed = Counter(listing.images(part, images))
+    photos, root = list(listed), images or listing.root
+    names = [_short(image, root) for image in photos]
+    for image, name in zip(photos, names, strict=True):
+        report.add(Remark.LISTED_TWICE, name, listed[image] - 1)
     found = 0
-    for index, (picture, name) in enumerate(zip(pictures, names, strict=True)):
-        labels = label_file(picture, listing.listed_beside(picture))
+    for index, (image, name) in enumerate(zip(photos, names, strict=True)):
+        labels = label_file(image, listing.listed_beside(image))
         if labels is None:
             report.add(Remark.NO_LABEL_FILE, name)
             continue
         found += 1
         report.add(Remark.POLYGON, name, _read_lines(labels, index, rows, 5 if listing.has_keypoints else None))
-    if pictures and not found:
-        raise ValueError(
-            f"{source}: none of its {len(pictures)} pictures has a label file; looked for {label_places(pictures[0])[0]} first"
-        )
+    if photos and not found:
+        raise ValueError(f"{source}: none of its {len(photos)} images has a label file; looked for {label_places(photos[0])[0]} first")
     classes = np.array(rows.classes, np.int64)
     count = len(classes)
     return RawLabels(
         source=source,
-        paths=[str(picture) for picture in pictures],
+        paths=[str(image) for image in photos],
         names=names,
         image_ids=list(names),
-        sizes=[None] * len(pictures),
+        sizes=[None] * len(photos),
         image_index=np.array(rows.images, np.int64),
         boxes=np.array(rows.boxes, np.float64).reshape(-1, 4),
         labels=np.where((classes >= 0) & (classes < len(listing.names)), classes, -1),
@@ -96,8 +94,8 @@ def _labels(listing: Listing, part: str, images: Path | None, source: str) -> Ra
     )
 
 
-def _short(picture: Path, root: Path) -> str:
-    return picture.relative_to(root).as_posix() if picture.is_relative_to(root) else picture.as_posix()
+def _short(image: Path, root: Path) -> str:
+    return image.relative_to(root).as_posix() if image.is_relative_to(root) else image.as_posix()
 
 
 def _read_lines(file: Path, index: int, rows: _Rows, most: int | None) -> int:
@@ -124,7 +122,7 @@ def _read_lines(file: Path, index: int, rows: _Rows, most: int | None) -> int:
 
 
 def _box(values: list[float]) -> tuple[float, float, float, float] | None:
-    """``x1 y1 x2 y2`` in parts of the picture: from a centre and a size, or around a polygon of three points or more."""
+    """``x1 y1 x2 y2`` in parts of the image: from a center and a size, or around a polygon of three points or more."""
     if len(values) == 5:
         _, x, y, width, height = values
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2

@@ -1,4 +1,4 @@
-"""How a YOLO data set says where its pictures and labels are."""
+"""How a YOLO data set says where its images and labels are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Listing:
         file: The file itself.
         root: The folder from which its paths count.
         names: The class names; a label file's class number counts in them.
-        parts: For each part, the folders and lists of pictures it names.
+        parts: For each part, the folders and lists of images it names.
         has_keypoints: Whether lines go on with keypoints after the box (``kpt_shape``), which are passed over.
     """
 
@@ -36,11 +36,11 @@ class Listing:
     parts: dict[str, tuple[str, ...]]
     has_keypoints: bool = False
 
-    def pictures(self, part: str, images: Path | None) -> list[Path]:
-        """The picture files of a part, sorted within a folder; a list's are looked for in ``images`` if that is given.
+    def images(self, part: str, images: Path | None) -> list[Path]:
+        """The image files of a part, sorted within a folder; a list's are looked for in ``images`` if that is given.
 
         Raises:
-            ValueError: a folder or list is not there, or has no pictures.
+            ValueError: a folder or list is not there, or has no images.
         """
         found: list[Path] = []
         for entry in self.parts[part]:
@@ -53,12 +53,12 @@ class Listing:
                 raise ValueError(f"{self.file}: {part}: {entry}: no such folder or list; looked in {self.root}; correct path or {part}")
         if not found:
             where = ", ".join(self.parts[part])
-            raise ValueError(f"{self.file}: {part}: no pictures in {where}; expected files that end in .jpg, .png or the like")
+            raise ValueError(f"{self.file}: {part}: no images in {where}; expected files that end in .jpg, .png or the like")
         return found
 
-    def listed_beside(self, picture: Path) -> Path:
-        """Where Darknet exports (CVAT's) keep labels apart from pictures."""
-        return self.root / "obj_train_data" / f"{picture.stem}.txt"
+    def listed_beside(self, image: Path) -> Path:
+        """Where Darknet exports (CVAT's) keep labels apart from images."""
+        return self.root / "obj_train_data" / f"{image.stem}.txt"
 
     def _place(self, entry: str) -> Path | None:
         """The entry below the root; Roboflow's ``../train/images`` means ``train/images``, and Darknet's ``data/`` the folder itself."""
@@ -153,7 +153,7 @@ def _from_folder(folder: Path) -> list[Path]:
 
 
 def _from_list(file: Path, images: Path | None) -> list[Path]:
-    """The pictures that a text file lists, one a line, counted from the file's folder."""
+    """The images that a text file lists, one a line, counted from the file's folder."""
     lines = lines_of(file)
     if images is not None:
         return [images / Path(line).name for line in lines]
@@ -164,9 +164,9 @@ def _from_list(file: Path, images: Path | None) -> list[Path]:
     return found
 
 
-def label_places(picture: Path) -> list[Path]:
-    """Where a picture's labels may be: ``labels`` in place of the last ``images`` in its path, or beside it."""
-    beside = picture.with_suffix(".txt")
+def label_places(image: Path) -> list[Path]:
+    """Where a image's labels may be: ``labels`` in place of the last ``images`` in its path, or beside it."""
+    beside = image.with_suffix(".txt")
     parts = list(beside.parts)
     folders = [place for place, part in enumerate(parts[:-1]) if part == "images"]
     if not folders:
@@ -175,6 +175,6 @@ def label_places(picture: Path) -> list[Path]:
     return [Path(*parts), beside]
 
 
-def label_file(picture: Path, elsewhere: Path) -> Path | None:
-    """The picture's label file, or None: it then shows no objects."""
-    return next((place for place in (*label_places(picture), elsewhere) if place.is_file()), None)
+def label_file(image: Path, elsewhere: Path) -> Path | None:
+    """The image's label file, or None: it then shows no objects."""
+    return next((place for place in (*label_places(image), elsewhere) if place.is_file()), None)

@@ -26,12 +26,12 @@ def clip_rcnn(backbone: str, dimensions: int, side: int = 224) -> Publication:
     Args:
         backbone: Its image tower.
         dimensions: Of its embeddings.
-        side: Pixels of the pictures that it was trained on.
+        side: Pixels of the images that it was trained on.
     """
     plain = CLIPRCNNConfig()
-    text = TextClassesConfig(dimensions=dimensions, projects=False)
+    text = TextClassesConfig(dimensions=dimensions, projection=False)
     network = BackboneConfig(name=backbone, weights=None, norm="frozen")
-    return of_config(plain.replace(backbone=network, region=plain.region.replace(text=text), warp=side))
+    return of_config(plain.replace(backbone=network, region=plain.region.replace(text=text), warp_size=side))
 
 
 def of_config(config: CLIPRCNNConfig) -> Publication:

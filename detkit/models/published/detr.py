@@ -19,7 +19,7 @@ _NAMES: tuple[Renaming, ...] = (
     (r"backbone\.0\.body\.(.*)", r"neck.backbone.\1"),
     (r"transformer\.(.*)", r"head.\1"),
     (r"input_proj\.(.*)", r"head.projection.\1"),
-    (r"query_embed\.(.*)", r"head.queries.\1"),
+    (r"query_embed\.(.*)", r"head.num_queries.\1"),
     (r"class_embed\.(.*)", r"head.logits.\1"),
     # An activation stands between two of the layers, and is counted here.
     (r"bbox_embed\.layers\.(\d)\.(.*)", lambda found: f"head.box_layers.{2 * int(found[1])}.{found[2]}"),

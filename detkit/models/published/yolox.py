@@ -55,7 +55,7 @@ def convert(tensors: Mapping[str, Tensor], config: YOLOXConfig) -> dict[str, Ten
 
 
 def stem_weights(weights: Tensor) -> Tensor:
-    """``(O, 3, 6, 6)`` over RGB that see a picture as ``(O, 12, 3, 3)`` see the four BGR pixels of each 2x2 block behind one another.
+    """``(O, 3, 6, 6)`` over RGB that see a image as ``(O, 12, 3, 3)`` see the four BGR pixels of each 2x2 block behind one another.
 
     The code lays them in the order left above, left below, right above, right below (``network_blocks.py``, ``Focus``). Weights of another
     shape stay as they are.

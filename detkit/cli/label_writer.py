@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SPLIT = "train"
 
 
-class LabelledFolder:
-    """A data set of pictures that were looked at: copies of them, and what was found as their labels.
+class LabelWriter:
+    """A data set of images that were looked at: copies of them, and what was found as their labels.
 
     Args:
         folder: New or empty, so that no label that somebody corrected is lost.
@@ -37,7 +37,7 @@ class LabelledFolder:
         self._stems: set[str] = set()
 
     def add(self, found: Found, pixels: Any) -> None:
-        """Copy a picture, or save a frame of a video (``(H, W, 3)`` uint8 RGB) as one, and take its detections."""
+        """Copy a image, or save a frame of a video (``(H, W, 3)`` uint8 RGB) as one, and take its detections."""
         from PIL import Image
 
         from detkit.data.images import IMAGE_ENDINGS
@@ -45,23 +45,23 @@ class LabelledFolder:
         from detkit.data.writers import image_folder
         from detkit.structures import Targets
 
-        pictures = image_folder(self.folder, self.kind, SPLIT)
-        pictures.mkdir(parents=True, exist_ok=True)
+        images = image_folder(self.folder, self.kind, SPLIT)
+        images.mkdir(parents=True, exist_ok=True)
         if found.frame is not None:
-            path = pictures / f"{self._free(f'{found.path.stem}_{found.frame:06d}')}.jpg"
+            path = images / f"{self._free(f'{found.path.stem}_{found.frame:06d}')}.jpg"
             Image.fromarray(pixels).save(path, quality=95)
         elif found.path.suffix.lower() in IMAGE_ENDINGS:
-            path = pictures / (self._free(found.path.stem) + found.path.suffix)
+            path = images / (self._free(found.path.stem) + found.path.suffix)
             shutil.copyfile(found.path, path)
-        else:  # readers find pictures by their endings
-            path = pictures / f"{self._free(found.path.name)}.png"
+        else:  # readers find images by their endings
+            path = images / f"{self._free(found.path.name)}.png"
             Image.fromarray(pixels).save(path)
         targets = Targets.of(found.detections.boxes, found.detections.labels)
         targets = targets[targets.areas > 0]  # a box without area lay in the margin of the network's input
         self._records.append(ImageRecord(path, len(self._records) + 1, found.size, targets))
 
     def _free(self, stem: str) -> str:
-        """The stem, or the first with a number behind it that no other picture has, in any case of letters."""
+        """The stem, or the first with a number behind it that no other image has, in any case of letters."""
         number, name = 1, stem
         while name.casefold() in self._stems:
             number += 1
@@ -70,7 +70,7 @@ class LabelledFolder:
         return name
 
     def write(self, class_names: ClassNames, reported: Sequence[str]) -> tuple[int, int]:
-        """Write the labels of all pictures taken; give the number of pictures and of boxes.
+        """Write the labels of all images taken; give the number of images and of boxes.
 
         Args:
             class_names: One a label.

@@ -1,4 +1,4 @@
-"""Judging a detector on labelled pictures."""
+"""Judging a detector on labeled images."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from detkit.data import (
     split_by_image,
     with_split,
 )
-from detkit.data.crops import CropConfig, pictures_of
+from detkit.data.crops import CropConfig, images_of
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.accuracy import Accuracy, accuracy
-from detkit.evaluation.engines import Engine, check_engine
+from detkit.evaluation.engines import EvaluatorName, check_evaluator
 from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.classified import check_boxes
 from detkit.experiment.config import Experiment
 from detkit.inference import Finder, ImagePyramid, Predictor, choose_weights, detect_records, load
-from detkit.inference.load import checkpoint_path
+from detkit.inference.loading import checkpoint_path
 from detkit.models.classifier import Classifier
 from detkit.registry import did_you_mean
 
@@ -42,21 +42,21 @@ def evaluate(
     split: str | None = None,
     classes: Sequence[str] = (),
     renames: Mapping[str, str] | None = None,
-    engine: Engine = "hotcoco",
+    evaluator: EvaluatorName = "hotcoco",
     device: str = "auto",
     precision: str = "fp32",
 ) -> CocoNumbers:
-    """The COCO numbers of a detector on labelled pictures.
+    """The COCO numbers of a detector on labeled images.
 
     Args:
         weights: A checkpoint, a run's folder, a name that ``detkit weights`` lists, a predictor, or an image pyramid of one;
             None: the newest run's best.
         data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or data that was read; None: what the run was validated on.
-        images: The folder of the pictures, where it cannot be seen from ``data``.
+        images: The folder of the images, where it cannot be seen from ``data``.
         split: Which part of the data; None: ``val`` or else ``test`` if it has such parts.
         classes: Judge only these of the data's classes, by the model's names; the rest of the data's boxes is left out. Empty: all.
         renames: What the data calls a class, and what the model calls it: ``{"tvmonitor": "tv"}``.
-        engine: ``"hotcoco"``, or ``"pycocotools"`` as the reference.
+        evaluator: ``"hotcoco"``, or ``"pycocotools"`` as the reference.
         device: Where the detector runs: ``"auto"``, ``"cpu"``, ``"cuda"``.
         precision: In which numbers; fp32 unless told otherwise, so that the numbers are the model's own.
 
@@ -64,7 +64,7 @@ def evaluate(
         FileNotFoundError: the weights or the data are not there.
         ValueError: the data has classes that the model does not have, or something is not of its form.
     """
-    check_engine(engine)
+    check_evaluator(evaluator)
     predictor: Finder
     if isinstance(weights, (Predictor, ImagePyramid)):
         predictor, source = weights, None
@@ -72,21 +72,21 @@ def evaluate(
         source, _ = choose_weights(weights)
         predictor = load(source, device, precision)
     if not isinstance(data, DetectionData):
-        data = labelled_data(source, data, images=images, split=split)
-    return judge(predictor, with_classes(data, classes, renames)).numbers(engine)
+        data = labeled_data(source, data, images=images, split=split)
+    return judge(predictor, with_classes(data, classes, renames)).numbers(evaluator)
 
 
 def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> Evaluator:
-    """Run a detector over labelled pictures and collect what it finds.
+    """Run a detector over labeled images and collect what it finds.
 
     Args:
         predictor: The detector, or an image pyramid of it.
-        data: The pictures; their classes must be among the detector's.
-        progress: Wraps the pictures, one by one, to show how far it is.
+        data: The images; their classes must be among the detector's.
+        progress: Wraps the images, one by one, to show how far it is.
 
     Raises:
-        FileNotFoundError: a picture is missing.
-        ValueError: the data has a class that the model does not have, or a picture cannot be read.
+        FileNotFoundError: a image is missing.
+        ValueError: the data has a class that the model does not have, or a image cannot be read.
     """
     check_boxes(data)
     if isinstance(predictor, Predictor) and isinstance(predictor.detector, Classifier):
@@ -98,7 +98,7 @@ def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> 
 
 
 def is_classifier(weights: str | Path | None) -> bool:
-    """Whether a checkpoint, a run's folder or (None) the newest run holds a classifier of whole pictures.
+    """Whether a checkpoint, a run's folder or (None) the newest run holds a classifier of whole images.
 
     Raises:
         FileNotFoundError: nothing is named and there is no run, or a folder has no checkpoint.
@@ -117,26 +117,26 @@ def evaluate_classifier(
     classes: Sequence[str] = (),
     progress: Progress = iter,
 ) -> Accuracy:
-    """How often a classifier is right about pictures in a folder for each class, or about the objects of data with boxes, cut out.
+    """How often a classifier is right about images in a folder for each class, or about the objects of data with boxes, cut out.
 
     Args:
         predictor: The classifier.
-        data: The pictures; their classes must be among the classifier's.
+        data: The images; their classes must be among the classifier's.
         crops: How objects are cut out; as a training does unless its config says otherwise.
         renames: What the data calls a class, and what the classifier calls it.
-        classes: Judge only pictures of these classes; empty: all.
-        progress: Wraps the pictures, one by one, to show how far it is.
+        classes: Judge only images of these classes; empty: all.
+        progress: Wraps the images, one by one, to show how far it is.
 
     Raises:
-        ValueError: there are no pictures, or of a class that the classifier does not have.
+        ValueError: there are no images, or of a class that the classifier does not have.
     """
-    data = pictures_of(with_classes(data, classes, renames), crops or CropConfig())
+    data = images_of(with_classes(data, classes, renames), crops or CropConfig())
     known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
     guesses = [found.labels.tolist() for _, found in progress(detect_records(predictor, known))]
     return accuracy(known.records.labels.tolist(), guesses, len(predictor.class_names))
 
 
-def labelled_data(
+def labeled_data(
     weights: str | Path | None,
     path: str | Path | None,
     *,
@@ -148,8 +148,8 @@ def labelled_data(
     """Read what a detector is to be judged on: the data at ``path``, or what the run that made ``weights`` was validated on.
 
     With ``val_fraction`` it is that part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so that
-    any detector can be compared with the one that was trained on the rest; ``trained_on``: that rest, which tells what was learnt by heart.
-    Which pictures these are depends on ``data.seed``; it is that of the run which made ``weights``, and 0 where there was none.
+    any detector can be compared with the one that was trained on the rest; ``trained_on``: that rest, which tells what was learned by heart.
+    Which images these are depends on ``data.seed``; it is that of the run which made ``weights``, and 0 where there was none.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
@@ -168,7 +168,7 @@ def labelled_data(
     source = config.train if split is not None or config.val is None else config.val
     source = source.replace(split=split or source.split, images=folder or source.images)
     data = read_source(with_split(source, "val", "test"))
-    renames = {name: target for name, target in parse_renames(config.map).items() if name in data.class_names}
+    renames = {name: target for name, target in parse_renames(config.rename).items() if name in data.class_names}
     return with_classes(
         data, tuple(name for name in config.classes if name in {renames.get(own, own) for own in data.class_names}), renames
     )
@@ -195,7 +195,7 @@ def with_classes(data: DetectionData, classes: Sequence[str] = (), renames: Mapp
 def _data_of_run(weights: str | Path | None) -> DataConfig:
     config = _told_by(weights)
     if config is None:
-        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labelled pictures as data")
+        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labeled images as data")
     return config
 
 

@@ -18,20 +18,20 @@ Rows = list[dict[str, Any]]
 
 
 def numbered(data: DetectionData) -> dict[ImageId, int]:
-    """A number from 1 for each picture: by the order of the ids if these are numbers, else by the order of the records.
+    """A number from 1 for each image: by the order of the ids if these are numbers, else by the order of the records.
 
-    Engines order equal scores of different pictures by their ids, so the ids' own order is kept.
+    Engines order equal scores of different images by their ids, so the ids' own order is kept.
     """
     ids = data.records.image_ids
     ordered: Sequence[Any] = sorted(ids, key=int) if all(isinstance(image_id, int) for image_id in ids) else ids
     return {image_id: number for number, image_id in enumerate(ordered, 1)}
 
 
-def labelled_truth(data: DetectionData, labels: frozenset[int]) -> GroundTruth:
-    """The pictures of the data and their boxes with one of ``labels``; image ids are those of :func:`numbered`.
+def labeled_truth(data: DetectionData, labels: frozenset[int]) -> GroundTruth:
+    """The images of the data and their boxes with one of ``labels``; image ids are those of :func:`numbered`.
 
-    Records hold float32 boxes, cut to their pictures. COCO's numbers are defined on the file's own boxes, so these are taken where
-    there is a file; pictures that were turned upright because they had been labelled lying keep the records' boxes.
+    Records hold float32 boxes, cut to their images. COCO's numbers are defined on the file's own boxes, so these are taken where
+    there is a file; images that were turned upright because they had been labeled lying keep the records' boxes.
 
     Raises:
         FileNotFoundError: the COCO file is gone.
@@ -50,7 +50,7 @@ def labelled_truth(data: DetectionData, labels: frozenset[int]) -> GroundTruth:
 
 
 def _of_records(data: DetectionData, numbers: Mapping[ImageId, int], places: Sequence[int]) -> Rows:
-    """The boxes of the pictures at some places, as COCO annotations."""
+    """The boxes of the images at some places, as COCO annotations."""
     records = data.records.take(places)
     corners = records.boxes.astype(np.float64)
     columns = {
@@ -65,7 +65,7 @@ def _of_records(data: DetectionData, numbers: Mapping[ImageId, int], places: Seq
 
 
 def _of_file(data: DetectionData, source: CocoFile, numbers: Mapping[ImageId, int]) -> tuple[Rows, int]:
-    """The file's boxes of these pictures, in its order, and how many are no boxes."""
+    """The file's boxes of these images, in its order, and how many are no boxes."""
     content = read_json(source.path, "annotations")
     turned = _turned(data, content["images"], source.path)
     lying = {data.records.image_ids[place] for place in turned}
@@ -88,12 +88,12 @@ def _of_file(data: DetectionData, source: CocoFile, numbers: Mapping[ImageId, in
 
 
 def _turned(data: DetectionData, images: Sequence[Mapping[str, Any]], name: str) -> list[int]:
-    """Places of the pictures whose records have another size than the file states: they were labelled lying."""
+    """Places of the images whose records have another size than the file states: they were labeled lying."""
     stated = {row["id"]: stated_size(row) for row in images}
     turned = []
     for place, image_id in enumerate(data.records.image_ids):
         if image_id not in stated:
-            raise ValueError(f"{name}: has no picture {image_id!r} any more; the file changed after the data was read, so read it again")
+            raise ValueError(f"{name}: has no image {image_id!r} any more; the file changed after the data was read, so read it again")
         if stated[image_id] not in (None, tuple(data.records.sizes[place].tolist())):
             turned.append(place)
     return turned

@@ -22,10 +22,10 @@ from detkit.experiment.results import TrainResult, machine_facts, write_results
 from detkit.experiment.resume import check_same
 from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
+from detkit.training.checkpointer import in_words
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
-from detkit.training.keeper import in_words
 from detkit.training.processes import Processes, computing_threads, joined_processes, resolve_device
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
@@ -109,7 +109,7 @@ def _train(config: Experiment, run: Run, parts: Parts, begun: float, how: tuple[
 
 def _tell_doubts(config: Experiment, data: DetectionData) -> None:
     """Warn where the model's makers would not train it on such data; the run goes on."""
-    for doubt in config.model.doubts(len(data), int(np.diff(data.records.offsets).max(initial=0))):
+    for doubt in config.model.data_warnings(len(data), int(np.diff(data.records.offsets).max(initial=0))):
         log.warning("warning: %s", doubt)
 
 
@@ -154,7 +154,7 @@ def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResul
         "wall_minutes": round(seconds / 60, 3),
         "core_minutes_by_stage": {name: round(minutes, 3) for name, minutes in run.parts().items()},
         "parameters": sum(parameter.numel() for parameter in run.detector.parameters()),
-        "data": {"train": _size(parts.train), "validation": _size(parts.val), "unlabelled": [_size(data) for data in parts.unlabelled]},
+        "data": {"train": _size(parts.train), "validation": _size(parts.val), "unlabeled": [_size(data) for data in parts.unlabeled]},
         "processes": run.processes.world,
         "device": str(run.device),
         "peak_memory_megabytes": round(peak[0] / 1e6, 1) if (peak := peak_memory()) else None,
@@ -177,7 +177,7 @@ def _result(run: Run, end: StageEnd, parts: Parts, seconds: float) -> TrainResul
 
 
 def _size(data: DetectionData) -> dict[str, Any]:
-    return {"name": data.name, "pictures": len(data), "boxes": len(data.records.labels)}
+    return {"name": data.name, "images": len(data), "boxes": len(data.records.labels)}
 
 
 def _tell_end(result: TrainResult) -> None:

@@ -1,4 +1,4 @@
-"""What a layer of a detector's or a classifier's backbone answers to in a picture."""
+"""What a layer of a detector's or a classifier's backbone answers to in a image."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones import Backbone, facts_of
-from detkit.inference.pictures import PictureLike
+from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
-from detkit.preprocess import as_picture
+from detkit.preprocess import as_image
 from detkit.registry import did_you_mean
 
 Way = Literal["deconvnet", "guided"]
@@ -27,12 +27,12 @@ _SEEN = 0.02
 _BRIGHT = 0.99
 """Share of the numbers of an answer that are drawn in proportion; what lies beyond is drawn as strongly as the last of them."""
 _LEAST = 16
-"""Pixels of the sides of what is shown of a picture, at least."""
+"""Pixels of the sides of what is shown of a image, at least."""
 
 
 @dataclass(frozen=True, eq=False)
 class Feature:
-    """One channel of a layer, at the place of the picture to which it answers most.
+    """One channel of a layer, at the place of the image to which it answers most.
 
     Attributes:
         channel: Its number.
@@ -51,10 +51,10 @@ class Feature:
 
 @dataclass(frozen=True, eq=False)
 class LayerFeatures:
-    """What a layer answers to in a picture.
+    """What a layer answers to in a image.
 
     Attributes:
-        image: ``(3, H, W)`` RGB in [0, 1], as the network saw it, before normalisation and padding.
+        image: ``(3, H, W)`` RGB in [0, 1], as the network saw it, before normalization and padding.
         layer: The layer's name.
         shape: ``(C, H, W)`` of its map.
         way: How answers were brought back.
@@ -68,23 +68,23 @@ class LayerFeatures:
     features: tuple[Feature, ...]
 
 
-def explain_features(predictor: Predictor, picture: PictureLike, layer: str, top: int = 9) -> LayerFeatures:
+def explain_features(predictor: Predictor, image: ImageLike, layer: str, top: int = 9) -> LayerFeatures:
     """Bring the strongest answers of a layer back to pixels.
 
     For plain networks as the deconvnet does (Zeiler and Fergus, arXiv:1311.2901, section 2): answers go back through transposed filters,
-    max poolings put them where the maximum was, rectifiers let through what is positive on the way back, and normalisations are left
+    max poolings put them where the maximum was, rectifiers let through what is positive on the way back, and normalizations are left
     out. For other networks with rectifiers as guided backpropagation does (arXiv:1412.6806), which also asks what was positive forward.
 
     Args:
         predictor: Best made with ``reference=True``: folded and fused layers have lost their names.
-        picture: As a predictor takes it.
+        image: As a predictor takes it.
         layer: The name of a module of the backbone, such as ``features.4``.
         top: Channels that are shown.
 
     Raises:
         ValueError: there is no such layer, it gives no map, or the network has no rectifiers.
     """
-    prepared = predictor.prepare(picture)
+    prepared = predictor.prepare(image)
     detector = copy.deepcopy(predictor.detector).eval()
     backbone: Any = detector.backbone
     way = _way_of(backbone)
@@ -94,8 +94,8 @@ def explain_features(predictor: Predictor, picture: PictureLike, layer: str, top
         images = detector.prepare([prepared.image]).images.detach().requires_grad_()
         found = _map_of(backbone, layer, images)
         features = tuple(_feature(found, images, prepared.size, channel) for channel in _strongest(found, top))
-    image = as_picture(prepared.image, predictor.preprocess)
-    return LayerFeatures(image.cpu(), layer, tuple(found.shape[1:]), way, features)  # type: ignore[arg-type]
+    prepared_image = as_image(prepared.image, predictor.preprocess)
+    return LayerFeatures(prepared_image.cpu(), layer, tuple(found.shape[1:]), way, features)  # type: ignore[arg-type]
 
 
 def _way_of(backbone: Backbone) -> Way:
@@ -154,25 +154,25 @@ class _WayBack(nn.Module):
         return out
 
 
-class _Unnormalised(nn.Module):
-    """A normalisation across channels that answers pass on the way back as they are."""
+class _Unnormalized(nn.Module):
+    """A normalization across channels that answers pass on the way back as they are."""
 
     def __init__(self, norm: nn.Module) -> None:
         super().__init__()
         self.norm = norm
 
     def forward(self, x: Tensor) -> Tensor:
-        """The normalisation's own output."""
+        """The normalization's own output."""
         normed: Tensor = self.norm(x)
         return x + (normed - x).detach()
 
 
 def _exchange(module: nn.Module, way: Way) -> None:
-    """Exchange rectifiers, and in a deconvnet normalisations across channels, in place."""
+    """Exchange rectifiers, and in a deconvnet normalizations across channels, in place."""
     makers: dict[type[nn.Module], Callable[[nn.Module], nn.Module]] = {
         nn.ReLU: lambda _: _WayBack(None, way == "guided"),
         nn.ReLU6: lambda _: _WayBack(6.0, way == "guided"),
-        nn.LocalResponseNorm: _Unnormalised,
+        nn.LocalResponseNorm: _Unnormalized,
     }
     for name, child in list(module.named_children()):
         maker = makers.get(type(child))
@@ -214,7 +214,7 @@ def _feature(found: Tensor, images: Tensor, size: tuple[int, int], channel: int)
 
 
 def _window(answer: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """The pixels that an answer comes from, in a square as far as the picture allows."""
+    """The pixels that an answer comes from, in a square as far as the image allows."""
     strength = answer.abs().amax(0)
     rows, columns = ((strength > _SEEN * strength.max()).any(dim).nonzero().flatten() for dim in (1, 0))
     if not len(rows):
@@ -226,8 +226,8 @@ def _window(answer: Tensor, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def tiles(found: LayerFeatures, side: int = 128) -> tuple[list[Tensor], list[str]]:
-    """For each feature the part of the picture and, beside it, the answer to it: ``(3, side, 2 * side + 4)`` in [0, 1]; and captions."""
-    pictures, captions = [], []
+    """For each feature the part of the image and, beside it, the answer to it: ``(3, side, 2 * side + 4)`` in [0, 1]; and captions."""
+    images, captions = [], []
     for feature in found.features:
         x1, y1, x2, y2 = feature.window
         answer = feature.answer[:, y1:y2, x1:x2]
@@ -235,6 +235,6 @@ def tiles(found: LayerFeatures, side: int = 128) -> tuple[list[Tensor], list[str
         most = answer.abs().flatten().kthvalue(1 + int(_BRIGHT * (answer.numel() - 1))).values.clamp(min=1e-12)
         shown = (0.5 + 0.5 * answer / most).clamp(0, 1)
         pair = [functional.interpolate(part[None], size=(side, side), mode="bilinear")[0] for part in (found.image[:, y1:y2, x1:x2], shown)]
-        pictures.append(torch.cat((pair[0], torch.ones(3, side, 4), pair[1]), 2).clamp(0, 1))
+        images.append(torch.cat((pair[0], torch.ones(3, side, 4), pair[1]), 2).clamp(0, 1))
         captions.append(f"channel {feature.channel}: {feature.activation:.2f}")
-    return pictures, captions
+    return images, captions

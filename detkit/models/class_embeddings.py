@@ -12,26 +12,26 @@ import torch
 from detkit.checkpoint import load_checkpoint
 from detkit.heads.region_classifier import RegionClassifier
 from detkit.heads.text_classes import TextLogits
-from detkit.models.detector import ClassRows, Detector
+from detkit.models.detector import ClassLayout, Detector
 
 log = logging.getLogger(__name__)
 
 _EMBEDDINGS = "predictor.logits.embeddings"
 
 
-def region_rows(region: RegionClassifier) -> dict[str, ClassRows]:
+def region_layout(region: RegionClassifier) -> dict[str, ClassLayout]:
     """The last layers by the names they have in a detector; background is the last row of linear logits."""
     predictor = region.predictor
-    rows: dict[str, ClassRows] = {}
-    layers: dict[str, ClassRows] = {}
+    rows: dict[str, ClassLayout] = {}
+    layers: dict[str, ClassLayout] = {}
     if isinstance(predictor.logits, TextLogits):
-        rows[f"region.{_EMBEDDINGS}"] = ClassRows()
+        rows[f"region.{_EMBEDDINGS}"] = ClassLayout()
     else:
-        layers["predictor.logits"] = ClassRows(after=1)
+        layers["predictor.logits"] = ClassLayout(after=1)
     if predictor.deltas is not None:
-        layers["predictor.deltas"] = ClassRows(per_class=4)
+        layers["predictor.deltas"] = ClassLayout(per_class=4)
     if region.fitted is not None:
-        layers |= {"fitted.svm": ClassRows(), "fitted.boxes": ClassRows(per_class=4)}
+        layers |= {"fitted.svm": ClassLayout(), "fitted.boxes": ClassLayout(per_class=4)}
     return rows | {f"region.{layer}.{part}": found for layer, found in layers.items() for part in ("weight", "bias")}
 
 

@@ -13,8 +13,8 @@ from torch import nn
 from detkit import __version__
 from detkit.checkpoint import save_checkpoint, save_state
 from detkit.registry import did_you_mean
+from detkit.training.batch_drawing import draw_batch
 from detkit.training.config import TrainingConfig
-from detkit.training.pictures import draw_batch
 from detkit.training.run import Run
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def in_words(value: float) -> str:
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
-class Keeper:
+class Checkpointer:
     """Remembers the best evaluation of a stage and writes its files, in the first process.
 
     Raises:
@@ -97,7 +97,7 @@ class Keeper:
     def draw_batch(self, step: int, batch: SampleBatch) -> None:
         """Draw the first batches with their targets."""
         if step < _DRAWN_BATCHES and self.run.processes.first:
-            draw_batch(self.run.folder.pictures / f"train_batch_{step + 1}.jpg", batch, self.run.header["class_names"])
+            draw_batch(self.run.folder.images / f"train_batch_{step + 1}.jpg", batch, self.run.header["class_names"])
 
     def state(self) -> dict[str, Any]:
         """What :meth:`load` needs."""

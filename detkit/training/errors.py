@@ -38,8 +38,8 @@ def norms_explained(images: Sequence[Tensor]) -> Iterator[None]:
             raise
         shapes = ", ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in images)
         raise ValueError(
-            f"a batch norm cannot learn from one number a channel: of this process's {len(images)} picture ({shapes}) a map of one cell is "
-            "left; expected two pictures or more (loader.batch_size), larger ones (model.preprocess), or norms that stay as they are "
+            f"a batch norm cannot learn from one number a channel: of this process's {len(images)} image ({shapes}) a map of one cell is "
+            "left; expected two images or more (loader.batch_size), larger ones (model.preprocess), or norms that stay as they are "
             "(model.backbone.norm=frozen)"
         ) from error
 
@@ -68,5 +68,5 @@ def not_finite(step: int, terms: Mapping[str, float], batches: Sequence[SampleBa
     files = ", ".join(path for batch in batches for path in batch.paths)
     return NotFiniteError(
         f"step {step}: not finite: {what}; images: {files}; learning rate {lr:.3g}; the weights were not moved and the last checkpoint is "
-        f"good; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or training.clip_norm=10"
+        f"good; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or training.clip_grad_norm=10"
     )

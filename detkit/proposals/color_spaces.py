@@ -1,4 +1,4 @@
-"""The colour spaces of selective search, each a different answer to shadows and highlights."""
+"""The color spaces of selective search, each a different answer to shadows and highlights."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def _hue(image: Image) -> Image:
 
 
 def _rgi(image: Image) -> Image:
-    """Normalised red and green, and intensity: the first two do not change with the light's strength."""
+    """Normalized red and green, and intensity: the first two do not change with the light's strength."""
     values = image.astype(np.float32)
     total = values.sum(2, keepdims=True)
     shares = np.divide(values[..., :2], total, out=np.full_like(values[..., :2], 1 / 3), where=total > 0)
     return np.concatenate([np.rint(shares * 255).astype(np.uint8), _intensity(image)], 2)
 
 
-COLOUR_SPACES: dict[str, Callable[[Image], Image]] = {
+COLOR_SPACES: dict[str, Callable[[Image], Image]] = {
     "rgb": _rgb,
     "hsv": _hsv,
     "hsv_cone": _hsv,
@@ -56,13 +56,13 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1) / 2
 """Where a hue of OpenCV's, 0 to 179, lies on a circle with a diameter of 1."""
 
 
-def as_compared(space: str, coloured: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
+def as_compared(space: str, colored: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
     """What the segmentation measures distances in: the pixels as they are, but for ``hsv_cone``.
 
-    There hue is an angle and saturation the distance from grey: reds of hue 0 and 179 are neighbours, and where colours are pale, so that
+    There hue is an angle and saturation the distance from gray: reds of hue 0 and 179 are neighbors, and where colors are pale, so that
     hue is noise, it hardly counts. All numbers span at most 255.
     """
     if space != "hsv_cone":
-        return coloured
-    grey_to_colour = _CIRCLE[coloured[..., 0]] * coloured[..., 1:2]
-    return np.concatenate([grey_to_colour, coloured[..., 2:]], 2).astype(np.float32)
+        return colored
+    gray_to_color = _CIRCLE[colored[..., 0]] * colored[..., 1:2]
+    return np.concatenate([gray_to_color, colored[..., 2:]], 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a detector sees of every region of its training pictures, kept on disk in half precision and streamed from there."""
+"""What a detector sees of every region of its training images, kept on disk in half precision and streamed from there."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEY = "key.txt"
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
-    """The regions of one picture: its objects first (crowds left out), then its proposals.
+    """The regions of one image: its objects first (crowds left out), then its proposals.
 
     Attributes:
         boxes: ``(n, 4)`` float32, in the pixels that the model saw.
@@ -62,15 +62,15 @@ class RegionFeatures:
 
 
 class FeatureStore:
-    """The features of many pictures, made once and kept in a folder as far as its budget goes; the rest is made again each time.
+    """The features of many images, made once and kept in a folder as far as its budget goes; the rest is made again each time.
 
     Args:
         folder: Where they are kept; what other weights made is removed from it.
         key: Names all that they depend on.
         megabytes: The budget, in units of 10^6 bytes.
-        count: How many pictures there are.
-        make: Gives the features of a picture.
-        is_late: Whether no more may be made: the pictures whose features are not there are then left out, but for the first.
+        count: How many images there are.
+        make: Gives the features of a image.
+        is_late: Whether no more may be made: the images whose features are not there are then left out, but for the first.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class FeatureStore:
         place = 0
         while place < self._count:
             if place and not self._path(place).is_file() and self._is_late():
-                log.warning("warning: the budget allows the features of %d of %d pictures; the others are left out", place, self._count)
+                log.warning("warning: the budget allows the features of %d of %d images; the others are left out", place, self._count)
                 self._count = place
                 return
             yield self[place]
@@ -107,7 +107,7 @@ class FeatureStore:
         return self.folder / f"{place}.npz"
 
     def __getitem__(self, place: int) -> RegionFeatures:
-        """The features of a picture."""
+        """The features of a image."""
         path = self._path(place)
         if path.is_file():
             with np.load(path, allow_pickle=False) as arrays:
@@ -121,8 +121,8 @@ class FeatureStore:
         return found
 
 
-def pictures_to_fit(run: Run) -> DetectionData:
-    """The pictures to whose features the layers of a run's detector are fitted.
+def images_to_fit(run: Run) -> DetectionData:
+    """The images to whose features the layers of a run's detector are fitted.
 
     Raises:
         ValueError: it has no such layers.
@@ -136,7 +136,7 @@ def pictures_to_fit(run: Run) -> DetectionData:
 
 
 def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> FeatureStore:
-    """The features of a run's training pictures, as its detector is now.
+    """The features of a run's training images, as its detector is now.
 
     Args:
         run: The run.
@@ -146,7 +146,7 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
     Raises:
         ValueError: the detector has no layers to fit, or several processes were started.
     """
-    records = pictures_to_fit(run).records
+    records = images_to_fit(run).records
     if run.processes.world > 1:
         raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
     precision = resolve_precision(precision, run.device)
@@ -165,9 +165,9 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
     return FeatureStore(run.folder.path / "features", _key(run, precision), megabytes, len(records), make, is_late=is_late)
 
 
-def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: Any) -> RegionFeatures:
-    """What the detector sees of a picture's objects and proposals."""
-    prepared = predictor.prepare(picture)
+def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Any) -> RegionFeatures:
+    """What the detector sees of a image's objects and proposals."""
+    prepared = predictor.prepare(image)
     truth = prepared.placement.place(targets[~targets.is_crowd])
     with predictor.running() as running:
         detector: Any = running
@@ -182,10 +182,10 @@ def region_features(predictor: Predictor, picture: NDArray[np.uint8], targets: A
     return RegionFeatures(*(part.cpu().numpy() for part in parts))
 
 
-def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
-    """Mean norms of what the last layers see and of what boxes are regressed from, over some pictures (``rcnn_feature_stats.m``)."""
+def mean_norms(store: FeatureStore, images: int = 200) -> tuple[float, float]:
+    """Mean norms of what the last layers see and of what boxes are regressed from, over some images (``rcnn_feature_stats.m``)."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for found in islice(store, pictures):
+    for found in islice(store, images):
         for which, features in enumerate((found.hidden, found.pooled)):
             totals[which] += np.linalg.norm(features.astype(np.float32), axis=1).sum()
             counts[which] += len(features)
@@ -194,7 +194,7 @@ def mean_norms(store: FeatureStore, pictures: int = 200) -> tuple[float, float]:
 
 
 def _key(run: Run, precision: Precision) -> str:
-    """A hash of the weights that features depend on, and of how pictures and proposals come."""
+    """A hash of the weights that features depend on, and of how images and proposals come."""
     digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images} {run.seed} {precision}".encode())
     for name, tensor in run.detector.state_dict().items():
         if not name.startswith(("region.fitted.", "region.predictor.")):

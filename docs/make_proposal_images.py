@@ -1,6 +1,6 @@
-"""Draw docs/pictures/propose.jpg: the first regions of selective search on a photograph, and the best proposals.
+"""Draw docs/images/propose.jpg: the first regions of selective search on a photograph, and the best proposals.
 
-python docs/make_proposal_pictures.py
+python docs/make_proposal_images.py
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ sys.path.insert(0, str(ROOT))
 from detkit.drawing import contact_sheet  # noqa: E402
 from detkit.drawing.palette import color_of  # noqa: E402
 from detkit.proposals import ProposalsConfig  # noqa: E402
-from detkit.proposals.colours import COLOUR_SPACES  # noqa: E402
+from detkit.proposals.color_spaces import COLOR_SPACES  # noqa: E402
 from detkit.proposals.segmentation import SegmentationGraph  # noqa: E402
 
 BOXES = 25
 
 
 def make(path: Path) -> None:
-    """Write the picture."""
+    """Write the image."""
     image = np.ascontiguousarray(data.coffee())
-    labels, count = SegmentationGraph(COLOUR_SPACES["hsv"](image)).regions(100.0, 100)
+    labels, count = SegmentationGraph(COLOR_SPACES["hsv"](image)).regions(100.0, 100)
     sums = np.stack([np.bincount(labels.ravel(), image[..., channel].ravel(), count) for channel in range(3)], 1)
     regions = (sums / np.bincount(labels.ravel(), minlength=count)[:, None]).astype(np.uint8)[labels]
-    proposals = ProposalsConfig(mode="fast", min_area=2500.0, max_aspect=3.0, limit=BOXES).build()(image)
+    proposals = ProposalsConfig(mode="fast", min_area=2500.0, max_aspect=3.0, max_proposals=BOXES).build()(image)
     drawn = image.copy()
     for number, (x1, y1, x2, y2) in enumerate(proposals.boxes.round().int().tolist()):
         cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), color_of(number), 2)
@@ -39,4 +39,4 @@ def make(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(ROOT / "docs" / "pictures" / "propose.jpg")
+    make(ROOT / "docs" / "images" / "propose.jpg")

@@ -13,14 +13,14 @@ from detkit.checkpoint import Checkpoint, load_checkpoint, read_header
 from detkit.config import ConfigError
 from detkit.inference.device import Precision
 from detkit.inference.exported import is_exported, load_exported, open_session
-from detkit.inference.predictor import Predictor, Proposer
+from detkit.inference.predictor import Predictor, ProposalFunction
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.published import publication
 from detkit.models.published.load import PUBLISHED, fill, load_published
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
-from detkit.weights import EMBEDDED, catalogue, embedded, needed_embedded
+from detkit.weights import EMBEDDED, catalog, embedded, needed_embedded
 
 RUNS = "runs"
 _CARRIED = "the one that detkit carries"
@@ -55,12 +55,12 @@ def load(
     if file is None and is_exported(source):
         return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
-    if config.told is not None and "proposer" not in options:
-        options["proposer"] = _proposer(config.told, device)
+    if config.proposals_config is not None and "proposer" not in options:
+        options["proposer"] = _proposer(config.proposals_config, device)
     return Predictor(detector, config.preprocess, class_names, device, precision, **options)
 
 
-def _proposer(config: ProposalsConfig, device: str | torch.device) -> Proposer:
+def _proposer(config: ProposalsConfig, device: str | torch.device) -> ProposalFunction:
     """As in training; the folder in which proposals were remembered is used where it is, and not made anew elsewhere."""
     from detkit.inference.proposals import build_proposer
 
@@ -101,7 +101,7 @@ def _means_embedded(source: str | Path) -> bool:
     return str(source) == EMBEDDED and not Path(source).exists()
 
 
-def suggested_score(source: str | Path) -> float | None:
+def suggested_min_score(source: str | Path) -> float | None:
     """From which score on the detections of a checkpoint or an exported file are worth showing, if it says so.
 
     See :func:`detkit.checkpoint.pack` and :func:`detkit.export.export_onnx`.
@@ -119,7 +119,7 @@ def known_classes(source: str | Path) -> tuple[str | None, ...]:
     """The class names of a detector that is not loaded yet; none where it looks for whatever it is told, or there is no such detector.
 
     Raises:
-        FileNotFoundError, ValueError, ImportError: as :func:`suggested_score` does.
+        FileNotFoundError, ValueError, ImportError: as :func:`suggested_min_score` does.
     """
     told = _told(source)
     if not told and str(source) in PUBLISHED:
@@ -146,7 +146,7 @@ def load_detector(
     if file is not None or (path is None and str(source) in names):
         found = load_published(str(source), file, classes)
         return found.detector, found.config, found.class_names
-    if path is None and str(source) in {entry.name for entry in catalogue()}:
+    if path is None and str(source) in {entry.name for entry in catalog()}:
         raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")
     path = path or Path(source)
     return from_checkpoint(load_checkpoint(path, known_names=(EMBEDDED, *names)), str(path))

@@ -14,7 +14,7 @@ CUT_SHORT = (
 
 
 @dataclass
-class Pace:
+class Progress:
     """Measures the progress of a run.
 
     Attributes:

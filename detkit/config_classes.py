@@ -1,4 +1,4 @@
-"""Everything that a config file names, in one place: ``from detkit.configs import Experiment, FasterRCNNConfig``."""
+"""Everything that a config file names, in one place: ``from detkit.config_classes import Experiment, FasterRCNNConfig``."""
 
 from detkit.backbones import BackboneConfig
 from detkit.config import load_config
@@ -21,11 +21,11 @@ from detkit.data.crops import CropConfig
 from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
-from detkit.heads.choice import ChoiceConfig
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.region_fitted import FittedConfig
@@ -70,7 +70,6 @@ __all__ = [
     "BackboneConfig",
     "BoxRegressionStageConfig",
     "CLIPRCNNConfig",
-    "ChoiceConfig",
     "ClassifierConfig",
     "ConvFCConfig",
     "ConvPoolConfig",
@@ -108,6 +107,7 @@ __all__ = [
     "MultistepConfig",
     "PANConfig",
     "PhotometricConfig",
+    "PostprocessConfig",
     "PreprocessConfig",
     "ProposalsConfig",
     "RCNNConfig",

@@ -1,4 +1,4 @@
-"""Where drawn pictures are written, so that nothing of the user's is lost."""
+"""Where drawn images are written, so that nothing of the user's is lost."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from detkit.cli.outputs import check_folder
 
 MARK = b"drawn by detkit"
-"""The comment in each drawn picture; a file without it is the user's own and is never overwritten."""
+"""The comment in each drawn image; a file without it is the user's own and is never overwritten."""
 
 
 _LONGEST_JPEG = 65500
 """Pixels of the longest side that the format, as its library writes it, can hold."""
 
 
-class DrawnPictures:
-    """A folder of drawn pictures.
+class DrawingWriter:
+    """A folder of drawn images.
 
     Args:
-        folder: Made when the first picture is written; by default the first free ``runs/detect-N``.
+        folder: Made when the first image is written; by default the first free ``runs/detect-N``.
         inputs: Files that must not be overwritten.
-        command: Whose pictures they are.
+        command: Whose images they are.
         ending: ``jpg`` or ``png``.
     """
 
@@ -32,17 +32,17 @@ class DrawnPictures:
         check_folder("--output", self.folder)
         self._taken = {_key(path) for path in inputs}
 
-    def write(self, source: Path, picture: Any) -> Path:
+    def write(self, source: Path, image: Any) -> Path:
         """Write the drawing of ``source`` (an ``(H, W, 3)`` uint8 array) under its name and give its path."""
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        fits = max(picture.shape[:2]) <= _LONGEST_JPEG
+        fits = max(image.shape[:2]) <= _LONGEST_JPEG
         path = self._free_name(source.stem, self.ending if fits else "png")
         about = PngInfo()
         about.add_text("comment", MARK.decode())
-        Image.fromarray(picture).save(path, quality=92, comment=MARK, pnginfo=about)
+        Image.fromarray(image).save(path, quality=92, comment=MARK, pnginfo=about)
         self._taken.add(_key(path))
         return path
 

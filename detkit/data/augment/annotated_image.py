@@ -1,4 +1,4 @@
-"""A picture with everything that is known about places in it, moved together."""
+"""A image with everything that is known about places in it, moved together."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from detkit.structures import Proposals, Rows, Size, Targets
 
 R = TypeVar("R", bound=Rows)
 Image = NDArray[np.uint8]
-Other = Callable[[np.random.Generator], "Picture"]
-"""Gives another picture of the data set, drawn with the generator: mosaics are made of several."""
+Other = Callable[[np.random.Generator], "AnnotatedImage"]
+"""Gives another image of the data set, drawn with the generator: mosaics are made of several."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class AnnotatedImage:
     """An image and the rows about it.
 
     Attributes:
         image: ``(H, W, 3)`` uint8 RGB.
-        targets: The labelled objects, in the image's pixels.
+        targets: The labeled objects, in the image's pixels.
         proposals: Boxes that may show an object, in the image's pixels, where a detector is trained on given ones.
-        is_labelled: False where nobody labelled all that the image shows, so that ``targets`` say too little.
+        is_labeled: False where nobody labeled all that the image shows, so that ``targets`` say too little.
     """
 
     image: Image
     targets: Targets
     proposals: Proposals | None = None
-    is_labelled: bool = True
+    is_labeled: bool = True
 
     @property
     def size(self) -> Size:
         """``(height, width)`` in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
-    def mapped(self, image: Image, change: Callable[[Rows], Rows]) -> Picture:
-        """The picture with another image, and ``change`` applied to the targets and the proposals alike."""
+    def mapped(self, image: Image, change: Callable[[Rows], Rows]) -> AnnotatedImage:
+        """The image with another image, and ``change`` applied to the targets and the proposals alike."""
         proposals = None if self.proposals is None else change(self.proposals)
         return replace(self, image=image, targets=change(self.targets), proposals=proposals)  # type: ignore[arg-type]
 

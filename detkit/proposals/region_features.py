@@ -1,4 +1,4 @@
-"""What selective search knows about a region: size, bounding box, colour and texture (IJCV 2013, section 3.2.2)."""
+"""What selective search knows about a region: size, bounding box, color and texture (IJCV 2013, section 3.2.2)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from detkit.ops.threads import compiled
 
-COLOUR_BINS = 25
-"""Bins of a colour histogram for each channel (section 3.2.2)."""
+COLOR_BINS = 25
+"""Bins of a color histogram for each channel (section 3.2.2)."""
 TEXTURE_BINS = 10
 """Bins of a texture histogram for each channel and orientation (section 3.2.2)."""
 ORIENTATIONS = 8
@@ -28,16 +28,16 @@ class Regions:
     Attributes:
         sizes: ``(n,)`` int64 pixels.
         boxes: ``(n, 4)`` int32 ``x1 y1 x2 y2``, the last two exclusive.
-        colours: ``(n, 25 C)`` float32 histograms that sum to 1.
+        color_spaces: ``(n, 25 C)`` float32 histograms that sum to 1.
         textures: ``(n, 80 C)`` float32 histograms that sum to 1.
-        neighbours: ``(e, 2)`` int32 pairs of regions that share a border, each pair once.
+        neighbors: ``(e, 2)`` int32 pairs of regions that share a border, each pair once.
     """
 
     sizes: NDArray[np.int64]
     boxes: NDArray[np.int32]
-    colours: NDArray[np.float32]
+    color_spaces: NDArray[np.float32]
     textures: NDArray[np.float32]
-    neighbours: NDArray[np.int32]
+    neighbors: NDArray[np.int32]
 
 
 def texture_bins(image: NDArray[np.uint8]) -> NDArray[np.int8]:
@@ -59,12 +59,12 @@ def texture_bins(image: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 
 @compiled(fastmath=False)
-def _boxes_and_colours(labels: Any, image: Any, count: Any) -> Any:
+def _boxes_and_colors(labels: Any, image: Any, count: Any) -> Any:
     height, width, channels = image.shape
     sizes = np.zeros(count, dtype=np.int64)
     boxes = np.empty((count, 4), dtype=np.int32)
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = width, height, 0, 0
-    colours = np.zeros((count, channels * COLOUR_BINS), dtype=np.float32)
+    color_spaces = np.zeros((count, channels * COLOR_BINS), dtype=np.float32)
     for y in range(height):
         for x in range(width):
             region = labels[y, x]
@@ -74,8 +74,8 @@ def _boxes_and_colours(labels: Any, image: Any, count: Any) -> Any:
             boxes[region, 2] = max(boxes[region, 2], x + 1)
             boxes[region, 3] = max(boxes[region, 3], y + 1)
             for channel in range(channels):
-                colours[region, channel * COLOUR_BINS + image[y, x, channel] * COLOUR_BINS // 256] += 1
-    return sizes, boxes, colours
+                color_spaces[region, channel * COLOR_BINS + image[y, x, channel] * COLOR_BINS // 256] += 1
+    return sizes, boxes, color_spaces
 
 
 @compiled(fastmath=False)
@@ -100,7 +100,7 @@ def _textures(labels: Any, bins: Any, sizes: Any) -> Any:
     return textures
 
 
-def _neighbours(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+def _neighbors(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """Pairs of regions with pixels side by side or one above the other."""
     codes = []
     for one, other in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
@@ -113,8 +113,8 @@ def _neighbours(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
 
 def describe(labels: NDArray[np.int32], count: int, image: NDArray[np.uint8], bins: NDArray[np.int8]) -> Regions:
     """The regions of a segmentation of ``(H, W, C)`` uint8 ``image``, whose texture bins are ``bins``."""
-    sizes, boxes, colours = _boxes_and_colours(labels, image, count)
+    sizes, boxes, color_spaces = _boxes_and_colors(labels, image, count)
     textures = _textures(labels, bins, sizes)
-    colours /= colours.sum(1, keepdims=True)
+    color_spaces /= color_spaces.sum(1, keepdims=True)
     textures /= textures.sum(1, keepdims=True)
-    return Regions(sizes, boxes, colours, textures, _neighbours(labels, count))
+    return Regions(sizes, boxes, color_spaces, textures, _neighbors(labels, count))

@@ -1,4 +1,4 @@
-"""Pictures that nobody labelled, or whose labels shall not be used: a teacher tells a student about them."""
+"""Images that nobody labeled, or whose labels shall not be used: a teacher tells a student about them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from detkit.data.sources import SourceConfig, existing, read_source, with_split
 from detkit.structures import Targets
 
 
-def load_unlabelled(sources: Sequence[SourceConfig], known: Sequence[DetectionData] = ()) -> list[DetectionData]:
-    """The pictures of each source, without boxes and classes.
+def load_unlabeled(sources: Sequence[SourceConfig], known: Sequence[DetectionData] = ()) -> list[DetectionData]:
+    """The images of each source, without boxes and classes.
 
     Args:
-        sources: Folders, in which and below which every picture is taken; or labelled data in a format of ours, of which the part
+        sources: Folders, in which and below which every image is taken; or labeled data in a format of ours, of which the part
             ``train`` is taken unless another is named.
-        known: The labelled data of the same run; pictures that are among these are left out, so that none is validated on that was
-            learnt from.
+        known: The labeled data of the same run; images that are among these are left out, so that none is validated on that was
+            learned from.
 
     Raises:
         FileNotFoundError: there is nothing at a path; the line ends with the command that gets it, if one is known.
-        ValueError: there is no picture that can be used.
+        ValueError: there is no image that can be used.
     """
     taken = {os.path.realpath(path) for data in known for path in data.records.paths}
     found = []
@@ -37,28 +37,26 @@ def load_unlabelled(sources: Sequence[SourceConfig], known: Sequence[DetectionDa
         data = _read(source)
         kept = [place for place, path in enumerate(data.records.paths) if os.path.realpath(path) not in taken]
         if not kept:
-            raise ValueError(
-                f"unlabelled pictures {source.path}: all {len(data)} are training or validation pictures already; leave it out"
-            )
+            raise ValueError(f"unlabeled images {source.path}: all {len(data)} are training or validation images already; leave it out")
         left_out = len(data) - len(kept)
-        name = f"{data.name}, without {left_out} training or validation pictures" if left_out else data.name
+        name = f"{data.name}, without {left_out} training or validation images" if left_out else data.name
         found.append(data.take(kept, name))
         taken |= {os.path.realpath(path) for path in found[-1].records.paths}
     return found
 
 
 def joined_records(
-    labelled: DetectionData, unlabelled: Sequence[DetectionData]
+    labeled: DetectionData, unlabeled: Sequence[DetectionData]
 ) -> tuple[DetectionData, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """The labelled data with the other pictures behind, and which pictures are labelled, ``(M,)``."""
-    flags = np.arange(len(labelled) + sum(map(len, unlabelled))) < len(labelled)
-    records = Records.joined([labelled.records, *(data.records for data in unlabelled)])
-    return replace(labelled, records=records, coco_file=None), flags
+    """The labeled data with the other images behind, and which images are labeled, ``(M,)``."""
+    flags = np.arange(len(labeled) + sum(map(len, unlabeled))) < len(labeled)
+    records = Records.joined([labeled.records, *(data.records for data in unlabeled)])
+    return replace(labeled, records=records, coco_file=None), flags
 
 
 def _read(source: SourceConfig) -> DetectionData:
     path = existing(source)
-    if source.split is None and not any(reader.recognises(path) for reader in BOX_READERS):
+    if source.split is None and not any(reader.recognizes(path) for reader in BOX_READERS):
         return _folder(path)
     data = read_source(with_split(source, "train"))
     records = data.records.where(np.zeros(len(data.records.labels), np.bool_))
@@ -67,7 +65,7 @@ def _read(source: SourceConfig) -> DetectionData:
 
 def _folder(folder: Path) -> DetectionData:
     report, rows = ReadReport(str(folder)), []
-    for path in _pictures(folder):
+    for path in _images(folder):
         name = path.relative_to(folder).as_posix()
         try:
             rows.append(ImageRecord(path, name, image_size(path), Targets.empty()))
@@ -75,13 +73,13 @@ def _folder(folder: Path) -> DetectionData:
             report.add(Remark.UNREADABLE_IMAGE, name, detail=str(error))
     if not rows:
         raise ValueError(
-            f"unlabelled pictures {folder}: expected a folder with pictures in it or below it ({', '.join(IMAGE_ENDINGS[:5])} ...), "
+            f"unlabeled images {folder}: expected a folder with images in it or below it ({', '.join(IMAGE_ENDINGS[:5])} ...), "
             f"found none{' that can be read' if report.counts else ''}"
         )
     return DetectionData(str(folder), (), (), Records.of(rows), report)
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
-    """Every picture in or below a folder, in the same order on every machine."""
+def _images(folder: Path) -> Iterator[Path]:
+    """Every image in or below a folder, in the same order on every machine."""
     paths = [folder] if folder.is_file() else sorted(files_below(folder))
     return (path for path in paths if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())

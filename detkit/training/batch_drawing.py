@@ -1,4 +1,4 @@
-"""Pictures of what a run sees and says."""
+"""Images of what a run sees and says."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
 
 _MOST = 16
-"""Pictures on one sheet."""
+"""Images on one sheet."""
 
 
 def draw_batch(path: Path, batch: SampleBatch, class_names: Sequence[str | None]) -> None:
     """Write one sheet with the images of a batch as the model gets them, with their targets."""
     shown = zip(batch.images[:_MOST], batch.targets[:_MOST], strict=True)
     drawn = [draw_targets(image, targets, class_names) for image, targets in shown]
-    write_picture(path, contact_sheet(drawn, captions=[Path(path).name for path in batch.paths[:_MOST]]))
+    write_image(path, contact_sheet(drawn, captions=[Path(path).name for path in batch.paths[:_MOST]]))
 
 
-def write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+def write_image(path: Path, image: NDArray[np.uint8]) -> None:
     """Write a JPEG atomically."""
     with atomic_write(path) as temporary, temporary.open("wb") as handle:
-        Image.fromarray(picture).save(handle, format="JPEG", quality=90)
+        Image.fromarray(image).save(handle, format="JPEG", quality=90)

@@ -1,4 +1,4 @@
-"""What box regressors are fitted to, gathered class by class on disk: one look at the pictures serves all classes."""
+"""What box regressors are fitted to, gathered class by class on disk: one look at the images serves all classes."""
 
 from __future__ import annotations
 

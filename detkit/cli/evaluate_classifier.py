@@ -1,4 +1,4 @@
-"""``detkit evaluate`` for classifiers of whole pictures: top-1, top-5, and each class's own."""
+"""``detkit evaluate`` for classifiers of whole images: top-1, top-5, and each class's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.evaluate_jobs import chosen_classes, labelled, with_bar
+from detkit.cli.evaluate_jobs import chosen_classes, labeled, with_bar
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _ABOUT_BOXES = ("results", "pyramid", "flip", "details", "against")
 
 
-def judge_pictures(args: argparse.Namespace, outputs: Outputs) -> int:
+def judge_images(args: argparse.Namespace, outputs: Outputs) -> int:
     """Judge the classifier, print, write.
 
     Raises:
@@ -29,7 +29,7 @@ def judge_pictures(args: argparse.Namespace, outputs: Outputs) -> int:
     if given or args.metric != "coco":
         raise ValueError(f"--{given[0] if given else 'metric'}: {args.weights or 'the newest run'} is a classifier, which finds no boxes")
     from detkit.data import parse_renames
-    from detkit.experiment.evaluate import evaluate_classifier
+    from detkit.experiment.evaluation_run import evaluate_classifier
     from detkit.inference import choose_weights, load
 
     start = time.perf_counter()
@@ -37,8 +37,8 @@ def judge_pictures(args: argparse.Namespace, outputs: Outputs) -> int:
     predictor = load(weights, args.device, args.precision)
     names = predictor.class_names
     print(f"weights: {weights} ({reason}; {count(len(names), 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
-    data = labelled(args, weights)
-    renames = parse_renames(args.map or ())
+    data = labeled(args, weights)
+    renames = parse_renames(args.rename or ())
     how = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(weights)}
     loaded = time.perf_counter()
     found = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **how)  # type: ignore[arg-type]
@@ -46,9 +46,7 @@ def judge_pictures(args: argparse.Namespace, outputs: Outputs) -> int:
     print(f"\n{_text(found, names)}\n")
     judged = int(found.counts.sum())
     each = 1000 * (done - loaded) / judged
-    print(
-        f"{count(judged, 'picture')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms a picture)"
-    )
+    print(f"{count(judged, 'image')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms a image)")
     print(memory_line())
     outputs.write("json", lambda path: _write(path, {"weights": str(weights), "data": data.name}, found, names))
     if outputs.written:
@@ -63,14 +61,14 @@ def _text(found: Accuracy, names: tuple[str | None, ...]) -> str:
         if number
     ]
     totals = f"top-1 {found.top1:.4f}   top-5 {found.top5:.4f}   mean over classes {found.balanced:.4f}"
-    return f"{totals}\n\n{table(rows, ('class', 'pictures', 'top-1'), {'pictures', 'top-1'})}"
+    return f"{totals}\n\n{table(rows, ('class', 'images', 'top-1'), {'images', 'top-1'})}"
 
 
 def _crops(weights: str | Path) -> CropConfig | None:
     """How the training cut objects out, if the checkpoint tells of it."""
     from detkit.checkpoint import read_header
     from detkit.experiment.config import Experiment
-    from detkit.inference.load import checkpoint_path
+    from detkit.inference.loading import checkpoint_path
 
     path = checkpoint_path(weights)
     text = read_header(path)["experiment"] if path is not None else ""
@@ -82,5 +80,5 @@ def _write(path: str, about: dict[str, str], found: Accuracy, names: tuple[str |
     from detkit.checkpoint import write_text
 
     own = {str(name): float(share) for name, share, number in zip(names, found.by_class, found.counts, strict=True) if number}
-    content = {"detkit": __version__, **about, **found.values, "pictures": int(found.counts.sum()), "top1_by_class": own}
+    content = {"detkit": __version__, **about, **found.values, "images": int(found.counts.sum()), "top1_by_class": own}
     write_text(path, json.dumps({**content, "confusion": found.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")

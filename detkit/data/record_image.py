@@ -1,4 +1,4 @@
-"""The picture of a record: its file's, or a part of that."""
+"""The image of a record: its file's, or a part of that."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def read_record(record: ImageRecord) -> NDArray[np.uint8]:
     x1, y1, x2, y2 = record.window
     if x2 > image.shape[1] or y2 > image.shape[0]:
         raise ValueError(
-            f"{record.path}: its labels are for at least {x2} x {y2} pixels, but the picture has {image.shape[1]} x {image.shape[0]}; "
+            f"{record.path}: its labels are for at least {x2} x {y2} pixels, but the image has {image.shape[1]} x {image.shape[0]}; "
             "was it replaced or rotated after the labels were read?"
         )
     return np.ascontiguousarray(image[y1:y2, x1:x2])
 
 
-def whole_picture(size: Size, labels: Tensor) -> Targets:
-    """Targets that say of a picture as a whole what it shows: ``(N,)`` labels, each with the box of the picture."""
+def whole_image(size: Size, labels: Tensor) -> Targets:
+    """Targets that say of a image as a whole what it shows: ``(N,)`` labels, each with the box of the image."""
     box = torch.tensor([[0.0, 0.0, size[1], size[0]]])
     return Targets.of(box.repeat(len(labels), 1), labels)
