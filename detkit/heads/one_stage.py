@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.ops.boxes import clip
+from detkit.ops.boxes import clip_boxes
 from detkit.ops.select import Selection
 from detkit.structures import Batch, Detections, Size, StageExplanation, Targets
 
@@ -103,7 +103,7 @@ class OneStageHead(nn.Module):
         for image, size in enumerate(batch.sizes):
 
             def boxes(selection: Selection, image: int = image, size: Size = size) -> Tensor:
-                return clip(self.boxes(outputs, rows, image, selection), size)
+                return clip_boxes(self.boxes(outputs, rows, image, selection), size)
 
             chosen_boxes, selection = postprocess.choose(boxes, scores[image], levels)
             found.append(Detections(chosen_boxes, selection.scores, selection.labels))

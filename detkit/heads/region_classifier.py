@@ -15,7 +15,7 @@ from detkit.heads.region_fitted import FittedConfig, FittedLayers
 from detkit.heads.region_pooling import PooledRegionsConfig, pool_regions
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.layers import loss_normalizer
-from detkit.ops.boxes import clip
+from detkit.ops.boxes import clip_boxes
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import cross_entropy, nothing, smooth_l1
 from detkit.ops.match import match_by_iou
@@ -197,7 +197,7 @@ class RegionClassifier(nn.Module):
     def _chosen(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> Detections:
         def boxes(selection: Selection) -> Tensor:
             moved = decode(deltas[selection.rows, selection.labels], proposals.boxes[selection.rows], config.box_weights)
-            return clip(moved, size)
+            return clip_boxes(moved, size)
 
         found, selection = config.choose(boxes, scores, min_size=MIN_SIZE)
         return Detections(found, selection.scores, selection.labels)

@@ -14,7 +14,7 @@ from detkit.heads.anchors import AnchorConfig, GridAnchors
 from detkit.heads.dense import DenseHead
 from detkit.heads.levels import common_channels
 from detkit.layers import loss_normalizer
-from detkit.ops.boxes import clip
+from detkit.ops.boxes import clip_boxes
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import binary_cross_entropy, smooth_l1
 from detkit.ops.match import match_by_iou
@@ -108,7 +108,7 @@ class RPN(nn.Module):
         for image, size in enumerate(batch.sizes):
 
             def boxes(selection: Selection, image: int = image, size: tuple[int, int] = size) -> Tensor:
-                return clip(decode(deltas[image][selection.rows], rows[selection.rows]), size)
+                return clip_boxes(decode(deltas[image][selection.rows], rows[selection.rows]), size)
 
             found, selection = select(
                 boxes,

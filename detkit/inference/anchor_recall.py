@@ -11,7 +11,7 @@ from torch import Tensor
 
 from detkit.data.records import DetectionData
 from detkit.models.detector import Detector
-from detkit.ops.boxes import area
+from detkit.ops.boxes import box_area
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size
 
@@ -58,7 +58,7 @@ def anchor_recall(detector: Detector, preprocess: PreprocessConfig, data: Detect
         placement = preprocess.placement(record.size)
         if len(targets):
             overlaps.append(best_overlaps(placement.place(targets).boxes, on_size(placement.canvas)))
-            areas.append(area(targets.boxes))
+            areas.append(box_area(targets.boxes))
     best, sizes = torch.cat(overlaps), torch.cat(areas)
     return tuple(_row(name, best[(sizes >= low) & (sizes < high)]) for name, low, high in SIZES)
 
@@ -98,7 +98,7 @@ def _paired_iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU of row with row."""
     sides = torch.minimum(first[:, 2:], second[:, 2:]) - torch.maximum(first[:, :2], second[:, :2])
     shared = sides.clamp(min=0).prod(1)
-    return shared / (area(first) + area(second) - shared)
+    return shared / (box_area(first) + box_area(second) - shared)
 
 
 def _row(name: str, best: Tensor) -> AnchorRecall:

@@ -15,7 +15,7 @@ from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector, Raw
 from detkit.models.one_stage import OneStage
-from detkit.ops.boxes import clip
+from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Detections, Proposals, Size
 
@@ -156,7 +156,7 @@ class Exported(Detector):
         return [self._chosen(boxes[image], scores[image], levels.tolist(), size) for image, size in enumerate(batch.sizes)]
 
     def _chosen(self, boxes: Tensor, scores: Tensor, levels: list[int], size: Size) -> Detections:
-        found, chosen = self.postprocess.choose(lambda rows: clip(boxes[rows.rows], size), scores, levels)
+        found, chosen = self.postprocess.choose(lambda rows: clip_boxes(boxes[rows.rows], size), scores, levels)
         return Detections(found, chosen.scores, chosen.labels)
 
 

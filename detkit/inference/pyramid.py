@@ -14,7 +14,7 @@ from torch import Tensor
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.inference.views import Range, View, factors_of, own_side, scaled, windows
-from detkit.ops.boxes import area
+from detkit.ops.boxes import box_area
 from detkit.ops.fuse import fuse
 from detkit.ops.select import NMSKind, batched_nms, soft_nms
 from detkit.preprocess import Prepared, preprocess
@@ -158,7 +158,7 @@ class ImagePyramid:
 
     def _sources(self, boxes: Tensor) -> Tensor:
         """How many views, mirrored ones counted, are trusted with each of ``(n, 4)`` boxes."""
-        sides = area(boxes).sqrt()
+        sides = box_area(boxes).sqrt()
         trusted = torch.stack([(sides >= low) & (sides < high) for low, high in self.sizes])
         return trusted.sum(0) * (2 if self.flip else 1)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detkit.ops.boxes import area, clip
+from detkit.ops.boxes import box_area, clip_boxes
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Size
 
@@ -109,18 +109,18 @@ class View:
             boxes = boxes[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
         boxes = boxes + boxes.new_tensor([window.x, window.y, window.x, window.y])
         whole = ~self._cut(boxes, size)
-        inside = clip(boxes, size)
-        sides = area(inside).sqrt()
+        inside = clip_boxes(boxes, size)
+        sides = box_area(inside).sqrt()
         trusted = whole & (sides > 0) & (sides >= self.sizes[0]) & (sides < self.sizes[1])
         return found.replace(boxes=inside)[trusted]
 
     def seen(self, proposals: Proposals) -> Proposals:
         """Proposals of the whole image, in the window, clipped to it; those outside are left out."""
         window, boxes = self.window, proposals.boxes
-        inside = clip(boxes - boxes.new_tensor([window.x, window.y, window.x, window.y]), (window.height, window.width))
+        inside = clip_boxes(boxes - boxes.new_tensor([window.x, window.y, window.x, window.y]), (window.height, window.width))
         if self.mirrored:
             inside = inside[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
-        return proposals.replace(boxes=inside)[area(inside) > 0]
+        return proposals.replace(boxes=inside)[box_area(inside) > 0]
 
     def _cut(self, boxes: Tensor, size: Size) -> Tensor:
         """``(n,)`` bool: ends at an edge of the window beyond which the image goes on, where another view sees more."""

@@ -20,7 +20,7 @@ class SSDConfig(DetectorConfig):
 
     They are the paper's for COCO; they differ from its code in three things: no default box is larger than the image
     (``head.boxes.clip``), what VGG's fully connected layers become starts at random and not from their thinned-out weights, and the
-    scales are those for COCO (``head.boxes.scales``; ``presets.ssd300_vgg16_voc`` has Pascal VOC's). It takes images of one size.
+    scales are those for COCO (``head.default_boxes.scales``; ``presets.ssd300_vgg16_voc`` has Pascal VOC's). It takes images of one size.
     """
 
     kind: Literal["ssd"] = "ssd"

@@ -33,12 +33,12 @@ def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
     return torch.stack((x1 + 0.5 * width, y1 + 0.5 * height, width, height), -1)
 
 
-def area(boxes: Tensor) -> Tensor:
+def box_area(boxes: Tensor) -> Tensor:
     """``(...)`` square pixels."""
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
 
 
-def clip(boxes: Tensor, size: Size) -> Tensor:
+def clip_boxes(boxes: Tensor, size: Size) -> Tensor:
     """The part of each box inside an image of ``size`` (height, width); one wholly outside keeps no area."""
     height, width = size
     x1, y1, x2, y2 = boxes.unbind(-1)
@@ -61,7 +61,7 @@ def intersection(first: Tensor, second: Tensor) -> Tensor:
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """``(N, M)`` intersection over union of ``(N, 4)`` and ``(M, 4)`` boxes; 0 where neither has an area."""
     shared = intersection(first, second)
-    union = area(first.float())[:, None] + area(second.float()) - shared
+    union = box_area(first.float())[:, None] + box_area(second.float()) - shared
     return shared / union.clamp_(min=torch.finfo(torch.float32).tiny)
 
 
@@ -69,9 +69,9 @@ def paired_iou(first: Tensor, second: Tensor) -> Tensor:
     """``(...)`` intersection over union of ``(..., 4)`` boxes, each with its fellow; 0 where neither has an area."""
     sides = (torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])).clamp(min=0)
     shared = sides.prod(-1)
-    return shared / (area(first) + area(second) - shared).clamp(min=torch.finfo(torch.float32).tiny)
+    return shared / (box_area(first) + box_area(second) - shared).clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def crowd_overlap(boxes: Tensor, crowds: Tensor) -> Tensor:
     """``(N, M)`` share of each of ``(N, 4)`` boxes that lies inside each of ``(M, 4)`` crowd regions, as COCO measures crowds."""
-    return intersection(boxes, crowds) / area(boxes.float()).clamp_(min=torch.finfo(torch.float32).tiny)[:, None]
+    return intersection(boxes, crowds) / box_area(boxes.float()).clamp_(min=torch.finfo(torch.float32).tiny)[:, None]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detkit.ops.boxes import area, xyxy_to_cxcywh
+from detkit.ops.boxes import box_area, xyxy_to_cxcywh
 
 EPSILON = 1e-7
 """Keeps quotients of areas finite (torchvision's constant)."""
@@ -104,7 +104,7 @@ def _overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor, Ten
     inner = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
     outer = torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
     shared = inner.clamp(min=0).prod(-1)
-    return shared, area(first) + area(second) - shared, outer[..., 0], outer[..., 1]
+    return shared, box_area(first) + box_area(second) - shared, outer[..., 0], outer[..., 1]
 
 
 def nothing(*tensors: Tensor) -> Tensor:

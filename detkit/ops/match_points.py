@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from detkit.ops.boxes import area
+from detkit.ops.boxes import box_area
 from detkit.ops.coder import to_distances
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Targets
@@ -41,7 +41,7 @@ def match_points(
     if center_radius is not None:
         centers = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
         mine &= (rows[:, None] - centers).abs().amax(2) < center_radius * stride[:, None]
-    areas, nearest = torch.where(mine, area(targets.boxes), torch.inf).min(1)
+    areas, nearest = torch.where(mine, box_area(targets.boxes), torch.inf).min(1)
     background = torch.where((inside & targets.is_crowd).any(1), IGNORE, BACKGROUND)
     return torch.where(areas.isinf(), background, nearest)
 

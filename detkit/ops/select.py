@@ -46,7 +46,7 @@ class Selection:
         return len(self.scores)
 
 
-def best(
+def top_scores(
     scores: Tensor, *, min_score: float | None = None, max_detections: int | None = None, levels: Sequence[int] | None = None
 ) -> Selection:
     """The best ``max_detections`` entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
@@ -152,7 +152,7 @@ def soft_nms(
     scores: Tensor,
     labels: Tensor | None,
     *,
-    decay: Literal["linear", "gaussian"],
+    kind: Literal["linear", "gaussian"],
     nms_iou: float = 0.3,
     sigma: float = 0.5,
     min_score: float = 0.001,
@@ -171,7 +171,7 @@ def soft_nms(
         boxes: ``(n, 4)``.
         scores: ``(n,)`` probabilities; logits cannot be multiplied.
         labels: ``(n,)``; boxes of different labels leave each other alone. ``None``: none does.
-        decay: How a score shrinks.
+        kind: How a score shrinks.
         nms_iou: For ``"linear"``.
         sigma: For ``"gaussian"``.
         min_score: What is left must be greater.
@@ -180,7 +180,7 @@ def soft_nms(
     # Each step waits for the one before, so this runs on the CPU and in numpy, whose calls cost a tenth of torch's.
     corners = np.ascontiguousarray(boxes.float().cpu().numpy().T)
     groups = None if labels is None else labels.cpu().numpy()
-    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (decay, nms_iou, sigma), min_score, max_detections)
+    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (kind, nms_iou, sigma), min_score, max_detections)
     rows, kept = ([row for row, _ in taken], [score for _, score in taken])
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
 
@@ -206,9 +206,9 @@ def _taken(
     return taken
 
 
-def _factors(overlaps: NDArray[np.float32], decay: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
+def _factors(overlaps: NDArray[np.float32], kind: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
     """What scores are multiplied by whose boxes overlap the one taken so much."""
-    if decay == "linear":
+    if kind == "linear":
         return np.where(overlaps > nms_iou, 1 - overlaps, np.float32(1))
     found: NDArray[np.float32] = np.exp(overlaps * overlaps * np.float32(-1 / sigma))
     return found
@@ -243,7 +243,7 @@ def select(
 
     Args:
         boxes: ``(N, 4)``, ``(N, K, 4)``, or a function that makes the ``(n, 4)`` boxes of the chosen entries alone.
-        scores: ``(N, K)`` or ``(N,)``; see :func:`best`.
+        scores: ``(N, K)`` or ``(N,)``; see :func:`top_scores`.
         min_score: Entries must be greater, also after soft suppression.
         pre_nms_top_k: At most so many of each level before suppression.
         pre_nms_top_k_per_class: At most so many of each label before suppression.
@@ -258,7 +258,7 @@ def select(
     Returns:
         ``(n, 4)`` float32 boxes and where they came from, best first, with what soft suppression left of their scores.
     """
-    selection = best(scores, min_score=min_score, max_detections=pre_nms_top_k, levels=levels)
+    selection = top_scores(scores, min_score=min_score, max_detections=pre_nms_top_k, levels=levels)
     if pre_nms_top_k_per_class is not None:
         selection = selection[_best_of_each_label(selection, pre_nms_top_k_per_class)]
     found, selection = _with_boxes(boxes, selection, min_size)
@@ -267,7 +267,7 @@ def select(
         keep = _kept(found, selection.scores, groups, nms_iou, max_detections)
         return found[keep], selection[keep]
     numbers = {"nms_iou": nms_iou, "sigma": sigma, "min_score": min_score or 0.0}
-    keep, left = soft_nms(found, selection.scores, groups, decay=nms, max_detections=max_detections, **numbers)
+    keep, left = soft_nms(found, selection.scores, groups, kind=nms, max_detections=max_detections, **numbers)
     return found[keep], replace(selection[keep], scores=left)
 
 

@@ -20,7 +20,7 @@ BACKENDS = Registry(
     "proposal backend",
     "detkit.proposals",
     {
-        "detkit": "detkit.proposals.backends:Ours",
+        "detkit": "detkit.proposals.backends:SelectiveSearch",
         "opencv": "detkit.proposals.backends:OpenCV",
         "selectivesearch": "detkit.proposals.backends:SelectiveSearchPackage",
     },

@@ -54,13 +54,13 @@ def fast_rcnn_on_a_pyramid(config: Config) -> Config:
 def tiny_rcnn(config: Config) -> Config:
     """Crops of 64 pixels, of which the network makes 2 x 2 cells."""
     region = config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pool_size=2)
-    return config.replace(region=region, warp=64, context=8, chunk=5)
+    return config.replace(region=region, warp_size=64, context_pixels=8, chunk_size=5)
 
 
 def tiny_clip_rcnn(config: Config) -> Config:
     """A tower of eight dimensions on crops of 64 pixels."""
     region = config.region.replace(samples_per_image=16, text=config.region.text.replace(dimensions=8))
-    return config.replace(region=region, warp=64, context=8, chunk=5)
+    return config.replace(region=region, warp_size=64, context_pixels=8, chunk_size=5)
 
 
 def fast_rcnn_with_phrases(config: Config) -> Config:
@@ -93,7 +93,7 @@ def fcos_of_the_paper(config: Config) -> Config:
 
 def tiny_detr(config: Config) -> Config:
     numbers = {"channels": 32, "attention_heads": 4, "encoder_layers": 2, "decoder_layers": 2, "hidden": 64}
-    return config.replace(head=config.head.replace(queries=20, **numbers))
+    return config.replace(head=config.head.replace(num_queries=20, **numbers))
 
 
 def detr_dc5(config: Config) -> Config:

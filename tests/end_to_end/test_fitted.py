@@ -30,8 +30,8 @@ def rcnn(tiny: Tiny) -> Experiment:
         backbone=base.model.backbone.replace(levels=("c4",)),
         proposals=ProposalsConfig(mode="single", max_proposals=20),
         region=region,
-        warp=32,
-        context=4,
+        warp_size=32,
+        context_pixels=4,
     )
     return base.replace(model=model, stages=(GradientStageConfig(), SVMStageConfig(), BoxRegressionStageConfig()))
 

@@ -17,7 +17,7 @@ from detkit.models import MODELS
 from detkit.models.detector import Detector
 from detkit.necks import FPNConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
-from detkit.ops.boxes import clip, xyxy_to_xywh
+from detkit.ops.boxes import clip_boxes, xyxy_to_xywh
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets
 
@@ -50,7 +50,7 @@ def small_dense(config: Config) -> Config:
 
 def small_detr(config: Config) -> Config:
     numbers = {"channels": 64, "attention_heads": 4, "encoder_layers": 1, "decoder_layers": 2, "hidden": 128}
-    return config.replace(head=config.head.replace(queries=10, dropout=0.0, **numbers))
+    return config.replace(head=config.head.replace(num_queries=10, dropout=0.0, **numbers))
 
 
 def small_ssd(config: Config) -> Config:
@@ -82,11 +82,11 @@ def small_fast_rcnn(config: Config) -> Config:
 def small_rcnn(config: Config) -> Config:
     """Stages fit its SVMs and its boxes afterwards; here boxes learn with the rest."""
     region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=16, pool_size=2, box_regression=True, fitted=None)
-    return config.replace(region=region, warp=64, context=5)
+    return config.replace(region=region, warp_size=64, context_pixels=5)
 
 
 def small_clip_rcnn(config: Config) -> Config:
-    return config.replace(region=config.region.replace(samples_per_image=16), warp=64, context=5)
+    return config.replace(region=config.region.replace(samples_per_image=16), warp_size=64, context_pixels=5)
 
 
 def small_sppnet(config: Config) -> Config:
@@ -130,7 +130,7 @@ def told(detector: Detector, targets: list[Targets]) -> dict[str, list[Proposals
     for truth in targets:
         corners = torch.rand(2, 60, 2, generator=generator).sort(0).values * torch.tensor([160.0, 128.0])
         near = truth.boxes.repeat(5, 1) + 8 * torch.rand(5 * len(truth), 4, generator=generator) - 4
-        boxes = clip(torch.cat((corners.transpose(0, 1).flatten(1), near)), (128, 160))
+        boxes = clip_boxes(torch.cat((corners.transpose(0, 1).flatten(1), near)), (128, 160))
         given.append(Proposals(boxes, torch.ones(len(boxes))))
     return {"proposals": given}
 

@@ -82,7 +82,7 @@ def test_the_command_trains_from_a_file(tiny: Tiny, tmp_path: Path, capfd: pytes
 
 
 def test_a_detr_on_few_images_is_warned_of_and_trained(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    head = DETRHeadConfig(queries=5, channels=32, attention_heads=4, encoder_layers=1, decoder_layers=1, hidden=32)
+    head = DETRHeadConfig(num_queries=5, channels=32, attention_heads=4, encoder_layers=1, decoder_layers=1, hidden=32)
     base = tiny(steps=1)
     model = DETRConfig(preprocess=base.model.preprocess, backbone=base.model.backbone.replace(levels=("c4",)), head=head)
     file = tmp_path / "detr.json"

@@ -45,7 +45,7 @@ def small(kind: str) -> DetectorConfig:
         head = config.head.replace(hidden=(8,), by_cell=True)
         return config.replace(backbone=backbone, preprocess=FIXED, neck=config.neck.replace(channels=(16,)), head=head)  # type: ignore[no-any-return]
     if kind == "detr":
-        head = config.head.replace(channels=32, hidden=64, queries=9, encoder_layers=1, decoder_layers=2)
+        head = config.head.replace(channels=32, hidden=64, num_queries=9, encoder_layers=1, decoder_layers=2)
         return config.replace(backbone=backbone, preprocess=SMALL, head=head)  # type: ignore[no-any-return]
     letterbox = config.preprocess.replace(input_size=(96, 96)) if kind == "yolox" else SMALL
     return config.replace(backbone=backbone, preprocess=letterbox)  # type: ignore[no-any-return]

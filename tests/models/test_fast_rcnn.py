@@ -130,7 +130,7 @@ def test_truncated_layers_at_detection(detector: FastRCNN) -> None:
 @torch.no_grad()
 def test_regions_of_rcnn_do_not_depend_on_the_others() -> None:
     torch.manual_seed(0)
-    config = RCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), warp=32, context=4, chunk=3)
+    config = RCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), warp_size=32, context_pixels=4, chunk_size=3)
     detector = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=8), pool_size=2)).build(2).eval()
     batch = detector.prepare([torch.rand(3, 50, 60), torch.rand(3, 40, 70)])
     rows = [torch.tensor([[1.0, 2.0, 30.0, 40.0]]).repeat(5, 1), torch.tensor([[5.0, 5.0, 66.0, 20.0]])]

@@ -73,7 +73,7 @@ def test_another_shape_is_an_error_and_changes_nothing() -> None:
 
 
 def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
-    layout = ClassLayout(groups=2, per_class=2, before_nms=1, after_nms=1)
+    layout = ClassLayout(groups=2, per_class=2, before=1, after=1)
     assert layout.rows(3) == 16
     mine, theirs = torch.zeros(16), torch.arange(1.0, 13.0)
     _copy_rows(mine, theirs, layout, [(2, 0)])
@@ -81,7 +81,7 @@ def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
 
 
 def fitted_rcnn(num_classes: int, value: float) -> RCNN:
-    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",)), warp=32, context=0)
+    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",)), warp_size=32, context_pixels=0)
     model = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=4), pool_size=1)).build(num_classes)
     fitted = model.region.fitted
     for parameter in fitted.parameters():

@@ -8,7 +8,7 @@ from torchvision import ops as reference
 from detkit.ops.boxes import (
     area,
     box_iou,
-    clip,
+    clip_boxes,
     crowd_overlap,
     cxcywh_to_xyxy,
     valid_boxes,
@@ -34,7 +34,7 @@ def test_conversions_equal_torchvision_and_return(there, back, name) -> None:
 def test_iou_and_area_equal_torchvision() -> None:
     first, second = random_boxes(40), random_boxes(30, seed=1)
     assert_close(box_iou(first, second), reference.box_iou(first, second))
-    assert_close(area(first), reference.box_area(first))
+    assert_close(box_area(first), reference.box_area(first))
 
 
 def test_boxes_without_area_overlap_nothing() -> None:
@@ -51,7 +51,7 @@ def test_crowd_overlap_is_the_share_of_the_box() -> None:
 def test_clip_keeps_what_is_inside_and_leaves_its_input_alone() -> None:
     boxes = torch.tensor([[-5.0, -5.0, 20.0, 30.0], [90.0, 90.0, 95.0, 99.0]])
     before = boxes.clone()
-    assert_close(clip(boxes, (10, 15)), torch.tensor([[0.0, 0.0, 15.0, 10.0], [15.0, 10.0, 15.0, 10.0]]))
+    assert_close(clip_boxes(boxes, (10, 15)), torch.tensor([[0.0, 0.0, 15.0, 10.0], [15.0, 10.0, 15.0, 10.0]]))
     assert_close(boxes, before)
 
 

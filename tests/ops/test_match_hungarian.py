@@ -44,7 +44,7 @@ def test_more_targets_than_places_leave_the_costliest_out() -> None:
 
 def test_objects_have_as_many_places_as_there_are_for_all() -> None:
     costs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
-    counts = [match_hungarian(costs[:locations], targets(3), copies=3).tolist() for locations in (7, 6, 5, 2)]
+    counts = [match_hungarian(costs[:locations], targets(3), target_copies=3).tolist() for locations in (7, 6, 5, 2)]
     assert [sorted(rows.count(row) for row in range(3)) for rows in counts] == [[2, 2, 2], [2, 2, 2], [1, 1, 1], [0, 1, 1]]
 
 

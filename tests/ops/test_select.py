@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from detkit.ops.boxes import box_iou
-from detkit.ops.select import Selection, batched_nms, best, select
+from detkit.ops.select import Selection, batched_nms, top_scores, select
 
 
 def random_boxes(count: int, seed: int = 0, size: float = 500.0) -> torch.Tensor:
@@ -68,23 +68,23 @@ def test_equal_scores_keep_the_order_of_rows() -> None:
     scores = torch.full((2000,), 0.5)
     kept = batched_nms(boxes, scores, torch.zeros(2000, dtype=torch.int64), nms_iou=0.5)
     assert torch.equal(kept, kept.sort().values)
-    assert torch.equal(best(scores, max_detections=7).rows, torch.arange(7))
+    assert torch.equal(top_scores(scores, max_detections=7).rows, torch.arange(7))
     table = torch.tensor([[0.5, 0.9, 0.5], [0.5, 0.5, 0.2]])
-    chosen = best(table, max_detections=4)
+    chosen = top_scores(table, max_detections=4)
     assert list(zip(chosen.rows.tolist(), chosen.labels.tolist(), strict=True)) == [(0, 1), (0, 0), (0, 2), (1, 0)]
 
 
 def test_best_is_the_sorted_top() -> None:
     table = torch.randn(50, 7, generator=torch.Generator().manual_seed(3))
-    chosen = best(table, min_score=0.0, max_detections=60)
+    chosen = top_scores(table, min_score=0.0, max_detections=60)
     assert_close(chosen.scores, table.flatten().sort(descending=True).values[:60].clamp(min=0))
     assert_close(table[chosen.rows, chosen.labels], chosen.scores)
-    assert len(best(table, min_score=100.0)) == 0
+    assert len(top_scores(table, min_score=100.0)) == 0
 
 
 def test_each_level_has_its_own_best() -> None:
     scores = torch.tensor([9.0, 8.0, 7.0, 1.0, 3.0, 2.0, 5.0])
-    chosen = best(scores, max_detections=2, levels=(3, 3, 1))
+    chosen = top_scores(scores, max_detections=2, levels=(3, 3, 1))
     assert chosen.rows.tolist() == [0, 1, 4, 5, 6]
     assert chosen.levels.tolist() == [0, 0, 1, 1, 2]
 
@@ -147,7 +147,7 @@ def test_a_hundred_thousand_candidates() -> None:
 def test_best_of_a_table_with_many_equal_scores(max_detections: int | None, min_score: float | None) -> None:
     """Against a plain stable sort of all entries."""
     table = torch.randint(0, 7, (60, 9), generator=torch.Generator().manual_seed(0)).float() / 7
-    chosen = best(table, min_score=min_score, max_detections=max_detections)
+    chosen = top_scores(table, min_score=min_score, max_detections=max_detections)
     order = torch.sort(table.flatten(), descending=True, stable=True).indices
     expected = order[table.flatten()[order] > (-1.0 if min_score is None else min_score)][:max_detections]
     assert torch.equal(chosen.rows * 9 + chosen.labels, expected)

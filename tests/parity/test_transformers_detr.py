@@ -26,7 +26,7 @@ pytest.importorskip("transformers", reason="a dependency of this test alone: pip
 
 SMALL = DETRConfig(
     backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
-    head=DETRHeadConfig(queries=60, channels=64, attention_heads=4, encoder_layers=2, decoder_layers=3, hidden=128),
+    head=DETRHeadConfig(num_queries=60, channels=64, attention_heads=4, encoder_layers=2, decoder_layers=3, hidden=128),
 )
 RELEASED = {
     "detr_r50": ("resnet50", False),

@@ -20,7 +20,7 @@ from detkit.inference import Predictor
 from detkit.models.detector import Detector
 from detkit.models.published import PublishedDetector, load_published, publication
 from detkit.models.published.yolox import convert, running_order, stem_weights
-from detkit.ops.boxes import clip
+from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import preprocess
 
 SIDE = 416
@@ -223,7 +223,7 @@ def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, sess
         boxes, scores, labels = postprocessed(onnx_outputs(session, pixels))
         names = [categories[label] for label in labels.tolist()]
         theirs += rows_of(image, boxes / scale, scores, names)
-        clipped += rows_of(image, clip(boxes / scale, (photo.shape[0], photo.shape[1])), scores, names)
+        clipped += rows_of(image, clip_boxes(boxes / scale, (photo.shape[0], photo.shape[1])), scores, names)
     mine, wanted, unclipped = (average_precision(truth, rows) for rows in (ours, clipped, theirs))
     print(f"AP on coco_sample: ours {mine:.4f}, the ONNX file's {wanted:.4f}, without clipping {unclipped:.4f}")
     assert mine == pytest.approx(wanted, abs=0.0003)

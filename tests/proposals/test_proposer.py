@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from counting import Counting, photo
+from counting import Counting, image as photo
 
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer, selective_search
 from detkit.proposals.config import Mode

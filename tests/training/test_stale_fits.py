@@ -13,7 +13,7 @@ from detkit.training.stale_fits import reset_stale_fits
 
 
 def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
-    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",), frozen_stages=0), warp=32, context=0)
+    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",), frozen_stages=0), warp_size=32, context_pixels=0)
     region = config.region.replace(head=TwoFCConfig(hidden=4), pool_size=1, fitted=FittedConfig(boxes_from=boxes_from))
     model = config.replace(region=region).build(2)
     model.region.fitted.has_svm.fill_(True)

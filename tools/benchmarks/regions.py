@@ -91,7 +91,7 @@ def _configs(backbone: str, sizes: Sizes) -> dict[str, Any]:
     whole, each = (BackboneConfig(name=backbone, weights=None, levels=(level,)) for level in ("c4", "c5"))
     spp = made(SPPNetConfig(backbone=whole))
     return {
-        RCNN: made(RCNNConfig(backbone=each, warp=sizes.warp)),
+        RCNN: made(RCNNConfig(backbone=each, warp_size=sizes.warp)),
         SPP_FIVE: spp.replace(preprocess=PreprocessConfig(short_side=1200, long_side=2000), scales=FIVE_SCALES),
         SPP_ONE: spp,
         FAST: made(FastRCNNConfig(backbone=whole, preprocess=PreprocessConfig(short_side=600, long_side=1000))),
