@@ -1,4 +1,4 @@
-"""Judging detections against ground truth: COCO's numbers and Pascal VOC's, from memory or from files."""
+"""Evaluate detections against ground truth with the COCO and Pascal VOC metrics, from memory or from files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from detkit.evaluation.coco import evaluate_coco
 from detkit.evaluation.files import evaluate_coco_files, evaluate_voc_files
 from detkit.evaluation.numbers import COCO_NAMES, CocoClass, CocoNumbers, Counts, VocClass, VocNumbers
 from detkit.evaluation.voc import evaluate_voc
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
@@ -28,5 +28,5 @@ __all__ = [
 ]
 
 
-# The evaluator needs torch, which judging two files does not.
-__getattr__ = lazily(__name__, {".evaluator": ("Evaluator",)})
+# Imported on first use: the evaluator needs torch, evaluating two files does not.
+__getattr__ = lazy_getattr(__name__, {".evaluator": ("Evaluator",)})

@@ -1,4 +1,4 @@
-"""COCO's average precision and recall."""
+"""COCO average precision and average recall."""
 
 from __future__ import annotations
 
@@ -7,78 +7,78 @@ from typing import Any
 
 import numpy as np
 
-from detkit.evaluation.engines import Curves, EvaluatorName, Floats, check_evaluator, curves
+from detkit.evaluation.coco_curves import Curves, EvaluatorName, Floats, check_evaluator, curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoClass, CocoNumbers, Counts
 from detkit.evaluation.results import check_results
 
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
-_ONE, _TEN, _HUNDRED = range(3)
+_MAX_1, _MAX_10, _MAX_100 = range(3)
 _IOU_50, _IOU_75 = 0, 5
 
 
 def evaluate_coco(
     ground_truth: Mapping[str, Any], results: Sequence[Mapping[str, Any]], evaluator: EvaluatorName = "hotcoco", name: str = "ground truth"
 ) -> CocoNumbers:
-    """The 12 COCO numbers and those of each class.
+    """Compute the 12 COCO metrics, overall and per class.
 
-    Without detections AP is 0; a class without ground truth has NaN and counts in no mean, as COCO defines it.
+    Without detections AP is 0. A class without ground truth gets NaN and is left out of the means, as COCO defines it.
 
     Args:
-        ground_truth: A COCO dict: ``images``, ``annotations``, ``categories``.
-        results: COCO results: rows of ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``.
-        evaluator: ``"hotcoco"``, or ``"pycocotools"`` as the reference: the same numbers, about seventy times slower.
-        name: What messages call the ground truth.
+        ground_truth: A COCO dict with ``images``, ``annotations`` and ``categories``.
+        results: COCO results: rows with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``.
+        evaluator: ``"hotcoco"``, or ``"pycocotools"`` as the reference (same numbers, about seventy times slower).
+        name: Name of the ground truth in error messages.
 
     Raises:
-        ValueError: the ground truth or the results are not of their form; the message says where and what was expected.
+        ValueError: If the ground truth or the results have the wrong format; the message states where, and the expected format.
     """
     check_evaluator(evaluator)
     truth = GroundTruth.of(ground_truth, name)
     return coco_numbers(truth, curves(truth, check_results(results, truth), evaluator), evaluator)
 
 
-def coco_numbers(truth: GroundTruth, found: Curves, evaluator: EvaluatorName) -> CocoNumbers:
-    """The numbers that an engine's curves amount to: means over what is not -1 (Lin et al., ECCV 2014, and pycocotools' ``summarize``)."""
-    precision, recall = found.precision, found.recall
+def coco_numbers(truth: GroundTruth, accumulated: Curves, evaluator: EvaluatorName) -> CocoNumbers:
+    """Average curves over the entries that are not -1 (Lin et al., ECCV 2014, and pycocotools' ``summarize``)."""
+    precision, recall = accumulated.precision, accumulated.recall
     values = {
-        "AP": _mean(precision[..., _ALL, _HUNDRED]),
-        "AP50": _mean(precision[_IOU_50, ..., _ALL, _HUNDRED]),
-        "AP75": _mean(precision[_IOU_75, ..., _ALL, _HUNDRED]),
-        "APs": _mean(precision[..., _SMALL, _HUNDRED]),
-        "APm": _mean(precision[..., _MEDIUM, _HUNDRED]),
-        "APl": _mean(precision[..., _LARGE, _HUNDRED]),
-        "AR1": _mean(recall[..., _ALL, _ONE]),
-        "AR10": _mean(recall[..., _ALL, _TEN]),
-        "AR100": _mean(recall[..., _ALL, _HUNDRED]),
-        "ARs": _mean(recall[..., _SMALL, _HUNDRED]),
-        "ARm": _mean(recall[..., _MEDIUM, _HUNDRED]),
-        "ARl": _mean(recall[..., _LARGE, _HUNDRED]),
+        "AP": _mean(precision[..., _ALL, _MAX_100]),
+        "AP50": _mean(precision[_IOU_50, ..., _ALL, _MAX_100]),
+        "AP75": _mean(precision[_IOU_75, ..., _ALL, _MAX_100]),
+        "APs": _mean(precision[..., _SMALL, _MAX_100]),
+        "APm": _mean(precision[..., _MEDIUM, _MAX_100]),
+        "APl": _mean(precision[..., _LARGE, _MAX_100]),
+        "AR1": _mean(recall[..., _ALL, _MAX_1]),
+        "AR10": _mean(recall[..., _ALL, _MAX_10]),
+        "AR100": _mean(recall[..., _ALL, _MAX_100]),
+        "ARs": _mean(recall[..., _SMALL, _MAX_100]),
+        "ARm": _mean(recall[..., _MEDIUM, _MAX_100]),
+        "ARl": _mean(recall[..., _LARGE, _MAX_100]),
     }
     boxes, crowds = truth.boxes_by_class()
-    counts = Counts(len(truth.image_ids), boxes.total(), crowds, sum(found.detections), truth.left_out)
-    return CocoNumbers(evaluator, values, _classes(truth, found), counts)
+    counts = Counts(len(truth.image_ids), boxes.total(), crowds, sum(accumulated.detections), truth.left_out)
+    return CocoNumbers(evaluator, values, _classes(truth, accumulated), counts)
 
 
-def _classes(truth: GroundTruth, found: Curves) -> tuple[CocoClass, ...]:
+def _classes(truth: GroundTruth, accumulated: Curves) -> tuple[CocoClass, ...]:
     boxes, _ = truth.boxes_by_class()
-    precision, recall = found.precision[..., _ALL, _HUNDRED], found.recall[..., _ALL, _HUNDRED]
+    precision, recall = accumulated.precision[..., _ALL, _MAX_100], accumulated.recall[..., _ALL, _MAX_100]
     return tuple(
         CocoClass(
             name=truth.categories[category_id],
             category_id=category_id,
             boxes=boxes[category_id],
-            detections=found.detections[place],
-            ap=_mean(precision[:, :, place]),
-            ap50=_mean(precision[_IOU_50, :, place]),
-            ap75=_mean(precision[_IOU_75, :, place]),
-            ar=_mean(recall[:, place]),
+            detections=accumulated.detections[index],
+            ap=_mean(precision[:, :, index]),
+            ap50=_mean(precision[_IOU_50, :, index]),
+            ap75=_mean(precision[_IOU_75, :, index]),
+            ar=_mean(recall[:, index]),
         )
-        for place, category_id in enumerate(found.category_ids)
+        for index, category_id in enumerate(accumulated.category_ids)
     )
 
 
 def _mean(values: Floats) -> float:
-    """The mean of what is not -1; NaN if that is nothing."""
+    """Return the mean of the values that are not -1, or NaN if there are none."""
     known = values[values > -1]
     return float(np.mean(known)) if known.size else float("nan")

@@ -1,4 +1,4 @@
-"""Evaluation from two JSON files: ground truth and results."""
+"""Evaluation of a results file against a ground-truth file, both JSON."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.coco_curves import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.compare import Difference, differences
 from detkit.evaluation.details import Details, coco_details
-from detkit.evaluation.engines import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
@@ -21,11 +21,11 @@ from detkit.evaluation.voc import Rule, voc_numbers
 
 
 def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
-    """The COCO numbers of a results file against a ground-truth file; see :func:`~detkit.evaluation.coco.evaluate_coco`.
+    """Compute the COCO metrics of a results file; see :func:`~detkit.evaluation.coco.evaluate_coco`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a file is not of its form; the message names the file, the place, what was expected and what was got.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a file has the wrong format; the message names the file and the position, and states the expected and actual values.
     """
     check_evaluator(evaluator)
     truth = read_ground_truth(annotations)
@@ -35,35 +35,35 @@ def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator:
 
 
 def evaluate_voc_files(
-    annotations: str | Path, results: str | Path, rule: Rule = "all-point", overlaps: Sequence[float] = (0.5,)
+    annotations: str | Path, results: str | Path, rule: Rule = "all-point", iou_thresholds: Sequence[float] = (0.5,)
 ) -> VocNumbers:
-    """Pascal VOC's average precision of a results file; see :func:`~detkit.evaluation.voc.evaluate_voc`.
+    """Compute the Pascal VOC average precision of a results file; see :func:`~detkit.evaluation.voc.evaluate_voc`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a file is not of its form, or a threshold or the rule is none.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a file has the wrong format, or a threshold or the rule is invalid.
     """
     truth = read_ground_truth(annotations)
-    return voc_numbers(truth, read_results(results, truth), rule, overlaps)
+    return voc_numbers(truth, read_results(results, truth), rule, iou_thresholds)
 
 
 def details_of_files(annotations: str | Path, results: str | Path, worst: int = 20) -> Details:
-    """Where the detector goes wrong whose results these are; see :func:`~detkit.evaluation.details.coco_details`.
+    """Analyze the errors in a results file; see :func:`~detkit.evaluation.details.coco_details`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a file is not of its form.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a file has the wrong format.
     """
     truth = read_ground_truth(annotations)
     return coco_details(truth, read_results(results, truth), worst)
 
 
 def differences_of_files(annotations: str | Path, results: str | Path, other: str | Path) -> tuple[Difference, ...]:
-    """How two results files differ in their COCO numbers, and how sure that is; see :func:`~detkit.evaluation.compare.differences`.
+    """Compare the COCO metrics of two results files; see :func:`~detkit.evaluation.compare.differences`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a file is not of its form.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If a file has the wrong format.
     """
     truth = read_ground_truth(annotations)
     return differences(truth, read_results(results, truth), read_results(other, truth))
@@ -73,48 +73,52 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     """Read and check a COCO annotation file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not COCO ground truth.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not COCO ground truth.
     """
     return GroundTruth.of(read_json(path, "annotations"), str(path))
 
 
 def read_results(path: str | Path, truth: GroundTruth) -> Any:
-    """Read a COCO results file, and check it against its ground truth.
+    """Read a COCO results file and check it against its ground truth.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it does not hold results, or not of this ground truth.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file does not contain results, or they do not belong to this ground truth.
     """
     return check_results(read_json(path, "results"), truth, str(path))
 
 
-def read_json(path: str | Path, what: str) -> Any:
-    """What a JSON file holds; ``what`` names it in messages.
+def read_json(path: str | Path, kind: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+        kind: The kind of file, for error messages.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is empty or not JSON.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is empty or not JSON.
     """
-    content = _content(Path(path), what)
+    content = _content(Path(path), kind)
     try:
-        with _no_collector():
+        with _gc_disabled():
             return json.loads(content)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{what} {path}: expected JSON, got {error}; is the file complete?") from None
+        raise ValueError(f"{kind} {path}: expected JSON, got {error}; is the file complete?") from None
 
 
-def _content(path: Path, what: str) -> bytes:
+def _content(path: Path, kind: str) -> bytes:
     if not path.is_file():
-        raise FileNotFoundError(f"{what} {path}: {'it is a folder, expected a JSON file' if path.is_dir() else 'no such file'}")
+        raise FileNotFoundError(f"{kind} {path}: {'expected a JSON file, got a folder' if path.is_dir() else 'no such file'}")
     content = path.read_bytes()
     if not content.strip():
-        raise ValueError(f"{what} {path}: the file is empty, expected JSON")
+        raise ValueError(f"{kind} {path}: the file is empty, expected JSON")
     return content
 
 
 def _from_results_file(truth: GroundTruth, path: Path) -> Curves:
-    """Let hotcoco read the file itself, which is several times faster; at the first doubt about it, read and check row by row."""
+    """Let hotcoco read the file, which is several times faster; fall back to checking row by row if anything looks wrong."""
     import hotcoco
 
     content = _content(path, "results")
@@ -126,27 +130,27 @@ def _from_results_file(truth: GroundTruth, path: Path) -> Curves:
 
 
 def _plain_detections(ground_truth: Any, path: Path, content: bytes) -> Any | None:
-    """The detections if every row is whole and about this ground truth, else None.
+    """Return the detections if every row is complete and belongs to this ground truth, else None.
 
-    Hotcoco refuses a key that occurs twice in a row, a box that is not four numbers, and NaN; it warns of ids that the ground
-    truth does not have. It lets rows without a score or a box pass (how often the keys occur shows them), null, and sides below 0.
+    Hotcoco rejects a key that occurs twice in a row, a box that is not four numbers, and NaN. It warns of ids that are not in the
+    ground truth. It accepts rows without a score or a box (detected here by counting the keys), null, and negative sides.
     """
     if b"null" in content or not content.lstrip().startswith(b"["):
         return None
     try:
-        with _no_error_stream():
+        with _stderr_suppressed():
             detections = ground_truth.load_res(str(path))
     except Exception:
-        return None  # whatever it was, reading row by row says it in our words
+        return None  # checking row by row raises a clearer error
     rows = detections.stats()["annotation_count"]
-    whole = all(content.count(key) == rows for key in (b'"bbox"', b'"score"'))
-    doubtful = detections.load_warnings or detections.get_ann_ids(area_rng=[float("-inf"), -1e-300])
-    return detections if whole and not doubtful else None
+    complete = all(content.count(key) == rows for key in (b'"bbox"', b'"score"'))
+    suspicious = detections.load_warnings or detections.get_ann_ids(area_rng=[float("-inf"), -1e-300])
+    return detections if complete and not suspicious else None
 
 
 @contextlib.contextmanager
-def _no_collector() -> Iterator[None]:
-    """Hundreds of thousands of small rows make the garbage collector walk them again and again, and none of them is garbage."""
+def _gc_disabled() -> Iterator[None]:
+    """Disable the garbage collector, which would scan hundreds of thousands of live rows again and again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -157,17 +161,17 @@ def _no_collector() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_error_stream() -> Iterator[None]:
-    """Keep off the screen what compiled code prints to the error stream; what it warns of is told by an error of ours."""
+def _stderr_suppressed() -> Iterator[None]:
+    """Suppress what compiled code prints to stderr; its warnings are reported as errors by our own checks."""
     try:
-        kept = os.dup(2)
-    except OSError:  # a program without an error stream
+        original = os.dup(2)
+    except OSError:  # the process has no stderr
         yield
         return
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(original, 2)
+        os.close(original)

@@ -1,4 +1,4 @@
-"""COCO ground truth, checked, with only what an evaluation reads."""
+"""Validated COCO ground truth, reduced to the fields that the evaluation uses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detkit.label_values import flag, four_numbers, stated_area, whole_number
+from detkit.label_values import parse_area, parse_box, parse_flag, parse_integer
 
 UNKNOWN_IMAGE = "ground-truth boxes of images that are not listed"
 UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
@@ -16,16 +16,16 @@ UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """Labeled images in COCO's form.
+    """Labeled images in COCO format.
 
     Attributes:
-        name: Where it came from, for messages.
-        image_ids: The images' ids, in the order listed.
-        categories: Name of each category, by id, in the order of ids.
-        annotations: ``id`` (counted from 1: pycocotools takes a match with id 0 for no match), ``image_id``, ``category_id``,
-            ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult`` of each box.
-        left_out: What was not taken, by reason.
-        files: The images' files, by image id, where they are known.
+        name: Name of the source, for error messages.
+        image_ids: Image ids, in the order listed.
+        categories: Category names by id, in the order of ids.
+        annotations: For each box ``id`` (counted from 1: pycocotools treats a match with id 0 as no match), ``image_id``,
+            ``category_id``, ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult``.
+        left_out: Number of skipped boxes, by reason.
+        files: Image files by image id, where they are known.
     """
 
     name: str
@@ -37,12 +37,13 @@ class GroundTruth:
 
     @classmethod
     def of(cls, dataset: Mapping[str, Any], name: str = "ground truth") -> GroundTruth:
-        """Check a COCO dict. A box without ``area`` gets its own, one without ``iscrowd`` is no crowd.
+        """Validate a COCO dict.
 
-        Boxes of images or categories that the dict does not list are left out and counted, as pycocotools leaves them out.
+        A missing ``area`` is computed from the box, a missing ``iscrowd`` means no crowd. Boxes of images or categories that the dict
+        does not list are skipped and counted; pycocotools skips them too.
 
         Raises:
-            ValueError: something an evaluation needs is missing, occurs twice, or is no number; says where.
+            ValueError: If a required field is missing, duplicated or not a number; the message states where.
         """
         if not isinstance(dataset, Mapping):
             raise ValueError(f"{name}: expected a COCO object with images, annotations and categories, got {_kind(dataset)}")
@@ -51,11 +52,11 @@ class GroundTruth:
         left_out: Counter[str] = Counter()
         listed = set(images)
         annotations: list[dict[str, Any]] = []
-        for place, row in enumerate(_part(dataset, "annotations", name)):
-            box = read_annotation(row, f"{name}: annotations[{place}]")
+        for index, row in enumerate(_part(dataset, "annotations", name)):
+            box = read_annotation(row, f"{name}: annotations[{index}]")
             if not is_finite(box):
                 raise ValueError(
-                    f"{name}: annotations[{place}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
+                    f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
                 )
             if box["image_id"] not in listed:
                 left_out[UNKNOWN_IMAGE] += 1
@@ -66,12 +67,12 @@ class GroundTruth:
         files = {row["id"]: row["file_name"] for row in dataset["images"] if isinstance(row.get("file_name"), str)}
         return cls(name, tuple(images), categories, annotations, dict(left_out), files)
 
-    def image(self, image_id: int) -> str:
-        """What to call a image: its file, else its id."""
+    def image_name(self, image_id: int) -> str:
+        """Return the file name of an image, or its id if the file is unknown."""
         return self.files.get(image_id, f"image {image_id}")
 
     def to_dict(self) -> dict[str, Any]:
-        """As a COCO dict, which both engines read."""
+        """Return a COCO dict that both evaluators read."""
         return {
             "images": [{"id": image_id} for image_id in self.image_ids],
             "categories": [{"id": category_id, "name": name} for category_id, name in self.categories.items()],
@@ -79,50 +80,50 @@ class GroundTruth:
         }
 
     def boxes_by_class(self, ignored: str = "iscrowd") -> tuple[Counter[int], int]:
-        """How many objects each category has, without those that the flag ``ignored`` marks; and how many it marks."""
-        found = Counter(row["category_id"] for row in self.annotations if not row[ignored])
-        return found, len(self.annotations) - found.total()
+        """Count the objects of each category without those flagged as ``ignored``; also return the number of flagged ones."""
+        counts = Counter(row["category_id"] for row in self.annotations if not row[ignored])
+        return counts, len(self.annotations) - counts.total()
 
 
 def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
-    found = dataset.get(key)
-    if found is None:
-        hint = "; COCO's test files come without labels: take a labeled file" if key == "annotations" else ""
+    rows = dataset.get(key)
+    if rows is None:
+        hint = "; COCO's test files have no labels; use a labeled file" if key == "annotations" else ""
         raise ValueError(f"{name}: has no {key!r}, expected a COCO object with images, annotations and categories{hint}")
-    if not isinstance(found, Sequence) or isinstance(found, (str, bytes)):
-        raise ValueError(f"{name}: {key}: expected a list, got {_kind(found)}")
-    if not found and key != "annotations":
+    if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
+        raise ValueError(f"{name}: {key}: expected a list, got {_kind(rows)}")
+    if not rows and key != "annotations":
         raise ValueError(f"{name}: {key!r} is empty; there is nothing to evaluate")
-    return found
+    return rows
 
 
 def _ids(rows: Sequence[Any], key: str, name: str) -> list[int]:
-    for place, row in enumerate(rows):
-        found = row.get("id") if isinstance(row, Mapping) else None
-        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found < 2**63:
-            raise ValueError(f"{name}: {key}[{place}].id: expected a whole number of at least 0 (64 bits), got {found!r}")
+    for index, row in enumerate(rows):
+        value = row.get("id") if isinstance(row, Mapping) else None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
+            raise ValueError(f"{name}: {key}[{index}].id: expected an integer of at least 0 (64 bits), got {value!r}")
     ids = [row["id"] for row in rows]
     if len(set(ids)) != len(ids):
-        twice, times = Counter(ids).most_common(1)[0]
-        raise ValueError(f"{name}: {key}: id {twice} is given {times} times; give each its own")
+        duplicate, count = Counter(ids).most_common(1)[0]
+        raise ValueError(f"{name}: {key}: id {duplicate} occurs {count} times; ids must be unique")
     return ids
 
 
 def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
     ids = _ids(rows, "categories", name)
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if not isinstance(row.get("name"), str):
-            raise ValueError(f"{name}: categories[{place}].name: expected text, got {row.get('name')!r}")
+            raise ValueError(f"{name}: categories[{index}].name: expected a string, got {row.get('name')!r}")
     return dict(sorted(zip(ids, (row["name"] for row in rows), strict=True)))
 
 
 def read_annotation(row: Any, where: str) -> dict[str, Any]:
-    """What an evaluation reads of an annotation: ``image_id``, ``category_id``, ``bbox``, ``area``, ``iscrowd``, ``difficult``.
+    """Parse the ``image_id``, ``category_id``, ``bbox``, ``area``, ``iscrowd`` and ``difficult`` of an annotation.
 
-    A number of the box may be NaN or infinite: see :func:`is_finite`.
+    The numbers of the box may be NaN or infinite: see :func:`is_finite`.
 
     Raises:
-        ValueError: a key is missing, or a value is not of its kind; the message starts with ``where``.
+        ValueError: If a key is missing or a value has the wrong type; the message starts with ``where``.
     """
     if not isinstance(row, Mapping):
         raise ValueError(f"{where}: expected an object, got {_kind(row)}")
@@ -131,23 +132,23 @@ def read_annotation(row: Any, where: str) -> dict[str, Any]:
             raise ValueError(f"{where}: has no {key!r}")
     if not isinstance(row["image_id"], Hashable):
         raise ValueError(f"{where}.image_id: expected the id of an image, got {row['image_id']!r}")
-    readers = {"category_id": whole_number, "bbox": four_numbers, "area": stated_area, "iscrowd": flag, "difficult": flag}
-    found: dict[str, Any] = {"image_id": row["image_id"]}
+    readers = {"category_id": parse_integer, "bbox": parse_box, "area": parse_area, "iscrowd": parse_flag, "difficult": parse_flag}
+    parsed: dict[str, Any] = {"image_id": row["image_id"]}
     for key, read in readers.items():
         try:
-            found[key] = read(row.get(key))
+            parsed[key] = read(row.get(key))
         except ValueError as error:
             raise ValueError(f"{where}.{key}: {error}") from None
-    own = found["bbox"][2] * found["bbox"][3]
-    area = own if math.isnan(found["area"]) else found["area"]
-    return {**found, "area": area, "iscrowd": int(found["iscrowd"]), "difficult": int(found["difficult"])}
+    box_area = parsed["bbox"][2] * parsed["bbox"][3]
+    area = box_area if math.isnan(parsed["area"]) else parsed["area"]
+    return {**parsed, "area": area, "iscrowd": int(parsed["iscrowd"]), "difficult": int(parsed["difficult"])}
 
 
 def is_finite(annotation: Mapping[str, Any]) -> bool:
-    """Whether all four numbers of an annotation's box are."""
+    """Whether all four numbers of an annotation's box are finite."""
     return all(map(math.isfinite, annotation["bbox"]))
 
 
 def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "text", type(None): "nothing"}
+    names = {dict: "an object", list: "a list", str: "a string", type(None): "null"}
     return names.get(type(value), repr(value))

@@ -1,4 +1,4 @@
-"""What an evaluation gives: numbers with names, for a person, for a program and for a file."""
+"""Results of an evaluation: named COCO and Pascal VOC metrics."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ COCO_NAMES: dict[str, str] = {
     "APs": "AP of small objects, under 32 x 32 pixels",
     "APm": "AP of medium objects",
     "APl": "AP of large objects, over 96 x 96 pixels",
-    "AR1": "average recall with 1 detection a image and class",
+    "AR1": "average recall with 1 detection per image and class",
     "AR10": "average recall with 10 detections",
     "AR100": "average recall with 100 detections",
     "ARs": "AR100 of small objects",
     "ARm": "AR100 of medium objects",
     "ARl": "AR100 of large objects",
 }
-"""The 12 COCO numbers in their usual order, each with what it says."""
+"""The 12 COCO metrics in their usual order, with descriptions."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How much was evaluated.
+    """Numbers of evaluated images, objects and detections.
 
     Attributes:
-        images: Images.
-        boxes: Objects to be found.
-        ignored: Crowds (COCO) or difficult objects (VOC): finding them is neither right nor wrong.
-        detections: Detections that were judged.
-        left_out: What was not, by reason.
+        images: Number of images.
+        boxes: Number of objects to detect.
+        ignored: Number of crowds (COCO) or difficult objects (VOC): detecting them is neither correct nor wrong.
+        detections: Number of evaluated detections.
+        left_out: Number of skipped boxes and detections, by reason.
     """
 
     images: int
@@ -45,17 +45,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class CocoClass:
-    """The COCO numbers of one class; NaN where the ground truth has no such object.
+    """COCO metrics of one class; NaN where the ground truth has no such object.
 
     Attributes:
-        name: The class's name.
-        category_id: Its id in the ground truth.
-        boxes: Objects to be found.
-        detections: Detections of the class.
+        name: Name of the class.
+        category_id: Category id in the ground truth.
+        boxes: Number of objects to detect.
+        detections: Number of detections of the class.
         ap: AP over IoU .50 to .95.
         ap50: AP at IoU .50.
         ap75: AP at IoU .75.
-        ar: AR with 100 detections a image.
+        ar: AR with 100 detections per image.
     """
 
     name: str
@@ -70,15 +70,15 @@ class CocoClass:
 
 @dataclass(frozen=True)
 class CocoNumbers:
-    """The 12 COCO numbers, by name and for each class: ``numbers["AP50"]``.
+    """The 12 COCO metrics, overall and per class: ``numbers["AP50"]``.
 
-    A number for which the ground truth has no object is NaN (pycocotools gives -1), and null in JSON.
+    A metric for which the ground truth has no objects is NaN (pycocotools gives -1), and null in JSON.
 
     Attributes:
-        evaluator: What computed them.
-        values: The numbers, by the names in :data:`COCO_NAMES`.
-        classes: One row a class of the ground truth, by category id.
-        counts: How much was evaluated.
+        evaluator: Name of the evaluator that computed the metrics.
+        values: The metrics, by the names in :data:`COCO_NAMES`.
+        classes: Metrics of each class of the ground truth, in the order of category ids.
+        counts: Numbers of evaluated images, objects and detections.
     """
 
     evaluator: str
@@ -91,24 +91,24 @@ class CocoNumbers:
 
     @property
     def ap(self) -> float:
-        """AP, mean over IoU .50 to .95 and over classes: the number a detector is judged by."""
+        """AP, averaged over IoU .50 to .95 and over classes: the primary COCO metric."""
         return self.values["AP"]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON can hold it; NaN becomes None."""
+        """Return a JSON-serializable dict, with None for NaN."""
         return {"metric": "coco", **{key: _without_nan(value) for key, value in asdict(self).items()}}
 
 
 @dataclass(frozen=True)
 class VocClass:
-    """The VOC average precision of one class at each IoU threshold; NaN where the ground truth has no such object.
+    """VOC average precision of one class at each IoU threshold; NaN where the ground truth has no such object.
 
     Attributes:
-        name: The class's name.
-        category_id: Its id in the ground truth.
-        boxes: Objects to be found, difficult ones not among them.
-        detections: Detections of the class.
-        ap: Average precision, in the order of the thresholds.
+        name: Name of the class.
+        category_id: Category id in the ground truth.
+        boxes: Number of objects to detect, without difficult ones.
+        detections: Number of detections of the class.
+        ap: Average precision at each threshold.
     """
 
     name: str
@@ -120,33 +120,34 @@ class VocClass:
 
 @dataclass(frozen=True)
 class VocNumbers:
-    """Pascal VOC's average precision, mean and by class: ``numbers[0.5]`` is the mean at IoU .5.
+    """Pascal VOC average precision, overall and per class: ``numbers[0.5]`` is the mean at IoU .5.
 
     Attributes:
         rule: ``"11-point"`` (VOC 2007) or ``"all-point"`` (VOC 2010 and later).
-        overlaps: The IoU thresholds.
-        values: Mean over the classes that the ground truth has, in the order of the thresholds.
-        classes: One row a class of the ground truth, by category id.
-        counts: How much was evaluated.
+        iou_thresholds: The IoU thresholds.
+        values: Mean over the classes with ground truth, at each threshold.
+        classes: Metrics of each class of the ground truth, in the order of category ids.
+        counts: Numbers of evaluated images, objects and detections.
     """
 
     rule: str
-    overlaps: tuple[float, ...]
+    iou_thresholds: tuple[float, ...]
     values: tuple[float, ...]
     classes: tuple[VocClass, ...]
     counts: Counts
 
-    def __getitem__(self, overlap: float) -> float:
-        return self.values[self.overlaps.index(overlap)]
+    def __getitem__(self, iou_threshold: float) -> float:
+        return self.values[self.iou_thresholds.index(iou_threshold)]
 
     @property
     def ap(self) -> float:
-        """The mean at the first threshold."""
+        """Mean AP at the first threshold."""
         return self.values[0]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON can hold it; NaN becomes None."""
-        return {"metric": "voc", **{key: _without_nan(value) for key, value in asdict(self).items()}}
+        """Return a JSON-serializable dict, with None for NaN."""
+        names = {"iou_thresholds": "overlaps"}  # the key in files
+        return {"metric": "voc", **{names.get(key, key): _without_nan(value) for key, value in asdict(self).items()}}
 
 
 def _without_nan(value: Any) -> Any:

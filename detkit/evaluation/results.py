@@ -1,4 +1,4 @@
-"""COCO results (one row a detection), checked against the ground truth that they are about."""
+"""Validation of COCO results (one row per detection) against their ground truth."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 Results = Sequence[Mapping[str, Any]]
-"""Rows of ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``; COCO's results format."""
+"""COCO's results format: rows with ``image_id``, ``category_id``, ``bbox`` (x, y, width, height) and ``score``."""
 
 _KEYS = ("image_id", "category_id", "bbox", "score")
 
 
 def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Results:
-    """The rows, after each was checked: its ids are in the ground truth, its box and score are finite numbers.
+    """Check that the ids of all rows are in the ground truth and their boxes and scores are finite; return the rows.
 
     Raises:
-        ValueError: names the first row that is wrong, what was expected, and what was got.
+        ValueError: If a row is wrong; the message names the first one, and states the expected and actual values.
     """
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
         hint = "; give the results as a list of detections, not the ground truth" if isinstance(rows, Mapping) else ""
         raise ValueError(f"{name}: expected a list of rows with {', '.join(_KEYS)}, got {type(rows).__name__}{hint}")
-    if not _all_well(rows, truth):
+    if not _all_valid(rows, truth):
         images = frozenset(truth.image_ids)
-        for place, row in enumerate(rows):
-            _check_row(row, truth, images, f"{name}[{place}]")
+        for index, row in enumerate(rows):
+            _check_row(row, truth, images, f"{name}[{index}]")
     return rows
 
 
 def columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:
-    """Image ids, category ids, boxes ``(N, 4)`` and scores of checked rows, or of an ``(N, 7)`` array."""
+    """Return the image ids, category ids, boxes ``(N, 4)`` and scores of checked rows, or of an ``(N, 7)`` array."""
     if isinstance(results, np.ndarray):
         return results[:, 0].astype(np.int64), results[:, 6].astype(np.int64), results[:, 1:5], results[:, 5]
     image, category = (np.array([row[key] for row in results], np.int64) for key in ("image_id", "category_id"))
@@ -45,8 +45,8 @@ def columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:
     return image, category, boxes, np.array([row["score"] for row in results], np.float64)
 
 
-def _all_well(rows: Results, truth: GroundTruth) -> bool:
-    """A quick look at all rows at once; a doubt sends each row through :func:`_check_row`."""
+def _all_valid(rows: Results, truth: GroundTruth) -> bool:
+    """Check all rows at once; if this fails, :func:`_check_row` looks at each row."""
     if not rows:
         return True
     try:
@@ -72,29 +72,35 @@ def _check_row(row: Any, truth: GroundTruth, images: frozenset[int], where: str)
     if not isinstance(box, Sequence) or len(box) != 4 or not all(_is_number(value) for value in box):
         raise ValueError(f"{where}.bbox: expected four finite numbers x, y, width, height, got {box!r}")
     if box[2] < 0 or box[3] < 0:
-        raise ValueError(f"{where}.bbox: expected x, y, width, height, no side below 0, got {box!r}; are these corners?")
+        raise ValueError(f"{where}.bbox: expected x, y, width, height with no negative side, got {box!r}; are these corners?")
     if not _is_number(score):
         raise ValueError(f"{where}.score: expected a finite number, got {score!r}; detections are ranked by it")
 
 
 def _check_ids(row: Mapping[str, Any], truth: GroundTruth, images: frozenset[int], where: str) -> None:
     for key in ("image_id", "category_id"):
-        if not _is_whole(row[key]):
-            raise ValueError(f"{where}.{key}: expected a whole number, got {row[key]!r}")
+        if not _is_integer(row[key]):
+            raise ValueError(f"{where}.{key}: expected an integer, got {row[key]!r}")
     if row["image_id"] not in images:
-        _unknown(where, "image_id", row["image_id"], truth.image_ids, f"is {truth.name} the file of these results?")
+        _unknown(where, "image_id", row["image_id"], truth.image_ids, f"do these results belong to {truth.name}?")
     if row["category_id"] not in truth.categories:
         named = [f"{category_id} ({name})" for category_id, name in truth.categories.items()]
-        _unknown(where, "category_id", row["category_id"], named, "results carry the ground truth's category ids, not a model's labels")
+        _unknown(
+            where,
+            "category_id",
+            row["category_id"],
+            named,
+            "results must contain the category ids of the ground truth, not model labels",
+        )
 
 
 def _unknown(where: str, key: str, got: Any, known: Sequence[Any], hint: str) -> NoReturn:
     shown = ", ".join(str(value) for value in known[:3]) + (f", ... ({len(known):,} in all)" if len(known) > 3 else "")
-    raise ValueError(f"{where}.{key}: expected one of the ground truth's: {shown}; got {got!r}; {hint}")
+    raise ValueError(f"{where}.{key}: expected one of the ground truth: {shown}; got {got!r}; {hint}")
 
 
-def _is_whole(value: Any) -> bool:
-    """A whole number, also one written as 3.0; True is none, though Python counts it as 1."""
+def _is_integer(value: Any) -> bool:
+    """Whether a value is an integer, also one written as 3.0; booleans are not accepted."""
     return _is_number(value) and not isinstance(value, bool) and value == int(value)
 
 

@@ -1,8 +1,8 @@
-"""Pascal VOC's average precision (VOC development kit, ``VOCevaldet.m``).
+"""Pascal VOC average precision (VOC development kit, ``VOCevaldet.m``).
 
-Boxes here are continuous: width is ``x2 - x1``. The kit counts inclusive pixels, ``xmax - xmin + 1``, and a box of its files
-``xmin ymin xmax ymax`` covers ``xmin - 1, ymin - 1, xmax, ymax`` in continuous coordinates, which is how the VOC reader takes it: widths,
-intersections and so the overlaps are the kit's own. No ``+ 1`` is left to add.
+Boxes are continuous here: the width is ``x2 - x1``. The kit counts inclusive pixels, ``xmax - xmin + 1``. A box ``xmin ymin xmax ymax`` of
+its files covers ``xmin - 1, ymin - 1, xmax, ymax`` in continuous coordinates, and the VOC reader converts it so. Widths, intersections and
+therefore IoUs equal those of the kit, without any ``+ 1`` here.
 """
 
 from __future__ import annotations
@@ -30,48 +30,50 @@ def evaluate_voc(
     ground_truth: Mapping[str, Any],
     results: Sequence[Mapping[str, Any]],
     rule: Rule = "all-point",
-    overlaps: Sequence[float] = (0.5,),
+    iou_thresholds: Sequence[float] = (0.5,),
     name: str = "ground truth",
 ) -> VocNumbers:
-    """Pascal VOC's average precision of each class, and its mean over the classes that the ground truth has.
+    """Compute the Pascal VOC average precision of each class, and the mean over the classes with ground truth.
 
-    Detections are taken best first (ties in the order given); each looks at the object of its class and image that it overlaps
-    most. At or above the threshold it is right if nothing took that object before, wrong if something did, and does not count at
-    all if the object is difficult or a crowd.
+    Detections are processed best first (ties in the order given). Each is compared with the object of its class and image that it
+    overlaps most. At or above the IoU threshold it is correct if the object is still unmatched, wrong if the object is already matched,
+    and ignored if the object is difficult or a crowd.
 
     Args:
         ground_truth: A COCO dict whose annotations may have ``difficult``.
-        results: COCO results.
+        results: COCO results, as in :func:`~detkit.evaluation.evaluate_coco`.
         rule: ``"11-point"`` (VOC 2007: mean of the precision at recalls 0, .1, ... 1) or ``"all-point"`` (VOC 2010 and later: area
-            under the curve).
-        overlaps: IoU thresholds in (0, 1]; VOC's is .5.
-        name: What messages call the ground truth.
+            under the precision-recall curve).
+        iou_thresholds: IoU thresholds in (0, 1]; VOC uses .5.
+        name: Name of the ground truth in error messages.
 
     Raises:
-        ValueError: the ground truth or the results are not of their form, or a threshold or the rule is none.
+        ValueError: If the ground truth or the results have the wrong format, or a threshold or the rule is invalid.
     """
     truth = GroundTruth.of(ground_truth, name)
-    return voc_numbers(truth, check_results(results, truth), rule, overlaps)
+    return voc_numbers(truth, check_results(results, truth), rule, iou_thresholds)
 
 
-def voc_numbers(truth: GroundTruth, results: Any, rule: Rule, overlaps: Sequence[float]) -> VocNumbers:
-    """Evaluate checked results (rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id)."""
+def voc_numbers(truth: GroundTruth, results: Any, rule: Rule, iou_thresholds: Sequence[float]) -> VocNumbers:
+    """Evaluate checked results: rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id."""
     if rule not in RULES:
         raise ValueError(f"unknown rule {rule!r}: expected {' or '.join(RULES)}")
-    if not overlaps or not all(0 < overlap <= 1 for overlap in overlaps):
-        raise ValueError(f"overlaps: expected one or more numbers above 0 and at most 1, got {tuple(overlaps)}")
+    if not iou_thresholds or not all(0 < threshold <= 1 for threshold in iou_thresholds):
+        raise ValueError(f"iou_thresholds: expected one or more numbers above 0 and at most 1, got {tuple(iou_thresholds)}")
     tables = _Tables.of(truth, results)
-    classes = tuple(_class_numbers(category_id, class_name, tables, rule, overlaps) for category_id, class_name in truth.categories.items())
-    known = np.array([row.ap for row in classes if row.boxes]).reshape(-1, len(overlaps))
-    values = known.mean(0).tolist() if len(known) else [float("nan")] * len(overlaps)
+    classes = tuple(
+        _class_numbers(category_id, class_name, tables, rule, iou_thresholds) for category_id, class_name in truth.categories.items()
+    )
+    known = np.array([row.ap for row in classes if row.boxes]).reshape(-1, len(iou_thresholds))
+    values = known.mean(0).tolist() if len(known) else [float("nan")] * len(iou_thresholds)
     ignored = int(tables.truth_ignored.sum())
     counts = Counts(len(truth.image_ids), len(tables.truth_ignored) - ignored, ignored, len(tables.scores), truth.left_out)
-    return VocNumbers(rule, tuple(overlaps), tuple(values), classes, counts)
+    return VocNumbers(rule, tuple(iou_thresholds), tuple(values), classes, counts)
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """Columns of the objects and of the detections; boxes are ``x1 y1 x2 y2``."""
+    """Objects and detections as columns; boxes are ``x1 y1 x2 y2``."""
 
     truth_image: Integers
     truth_class: Integers
@@ -99,68 +101,68 @@ class _Tables:
 
 
 def corners(boxes: Floats) -> Floats:
-    """``x y width height`` as ``x1 y1 x2 y2``."""
+    """Convert boxes from ``x y width height`` to ``x1 y1 x2 y2``."""
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
-def _class_numbers(category_id: int, class_name: str, tables: _Tables, rule: Rule, overlaps: Sequence[float]) -> VocClass:
-    mine, theirs = np.flatnonzero(tables.truth_class == category_id), np.flatnonzero(tables.label == category_id)
-    mine = mine[np.argsort(tables.truth_image[mine], kind="stable")]
-    theirs = theirs[np.argsort(-tables.scores[theirs], kind="stable")]
-    ignored = tables.truth_ignored[mine]
+def _class_numbers(category_id: int, class_name: str, tables: _Tables, rule: Rule, iou_thresholds: Sequence[float]) -> VocClass:
+    objects, detections = np.flatnonzero(tables.truth_class == category_id), np.flatnonzero(tables.label == category_id)
+    objects = objects[np.argsort(tables.truth_image[objects], kind="stable")]
+    detections = detections[np.argsort(-tables.scores[detections], kind="stable")]
+    ignored = tables.truth_ignored[objects]
     boxes = int((~ignored).sum())
     if not boxes:
-        return VocClass(class_name, category_id, 0, len(theirs), (float("nan"),) * len(overlaps))
-    nearest, overlap = _nearest(tables, mine, theirs)
+        return VocClass(class_name, category_id, 0, len(detections), (float("nan"),) * len(iou_thresholds))
+    target, iou = _best_targets(tables, objects, detections)
     ap = []
-    for min_overlap in overlaps:
-        right, counted = _judge(nearest, overlap >= min_overlap, ignored)
-        ap.append(_average_precision(right[counted], boxes, rule))
-    return VocClass(class_name, category_id, boxes, len(theirs), tuple(ap))
+    for threshold in iou_thresholds:
+        correct, counted = _mark_correct(target, iou >= threshold, ignored)
+        ap.append(_average_precision(correct[counted], boxes, rule))
+    return VocClass(class_name, category_id, boxes, len(detections), tuple(ap))
 
 
-def _nearest(tables: _Tables, mine: Integers, theirs: Integers) -> tuple[Integers, Floats]:
-    """For each detection the first of the objects (``mine``, sorted by image) that it overlaps most, and by how much; 0 if none."""
-    images = tables.truth_image[mine]
-    first = np.searchsorted(images, tables.image[theirs], "left")
-    many = np.searchsorted(images, tables.image[theirs], "right") - first
-    detection = np.repeat(np.arange(len(theirs)), many)
-    place = np.arange(len(detection)) - np.repeat(np.cumsum(many) - many, many) + np.repeat(first, many)
-    pairs = pair_iou(tables.boxes[theirs[detection]], tables.truth_boxes[mine[place]])
-    best = np.zeros(len(theirs))
+def _best_targets(tables: _Tables, objects: Integers, detections: Integers) -> tuple[Integers, Floats]:
+    """Return for each detection the index of the object (sorted by image) with the highest IoU, the first of ties, and that IoU or 0."""
+    images = tables.truth_image[objects]
+    first = np.searchsorted(images, tables.image[detections], "left")
+    counts = np.searchsorted(images, tables.image[detections], "right") - first
+    detection = np.repeat(np.arange(len(detections)), counts)
+    candidate = np.arange(len(detection)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+    pairs = paired_iou(tables.boxes[detections[detection]], tables.truth_boxes[objects[candidate]])
+    best = np.zeros(len(detections))
     np.maximum.at(best, detection, pairs)
     is_best = pairs == best[detection]
-    which, at = np.unique(detection[is_best], return_index=True)
-    nearest = np.zeros(len(theirs), np.int64)
-    nearest[which] = place[is_best][at]
-    return nearest, best
+    matched, first_best = np.unique(detection[is_best], return_index=True)
+    target = np.zeros(len(detections), np.int64)
+    target[matched] = candidate[is_best][first_best]
+    return target, best
 
 
-def pair_iou(boxes: Floats, others: Floats) -> Floats:
-    """IoU of each pair of rows, ``x1 y1 x2 y2``; 0 for boxes without area."""
+def paired_iou(boxes: Floats, others: Floats) -> Floats:
+    """Return the IoU of each pair of rows, ``x1 y1 x2 y2``; 0 for boxes without area."""
     sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
-    inside = np.prod(np.maximum(sides, 0), axis=1)
-    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(others[:, 2:] - others[:, :2], axis=1) - inside
-    found: Floats = np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
-    return found
+    intersection = np.prod(np.maximum(sides, 0), axis=1)
+    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(others[:, 2:] - others[:, :2], axis=1) - intersection
+    iou: Floats = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
+    return iou
 
 
-def _judge(nearest: Integers, near: Flags, ignored: Flags) -> tuple[Flags, Flags]:
-    """Which detections, best first, are right, and which count at all."""
-    right = np.zeros(len(nearest), np.bool_)
-    reaching = np.flatnonzero(near)
-    _, first = np.unique(nearest[reaching], return_index=True)
-    right[reaching[first]] = True
-    counted = ~(near & ignored[nearest])
-    return right & counted, counted
+def _mark_correct(target: Integers, overlaps: Flags, ignored: Flags) -> tuple[Flags, Flags]:
+    """Return which detections (best first) are correct, and which are counted at all."""
+    correct = np.zeros(len(target), np.bool_)
+    candidates = np.flatnonzero(overlaps)
+    _, first = np.unique(target[candidates], return_index=True)
+    correct[candidates[first]] = True
+    counted = ~(overlaps & ignored[target])
+    return correct & counted, counted
 
 
-def _average_precision(right: Flags, boxes: int, rule: Rule) -> float:
-    found = np.cumsum(right)
-    recall = found / boxes
-    precision = found / np.arange(1, len(right) + 1)
-    if rule == "11-point":  # the kit's own recalls: multiples of .1 in floating point
-        return float(sum(precision[recall >= at].max(initial=0.0) for at in np.linspace(0, 1, 11)) / 11)
+def _average_precision(correct: Flags, boxes: int, rule: Rule) -> float:
+    true_positives = np.cumsum(correct)
+    recall = true_positives / boxes
+    precision = true_positives / np.arange(1, len(correct) + 1)
+    if rule == "11-point":  # the recalls of the kit: multiples of .1 in floating point
+        return float(sum(precision[recall >= level].max(initial=0.0) for level in np.linspace(0, 1, 11)) / 11)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
     steps = np.diff(recall, prepend=0.0)
     return float((envelope * steps).sum())

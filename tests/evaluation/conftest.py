@@ -1,4 +1,4 @@
-"""Small ground truth and results, and a data set whose images exist."""
+"""Fixtures: small ground truth and results, and a dataset whose image files exist."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def truth() -> dict[str, Any]:
 
 @pytest.fixture
 def results() -> list[dict[str, Any]]:
-    """The cat is found, the dog is not: a detection lies too far off, another in the crowd, which does not count."""
+    """The cat is detected, the dog is not: one detection is too far off, another is in the crowd and is ignored."""
     return [
         {"image_id": 10, "category_id": 3, "bbox": [10, 10, 40, 40], "score": 0.9},
         {"image_id": 10, "category_id": 1, "bbox": [75, 10, 20, 20], "score": 0.8},
@@ -40,21 +40,21 @@ Write = Callable[[str, Any], Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes a value as JSON, or a text as it is, into the test's folder."""
+    """Write a value as JSON, or a string unchanged, to the temporary folder of the test."""
 
-    def written(name: str, content: Any) -> Path:
+    def write_file(name: str, content: Any) -> Path:
         path = tmp_path / name
         path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
         return path
 
-    return written
+    return write_file
 
 
 @pytest.fixture
-def imaged(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    """Makes the image files of a ground truth, names them in it, and writes it beside them."""
+def write_images(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Create the image files of a ground truth, add their names to it, and write it to the same folder."""
 
-    def made(truth: dict[str, Any]) -> Path:
+    def write_dataset(truth: dict[str, Any]) -> Path:
         for row in truth["images"]:
             row["file_name"] = f"{row['id']}.png"
             Image.new("RGB", (row["width"], row["height"])).save(tmp_path / row["file_name"])
@@ -62,4 +62,4 @@ def imaged(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
         path.write_text(json.dumps(truth), encoding="utf-8")
         return path
 
-    return made
+    return write_dataset

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from detkit.evaluation import COCO_NAMES, evaluate_coco
-from detkit.evaluation.generated import generated
+from detkit.evaluation.synthetic import synthetic_coco
 
 EVALUATORS = ["hotcoco", "pycocotools"]
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_numbers_of_a_scene_counted_by_hand(truth: Any, results: Any, evaluator: Any) -> None:
+def test_metrics_match_a_manual_computation(truth: Any, results: Any, evaluator: Any) -> None:
     numbers = evaluate_coco(truth, results, evaluator)
     assert list(numbers.values) == list(COCO_NAMES)
-    assert numbers.ap == numbers["AP"] == pytest.approx(0.5)  # the cat 1, the dog 0, the bird has no ground truth
+    assert numbers.ap == numbers["AP"] == pytest.approx(0.5)  # cat: 1, dog: 0, the bird has no ground truth
     assert numbers["AR100"] == pytest.approx(0.5)
     assert numbers["APs"] == pytest.approx(0.0)
     assert numbers["APm"] == pytest.approx(1.0)
@@ -26,7 +26,7 @@ def test_numbers_of_a_scene_counted_by_hand(truth: Any, results: Any, evaluator:
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_each_class_has_its_numbers_in_the_order_of_ids(truth: Any, results: Any, evaluator: Any) -> None:
+def test_class_metrics_in_the_order_of_ids(truth: Any, results: Any, evaluator: Any) -> None:
     dog, cat, bird = evaluate_coco(truth, results, evaluator).classes
     assert (dog.name, dog.category_id, dog.boxes, dog.detections, dog.ap, dog.ar) == ("dog", 1, 1, 2, 0.0, 0.0)
     assert (cat.name, cat.boxes, cat.detections) == ("cat", 1, 1)
@@ -41,20 +41,20 @@ def test_counts(truth: Any, results: Any) -> None:
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_no_detections_are_ap_0(truth: Any, evaluator: Any) -> None:
+def test_no_detections_give_ap_0(truth: Any, evaluator: Any) -> None:
     numbers = evaluate_coco(truth, [], evaluator)
     assert (numbers["AP"], numbers["AP50"], numbers["AR100"]) == (0.0, 0.0, 0.0)
     assert [row.ap for row in numbers.classes[:2]] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_no_objects_at_all_are_no_numbers(truth: Any, results: Any, evaluator: Any) -> None:
-    for found in ([], results):
-        numbers = evaluate_coco({**truth, "annotations": []}, found, evaluator)
+def test_no_objects_give_nan(truth: Any, results: Any, evaluator: Any) -> None:
+    for rows in ([], results):
+        numbers = evaluate_coco({**truth, "annotations": []}, rows, evaluator)
         assert all(math.isnan(value) for value in numbers.values.values())
 
 
-def test_json_has_null_where_there_is_no_ground_truth(truth: Any, results: Any) -> None:
+def test_json_has_null_without_ground_truth(truth: Any, results: Any) -> None:
     text = json.dumps(evaluate_coco(truth, results).to_dict(), allow_nan=False)
     content = json.loads(text)
     assert content["metric"] == "coco"
@@ -73,7 +73,7 @@ def test_json_has_null_where_there_is_no_ground_truth(truth: Any, results: Any) 
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_inputs_are_left_as_they_were(truth: Any, results: Any, evaluator: Any) -> None:
+def test_inputs_are_not_modified(truth: Any, results: Any, evaluator: Any) -> None:
     before = json.dumps([truth, results])
     evaluate_coco(truth, results, evaluator)
     assert json.dumps([truth, results]) == before
@@ -87,14 +87,14 @@ def test_nothing_is_printed(truth: Any, results: Any, evaluator: Any, capfd: pyt
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_an_annotation_with_id_0_can_be_found(truth: Any, results: Any, evaluator: Any) -> None:
-    """PycocoTools writes 0 for no match, and so never finds an object whose id is 0."""
+def test_annotation_with_id_0_is_matched(truth: Any, results: Any, evaluator: Any) -> None:
+    """PycocoTools uses 0 for no match, and therefore never matches an object whose id is 0."""
     truth["annotations"][0]["id"] = 0
     assert evaluate_coco(truth, results, evaluator)["AP"] == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_annotations_may_lack_ids_areas_and_crowd_flags(truth: Any, results: Any, evaluator: Any) -> None:
+def test_annotations_without_ids_areas_and_crowd_flags(truth: Any, results: Any, evaluator: Any) -> None:
     expected = evaluate_coco(truth, results, evaluator)
     for row in truth["annotations"][:2]:
         for key in ("id", "area", "iscrowd"):
@@ -103,7 +103,7 @@ def test_annotations_may_lack_ids_areas_and_crowd_flags(truth: Any, results: Any
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_boxes_of_unlisted_images_and_categories_are_left_out_and_counted(truth: Any, results: Any, evaluator: Any) -> None:
+def test_boxes_of_unlisted_images_and_categories_are_skipped_and_counted(truth: Any, results: Any, evaluator: Any) -> None:
     expected = evaluate_coco(truth, results, evaluator)
     more = [{"image_id": 99, "category_id": 1, "bbox": [0, 0, 1, 1]}, {"image_id": 10, "category_id": 99, "bbox": [0, 0, 1, 1]}]
     numbers = evaluate_coco({**truth, "annotations": [*more, *truth["annotations"]]}, results, evaluator)
@@ -112,7 +112,7 @@ def test_boxes_of_unlisted_images_and_categories_are_left_out_and_counted(truth:
 
 
 @pytest.mark.parametrize("evaluator", EVALUATORS)
-def test_results_may_hold_tuples_arrays_and_numpy_numbers(truth: Any, results: Any, evaluator: Any) -> None:
+def test_results_with_tuples_arrays_and_numpy_numbers(truth: Any, results: Any, evaluator: Any) -> None:
     expected = evaluate_coco(truth, results, evaluator)
     kinds: list[Any] = [tuple, np.array, lambda box: [np.float32(value) for value in box]]
     for row, kind in zip(results, kinds, strict=True):
@@ -120,9 +120,9 @@ def test_results_may_hold_tuples_arrays_and_numpy_numbers(truth: Any, results: A
     assert repr(evaluate_coco(truth, results, evaluator)) == repr(expected)
 
 
-def test_generated_data_is_the_same_for_the_same_numbers_and_of_the_size_asked_for() -> None:
-    truth, results = generated(50, 4_000, classes=5)
-    assert (truth, results) == generated(50, 4_000, classes=5)
+def test_synthetic_data_is_deterministic_and_has_the_requested_size() -> None:
+    truth, results = synthetic_coco(50, 4_000, classes=5)
+    assert (truth, results) == synthetic_coco(50, 4_000, classes=5)
     numbers = evaluate_coco(truth, results)
     assert (numbers.counts.images, numbers.counts.detections, len(numbers.classes)) == (50, 4_000, 5)
     assert 0.01 < numbers.ap < 0.5

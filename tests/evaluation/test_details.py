@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from detkit.evaluation.details import ERRORS, ImageErrors, OperatingPoint, coco_details
-from detkit.evaluation.generated import generated
 from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.synthetic import synthetic_coco
 
 A, B, FAR = [0, 0, 10, 10], [50, 50, 10, 10], [200, 200, 10, 10]
 
@@ -19,26 +19,26 @@ A, B, FAR = [0, 0, 10, 10], [50, 50, 10, 10], [200, 200, 10, 10]
 def scene(*objects: tuple[int, list[int]], images: int = 1) -> GroundTruth:
     rows = [{"image_id": 1, "category_id": category, "bbox": box} for category, box in objects]
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    photos = [{"id": i + 1, "file_name": f"{i + 1}.jpg"} for i in range(images)]
-    return GroundTruth.of({"images": photos, "categories": categories, "annotations": rows})
+    image_rows = [{"id": i + 1, "file_name": f"{i + 1}.jpg"} for i in range(images)]
+    return GroundTruth.of({"images": image_rows, "categories": categories, "annotations": rows})
 
 
-def found(*rows: tuple[int, list[int], float], image: int = 1) -> list[dict[str, Any]]:
+def detections(*rows: tuple[int, list[int], float], image: int = 1) -> list[dict[str, Any]]:
     return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for category, box, score in rows]
 
 
 KINDS = {
-    "Cls": (scene((1, A), (2, B)), found((1, A, 0.9), (1, B, 0.8))),
-    "Loc": (scene((1, A), (1, B)), found((1, A, 0.9), (1, [50, 57, 10, 10], 0.8))),
-    "Both": (scene((1, A), (2, B)), found((1, A, 0.8), (1, [50, 57, 10, 10], 0.9))),
-    "Dupe": (scene((1, A), (1, B)), found((1, A, 0.9), (1, A, 0.8), (1, B, 0.7))),
-    "Bkg": (scene((1, A), (1, B)), found((1, A, 0.9), (1, FAR, 0.8), (1, B, 0.7))),
-    "Miss": (scene((1, A), (1, B)), found((1, A, 0.9))),
+    "Cls": (scene((1, A), (2, B)), detections((1, A, 0.9), (1, B, 0.8))),
+    "Loc": (scene((1, A), (1, B)), detections((1, A, 0.9), (1, [50, 57, 10, 10], 0.8))),
+    "Both": (scene((1, A), (2, B)), detections((1, A, 0.8), (1, [50, 57, 10, 10], 0.9))),
+    "Dupe": (scene((1, A), (1, B)), detections((1, A, 0.9), (1, A, 0.8), (1, B, 0.7))),
+    "Bkg": (scene((1, A), (1, B)), detections((1, A, 0.9), (1, FAR, 0.8), (1, B, 0.7))),
+    "Miss": (scene((1, A), (1, B)), detections((1, A, 0.9))),
 }
 
 
 @pytest.mark.parametrize("kind", [*KINDS])
-def test_each_kind_of_error_is_told_with_what_it_costs(kind: str) -> None:
+def test_errors_of_each_type_and_their_cost(kind: str) -> None:
     truth, results = KINDS[kind]
     errors = coco_details(truth, results).errors
     assert errors.keys() == ERRORS.keys()
@@ -49,23 +49,23 @@ def test_each_kind_of_error_is_told_with_what_it_costs(kind: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "ap50"), [("Loc", 51 / 101), ("Miss", 51 / 101), ("Cls", 0.5)])
-def test_an_error_that_is_the_only_one_costs_what_is_missing_to_1(kind: str, ap50: float) -> None:
+def test_cost_of_the_only_error_is_the_ap_missing_to_1(kind: str, ap50: float) -> None:
     truth, results = KINDS[kind]
     assert coco_details(truth, results).errors[kind][1] == pytest.approx(1 - ap50)
 
 
-def test_the_best_score_to_cut_at() -> None:
+def test_score_threshold_with_the_best_f1() -> None:
     truth = scene((1, A), (1, B), (2, FAR))
-    results = found((1, A, 0.9), (1, B, 0.6), (1, FAR, 0.6), (1, [100, 0, 9, 9], 0.3), (2, [100, 0, 9, 9], 0.7))
-    everything, cat, dog = coco_details(truth, results).cuts
-    assert cat == OperatingPoint("cat", 0.6, pytest.approx(2 / 3), 1.0, pytest.approx(0.8))  # the two at .6 are kept or cut together
+    results = detections((1, A, 0.9), (1, B, 0.6), (1, FAR, 0.6), (1, [100, 0, 9, 9], 0.3), (2, [100, 0, 9, 9], 0.7))
+    everything, cat, dog = coco_details(truth, results).operating_points
+    assert cat == OperatingPoint("cat", 0.6, pytest.approx(2 / 3), 1.0, pytest.approx(0.8))  # the two at .6 are kept or dropped together
     assert dog.name == "dog"
     assert all(math.isnan(value) for value in (dog.score, dog.precision, dog.recall, dog.f1))
     assert everything == OperatingPoint("all", 0.6, pytest.approx(2 / 4), pytest.approx(2 / 3), pytest.approx(4 / 7))
 
 
-def plain_cuts(truth: GroundTruth, results: list[dict[str, Any]], category_id: int) -> tuple[float, float]:
-    """Best F1 and its score by trying every score, with pycocotools' matching of what is then left."""
+def brute_force_threshold(truth: GroundTruth, results: list[dict[str, Any]], category_id: int) -> tuple[float, float]:
+    """Return the best F1 and its score by trying every score, with pycocotools' matching of the remaining detections."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -82,48 +82,48 @@ def plain_cuts(truth: GroundTruth, results: list[dict[str, Any]], category_id: i
             evaluation.evaluate()
             rows = [row for row in evaluation.evalImgs if row is not None]
             counted = sum(int((~row["dtIgnore"][0].astype(bool)).sum()) for row in rows)
-            right = sum(int(((row["dtMatches"][0] > 0) & ~row["dtIgnore"][0].astype(bool)).sum()) for row in rows)
+            correct = sum(int(((row["dtMatches"][0] > 0) & ~row["dtIgnore"][0].astype(bool)).sum()) for row in rows)
             objects = sum(int((np.array(row["gtIgnore"]) == 0).sum()) for row in rows)
-            best = max(best, (2 * right / (counted + objects), score))
+            best = max(best, (2 * correct / (counted + objects), score))
     return best
 
 
-def test_cuts_are_the_best_of_all_that_could_be_tried() -> None:
-    dataset, results = generated(6, 60, classes=2, seed=4)
+def test_thresholds_match_brute_force() -> None:
+    dataset, results = synthetic_coco(6, 60, classes=2, seed=4)
     for row in dataset["annotations"][::9]:
         row["iscrowd"] = 1
     for row in results:
         row["score"] = round(row["score"], 1)
     truth = GroundTruth.of(dataset)
-    for cut, category_id in zip(coco_details(truth, results).cuts[1:], truth.categories, strict=True):
-        f1, score = plain_cuts(truth, results, category_id)
+    for point, category_id in zip(coco_details(truth, results).operating_points[1:], truth.categories, strict=True):
+        f1, score = brute_force_threshold(truth, results, category_id)
         assert f1 > 0
-        assert (cut.f1, cut.score) == (pytest.approx(f1), score)
+        assert (point.f1, point.score) == (pytest.approx(f1), score)
 
 
-def test_what_was_taken_for_what_and_the_worst_images() -> None:
+def test_confusions_and_worst_images() -> None:
     truth = scene((1, A), (2, B), images=3)
-    results = found((1, A, 0.9), (1, B, 0.8), (2, FAR, 0.7)) + found((1, A, 0.95), image=2)
+    results = detections((1, A, 0.9), (1, B, 0.8), (2, FAR, 0.7)) + detections((1, A, 0.95), image=2)
     details = coco_details(truth, results)
-    assert details.cuts[0].score == 0.9
-    assert details.confused == ()
+    assert details.operating_points[0].score == 0.9
+    assert details.confusions == ()
     assert details.worst == (ImageErrors("1.jpg", 1, 0, 1), ImageErrors("2.jpg", 0, 1, 0))
-    results[1]["score"] = 0.99  # above the cut now
+    results[1]["score"] = 0.99  # now above the threshold
     details = coco_details(truth, results, worst=1)
-    assert details.confused == (("dog", "cat", 1),)
+    assert details.confusions == (("dog", "cat", 1),)
     assert details.worst == (ImageErrors("1.jpg", 1, 1, 1),)
 
 
-def test_nothing_found_and_nothing_to_find(truth: dict[str, Any]) -> None:
-    for dataset, results in ((truth, []), ({**truth, "annotations": []}, found((1, A, 0.5), image=10))):
+def test_no_detections_and_no_objects(truth: dict[str, Any]) -> None:
+    for dataset, results in ((truth, []), ({**truth, "annotations": []}, detections((1, A, 0.5), image=10))):
         details = coco_details(GroundTruth.of(dataset), results)
-        assert all(math.isnan(cut.f1) for cut in details.cuts)
-        assert details.confused == ()
+        assert all(math.isnan(point.f1) for point in details.operating_points)
+        assert details.confusions == ()
         json.dumps(details.to_dict(), allow_nan=False)
 
 
-def test_an_array_of_detections_gives_the_same() -> None:
-    dataset, results = generated(20, 400, classes=3)
+def test_array_of_detections_gives_the_same() -> None:
+    dataset, results = synthetic_coco(20, 400, classes=3)
     truth = GroundTruth.of(dataset)
     table = np.array([(row["image_id"], *row["bbox"], row["score"], row["category_id"]) for row in results])
     assert repr(coco_details(truth, table)) == repr(coco_details(truth, results))

@@ -16,9 +16,9 @@ import detkit
 from detkit.data import ClassMapping, SourceConfig, read_source
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc
+from detkit.evaluation.dataset_truth import image_numbers
 from detkit.evaluation.evaluator import LEFT_OUT, Evaluator
-from detkit.evaluation.generated import generated
-from detkit.evaluation.labeled import numbered
+from detkit.evaluation.synthetic import synthetic_coco
 from detkit.structures import Detections, Targets
 
 MODEL = ("bird", None, "cat", "dog", "zebra")
@@ -27,11 +27,13 @@ MODEL = ("bird", None, "cat", "dog", "zebra")
 def detections(rows: list[dict[str, Any]], labels: dict[int, int]) -> Detections:
     boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
     boxes[:, 2:] += boxes[:, :2]
-    found = torch.tensor([labels[row["category_id"]] for row in rows], dtype=torch.int64)
-    return Detections(torch.tensor(boxes, dtype=torch.float32), torch.tensor([row["score"] for row in rows], dtype=torch.float32), found)
+    label_column = torch.tensor([labels[row["category_id"]] for row in rows], dtype=torch.int64)
+    return Detections(
+        torch.tensor(boxes, dtype=torch.float32), torch.tensor([row["score"] for row in rows], dtype=torch.float32), label_column
+    )
 
 
-def filled(
+def evaluator_with(
     data: DetectionData, results: list[dict[str, Any]], names: tuple[str | None, ...], labels: dict[int, int], **options: Any
 ) -> Evaluator:
     evaluator = Evaluator(data, names, **options)
@@ -40,11 +42,11 @@ def filled(
     return evaluator
 
 
-def test_numbers_and_counts_from_records(imaged: Any, truth: Any, results: Any) -> None:
-    data = read_source(SourceConfig(path=str(imaged(truth))))
+def test_metrics_and_counts_from_records(write_images: Any, truth: Any, results: Any) -> None:
+    data = read_source(SourceConfig(path=str(write_images(truth))))
     labels = {7: 0, 3: 2, 1: 3, 100: 4}
     zebra = {"image_id": 10, "category_id": 100, "bbox": [0, 0, 5, 5], "score": 1.0}
-    evaluator = filled(data, [*results, zebra], MODEL, labels)
+    evaluator = evaluator_with(data, [*results, zebra], MODEL, labels)
     numbers = evaluator.numbers()
     assert numbers["AP"] == pytest.approx(0.5)
     assert [(row.name, row.category_id, row.boxes) for row in numbers.classes] == [("dog", 1, 1), ("cat", 3, 1), ("bird", 7, 0)]
@@ -55,8 +57,8 @@ def test_numbers_and_counts_from_records(imaged: Any, truth: Any, results: Any) 
 
 
 def scattered(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Two-decimal boxes, some sticking out of their images, and detections of the float32 kind that models give."""
-    truth, results = generated(30, 1500, classes=3, seed=seed)
+    """Boxes with two decimals, some reaching outside their images, and detections in float32 as from a model."""
+    truth, results = synthetic_coco(30, 1500, classes=3, seed=seed)
     for row in truth["annotations"][::5]:
         row["bbox"] = [round(row["bbox"][0] - 40.13, 2), *row["bbox"][1:]]
         row["area"] = round(row["area"] * 0.77, 2)
@@ -67,23 +69,23 @@ def scattered(seed: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return truth, results
 
 
-@pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
-def test_coco_data_gives_the_numbers_of_its_original_file(imaged: Any, tmp_path: Path, evaluator: Any) -> None:
-    """Records hold boxes in float32, cut to their images; the numbers are those of the file's own."""
+@pytest.mark.parametrize("name", ["hotcoco", "pycocotools"])
+def test_coco_data_gives_the_metrics_of_its_file(write_images: Any, tmp_path: Path, name: Any) -> None:
+    """Records hold float32 boxes clipped to their images; the metrics are those of the boxes in the file."""
     truth, results = scattered(seed=1)
-    path = imaged(truth)
+    path = write_images(truth)
     for row, width in zip(truth["images"], [str, float, lambda _: 0] * 10, strict=True):
         row["width"] = width(row["width"])
     path.write_text(json.dumps(truth))
     data = read_source(SourceConfig(path=str(path)))
-    evaluator = filled(data, results, ("class 3", "class 1", "class 2"), {1: 1, 2: 2, 3: 0})
-    expected = evaluate_coco(truth, results, evaluator)
-    numbers = evaluator.numbers(evaluator)
+    evaluator = evaluator_with(data, results, ("class 3", "class 1", "class 2"), {1: 1, 2: 2, 3: 0})
+    expected = evaluate_coco(truth, results, name)
+    numbers = evaluator.numbers(name)
     assert dict(numbers.values) == dict(expected.values)
     assert repr(numbers.classes) == repr(expected.classes)
     evaluator.write_results(tmp_path / "dt.json")
-    assert dict(evaluate_coco_files(path, tmp_path / "dt.json", evaluator).values) == dict(expected.values)
-    in_order = sorted(results, key=lambda row: row["image_id"])  # VOC takes equal scores in the order given
+    assert dict(evaluate_coco_files(path, tmp_path / "dt.json", name).values) == dict(expected.values)
+    in_order = sorted(results, key=lambda row: row["image_id"])  # VOC processes equal scores in the order given
     assert evaluator.voc_numbers().values == evaluate_voc(truth, in_order).values
 
 
@@ -101,61 +103,64 @@ def test_coco_data_gives_the_numbers_of_its_original_file(imaged: Any, tmp_path:
         ("bbox", lambda box: [str(side) for side in box]),
     ],
 )
-def test_values_spelt_otherwise_are_those_that_were_meant(imaged: Any, truth: Any, results: Any, key: str, spelling: Any) -> None:
-    """By the reader, by the evaluator of what was read, and by that of a file alone."""
+def test_alternative_spellings_of_values_are_accepted(write_images: Any, truth: Any, results: Any, key: str, spelling: Any) -> None:
+    """By the reader, by the evaluator of its data, and by the evaluation of a file."""
     expected = evaluate_coco(truth, results)
     for row in truth["annotations"]:
         row[key] = spelling(row.get(key))
-    data = read_source(SourceConfig(path=str(imaged(truth))))
+    data = read_source(SourceConfig(path=str(write_images(truth))))
     assert (len(data.records.boxes), data.records.is_crowd.sum(), data.records.is_difficult.sum()) == (3, 1, 0)
     assert data.records.areas.tolist() == [1600, 400, 6300]
-    numbers = filled(data, results, data.class_names, {1: 0, 3: 1, 7: 2}).numbers()
+    numbers = evaluator_with(data, results, data.class_names, {1: 0, 3: 1, 7: 2}).numbers()
     assert repr(numbers) == repr(evaluate_coco(truth, results)) == repr(expected)
 
 
-def test_the_records_own_boxes_would_give_other_numbers(imaged: Any) -> None:
-    """Or the test above could not fail."""
+def test_boxes_of_the_records_give_different_metrics(write_images: Any) -> None:
+    """Otherwise ``test_coco_data_gives_the_metrics_of_its_file`` could not fail."""
     from dataclasses import replace
 
     truth, results = scattered(seed=1)
-    data = read_source(SourceConfig(path=str(imaged(truth))))
-    from_records = filled(replace(data, coco_file=None), results, data.class_names, {1: 0, 2: 1, 3: 2}).numbers()
+    data = read_source(SourceConfig(path=str(write_images(truth))))
+    from_records = evaluator_with(replace(data, coco_file=None), results, data.class_names, {1: 0, 2: 1, 3: 2}).numbers()
     assert dict(from_records.values) != dict(evaluate_coco(truth, results).values)
 
 
-def test_part_of_a_coco_file_is_judged_alone(imaged: Any) -> None:
+def test_subset_of_a_coco_file(write_images: Any) -> None:
     truth, results = scattered(seed=2)
-    data = read_source(SourceConfig(path=str(imaged(truth)))).take([3, 1, 8, 20])
-    ids = {data.records.image_ids[place] for place in range(4)}
-    some = {
+    data = read_source(SourceConfig(path=str(write_images(truth)))).take([3, 1, 8, 20])
+    ids = {data.records.image_ids[index] for index in range(4)}
+    subset = {
         **truth,
         "images": [row for row in truth["images"] if row["id"] in ids],
         "annotations": [row for row in truth["annotations"] if row["image_id"] in ids],
     }
     results = [row for row in results if row["image_id"] in ids]
-    numbers = filled(data, results, data.class_names, {1: 0, 2: 1, 3: 2}).numbers()
-    assert repr(numbers.values) == repr(dict(evaluate_coco(some, results).values))
+    numbers = evaluator_with(data, results, data.class_names, {1: 0, 2: 1, 3: 2}).numbers()
+    assert repr(numbers.values) == repr(dict(evaluate_coco(subset, results).values))
 
 
-def test_data_mapped_before_gives_the_same_numbers(imaged: Any) -> None:
-    """Training maps its validation data to the model's classes first; classes may be joined on the way."""
+def test_data_mapped_before_gives_the_same_metrics(write_images: Any) -> None:
+    """Training maps its validation data to the model's classes first; this can merge classes."""
     truth, results = scattered(seed=3)
-    data = read_source(SourceConfig(path=str(imaged(truth))))
+    data = read_source(SourceConfig(path=str(write_images(truth))))
     renames = {"class 1": "thing", "class 3": "thing"}
     names = ("class 2", "other", "thing")
-    before = ClassMapping.subset(data.class_names, names, renames).apply(data)
+    mapped = ClassMapping.subset(data.class_names, names, renames).apply(data)
     labels = {1: 2, 2: 0, 3: 2}
-    first, second = filled(before, results, names, labels).numbers(), filled(data, results, names, labels, renames=renames).numbers()
+    first, second = (
+        evaluator_with(mapped, results, names, labels).numbers(),
+        evaluator_with(data, results, names, labels, renames=renames).numbers(),
+    )
     assert repr(first) == repr(second)
     assert [row.name for row in first.classes] == ["thing", "class 2"]
-    joined = {1: 1, 2: 2, 3: 1}
+    merged = {1: 1, 2: 2, 3: 1}
     for row in [*truth["annotations"], *results]:
-        row["category_id"] = joined[row["category_id"]]
+        row["category_id"] = merged[row["category_id"]]
     truth["categories"] = [{"id": 1, "name": "thing"}, {"id": 2, "name": "class 2"}]
     assert repr(first.values) == repr(dict(evaluate_coco(truth, results).values))
 
 
-def test_images_labeled_lying_are_judged_upright(tmp_path: Path) -> None:
+def test_images_labeled_without_exif_rotation_are_evaluated_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 20)).save(tmp_path / "1.jpg", exif=exif)
@@ -172,7 +177,7 @@ def test_images_labeled_lying_are_judged_upright(tmp_path: Path) -> None:
 
 
 def named_data() -> DetectionData:
-    """As a VOC folder gives it: ids are names, some boxes are difficult."""
+    """Data as from a VOC folder: ids are names, some boxes are difficult."""
     boxes = torch.tensor([[10.0, 10, 50, 50], [60, 10, 80, 30]])
     no = torch.tensor([False, False])
     targets = Targets.of(boxes, torch.tensor([0, 1]), no, torch.tensor([False, True]))
@@ -180,7 +185,7 @@ def named_data() -> DetectionData:
     return DetectionData.of("named", ("cat", "dog"), records)
 
 
-def test_ids_that_are_names_become_numbers_in_the_results(tmp_path: Path) -> None:
+def test_string_ids_become_numbers_in_the_results(tmp_path: Path) -> None:
     data = named_data()
     evaluator = Evaluator(data, ("dog", "cat"))
     evaluator.add("b", Detections(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0.5]), torch.tensor([1])))
@@ -191,37 +196,37 @@ def test_ids_that_are_names_become_numbers_in_the_results(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("names", [(9, 25, 30), (0, 1, 2), (30, 0, 7), ("c", "a", "b")])
-def test_a_file_of_results_is_about_the_images_that_its_ids_name(tmp_path: Path, names: tuple[Any, ...]) -> None:
+def test_read_results_maps_ids_to_images(tmp_path: Path, names: tuple[Any, ...]) -> None:
     truth = Targets.of(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0]))
     records = [ImageRecord(Path(f"{name}.jpg"), name, (80, 100), truth) for name in names]
     evaluator = Evaluator(DetectionData.of("pets", ("cat",), records), ("cat",))
-    for place, name in enumerate(names):
-        corners = torch.tensor([[10.0, 10, 50, 50 - place], [60.0, 10, 80, 30]])
-        evaluator.add(name, Detections(corners, torch.tensor([0.9 - place / 10, 0.2]), torch.tensor([0, 0])))
+    for index, name in enumerate(names):
+        corners = torch.tensor([[10.0, 10, 50, 50 - index], [60.0, 10, 80, 30]])
+        evaluator.add(name, Detections(corners, torch.tensor([0.9 - index / 10, 0.2]), torch.tensor([0, 0])))
     evaluator.write_results(tmp_path / "dt.json")
-    read = evaluator.read_results(tmp_path / "dt.json")
-    assert np.array_equal(read[np.argsort(read[:, 0], kind="stable")], evaluator.table())
-    # Images that the file has nothing about have nothing.
+    table = evaluator.read_results(tmp_path / "dt.json")
+    assert np.array_equal(table[np.argsort(table[:, 0], kind="stable")], evaluator.table())
+    # Images without rows in the file have no detections.
     rows = list(evaluator.results())
     (tmp_path / "dt.json").write_text(json.dumps(rows[2:]))
     images = set(evaluator.read_results(tmp_path / "dt.json")[:, 0].astype(int).tolist())
-    assert images == {1, 2, 3} - {numbered(evaluator.data)[names[0]]}
+    assert images == {1, 2, 3} - {image_numbers(evaluator.data)[names[0]]}
     rows[0]["image_id"] = 99
     (tmp_path / "dt.json").write_text(json.dumps(rows))
-    with pytest.raises(ValueError, match=r"dt.json\[0\].image_id: expected one of the ground truth's: .* got 99"):
+    with pytest.raises(ValueError, match=r"dt.json\[0\].image_id: expected one of the ground truth: .* got 99"):
         evaluator.read_results(tmp_path / "dt.json")
 
 
-def test_a_second_time_replaces_the_first_and_clear_forgets() -> None:
+def test_adding_again_replaces_and_clear_removes() -> None:
     evaluator = Evaluator(named_data(), ("cat", "dog"))
-    one = Detections(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0.5]), torch.tensor([0]))
+    detection = Detections(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0.5]), torch.tensor([0]))
     for name in ("a", "b", "a"):
-        evaluator.add(name, one)
+        evaluator.add(name, detection)
     assert evaluator.numbers().counts.detections == 2
     evaluator.clear()
-    with pytest.raises(ValueError, match="2 of 2 images were not given"):
+    with pytest.raises(ValueError, match="2 of 2 images have no detections added"):
         list(evaluator.results())
-    with pytest.raises(ValueError, match="2 of 2 images were not given"):
+    with pytest.raises(ValueError, match="2 of 2 images have no detections added"):
         evaluator.numbers()
     assert evaluator.gather()
 
@@ -238,9 +243,9 @@ torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeti
 targets = Targets.of(torch.tensor([[10.0, 10, 50, 50]]), torch.tensor([0]))
 data = DetectionData.of("named", ("cat",), [ImageRecord(Path(name), name, (80, 100), targets) for name in "ab"])
 evaluator = Evaluator(data, ("cat", "cow"))
-found = Detections(torch.tensor([[0.0, 0, 9, 9], [10.0, 10, 50, 50]]), torch.tensor([0.9, 0.5]), torch.tensor([1, 0]))
-for name in "b" if rank else "ab":  # both have b, as a padded sampler deals it
-    evaluator.add(name, found)
+detections = Detections(torch.tensor([[0.0, 0, 9, 9], [10.0, 10, 50, 50]]), torch.tensor([0.9, 0.5]), torch.tensor([1, 0]))
+for name in "b" if rank else "ab":  # both have b, as with a padded sampler
+    evaluator.add(name, detections)
 if evaluator.gather():
     numbers = evaluator.numbers()
     (folder / "numbers.json").write_text(json.dumps([rank, numbers["AP"], numbers.counts.detections, evaluator.left_out]))
@@ -248,7 +253,7 @@ torch.distributed.destroy_process_group()
 """
 
 
-def test_the_first_process_gets_the_detections_of_all(tmp_path: Path) -> None:
+def test_first_process_gathers_all_detections(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
     processes = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in range(2)]
     try:
@@ -256,6 +261,6 @@ def test_the_first_process_gets_the_detections_of_all(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
-    rank, ap, detections_judged, left_out = json.loads((tmp_path / "numbers.json").read_text())
-    assert (rank, detections_judged, left_out) == (0, 2, {"cow": 2})
+    rank, ap, detection_count, left_out = json.loads((tmp_path / "numbers.json").read_text())
+    assert (rank, detection_count, left_out) == (0, 2, {"cow": 2})
     assert ap == pytest.approx(1.0)

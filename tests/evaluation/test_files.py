@@ -10,44 +10,46 @@ import pytest
 
 import detkit
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc, evaluate_voc_files, files
-from detkit.evaluation.generated import generated, write_generated
+from detkit.evaluation.synthetic import synthetic_coco, write_synthetic_coco
 
 
 @pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
-def test_files_give_the_numbers_of_what_is_in_them(tmp_path: Any, evaluator: Any) -> None:
-    truth, results = generated(20, 800, classes=4)
-    annotations, found = write_generated(tmp_path, 20, 800, classes=4)
-    assert repr(evaluate_coco_files(annotations, found, evaluator)) == repr(evaluate_coco(truth, results, evaluator, str(annotations)))
+def test_files_give_the_same_metrics_as_memory(tmp_path: Any, evaluator: Any) -> None:
+    truth, results = synthetic_coco(20, 800, classes=4)
+    annotations, result_file = write_synthetic_coco(tmp_path, 20, 800, classes=4)
+    assert repr(evaluate_coco_files(annotations, result_file, evaluator)) == repr(
+        evaluate_coco(truth, results, evaluator, str(annotations))
+    )
 
 
 def test_voc_from_files(write: Any, truth: Any, results: Any) -> None:
-    annotations, found = write("gt.json", truth), write("dt.json", results)
-    assert repr(evaluate_voc_files(annotations, found, "11-point", (0.3, 0.5))) == repr(
+    annotations, result_file = write("gt.json", truth), write("dt.json", results)
+    assert repr(evaluate_voc_files(annotations, result_file, "11-point", (0.3, 0.5))) == repr(
         evaluate_voc(truth, results, "11-point", (0.3, 0.5))
     )
 
 
 @pytest.mark.parametrize("evaluator", ["hotcoco", "pycocotools"])
-def test_an_empty_list_of_results_is_ap_0(write: Any, truth: Any, evaluator: Any) -> None:
+def test_empty_list_of_results_gives_ap_0(write: Any, truth: Any, evaluator: Any) -> None:
     assert evaluate_coco_files(write("gt.json", truth), write("dt.json", []), evaluator).ap == 0.0
 
 
-def test_plain_files_are_not_read_row_by_row(write: Any, truth: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_files_are_not_checked_row_by_row(write: Any, truth: Any, results: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "read_results", lambda *_: pytest.fail("read row by row"))
     assert evaluate_coco_files(write("gt.json", truth), write("dt.json", results)).ap == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(
-    "spelling",
+    "extra",
     [
         {"note": None},
         {"attributes": {"score": 1}},
         {"segmentation": {"counts": "bbox", "size": [1, 1]}},
     ],
 )
-def test_extra_keys_change_nothing(write: Any, truth: Any, results: Any, spelling: Any) -> None:
+def test_extra_keys_change_nothing(write: Any, truth: Any, results: Any, extra: Any) -> None:
     for row in results:
-        row.update(spelling)
+        row.update(extra)
     assert evaluate_coco_files(write("gt.json", truth), write("dt.json", results)).ap == pytest.approx(0.5)
 
 
@@ -58,7 +60,7 @@ def test_nothing_is_printed(write: Any, truth: Any, results: Any, capfd: pytest.
     assert capfd.readouterr() == ("", "")
 
 
-def test_judging_files_needs_no_torch() -> None:
+def test_evaluating_files_does_not_import_torch() -> None:
     code = "import sys, detkit.evaluation.files; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0

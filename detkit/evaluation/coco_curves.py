@@ -1,4 +1,4 @@
-"""The two programs that compute COCO's curves: hotcoco, and pycocotools as the reference. They give the same numbers."""
+"""COCO precision and recall curves, from hotcoco or from pycocotools, the reference; both give the same numbers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Curves:
-    """What an engine accumulates: T = 10 IoU thresholds, R = 101 recalls, K classes, A = 4 areas (all, small, medium, large), M = 3 limits.
+    """Accumulated precision and recall.
+
+    T = 10 IoU thresholds, R = 101 recalls, K classes, A = 4 areas (all, small, medium, large), M = 3 limits of detections per image.
 
     Attributes:
-        precision: ``(T, R, K, A, M)``; -1 where there is no object.
-        recall: ``(T, K, A, M)``; -1 where there is no object.
-        scores: ``(T, R, K, A, M)`` scores at which those recalls are reached.
-        category_ids: ``K`` ids, ascending.
-        detections: ``K`` numbers of detections.
+        precision: ``(T, R, K, A, M)`` precision; -1 where there are no objects.
+        recall: ``(T, K, A, M)`` recall; -1 where there are no objects.
+        scores: ``(T, R, K, A, M)`` scores at which the recalls are reached.
+        category_ids: The ``K`` category ids, ascending.
+        detections: Number of detections of each of the ``K`` classes.
     """
 
     precision: Floats
@@ -40,20 +42,25 @@ class Curves:
 
 
 def check_evaluator(name: str) -> None:
-    """Raise unless there is an engine of this name.
+    """Check the name of an evaluator.
 
     Raises:
-        ValueError: there is none.
+        ValueError: If the evaluator does not exist.
     """
     if name not in EVALUATORS:
-        raise ValueError(f"unknown engine {name!r}: expected {' or '.join(EVALUATORS)}")
+        raise ValueError(f"unknown evaluator {name!r}: expected {' or '.join(EVALUATORS)}")
 
 
 def curves(truth: GroundTruth, results: Any, evaluator: EvaluatorName) -> Curves:
-    """Evaluate checked results (rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id).
+    """Evaluate checked results.
+
+    Args:
+        truth: The ground truth.
+        results: Rows, or an ``(N, 7)`` array of image id, x, y, width, height, score, category id.
+        evaluator: ``"hotcoco"`` or ``"pycocotools"``.
 
     Raises:
-        ValueError: there is no such engine.
+        ValueError: If the evaluator does not exist.
     """
     check_evaluator(evaluator)
     if evaluator == "pycocotools":
@@ -65,15 +72,15 @@ def curves(truth: GroundTruth, results: Any, evaluator: EvaluatorName) -> Curves
 
 
 def hotcoco_curves(ground_truth: Any, detections: Any) -> Curves:
-    """Evaluate two ``hotcoco.COCO`` objects."""
+    """Return the curves of two ``hotcoco.COCO`` objects."""
     evaluation = hotcoco_evaluation(ground_truth, detections)
     category_ids = tuple(evaluation.params.cat_ids)
-    counted = {row["id"]: row["ann_count"] for row in detections.stats()["per_category"]}
-    return _curves(evaluation.eval, category_ids, [counted.get(category_id, 0) for category_id in category_ids])
+    counts = {row["id"]: row["ann_count"] for row in detections.stats()["per_category"]}
+    return _curves(evaluation.eval, category_ids, [counts.get(category_id, 0) for category_id in category_ids])
 
 
 def hotcoco_evaluation(ground_truth: Any, detections: Any) -> Any:
-    """The ``hotcoco.COCOeval`` of two ``hotcoco.COCO`` objects, evaluated and accumulated."""
+    """Return the ``hotcoco.COCOeval`` of two ``hotcoco.COCO`` objects, evaluated and accumulated."""
     import hotcoco
 
     evaluation = hotcoco.COCOeval(ground_truth, detections, "bbox")
@@ -83,7 +90,7 @@ def hotcoco_evaluation(ground_truth: Any, detections: Any) -> Any:
 
 
 def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:
-    """Evaluate with pycocotools, which takes about seventy times as long; its printing is silenced."""
+    """Evaluate with pycocotools, which is about seventy times slower; its output is suppressed."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -91,17 +98,17 @@ def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:
         ground_truth = COCO()
         ground_truth.dataset = truth.to_dict()
         ground_truth.createIndex()
-        detections = ground_truth.loadRes(_copied(results)) if len(results) else _no_detections(COCO, ground_truth)
+        detections = ground_truth.loadRes(_plain_rows(results)) if len(results) else _no_detections(COCO, ground_truth)
         evaluation = COCOeval(ground_truth, detections, "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     category_ids = tuple(int(category_id) for category_id in evaluation.params.catIds)
-    counted = [len(detections.getAnnIds(catIds=[category_id])) for category_id in category_ids]
-    return _curves(evaluation.eval, category_ids, counted)
+    counts = [len(detections.getAnnIds(catIds=[category_id])) for category_id in category_ids]
+    return _curves(evaluation.eval, category_ids, counts)
 
 
-def _copied(results: Any) -> Any:
-    """PycocoTools writes into the rows it is given, and takes no tuple, array or numpy number for a box."""
+def _plain_rows(results: Any) -> Any:
+    """Copy the results for pycocotools, which modifies its input and rejects tuples, arrays and numpy numbers as boxes."""
     if isinstance(results, np.ndarray):
         return results
     keys = ("image_id", "category_id", "bbox", "score")
@@ -110,7 +117,7 @@ def _copied(results: Any) -> Any:
 
 
 def _no_detections(coco: Any, ground_truth: Any) -> Any:
-    """An empty set of results; ``loadRes([])`` raises an IndexError in pycocotools."""
+    """Return an empty set of results; ``loadRes([])`` raises an IndexError in pycocotools."""
     empty = coco()
     empty.dataset = {**ground_truth.dataset, "annotations": []}
     empty.createIndex()

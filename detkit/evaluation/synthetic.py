@@ -1,4 +1,4 @@
-"""Made-up ground truth and results of any size, to measure how fast an evaluation is and to try one out."""
+"""Synthetic ground truth and results of any size, for benchmarks and tests of the evaluation."""
 
 from __future__ import annotations
 
@@ -11,39 +11,42 @@ import numpy as np
 _WIDTH, _HEIGHT = 640, 480
 
 
-def write_generated(
+def write_synthetic_coco(
     folder: str | Path, images: int = 5000, detections: int = 470_000, classes: int = 80, seed: int = 0
 ) -> tuple[Path, Path]:
-    """Write ``annotations.json`` and ``results.json`` as a detector on COCO's validation set might give them; returns the two paths.
+    """Write ``annotations.json`` and ``results.json`` resembling a detector on COCO's validation set.
 
-    Images hold 7.4 objects on average, of up to three classes; about a third of the detections lie near an object, the rest anywhere.
+    Images have 7.4 objects on average, of up to three classes. About a third of the detections are near an object, the rest anywhere.
+
+    Returns:
+        The paths of the two files.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    truth, found = generated(images, detections, classes, seed)
+    truth, results = synthetic_coco(images, detections, classes, seed)
     paths = folder / "annotations.json", folder / "results.json"
-    for path, content in zip(paths, (truth, found), strict=True):
+    for path, content in zip(paths, (truth, results), strict=True):
         path.write_text(json.dumps(content), encoding="utf-8")
     return paths
 
 
-def generated(images: int, detections: int, classes: int, seed: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """A COCO dict and COCO results; the same for the same numbers."""
+def synthetic_coco(images: int, detections: int, classes: int, seed: int = 0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return a COCO dict and COCO results, deterministic for the same arguments."""
     rng = np.random.default_rng(seed)
     image = np.repeat(np.arange(images), rng.poisson(7.4, images)) if images else np.zeros(0, np.int64)
     boxes = _boxes(rng, len(image))
     labels = rng.integers(0, classes, (images, 3))[image, rng.integers(0, 3, len(image))]
     near = rng.integers(0, max(len(image), 1), detections // 3 if len(image) else 0)
-    shaken = np.maximum(boxes[near] + rng.normal(0, 0.12, (len(near), 4)) * boxes[near][:, [2, 3, 2, 3]], [-8, -8, 1, 1])
+    jittered = np.maximum(boxes[near] + rng.normal(0, 0.12, (len(near), 4)) * boxes[near][:, [2, 3, 2, 3]], [-8, -8, 1, 1])
     elsewhere = detections - len(near)
-    found_boxes = np.concatenate([shaken, _boxes(rng, elsewhere)])
-    found_image = np.concatenate([image[near], rng.integers(0, images, elsewhere)])
-    found_labels = np.concatenate([labels[near], rng.integers(0, classes, elsewhere)])
+    result_boxes = np.concatenate([jittered, _boxes(rng, elsewhere)])
+    result_image = np.concatenate([image[near], rng.integers(0, images, elsewhere)])
+    result_labels = np.concatenate([labels[near], rng.integers(0, classes, elsewhere)])
     scores = rng.random(detections) ** 2
     order = rng.permutation(detections)
     crowd = rng.random(len(image)) < 0.01
-    found = _results(found_image[order], found_labels[order], found_boxes[order], scores)
-    return _truth(images, classes, image, labels, boxes, crowd), found
+    results = _results(result_image[order], result_labels[order], result_boxes[order], scores)
+    return _truth(images, classes, image, labels, boxes, crowd), results
 
 
 def _boxes(rng: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
