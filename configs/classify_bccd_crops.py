@@ -1,38 +1,5 @@
-"""A classifier of the blood cells of BCCD, cut out by their boxes: red cells, white cells, platelets.
+"""The config ``classify_bccd_crops`` of the model zoo: see ``detkit/zoo/classify_bccd_crops.py``."""
 
-    python datasets/fetch_bccd.py data/bccd
-    python tools/train.py configs/classify_bccd_crops.py
-    python tools/evaluate.py runs/classify_bccd_crops-1 --data data/bccd --split test
+from detkit.zoo.classify_bccd_crops import config
 
-Most cells are red, so ``balanced``, the mean over classes, says more than ``top1``.
-
-Result: test top-1 0.998, balanced 0.995 after 3.0 core-minutes (13,440 crops seen); val top-1 0.997, balanced 0.989.
-"""
-
-from pathlib import Path
-
-from detkit.config_classes import (
-    AugmentationConfig,
-    EMAConfig,
-    Experiment,
-    JitterConfig,
-    LoaderConfig,
-    PreprocessConfig,
-    TrainingConfig,
-    load_config,
-)
-
-cells = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
-base = load_config(Path(__file__).with_name("classify_folder.py"), Experiment)
-
-config = base.replace(
-    name="classify_bccd_crops",
-    model=base.model.replace(preprocess=PreprocessConfig(rule="letterbox", input_size=(96, 96), antialias=True), mixup=0.0),
-    data=cells.data,
-    augmentation=AugmentationConfig(preset="micrographs", resize=JitterConfig(size=None, scale=(0.9, 1.2))),
-    # Rare classes come more often.
-    loader=LoaderConfig(batch_size=32, workers=0, aspect_grouping=False, cache_megabytes=400, repeat_threshold=0.3),
-    training=TrainingConfig(
-        budget=3.0, threads=1, clip_grad_norm=5.0, ema=EMAConfig(decay=0.99, warmup_steps=50), best_metric="balanced", evaluations=2
-    ),
-)
+__all__ = ["config"]

@@ -1,42 +1,5 @@
-"""YOLOv1 as in its paper (arXiv:1506.02640, section 2.2), for Pascal VOC 2007.
+"""The config ``yolov1`` of the model zoo: see ``detkit/zoo/yolov1.py``."""
 
-    python datasets/fetch_voc.py data/voc
-    python tools/train.py configs/yolov1.py
-    python tools/evaluate.py --data data/voc/VOC2007 --split test --metric voc07
+from detkit.zoo.yolov1 import config
 
-The paper trains on VOC 2007 and 2012 together, from convolutions that learned ImageNet for a week and that nobody publishes. A backbone
-with weights: ``model.backbone.name=resnet50 model.backbone.weights=default``.
-
-Result: not yet run. The paper has mAP 63.4 on VOC 2007 test.
-"""
-
-from pathlib import Path
-
-from detkit.config_classes import (
-    AugmentationConfig,
-    Experiment,
-    JitterConfig,
-    LoaderConfig,
-    MultistepConfig,
-    PhotometricConfig,
-    SGDConfig,
-    TrainingConfig,
-    load_config,
-    presets_yolov1,
-)
-
-base = load_config(Path(__file__).with_name("fpn_r50_voc.py"), Experiment)
-
-config = base.replace(
-    name="yolov1",
-    model=presets_yolov1.yolov1(),
-    # Sizes and places change by up to a fifth, exposure and saturation by up to a factor of 1.5.
-    augmentation=AugmentationConfig(
-        resize=JitterConfig(size=None, scale=(0.8, 1.2)),
-        photometric=PhotometricConfig(probability=1.0, brightness=0.5, contrast=0.0, saturation=0.5, hue=0.0),
-    ),
-    loader=LoaderConfig(batch_size=64, workers=4),
-    optimizer=SGDConfig(lr=1e-2, reference_batch_size=64, weight_decay=5e-4),
-    schedule=MultistepConfig(warmup_start=0.1, milestones=(75 / 135, 105 / 135)),
-    training=TrainingConfig(epochs=135),
-)
+__all__ = ["config"]

@@ -1,40 +1,5 @@
-"""YOLOv1's cells and loss on EfficientNet-Lite0, for the blood cells of BCCD, in an hour of one core.
+"""The config ``yolov1_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolov1_lite0_bccd.py``."""
 
-    python datasets/fetch_bccd.py data/bccd
-    python tools/train.py configs/yolov1_lite0_bccd.py
-    python tools/evaluate.py runs/yolov1_lite0_bccd-1 --data data/bccd --split test
+from detkit.zoo.yolov1_lite0_bccd import config
 
-Each of its 8 x 10 cells finds one object at most.
-
-Result: test AP 0.047, AP50 0.153, AP75 0.012 after 59.9 core-minutes (13,596 images seen); val AP 0.048.
-"""
-
-from pathlib import Path
-
-from detkit.config_classes import (
-    AugmentationConfig,
-    Experiment,
-    JitterConfig,
-    PreprocessConfig,
-    YOLOv1Config,
-    YOLOv1HeadConfig,
-    YOLOv1NeckConfig,
-    load_config,
-)
-
-base = load_config(Path(__file__).with_name("faster_rcnn_lite0_bccd.py"), Experiment)
-
-config = base.replace(
-    name="yolov1_lite0_bccd",
-    model=YOLOv1Config(
-        preprocess=PreprocessConfig(rule="fixed", input_size=(480, 640)),
-        backbone=base.model.backbone.replace(frozen_stages=2, levels=("c5",)),
-        # Few channels, and no layer between: every output reads the whole map, and Adam's equal steps add up over it to noise.
-        neck=YOLOv1NeckConfig(channels=(256, 32)),
-        head=YOLOv1HeadConfig(hidden=(), dropout=0.2),
-    ),
-    # The scales that the base draws, in images of one size.
-    augmentation=AugmentationConfig(preset="micrographs", quarter_turns=0.0, resize=JitterConfig(size=None, scale=(0.8, 1.2))),
-    optimizer=base.optimizer.replace(lr=1e-4, backbone_lr_factor=1.0),
-    training=base.training.replace(threads=1),
-)
+__all__ = ["config"]

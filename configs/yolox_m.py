@@ -1,15 +1,5 @@
-"""YOLOX-m for COCO; everything but the model as in ``yolox_s.py``.
+"""The config ``yolox_m`` of the model zoo: see ``detkit/zoo/yolox_m.py``."""
 
-    python datasets/fetch_coco.py data/coco
-    python tools/train.py configs/yolox_m.py
+from detkit.zoo.yolox_m import config
 
-Result: not yet run. The released detector is published with AP 46.9 on val2017.
-"""
-
-from pathlib import Path
-
-from detkit.config_classes import Experiment, load_config, presets_yolox
-
-base = load_config(Path(__file__).with_name("yolox_s.py"), Experiment)
-
-config = base.replace(name="yolox_m", model=presets_yolox.yolox_m())
+__all__ = ["config"]

@@ -16,7 +16,8 @@ LAYERS = (
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
     {"models"},
     {"training", "inference", "export"},
-    {"experiment", "configs"},
+    {"experiment", "config_classes"},
+    {"zoo", "curation"},
     {"cli", "__main__"},
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
@@ -26,7 +27,7 @@ SIDEWAYS = {
     ("training", "inference"),
     ("export", "inference"),
     ("evaluation", "data"),
-    ("configs", "experiment"),
+    ("config_classes", "experiment"),
     ("__main__", "cli"),
 }
 
