@@ -1,4 +1,4 @@
-"""Detect objects in images: the same as ``detkit detect``; ``python tools/detect.py --help`` tells the flags."""
+"""Detect objects in images: the same as ``detkit detect``; ``python tools/detect.py --help`` lists the flags."""
 
 from __future__ import annotations
 

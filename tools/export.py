@@ -1,4 +1,4 @@
-"""Write a detector to an ONNX file: the same as ``detkit export``; ``python tools/export.py --help`` tells the flags."""
+"""Write a detector to an ONNX file: the same as ``detkit export``; ``python tools/export.py --help`` lists the flags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train a detector: the same as ``detkit train``; ``python tools/train.py --help`` tells the flags."""
+"""Train a detector: the same as ``detkit train``; ``python tools/train.py --help`` lists the flags."""
 
 from __future__ import annotations
 

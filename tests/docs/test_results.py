@@ -16,7 +16,7 @@ def test_the_page_is_what_the_files_give() -> None:
 def test_every_result_has_its_config_and_its_numbers_there() -> None:
     for path in sorted((ROOT / "docs" / "results").glob("*.json")):
         row = json.loads(path.read_text("utf-8"))
-        config = ROOT / "configs" / f"{row['name']}.py"
+        config = ROOT / "detkit" / "zoo" / f"{row['name']}.py"
         assert path.stem == row["name"]
         assert config.is_file()
         for key in ("AP", "top1", "balanced"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from detkit import zoo
 from detkit.experiment import Experiment, smoke
 from detkit.experiment.config import GradientStageConfig
 from detkit.experiment.smoke import smoke_config
@@ -23,15 +24,9 @@ def test_smoke_goes_all_the_way(tiny: Tiny, tmp_path: Path) -> None:
     assert tried.image.startswith("sample_")
 
 
-def configs() -> list[Path]:
-    return sorted((Path(__file__).resolve().parents[2] / "configs").glob("*.py"))
-
-
-@pytest.mark.parametrize("path", configs(), ids=lambda path: path.stem)
-def test_every_config_can_be_made_small(path: Path, tmp_path: Path) -> None:
-    from detkit.config import load_config
-
-    config = load_config(path, Experiment)
+@pytest.mark.parametrize("name", zoo.names())
+def test_every_config_can_be_made_small(name: str, tmp_path: Path) -> None:
+    config = zoo.load(name)
     small = smoke_config(config, tmp_path)
     assert small.model.backbone.weights is None
     assert small.training.steps == 2
@@ -39,10 +34,8 @@ def test_every_config_can_be_made_small(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [path for path in configs() if path.stem not in TOO_LARGE], ids=lambda path: path.stem)
-def test_every_config_goes_through(path: Path) -> None:
-    from detkit.config import load_config
-
-    config = load_config(path, Experiment)
-    learns = any(isinstance(stage, GradientStageConfig) for stage in config.stages)
-    assert smoke(config).trained.steps == (2 if learns else 0)  # stages that fit layers make no steps
+@pytest.mark.parametrize("name", [name for name in zoo.names() if name not in TOO_LARGE])
+def test_every_config_goes_through(name: str) -> None:
+    config = zoo.load(name)
+    has_gradient_stage = any(isinstance(stage, GradientStageConfig) for stage in config.stages)
+    assert smoke(config).trained.steps == (2 if has_gradient_stage else 0)  # stages that fit layers make no steps
