@@ -1,4 +1,4 @@
-"""Detections and targets on a image."""
+"""Drawing of detections and targets on an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ClassNames = Sequence[str | None]
 
 
 def class_name(class_names: ClassNames, label: int) -> str:
-    """The name of a class, or ``class 12`` where it has none or no font here can draw it."""
+    """Return the name of a class, or ``class 12`` if it has none or no available font can draw it."""
     name = class_names[label] if 0 <= label < len(class_names) else None
     return drawable(name, f"class {label}") if name else f"class {label}"
 
@@ -24,14 +24,16 @@ def class_name(class_names: ClassNames, label: int) -> str:
 def draw_detections(
     image: ImageArray | Tensor, detections: Detections, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
 ) -> ImageArray:
-    """A copy of a image with boxes, class names and scores; the best are drawn last and keep their labels' places.
+    """Draw boxes, class names and scores on a copy of an image.
+
+    The best detections are drawn on top, and their labels are placed first.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
-        detections: In the image's own pixels.
-        class_names: One a label; ``None`` where a class has no name.
-        min_score: Detections below are left out.
-        scale: How many times the copy is enlarged; see :func:`detkit.drawing.readable_scale`.
+        detections: Detections in the image's own pixels.
+        class_names: Class names by label; ``None`` for a class without a name.
+        min_score: Detections with a lower score are not drawn.
+        scale: Factor by which the copy is enlarged; see :func:`detkit.drawing.readable_scale`.
 
     Returns:
         ``(scale * H, scale * W, 3)`` uint8 RGB.
@@ -49,13 +51,16 @@ def draw_detections(
 
 
 def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> ImageArray:
-    """A copy of a image with its true boxes; crowds and difficult objects are dashed and say so in the label.
+    """Draw ground-truth boxes on a copy of an image; crowds and difficult objects are dashed and marked in the label.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
-        targets: In the image's own pixels.
-        class_names: One a label.
-        scale: How many times the copy is enlarged.
+        targets: Ground truth in the image's own pixels.
+        class_names: Class names by label.
+        scale: Factor by which the copy is enlarged.
+
+    Returns:
+        ``(scale * H, scale * W, 3)`` uint8 RGB.
     """
     targets = targets.to("cpu")
     canvas = Canvas(image, scale)
@@ -69,5 +74,5 @@ def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: Clas
 
 
 def _flags(targets: Targets, row: int) -> str:
-    words = [word for word, flag in (("crowd", targets.is_crowd), ("difficult", targets.is_difficult)) if bool(flag[row])]
-    return f" ({', '.join(words)})" if words else ""
+    names = [name for name, flag in (("crowd", targets.is_crowd), ("difficult", targets.is_difficult)) if bool(flag[row])]
+    return f" ({', '.join(names)})" if names else ""

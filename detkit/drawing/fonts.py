@@ -1,4 +1,4 @@
-"""Fonts that have the characters of a class name."""
+"""Selection of fonts that have all characters of a class name."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _PREFERRED = (
     "Helvetica.ttc",
 )
 _MISSING = "\uffff"
-"""A code point that is no character, so that every font draws its sign for a missing one."""
+"""A code point that is not a character, for which every font draws its missing-glyph symbol."""
 
 
 def font_for(text: str, size: int) -> Font | None:
-    """The first font that has every character of ``text``: Pillow's own, ``DETKIT_FONT``, then those of the system.
+    """Return the first font that has every character of ``text``, or None if there is none; see :func:`drawable`.
 
-    ``None`` when there is none; see :func:`drawable`.
+    The order is ``DETKIT_FONT``, the default font of Pillow, then the fonts of the system.
     """
-    return next((font for font in _fonts(size) if all(_has(font, char) for char in text if not char.isspace())), None)
+    return next((font for font in _fonts(size) if all(_has_glyph(font, char) for char in text if not char.isspace())), None)
 
 
 @lru_cache(maxsize=1024)
-def drawable(text: str, instead: str) -> str:
-    """``text`` when some font here can draw it, else without accents, else ``instead`` (told once in the log)."""
+def drawable(text: str, fallback: str) -> str:
+    """Return ``text`` if a font has its characters, else the text without accents, else ``fallback`` (logged once)."""
     if font_for(text, 16) is not None:
         return text
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
     if font_for(plain, 16) is not None:
         return plain
-    log.warning("no font here can draw %r, so %r is drawn; set DETKIT_FONT to a font file that has it", text, instead)
-    return instead
+    log.warning("no font has all characters of %r, drawing %r; set DETKIT_FONT to a font file that has them", text, fallback)
+    return fallback
 
 
 @lru_cache(maxsize=256)
@@ -62,11 +62,11 @@ def _default(size: int) -> Font:
 
 
 def _fonts(size: int) -> Iterator[Font]:
-    chosen = os.environ.get("DETKIT_FONT")
-    if chosen:
-        font = _font(chosen, size)
+    path_from_environment = os.environ.get("DETKIT_FONT")
+    if path_from_environment:
+        font = _font(path_from_environment, size)
         if font is None:
-            raise ValueError(f"DETKIT_FONT={chosen}: expected a font file (.ttf, .otf, .ttc) that can be read")
+            raise ValueError(f"DETKIT_FONT={path_from_environment}: expected a readable font file (.ttf, .otf, .ttc)")
         yield font
     yield _default(size)
     yield from (font for path in _system_fonts() if (font := _font(path, size)) is not None)
@@ -74,15 +74,17 @@ def _fonts(size: int) -> Iterator[Font]:
 
 @lru_cache(maxsize=1)
 def _system_fonts() -> tuple[str, ...]:
-    """The system's font files, plain upright ones first."""
-    files = [path for folder in _folders() if folder.is_dir() for path in folder.rglob("*")]
-    found = [path for path in files if path.suffix.lower() in {".ttf", ".otf", ".ttc"}]
-    rank = {name: place for place, name in enumerate(_PREFERRED)}
-    odd = ("bold", "italic", "oblique", "mono", "serif", "condensed", "light")
-    return tuple(str(path) for path in sorted(found, key=lambda p: (rank.get(p.name, 99), any(w in p.name.lower() for w in odd), str(p))))
+    """Return the font files of the system, regular upright ones first."""
+    files = [path for folder in _font_folders() if folder.is_dir() for path in folder.rglob("*")]
+    fonts = [path for path in files if path.suffix.lower() in {".ttf", ".otf", ".ttc"}]
+    rank = {name: index for index, name in enumerate(_PREFERRED)}
+    styles = ("bold", "italic", "oblique", "mono", "serif", "condensed", "light")
+    return tuple(
+        str(path) for path in sorted(fonts, key=lambda p: (rank.get(p.name, 99), any(s in p.name.lower() for s in styles), str(p)))
+    )
 
 
-def _folders() -> list[Path]:
+def _font_folders() -> list[Path]:
     if sys.platform == "win32":
         return [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
     if sys.platform == "darwin":
@@ -90,11 +92,11 @@ def _folders() -> list[Path]:
     return [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".fonts", Path.home() / ".local/share/fonts"]
 
 
-def _has(font: Font, char: str) -> bool:
-    return _mask(font, char) != _mask(font, _MISSING)
+def _has_glyph(font: Font, char: str) -> bool:
+    return _glyph(font, char) != _glyph(font, _MISSING)
 
 
 @lru_cache(maxsize=4096)
-def _mask(font: Font, char: str) -> tuple[tuple[int, int], bytes]:
+def _glyph(font: Font, char: str) -> tuple[tuple[int, int], bytes]:
     mask = font.getmask(char)
     return mask.size, bytes(mask)

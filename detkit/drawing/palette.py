@@ -1,4 +1,4 @@
-"""A color for each class, the same in every image."""
+"""Colors of classes, the same in every image, and of scores."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ _FIRST: tuple[Color, ...] = (
     (200, 160, 110),
     (0, 120, 110),
 )
-"""Told apart at a glance, for the few classes that most data sets have."""
+"""Easily distinguishable colors, enough for most datasets."""
 
 _GOLDEN = 0.618033988749895
-"""Steps of the golden ratio round the color circle never come close to an earlier color for long."""
+"""Step of the hue, a fraction of the color circle: with golden-ratio steps, new hues stay apart from earlier ones."""
 
 
 def color_of(label: int) -> Color:
-    """The color of a class number, RGB 0 to 255."""
+    """Return the color of a class label, RGB 0 to 255."""
     if 0 <= label < len(_FIRST):
         return _FIRST[label]
     red, green, blue = colorsys.hsv_to_rgb(label * _GOLDEN % 1.0, (0.85, 0.6)[label % 2], (0.95, 0.75)[label // 2 % 2])
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def heat(score: float) -> Color:
-    """From blue for 0 over green to red for 1."""
+def heat_color(score: float) -> Color:
+    """Return a color from blue for score 0 over green to red for 1."""
     red, green, blue = colorsys.hsv_to_rgb((1 - min(max(score, 0.0), 1.0)) * 2 / 3, 1.0, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def ink_on(color: Color) -> Color:
-    """Black or white, whichever is read more easily on ``color`` (its luminance by ITU-R BT.601)."""
+def text_color_on(color: Color) -> Color:
+    """Return black or white, whichever has more contrast with ``color`` (luminance of ITU-R BT.601)."""
     return (0, 0, 0) if 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140 else (255, 255, 255)

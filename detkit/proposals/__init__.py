@@ -1,28 +1,28 @@
-"""Where an object may be: selective search and other sources of proposals, remembered on disk.
+"""Region proposals: selective search and other backends, cached on disk.
 
-The names below are imported when they are first used: the configs need neither torch nor numba.
+The names below are imported on first use: the configs need neither torch nor numba.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 from detkit.proposals.config import ProposalsConfig, SelectiveSearchConfig, Strategy
 
 if TYPE_CHECKING:
     from detkit.proposals.backends import BACKENDS, Backend
     from detkit.proposals.cache import ProposalCache
-    from detkit.proposals.proposer import Made, Proposer
+    from detkit.proposals.proposer import ProposalResult, Proposer
     from detkit.proposals.recall import ProposalRecall
     from detkit.proposals.search import selective_search
 
 __all__ = [
     "BACKENDS",
     "Backend",
-    "Made",
     "ProposalCache",
     "ProposalRecall",
+    "ProposalResult",
     "ProposalsConfig",
     "Proposer",
     "SelectiveSearchConfig",
@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 
-__getattr__ = lazily(
+__getattr__ = lazy_getattr(
     __name__,
     {
         ".backends": ("BACKENDS", "Backend"),
         ".cache": ("ProposalCache",),
-        ".proposer": ("Made", "Proposer"),
+        ".proposer": ("ProposalResult", "Proposer"),
         ".recall": ("ProposalRecall",),
         ".search": ("selective_search",),
     },

@@ -1,4 +1,4 @@
-"""The sources of proposals that can be named, behind one protocol."""
+"""Named proposal backends with a common protocol."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ BACKENDS = Registry(
         "selectivesearch": "detkit.proposals.backends:SelectiveSearchPackage",
     },
 )
-"""By name, classes without arguments that follow :class:`Backend`."""
+"""Backend classes by name; each implements :class:`Backend` and is constructed without arguments."""
 
-OUR_VERSION = 3
-"""Goes up whenever the same image and settings give other boxes: what was remembered before is then made anew."""
+ALGORITHM_VERSION = 3
+"""Incremented whenever the same image and settings give different boxes, which invalidates cached proposals."""
 
 
 class Backend(Protocol):
-    """Gives the proposals of one image; it can be pickled, to be sent to other processes."""
+    """Computes the proposals of one image; picklable, so that it can be sent to other processes."""
 
     @property
     def version(self) -> str:
-        """Names the backend and whatever its results depend on besides the image and the config: its release, a checkpoint's hash."""
+        """Name and version of everything the proposals depend on besides image and config, such as a release or a checkpoint's hash."""
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
-        """All proposals, best first, in the pixels of the ``(H, W, 3)`` uint8 RGB image; those unwanted are left out later.
+        """Return all proposals, best first, in the pixels of the image; they are filtered later.
 
         Args:
-            image: The image, at least one pixel.
-            config: ``mode`` and ``seed`` are looked at where they mean something.
-            threads: How many may be used; as many as torch has unless given.
+            image: ``(H, W, 3)`` uint8 RGB, at least one pixel.
+            config: ``mode`` and ``seed`` are used where the backend has them.
+            threads: Maximum number of threads; by default as many as torch uses.
         """
 
 
 class SelectiveSearch:
-    """Selective search as :func:`detkit.proposals.selective_search` does it."""
+    """detkit's own selective search, see :func:`detkit.proposals.selective_search`."""
 
     @property
     def version(self) -> str:
-        """The number that goes up when results change."""
-        return f"detkit {OUR_VERSION}"
+        """See :data:`ALGORITHM_VERSION`."""
+        return f"detkit {ALGORITHM_VERSION}"
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
@@ -64,10 +64,10 @@ class SelectiveSearch:
 
 
 class OpenCV:
-    """The implementation in OpenCV's ``ximgproc``, whose random ranking cannot be seeded.
+    """Selective search of OpenCV's ``ximgproc``, whose random ranking cannot be seeded.
 
     Raises:
-        ImportError: this OpenCV was built without it.
+        ImportError: If OpenCV was built without it.
     """
 
     def __init__(self) -> None:
@@ -75,13 +75,13 @@ class OpenCV:
 
         if not hasattr(cv2, "ximgproc") or not hasattr(cv2.ximgproc, "segmentation"):
             raise ImportError(
-                f"proposal backend opencv: cv2.ximgproc is not in this OpenCV ({cv2.__version__}); it comes with the package "
-                "opencv-contrib-python, which takes the place of opencv-python and opencv-python-headless"
+                f"proposal backend opencv: OpenCV {cv2.__version__} has no cv2.ximgproc; install opencv-contrib-python in place of "
+                "opencv-python and opencv-python-headless"
             )
 
     @property
     def version(self) -> str:
-        """OpenCV's."""
+        """Version of OpenCV."""
         import cv2
 
         return f"opencv {cv2.__version__}"
@@ -98,20 +98,20 @@ class OpenCV:
             "quality": search.switchToSelectiveSearchQuality,
         }
         prepare[config.mode]()
-        return _in_order(np.asarray(search.process(), dtype=np.float32).reshape(-1, 4))
+        return _ranked(np.asarray(search.process(), dtype=np.float32).reshape(-1, 4))
 
 
 _SCALES: dict[Mode, tuple[float, ...]] = {"single": (500.0,), "fast": (500.0, 1000.0), "quality": (200.0, 500.0, 1000.0, 2000.0)}
-"""The package has no modes: ``single`` is the scale of its own example, the others join several, two and four as the paper's do."""
+"""Scales of each mode, which the package lacks: ``single`` is the one of its example, the others have as many as in the paper."""
 
 
 class SelectiveSearchPackage:
-    """The package ``selectivesearch`` on PyPI; its histograms and its neighbors are not those of the paper.
+    """Selective search of the PyPI package ``selectivesearch``, whose histograms and neighbors differ from those of the paper.
 
-    Its boxes come in the order of merging, last first: the package itself ranks nothing.
+    The package does not rank its boxes; they are returned in the order of merging, last first.
 
     Raises:
-        ImportError: it is not installed.
+        ImportError: If the package is not installed.
     """
 
     def __init__(self) -> None:
@@ -122,26 +122,26 @@ class SelectiveSearchPackage:
 
     @property
     def version(self) -> str:
-        """The package's."""
+        """Version of the package."""
         return f"selectivesearch {metadata.version('selectivesearch')}"
 
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         from selectivesearch import selective_search
 
-        found = []
+        per_scale = []
         for scale in _SCALES[config.mode]:
             _, regions = selective_search(image, scale=scale, sigma=0.8, min_size=20)
-            # Corners are inclusive there: a region of one pixel has a width of 0.
+            # The package has inclusive corners: a region of one pixel has a width of 0.
             boxes = np.array([region["rect"] for region in regions[::-1]], dtype=np.float32).reshape(-1, 4)
-            found.append(boxes + np.array([0, 0, 1, 1], dtype=np.float32))
-        longest = max(map(len, found))
-        turns = [boxes[place : place + 1] for place in range(longest) for boxes in found]
-        return _in_order(np.concatenate(turns))
+            per_scale.append(boxes + np.array([0, 0, 1, 1], dtype=np.float32))
+        longest = max(map(len, per_scale))
+        interleaved = [boxes[index : index + 1] for index in range(longest) for boxes in per_scale]
+        return _ranked(np.concatenate(interleaved))
 
 
-def _in_order(boxes: NDArray[np.float32]) -> Proposals:
-    """Proposals of ``(N, 4)`` boxes ``x y width height`` that are ordered already, without duplicates."""
+def _ranked(boxes: NDArray[np.float32]) -> Proposals:
+    """Convert ranked boxes ``(N, 4)``, ``x y width height``, to proposals without duplicates."""
     boxes = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1)
     first = np.sort(np.unique(boxes, axis=0, return_index=True)[1]) if len(boxes) else np.zeros(0, np.int64)
     scores = 1 / np.arange(1, len(first) + 1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Proposals remembered on disk: many processes may read and write, and a killed one leaves nothing broken."""
+"""On-disk cache of proposals, safe for concurrent processes and for killed ones."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from detkit.structures import Proposals
 LOG = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Of the files; a part of every key."""
-KEPT_ON_CLEANING = 0.9
-"""Share of the budget that is left when the oldest files are removed, so that this is rarely done."""
-WRITES_BETWEEN_LOOKS = 64
-"""After so many files of its own a process counts what others wrote, too."""
+"""Version of the file format, part of every key."""
+KEPT_AFTER_CLEANUP = 0.9
+"""Fraction of the budget that is kept when the oldest files are removed, so that cleanup is rare."""
+WRITES_PER_SCAN = 64
+"""Number of files after which a process also counts the files written by others."""
 STALE_SECONDS = 3600.0
-"""A temporary file that was not touched for so long belongs to a process that was killed."""
+"""Age from which a temporary file is considered left over from a killed process."""
 
-_DAMAGE = (
+_CORRUPTION_ERRORS = (
     *(OSError, ValueError, TypeError, KeyError, EOFError, IndexError, SyntaxError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading arrays out of the bytes of a broken file raises."""
+"""Exceptions raised by reading arrays from a corrupt file."""
 
 
-def key_of(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> str:
-    """The name of a image's proposals: a hash of its pixels, of the settings, and of the backend's version.
+def cache_key(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> str:
+    """Return the cache key of an image: a hash of its pixels, of the settings and of the backend's version.
 
-    The limit and the filters are not in it: they choose from what is remembered.
+    The maximum number and the filters are not part of the key: they are applied to the cached proposals.
     """
     digest = hashlib.blake2b(digest_size=20)
     digest.update(repr((FORMAT, version, config.mode, config.seed, image.shape)).encode())
@@ -51,15 +51,18 @@ def key_of(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> s
 
 
 class ProposalCache:
-    """A folder with one file for the proposals of each image, within a budget; what was used longest ago goes first.
+    """A folder with one file per image and a size budget; the least recently used files are removed first.
 
-    Every file is written beside its place and renamed. A file that cannot be read is told about, removed, and made anew.
-    Processes need no lock: two that write the same file write the same, and a file that another one removed is made anew.
-    The budget can be exceeded for a moment, by what each process writes between two looks.
+    Files are written to a temporary name and renamed. A corrupt file is reported, removed and rebuilt. Processes need no lock: two that
+    write the same file write the same content, and a file that another process removed is rebuilt. The budget can be exceeded
+    temporarily, by what each process writes between two scans of the folder.
 
     Args:
-        folder: Made when the first file is written.
+        folder: The folder, created when the first file is written.
         megabytes: The budget, in units of 10^6 bytes.
+
+    Raises:
+        NotADirectoryError: If ``folder`` is a file.
     """
 
     def __init__(self, folder: str | Path, megabytes: float) -> None:
@@ -67,10 +70,10 @@ class ProposalCache:
         self._bytes: float | None = None
         self._writes = 0
         if self.folder.exists() and not self.folder.is_dir():
-            raise NotADirectoryError(f"proposal cache {folder}: expected a folder, found a file; name another place")
+            raise NotADirectoryError(f"proposal cache {folder}: expected a folder, got a file; choose another path")
 
     def get(self, key: str) -> Proposals | None:
-        """What is remembered under a key, or None."""
+        """Return the proposals cached under a key, or None."""
         path = self.path(key)
         try:
             content = path.read_bytes()
@@ -78,32 +81,34 @@ class ProposalCache:
             return None
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                found = Proposals(torch.from_numpy(arrays["boxes"]), torch.from_numpy(arrays["scores"]))
-        except _DAMAGE as error:
-            LOG.warning("proposal cache: %s is damaged (%s); it is made anew", path, " ".join(str(error).split()) or type(error).__name__)
+                proposals = Proposals(torch.from_numpy(arrays["boxes"]), torch.from_numpy(arrays["scores"]))
+        except _CORRUPTION_ERRORS as error:
+            LOG.warning(
+                "proposal cache: %s is corrupt (%s); it is deleted and rebuilt", path, " ".join(str(error).split()) or type(error).__name__
+            )
             path.unlink(missing_ok=True)
             return None
-        with suppress(OSError):  # removed in the meantime, or not ours to touch: it was read
+        with suppress(OSError):  # removed meanwhile, or owned by another user; the content has been read
             os.utime(path)
-        return found
+        return proposals
 
     def put(self, key: str, proposals: Proposals) -> None:
-        """Remember proposals under a key."""
+        """Cache proposals under a key."""
         path = self.path(key)
         with atomic_write(path) as temporary, temporary.open("wb") as handle:
             np.savez_compressed(handle, boxes=proposals.boxes.cpu().numpy(), scores=proposals.scores.cpu().numpy())
         self._writes += 1
         if self._bytes is not None:
             self._bytes += path.stat().st_size if path.exists() else 0
-        if self._bytes is None or self._bytes > self.budget or self._writes >= WRITES_BETWEEN_LOOKS:
-            self._bytes, self._writes = self._clean(), 0
+        if self._bytes is None or self._bytes > self.budget or self._writes >= WRITES_PER_SCAN:
+            self._bytes, self._writes = self._clean_up(), 0
 
     def path(self, key: str) -> Path:
-        """The file of a key."""
+        """Return the file of a key."""
         return self.folder / key[:2] / f"{key}.npz"
 
-    def _clean(self) -> float:
-        """Remove the oldest files if there are too many bytes; gives the bytes that stay."""
+    def _clean_up(self) -> float:
+        """Remove the oldest files if the budget is exceeded; return the remaining size in bytes."""
         files = []
         for path in self.folder.glob("*/*"):
             try:
@@ -117,7 +122,7 @@ class ProposalCache:
         total = float(sum(size for _, size, _ in files))
         if total > self.budget:
             for _, size, path in sorted(files):
-                if total <= self.budget * KEPT_ON_CLEANING:
+                if total <= self.budget * KEPT_AFTER_CLEANUP:
                     break
                 path.unlink(missing_ok=True)
                 total -= size

@@ -1,4 +1,4 @@
-"""The modes of selective search, and what a source of proposals is made of."""
+"""Configs of selective search and of proposal backends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Mode = Literal["single", "fast", "quality"]
 
 
 class Strategy(Config):
-    """Which similarities decide what is merged next."""
+    """Similarities that decide which regions merge next."""
 
     color: bool = True
     """Histogram intersection of colors."""
@@ -30,7 +30,7 @@ class Strategy(Config):
 
     @property
     def uses(self) -> tuple[bool, bool, bool, bool]:
-        """The four flags, in this order."""
+        """The flags ``color``, ``texture``, ``size`` and ``fill``, in this order."""
         return self.color, self.texture, self.size, self.fill
 
 
@@ -48,39 +48,39 @@ MODES: dict[str, dict[str, Any]] = {
         "strategies": (ALL, NO_COLOR, FILL, SIZE),
     },
 }
-"""The paper's choices: ``single`` from its table 4, ``fast`` and ``quality`` from its table 6.
+"""Settings of the paper: ``single`` from its table 4, ``fast`` and ``quality`` from its table 6.
 
-In ``single`` hue is an angle where regions are cut. Where several hierarchies are joined hue is a plain number, which finds a little more
-there: its regions are more, and what it cuts wrongly others cut well.
+In ``single``, the segmentation treats hue as an angle. Where several hierarchies are combined, hue is a plain number, which has slightly
+higher recall there: it gives more regions, and other hierarchies make up for its wrong boundaries.
 """
 
 
 class SelectiveSearchConfig(Config):
-    """Selective search (IJCV 2013); every color space is segmented at every scale and grouped by every strategy."""
+    """Selective search (IJCV 2013); every color space is segmented at every scale and grouped with every strategy."""
 
     color_spaces: tuple[ColorSpace, ...] = ("hsv", "lab")
-    """Color spaces."""
+    """Color spaces in which the image is segmented."""
     scales: tuple[float, ...] = (50.0, 100.0)
-    """Thresholds k of the segmentation; larger ones begin with larger regions."""
+    """Thresholds k of the segmentation; larger values start from larger regions."""
     strategies: tuple[Strategy, ...] = (ALL, NO_COLOR)
-    """Ways of grouping."""
+    """Grouping strategies."""
     max_pixels: int = Field(400_000, ge=1)
-    """Larger images are searched at this many pixels; the boxes come back in the image's own."""
+    """Larger images are shrunk to this number of pixels for the search; boxes are returned in original pixels."""
     min_area: float = Field(0.0, ge=0)
-    """Boxes with a smaller area, in pixels of the image, are left out."""
+    """Boxes with a smaller area, in square pixels of the image, are removed."""
     max_aspect: float = Field(float("inf"), ge=1)
-    """Boxes with a longer side more than so many times the shorter one are left out."""
+    """Boxes whose longer side exceeds the shorter one by more than this factor are removed."""
     max_proposals: int | None = None
-    """At most so many boxes, the best."""
+    """Maximum number of boxes; the best are kept. None: all."""
     seed: int = 0
-    """Of the random numbers in the ranking."""
+    """Random seed of the ranking."""
 
     @classmethod
     def of(cls, mode: Mode, **values: Any) -> Self:
-        """The paper's ``single``, ``fast`` or ``quality`` choice of colors, scales and strategies, with other ``values`` exchanged.
+        """Return the paper's ``single``, ``fast`` or ``quality`` settings, with ``values`` overridden.
 
         Raises:
-            ValueError: there is no such mode.
+            ValueError: If the mode does not exist.
         """
         if mode not in MODES:
             raise ValueError(f"selective search: expected mode single, fast or quality, got {mode!r}")
@@ -88,36 +88,36 @@ class SelectiveSearchConfig(Config):
 
 
 class ProposalsConfig(Config):
-    """Where the proposals of a image come from, which are kept, and where they are remembered."""
+    """Source, filters and cache of the proposals of an image."""
 
     shorthand: ClassVar[str | None] = "mode"
 
     backend: str = "detkit"
-    """``detkit``, ``opencv``, ``selectivesearch``, a name that another package adds, or a checkpoint of Faster R-CNN."""
+    """``detkit``, ``opencv``, ``selectivesearch``, a name registered by another package, or a Faster R-CNN checkpoint."""
     mode: Mode = "fast"
-    """How thoroughly selective search looks; a region proposal network has no modes."""
+    """Thoroughness of selective search; ignored by a region proposal network."""
     max_proposals: int | None = Field(None, ge=1)
-    """At most so many proposals of a image, the best."""
+    """Maximum number of proposals per image; the best are kept. None: all."""
     min_area: float = Field(0.0, ge=0)
-    """Proposals with a smaller area, in pixels of the image, are left out."""
+    """Proposals with a smaller area, in square pixels of the image, are removed."""
     max_aspect: float = Field(float("inf"), ge=1)
-    """Proposals with a longer side more than so many times the shorter one are left out."""
+    """Proposals whose longer side exceeds the shorter one by more than this factor are removed."""
     seed: int = 0
-    """Of the random numbers in the ranking of selective search."""
+    """Random seed of the ranking in selective search."""
     cache: str | None = None
-    """A folder in which the proposals of every image are remembered; None: nowhere."""
+    """Folder in which the proposals of each image are cached. None: no cache."""
     cache_megabytes: float = Field(2000.0, gt=0)
-    """What the folder may take, in units of 10^6 bytes; what was used longest ago is removed first."""
+    """Size limit of the cache, in units of 10^6 bytes; the least recently used files are removed first."""
 
     def build(self, backend: Backend | None = None) -> Proposer:
-        """What gives the proposals of a image.
+        """Build the proposer.
 
         Args:
-            backend: Taken in place of the one named; ``detkit.inference.proposals.build_proposer`` gives one for a checkpoint.
+            backend: Used in place of the named one; ``detkit.inference.proposals.build_proposer`` passes one for a checkpoint.
 
         Raises:
-            ValueError: there is no such backend.
-            ImportError: the backend needs a package that is not here.
+            ValueError: If the backend does not exist.
+            ImportError: If the backend needs a package that is not installed.
         """
         from detkit.proposals.proposer import Proposer
 

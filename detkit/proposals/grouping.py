@@ -1,4 +1,4 @@
-"""Hierarchical grouping: the two most similar neighbors become one region, until one is left (IJCV 2013, algorithm 1)."""
+"""Hierarchical grouping: merge the two most similar neighbors until one region is left (IJCV 2013, algorithm 1)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from detkit.proposals.region_features import Regions
 
 
 @compiled(fastmath=True)
-def _overlap(one: Any, other: Any) -> Any:
-    """Histogram intersection."""
+def _intersection(one: Any, other: Any) -> Any:
+    """Return the intersection of two histograms."""
     total = np.float32(0)
-    for place in range(len(one)):
-        total += min(one[place], other[place])
+    for index in range(len(one)):
+        total += min(one[index], other[index])
     return total
 
 
 @compiled(fastmath=False)
-def _similarity(one: Any, other: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any, uses: Any, area: Any) -> Any:
-    """Sum of the similarities in use (equations 1 to 5); ``uses`` are flags for color, texture, size and fill."""
+def _similarity(one: Any, other: Any, sizes: Any, boxes: Any, colors: Any, textures: Any, uses: Any, area: Any) -> Any:
+    """Return the sum of the enabled similarities (equations 1 to 5); ``uses`` flags color, texture, size and fill."""
     total = np.float32(0)
     if uses[0]:
-        total += _overlap(color_spaces[one], color_spaces[other])
+        total += _intersection(colors[one], colors[other])
     if uses[1]:
-        total += _overlap(textures[one], textures[other])
+        total += _intersection(textures[one], textures[other])
     together = np.float32(sizes[one] + sizes[other])
     if uses[2]:
         total += 1 - together / area
@@ -48,47 +48,47 @@ def _most_similar(similarities: Any, count: Any) -> Any:
 
 
 @compiled(fastmath=False)
-def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any) -> Any:
-    """Describe the region ``merged`` that ``one`` and ``other`` make (equations 2 and 3)."""
+def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, colors: Any, textures: Any) -> Any:
+    """Compute the features of the region ``merged`` of ``one`` and ``other`` (equations 2 and 3)."""
     sizes[merged] = sizes[one] + sizes[other]
-    share = np.float32(sizes[one] / sizes[merged])
-    for place in range(2):
-        boxes[merged, place] = min(boxes[one, place], boxes[other, place])
-        boxes[merged, place + 2] = max(boxes[one, place + 2], boxes[other, place + 2])
-    for place in range(color_spaces.shape[1]):
-        color_spaces[merged, place] = share * color_spaces[one, place] + (1 - share) * color_spaces[other, place]
-    for place in range(textures.shape[1]):
-        textures[merged, place] = share * textures[one, place] + (1 - share) * textures[other, place]
+    weight = np.float32(sizes[one] / sizes[merged])
+    for axis in range(2):
+        boxes[merged, axis] = min(boxes[one, axis], boxes[other, axis])
+        boxes[merged, axis + 2] = max(boxes[one, axis + 2], boxes[other, axis + 2])
+    for index in range(colors.shape[1]):
+        colors[merged, index] = weight * colors[one, index] + (1 - weight) * colors[other, index]
+    for index in range(textures.shape[1]):
+        textures[merged, index] = weight * textures[one, index] + (1 - weight) * textures[other, index]
 
 
 @compiled(fastmath=False)
-def _group(count: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any, edges: Any, edge_count: Any, uses: Any, area: Any) -> Any:
-    """Fill the arrays from ``count`` on, in the order of merging; gives the number of regions in the end."""
+def _group(count: Any, sizes: Any, boxes: Any, colors: Any, textures: Any, edges: Any, edge_count: Any, uses: Any, area: Any) -> Any:
+    """Append the merged regions to the arrays from row ``count`` on, in the order of merging; return the final count."""
     similarities = np.empty(len(edges), dtype=np.float32)
     for edge in range(edge_count):
-        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], sizes, boxes, color_spaces, textures, uses, area)
+        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], sizes, boxes, colors, textures, uses, area)
     seen = np.full(len(sizes), -1, dtype=np.int32)
     touching = np.empty(len(sizes), dtype=np.int32)
     while edge_count > 0:
         best = _most_similar(similarities, edge_count)
         one, other, merged = edges[best, 0], edges[best, 1], count
-        _absorb(one, other, merged, sizes, boxes, color_spaces, textures)
-        found, kept = 0, 0
+        _absorb(one, other, merged, sizes, boxes, colors, textures)
+        neighbor_count, kept = 0, 0
         for edge in range(edge_count):
             left, right = edges[edge, 0], edges[edge, 1]
-            mine, theirs = left in (one, other), right in (one, other)
-            if not mine and not theirs:
+            left_merged, right_merged = left in (one, other), right in (one, other)
+            if not left_merged and not right_merged:
                 edges[kept, 0], edges[kept, 1], similarities[kept] = left, right, similarities[edge]
                 kept += 1
-            elif mine != theirs:
-                neighbor = right if mine else left
+            elif left_merged != right_merged:
+                neighbor = right if left_merged else left
                 if seen[neighbor] != merged:
                     seen[neighbor] = merged
-                    touching[found] = neighbor
-                    found += 1
-        for place in range(found):
-            edges[kept, 0], edges[kept, 1] = touching[place], merged
-            similarities[kept] = _similarity(touching[place], merged, sizes, boxes, color_spaces, textures, uses, area)
+                    touching[neighbor_count] = neighbor
+                    neighbor_count += 1
+        for index in range(neighbor_count):
+            edges[kept, 0], edges[kept, 1] = touching[index], merged
+            similarities[kept] = _similarity(touching[index], merged, sizes, boxes, colors, textures, uses, area)
             kept += 1
         edge_count = kept
         count += 1
@@ -96,24 +96,24 @@ def _group(count: Any, sizes: Any, boxes: Any, color_spaces: Any, textures: Any,
 
 
 def group(regions: Regions, uses: tuple[bool, bool, bool, bool], area: int) -> NDArray[np.int32]:
-    """``(2 n - 1, 4)`` boxes of the first regions and of every merged one, in the order of merging.
+    """Return the boxes ``(2 n - 1, 4)`` of the initial and of all merged regions, in the order of merging.
 
     Args:
-        regions: The first regions.
-        uses: Whether color, texture, size and fill count toward similarity.
-        area: Pixels of the image.
+        regions: The initial regions.
+        uses: Whether color, texture, size and fill count toward the similarity.
+        area: Area of the image in pixels.
     """
     count = len(regions.sizes)
     total = max(2 * count - 1, count)
 
-    def grown(values: NDArray[np.generic]) -> NDArray[np.generic]:
-        room = np.empty((total, *values.shape[1:]), dtype=values.dtype)
-        room[:count] = values
-        return room
+    def padded(values: NDArray[np.generic]) -> NDArray[np.generic]:
+        array = np.empty((total, *values.shape[1:]), dtype=values.dtype)
+        array[:count] = values
+        return array
 
-    boxes = grown(regions.boxes)
-    color_spaces = grown(regions.color_spaces) if uses[0] else np.empty((total, 0), np.float32)
-    textures = grown(regions.textures) if uses[1] else np.empty((total, 0), np.float32)
+    boxes = padded(regions.boxes)
+    colors = padded(regions.colors) if uses[0] else np.empty((total, 0), np.float32)
+    textures = padded(regions.textures) if uses[1] else np.empty((total, 0), np.float32)
     edges = regions.neighbors.copy()
-    end = _group(count, grown(regions.sizes), boxes, color_spaces, textures, edges, len(edges), np.array(uses), np.float32(area))
+    end = _group(count, padded(regions.sizes), boxes, colors, textures, edges, len(edges), np.array(uses), np.float32(area))
     return np.asarray(boxes[:end], dtype=np.int32)

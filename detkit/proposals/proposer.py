@@ -1,4 +1,4 @@
-"""The proposals of any image: made by a backend, remembered on disk, chosen from."""
+"""Proposals of an image: computed by a backend, cached on disk and filtered."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ import torch
 from numpy.typing import NDArray
 
 from detkit.proposals.backends import BACKENDS, Backend
-from detkit.proposals.cache import ProposalCache, key_of
+from detkit.proposals.cache import ProposalCache, cache_key
 from detkit.proposals.config import ProposalsConfig
 from detkit.structures import Proposals, Size
 
 Image = NDArray[np.uint8]
 Item = TypeVar("Item")
 
-AHEAD = 4
-"""Images that wait for each process, so that none is idle and few are in memory."""
+QUEUED_PER_PROCESS = 4
+"""Images queued for each process, which keeps all processes busy and few images in memory."""
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """What became of one image.
+class ProposalResult:
+    """Proposals of one image, or the error.
 
     Attributes:
-        proposals: Empty where there is an error.
+        proposals: The proposals; empty if there was an error.
         size: ``(height, width)`` of the image.
-        seconds: What the search took, or the look into the cache; reading the image is not in it.
-        is_remembered: Whether the proposals came from the cache.
-        error: Why the image could not be read or searched.
+        seconds: Time of the search or of the cache lookup, without reading the image.
+        from_cache: Whether the proposals are from the cache.
+        error: Error from reading or searching the image, or None.
     """
 
     proposals: Proposals
     size: Size
     seconds: float
-    is_remembered: bool
+    from_cache: bool
     error: Exception | None = None
 
 
 class Proposer:
-    """Gives the proposals of images as a config says; those of a image that was seen before come from the disk.
+    """Computes the proposals of images, or loads them from the cache.
 
-    It can be pickled, so that a data loader's workers may hold one; several processes may share a cache folder.
+    It is picklable, so that workers of a data loader can use it. Several processes can share a cache folder.
 
     >>> proposer = ProposalsConfig(mode="fast", max_proposals=2000, cache="runs/proposals").build()
     >>> proposals = proposer(image)                        # (H, W, 3) uint8 RGB
-    >>> for proposals in proposer.all(paths, read_image, processes=2): ...   # fills the cache
+    >>> for proposals in proposer.propose_all(paths, read_image, processes=2): ...   # fills the cache
 
     Args:
-        config: The backend, what is kept, and where it is remembered.
-        backend: Taken in place of the one that the config names.
+        config: Backend, filters and cache.
+        backend: Used in place of the one named in the config.
 
     Raises:
-        ValueError: there is no such backend.
-        ImportError: the backend needs a package that is not here.
+        ValueError: If the backend does not exist.
+        ImportError: If the backend needs a package that is not installed.
     """
 
     def __init__(self, config: ProposalsConfig, backend: Backend | None = None) -> None:
@@ -70,77 +70,79 @@ class Proposer:
         self.cache = None if config.cache is None else ProposalCache(config.cache, config.cache_megabytes)
 
     def __call__(self, image: Image, threads: int | None = None) -> Proposals:
-        """The proposals of a ``(H, W, 3)`` uint8 RGB image, best first, in its own pixels.
+        """Return the proposals of an image, best first, in its own pixels.
 
         Args:
-            image: The image; it is not written to.
-            threads: How many may be used where the backend has use for them; as many as torch has unless given.
+            image: ``(H, W, 3)`` uint8 RGB; not modified.
+            threads: Maximum number of threads of the backend; by default as many as torch uses.
 
         Raises:
-            ValueError: the image has another shape or type.
+            ValueError: If the image has another shape or type.
         """
-        return wanted(self._found(image, threads)[0], self.config)
+        return filter_proposals(self._propose(image, threads)[0], self.config)
 
-    def all(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Proposals]:
-        """The proposals of many images, in their order, as they become ready; with a cache folder, this fills it.
+    def propose_all(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Proposals]:
+        """Yield the proposals of many images in order; with a cache folder, this fills the cache.
 
         Args:
-            items: One for each image: what ``read`` takes, such as a path.
-            read: Gives the ``(H, W, 3)`` uint8 RGB image of an item; with several processes it must be a function of a module.
-            processes: How many work at once. Others are started afresh, so a script needs ``if __name__ == "__main__"``.
+            items: One item per image: the argument of ``read``, such as a path.
+            read: Returns the ``(H, W, 3)`` uint8 RGB image of an item; with several processes it must be a module-level function.
+            processes: Number of processes. New ones are spawned, so a script needs ``if __name__ == "__main__"``.
 
         Raises:
-            Exception: whatever the first item raised that failed.
+            Exception: The error of the first item that failed.
         """
-        for made in self.each(items, read, processes):
-            if made.error is not None:
-                raise made.error
-            yield made.proposals
+        for result in self.results(items, read, processes):
+            if result.error is not None:
+                raise result.error
+            yield result.proposals
 
-    def each(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Made]:
-        """As :meth:`all`, with what each image took; one that cannot be read has its error and does not stop the others."""
+    def results(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[ProposalResult]:
+        """Yield a result for each image, as :meth:`propose_all` does; an image that fails yields its error and does not stop."""
         if processes <= 1:
-            yield from (self.made(item, read) for item in items)
+            yield from (self.result(item, read) for item in items)
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            left = iter(items)
-            waiting = deque(pool.submit(self.made, item, read) for item in islice(left, AHEAD * processes))
+            remaining = iter(items)
+            queue = deque(pool.submit(self.result, item, read) for item in islice(remaining, QUEUED_PER_PROCESS * processes))
             try:
-                while waiting:
-                    made = waiting.popleft().result()
-                    waiting.extend(pool.submit(self.made, item, read) for item in islice(left, 1))
-                    yield made
+                while queue:
+                    result = queue.popleft().result()
+                    queue.extend(pool.submit(self.result, item, read) for item in islice(remaining, 1))
+                    yield result
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def made(self, item: Item, read: Callable[[Item], Image]) -> Made:
-        """The proposals of one image, with what they took; an error that a image can cause is in it, not raised."""
+    def result(self, item: Item, read: Callable[[Item], Image]) -> ProposalResult:
+        """Return the result of one image; an error caused by the image is stored in it, not raised."""
         try:
             image = read(item)
-            begun = time.perf_counter()
-            found, is_remembered = self._found(image, None)
+            start = time.perf_counter()
+            proposals, from_cache = self._propose(image, None)
         except (OSError, ValueError) as error:
-            return Made(Proposals.empty(), (0, 0), 0.0, False, error)
-        return Made(wanted(found, self.config), (image.shape[0], image.shape[1]), time.perf_counter() - begun, is_remembered)
+            return ProposalResult(Proposals.empty(), (0, 0), 0.0, False, error)
+        return ProposalResult(
+            filter_proposals(proposals, self.config), (image.shape[0], image.shape[1]), time.perf_counter() - start, from_cache
+        )
 
-    def _found(self, image: Image, threads: int | None) -> tuple[Proposals, bool]:
-        """All proposals, and whether they were remembered."""
+    def _propose(self, image: Image, threads: int | None) -> tuple[Proposals, bool]:
+        """Return all proposals, and whether they are from the cache."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"proposals: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
         if self.cache is None:
             return self.backend(image, self.config, threads), False
-        key = key_of(image, self.config, self.backend.version)
-        found = self.cache.get(key)
-        if found is not None:
-            return found, True
-        found = self.backend(image, self.config, threads)
-        self.cache.put(key, found)
-        return found, False
+        key = cache_key(image, self.config, self.backend.version)
+        cached = self.cache.get(key)
+        if cached is not None:
+            return cached, True
+        proposals = self.backend(image, self.config, threads)
+        self.cache.put(key, proposals)
+        return proposals, False
 
 
-def wanted(proposals: Proposals, config: ProposalsConfig) -> Proposals:
-    """Those of an area and an aspect that the config wants, and of them the best within its limit."""
+def filter_proposals(proposals: Proposals, config: ProposalsConfig) -> Proposals:
+    """Remove proposals outside the area and aspect limits of the config, and keep the best up to ``max_proposals``."""
     width, height = (proposals.boxes[:, 2:] - proposals.boxes[:, :2]).unbind(1)
     longer, shorter = torch.maximum(width, height), torch.minimum(width, height)
     kept = (width * height >= config.min_area) & ((longer <= config.max_aspect * shorter) | (config.max_aspect == float("inf")))

@@ -1,4 +1,4 @@
-"""What selective search knows about a region: size, bounding box, color and texture (IJCV 2013, section 3.2.2)."""
+"""Region features of selective search: size, bounding box, color and texture (IJCV 2013, section 3.2.2)."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from numpy.typing import NDArray
 from detkit.ops.threads import compiled
 
 COLOR_BINS = 25
-"""Bins of a color histogram for each channel (section 3.2.2)."""
+"""Bins of the color histogram of each channel (section 3.2.2)."""
 TEXTURE_BINS = 10
-"""Bins of a texture histogram for each channel and orientation (section 3.2.2)."""
+"""Bins of the texture histogram of each channel and orientation (section 3.2.2)."""
 ORIENTATIONS = 8
-"""Directions of the Gaussian derivatives (section 3.2.2)."""
+"""Orientations of the Gaussian derivatives (section 3.2.2)."""
 TEXTURE_SIGMA = 1.0
-"""Pixels of the derivatives' Gaussian (section 3.2.2)."""
+"""Standard deviation of the Gaussian derivatives, in pixels (section 3.2.2)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Regions:
-    """The first regions of one segmentation, ``n`` of them.
+    """The ``n`` initial regions of one segmentation.
 
     Attributes:
-        sizes: ``(n,)`` int64 pixels.
+        sizes: ``(n,)`` int64 number of pixels.
         boxes: ``(n, 4)`` int32 ``x1 y1 x2 y2``, the last two exclusive.
-        color_spaces: ``(n, 25 C)`` float32 histograms that sum to 1.
+        colors: ``(n, 25 C)`` float32 histograms that sum to 1.
         textures: ``(n, 80 C)`` float32 histograms that sum to 1.
-        neighbors: ``(e, 2)`` int32 pairs of regions that share a border, each pair once.
+        neighbors: ``(e, 2)`` int32 pairs of adjacent regions, each pair once.
     """
 
     sizes: NDArray[np.int64]
     boxes: NDArray[np.int32]
-    color_spaces: NDArray[np.float32]
+    colors: NDArray[np.float32]
     textures: NDArray[np.float32]
     neighbors: NDArray[np.int32]
 
 
 def texture_bins(image: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """``(4, H, W, C)`` int8: the bin of each pixel's derivative in four directions, negative for the opposite direction.
+    """Return the bin of each pixel's derivative in four directions, ``(4, H, W, C)`` int8, negative for the opposite direction.
 
-    Four directions and their opposites make eight orientations; a value of 0 lies in the first bin of both. Bins span each
-    channel's own range.
+    Four directions and their opposites make eight orientations; a value of 0 belongs to the first bin of both. Bins span the range of
+    each channel.
     """
     blurred = cv2.GaussianBlur(image.astype(np.float32), (0, 0), TEXTURE_SIGMA).reshape(image.shape)
-    across = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=1).reshape(image.shape)
-    down = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=1).reshape(image.shape)
+    horizontal = cv2.Sobel(blurred, cv2.CV_32F, 1, 0, ksize=1).reshape(image.shape)
+    vertical = cv2.Sobel(blurred, cv2.CV_32F, 0, 1, ksize=1).reshape(image.shape)
     diagonal = np.float32(np.sqrt(0.5))
     bins = np.empty((ORIENTATIONS // 2, *image.shape), dtype=np.int8)
-    for place, derivative in enumerate((across, down, (across + down) * diagonal, (across - down) * diagonal)):
+    for index, derivative in enumerate((horizontal, vertical, (horizontal + vertical) * diagonal, (horizontal - vertical) * diagonal)):
         largest = np.maximum(derivative.max((0, 1)), -derivative.min((0, 1)))
         scale = np.where(largest > 0, TEXTURE_BINS / np.maximum(largest, 1e-6), 0).astype(np.float32)
-        bins[place] = np.clip(derivative * scale, -(TEXTURE_BINS - 1), TEXTURE_BINS - 1)
+        bins[index] = np.clip(derivative * scale, -(TEXTURE_BINS - 1), TEXTURE_BINS - 1)
     return bins
 
 
@@ -64,7 +64,7 @@ def _boxes_and_colors(labels: Any, image: Any, count: Any) -> Any:
     sizes = np.zeros(count, dtype=np.int64)
     boxes = np.empty((count, 4), dtype=np.int32)
     boxes[:, 0], boxes[:, 1], boxes[:, 2], boxes[:, 3] = width, height, 0, 0
-    color_spaces = np.zeros((count, channels * COLOR_BINS), dtype=np.float32)
+    colors = np.zeros((count, channels * COLOR_BINS), dtype=np.float32)
     for y in range(height):
         for x in range(width):
             region = labels[y, x]
@@ -74,8 +74,8 @@ def _boxes_and_colors(labels: Any, image: Any, count: Any) -> Any:
             boxes[region, 2] = max(boxes[region, 2], x + 1)
             boxes[region, 3] = max(boxes[region, 3], y + 1)
             for channel in range(channels):
-                color_spaces[region, channel * COLOR_BINS + image[y, x, channel] * COLOR_BINS // 256] += 1
-    return sizes, boxes, color_spaces
+                colors[region, channel * COLOR_BINS + image[y, x, channel] * COLOR_BINS // 256] += 1
+    return sizes, boxes, colors
 
 
 @compiled(fastmath=False)
@@ -94,14 +94,14 @@ def _textures(labels: Any, bins: Any, sizes: Any) -> Any:
     for region in range(len(sizes)):
         for start in range(0, columns, TEXTURE_BINS):
             others = np.float32(0)
-            for place in range(start + 1, start + TEXTURE_BINS):
-                others += textures[region, place]
+            for index in range(start + 1, start + TEXTURE_BINS):
+                others += textures[region, index]
             textures[region, start] = sizes[region] - others
     return textures
 
 
 def _neighbors(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """Pairs of regions with pixels side by side or one above the other."""
+    """Return the pairs of regions with horizontally or vertically adjacent pixels."""
     codes = []
     for one, other in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
         different = one != other
@@ -111,10 +111,10 @@ def _neighbors(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     return np.stack([pairs // max(count, 1), pairs % max(count, 1)], 1).astype(np.int32)
 
 
-def describe(labels: NDArray[np.int32], count: int, image: NDArray[np.uint8], bins: NDArray[np.int8]) -> Regions:
-    """The regions of a segmentation of ``(H, W, C)`` uint8 ``image``, whose texture bins are ``bins``."""
-    sizes, boxes, color_spaces = _boxes_and_colors(labels, image, count)
+def region_features(labels: NDArray[np.int32], count: int, image: NDArray[np.uint8], bins: NDArray[np.int8]) -> Regions:
+    """Compute the features of the regions of a segmented image ``(H, W, C)`` uint8 with texture ``bins``."""
+    sizes, boxes, colors = _boxes_and_colors(labels, image, count)
     textures = _textures(labels, bins, sizes)
-    color_spaces /= color_spaces.sum(1, keepdims=True)
+    colors /= colors.sum(1, keepdims=True)
     textures /= textures.sum(1, keepdims=True)
-    return Regions(sizes, boxes, color_spaces, textures, _neighbors(labels, count))
+    return Regions(sizes, boxes, colors, textures, _neighbors(labels, count))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detkit.proposals.color_spaces import COLOR_SPACES, as_compared
+from detkit.proposals.color_spaces import COLOR_SPACES, segmentation_values
 from detkit.proposals.config import Mode, SelectiveSearchConfig
 from detkit.proposals.grouping import group
-from detkit.proposals.region_features import describe, texture_bins
+from detkit.proposals.region_features import region_features, texture_bins
 from detkit.proposals.segmentation import SegmentationGraph
 from detkit.structures import Proposals
 
@@ -21,19 +21,19 @@ from detkit.structures import Proposals
 def selective_search(
     image: NDArray[np.uint8], mode: Mode = "fast", *, config: SelectiveSearchConfig | None = None, threads: int | None = None
 ) -> Proposals:
-    """Boxes that may hold an object, best first, without duplicates.
+    """Return the boxes of possible objects, best first, without duplicates.
 
-    The rank of a box is the position of its region in the hierarchy, counted from the end, times a random number from
-    ``config.seed`` (section 3.3): large regions come first, but not always. The result depends on the image and the config alone.
+    The rank of a box is the position of its region in the hierarchy, counted from the end, times a random number seeded by
+    ``config.seed`` (section 3.3): large regions tend to rank first. The result depends only on the image and the config.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, of any size.
-        mode: ``single``, ``fast`` or ``quality``, unless a config is given.
-        config: The numbers; ``SelectiveSearchConfig.of(mode)`` unless given.
-        threads: Of the search; as many as torch has unless given.
+        mode: ``single``, ``fast`` or ``quality``; ignored if ``config`` is given.
+        config: The settings; by default ``SelectiveSearchConfig.of(mode)``.
+        threads: Number of threads; by default as many as torch uses.
 
     Raises:
-        ValueError: the image has another shape or type, or the mode does not exist.
+        ValueError: If the image has another shape or type, or the mode does not exist.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise ValueError(f"selective search: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
@@ -43,7 +43,7 @@ def selective_search(
     boxes, values = _ranked(hierarchies, config.seed)
     scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]] * 2)
     boxes = boxes * scale
-    kept = _wanted(boxes, config)[: config.max_proposals]
+    kept = _filtered(boxes, config)[: config.max_proposals]
     scores = 1 / (1 + values[kept])
     return Proposals(torch.from_numpy(boxes[kept].astype(np.float32)), torch.from_numpy(scores.astype(np.float32)))
 
@@ -58,36 +58,36 @@ def _shrunk(image: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
 
 
 def _hierarchies(image: NDArray[np.uint8], config: SelectiveSearchConfig, threads: int) -> list[NDArray[np.int32]]:
-    """For every color space, scale and strategy, the boxes in the order of merging."""
+    """Return the boxes in the order of merging, for every color space, scale and strategy."""
 
-    def prepared(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
+    def prepare(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
         colored = np.ascontiguousarray(COLOR_SPACES[name](image))
-        return colored, SegmentationGraph(as_compared(name, colored)), texture_bins(colored)
+        return colored, SegmentationGraph(segmentation_values(name, colored)), texture_bins(colored)
 
-    def searched(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
+    def search(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
         (colored, graph, bins), k = job
         labels, count = graph.regions(k, min_size=int(k))
-        regions = describe(labels, count, colored, bins)
+        regions = region_features(labels, count, colored, bins)
         return [group(regions, strategy.uses, labels.size) for strategy in config.strategies]
 
     with ThreadPoolExecutor(threads) as pool:
-        jobs = product(pool.map(prepared, config.color_spaces), config.scales)
-        return [boxes for found in pool.map(searched, list(jobs)) for boxes in found]
+        jobs = product(pool.map(prepare, config.color_spaces), config.scales)
+        return [boxes for hierarchies in pool.map(search, list(jobs)) for boxes in hierarchies]
 
 
 def _ranked(hierarchies: list[NDArray[np.int32]], seed: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """All boxes, best first, and the values they are ordered by; of equal boxes the best stays."""
-    random = np.random.default_rng(seed)
-    values = np.concatenate([np.arange(len(boxes), 0, -1) * random.random(len(boxes)) for boxes in hierarchies])
+    """Return all boxes, best first, and their sort values; of equal boxes the best is kept."""
+    rng = np.random.default_rng(seed)
+    values = np.concatenate([np.arange(len(boxes), 0, -1) * rng.random(len(boxes)) for boxes in hierarchies])
     boxes = np.concatenate(hierarchies)
     order = np.argsort(values, kind="stable")
     boxes, values = boxes[order], values[order]
     packed = boxes.astype(np.int64) @ np.array([1, 1 << 16, 1 << 32, 1 << 48], dtype=np.int64)
-    first = np.sort(np.unique(packed, return_index=True)[1])
-    return boxes[first], values[first]
+    unique = np.sort(np.unique(packed, return_index=True)[1])
+    return boxes[unique], values[unique]
 
 
-def _wanted(boxes: NDArray[np.float64], config: SelectiveSearchConfig) -> NDArray[np.int64]:
+def _filtered(boxes: NDArray[np.float64], config: SelectiveSearchConfig) -> NDArray[np.int64]:
     width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     longer, shorter = np.maximum(width, height), np.minimum(width, height)
     return np.flatnonzero((width * height >= config.min_area) & (longer <= config.max_aspect * shorter))

@@ -32,11 +32,11 @@ from detkit.proposals import ProposalsConfig
         (["a.png", "--max-aspect", "0.5"], "max_aspect: expected greater than or equal to 1, got 0.5"),
         (["a.png", "--min-area", "-1"], "min_area: expected greater than or equal to 0, got -1"),
         (["a.png", "--processes", "0"], "--processes: expected at least 1, got 0"),
-        (["a.png", "--cache", "a.png"], "proposal cache a.png: expected a folder, found a file"),
+        (["a.png", "--cache", "a.png"], "proposal cache a.png: expected a folder, got a file"),
         (["a.png", "--cache", "kept", "--cache-megabytes", "0"], "cache_megabytes: expected greater than 0, got 0"),
     ],
 )
-def test_one_line_says_what_is_wrong(
+def test_error_messages(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def test_one_line_says_what_is_wrong(
     assert error.count("\n") == 1
 
 
-def test_a_detector_that_proposes_nothing() -> None:
+def test_detector_without_proposals() -> None:
     torch.manual_seed(0)
     detector = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c3", "c4", "c5"))).build(2)
     predictor = Predictor(detector, PreprocessConfig(short_side=64, long_side=96), ("cat", "dog"), "cpu", reference=True)
@@ -56,6 +56,6 @@ def test_a_detector_that_proposes_nothing() -> None:
         RPNProposals(predictor)
 
 
-def test_a_name_that_is_neither_backend_nor_file() -> None:
+def test_name_that_is_neither_backend_nor_file() -> None:
     with pytest.raises(ValueError, match=re.escape("unknown proposal backend 'opencv2': did you mean 'opencv'?")):
         build_proposer(ProposalsConfig(backend="opencv2"))

@@ -7,7 +7,7 @@ import torch
 from detkit.drawing import contact_sheet, draw_detections, draw_targets, readable_scale, side_by_side
 from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable, font_for
-from detkit.drawing.palette import color_of, ink_on
+from detkit.drawing.palette import color_of, text_color_on
 from detkit.structures import Detections, Targets
 
 NAMES = ("cat", "dog", None)
@@ -26,7 +26,7 @@ def has_color(image: np.ndarray, label: int) -> bool:
     return bool((image == np.array(color_of(label), np.uint8)).all(-1).any())
 
 
-def test_a_box_is_drawn_in_its_class_color_where_it_is() -> None:
+def test_box_is_drawn_in_the_color_of_its_class() -> None:
     drawn = draw_detections(gray(300, 400), detections((50, 100, 250, 200, 0.9, 1)), NAMES)
     assert drawn.shape == (300, 400, 3)
     assert tuple(drawn[150, 50]) == color_of(1)
@@ -35,14 +35,14 @@ def test_a_box_is_drawn_in_its_class_color_where_it_is() -> None:
     assert tuple(drawn[250, 350]) == (128, 128, 128)
 
 
-def test_the_image_is_left_unchanged() -> None:
+def test_inputs_are_not_modified() -> None:
     image = gray(100, 100)
     tensor = torch.rand(3, 50, 60)
-    before_nms = tensor.clone()
+    original = tensor.clone()
     draw_detections(image, detections((5, 5, 90, 90, 0.9, 0)), NAMES)
     draw_detections(tensor, detections((5, 5, 40, 40, 0.9, 0)), NAMES)
     assert (image == 128).all()
-    torch.testing.assert_close(tensor, before_nms)
+    torch.testing.assert_close(tensor, original)
 
 
 def test_nothing_to_draw() -> None:
@@ -50,14 +50,14 @@ def test_nothing_to_draw() -> None:
     np.testing.assert_array_equal(draw_targets(gray(20, 30), Targets.empty(), NAMES), gray(20, 30))
 
 
-def test_low_scores_are_left_out() -> None:
+def test_low_scores_are_not_drawn() -> None:
     drawn = draw_detections(gray(200, 200), detections((10, 50, 80, 90, 0.9, 0), (100, 100, 190, 190, 0.2, 1)), NAMES, min_score=0.5)
     assert has_color(drawn, 0)
     assert not has_color(drawn, 1)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 500), (500, 8), (40, 30)])
-def test_any_size_of_image(size: tuple[int, int]) -> None:
+def test_images_of_any_size(size: tuple[int, int]) -> None:
     rows = detections((0, 0, size[1], size[0], 0.9, 0), (0, 0, 0, 0, 0.8, 2), (size[1], size[0], size[1], size[0], 0.7, 1))
     assert draw_detections(gray(*size), rows, NAMES).shape == (*size, 3)
     assert draw_detections(gray(*size), rows, NAMES, scale=3).shape == (3 * size[0], 3 * size[1], 3)
@@ -66,7 +66,7 @@ def test_any_size_of_image(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     "box", [(0, 0, 5, 5), (390, 0, 400, 5), (0, 295, 5, 300), (395, 295, 400, 300), (0, 0, 400, 300), (-50, -50, 900, 900)]
 )
-def test_labels_stay_inside(box: tuple[float, float, float, float]) -> None:
+def test_labels_are_inside_the_image(box: tuple[float, float, float, float]) -> None:
     canvas = Canvas(gray(300, 400))
     canvas.label(box, "a rather long name 0.99", (255, 0, 0))
     left, top, right, bottom = canvas._labels[0]
@@ -75,7 +75,7 @@ def test_labels_stay_inside(box: tuple[float, float, float, float]) -> None:
     assert bottom <= 300
 
 
-def test_labels_of_one_place_do_not_hide_each_other() -> None:
+def test_labels_of_identical_boxes_do_not_overlap() -> None:
     canvas = Canvas(gray(300, 400))
     for _ in range(4):
         canvas.label((100, 100, 220, 200), "cat 0.9", (255, 0, 0))
@@ -83,10 +83,10 @@ def test_labels_of_one_place_do_not_hide_each_other() -> None:
     assert len({first, second, third, fourth}) == 4
 
 
-def test_lines_and_letters_grow_with_the_image() -> None:
+def test_lines_and_fonts_scale_with_the_image() -> None:
     small, large = Canvas(gray(400, 400)).style, Canvas(gray(3000, 4000)).style
-    assert large.line >= 5 * small.line
-    assert large.letter >= 5 * small.letter
+    assert large.line_width >= 5 * small.line_width
+    assert large.font_size >= 5 * small.font_size
     assert readable_scale((48, 64)) == 8
     assert readable_scale((600, 800)) == 1
 
@@ -100,7 +100,7 @@ def test_crowds_are_dashed() -> None:
     assert 20 < edges[1] < 70
 
 
-def test_side_by_side_has_both() -> None:
+def test_side_by_side() -> None:
     targets = Targets.of(torch.tensor([[20.0, 50.0, 180.0, 150.0]]), torch.tensor([0]))
     sheet = side_by_side(gray(480, 480), targets, detections((30, 60, 170, 140, 0.9, 1), (0, 0, 5, 5, 0.1, 2)), NAMES)
     assert has_color(sheet[:, :480], 0)
@@ -118,35 +118,35 @@ def test_contact_sheet_of_different_sizes() -> None:
         contact_sheet([])
 
 
-def test_colors_differ_among_eighty_classes() -> None:
+def test_eighty_classes_have_different_colors() -> None:
     colors = [color_of(label) for label in range(80)]
     assert len(set(colors)) == 80
-    assert ink_on((255, 255, 0)) == (0, 0, 0)
-    assert ink_on((0, 0, 128)) == (255, 255, 255)
+    assert text_color_on((255, 255, 0)) == (0, 0, 0)
+    assert text_color_on((0, 0, 128)) == (255, 255, 255)
 
 
-def test_a_name_is_drawn_with_a_font_that_has_it() -> None:
+def test_font_with_the_characters_of_a_name() -> None:
     if font_for("человек", 20) is None:
-        pytest.skip("no font with Cyrillic on this machine")
+        pytest.skip("no font with Cyrillic characters")
     assert drawable("человек", "class 3") == "человек"
     font = font_for("человек", 20)
     assert font is not None
     assert bytes(font.getmask("ч")) != bytes(font.getmask("\uffff"))
 
 
-def test_a_name_no_font_has_becomes_its_number(caplog: pytest.LogCaptureFixture) -> None:
+def test_name_without_a_font_falls_back_to_the_class_number(caplog: pytest.LogCaptureFixture) -> None:
     private = "\U000f1234\U000f1235"
     assert drawable(private, "class 3") == "class 3"
     assert "DETKIT_FONT" in caplog.text
 
 
-def test_accents_are_dropped_rather_than_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accents_are_dropped_before_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detkit.drawing.fonts._system_fonts", lambda: ())
     drawable.cache_clear()
     assert drawable("žluť", "class 0") == "zlut"
     drawable.cache_clear()
 
 
-def test_wrong_images() -> None:
+def test_invalid_image() -> None:
     with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8"):
         draw_detections(np.zeros((4, 4, 3), np.float32), Detections.empty(), NAMES)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from detkit.drawing import draw_matches, draw_places, draw_scores
-from detkit.drawing.palette import color_of, heat
+from detkit.drawing import draw_locations, draw_matches, draw_scores
+from detkit.drawing.palette import color_of, heat_color
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Detections, StageExplanation, Targets
 
@@ -15,11 +15,13 @@ TARGETS = Targets.of(torch.tensor([[100.0, 100, 200, 200], [300.0, 300, 400, 400
 def stage(location_name: str, locations: tuple[torch.Tensor, ...], assignment: list[int]) -> StageExplanation:
     count = sum(len(level) for level in locations)
     boxes = torch.tensor([[100.0, 100, 200, 200], [300.0, 300, 400, 400]])
-    found = Detections(boxes, torch.tensor([0.9, 0.2]), torch.tensor([0, 1]))
-    return StageExplanation("head", location_name, locations, torch.tensor(assignment), torch.linspace(1, 0, count), found, found[:1])
+    detections = Detections(boxes, torch.tensor([0.9, 0.2]), torch.tensor([0, 1]))
+    return StageExplanation(
+        "head", location_name, locations, torch.tensor(assignment), torch.linspace(1, 0, count), detections, detections[:1]
+    )
 
 
-def has(image: np.ndarray, color: tuple[int, int, int]) -> bool:
+def has_color(image: np.ndarray, color: tuple[int, int, int]) -> bool:
     return bool((image == np.array(color)).all(2).any())
 
 
@@ -27,54 +29,54 @@ ANCHORS = (torch.tensor([[250.0, 200, 350, 300], [260.0, 190, 340, 310], [0.0, 0
 POINTS = (torch.tensor([[150.0, 150], [320, 320], [10, 10]]),)
 
 
-def test_a_panel_a_level_in_its_color() -> None:
-    sheet = draw_places(GRAY, stage("anchor", ANCHORS, [0, BACKGROUND, IGNORE, BACKGROUND]))
+def test_one_panel_per_level_in_its_color() -> None:
+    sheet = draw_locations(GRAY, stage("anchor", ANCHORS, [0, BACKGROUND, IGNORE, BACKGROUND]))
     assert sheet.shape[1] == 2 * 600 + 8
-    assert has(sheet[:, :600], color_of(0))
-    assert not has(sheet[:, :600], color_of(1))
-    assert has(sheet[:, 608:], color_of(1))
-    points = draw_places(GRAY, stage("point", POINTS, [0, 1, BACKGROUND]))
+    assert has_color(sheet[:, :600], color_of(0))
+    assert not has_color(sheet[:, :600], color_of(1))
+    assert has_color(sheet[:, 608:], color_of(1))
+    points = draw_locations(GRAY, stage("point", POINTS, [0, 1, BACKGROUND]))
     assert points.shape[1] == 600
-    assert has(points, color_of(0))
+    assert has_color(points, color_of(0))
 
 
-def test_boxes_that_are_not_on_a_grid_show_their_scores() -> None:
-    sheet = draw_places(GRAY, stage("query", (ANCHORS[0],), [0, BACKGROUND, BACKGROUND]))
-    assert all(has(sheet, heat(score)) for score in (1.0, 0.5, 0.0))
+def test_locations_without_a_grid_show_their_scores() -> None:
+    sheet = draw_locations(GRAY, stage("query", (ANCHORS[0],), [0, BACKGROUND, BACKGROUND]))
+    assert all(has_color(sheet, heat_color(score)) for score in (1.0, 0.5, 0.0))
 
 
-def test_matches_have_their_objects_color() -> None:
+def test_assigned_locations_have_the_color_of_their_object() -> None:
     drawn = draw_matches(GRAY, stage("anchor", ANCHORS, [0, BACKGROUND, IGNORE, BACKGROUND]), TARGETS, ("cat", None))
-    tall = drawn.shape[0] - 500
-    assert tuple(drawn[tall + 200, 300]) == color_of(0)  # the upper side of the matched anchor
-    assert tuple(drawn[tall + 190, 300]) == (90, 90, 90)  # that of one for background
-    assert has(drawn, color_of(1))
+    top = drawn.shape[0] - 500
+    assert tuple(drawn[top + 200, 300]) == color_of(0)  # the upper side of the assigned anchor
+    assert tuple(drawn[top + 190, 300]) == (90, 90, 90)  # the upper side of a background anchor
+    assert has_color(drawn, color_of(1))
     points = draw_matches(GRAY, stage("point", POINTS, [0, IGNORE, BACKGROUND]), TARGETS, ("cat", None))
-    assert tuple(points[tall + 150, 150]) == color_of(0)
-    assert tuple(points[tall + 320, 320]) == (128, 128, 128)
-    assert tuple(points[tall + 10, 10]) == (90, 90, 90)
+    assert tuple(points[top + 150, 150]) == color_of(0)
+    assert tuple(points[top + 320, 320]) == (128, 128, 128)
+    assert tuple(points[top + 10, 10]) == (90, 90, 90)
 
 
-def test_scores_before_and_after() -> None:
+def test_scores_before_and_after_nms() -> None:
     sheet = draw_scores(GRAY, stage("anchor", ANCHORS, [0] * 4), ("cat", "dog"), min_score=0.5)
     assert sheet.shape[1] == 2 * 600 + 8
-    assert has(sheet[:, :600], heat(0.2))
-    assert not has(sheet[:, 608:], heat(0.2))
-    assert has(sheet[:, 608:], heat(0.9))
+    assert has_color(sheet[:, :600], heat_color(0.2))
+    assert not has_color(sheet[:, 608:], heat_color(0.2))
+    assert has_color(sheet[:, 608:], heat_color(0.9))
 
 
 def test_nothing_to_draw() -> None:
     empty = StageExplanation(
         "head", "proposal", (torch.zeros(0, 4),), torch.zeros(0).long(), torch.zeros(0), Detections.empty(), Detections.empty()
     )
-    for sheet in (draw_places(GRAY, empty), draw_matches(GRAY, empty, Targets.empty(), ()), draw_scores(GRAY, empty, ())):
+    for sheet in (draw_locations(GRAY, empty), draw_matches(GRAY, empty, Targets.empty(), ()), draw_scores(GRAY, empty, ())):
         assert sheet.shape[2] == 3
 
 
-def test_what_comes_in_stays_as_it_was() -> None:
+def test_inputs_are_not_modified() -> None:
     draw_matches(GRAY, stage("anchor", ANCHORS, [0] * 4), TARGETS, ("cat", "dog"))
     assert (GRAY == 90).all()
 
 
-def test_heat_goes_from_blue_to_red() -> None:
-    assert [heat(score) for score in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [(0, 0, 255), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 0, 0)]
+def test_heat_color_goes_from_blue_to_red() -> None:
+    assert [heat_color(score) for score in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [(0, 0, 255), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 0, 0)]

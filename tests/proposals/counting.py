@@ -1,4 +1,4 @@
-"""A source of proposals that is quick and tells how often it was asked; it can be sent to other processes."""
+"""A fast proposal backend that counts its calls and can be sent to other processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detkit.structures import Proposals
 
 
 class Counting:
-    """Five boxes in a image, whose first corner is the image's first pixel."""
+    """Returns five boxes whose first x is the value of the first pixel of the image."""
 
     def __init__(self, version: str = "counting 1") -> None:
         self.version = version
@@ -23,8 +23,8 @@ class Counting:
         return Proposals(boxes.float(), torch.tensor([0.9, 0.8, 0.7, 0.6, 0.5]))
 
 
-def image(shade: int) -> np.ndarray:
-    """A image whose pixels have one shade; a negative one cannot be read."""
+def plain_image(shade: int) -> np.ndarray:
+    """Return an image of one shade; negative shades raise a ValueError, like an unreadable image."""
     if shade < 0:
-        raise ValueError(f"shade {shade}: not a image")
+        raise ValueError(f"shade {shade}: not an image")
     return np.full((6, 8, 3), shade, dtype=np.uint8)

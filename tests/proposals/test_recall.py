@@ -17,28 +17,28 @@ def targets(*boxes: tuple[float, float, float, float], labels: tuple[int, ...] |
     return Targets.of(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.tensor(labels or (0,) * len(boxes), dtype=torch.int64))
 
 
-def test_numbers_by_hand() -> None:
+def test_metrics_match_a_manual_computation() -> None:
     recall = ProposalRecall()
     # Best IoU: .6 for the first object, 1 for the second, both of class 0; .5 for the third, of class 1.
     recall.add(targets((0, 0, 10, 10), (20, 0, 30, 10), labels=(0, 0)), proposals((0, 0, 10, 6), (20, 0, 30, 10), (0, 0, 10, 5)))
     recall.add(targets((0, 0, 10, 10), labels=(1,)), proposals((0, 0, 10, 5)))
-    found = recall.numbers()
-    assert found.recall_50 == 1
-    assert found.recall_70 == pytest.approx(1 / 3)
-    assert found.mabo == pytest.approx((0.8 + 0.5) / 2)
-    assert found.average_recall == pytest.approx(2 * (0.1 + 0.5 + 0.0) / 3)
-    assert found.proposals == 2
+    numbers = recall.numbers()
+    assert numbers.recall_50 == 1
+    assert numbers.recall_70 == pytest.approx(1 / 3)
+    assert numbers.mabo == pytest.approx((0.8 + 0.5) / 2)
+    assert numbers.average_recall == pytest.approx(2 * (0.1 + 0.5 + 0.0) / 3)
+    assert numbers.proposals == 2
 
 
-def test_fewer_proposals_meet_fewer_objects() -> None:
+def test_recall_for_fewer_proposals() -> None:
     recall = ProposalRecall()
     recall.add(targets((0, 0, 10, 10), (20, 0, 30, 10)), proposals((0, 0, 10, 4), (20, 0, 30, 10), (0, 0, 10, 9)))
     assert recall.best(1).tolist() == pytest.approx([0.4, 0.0])
     assert recall.best(2).tolist() == pytest.approx([0.4, 1.0])
     assert recall.best().tolist() == pytest.approx([0.9, 1.0])
     curve = recall.curve()
-    assert [number for number, _ in curve] == [1, 2, 3]
-    assert [round(found.recall_50, 2) for _, found in curve] == [0, 0.5, 1]
+    assert [count for count, _ in curve] == [1, 2, 3]
+    assert [round(numbers.recall_50, 2) for _, numbers in curve] == [0, 0.5, 1]
     assert curve[0][1].proposals == 1
 
 
@@ -61,11 +61,11 @@ def test_images_without_objects_or_without_proposals() -> None:
     assert math.isnan(recall.numbers().recall_50)
     assert recall.numbers().to_dict()["mabo"] is None
     recall.add(targets((0, 0, 4, 4)), proposals())
-    found = recall.numbers()
-    assert (found.recall_50, found.mabo, found.average_recall, found.proposals) == (0, 0, 0, 1)
+    numbers = recall.numbers()
+    assert (numbers.recall_50, numbers.mabo, numbers.average_recall, numbers.proposals) == (0, 0, 0, 1)
 
 
-def test_crowds_are_left_out_and_difficult_objects_are_not() -> None:
+def test_crowds_are_left_out_and_difficult_objects_included() -> None:
     recall = ProposalRecall()
     rows = targets((0, 0, 4, 4), (9, 9, 12, 12))
     rows = rows.replace(is_crowd=torch.tensor([False, True]), is_difficult=torch.tensor([True, False]))
