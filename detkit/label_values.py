@@ -1,4 +1,4 @@
-"""Values of label files, read in one way by all who read them: people's tools write numbers and flags as text, too."""
+"""Parsing of the values in label files, shared by all readers; some tools write numbers and flags as text."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from typing import Any
 _FLAGS = {"": False, "0": False, "0.0": False, "false": False, "nan": False, "unspecified": False, "1": True, "1.0": True, "true": True}
 
 
-def flag(value: Any) -> bool:
-    """Whether a flag is set: 1 or true, as a number or in words; nothing and "unspecified" are not set.
+def parse_flag(value: Any) -> bool:
+    """Return whether a flag is set: 1 or true, as a number or text; an empty value and "unspecified" mean not set.
 
     Raises:
-        ValueError: it is neither; says what was expected and got, as all of these do.
+        ValueError: If the value is not a flag. As for all functions here, the message states what was expected and what was given.
     """
     if not value:
         return False
-    found = _FLAGS.get(str(value).strip().lower())
-    if found is None:
+    parsed = _FLAGS.get(str(value).strip().lower())
+    if parsed is None:
         raise ValueError(f"expected 0 or 1, got {value!r}")
-    return found
+    return parsed
 
 
-def whole_number(value: Any) -> int:
-    """A whole number of at most 64 bits: ``3``, ``3.0`` or ``"3"``.
+def parse_integer(value: Any) -> int:
+    """Return an integer of at most 64 bits, from ``3``, ``3.0`` or ``"3"``.
 
     Raises:
-        ValueError: it is none, or has a fraction.
+        ValueError: If the value is not a number, or has a fraction.
     """
     try:
-        found = int(value)
-        if (found == value or isinstance(value, str)) and abs(found) < 2**63:
-            return found
+        parsed = int(value)
+        if (parsed == value or isinstance(value, str)) and abs(parsed) < 2**63:
+            return parsed
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"expected a whole number (64 bits), got {value!r}")
 
 
-def number(value: Any) -> float:
-    """A number, NaN and infinity among them, or a text that is one.
+def parse_number(value: Any) -> float:
+    """Return a float, which may be NaN or infinite, from a number or text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: If the value is not a number.
     """
     try:
         return float(value)
@@ -50,34 +50,34 @@ def number(value: Any) -> float:
         raise ValueError(f"expected a number, got {value!r}") from None
 
 
-def four_numbers(value: Any) -> list[float]:
-    """``x, y, width, height`` of a box; NaN where one of them is null.
+def parse_box(value: Any) -> list[float]:
+    """Return ``x, y, width, height`` of a box; a null becomes NaN.
 
     Raises:
-        ValueError: it is not a list of four numbers.
+        ValueError: If the value is not a list of four numbers.
     """
     try:
         if isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 4:
-            return [math.nan if side is None else number(side) for side in value]
+            return [math.nan if side is None else parse_number(side) for side in value]
     except ValueError:
         pass
     raise ValueError(f"expected four numbers x, y, width, height, got {value!r}")
 
 
-def stated_area(value: Any) -> float:
-    """An area, in square pixels; NaN where none is stated: nothing, NaN, infinity, or a number below 0.
+def parse_area(value: Any) -> float:
+    """Return an area in square pixels; NaN for an empty, NaN, infinite or negative value.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: If the value is not a number.
     """
-    area = math.nan if value in (None, "") else number(value)
+    area = math.nan if value in (None, "") else parse_number(value)
     return area if 0 <= area < math.inf else math.nan
 
 
-def stated_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    """``(height, width)`` in pixels of an image in a COCO file; None where it states none that a image can have."""
+def parse_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Return ``(height, width)`` in pixels of an image entry in a COCO file; None if it has no valid size."""
     try:
-        height, width = (int(number(image.get(side))) for side in ("height", "width"))
+        height, width = (int(parse_number(image.get(side))) for side in ("height", "width"))
     except (ValueError, OverflowError):
         return None
     return (height, width) if height > 0 and width > 0 else None

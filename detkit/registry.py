@@ -1,4 +1,4 @@
-"""Tables of names that people type, each pointing at a function that is imported only when it is asked for."""
+"""Registries of names that users type, each mapped to a function that is imported on demand."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from typing import Any
 
 
 def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
-    """A clause that suggests the nearest of ``known`` names, or lists them; empty if there are none."""
+    """Return a clause for an error message that suggests the nearest of the ``known`` names, or lists them; empty without any."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if close:
-        nearness = [difflib.SequenceMatcher(None, other, name).ratio() for other in close]
-        equal = sorted(repr(other) for other, near in zip(close, nearness, strict=True) if near == max(nearness))
-        return f"did you mean {' or '.join(equal)}?"
+        ratios = [difflib.SequenceMatcher(None, other, name).ratio() for other in close]
+        nearest = sorted(repr(other) for other, ratio in zip(close, ratios, strict=True) if ratio == max(ratios))
+        return f"did you mean {' or '.join(nearest)}?"
     return f"expected one of: {', '.join(sorted(known))}" if known else ""
 
 
 class Registry:
-    """A table ``name -> "module:attribute"``, open to other people's packages through an entry-point group.
+    """Table ``name -> "module:attribute"`` that other packages can extend through an entry-point group.
 
     Args:
-        what: What an entry is, in one word, for messages: ``"backbone"``.
-        group: The entry-point group other packages add to: ``"detkit.backbones"``.
-        table: The built-in entries.
+        noun: Noun for an entry in messages, such as ``"backbone"``.
+        group: Entry-point group through which other packages add entries, such as ``"detkit.backbones"``.
+        table: Built-in entries.
     """
 
-    def __init__(self, what: str, group: str, table: Mapping[str, str]) -> None:
-        self.what = what
+    def __init__(self, noun: str, group: str, table: Mapping[str, str]) -> None:
+        self.noun = noun
         self.group = group
         self._table = dict(table)
 
     def names(self) -> tuple[str, ...]:
-        """All names, sorted; nothing is imported."""
+        """Return all names, sorted, without importing anything."""
         return tuple(sorted(self._entries()))
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries()
 
     def get(self, name: str) -> Callable[..., Any]:
-        """Import and give what ``name`` points at.
+        """Import and return the object registered as ``name``.
 
         Raises:
-            ValueError: there is no such name; the message suggests the nearest.
+            ValueError: If the name is unknown; the message suggests the nearest ones.
         """
         entries = self._entries()
         if name not in entries:
-            raise ValueError(f"unknown {self.what} {name!r}: {did_you_mean(name, list(entries))}")
+            raise ValueError(f"unknown {self.noun} {name!r}: {did_you_mean(name, list(entries))}")
         module, _, attribute = entries[name].partition(":")
-        found: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
-        return found
+        function: Callable[..., Any] = getattr(importlib.import_module(module), attribute)
+        return function
 
     def _entries(self) -> dict[str, str]:
         plugins = {point.name: point.value for point in entry_points(group=self.group)}

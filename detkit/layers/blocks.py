@@ -1,4 +1,4 @@
-"""A convolution with its norm and its activation."""
+"""Convolution block: convolution, norm and activation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ GROUPS = 32
 ActivationName = Literal["relu", "relu6", "silu", "hardswish"]
 
 ACTIVATIONS: dict[ActivationName, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU, "hardswish": nn.Hardswish}
-"""Activations by the names that a config gives them."""
+"""Activations by their names in configs."""
 
 
 def make_norm(name: NormName | None, channels: int) -> nn.Module | None:
-    """A norm by its name, or None: ``batch``, ``frozen`` (batch norm that never changes), ``group`` (32 groups, as GN's paper).
+    """Build a norm by name: ``batch``, ``frozen`` (batch norm that never changes), ``group`` (32 groups, as in GN's paper) or None.
 
     Raises:
-        ValueError: there is no such norm, or it does not go with so many channels.
+        ValueError: If the name is unknown, or the norm does not support this number of channels.
     """
     if name is None:
         return None
@@ -39,19 +39,19 @@ def make_norm(name: NormName | None, channels: int) -> nn.Module | None:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution that keeps the map's size (divided by ``stride``), then a norm, then an activation.
+    """Convolution that keeps the map's size (divided by ``stride``), followed by a norm and an activation.
 
-    Its parts are named 0, 1, 2 as in torchvision's ``Conv2dNormActivation``.
+    The parts are named 0, 1, 2, as in torchvision's ``Conv2dNormActivation``.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        kernel: Side of the kernel: odd, or even with a stride of 2.
-        stride: Step of the convolution.
-        groups: Groups of channels; ``in_channels`` makes it depthwise.
+        kernel: Kernel size: odd, or even with a stride of 2.
+        stride: Stride of the convolution.
+        groups: Channel groups; ``in_channels`` makes the convolution depthwise.
         norm: See :func:`make_norm`.
-        activation: A module class, or None.
-        bias: Whether the convolution has one; None: where no norm follows.
+        activation: Module class, or None.
+        bias: Whether the convolution has a bias; None: only if no norm follows.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class ConvNormAct(nn.Sequential):
         padding = (kernel - 1) // 2
         bias = norm is None if bias is None else bias
         parts: list[nn.Module] = [nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=bias)]
-        made = make_norm(norm, out_channels)
-        if made is not None:
-            parts.append(made)
+        norm_layer = make_norm(norm, out_channels)
+        if norm_layer is not None:
+            parts.append(norm_layer)
         if activation is not None:
             parts.append(activation())
         super().__init__(*parts)

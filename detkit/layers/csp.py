@@ -1,4 +1,4 @@
-"""The blocks of YOLOX (arXiv:2107.08430), after its code's ``network_blocks.py``."""
+"""Building blocks of YOLOX (arXiv:2107.08430), after ``network_blocks.py`` of its code."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch.nn import functional
 from detkit.layers.blocks import ConvNormAct
 
 
-def yolox_norms(network: nn.Module) -> None:
-    """Give batch norms the eps and the momentum of YOLOX's code (``yolox_base.py``: 1e-3 and 0.03)."""
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.eps, part.momentum = 1e-3, 0.03
+def set_yolox_norms(network: nn.Module) -> None:
+    """Set the eps and momentum of batch norms to those of YOLOX's code (``yolox_base.py``: 1e-3 and 0.03)."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = 1e-3, 0.03
 
 
 def conv_block(
     in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1, depthwise: bool = False, activation: type[nn.Module] = nn.SiLU
 ) -> nn.Sequential:
-    """A convolution, or a depthwise one and a 1x1 behind it; a batch norm and an activation behind each."""
+    """A convolution, or a depthwise one followed by a 1x1; each followed by a batch norm and an activation."""
     if not depthwise:
         return ConvNormAct(in_channels, out_channels, kernel, stride=stride, norm="batch", activation=activation)
     return nn.Sequential(
@@ -29,7 +29,7 @@ def conv_block(
 
 
 class Bottleneck(nn.Module):
-    """A 1x1 and a 3x3 convolution of as many channels, with or without a path round them."""
+    """A 1x1 and a 3x3 convolution with the same number of channels, with or without a residual connection."""
 
     def __init__(self, channels: int, *, shortcut: bool, depthwise: bool, activation: type[nn.Module]) -> None:
         super().__init__()
@@ -44,15 +44,15 @@ class Bottleneck(nn.Module):
 
 
 class CSPBlock(nn.Module):
-    """Cross-stage partial block (arXiv:1911.11929): half of the channels goes through ``depth`` bottlenecks, half past them.
+    """Cross-stage partial block (arXiv:1911.11929): half of the channels goes through ``depth`` bottlenecks, half bypasses them.
 
     Args:
         in_channels: Channels of the input.
         out_channels: Channels of the output.
-        depth: Bottlenecks.
-        shortcut: Whether each has a path round it.
-        depthwise: Whether their 3x3 convolutions are depthwise, with a 1x1 behind.
-        activation: Behind every norm.
+        depth: Number of bottlenecks.
+        shortcut: Whether each bottleneck has a residual connection.
+        depthwise: Whether the 3x3 convolutions are depthwise, followed by a 1x1.
+        activation: Activation after every norm.
     """
 
     def __init__(
@@ -74,13 +74,16 @@ class CSPBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, C', H, W)``."""
-        through, past = self.conv1(x), self.conv2(x)
-        out: Tensor = self.conv3(torch.cat((self.m(through), past), 1))
+        main, bypass = self.conv1(x), self.conv2(x)
+        out: Tensor = self.conv3(torch.cat((self.m(main), bypass), 1))
         return out
 
 
 class SpatialPyramidPooling(nn.Module):
-    """A map beside its greatest values within 5, 9 and 13 cells; each window is made of the smaller one, which gives the same."""
+    """Concatenation of a map with its max pooling over 5, 9 and 13 cells.
+
+    Each pooling is applied to the next smaller one, which gives the same result.
+    """
 
     def __init__(self, channels: int, activation: type[nn.Module] = nn.SiLU) -> None:
         super().__init__()

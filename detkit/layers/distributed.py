@@ -1,4 +1,4 @@
-"""Numbers that all processes of a training run share."""
+"""Reductions over the processes of a training run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from torch import Tensor, distributed
 
 @torch.no_grad()
 def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of ``value`` over all processes, detached; the value itself where there is one process.
+    """Return the mean of ``value`` over all processes, detached; the value itself for a single process.
 
-    Losses divide by it (the number of positives, for example), so that the gradient does not depend on how images were split.
+    Losses are divided by it (for example by the number of positives), so that the gradient does not depend on how the images are
+    distributed over the processes.
     """
     value = value.detach()
     if world_size() == 1:
@@ -20,11 +21,11 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return total / world_size()
 
 
-def loss_normalizer(total: Tensor, least: float = 1.0) -> Tensor:
-    """What a loss divides by: the mean over processes of ``total``, whose sum over them counts as at least ``least``."""
-    return mean_over_processes(total).clamp(min=least / world_size())
+def loss_normalizer(total: Tensor, min_total: float = 1.0) -> Tensor:
+    """Normalizer of a loss: the mean of ``total`` over processes, where the sum over processes is at least ``min_total``."""
+    return mean_over_processes(total).clamp(min=min_total / world_size())
 
 
 def world_size() -> int:
-    """How many processes train together; 1 where there is one."""
+    """Number of processes that train together; 1 without distributed training."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

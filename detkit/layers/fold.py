@@ -1,4 +1,4 @@
-"""Folding of batch norms into the convolutions before them, for inference."""
+"""Folding of batch norms into the preceding convolutions, for inference."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ C = TypeVar("C", bound=nn.Conv2d)
 
 
 def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    """Every convolution with the norm that follows it, as (their parent, the convolution's name, the norm's name).
+    """Yield every convolution that is followed by a norm, as (parent, name of the convolution, name of the norm).
 
-    A pair is two neighbors in the order of registration with the same number of channels; that registration order is the
-    order of running holds for all of torchvision's and timm's convolutional networks, and the contract tests check it for
-    every backbone of ours.
+    A pair is two neighbors in registration order with the same number of channels. In all convolutional networks of torchvision
+    and timm the registration order is the execution order; the contract tests check this for every backbone of detkit.
     """
     for parent in list(module.modules()):
         children = list(parent.named_children())
@@ -32,41 +31,41 @@ def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
 
 @torch.no_grad()
 def fold_batch_norms(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` for inference, in eval mode, in which every convolution does the work of the norm behind it.
+    """Return a copy of ``module`` in eval mode in which every convolution includes the norm that follows it.
 
-    The result is the same up to rounding: the weights are folded in float64. What came in is not changed.
+    The output is the same up to rounding; the weights are folded in float64. The input module is not modified.
     """
     folded = copy.deepcopy(module).eval()
     for parent, conv_name, norm_name in list(conv_norm_pairs(folded)):
         conv, norm = parent.get_submodule(conv_name), parent.get_submodule(norm_name)
         activation = getattr(norm, "activation", None) or getattr(norm, "act", None)
-        parent.add_module(conv_name, _folded(conv, norm))  # type: ignore[arg-type]
+        parent.add_module(conv_name, _fold(conv, norm))  # type: ignore[arg-type]
         parent.add_module(norm_name, activation or nn.Identity())
     return folded
 
 
-def _folded(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2d:
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d | FrozenBatchNorm) -> nn.Conv2d:
     if norm.running_mean is None or norm.running_var is None:
         raise ValueError("fold_batch_norms: expected norms with running statistics, got one without; it cannot be folded")
-    mean, variance = _exact(norm.running_mean), _exact(norm.running_var)
-    weight = 1 if norm.weight is None else _exact(norm.weight)
-    bias = 0 if norm.bias is None else _exact(norm.bias)
+    mean, variance = _to_float64(norm.running_mean), _to_float64(norm.running_var)
+    weight = 1 if norm.weight is None else _to_float64(norm.weight)
+    bias = 0 if norm.bias is None else _to_float64(norm.bias)
     scale = weight * (variance + norm.eps).rsqrt()
-    before = 0 if conv.bias is None else _exact(conv.bias)
-    new = like(nn.Conv2d, conv)
-    new.weight = nn.Parameter((_exact(conv.weight) * scale.reshape(-1, 1, 1, 1)).to(conv.weight), requires_grad=False)
-    new.bias = nn.Parameter((bias + (before - mean) * scale).to(conv.weight), requires_grad=False)
-    return new.eval()
+    conv_bias = 0 if conv.bias is None else _to_float64(conv.bias)
+    folded = conv_like(nn.Conv2d, conv)
+    folded.weight = nn.Parameter((_to_float64(conv.weight) * scale.reshape(-1, 1, 1, 1)).to(conv.weight), requires_grad=False)
+    folded.bias = nn.Parameter((bias + (conv_bias - mean) * scale).to(conv.weight), requires_grad=False)
+    return folded.eval()
 
 
-def _exact(values: torch.Tensor) -> torch.Tensor:
-    """In float64, on the CPU: not every device has it (Apple's has not)."""
+def _to_float64(values: torch.Tensor) -> torch.Tensor:
+    """Convert to float64 on the CPU, because some devices (Apple's) do not support it."""
     return values.cpu().double()
 
 
-def like(kind: type[C], conv: nn.Conv2d) -> C:
-    """A convolution of class ``kind`` with the shape of ``conv`` and its very parameters."""
-    made = kind(
+def conv_like(kind: type[C], conv: nn.Conv2d) -> C:
+    """Create a convolution of class ``kind`` with the geometry of ``conv``, sharing its parameters."""
+    created = kind(
         conv.in_channels,
         conv.out_channels,
         conv.kernel_size,  # type: ignore[arg-type]
@@ -78,5 +77,5 @@ def like(kind: type[C], conv: nn.Conv2d) -> C:
         padding_mode=conv.padding_mode,
         device="meta",
     )
-    made.weight, made.bias = conv.weight, conv.bias
-    return made
+    created.weight, created.bias = conv.weight, conv.bias
+    return created

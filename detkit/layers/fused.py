@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
-from detkit.layers.few_cells import FewCellsConv
-from detkit.layers.fold import like
+from detkit.layers.fold import conv_like
+from detkit.layers.sparse_gradient import SparseGradientConv
 
 _NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Identity: "none"}
 """Activations as oneDNN's operations of torch call them; the identity stands for none."""
@@ -36,7 +36,7 @@ class FusedConv(nn.Conv2d):
     @classmethod
     def of(cls, conv: nn.Conv2d, activation: type[nn.Module]) -> FusedConv:
         """The convolution ``conv``, sharing its parameters, followed by ``activation``: ReLU, SiLU, or Identity for none."""
-        made = like(cls, conv)
+        made = conv_like(cls, conv)
         made.activation = activation
         return made
 
@@ -180,11 +180,11 @@ def _fuse_row(parent: nn.Module, row: Sequence[str]) -> None:
     names = [name for name in row if not isinstance(parent.get_submodule(name), nn.Identity)]
     for conv_name, name in itertools.pairwise(names):
         conv, activation = parent.get_submodule(conv_name), type(parent.get_submodule(name))
-        if activation in _NAMES and is_plain(conv):
+        if activation in _NAMES and is_fusable_conv(conv):
             parent.set_submodule(conv_name, FusedConv.of(conv, activation))
             parent.set_submodule(name, nn.Identity())
 
 
-def is_plain(part: nn.Module) -> TypeGuard[nn.Conv2d]:
+def is_fusable_conv(part: nn.Module) -> TypeGuard[nn.Conv2d]:
     """Whether it is a convolution that a :class:`FusedConv` can take the place of."""
-    return type(part) in (nn.Conv2d, FewCellsConv) and part.padding_mode == "zeros" and not isinstance(part.padding, str)
+    return type(part) in (nn.Conv2d, SparseGradientConv) and part.padding_mode == "zeros" and not isinstance(part.padding, str)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers.fold import like
+from detkit.layers.fold import conv_like
 from detkit.layers.fused import FusedConv, can_fuse
 
 
@@ -52,7 +52,7 @@ class HalfProductsConv(nn.Module):
 
 def _rounded(conv: nn.Conv2d, weight: Tensor) -> FusedConv:
     """A convolution of bfloat16 numbers without a bias, with these weights."""
-    made = like(FusedConv, conv)
+    made = conv_like(FusedConv, conv)
     made.out_channels = len(weight)
     made.bias, made.weight = None, nn.Parameter(weight.to(torch.bfloat16), requires_grad=False)
     return made

@@ -1,4 +1,4 @@
-"""Darknet's activation."""
+"""Activation of Darknet networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other norms in the place of batch norms."""
+"""Replacement of batch norms by other norms."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from detkit.layers.blocks import GROUPS
 
 
 class GroupNormAct(nn.GroupNorm):
-    """A group norm in a batch norm's place, under its parameters' names, with the activation that it may carry (timm's do).
+    """Group norm that replaces a batch norm, with its parameter names and its activation, if it includes one (timm's do).
 
-    It has 32 groups (arXiv:1803.08494, section 4), or as many as divide the channels.
+    The number of groups is the greatest common divisor of 32 (arXiv:1803.08494, section 4) and the channels.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -28,7 +28,7 @@ class GroupNormAct(nn.GroupNorm):
 
 
 class SyncNormAct(nn.SyncBatchNorm):
-    """A batch norm whose statistics are those of all processes' images, with the activation that it may carry; on GPUs."""
+    """Batch norm with statistics over the images of all processes, and with the replaced norm's activation; on GPUs."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__(norm.num_features, norm.eps, norm.momentum)
@@ -41,10 +41,10 @@ class SyncNormAct(nn.SyncBatchNorm):
         return normed if self.activation is None else self.activation(normed)
 
 
-def exchange_norms(module: nn.Module, make: Callable[[nn.BatchNorm2d], nn.Module]) -> None:
-    """Exchange every ``BatchNorm2d`` below ``module``, in place, for what is made of it; names stay."""
+def replace_norms(module: nn.Module, make: Callable[[nn.BatchNorm2d], nn.Module]) -> None:
+    """Replace every ``BatchNorm2d`` below ``module``, in place, by the module that ``make`` returns for it; names stay."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.BatchNorm2d):
             module.add_module(name, make(child))
         else:
-            exchange_norms(child, make)
+            replace_norms(child, make)

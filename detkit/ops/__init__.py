@@ -1,1 +1,1 @@
-"""Pure functions on tensors: boxes, matching, sampling, selection, losses, and pooling of regions."""
+"""Pure functions on tensors: boxes, target assignment, sampling, selection, losses and region pooling."""

@@ -1,7 +1,7 @@
-"""Boxes as numbers that a network can learn.
+"""Encoding of boxes as regression targets.
 
-From an anchor: shift of the center by the anchor's size, and logarithm of the change of size. From a point: distances to the
-four sides.
+Relative to an anchor: the shift of the center in units of the anchor's size, and the logarithm of the change in size. Relative to
+a point: the distances to the four sides.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 Weights = tuple[float, float, float, float]
 
 MAX_LOG_SCALE = math.log(1000 / 16)
-"""Largest decoded logarithm of a change of size, so that ``exp`` stays finite (Detectron's constant)."""
+"""Upper limit of the log size ratio when decoding, so that ``exp`` stays finite (Detectron's constant)."""
 
 
 def encode(boxes: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
-    """Deltas ``(..., 4)`` that turn ``anchors`` into ``boxes``, times ``weights`` for x, y, width and height.
+    """Return the deltas ``(..., 4)`` that turn ``anchors`` into ``boxes``, times ``weights`` for x, y, width and height.
 
-    Both need an area. Source: R-CNN (arXiv:1311.2524), appendix C; the weights are Fast R-CNN's normalization of targets.
+    Anchors and boxes must have a nonzero area. Source: R-CNN (arXiv:1311.2524), appendix C; the weights are Fast R-CNN's
+    normalization of targets.
     """
     x, y, width, height = xyxy_to_cxcywh(boxes.float()).unbind(-1)
     anchor_x, anchor_y, anchor_width, anchor_height = xyxy_to_cxcywh(anchors.float()).unbind(-1)
@@ -38,7 +39,7 @@ def encode(boxes: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.
 
 
 def decode(deltas: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
-    """Boxes ``(..., 4)`` from ``deltas`` and ``anchors`` of a shape that broadcasts with them; :func:`encode` backwards."""
+    """Return the boxes ``(..., 4)`` of ``deltas`` and ``anchors``, whose shapes must broadcast; the inverse of :func:`encode`."""
     dx, dy, dw, dh = deltas.float().unbind(-1)
     x, y, width, height = xyxy_to_cxcywh(anchors.float()).unbind(-1)
     return cxcywh_to_xyxy(
@@ -55,10 +56,10 @@ def decode(deltas: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1
 
 
 def to_distances(boxes: Tensor, points: Tensor) -> Tensor:
-    """Pixels ``(..., 4)`` from ``(..., 2)`` points to the left, upper, right and lower side; negative beyond a side (FCOS, equation 1)."""
+    """Pixels ``(..., 4)`` from ``(..., 2)`` points to the left, top, right and bottom side; negative outside (FCOS, equation 1)."""
     return torch.cat((points - boxes[..., :2], boxes[..., 2:] - points), -1)
 
 
 def from_distances(distances: Tensor, points: Tensor) -> Tensor:
-    """Boxes ``(..., 4)`` whose sides lie that far from ``points``; :func:`to_distances` backwards."""
+    """Boxes ``(..., 4)`` whose sides are at these distances from ``points``; the inverse of :func:`to_distances`."""
     return torch.cat((points - distances[..., :2], points + distances[..., 2:]), -1)

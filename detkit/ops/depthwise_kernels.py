@@ -1,4 +1,4 @@
-"""Gradient of a depthwise convolution's weights on the CPU, compiled by numba."""
+"""Weight gradient of a depthwise convolution on the CPU, compiled with numba."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from detkit.ops.threads import compiled
 
 @compiled(fastmath=True)
 def weight_gradient(x: Any, gradient: Any, first: int, last: int, stride: int, padding: int, out: Any) -> None:
-    """Add up ``x * gradient`` over the output rows ``first`` to ``last`` of one image, for every tap of the kernel.
+    """Sum ``x * gradient`` over the output rows ``first`` to ``last`` (exclusive) of one image, for every kernel tap.
 
     Args:
-        x: ``(H, W, C)`` float32.
-        gradient: ``(H', W', C)`` float32, of the output.
-        first: First row of the output.
-        last: Row behind the last.
-        stride: Of the convolution.
-        padding: Of the convolution.
-        out: ``(K, K, C)`` float32, written.
+        x: ``(H, W, C)`` float32 input.
+        gradient: ``(H', W', C)`` float32 gradient of the output.
+        first: First output row.
+        last: Output row after the last one.
+        stride: Stride of the convolution.
+        padding: Padding of the convolution.
+        out: ``(K, K, C)`` float32, overwritten with the sums.
     """
     height, width, channels = x.shape
     columns, side = gradient.shape[1], out.shape[0]
@@ -29,12 +29,12 @@ def weight_gradient(x: Any, gradient: Any, first: int, last: int, stride: int, p
             if y < 0 or y >= height:
                 continue
             for j in range(side):
-                # Columns of the output whose sample lies inside the image.
+                # Output columns whose input sample is inside the image.
                 start = max(0, -((j - padding) // stride))
                 stop = min(columns, (width - 1 + padding - j) // stride + 1)
                 sums = out[i, j]
                 column = start
-                # Four at a time, so that the sums are fetched and stored once for four products.
+                # Four columns at a time, so that the sums are loaded and stored once per four products.
                 while column + 4 <= stop:
                     at = column * stride + j - padding
                     a, b, c, d = x[y, at], x[y, at + stride], x[y, at + 2 * stride], x[y, at + 3 * stride]

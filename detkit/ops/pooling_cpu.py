@@ -1,4 +1,4 @@
-"""RoI align on the CPU with gradients, on all of torch's threads, through compiled kernels."""
+"""RoI align with gradients on the CPU by compiled kernels, on all of torch's threads."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from detkit.ops import pooling_kernels as kernels
 from detkit.ops.pooling import Options
 from detkit.ops.threads import run_jobs
 
-_LARGEST = 1e6
-"""Pixels that no box corner exceeds here, so that adaptive sampling of a box gone astray ends."""
+_MAX_COORDINATE = 1e6
+"""Box corners are clamped to this many pixels, so that adaptive sampling of a diverged box terminates."""
 
 
 def pool_on_cpu(maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], options: Options) -> Tensor:
-    """Pool ``regions (N, 5)`` = image, x1, y1, x2, y2; ``rows[l]`` are those of map ``l``; float32 or bfloat16 maps.
+    """Pool ``regions (N, 5)`` = image, x1, y1, x2, y2 from float32 or bfloat16 maps; ``rows[l]`` are pooled from map ``l``.
 
     The result does not depend on the number of threads.
     """
-    regions = regions.detach().float().nan_to_num().clamp(-_LARGEST, _LARGEST).contiguous()
+    regions = regions.detach().float().nan_to_num().clamp(-_MAX_COORDINATE, _MAX_COORDINATE).contiguous()
     pooled: Tensor = _Pool.apply(regions, tuple(rows), options, *(level_map.to(maps[0].dtype) for level_map in maps))  # type: ignore[no-untyped-call]
     return pooled
 
@@ -35,9 +35,9 @@ class _Pool(torch.autograd.Function):
         pooled = maps[0].new_empty((len(regions), maps[0].shape[1], cells, cells))
         jobs = []
         for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
-            values = _numbers(level_map.detach().permute(0, 2, 3, 1).contiguous())
-            for part in _parts(level_rows.numpy()):
-                arguments = (values, regions.numpy(), part, _numbers(pooled.flatten(2)), ratio, np.float32(1 / stride), aligned)
+            values = _as_numpy(level_map.detach().permute(0, 2, 3, 1).contiguous())
+            for chunk in _chunks(level_rows.numpy()):
+                arguments = (values, regions.numpy(), chunk, _as_numpy(pooled.flatten(2)), ratio, np.float32(1 / stride), aligned)
                 jobs.append((kernels.pool, arguments))
         run_jobs(jobs)
         return pooled
@@ -45,7 +45,7 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         _, ratio, strides, aligned = ctx.options
-        values, regions = _numbers(gradient.to(ctx.dtype).contiguous().flatten(2)), ctx.regions.numpy()
+        values, regions = _as_numpy(gradient.to(ctx.dtype).contiguous().flatten(2)), ctx.regions.numpy()
         out: list[Tensor | None] = []
         jobs = []
         for index, ((batch, channels, height, width), stride) in enumerate(zip(ctx.shapes, strides, strict=True)):
@@ -58,17 +58,17 @@ class _Pool(torch.autograd.Function):
             for first in range(0, channels, block) if len(ctx.rows[index]) else ():
                 span = (first, min(first + block, channels))
                 arguments = (values, regions, ctx.rows[index].numpy(), level.numpy(), *span, ratio, np.float32(1 / stride), aligned)
-                jobs.append((kernels.spread, arguments))
+                jobs.append((kernels.pool_backward, arguments))
         run_jobs(jobs)
         return (None, None, None, *(level if level is None else level.to(ctx.dtype).permute(0, 3, 1, 2) for level in out))
 
 
-def _numbers(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """The tensor's memory for numpy, which knows no bfloat16: its bits as uint16."""
+def _as_numpy(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """The tensor's memory as a numpy array; bfloat16, which numpy lacks, as uint16 bits."""
     array: np.ndarray[Any, Any] = (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return array
 
 
-def _parts(rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
-    """Pieces of ``rows`` for the threads, small enough to keep them all busy and large enough to be worth a call."""
+def _chunks(rows: np.ndarray[Any, Any]) -> list[np.ndarray[Any, Any]]:
+    """Chunks of ``rows`` for the threads: small enough to keep all of them busy, large enough to be worth a call."""
     return np.array_split(rows, min(4 * torch.get_num_threads(), -(-len(rows) // 16))) if len(rows) else []

@@ -1,4 +1,4 @@
-"""A random choice of anchors or proposals to learn from, the same whichever process or device makes it."""
+"""Random sampling of anchors or proposals for training, identical on every process and device."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import Tensor
 from detkit.ops.match import BACKGROUND
 
 Sampler = Callable[[Tensor, int, float, torch.Generator], tuple[Tensor, Tensor]]
-"""The signature of :func:`sample`; detectors take another one where the choice has to be theirs (a test, a fixed set)."""
+"""The signature of :func:`sample`; a detector accepts another sampler where the sample must be fixed (in tests, for example)."""
 
 
 def generator_for(seed: int, salt: int = 0) -> torch.Generator:
-    """A CPU generator for one choice about one image; ``salt`` tells several choices about an image apart."""
+    """A CPU generator for one random choice about one image; ``salt`` separates several choices about the same image."""
     mixed = (seed * 0x9E3779B97F4A7C15 + (salt + 1) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
     mixed ^= mixed >> 31
     return torch.Generator().manual_seed(mixed & 0x7FFFFFFFFFFFFFFF)
 
 
 def sample(assignment: Tensor, count: int, positive_fraction: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows of matched and of background anchors, ascending: ``count`` in all, of which at most a fraction is matched.
+    """Sample positive and background rows of an assignment, ascending: ``count`` in total, at most a fraction of them positive.
 
-    Where there are too few matched ones, background fills the place; the converse does not happen (torchvision's rule).
+    If there are too few positives, background rows fill the sample, but not the reverse (torchvision's rule).
     """
     positive = (assignment >= 0).nonzero().flatten()
     negative = (assignment == BACKGROUND).nonzero().flatten()
-    positive = _choose(positive, int(count * positive_fraction), generator)
-    return positive, _choose(negative, count - len(positive), generator)
+    positive = _subset(positive, int(count * positive_fraction), generator)
+    return positive, _subset(negative, count - len(positive), generator)
 
 
-def _choose(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
+def _subset(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
     if len(rows) <= count:
         return rows
-    selection = torch.randperm(len(rows), generator=generator)[:count].sort().values
-    return rows[selection.to(rows.device)]
+    indices = torch.randperm(len(rows), generator=generator)[:count].sort().values
+    return rows[indices.to(rows.device)]

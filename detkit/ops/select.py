@@ -1,8 +1,8 @@
-"""From many scored boxes to the few worth reporting: threshold, best, suppression of overlaps, best.
+"""Selection of detections from many scored boxes: score threshold, top-k, NMS, top-k.
 
-Order never depends on chance: equal scores keep the order of their rows. Labels are kept apart by shifting boxes in
-float64, or one after another, so a thousand classes cost no precision. Suppression is hard (what overlaps a better box
-falls) or soft (it loses score instead).
+The order is deterministic: equal scores keep the order of their rows. Classes are separated by offsetting boxes in float64, or
+processed one after another, so that a thousand classes cost no precision. NMS is hard (a box that overlaps a better one is removed)
+or soft (its score is reduced instead).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from torchvision import ops
 from detkit.ops.boxes import valid_boxes
 
 NMSKind = Literal["hard", "linear", "gaussian"]
-"""What becomes of a box that overlaps a better one: it falls, or its score is multiplied; see :func:`soft_nms`."""
+"""Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`soft_nms`."""
 
-FIRST_LOOK = 512
-"""Candidates that :func:`batched_nms` begins with; it looks further only while too few survive."""
+FIRST_CANDIDATES = 512
+"""Number of boxes that :func:`batched_nms` examines first; it examines more only while too few remain."""
 PAIRS_PER_LABEL = 40_000
-"""Pairs of boxes that cost a CPU as much time as one more call of the suppression kernel."""
-WITHOUT_FLOAT64 = ("mps",)
-"""Kinds of devices for which :func:`batched_nms` works on the CPU."""
+"""Number of box pairs that takes a CPU as much time as one more call of the NMS kernel."""
+DEVICES_WITHOUT_FLOAT64 = ("mps",)
+"""Device types for which :func:`batched_nms` runs on the CPU."""
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Entries of a score table, best first: ``scores`` (n,) float32, and the ``rows``, ``labels`` and ``levels`` they came from."""
+    """Entries of a score table, best first: ``scores`` (n,) float32, and the ``rows``, ``labels`` and ``levels`` of each."""
 
     scores: Tensor
     rows: Tensor
@@ -47,21 +47,21 @@ class Selection:
 
 
 def top_scores(
-    scores: Tensor, *, min_score: float | None = None, max_detections: int | None = None, levels: Sequence[int] | None = None
+    scores: Tensor, *, min_score: float | None = None, top_k: int | None = None, levels: Sequence[int] | None = None
 ) -> Selection:
-    """The best ``max_detections`` entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
+    """Return the ``top_k`` highest entries above ``min_score`` of an ``(N, K)`` or ``(N,)`` score table.
 
     Args:
-        scores: Probabilities, or logits with a threshold to match; anything that sorts.
-        min_score: Entries must be greater; ``None`` lets all pass.
-        max_detections: At most so many of each level.
-        levels: Rows that belong to each level, in order; one level unless given.
+        scores: Probabilities, or logits with a threshold in logits; any values that can be sorted.
+        min_score: Entries must be greater; ``None`` keeps all.
+        top_k: Maximum number of entries per level.
+        levels: Number of rows of each level, in order; ``None``: a single level.
     """
     table = scores.float() if scores.ndim == 2 else scores.float()[:, None]
     counts = [len(table)] if levels is None else list(levels)
     parts, start = [], 0
     for level, count in enumerate(counts):
-        values, rows, labels = _best_entries(table[start : start + count], min_score, max_detections)
+        values, rows, labels = _top_entries(table[start : start + count], min_score, top_k)
         parts.append(Selection(values, rows + start, labels, torch.full_like(rows, level)))
         start += count
     if len(parts) == 1:
@@ -69,79 +69,79 @@ def top_scores(
     return Selection(*(torch.cat([getattr(part, name) for part in parts]) for name in ("scores", "rows", "labels", "levels")))
 
 
-def _best_entries(table: Tensor, min_score: float | None, max_detections: int | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Scores, rows and columns of the best entries, best first; among equals the first."""
+def _top_entries(table: Tensor, min_score: float | None, top_k: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores, rows and columns of the highest entries, best first; among equal scores the first."""
     columns = table.shape[1]
-    # The best entries lie in the rows with the best peaks: looking at those alone spares most of a large table.
-    rows = _promising(table.amax(1), min_score, max_detections) if columns > 1 else None
+    # The highest entries are in the rows with the highest maxima; restricting the search to those skips most of a large table.
+    rows = _top_candidates(table.amax(1), min_score, top_k) if columns > 1 else None
     flat = (table if rows is None else table[rows]).reshape(-1)
-    locations = _promising(flat, min_score, max_detections)
-    values, order = torch.sort(flat if locations is None else flat[locations], descending=True, stable=True)
-    order = order[:max_detections]
-    locations = order if locations is None else locations[order]
-    row = torch.div(locations, columns, rounding_mode="floor")
-    return values[:max_detections], row if rows is None else rows[row], locations - row * columns
+    indices = _top_candidates(flat, min_score, top_k)
+    values, order = torch.sort(flat if indices is None else flat[indices], descending=True, stable=True)
+    order = order[:top_k]
+    indices = order if indices is None else indices[order]
+    row = torch.div(indices, columns, rounding_mode="floor")
+    return values[:top_k], row if rows is None else rows[row], indices - row * columns
 
 
-def _promising(values: Tensor, min_score: float | None, max_detections: int | None) -> Tensor | None:
-    """Places, ascending, of all that can be among the best ``max_detections`` above ``min_score``; ``None``: every place."""
-    locations = None
+def _top_candidates(values: Tensor, min_score: float | None, top_k: int | None) -> Tensor | None:
+    """Ascending indices of all values that can be among the ``top_k`` highest above ``min_score``; ``None``: all values."""
+    indices = None
     if min_score is not None:
-        locations = (values > min_score).nonzero().flatten()
-        values = values[locations]
-    if max_detections is not None and len(values) > max_detections:
-        worst = torch.topk(values, max_detections, sorted=False).values.min()
-        near = (values >= worst).nonzero().flatten()
-        locations = near if locations is None else locations[near]
-    return locations
+        indices = (values > min_score).nonzero().flatten()
+        values = values[indices]
+    if top_k is not None and len(values) > top_k:
+        lowest = torch.topk(values, top_k, sorted=False).values.min()
+        kept = (values >= lowest).nonzero().flatten()
+        indices = kept if indices is None else indices[kept]
+    return indices
 
 
-def _best_of_each_label(selection: Selection, max_detections: int) -> Tensor:
-    """Places, ascending, of the best ``max_detections`` entries of each label; among equals the first."""
+def _top_per_label(selection: Selection, top_k: int) -> Tensor:
+    """Ascending indices of the ``top_k`` highest entries of each label; among equal scores the first."""
     order = torch.sort(selection.scores, descending=True, stable=True).indices
     order = order[torch.sort(selection.labels[order], stable=True).indices]
     counts = torch.bincount(selection.labels)
     starts = counts.cumsum(0) - counts
     rank = torch.arange(len(order), device=order.device) - starts[selection.labels[order]]
-    return order[rank < max_detections].sort().values
+    return order[rank < top_k].sort().values
 
 
 def batched_nms(boxes: Tensor, scores: Tensor, labels: Tensor | None, *, nms_iou: float, max_detections: int | None = None) -> Tensor:
-    """Rows that greedy non-maximum suppression leaves, best first, at most ``max_detections``.
+    """Return the rows kept by greedy NMS, best first, at most ``max_detections``.
 
-    A box falls to a better one whose IoU with it is greater than ``nms_iou``, if both have the same label (any label where
-    ``labels`` is ``None``). What survives among the best boxes does not depend on the others, so only as many are looked at
-    as it takes to find ``max_detections`` survivors.
+    A box is removed if its IoU with a kept box of a higher score is greater than ``nms_iou`` and both have the same label (or
+    ``labels`` is ``None``). Whether a box is kept depends on higher-scoring ones only, so no more boxes are examined than needed to
+    find ``max_detections``.
     """
     device = boxes.device
-    if device.type in WITHOUT_FLOAT64:
+    if device.type in DEVICES_WITHOUT_FLOAT64:
         boxes, scores, labels = boxes.cpu(), scores.cpu(), None if labels is None else labels.cpu()
     order = torch.sort(scores, descending=True, stable=True).indices
-    look = len(order) if max_detections is None else min(len(order), max(FIRST_LOOK, 2 * max_detections))
+    count = len(order) if max_detections is None else min(len(order), max(FIRST_CANDIDATES, 2 * max_detections))
     while True:
-        seen = order[:look]
-        kept = _suppress_sorted(boxes[seen].float(), None if labels is None else labels[seen], nms_iou)
-        if look == len(order) or (max_detections is not None and len(kept) >= max_detections):
-            return seen[kept[:max_detections]].to(device)
-        look = min(len(order), 4 * look)
+        candidates = order[:count]
+        kept = _nms_sorted(boxes[candidates].float(), None if labels is None else labels[candidates], nms_iou)
+        if count == len(order) or (max_detections is not None and len(kept) >= max_detections):
+            return candidates[kept[:max_detections]].to(device)
+        count = min(len(order), 4 * count)
 
 
-def _suppress_sorted(boxes: Tensor, labels: Tensor | None, nms_iou: float) -> Tensor:
-    """Rows that survive, ascending; the boxes come best first."""
+def _nms_sorted(boxes: Tensor, labels: Tensor | None, nms_iou: float) -> Tensor:
+    """Ascending rows that NMS keeps of boxes sorted best first."""
     if labels is None or not len(boxes):
-        return _survivors(boxes, nms_iou)
+        return _nms_one_label(boxes, nms_iou)
     if boxes.device.type == "cpu":
         order = torch.sort(labels, stable=True).indices
         counts: list[int] = torch.unique_consecutive(labels[order], return_counts=True)[1].tolist()
         if len(boxes) ** 2 > PAIRS_PER_LABEL * len(counts):
             parts = torch.split(order, counts)
-            return torch.cat([rows[_survivors(boxes[rows], nms_iou)] for rows in parts]).sort().values
+            return torch.cat([rows[_nms_one_label(boxes[rows], nms_iou)] for rows in parts]).sort().values
     span = boxes.amax() - boxes.amin() + 1
-    return _survivors(boxes.double() + (labels.double() * span)[:, None], nms_iou)
+    return _nms_one_label(boxes.double() + (labels.double() * span)[:, None], nms_iou)
 
 
-def _survivors(boxes: Tensor, nms_iou: float) -> Tensor:
-    """Rows that survive among boxes of one label, which come best first; ranks stand for scores, so that none are equal."""
+def _nms_one_label(boxes: Tensor, nms_iou: float) -> Tensor:
+    """Rows that NMS keeps of boxes of one label, sorted best first; ranks replace the scores, so that there are no ties."""
     ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
     rows: Tensor = ops.nms(boxes.double(), ranks, nms_iou)
     return rows
@@ -158,70 +158,70 @@ def soft_nms(
     min_score: float = 0.001,
     max_detections: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Soft suppression: rows, best first by what is left of their scores, and those scores.
+    """Soft-NMS: return rows and their reduced scores, best first by reduced score.
 
-    The best box is taken; every other of its label, whose IoU with it is u, has its score multiplied: by ``1 - u`` where u
-    is greater than ``nms_iou`` (``"linear"``), or by ``exp(-u^2 / sigma)`` (``"gaussian"``); and so on with the rest, while
-    scores are greater than ``min_score``, until there are ``max_detections``. Among equals the first row is the best.
+    The best box is kept. Every other box of its label, whose IoU with it is u, has its score multiplied by ``1 - u`` where u is
+    greater than ``nms_iou`` (``"linear"``), or by ``exp(-u^2 / sigma)`` (``"gaussian"``). This repeats for the remaining boxes while
+    scores are greater than ``min_score``, until ``max_detections`` boxes are kept. Among equal scores the first row is the best.
 
     Source: Soft-NMS (arXiv:1704.04503), figure 2 and equations (2) and (3); its published code has the defaults
     ``nms_iou=0.3``, ``sigma=0.5`` and ``min_score=0.001``.
 
     Args:
-        boxes: ``(n, 4)``.
-        scores: ``(n,)`` probabilities; logits cannot be multiplied.
-        labels: ``(n,)``; boxes of different labels leave each other alone. ``None``: none does.
-        kind: How a score shrinks.
-        nms_iou: For ``"linear"``.
-        sigma: For ``"gaussian"``.
-        min_score: What is left must be greater.
-        max_detections: At most so many.
+        boxes: ``(n, 4)`` boxes.
+        scores: ``(n,)`` probabilities, not logits, which cannot be multiplied.
+        labels: ``(n,)`` labels; boxes of different labels do not affect each other. ``None``: all boxes do.
+        kind: Function that reduces the scores.
+        nms_iou: For ``"linear"``: IoU above which a score is reduced.
+        sigma: For ``"gaussian"``: width of the function.
+        min_score: Reduced scores must be greater.
+        max_detections: Maximum number of boxes to keep.
     """
-    # Each step waits for the one before, so this runs on the CPU and in numpy, whose calls cost a tenth of torch's.
+    # Each step depends on the previous one, so this runs on the CPU and in numpy, whose calls take a tenth of the time of torch's.
     corners = np.ascontiguousarray(boxes.float().cpu().numpy().T)
     groups = None if labels is None else labels.cpu().numpy()
-    taken = _taken(corners, np.array(scores.float().cpu().numpy()), groups, (kind, nms_iou, sigma), min_score, max_detections)
-    rows, kept = ([row for row, _ in taken], [score for _, score in taken])
-    return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(kept, device=boxes.device)
+    kept = _soft_nms(corners, np.array(scores.float().cpu().numpy()), groups, (kind, nms_iou, sigma), min_score, max_detections)
+    rows, reduced = ([row for row, _ in kept], [score for _, score in kept])
+    return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(reduced, device=boxes.device)
 
 
-def _taken(
+def _soft_nms(
     corners: NDArray[np.float32],
-    left: NDArray[np.float32],
+    scores: NDArray[np.float32],
     groups: NDArray[np.int64] | None,
     rule: tuple[str, float, float],
     min_score: float,
     max_detections: int | None,
 ) -> list[tuple[int, float]]:
-    """Rows and what is left of their scores, best first; ``left`` is used up."""
-    taken: list[tuple[int, float]] = []
-    while len(taken) < (len(left) if max_detections is None else min(max_detections, len(left))):
-        row = int(left.argmax())
-        if not left[row] > min_score:
+    """Kept rows and their reduced scores, best first; modifies ``scores``."""
+    kept: list[tuple[int, float]] = []
+    while len(kept) < (len(scores) if max_detections is None else min(max_detections, len(scores))):
+        row = int(scores.argmax())
+        if not scores[row] > min_score:
             break
-        taken.append((row, float(left[row])))
-        factors = _factors(_overlaps(corners, row), *rule)
-        left *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
-        left[row] = -1
-    return taken
+        kept.append((row, float(scores[row])))
+        factors = _factors(_ious(corners, row), *rule)
+        scores *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
+        scores[row] = -1
+    return kept
 
 
-def _factors(overlaps: NDArray[np.float32], kind: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
-    """What scores are multiplied by whose boxes overlap the one taken so much."""
+def _factors(ious: NDArray[np.float32], kind: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
+    """Score multipliers of boxes with these IoUs with the box just kept."""
     if kind == "linear":
-        return np.where(overlaps > nms_iou, 1 - overlaps, np.float32(1))
-    found: NDArray[np.float32] = np.exp(overlaps * overlaps * np.float32(-1 / sigma))
-    return found
+        return np.where(ious > nms_iou, 1 - ious, np.float32(1))
+    factors: NDArray[np.float32] = np.exp(ious * ious * np.float32(-1 / sigma))
+    return factors
 
 
-def _overlaps(corners: NDArray[np.float32], row: int) -> NDArray[np.float32]:
+def _ious(corners: NDArray[np.float32], row: int) -> NDArray[np.float32]:
     """``(n,)`` IoU of one of ``n`` boxes, given as ``(4, n)``, with all of them."""
     x1, y1, x2, y2 = corners
     shared = np.maximum(np.minimum(x2, x2[row]) - np.maximum(x1, x1[row]), 0)
     shared *= np.maximum(np.minimum(y2, y2[row]) - np.maximum(y1, y1[row]), 0)
     areas = (x2 - x1) * (y2 - y1)
-    found: NDArray[np.float32] = shared / np.maximum(areas + areas[row] - shared, np.finfo(np.float32).tiny)
-    return found
+    ious: NDArray[np.float32] = shared / np.maximum(areas + areas[row] - shared, np.finfo(np.float32).tiny)
+    return ious
 
 
 def select(
@@ -239,52 +239,52 @@ def select(
     sigma: float = 0.5,
     max_detections: int | None = None,
 ) -> tuple[Tensor, Selection]:
-    """Threshold, best ``pre_nms_top_k`` of each level, suppression of overlaps, best ``max_detections``.
+    """Apply the score threshold, top-k per level, NMS, and the final top-k.
 
     Args:
-        boxes: ``(N, 4)``, ``(N, K, 4)``, or a function that makes the ``(n, 4)`` boxes of the chosen entries alone.
+        boxes: ``(N, 4)``, ``(N, K, 4)``, or a function that computes the ``(n, 4)`` boxes of the selected entries only.
         scores: ``(N, K)`` or ``(N,)``; see :func:`top_scores`.
-        min_score: Entries must be greater, also after soft suppression.
-        pre_nms_top_k: At most so many of each level before suppression.
-        pre_nms_top_k_per_class: At most so many of each label before suppression.
-        levels: Rows of each level, in order.
-        min_size: Boxes with a shorter side than this many pixels are dropped.
-        nms_iou: Greatest IoU of two boxes that leave each other alone (``"gaussian"`` has no such); ``None`` suppresses nothing.
-        nms_per: Boxes of different ``"labels"`` or ``"levels"`` do not suppress each other; ``None``: all do.
-        nms: ``"hard"`` lets the worse of two boxes fall; the soft ones shrink its score, a probability; see :func:`soft_nms`.
-        sigma: For ``"gaussian"``.
-        max_detections: At most so many in the end.
+        min_score: Scores must be greater, also after soft NMS.
+        pre_nms_top_k: Maximum number of entries per level before NMS.
+        pre_nms_top_k_per_class: Maximum number of entries per label before NMS.
+        levels: Number of rows of each level, in order.
+        min_size: Boxes with a side shorter than this many pixels are removed.
+        nms_iou: IoU above which the lower-scoring of two boxes is removed (not used by ``"gaussian"``); ``None``: no NMS.
+        nms_per: NMS runs separately per ``"labels"`` or per ``"levels"``; ``None``: over all boxes together.
+        nms: ``"hard"`` removes the lower-scoring box; the soft kinds reduce its score, a probability; see :func:`soft_nms`.
+        sigma: Width of the function for ``"gaussian"``.
+        max_detections: Maximum number of boxes returned.
 
     Returns:
-        ``(n, 4)`` float32 boxes and where they came from, best first, with what soft suppression left of their scores.
+        ``(n, 4)`` float32 boxes and the selected entries, best first, with scores reduced by soft NMS.
     """
-    selection = top_scores(scores, min_score=min_score, max_detections=pre_nms_top_k, levels=levels)
+    selection = top_scores(scores, min_score=min_score, top_k=pre_nms_top_k, levels=levels)
     if pre_nms_top_k_per_class is not None:
-        selection = selection[_best_of_each_label(selection, pre_nms_top_k_per_class)]
-    found, selection = _with_boxes(boxes, selection, min_size)
+        selection = selection[_top_per_label(selection, pre_nms_top_k_per_class)]
+    selected_boxes, selection = _with_boxes(boxes, selection, min_size)
     groups = None if nms_per is None else getattr(selection, nms_per)
     if nms_iou is None or nms == "hard":
-        keep = _kept(found, selection.scores, groups, nms_iou, max_detections)
-        return found[keep], selection[keep]
-    numbers = {"nms_iou": nms_iou, "sigma": sigma, "min_score": min_score or 0.0}
-    keep, left = soft_nms(found, selection.scores, groups, kind=nms, max_detections=max_detections, **numbers)
-    return found[keep], replace(selection[keep], scores=left)
+        keep = _hard_nms(selected_boxes, selection.scores, groups, nms_iou, max_detections)
+        return selected_boxes[keep], selection[keep]
+    options = {"nms_iou": nms_iou, "sigma": sigma, "min_score": min_score or 0.0}
+    keep, reduced = soft_nms(selected_boxes, selection.scores, groups, kind=nms, max_detections=max_detections, **options)
+    return selected_boxes[keep], replace(selection[keep], scores=reduced)
 
 
-def _kept(boxes: Tensor, scores: Tensor, groups: Tensor | None, nms_iou: float | None, max_detections: int | None) -> Tensor:
-    """Rows that hard suppression, or none at all, leaves, best first."""
+def _hard_nms(boxes: Tensor, scores: Tensor, groups: Tensor | None, nms_iou: float | None, max_detections: int | None) -> Tensor:
+    """Rows kept by hard NMS, or by the final top-k alone without an ``nms_iou``, best first."""
     if nms_iou is None:
         return torch.sort(scores, descending=True, stable=True).indices[:max_detections]
     return batched_nms(boxes, scores, groups, nms_iou=nms_iou, max_detections=max_detections)
 
 
 def _with_boxes(boxes: Tensor | Callable[[Selection], Tensor], selection: Selection, min_size: float) -> tuple[Tensor, Selection]:
-    """The boxes of the chosen entries, and these, without the boxes that are too small."""
+    """The boxes of the selected entries, and these entries, without those whose boxes are too small."""
     if not isinstance(boxes, Tensor):
-        found = boxes(selection).float()
+        selected_boxes = boxes(selection).float()
     else:
-        found = (boxes[selection.rows] if boxes.ndim == 2 else boxes[selection.rows, selection.labels]).float()
+        selected_boxes = (boxes[selection.rows] if boxes.ndim == 2 else boxes[selection.rows, selection.labels]).float()
     if min_size <= 0:
-        return found, selection
-    valid = valid_boxes(found, min_size).nonzero().flatten()
-    return found[valid], selection[valid]
+        return selected_boxes, selection
+    valid = valid_boxes(selected_boxes, min_size).nonzero().flatten()
+    return selected_boxes[valid], selection[valid]

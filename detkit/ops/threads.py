@@ -1,4 +1,4 @@
-"""Python threads for compiled kernels that let go of the interpreter's lock."""
+"""Python threads for compiled kernels that release the GIL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Job = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 def compiled(fastmath: bool) -> Callable[[Function], Function]:
-    """A decorator: compile by numba at the first call, keep the result on disk, and let other threads run meanwhile."""
+    """Decorator: compile with numba at the first call, cache the result on disk, and release the GIL during calls."""
     from numba import njit
 
     decorate: Any = njit(nogil=True, cache=True, error_model="numpy", fastmath=fastmath)
@@ -23,7 +23,7 @@ def compiled(fastmath: bool) -> Callable[[Function], Function]:
 
 
 def run_jobs(jobs: Sequence[Job]) -> None:
-    """Call every function with its arguments, on as many threads as torch uses; the jobs must not write to the same memory."""
+    """Call every function with its arguments on as many threads as torch uses; jobs must not write to the same memory."""
     threads = torch.get_num_threads()
     if threads == 1 or len(jobs) <= 1:
         for function, arguments in jobs:
@@ -38,5 +38,5 @@ def _threads(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, thread_name_prefix="detkit-kernels")
 
 
-if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+if hasattr(os, "register_at_fork"):  # a forked child does not inherit the parent's threads
     os.register_at_fork(after_in_child=_threads.cache_clear)

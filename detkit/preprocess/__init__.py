@@ -1,7 +1,7 @@
-"""How a image becomes a model's input, and how boxes come back to the image's own pixels."""
+"""Resizing and padding of images to a model's input, and mapping of boxes back to the original image."""
 
 from detkit.preprocess.config import PreprocessConfig
 from detkit.preprocess.placement import Placement
-from detkit.preprocess.prepare import Prepared, as_image, as_input, preprocess
+from detkit.preprocess.prepare import PreparedImage, as_image, as_input, preprocess
 
-__all__ = ["Placement", "Prepared", "PreprocessConfig", "as_image", "as_input", "preprocess"]
+__all__ = ["Placement", "PreparedImage", "PreprocessConfig", "as_image", "as_input", "preprocess"]

@@ -1,4 +1,4 @@
-"""Where a image lies in a model's input, and the way back."""
+"""Placement of an image in a model's input, and its inverse."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ R = TypeVar("R", bound=Rows)
 
 @dataclass(frozen=True)
 class Placement:
-    """A image resized to ``content`` and laid at ``offset`` in an input of ``canvas``; all ``(height, width)`` in pixels.
+    """An image resized to ``content`` and placed at ``offset`` in an input of size ``canvas``; all ``(height, width)`` in pixels.
 
     Attributes:
-        original: The image's own size.
-        content: The image's size in the input.
-        offset: ``(y, x)`` of the image's corner in the input.
-        canvas: The input's size.
-        factor: What boxes are multiplied by; None: the ratios of the sides of ``content`` and ``original``.
+        original: Original size of the image.
+        content: Size of the image in the input.
+        offset: ``(y, x)`` of the image's top left corner in the input.
+        canvas: Size of the input.
+        factor: Scale factor of boxes; None: the ratios of the sides of ``content`` and ``original``.
     """
 
     original: Size
@@ -30,21 +30,21 @@ class Placement:
 
     @property
     def _scaled(self) -> tuple[float, float]:
-        """The size that boxes take the image for to have in the input."""
+        """Size of the image in the input that corresponds to the scaling of boxes."""
         return self.content if self.factor is None else (self.original[0] * self.factor, self.original[1] * self.factor)
 
-    def place(self, rows: R) -> R:
-        """Rows about the image, in the input's pixels."""
+    def apply(self, rows: R) -> R:
+        """Convert rows from pixels of the image to pixels of the input."""
         y, x = self.offset
         moved = rows.resized(self.original, self._scaled)
         return moved.replace(boxes=moved.boxes + moved.boxes.new_tensor([x, y, x, y])) if (y or x) else moved
 
     def restore(self, detections: Detections) -> Detections:
-        """Detections in the input, in the image's own pixels and clipped to it."""
+        """Convert detections from pixels of the input to pixels of the image, clipped to it."""
         y, x = self.offset
         boxes = detections.boxes
-        inside = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections
-        back = inside.resized(self._scaled, self.original).boxes
+        shifted = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections
+        restored = shifted.resized(self._scaled, self.original).boxes
         height, width = self.original
-        low = back.new_zeros(4)
-        return detections.replace(boxes=back.maximum(low).minimum(back.new_tensor([width, height, width, height])))
+        low = restored.new_zeros(4)
+        return detections.replace(boxes=restored.maximum(low).minimum(restored.new_tensor([width, height, width, height])))

@@ -1,4 +1,4 @@
-"""Resizing a image to a model's input."""
+"""Conversion of an image to a model's input."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.preprocess.config import PreprocessConfig
+from detkit.preprocess.downscale import downscale, is_large_downscale
 from detkit.preprocess.placement import Placement
-from detkit.preprocess.shrink import shrink, shrinks_much
 from detkit.structures import Detections, Proposals, Size
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
-    """A image ready for a model.
+class PreparedImage:
+    """An image converted to a model's input.
 
     Attributes:
-        image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config says otherwise.
-        placement: Where the image lies in it.
-        proposals: Where to look, in the pixels of ``image``, for detectors that are told.
+        image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config states otherwise.
+        placement: Placement of the original image in ``image``.
+        proposals: Proposals in pixels of ``image``, for detectors that take them.
     """
 
     image: Tensor
@@ -38,42 +38,42 @@ class Prepared:
 
     @property
     def original_size(self) -> Size:
-        """``(height, width)`` of the image."""
+        """``(height, width)`` of the original image."""
         return self.placement.original
 
     def restore(self, detections: Detections) -> Detections:
-        """Detections on :attr:`image`, in the image's own pixels and clipped to it."""
+        """Convert detections from pixels of :attr:`image` to pixels of the original image, clipped to it."""
         return self.placement.restore(detections)
 
 
-def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> Prepared:
-    """Resize and fill a image as ``config`` says.
+def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> PreparedImage:
+    """Resize and pad an image to a model's input.
 
-    Equals ``torchvision.models.detection.transform.GeneralizedRCNNTransform`` (its resizing) under the default config.
+    With the default config the resizing equals that of ``torchvision.models.detection.transform.GeneralizedRCNNTransform``.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a tensor ``(3, H, W)``, uint8 or float in [0, 1].
-        config: The model's rule.
+        config: Input configuration of the model.
 
     Raises:
-        ValueError: the array has another shape or type, or no pixels.
+        ValueError: If the image has another shape or dtype, or no pixels.
     """
     channels = image.shape[-1 if isinstance(image, np.ndarray) else 0] if image.ndim == 3 else 0
     if channels != 3 or 0 in image.shape:
-        raise ValueError(f"image: expected (H, W, 3) uint8 or a (3, H, W) tensor with pixels in it, got shape {tuple(image.shape)}")
+        raise ValueError(f"image: expected a non-empty (H, W, 3) uint8 array or (3, H, W) tensor, got shape {tuple(image.shape)}")
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if isinstance(image, np.ndarray) else image
     placement = config.placement((int(pixels.shape[1]), int(pixels.shape[2])))
-    resized = _resized(pixels, placement.content, config)
-    return Prepared(_filled(resized, placement, config), placement)
+    resized = _resize(pixels, placement.content, config)
+    return PreparedImage(_pad(resized, placement, config), placement)
 
 
 def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
-    """A ``(..., 3, H, W)`` RGB image, uint8 or float in [0, 1], as contiguous float32 in the model's channel order and range.
+    """Convert a ``(..., 3, H, W)`` RGB image, uint8 or float in [0, 1], to contiguous float32 in the model's channel order and range.
 
-    The same conversion serves training, where images were resized by augmentation already.
+    Training uses the same conversion, on images that augmentation has already resized.
 
     Raises:
-        ValueError: the type is neither uint8 nor float.
+        ValueError: If the dtype is neither uint8 nor float.
     """
     if image.dtype != torch.uint8 and not image.is_floating_point():
         raise ValueError(f"image: expected uint8, or float in [0, 1], got {image.dtype}")
@@ -85,42 +85,42 @@ def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
 
 
 def as_image(image: Tensor, config: PreprocessConfig) -> Tensor:
-    """The way back from :func:`as_input`: an input ``(3, H, W)`` as RGB in [0, 1]."""
-    photo = image / config.max_value
-    return photo.flip(0) if config.channel_order == "bgr" else photo
+    """Convert a model input ``(3, H, W)`` back to RGB in [0, 1]; the inverse of :func:`as_input`."""
+    rgb = image / config.max_value
+    return rgb.flip(0) if config.channel_order == "bgr" else rgb
 
 
-def _resized(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
-    """The image as floats, at its new size."""
+def _resize(pixels: Tensor, size: Size, config: PreprocessConfig) -> Tensor:
+    """Convert the image to floats and resize it."""
     if config.interpolation == "bilinear_bytes":
-        return as_input(_resized_bytes(pixels, size), config)
-    plain = config.interpolation == "bilinear" and not config.antialias
-    if plain and pixels.dtype == torch.uint8 and shrinks_much((pixels.shape[1], pixels.shape[2]), size):
-        return shrink(pixels, size, lambda picked: as_input(picked, config))
+        return as_input(_resize_bytes(pixels, size), config)
+    plain_bilinear = config.interpolation == "bilinear" and not config.antialias
+    if plain_bilinear and pixels.dtype == torch.uint8 and is_large_downscale((pixels.shape[1], pixels.shape[2]), size):
+        return downscale(pixels, size, lambda picked: as_input(picked, config))
     image = as_input(pixels, config)
     if tuple(image.shape[-2:]) == size:
         return image
     smooth = config.interpolation != "nearest"
-    made: Tensor = functional.interpolate(
+    resized: Tensor = functional.interpolate(
         image[None],
         size=size,
         mode=config.interpolation,
         align_corners=False if smooth else None,
         antialias=config.antialias and smooth,
     )[0]
-    return made.clamp_(0, config.max_value) if config.interpolation == "bicubic" else made
+    return resized.clamp_(0, config.max_value) if config.interpolation == "bicubic" else resized
 
 
-def _resized_bytes(pixels: Tensor, size: Size) -> Tensor:
-    """The image in whole bytes at its new size; OpenCV works on the CPU, wherever the image is."""
-    whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
+def _resize_bytes(pixels: Tensor, size: Size) -> Tensor:
+    """Resize the image in uint8; OpenCV runs on the CPU, whatever the device of the image."""
+    image = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
     if tuple(pixels.shape[-2:]) == size:
-        return whole
-    rows = cv2.resize(whole.permute(1, 2, 0).contiguous().cpu().numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
-    return torch.from_numpy(rows).permute(2, 0, 1).to(pixels.device)
+        return image
+    resized = cv2.resize(image.permute(1, 2, 0).contiguous().cpu().numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
 
 
-def _filled(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tensor:
+def _pad(image: Tensor, placement: Placement, config: PreprocessConfig) -> Tensor:
     if placement.canvas == placement.content:
         return image
     canvas = image.new_full((3, *placement.canvas), config.pad_value * config.max_value / 255)

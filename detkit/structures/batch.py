@@ -1,4 +1,4 @@
-"""A padded batch of images, ready for a network."""
+"""Padded batch of images, the input of a network."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Normalized images of one padded size, with the size each had before padding.
+    """Normalized images, padded to one size, with the size of each before padding.
 
     Attributes:
-        images: ``(B, 3, H, W)`` floats, normalized, padded at the right and the bottom.
+        images: ``(B, 3, H, W)`` floats, normalized, padded at the right and bottom.
         sizes: ``(height, width)`` of each image before padding.
-        seeds: One number an image from which random choices about it are drawn, so that they depend on the image and
-            the step alone and not on the process or the place in the batch.
+        seeds: One seed per image for random choices about it, so that they depend only on the image and the step, not on the
+            process or the position in the batch.
     """
 
     images: Tensor
@@ -29,12 +29,12 @@ class Batch:
         if self.images.ndim != 4 or self.images.shape[0] != len(self.sizes):
             raise ValueError(f"Batch.images: expected (B, 3, H, W) with B = {len(self.sizes)} sizes, got {tuple(self.images.shape)}")
         if self.seeds and len(self.seeds) != len(self.sizes):
-            raise ValueError(f"Batch.seeds: expected {len(self.sizes)}, one an image, got {len(self.seeds)}")
+            raise ValueError(f"Batch.seeds: expected {len(self.sizes)}, one per image, got {len(self.seeds)}")
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     @property
     def padded_size(self) -> Size:
-        """``(height, width)`` of the tensor, the same for all its images."""
+        """``(height, width)`` of the tensor, shared by all images."""
         return self.images.shape[-2], self.images.shape[-1]

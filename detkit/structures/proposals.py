@@ -1,4 +1,4 @@
-"""Where an image may show an object."""
+"""Region proposals of one image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Proposals(Rows):
 
     Attributes:
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
-        scores: ``(N,)`` float32, higher is better; comparable within one image only.
+        scores: ``(N,)`` float32, higher is better; comparable only within one image.
     """
 
     scores: Tensor

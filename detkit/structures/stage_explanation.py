@@ -1,4 +1,4 @@
-"""What one stage of a detector did with one image, for whoever wants to see why it found what it found."""
+"""Intermediate results of one stage of a detector on one image, for explaining its detections."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from detkit.structures.detections import Detections
 
 @dataclass(frozen=True, eq=False)
 class StageExplanation:
-    """One stage of a detector on one image; boxes and points are in the pixels of the image that the model saw.
+    """One stage of a detector on one image; boxes and points are in pixels of the model's input.
 
     Attributes:
-        name: Of the stage, in one word.
-        location_name: What one of its places is called: anchor, point, proposal, query.
-        locations: For each level ``(N_l, 4)`` boxes or ``(N_l, 2)`` points at which it predicts; N counts those of all levels.
-        assignment: ``(N,)`` the row of the target that each place would answer for in training, or ``BELOW`` (background) or
-            ``BETWEEN`` (nothing) of ``ops.match``.
-        scores: ``(N,)`` the best score of each place.
-        before_nms: What is found before suppression: all candidates, best first.
-        after_nms: What is left of them.
-        has_classes: Whether labels are classes; else there is one label, 0.
+        name: Name of the stage, in one word.
+        location_name: Name of one location: anchor, point, proposal or query.
+        locations: For each level ``(N_l, 4)`` boxes or ``(N_l, 2)`` points at which the stage predicts; N counts those of all levels.
+        assignment: ``(N,)`` row of the target that each location would be assigned to in training, or ``BACKGROUND`` or ``IGNORE``
+            of ``ops.match``.
+        scores: ``(N,)`` highest score of each location.
+        before_nms: All candidates before NMS, best first.
+        after_nms: Detections that NMS keeps.
+        has_classes: Whether labels are classes; otherwise the only label is 0.
     """
 
     name: str

@@ -15,14 +15,14 @@ def test_anchors_equal_torchvision() -> None:
     reference = AnchorGenerator(SIZES, (RATIOS,) * 2)
     images = ImageList(torch.zeros(1, 3, 200, 304), [(200, 304)])
     expected = reference(images, [torch.zeros(1, 8, *grid) for grid in grids])[0]
-    found = grid_anchors([cell_anchors(sizes, RATIOS) for sizes in SIZES], grids, grid_strides((200, 304), grids))
-    assert_close(torch.cat(found), expected)
-    assert [len(level) for level in found] == [25 * 38 * 6, 13 * 19 * 6]
+    anchors = grid_anchors([cell_anchors(sizes, RATIOS) for sizes in SIZES], grids, grid_strides((200, 304), grids))
+    assert_close(torch.cat(anchors), expected)
+    assert [len(level) for level in anchors] == [25 * 38 * 6, 13 * 19 * 6]
 
 
 def test_stride_is_the_padded_size_over_the_grid_size() -> None:
     assert grid_strides((200, 304), [(25, 38), (13, 19)]) == ((8, 8), (15, 16))
 
 
-def test_points_go_row_by_row() -> None:
+def test_points_are_in_row_major_order() -> None:
     assert_close(grid_points((2, 3), (8, 4), 0.5), torch.tensor([[2.0, 4], [6, 4], [10, 4], [2, 12], [6, 12], [10, 12]]))

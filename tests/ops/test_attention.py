@@ -10,7 +10,7 @@ from detkit.layers.attention import Attention
 from detkit.ops.fast_gradients import FastGradients
 
 
-def made(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+def random_inputs(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     sizes = ((2, 3, 5, 8), (2, 3, 9, 8), (2, 3, 9, 8))
     query, key, value = (torch.randn(size, generator=generator).to(dtype).requires_grad_() for size in sizes)
@@ -18,51 +18,51 @@ def made(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def mask(dtype: torch.dtype) -> Tensor:
-    seen = torch.ones(2, 1, 5, 9, dtype=torch.bool)
-    seen[1, :, :, 6:] = False
-    return seen if dtype == torch.bool else torch.zeros(2, 1, 5, 9, dtype=dtype).masked_fill(~seen, -100.0)
+    visible = torch.ones(2, 1, 5, 9, dtype=torch.bool)
+    visible[1, :, :, 6:] = False
+    return visible if dtype == torch.bool else torch.zeros(2, 1, 5, 9, dtype=dtype).masked_fill(~visible, -100.0)
 
 
 @pytest.mark.parametrize("kind", [None, torch.bool, torch.float32, torch.bfloat16])
-def test_what_learns_in_bfloat16_is_counted_in_float32(kind: torch.dtype | None) -> None:
-    inputs, hidden = made(torch.bfloat16), None if kind is None else mask(kind)
+def test_bfloat16_training_is_computed_in_float32(kind: torch.dtype | None) -> None:
+    inputs, attn_mask = random_inputs(torch.bfloat16), None if kind is None else mask(kind)
     expected = functional.scaled_dot_product_attention(
-        *(x.float() for x in inputs), attn_mask=hidden.float() if hidden is not None and kind != torch.bool else hidden
+        *(x.float() for x in inputs), attn_mask=attn_mask.float() if attn_mask is not None and kind != torch.bool else attn_mask
     )
     with FastGradients(), torch.autocast("cpu", torch.bfloat16):
-        out = functional.scaled_dot_product_attention(*inputs, attn_mask=hidden)
+        out = functional.scaled_dot_product_attention(*inputs, attn_mask=attn_mask)
     assert torch.equal(out, expected.bfloat16())
-    wanted = torch.autograd.grad(expected.sum(), inputs)
-    for gradient, other in zip(torch.autograd.grad(out.float().sum(), inputs), wanted, strict=True):
+    expected_gradients = torch.autograd.grad(expected.sum(), inputs)
+    for gradient, reference in zip(torch.autograd.grad(out.float().sum(), inputs), expected_gradients, strict=True):
         assert gradient.dtype == torch.bfloat16
-        assert_close(gradient, other, atol=0.02 * float(other.abs().max()), rtol=0.02)
+        assert_close(gradient, reference, atol=0.02 * float(reference.abs().max()), rtol=0.02)
 
 
-def test_every_argument_is_handed_on() -> None:
-    inputs = made(torch.bfloat16)
+def test_every_argument_is_passed_on() -> None:
+    inputs = random_inputs(torch.bfloat16)
     with FastGradients():
         out = functional.scaled_dot_product_attention(*inputs, None, 0.0, is_causal=True, scale=0.3)
     expected = functional.scaled_dot_product_attention(*(x.float() for x in inputs), is_causal=True, scale=0.3)
     assert torch.equal(out, expected.bfloat16())
 
 
-def test_without_gradients_and_in_float32_nothing_is_changed() -> None:
-    rough, exact = made(torch.bfloat16), made(torch.float32)
+def test_no_change_without_gradients_or_in_float32() -> None:
+    half, full = random_inputs(torch.bfloat16), random_inputs(torch.float32)
     with FastGradients():
-        assert torch.equal(functional.scaled_dot_product_attention(*exact), functional.scaled_dot_product_attention(*exact))
+        assert torch.equal(functional.scaled_dot_product_attention(*full), functional.scaled_dot_product_attention(*full))
         with torch.no_grad():
-            inside = functional.scaled_dot_product_attention(*rough)
+            inside = functional.scaled_dot_product_attention(*half)
     with torch.no_grad():
-        assert torch.equal(inside, functional.scaled_dot_product_attention(*rough))
+        assert torch.equal(inside, functional.scaled_dot_product_attention(*half))
 
 
-def test_the_layers_attention_is_seen() -> None:
+def test_the_attention_layer_is_intercepted() -> None:
     torch.manual_seed(0)
     layer, x = Attention(16, 4), torch.randn(2, 9, 16)
     with torch.autocast("cpu", torch.bfloat16):
-        rough = layer(x, x, x)
+        half = layer(x, x, x)
         with FastGradients():
-            finer = layer(x, x, x)
-    assert finer.dtype == torch.bfloat16
-    assert not torch.equal(rough, finer)
-    assert_close(rough, finer, atol=0.01, rtol=0.05)
+            precise = layer(x, x, x)
+    assert precise.dtype == torch.bfloat16
+    assert not torch.equal(half, precise)
+    assert_close(half, precise, atol=0.01, rtol=0.05)

@@ -5,7 +5,7 @@ import torch
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
-from detkit.ops.match import BACKGROUND, IGNORE, class_targets, match_by_iou, match_overlaps
+from detkit.ops.match import BACKGROUND, IGNORE, class_targets, match_by_iou, match_ious
 from detkit.structures import Targets
 
 RULE = {"positive_iou": 0.7, "negative_iou": 0.3}
@@ -23,15 +23,15 @@ def targets(boxes: torch.Tensor, crowd: list[bool] | None = None) -> Targets:
 
 
 @pytest.mark.parametrize("allow_low_quality", [False, True])
-def test_equal_to_torchvision(allow_low_quality: bool) -> None:
+def test_equals_torchvision(allow_low_quality: bool) -> None:
     truth, anchors = random_boxes(12, 0), random_boxes(800, 1)
     expected = Matcher(0.7, 0.3, allow_low_quality_matches=allow_low_quality)(box_iou(truth, anchors))
-    found = match_by_iou(anchors, targets(truth), allow_low_quality=allow_low_quality, **RULE)
-    assert torch.equal(found, expected)
-    assert {BACKGROUND, IGNORE} <= set(found.tolist())
+    assignment = match_by_iou(anchors, targets(truth), allow_low_quality=allow_low_quality, **RULE)
+    assert torch.equal(assignment, expected)
+    assert {BACKGROUND, IGNORE} <= set(assignment.tolist())
 
 
-def test_without_objects_all_is_background() -> None:
+def test_all_anchors_are_background_without_targets() -> None:
     assert match_by_iou(random_boxes(5, 0), Targets.empty(), allow_low_quality=True, **RULE).tolist() == [BACKGROUND] * 5
 
 
@@ -39,18 +39,18 @@ def test_without_anchors() -> None:
     assert match_by_iou(torch.zeros(0, 4), targets(random_boxes(3, 0)), allow_low_quality=True, **RULE).tolist() == []
 
 
-def test_an_object_that_no_anchor_touches_is_not_matched_to_all_of_them() -> None:
+def test_a_target_far_from_all_anchors_is_not_matched() -> None:
     far = torch.tensor([[900.0, 900.0, 950.0, 950.0]])
     assert set(match_by_iou(random_boxes(50, 0), targets(far), allow_low_quality=True, **RULE).tolist()) == {BACKGROUND}
 
 
-def test_a_degenerate_object_is_not_matched() -> None:
+def test_a_degenerate_target_is_not_matched() -> None:
     line = torch.tensor([[10.0, 10.0, 10.0, 40.0]])
     anchors = torch.cat((random_boxes(20, 0), line))
     assert set(match_by_iou(anchors, targets(line), allow_low_quality=True, **RULE).tolist()) == {BACKGROUND}
 
 
-def test_crowds_are_never_positive_and_background_inside_is_left_out() -> None:
+def test_crowds_are_never_positive_and_anchors_inside_are_ignored() -> None:
     crowd = torch.tensor([[0.0, 0.0, 100.0, 100.0]])
     inside, half, outside = [10.0, 10, 40, 40], [90.0, 0, 110, 20], [150.0, 150, 190, 190]
     anchors = torch.tensor([[0.0, 0.0, 100.0, 100.0], inside, half, outside])
@@ -62,19 +62,19 @@ def test_crowds_are_never_positive_and_background_inside_is_left_out() -> None:
     ]
 
 
-def test_an_object_inside_a_crowd_is_still_matched() -> None:
+def test_a_target_inside_a_crowd_is_matched() -> None:
     truth = torch.tensor([[0.0, 0.0, 100.0, 100.0], [10.0, 10.0, 40.0, 40.0]])
     anchors = torch.tensor([[10.0, 10.0, 40.0, 40.0], [60.0, 60.0, 90.0, 90.0]])
     assert match_by_iou(anchors, targets(truth, [True, False]), allow_low_quality=True, **RULE).tolist() == [1, IGNORE]
 
 
-def test_every_object_gets_its_best_anchors_ties_included() -> None:
-    overlaps = torch.tensor([[0.2, 0.2, 0.1], [0.0, 0.1, 0.25]])
-    assert match_overlaps(overlaps, allow_low_quality=True, **RULE).tolist() == [0, 0, 1]
-    assert match_overlaps(overlaps, **RULE).tolist() == [BACKGROUND] * 3
+def test_low_quality_matches_include_ties() -> None:
+    ious = torch.tensor([[0.2, 0.2, 0.1], [0.0, 0.1, 0.25]])
+    assert match_ious(ious, allow_low_quality=True, **RULE).tolist() == [0, 0, 1]
+    assert match_ious(ious, **RULE).tolist() == [BACKGROUND] * 3
 
 
-def test_classes_wanted_of_matched_anchors() -> None:
-    wanted = class_targets(torch.tensor([1, BACKGROUND, 0, IGNORE]), torch.tensor([2, 0]), 3)
-    assert wanted.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
+def test_class_targets() -> None:
+    one_hot = class_targets(torch.tensor([1, BACKGROUND, 0, IGNORE]), torch.tensor([2, 0]), 3)
+    assert one_hot.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert class_targets(torch.tensor([BACKGROUND]), torch.zeros(0, dtype=torch.int64), 2).tolist() == [[0, 0]]

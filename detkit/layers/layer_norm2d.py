@@ -1,12 +1,12 @@
-"""A layer norm over the channels of a map."""
+"""Layer norm over the channels of a feature map."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 
-class MapNorm(nn.LayerNorm):
-    """Layer norm over the channels of each cell, as ConvNeXt's and ViTDet's maps have it."""
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of each cell, as for the maps of ConvNeXt and ViTDet."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize ``(B, C, H, W)``."""
