@@ -1,39 +1,39 @@
-"""Networks that turn a batch of images into maps, by name; what is known about each is read without torch."""
+"""Backbones by name: networks that turn a batch of images into feature maps. Their static information is read without torch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.facts import BackboneFacts, Level, describe, facts_of
+from detkit.backbones.info import BackboneInfo, Level, backbone_info, describe_backbones
 from detkit.backbones.table import BACKBONES
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from detkit.backbones.backbone import Backbone, ChainBackbone
-    from detkit.backbones.classifiers import Classifier, classifier
+    from detkit.backbones.backbone import Backbone, SequentialBackbone
+    from detkit.backbones.classifiers import PublishedClassifier, published_classifier
     from detkit.backbones.loading import load_backbone_weights
 
 __all__ = [
     "BACKBONES",
     "Backbone",
     "BackboneConfig",
-    "BackboneFacts",
-    "ChainBackbone",
-    "Classifier",
+    "BackboneInfo",
     "Level",
-    "classifier",
-    "describe",
-    "facts_of",
+    "PublishedClassifier",
+    "SequentialBackbone",
+    "backbone_info",
+    "describe_backbones",
     "load_backbone_weights",
+    "published_classifier",
 ]
 
-# What needs torch is imported when it is asked for.
-__getattr__ = lazily(
+# Everything that needs torch is imported on first use.
+__getattr__ = lazy_getattr(
     __name__,
     {
-        ".backbone": ("Backbone", "ChainBackbone"),
-        ".classifiers": ("Classifier", "classifier"),
+        ".backbone": ("Backbone", "SequentialBackbone"),
+        ".classifiers": ("PublishedClassifier", "published_classifier"),
         ".loading": ("load_backbone_weights",),
     },
 )

@@ -1,4 +1,4 @@
-"""What every backbone offers, and the class of those that run their parts one after another."""
+"""The base class of backbones, and the class of backbones whose modules run in sequence."""
 
 from __future__ import annotations
 
@@ -7,108 +7,108 @@ from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
-from detkit.backbones.chain_parts import Recipe
-from detkit.backbones.facts import BackboneFacts
-from detkit.layers import GroupNormAct, MapNorm, SyncNormAct, absorb_frozen_norms, exchange_norms, freeze_norms
+from detkit.backbones.info import BackboneInfo
+from detkit.backbones.recipe import Recipe
+from detkit.layers import GroupNormAct, LayerNorm2d, SyncNormAct, absorb_frozen_norms, freeze_norms, replace_norms
 
 NormPolicy = Literal["frozen", "train", "sync", "group"]
 Tensors = Mapping[str, Tensor]
 
 
 class Backbone(nn.Module):
-    """A network that gives maps of a batch of images, finest first.
+    """A network that computes feature maps of a batch of images, finest first.
 
-    Every map has ``ceil(size / stride)`` cells, and cell (0, 0) is centered on the first pixel, as in torchvision's ResNet, or as far
-    from it as the facts of its level say.
+    Every map has ``ceil(size / stride)`` cells. Cell (0, 0) is centered on the first pixel, as in torchvision's ResNet, or differs from it
+    by the offset of its :class:`~detkit.backbones.Level`.
 
     Attributes:
-        name: As in the table.
+        name: In the registry.
         level_names: Of the maps.
         channels: Of each map.
         strides: Of each map, in pixels.
         mean: Of its input, RGB in [0, 1].
         std: Of its input, RGB in [0, 1].
-        frozen_stages: How many stages, from the stem, neither learn nor leave eval mode.
-        left_out: Prefixes of the published network's tensors that this one has no use for: its head, and stages behind the last map.
-        fresh: Prefixes of this network's tensors that no published file has; they are in no stage and always learn.
+        frozen_stages: Number of stages, counted from the stem, that are not trained and stay in eval mode.
+        unused_prefixes: Prefixes of the published network's tensors that this one does not have: its head, and stages after the last map.
+        new_prefixes: Prefixes of this network's tensors that no published file has; they belong to no stage and are always trained.
     """
 
-    def __init__(self, facts: BackboneFacts, levels: tuple[str, ...] | None = None) -> None:
+    def __init__(self, info: BackboneInfo, levels: tuple[str, ...] | None = None) -> None:
         super().__init__()
-        chosen = facts.chosen(levels)
-        self.name = facts.name
-        self.level_names = tuple(level.name for level in chosen)
-        self.channels = tuple(level.channels for level in chosen)
-        self.strides = tuple(level.stride for level in chosen)
-        self.mean, self.std = facts.mean, facts.std
+        selected = info.select_levels(levels)
+        self.name = info.name
+        self.level_names = tuple(level.name for level in selected)
+        self.channels = tuple(level.channels for level in selected)
+        self.strides = tuple(level.stride for level in selected)
+        self.mean, self.std = info.mean, info.std
         self.frozen_stages = 0
-        self.left_out: tuple[str, ...] = ()
-        self.fresh: tuple[str, ...] = ()
+        self.unused_prefixes: tuple[str, ...] = ()
+        self.new_prefixes: tuple[str, ...] = ()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalized images ``(B, 3, H, W)``."""
+        """Return maps ``(B, channels, ceil(H / stride), ceil(W / stride))`` of normalized images ``(B, 3, H, W)``."""
         raise NotImplementedError
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
-        """The parts from the stem on: the units of freezing and of layer-wise learning rates."""
+        """Return the stages from the stem on: the units of freezing and of layer-wise learning rates."""
         raise NotImplementedError
 
-    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
-        """The tensors of a published file under this network's names; most files need no change."""
+    def rename_published(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Return the tensors of a published file under this network's names; most files need no change."""
         return dict(tensors)
 
     def freeze(self, stages: int) -> None:
-        """Stop the first stages from learning, for good: also under ``.train()`` their norms stay as they are.
+        """Freeze the first stages; they stay in eval mode even after ``.train()``, so that their norms do not change.
 
         Raises:
-            ValueError: there are not as many stages.
+            ValueError: If the backbone has fewer stages.
         """
         count = len(self.stages())
         if not 0 <= stages <= count:
             raise ValueError(f"backbone {self.name}: expected 0 to {count} frozen stages (the stem is stage 1), got {stages}")
         self.frozen_stages = stages
-        for place, stage in enumerate(self.stages()):
-            stage.requires_grad_(place >= stages)
+        for index, stage in enumerate(self.stages()):
+            stage.requires_grad_(index >= stages)
         self.train(self.training)
 
-    def frozen_spoken(self) -> str:
-        """Which of its parts do not learn, in words for a person."""
+    def frozen_summary(self) -> str:
+        """Describe the frozen stages, for a log line."""
         stages = self.stages()
-        still = sum(parameter.numel() for parameter in self.parameters() if not parameter.requires_grad)
-        whole = sum(parameter.numel() for parameter in self.parameters())
-        parts = {id(module): name for name, module in self.named_modules()}
-        names = [parts[id(part)] for stage in stages[: self.frozen_stages] for part in stage if id(part) in parts]
-        which = f" ({', '.join(names)})" if names else ""
-        return f"{self.frozen_stages} of {len(stages)} stages are frozen{which}: {still / 1e6:.1f} of {whole / 1e6:.1f} M parameters"
+        frozen = sum(parameter.numel() for parameter in self.parameters() if not parameter.requires_grad)
+        total = sum(parameter.numel() for parameter in self.parameters())
+        name_of = {id(module): name for name, module in self.named_modules()}
+        names = [name_of[id(part)] for stage in stages[: self.frozen_stages] for part in stage if id(part) in name_of]
+        listed = f" ({', '.join(names)})" if names else ""
+        return f"{self.frozen_stages} of {len(stages)} stages are frozen{listed}: {frozen / 1e6:.1f} of {total / 1e6:.1f} M parameters"
 
     def train(self, mode: bool = True) -> Self:
-        """Like every module's, except that frozen stages stay in eval mode."""
+        """Set the training mode like any module, except that frozen stages stay in eval mode."""
         super().train(mode)
         for stage in self.stages()[: self.frozen_stages]:
             stage.eval()
         return self
 
 
-class ChainBackbone(Backbone):
-    """A backbone whose parts run one after another: the parts of a library's network, under the library's names.
+class SequentialBackbone(Backbone):
+    """A backbone whose modules run in sequence: the modules of a library's network, under the library's names.
 
     Args:
-        body: The library's network; its parts are taken over, and what lies behind the last map is dropped.
-        facts: What is known about it.
-        stages: For each stage the dotted names of its parts, in the order of running.
-        taps: For each level, the name of the part whose output it is.
-        levels: Names of the maps to give; None: the usual ones.
-        channels_last: Whether the parts give maps as ``(B, H, W, C)``.
-        map_norms: Whether every map passes a layer norm of its own, which starts anew.
-        norm: What the batch norms do; see :class:`detkit.backbones.BackboneConfig`.
-        norm_eps: Eps of every norm; None: each one's own.
-        rename: Brings a published file's names to the library's, where they differ.
+        body: The library's network. Its modules are moved into this one; those after the last map are dropped.
+        info: Its static information.
+        stages: For each stage the dotted names of its modules, in execution order.
+        taps: For each level, the name of the module whose output it is.
+        levels: Names of the maps to return; None: the default levels.
+        channels_last: Whether the modules return maps as ``(B, H, W, C)``.
+        map_norms: Whether each map passes through its own, newly initialized layer norm.
+        norm: How batch norms are treated; see :class:`detkit.backbones.BackboneConfig`.
+        norm_eps: Eps of every norm; None: unchanged.
+        rename: Converts the tensor names of a published file to the library's, where they differ.
     """
 
     def __init__(
         self,
         body: nn.Module,
-        facts: BackboneFacts,
+        info: BackboneInfo,
         *,
         stages: tuple[tuple[str, ...], ...],
         taps: Mapping[str, str],
@@ -119,7 +119,7 @@ class ChainBackbone(Backbone):
         norm_eps: float | None = None,
         rename: Callable[[Tensors], dict[str, Tensor]] | None = None,
     ) -> None:
-        super().__init__(facts, levels)
+        super().__init__(info, levels)
         steps = [step for stage in stages for step in stage]
         self._taps = tuple(taps[name] for name in self.level_names)
         self._steps = tuple(steps[: 1 + max(steps.index(tap) for tap in self._taps)])
@@ -127,19 +127,19 @@ class ChainBackbone(Backbone):
         self._stages = tuple(stage for stage in kept if stage)
         self._rename = rename
         self._channels_last = channels_last
-        self._take_over(body)
-        set_norms(self, norm, norm_eps)
+        self._adopt_modules(body)
+        apply_norm_policy(self, norm, norm_eps)
         if map_norms:
-            self.map_norms = nn.ModuleList(MapNorm(channels) for channels in self.channels)
-            self.fresh = ("map_norms.",)
+            self.map_norms = nn.ModuleList(LayerNorm2d(channels) for channels in self.channels)
+            self.new_prefixes = ("map_norms.",)
 
     @classmethod
-    def of(cls, body: nn.Module, facts: BackboneFacts, recipe: Recipe, **choices: Any) -> Self:
-        """The chain that a recipe makes of a library's network, which is put right in place."""
+    def from_recipe(cls, body: nn.Module, info: BackboneInfo, recipe: Recipe, **options: Any) -> Self:
+        """Build the backbone from a library's network, which the recipe modifies in place."""
         if recipe.prepare is not None:
             recipe.prepare(body)
-        how: dict[str, Any] = {"channels_last": recipe.channels_last, "map_norms": recipe.map_norms}
-        return cls(body, facts, stages=recipe.stages, taps=recipe.taps, **how, **choices)
+        outputs: dict[str, Any] = {"channels_last": recipe.channels_last, "map_norms": recipe.map_norms}
+        return cls(body, info, stages=recipe.stages, taps=recipe.taps, **outputs, **options)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""
@@ -148,36 +148,36 @@ class ChainBackbone(Backbone):
             images = self.get_submodule(step)(images)
             if step in self._taps:
                 maps.append(images.permute(0, 3, 1, 2) if self._channels_last else images)
-        if self.fresh:
-            maps = [norm(found) for norm, found in zip(self.map_norms, maps, strict=True)]
+        if self.new_prefixes:
+            maps = [norm(level) for norm, level in zip(self.map_norms, maps, strict=True)]
         return tuple(maps)
 
     def sequences(self) -> list[list[str]]:
-        """Names of the parts that run one after another, a list for each map that is given: nothing else reads what runs between."""
-        found: list[list[str]] = [[]]
+        """Return the names of the modules that run in sequence, one list per returned map; nothing else reads the values in between."""
+        sequences: list[list[str]] = [[]]
         for step in self._steps:
-            found[-1].append(step)
+            sequences[-1].append(step)
             if step in self._taps:
-                found.append([])
-        return found
+                sequences.append([])
+        return sequences
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
         """See :meth:`Backbone.stages`."""
         return tuple(nn.ModuleList(self.get_submodule(step) for step in stage) for stage in self._stages)
 
-    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
-        """See :meth:`Backbone.published_names`."""
+    def rename_published(self, tensors: Tensors) -> dict[str, Tensor]:
+        """See :meth:`Backbone.rename_published`."""
         return dict(tensors) if self._rename is None else self._rename(tensors)
 
-    def _take_over(self, body: nn.Module) -> None:
-        """Make the parts of ``body`` that run here its own, under their names, and remember the others' names."""
-        self.left_out = tuple(_prune(body, self._steps))
+    def _adopt_modules(self, body: nn.Module) -> None:
+        """Register the modules of ``body`` that run here under their own names, and record the names of the others."""
+        self.unused_prefixes = tuple(_prune(body, self._steps))
         for name, child in list(body.named_children()):
             self.add_module(name, child)
 
 
 def _prune(module: nn.Module, steps: tuple[str, ...], prefix: str = "") -> list[str]:
-    """Drop, in place, all below ``module`` that no step runs; gives the names of what was dropped, each with its dot."""
+    """Delete, in place, all submodules that no step runs, and return their names, each with a trailing dot."""
     dropped = []
     for name, child in list(module.named_children()):
         path = f"{prefix}{name}"
@@ -189,8 +189,8 @@ def _prune(module: nn.Module, steps: tuple[str, ...], prefix: str = "") -> list[
     return dropped
 
 
-def set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
-    """Do to every batch norm, in place, what the policy says; see :class:`detkit.backbones.BackboneConfig`."""
+def apply_norm_policy(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
+    """Apply a norm policy to every batch norm, in place; see :class:`detkit.backbones.BackboneConfig`."""
     if norm == "frozen":
         freeze_norms(network, eps)
         absorb_frozen_norms(network)
@@ -199,4 +199,4 @@ def set_norms(network: nn.Module, norm: NormPolicy, eps: float | None) -> None:
         if isinstance(module, nn.BatchNorm2d) and eps is not None:
             module.eps = eps
     if norm != "train":
-        exchange_norms(network, SyncNormAct if norm == "sync" else GroupNormAct)
+        replace_norms(network, SyncNormAct if norm == "sync" else GroupNormAct)

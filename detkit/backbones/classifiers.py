@@ -1,4 +1,4 @@
-"""Backbones with the heads they were published with: classifiers of whole images."""
+"""Backbones with their published heads: ImageNet classifiers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.facts import facts_of
+from detkit.backbones.info import backbone_info
 from detkit.backbones.loading import find_weights
 from detkit.backbones.table import TIMM
 from detkit.weights.read import read_tensors
@@ -18,10 +18,10 @@ from detkit.weights.read import read_tensors
 _COUNTER = "num_batches_tracked"
 
 
-class Classifier(nn.Module):
-    """A network that says which class a image shows; its maps stand behind the borders that it was published with.
+class PublishedClassifier(nn.Module):
+    """An image classifier with the padding that it was published with.
 
-    Its state dict (``network.`` taken off) fills the backbone of the same name.
+    Its state dict, with the prefix ``network.`` removed, can be loaded into the backbone of the same name.
 
     Args:
         name: Of the backbone.
@@ -32,77 +32,79 @@ class Classifier(nn.Module):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        facts = facts_of(name)
-        self.name, self.input_size = name, facts.input_size
+        info = backbone_info(name)
+        self.name, self.input_size = name, info.input_size
         self.network = library_network(name)
-        for what, numbers in (("mean", facts.mean), ("std", facts.std)):
-            self.register_buffer(what, torch.tensor(numbers).reshape(1, 3, 1, 1), persistent=False)
+        for buffer, numbers in (("mean", info.mean), ("std", info.std)):
+            self.register_buffer(buffer, torch.tensor(numbers).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, classes)`` of images ``(B, 3, H, W)``, RGB in [0, 1], not normalized yet."""
+        """Return logits ``(B, classes)`` of images ``(B, 3, H, W)``, RGB in [0, 1], not yet normalized."""
         logits: Tensor = self.network((images - self.mean) / self.std)
         return logits
 
 
-def classifier(name: str, weights: str | None = "default", folder: str | Path | None = None) -> Classifier:
-    """The classifier of this name in eval mode, filled with its published weights.
+def published_classifier(name: str, weights: str | None = "default", folder: str | Path | None = None) -> PublishedClassifier:
+    """Build the classifier of this name in eval mode, with its published weights.
 
     Args:
-        name: A name out of ``detkit info backbones``.
-        weights: As in :class:`detkit.backbones.BackboneConfig`; None: random numbers.
-        folder: Where weights are looked for first.
+        name: A name from ``detkit models list --backbones``.
+        weights: As in :class:`detkit.backbones.BackboneConfig`; None: random weights.
+        folder: The first folder in which weights are searched.
 
     Raises:
-        ValueError: it comes without a classifier, or the file does not fit.
-        FileNotFoundError: the weights are not on this machine; the message says how to get them.
+        ValueError: If the backbone was published without a classifier, or the file does not fit.
+        FileNotFoundError: If the weights are not on this machine; the message explains how to get them.
     """
-    made = Classifier(name).eval()
+    created = PublishedClassifier(name).eval()
     if weights is not None:
         source = find_weights(name, weights, folder)
         tensors = read_tensors(source)
-        if not set(tensors) & set(made.network.state_dict()):
+        if not set(tensors) & set(created.network.state_dict()):
             with torch.device("meta"):
-                tensors = BackboneConfig(name=name).build().published_names(tensors)
-        own = made.network.state_dict()
+                tensors = BackboneConfig(name=name).build().rename_published(tensors)
+        own = created.network.state_dict()
         wrong = [key for key, tensor in tensors.items() if key not in own or own[key].shape != tensor.shape]
         wrong += [key for key in own if key not in tensors and not key.endswith(_COUNTER)]
         if wrong:
-            raise ValueError(f"weights {source}: expected the tensors of {name}, got {len(wrong)} amiss: {', '.join(wrong[:4])}")
-        # Only counters can be missing now, which old files do not have.
-        made.network.load_state_dict(tensors, strict=False)
-    return made
+            raise ValueError(
+                f"weights {source}: expected the tensors of {name}, got {len(wrong)} that do not match: {', '.join(wrong[:4])}"
+            )
+        # Only batch counters can be missing now; old files do not have them.
+        created.network.load_state_dict(tensors, strict=False)
+    return created
 
 
 def has_network(name: str) -> bool:
-    """Whether a backbone was published as a classifier; others came with a detector, or from another package."""
+    """Return whether a backbone was published as a classifier; others were published with a detector, or by another package."""
     return name.startswith(TIMM) or hasattr(_module(name), "network")
 
 
 def library_network(name: str, *, any_size: bool = False) -> nn.Module:
-    """The published network of a backbone, head and all, with random numbers.
+    """Build the published network of a backbone, including its head, with random weights.
 
     Args:
         name: Of the backbone.
-        any_size: Let vision transformers take images of any size, by interpolated position embeddings.
+        any_size: Let vision transformers take images of any size, with interpolated position embeddings.
 
     Raises:
-        ValueError: it came with a detector, or from another package, and never was a classifier.
+        ValueError: If it was published with a detector or by another package, and has no classifier.
     """
     if not has_network(name):
-        raise ValueError(f"backbone {name}: it has no classifier; choose one whose weights are ImageNet's (`detkit info backbones`)")
-    choices: dict[str, Any] = {}
+        raise ValueError(f"backbone {name}: it has no classifier; choose one with ImageNet weights (`detkit models list --backbones`)")
+    options: dict[str, Any] = {}
     if any_size and (name.startswith(TIMM) or hasattr(_module(name), "VisionTransformer")):
-        choices = {"dynamic_img_size": True, "dynamic_img_pad": True}
+        options = {"dynamic_img_size": True, "dynamic_img_pad": True}
     if name.startswith(TIMM):
         import timm
 
-        plain = facts_of(name).family == "VisionTransformer"  # asking tells in words what is wrong with a name
-        found: nn.Module = timm.create_model(name.removeprefix(TIMM), **(choices if plain else {}))
-        return found
-    made: nn.Module = _module(name).network(name, **choices)
-    return made
+        plain = backbone_info(name).family == "VisionTransformer"  # also reports a wrong name
+        created: nn.Module = timm.create_model(name.removeprefix(TIMM), **(options if plain else {}))
+        return created
+    network: nn.Module = _module(name).network(name, **options)
+    return network
 
 
 def _module(name: str) -> Any:
-    facts = facts_of(name)
-    return importlib.import_module(facts.made_by.partition(":")[0]) if facts.made_by else None
+    info = backbone_info(name)
+    return importlib.import_module(info.factory.partition(":")[0]) if info.factory else None

@@ -7,59 +7,59 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.facts import FACTS
-from detkit.layers import ConvNormAct, CSPBlock, SpatialPyramidPooling, conv_block, yolox_norms
+from detkit.backbones.backbone import Backbone, SequentialBackbone
+from detkit.backbones.info import BACKBONE_INFO
+from detkit.layers import ConvNormAct, CSPBlock, SpatialPyramidPooling, conv_block, set_yolox_norms
 
 _STAGES = (("stem",), ("dark2",), ("dark3",), ("dark4",), ("dark5",))
 _TAPS = {"c1": "stem", "c2": "dark2", "c3": "dark3", "c4": "dark4", "c5": "dark5"}
 _DEPTHS = {"nano": 1, "tiny": 1, "s": 1, "m": 2, "l": 3, "x": 4}
-"""Bottlenecks of the shortest blocks: the code's depth factors .33, .33, .33, .67, 1 and 1.33, times 3 and rounded."""
+"""Bottlenecks of the shortest blocks: the depth factors .33, .33, .33, .67, 1 and 1.33 of YOLOX's code, times 3 and rounded."""
 
 
-def csp_darknet_nano(**choices: Any) -> Backbone:
-    """A quarter of the channels, depthwise convolutions."""
-    return _csp_darknet("nano", **choices)
+def csp_darknet_nano(**options: Any) -> Backbone:
+    """CSPDarknet with a quarter of the channels and depthwise convolutions."""
+    return _csp_darknet("nano", **options)
 
 
-def csp_darknet_tiny(**choices: Any) -> Backbone:
-    """.375 of the channels."""
-    return _csp_darknet("tiny", **choices)
+def csp_darknet_tiny(**options: Any) -> Backbone:
+    """CSPDarknet with .375 of the channels."""
+    return _csp_darknet("tiny", **options)
 
 
-def csp_darknet_s(**choices: Any) -> Backbone:
-    """Half of the channels."""
-    return _csp_darknet("s", **choices)
+def csp_darknet_s(**options: Any) -> Backbone:
+    """CSPDarknet with half of the channels."""
+    return _csp_darknet("s", **options)
 
 
-def csp_darknet_m(**choices: Any) -> Backbone:
-    """.75 of the channels."""
-    return _csp_darknet("m", **choices)
+def csp_darknet_m(**options: Any) -> Backbone:
+    """CSPDarknet with .75 of the channels."""
+    return _csp_darknet("m", **options)
 
 
-def csp_darknet_l(**choices: Any) -> Backbone:
-    """The size that the others are fractions of."""
-    return _csp_darknet("l", **choices)
+def csp_darknet_l(**options: Any) -> Backbone:
+    """CSPDarknet at full size, of which the other sizes are fractions."""
+    return _csp_darknet("l", **options)
 
 
-def csp_darknet_x(**choices: Any) -> Backbone:
-    """1.25 times the channels."""
-    return _csp_darknet("x", **choices)
+def csp_darknet_x(**options: Any) -> Backbone:
+    """CSPDarknet with 1.25 times the channels."""
+    return _csp_darknet("x", **options)
 
 
-def _csp_darknet(size: str, **choices: Any) -> Backbone:
-    facts = FACTS[f"csp_darknet_{size}"]
-    body = CSPDarknet(facts.levels[0].channels, _DEPTHS[size], depthwise=size == "nano")
-    return ChainBackbone(body, facts, stages=_STAGES, taps=_TAPS, **choices)
+def _csp_darknet(size: str, **options: Any) -> Backbone:
+    info = BACKBONE_INFO[f"csp_darknet_{size}"]
+    body = CSPDarknet(info.levels[0].channels, _DEPTHS[size], depthwise=size == "nano")
+    return SequentialBackbone(body, info, stages=_STAGES, taps=_TAPS, **options)
 
 
 class CSPDarknet(nn.Module):
-    """The parts of the network, under the names of YOLOX's code.
+    """The modules of the network, under the names of YOLOX's code.
 
     Args:
-        channels: Of the stem's map; every stage has twice those of the stage before.
+        channels: Of the stem's map; every stage doubles them.
         depth: Bottlenecks of the first and the last stage; the others have three times as many.
-        depthwise: Whether 3x3 convolutions are depthwise, with a 1x1 behind.
+        depthwise: Whether 3x3 convolutions are depthwise, each followed by a 1x1 convolution.
     """
 
     def __init__(self, channels: int, depth: int, *, depthwise: bool) -> None:
@@ -73,14 +73,14 @@ class CSPDarknet(nn.Module):
             parts.append(CSPBlock(2 * channels, 2 * channels, bottlenecks, shortcut=not last, depthwise=depthwise))
             self.add_module(f"dark{stage}", nn.Sequential(*parts))
             channels *= 2
-        yolox_norms(self)
+        set_yolox_norms(self)
 
 
 class Stem(ConvNormAct):
     """A 6x6 convolution with stride 2.
 
-    The code has a 3x3 convolution over the four pixels of each 2x2 block laid behind one another, which is the same with the weights in
-    another order; :mod:`detkit.models.published.yolox` brings them into this one.
+    YOLOX's code instead stacks the four pixels of each 2x2 block as channels and applies a 3x3 convolution, which is the same operation
+    with its weights in another order; :mod:`detkit.models.published.yolox` reorders them.
     """
 
     def __init__(self, out_channels: int) -> None:
@@ -91,5 +91,5 @@ class Stem(ConvNormAct):
         odd_height, odd_width = images.shape[-2] % 2, images.shape[-1] % 2
         if odd_height or odd_width:
             images = functional.pad(images, (0, odd_width, 0, odd_height))
-        found: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
-        return found
+        output: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
+        return output

@@ -1,4 +1,4 @@
-"""The two Inceptions that no library has, padded so that cells are centered: BN-Inception and Inception-ResNet v1."""
+"""BN-Inception and Inception-ResNet v1, which no library supplies, padded so that cells are centered."""
 
 from __future__ import annotations
 
@@ -7,69 +7,71 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.chain_parts import Recipe
-from detkit.backbones.facts import FACTS
+from detkit.backbones.backbone import Backbone, SequentialBackbone
+from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.recipe import Recipe
 
 
-def bn_inception(**choices: Any) -> Backbone:
+def bn_inception(**options: Any) -> Backbone:
     """BN-Inception, also called Inception v2 (Ioffe and Szegedy, 2015, figure 5)."""
-    return _chain("bn_inception", **choices)
+    return _chain("bn_inception", **options)
 
 
-def inception_resnet_v1(**choices: Any) -> Backbone:
+def inception_resnet_v1(**options: Any) -> Backbone:
     """Inception-ResNet v1 (Szegedy et al., 2016, figures 10 to 14)."""
-    return _chain("inception_resnet_v1", **choices)
+    return _chain("inception_resnet_v1", **options)
 
 
 def network(name: str) -> nn.Module:
-    """The classifier of ImageNet of this name, with random numbers."""
+    """Return the ImageNet classifier of this name with random weights."""
     parts = _bn_inception() if name == "bn_inception" else _inception_resnet_v1()
-    return Inception(parts, FACTS[name].levels[-1].channels, dropout=0.0 if name == "bn_inception" else 0.2)
+    return Inception(parts, BACKBONE_INFO[name].levels[-1].channels, dropout=0.0 if name == "bn_inception" else 0.2)
 
 
-def _chain(name: str, **choices: Any) -> Backbone:
+def _chain(name: str, **options: Any) -> Backbone:
     taps = {f"c{level}": f"stage{level}" for level in (1, 2, 3, 4, 5)}
-    return ChainBackbone.of(network(name), FACTS[name], Recipe(tuple((part,) for part in taps.values()), taps), **choices)
+    return SequentialBackbone.from_recipe(
+        network(name), BACKBONE_INFO[name], Recipe(tuple((part,) for part in taps.values()), taps), **options
+    )
 
 
 class Inception(nn.Module):
     """Five stages and a classifier.
 
     Args:
-        stages: The parts of each stage.
+        stages: The modules of each stage.
         channels: Of the last map.
-        dropout: Share of its means that a training step leaves out.
+        dropout: Dropout rate of the pooled features.
     """
 
     def __init__(self, stages: tuple[tuple[nn.Module, ...], ...], channels: int, *, dropout: float) -> None:
         super().__init__()
-        for place, parts in enumerate(stages, 1):
-            self.add_module(f"stage{place}", nn.Sequential(*parts))
+        for number, parts in enumerate(stages, 1):
+            self.add_module(f"stage{number}", nn.Sequential(*parts))
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(channels, 1000)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits ``(B, 1000)`` of normalized images."""
-        for place in (1, 2, 3, 4, 5):
-            images = self.get_submodule(f"stage{place}")(images)
+        """Return logits ``(B, 1000)`` of normalized images."""
+        for number in (1, 2, 3, 4, 5):
+            images = self.get_submodule(f"stage{number}")(images)
         return self.classifier(self.dropout(images.mean((-2, -1))))  # type: ignore[no-any-return]
 
 
 class Branches(nn.Module):
-    """Several ways through a map, whose outputs are joined channel by channel."""
+    """Parallel branches, whose outputs are concatenated along the channels."""
 
     def __init__(self, *branches: nn.Module) -> None:
         super().__init__()
         self.branches = nn.ModuleList(branches)
 
     def forward(self, x: Tensor) -> Tensor:
-        """All branches' outputs of ``(B, C, H, W)``."""
+        """Return the concatenated outputs of all branches for ``(B, C, H, W)``."""
         return torch.cat([branch(x) for branch in self.branches], 1)
 
 
 class Residual(nn.Module):
-    """Branches that are added to what they saw, scaled down so that training stays stable (section 3.3 of Inception-ResNet's paper)."""
+    """Branches with a residual connection, scaled down to keep training stable (section 3.3 of the Inception-ResNet paper)."""
 
     def __init__(self, branches: Branches, joined: int, channels: int, scale: float) -> None:
         super().__init__()
@@ -79,23 +81,23 @@ class Residual(nn.Module):
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """Another map of the same shape."""
+        """Return a map of the same shape."""
         return self.relu(x + self.scale * self.project(self.branches(x)))  # type: ignore[no-any-return]
 
 
-def _conv(source: int, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1) -> nn.Sequential:
+def _conv(in_channels: int, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1) -> nn.Sequential:
     high, wide = (kernel, kernel) if isinstance(kernel, int) else kernel
-    convolution = nn.Conv2d(source, channels, (high, wide), stride, (high // 2, wide // 2), bias=False)
+    convolution = nn.Conv2d(in_channels, channels, (high, wide), stride, (high // 2, wide // 2), bias=False)
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
     return nn.Sequential(convolution, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
 
-def _row(source: int, *shapes: tuple[int, int | tuple[int, int]], stride: int = 1) -> nn.Sequential:
-    """Convolutions of (channels, kernel) one after another; the last one has the stride."""
+def _sequence(in_channels: int, *shapes: tuple[int, int | tuple[int, int]], stride: int = 1) -> nn.Sequential:
+    """Build convolutions of (channels, kernel) in sequence; the last one has the stride."""
     parts = []
-    for place, (channels, kernel) in enumerate(shapes, 1):
-        parts.append(_conv(source, channels, kernel, stride if place == len(shapes) else 1))
-        source = channels
+    for number, (channels, kernel) in enumerate(shapes, 1):
+        parts.append(_conv(in_channels, channels, kernel, stride if number == len(shapes) else 1))
+        in_channels = channels
     return nn.Sequential(*parts)
 
 
@@ -103,34 +105,34 @@ def _pool(stride: int = 2) -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride, 1)
 
 
-def _block(source: int, one: int, three: tuple[int, int], double: tuple[int, int], pooled: tuple[type[nn.Module], int]) -> Branches:
-    """BN-Inception's block: 1x1; 1x1 and 3x3; 1x1 and two 3x3; pooling and 1x1."""
+def _block(in_channels: int, one: int, three: tuple[int, int], double: tuple[int, int], pooled: tuple[type[nn.Module], int]) -> Branches:
+    """Build a BN-Inception block: 1x1; 1x1 and 3x3; 1x1 and two 3x3; pooling and 1x1."""
     pool, projected = pooled
-    last = nn.Sequential(pool(3, 1, 1), _conv(source, projected))
-    return Branches(_conv(source, one), _row(source, (three[0], 1), (three[1], 3)), _double(source, double), last)
+    last = nn.Sequential(pool(3, 1, 1), _conv(in_channels, projected))
+    return Branches(_conv(in_channels, one), _sequence(in_channels, (three[0], 1), (three[1], 3)), _double(in_channels, double), last)
 
 
-def _double(source: int, channels: tuple[int, int], stride: int = 1) -> nn.Sequential:
-    return _row(source, (channels[0], 1), (channels[1], 3), (channels[1], 3), stride=stride)
+def _double(in_channels: int, channels: tuple[int, int], stride: int = 1) -> nn.Sequential:
+    return _sequence(in_channels, (channels[0], 1), (channels[1], 3), (channels[1], 3), stride=stride)
 
 
-def _halve(source: int, three: tuple[int, int], double: tuple[int, int]) -> Branches:
-    """BN-Inception's block of stride 2; its pooling passes the map through."""
-    return Branches(_row(source, (three[0], 1), (three[1], 3), stride=2), _double(source, double, 2), _pool())
+def _downsample(in_channels: int, three: tuple[int, int], double: tuple[int, int]) -> Branches:
+    """Build a BN-Inception block of stride 2; its pooling branch has no convolution."""
+    return Branches(_sequence(in_channels, (three[0], 1), (three[1], 3), stride=2), _double(in_channels, double, 2), _pool())
 
 
 def _bn_inception() -> tuple[tuple[nn.Module, ...], ...]:
-    """Figure 5; the poolings of 4c and 4d give 96 channels, with which the widths come out that the figure states."""
+    """Build the stages of figure 5, with 96 pooling channels in 4c and 4d, which yields the widths that the figure states."""
     mean = nn.AvgPool2d
     fourth = (
-        _halve(320, (128, 160), (64, 96)),
+        _downsample(320, (128, 160), (64, 96)),
         _block(576, 224, (64, 96), (96, 128), (mean, 128)),
         _block(576, 192, (96, 128), (96, 128), (mean, 128)),
         _block(576, 160, (128, 160), (128, 160), (mean, 96)),
         _block(576, 96, (128, 192), (160, 192), (mean, 96)),
     )
     fifth = (
-        _halve(576, (128, 192), (192, 256)),
+        _downsample(576, (128, 192), (192, 256)),
         _block(1024, 352, (192, 320), (160, 224), (mean, 128)),
         _block(1024, 352, (192, 320), (192, 224), (nn.MaxPool2d, 128)),
     )
@@ -144,23 +146,25 @@ def _bn_inception() -> tuple[tuple[nn.Module, ...], ...]:
 
 
 def _inception_resnet_v1() -> tuple[tuple[nn.Module, ...], ...]:
-    """Scales of the residuals lie in the .1 to .3 that the paper names."""
+    """Build the stages of figures 10 to 14, with residual scales within the .1 to .3 that the paper gives."""
 
     def block_a() -> Residual:
-        return Residual(Branches(_conv(256, 32), _row(256, (32, 1), (32, 3)), _row(256, (32, 1), (32, 3), (32, 3))), 96, 256, 0.17)
+        return Residual(
+            Branches(_conv(256, 32), _sequence(256, (32, 1), (32, 3)), _sequence(256, (32, 1), (32, 3), (32, 3))), 96, 256, 0.17
+        )
 
     def block_b() -> Residual:
-        return Residual(Branches(_conv(896, 128), _row(896, (128, 1), (128, (1, 7)), (128, (7, 1)))), 256, 896, 0.1)
+        return Residual(Branches(_conv(896, 128), _sequence(896, (128, 1), (128, (1, 7)), (128, (7, 1)))), 256, 896, 0.1)
 
     def block_c() -> Residual:
-        return Residual(Branches(_conv(1792, 192), _row(1792, (192, 1), (192, (1, 3)), (192, (3, 1)))), 384, 1792, 0.2)
+        return Residual(Branches(_conv(1792, 192), _sequence(1792, (192, 1), (192, (1, 3)), (192, (3, 1)))), 384, 1792, 0.2)
 
-    reduce_a = Branches(_pool(), _conv(256, 384, 3, 2), _row(256, (192, 1), (192, 3), (256, 3), stride=2))
+    reduce_a = Branches(_pool(), _conv(256, 384, 3, 2), _sequence(256, (192, 1), (192, 3), (256, 3), stride=2))
     reduce_b = Branches(
         _pool(),
-        _row(896, (256, 1), (384, 3), stride=2),
-        _row(896, (256, 1), (256, 3), stride=2),
-        _row(896, (256, 1), (256, 3), (256, 3), stride=2),
+        _sequence(896, (256, 1), (384, 3), stride=2),
+        _sequence(896, (256, 1), (256, 3), stride=2),
+        _sequence(896, (256, 1), (256, 3), (256, 3), stride=2),
     )
     return (
         (_conv(3, 32, 3, 2), _conv(32, 32, 3), _conv(32, 64, 3)),

@@ -1,4 +1,4 @@
-"""The table of backbones that a person can name."""
+"""The registry of backbones."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from detkit.backbones.known import KNOWN
+from detkit.backbones.catalog import CATALOG
 from detkit.registry import Registry
 
 TIMM = "timm/"
-"""What the names of timm's other networks begin with."""
+"""Prefix of the names of timm networks that are not in the catalog."""
 
 
 class BackboneRegistry(Registry):
-    """The table, and behind it by ``timm/NAME`` whatever else timm can take maps from; such names are not listed."""
+    """The catalog, and by ``timm/NAME`` any other timm network that returns feature maps; such names are not listed."""
 
     def __contains__(self, name: str) -> bool:
         return name.startswith(TIMM) or super().__contains__(name)
@@ -23,12 +23,12 @@ class BackboneRegistry(Registry):
         """See :meth:`Registry.get`."""
         if not name.startswith(TIMM):
             return super().get(name)
-        from detkit.backbones.any_timm import facts_of_timm, make
+        from detkit.backbones.generic_timm import make, timm_info
 
-        made: Any = partial(make, name)
-        made.facts = facts_of_timm(name)
-        return made  # type: ignore[no-any-return]
+        factory: Any = partial(make, name)
+        factory.info = timm_info(name)
+        return factory  # type: ignore[no-any-return]
 
 
-BACKBONES = BackboneRegistry("backbone", "detkit.backbones", {facts.name: facts.made_by for facts in KNOWN})
-"""Each entry is a function ``make(*, levels, norm, norm_eps) -> Backbone``; see :class:`detkit.backbones.BackboneConfig` for the three."""
+BACKBONES = BackboneRegistry("backbone", "detkit.backbones", {info.name: info.factory for info in CATALOG})
+"""Each entry is a function ``make(*, levels, norm, norm_eps) -> Backbone``; arguments as in :class:`detkit.backbones.BackboneConfig`."""

@@ -10,34 +10,34 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
-from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.chain_parts import Recipe, center, steps
-from detkit.backbones.facts import FACTS
+from detkit.backbones.backbone import Backbone, SequentialBackbone
+from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.recipe import Recipe, center, steps
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
-    """The maker of every backbone whose facts say that timm supplies it.
+    """Return the factory of a backbone that timm supplies according to the catalog.
 
     Raises:
-        AttributeError: timm does not supply it.
+        AttributeError: If timm does not supply it.
     """
-    if name not in FACTS or FACTS[name].source != "timm":
+    if name not in BACKBONE_INFO or BACKBONE_INFO[name].source != "timm":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return partial(make, name)
 
 
-def make(name: str, **choices: Any) -> Backbone:
-    """The backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the choices."""
-    family, body = FACTS[name].family, network(name)
+def make(name: str, **options: Any) -> Backbone:
+    """Build the backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the options."""
+    family, body = BACKBONE_INFO[name].family, network(name)
     rename: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] | None = None
     if family == "EfficientNet-Lite":
         rename = partial(lite_names, depths=_LITE_DEPTHS[name])
     elif family == "CLIP ResNet":
-        # A backbone's stages are something else.
+        # Backbone.stages is a method.
         body.add_module("trunk", body.get_submodule("stages"))
         del body.stages
         rename = _trunk_names
-    return ChainBackbone.of(body, FACTS[name], _RECIPES[family], rename=rename, **choices)
+    return SequentialBackbone.from_recipe(body, BACKBONE_INFO[name], _RECIPES[family], rename=rename, **options)
 
 
 def _trunk_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -45,23 +45,23 @@ def _trunk_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def network(name: str) -> nn.Module:
-    """The library's own network, with random numbers."""
+    """Return timm's network with random weights."""
     # Eps and momentum are the publisher's (efficientnet_lite_builder.py: 1e-3, and 0.99, which torch calls 0.01).
     norms: dict[str, Any] = {"bn_eps": 1e-3, "bn_momentum": 0.01} if name.startswith("efficientnet_lite") else {}
-    made: nn.Module = timm.create_model(name, **norms)
-    return made
+    created: nn.Module = timm.create_model(name, **norms)
+    return created
 
 
 _RECIPES: dict[str, Recipe] = {
-    # TensorFlow pads its strided convolutions on one side only, which puts cells half a pixel off or more; here padding is
-    # symmetric, so that cells are centered as everywhere else. The published weights classify as well with it.
+    # TensorFlow pads strided convolutions on one side only, which moves cells by half a pixel or more. Here padding is symmetric, so
+    # that cells are centered as in the other backbones. The published weights classify equally well with it.
     "EfficientNet-Lite": Recipe(
         (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"), ("blocks.5", "blocks.6")),
         {"c1": "blocks.0", "c2": "blocks.1", "c3": "blocks.2", "c4": "blocks.4", "c5": "blocks.6"},
     ),
     "Inception v4": Recipe(
         tuple(steps("features", low, high) for low, high in ((0, 3), (3, 5), (5, 10), (10, 18), (18, 22))),
-        {f"c{level}": f"features.{place}" for level, place in enumerate((2, 4, 9, 17, 21), 1)},
+        {f"c{level}": f"features.{index}" for level, index in enumerate((2, 4, 9, 17, 21), 1)},
         center,
     ),
     "Inception-ResNet v2": Recipe(
@@ -81,8 +81,8 @@ _RECIPES: dict[str, Recipe] = {
         center,
     ),
     "CLIP ResNet": Recipe(
-        (("stem.conv1", "stem.conv2", "stem.conv3", "stem.pool"), *((f"trunk.{place}",) for place in range(4))),
-        {"c1": "stem.conv3", **{f"c{place + 2}": f"trunk.{place}" for place in range(4)}},
+        (("stem.conv1", "stem.conv2", "stem.conv3", "stem.pool"), *((f"trunk.{index}",) for index in range(4))),
+        {"c1": "stem.conv3", **{f"c{index + 2}": f"trunk.{index}" for index in range(4)}},
         center,
     ),
 }
@@ -101,19 +101,19 @@ _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head",
 
 
 def lite_names(tensors: Mapping[str, Tensor], depths: tuple[int, ...]) -> dict[str, Tensor]:
-    """The tensors of ``efficientnet_lite_pytorch`` under timm's names; a file that has timm's names passes as it is.
+    """Rename the tensors of ``efficientnet_lite_pytorch`` to timm's names; tensors under timm's names are returned unchanged.
 
     Args:
         tensors: Of the file.
-        depths: Blocks in each of the seven groups, which timm numbers apart and the other package in one row.
+        depths: Blocks in each of the seven groups, which timm numbers separately and the other package consecutively.
     """
-    places = [f"{group}.{block}" for group, depth in enumerate(depths) for block in range(depth)]
+    timm_blocks = [f"{group}.{block}" for group, depth in enumerate(depths) for block in range(depth)]
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         parts = name.split(".")
         if parts[0] == "_blocks":
             inside = (_FIRST_BLOCK if parts[1] == "0" else _BLOCK).get(parts[2], parts[2])
-            parts = ["blocks", places[int(parts[1])], inside, *parts[3:]]
+            parts = ["blocks", timm_blocks[int(parts[1])], inside, *parts[3:]]
         else:
             parts[0] = _OUTSIDE.get(parts[0], parts[0])
         renamed[".".join(parts)] = tensor

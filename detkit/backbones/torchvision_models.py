@@ -13,58 +13,58 @@ from torch import nn
 from torchvision import models
 from torchvision.models import regnet, vgg
 
-from detkit.backbones.backbone import Backbone, ChainBackbone
-from detkit.backbones.chain_parts import Recipe, center, pad_before, steps, whole_patches
-from detkit.backbones.facts import FACTS
+from detkit.backbones.backbone import Backbone, SequentialBackbone
+from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.recipe import Recipe, center, pad_before, pad_patches, steps
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
-    """The maker of every backbone whose facts say that torchvision supplies it.
+    """Return the factory of a backbone that torchvision supplies according to the catalog.
 
     Raises:
-        AttributeError: torchvision does not supply it.
+        AttributeError: If torchvision does not supply it.
     """
-    if name not in FACTS or FACTS[name].source != "torchvision":
+    if name not in BACKBONE_INFO or BACKBONE_INFO[name].source != "torchvision":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return partial(make, name)
 
 
-def make(name: str, *, dilated_c5: bool = False, **choices: Any) -> Backbone:
-    """The backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the choices."""
-    facts, body = FACTS[name], network(name, classifier=False)
+def make(name: str, *, dilated_c5: bool = False, **options: Any) -> Backbone:
+    """Build the backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the options."""
+    info, body = BACKBONE_INFO[name], network(name, classifier=False)
     if dilated_c5:
         _dilate(body.get_submodule("layer4"))
-        facts = replace(facts, levels=(*facts.levels[:-1], replace(facts.levels[-1], stride=facts.levels[-1].stride // 2)))
-    recipe = _RECIPES[facts.family](body)
-    return ChainBackbone.of(body, facts, recipe, **choices)
+        info = replace(info, levels=(*info.levels[:-1], replace(info.levels[-1], stride=info.levels[-1].stride // 2)))
+    recipe = _RECIPES[info.family](body)
+    return SequentialBackbone.from_recipe(body, info, recipe, **options)
 
 
 def network(name: str, *, classifier: bool = True) -> nn.Module:
-    """The library's own network, with random numbers.
+    """Return torchvision's network with random weights.
 
     Args:
         name: Of the backbone.
-        classifier: Whether the fully connected layers are needed; VGG's 124 million numbers are not made for nothing.
+        classifier: Whether the fully connected layers are needed; skipping them saves initializing VGG's 124 million parameters.
     """
     if name == "mobilenet_v3_large_reduced":
         return _reduced_mobilenet()
-    architecture, family = name.removesuffix("_caffe"), FACTS[name].family
+    architecture, family = name.removesuffix("_caffe"), BACKBONE_INFO[name].family
     if family == "VGG" and not classifier:
         return _vgg_features(architecture)
     if family == "RegNet":
         return _regnet_network(architecture)
-    # The start that the Inceptions' papers have takes scipy seconds to draw.
-    found: nn.Module = models.get_model(architecture, **({"init_weights": False} if family.startswith("Inception") else {}))
-    return found
+    # The initialization of the Inception papers takes scipy seconds.
+    created: nn.Module = models.get_model(architecture, **({"init_weights": False} if family.startswith("Inception") else {}))
+    return created
 
 
 def _regnet_network(name: str) -> nn.Module:
-    """A RegNet: torchvision works out widths with tensors, which must hold numbers also where the network is to be without (``meta``)."""
+    """Build a RegNet; torchvision computes its widths with tensors, which must be on the CPU even when building on ``meta``."""
     params, widths = regnet.BlockParams, regnet.BlockParams.from_init_params
 
-    def on_cpu(*args: Any, **choices: Any) -> Any:
+    def on_cpu(*args: Any, **options: Any) -> Any:
         with torch.device("cpu"):
-            return widths(*args, **choices)
+            return widths(*args, **options)
 
     try:
         params.from_init_params = on_cpu
@@ -74,9 +74,9 @@ def _regnet_network(name: str) -> nn.Module:
 
 
 def _reduced_mobilenet() -> nn.Module:
-    """MobileNetV3-Large with the blocks of stride 32 half as wide, as SSDLite has it (section 6.3 of the paper) and torchvision builds it.
+    """Build MobileNetV3-Large with its blocks of stride 32 half as wide, as in SSDLite (section 6.3 of the paper).
 
-    Momentum of the norms and the normal start are those of torchvision's ``ssdlite320_mobilenet_v3_large``.
+    The momentum of the norms and the normal initialization are those of torchvision's ``ssdlite320_mobilenet_v3_large``.
     """
     norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)
     body: nn.Module = models.mobilenet_v3_large(reduced_tail=True, norm_layer=norm)
@@ -98,16 +98,16 @@ def _vgg_features(name: str) -> nn.Module:
 
 
 def _alexnet(_body: nn.Module) -> Recipe:
-    # Published with less padding than half its kernels, which puts cells a few pixels off; here they are centered.
+    # Published with padding of less than half the kernel size, which moves cells by a few pixels; here they are centered.
     stages = (steps("features", 0, 2), steps("features", 2, 5), steps("features", 5, 13))
     return Recipe(stages, {"c2": "features.1", "c3": "features.4", "c4": "features.11", "c5": "features.12"}, center)
 
 
 def _vgg(body: nn.Module) -> Recipe:
-    # Sides are halved rounding up; SSD300 does so where it matters, at the third halving. Stages begin with a pooling, as those that
-    # torchvision's SSD freezes by.
+    # Map sizes are halved with rounding up; SSD300 does so at the third halving, the only place where it matters. Stages begin with a
+    # pooling layer, like the stages that torchvision's SSD freezes.
     features: Any = body.get_submodule("features")
-    pools = [place for place, part in enumerate(features) if isinstance(part, nn.MaxPool2d)]
+    pools = [index for index, part in enumerate(features) if isinstance(part, nn.MaxPool2d)]
     stages = tuple(steps("features", low, high) for low, high in itertools.pairwise((0, *pools[:-1], len(features))))
     taps = {f"c{level}": f"features.{pool - 1}" for level, pool in enumerate(pools)}
     return Recipe(stages, {**taps, "c5": f"features.{pools[-1]}"}, center)
@@ -133,7 +133,7 @@ def _pad_inception_v3(body: nn.Module) -> None:
     for name, part in body.named_children():
         if name.startswith(("Conv2d", "maxpool")):
             center(part)
-    # Their pooling is no module that could be given a padding.
+    # Their pooling is a function call, so its padding cannot be set.
     pad_before(body.get_submodule("Mixed_6a"))
     pad_before(body.get_submodule("Mixed_7a"))
 
@@ -144,7 +144,7 @@ def _resnet(_body: nn.Module) -> Recipe:
 
 
 def _densenet(_body: nn.Module) -> Recipe:
-    """Maps are a block's joined outputs behind the norm of the transition that follows, before it narrows them."""
+    """Tap each block's concatenated outputs after the norm of the following transition, before its convolution reduces them."""
 
     def block(number: int) -> tuple[str, ...]:
         before = f"features.transition{number - 1}"
@@ -159,35 +159,35 @@ def _densenet(_body: nn.Module) -> Recipe:
 
 def _finish_densenet(body: nn.Module) -> None:
     center(body)
-    # torchvision has the last activation in its forward.
+    # torchvision applies the last activation in its forward method.
     body.get_submodule("features").add_module("relu5", nn.ReLU(inplace=True))
 
 
-def _feature_rows(bounds: tuple[int, ...], levels: dict[str, int], **more: Any) -> Callable[[nn.Module], Recipe]:
-    """For networks that are one row of ``features``: stages between ``bounds``, and the places that levels are tapped at."""
+def _features_recipe(bounds: tuple[int, ...], levels: dict[str, int], **more: Any) -> Callable[[nn.Module], Recipe]:
+    """Return the recipe of a network with one sequence ``features``, given the bounds of its stages and the index of each level."""
     stages = tuple(steps("features", low, high) for low, high in itertools.pairwise(bounds))
-    taps = {level: f"features.{place}" for level, place in levels.items()}
+    taps = {level: f"features.{index}" for level, index in levels.items()}
     return lambda _body: Recipe(stages, taps, **more)
 
 
 def _mobilenet_v3(body: nn.Module) -> Recipe:
     features: Any = body.get_submodule("features")
     if len(features) == 13:  # small
-        return _feature_rows((0, 1, 2, 4, 9, 13), {"c1": 0, "c2": 1, "c3": 3, "c4": 8, "c5": 12})(body)
-    # The first block of stride 32 runs part by part, for SSDLite takes a map from within: behind the expansion. The six stages are
-    # those that torchvision's detectors freeze by.
+        return _features_recipe((0, 1, 2, 4, 9, 13), {"c1": 0, "c2": 1, "c3": 3, "c4": 8, "c5": 12})(body)
+    # The first block of stride 32 runs module by module, because SSDLite takes a map from within it, after the expansion. The six stages
+    # are those that torchvision's detectors freeze.
     inside = steps("features.13.block", 0, 4)
     bounds = (0, 2, 4, 7, 13, 16, 17)
     stages = tuple(
         (*(inside if low == 13 else ()), *steps("features", 14 if low == 13 else low, high)) for low, high in itertools.pairwise(bounds)
     )
-    places = {"c1": "1", "c2": "3", "c3": "6", "c4": "12", "c4_expanded": "13.block.0", "c5_first": "13.block.3", "c5": "16"}
-    return Recipe(stages, {level: f"features.{place}" for level, place in places.items()})
+    indices = {"c1": "1", "c2": "3", "c3": "6", "c4": "12", "c4_expanded": "13.block.0", "c5_first": "13.block.3", "c5": "16"}
+    return Recipe(stages, {level: f"features.{index}" for level, index in indices.items()})
 
 
 def _efficientnet_v2(body: nn.Module) -> Recipe:
     last = len(body.get_submodule("features")) - 2  # type: ignore[arg-type]
-    return _feature_rows((0, 2, 3, 4, 6, last + 1), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": last})(body)
+    return _features_recipe((0, 2, 3, 4, 6, last + 1), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": last})(body)
 
 
 def _shufflenet(_body: nn.Module) -> Recipe:
@@ -211,25 +211,25 @@ _RECIPES: dict[str, Callable[[nn.Module], Recipe]] = {
     "ResNeXt": _resnet,
     "Wide ResNet": _resnet,
     "DenseNet": _densenet,
-    "MobileNetV2": _feature_rows((0, 2, 4, 7, 14, 18), {"c1": 1, "c2": 3, "c3": 6, "c4": 13, "c5": 17}),
+    "MobileNetV2": _features_recipe((0, 2, 4, 7, 14, 18), {"c1": 1, "c2": 3, "c3": 6, "c4": 13, "c5": 17}),
     "MobileNetV3": _mobilenet_v3,
-    "EfficientNet": _feature_rows((0, 2, 3, 4, 6, 8), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": 7}),
+    "EfficientNet": _features_recipe((0, 2, 3, 4, 6, 8), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": 7}),
     "EfficientNetV2": _efficientnet_v2,
     "ShuffleNetV2": _shufflenet,
     "RegNet": _regnet,
-    # Blocks end without a norm, so every map gets one, as the papers' detectors have it.
-    "ConvNeXt": _feature_rows(*_PYRAMID, prepare=whole_patches, map_norms=True),
-    "Swin": _feature_rows(*_PYRAMID, prepare=whole_patches, map_norms=True, channels_last=True),
+    # Blocks end without a norm, so each map gets one, as in the detectors of the papers.
+    "ConvNeXt": _features_recipe(*_PYRAMID, prepare=pad_patches, map_norms=True),
+    "Swin": _features_recipe(*_PYRAMID, prepare=pad_patches, map_norms=True, channels_last=True),
 }
 
 
 def _dilate(stage: nn.Module) -> None:
-    """Take the stride out of a stage; kernels behind the one that had it reach twice as far instead, so that trained weights still fit."""
-    behind = False
+    """Remove the stride of a stage and dilate the kernels after the strided one by 2, so that trained weights still fit."""
+    after_stride = False
     for part in stage.modules():
         if isinstance(part, nn.Conv2d):
             wide = part.kernel_size != (1, 1)
-            if wide and behind:
+            if wide and after_stride:
                 part.dilation, part.padding = (2, 2), (2, 2)
-            behind = behind or (wide and part.stride != (1, 1))
+            after_stride = after_stride or (wide and part.stride != (1, 1))
             part.stride = (1, 1)

@@ -1,4 +1,4 @@
-"""A whole network in a backbone's place that says one embedding of a image: CLIP's image towers (arXiv:2103.00020, section 2.4)."""
+"""A whole network that computes one embedding of an image: CLIP's image towers (arXiv:2103.00020, section 2.4)."""
 
 from __future__ import annotations
 
@@ -9,52 +9,52 @@ from torch import Tensor
 
 from detkit.backbones.backbone import Tensors
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.facts import facts_of
-from detkit.backbones.whole import WholeNetwork
+from detkit.backbones.full_network import FullNetwork
+from detkit.backbones.info import backbone_info
 
 _VISUAL = "visual."
 _CONVERTERS = {"visual.class_embedding": vision_transformer, "visual.attnpool.positional_embedding": byobnet}
-"""A tensor that only one kind of tower has in OpenAI's files, and timm's module that knows their names."""
+"""For each kind of tower, a tensor that only that kind has in OpenAI's files, and the timm module that converts its names."""
 
 
-class ImageTower(WholeNetwork):
-    """A published network whose last layer gives an embedding; its one "map" has a single cell.
+class ImageTower(FullNetwork):
+    """A published network whose last layer computes an embedding; its only "map" has a single cell.
 
-    The networks are timm's, as the backbones of the same names are, so that a detector made with a tower needs no other library. Their
-    last layer is CLIP's projection, and is loaded and frozen with the last stage.
+    The networks are timm's, like the backbones of the same names, so that a detector made from a tower needs no other library. Their
+    last layer is CLIP's projection, which is loaded and frozen with the last stage.
 
     Args:
-        config: Which network, and what its norms do.
+        config: The network and its norm policy.
         dimensions: Of the embedding.
     """
 
     def __init__(self, config: BackboneConfig, dimensions: int) -> None:
         super().__init__(config, dimensions, auxiliary=False)
-        if self.heads > 1:
-            raise ValueError(f"backbone {config.name}: it has {self.heads} heads, and a tower gives one embedding; choose one without")
-        self.level_names, self.channels, self.strides = ("embedding",), (dimensions,), (facts_of(config.name).input_size,)
-        self.fresh = ()
-        self._parts = self._parted(config.name)
+        if self.num_heads > 1:
+            raise ValueError(f"backbone {config.name}: expected one head, because a tower computes one embedding, got {self.num_heads}")
+        self.level_names, self.channels, self.strides = ("embedding",), (dimensions,), (backbone_info(config.name).input_size,)
+        self.new_prefixes = ()
+        self._parts = self._assign_stages()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """``(B, dimensions, 1, 1)`` of normalized images."""
-        (found,) = super().forward(images)
-        return (found[..., None, None],)
+        """Return the embedding ``(B, dimensions, 1, 1)`` of normalized images."""
+        (embedding,) = super().forward(images)
+        return (embedding[..., None, None],)
 
-    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
-        """The tensors of this tower out of a whole CLIP under OpenAI's names, or of a file of the tower alone.
+    def rename_published(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Return the tensors of this tower from a whole CLIP model under OpenAI's names, or from a file of the tower alone.
 
         Raises:
-            ValueError: a whole CLIP has a tower of another kind.
+            ValueError: If the CLIP model has a tower of another kind.
         """
         if not any(name.startswith(_VISUAL) for name in tensors):
-            heads, self.head_names = self.head_names, ()
+            head_names, self.head_names = self.head_names, ()
             try:
-                return super().published_names(tensors)
+                return super().rename_published(tensors)
             finally:
-                self.head_names = heads
+                self.head_names = head_names
         library: Any = next((module for mark, module in _CONVERTERS.items() if mark in tensors), None)
         if library is None:
-            raise ValueError("expected an image tower of CLIP's as OpenAI released them, a ViT or a ResNet; got another")
-        found: dict[str, Tensor] = library.checkpoint_filter_fn(dict(tensors), self.network)
-        return {f"network.{name}": tensor for name, tensor in found.items()}
+            raise ValueError("expected a CLIP image tower as released by OpenAI, a ViT or a ResNet; got another network")
+        converted: dict[str, Tensor] = library.checkpoint_filter_fn(dict(tensors), self.network)
+        return {f"network.{name}": tensor for name, tensor in converted.items()}

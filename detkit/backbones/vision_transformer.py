@@ -1,4 +1,4 @@
-"""Plain vision transformers, which timm supplies, with the levels that ViTDet makes of their one map."""
+"""Plain vision transformers from timm, with ViTDet's levels computed from their single map."""
 
 from __future__ import annotations
 
@@ -11,51 +11,51 @@ import timm
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, Tensors
-from detkit.backbones.facts import FACTS, BackboneFacts
-from detkit.backbones.windows import through_blocks
-from detkit.layers import MapNorm
+from detkit.backbones.info import BACKBONE_INFO, BackboneInfo
+from detkit.backbones.windows import run_windowed_blocks
+from detkit.layers import LayerNorm2d
 
 _HEADS = ("body.head.", "body.head_dist.", "body.fc_norm.", "body.attn_pool.")
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
-    """The maker of every vision transformer that there are facts of.
+    """Return the factory of a vision transformer in the catalog.
 
     Raises:
-        AttributeError: there are none.
+        AttributeError: If the name is not in the catalog.
     """
-    if name not in FACTS:
+    if name not in BACKBONE_INFO:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return partial(make, name)
 
 
 def make(name: str, *, levels: tuple[str, ...] | None = None, window: int | None = None, **_norms: Any) -> Backbone:
-    """The backbone of this name; what is chosen about batch norms does not touch it, for it has none."""
-    return VisionTransformer(network(name, dynamic_img_size=True, dynamic_img_pad=True), FACTS[name], levels, window)
+    """Build the backbone of this name; options for batch norms have no effect, because it has none."""
+    return VisionTransformer(network(name, dynamic_img_size=True, dynamic_img_pad=True), BACKBONE_INFO[name], levels, window)
 
 
-def network(name: str, **choices: Any) -> nn.Module:
-    """The library's own network, with random numbers."""
-    made: nn.Module = timm.create_model(name, **choices)
-    return made
+def network(name: str, **options: Any) -> nn.Module:
+    """Return timm's network with random weights."""
+    created: nn.Module = timm.create_model(name, **options)
+    return created
 
 
 class VisionTransformer(Backbone):
-    """A plain vision transformer on images of any size: its position embeddings are interpolated.
+    """A plain vision transformer for images of any size: its position embeddings are interpolated.
 
-    Its one map becomes several as in ViTDet's simple feature pyramid (arXiv:2203.16527, section 3): transposed convolutions make the
-    finer ones, pooling the coarser ones. Attention is global in every block unless there are windows, which save memory on large
-    images; then the class token is left out, as in ViTDet.
+    ViTDet's simple feature pyramid (arXiv:2203.16527, section 3) turns its single map into several: transposed convolutions compute the
+    finer maps, pooling the coarser ones. Attention is global in every block unless ``window`` is set, which saves memory on large
+    images; the class token is then omitted, as in ViTDet.
 
     Args:
-        body: timm's network, made for any size.
-        facts: What is known about it.
-        levels: Names of the maps to give; None: the usual ones.
-        window: Side, in patches, of the windows that most blocks see; None: all see the whole map.
+        body: timm's network, built for images of any size.
+        info: Its static information.
+        levels: Names of the maps to return; None: the default levels.
+        window: Side, in patches, of the attention windows of most blocks; None: attention is global in all blocks.
     """
 
-    def __init__(self, body: nn.Module, facts: BackboneFacts, levels: tuple[str, ...] | None = None, window: int | None = None) -> None:
-        super().__init__(facts, levels)
+    def __init__(self, body: nn.Module, info: BackboneInfo, levels: tuple[str, ...] | None = None, window: int | None = None) -> None:
+        super().__init__(info, levels)
         self.window = window
         for head in ("head", "head_dist", "fc_norm"):
             if isinstance(getattr(body, head, None), nn.Module):
@@ -65,49 +65,49 @@ class VisionTransformer(Backbone):
         self.body = body
         patch = body.patch_embed.patch_size[0]  # type: ignore[union-attr, index]
         self.pyramid = nn.ModuleList(_scaled(body.embed_dim, patch, stride) for stride in self.strides)  # type: ignore[arg-type]
-        self.left_out, self.fresh = _HEADS, ("pyramid.",)
+        self.unused_prefixes, self.new_prefixes = _HEADS, ("pyramid.",)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""
         body: Any = self.body
         if self.window is None:
-            (found,) = body.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
+            (patches,) = body.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
         else:
-            found = self._in_windows(images, self.window)
-        maps = (scale(found) for scale in self.pyramid)
+            patches = self._windowed_features(images, self.window)
+        maps = (scale(patches) for scale in self.pyramid)
         sizes = ([-(-side // stride) for side in images.shape[-2:]] for stride in self.strides)
         return tuple(level[..., :high, :wide] for level, (high, wide) in zip(maps, sizes, strict=True))
 
-    def _in_windows(self, images: Tensor, window: int) -> Tensor:
+    def _windowed_features(self, images: Tensor, window: int) -> Tensor:
         body: Any = self.body
         patches = body.patch_embed(images)
-        # Positions are added with the class token beside them, for which the embedding of some networks has a place.
+        # Positions are added before the class token is removed, because the embedding of some networks includes a position for it.
         tokens = body.norm_pre(body._pos_embed(patches)[:, body.num_prefix_tokens :])
-        tokens = through_blocks(body.blocks, tokens.view(patches.shape), window)
+        tokens = run_windowed_blocks(body.blocks, tokens.view(patches.shape), window)
         return body.norm(tokens).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
-        """Patches with what is added to them, then block by block."""
+        """Return the patch embedding with its positions and tokens as the first stage, then each block as a stage."""
         body: Any = self.body
         outside = nn.ParameterList([parameter for name, parameter in body.named_parameters() if "." not in name])
         blocks = [nn.ModuleList([block]) for block in body.blocks]
         blocks[-1].append(body.norm)
         return (nn.ModuleList([body.patch_embed, body.norm_pre, outside]), *blocks)
 
-    def published_names(self, tensors: Tensors) -> dict[str, Tensor]:
-        """See :meth:`Backbone.published_names`."""
+    def rename_published(self, tensors: Tensors) -> dict[str, Tensor]:
+        """See :meth:`Backbone.rename_published`."""
         return {name if name.startswith("body.") else f"body.{name}": tensor for name, tensor in tensors.items()}
 
 
 def _scaled(channels: int, patch: int, stride: int) -> nn.Module:
-    """What brings a map of patches to a stride; every doubling halves the channels."""
+    """Build the layers that resample a patch map to a stride; every doubling of the resolution halves the channels."""
     if stride >= patch:
         return nn.Identity() if stride == patch else nn.MaxPool2d(stride // patch, ceil_mode=True)
     doublings = round(math.log2(patch // stride))
     parts: list[nn.Module] = []
     for step in range(doublings):
         if step:
-            parts += [MapNorm(channels), nn.GELU()]
+            parts += [LayerNorm2d(channels), nn.GELU()]
         parts.append(nn.ConvTranspose2d(channels, channels // 2, 2, 2))
         channels //= 2
     return nn.Sequential(*parts)

@@ -1,11 +1,11 @@
-"""Files that keep a trained model: safetensors with the config and the class names inside; loading one never executes code."""
+"""Checkpoints: safetensors files with the model config and class names in the header; loading one never executes code."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from detkit.checkpoint.atomic import atomic_write, write_text
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from detkit.checkpoint.average import average
@@ -28,9 +28,8 @@ __all__ = [
     "write_text",
 ]
 
-
-# Writing a text file needs no torch, all else does.
-__getattr__ = lazily(
+# Everything except writing a text file needs torch.
+__getattr__ = lazy_getattr(
     __name__,
     {
         ".average": ("average",),

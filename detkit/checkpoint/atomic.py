@@ -1,4 +1,4 @@
-"""Writing a file so that a crash leaves either the old one or the new one, never half of one."""
+"""Atomic file writes: a crash leaves either the old or the new file, never a partial one."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; what is written there takes its place when the block ends without an error.
+    """Yield a temporary path in the folder of ``path``; the file written there replaces ``path`` if the block succeeds.
 
     The temporary file is synced to the disk before it is renamed, and removed if the block fails.
 
     Raises:
-        FileNotFoundError: the block wrote nothing.
+        FileNotFoundError: If the block wrote no file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
+    """Make the rename durable, where the system allows opening a folder."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""The checkpoint: a safetensors file whose header says which model it is and what its classes are called."""
+"""The checkpoint: a safetensors file whose header holds the model config and the class names."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.inspect import check_file
 
 FORMAT = 1
-"""The version of the header; a file with a higher one was made by a later detkit."""
+"""The version of the header; a file with a higher version was written by a later detkit."""
 
 _KEY = "detkit"
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A model's tensors by name, and the header that came with them.
+    """A model's tensors by name, and the header of its file.
 
     Attributes:
-        tensors: The state dict, on the CPU unless asked otherwise.
+        tensors: The state dict, on the requested device.
         header: ``format``, ``detkit`` (the version that wrote it), ``model`` (the model config as JSON text), ``class_names`` (``None``
-            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and whatever the writer added, such as
-            ``min_score``: from which score on its detections are worth showing.
+            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and any fields that the writer added, such as
+            ``min_score``, the suggested minimum score of detections to show.
     """
 
     tensors: dict[str, Tensor]
@@ -38,7 +38,7 @@ class Checkpoint:
 
     @property
     def class_names(self) -> tuple[str | None, ...]:
-        """One name a class, in the order of the labels."""
+        """The name of each class, in the order of the labels."""
         return tuple(self.header["class_names"])
 
     @property
@@ -50,7 +50,7 @@ class Checkpoint:
 def make_header(
     model_json: str, class_names: Sequence[str | None], *, experiment: str = "", metrics: Mapping[str, float] | None = None, **more: Any
 ) -> dict[str, Any]:
-    """A header for :func:`save_checkpoint`; ``more`` takes anything JSON can hold."""
+    """Build a header for :func:`save_checkpoint`; ``more`` takes any values that JSON can represent."""
     from detkit import __version__
 
     header = {"format": FORMAT, "detkit": __version__, "model": model_json, "class_names": list(class_names)}
@@ -61,36 +61,36 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Map
     """Write a checkpoint atomically.
 
     Raises:
-        ValueError: the header lacks the model config or the class names.
+        ValueError: If the header lacks the model config or the class names.
     """
     missing = [key for key in ("model", "class_names") if key not in header]
     if missing:
-        raise ValueError(f"checkpoint {path}: the header lacks {', '.join(missing)}; make it with make_header(...)")
+        raise ValueError(f"checkpoint {path}: the header lacks {', '.join(missing)}; build it with make_header(...)")
     full = {**make_header(header["model"], header["class_names"]), **header}
     with atomic_write(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
         save_file(_unshared(tensors), temporary, metadata={"format": "pt", _KEY: json.dumps(full)})
-        temporary.chmod(mode)  # that of any new file: from 0.8 on safetensors lets its owner alone read what it writes
+        temporary.chmod(mode)  # as for any new file: since 0.8 safetensors makes its files readable by their owner only
 
 
 def read_header(path: str | Path, known_names: Sequence[str] = ()) -> dict[str, Any]:
-    """The header alone; no tensor is read.
+    """Read the header only, without any tensor.
 
     Args:
         path: The file.
-        known_names: Weight names that the caller would also take, for a "did you mean" when there is no such file.
+        known_names: Names of weights that the caller accepts too, for a "did you mean" if there is no such file.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is cut short, a pickle, not safetensors, not ours, or of a later format.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, a pickle, not safetensors, not a detkit checkpoint, or of a later format.
     """
     path = Path(path)
     metadata = check_file(path, known_names)
     if _KEY not in metadata:
         raise ValueError(
-            f"checkpoint {path}: a safetensors file, but not a detkit checkpoint (its header holds no model config); "
-            "detkit weights import makes one of released files"
+            f"checkpoint {path}: a safetensors file, but not a detkit checkpoint (its header has no model config); "
+            "convert released files with detkit models import"
         )
     header: dict[str, Any] = json.loads(metadata[_KEY])
     if header.get("format", 0) > FORMAT:
@@ -105,8 +105,8 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu", known_
     """Read a checkpoint; nothing in it is executed.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: as :func:`read_header` says.
+        FileNotFoundError: If there is no such file.
+        ValueError: As in :func:`read_header`, or if the tensors are damaged.
     """
     header = read_header(path, known_names)
     try:
@@ -116,7 +116,7 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu", known_
 
 
 def _unshared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU tensors of which no two share memory, as safetensors wants them."""
+    """Return contiguous CPU tensors of which no two share memory, as safetensors requires."""
     seen: set[int] = set()
     result = {}
     for name, tensor in tensors.items():

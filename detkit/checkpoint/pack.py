@@ -1,4 +1,4 @@
-"""Checkpoints of half the size, for passing on."""
+"""Packing a checkpoint to half its size, for distribution."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ def pack(
     metrics: Mapping[str, float] | None = None,
     model_json: str | None = None,
 ) -> tuple[int, int]:
-    """Write a checkpoint with its weights in half precision, rounded to the nearest; gives both files' bytes.
+    """Write a checkpoint with its weights rounded to half precision.
 
-    Norms, biases and whatever else has one dimension stay in float32: they are small, and some sum up large numbers. The header keeps the
-    model's config, the class names and the metrics. What the training was told, with the folders of whoever trained, is left out.
-    A model that loads the file runs in float32.
+    Norms, biases and other tensors of one dimension stay in float32: they are small, and some hold large sums. The header keeps the model
+    config, the class names and the metrics. The training config, with the folders of its author, is omitted. A model that loads the file
+    runs in float32.
 
     Args:
         source: The checkpoint.
         output: The file to write.
-        min_score: From which score on its detections are worth showing, for whoever does not say; none: what ``source`` says, if it does.
-        metrics: How good it is, such as ``{"AP": 0.41}``; none: what ``source`` says.
-        model_json: The model config to write in the place of that of ``source``, which it may differ from in what has no tensors.
+        min_score: Suggested minimum score of detections to show, used where none is given; None: that of ``source``, if it has one.
+        metrics: Measured results, such as ``{"AP": 0.41}``; None: those of ``source``.
+        model_json: The model config to write instead of that of ``source``; it may differ in settings without tensors.
+
+    Returns:
+        The sizes of both files in bytes, ``source`` first.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint of ours, or a number is too large for half precision, or would be written over itself.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a detkit checkpoint, a value is too large for half precision, or ``output`` is ``source``.
     """
     source, output = Path(source), Path(output)
     if output.exists() and source.samefile(output):
-        raise ValueError(f"{output}: expected another name than that of the checkpoint that is read")
-    found = load_checkpoint(source)
-    tensors = {name: _halved(tensor, f"{source}: {name}") for name, tensor in found.tensors.items()}
-    shown = found.header.get("min_score") if min_score is None else min_score
-    more: dict[str, Any] = {} if shown is None else {"min_score": shown}
-    told = found.header.get("metrics") if metrics is None else metrics
-    save_checkpoint(output, tensors, make_header(model_json or found.model_json, found.class_names, metrics=told, **more))
+        raise ValueError(f"{output}: expected an output file other than the source checkpoint; choose another name")
+    checkpoint = load_checkpoint(source)
+    tensors = {name: _halved(tensor, f"{source}: {name}") for name, tensor in checkpoint.tensors.items()}
+    suggested = checkpoint.header.get("min_score") if min_score is None else min_score
+    more: dict[str, Any] = {} if suggested is None else {"min_score": suggested}
+    measured = checkpoint.header.get("metrics") if metrics is None else metrics
+    save_checkpoint(output, tensors, make_header(model_json or checkpoint.model_json, checkpoint.class_names, metrics=measured, **more))
     return source.stat().st_size, output.stat().st_size
 
 
@@ -54,5 +57,5 @@ def _halved(tensor: Tensor, name: str) -> Tensor:
         return tensor
     halved = tensor.half()
     if not bool(torch.isfinite(halved).all()):
-        raise ValueError(f"{name}: {float(tensor.abs().max()):.3g} is too large for half precision, which ends at 65504")
+        raise ValueError(f"{name}: {float(tensor.abs().max()):.3g} is too large for half precision, whose maximum is 65504")
     return halved

@@ -1,4 +1,4 @@
-"""The state of a training run: everything that resuming needs and detecting does not."""
+"""The training state: everything that is needed to resume a run but not to detect."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
 
 
 def load_state(path: str | Path) -> dict[str, Any]:
-    """Read what :func:`save_state` wrote, on the CPU; a file that holds anything that could run code is refused, not run.
+    """Read a state written by :func:`save_state` to the CPU; a file that could execute code is rejected, not opened.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged or holds more than plain data.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or contains more than plain data.
     """
     path = Path(path)
     check_exists(path, "training state")
     try:
-        with path.open("rb") as handle:  # by its content, never by its name
+        with path.open("rb") as handle:  # torch detects the format by the content, not by the name
             state = torch.load(handle, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f"training state {path}: holds something other than numbers, text and tensors, which could run code; it was not opened "
+            f"training state {path}: expected only numbers, text and tensors, got objects that could execute code; it was not opened "
             f"({str(error).splitlines()[0]})"
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ValueError(
-            f"training state {path}: cut short or damaged ({str(error).splitlines()[0]}); start from a checkpoint with weights=FILE"
+            f"training state {path}: truncated or damaged ({str(error).splitlines()[0]}); start from a checkpoint with weights=FILE"
         ) from None
     if not isinstance(state, dict):
         raise ValueError(f"training state {path}: expected a dict, got {type(state).__name__}")

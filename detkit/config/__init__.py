@@ -1,4 +1,4 @@
-"""Typed, frozen configs: declared beside what they configure, overridden by ``key=value``, dumped as JSON."""
+"""Typed, frozen configs: declared next to the code they configure, overridden by ``key=value``, serialized as JSON."""
 
 from detkit.config.base import Config, ConfigError
 from detkit.config.files import load_config

@@ -1,8 +1,7 @@
-"""Pydantic's errors, in the words of a person who typed the value."""
+"""Pydantic's errors as plain messages for the person who typed the value."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,11 +21,11 @@ _EXPECTED = {
     "string_type": "text",
     "tuple_type": "a tuple",
 }
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "none"}
+_TYPE_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "none"}
 
 
 def explain(error: ValidationError, owner: type[BaseModel]) -> str:
-    """One line for each thing that is wrong with a config of class ``owner``: the key, what was expected, what was got."""
+    """Describe each error in a config of class ``owner``: the key, the expected value and the given one."""
     return "; ".join(_line(detail, owner) for detail in error.errors())
 
 
@@ -36,7 +35,7 @@ def _line(detail: Any, owner: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return unknown_key(path, fields)
     if kind == "missing":
-        return f"{path}: a value is needed"
+        return f"{path}: a value is required"
     if kind == "json_invalid":
         return f"not JSON: {detail['msg']}"
     if kind == "value_error":
@@ -45,17 +44,17 @@ def _line(detail: Any, owner: type[BaseModel]) -> str:
     return f"{path}: expected {expected}, got {detail['input']!r} ({type(detail['input']).__name__})"
 
 
-def unknown_key(path: str, fields: Sequence[str]) -> str:
-    """The message for a dotted key that does not exist, given the keys that its group has."""
+def unknown_key(path: str, fields: list[str]) -> str:
+    """Return the message for a dotted key that does not exist, given the keys of its group."""
     group, _, key = path.rpartition(".")
-    new = renamed(key, fields)
-    if new is not None:
-        return f"unknown key {path!r}: it is now called {f'{group}.{new}' if group else new!r}"
+    new_key = renamed(key, fields)
+    if new_key is not None:
+        return f"unknown key {path!r}: it is now called {f'{group}.{new_key}' if group else new_key!r}"
     return f"unknown key {path!r}: {did_you_mean(key, fields)}"
 
 
 def _walk(owner: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list[str]]:
-    """The dotted path that a person would type, and the keys known beside its last part."""
+    """Return the dotted key of an error, and the keys of the group that its last part belongs to."""
     models: list[type[BaseModel]] = [owner]
     path: list[str] = []
     for step, part in enumerate(loc):
@@ -73,7 +72,7 @@ def _walk(owner: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, list
         if not fields:
             break
         if step < len(loc) - 1:
-            models = [model for field in fields for model in models_in(field.annotation)]
+            models = [model for field in fields for model in nested_configs(field.annotation)]
     return ".".join(path), sorted({name for model in models for name in model.model_fields})
 
 
@@ -82,24 +81,24 @@ def _kind_of(model: type[BaseModel]) -> str | None:
     return field.default if field is not None and isinstance(field.default, str) else None
 
 
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Every config class named anywhere in a field's annotation."""
+def nested_configs(annotation: Any) -> list[type[BaseModel]]:
+    """Return every config class in a field's annotation, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in models_in(part)]
+    return [model for part in get_args(annotation) for model in nested_configs(part)]
 
 
-def spoken(annotation: Any) -> str:
-    """What a field takes, in the words of a person who types it: ``a number or none``."""
+def describe_type(annotation: Any) -> str:
+    """Describe the values that a field accepts, as typed on the command line: ``a number or none``."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return spoken(parts[0])
+        return describe_type(parts[0])
     if origin is Literal:
         return " or ".join(str(part) for part in parts)
     if origin in {Union, UnionType}:
-        return " or ".join(spoken(part) for part in parts)
+        return " or ".join(describe_type(part) for part in parts)
     if origin is tuple:
-        number = "" if Ellipsis in parts else f"{len(parts)} "
+        count = "" if Ellipsis in parts else f"{len(parts)} "
         nested = get_origin(parts[0]) is tuple
-        return "tuples such as ((1, 2), (3, 4))" if nested else f"{number}values with commas between them, each {spoken(parts[0])}"
-    return _WORDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+        return "tuples such as ((1, 2), (3, 4))" if nested else f"{count}values separated by commas, each {describe_type(parts[0])}"
+    return _TYPE_NAMES.get(annotation) or str(getattr(annotation, "__name__", annotation))

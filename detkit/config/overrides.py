@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from detkit.config.base import Config, ConfigError
-from detkit.config.explain import models_in, spoken, unknown_key
+from detkit.config.explain import describe_type, nested_configs, unknown_key
 from detkit.config.kinds import ByKind
 from detkit.registry import did_you_mean
 
@@ -18,16 +18,16 @@ C = TypeVar("C", bound=Config)
 
 
 def apply_overrides(config: C, overrides: Sequence[str]) -> C:
-    """The config after each ``key=value``; keys are dotted: ``optimizer.lr=0.01``.
+    """Return the config after applying each ``key=value``; keys are dotted: ``optimizer.lr=0.01``.
 
-    A key that holds a group takes a ``kind`` (``optimizer=adamw``) or the group's shorthand (``data=folder``). Such a word exchanges the
-    whole group, so it is applied before the words for the group's keys, wherever it stands; else the order is from left to right.
+    A key of a group takes a ``kind`` (``optimizer=adamw``) or the group's shorthand (``data=folder``). Such an override replaces the whole
+    group, so it is applied before overrides of the group's keys, whatever their order. All others apply from left to right.
 
     Raises:
-        ConfigError: a key does not exist, or a value does not fit it.
+        ConfigError: If a key does not exist, or a value does not fit it.
     """
     for key, text in _groups_first([_split(item) for item in overrides]):
-        config = _replaced(config, key.split("."), text, key)
+        config = _override(config, key.split("."), text, key)
     return config
 
 
@@ -38,60 +38,59 @@ def _split(item: str) -> tuple[str, str]:
     return key.strip(), text.strip()
 
 
-def _groups_first(words: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Keys and values, where what exchanges a group comes before the first key of that group."""
+def _groups_first(overrides: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Sort keys and values so that an override of a whole group precedes the first key of that group."""
     ordered: list[tuple[str, str]] = []
-    for key, text in words:
+    for key, text in overrides:
         inside = f"{_group_of(key)}."
-        place = next((n for n, (other, _) in enumerate(ordered) if _group_of(other).startswith(inside)), len(ordered))
-        ordered.insert(place, (key, text))
+        index = next((n for n, (other, _) in enumerate(ordered) if _group_of(other).startswith(inside)), len(ordered))
+        ordered.insert(index, (key, text))
     return ordered
 
 
 def _group_of(key: str) -> str:
-    """The key, or the whole group where that is what it exchanges."""
+    """Return the key, or the group if the key replaces a whole group."""
     return key.removesuffix(".kind").removesuffix(".preset")
 
 
-def _replaced(config: Any, keys: list[str], text: str, whole: str) -> Any:
+def _override(config: Any, keys: list[str], text: str, full_key: str) -> Any:
     head, rest = keys[0], keys[1:]
     field = type(config).model_fields.get(head)
     if field is None:
-        prefix = whole.split(".")[: -len(keys)]
-        full = ".".join([*prefix, head])
-        raise ConfigError(unknown_key(full, list(type(config).model_fields)))
+        prefix = full_key.split(".")[: -len(keys)]
+        raise ConfigError(unknown_key(".".join([*prefix, head]), list(type(config).model_fields)))
     current = getattr(config, head)
     if rest == ["kind"] or not rest:
-        return _set(config, head, _parsed(field, text, whole, current), whole)
+        return _set(config, head, _parse(field, text, full_key, current), full_key)
     if isinstance(current, tuple):
-        return _set(config, head, _replaced_in_tuple(current, rest, text, whole), whole)
-    if current is None and len(models_in(field.annotation)) == 1:
-        current = models_in(field.annotation)[0]()
+        return _set(config, head, _override_in_tuple(current, rest, text, full_key), full_key)
+    if current is None and len(nested_configs(field.annotation)) == 1:
+        current = nested_configs(field.annotation)[0]()
     if not isinstance(current, Config):
-        raise ConfigError(f"unknown key {whole!r}: {head!r} is a single value ({current!r}) with no keys of its own")
-    return _set(config, head, _replaced(current, rest, text, whole), whole)
+        raise ConfigError(f"unknown key {full_key!r}: {head!r} is a single value ({current!r}) with no keys of its own")
+    return _set(config, head, _override(current, rest, text, full_key), full_key)
 
 
-def _replaced_in_tuple(current: tuple[Any, ...], rest: list[str], text: str, whole: str) -> tuple[Any, ...]:
+def _override_in_tuple(current: tuple[Any, ...], rest: list[str], text: str, full_key: str) -> tuple[Any, ...]:
     if not rest[0].isdigit() or int(rest[0]) >= len(current):
-        raise ConfigError(f"{whole}: expected a place from 0 to {len(current) - 1}, got {rest[0]!r}")
-    place = int(rest[0])
+        raise ConfigError(f"{full_key}: expected an index from 0 to {len(current) - 1}, got {rest[0]!r}")
+    index = int(rest[0])
     if len(rest) == 1:
-        raise ConfigError(f"{whole}: give the whole tuple, or a key of its member {place}")
-    return (*current[:place], _replaced(current[place], rest[1:], text, whole), *current[place + 1 :])
+        raise ConfigError(f"{full_key}: give the whole tuple, or a key of its member {index}")
+    return (*current[:index], _override(current[index], rest[1:], text, full_key), *current[index + 1 :])
 
 
-def _set(config: Config, head: str, value: Any, whole: str) -> Config:
+def _set(config: Config, head: str, value: Any, full_key: str) -> Config:
     try:
         return config.replace(**{head: value})
     except ConfigError as error:
-        prefix = whole.split(".")
+        prefix = full_key.split(".")
         owner = ".".join(prefix[: prefix.index(head)])
         raise ConfigError(f"{owner}.{error}" if owner and str(error).startswith(head) else str(error)) from None
 
 
-def _parsed(field: FieldInfo, text: str, whole: str, current: Any) -> Any:
-    """The text as the field's type; a group is made from its kind or its shorthand."""
+def _parse(field: FieldInfo, text: str, full_key: str, current: Any) -> Any:
+    """Convert the text to the field's type; a group is built from its kind or its shorthand."""
     optional = type(None) in get_args(field.annotation)
     if optional and text.lower() in {"none", "null"}:
         return None
@@ -100,66 +99,66 @@ def _parsed(field: FieldInfo, text: str, whole: str, current: Any) -> Any:
         try:
             return by_kind.default(text)
         except ValueError as error:
-            raise ConfigError(f"{whole}: {error}") from None
-    models = models_in(field.annotation)
+            raise ConfigError(f"{full_key}: {error}") from None
+    models = nested_configs(field.annotation)
     if models and not isinstance(current, tuple):
-        return _group(models, text, whole)
+        return _group(models, text, full_key)
     annotation: Any = field.annotation
     adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    for candidate in _readings(text):
+    for candidate in _interpretations(text):
         try:
             return adapter.validate_python(candidate, strict=False)
         except ValidationError:
             continue
-    raise ConfigError(f"{whole}: expected {spoken(annotation)}, got {text!r}")
+    raise ConfigError(f"{full_key}: expected {describe_type(annotation)}, got {text!r}")
 
 
 def _metadata(field: FieldInfo) -> list[Any]:
-    found = [getattr(item, "func", item) for item in field.metadata]
+    metadata = [getattr(item, "func", item) for item in field.metadata]
     for part in get_args(field.annotation):
-        found += [getattr(item, "func", item) for item in getattr(part, "__metadata__", ())]
-    return found
+        metadata += [getattr(item, "func", item) for item in getattr(part, "__metadata__", ())]
+    return metadata
 
 
-def _group(models: list[Any], text: str, whole: str) -> Any:
+def _group(models: list[Any], text: str, full_key: str) -> Any:
     kinds = {str(m.model_fields["kind"].default): m for m in models if "kind" in m.model_fields}
     if text in kinds:
         return kinds[text]()
     if len(models) == 1 and models[0].shorthand:
-        return _from_shorthand(models[0], models[0].shorthand, text, whole)
+        return _from_shorthand(models[0], models[0].shorthand, text, full_key)
     if kinds:
-        raise ConfigError(f"{whole}: unknown kind {text!r}: {did_you_mean(text, list(kinds))}")
-    keys = ", ".join(f"{whole}.{name}" for name in models[0].model_fields)
-    raise ConfigError(f"{whole} is a group and takes no value; set one of its keys: {keys}")
+        raise ConfigError(f"{full_key}: unknown kind {text!r}: {did_you_mean(text, list(kinds))}")
+    keys = ", ".join(f"{full_key}.{name}" for name in models[0].model_fields)
+    raise ConfigError(f"{full_key} is a group and takes no value; set one of its keys: {keys}")
 
 
-def _from_shorthand(model: Any, name: str, text: str, whole: str) -> Any:
-    """The group from its one field's text, as it stands or, for a number, as the field's type."""
+def _from_shorthand(model: Any, name: str, text: str, full_key: str) -> Any:
+    """Build the group from the text of its shorthand field, taken literally or else converted to the field's type."""
     field = model.model_fields[name]
     try:
         return model(**{name: text})
     except ConfigError as error:
-        wrong = f"{whole}.{error}"
+        message = f"{full_key}.{error}"
     try:
-        value = text if models_in(field.annotation) else _parsed(field, text, whole, None)
+        value = text if nested_configs(field.annotation) else _parse(field, text, full_key, None)
     except ConfigError:
         value = text
     if value == text:
-        raise ConfigError(wrong)
+        raise ConfigError(message)
     try:
         return model(**{name: value})
     except ConfigError as error:
-        raise ConfigError(f"{whole}.{error}") from None
+        raise ConfigError(f"{full_key}.{error}") from None
 
 
-def _readings(text: str) -> list[Any]:
-    """What a text may mean, the plainest first."""
-    readings: list[Any] = [text]
+def _interpretations(text: str) -> list[Any]:
+    """Return the values that a text can stand for, the most literal first."""
+    values: list[Any] = [text]
     try:
         literal = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         literal = tuple(part.strip() for part in text.split(",")) if text else ()
-    readings.append(literal)
+    values.append(literal)
     if not isinstance(literal, (tuple, list)):
-        readings += [(literal,), (text,)]
-    return readings
+        values += [(literal,), (text,)]
+    return values

@@ -1,4 +1,4 @@
-"""Config keys that have a new name, so that an old config or checkpoint gets an error that names it."""
+"""Renamed config keys, so that the error for an old config or checkpoint gives the new name."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection
 RENAMED: dict[str, tuple[str, ...]] = {
     "accumulation": ("accumulation_steps",),
     "anew": ("reset",),
-    "auxiliary": ("auxiliary_weight", "auxiliary_losses",),
+    "auxiliary": ("auxiliary_weight", "auxiliary_losses"),
     "backbone_factor": ("backbone_lr_factor",),
     "bins": ("pyramid_bins",),
-    "boxes": ("box_weight", "default_boxes", "boxes_per_cell",),
+    "boxes": ("box_weight", "default_boxes", "boxes_per_cell"),
     "boxes_by": ("box_scaling",),
     "candidates": ("pre_nms_top_k",),
     "centreness_from": ("centerness_tower",),
@@ -38,7 +38,7 @@ RENAMED: dict[str, tuple[str, ...]] = {
     "learns": ("trains",),
     "learns_boxes": ("box_regression",),
     "least": ("min_size",),
-    "limit": ("max_proposals", "max_detections",),
+    "limit": ("max_proposals", "max_detections"),
     "logits": ("logit_weight",),
     "low_quality": ("allow_low_quality",),
     "map": ("rename",),
@@ -71,9 +71,9 @@ RENAMED: dict[str, tuple[str, ...]] = {
     "unlabelled": ("unlabeled",),
     "warp": ("warp_size",),
 }
-"""Keys of version 0.1.0 and their names since; one key can have become several, in different groups."""
+"""Keys of version 0.1.0 and their new names; one old key can have several new names, in different groups."""
 
 
 def renamed(key: str, fields: Collection[str]) -> str | None:
-    """Return the present name of an old key among the fields of its group, or None if the key never was one."""
+    """Return the new name of an old key among the fields of its group, or None if it is not a renamed key."""
     return next((name for name in RENAMED.get(key, ()) if name in fields), None)

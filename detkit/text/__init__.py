@@ -1,4 +1,4 @@
-"""Phrases into embeddings: CLIP's text tower and tokenizer, which open_clip supplies."""
+"""Text embeddings: CLIP's text tower and tokenizer, supplied by open_clip."""
 
 from detkit.text.tower import TextTower, require_open_clip, text_tower
 

@@ -1,4 +1,4 @@
-"""CLIP's text tower (arXiv:2103.00020, section 2.4), filled from a file of a whole CLIP."""
+"""CLIP's text tower (arXiv:2103.00020, section 2.4), loaded from a whole CLIP model."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from torch.nn import functional
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 64
+_BATCH = 64
 _LAYER = "transformer.resblocks."
 _HEAD_WIDTH = 64
-"""Of every attention head of every CLIP that OpenAI released."""
+"""Width of the attention heads in every CLIP model released by OpenAI."""
 
 
 def require_open_clip() -> None:
-    """Check that the library is here, without importing it.
+    """Check that open_clip is installed, without importing it.
 
     Raises:
-        ImportError: it is not; the message has the command that installs it.
+        ImportError: If it is not; the message gives the command that installs it.
     """
     if importlib.util.find_spec("open_clip") is None:
         raise ImportError(
-            "phrases are read by open_clip, which is not here: run `pip install open_clip_torch` (detkit's extra `clip`); "
-            "a checkpoint that has its phrases already needs no such thing"
+            "embedding phrases requires open_clip, which is not installed: run `pip install 'detkit-vision[clip]'`; "
+            "a checkpoint that already contains its phrases does not need it"
         )
 
 
 def text_tower(tensors: Mapping[str, Tensor], *, quick_gelu: bool = True) -> TextTower:
-    """The text tower of a whole CLIP, its sizes read from its tensors.
+    """Build the text tower of a whole CLIP model, whose sizes are inferred from its tensors.
 
     Args:
-        tensors: Under OpenAI's names, or open_clip's with ``text.`` before them; those of the image tower are passed over.
-        quick_gelu: Whether it was trained with OpenAI's approximation of GELU.
+        tensors: Under OpenAI's names, or open_clip's names with the prefix ``text.``; tensors of the image tower are ignored.
+        quick_gelu: Whether the model was trained with OpenAI's approximation of GELU.
 
     Raises:
-        ImportError: open_clip is not here.
-        ValueError: there is no text tower in the file.
+        ImportError: If open_clip is not installed.
+        ValueError: If the file has no text tower.
     """
     require_open_clip()
     from open_clip.tokenizer import SimpleTokenizer
@@ -50,7 +50,7 @@ def text_tower(tensors: Mapping[str, Tensor], *, quick_gelu: bool = True) -> Tex
     own = {name.removeprefix("text."): tensor for name, tensor in tensors.items() if not name.startswith("visual.")}
     missing = [name for name in ("token_embedding.weight", "positional_embedding", "text_projection") if name not in own]
     if missing:
-        raise ValueError(f"expected a whole CLIP with its text tower, got a file without {', '.join(missing)}")
+        raise ValueError(f"expected a whole CLIP model with its text tower, got a file without {', '.join(missing)}")
     (vocabulary, width), (length, _) = own["token_embedding.weight"].shape, own["positional_embedding"].shape
     network = TextTransformer(
         context_length=length,
@@ -61,20 +61,22 @@ def text_tower(tensors: Mapping[str, Tensor], *, quick_gelu: bool = True) -> Tex
         output_dim=own["text_projection"].shape[1],
         act_layer=QuickGELU if quick_gelu else nn.GELU,
     )
-    wanted = network.state_dict()
-    wrong = [name for name, tensor in wanted.items() if name not in own or own[name].shape != tensor.shape]
-    if wrong:
-        raise ValueError(f"expected the text tower of a CLIP, got {len(wrong)} tensors amiss: {', '.join(wrong[:3])}")
-    network.load_state_dict({name: own[name].float() for name in wanted})
+    expected = network.state_dict()
+    mismatched = [name for name, tensor in expected.items() if name not in own or own[name].shape != tensor.shape]
+    if mismatched:
+        raise ValueError(
+            f"expected the text tower of a CLIP model, got {len(mismatched)} tensors that do not match: {', '.join(mismatched[:3])}"
+        )
+    network.load_state_dict({name: own[name].float() for name in expected})
     return TextTower(network.eval(), SimpleTokenizer(context_length=length))
 
 
 class TextTower:
-    """Gives embeddings of phrases.
+    """Computes embeddings of phrases.
 
     Args:
-        network: Token numbers ``(N, length)`` to embeddings ``(N, D)``.
-        tokenizer: Texts to token numbers.
+        network: Maps token ids ``(N, length)`` to embeddings ``(N, D)``.
+        tokenizer: Converts texts to token ids.
     """
 
     def __init__(self, network: nn.Module, tokenizer: Any) -> None:
@@ -82,11 +84,14 @@ class TextTower:
 
     @torch.no_grad()
     def embed(self, phrases: Sequence[str], templates: Sequence[str] = ("{}",)) -> Tensor:
-        """``(N, D)`` of length 1: the mean of the embeddings, each of length 1, of a phrase in every template (section 3.1.4)."""
+        """Return one unit-length embedding per phrase, ``(N, D)``: the normalized mean of its embeddings in all templates (section 3.1.4).
+
+        The embeddings are normalized before they are averaged.
+        """
         prompts = [template.replace("{}", phrase) for phrase in phrases for template in templates]
         for prompt in prompts:
             if len(self.tokenizer.encode(prompt)) + 2 > self.tokenizer.context_length:
-                log.warning("%r is longer than the text tower reads; its end is cut", prompt)
-        rows = torch.cat([self.network(self.tokenizer(prompts[start : start + _AT_ONCE])) for start in range(0, len(prompts), _AT_ONCE)])
+                log.warning("%r is longer than the context of the text tower and is truncated", prompt)
+        rows = torch.cat([self.network(self.tokenizer(prompts[start : start + _BATCH])) for start in range(0, len(prompts), _BATCH)])
         means = functional.normalize(rows, dim=1).view(len(phrases), len(templates), -1).mean(1)
         return functional.normalize(means, dim=1)

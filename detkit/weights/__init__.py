@@ -1,14 +1,14 @@
-"""Published weights: what there is, what is known about each, where it lies, and how it is fetched. Imports no torch."""
+"""Published weights: catalog, location on this machine, and download. Imports no torch."""
 
-from detkit.weights.carried import EMBEDDED, EMBEDDED_FACTS, better_models_hint, embedded, needed_embedded
+from detkit.weights.embedded import EMBEDDED, EMBEDDED_INFO, better_models_hint, embedded_path, require_embedded_path
 from detkit.weights.entry import NOT_STATED, WeightEntry
 from detkit.weights.fetch import Progress, download
-from detkit.weights.local import default_folder, places, resolve
+from detkit.weights.local import default_folder, resolve, search_folders
 from detkit.weights.table import catalog, find
 
 __all__ = [
     "EMBEDDED",
-    "EMBEDDED_FACTS",
+    "EMBEDDED_INFO",
     "NOT_STATED",
     "Progress",
     "WeightEntry",
@@ -16,9 +16,9 @@ __all__ = [
     "catalog",
     "default_folder",
     "download",
-    "embedded",
+    "embedded_path",
     "find",
-    "needed_embedded",
-    "places",
+    "require_embedded_path",
     "resolve",
+    "search_folders",
 ]

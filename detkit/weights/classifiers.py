@@ -1,4 +1,4 @@
-"""Published weights of image classifiers, which fill backbones; the rows of torchvision's are compared with it by a test."""
+"""Published weights of image classifiers, used for backbones; a test compares the torchvision entries with torchvision."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ _TORCH = "https://download.pytorch.org/models/"
 _SWAG = "CC-BY-NC-4.0 (github.com/facebookresearch/SWAG/blob/main/LICENSE)"
 _TIMM = "timm 1.0.31, pretrained configs; top-1: results/results-imagenet.csv of its repository"
 _SUFFIXES = {"IMAGENET1K_V2": "_v2", "IMAGENET1K_SWAG_E2E_V1": "_swag_e2e", "IMAGENET1K_SWAG_LINEAR_V1": "_swag_linear"}
-"""What the names of further files for one backbone end in."""
+"""Name suffixes of alternative files for one backbone."""
 
 
 def torchvision(name: str, stem: str, size: float, parameters: int, top1: float, origin: str) -> WeightEntry:
-    """Weights of a classifier of torchvision's.
+    """Return the entry of a torchvision classifier.
 
     Args:
-        name: As typed: the backbone's, and what tells several files for one backbone apart.
-        stem: The file's name, which ends in the first digits of its SHA-256.
+        name: The backbone's name, with a suffix if there are several files for it.
+        stem: The file name without its extension; it ends in the first digits of the SHA-256.
         size: In MiB.
-        parameters: Of the network.
+        parameters: Number of parameters of the network.
         top1: On ImageNet, in percent.
         origin: Its member of torchvision's enumerations.
     """
@@ -34,14 +34,14 @@ def torchvision(name: str, stem: str, size: float, parameters: int, top1: float,
         sha256=stem.rpartition("-")[2],
         training_data="Instagram images with hashtags, then ImageNet-1K" if swag else "ImageNet-1K",
         parameters=parameters,
-        read_from=f"torchvision 0.29.1, {origin}",
-        figures={"top-1": top1},
+        source=f"torchvision 0.29.1, {origin}",
+        metrics={"top-1": top1},
         license=_SWAG if swag else NOT_STATED,
     )
 
 
 def _timm(name: str, parameters: int, top1: float, address: str) -> WeightEntry:
-    """Weights that timm names: a file at an address that ends in the first digits of its SHA-256, or a repository of Hugging Face's."""
+    """Return the entry of timm weights: a file whose address ends in the first digits of its SHA-256, or a Hugging Face repository."""
     hub = not address.endswith(".pth")
     return WeightEntry(
         name=name,
@@ -53,14 +53,14 @@ def _timm(name: str, parameters: int, top1: float, address: str) -> WeightEntry:
         sha256=NOT_STATED if hub else address.removesuffix(".pth").rpartition("-")[2],
         training_data="ImageNet-21K, then ImageNet-1K" if "in21k" in address else "ImageNet-1K",
         parameters=parameters,
-        read_from=_TIMM,
-        figures={"top-1": top1},
+        source=_TIMM,
+        metrics={"top-1": top1},
         license="Apache-2.0",
     )
 
 
 def _clip(name: str, parameters: int, repository: str, license: str) -> WeightEntry:
-    """An image tower of CLIP's; it is no classifier of ImageNet's classes."""
+    """Return the entry of a CLIP image tower, which is not an ImageNet classifier."""
     return WeightEntry(
         name=name,
         kind="backbone",
@@ -71,7 +71,7 @@ def _clip(name: str, parameters: int, repository: str, license: str) -> WeightEn
         sha256=NOT_STATED,
         training_data="400 million images with captions (arXiv:2103.00020, section 2.2)",
         parameters=parameters,
-        read_from="timm 1.0.31, pretrained configs",
+        source="timm 1.0.31, pretrained configs",
         license=license,
     )
 

@@ -1,4 +1,4 @@
-"""CLIP's released files, each with both of its towers; a test compares the rows with what open_clip states."""
+"""CLIP's released files, each with both towers; a test compares the entries with open_clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _AZURE = "https://openaipublic.azureedge.net/clip/models/"
 
 
 def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntry:
-    """A file of OpenAI's, whose address has its whole SHA-256; we counted the parameters."""
+    """Return the entry of an OpenAI file, whose address contains its whole SHA-256; the parameters were counted by us."""
     return WeightEntry(
         name=name,
         kind="detector",
@@ -19,7 +19,7 @@ def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntr
         sha256=sha256,
         training_data="400 million images with captions (arXiv:2103.00020, section 2.2); no boxes",
         parameters=parameters,
-        read_from="open_clip_torch 3.3.0, pretrained.py; license: github.com/openai/CLIP",
+        source="open_clip_torch 3.3.0, pretrained.py; license: github.com/openai/CLIP",
         license="MIT",
     )
 

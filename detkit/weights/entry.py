@@ -1,4 +1,4 @@
-"""What is known about a file of published weights."""
+"""The catalog entry of a file of published weights."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ NOT_STATED = "not stated"
 
 @dataclass(frozen=True)
 class WeightEntry:
-    """A file of published weights, with what its publisher states; :data:`NOT_STATED` where the publisher is silent.
+    """A file of published weights and the information its publisher states; :data:`NOT_STATED` where the publisher states none.
 
     Attributes:
-        name: As typed.
-        kind: Of a whole detector, or of a backbone alone.
-        model: What the weights are for: a name of the backbone table, or the detector's preset.
+        name: The name by which users refer to it.
+        kind: Whether it is a whole detector or only a backbone.
+        model: The model it is for: a name in the registry of backbones, or the detector's preset.
         file_name: As published.
-        url: Where it is published; a package's page where it comes with a Python package.
+        url: Address of the file, or of the page of the Python package that ships it.
         size: In MiB; None where it is not stated.
-        sha256: The whole digest, or the digits of its beginning that the publisher states.
-        training_data: What they were trained on.
-        parameters: How many numbers the published network has.
-        figures: Published figures, in percent: ``top-1`` on ImageNet-1K's validation images, ``AP`` on COCO val2017.
-        read_from: Where all this was read.
+        sha256: The whole digest, or the leading digits that the publisher states.
+        training_data: The training data.
+        parameters: Number of parameters of the published network.
+        metrics: Published results, in percent: ``top-1`` on the validation images of ImageNet-1K, ``AP`` on COCO val2017.
+        source: Where this information is published.
         license: Of the weights.
-        package: The Python package the file comes with, or empty: then it is downloaded.
+        package: The Python package that ships the file; empty if it is downloaded.
     """
 
     name: str
@@ -38,15 +38,15 @@ class WeightEntry:
     sha256: str
     training_data: str
     parameters: int
-    read_from: str
-    figures: Mapping[str, float] = field(default_factory=dict)
+    source: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
     license: str = NOT_STATED
     package: str = ""
 
-    def figures_spoken(self) -> str:
-        """The figures in words: ``AP 37.0``."""
-        return ", ".join(f"{what} {value:.1f}" for what, value in self.figures.items()) or NOT_STATED
+    def format_metrics(self) -> str:
+        """Return the metrics as text: ``AP 37.0``."""
+        return ", ".join(f"{name} {value:.1f}" for name, value in self.metrics.items()) or NOT_STATED
 
-    def size_spoken(self) -> str:
-        """The size in words, in MiB: ``159.7``."""
+    def format_size(self) -> str:
+        """Return the size in MiB as text: ``159.7``."""
         return NOT_STATED if self.size is None else f"{self.size:.1f}"

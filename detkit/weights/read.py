@@ -1,4 +1,4 @@
-"""Tensors out of a file, without running anything that the file may hold."""
+"""Reading tensors from a file without executing any code in it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The named tensors of a ``.pth``/``.pt`` (of TorchScript too), ``.safetensors`` or ``.npz`` file, on the CPU.
+    """Read the named tensors of a ``.pth``/``.pt`` (including TorchScript), ``.safetensors`` or ``.npz`` file to the CPU.
 
-    A state dict that training scripts wrapped (``state_dict``, ``model``) is unwrapped.
+    A state dict that a training script wrapped (``state_dict``, ``model``) is unwrapped.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is cut, holds code, or no named tensors.
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is truncated, contains code, or has no named tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,18 +33,20 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if path.suffix == ".npz":
         return _arrays(path)
     try:
-        found = script_tensors(path) if is_script(path) else torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # pickle, zip and torch raise a dozen kinds for a file that is not theirs
-        raise ValueError(_refusal(path, error)) from None
-    return _named_tensors(path, found)
+        content = script_tensors(path) if is_script(path) else torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and torch raise a dozen exception types for other files
+        raise ValueError(_error_text(path, error)) from None
+    return _named_tensors(path, content)
 
 
-def _refusal(path: Path, error: Exception) -> str:
+def _error_text(path: Path, error: Exception) -> str:
     if "Unsupported global" in str(error) or "Unsupported class" in str(error):
         return (
-            f"weights {path}: the file holds Python objects besides tensors, and detkit runs no code out of a file; save a plain state dict"
+            f"weights {path}: the file contains Python objects besides tensors, and detkit executes no code from files; "
+            "save a plain state dict"
         )
-    return f"weights {path}: expected tensors saved by torch, or .safetensors; the file is cut or something else ({type(error).__name__})"
+    reason = type(error).__name__
+    return f"weights {path}: expected tensors saved by torch, or .safetensors; the file is truncated or of another kind ({reason})"
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -54,22 +56,22 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return dict(load_file(path))
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"weights {path}: expected a safetensors file; it is cut or something else ({error})") from None
+        raise ValueError(f"weights {path}: expected a safetensors file; it is truncated or of another kind ({error})") from None
 
 
 def _arrays(path: Path) -> dict[str, Tensor]:
     try:
-        with np.load(path, allow_pickle=False) as found:
-            return {name: torch.from_numpy(found[name]) for name in found}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays}
     except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
-        raise ValueError(f"weights {path}: expected numbers saved by numpy; it is cut or something else ({error})") from None
+        raise ValueError(f"weights {path}: expected arrays saved by numpy; it is truncated or of another kind ({error})") from None
 
 
-def _named_tensors(path: Path, found: Any) -> dict[str, Tensor]:
+def _named_tensors(path: Path, content: Any) -> dict[str, Tensor]:
     for key in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
-        got = f"a mapping with {', '.join(map(str, list(found)[:3]))}" if isinstance(found, Mapping) else type(found).__name__
-        raise ValueError(f"weights {path}: expected a state dict, names with their tensors, got {got}")
-    return {str(name): value for name, value in found.items()}
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(isinstance(value, Tensor) for value in content.values()):
+        got = f"a mapping with {', '.join(map(str, list(content)[:3]))}" if isinstance(content, Mapping) else type(content).__name__
+        raise ValueError(f"weights {path}: expected a state dict, a mapping of names to tensors, got {got}")
+    return {str(name): value for name, value in content.items()}

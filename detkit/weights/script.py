@@ -1,4 +1,4 @@
-"""Tensors out of a TorchScript archive, such as those that OpenAI released CLIP in, without loading the program in it."""
+"""Reading tensors from a TorchScript archive, such as the released CLIP files, without loading its program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _OWN = "__torch__"
-"""What the names of an archive's own classes begin with."""
+"""Prefix of the names of an archive's own classes."""
 _TYPES: Mapping[str, torch.dtype] = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -29,7 +29,7 @@ _TYPES: Mapping[str, torch.dtype] = {
 
 
 def is_script(path: Path) -> bool:
-    """Whether a file is an archive of TorchScript."""
+    """Return whether a file is a TorchScript archive."""
     if not is_zipfile(path):
         return False
     with ZipFile(path) as archive:
@@ -37,33 +37,33 @@ def is_script(path: Path) -> bool:
 
 
 def script_tensors(path: Path) -> dict[str, Tensor]:
-    """The parameters and buffers of the archived module, by their dotted names.
+    """Return the parameters and buffers of the archived module, by dotted name.
 
-    The archive's index is unpickled with nothing but tensors and containers allowed; its own classes become plain holders.
+    Unpickling the archive's index allows only tensors and containers; its own classes are replaced by plain attribute holders.
 
     Raises:
-        pickle.UnpicklingError: the index holds other things.
-        KeyError: a tensor's numbers are not in the archive.
+        pickle.UnpicklingError: If the index contains other objects.
+        KeyError: If the data of a tensor is not in the archive.
     """
     with ZipFile(path) as archive:
         index = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
         with archive.open(index) as file:
-            module = _Reader(file, archive, index.removesuffix("data.pkl") + "data/").load()
+            module = _IndexReader(file, archive, index.removesuffix("data.pkl") + "data/").load()
     return dict(_named(module, ""))
 
 
-class _Part:
-    """Stands for a module of the archive; holds its attributes."""
+class _Module:
+    """A stand-in for a module of the archive that holds its attributes."""
 
     def __setstate__(self, state: Any) -> None:
         self.__dict__.update(state if isinstance(state, dict) else {})
 
 
-def _named(part: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for name, value in vars(part).items():
+def _named(module: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield f"{prefix}{name}", value
-        elif isinstance(value, _Part):
+        elif isinstance(value, _Module):
             yield from _named(value, f"{prefix}{name}.")
 
 
@@ -71,10 +71,10 @@ def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[i
     return storage.as_strided(size, stride, offset).clone()
 
 
-class _Reader(pickle.Unpickler):
-    """Knows the few names that an archive's index may hold."""
+class _IndexReader(pickle.Unpickler):
+    """An unpickler that allows only the few names that an archive's index may contain."""
 
-    _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
+    _ALLOWED: Mapping[tuple[str, str], Callable[..., Any]] = {
         ("torch._utils", "_rebuild_tensor_v2"): _tensor,
         ("torch._utils", "_rebuild_parameter"): lambda tensor, *_: tensor,
         ("collections", "OrderedDict"): OrderedDict,
@@ -90,9 +90,9 @@ class _Reader(pickle.Unpickler):
         if module == "torch" and name in _TYPES:
             return _TYPES[name]
         if module.partition(".")[0] == _OWN:
-            return _Part
-        if (module, name) in self._KNOWN:
-            return self._KNOWN[module, name]
+            return _Module
+        if (module, name) in self._ALLOWED:
+            return self._ALLOWED[module, name]
         raise pickle.UnpicklingError(f"Unsupported global {module}.{name}")
 
     def persistent_load(self, pid: Any) -> Tensor:

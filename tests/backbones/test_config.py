@@ -15,7 +15,7 @@ def norms(config: BackboneConfig) -> set[type[nn.Module]]:
     return {type(part) for part in config.build().modules() if isinstance(part, (nn.BatchNorm2d, FrozenBatchNorm))}
 
 
-def test_auto_freezes_what_weights_make_worth_keeping() -> None:
+def test_auto_freezes_only_with_weights() -> None:
     pretrained, scratch = BackboneConfig(name="resnet18"), BackboneConfig(name="resnet18", weights=None)
     assert (pretrained.stages_to_freeze, pretrained.norm_policy) == (2, "frozen")
     assert (scratch.stages_to_freeze, scratch.norm_policy) == (0, "train")
@@ -24,7 +24,7 @@ def test_auto_freezes_what_weights_make_worth_keeping() -> None:
     assert all(parameter.requires_grad for parameter in scratch.build().parameters())
 
 
-def test_what_is_said_goes_before_auto() -> None:
+def test_explicit_values_override_auto() -> None:
     config = BackboneConfig(name="resnet18", weights=None, frozen_stages=1, norm="frozen")
     assert (config.stages_to_freeze, config.norm_policy) == (1, "frozen")
 
@@ -37,21 +37,21 @@ def test_eps_reaches_every_norm(norm: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "eps"), [("resnet18", 1e-5), ("mobilenet_v3_large", 1e-3), ("efficientnet_lite0", 1e-3)])
-def test_eps_is_the_architectures_own_unless_told(name: str, eps: float) -> None:
+def test_default_eps_is_that_of_the_architecture(name: str, eps: float) -> None:
     backbone = BackboneConfig(name=name).build()
     assert {part.eps for part in backbone.modules() if isinstance(part, FrozenBatchNorm)} == {eps}
 
 
-def test_stages_behind_the_last_level_are_not_built() -> None:
+def test_stages_after_the_last_level_are_not_built() -> None:
     backbone = BackboneConfig(name="resnet18", levels=("c4",)).build()
     assert not hasattr(backbone, "layer4")
-    assert "layer4." in backbone.left_out
+    assert "layer4." in backbone.unused_prefixes
     assert len(backbone.stages()) == 4
     cut = BackboneConfig(name="mobilenet_v3_large", levels=("c4",)).build()
-    assert list(cut.features._modules) == [str(place) for place in range(13)]
+    assert list(cut.features._modules) == [str(index) for index in range(13)]
 
 
-def test_levels_come_finest_first_whatever_the_order_asked_for() -> None:
+def test_levels_are_sorted_finest_first() -> None:
     assert BackboneConfig(name="resnet18", levels=("c5", "c3")).build().strides == (8, 32)
 
 
@@ -64,28 +64,28 @@ def test_round_trip_and_overrides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "message"),
+    ("values", "message"),
     [
         ({"name": "resnet51"}, r"unknown backbone 'resnet51': did you mean 'resnet18' or 'resnet50'\?"),
-        ({"frozen_stages": -1}, "frozen_stages: expected auto, or 0 and more, got -1"),
+        ({"frozen_stages": -1}, "frozen_stages: expected auto, or a number of at least 0, got -1"),
         ({"norm": "freeze"}, "norm: expected 'auto', 'frozen', 'train', 'sync' or 'group'"),
         ({"frozen": 2}, "unknown key 'frozen': did you mean 'frozen_stages'"),
     ],
 )
-def test_what_cannot_be_is_said_at_once(choices: dict[str, object], message: str) -> None:
+def test_invalid_values_are_errors(values: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        BackboneConfig(**choices)  # type: ignore[arg-type]
+        BackboneConfig(**values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("levels", "got"), [(("c2", "p6"), "got p6"), ((), "got none")])
-def test_a_level_that_is_not_there(levels: tuple[str, ...], got: str) -> None:
+def test_unknown_levels_are_errors(levels: tuple[str, ...], got: str) -> None:
     with pytest.raises(ValueError, match=rf"backbone resnet18: expected levels out of c1, c2, c3, c4, c5, {got}"):
         BackboneConfig(name="resnet18", levels=levels).build()
 
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0"])
-def test_group_norms_in_the_place_of_batch_norms(name: str) -> None:
-    """They take up scale and shift, keep the activation, and do not mind what else is in the batch."""
+def test_group_norms_replace_batch_norms(name: str) -> None:
+    """They keep the scale, the shift and the activation, and do not depend on other images of the batch."""
     torch.manual_seed(0)
     backbone = BackboneConfig(name=name, weights=None, norm="group").build().train()
     assert not any(isinstance(part, (nn.BatchNorm2d, FrozenBatchNorm)) for part in backbone.modules())
@@ -97,17 +97,17 @@ def test_group_norms_in_the_place_of_batch_norms(name: str) -> None:
     assert [key for key in trained.state_dict() if key.endswith(("weight", "bias"))] == list(backbone.state_dict())
 
 
-def test_group_norms_load_a_file_without_its_statistics(tmp_path: Path) -> None:
+def test_group_norms_load_a_file_except_its_statistics(tmp_path: Path) -> None:
     trained = BackboneConfig(name="resnet18", weights=None, norm="train").build()
     torch.save(trained.state_dict(), tmp_path / "file.pth")
     config = BackboneConfig(name="resnet18", weights=str(tmp_path / "file.pth"), norm="group")
     backbone = config.build()
-    left_over = load_backbone_weights(backbone, config).left_over
-    assert {name.rpartition(".")[2] for name in left_over} <= {"running_mean", "running_var"}
+    unused_names = load_backbone_weights(backbone, config).unused_names
+    assert {name.rpartition(".")[2] for name in unused_names} <= {"running_mean", "running_var"}
     assert torch.equal(backbone.conv1.weight, trained.conv1.weight)
 
 
-def test_norms_that_ask_all_processes_alone_are_batch_norms() -> None:
+def test_sync_norms_in_one_process_equal_batch_norms() -> None:
     torch.manual_seed(0)
     trained = BackboneConfig(name="efficientnet_lite0", weights=None, norm="train").build().eval()
     shared = BackboneConfig(name="efficientnet_lite0", weights=None, norm="sync").build().eval()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-from detkit.backbones import BACKBONES, BackboneConfig, facts_of
+from detkit.backbones import BACKBONES, BackboneConfig, backbone_info
 
 
 def maps_of(network: nn.Module, images: Tensor) -> Tensor:
@@ -14,7 +14,7 @@ def maps_of(network: nn.Module, images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def test_a_dilated_c5_is_torchvisions() -> None:
+def test_dilated_c5_equals_torchvision() -> None:
     torch.manual_seed(0)
     network = models.resnet50(replace_stride_with_dilation=[False, False, True]).eval()
     backbone = BackboneConfig(weights=None, dilated_c5=True, levels=("c4", "c5")).build().eval()
@@ -27,8 +27,8 @@ def test_a_dilated_c5_is_torchvisions() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_every_fourth_cell_sees_what_it_saw_before(name: str) -> None:
-    """Kernels reach as far as with the stride: where nothing is cut at a border, the dilated map holds the plain one."""
+def test_every_fourth_cell_equals_the_strided_map(name: str) -> None:
+    """Receptive fields are those of the strided stage: away from the border, the dilated map contains the strided one."""
     torch.manual_seed(0)
     plain = BackboneConfig(name=name, weights=None).build().eval()
     dilated = BackboneConfig(name=name, weights=None, dilated_c5=True).build().eval()
@@ -40,11 +40,11 @@ def test_every_fourth_cell_sees_what_it_saw_before(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
-def test_a_backbone_dilates_or_says_which_do(name: str) -> None:
+def test_dilation_is_supported_or_an_error(name: str) -> None:
     config = BackboneConfig(name=name, weights=None, dilated_c5=True)
-    if facts_of(name).dilates:
+    if backbone_info(name).supports_dilation:
         with torch.device("meta"):
             assert config.build().strides[-1] == 16
     else:
-        with pytest.raises(ValueError, match=rf"backbone {name}: dilated_c5 is for resnet18, resnet34, .*; choose one of them"):
+        with pytest.raises(ValueError, match=rf"backbone {name}: dilated_c5 is only for resnet18, resnet34, .*; choose one of them"):
             config.build()

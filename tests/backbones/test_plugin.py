@@ -14,15 +14,15 @@ from detkit.backbones import (
     BACKBONES,
     Backbone,
     BackboneConfig,
-    BackboneFacts,
-    ChainBackbone,
+    BackboneInfo,
     Level,
-    describe,
-    facts_of,
+    SequentialBackbone,
+    backbone_info,
+    describe_backbones,
     load_backbone_weights,
 )
 
-FACTS = BackboneFacts(
+BACKBONE_INFO = BackboneInfo(
     name="toy",
     family="Toy",
     year=2026,
@@ -35,12 +35,12 @@ FACTS = BackboneFacts(
 )
 
 
-def toy(**choices: Any) -> Backbone:
+def toy(**options: Any) -> Backbone:
     body = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 8, 3, 2, 1), nn.Flatten())
-    return ChainBackbone(body, FACTS, stages=(("0", "1", "2"), ("3",)), taps={"c1": "2", "c2": "3"}, **choices)
+    return SequentialBackbone(body, BACKBONE_INFO, stages=(("0", "1", "2"), ("3",)), taps={"c1": "2", "c2": "3"}, **options)
 
 
-toy.facts = FACTS  # type: ignore[attr-defined]
+toy.info = BACKBONE_INFO  # type: ignore[attr-defined]
 
 
 @pytest.fixture(autouse=True)
@@ -53,18 +53,18 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_builds_by_name() -> None:
     backbone = BackboneConfig(name="toy", weights=None, levels=("c1", "c2")).build()
-    assert [tuple(found.shape) for found in backbone(torch.randn(1, 3, 9, 8))] == [(1, 4, 5, 4), (1, 8, 3, 2)]
-    assert backbone.left_out == ("4.",)
-    assert facts_of("toy") is FACTS
+    assert [tuple(level.shape) for level in backbone(torch.randn(1, 3, 9, 8))] == [(1, 4, 5, 4), (1, 8, 3, 2)]
+    assert backbone.unused_prefixes == ("4.",)
+    assert backbone_info("toy") is BACKBONE_INFO
 
 
-def test_is_listed_by_name_alone() -> None:
-    rows = {row["name"]: row for row in describe()}
+def test_is_listed_by_name_only() -> None:
+    rows = {row["name"]: row for row in describe_backbones()}
     assert rows["toy"]["source"] == "another package"
     assert rows["toy"].keys() == rows["resnet50"].keys()
 
 
-def test_without_published_weights_a_file_is_asked_for() -> None:
+def test_default_weights_require_a_file() -> None:
     config = BackboneConfig(name="toy")
-    with pytest.raises(ValueError, match=r"backbone toy: no published weights are known; give a file .*weights=none trains from scratch"):
+    with pytest.raises(ValueError, match=r"backbone toy: no published weights are known; pass a file .*weights=none trains from scratch"):
         load_backbone_weights(config.build(), config)

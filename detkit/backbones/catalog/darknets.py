@@ -1,14 +1,14 @@
-"""The backbones that come with a detector, without weights of their own."""
+"""Catalog entries of backbones that were published with a detector and have no weights of their own."""
 
 from __future__ import annotations
 
-from detkit.backbones.known.fact import BackboneFacts, Family, Level
+from detkit.backbones.catalog.entry import BackboneInfo, Family, Level
 
 DARKNET = Family(
     "Darknet of YOLOv1",
     2015,
     "https://arxiv.org/abs/1506.02640",
-    "Twenty convolutions in GoogLeNet's manner, fast enough for a detector in real time.",
+    "Twenty convolutions in the style of GoogLeNet, fast enough for real-time detection.",
     module="darknet_v1",
     source="detkit",
 )
@@ -17,13 +17,13 @@ CSP_DARKNET = Family(
     "CSPDarknet",
     2021,
     "https://arxiv.org/abs/2107.08430",
-    "Darknet with half of each stage's channels passing by its blocks, as YOLOX has it.",
+    "Darknet in which half of each stage's channels bypass its blocks, as in YOLOX.",
     module="csp_darknet",
     source="detkit",
 )
 
 
-def _darknet_v1(name: str, channels: tuple[int, ...], first_offset: float, parameters: int, gflops: float) -> BackboneFacts:
+def _darknet_v1(name: str, channels: tuple[int, ...], first_offset: float, parameters: int, gflops: float) -> BackboneInfo:
     powers = range(6 - len(channels), 6)
     return DARKNET.member(
         name,
@@ -38,8 +38,8 @@ def _darknet_v1(name: str, channels: tuple[int, ...], first_offset: float, param
     )
 
 
-def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gflops: float) -> BackboneFacts:
-    # The stem sees whole 2x2 blocks of pixels, which moves every cell by half a pixel.
+def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gflops: float) -> BackboneInfo:
+    # The stem reads whole 2x2 blocks of pixels, which moves every cell by half a pixel.
     levels = tuple(Level(f"c{k}", channels * 2 ** (k - 1), 2**k, 0.5) for k in (1, 2, 3, 4, 5))
     return CSP_DARKNET.member(
         f"csp_darknet_{size}",
@@ -48,7 +48,7 @@ def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gfl
         gflops,
         levels=levels,
         input_size=input_size,
-        # YOLOX's detectors take 0 to 255 as it is.
+        # YOLOX's detectors take pixel values from 0 to 255 without normalization.
         mean=(0.0, 0.0, 0.0),
         std=(1 / 255, 1 / 255, 1 / 255),
     )

@@ -1,4 +1,4 @@
-"""How libraries' classifiers become sources of maps: which parts run, and what about their borders is put right."""
+"""How a library's classifier becomes a backbone: which modules run in which order, and how their padding is corrected."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import like
+from detkit.layers import conv_like
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """The way from a classifier to a chain of parts.
+    """The conversion of a classifier to a sequence of modules.
 
     Attributes:
-        stages: For each stage the dotted names of its parts, in the order of running.
-        taps: For each level, the name of the part whose output it is.
-        prepare: Puts right what is about the classifier's borders, in place.
+        stages: For each stage the dotted names of its modules, in execution order.
+        taps: For each level, the name of the module whose output it is.
+        prepare: Corrects the padding of the classifier, in place.
         channels_last: Whether maps come out as ``(B, H, W, C)``.
-        map_norms: Whether every map passes a layer norm of its own, which starts anew: for networks whose blocks end without one.
+        map_norms: Whether each map passes through its own, newly initialized layer norm; for networks whose blocks end without one.
     """
 
     stages: tuple[tuple[str, ...], ...]
@@ -32,15 +32,15 @@ class Recipe:
 
 
 def steps(prefix: str, low: int, high: int) -> tuple[str, ...]:
-    """The names ``prefix.low`` to ``prefix.(high - 1)``."""
-    return tuple(f"{prefix}.{place}" for place in range(low, high))
+    """Return the names ``prefix.low`` to ``prefix.(high - 1)``."""
+    return tuple(f"{prefix}.{index}" for index in range(low, high))
 
 
 def center(module: nn.Module) -> None:
-    """Pad every convolution and pooling, in place, so that a map has ``ceil(size / stride)`` cells.
+    """Pad every convolution and pooling layer, in place, so that a map has ``ceil(size / stride)`` cells.
 
-    Odd kernels get half their reach on either side, which puts cells where a ResNet has them; even ones, which see whole blocks of
-    pixels, run over the end instead.
+    Odd kernels are padded symmetrically, which centers cells as in a ResNet. Even kernels, which cover whole blocks of pixels, extend
+    past the end instead.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -51,7 +51,7 @@ def center(module: nn.Module) -> None:
 
 
 class PatchConv(nn.Conv2d):
-    """A convolution whose kernel is as large as its stride; what is short of a whole patch at the end is filled with zeros."""
+    """A convolution whose kernel size equals its stride; an incomplete patch at the end is padded with zeros."""
 
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` to ``(B, D, ceil(H / stride), ceil(W / stride))``."""
@@ -59,23 +59,23 @@ class PatchConv(nn.Conv2d):
         high, wide = -x.shape[-2] % step, -x.shape[-1] % step
         if high or wide:
             x = functional.pad(x, (0, wide, 0, high))
-        found: Tensor = super().forward(x)
-        return found
+        output: Tensor = super().forward(x)
+        return output
 
 
-def whole_patches(module: nn.Module) -> None:
-    """Exchange, in place, every convolution with a kernel as large as its stride for a :class:`PatchConv`; names and numbers stay."""
+def pad_patches(module: nn.Module) -> None:
+    """Replace, in place, every convolution whose kernel size equals its stride by a :class:`PatchConv` of the same name and weights."""
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d) and child.kernel_size == child.stride and child.stride[0] > 1:
-            module.add_module(name, like(PatchConv, child))
+            module.add_module(name, conv_like(PatchConv, child))
         else:
-            whole_patches(child)
+            pad_patches(child)
 
 
 def pad_before(part: nn.Module) -> None:
-    """Give a part that cuts a pixel off every side one more pixel of zeros there, whatever runs inside it."""
-    part.register_forward_pre_hook(_padded)
+    """Pad the input of a module that cuts a pixel off every side with one pixel of zeros."""
+    part.register_forward_pre_hook(_pad_input)
 
 
-def _padded(_part: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _pad_input(_part: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     return (functional.pad(inputs[0], (1, 1, 1, 1)),)

@@ -1,14 +1,14 @@
-"""Transformers, and convolutions after them."""
+"""Catalog entries of transformers, and of the convolutional networks that followed them."""
 
 from __future__ import annotations
 
-from detkit.backbones.known.fact import BLOCKS, HALVES, BackboneFacts, Family, Level, Numbers
+from detkit.backbones.catalog.entry import BLOCKS, HALVES, BackboneInfo, Family, Level, Numbers
 
 VIT = Family(
     "ViT",
     2020,
     "https://arxiv.org/abs/2010.11929",
-    "A plain transformer on patches of 16 pixels, trained on enough images, needs no convolutions.",
+    "A plain transformer on 16x16 patches, trained on enough images, needs no convolutions.",
     module="vision_transformer",
     source="timm",
     offsets=BLOCKS,
@@ -18,7 +18,7 @@ DEIT = Family(
     "DeiT",
     2020,
     "https://arxiv.org/abs/2012.12877",
-    "A ViT trained on ImageNet alone, with strong augmentation, or taught by a convolutional network through a token of its own.",
+    "A ViT trained on ImageNet alone, with strong augmentation or distilled from a convolutional network through a separate token.",
     module="vision_transformer",
     source="timm",
     offsets=BLOCKS,
@@ -28,7 +28,7 @@ SWIN = Family(
     "Swin",
     2021,
     "https://arxiv.org/abs/2103.14030",
-    "Attention inside windows that shift from block to block, in stages of halving sides.",
+    "Attention within windows that shift from block to block, in stages that each halve the resolution.",
     offsets=BLOCKS,
 )
 
@@ -36,7 +36,7 @@ CLIP_RESNET = Family(
     "CLIP ResNet",
     2021,
     "https://arxiv.org/abs/2103.00020",
-    "A ResNet that learned to tell which caption belongs to which of 400 million images.",
+    "A ResNet trained to match 400 million images with their captions.",
     module="timm_models",
     source="timm",
     offsets=(0.0, 1.0, 3.0, 7.0, 15.0),
@@ -46,7 +46,7 @@ CLIP_VIT = Family(
     "CLIP ViT",
     2021,
     "https://arxiv.org/abs/2103.00020",
-    "A ViT that learned which caption belongs to which image, as the ResNet of the same paper did.",
+    "A ViT trained to match images with their captions, like the ResNet of the same paper.",
     module="vision_transformer",
     source="timm",
     offsets=BLOCKS,
@@ -56,7 +56,7 @@ CONVNEXT = Family(
     "ConvNeXt",
     2022,
     "https://arxiv.org/abs/2201.03545",
-    "A ResNet brought step by step to what Swin does, with 7x7 depthwise convolutions for attention.",
+    "A ResNet modernized step by step toward Swin, with 7x7 depthwise convolutions instead of attention.",
     offsets=BLOCKS,
 )
 
@@ -64,8 +64,8 @@ CLIP_MEAN: Numbers = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD: Numbers = (0.26862954, 0.26130258, 0.27577711)
 
 
-def _vit(family: Family, name: str, width: int, parameters: int, gflops: float, **more: Numbers) -> BackboneFacts:
-    """A plain transformer, whose levels ViTDet's pyramid makes: every doubling of the patches' map halves its channels."""
+def _vit(family: Family, name: str, width: int, parameters: int, gflops: float, **more: Numbers) -> BackboneInfo:
+    """Return the entry of a plain transformer; in ViTDet's pyramid every doubling of the patch map halves its channels."""
     patch = 32 if "patch32" in name else 16
     levels = tuple(Level(f"c{k}", width * min(2**k, patch) // patch, 2**k, (2**k - 1) / 2) for k in (2, 3, 4, 5))
     return family.member(name, tuple(level.channels for level in levels), parameters, gflops, levels=levels, **more)

@@ -1,42 +1,42 @@
-"""Networks for small machines, and those scaled up from them."""
+"""Catalog entries of networks for mobile devices, and of those scaled up from them."""
 
 from __future__ import annotations
 
-from detkit.backbones.known.fact import HALVES, BackboneFacts, Family, Level, Numbers
+from detkit.backbones.catalog.entry import HALVES, BackboneInfo, Family, Level, Numbers
 
 MOBILENET_V2 = Family(
     "MobileNetV2",
     2018,
     "https://arxiv.org/abs/1801.04381",
-    "Depthwise convolutions on wide maps between narrow ones, and no activation where it is narrow.",
+    "Inverted residual blocks: depthwise convolutions on wide maps between narrow ones, with no activation on the narrow maps.",
 )
 
 SHUFFLENET_V2 = Family(
     "ShuffleNetV2",
     2018,
     "https://arxiv.org/abs/1807.11164",
-    "Designed by measured speed: half of the channels pass through untouched, then all are shuffled.",
+    "Designed for measured speed: half of the channels bypass each block, then all are shuffled.",
 )
 
 MOBILENET_V3 = Family(
     "MobileNetV3",
     2019,
     "https://arxiv.org/abs/1905.02244",
-    "Blocks found by search for a phone's latency, with squeeze-and-excite and a cheap swish.",
+    "Blocks found by architecture search for latency on a phone, with squeeze-and-excitation and a cheap swish.",
 )
 
 EFFICIENTNET = Family(
     "EfficientNet",
     2019,
     "https://arxiv.org/abs/1905.11946",
-    "Depth, width and input size grow together, by one number.",
+    "Depth, width and input size are scaled together by one coefficient.",
 )
 
 EFFICIENTNET_LITE = Family(
     "EfficientNet-Lite",
     2020,
     "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
-    "EfficientNet without what integer hardware is slow at: no squeeze-and-excite, ReLU6 for swish.",
+    "EfficientNet without the operations that are slow on integer hardware: no squeeze-and-excitation, ReLU6 instead of swish.",
     module="timm_models",
     source="timm",
 )
@@ -45,7 +45,7 @@ EFFICIENTNET_V2 = Family(
     "EfficientNetV2",
     2021,
     "https://arxiv.org/abs/2104.00298",
-    "Plain 3x3 convolutions in the early stages, where depthwise ones are slow; training on growing images.",
+    "Plain 3x3 convolutions in the early stages, where depthwise ones are slow; progressive training with growing images.",
 )
 
 # (x - 127) / 128 on 0 to 255: efficientnet_lite_builder.py of the publisher.
@@ -53,9 +53,9 @@ LITE_MEAN: Numbers = (127 / 255, 127 / 255, 127 / 255)
 LITE_STD: Numbers = (128 / 255, 128 / 255, 128 / 255)
 
 
-def _mobilenet_v3_large(name: str, tail: int, parameters: int, gflops: float, normalization: dict[str, Numbers]) -> BackboneFacts:
-    # torchvision's detectors put their FPN on c5_first and c5: the first block of stride 32, and the last convolution. Its SSDLite stands
-    # on c4_expanded and c5: the first of these is the map of stride 16 behind that block's expansion (section 6.3 of the paper).
+def _mobilenet_v3_large(name: str, tail: int, parameters: int, gflops: float, normalization: dict[str, Numbers]) -> BackboneInfo:
+    # The FPN of torchvision's detectors uses c5_first and c5: the first block of stride 32, and the last convolution. Its SSDLite uses
+    # c4_expanded and c5; c4_expanded is the map of stride 16 after that block's expansion (section 6.3 of the paper).
     channels = {"c1": 16, "c2": 24, "c3": 40, "c4": 112, "c4_expanded": 672, "c5_first": tail, "c5": 6 * tail}
     levels = tuple(Level(level, count, 2 ** int(level[1])) for level, count in channels.items())
     return MOBILENET_V3.member(
@@ -64,7 +64,7 @@ def _mobilenet_v3_large(name: str, tail: int, parameters: int, gflops: float, no
 
 
 MOBILENET_V3_LARGE = _mobilenet_v3_large("mobilenet_v3_large", 160, 5483032, 0.217, {})
-# Nobody publishes a classifier: counted by us on torchvision's. Normalized as torchvision's SSDLite takes its input.
+# No classifier is published: counted by us on torchvision's. Normalized like the input of torchvision's SSDLite.
 MOBILENET_V3_LARGE_REDUCED = _mobilenet_v3_large("mobilenet_v3_large_reduced", 80, 2569352, 0.182, {"mean": HALVES, "std": HALVES})
 
 MEMBERS = (

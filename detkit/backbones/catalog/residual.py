@@ -1,21 +1,21 @@
-"""ResNet and those that build on it."""
+"""Catalog entries of ResNet and the networks that build on it."""
 
 from __future__ import annotations
 
-from detkit.backbones.known.fact import Family
+from detkit.backbones.catalog.entry import Family
 
 RESNET = Family(
     "ResNet",
     2015,
     "https://arxiv.org/abs/1512.03385",
-    "Every block is added to what it saw, so that a hundred layers train.",
+    "Residual connections: every block adds its output to its input, so that networks of a hundred layers can be trained.",
 )
 
 WIDE = Family(
     "Wide ResNet",
     2016,
     "https://arxiv.org/abs/1605.07146",
-    "Fewer, wider blocks do as well as many narrow ones, and run faster.",
+    "Fewer, wider blocks are as accurate as many narrow ones, and run faster.",
 )
 
 RESNEXT = Family(
@@ -29,7 +29,7 @@ DENSENET = Family(
     "DenseNet",
     2016,
     "https://arxiv.org/abs/1608.06993",
-    "Every layer of a block sees the outputs of all before it.",
+    "Every layer of a block receives the outputs of all layers before it.",
     offsets=(0.0, 0.0, 2.0, 6.0, 14.0),
 )
 
@@ -37,7 +37,7 @@ SENET = Family(
     "SENet",
     2017,
     "https://arxiv.org/abs/1709.01507",
-    "A glance at the whole map says how much each channel counts.",
+    "Squeeze-and-excitation: global pooling of the map decides the weight of each channel.",
     module="timm_models",
     source="timm",
 )
@@ -46,15 +46,15 @@ REGNET = Family(
     "RegNet",
     2020,
     "https://arxiv.org/abs/2003.13678",
-    "Widths that grow linearly from block to block, found by studying whole spaces of networks.",
+    "Widths that grow linearly from block to block, found by analyzing whole design spaces of networks.",
 )
 
 MEMBERS = (
-    RESNET.member("resnet18", (64, 64, 128, 256, 512), 11689512, 1.814, dilates=True),
-    RESNET.member("resnet34", (64, 64, 128, 256, 512), 21797672, 3.664, dilates=True),
-    RESNET.member("resnet50", (64, 256, 512, 1024, 2048), 25557032, 4.089, dilates=True),
-    RESNET.member("resnet101", (64, 256, 512, 1024, 2048), 44549160, 7.801, dilates=True),
-    RESNET.member("resnet152", (64, 256, 512, 1024, 2048), 60192808, 11.514, dilates=True),
+    RESNET.member("resnet18", (64, 64, 128, 256, 512), 11689512, 1.814, supports_dilation=True),
+    RESNET.member("resnet34", (64, 64, 128, 256, 512), 21797672, 3.664, supports_dilation=True),
+    RESNET.member("resnet50", (64, 256, 512, 1024, 2048), 25557032, 4.089, supports_dilation=True),
+    RESNET.member("resnet101", (64, 256, 512, 1024, 2048), 44549160, 7.801, supports_dilation=True),
+    RESNET.member("resnet152", (64, 256, 512, 1024, 2048), 60192808, 11.514, supports_dilation=True),
     WIDE.member("wide_resnet50_2", (64, 256, 512, 1024, 2048), 68883240, 11.398),
     WIDE.member("wide_resnet101_2", (64, 256, 512, 1024, 2048), 126886696, 22.753),
     RESNEXT.member("resnext50_32x4d", (64, 256, 512, 1024, 2048), 25028904, 4.23),
