@@ -1,4 +1,4 @@
-"""The samples of one step, column by column, and how they travel from a worker process."""
+"""Batches of samples, stored by column, and their transfer from worker processes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ R = TypeVar("R", bound=Rows)
 
 @dataclass(frozen=True, eq=False)
 class SampleBatch:
-    """The samples of one step, column by column.
+    """The samples of one step, stored by column.
 
     Attributes:
         images: ``(3, H, W)`` uint8 RGB tensors of any sizes.
-        targets: The objects of each.
-        paths: The file of each.
-        image_ids: The id of each in its data set.
-        seeds: The number from which each sample was made.
-        proposals: The proposals of each, or None.
-        is_labeled: Whether each was labeled.
+        targets: The objects of each image.
+        paths: The file of each image.
+        image_ids: The id of each image in its data set.
+        seeds: The seed of each sample.
+        proposals: The proposals of each image, or None.
+        is_labeled: Whether each image is labeled.
     """
 
     images: tuple[Tensor, ...]
@@ -44,24 +44,24 @@ class SampleBatch:
 
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> SampleBatch:
-        """Samples as columns."""
-        given = [sample.proposals for sample in samples if sample.proposals is not None]
+        """Build the batch from samples."""
+        proposals = [sample.proposals for sample in samples if sample.proposals is not None]
         return cls(
             images=tuple(sample.image for sample in samples),
             targets=tuple(sample.targets for sample in samples),
             paths=tuple(sample.path for sample in samples),
             image_ids=tuple(sample.image_id for sample in samples),
             seeds=tuple(sample.seed for sample in samples),
-            proposals=tuple(given) if given and len(given) == len(samples) else None,
+            proposals=tuple(proposals) if proposals and len(proposals) == len(samples) else None,
             is_labeled=tuple(sample.is_labeled for sample in samples),
         )
 
     def pin_memory(self) -> SampleBatch:
-        """The batch with images in page-locked memory, from which a GPU copies while it computes."""
+        """Return the batch with images in page-locked memory, from which a GPU copies while it computes."""
         return SampleBatch(**{**self._columns(), "images": tuple(image.pin_memory() for image in self.images)})
 
     def __reduce__(self) -> tuple[Callable[..., SampleBatch], tuple[Any, ...]]:
-        """Travel as one block of shared memory: a block for each small tensor would take a file descriptor each."""
+        """Pickle the images as one block of shared memory; one block per tensor would take a file descriptor each."""
         pixels = sum(image.numel() for image in self.images)
         block: Tensor = torch.empty(pixels, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
         start = 0
@@ -94,11 +94,11 @@ def _unpacked_batch(block: Tensor, packed: dict[str, Any]) -> SampleBatch:
 
 
 def _packed(tables: Sequence[Rows]) -> tuple[list[int], dict[str, np.ndarray[Any, Any]]]:
-    """How many rows each table has, and the columns of all, as arrays, which are sent by value."""
-    whole = type(tables[0]).cat(tables) if tables else Rows.empty()
-    return [len(rows) for rows in tables], {field.name: getattr(whole, field.name).numpy() for field in fields(whole)}
+    """Return the number of rows of each table, and the concatenated columns as arrays, which are sent by value."""
+    combined = type(tables[0]).cat(tables) if tables else Rows.empty()
+    return [len(rows) for rows in tables], {field.name: getattr(combined, field.name).numpy() for field in fields(combined)}
 
 
 def _unpacked(kind: type[R], lengths: list[int], columns: dict[str, np.ndarray[Any, Any]]) -> tuple[R, ...]:
     split = {name: torch.split(torch.from_numpy(column), lengths) for name, column in columns.items()}
-    return tuple(kind(**{name: parts[place] for name, parts in split.items()}) for place in range(len(lengths)))
+    return tuple(kind(**{name: parts[index] for name, parts in split.items()}) for index in range(len(lengths)))

@@ -1,4 +1,4 @@
-"""Decoded images kept in memory, within a budget, by all worker processes together."""
+"""A cache of decoded images in memory, within a budget, shared by all worker processes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Image = NDArray[np.uint8]
 
 
 class ImageCache:
-    """Room for the decoded pixels of a data set's first images, as many as fit the budget.
+    """A cache of the decoded pixels of a data set's first images, as many as fit the budget.
 
-    Processes forked from this one share the room. A process that is started afresh gets room of its own, for its share of the budget.
+    Forked processes share the cache. A spawned process gets a cache of its own, with its share of the budget.
 
     Args:
         sizes: ``(M, 2)`` int64 ``height width`` of every image.
         megabytes: The budget, in units of 10^6 bytes.
-        processes: How many processes will share it where memory cannot be shared.
+        processes: Number of processes that divide the budget where memory cannot be shared.
     """
 
     def __init__(self, sizes: NDArray[np.int64], megabytes: float, processes: int = 1) -> None:
@@ -28,10 +28,10 @@ class ImageCache:
         lengths = sizes[:, 0] * sizes[:, 1] * 3
         ends = np.cumsum(lengths)
         self.count = int(np.searchsorted(ends, megabytes * 1e6, side="right"))
-        """How many images have a place."""
+        """Number of images that fit the budget."""
         self._starts, self._sizes = ends - lengths, sizes
         total = int(ends[self.count - 1]) if self.count else 0
-        # Anonymous shared memory: inherited by forked workers, not limited by /dev/shm, and taken only as it fills.
+        # Anonymous shared memory: inherited by forked workers, not limited by /dev/shm, and allocated only as it fills.
         self._pixels = mmap.mmap(-1, max(1, total))
         self._filled = mmap.mmap(-1, max(1, self.count))
         self._lock = multiprocessing.Lock()
@@ -40,21 +40,21 @@ class ImageCache:
         return ImageCache, self._arguments
 
     def get(self, index: int) -> Image | None:
-        """A copy of a image's pixels ``(H, W, 3)``, or None if it is not kept."""
+        """Return a copy of an image's pixels ``(H, W, 3)``, or None if it is not cached."""
         if index >= self.count:
             return None
         with self._lock:
             filled = self._filled[index]
-        return self._place(index).copy() if filled else None
+        return self._slot(index).copy() if filled else None
 
     def put(self, index: int, image: Image) -> None:
-        """Keep a image if it has a place; its size must be the one told at first."""
+        """Cache an image if it fits the budget; it must have the size given to the constructor."""
         if index < self.count:
-            self._place(index)[:] = image
+            self._slot(index)[:] = image
             with self._lock:
                 self._filled[index] = 1
 
-    def _place(self, index: int) -> Image:
+    def _slot(self, index: int) -> Image:
         height, width = self._sizes[index].tolist()
         start = int(self._starts[index])
         return np.frombuffer(self._pixels, np.uint8, height * width * 3, start).reshape(height, width, 3)

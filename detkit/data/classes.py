@@ -1,4 +1,4 @@
-"""Classes are mapped by name, never by number."""
+"""Mapping of a data set's classes to a list of class names, by name and never by number."""
 
 from __future__ import annotations
 
@@ -8,145 +8,139 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from detkit.data.records import DetectionData
-from detkit.data.report import Remark
+from detkit.data.report import ReadIssue
 from detkit.registry import did_you_mean
 
 
 def parse_renames(items: Iterable[str]) -> dict[str, str]:
-    """``["tvmonitor=tv"]`` as ``{"tvmonitor": "tv"}``: the data's name, then what it is to be called.
+    """Parse ``["tvmonitor=tv"]`` into ``{"tvmonitor": "tv"}``: name in the data to new name.
 
     Raises:
-        ValueError: an item is not of the form ``from=to``, or a name is given twice.
+        ValueError: If an item is not of the form ``from=to``, or if a name is renamed in two ways.
     """
     renames: dict[str, str] = {}
     for item in items:
         source, equals, target = (part.strip() for part in item.partition("="))
         if not (source and equals and target):
-            raise ValueError(f"class map {item!r}: expected DATA_NAME=NEW_NAME, such as tvmonitor=tv")
+            raise ValueError(f"class rename {item!r}: expected DATA_NAME=NEW_NAME, such as tvmonitor=tv")
         if renames.get(source, target) != target:
-            raise ValueError(f"class map {item!r}: {source!r} is already mapped to {renames[source]!r}; give one of the two")
+            raise ValueError(f"class rename {item!r}: {source!r} is already renamed to {renames[source]!r}; give one of the two")
         renames[source] = target
     return renames
 
 
 @dataclass(frozen=True)
 class ClassMapping:
-    """Which of a list of wanted classes each class of a data set is.
+    """The class in a target list that each class of a data set is mapped to.
 
     Attributes:
         data_names: The data's classes.
-        names: The classes wanted: a model's, or those of the training data. None is a slot without a name.
-        places: For each of the data's classes its place in ``names``, or None if it is left out.
-        renames: The names that were changed on the way.
+        names: The target classes, of a model or of the training data. None is a slot without a name.
+        indices: For each of the data's classes its index in ``names``, or None if it is dropped.
+        renames: The renames that were applied, as (name in the data, new name).
     """
 
     data_names: tuple[str, ...]
     names: tuple[str | None, ...]
-    places: tuple[int | None, ...]
+    indices: tuple[int | None, ...]
     renames: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def by_name(cls, data_names: Sequence[str], names: Sequence[str | None], renames: Mapping[str, str] | None = None) -> ClassMapping:
-        """Map classes of the same name; a class of the data that is not wanted is left out.
+        """Map classes of equal names; a class of the data that is not in ``names`` is dropped.
 
         Raises:
-            ValueError: a rename starts from a class that the data does not have.
+            ValueError: If a rename starts from a class that the data does not have.
         """
         renames = dict(renames or {})
         for source in renames:
             if source not in data_names:
-                raise ValueError(f"class map: the data has no class {source!r}: {did_you_mean(source, tuple(data_names))}")
-        place = {name: index for index, name in enumerate(names) if name is not None}
-        places = tuple(place.get(renames.get(name, name)) for name in data_names)
-        return cls(tuple(data_names), tuple(names), places, tuple(renames.items()))
+                raise ValueError(f"class rename: the data has no class {source!r}: {did_you_mean(source, tuple(data_names))}")
+        index_of = {name: index for index, name in enumerate(names) if name is not None}
+        indices = tuple(index_of.get(renames.get(name, name)) for name in data_names)
+        return cls(tuple(data_names), tuple(names), indices, tuple(renames.items()))
 
     @classmethod
     def strict(cls, data_names: Sequence[str], names: Sequence[str | None], renames: Mapping[str, str] | None = None) -> ClassMapping:
-        """Map by name where both sides must have the same classes, in any order: for training.
+        """Map by name and require the same classes on both sides, in any order; for training.
 
         Raises:
-            ValueError: a class is on one side only; the message names both lists.
+            ValueError: If a class is on one side only; the message lists both sides.
         """
         mapping = cls.by_name(data_names, names, renames)
-        missing = [name for place, name in enumerate(names) if name is not None and place not in mapping.places]
-        if mapping.left_out or missing:
-            raise ValueError(mapping._differs(missing))
+        missing = [name for index, name in enumerate(names) if name is not None and index not in mapping.indices]
+        if mapping.dropped or missing:
+            raise ValueError(mapping._mismatch(missing))
         return mapping
 
     @classmethod
     def subset(cls, data_names: Sequence[str], names: Sequence[str | None], renames: Mapping[str, str] | None = None) -> ClassMapping:
-        """Map by name where every class of the data must be wanted, but not the other way round: for evaluation.
+        """Map by name and require every class of the data to be in ``names``, but not the reverse; for evaluation.
 
         Raises:
-            ValueError: the data has a class that is not among ``names``; the message names both lists.
+            ValueError: If the data has a class that is not in ``names``; the message lists both sides.
         """
         mapping = cls.by_name(data_names, names, renames)
-        if mapping.left_out:
-            raise ValueError(mapping._differs([]))
+        if mapping.dropped:
+            raise ValueError(mapping._mismatch([]))
         return mapping
 
     @property
-    def left_out(self) -> tuple[str, ...]:
-        """The data's classes that are not wanted."""
-        return tuple(name for name, place in zip(self.data_names, self.places, strict=True) if place is None)
+    def dropped(self) -> tuple[str, ...]:
+        """The data's classes that are not in ``names``."""
+        return tuple(name for name, index in zip(self.data_names, self.indices, strict=True) if index is None)
 
     @property
-    def without_data(self) -> tuple[str, ...]:
-        """The wanted classes that the data does not have."""
-        return tuple(name for place, name in enumerate(self.names) if name is not None and place not in self.places)
+    def missing(self) -> tuple[str, ...]:
+        """The target classes that the data does not have."""
+        return tuple(name for index, name in enumerate(self.names) if name is not None and index not in self.indices)
 
     def lines(self) -> list[str]:
-        """The mapping as a person reads it: one line for each class of the data, with both numbers."""
+        """Return the mapping as text, one line per class of the data, with both numbers."""
         renames = dict(self.renames)
         width = max((len(name) for name in self.data_names), default=0)
         lines = []
-        for index, (name, place) in enumerate(zip(self.data_names, self.places, strict=True)):
-            target = "left out" if place is None else f"{place:>3} {self.names[place]}"
-            lines.append(f"{index:>3} {name:<{width}} -> {target}{' (renamed)' if name in renames else ''}")
+        for number, (name, index) in enumerate(zip(self.data_names, self.indices, strict=True)):
+            target = "dropped" if index is None else f"{index:>3} {self.names[index]}"
+            lines.append(f"{number:>3} {name:<{width}} -> {target}{' (renamed)' if name in renames else ''}")
         return lines
 
     def apply(self, data: DetectionData) -> DetectionData:
-        """The data with labels that count in ``names``; boxes of classes left out are counted in its report.
+        """Return the data with labels that index ``names``; boxes of dropped classes are counted in its report.
 
-        Category ids stay the data's own; a class that several were joined into keeps the first one's id, and one that
-        the data does not have gets a free id.
+        Category ids stay those of the data. Where several classes are merged into one, it keeps the id of the first; a class that
+        the data does not have gets an unused id.
         """
-        table = np.array([-1 if place is None else place for place in self.places] or [-1], np.int64)
+        table = np.array([-1 if index is None else index for index in self.indices] or [-1], np.int64)
         labels = table[data.records.labels]
         keep = labels >= 0
         report = data.report.copy()
         files = [data.records.paths[index].rpartition("/")[2] for index in data.records.image_index[~keep]]
-        report.add_all(Remark.CLASS_LEFT_OUT, files)
-        names = tuple(name if name is not None else f"(slot {place} without a name)" for place, name in enumerate(self.names))
+        report.add_all(ReadIssue.CLASS_NOT_SELECTED, files)
+        names = tuple(name if name is not None else f"(slot {index} without a name)" for index, name in enumerate(self.names))
         records = data.records.where(keep, labels)
-        coco_file = data.coco_file and data.coco_file.relabeled(self.places)
+        coco_file = data.coco_file and data.coco_file.relabeled(self.indices)
         return replace(data, class_names=names, category_ids=self._ids(data), records=records, report=report, coco_file=coco_file)
 
     def _ids(self, data: DetectionData) -> tuple[int, ...]:
         ids: dict[int, int] = {}
-        for place, category_id in zip(self.places, data.category_ids, strict=True):
-            if place is not None:
-                ids.setdefault(place, category_id)
-        free = max(data.category_ids, default=0) + 1
-        return tuple(ids[place] if place in ids else free + place for place in range(len(self.names)))
+        for index, category_id in zip(self.indices, data.category_ids, strict=True):
+            if index is not None:
+                ids.setdefault(index, category_id)
+        first_unused = max(data.category_ids, default=0) + 1
+        return tuple(ids[index] if index in ids else first_unused + index for index in range(len(self.names)))
 
-    def _differs(self, missing: list[str]) -> str:
-        wanted = [name for name in self.names if name is not None]
-        text = f"the classes differ: the data has {_listed(self.data_names)}; expected {_listed(wanted)}"
-        if self.left_out:
-            text += f"; only in the data: {_listed(self.left_out)}"
+    def _mismatch(self, missing: list[str]) -> str:
+        expected = [name for name in self.names if name is not None]
+        text = f"the classes differ: the data has {_listed(self.data_names)}; expected {_listed(expected)}"
+        if self.dropped:
+            text += f"; only in the data: {_listed(self.dropped)}"
         if missing:
             text += f"; not in the data: {_listed(missing)}"
-        guess = _guess(self.left_out, wanted)
-        return f"{text}; rename with map ({guess}), or name the classes to keep with classes"
+        example = f"{self.dropped[0]}=NAME" if self.dropped and expected else "DATA_NAME=NAME"
+        return f"{text}; rename classes with rename ({example}), or select the classes to keep with classes"
 
 
-def _guess(left_out: Sequence[str], wanted: Sequence[str]) -> str:
-    if left_out and wanted:
-        return f"{left_out[0]}=NAME"
-    return "DATA_NAME=NAME"
-
-
-def _listed(names: Sequence[str], most: int = 100) -> str:
-    shown = ", ".join(names[:most]) + (f", and {len(names) - most} more" if len(names) > most else "")
+def _listed(names: Sequence[str], max_names: int = 100) -> str:
+    shown = ", ".join(names[:max_names]) + (f", and {len(names) - max_names} more" if len(names) > max_names else "")
     return f"{len(names)} [{shown}]"

@@ -1,4 +1,4 @@
-"""Things cut out of scikit-image's photographs, and backgrounds made of others: the material of the generated data."""
+"""Objects cut out of scikit-image's photographs, and photographs used as backgrounds, for the generated data set."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Cutout:
-    """One thing: its class, how it may be turned, and ``(H, W, 4)`` uint8 RGBA pixels of it."""
+    """An object to paste.
+
+    Attributes:
+        name: Its class.
+        max_angle: Largest rotation either way, in degrees.
+        pixels: ``(H, W, 4)`` uint8 RGBA.
+    """
 
     name: str
     max_angle: float
@@ -32,29 +38,29 @@ _BACKGROUNDS = ("brick", "grass", "gravel", "moon", "hubble_deep_field", "immuno
 
 @lru_cache(maxsize=1)
 def cutouts() -> tuple[Cutout, ...]:
-    """Every thing that can be pasted; read once. Only photographs inside scikit-image's wheel are used: nothing is fetched."""
+    """Return all objects to paste, read once; only photographs inside scikit-image's wheel are used, nothing is downloaded."""
     coins = _photograph("coins")
     return (
-        Cutout("cat", 30, _cut(_photograph("chelsea"), _ellipse((300, 451), (212, 140), (150, 138)))),
-        *(Cutout("coin", 180, _cut(coins, _ellipse((303, 384), (x, y), (radius, radius)))) for x, y, radius in _COINS),
-        Cutout("cup", 30, _cut(_photograph("coffee"), _cup())),
-        Cutout("rocket", 180, _cut(_photograph("rocket"), _polygon((427, 640), _ROCKET))),
-        Cutout("wheel", 180, _cut(_photograph("stereo_motorcycle"), _ellipse((500, 741), (201, 321), (78, 80)))),
+        Cutout("cat", 30, _cut_out(_photograph("chelsea"), _ellipse((300, 451), (212, 140), (150, 138)))),
+        *(Cutout("coin", 180, _cut_out(coins, _ellipse((303, 384), (x, y), (radius, radius)))) for x, y, radius in _COINS),
+        Cutout("cup", 30, _cut_out(_photograph("coffee"), _cup_mask())),
+        Cutout("rocket", 180, _cut_out(_photograph("rocket"), _polygon((427, 640), _ROCKET))),
+        Cutout("wheel", 180, _cut_out(_photograph("stereo_motorcycle"), _ellipse((500, 741), (201, 321), (78, 80)))),
     )
 
 
 @lru_cache(maxsize=1)
 def backgrounds() -> tuple[Pixels, ...]:
-    """Photographs that show none of the classes, ``(H, W, 3)`` uint8 RGB."""
+    """Return photographs that show none of the classes, ``(H, W, 3)`` uint8 RGB."""
     return tuple(_photograph(name) for name in _BACKGROUNDS)
 
 
 def _photograph(name: str) -> Pixels:
-    """One of scikit-image's, ``(H, W, 3)`` uint8 RGB; of a stereo pair the left one."""
+    """Return one of scikit-image's photographs, ``(H, W, 3)`` uint8 RGB; the left one of a stereo pair."""
     from skimage import data  # imported here because only the generated data needs it
 
-    found: Any = getattr(data, name)()
-    image = np.asarray(found[0] if isinstance(found, tuple) else found)
+    loaded: Any = getattr(data, name)()
+    image = np.asarray(loaded[0] if isinstance(loaded, tuple) else loaded)
     return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
 
 
@@ -70,12 +76,13 @@ def _polygon(size: tuple[int, int], points: tuple[tuple[int, int], ...]) -> Pixe
     return mask
 
 
-def _cup() -> Pixels:
-    """The saucer and the cup that stands on it."""
+def _cup_mask() -> Pixels:
+    """Return the mask of the saucer and the cup on it."""
     return np.maximum(_ellipse((400, 600), (278, 226), (201, 160)), _ellipse((400, 600), (290, 115), (119, 98)))
 
 
-def _cut(image: Pixels, mask: Pixels) -> Pixels:
+def _cut_out(image: Pixels, mask: Pixels) -> Pixels:
+    """Return the masked part of the image as RGBA, cropped to the mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.ascontiguousarray(np.dstack([image[box], mask[box]]))

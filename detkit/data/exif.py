@@ -1,4 +1,4 @@
-"""The eight EXIF orientations: what they do to pixels and to boxes."""
+"""The eight EXIF orientations, applied to pixels and to boxes."""
 
 from __future__ import annotations
 
@@ -16,70 +16,70 @@ from detkit.structures import Size
 _ORIENTATION_TAG = 0x0112
 
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OSError, SyntaxError, struct.error)
-"""What Pillow raises on broken EXIF."""
+"""Exceptions that Pillow raises on broken EXIF data."""
 
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
-_TELLING_TEXTS = (b"Raw profile type exif", b"XML:com.adobe.xmp", b"exif", b"xmp")
-"""Keywords of a PNG's texts in which Pillow looks for the orientation."""
+_ORIENTATION_KEYWORDS = (b"Raw profile type exif", b"XML:com.adobe.xmp", b"exif", b"xmp")
+"""Keywords of a PNG's text chunks in which Pillow looks for the orientation."""
 
 _LONGEST_KEYWORD = 79
 """Bytes, by the PNG specification, section 11.3.3."""
 
 
-def stored_orientation(image: Image.Image) -> int:
-    """The orientation a image file asks for, 1 (upright as stored) to 8; anything unreadable counts as 1."""
+def exif_orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of an image, 1 (upright as stored) to 8; an unreadable one counts as 1."""
     try:
-        return _known(image.getexif())
+        return _valid_orientation(image.getexif())
     except _UNREADABLE:
         return 1
 
 
 def header_orientation(header: Image.Image) -> int:
-    """:func:`stored_orientation` of a image that was opened and not loaded; its pixels are not decoded.
+    """Return :func:`exif_orientation` of an image that was opened but not loaded, without decoding its pixels.
 
-    Pillow decodes a PNG to ask for its EXIF, because that may lie behind the pixels. Here only a PNG in which it does is decoded.
+    Pillow decodes a PNG to read its EXIF data, because that may follow the pixels. Here a PNG is decoded only if it does.
     """
     if not isinstance(header, PngImageFile):
-        return stored_orientation(header)
+        return exif_orientation(header)
     try:
-        if _tells_behind_pixels(header):
+        if _has_late_orientation(header):
             header.load()
-        return _known(Image.Image.getexif(header))
+        return _valid_orientation(Image.Image.getexif(header))
     except _UNREADABLE:
         return 1
 
 
-def _known(exif: Image.Exif) -> int:
+def _valid_orientation(exif: Image.Exif) -> int:
     value = exif.get(_ORIENTATION_TAG, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _tells_behind_pixels(header: PngImageFile) -> bool:
-    """Whether a chunk after the first of the pixels may name an orientation; only the heads of the chunks are read."""
+def _has_late_orientation(header: PngImageFile) -> bool:
+    """Return whether a chunk after the first pixel chunk may contain an orientation; only chunk headers are read."""
     file = header.fp
     assert file is not None
-    place = file.tell()
+    position = file.tell()
     try:
-        return any(chunk == b"eXIf" or keyword in _TELLING_TEXTS for chunk, keyword in _behind_pixels(file))
+        return any(chunk == b"eXIf" or keyword in _ORIENTATION_KEYWORDS for chunk, keyword in _late_chunks(file))
     finally:
-        file.seek(place)
+        file.seek(position)
 
 
-def _behind_pixels(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """The type of each chunk of a PNG after the first ``IDAT``, and the keyword of each text."""
-    start, behind = 8, False
+def _late_chunks(file: IO[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type of each PNG chunk after the first ``IDAT``, and the keyword of text chunks."""
+    start, after_pixels = 8, False
     file.seek(start)
     while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
         chunk = head[4:]
-        if behind:
+        if after_pixels:
             yield chunk, file.read(_LONGEST_KEYWORD + 1).partition(b"\0")[0] if chunk in _TEXT_CHUNKS else b""
-        behind = behind or chunk == b"IDAT"
-        start += 12 + int.from_bytes(head[:4], "big")  # length, type and check sum take four bytes each
+        after_pixels = after_pixels or chunk == b"IDAT"
+        start += 12 + int.from_bytes(head[:4], "big")  # length, type and checksum take four bytes each
         file.seek(start)
 
 
-def turn(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
-    """``(H, W, C)`` pixels as stored, turned upright; contiguous. From 5 on, height and width change places."""
+def apply_orientation(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8]:
+    """Rotate stored pixels ``(H, W, C)`` upright; the result is contiguous. From 5 on, height and width are swapped."""
     if orientation == 1:
         return image
     if orientation >= 5:
@@ -91,8 +91,8 @@ def turn(image: npt.NDArray[np.uint8], orientation: int) -> npt.NDArray[np.uint8
     return np.ascontiguousarray(image)
 
 
-def turn_boxes(boxes: npt.NDArray[np.float64], orientation: int, size: Size) -> npt.NDArray[np.float64]:
-    """``(N, 4)`` boxes on a image as stored, of ``size`` (height, width), moved to where :func:`turn` puts the same pixels."""
+def orient_boxes(boxes: npt.NDArray[np.float64], orientation: int, size: Size) -> npt.NDArray[np.float64]:
+    """Transform ``(N, 4)`` boxes on a stored image of ``size`` (height, width) as :func:`apply_orientation` does its pixels."""
     x1, y1, x2, y2 = boxes.T
     height, width = size
     if orientation >= 5:

@@ -1,4 +1,4 @@
-"""Which files in and below a folder count: those that are not hidden, behind links too."""
+"""Listing of the non-hidden files in and below a folder, with links followed."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from pathlib import Path
 
 
 def visible(paths: Iterable[Path]) -> list[Path]:
-    """Those whose names do not begin with a dot, sorted; macOS puts a ``._name`` beside each file that it copies to other disks."""
+    """Return the paths that are not hidden, sorted; macOS adds a ``._name`` for each file that it copies to other disks."""
     return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """All files in and below a folder, in no order that holds; what is hidden, such as ``.ipynb_checkpoints``, is passed over.
+    """Yield all files in and below a folder, in no particular order, except hidden ones such as ``.ipynb_checkpoints``.
 
-    Links to folders are followed, which neither ``os.walk`` nor ``Path.rglob`` does by itself. Each folder comes once: under its own
-    name where that lies below, so that labels are found beside it. A link to a folder that holds ``folder`` leads in a circle and is
-    left out.
+    Links to folders are followed, which neither ``os.walk`` nor ``Path.rglob`` does by itself. Each folder is visited once: under its
+    own path if that is below ``folder``, so that labels next to it are found. A link to a folder that contains ``folder`` would be
+    a cycle and is skipped.
     """
-    root, seen, tops = os.path.realpath(folder), set(), [str(folder)]
+    root, visited, tops = os.path.realpath(folder), set(), [str(folder)]
     while tops:
         links: list[str] = []
         for parent, folders, names in (row for top in tops for row in os.walk(top)):
             real = os.path.realpath(parent)
-            if real in seen:
+            if real in visited:
                 folders.clear()
                 continue
-            seen.add(real)
+            visited.add(real)
             folders[:] = [name for name in folders if not name.startswith(".")]
             links += [os.path.join(parent, name) for name in folders if _is_link(os.path.join(real, name))]
             yield from (Path(parent, name) for name in names if not name.startswith("."))
-        tops = [link for link in sorted(links) if not _holds(os.path.realpath(link), root)]
+        tops = [link for link in sorted(links) if not _contains(os.path.realpath(link), root)]
 
 
-def _holds(folder: str, path: str) -> bool:
+def _contains(folder: str, path: str) -> bool:
     return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
 def _is_link(path: str) -> bool:
-    """Of a path whose folder is real: whether it leads elsewhere, as Windows' junctions do too, which ``islink`` does not know."""
+    """Return whether a path in a resolved folder is a link; unlike ``islink``, this includes junctions under Windows."""
     return os.path.realpath(path) != path

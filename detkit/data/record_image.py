@@ -1,4 +1,4 @@
-"""The image of a record: its file's, or a part of that."""
+"""Reading the image of a record: a whole file, or a window of it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from detkit.structures import Size, Targets
 
 
 def read_record(record: ImageRecord) -> NDArray[np.uint8]:
-    """``(H, W, 3)`` uint8 RGB, upright.
+    """Read a record's image, ``(H, W, 3)`` uint8 RGB, upright.
 
     Raises:
-        FileNotFoundError: the file is missing.
-        ValueError: it cannot be read, or is smaller than the part that is asked for.
+        FileNotFoundError: If the file is missing.
+        ValueError: If it cannot be read, or is smaller than the record's window.
     """
     image = read_image(record.path)
     if record.window is None:
@@ -31,7 +31,7 @@ def read_record(record: ImageRecord) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image[y1:y2, x1:x2])
 
 
-def whole_image(size: Size, labels: Tensor) -> Targets:
-    """Targets that say of a image as a whole what it shows: ``(N,)`` labels, each with the box of the image."""
+def whole_image_targets(size: Size, labels: Tensor) -> Targets:
+    """Return targets for labels of a whole image: ``(N,)`` labels, each with the box of the image."""
     box = torch.tensor([[0.0, 0.0, size[1], size[0]]])
     return Targets.of(box.repeat(len(labels), 1), labels)

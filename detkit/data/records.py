@@ -1,4 +1,4 @@
-"""Labeled images as the readers give them: a table of all boxes, seen as one record a image."""
+"""Labeled images as read from a data set: one table of all boxes, accessed as one record per image."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from detkit.data.report import ReadReport
 from detkit.structures import Size, Targets
 
 ImageId = int | str
-"""A image's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
+"""An image's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
 
 Window = tuple[int, int, int, int]
-"""A part of a image, ``x1 y1 x2 y2`` in whole pixels."""
+"""A part of an image, ``x1 y1 x2 y2`` in whole pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +26,11 @@ class ImageRecord:
     """One labeled image.
 
     Attributes:
-        path: The image's file.
+        path: The image file.
         image_id: Its id in the data set, as published.
         size: ``(height, width)`` in pixels, upright.
-        targets: Its objects, in the pixels of the upright image.
-        window: The part of the file's image that stands for a image of its own; None: all of it.
+        targets: Its objects, in pixels of the upright image.
+        window: The part of the file's image that is used as an image of its own; None for all of it.
     """
 
     path: Path
@@ -42,9 +42,9 @@ class ImageRecord:
 
 @dataclass(frozen=True, eq=False)
 class Records(Sequence[ImageRecord]):
-    """All images of a data set: a few flat arrays, from which a record is made when it is asked for.
+    """All images of a data set, stored as a few flat arrays; each record is created on access.
 
-    Millions of boxes so take the room of their numbers, and travel to worker processes at once.
+    So millions of boxes take no more memory than their numbers, and are sent to worker processes quickly.
 
     Attributes:
         paths: ``M`` image files.
@@ -56,7 +56,7 @@ class Records(Sequence[ImageRecord]):
         is_crowd: ``(N,)`` bool.
         is_difficult: ``(N,)`` bool.
         areas: ``(N,)`` float32.
-        windows: ``(M, 4)`` int64 ``x1 y1 x2 y2`` of the parts of files that are images here; None: all are whole.
+        windows: ``(M, 4)`` int64 ``x1 y1 x2 y2``, the part of each file that is the image; None if all images are whole files.
     """
 
     paths: tuple[str, ...]
@@ -72,25 +72,25 @@ class Records(Sequence[ImageRecord]):
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> Records:
-        """The table of records made one by one."""
+        """Build the table from single records."""
         if isinstance(records, Records):
             return records
         rows = tuple(records)
         targets = Targets.cat([row.targets for row in rows])
         lengths = [len(row.targets) for row in rows]
-        parts = any(row.window for row in rows)
+        has_windows = any(row.window for row in rows)
         return cls(
             tuple(str(row.path) for row in rows),
             tuple(row.image_id for row in rows),
             np.array([row.size for row in rows], np.int64).reshape(-1, 2),
             np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
             **{name: getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")},
-            windows=np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if parts else None,
+            windows=np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if has_windows else None,
         )
 
     @classmethod
-    def joined(cls, tables: Sequence[Records]) -> Records:
-        """The images of several tables, one table after another."""
+    def cat(cls, tables: Sequence[Records]) -> Records:
+        """Concatenate the images of several tables."""
         columns = ("sizes", "boxes", "labels", "is_crowd", "is_difficult", "areas")
         lengths = np.concatenate([table.lengths for table in tables])
         return cls(
@@ -126,32 +126,32 @@ class Records(Sequence[ImageRecord]):
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
-        """``(M,)`` how many objects each image has."""
+        """Number of objects of each image, shape ``(M,)``."""
         return np.diff(self.offsets)
 
     @property
     def image_index(self) -> npt.NDArray[np.int64]:
-        """``(N,)`` the place, in ``paths``, of the image that each box lies on."""
+        """Index in ``paths`` of each box's image, shape ``(N,)``."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def take(self, images: Iterable[int]) -> Records:
-        """The records of some images, by place, in the order given."""
-        chosen = np.fromiter(images, np.int64)
-        lengths = self.lengths[chosen]
+        """Return the records of the images with the given indices, in the given order."""
+        selected = np.fromiter(images, np.int64)
+        lengths = self.lengths[selected]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[chosen] - offsets[:-1], lengths)
-        places = chosen.tolist()
+        rows = np.arange(offsets[-1]) + np.repeat(self.offsets[selected] - offsets[:-1], lengths)
+        indices = selected.tolist()
         return replace(
             self._rows(rows),
-            paths=tuple(self.paths[place] for place in places),
-            image_ids=tuple(self.image_ids[place] for place in places),
-            sizes=self.sizes[chosen],
+            paths=tuple(self.paths[index] for index in indices),
+            image_ids=tuple(self.image_ids[index] for index in indices),
+            sizes=self.sizes[selected],
             offsets=offsets,
-            windows=None if self.windows is None else self.windows[chosen],
+            windows=None if self.windows is None else self.windows[selected],
         )
 
     def where(self, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64] | None = None) -> Records:
-        """All images, with only the boxes that ``keep`` (``(N,)`` bool) marks; with other labels (``(N,)``) if given."""
+        """Return all images with only the boxes where ``keep``, ``(N,)`` bool, is set; with new labels ``(N,)`` if given."""
         kept = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
         table = self if labels is None else replace(self, labels=labels)
         return replace(table._rows(np.flatnonzero(keep)), offsets=kept[self.offsets])
@@ -166,34 +166,36 @@ class Records(Sequence[ImageRecord]):
 
 @dataclass(frozen=True)
 class CocoFile:
-    """The COCO file that records were read from, for whoever needs its numbers as published: records round, cut and leave out.
+    """The COCO file that records were read from, for code that needs its numbers as published.
+
+    The records themselves round, clip and skip boxes.
 
     Attributes:
         path: The JSON file.
-        labels: Category id in the file to label in the records; categories that were left out are missing.
+        labels: Category id in the file to label in the records; categories that are not used are missing.
     """
 
     path: str
     labels: Mapping[int, int]
 
-    def relabeled(self, places: Sequence[int | None]) -> CocoFile:
-        """The same file after label ``i`` became ``places[i]``, or was left out where that is None."""
-        labels = {category: places[label] for category, label in self.labels.items()}
+    def relabeled(self, indices: Sequence[int | None]) -> CocoFile:
+        """Return the same file with label ``i`` replaced by ``indices[i]``, or removed where that is None."""
+        labels = {category: indices[label] for category, label in self.labels.items()}
         return CocoFile(self.path, {category: label for category, label in labels.items() if label is not None})
 
 
 @dataclass(frozen=True, eq=False)
 class DetectionData:
-    """A labeled data set, read.
+    """A labeled data set.
 
     Attributes:
-        name: Where it came from, for messages.
+        name: Where the data came from, for messages.
         class_names: ``K`` names; label ``i`` is the class ``class_names[i]``.
-        category_ids: ``K`` ids by which the data set itself calls its classes.
+        category_ids: ``K`` ids of the classes in the data set itself.
         records: Its images.
-        report: What the reader left out, changed or noticed.
+        report: Labels and images that the reader skipped, changed or noticed.
         coco_file: The COCO file that the records came from; None if they came from something else.
-        whole: Whether labels are of images as a whole: each has one, whose box is the image.
+        is_classification: Whether each image has a single label for the whole image; its box is then the image.
     """
 
     name: str
@@ -202,13 +204,13 @@ class DetectionData:
     records: Records
     report: ReadReport = field(default_factory=ReadReport)
     coco_file: CocoFile | None = None
-    whole: bool = False
+    is_classification: bool = False
 
     @classmethod
     def of(
         cls, name: str, class_names: Sequence[str], records: Iterable[ImageRecord], category_ids: Sequence[int] | None = None
     ) -> DetectionData:
-        """A data set from records made by hand; category ids count from 1 unless given."""
+        """Build a data set from single records; category ids count from 1 unless given."""
         ids = tuple(range(1, len(class_names) + 1)) if category_ids is None else tuple(category_ids)
         return cls(name, tuple(class_names), ids, Records.of(records))
 
@@ -216,14 +218,14 @@ class DetectionData:
         if len(self.class_names) != len(self.category_ids):
             raise ValueError(f"{self.name}: {len(self.class_names)} class names but {len(self.category_ids)} category ids; give one each")
         if len(set(self.class_names)) != len(self.class_names):
-            twice = sorted({name for name in self.class_names if self.class_names.count(name) > 1})
+            duplicates = sorted({name for name in self.class_names if self.class_names.count(name) > 1})
             raise ValueError(
-                f"{self.name}: class names that occur more than once: {', '.join(twice)}; classes are told apart by name, so rename them"
+                f"{self.name}: class names that occur more than once: {', '.join(duplicates)}; expected unique names, so rename them"
             )
 
     def __len__(self) -> int:
         return len(self.records)
 
     def take(self, images: Iterable[int], name: str | None = None) -> DetectionData:
-        """The same data with only some images, by place."""
+        """Return the same data with only the images of the given indices."""
         return replace(self, records=self.records.take(images), name=name or self.name)

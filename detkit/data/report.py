@@ -1,4 +1,4 @@
-"""What a reader left out, changed or noticed: counted and told, per file, so that nothing vanishes."""
+"""Counts, per kind and file, of the labels and images that a reader skipped, changed or noticed."""
 
 from __future__ import annotations
 
@@ -8,86 +8,88 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 
-class Remark(Enum):
-    """One kind of thing that a reader has to say, as a line names it."""
+class ReadIssue(Enum):
+    """A kind of problem found while reading labels; the value is its text in the report."""
 
-    MISSING_IMAGE = "images left out, with their boxes, because the file is missing"
-    UNREADABLE_IMAGE = "images left out, with their boxes, because the file cannot be read"
-    NOT_A_IMAGE = "files left out because their names do not end as a image's"
-    WRONG_SIZE = "images left out, with their boxes, because the labels state another size than the file has"
-    UNKNOWN_IMAGE = "boxes left out because they belong to a image that is not listed"
-    UNKNOWN_CLASS = "boxes left out because the data does not define their class"
-    CLASS_LEFT_OUT = "boxes left out because their class was not asked for"
-    NOT_FINITE = "boxes left out because a coordinate is not a number"
-    DEGENERATE = "boxes left out because they have no width or height"
-    OUTSIDE = "boxes left out because they lie outside their image"
-    CLIPPED = "boxes that stuck out, cut to their image"
-    POLYGON = "polygons taken by the boxes around them"
-    TURNED = "images labeled as they lie in the file; boxes turned upright with the EXIF orientation"
-    SIZE_NOT_STATED = "images whose size the labels do not state, taken from the file"
-    NO_LABEL_FILE = "images without a label file, taken as showing no objects"
-    DUPLICATE_LABEL_ID = "annotation ids that occur more than once, all kept"
-    LISTED_TWICE = "images listed more than once, read once"
+    MISSING_IMAGE = "images skipped, with their boxes, because the file is missing"
+    UNREADABLE_IMAGE = "images skipped, with their boxes, because the file cannot be read"
+    NOT_AN_IMAGE = "files skipped because they do not have the extension of an image"
+    SIZE_MISMATCH = "images skipped, with their boxes, because the labels state another size than the file has"
+    UNLISTED_IMAGE = "boxes skipped because they belong to an image that is not listed"
+    UNKNOWN_CLASS = "boxes skipped because the data does not define their class"
+    CLASS_NOT_SELECTED = "boxes skipped because their class is not selected"
+    NOT_FINITE = "boxes skipped because a coordinate is not a finite number"
+    DEGENERATE = "boxes skipped because they have no width or height"
+    OUTSIDE = "boxes skipped because they are outside their image"
+    CLIPPED = "boxes clipped to their image"
+    POLYGON = "polygons replaced by their bounding boxes"
+    ROTATED = "images labeled without their EXIF orientation; boxes rotated to the upright image"
+    MISSING_SIZE = "images whose size the labels do not state; size read from the file"
+    NO_LABEL_FILE = "images without a label file, read as images without objects"
+    DUPLICATE_ANNOTATION_ID = "annotation ids that occur more than once, all annotations kept"
+    DUPLICATE_IMAGE = "images listed more than once, read once"
     DUPLICATE_FILE = "images listed again under another id, all kept"
 
 
 @dataclass
 class ReadReport:
-    """Counts by kind and file; a reader fills it, everybody else reads it.
+    """Counts by kind and file, filled by the reader.
 
     Attributes:
-        source: What was read, as a person would name it.
-        checked: How many image headers were read to compare their sizes with the labels'; None if all.
+        source: Name of the data in the report's lines.
+        checked: Number of image headers that were read to compare their sizes with the labels; None if all were.
+        counts: For each kind, the count of each file.
+        details: For each kind, the first example that came with a detail.
     """
 
     source: str = ""
     checked: int | None = None
-    counts: dict[Remark, Counter[str]] = field(default_factory=dict)
-    details: dict[Remark, str] = field(default_factory=dict)
+    counts: dict[ReadIssue, Counter[str]] = field(default_factory=dict)
+    details: dict[ReadIssue, str] = field(default_factory=dict)
 
     def copy(self) -> ReadReport:
-        """A report that can be added to while this one stays."""
-        counts = {remark: Counter(files) for remark, files in self.counts.items()}
+        """Return a copy that can be added to without changing this report."""
+        counts = {issue: Counter(files) for issue, files in self.counts.items()}
         return ReadReport(self.source, self.checked, counts, dict(self.details))
 
-    def add(self, remark: Remark, file: str, count: int = 1, detail: str = "") -> None:
-        """Count ``count`` things about ``file``; the first ``detail`` of a kind is told as an example."""
+    def add(self, issue: ReadIssue, file: str, count: int = 1, detail: str = "") -> None:
+        """Add ``count`` to an issue of ``file``; the first ``detail`` of each kind is reported as an example."""
         if count:
-            self.counts.setdefault(remark, Counter())[file] += count
+            self.counts.setdefault(issue, Counter())[file] += count
             if detail:
-                self.details.setdefault(remark, f"{file}: {detail}")
+                self.details.setdefault(issue, f"{file}: {detail}")
 
-    def add_all(self, remark: Remark, files: Iterable[str]) -> None:
-        """Count one thing for each of ``files``, which may repeat."""
+    def add_all(self, issue: ReadIssue, files: Iterable[str]) -> None:
+        """Add one to an issue for each of ``files``, which may contain duplicates."""
         for file in files:
-            self.add(remark, file)
+            self.add(issue, file)
 
-    def count(self, remark: Remark) -> int:
-        """How many of one kind, over all files."""
-        return sum(self.counts.get(remark, Counter()).values())
+    def count(self, issue: ReadIssue) -> int:
+        """Return the count of an issue over all files."""
+        return sum(self.counts.get(issue, Counter()).values())
 
     def totals(self) -> dict[str, int]:
-        """How many of each kind that occurred, by the kind's name in lower case."""
-        return {remark.name.lower(): self.count(remark) for remark in Remark if self.count(remark)}
+        """Return the count of each issue that occurred, by its name in lower case."""
+        return {issue.name.lower(): self.count(issue) for issue in ReadIssue if self.count(issue)}
 
     def by_file(self) -> dict[str, dict[str, int]]:
-        """For each file that something is said about, how many of each kind; in the order of file names."""
+        """Return, for each file with an issue, the count of each kind; sorted by file name."""
         files: dict[str, dict[str, int]] = {}
-        for remark in Remark:
-            for file, count in self.counts.get(remark, Counter()).items():
-                files.setdefault(file, {})[remark.name.lower()] = count
+        for issue in ReadIssue:
+            for file, count in self.counts.get(issue, Counter()).items():
+                files.setdefault(file, {})[issue.name.lower()] = count
         return dict(sorted(files.items()))
 
     def summary(self, files: int = 3) -> list[str]:
-        """One line for each kind that occurred, with its count and the first ``files`` files; empty if all was well."""
-        lines = [self._line(remark, files) for remark in Remark if self.count(remark)]
+        """Return one line per issue, with its count and its first ``files`` files; empty if there are none."""
+        lines = [self._format_line(issue, files) for issue in ReadIssue if self.count(issue)]
         if self.checked is not None:
-            lines.append(f"{self.source}: compared the sizes of {self.checked} images, evenly chosen, with their labels, not of all")
+            lines.append(f"{self.source}: compared the sizes of {self.checked} evenly spaced images with their labels, not of all images")
         return lines
 
-    def _line(self, remark: Remark, files: int) -> str:
-        where = self.counts[remark]
-        shown = [file if count == 1 else f"{file} ({count})" for file, count in sorted(where.items())[:files]]
-        more = f" and {len(where) - files:,} more" if len(where) > files else ""
-        detail = f"; such as {self.details[remark]}" if remark in self.details else ""
-        return f"{self.source}: {remark.value}: {self.count(remark):,} ({', '.join(shown)}{more}{detail})"
+    def _format_line(self, issue: ReadIssue, files: int) -> str:
+        counts = self.counts[issue]
+        shown = [file if count == 1 else f"{file} ({count})" for file, count in sorted(counts.items())[:files]]
+        more = f" and {len(counts) - files:,} more" if len(counts) > files else ""
+        detail = f"; such as {self.details[issue]}" if issue in self.details else ""
+        return f"{self.source}: {issue.value}: {self.count(issue):,} ({', '.join(shown)}{more}{detail})"

@@ -1,4 +1,4 @@
-"""Which images make which batch: a pure function of the seed and the step, so that training resumes anywhere exactly."""
+"""Assignment of images to batches, a pure function of seed and step, so that training can resume exactly at any step."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 
 class SampleKey(NamedTuple):
-    """Names one sample; ``(epoch, record)`` alone will do.
+    """Key of one sample; ``(epoch, record)`` is enough.
 
     Attributes:
-        epoch: Which pass over the data, from 0.
-        record: Which record.
-        copy: Which of the image's repetitions in this epoch, from 0; it makes their augmentation differ.
+        epoch: Number of the pass over the data, from 0.
+        record: Index of the record.
+        copy: Number of the image's repetition in this epoch, from 0; it makes their augmentation differ.
     """
 
     epoch: int
@@ -27,23 +27,23 @@ class SampleKey(NamedTuple):
 class BatchPlan:
     """The endless stream of global batches over a data set.
 
-    An epoch lists every image ``repeats[i]`` times (a fraction is rounded up or down at random, anew in each epoch),
-    shuffled by ``(seed, epoch)``. Epochs follow one another without a gap: a batch on their border takes from both, so
-    that no image is left out or repeated to fill a batch, and a data set may be smaller than a batch.
+    An epoch contains every image ``repeats[i]`` times, shuffled by ``(seed, epoch)``; a fractional part is rounded up or down at
+    random, differently in each epoch. Epochs follow each other without a gap: a batch on the border takes images from both, so
+    no image is skipped or repeated to fill a batch, and a data set may be smaller than a batch.
 
-    With ``groups`` (landscape, portrait) an epoch is put in this order: what completes the batch that the epoch before
-    began, as shuffled; batches of one group each, in the order in which they fill; what remained of the first group,
-    of the second, and so on. So only the batches made of remainders and the one on the border are mixed.
+    With ``groups`` (landscape, portrait) an epoch has this order: first the images that complete the last batch of the previous
+    epoch, as shuffled; then batches of a single group, in the order in which they fill; then the remainder of the first group,
+    of the second, and so on. So only batches of remainders and the batch on the border are mixed.
 
     Args:
         count: Number of images.
         batch_size: Images in a global batch, over all processes.
         seed: The run's seed.
         groups: A group number for each image, or None for one group.
-        repeats: How often each image comes in an epoch on average, or None for once; 0 leaves it out.
+        repeats: Average number of times each image occurs in an epoch, or None for once; 0 skips it.
 
     Raises:
-        ValueError: there is nothing to draw from, or a length or a number does not fit.
+        ValueError: If there are no images, or if a length or a number is invalid.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class BatchPlan:
             raise ValueError(f"sampler: batch_size: expected at least 1, got {batch_size}")
         for name, values in (("groups", groups), ("repeats", repeats)):
             if values is not None and len(values) != count:
-                raise ValueError(f"sampler: {name}: expected {count} numbers, one an image, got {len(values)}")
+                raise ValueError(f"sampler: {name}: expected {count} numbers, one per image, got {len(values)}")
         if repeats is not None and not (np.isfinite(repeats).all() and repeats.min() >= 0 and repeats.max() >= 1):
             raise ValueError("sampler: repeats: expected finite numbers, none negative and at least one of 1 or more")
         self.count, self.batch_size, self.seed = count, batch_size, seed
@@ -71,35 +71,35 @@ class BatchPlan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that an epoch takes on average, rounded up; at least 1."""
+        """Average number of batches in an epoch, rounded up; at least 1."""
         length = self.count if self._repeats is None else float(self._repeats.sum())
         return max(1, int(np.ceil(length / self.batch_size)))
 
     def epoch_of(self, step: int) -> int:
-        """The epoch of a batch's first image."""
+        """Return the epoch of a batch's first image."""
         return self._epoch_at(step * self.batch_size)
 
     def batch(self, step: int) -> list[SampleKey]:
-        """The global batch of a step, always ``batch_size`` samples."""
-        place = step * self.batch_size
+        """Return the global batch of a step, always ``batch_size`` samples."""
+        position = step * self.batch_size
         keys: list[SampleKey] = []
         while len(keys) < self.batch_size:
-            epoch = self._epoch_at(place)
-            first = place - self._offset(epoch)
+            epoch = self._epoch_at(position)
+            first = position - self._offset(epoch)
             rows = self._order(epoch)[first : first + self.batch_size - len(keys)]
             keys += [SampleKey(epoch, int(index), int(copy)) for index, copy in rows]
-            place += len(rows)
+            position += len(rows)
         return keys
 
-    def _epoch_at(self, place: int) -> int:
+    def _epoch_at(self, position: int) -> int:
         if self._repeats is None:
-            return place // self.count
-        while self._offsets[-1] <= place:
+            return position // self.count
+        while self._offsets[-1] <= position:
             self._offset(len(self._offsets))
-        return int(np.searchsorted(self._offsets, place, side="right")) - 1
+        return int(np.searchsorted(self._offsets, position, side="right")) - 1
 
     def _offset(self, epoch: int) -> int:
-        """Samples in the stream before an epoch."""
+        """Return the number of samples before an epoch."""
         if self._repeats is None:
             return epoch * self.count
         while len(self._offsets) <= epoch:
@@ -107,15 +107,15 @@ class BatchPlan:
         return self._offsets[epoch]
 
     def _copies(self, epoch: int) -> NDArray[np.int64]:
-        """How often each image comes in this epoch: LVIS's repeat factors, rounded at random."""
+        """Return how often each image occurs in this epoch: the repeat factors, rounded at random."""
         if self._repeats is None:
             return np.ones(self.count, np.int64)
         whole = np.floor(self._repeats)
-        more = self._random(epoch, 1).random(self.count) < self._repeats - whole
-        return (whole + more).astype(np.int64)
+        rounded_up = self._random(epoch, 1).random(self.count) < self._repeats - whole
+        return (whole + rounded_up).astype(np.int64)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        """``(length, 2)``: image and copy of every sample of an epoch, in the stream's order."""
+        """Return image and copy of every sample of an epoch in stream order, shape ``(length, 2)``."""
         if epoch not in self._orders:
             copies = self._copies(epoch)
             indices = np.repeat(np.arange(self.count), copies)
@@ -131,10 +131,10 @@ class BatchPlan:
             return rows
         groups = self._groups[rows[:, 0]]
         members = [np.flatnonzero(groups[head:] == group) + head for group in np.unique(groups)]
-        full = [places[: len(places) // self.batch_size * self.batch_size] for places in members]
+        full = [indices[: len(indices) // self.batch_size * self.batch_size] for indices in members]
         batches = np.concatenate(full).reshape(-1, self.batch_size)
         batches = batches[np.argsort(batches[:, -1])]
-        rest = [places[len(places) // self.batch_size * self.batch_size :] for places in members]
+        rest = [indices[len(indices) // self.batch_size * self.batch_size :] for indices in members]
         return np.asarray(rows[np.concatenate([np.arange(head), batches.reshape(-1), *rest])])
 
     def _random(self, epoch: int, salt: int) -> np.random.Generator:
@@ -143,16 +143,16 @@ class BatchPlan:
 
 @dataclass(frozen=True, eq=False)
 class RankBatches:
-    """One process's share of a plan's batches, as a batch sampler for ``torch.utils.data.DataLoader``.
+    """One process's part of a plan's batches, as a batch sampler for ``torch.utils.data.DataLoader``.
 
-    Rank ``r`` of ``world`` takes samples ``r::world`` of each global batch, so that two processes with one image each
-    see what one process with two images sees.
+    Rank ``r`` of ``world`` takes samples ``r::world`` of each global batch, so two processes with one image each process the same
+    images as one process with two.
 
     Attributes:
         plan: The global batches.
-        start_step: The first step to give.
-        stop_step: The step to end before, or None to go on for ever.
-        rank: This process's number.
+        start_step: The first step.
+        stop_step: The step to stop before, or None for an endless stream.
+        rank: Rank of this process.
         world: Number of processes; it must divide the batch size.
     """
 
@@ -186,25 +186,25 @@ class RankBatches:
 
 
 def aspect_groups(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """1 for each portrait of ``(M, 2)`` ``height width``, 0 for landscape and square: batched apart, they need less padding."""
+    """Return 1 for each portrait size of ``(M, 2)`` ``height width``, else 0; separate batches need less padding."""
     return (sizes[:, 0] > sizes[:, 1]).astype(np.int64)
 
 
 def repeat_factors(labels: NDArray[np.int64], image_index: NDArray[np.int64], count: int, threshold: float) -> NDArray[np.float64]:
-    """How often each image should come in an epoch so that rare classes are seen: LVIS (arXiv:1908.03195, section 5.1).
+    """Return how often each image should occur in an epoch to oversample rare classes: LVIS (arXiv:1908.03195, section 5.1).
 
-    With ``f(c)`` the share of images that show class ``c``, a class repeats ``max(1, sqrt(threshold / f(c)))`` times,
-    an image as often as its rarest class; an image without objects comes once.
+    With ``f(c)`` the fraction of images that contain class ``c``, a class is repeated ``max(1, sqrt(threshold / f(c)))`` times,
+    and an image as often as its rarest class; an image without objects occurs once.
 
     Args:
         labels: ``(N,)`` class of each object.
-        image_index: ``(N,)`` the image it lies on, 0 to ``count - 1``.
+        image_index: ``(N,)`` image of each object, 0 to ``count - 1``.
         count: Number of images.
-        threshold: Classes on less than this share of the images are repeated.
+        threshold: Classes on less than this fraction of the images are repeated.
     """
     factors = np.ones(count)
     if len(labels):
-        shown = np.unique(np.stack([image_index, labels], axis=1), axis=0)
-        shares = np.bincount(shown[:, 1]) / count
-        np.maximum.at(factors, shown[:, 0], np.sqrt(threshold / shares[shown[:, 1]]))
+        pairs = np.unique(np.stack([image_index, labels], axis=1), axis=0)
+        fractions = np.bincount(pairs[:, 1]) / count
+        np.maximum.at(factors, pairs[:, 0], np.sqrt(threshold / fractions[pairs[:, 1]]))
     return factors

@@ -1,4 +1,4 @@
-"""Where labeled images are, as a config names it, and the way from there to a :class:`DetectionData`."""
+"""Config of labeled images, and reading them into a :class:`DetectionData`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from detkit.data.records import DetectionData
 
 
 class SourceConfig(Config):
-    """One labeled set of images; its format is recognized from the path."""
+    """One labeled set of images; the format is detected from the path."""
 
     shorthand: ClassVar[str | None] = "path"
 
     path: str = ""
-    """A COCO JSON file, a YOLO ``data.yaml``, or a folder that holds labels in one of the three formats."""
+    """A COCO JSON file, a YOLO ``data.yaml``, or a folder with COCO, Pascal VOC or YOLO labels or with one folder of images per class."""
     images: str | None = None
-    """The folder of the images; None: where the format keeps them, seen from the labels."""
+    """The folder of the images; None: the usual folder of the format, relative to the labels."""
     split: str | None = None
-    """Which part of the data: ``train``, ``val``, ``test`` or another that it has; None: the file itself, or all of a folder."""
+    """Split to read, such as ``train``, ``val`` or ``test``; None: the file itself, or all of a folder."""
     max_checked_images: int = Field(20_000, ge=0)
-    """At most so many image headers are compared with the sizes that the labels state; of more, an even choice."""
+    """Largest number of image headers that are compared with the sizes in the labels; of more images, evenly spaced ones are checked."""
     fetch_command: str = ""
-    """The command that gets this data, told when it is not there."""
+    """Command that downloads this data, shown when the data is missing."""
 
 
 def _source(value: Any) -> Any:
@@ -36,88 +36,88 @@ def _source(value: Any) -> Any:
 
 
 Source = Annotated[SourceConfig, BeforeValidator(_source)]
-"""A field for a :class:`SourceConfig` that also takes its path alone."""
+"""A field for a :class:`SourceConfig` that also accepts a bare path."""
 
 
 class DataConfig(Config):
-    """The images to train and to validate on, and the classes to look for."""
+    """The images to train and validate on, and the classes to detect."""
 
     shorthand: ClassVar[str | None] = "train"
 
     train: Source = SourceConfig()
-    """What is learned from. A folder with a part called ``train`` gives that part."""
+    """Training data. If a folder has a split called ``train``, that split is used."""
     val: Source | None = None
-    """What is validated on; None: the part ``val`` of the training data if it has one, else a fraction of its images."""
+    """Validation data; None: the split ``val`` of the training data if it has one, else a fraction of its images."""
     val_fraction: float | None = Field(None, gt=0, lt=1)
-    """This part of the training images, chosen by a hash of their ids, is kept for validation; None: 0.1 where there are no others."""
+    """Fraction of the training images, selected by a hash of their ids, to hold out for validation; None: 0.1 if there is no other."""
     seed: int = 0
-    """Changes which images the fraction takes."""
+    """Seed for the images that ``val_fraction`` selects."""
     unlabeled: tuple[Source, ...] = ()
-    """Images for a teacher to tell about (see ``distillation``): folders of images, or labeled data whose labels are not used."""
+    """Unlabeled images for a teacher (see ``distillation``): folders of images, or labeled data whose labels are ignored."""
     labeled_repeats: float = Field(1.0, ge=1)
-    """How often a labeled image comes in the time in which an unlabeled one comes once."""
+    """How many times a labeled image occurs for each occurrence of an unlabeled one."""
     crops: CropConfig = CropConfig()
-    """How objects become images, where a classifier learns from data that has boxes."""
+    """How objects are cropped when a classifier is trained on data with boxes."""
     classes: tuple[str, ...] = ()
-    """Only these classes, in this order; empty: all that the data has, in its own order."""
+    """Use only these classes, in this order; empty: all classes of the data, in its order."""
     rename: tuple[str, ...] = ()
-    """Classes to rename, or to join, before anything else: ``("tvmonitor=tv",)``."""
+    """Classes to rename or merge before anything else, as ``("tvmonitor=tv",)``."""
 
     @field_validator("rename")
     @classmethod
-    def _renames(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_renames(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         parse_renames(value)
         return value
 
 
 def splits_of(config: SourceConfig) -> tuple[str, ...]:
-    """The parts that a source has and that ``split`` can name; empty if it is one whole.
+    """Return the names of a source's splits; empty if it is not divided.
 
     Raises:
-        FileNotFoundError: there is nothing at the path.
-        ValueError: the format is not recognized.
+        FileNotFoundError: If the path does not exist.
+        ValueError: If the format is not recognized.
     """
-    path = existing(config)
+    path = existing_path(config)
     return recognize(path).splits(path)
 
 
-def with_split(config: SourceConfig, *wanted: str) -> SourceConfig:
-    """The source with the first of the ``wanted`` parts that it has; as it is if a part is named or it is one whole.
+def with_split(config: SourceConfig, *preferred: str) -> SourceConfig:
+    """Return the source with the first of the ``preferred`` splits that it has; unchanged if a split is set or there is none.
 
-    Evaluation asks for ``with_split(config, "val", "test")``, training for ``with_split(config, "train")``.
+    Evaluation calls ``with_split(config, "val", "test")``, training ``with_split(config, "train")``.
     """
     if config.split is not None:
         return config
     available = splits_of(config)
-    found = next((part for name in wanted if (part := find_split(name, available)) is not None), None)
-    return config if found is None else config.replace(split=found)
+    split = next((match for name in preferred if (match := find_split(name, available)) is not None), None)
+    return config if split is None else config.replace(split=split)
 
 
 def read_source(config: SourceConfig) -> DetectionData:
     """Read one labeled set of images.
 
     Raises:
-        FileNotFoundError: there is nothing at the path; the line ends with the command that gets it, if one is known.
-        ValueError: the format is not recognized, or the data is beyond use; the message names the file.
+        FileNotFoundError: If the path does not exist; the message ends with the command that downloads the data, if known.
+        ValueError: If the format is not recognized or the data cannot be used; the message names the file.
     """
-    path = existing(config)
+    path = existing_path(config)
     images = Path(config.images).expanduser() if config.images else None
     if images is not None and not images.is_dir():
         raise FileNotFoundError(f"images {config.images}: no such folder, for the images of {config.path}; check the path")
     return recognize(path).read(path, images, config.split, config.max_checked_images)
 
 
-def existing(config: SourceConfig) -> Path:
-    """The path of a source.
+def existing_path(config: SourceConfig) -> Path:
+    """Return the path of a source after checking that it exists.
 
     Raises:
-        FileNotFoundError: there is nothing; the line ends with the command that gets it, if one is known.
-        ValueError: no path is given.
+        FileNotFoundError: If it does not exist; the message ends with the command that downloads the data, if known.
+        ValueError: If no path is set.
     """
     if not config.path:
-        raise ValueError("no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
+        raise ValueError("no data is set; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
     path = Path(config.path).expanduser()
     if not path.exists():
-        how = f"get it with: {config.fetch_command}" if config.fetch_command else "check the path"
-        raise FileNotFoundError(f"data {config.path}: no such file or folder; {how}")
+        advice = f"get it with: {config.fetch_command}" if config.fetch_command else "check the path"
+        raise FileNotFoundError(f"data {config.path}: no such file or folder; {advice}")
     return path

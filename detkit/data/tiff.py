@@ -1,4 +1,4 @@
-"""TIFF files of the kinds that Pillow does not read or reads wrongly: sixteen bits in planes, floating-point colors, gray with alpha."""
+"""Reading of TIFF files that Pillow cannot read or misreads: 16-bit planar, floating-point color, gray with alpha."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ _BITS, _PHOTOMETRIC, _ORIENTATION, _PLANES, _EXTRA = 258, 262, 274, 284, 338
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether the bytes begin as a TIFF or a BigTIFF does."""
+    """Return whether the bytes start like a TIFF or a BigTIFF."""
     return data[:4] in (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 
 
 def pillow_misreads(header: Image.Image) -> bool:
-    """Whether Pillow would take a wrong image from the file: more than eight bits, with the colors in planes of their own."""
+    """Return whether Pillow would decode the file wrongly: more than eight bits per channel, in separate planes."""
     tags: Any = getattr(header, "tag_v2", {})
     return header.format == "TIFF" and tags.get(_PLANES, 1) == 2 and max(tags.get(_BITS, (1,))) > 8
 
 
 def is_white_zero(header: Image.Image) -> bool:
-    """Whether zero stands for white, which Pillow heeds with eight bits only."""
+    """Return whether zero means white, which Pillow respects only for eight bits."""
     tags: Any = getattr(header, "tag_v2", {})
     return header.format == "TIFF" and tags.get(_PHOTOMETRIC) == 0
 
 
 def read_tiff(data: bytes) -> tuple[npt.NDArray[np.float64], int]:
-    """The first page as ``(H, W, C)`` numbers from 0 to 1, as stored, with ``C`` 1 to 4; and its orientation.
+    """Read the first page as ``(H, W, C)`` floats from 0 to 1, as stored, with ``C`` from 1 to 4, and its orientation.
 
     Raises:
-        ValueError: tifffile cannot read it, it is no gray or color image, or its floats are outside 0 to 1.
+        ValueError: If tifffile cannot read it, it is not a gray or color image, or its floats are outside 0 to 1.
     """
-    import tifffile  # comes with scikit-image; imported for these rare files only
+    import tifffile  # installed with scikit-image; imported only for these rare files
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:

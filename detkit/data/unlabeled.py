@@ -1,4 +1,4 @@
-"""Images that nobody labeled, or whose labels shall not be used: a teacher tells a student about them."""
+"""Unlabeled images, or labeled ones whose labels are ignored, for a student that learns them from a teacher."""
 
 from __future__ import annotations
 
@@ -10,76 +10,75 @@ from pathlib import Path
 import numpy as np
 
 from detkit.data.files import files_below
-from detkit.data.images import IMAGE_ENDINGS, image_size
+from detkit.data.images import IMAGE_EXTENSIONS, image_size
 from detkit.data.readers import BOX_READERS
 from detkit.data.records import DetectionData, ImageRecord, Records
-from detkit.data.report import ReadReport, Remark
-from detkit.data.sources import SourceConfig, existing, read_source, with_split
+from detkit.data.report import ReadIssue, ReadReport
+from detkit.data.sources import SourceConfig, existing_path, read_source, with_split
 from detkit.structures import Targets
 
 
 def load_unlabeled(sources: Sequence[SourceConfig], known: Sequence[DetectionData] = ()) -> list[DetectionData]:
-    """The images of each source, without boxes and classes.
+    """Load the images of each source, without boxes and classes.
 
     Args:
-        sources: Folders, in which and below which every image is taken; or labeled data in a format of ours, of which the part
-            ``train`` is taken unless another is named.
-        known: The labeled data of the same run; images that are among these are left out, so that none is validated on that was
-            learned from.
+        sources: Folders, which are searched recursively for images; or labeled data in a known format, of which the split
+            ``train`` is used unless another is set.
+        known: The labeled data of the same run; images that are in it are skipped, so that no validation image is trained on.
 
     Raises:
-        FileNotFoundError: there is nothing at a path; the line ends with the command that gets it, if one is known.
-        ValueError: there is no image that can be used.
+        FileNotFoundError: If a path does not exist; the message ends with the command that downloads the data, if known.
+        ValueError: If there is no usable image.
     """
-    taken = {os.path.realpath(path) for data in known for path in data.records.paths}
-    found = []
+    used = {os.path.realpath(path) for data in known for path in data.records.paths}
+    loaded = []
     for source in sources:
         data = _read(source)
-        kept = [place for place, path in enumerate(data.records.paths) if os.path.realpath(path) not in taken]
+        kept = [index for index, path in enumerate(data.records.paths) if os.path.realpath(path) not in used]
         if not kept:
-            raise ValueError(f"unlabeled images {source.path}: all {len(data)} are training or validation images already; leave it out")
-        left_out = len(data) - len(kept)
-        name = f"{data.name}, without {left_out} training or validation images" if left_out else data.name
-        found.append(data.take(kept, name))
-        taken |= {os.path.realpath(path) for path in found[-1].records.paths}
-    return found
+            raise ValueError(f"unlabeled images {source.path}: all {len(data)} are training or validation images already; remove it")
+        skipped = len(data) - len(kept)
+        name = f"{data.name}, without {skipped} training or validation images" if skipped else data.name
+        loaded.append(data.take(kept, name))
+        used |= {os.path.realpath(path) for path in loaded[-1].records.paths}
+    return loaded
 
 
-def joined_records(
+def append_unlabeled(
     labeled: DetectionData, unlabeled: Sequence[DetectionData]
 ) -> tuple[DetectionData, np.ndarray[tuple[int], np.dtype[np.bool_]]]:
-    """The labeled data with the other images behind, and which images are labeled, ``(M,)``."""
+    """Append the unlabeled images to the labeled data; also return which images are labeled, ``(M,)`` bool."""
     flags = np.arange(len(labeled) + sum(map(len, unlabeled))) < len(labeled)
-    records = Records.joined([labeled.records, *(data.records for data in unlabeled)])
+    records = Records.cat([labeled.records, *(data.records for data in unlabeled)])
     return replace(labeled, records=records, coco_file=None), flags
 
 
 def _read(source: SourceConfig) -> DetectionData:
-    path = existing(source)
+    path = existing_path(source)
     if source.split is None and not any(reader.recognizes(path) for reader in BOX_READERS):
-        return _folder(path)
+        return _read_folder(path)
     data = read_source(with_split(source, "train"))
     records = data.records.where(np.zeros(len(data.records.labels), np.bool_))
     return DetectionData(data.name, (), (), records, data.report)
 
 
-def _folder(folder: Path) -> DetectionData:
+def _read_folder(folder: Path) -> DetectionData:
     report, rows = ReadReport(str(folder)), []
     for path in _images(folder):
         name = path.relative_to(folder).as_posix()
         try:
             rows.append(ImageRecord(path, name, image_size(path), Targets.empty()))
         except ValueError as error:
-            report.add(Remark.UNREADABLE_IMAGE, name, detail=str(error))
+            report.add(ReadIssue.UNREADABLE_IMAGE, name, detail=str(error))
     if not rows:
         raise ValueError(
-            f"unlabeled images {folder}: expected a folder with images in it or below it ({', '.join(IMAGE_ENDINGS[:5])} ...), "
+            f"unlabeled images {folder}: expected a folder with images in it or below it ({', '.join(IMAGE_EXTENSIONS[:5])} ...), "
             f"found none{' that can be read' if report.counts else ''}"
         )
     return DetectionData(str(folder), (), (), Records.of(rows), report)
 
 
 def _images(folder: Path) -> Iterator[Path]:
-    """Every image in or below a folder, in the same order on every machine."""
+    """Return every image in or below a folder, in the same order on every machine."""
     paths = [folder] if folder.is_file() else sorted(files_below(folder))
-    return (path for path in paths if path.suffix.lower() in IMAGE_ENDINGS and path.is_file())
+    return (path for path in paths if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file())

@@ -1,4 +1,4 @@
-"""The one reader of videos: frames as :func:`detkit.data.images.read_image` gives images, one after another."""
+"""The video reader; yields frames in the format of :func:`detkit.data.images.read_image`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,32 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-VIDEO_ENDINGS: tuple[str, ...] = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".mts", ".m2ts")
-"""Endings, in lower case, by which videos are told from images."""
+VIDEO_EXTENSIONS: tuple[str, ...] = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".avi",
+    ".mkv",
+    ".webm",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".flv",
+    ".3gp",
+    ".mts",
+    ".m2ts",
+)
+"""File extensions of videos, in lower case."""
 
-_TOLERATED = 0.02
-"""Which share of its frames a file may lack before it is told: headers often estimate their number."""
+_MAX_MISSING = 0.02
+"""Fraction of its frames that a file may lack before a warning; headers often only estimate the number."""
 
 _log = logging.getLogger(__name__)
 
 
 def is_video(path: str | Path) -> bool:
-    """Whether a file is a video, by its ending."""
-    return Path(path).suffix.lower() in VIDEO_ENDINGS
+    """Return whether a file has the extension of a video."""
+    return Path(path).suffix.lower() in VIDEO_EXTENSIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +46,9 @@ class Frame:
     """A frame of a video.
 
     Attributes:
-        index: Its place in the video, from 0; frames that were passed over count.
-        seconds: When it is shown, from the beginning.
-        pixels: ``(H, W, 3)`` uint8 RGB, upright: a telephone's turning is applied.
+        index: Index in the video, from 0; skipped frames count.
+        seconds: Time from the start of the video.
+        pixels: ``(H, W, 3)`` uint8 RGB, upright: the rotation stored by phones is applied.
     """
 
     index: int
@@ -43,19 +57,19 @@ class Frame:
 
 
 class Video:
-    """A video in a file, which OpenCV's FFmpeg decodes.
+    """A video file, decoded by OpenCV's FFmpeg.
 
     Args:
         path: The file.
 
     Attributes:
         path: The file.
-        frames_per_second: What its header says; ``None`` where it does not.
-        length: How many frames its header tells of, often an estimate; ``None`` where it does not.
+        frames_per_second: Frame rate in the header; ``None`` if it has none.
+        length: Number of frames in the header, often an estimate; ``None`` if it has none.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is a folder, empty, or nothing that can be decoded.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder, empty, or cannot be decoded.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -67,12 +81,13 @@ class Video:
         self.length = round(length) if math.isfinite(length) and length > 0 else None
 
     def frames(self, every: int = 1) -> Iterator[Frame]:
-        """Each ``every``-th frame from the first on, read when it is asked for.
+        """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
 
-        Far fewer frames than the header tells of are logged as a warning: the file may be cut off, or trimmed without being written anew.
+        If there are far fewer frames than in the header, a warning is logged: the file may be truncated, or trimmed without being
+        rewritten.
 
         Raises:
-            ValueError: ``every`` is not positive, or not one frame can be decoded.
+            ValueError: If ``every`` is not positive, or if no frame can be decoded.
         """
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
@@ -82,8 +97,8 @@ class Video:
             while capture.grab():
                 if index % every == 0:
                     seconds = self._seconds(index, capture.get(cv2.CAP_PROP_POS_MSEC))
-                    there, pixels = capture.retrieve()
-                    if not there:
+                    decoded, pixels = capture.retrieve()
+                    if not decoded:
                         break
                     yield Frame(index, seconds, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
                 index += 1
@@ -92,19 +107,19 @@ class Video:
         self._check_end(index)
 
     def _seconds(self, index: int, milliseconds: float) -> float:
-        if index and milliseconds <= 0 and self.frames_per_second is not None:  # some containers do not say
+        if index and milliseconds <= 0 and self.frames_per_second is not None:  # some containers have no timestamps
             return index / self.frames_per_second
         return milliseconds / 1000
 
     def _check_end(self, read: int) -> None:
         if not read:
-            raise ValueError(f"{self.path}: not one frame of the video can be decoded; fetch or export it again")
-        if self.length is not None and self.length - read > max(2, _TOLERATED * self.length):
+            raise ValueError(f"{self.path}: no frame of the video can be decoded; download or export it again")
+        if self.length is not None and self.length - read > max(2, _MAX_MISSING * self.length):
             _log.warning(
-                "%s: %d frames were read where its header tells of %d; it is trimmed, of a changing rate, or cut off: look at its end",
+                "%s: expected %d frames as in its header, read %d; it is trimmed, of variable frame rate, or truncated: check its end",
                 self.path,
-                read,
                 self.length,
+                read,
             )
 
 
@@ -114,8 +129,8 @@ def _opened(path: Path) -> cv2.VideoCapture:
     if path.is_dir():
         raise ValueError(f"{path}: expected a video, got a folder; name a file in it")
     if not path.stat().st_size:
-        raise ValueError(f"{path}: the file is empty (0 bytes); fetch or export the video again")
-    capture = cv2.VideoCapture(os.path.abspath(path))  # of a bare name FFmpeg takes what is before a colon for a protocol
+        raise ValueError(f"{path}: the file is empty (0 bytes); download or export the video again")
+    capture = cv2.VideoCapture(os.path.abspath(path))  # in a bare file name FFmpeg would read the part before a colon as a protocol
     if not capture.isOpened():
-        raise ValueError(f"{path}: not a video that can be read; it is damaged, cut off, or of a kind that FFmpeg does not know")
+        raise ValueError(f"{path}: not a readable video; it is damaged, truncated, or in a format that FFmpeg does not support")
     return capture

@@ -1,4 +1,4 @@
-"""Labels written as COCO JSON, Pascal VOC or YOLO, in the folders where the readers look for them."""
+"""Write labels as COCO JSON, Pascal VOC or YOLO, in the folders where the readers look for them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ Kind = Literal["coco", "voc", "yolo"]
 
 
 def image_folder(folder: Path, kind: Kind, split: str) -> Path:
-    """Where the images of a part belong, in a data set of this kind at ``folder``."""
+    """Return the folder of the images of a split, in a data set of this format at ``folder``."""
     return folder / "JPEGImages" if kind == "voc" else folder / "images" / split
 
 
 def write_labels(data: DetectionData, folder: str | Path, kind: Kind, split: str) -> None:
-    """Write the labels of images that lie in :func:`image_folder`; parts of one data set are written one after the other.
+    """Write the labels of one split; its images must be in :func:`image_folder`.
 
-    COCO keeps all (difficult in a field of its own); VOC loses crowds and rounds to whole pixels; YOLO keeps boxes and classes.
+    COCO keeps everything (difficult in a field of its own). VOC loses the crowd flags and rounds to whole pixels. YOLO keeps only
+    boxes and classes.
 
     Raises:
-        ValueError: the kind is unknown; or it names labels by their images' names without ending, and two images share one.
+        ValueError: If the format is unknown, or if two images would share a label file because their names without extension are equal.
     """
     writers = {"coco": _write_coco, "voc": _write_voc, "yolo": _write_yolo}
     if kind not in writers:
@@ -41,22 +42,22 @@ def _check_stems(data: DetectionData, kind: Kind) -> None:
     for path in map(Path, data.records.paths):
         other = known.setdefault(path.stem, path)
         if other != path:
-            raise ValueError(f"{path}: its {kind} labels would be those of {other}; rename one of the two, or write coco")
+            raise ValueError(f"{path}: its {kind} label file would also be that of {other}; rename one of the two, or write coco")
 
 
 def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:
-    """The data as COCO's JSON object; file names count from ``folder``, ids are the data's own where they are numbers."""
-    numbered = all(isinstance(image_id, int) for image_id in data.records.image_ids)
+    """Return the data as a COCO JSON object; file names are relative to ``folder``, image ids are kept if all are numbers."""
+    numeric = all(isinstance(image_id, int) for image_id in data.records.image_ids)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for place, record in enumerate(data.records, 1):
-        image_id = record.image_id if numbered else place
+    for number, record in enumerate(data.records, 1):
+        image_id = record.image_id if numeric else number
         name = Path(os.path.relpath(record.path, folder)).as_posix()
         images.append({"id": image_id, "file_name": name, "height": record.size[0], "width": record.size[1]})
         annotations += [
             {"id": len(annotations) + row, "image_id": image_id, **entry} for row, entry in enumerate(_entries(record, data), 1)
         ]
-    categories = [{"id": number, "name": name} for number, name in zip(data.category_ids, data.class_names, strict=True)]
+    categories = [{"id": category_id, "name": name} for category_id, name in zip(data.category_ids, data.class_names, strict=True)]
     return {"images": images, "annotations": annotations, "categories": categories}
 
 

@@ -1,4 +1,4 @@
-"""Training images changed at random, boxes and all; it could be fired for a box that no longer fits its object."""
+"""Random augmentation of training images together with their boxes."""
 
 from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.augmenter import Augmenter

@@ -1,4 +1,4 @@
-"""A image with everything that is known about places in it, moved together."""
+"""An image with its targets and proposals, which are transformed together."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from detkit.structures import Proposals, Rows, Size, Targets
 
 R = TypeVar("R", bound=Rows)
 Image = NDArray[np.uint8]
-Other = Callable[[np.random.Generator], "AnnotatedImage"]
-"""Gives another image of the data set, drawn with the generator: mosaics are made of several."""
+ImageSampler = Callable[[np.random.Generator], "AnnotatedImage"]
+"""Draws another image of the data set with the generator, for mosaic and mixup."""
 
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedImage:
-    """An image and the rows about it.
+    """An image with its targets and proposals.
 
     Attributes:
         image: ``(H, W, 3)`` uint8 RGB.
-        targets: The labeled objects, in the image's pixels.
-        proposals: Boxes that may show an object, in the image's pixels, where a detector is trained on given ones.
-        is_labeled: False where nobody labeled all that the image shows, so that ``targets`` say too little.
+        targets: The labeled objects, in pixels of the image.
+        proposals: Boxes that may contain an object, in pixels of the image, for detectors that are trained on external ones.
+        is_labeled: False if not all objects in the image are labeled, so that ``targets`` are incomplete.
     """
 
     image: Image
@@ -39,47 +39,47 @@ class AnnotatedImage:
         """``(height, width)`` in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
-    def mapped(self, image: Image, change: Callable[[Rows], Rows]) -> AnnotatedImage:
-        """The image with another image, and ``change`` applied to the targets and the proposals alike."""
-        proposals = None if self.proposals is None else change(self.proposals)
-        return replace(self, image=image, targets=change(self.targets), proposals=proposals)  # type: ignore[arg-type]
+    def mapped(self, image: Image, transform: Callable[[Rows], Rows]) -> AnnotatedImage:
+        """Return this with another image, and with ``transform`` applied to the targets and the proposals."""
+        proposals = None if self.proposals is None else transform(self.proposals)
+        return replace(self, image=image, targets=transform(self.targets), proposals=proposals)  # type: ignore[arg-type]
 
 
-def moved(rows: R, x: float, y: float) -> R:
-    """Rows after the image's corner went to ``(x, y)``, in pixels."""
+def shift_rows(rows: R, x: float, y: float) -> R:
+    """Shift the boxes of rows by ``(x, y)`` pixels."""
     return rows.replace(boxes=rows.boxes + rows.boxes.new_tensor([x, y, x, y]))
 
 
-def cut(rows: R, size: Size, min_visibility: float) -> R:
-    """Rows after the image was cut to ``(0, 0)`` - ``size``: boxes clipped, ``areas`` reduced by the same share.
+def crop_rows(rows: R, size: Size, min_visibility: float) -> R:
+    """Crop rows to an image of ``size``: boxes are clipped, and ``areas`` reduced by the same fraction.
 
-    A box goes when nothing is left of it, or less than ``min_visibility`` of its area; crowds go only when nothing is
-    left, since they say where not to learn.
+    A box is dropped if nothing of it, or less than ``min_visibility`` of its area, remains. Crowds are dropped only if nothing
+    remains, since they mark regions to ignore in training.
     """
     before = rows.boxes
     clipped = before.clamp(min=0).minimum(before.new_tensor([size[1], size[0], size[1], size[0]]))
-    share = box_areas(clipped) / box_areas(before).clamp(min=1e-9)
-    keep = share >= min_visibility
+    visibility = box_areas(clipped) / box_areas(before).clamp(min=1e-9)
+    keep = visibility >= min_visibility
     crowd = getattr(rows, "is_crowd", None)
     if crowd is not None:
         keep |= crowd
-    return with_share(rows.replace(boxes=clipped), share)[keep & (share > 0)]
+    return scale_areas(rows.replace(boxes=clipped), visibility)[keep & (visibility > 0)]
 
 
-def with_share(rows: R, share: torch.Tensor) -> R:
-    """Rows whose ``areas``, if they have any, are multiplied by what is visible of each box."""
+def scale_areas(rows: R, factors: torch.Tensor) -> R:
+    """Multiply the ``areas`` of rows, if they have any, by ``factors``, ``(N,)``."""
     areas = getattr(rows, "areas", None)
-    return rows if areas is None else rows.replace(areas=areas * share)
+    return rows if areas is None else rows.replace(areas=areas * factors)
 
 
-def without_small(rows: R, min_side: float) -> R:
-    """Rows without the boxes that have a side below ``min_side`` pixels."""
+def drop_small(rows: R, min_side: float) -> R:
+    """Drop the rows whose box has a side below ``min_side`` pixels."""
     sides = rows.boxes[:, 2:] - rows.boxes[:, :2]
     keep = (sides >= min_side).all(1)
     return rows if bool(keep.all()) else rows[keep]
 
 
 def box_areas(boxes: torch.Tensor) -> torch.Tensor:
-    """Square pixels of each box, 0 for those turned inside out."""
+    """Return the area of each box in square pixels; 0 where a side is negative."""
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
     return sides[:, 0] * sides[:, 1]

@@ -1,104 +1,108 @@
-"""All of augmentation for one image, from the file's pixels to the size that the model trains on."""
+"""Augmentation of one image, from the file's pixels to the size that the model trains on."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from detkit.data.augment.annotated_image import AnnotatedImage, Image, Other, without_small
+from detkit.data.augment.annotated_image import AnnotatedImage, Image, ImageSampler, drop_small
 from detkit.data.augment.config import AugmentationConfig, JitterConfig
-from detkit.data.augment.geometry import Lens, Window, blank, paste, patch
-from detkit.data.augment.library import LibrarySteps, color_calls, geometry_calls
+from detkit.data.augment.geometry import Resampler, Window, filled_canvas, paste, visible_patch
+from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls
 from detkit.data.augment.mixes import mixup, mosaic
 from detkit.data.augment.sizes import Layout, SizeRule
-from detkit.data.augment.views import iou_crop, without_centers_outside, zoomed_out
+from detkit.data.augment.views import drop_outside_centers, iou_crop, zoom_out
 from detkit.preprocess import PreprocessConfig
 
 
 class Augmenter:
-    """Changes images at random, with everything that is known about places in them.
+    """Augment images at random, together with their targets and proposals.
 
-    What comes out depends on the image, the random generator, ``more`` and the epoch alone: there is no state, and
-    an augmenter can be sent to another process.
+    The result depends only on the image, the random generator, ``sample_image`` and the epoch. There is no state, and an augmenter
+    can be sent to another process.
 
     Args:
-        config: What to do.
-        preprocess: How the model sees images when it detects; it decides the size unless the config does.
+        config: The augmentation to apply.
+        preprocess: The model's preprocessing for detection; it determines the size unless the config does.
 
     Raises:
-        ValueError: the config does not fit the model's input, or names what albumentations does not have.
+        ValueError: If the config does not fit the model's input size, or names a transform that albumentations does not have.
     """
 
     def __init__(self, config: AugmentationConfig, preprocess: PreprocessConfig | None = None) -> None:
         model = preprocess or PreprocessConfig()
         self.config = config
         self._sizes = SizeRule(config.resize, model)
-        # Pixels are made as the model's preprocessing does, but averaged where a image shrinks by much more than there.
+        # Images are resampled as in the model's preprocessing, but averaged where they shrink much more than they do there.
         shrinks = isinstance(config.resize, JitterConfig) or config.zoom_out is not None
-        self._lens = Lens(model.interpolation, 1.0 if model.antialias else 0.5 * shrinks)
-        self._geometry = LibrarySteps(geometry_calls(config), config.min_visibility)
-        self._colors = LibrarySteps(color_calls(config))
+        self._resampler = Resampler(model.interpolation, 1.0 if model.antialias else 0.5 * shrinks)
+        self._geometry = LibraryTransforms(geometry_calls(config), config.min_visibility)
+        self._colors = LibraryTransforms(color_calls(config))
 
     def __call__(
-        self, image: AnnotatedImage, random_numbers: np.random.Generator, more: Other | None = None, epoch: int = 0
+        self,
+        image: AnnotatedImage,
+        random_numbers: np.random.Generator,
+        sample_image: ImageSampler | None = None,
+        epoch: int = 0,
     ) -> AnnotatedImage:
-        """A changed copy of the image.
+        """Return an augmented copy of the image.
 
         Args:
-            image: As read from its file.
-            random_numbers: All chance comes from here.
-            more: Gives other images of the data set, for mosaic and mixup; without it there are none.
-            epoch: The epoch, in which mosaic and mixup may have ended.
+            image: The image as read from its file.
+            random_numbers: The source of all randomness.
+            sample_image: Draws other images of the data set for mosaic and mixup; None disables both.
+            epoch: The current epoch; mosaic and mixup end at ``mix_until_epoch``.
         """
         last = self.config.mix_until_epoch
-        if more is not None and (last is None or epoch < last):
-            image = self._mixed(image, random_numbers, more)
+        if sample_image is not None and (last is None or epoch < last):
+            image = self._mix(image, random_numbers, sample_image)
         image = self._geometry(image, random_numbers)
         view = self._view(image, random_numbers)
         if self.config.crop is not None:
-            image = without_centers_outside(image, view)
-        return self._seen(image, view, random_numbers)
+            image = drop_outside_centers(image, view)
+        return self._render(image, view, random_numbers)
 
-    def _mixed(self, image: AnnotatedImage, random_numbers: np.random.Generator, more: Other) -> AnnotatedImage:
+    def _mix(self, image: AnnotatedImage, random_numbers: np.random.Generator, sample_image: ImageSampler) -> AnnotatedImage:
         config = self.config
         if config.mosaic is not None and random_numbers.random() < config.mosaic.probability:
             size = config.mosaic.size or self._sizes.input_size
-            images = [image, *(more(random_numbers) for _ in range(3))]
+            images = [image, *(sample_image(random_numbers) for _ in range(3))]
             image = mosaic(images, size, config.mosaic, config.min_visibility, random_numbers)
         if config.mixup is not None and random_numbers.random() < config.mixup.probability:
-            image = mixup(image, more(random_numbers), config.mixup, config.min_visibility, random_numbers)
+            image = mixup(image, sample_image(random_numbers), config.mixup, config.min_visibility, random_numbers)
         return image
 
     def _view(self, image: AnnotatedImage, random_numbers: np.random.Generator) -> Window:
-        """What is to be seen, in the image's pixels and maybe beyond it."""
+        """Draw the visible window, in pixels of the image; it may extend beyond it."""
         config, view = self.config, (0, 0, image.size[1], image.size[0])
         if config.zoom_out is not None and random_numbers.random() < config.zoom_out.probability:
-            view = zoomed_out(view, config.zoom_out, random_numbers)
+            view = zoom_out(view, config.zoom_out, random_numbers)
         if config.crop is not None and random_numbers.random() < config.crop.probability:
             boxes = image.targets.boxes[~image.targets.is_crowd]
             view = iou_crop(view, boxes.numpy().astype(np.float64), config.crop, random_numbers)
         return view
 
-    def _seen(self, image: AnnotatedImage, view: Window, random_numbers: np.random.Generator) -> AnnotatedImage:
-        """The view in its final size, pixels touched once; colors are changed before anything is filled."""
+    def _render(self, image: AnnotatedImage, view: Window, random_numbers: np.random.Generator) -> AnnotatedImage:
+        """Return the view at its final size, with pixels resampled once; colors are changed before the canvas is filled."""
         x1, y1, x2, y2 = view
         layout = self._sizes.layout((y2 - y1, x2 - x1), random_numbers)
         scale = layout.content[0] / (y2 - y1), layout.content[1] / (x2 - x1)
         corner = layout.corner[0] - y1 * scale[0], layout.corner[1] - x1 * scale[1]
-        on = patch(image.size, scale, corner, layout.bounds)
-        if on is None:
+        patch = visible_patch(image.size, scale, corner, layout.bounds)
+        if patch is None:
             return image.mapped(self._canvas(layout), lambda rows: rows[:0])
-        part = image.mapped(on.pixels(image.image, self._lens), lambda rows: on.rows(rows, self.config.min_visibility))
+        part = image.mapped(patch.pixels(image.image, self._resampler), lambda rows: patch.rows(rows, self.config.min_visibility))
         part = self._colors(part, random_numbers)
-        if on.size != layout.canvas:
+        if patch.size != layout.canvas:
             canvas = self._canvas(layout)
-            paste(canvas, part.image, on.corner)
+            paste(canvas, part.image, patch.corner)
             part = part.mapped(canvas, lambda rows: rows)
-        return part.mapped(part.image, lambda rows: without_small(rows, self.config.min_side))
+        return part.mapped(part.image, lambda rows: drop_small(rows, self.config.min_side))
 
     def _canvas(self, layout: Layout) -> Image:
-        """What is seen where no image is: the filling of the size and, within that of a larger view, its own."""
-        canvas, zoom_out = blank(layout.canvas, layout.fill), self.config.zoom_out
-        if zoom_out is not None:
+        """Return the canvas behind the image: the fill of the layout and, within the bounds of a larger view, that of zoom-out."""
+        canvas, config = filled_canvas(layout.canvas, layout.fill), self.config.zoom_out
+        if config is not None:
             left, top, right, bottom = layout.bounds
-            canvas[top:bottom, left:right] = zoom_out.fill
+            canvas[top:bottom, left:right] = config.fill
         return canvas

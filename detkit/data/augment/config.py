@@ -1,4 +1,4 @@
-"""What is done to training images, in numbers, with presets by name."""
+"""Configuration of the augmentation of training images, with named presets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Numbers = TypeVar("Numbers", tuple[int, ...], tuple[float, ...])
 
 def _ordered(value: Range) -> Range:
     if value[0] > value[1]:
-        raise ValueError(f"expected (lowest, highest), got {value}")
+        raise ValueError(f"expected (minimum, maximum), got {value}")
     return value
 
 
@@ -27,18 +27,18 @@ def _positive(values: Numbers) -> Numbers:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON's lists as tuples, at any depth; a validator that runs before pydantic's own loses the knowledge that it reads JSON."""
+    """Convert lists to tuples, at any depth, since in a validator of mode "before" pydantic no longer knows that the input was JSON."""
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
 class PhotometricConfig(Config):
-    """Colors changed at random, each by a factor drawn from 1 - x to 1 + x (the hue: turned by up to that share of the circle)."""
+    """Random color changes, each by a factor from 1 - x to 1 + x; the hue is shifted by up to x of the color circle."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 0.5
-    """How often colors are changed at all."""
+    """Probability that colors are changed."""
     brightness: float = Field(0.125, ge=0, le=1)
     """Largest change of brightness."""
     contrast: float = Field(0.5, ge=0, le=1)
@@ -46,131 +46,131 @@ class PhotometricConfig(Config):
     saturation: float = Field(0.5, ge=0, le=1)
     """Largest change of saturation."""
     hue: float = Field(0.05, ge=0, le=0.5)
-    """Largest turn of the hue; .5 is half the circle."""
+    """Largest shift of the hue; .5 is half the color circle."""
 
 
 class RotationConfig(Config):
-    """Turned by a small angle and sheared; a box becomes what bounds the ellipse in it once turned, tighter than its turned corners."""
+    """Small rotations and shears; a box becomes the bounds of its rotated inscribed ellipse, which is tighter than its rotated corners."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 0.5
-    """How often."""
+    """Probability of applying it."""
     degrees: float = Field(10.0, ge=0, le=180)
-    """Largest turn either way."""
+    """Largest rotation either way, in degrees."""
     shear: float = Field(2.0, ge=0, le=45)
     """Largest shear either way, in degrees, along each axis."""
 
 
 class ZoomOutConfig(Config):
-    """The image laid somewhere on a larger, plain canvas (SSD, arXiv:1512.02325, section 3.6: smaller objects)."""
+    """Place the image at random on a larger canvas of one color, for smaller objects (SSD, arXiv:1512.02325, section 3.6)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 0.5
-    """How often."""
+    """Probability of applying it."""
     max_scale: float = Field(4.0, ge=1)
-    """The canvas is 1 to this many times as high and as wide."""
+    """Largest factor of the canvas's height and width; drawn from 1 to this."""
     fill: tuple[int, int, int] = (124, 116, 104)
-    """The canvas's RGB; ImageNet's mean, so that it is zero to most models."""
+    """RGB color of the canvas; by default ImageNet's mean, which most models normalize to zero."""
 
 
 class IoUCropConfig(Config):
-    """A crop that keeps at least a drawn overlap with some object (SSD, arXiv:1512.02325, section 2.2)."""
+    """Random crop with at least a randomly drawn IoU with some object (SSD, arXiv:1512.02325, section 2.2)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
-    """How often a crop is tried; one time in seven that means the whole image."""
+    """Probability that a crop is tried; with the default ``min_ious``, one time in seven that is the whole image."""
     min_ious: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-    """The IoU with some object that a crop must have is one of these; 1 means the whole image."""
+    """Values from which the minimum IoU of a crop with some object is drawn; 1 means the whole image."""
     min_scale: float = Field(0.3, gt=0, le=1)
-    """Least height and width of a crop, as a share of the image's."""
+    """Minimum height and width of a crop, as a fraction of the image's."""
     aspect: tuple[float, float] = (0.5, 2.0)
-    """Least and greatest width of a crop, as a share of its height."""
+    """Minimum and maximum aspect ratio of a crop, width divided by height."""
     trials: int = Field(40, ge=1)
-    """Crops tried for one drawn overlap before another is drawn."""
+    """Number of crops tried for one minimum IoU before another is drawn."""
 
     _check = field_validator("aspect")(_ordered)
 
 
 class MosaicConfig(Config):
-    """Four images meeting at a random point of a canvas (YOLOv4, arXiv:2004.10934; numbers of YOLOX's code)."""
+    """Four images that meet at a random point of a canvas (YOLOv4, arXiv:2004.10934; defaults from YOLOX's code)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
-    """How often."""
+    """Probability of applying it."""
     size: tuple[int, int] | None = None
-    """The canvas, ``(height, width)``; none: the model's input size, or a square of its short side."""
+    """Canvas size, ``(height, width)``; none: the model's input size, or a square of its short side."""
     scale: Range = (0.5, 1.5)
-    """Each image's size after it was fitted to the canvas, a factor drawn for the four together."""
+    """Range of the scale factor applied after each image is fitted to the canvas; one factor is drawn for all four images."""
     fill: int = Field(114, ge=0, le=255)
-    """Gray of what no image covers."""
+    """Gray value where no image covers the canvas."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class MixupConfig(Config):
-    """Another image laid over this one half transparent, the objects of both kept (YOLOX, arXiv:2107.08430)."""
+    """Blend a second image over the first and keep the objects of both (YOLOX, arXiv:2107.08430)."""
 
     shorthand: ClassVar[str | None] = "probability"
     probability: Probability = 1.0
-    """How often."""
+    """Probability of applying it."""
     scale: Range = (0.5, 1.5)
-    """The other image's size after it was fitted to this one."""
+    """Range of the scale factor applied after the second image is fitted to the first."""
     share: float = Field(0.5, gt=0, lt=1)
-    """This image's share of the colors."""
+    """Weight of the first image in the blend."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class ModelSizeConfig(Config):
-    """The size at which the model sees images when it detects, times a factor."""
+    """The model's input size for detection, times a random factor."""
 
     kind: Literal["model"] = "model"
     factors: tuple[float, ...] = Field((1.0,), min_length=1)
-    """One is drawn for each image and multiplies the short side, not the long side's limit. Models of one input size take 1 only."""
+    """Factors of the short side, one drawn per image; the long side's limit does not change. Only 1 for models with a fixed input size."""
 
     _check = field_validator("factors")(_positive)
 
 
 class ShortSideConfig(Config):
-    """The short side as drawn from a list, unless the long side would grow beyond its limit (torchvision's and detectron2's way)."""
+    """Short side drawn from a list, with a limit on the long side, as in torchvision and detectron2."""
 
     kind: Literal["short_side"] = "short_side"
     sides: tuple[int, ...] = Field((640, 672, 704, 736, 768, 800), min_length=1)
-    """Pixels of the short side; one is drawn for each image."""
+    """Lengths of the short side in pixels; one is drawn for each image."""
     max_side: int = Field(1333, ge=1)
-    """The most pixels of the long side."""
+    """Maximum length of the long side in pixels."""
 
     _check = field_validator("sides")(_positive)
 
 
 class JitterConfig(Config):
-    """Large-scale jitter: enlarged or shrunk by a wide range, then cut or filled to one size (arXiv:2012.07177)."""
+    """Large-scale jitter: scale by a wide range, then crop or pad to one size (arXiv:2012.07177)."""
 
     kind: Literal["jitter"] = "jitter"
     size: tuple[int, int] | None = (1024, 1024)
     """``(height, width)`` of every image; none: the model's input size."""
     scale: Range = (0.1, 2.0)
-    """Factor after the image was fitted to the size."""
+    """Range of the scale factor applied after the image is fitted to the size."""
     fill: int = Field(114, ge=0, le=255)
-    """Gray of what the image does not cover."""
+    """Gray value of the padding."""
 
     _check = field_validator("scale")(_ordered)
 
 
 class FixedSizeConfig(Config):
-    """Every image in one size: stretched, or fitted and filled at the right and the bottom."""
+    """Resize every image to one size: stretched, or letterboxed with padding at the right and the bottom."""
 
     kind: Literal["fixed"] = "fixed"
     size: tuple[int, int] = (640, 640)
     """``(height, width)`` of every image."""
     keep_shape: bool = True
-    """Fitted and filled (letterbox), or stretched."""
+    """Keep the aspect ratio and pad (letterbox); false: stretch."""
     fill: int = Field(114, ge=0, le=255)
-    """Gray of the filling."""
+    """Gray value of the padding."""
 
 
 class KeepSizeConfig(Config):
-    """Images stay as large as they are."""
+    """Keep images at their original size."""
 
     kind: Literal["keep"] = "keep"
 
@@ -203,56 +203,56 @@ PRESETS: dict[str, dict[str, Any]] = {
         "resize": ModelSizeConfig(factors=(0.8, 0.9, 1.0, 1.1, 1.2)),
     },
 }
-"""What each preset sets; everything else has its default. ``multiscale`` gives detectron2's 640 to 800 to a model of 800."""
+"""Values that each preset sets; all others keep their defaults. For a model of 800, ``multiscale`` is detectron2's 640 to 800."""
 
 
 class AugmentationConfig(Config):
-    """What is done to training images, in this order: mosaic, mixup, zoom out, crop, flips and turns, size, colors."""
+    """Augmentation of training images; applied in this order: mosaic, mixup, flips and rotations, zoom out, crop, size, colors."""
 
     shorthand: ClassVar[str | None] = "preset"
 
     preset: Literal["none", "flip", "light", "multiscale", "lsj", "ssd", "yolox", "micrographs"] = "flip"
-    """Where the numbers come from that are not given."""
+    """Preset for all values that are not set."""
     flip: Probability = 0.5
-    """How often left and right are exchanged."""
+    """Probability of a horizontal flip."""
     vertical_flip: Probability = 0.0
-    """How often top and bottom are exchanged."""
+    """Probability of a vertical flip."""
     quarter_turns: Probability = 0.0
-    """How often the image is turned by 90, 180 or 270 degrees: for images without an up, such as micrographs and aerial views."""
+    """Probability of a rotation by 90, 180 or 270 degrees, for images without an up direction, such as micrographs and aerial views."""
     rotation: RotationConfig | None = None
-    """Small turns and shears."""
+    """Small rotations and shears."""
     photometric: PhotometricConfig | None = None
-    """Changes of color."""
+    """Random color changes."""
     zoom_out: ZoomOutConfig | None = None
-    """Smaller objects on a plain canvas."""
+    """Smaller objects, by placing the image on a larger canvas."""
     crop: IoUCropConfig | None = None
-    """Crops round objects."""
+    """Random crops around objects."""
     mosaic: MosaicConfig | None = None
     """Four images in one."""
     mixup: MixupConfig | None = None
-    """Two images in one another."""
+    """Two images blended into one."""
     mix_until_epoch: int | None = Field(None, ge=0)
-    """From this epoch on, counted from 0, no more mosaic and mixup; YOLOX ends with 15 such epochs of 300."""
+    """Epoch, counted from 0, from which mosaic and mixup are disabled; YOLOX trains the last 15 of 300 epochs without them."""
     resize: ResizeConfig = ModelSizeConfig()
-    """The size of what the model sees."""
+    """Size of the training images."""
     extra: tuple[str, ...] = ()
-    """Transforms of albumentations, as calls: ``GaussianBlur(blur_limit=(3, 7), p=0.2)``."""
+    """Additional albumentations transforms, as calls: ``GaussianBlur(blur_limit=(3, 7), p=0.2)``."""
     min_visibility: Probability = 0.1
-    """Objects of which a cut leaves less than this share of the area are dropped; crowds only if nothing is left, or by a rotation."""
+    """Objects of which a crop leaves less than this fraction of the area are dropped; crowds only if nothing is left, or by a rotation."""
     min_side: float = Field(1.0, ge=0)
-    """Objects with a side below this many pixels in the finished image are dropped."""
+    """Objects with a side below this many pixels in the final image are dropped."""
 
     @model_validator(mode="before")
     @classmethod
-    def _from_preset(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {**PRESETS.get(str(given.get("preset", "flip")), {}), **_tuples(given)}
+    def _from_preset(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {**PRESETS.get(str(value.get("preset", "flip")), {}), **_tuples(value)}
 
     @field_validator("extra")
     @classmethod
     def _split_calls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """One text a call; a command line that was split at commas is put together again."""
+        """Return one string per call; a value that the command line split at commas is joined first."""
         text = f"({', '.join(value)},)" if value else "()"
         try:
             tree = ast.parse(text, mode="eval").body
@@ -262,5 +262,5 @@ class AugmentationConfig(Config):
         return tuple(ast.unparse(call) for call in calls)
 
     def replace(self, **values: Any) -> Self:
-        """See :meth:`Config.replace`; another ``preset`` exchanges all numbers that are not given with it."""
+        """Replace values as :meth:`Config.replace`; with ``preset``, all values that are not given are reset to the preset's."""
         return type(self)(**values) if "preset" in values else super().replace(**values)

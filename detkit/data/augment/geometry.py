@@ -1,4 +1,4 @@
-"""Images laid on canvases: whole pixels of the one go to whole pixels of the other, so that boxes follow exactly."""
+"""Placing images on canvases: whole pixels map to whole pixels, so that boxes follow exactly."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detkit.data.augment.annotated_image import Image, R, cut, moved
+from detkit.data.augment.annotated_image import Image, R, crop_rows, shift_rows
 from detkit.structures import Size
 
 Window = tuple[int, int, int, int]
 """``x1 y1 x2 y2`` in whole pixels."""
 Fill = int | tuple[int, int, int]
-"""A gray, or an RGB color."""
+"""A gray value, or an RGB color."""
 
 _INTERPOLATION = {
     "bilinear": cv2.INTER_LINEAR,
@@ -24,29 +24,29 @@ _INTERPOLATION = {
 
 
 @dataclass(frozen=True)
-class Lens:
-    """How new pixels are made from old ones.
+class Resampler:
+    """Resize images with a fixed interpolation.
 
     Attributes:
-        interpolation: As :attr:`detkit.preprocess.PreprocessConfig.interpolation`; pixels are bytes here in any case.
-        average_below: Old pixels are averaged where a image shrinks to less than this share; 0: never, 1: always.
+        interpolation: As :attr:`detkit.preprocess.PreprocessConfig.interpolation`; pixels are always uint8 here.
+        average_below: Scale below which pixels are averaged over their area instead; 0: never, 1: whenever the image shrinks.
     """
 
     interpolation: str = "bilinear"
     average_below: float = 0.0
 
-    def resized(self, image: Image, size: Size) -> Image:
-        """The image at ``size``; itself if it has it already."""
+    def resize(self, image: Image, size: Size) -> Image:
+        """Resize an image to ``size``; it is returned unchanged if it already has that size."""
         if image.shape[:2] == size:
             return image
-        share = max(size[0] / image.shape[0], size[1] / image.shape[1])
-        how = cv2.INTER_AREA if share < self.average_below else _INTERPOLATION[self.interpolation]
-        return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=how), np.uint8)
+        scale = max(size[0] / image.shape[0], size[1] / image.shape[1])
+        method = cv2.INTER_AREA if scale < self.average_below else _INTERPOLATION[self.interpolation]
+        return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), np.uint8)
 
 
 @dataclass(frozen=True)
 class Patch:
-    """What a canvas shows of a image: ``window`` of the image, resized to ``size``, its corner at ``corner``.
+    """The part of an image that is visible on a canvas: ``window`` of the image, resized to ``size``, placed at ``corner``.
 
     Attributes:
         window: ``x1 y1 x2 y2`` in the image, inside it.
@@ -58,26 +58,26 @@ class Patch:
     size: Size
     corner: Size
 
-    def pixels(self, image: Image, lens: Lens) -> Image:
-        """The image's pixels as they come on the canvas."""
+    def pixels(self, image: Image, resampler: Resampler) -> Image:
+        """Return the visible pixels of the image, at their size on the canvas."""
         x1, y1, x2, y2 = self.window
-        return lens.resized(image[y1:y2, x1:x2], self.size)
+        return resampler.resize(image[y1:y2, x1:x2], self.size)
 
     def rows(self, rows: R, min_visibility: float) -> R:
-        """Rows about the image, in the canvas's pixels, cut as :func:`~detkit.data.augment.annotated_image.cut` says."""
+        """Transform rows of the image to canvas pixels, cropped as in :func:`~detkit.data.augment.annotated_image.crop_rows`."""
         x1, y1, x2, y2 = self.window
         part = (y2 - y1, x2 - x1)
-        seen = cut(moved(rows, -x1, -y1), part, min_visibility).resized(part, self.size)
-        return moved(seen, self.corner[1], self.corner[0])
+        visible = crop_rows(shift_rows(rows, -x1, -y1), part, min_visibility).resized(part, self.size)
+        return shift_rows(visible, self.corner[1], self.corner[0])
 
 
-def patch(size: Size, scale: tuple[float, float], corner: tuple[float, float], bounds: Window) -> Patch | None:
-    """What is seen within ``bounds`` of a canvas when a image lies on it, or None for nothing.
+def visible_patch(size: Size, scale: tuple[float, float], corner: tuple[float, float], bounds: Window) -> Patch | None:
+    """Return the part of a scaled image that is visible within ``bounds`` of a canvas, or None if nothing is.
 
     Args:
         size: ``(height, width)`` of the image.
-        scale: Canvas pixels for one of the image, ``(y, x)``.
-        corner: Where the image's corner lies on the canvas, ``(y, x)``, maybe outside.
+        scale: Canvas pixels per image pixel, ``(y, x)``.
+        corner: Position of the image's corner on the canvas, ``(y, x)``; may be outside.
         bounds: ``x1 y1 x2 y2`` on the canvas.
     """
     rows = _span(size[0], scale[0], corner[0], (bounds[1], bounds[3]))
@@ -89,27 +89,29 @@ def patch(size: Size, scale: tuple[float, float], corner: tuple[float, float], b
 
 
 def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> Window | None:
-    """Along one axis: first and last pixel of the image, first and last pixel of the canvas. Where the image goes on
-    beyond the bounds it reaches them exactly; where it ends before, its last pixel is rounded to the nearest.
+    """Return, along one axis, the visible pixel ranges: first and end in the image, first and end on the canvas.
+
+    Where the image extends beyond the bounds, the range ends exactly there; where it ends earlier, its end is rounded to the
+    nearest pixel.
     """
     low, high = (bounds[0] - start) / scale, (bounds[1] - start) / scale
     if high <= 0 or low >= length or bounds[1] <= bounds[0]:
         return None
     first = bounds[0] if low > 0 else min(round(start), bounds[1] - 1)
-    last = bounds[1] if high < length else min(max(round(start + length * scale), first + 1), bounds[1])
-    old_first = min(max(0, round(low)), length - 1)
-    old_last = max(min(length, round(high)), old_first + 1)
-    return old_first, old_last, max(first, bounds[0]), last
+    end = bounds[1] if high < length else min(max(round(start + length * scale), first + 1), bounds[1])
+    image_first = min(max(0, round(low)), length - 1)
+    image_end = max(min(length, round(high)), image_first + 1)
+    return image_first, image_end, max(first, bounds[0]), end
 
 
 def paste(canvas: Image, pixels: Image, corner: Size) -> None:
-    """Write pixels into a canvas; the one function here that changes what it is given."""
+    """Write pixels into a canvas in place; the only function here that modifies its input."""
     y, x = corner
     canvas[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
 
 
-def blank(size: Size, fill: Fill) -> Image:
-    """A plain image ``(H, W, 3)``."""
+def filled_canvas(size: Size, fill: Fill) -> Image:
+    """Return a canvas of one color, ``(H, W, 3)``."""
     canvas = np.empty((*size, 3), np.uint8)
     canvas[:] = fill
     return canvas

@@ -1,4 +1,4 @@
-"""Images made of several."""
+"""Mosaic and mixup: images combined from several."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import numpy as np
 
 from detkit.data.augment.annotated_image import AnnotatedImage, Image
 from detkit.data.augment.config import MixupConfig, MosaicConfig
-from detkit.data.augment.geometry import Lens, blank, paste, patch
+from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
 from detkit.structures import Proposals, Size, Targets
 
-_LENS = Lens(average_below=0.5)
+_RESAMPLER = Resampler(average_below=0.5)
 
 
 def mosaic(
     images: Sequence[AnnotatedImage], size: Size, config: MosaicConfig, min_visibility: float, random_numbers: np.random.Generator
 ) -> AnnotatedImage:
-    """Four images that meet at a random point of a canvas, each with a corner there.
+    """Combine four images that meet with one corner each at a random point of a canvas.
 
-    What YOLOX's code makes on a canvas of twice the size and then scales and cuts is made here at once, on the canvas itself:
-    each image is fitted to it, scaled, and cut by the canvas and by the lines through the point.
+    YOLOX's code fills a canvas of twice the size, then scales and crops it. Here the canvas is filled directly: each image
+    is fitted to it, scaled, and cropped by the canvas and by the lines through the point.
     """
     scale = random_numbers.uniform(*config.scale)
-    spread = 0.5 * scale  # the point lies within half a image of the middle, as it does on the doubled canvas
+    spread = 0.5 * scale  # the point is within half an image of the center, as on the doubled canvas
     y, x = (round(side * (0.5 + random_numbers.uniform(-spread, spread))) for side in size)
-    canvas, parts = blank(size, config.fill), []
+    canvas, parts = filled_canvas(size, config.fill), []
     for number, tile in enumerate(images):
         down, right = divmod(number, 2)
         left, top = max(0, x) if right else 0, max(0, y) if down else 0
         bounds = (left, top, size[1] if right else min(x, size[1]), size[0] if down else min(y, size[0]))
         factor = min(size[0] / tile.size[0], size[1] / tile.size[1]) * scale
         corner = (y if down else y - tile.size[0] * factor, x if right else x - tile.size[1] * factor)
-        seen = patch(tile.size, (factor, factor), corner, bounds)
-        if seen is not None:
-            paste(canvas, seen.pixels(tile.image, _LENS), seen.corner)
-            parts.append(tile.mapped(canvas, partial(seen.rows, min_visibility=min_visibility)))
-    return _joined(canvas, parts, images[0])
+        patch = visible_patch(tile.size, (factor, factor), corner, bounds)
+        if patch is not None:
+            paste(canvas, patch.pixels(tile.image, _RESAMPLER), patch.corner)
+            parts.append(tile.mapped(canvas, partial(patch.rows, min_visibility=min_visibility)))
+    return _combine(canvas, parts, images[0])
 
 
 def mixup(
     image: AnnotatedImage, other: AnnotatedImage, config: MixupConfig, min_visibility: float, random_numbers: np.random.Generator
 ) -> AnnotatedImage:
-    """Another image, fitted to this one and scaled, laid over it half transparent; a random place, or a random part of a larger one."""
+    """Blend a second image, fitted to the first and scaled, over it, at a random position or as a random crop if it is larger."""
     size = image.size
     factor = min(size[0] / other.size[0], size[1] / other.size[1]) * random_numbers.uniform(*config.scale)
     corner = [random_numbers.random() * (side - length * factor) for side, length in zip(size, other.size, strict=True)]
-    layer = blank(size, 114)
-    seen = patch(other.size, (factor, factor), (corner[0], corner[1]), (0, 0, size[1], size[0]))
+    layer = filled_canvas(size, 114)
+    patch = visible_patch(other.size, (factor, factor), (corner[0], corner[1]), (0, 0, size[1], size[0]))
     parts = [image]
-    if seen is not None:
-        paste(layer, seen.pixels(other.image, _LENS), seen.corner)
-        parts.append(other.mapped(layer, partial(seen.rows, min_visibility=min_visibility)))
-    return _joined(np.asarray(cv2.addWeighted(image.image, config.share, layer, 1 - config.share, 0.0), np.uint8), parts, image)
+    if patch is not None:
+        paste(layer, patch.pixels(other.image, _RESAMPLER), patch.corner)
+        parts.append(other.mapped(layer, partial(patch.rows, min_visibility=min_visibility)))
+    return _combine(np.asarray(cv2.addWeighted(image.image, config.share, layer, 1 - config.share, 0.0), np.uint8), parts, image)
 
 
-def _joined(image: Image, parts: Sequence[AnnotatedImage], like: AnnotatedImage) -> AnnotatedImage:
-    """One image of several; it is labeled if all that are seen in it are."""
-    given = [part.proposals for part in parts if part.proposals is not None]
-    proposals = None if like.proposals is None else Proposals.cat(given)
+def _combine(image: Image, parts: Sequence[AnnotatedImage], first: AnnotatedImage) -> AnnotatedImage:
+    """Return one image with the rows of all parts; it is labeled if all visible parts are."""
+    part_proposals = [part.proposals for part in parts if part.proposals is not None]
+    proposals = None if first.proposals is None else Proposals.cat(part_proposals)
     return AnnotatedImage(image, Targets.cat([part.targets for part in parts]), proposals, all(part.is_labeled for part in parts))

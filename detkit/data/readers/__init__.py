@@ -1,44 +1,44 @@
-"""Readers of labels, one a format, behind one protocol; the format is recognized from the path."""
+"""Label readers, one per format, behind one protocol; the format is detected from the path."""
 
 from pathlib import Path
 
 from detkit.data.readers.coco import CocoReader
 from detkit.data.readers.folders import FolderReader
-from detkit.data.readers.protocol import Reader, chosen_split, find_split
+from detkit.data.readers.protocol import Reader, find_split, resolve_split
 from detkit.data.readers.voc import VocReader
 from detkit.data.readers.yolo import YoloReader
-from detkit.data.readers.yolo_files import USUAL_NAMES
+from detkit.data.readers.yolo_files import DESCRIPTION_NAMES
 
 BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
-"""Of objects and where they are. Asked in this order: a YOLO or VOC folder may hold some JSON besides."""
+"""Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files."""
 
 READERS: tuple[Reader, ...] = (*BOX_READERS, FolderReader())
-"""All of them; folders of images say least of themselves, so they are taken for labels only where there are no others."""
+"""All readers. Class folders are tried last, because any folder of images could be one."""
 
 
 def recognize(path: Path) -> Reader:
-    """The reader of the format that lies at ``path``.
+    """Return the reader for the format at ``path``.
 
     Raises:
-        ValueError: there is none; the message says what was looked for.
+        ValueError: If no reader recognizes it; the message lists what each one expects.
     """
     for reader in READERS:
         if reader.recognizes(path):
             return reader
-    looked = "; ".join(f"{reader.name}: {reader.expects}" for reader in READERS)
-    raise ValueError(f"{path}: no labels in a known format; looked for {looked}{_hint(path)}")
+    expected = "; ".join(f"{reader.name}: {reader.expects}" for reader in READERS)
+    raise ValueError(f"{path}: no labels in a known format; expected {expected}{_hint(path)}")
 
 
 def _hint(path: Path) -> str:
-    unnamed = next((file for name in USUAL_NAMES if (file := path / name).is_file()), None)
+    unnamed = next((file for name in DESCRIPTION_NAMES if (file := path / name).is_file()), None)
     if unnamed is not None:
-        return f"; {unnamed} has no names, which YOLO data need: add the key names with a list of the classes"
+        return f"; {unnamed} has no names, which YOLO data needs: add the key names with a list of the classes"
     if path.is_dir() and (path / "labels").is_dir():
         return f"; it has a folder of labels but no data.yaml: write {path}/data.yaml with the keys train, val and names"
     if path.is_file():
         return f"; the file ends in {path.suffix or 'nothing'!r}"
-    inside = sorted(entry.name for entry in path.iterdir())[:8]
-    return f"; the folder has {', '.join(inside) or 'nothing'}"
+    entries = sorted(entry.name for entry in path.iterdir())[:8]
+    return f"; the folder contains {', '.join(entries) or 'nothing'}"
 
 
-__all__ = ["BOX_READERS", "READERS", "Reader", "chosen_split", "find_split", "recognize"]
+__all__ = ["BOX_READERS", "READERS", "Reader", "find_split", "recognize", "resolve_split"]

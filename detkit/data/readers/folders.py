@@ -1,4 +1,4 @@
-"""Folders of images whose names are the classes: labels of images as a whole, for classifiers."""
+"""Class folders: folders of images whose names are the classes, for classifiers."""
 
 from __future__ import annotations
 
@@ -9,86 +9,86 @@ from pathlib import Path
 import torch
 
 from detkit.data.files import files_below
-from detkit.data.images import IMAGE_ENDINGS, image_size
-from detkit.data.readers.protocol import chosen_split, is_part
-from detkit.data.record_image import whole_image
+from detkit.data.images import IMAGE_EXTENSIONS, image_size
+from detkit.data.readers.protocol import is_split_name, resolve_split
+from detkit.data.record_image import whole_image_targets
 from detkit.data.records import DetectionData, ImageRecord
-from detkit.data.report import ReadReport, Remark
+from detkit.data.report import ReadIssue, ReadReport
 
 _NO_CLASSES = {"images", "labels", "annotations", "jpegimages", "imagesets"}
-"""Folders of detection data, whose labels are missing or not where they should be."""
+"""Names of folders of detection data whose labels are missing or misplaced."""
 
 
 class FolderReader:
-    """A folder for each class, with images in it or below it; maybe in folders called train, val and test."""
+    """One folder per class with images in it or below it, optionally inside folders called train, val and test."""
 
-    name = "folders of images"
+    name = "class folders"
     expects = "a folder for each class with images in it, for a classifier"
 
     def recognizes(self, path: Path) -> bool:
-        """Folders with images, unless all of them are called like parts: those are no classes but data whose labels are missing."""
+        """Return whether there are folders with images, not all named like splits: that would be data whose labels are missing."""
         if not path.is_dir():
             return False
         roots = (_folders(root) for root in self._roots(path))
-        return any(_has_image(folder) for folders in roots if not all(is_part(entry.name) for entry in folders) for folder in folders)
+        return any(_has_image(folder) for folders in roots if not all(is_split_name(entry.name) for entry in folders) for folder in folders)
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """See :class:`Reader`."""
+        """Return the names of the folders that are splits; see :class:`Reader`."""
         return tuple(entry.name for entry in _folders(path) if _has_classes(entry))
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """See :class:`Reader`; images lie beside their labels, so ``images`` is not taken.
+        """Read one split; see :class:`Reader`. Images are inside the class folders, so ``images`` is not accepted.
 
         Raises:
-            ValueError: a class has no image, or there is only one class.
+            ValueError: If a class has no image, or if there is only one class.
         """
         if images is not None:
-            raise ValueError(f"{path}: images in a folder for each class are their own labels; leave images={images} out")
-        part = chosen_split(path, split, self.splits(path))
-        root = path if part is None else path / part
+            raise ValueError(f"{path}: class folders contain their own images; remove images={images}")
+        split = resolve_split(path, split, self.splits(path))
+        root = path if split is None else path / split
         folders, report = _folders(root), ReadReport(str(root))
         if len(folders) < 2:
             only = f"one: {folders[0].name}" if folders else "none"
-            raise ValueError(f"{root}: expected a folder for each of two or more classes, got {only}; there is nothing to tell apart")
+            raise ValueError(f"{root}: expected a folder for each of two or more classes, got {only}; add a folder for each class")
         rows = [row for label, folder in enumerate(folders) for row in _rows(root, folder, label, report)]
-        return replace(DetectionData.of(str(root), [folder.name for folder in folders], rows), report=report, whole=True)
+        data = DetectionData.of(str(root), [folder.name for folder in folders], rows)
+        return replace(data, report=report, is_classification=True)
 
     def _roots(self, path: Path) -> list[Path]:
-        return [path / part for part in self.splits(path)] or [path]
+        return [path / split for split in self.splits(path)] or [path]
 
 
 def _rows(root: Path, folder: Path, label: int, report: ReadReport) -> Iterator[ImageRecord]:
-    """The images of a class; files that are none are counted and left out."""
+    """Yield the images of a class; other files are counted and skipped."""
     count = 0
     for path in sorted(files_below(folder)):
         name = path.relative_to(root).as_posix()
-        if path.suffix.lower() not in IMAGE_ENDINGS:
-            report.add(Remark.NOT_A_IMAGE, name)
+        if path.suffix.lower() not in IMAGE_EXTENSIONS:
+            report.add(ReadIssue.NOT_AN_IMAGE, name)
             continue
         try:
             size = image_size(path)
         except ValueError as error:
-            report.add(Remark.UNREADABLE_IMAGE, name, detail=str(error))
+            report.add(ReadIssue.UNREADABLE_IMAGE, name, detail=str(error))
             continue
         count += 1
-        yield ImageRecord(path, name, size, whole_image(size, torch.tensor([label])))
+        yield ImageRecord(path, name, size, whole_image_targets(size, torch.tensor([label])))
     if not count:
         raise ValueError(
-            f"{folder}: the folder of a class, and there is no image in it that can be read ({', '.join(IMAGE_ENDINGS[:5])} ...); "
-            "fill it, or remove it"
+            f"{folder}: no readable image ({', '.join(IMAGE_EXTENSIONS[:5])} ...) in this class folder; add images, or remove it"
         )
 
 
 def _folders(path: Path) -> list[Path]:
-    """The folders that may be classes, in the order of their names."""
-    inside = sorted(path.iterdir()) if path.is_dir() else []
-    return [entry for entry in inside if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _NO_CLASSES]
+    """Return the folders that may be classes, sorted by name."""
+    entries = sorted(path.iterdir()) if path.is_dir() else []
+    return [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".") and entry.name.lower() not in _NO_CLASSES]
 
 
 def _has_classes(folder: Path) -> bool:
-    """Whether a folder holds a part of the data: it is called like one and has folders in it."""
-    return is_part(folder.name) and bool(_folders(folder))
+    """Return whether a folder is a split: it is named like one and contains folders."""
+    return is_split_name(folder.name) and bool(_folders(folder))
 
 
 def _has_image(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_ENDINGS for path in files_below(folder))
+    return any(path.suffix.lower() in IMAGE_EXTENSIONS for path in files_below(folder))

@@ -1,4 +1,4 @@
-"""What a reader of one format offers, and the rules for naming parts (splits) that all formats share."""
+"""The protocol of label readers, and the rules for split names that all formats share."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from detkit.registry import did_you_mean
 
 
 class Reader(Protocol):
-    """Reads one format of labels; holds no state."""
+    """A reader of one label format, without state."""
 
     name: str
-    """The format, as a person calls it."""
+    """Name of the format."""
     expects: str
-    """What :meth:`recognizes` looks for, in one clause, for the message that nothing was recognized."""
+    """Paths that :meth:`recognizes` accepts, as a phrase for the error message when no format is recognized."""
 
     def recognizes(self, path: Path) -> bool:
-        """Whether ``path``, which exists, holds this format."""
+        """Return whether ``path``, which exists, contains this format."""
         ...
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """The parts that can be asked for by name; empty if the path is one whole."""
+        """Return the names of the splits; empty if the path is not divided."""
         ...
 
     def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """Read it; see :class:`detkit.data.sources.SourceConfig` for the arguments.
+        """Read the data; see :class:`detkit.data.sources.SourceConfig` for the arguments.
 
         Raises:
-            ValueError: it is beyond use; the message names the file.
+            ValueError: If the data cannot be used; the message names the file.
         """
         ...
 
@@ -43,43 +43,43 @@ _ALIASES = {
 }
 
 
-def find_split(wanted: str, available: Sequence[str]) -> str | None:
-    """The part that ``wanted`` means: by its own name, an alias (``valid`` for ``val``), or with a year (``val2017``).
+def find_split(name: str, available: Sequence[str]) -> str | None:
+    """Return the available split called ``name``, or by an alias (``valid`` for ``val``), or with a year (``val2017``).
 
     Raises:
-        ValueError: several parts are meant.
+        ValueError: If several splits match.
     """
-    if wanted in available:
-        return wanted
-    names = next((aliases for aliases in _ALIASES.values() if wanted in aliases), (wanted,))
+    if name in available:
+        return name
+    names = next((aliases for aliases in _ALIASES.values() if name in aliases), (name,))
     for pattern in (r"{}$", r"{}[_-]?\d+$"):
-        found = [part for part in available if any(re.match(pattern.format(re.escape(name)), part.lower()) for name in names)]
-        if len(found) > 1:
-            raise ValueError(f"split {wanted!r} may mean {' or '.join(found)}; name one")
-        if found:
-            return found[0]
+        matches = [split for split in available if any(re.match(pattern.format(re.escape(alias)), split.lower()) for alias in names)]
+        if len(matches) > 1:
+            raise ValueError(f"split {name!r} is ambiguous: it matches {' and '.join(matches)}; name one of them")
+        if matches:
+            return matches[0]
     return None
 
 
-def is_part(name: str) -> bool:
-    """Whether a folder of this name is taken for a part of the data: it is called ``train``, ``val``, ``test`` or an alias."""
-    return any(find_split(part, (name,)) is not None for part in _ALIASES)
+def is_split_name(name: str) -> bool:
+    """Return whether ``name`` is that of a split: ``train``, ``val``, ``test`` or an alias."""
+    return any(find_split(split, (name,)) is not None for split in _ALIASES)
 
 
-def chosen_split(path: Path, split: str | None, available: Sequence[str]) -> str | None:
-    """The part to read; None if the data is one whole.
+def resolve_split(path: Path, split: str | None, available: Sequence[str]) -> str | None:
+    """Return the split to read; None if the data is not divided.
 
     Raises:
-        ValueError: there is no such part, or there are several and none is named.
+        ValueError: If there is no such split, or if there are several and none is given.
     """
     if split is None:
         if len(available) > 1:
-            raise ValueError(f"{path}: it has the parts {', '.join(available)}; name one of them as the split")
+            raise ValueError(f"{path}: it has the splits {', '.join(available)}; name one of them as the split")
         return available[0] if available else None
     if not available:
-        raise ValueError(f"{path}: it has no parts, so split {split!r} cannot be chosen; leave the split out, or use a validation fraction")
-    found = find_split(split, available)
-    if found is None:
+        raise ValueError(f"{path}: it has no splits, so split {split!r} cannot be read; omit the split, or use a validation fraction")
+    match = find_split(split, available)
+    if match is None:
         hint = did_you_mean(split, tuple(available))
-        raise ValueError(f"{path}: it has no part {split!r}: {hint}; its parts are {', '.join(available)}")
-    return found
+        raise ValueError(f"{path}: it has no split {split!r}: {hint}; its splits are {', '.join(available)}")
+    return match

@@ -1,13 +1,13 @@
-"""Text files as people's editors write them."""
+"""Reading of UTF-8 text files, with or without a byte order mark."""
 
 from pathlib import Path
 
 
-def text_of(file: Path) -> str:
-    """A text file in UTF-8, without the mark (BOM) that editors under Windows put before it.
+def read_text(file: Path) -> str:
+    """Read a UTF-8 text file without the byte order mark (BOM) that editors under Windows may add.
 
     Raises:
-        ValueError: it is not UTF-8.
+        ValueError: If the file is not UTF-8.
     """
     try:
         return file.read_text("utf-8-sig")
@@ -15,10 +15,10 @@ def text_of(file: Path) -> str:
         raise ValueError(f"{file}: not a text file in UTF-8 (byte {error.start}: {error.reason}); save it as UTF-8") from None
 
 
-def lines_of(file: Path) -> list[str]:
-    """The lines of a text file in UTF-8 that are not blank, without the space around them.
+def read_lines(file: Path) -> list[str]:
+    """Read the non-blank lines of a UTF-8 text file, without surrounding white space.
 
     Raises:
-        ValueError: it is not UTF-8.
+        ValueError: If the file is not UTF-8.
     """
-    return [line.strip() for line in text_of(file).splitlines() if line.strip()]
+    return [line.strip() for line in read_text(file).splitlines() if line.strip()]

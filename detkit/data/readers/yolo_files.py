@@ -1,4 +1,4 @@
-"""How a YOLO data set says where its images and labels are."""
+"""The description file of a YOLO data set, and the locations of its images and labels."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from typing import Any
 import yaml
 
 from detkit.data.files import files_below, visible
-from detkit.data.images import IMAGE_ENDINGS
-from detkit.data.readers.text import lines_of, text_of
+from detkit.data.images import IMAGE_EXTENSIONS
+from detkit.data.readers.text import read_lines, read_text
 
-USUAL_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
-"""Of the file that describes a data set."""
+DESCRIPTION_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
+"""Usual names of the file that describes a data set."""
 
-_PARTS = ("train", "val", "valid", "test")
+_SPLITS = ("train", "val", "valid", "test")
 
 
 @dataclass(frozen=True)
-class Listing:
-    """A ``data.yaml``, or Darknet's ``obj.data``, read.
+class YoloDescription:
+    """The content of a ``data.yaml``, or of Darknet's ``obj.data``.
 
     Attributes:
         file: The file itself.
-        root: The folder from which its paths count.
-        names: The class names; a label file's class number counts in them.
-        parts: For each part, the folders and lists of images it names.
-        has_keypoints: Whether lines go on with keypoints after the box (``kpt_shape``), which are passed over.
+        root: The folder that its paths are relative to.
+        names: The class names, indexed by the class numbers of label files.
+        splits: For each split, its folders and lists of images.
+        has_keypoints: Whether keypoints follow the box in each line (``kpt_shape``); they are ignored.
     """
 
     file: Path
     root: Path
     names: tuple[str, ...]
-    parts: dict[str, tuple[str, ...]]
+    splits: dict[str, tuple[str, ...]]
     has_keypoints: bool = False
 
-    def images(self, part: str, images: Path | None) -> list[Path]:
-        """The image files of a part, sorted within a folder; a list's are looked for in ``images`` if that is given.
+    def images(self, split: str, images: Path | None) -> list[Path]:
+        """Return the image files of a split, sorted within a folder; those of a list are searched in ``images`` if it is given.
 
         Raises:
-            ValueError: a folder or list is not there, or has no images.
+            ValueError: If a folder or list does not exist, or contains no images.
         """
-        found: list[Path] = []
-        for entry in self.parts[part]:
-            place = self._place(entry)
-            if place is not None and place.is_file():
-                found += _from_list(place, images)
-            elif images is not None or place is not None:
-                found += _from_folder(images or place)  # type: ignore[arg-type]
+        files: list[Path] = []
+        for entry in self.splits[split]:
+            path = self._resolve(entry)
+            if path is not None and path.is_file():
+                files += _from_list(path, images)
+            elif images is not None or path is not None:
+                files += _from_folder(images or path)  # type: ignore[arg-type]
             else:
-                raise ValueError(f"{self.file}: {part}: {entry}: no such folder or list; looked in {self.root}; correct path or {part}")
-        if not found:
-            where = ", ".join(self.parts[part])
-            raise ValueError(f"{self.file}: {part}: no images in {where}; expected files that end in .jpg, .png or the like")
-        return found
+                raise ValueError(f"{self.file}: {split}: {entry}: no such folder or list; searched in {self.root}; correct path or {split}")
+        if not files:
+            entries = ", ".join(self.splits[split])
+            raise ValueError(f"{self.file}: {split}: no images in {entries}; expected files that end in .jpg, .png or the like")
+        return files
 
-    def listed_beside(self, image: Path) -> Path:
-        """Where Darknet exports (CVAT's) keep labels apart from images."""
+    def darknet_label_file(self, image: Path) -> Path:
+        """Return the label file of an image in a Darknet export (as from CVAT), which keeps labels apart from images."""
         return self.root / "obj_train_data" / f"{image.stem}.txt"
 
-    def _place(self, entry: str) -> Path | None:
-        """The entry below the root; Roboflow's ``../train/images`` means ``train/images``, and Darknet's ``data/`` the folder itself."""
+    def _resolve(self, entry: str) -> Path | None:
+        """Return the entry's path below the root; Roboflow's ``../train/images`` means ``train/images``, Darknet's ``data/`` the root."""
         for name in (entry, entry.removeprefix("../"), entry.removeprefix("data/")):
             if (self.root / name).exists():
                 return self.root / name
@@ -69,41 +69,42 @@ class Listing:
 
 
 def description_file(path: Path) -> Path | None:
-    """The file that describes a YOLO data set: ``path`` itself, or the one in a folder; None if there is none."""
+    """Return the file that describes a YOLO data set: ``path`` itself, or the one in a folder; None if there is none."""
     if path.is_file():
         return path if path.suffix.lower() in (".yaml", ".yml", ".data") else None
-    for pattern in (*USUAL_NAMES, "*.yaml", "*.yml", "*.data"):
+    for pattern in (*DESCRIPTION_NAMES, "*.yaml", "*.yml", "*.data"):
         for file in visible(path.glob(pattern)):
-            if file.suffix == ".data" or b"names" in file.read_bytes().replace(b"\0", b""):  # UTF-16 has them: it is told of later
+            # UTF-16 has zero bytes; such a file is accepted here and gets its error message when it is read.
+            if file.suffix == ".data" or b"names" in file.read_bytes().replace(b"\0", b""):
                 return file
     return None
 
 
-def read_description(file: Path) -> Listing:
+def read_description(file: Path) -> YoloDescription:
     """Read a ``data.yaml`` or an ``obj.data``.
 
     Raises:
-        ValueError: it is no mapping, or its names or paths are missing or wrong.
+        ValueError: If it is not a mapping, or if its names or paths are missing or invalid.
     """
-    content = _darknet(file) if file.suffix.lower() == ".data" else _yaml(file)
+    content = _read_darknet(file) if file.suffix.lower() == ".data" else _read_yaml(file)
     names = _names(content, file)
     count = content.get("nc", content.get("classes"))
     if isinstance(count, int) and count != len(names):
         raise ValueError(f"{file}: nc is {count} but names has {len(names)} classes; correct one of them")
-    parts = {}
-    for key in _PARTS:
+    splits = {}
+    for key in _SPLITS:
         value = content.get(key)
         if value:
             entries = value if isinstance(value, list) else [value]
             if not all(isinstance(entry, str) for entry in entries):
                 raise ValueError(f"{file}: {key}: expected a path or a list of paths, got {value!r}")
-            parts[key] = tuple(entries)
-    return Listing(file, _root(content, file), names, parts, "kpt_shape" in content)
+            splits[key] = tuple(entries)
+    return YoloDescription(file, _root(content, file), names, splits, "kpt_shape" in content)
 
 
-def _yaml(file: Path) -> dict[str, Any]:
+def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(text_of(file))
+        content = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
         raise ValueError(f"{file}: not readable YAML ({' '.join(str(error).split())}); correct the file") from None
     if not isinstance(content, dict):
@@ -111,17 +112,17 @@ def _yaml(file: Path) -> dict[str, Any]:
     return content
 
 
-def _darknet(file: Path) -> dict[str, Any]:
-    """``key = value`` lines; the names stand in a file of their own, one a line."""
-    pairs = (line.partition("=") for line in lines_of(file) if "=" in line)
+def _read_darknet(file: Path) -> dict[str, Any]:
+    """Read ``key = value`` lines; the class names are in a separate file, one per line."""
+    pairs = (line.partition("=") for line in read_lines(file) if "=" in line)
     content: dict[str, Any] = {key.strip(): value.strip() for key, _, value in pairs}
     content = {("val" if key == "valid" else key): value for key, value in content.items()}
     names = str(content.get("names", ""))
-    beside = [file.parent / names, file.parent / Path(names).name]
-    found = next((place for place in beside if names and place.is_file()), None)
-    if found is None:
-        raise ValueError(f"{file}: the file of class names {names!r} is not there; looked for {beside[-1]}")
-    content["names"] = lines_of(found)
+    candidates = [file.parent / names, file.parent / Path(names).name]
+    names_file = next((path for path in candidates if names and path.is_file()), None)
+    if names_file is None:
+        raise ValueError(f"{file}: the file of class names {names!r} does not exist; expected {candidates[-1]}")
+    content["names"] = read_lines(names_file)
     content.pop("classes", None)
     return content
 
@@ -138,43 +139,43 @@ def _names(content: dict[str, Any], file: Path) -> tuple[str, ...]:
 
 
 def _root(content: dict[str, Any], file: Path) -> Path:
-    """``path`` as given, from the file's folder, or from the working folder; else the file's folder."""
-    given = content.get("path")
-    if isinstance(given, str) and given:
-        for place in (file.parent / given, Path(given).expanduser()):
-            if place.is_dir():
-                return place
+    """Return the folder ``path``, relative to the file's folder or to the working folder; else the file's folder."""
+    value = content.get("path")
+    if isinstance(value, str) and value:
+        for folder in (file.parent / value, Path(value).expanduser()):
+            if folder.is_dir():
+                return folder
     return file.parent
 
 
 def _from_folder(folder: Path) -> list[Path]:
-    found = (path for path in files_below(folder) if path.name.lower().endswith(IMAGE_ENDINGS))
-    return sorted(found, key=lambda path: (str(path.parent), path.name))
+    files = (path for path in files_below(folder) if path.name.lower().endswith(IMAGE_EXTENSIONS))
+    return sorted(files, key=lambda path: (str(path.parent), path.name))
 
 
 def _from_list(file: Path, images: Path | None) -> list[Path]:
-    """The images that a text file lists, one a line, counted from the file's folder."""
-    lines = lines_of(file)
+    """Return the images in a text file, one per line, relative to the file's folder."""
+    lines = read_lines(file)
     if images is not None:
         return [images / Path(line).name for line in lines]
-    found = []
+    files = []
     for line in lines:
-        places = [file.parent / line, file.parent / line.removeprefix("data/")]
-        found.append(next((place for place in places if place.exists()), places[0]))
-    return found
+        candidates = [file.parent / line, file.parent / line.removeprefix("data/")]
+        files.append(next((path for path in candidates if path.exists()), candidates[0]))
+    return files
 
 
-def label_places(image: Path) -> list[Path]:
-    """Where a image's labels may be: ``labels`` in place of the last ``images`` in its path, or beside it."""
-    beside = image.with_suffix(".txt")
-    parts = list(beside.parts)
-    folders = [place for place, part in enumerate(parts[:-1]) if part == "images"]
+def label_file_candidates(image: Path) -> list[Path]:
+    """Return the possible label files of an image: with the last ``images`` in its path replaced by ``labels``, or next to it."""
+    adjacent = image.with_suffix(".txt")
+    parts = list(adjacent.parts)
+    folders = [index for index, part in enumerate(parts[:-1]) if part == "images"]
     if not folders:
-        return [beside]
+        return [adjacent]
     parts[folders[-1]] = "labels"
-    return [Path(*parts), beside]
+    return [Path(*parts), adjacent]
 
 
-def label_file(image: Path, elsewhere: Path) -> Path | None:
-    """The image's label file, or None: it then shows no objects."""
-    return next((place for place in (*label_places(image), elsewhere) if place.is_file()), None)
+def find_label_file(image: Path, fallback: Path) -> Path | None:
+    """Return the image's label file, or None if it has none, which means that it has no objects."""
+    return next((path for path in (*label_file_candidates(image), fallback) if path.is_file()), None)
