@@ -1,9 +1,9 @@
-"""Experiments: one config names everything, and a function does it."""
+"""Experiments: train, evaluate or smoke-test a model from one config that describes everything."""
 
 from detkit.experiment.config import Experiment, GradientStageConfig
 from detkit.experiment.evaluation_run import evaluate
 from detkit.experiment.results import TrainResult
-from detkit.experiment.smoke import SmokeOutcome, smoke
+from detkit.experiment.smoke import SmokeResult, smoke
 from detkit.experiment.training_run import train
 
-__all__ = ["Experiment", "GradientStageConfig", "SmokeOutcome", "TrainResult", "evaluate", "smoke", "train"]
+__all__ = ["Experiment", "GradientStageConfig", "SmokeResult", "TrainResult", "evaluate", "smoke", "train"]

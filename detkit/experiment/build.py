@@ -1,4 +1,4 @@
-"""From a config to the parts of a run."""
+"""Build the parts of a run from its config."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from detkit.checkpoint import make_header
 from detkit.data import DetectionData, ImageRecord, class_lines
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
-from detkit.data.splits import joined_report
-from detkit.data.unlabeled import joined_records, load_unlabeled
-from detkit.experiment.classified import read_data
+from detkit.data.splits import report_lines
+from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
+from detkit.experiment.tasks import read_data
 from detkit.inference.loading import load_detector
 from detkit.inference.proposals import build_proposer
 from detkit.models.class_embeddings import embed_classes
@@ -29,10 +29,10 @@ from detkit.proposals import Proposer
 from detkit.structures import Proposals
 from detkit.training.clock import CoreClock
 from detkit.training.distillation import Teacher
-from detkit.training.distilled import Distilled
 from detkit.training.distilled_classifier import DistilledClassifier
+from detkit.training.distilled_detector import DistilledDetector
 from detkit.training.processes import Processes
-from detkit.training.random_state import random_state_kept, seed_everything
+from detkit.training.random_state import preserved_random_state, seed_everything
 from detkit.training.run import RunData
 
 log = logging.getLogger("detkit.experiment")
@@ -40,27 +40,30 @@ log = logging.getLogger("detkit.experiment")
 
 @dataclass(frozen=True, eq=False)
 class TimedProposer:
-    """Gives the proposals of images, and books what they take; can be sent to a worker process, whose clock nobody asks."""
+    """A proposer whose core-minutes are counted as ``proposals``.
+
+    It can be sent to a worker process; the clock of a worker is not read.
+    """
 
     proposer: Proposer
     clock: CoreClock
 
     def __call__(self, image: NDArray[np.uint8]) -> Proposals:
-        """The proposals of a image."""
-        with self.clock.spent_on("proposals"):
+        """Return the proposals of an image."""
+        with self.clock.measure("proposals"):
             return self.proposer(image)
 
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What a run is made of.
+    """Model, data and proposer of a run.
 
     Attributes:
-        detector: The model, with the numbers it starts from, on the CPU.
-        train: What it learns from.
-        val: What it is validated on, with the same classes.
-        unlabeled: What a teacher tells it about.
-        proposer: Tells it where to look, if it is a detector that is told.
+        detector: The model with its initial weights, on the CPU.
+        train: The training data.
+        val: The validation data, with the same classes.
+        unlabeled: The unlabeled data for distillation.
+        proposer: Supplies proposals to a detector that takes them.
     """
 
     detector: Detector
@@ -71,121 +74,122 @@ class Parts:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes, in the order of the labels."""
+        """The class names, in the order of the labels."""
         return self.train.class_names
 
 
-def build_parts(config: Experiment, fresh: bool = True, clock: CoreClock | None = None) -> Parts:
-    """Read the data, tell its classes, and build the model.
+def build_parts(config: Experiment, load_weights: bool = True, clock: CoreClock | None = None) -> Parts:
+    """Read the data, log its classes, and build the model.
 
     Args:
         config: The experiment.
-        fresh: Fill the model with the weights that the config starts from; a resumed run has its own.
-        clock: Where the making of proposals is booked.
+        load_weights: Load the initial weights that the config names; a resumed run has its own.
+        clock: Counts the core-minutes of the proposals.
 
     Raises:
-        FileNotFoundError: data or weights are not on this machine; the message has the command that gets each.
-        ValueError: something in them is beyond use.
+        FileNotFoundError: If data or weights are not found; the message has the command that gets each.
+        ValueError: If data or weights are invalid.
     """
     _check_unlabeled(config)
     try:
         train, val = read_data(config)
         unlabeled = load_unlabeled(config.data.unlabeled, (train, val))
     except FileNotFoundError as error:
-        missing = [str(error), *_missing_weights(config, fresh), *_missing_teacher(config)]
+        missing = [str(error), *_missing_weights(config, load_weights), *_missing_teacher(config)]
         raise FileNotFoundError("; ".join([*missing, "or try the config with --smoke"])) from None
-    _tell_data(train, val, unlabeled)
+    _log_data(train, val, unlabeled)
     detector = config.model.build(len(train.class_names))
-    if fresh:
-        _fill(detector, config, train.class_names)
-    told = config.model.proposals_config
-    proposer = None if told is None else TimedProposer(build_proposer(told), clock or CoreClock())
+    if load_weights:
+        _load_weights(detector, config, train.class_names)
+    proposals = config.model.proposals_config
+    proposer = None if proposals is None else TimedProposer(build_proposer(proposals), clock or CoreClock())
     return Parts(detector, train, val, tuple(unlabeled), proposer)
 
 
 @dataclass(frozen=True, eq=False)
 class RecordProposer:
-    """The proposals of records' images, as a data set asks for them; can be sent to a worker process."""
+    """A proposer with the arguments that a data set passes; it can be sent to a worker process."""
 
     proposer: TimedProposer
 
     def __call__(self, record: ImageRecord, image: NDArray[np.uint8]) -> Proposals:
-        """The proposals of a image."""
+        """Return the proposals of an image."""
         return self.proposer(image)
 
 
-def distilled(config: Experiment, parts: Parts, detector: Detector, device: torch.device) -> Distilled | DistilledClassifier | None:
-    """The detector, which is on its device, with the teacher that the config names, if it names one.
+def build_distilled(
+    config: Experiment, parts: Parts, detector: Detector, device: torch.device
+) -> DistilledDetector | DistilledClassifier | None:
+    """Combine the detector, which is on its device, with the teacher that the config names; None without a teacher.
 
     Raises:
-        FileNotFoundError: the teacher is not here.
-        ValueError: the two do not fit together.
+        FileNotFoundError: If the teacher is not found.
+        ValueError: If the two do not match.
     """
     if config.distillation is None:
         return None
     teacher = Teacher.load(config.distillation, device)
     if isinstance(detector, Classifier):
         return DistilledClassifier(detector, teacher, config.distillation, parts.class_names, config.model.preprocess)
-    known = {"takes_unlabeled": bool(parts.unlabeled)}
-    return Distilled(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **known)
+    options = {"takes_unlabeled": bool(parts.unlabeled)}
+    return DistilledDetector(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **options)
 
 
 def run_data(config: Experiment, parts: Parts, processes: Processes, device: torch.device) -> RunData:
-    """The batches of one process."""
-    train, labeled = joined_records(parts.train, parts.unlabeled)
-    more = {"is_labeled": labeled, "labeled_repeats": config.data.labeled_repeats}
+    """Return the training data of one process."""
+    train, labeled = append_unlabeled(parts.train, parts.unlabeled)
+    sampling = {"is_labeled": labeled, "labeled_repeats": config.data.labeled_repeats}
     proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
     augmenter = Augmenter(config.augmentation, config.model.preprocess)
     shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
 
     def batches(start: int) -> Iterable[SampleBatch]:
-        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, proposals=proposals, **shared, **more)  # type: ignore[arg-type]
+        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, proposals=proposals, **shared, **sampling)  # type: ignore[arg-type]
 
     # The length of an epoch, for limits given in epochs.
-    images = batch_plan(train, config.loader, config.seed, **more).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
-    drawn = config.loader.skip_empty or config.data.labeled_repeats > 1
-    return RunData(batches, config.loader.batch_size, images if drawn else len(train), records=parts.train)
+    images = batch_plan(train, config.loader, config.seed, **sampling).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
+    resampled = config.loader.skip_empty or config.data.labeled_repeats > 1
+    return RunData(batches, config.loader.batch_size, images if resampled else len(train), records=parts.train)
 
 
-def header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:
-    """The head of the run's checkpoints."""
+def checkpoint_header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:
+    """Return the header of the run's checkpoints."""
     mapping = dict(zip(class_names, data.category_ids, strict=True))
     return make_header(config.model.to_json(), class_names, experiment=config.to_json(), category_ids=mapping)
 
 
 def _check_unlabeled(config: Experiment) -> None:
     if config.data.unlabeled and config.distillation is None:
-        raise ValueError(
-            "data.unlabeled: nothing can be learned from images without labels unless a teacher tells of them; set distillation.teacher"
-        )
+        raise ValueError("data.unlabeled: unlabeled images can only be used with a teacher; set distillation.teacher, or remove them")
 
 
-def _tell_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[DetectionData]) -> None:
-    """Print the classes and what the readers left out.
+def _log_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[DetectionData]) -> None:
+    """Log the data, its classes, and the labels that the readers skipped or altered.
 
     Raises:
-        ValueError: no single object is labeled.
+        ValueError: If no object is labeled in the training data.
     """
     log.info("training data: %s: %d images, %d boxes", train.name, len(train), len(train.records.labels))
     log.info("validation data: %s: %d images, %d boxes", val.name, len(val), len(val.records.labels))
     for data in unlabeled:
         log.info("unlabeled data: %s: %d images", data.name, len(data))
-    for line in (*joined_report([train, val, *unlabeled]), "classes, by number in the model:", *class_lines(train)):
+    for line in (*report_lines([train, val, *unlabeled]), "classes (label, name, id in the data, training boxes):", *class_lines(train)):
         log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
-            f"training data {train.name}: only crowds in its {len(train)} images, so there is nothing to learn; check the labels"
+            f"training data {train.name}: expected at least one object that is not a crowd, got none in {len(train)} images; "
+            "check the labels"
         )
     if not (~val.records.is_crowd).any():
         log.warning(
-            "warning: validation data %s: no object in its %d images, so that no evaluation gives a number and the first counts as the "
-            "best; take labeled images: data.val, or another data.val_fraction",
+            "warning: validation data %s: there is no object in its %d images, so evaluations give no metrics and the first one counts as "
+            "the best; use labeled images: set data.val, or another data.val_fraction",
             val.name,
             len(val),
         )
 
 
-def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:
+def _load_weights(detector: Detector, config: Experiment, class_names: tuple[str, ...]) -> None:
     if config.weights is None:
         config.model.load_pretrained(detector)
     else:
@@ -197,21 +201,21 @@ def _fill(detector: Detector, config: Experiment, class_names: tuple[str, ...]) 
     embed_classes(detector, class_names)
 
 
-def fresh_state(config: Experiment, class_names: tuple[str, ...]) -> dict[str, Tensor]:
-    """The detector's numbers as the run began with; random generators stay where they are."""
-    with random_state_kept():
+def initial_state(config: Experiment, class_names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Return the weights and buffers that the run started with; the random generators are not changed."""
+    with preserved_random_state():
         seed_everything(config.seed)
         detector = config.model.build(len(class_names))
-        _fill(detector, config, class_names)
+        _load_weights(detector, config, class_names)
     return dict(detector.state_dict())
 
 
-def _missing_weights(config: Experiment, fresh: bool) -> list[str]:
-    """What would be missing next, so that one message tells all."""
-    if not fresh:
+def _missing_weights(config: Experiment, load_weights: bool) -> list[str]:
+    """Return the error about missing weights, so that one message can name everything that is missing."""
+    if not load_weights:
         return []
     try:
-        _fill(config.model.build(1), config, ("?",))
+        _load_weights(config.model.build(1), config, ("?",))
     except FileNotFoundError as error:
         return [str(error)]
     except ValueError:
@@ -220,7 +224,7 @@ def _missing_weights(config: Experiment, fresh: bool) -> list[str]:
 
 
 def _missing_teacher(config: Experiment) -> list[str]:
-    """What would be missing after that."""
+    """Return the error about a missing teacher."""
     if config.distillation is None:
         return []
     try:

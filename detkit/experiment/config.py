@@ -1,4 +1,4 @@
-"""The one config that names everything about a run."""
+"""The config that describes everything about a run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from detkit.training.fitted_stages import BoxRegressionStage, SVMStage
 from detkit.training.optimizer import OptimizerConfig, SGDConfig
 from detkit.training.ridge import RidgeConfig
 from detkit.training.schedule import MultistepConfig, ScheduleConfig
-from detkit.training.shares import split_budget
-from detkit.training.stages import GradientStage
+from detkit.training.stages import GradientStage, split_budget
 from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
 
@@ -31,31 +30,33 @@ else:
 
 
 class GradientStageConfig(Config):
-    """A stage of gradient steps; what it does not set is the experiment's."""
+    """A stage of gradient steps; settings that are not set are those of the experiment."""
 
     kind: Literal["gradient"] = "gradient"
-    """Which stage this is."""
+    """Kind of the stage."""
     name: str = "gradient"
-    """What the log calls it."""
+    """Name in the log and for ``--stage``."""
     frozen: tuple[str, ...] = ()
-    """Parts of the detector that stay as they are: prefixes of parameter names, such as ``neck`` or ``rpn``."""
+    """Parts of the detector to freeze: prefixes of parameter names, such as ``neck`` or ``rpn``."""
     trains: Literal["all", "rpn", "region"] = "all"
-    """Of Faster R-CNN: both stages, or the region proposal network alone, or the classifier of regions alone; the other's layers stay."""
+    """Faster R-CNN only: train everything, only the region proposal network, or only the region classifier; the layers of the other part
+    are frozen."""
     proposals_from: Literal["current", "start_of_stage"] = "current"
-    """Where to look, while ``region`` learns alone: what the detector proposes, or what it proposed before this stage began."""
+    """Source of the proposals while ``region`` is trained alone: the current detector, or the detector as it was before this stage."""
     reset: tuple[str, ...] = ()
-    """Parts that begin again with the numbers that the run began with: prefixes of parameter names, such as ``neck``."""
+    """Parts to reset to the initial weights of the run: prefixes of parameter names, such as ``neck``."""
     training: TrainingConfig | None = None
-    """Limits, precision, what is kept."""
+    """Limits, precision, evaluations and checkpoints."""
     optimizer: OptimizerConfig | None = None
-    """Which rule moves the weights."""
+    """The optimizer."""
     schedule: ScheduleConfig | None = None
-    """How its rate changes."""
+    """The learning rate schedule."""
     budget_share: float | None = Field(default=None, gt=0, le=1)
-    """Part of ``training.budget`` that it may take, beside what earlier stages leave; none: its part of what the others do not claim."""
+    """Fraction of ``training.budget`` for this stage, in addition to what earlier stages leave; none: an equal share of the fraction that
+    the other stages do not claim."""
 
     def build(self, experiment: Experiment) -> GradientStage:
-        """The stage, completed by the experiment."""
+        """Build the stage, with the settings of the experiment where it has none."""
         return GradientStage(
             self.training or experiment.training,
             self.optimizer or experiment.optimizer,
@@ -70,46 +71,46 @@ class GradientStageConfig(Config):
 
 
 class SVMStageConfig(Config):
-    """A stage that fits one linear SVM a class to what the network sees of each region, as R-CNN does after fine-tuning."""
+    """A stage that fits one linear SVM per class to the features of regions, as R-CNN does after fine-tuning."""
 
     kind: Literal["svm"] = "svm"
-    """Which stage this is."""
+    """Kind of the stage."""
     name: str = "svm"
-    """What the log, and ``--stage``, call it."""
+    """Name in the log and for ``--stage``."""
     svm: SVMConfig = SVMConfig()
-    """The numbers."""
+    """Settings of the SVMs."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
-    """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+    """Disk space for features in the run's folder, in units of 10^6 bytes; features that do not fit are recomputed in each pass."""
     budget_share: float | None = Field(default=0.3, gt=0, le=1)
-    """Part of ``training.budget`` that it may take, the making of features included, beside what earlier stages leave. When it runs
-    short, features of fewer images are made, and the SVMs are fitted to those."""
+    """Fraction of ``training.budget`` for this stage, including the computation of features, in addition to what earlier stages leave. If
+    it is not enough, the SVMs are fitted to the features of fewer images."""
 
     def build(self, experiment: Experiment) -> SVMStage:
-        """The stage, completed by the experiment."""
+        """Build the stage, with the training settings of the experiment."""
         return SVMStage(experiment.training, self.cache_megabytes, self.name, self.budget_share, self.svm)
 
 
 class BoxRegressionStageConfig(Config):
-    """A stage that fits one ridge regressor of boxes a class."""
+    """A stage that fits one ridge regressor of boxes per class."""
 
     kind: Literal["boxes"] = "boxes"
-    """Which stage this is."""
+    """Kind of the stage."""
     name: str = "boxes"
-    """What the log, and ``--stage``, call it."""
+    """Name in the log and for ``--stage``."""
     ridge: RidgeConfig = RidgeConfig()
-    """The numbers."""
+    """Settings of the regressors."""
     cache_megabytes: float = Field(default=20_000.0, ge=0)
-    """What the features in the run's folder may take on disk, in units of 10^6 bytes; what does not fit is made again for each pass."""
+    """Disk space for features in the run's folder, in units of 10^6 bytes; features that do not fit are recomputed in each pass."""
     budget_share: float | None = Field(default=0.1, gt=0, le=1)
-    """Part of ``training.budget`` that it may take, beside what earlier stages leave."""
+    """Fraction of ``training.budget`` for this stage, in addition to what earlier stages leave."""
 
     def build(self, experiment: Experiment) -> BoxRegressionStage:
-        """The stage, completed by the experiment."""
+        """Build the stage, with the training settings of the experiment."""
         return BoxRegressionStage(experiment.training, self.cache_megabytes, self.name, self.budget_share, self.ridge)
 
 
 def _stage_kind(stage: Any) -> str:
-    """The kind of a stage; configs that were written before there were several have none."""
+    """Return the kind of a stage; configs from before there were several kinds have none."""
     return str(stage.get("kind", "gradient") if isinstance(stage, dict) else getattr(stage, "kind", "gradient"))
 
 
@@ -122,46 +123,47 @@ StageConfig = Annotated[
 
 
 class Experiment(Config):
-    """A model, its data, and how the one learns from the other. A config file binds ``config`` to one."""
+    """A model, its data and its training settings. A config file binds an instance to the name ``config``."""
 
     name: str = "experiment"
-    """Its runs are written to ``runs/NAME-1``, ``runs/NAME-2`` and so on."""
+    """Name of the runs, which are written to ``runs/NAME-1``, ``runs/NAME-2`` and so on."""
     model: AnyModel = FasterRCNNConfig()
-    """The detector."""
+    """The model."""
     data: DataConfig = DataConfig()
-    """What it learns from and what it is validated on."""
+    """Training and validation data."""
     augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to training images."""
+    """Augmentation of training images."""
     loader: LoaderConfig = LoaderConfig()
-    """How images become batches."""
+    """Batches and worker processes."""
     optimizer: OptimizerConfig = SGDConfig()
-    """Which rule moves the weights."""
+    """The optimizer."""
     schedule: ScheduleConfig = MultistepConfig()
-    """How the learning rate changes."""
+    """The learning rate schedule."""
     training: TrainingConfig = TrainingConfig()
-    """How long, in what precision, and what is kept."""
+    """Limits, precision, evaluations and checkpoints."""
     distillation: DistillationConfig | None = None
-    """A teacher, whom it imitates beside learning from labels; unlabeled images need one."""
+    """Distillation from a teacher, in addition to learning from labels; required for unlabeled images."""
     stages: tuple[StageConfig, ...] = Field(default=(GradientStageConfig(),), min_length=1)
-    """The parts of the training, in order; one of gradient steps unless a method needs more."""
+    """The stages of the training, in order; one stage of gradient steps unless the method needs more."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How it is validated."""
+    """Evaluations during the run."""
     weights: str | None = None
-    """Start from a detector: a checkpoint, a run's folder, or a name that ``detkit weights`` lists; else from the backbone's weights."""
+    """Start from a trained detector: a checkpoint, a run folder, or a name that ``detkit models`` lists; none: from the backbone's
+    weights."""
     output: str | None = None
-    """The run's folder, instead of the next free one under ``runs``."""
+    """Folder of the run, instead of the next free one under ``runs``."""
     seed: int = 0
-    """Every random choice of the run depends on it."""
+    """Seed of all random choices of the run."""
 
     @field_validator("stages")
     @classmethod
-    def _share_one_budget(cls, value: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
+    def _check_budget_shares(cls, value: tuple[StageConfig, ...]) -> tuple[StageConfig, ...]:
         split_budget([stage.budget_share for stage in value])
         return value
 
     @field_validator("name")
     @classmethod
-    def _is_a_file_name(cls, value: str) -> str:
+    def _check_file_name(cls, value: str) -> str:
         if not re.fullmatch(r"[\w.+-]+", value):
             raise ValueError(f"expected letters, digits, and . _ + -, as it names a folder; got {value!r}")
         return value

@@ -1,4 +1,4 @@
-"""Judging a detector on labeled images."""
+"""Evaluation of a detector or classifier on labeled images."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from detkit.data import (
     split_by_image,
     with_split,
 )
-from detkit.data.crops import CropConfig, images_of
+from detkit.data.crops import CropConfig, classification_data
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.accuracy import Accuracy, accuracy
-from detkit.evaluation.engines import EvaluatorName, check_evaluator
+from detkit.evaluation.coco_curves import EvaluatorName, check_evaluator
 from detkit.evaluation.evaluator import Evaluator
-from detkit.experiment.classified import check_boxes
 from detkit.experiment.config import Experiment
-from detkit.inference import Finder, ImagePyramid, Predictor, choose_weights, detect_records, load
+from detkit.experiment.tasks import check_boxes
+from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
 from detkit.inference.loading import checkpoint_path
 from detkit.models.classifier import Classifier
 from detkit.registry import did_you_mean
@@ -46,51 +46,54 @@ def evaluate(
     device: str = "auto",
     precision: str = "fp32",
 ) -> CocoNumbers:
-    """The COCO numbers of a detector on labeled images.
+    """Return the COCO metrics of a detector on labeled images.
 
     Args:
-        weights: A checkpoint, a run's folder, a name that ``detkit weights`` lists, a predictor, or an image pyramid of one;
-            None: the newest run's best.
-        data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or data that was read; None: what the run was validated on.
-        images: The folder of the images, where it cannot be seen from ``data``.
-        split: Which part of the data; None: ``val`` or else ``test`` if it has such parts.
-        classes: Judge only these of the data's classes, by the model's names; the rest of the data's boxes is left out. Empty: all.
-        renames: What the data calls a class, and what the model calls it: ``{"tvmonitor": "tv"}``.
+        weights: A checkpoint, a run folder, a name that ``detkit models`` lists, a predictor, or an image pyramid of one;
+            None: the best checkpoint of the newest run.
+        data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or loaded data; None: the validation data of the run.
+        images: The folder of the images, if ``data`` does not determine it.
+        split: Split of the data; None: ``val`` or else ``test`` if the data has such splits.
+        classes: Evaluate only these classes, by the model's names; boxes of other classes are ignored. Empty: all classes.
+        renames: Class names of the data and the corresponding names of the model: ``{"tvmonitor": "tv"}``.
         evaluator: ``"hotcoco"``, or ``"pycocotools"`` as the reference.
-        device: Where the detector runs: ``"auto"``, ``"cpu"``, ``"cuda"``.
-        precision: In which numbers; fp32 unless told otherwise, so that the numbers are the model's own.
+        device: Device of the detector: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        precision: Number format; the default fp32 gives the metrics of the model itself.
 
     Raises:
-        FileNotFoundError: the weights or the data are not there.
-        ValueError: the data has classes that the model does not have, or something is not of its form.
+        FileNotFoundError: If the weights or the data are not found.
+        ValueError: If the data has classes that the model does not have, or an argument is invalid.
     """
     check_evaluator(evaluator)
-    predictor: Finder
+    predictor: PredictorLike
     if isinstance(weights, (Predictor, ImagePyramid)):
         predictor, source = weights, None
     else:
-        source, _ = choose_weights(weights)
+        source, _ = choose_model(weights)
         predictor = load(source, device, precision)
     if not isinstance(data, DetectionData):
         data = labeled_data(source, data, images=images, split=split)
-    return judge(predictor, with_classes(data, classes, renames)).numbers(evaluator)
+    return run_evaluator(predictor, with_classes(data, classes, renames)).numbers(evaluator)
 
 
-def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> Evaluator:
-    """Run a detector over labeled images and collect what it finds.
+def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progress = iter) -> Evaluator:
+    """Run a detector on labeled images and return an evaluator with its detections.
 
     Args:
         predictor: The detector, or an image pyramid of it.
         data: The images; their classes must be among the detector's.
-        progress: Wraps the images, one by one, to show how far it is.
+        progress: Wraps the iterable of images, to show the progress.
 
     Raises:
-        FileNotFoundError: a image is missing.
-        ValueError: the data has a class that the model does not have, or a image cannot be read.
+        FileNotFoundError: If an image is missing.
+        ValueError: If the data has a class that the model does not have, or an image cannot be read.
     """
     check_boxes(data)
     if isinstance(predictor, Predictor) and isinstance(predictor.detector, Classifier):
-        raise ValueError(f"{data.name}: a classifier finds no boxes; judge it by `detkit evaluate`, or by evaluate_classifier in Python")
+        raise ValueError(
+            f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
+            "evaluate_classifier in Python"
+        )
     evaluator = Evaluator(data, predictor.class_names)
     for record, detections in progress(detect_records(predictor, data)):
         evaluator.add(record, detections)
@@ -98,13 +101,13 @@ def judge(predictor: Finder, data: DetectionData, progress: Progress = iter) -> 
 
 
 def is_classifier(weights: str | Path | None) -> bool:
-    """Whether a checkpoint, a run's folder or (None) the newest run holds a classifier of whole images.
+    """Return whether a checkpoint, a run folder or (None) the newest run holds a classifier of whole images.
 
     Raises:
-        FileNotFoundError: nothing is named and there is no run, or a folder has no checkpoint.
-        ValueError: the file is no checkpoint of ours.
+        FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.
+        ValueError: If the file is not a detkit checkpoint.
     """
-    path = checkpoint_path(choose_weights(weights)[0])
+    path = checkpoint_path(choose_model(weights)[0])
     return path is not None and json.loads(read_header(path)["model"]).get("kind") == "classifier"
 
 
@@ -117,23 +120,23 @@ def evaluate_classifier(
     classes: Sequence[str] = (),
     progress: Progress = iter,
 ) -> Accuracy:
-    """How often a classifier is right about images in a folder for each class, or about the objects of data with boxes, cut out.
+    """Return the accuracy of a classifier on images in a folder per class, or on the cropped objects of data with boxes.
 
     Args:
         predictor: The classifier.
         data: The images; their classes must be among the classifier's.
-        crops: How objects are cut out; as a training does unless its config says otherwise.
-        renames: What the data calls a class, and what the classifier calls it.
-        classes: Judge only images of these classes; empty: all.
-        progress: Wraps the images, one by one, to show how far it is.
+        crops: How objects are cropped; None: the default settings of training.
+        renames: Class names of the data and the corresponding names of the classifier.
+        classes: Evaluate only images of these classes; empty: all.
+        progress: Wraps the iterable of images, to show the progress.
 
     Raises:
-        ValueError: there are no images, or of a class that the classifier does not have.
+        ValueError: If there are no images, or images of a class that the classifier does not have.
     """
-    data = images_of(with_classes(data, classes, renames), crops or CropConfig())
+    data = classification_data(with_classes(data, classes, renames), crops or CropConfig())
     known = ClassMapping.subset(data.class_names, predictor.class_names).apply(data)
-    guesses = [found.labels.tolist() for _, found in progress(detect_records(predictor, known))]
-    return accuracy(known.records.labels.tolist(), guesses, len(predictor.class_names))
+    predictions = [detections.labels.tolist() for _, detections in progress(detect_records(predictor, known))]
+    return accuracy(known.records.labels.tolist(), predictions, len(predictor.class_names))
 
 
 def labeled_data(
@@ -145,22 +148,22 @@ def labeled_data(
     val_fraction: float | None = None,
     trained_on: bool = False,
 ) -> DetectionData:
-    """Read what a detector is to be judged on: the data at ``path``, or what the run that made ``weights`` was validated on.
+    """Read the data to evaluate a detector on: that at ``path``, or the validation data of the run that produced ``weights``.
 
-    With ``val_fraction`` it is that part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so that
-    any detector can be compared with the one that was trained on the rest; ``trained_on``: that rest, which tells what was learned by heart.
-    Which images these are depends on ``data.seed``; it is that of the run which made ``weights``, and 0 where there was none.
+    With ``val_fraction``, return the part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so
+    that any detector can be compared with the one that was trained on the rest. With ``trained_on``, return that rest, which shows what
+    was memorized. The choice of the images depends on ``data.seed`` of the run that produced ``weights``, or on seed 0 without a run.
 
     Raises:
-        FileNotFoundError: there is nothing at the path.
-        ValueError: no data is named, and the weights do not say on which they were validated; or the data is not of its form.
+        FileNotFoundError: If the path does not exist.
+        ValueError: If no data is given and the weights record no validation data, or the data is invalid.
     """
     folder = None if images is None else str(images)
     if path is not None:
         source = SourceConfig(path=str(path), images=folder, split=split)
         if val_fraction is not None:
-            rest, kept = split_by_image(read_source(with_split(source, "train")), val_fraction, _seed_of_run(weights))
-            return rest if trained_on else kept
+            rest, held_out = split_by_image(read_source(with_split(source, "train")), val_fraction, _seed_of_run(weights))
+            return rest if trained_on else held_out
         return read_source(with_split(source, "val", "test"))
     config = _data_of_run(weights)
     if split is None and images is None:
@@ -175,37 +178,35 @@ def labeled_data(
 
 
 def with_classes(data: DetectionData, classes: Sequence[str] = (), renames: Mapping[str, str] | None = None) -> DetectionData:
-    """The data with its classes renamed, and then only those of ``classes``, if any are named.
+    """Return the data with renamed classes, restricted to ``classes`` if any are given.
 
     Raises:
-        ValueError: the data has no class of such a name.
+        ValueError: If the data has no class of such a name.
     """
     if not classes and not renames:
         return data
     renames = renames or {}
     names = tuple(classes) or tuple(dict.fromkeys(renames.get(name, name) for name in data.class_names))
     mapping = ClassMapping.by_name(data.class_names, names, renames)
-    if mapping.without_data:
-        raise ValueError(
-            f"{data.name}: the data has no class {mapping.without_data[0]!r}: {did_you_mean(mapping.without_data[0], data.class_names)}"
-        )
+    if mapping.missing:
+        raise ValueError(f"{data.name}: the data has no class {mapping.missing[0]!r}: {did_you_mean(mapping.missing[0], data.class_names)}")
     return mapping.apply(data)
 
 
 def _data_of_run(weights: str | Path | None) -> DataConfig:
-    config = _told_by(weights)
+    config = _recorded_data(weights)
     if config is None:
-        raise ValueError(f"which data? {weights or 'the detector'} does not tell on what it was validated; name labeled images as data")
+        raise ValueError(f"no data given, and {weights or 'the detector'} records no validation data; pass labeled images as data (--data)")
     return config
 
 
 def _seed_of_run(weights: str | Path | None) -> int:
-    config = _told_by(weights)
+    config = _recorded_data(weights)
     return 0 if config is None else config.seed
 
 
-def _told_by(weights: str | Path | None) -> DataConfig | None:
-    """The data of the run that made a checkpoint, where its file tells."""
+def _recorded_data(weights: str | Path | None) -> DataConfig | None:
+    """Return the data settings of the run that produced a checkpoint, if the file records them."""
     path = None if weights is None else checkpoint_path(weights)
     text = read_header(path)["experiment"] if path is not None else ""
     return Experiment.from_json(text).data if text else None

@@ -1,4 +1,4 @@
-"""What a run says, kept in a file of its folder."""
+"""The log file of a run."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 
 _CAPACITY = 100_000
-"""Lines that are kept until the folder is known."""
+"""Maximum number of lines that are buffered until the file is known."""
 
 
 @contextmanager
-def kept_log(first: bool) -> Iterator[Callable[[Path], None]]:
-    """Gives a function that names the file; what is said before it is called goes there as well.
+def log_to_file(first: bool) -> Iterator[Callable[[Path], None]]:
+    """Yield a function that sets the log file; lines logged inside the block before it is called are written to the file as well.
 
     Args:
-        first: Whether this process is the one that talks; the others give warnings only, and write no file.
+        first: Whether this is the first process. The others log warnings only, and write no file.
     """
     logger = logging.getLogger("detkit")
     level, handlers = logger.level, []

@@ -1,4 +1,4 @@
-"""What a run came to, in a form that can be kept beside the code."""
+"""Results of a run, written as JSON that can be kept under version control."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _PACKAGES = ("torchvision", "numpy", "albumentations", "opencv-python", "hotcoco
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run came to.
+    """Results of a run.
 
     Attributes:
-        folder: Where it was written.
-        reason: Why it ended: ``finished``, ``budget``, ``early stop``, or the signal that cut it.
-        interrupted: Whether it can be gone on with by ``--resume``.
-        steps: Optimizer steps of its last stage.
+        folder: The folder of the run.
+        reason: Why it ended: ``finished``, ``budget``, ``early stop``, or the name of the signal that interrupted it.
+        interrupted: Whether it can be resumed with ``--resume``.
+        steps: Optimizer steps of the last stage with gradient steps.
         images_seen: Training images, repeats included.
-        core_minutes: User and system time of all its processes, from start to end.
-        numbers: The last evaluation.
-        best_numbers: The best evaluation, of which ``best`` is the checkpoint.
-        best_step: When that was.
+        core_minutes: User and system time of all processes, from start to end.
+        numbers: Metrics of the last evaluation.
+        best_numbers: Metrics of the best evaluation, whose checkpoint is ``best``.
+        best_step: Step of the best evaluation.
         best: The best checkpoint, or the newest if nothing was evaluated.
         facts: Versions, machine and sizes.
     """
@@ -58,7 +58,7 @@ class TrainResult:
 
 
 def write_results(path: Path, config_json: str, result: TrainResult) -> None:
-    """Write a result with its config as JSON; NaN becomes null."""
+    """Write the results of a run with its config as JSON; NaN becomes null."""
     config = json.loads(config_json)
     row = {
         "name": config["name"],
@@ -75,7 +75,7 @@ def write_results(path: Path, config_json: str, result: TrainResult) -> None:
 
 
 def machine_facts() -> dict[str, Any]:
-    """Versions, the processor, and the revision of the code where git knows it."""
+    """Return versions, the processor, and the revision of the code if it is in a git checkout."""
     return {
         "versions": {
             "detkit": __version__,
@@ -96,7 +96,7 @@ def _version(package: str) -> str | None:
 
 
 def _revision() -> str | None:
-    """The commit of the checkout that the package lies in, with ``+`` if tracked files differ from it."""
+    """Return the commit of the checkout that contains the package, with ``+`` if tracked files differ from it."""
     folder = Path(__file__).resolve().parents[2]
     if not (folder / ".git").exists():
         return None
@@ -108,6 +108,7 @@ def _revision() -> str | None:
 
 
 def _finite(value: Any) -> Any:
+    """Replace non-finite numbers by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Going on with a run: which of its settings may have changed since."""
+"""Checks before a run is resumed: which settings may differ from the original run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from detkit.config import ConfigError, apply_overrides, load_config
 from detkit.experiment.config import Experiment
 from detkit.training.folder import RunFolder
 
-_FREE = (
+_CHANGEABLE = (
     "output",
     "evaluation.",
     "data.train.fetch",
@@ -28,48 +28,54 @@ _FREE = (
     "training.log_every",
     "training.save_minutes",
 )
-"""What may differ when a run goes on: none of it changes the steps already made, or what a step does."""
+"""Keys, or prefixes of keys, that may differ in a resumed run: none changes the steps already made, or the effect of a step."""
 
 
 def run_config(folder: RunFolder) -> Experiment:
-    """The config that a run was started with.
+    """Read the config that a run was started with.
 
     Raises:
-        FileNotFoundError: the folder has none.
+        FileNotFoundError: If the folder has none.
     """
     return load_config(folder.config, Experiment)
 
 
-def resumed_config(folder: RunFolder, config_file: str | None, overrides: Sequence[str], repeats: bool = False) -> Experiment:
-    """The config to go on with: the run's own, or a file's, with the overrides.
+def resumed_config(folder: RunFolder, base: Experiment | None, overrides: Sequence[str], repeats: bool = False) -> Experiment:
+    """Return the config to resume a run with: its own, or ``base`` if given, with the overrides.
 
     Raises:
-        ConfigError: it would make the run go on differently.
+        ConfigError: If the config would not continue the run exactly.
     """
-    config = run_config(folder) if config_file is None else load_config(config_file, Experiment)
+    config = run_config(folder) if base is None else base
     config = apply_overrides(config, overrides)
-    check_same(folder, config, repeats)
+    check_resumable(folder, config, repeats)
     return config
 
 
-def check_same(folder: RunFolder, config: Experiment, repeats: bool = False) -> None:
-    """Complain if a config would make a run go on differently; one that ``repeats`` a stage alone may change the numbers of stages.
+def check_resumable(folder: RunFolder, config: Experiment, repeats: bool = False) -> None:
+    """Check that a config continues a run exactly.
+
+    Args:
+        folder: The folder of the run.
+        config: The config to resume with.
+        repeats: Whether a single stage is rerun; the settings of stages may then differ.
 
     Raises:
-        ConfigError: names each key that differs, with both values.
+        ConfigError: If other keys differ; the message names each with both values.
     """
     old, new = (_flat(json.loads(item.to_json())) for item in (run_config(folder), config))
-    free = (*_FREE, "stages") if repeats else _FREE
-    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(free))
+    changeable = (*_CHANGEABLE, "stages") if repeats else _CHANGEABLE
+    keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(changeable))
     if keys:
-        told = ", ".join(f"{key} = {new.get(key)} (the run's: {old.get(key)})" for key in keys[:6])
+        listed = ", ".join(f"{key} = {new.get(key)} (the run has {old.get(key)})" for key in keys[:6])
         raise ConfigError(
-            f"resume {folder.path}: a resumed run goes on exactly, so these cannot change: {told}; leave them out, or start a new run with "
-            f"weights={folder.last}"
+            f"resume {folder.path}: a resumed run continues exactly, so these cannot change: {listed}; remove them, or start a new run "
+            f"with weights={folder.last}"
         )
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Flatten nested groups to dotted keys."""
     if isinstance(value, dict):
         return {key: item for name, inner in value.items() for key, item in _flat(inner, f"{prefix}{name}.").items()}
     return {prefix.rstrip("."): value}

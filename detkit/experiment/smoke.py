@@ -1,4 +1,4 @@
-"""A config tried out in under a minute: two steps on generated images, an evaluation, and a detection with what was saved."""
+"""Smoke test of a config in under a minute: two steps on generated images, an evaluation, and detection with the saved checkpoint."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from detkit.training.config import TrainingConfig
 
 STEPS = 2
 _PROPOSALS = 20
-"""Proposals of a image, for detectors that are told where to look."""
+"""Proposals per image, for detectors that take proposals."""
 _WARP = 64
-"""Pixels a side of what R-CNN cuts out: every proposal of every image goes through the whole network several times."""
+"""Side in pixels of R-CNN's crops: every proposal of every image passes through the whole network several times."""
 _HIDDEN, _WIDE = 256, 1024
-"""Outputs of a fully connected layer on regions in place of more than so many: at 4,096 it is most of a network, and of what is written."""
+"""Outputs of the fully connected layers on regions: ``_HIDDEN`` replaces any number above ``_WIDE``. Layers of 4,096 outputs are most of a
+network and of its checkpoint."""
 _SAMPLES = 8
-"""Regions of a image that these learn from: some send each through the whole network."""
+"""Sampled regions per image for such detectors: some pass each region through the whole network."""
 _SIDE = 224
-"""Pixels to which the shorter side of images is limited, where the config leaves the choice."""
+"""Limit of the shorter side of images in pixels, if the model has no fixed input size."""
 
 
 @dataclass(frozen=True)
-class SmokeOutcome:
-    """What a trial came to.
+class SmokeResult:
+    """Result of a smoke test.
 
     Attributes:
-        trained: The two steps and their evaluation.
-        image: The name of the image that was then detected on.
-        detections: How many objects the reloaded model saw there; untrained models see anything from none to many.
-        seconds: Wall time of all of it.
-        kept: Whether the run's folder is still there.
+        trained: Results of the two steps and their evaluation.
+        image: Name of the image that the reloaded model was run on.
+        detections: Number of detections on it; an untrained model may find none or many.
+        seconds: Wall time.
+        kept: Whether the run's folder is kept.
     """
 
     trained: TrainResult
@@ -54,18 +55,17 @@ class SmokeOutcome:
     kept: bool
 
 
-def smoke(config: Experiment) -> SmokeOutcome:
+def smoke(config: Experiment) -> SmokeResult:
     """Train a config for two steps on generated data on the CPU, evaluate, save, reload and detect; no weights are needed.
 
-    The model, the losses, the augmentation, the optimizer and all that surrounds them are the config's own; images are smaller, the
-    batch is two, and limits are two steps; detectors that are told where to look are told of few places, and VGG's layers on regions
-    are narrower; a teacher, whose weights may not be here, is left out. What it writes is kept only where the
-    config names an ``output``.
+    The model, the losses, the augmentation, the optimizer and everything else are those of the config, with these exceptions: images are
+    smaller, batches have two images, limits are two steps, detectors that take proposals get few, VGG's layers on regions are narrower,
+    and a teacher, whose weights may be missing, is left out. The files are kept only if the config names an ``output``.
 
     Raises:
-        ValueError: whatever is wrong with the config.
+        ValueError: If the config is invalid.
     """
-    begun = time.monotonic()
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="detkit-smoke-") as folder:
         small = smoke_config(config, Path(folder))
         trained = train(small, device="cpu", progress=False)
@@ -73,14 +73,14 @@ def smoke(config: Experiment) -> SmokeOutcome:
             raise ValueError("generated data: expected a validation part")
         record = read_source(small.data.val).records[0]
         detections = load(trained.best, "cpu")(str(record.path))
-        return SmokeOutcome(trained, Path(record.path).name, len(detections), time.monotonic() - begun, config.output is not None)
+        return SmokeResult(trained, Path(record.path).name, len(detections), time.monotonic() - started, config.output is not None)
 
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
-    """The config on generated data in ``folder``, made small enough for two cores and a minute."""
-    model = _narrow(_without_phrases(config.model))
+    """Return the config on generated data in ``folder``, small enough for two cores and a minute."""
+    model = _narrow(_without_embeddings(config.model))
     if model.proposals_config is not None:
-        model = _few_regions(model)
+        model = _with_few_proposals(model)
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
@@ -95,8 +95,8 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
     )
 
 
-def _few_regions(model: Any) -> Any:
-    """A detector that is told where to look, with few places and small ones."""
+def _with_few_proposals(model: Any) -> Any:
+    """Return the config of a detector that takes proposals, with few proposals and small crops."""
     model = model.replace(proposals=model.proposals_config.replace(mode="single", max_proposals=_PROPOSALS, cache=None))
     if isinstance(model, RCNNConfig) and model.warp_size > _WARP:
         model = model.replace(warp_size=_WARP, context_pixels=model.context_pixels * _WARP // model.warp_size)
@@ -107,15 +107,15 @@ def _few_regions(model: Any) -> Any:
 
 
 def _narrow(model: Any) -> Any:
-    """A detector without the widest layers on regions."""
+    """Return the config of a detector with narrower layers on regions."""
     region = getattr(model, "region", None)
     if not isinstance(region, RegionConfig) or not isinstance(region.head, TwoFCConfig) or region.head.hidden <= _WIDE:
         return model
     return model.replace(region=region.replace(head=region.head.replace(hidden=_HIDDEN)))
 
 
-def _without_phrases(model: Any) -> Any:
-    """A detector that asks for no checkpoint with embeddings of its classes."""
+def _without_embeddings(model: Any) -> Any:
+    """Return the config of a detector that needs no checkpoint with embeddings of its classes."""
     region = getattr(model, "region", None)
     if not isinstance(region, RegionConfig) or region.text is None:
         return model
@@ -133,7 +133,7 @@ def _short(training: TrainingConfig) -> TrainingConfig:
 
 
 def _small(preprocess: PreprocessConfig) -> PreprocessConfig:
-    """Models of one input size keep it."""
+    """Limit the image size; models with a fixed input size keep it."""
     if preprocess.rule != "short_side":
         return preprocess
     return preprocess.replace(short_side=min(preprocess.short_side, _SIDE), long_side=min(preprocess.long_side, 2 * _SIDE))

@@ -1,1 +1,1 @@
-"""Training: stages of gradient steps that can be cut anywhere and go on exactly."""
+"""Training in stages that can be interrupted at any step and resumed exactly."""

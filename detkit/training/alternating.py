@@ -1,4 +1,4 @@
-"""Parts of a two-stage detector that learn in turn, as in the 4-step training of Faster R-CNN (arXiv:1506.01497, section 3.2)."""
+"""Training of the two stages of a detector in turn, as in the 4-step training of Faster R-CNN (arXiv:1506.01497, section 3.2)."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ Part = Literal["all", "rpn", "region"]
 ProposalsFrom = Literal["current", "start_of_stage"]
 
 
-class PartOfTwo(nn.Module):
-    """Gives the losses of one stage of a two-stage detector.
+class PartLosses(nn.Module):
+    """Losses of one part of a two-stage detector.
 
     Args:
         detector: The detector.
-        part: The stage that learns.
-        teller: Says where to look in the detector's place; it does not learn and is no part of this module.
+        part: The part that is trained.
+        proposer: Detector that supplies the proposals instead of ``detector``. It is not trained and is not a submodule of this module.
     """
 
-    def __init__(self, detector: FasterRCNN, part: Part, teller: FasterRCNN | None = None) -> None:
+    def __init__(self, detector: FasterRCNN, part: Part, proposer: FasterRCNN | None = None) -> None:
         super().__init__()
         self.detector, self._part = detector, part
-        self._teller: tuple[FasterRCNN, ...] = () if teller is None else (teller,)
+        self._proposers: tuple[FasterRCNN, ...] = () if proposer is None else (proposer,)
 
     def forward(
         self,
@@ -45,7 +45,7 @@ class PartOfTwo(nn.Module):
         proposals: Sequence[Proposals] | None = None,
         seeds: Sequence[int] | None = None,
     ) -> dict[str, Tensor]:
-        """The losses that :meth:`FasterRCNN.loss` gives for the stage."""
+        """Return the losses of :meth:`FasterRCNN.loss` that belong to the part."""
         check_images(images)
         check_targets(targets, len(images), self.detector.num_classes)
         batch = self.detector.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
@@ -55,102 +55,102 @@ class PartOfTwo(nn.Module):
             losses |= self.detector.rpn_loss(raw, batch, targets)
         if self._part != "rpn":
             with torch.no_grad():
-                told = [teller.proposed(teller.raw(batch), batch, training=True) for teller in self._teller]
-            losses |= self.detector.region_loss(raw, batch, targets, told[0] if told else None)
+                given = [proposer.propose(proposer.raw(batch), batch, training=True) for proposer in self._proposers]
+            losses |= self.detector.region_loss(raw, batch, targets, given[0] if given else None)
         return losses
 
 
 @contextmanager
-def train_part(run: Run, stage: str, part: Part, proposals_from: ProposalsFrom, *, begins: bool) -> Iterator[None]:
-    """Within it, one part of a run's detector learns alone, and is told where to look by itself or by the detector of before.
+def train_part(run: Run, stage: str, part: Part, proposals_from: ProposalsFrom, *, from_start: bool) -> Iterator[None]:
+    """Train only one part of the run's detector inside the block.
 
     Args:
         run: The run.
-        stage: The stage's name, for messages.
-        part: What learns.
-        proposals_from: Who says where to look.
-        begins: Whether the detector is as it was before the stage; else the run was cut within it, and its folder has that detector.
+        stage: Name of the stage, for messages.
+        part: The part that is trained.
+        proposals_from: Whether the proposals come from the current detector or from a copy made at the start of the stage.
+        from_start: Whether the detector is as it was before the stage. If not, the run was interrupted within the stage, and its folder
+            holds the copy of that detector.
 
     Raises:
-        ValueError: the detector has not two stages, or has a teacher.
+        ValueError: If the detector is not a two-stage detector, or has a teacher.
     """
     if part == "all" and proposals_from == "current":
         yield
         return
+    keys = f"trains={part} proposals_from={proposals_from}"
     if not isinstance(run.detector, FasterRCNN):
-        raise ValueError(
-            f"stage {stage}: trains={part} proposals_from={proposals_from} is for two stages, those of faster_rcnn; got {type(run.detector).__name__}"
-        )
+        raise ValueError(f"stage {stage}: {keys}: expected a two-stage detector (faster_rcnn), got {type(run.detector).__name__}")
     if run.distilled is not None:
-        raise ValueError(f"stage {stage}: trains={part} proposals_from={proposals_from} does not go with a teacher; leave out distillation")
-    kept = run.folder.path / "proposals_from.safetensors"
-    teller = _of_before(run, run.detector, kept, begins) if proposals_from == "start_of_stage" else None
-    run.learner = PartOfTwo(run.detector, part, teller)
+        raise ValueError(f"stage {stage}: {keys} cannot be combined with a teacher; remove distillation")
+    copy_path = run.folder.path / "proposals_from.safetensors"
+    proposer = _detector_before_stage(run, run.detector, copy_path, from_start) if proposals_from == "start_of_stage" else None
+    run.loss_module = PartLosses(run.detector, part, proposer)
     try:
         yield
     finally:
-        run.learner = None
+        run.loss_module = None
     if run.signals.received is None and run.processes.first:
-        kept.unlink(missing_ok=True)
+        copy_path.unlink(missing_ok=True)
 
 
-def _of_before(run: Run, detector: FasterRCNN, kept: Path, begins: bool) -> FasterRCNN:
-    """A copy of the detector as it was when the stage began."""
-    teller = copy.deepcopy(detector).eval().requires_grad_(False)
-    # In one order whether the run was cut or not, or it would round otherwise: training may have put the detector into this one.
-    teller.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not begins:
-        teller.load_state_dict(load_checkpoint(kept, run.device).tensors)
+def _detector_before_stage(run: Run, detector: FasterRCNN, copy_path: Path, from_start: bool) -> FasterRCNN:
+    """Return a copy of the detector as it was when the stage began."""
+    proposer = copy.deepcopy(detector).eval().requires_grad_(False)
+    # Training may have changed the memory format of the detector. A fixed format makes an uninterrupted and a resumed run round equally.
+    proposer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not from_start:
+        proposer.load_state_dict(load_checkpoint(copy_path, run.device).tensors)
     elif run.processes.first:
-        save_checkpoint(kept, teller.state_dict(), dict(run.header))
-    return teller
+        save_checkpoint(copy_path, proposer.state_dict(), dict(run.header))
+    return proposer
 
 
 @contextmanager
 def frozen(model: nn.Module, stage: str, prefixes: Sequence[str]) -> Iterator[None]:
-    """Within it, parameters whose names begin with one of the prefixes do not learn, and norms among them keep their statistics.
+    """Freeze parameters whose names start with one of the prefixes inside the block; norms among them keep their statistics.
 
     Raises:
-        ValueError: a prefix names nothing.
+        ValueError: If a prefix matches no parameter.
     """
-    chosen = [parameter for prefix in prefixes for parameter in _named(model, stage, "frozen", prefix) if parameter.requires_grad]
-    for parameter in chosen:
+    parameters = [p for prefix in prefixes for p in _parameters_with_prefix(model, stage, "frozen", prefix) if p.requires_grad]
+    for parameter in parameters:
         parameter.requires_grad_(False)
     inside = [module for name, module in model.named_modules() if prefixes and name.startswith(tuple(prefixes))]
     norms = [module for module in inside if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    hooks = [norm.register_forward_pre_hook(_in_evaluation) for norm in norms]  # whatever mode the whole is put into
+    hooks = [norm.register_forward_pre_hook(_set_eval_mode) for norm in norms]  # even if the whole model is put into training mode
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
-        for parameter in chosen:
+        for parameter in parameters:
             parameter.requires_grad_(True)
 
 
-def _in_evaluation(module: nn.Module, _: object) -> None:
+def _set_eval_mode(module: nn.Module, _: object) -> None:
     module.eval()
 
 
 def reset_parts(run: Run, stage: str, prefixes: Sequence[str]) -> None:
-    """Give the parameters and buffers whose names begin with one of the prefixes the values that the run began with.
+    """Reset parameters and buffers whose names start with one of the prefixes to their values at the start of the run.
 
     Raises:
-        ValueError: a prefix names nothing.
+        ValueError: If a prefix matches no parameter, or the initial weights of the run were not recorded.
     """
     if not prefixes:
         return
-    if run.fresh is None:
-        raise ValueError(f"stage {stage}: anew={','.join(prefixes)}: nobody knows what the run began with")
+    if run.initial_state is None:
+        raise ValueError(f"stage {stage}: reset={','.join(prefixes)}: the run's initial weights were not recorded")
     for prefix in prefixes:
-        _named(run.detector, stage, "anew", prefix)
-    state = {name: value for name, value in run.fresh().items() if name.startswith(tuple(prefixes))}
+        _parameters_with_prefix(run.detector, stage, "reset", prefix)
+    state = {name: value for name, value in run.initial_state().items() if name.startswith(tuple(prefixes))}
     run.detector.load_state_dict(state, strict=False)
-    log.info("anew: %s", ", ".join(prefixes))
+    log.info("reset to the initial weights: %s", ", ".join(prefixes))
 
 
-def _named(model: nn.Module, stage: str, key: str, prefix: str) -> list[nn.Parameter]:
-    found = [parameter for name, parameter in model.named_parameters() if name.startswith(prefix)]
-    if not found:
-        raise ValueError(f"stage {stage}: {key}: no parameter's name begins with {prefix!r}")
-    return found
+def _parameters_with_prefix(model: nn.Module, stage: str, key: str, prefix: str) -> list[nn.Parameter]:
+    parameters = [parameter for name, parameter in model.named_parameters() if name.startswith(prefix)]
+    if not parameters:
+        raise ValueError(f"stage {stage}: {key}: no parameter name starts with {prefix!r}")
+    return parameters

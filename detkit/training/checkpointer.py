@@ -1,4 +1,4 @@
-"""What a run keeps on disk: its best and its newest checkpoint, its resumable state, drawn batches; and when to stop early."""
+"""The files of a training run: best and newest checkpoint, resumable state and drawn batches; also decides on early stopping."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("detkit.training")
 
 STATE_FORMAT = 1
-"""The version of what resuming reads; it changes whenever a state of before could not be gone on with exactly."""
+"""Version of the resumable state. It changes whenever an older state could no longer be resumed exactly."""
 
 _DRAWN_BATCHES = 2
 
 
-def in_words(value: float) -> str:
-    """A number of an evaluation, in a log; a stroke where there is none, as without objects to be found."""
+def format_metric(value: float) -> str:
+    """Format a metric for the log; ``-`` if it is not finite, as for validation data without objects."""
     return f"{value:.4f}" if math.isfinite(value) else "-"
 
 
 class Checkpointer:
-    """Remembers the best evaluation of a stage and writes its files, in the first process.
+    """Keep track of the best evaluation of a stage and write the files of the run (in the first process only).
 
     Raises:
-        ValueError: the evaluation says beforehand that it has no number of the name ``training.best_metric``.
+        ValueError: If the evaluation announces its metrics and ``training.best_metric`` is not one of them.
     """
 
     def __init__(self, run: Run, config: TrainingConfig) -> None:
@@ -48,16 +48,16 @@ class Checkpointer:
         self.numbers: dict[str, float] = {}
         self.without_gain = 0
         self._reference = -math.inf
-        self._saved = time.monotonic()
+        self._last_saved = time.monotonic()
         names = getattr(run.data.evaluate, "names", None)
         if names is not None:
             self._check_metric(names)
 
-    def note(self, numbers: Mapping[str, float], step: int, model: nn.Module) -> None:
-        """Take in an evaluation; write the best checkpoint if it is the best so far.
+    def add_evaluation(self, numbers: Mapping[str, float], step: int, model: nn.Module) -> None:
+        """Record an evaluation and write the best checkpoint if it is the best so far.
 
         Raises:
-            ValueError: the evaluation has no number of the name ``training.best_metric``.
+            ValueError: If ``training.best_metric`` is not among the metrics.
         """
         name = self.config.best_metric
         self._check_metric(list(numbers))
@@ -71,27 +71,28 @@ class Checkpointer:
         if self.best is None or value > self.best:
             self.best, self.best_step, self.best_numbers = value, step, dict(numbers)
             self._write(self.run.folder.best, model, step, numbers)
-        log.info("step %d: %s %s (best %s at step %d)", step, name, in_words(value), in_words(self.best), self.best_step)
+        log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
 
     def should_stop(self) -> bool:
-        """Whether early stopping has run out of patience."""
+        """Return whether early stopping has run out of patience."""
         rule = self.config.early_stopping
         return rule is not None and self.without_gain >= rule.patience
 
     def save_due(self) -> bool:
-        """Whether the last write is ``save_minutes`` ago."""
-        return time.monotonic() - self._saved >= 60 * self.config.save_minutes
+        """Return whether the last write was ``save_minutes`` ago or earlier."""
+        return time.monotonic() - self._last_saved >= 60 * self.config.save_minutes
 
     def save_last(self, model: nn.Module, state: Mapping[str, Any], minutes: float) -> None:
         """Write the resumable state, then the newest checkpoint."""
-        self._saved = time.monotonic()
+        self._last_saved = time.monotonic()
         parts = self.run.parts()
         if not self.run.processes.first:
             return
         shared: dict[str, Any] = {"format": STATE_FORMAT, "detkit": __version__}
         shared |= {"class_names": list(self.run.header["class_names"]), "images_seen": self.run.images_seen, "core_minutes": minutes}
         shared |= {"parts": parts, "evaluation_minutes": self.run.evaluation_minutes}
-        save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": {"minutes_before": self.run.begun, **state}})
+        inside = {"minutes_before": self.run.stage_start_minutes, **state}
+        save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": inside})
         self._write(self.run.folder.last, model, state["step"], self.numbers)
 
     def draw_batch(self, step: int, batch: SampleBatch) -> None:
@@ -100,19 +101,19 @@ class Checkpointer:
             draw_batch(self.run.folder.images / f"train_batch_{step + 1}.jpg", batch, self.run.header["class_names"])
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`load` needs."""
+        """Return the state for :meth:`load`."""
         names = ("best", "best_step", "best_numbers", "numbers", "without_gain", "_reference")
         return {name: getattr(self, name) for name in names}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Resume from the result of :meth:`state`."""
         for name, value in state.items():
             setattr(self, name, value)
 
     def _check_metric(self, names: Sequence[str]) -> None:
         name = self.config.best_metric
         if name not in names:
-            raise ValueError(f"training.best_metric: the evaluation has no {name!r}: {did_you_mean(name, list(names))}")
+            raise ValueError(f"training.best_metric: unknown metric {name!r}: {did_you_mean(name, list(names))}")
 
     def _write(self, path: Any, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
         if self.run.processes.first:

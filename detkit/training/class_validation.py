@@ -1,4 +1,4 @@
-"""Validation of a classifier: how often it is right about images that it does not learn from."""
+"""Validation of an image classifier: its accuracy on images that it is not trained on."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from detkit.training.validation import Validation
 
 
 class ClassValidation(Validation):
-    """Scores a run's classifier on validation data, the images shared out to the processes."""
+    """Evaluate the classifier of a run on validation data; the images are divided among the processes."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the numbers are called."""
+        """Names of the metrics."""
         return NAMES
 
-    def _numbers(self, shares: Sequence[Sequence[tuple[Any, Detections]]], step: int) -> dict[str, float]:
-        found = {image_id: rows for share in shares for image_id, rows in share}
+    def _metrics(self, by_process: Sequence[Sequence[tuple[Any, Detections]]], step: int) -> dict[str, float]:
+        detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
         ids = self.data.records.image_ids
-        guesses = [found[image_id].labels.tolist() for image_id in ids]
-        self._draw(found, step)
-        return accuracy(self.data.records.labels.tolist(), guesses, len(self.data.class_names)).values
+        predictions = [detections[image_id].labels.tolist() for image_id in ids]
+        self._draw(detections, step)
+        return accuracy(self.data.records.labels.tolist(), predictions, len(self.data.class_names)).values

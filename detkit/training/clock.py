@@ -1,4 +1,4 @@
-"""Core-minutes: the processor time that a run has taken, over all its processes."""
+"""Core-minutes: the processor time of a run, summed over all its processes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OTHER = "other"
-"""What core-minutes are booked under that nothing else claims: start-up, reading the data, writing the results."""
-_TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+"""Name of the core-minutes outside any measured block: start-up, reading the data, writing the results."""
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def processor_seconds() -> float:
-    """User and system seconds of this process, of its children that have ended, and of those that live.
+    """Return the user and system seconds of this process and of its children, both ended and living.
 
-    Living children are read from ``/proc``; where there is none they count only once they have ended.
+    Living children are read from ``/proc``. On systems without it, children count only once they have ended.
     """
     total = time.process_time()
     if sys.platform != "win32":
@@ -31,17 +31,17 @@ def processor_seconds() -> float:
 
 
 def _seconds_of(pid: int) -> float:
-    """User and system seconds of a living process and its ended children; 0 if it cannot be read."""
+    """Return the user and system seconds of a living process and its ended children; 0 if they cannot be read."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return 0.0
     fields = text[text.rindex(")") + 2 :].split()
-    return sum(int(value) for value in fields[11:15]) / _TICK
+    return sum(int(value) for value in fields[11:15]) / _TICKS_PER_SECOND
 
 
 class CoreClock:
-    """Counts the core-minutes of a run, and what they were spent on, going on where an earlier part of it stopped.
+    """Counter of the core-minutes of a run, in total and by activity; a resumed run continues the count.
 
     Args:
         whole_process: Count from the start of the process, imports included, as the command line does; otherwise from now.
@@ -49,40 +49,43 @@ class CoreClock:
 
     def __init__(self, whole_process: bool = False) -> None:
         self._start = 0.0 if whole_process else processor_seconds()
-        self._before = 0.0
+        self._previous = 0.0
         self._parts: dict[str, float] = {}
-        self._part, self._booked = OTHER, 0.0
+        self._current, self._recorded = OTHER, 0.0
 
     def minutes(self) -> float:
-        """Core-minutes of this process and its workers, earlier parts of the run included."""
-        return self._before + (processor_seconds() - self._start) / 60
+        """Return the core-minutes of this process and its workers, including those before a resume."""
+        return self._previous + (processor_seconds() - self._start) / 60
 
-    def carry_on(self, minutes: float, parts: Mapping[str, float] | None = None) -> None:
-        """Add what earlier parts of the run took, and on what."""
-        self._before += minutes
-        for name, taken in (parts or {}).items():
-            self._parts[name] = self._parts.get(name, 0.0) + taken
+    def add_previous(self, minutes: float, parts: Mapping[str, float] | None = None) -> None:
+        """Add the core-minutes that the run used before it was resumed, in total and by activity."""
+        self._previous += minutes
+        for name, value in (parts or {}).items():
+            self._parts[name] = self._parts.get(name, 0.0) + value
 
     @contextmanager
-    def spent_on(self, name: str) -> Iterator[None]:
-        """Book what the block takes under a name; what a block inside it books is not of it. Threads beside the first book nothing."""
+    def measure(self, name: str) -> Iterator[None]:
+        """Count the core-minutes of the block under a name, without those of blocks nested in it.
+
+        Blocks in threads other than the main thread are not measured separately.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self._book()
-        outer, self._part = self._part, name
+        self._record()
+        outer, self._current = self._current, name
         try:
             yield
         finally:
-            self._book()
-            self._part = outer
+            self._record()
+            self._current = outer
 
     def parts(self) -> dict[str, float]:
-        """Core-minutes by what they were spent on; together they are :meth:`minutes`."""
-        self._book()
+        """Return the core-minutes by activity; their sum equals :meth:`minutes`."""
+        self._record()
         return dict(self._parts)
 
-    def _book(self) -> None:
+    def _record(self) -> None:
         now = (processor_seconds() - self._start) / 60
-        self._parts[self._part] = self._parts.get(self._part, 0.0) + now - self._booked
-        self._booked = now
+        self._parts[self._current] = self._parts.get(self._current, 0.0) + now - self._recorded
+        self._recorded = now

@@ -1,4 +1,4 @@
-"""How long a run trains, in what precision, and what it keeps."""
+"""Settings of a training run: limits, precision, evaluations and checkpoints."""
 
 from __future__ import annotations
 
@@ -10,94 +10,94 @@ from detkit.config import Config
 from detkit.training.multi_scale import MultiScaleConfig
 
 DEFAULT_EPOCHS = 12.0
-"""The 1x schedule of COCO, for a run that sets no limit at all."""
+"""Epochs of a run without any limit: COCO's 1x schedule."""
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class EMAConfig(Config):
-    """A running mean of the weights and buffers, which is then what is evaluated and kept."""
+    """Exponential moving average of weights and buffers; when set, the average is evaluated and saved."""
 
     decay: float = Field(default=0.9998, gt=0, lt=1)
-    """Share of the mean that stays at each step, once warmed up."""
+    """Fraction of the average that is kept at each step, once warmed up."""
     warmup_steps: int = Field(default=2000, ge=0)
-    """The decay rises as ``decay * (1 - exp(-step / warmup_steps))``; 0 is no warm-up."""
+    """The decay rises as ``decay * (1 - exp(-step / warmup_steps))``; 0 disables the warm-up."""
 
 
 class EarlyStoppingConfig(Config):
-    """End the run when the measure has not improved for a while."""
+    """Early stopping: end the run when the best metric has not improved for a while."""
 
     patience: int = Field(default=5, ge=1)
-    """Evaluations in a row without an improvement."""
+    """Consecutive evaluations without an improvement after which the run ends."""
     min_gain: float = Field(default=0.001, ge=0)
-    """What counts as an improvement, in the measure's own units (AP: 0 to 1)."""
+    """Smallest increase that counts as an improvement, in the units of the metric (AP: 0 to 1)."""
 
 
 class TrainingConfig(Config):
-    """One run of gradient steps; it ends with whichever limit is reached first, and evaluates at its end in any case."""
+    """Gradient training. It ends at whichever limit is reached first, and always with an evaluation."""
 
     steps: int | None = Field(default=None, ge=1)
-    """At most this many optimizer steps."""
+    """Maximum number of optimizer steps."""
     epochs: float | None = Field(default=None, gt=0)
-    """At most this many passes over the training data; 12 if neither ``steps`` nor ``budget`` is set."""
+    """Maximum number of passes over the training data; 12 if neither ``steps`` nor ``budget`` is set."""
     budget: float | None = Field(default=None, gt=0)
-    """At most this many core-minutes: user and system time of all processes and their workers, start-up and validation included. The
-    experiment's holds for all stages together, proposals and features included; a stage's own for that stage."""
+    """Maximum number of core-minutes: user and system time of all processes and their workers, start-up and validation included. The
+    budget of the experiment covers all stages, including proposals and features; that of a stage covers this stage."""
     schedule_by: Literal["auto", "steps", "budget"] = "auto"
-    """What the schedule and the evaluations follow: the share of the steps, or of the budget, so that the rate reaches its end as the
-    budget ends; ``auto`` is the budget if nothing else is set."""
+    """Whether the schedule and the evaluations follow the fraction of the steps or of the budget, so that the learning rate reaches its
+    final value when the budget ends; ``auto`` uses the budget if no other limit is set."""
     accumulation_steps: int = Field(default=1, ge=1)
-    """Batches whose gradients are averaged into one step."""
+    """Batches whose gradients are averaged into one optimizer step."""
     clip_grad_norm: float | None = Field(default=None, gt=0)
-    """Largest norm of the whole gradient."""
+    """Maximum norm of the gradient over all parameters; larger gradients are scaled down."""
     precision: Precision = "auto"
-    """``auto``: bf16 on a CPU that multiplies it natively (AMX, AVX512_BF16), bf16 or fp16 on a GPU, else fp32."""
+    """Number format of the training. ``auto``: bf16 on a CPU with native bf16 (AMX, AVX512_BF16), bf16 or fp16 on a GPU, otherwise fp32."""
     channels_last: bool = True
-    """Keep convolutions in channels-last order."""
+    """Use the channels-last memory format for convolutions."""
     threads: int | None = Field(default=None, ge=1)
-    """Threads that every process computes with on a CPU; as many as torch takes unless given. One sees most images per core-minute."""
+    """CPU threads per process; torch's default if not set. One thread processes the most images per core-minute."""
     multi_scale: MultiScaleConfig | None = None
-    """Bring batches to another size every few steps."""
+    """Multi-scale training: resize whole batches to another size every few steps."""
     ema: EMAConfig | None = None
-    """Running mean of the weights."""
+    """Exponential moving average of the weights."""
     early_stopping: EarlyStoppingConfig | None = None
-    """End when the measure no longer improves."""
+    """End the run when the best metric stops improving."""
     evaluations: int = Field(default=10, ge=1)
-    """Evaluations, spread evenly over the run; the last one is at its end."""
+    """Number of evaluations, spread evenly over the run; the last one is at its end."""
     unfreeze: tuple[Share, ...] = ()
-    """Gradual unfreezing: from each of these shares of the training on, such as ``(0.2, 0.5)``, one more of the stages that
-    ``model.backbone.frozen_stages`` froze learns, the last of them first."""
+    """Gradual unfreezing: at each of these fractions of the training, such as ``(0.2, 0.5)``, unfreeze one more of the stages that
+    ``model.backbone.frozen_stages`` froze, starting with the last."""
     best_metric: str = "AP"
-    """The number of the evaluation by which the best checkpoint is chosen."""
+    """Metric by which the best checkpoint is chosen."""
     log_every: int = Field(default=20, ge=1)
-    """Steps between two rows of the log."""
+    """Steps between two logged rows."""
     save_minutes: float = Field(default=10.0, gt=0)
-    """Minutes between two writes of the resumable state, besides one at each evaluation."""
+    """Minutes between two writes of the resumable state, in addition to one at each evaluation."""
 
     @field_validator("unfreeze")
     @classmethod
-    def _rises(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _check_ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if list(value) != sorted(value):
-            raise ValueError(f"expected shares of the training that rise, got {value}")
+            raise ValueError(f"expected fractions of the training in ascending order, got {value}")
         return value
 
     @model_validator(mode="after")
-    def _has_what_it_follows(self) -> Self:
+    def _check_schedule_by(self) -> Self:
         if self.schedule_by == "budget" and self.budget is None:
             raise ValueError("schedule_by=budget needs training.budget, in core-minutes")
         if self.schedule_by == "steps" and self.budget is not None and self.steps is None and self.epochs is None:
-            raise ValueError("schedule_by=steps needs training.steps or training.epochs beside training.budget")
+            raise ValueError("schedule_by=steps needs training.steps or training.epochs in addition to training.budget")
         return self
 
     @property
     def follows_budget(self) -> bool:
-        """Whether the schedule follows the budget rather than the steps."""
+        """Whether the schedule follows the budget instead of the steps."""
         only_budget = self.budget is not None and self.steps is None and self.epochs is None
         return self.schedule_by == "budget" or (self.schedule_by == "auto" and only_budget)
 
     def total_steps(self, images: int, batch_size: int) -> int | None:
-        """Optimizer steps of the run on ``images`` training images with ``batch_size`` a step, or nothing if only the budget ends it."""
+        """Return the optimizer steps for ``images`` training images with ``batch_size`` per step; None if only the budget limits them."""
         epochs = DEFAULT_EPOCHS if self.epochs is None and self.steps is None and self.budget is None else self.epochs
         by_epochs = None if epochs is None else max(1, round(epochs * images / batch_size))
         limits = [limit for limit in (self.steps, by_epochs) if limit is not None]

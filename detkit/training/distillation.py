@@ -1,4 +1,4 @@
-"""A teacher beside a student: the student learns to say of every image, labeled or not, what the teacher says of it."""
+"""Knowledge distillation: the student learns to reproduce the teacher's predictions on labeled and unlabeled images."""
 
 from __future__ import annotations
 
@@ -20,57 +20,60 @@ from detkit.structures import Batch
 
 
 class DistillationConfig(Config):
-    """What a student learns from a teacher, beside or instead of what labels say."""
+    """Distillation from a teacher, in addition to learning from labels or instead of it."""
 
     shorthand: ClassVar[str | None] = "teacher"
 
     teacher: str = ""
-    """Who: a checkpoint, a run's folder, or a name that ``detkit weights`` lists."""
+    """The teacher: a checkpoint, a run folder, or a name that ``detkit models`` lists."""
     teacher_file: str | None = None
-    """The file of published weights, which ``teacher`` then names; none: where ``detkit weights`` keeps them."""
+    """File of the published weights that ``teacher`` names; none: the place where ``detkit models`` stores them."""
     fetch_command: str = ""
-    """How to get the teacher, told when it is not there."""
+    """Command that gets the teacher, shown when its weights are not found."""
     supervised_weight: float = Field(1.0, ge=0)
-    """Times the student's own losses, of labeled images; 0: the labels are not used."""
+    """Weight of the student's own losses on labeled images; 0: labels are not used."""
     score_weight: float = Field(1.0, ge=0)
-    """Times the quality focal loss of its scores at every place, with the teacher's as what is wanted (``distill_class``)."""
+    """Weight of the quality focal loss at every location, with the teacher's scores as targets (``distill_class``)."""
     box_weight: float = Field(1.0, ge=0)
-    """Times the generalized IoU loss of its boxes, weighted by the teacher's scores (``distill_box``)."""
+    """Weight of the generalized IoU loss between the boxes of student and teacher, weighted by the teacher's scores (``distill_box``)."""
     feature_weight: float = Field(0.0, ge=0)
-    """Times the difference of the necks' maps (``distill_features``); 1x1 convolutions between them are thrown away afterwards."""
+    """Weight of the difference of the necks' feature maps (``distill_features``); the 1x1 convolutions that adapt the student's maps are
+    discarded after training."""
     logit_weight: float = Field(1.0, ge=0)
-    """Of classifiers: times the difference of its logits from the teacher's (``distill_logits``)."""
+    """Classifiers only: weight of the loss between the logits of student and teacher (``distill_logits``)."""
     temperature: float = Field(1.0, gt=0)
-    """Of classifiers: logits are divided by it before they are compared, and the loss is multiplied by its square (arXiv:1503.02531)."""
+    """Classifiers only: logits are divided by the temperature, and the loss is multiplied by its square (arXiv:1503.02531)."""
     hard_labels: bool = False
-    """Of classifiers: only the teacher's likeliest class is learned, as if it were the label (arXiv:2012.12877, section 4); a DeiT
-    learns it with its distillation token. Otherwise all of the teacher's probabilities are."""
+    """Classifiers only: learn the teacher's most probable class as if it were the label (arXiv:2012.12877, section 4), a DeiT with its
+    distillation token; otherwise learn all of the teacher's probabilities."""
     beta: float = Field(2.0, ge=1)
-    """How much less counts a score that is nearly right: the exponent of the quality focal loss (arXiv:2006.04388)."""
+    """Exponent of the quality focal loss, which reduces the weight of scores that are nearly right (arXiv:2006.04388)."""
     min_score: float = Field(0.02, ge=0, lt=1)
-    """Places where the teacher's best score is not above: their boxes are not imitated, and they do not count in the normalizer."""
+    """Locations whose best teacher score is not above this are left out of the box loss and of the normalizer."""
 
     @model_validator(mode="after")
-    def _teaches_something(self) -> Self:
+    def _check_weights(self) -> Self:
         if not self.dense and not self.feature_weight:
-            raise ValueError("scores, boxes and features are all 0, so nothing is learned from the teacher; set one of them")
+            raise ValueError(
+                "score_weight, box_weight and feature_weight are all 0, so nothing is learned from the teacher; set one of them above 0"
+            )
         return self
 
     @property
     def dense(self) -> bool:
-        """Whether what heads say is imitated."""
+        """Whether the outputs of the head are imitated."""
         return bool(self.score_weight or self.box_weight)
 
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """A detector that is listened to: it learns nothing and is kept nowhere.
+    """A detector that supplies predictions to learn from; it is neither trained nor saved.
 
     Attributes:
-        detector: In evaluation mode.
-        preprocess: What its images look like.
+        detector: The detector, in evaluation mode.
+        preprocess: Preprocessing of its images.
         class_names: Its classes; None for a slot without a name.
-        name: What messages call it.
+        name: Its name in messages.
     """
 
     detector: Detector
@@ -80,29 +83,27 @@ class Teacher:
 
     @classmethod
     def load(cls, config: DistillationConfig, device: torch.device) -> Teacher:
-        """The teacher that a config names, with its batch norms folded.
+        """Load the teacher that a config names, with its batch norms folded.
 
         Raises:
-            FileNotFoundError: it is not here; the message says how to get it, if that is known.
-            ValueError: no teacher is named, or its file is not what it should be.
+            FileNotFoundError: If its weights are not found; the message has the command that gets them, if one is known.
+            ValueError: If no teacher is named, or its file is not a valid checkpoint.
         """
         if not config.teacher:
-            raise ValueError("distillation.teacher: no teacher is named; give a checkpoint, a run's folder or a name of `detkit weights`")
+            raise ValueError("distillation.teacher: no teacher is named; give a checkpoint, a run folder or a name from `detkit models`")
         try:
             if config.teacher_file is None:
                 detector, model, names = load_detector(config.teacher)
             else:
-                found = load_published(config.teacher, config.teacher_file)
-                detector, model, names = found.detector, found.config, found.class_names
+                published = load_published(config.teacher, config.teacher_file)
+                detector, model, names = published.detector, published.config, published.class_names
         except FileNotFoundError as error:
-            how = f"; get it with: {config.fetch_command}" if config.fetch_command else ""
-            raise FileNotFoundError(f"distillation.teacher: {error}{how}") from None
+            hint = f"; get it with: {config.fetch_command}" if config.fetch_command else ""
+            raise FileNotFoundError(f"distillation.teacher: {error}{hint}") from None
         return cls(optimize(detector.to(device), torch.float32), model.preprocess, names, config.teacher)
 
-    def prepared(self, images: Sequence[Tensor], student: PreprocessConfig) -> Batch:
-        """Images as the student gets them, in the teacher's order of channels, range and normalization."""
-        turned = self.preprocess.channel_order != student.channel_order
-        factor = self.preprocess.max_value / student.maximum
-        return self.detector.prepare(
-            [(image.flip(-3) if turned else image) * factor if turned or factor != 1 else image for image in images]
-        )
+    def prepare(self, images: Sequence[Tensor], student: PreprocessConfig) -> Batch:
+        """Convert images of the student to the teacher's channel order, value range and normalization."""
+        flip = self.preprocess.channel_order != student.channel_order
+        factor = self.preprocess.max_value / student.max_value
+        return self.detector.prepare([(image.flip(-3) if flip else image) * factor if flip or factor != 1 else image for image in images])

@@ -1,4 +1,4 @@
-"""A running mean of a model's weights."""
+"""Exponential moving average of a model's weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from detkit.training.config import EMAConfig
 
 
 class EMA:
-    """Keeps ``model``: a copy whose weights and float buffers are running means of those it is updated from.
+    """Copy of a model (``model``) whose weights and float buffers are moving averages of those of the trained model.
 
-    Whole-number buffers are copied. The decay warms up, so that the first steps' weights do not linger.
+    Integer buffers are copied. The decay warms up, so that the weights of the first steps are soon forgotten.
     """
 
     def __init__(self, model: nn.Module, config: EMAConfig) -> None:
@@ -24,31 +24,31 @@ class EMA:
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
 
     def decay(self) -> float:
-        """The share of the mean that stays at the next update."""
+        """Return the fraction of the average that is kept at the next update."""
         if not self.config.warmup_steps:
             return self.config.decay
         return self.config.decay * (1 - math.exp(-(self.updates + 1) / self.config.warmup_steps))
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
-        """Move the mean toward the model as it is now."""
-        means: list[Tensor] = []
+        """Move the average toward the current weights of the model."""
+        averages: list[Tensor] = []
         values: list[Tensor] = []
-        for mean, value in zip(_tensors(self.model), _tensors(model), strict=True):
-            if mean.is_floating_point():
-                means.append(mean)
+        for average, value in zip(_tensors(self.model), _tensors(model), strict=True):
+            if average.is_floating_point():
+                averages.append(average)
                 values.append(value.detach())
             else:
-                mean.copy_(value)
-        torch._foreach_lerp_(means, values, 1 - self.decay())
+                average.copy_(value)
+        torch._foreach_lerp_(averages, values, 1 - self.decay())
         self.updates += 1
 
     def state(self) -> dict[str, Any]:
-        """What :meth:`load` needs to go on exactly."""
+        """Return the state for :meth:`load`, from which the average continues exactly."""
         return {"updates": self.updates, "model": dict(self.model.state_dict())}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Resume from the result of :meth:`state`."""
         self.updates = int(state["updates"])
         self.model.load_state_dict(state["model"])
 

@@ -1,4 +1,4 @@
-"""What ends a run says all that is needed to find out why: a loss that is not finite, a batch too small for its norms."""
+"""Errors that end a run, with the facts needed to find the cause: a non-finite loss, a batch too small for its batch norms."""
 
 from __future__ import annotations
 
@@ -18,55 +18,56 @@ if TYPE_CHECKING:
 
 
 class NotFiniteError(RuntimeError):
-    """A loss or a gradient is infinite or not a number; the weights were not moved by it."""
+    """A loss or gradient is infinite or NaN; the weights were not updated with it."""
 
 
 @contextmanager
-def norms_explained(images: Sequence[Tensor]) -> Iterator[None]:
-    """Within it, a batch norm that has one value a channel to learn from is told in our words.
+def explain_norm_errors(images: Sequence[Tensor]) -> Iterator[None]:
+    """Replace PyTorch's error about a batch norm with one value per channel by one that says what to do.
 
     Args:
-        images: ``(3, H, W)`` each, the batch in this process.
+        images: The batch of this process, each ``(3, H, W)``.
 
     Raises:
-        ValueError: a map of the batch has one cell in all.
+        ValueError: If a feature map of the batch has one cell in total.
     """
     try:
         yield
     except ValueError as error:
-        if "more than 1 value per channel" not in str(error):  # PyTorch's words; it has no type for it
+        if "more than 1 value per channel" not in str(error):  # PyTorch's message; the error has no type of its own
             raise
         shapes = ", ".join(f"{image.shape[-1]}x{image.shape[-2]}" for image in images)
         raise ValueError(
-            f"a batch norm cannot learn from one number a channel: of this process's {len(images)} image ({shapes}) a map of one cell is "
-            "left; expected two images or more (loader.batch_size), larger ones (model.preprocess), or norms that stay as they are "
-            "(model.backbone.norm=frozen)"
+            f"a batch norm cannot be trained on one value per channel: a feature map of this process's batch of {len(images)} image "
+            f"({shapes}) has a single cell; expected two or more images (loader.batch_size), larger images (model.preprocess), or frozen "
+            "norms (model.backbone.norm=frozen)"
         ) from error
 
 
-def bad_terms(losses: Sequence[Mapping[str, Tensor]], norm: Tensor) -> dict[str, float]:
-    """What is not finite, with its value: the loss terms of any batch, else the gradient's norm, else a loss of another process."""
+def non_finite_terms(losses: Sequence[Mapping[str, Tensor]], norm: Tensor) -> dict[str, float]:
+    """Return what is not finite, with its value: loss terms of any batch, else the gradient norm, else a loss of another process."""
     values = [(name, float(value.detach())) for terms in losses for name, value in terms.items()]
     terms = {name: value for name, value in values if not math.isfinite(value)}
-    return terms or ({"a loss of another process": math.nan} if math.isfinite(norm) else {"the gradient's norm": float(norm)})
+    return terms or ({"a loss of another process": math.nan} if math.isfinite(norm) else {"the gradient norm": float(norm)})
 
 
-def not_finite(step: int, terms: Mapping[str, float], batches: Sequence[SampleBatch], lr: float, path: Path) -> NotFiniteError:
-    """Write the batch to ``path`` for a replay and make the error that names step, term, images and rate.
+def non_finite_error(step: int, terms: Mapping[str, float], batches: Sequence[SampleBatch], lr: float, path: Path) -> NotFiniteError:
+    """Write the batch to ``path`` for a replay, and return the error that names step, terms, images and learning rate.
 
     Args:
         step: Steps made before.
-        terms: What is not finite, with its value.
+        terms: The non-finite terms with their values.
         batches: The images of the step in this process.
         lr: The learning rate.
         path: A JSON file.
     """
-    what = ", ".join(f"{name} = {value}" for name, value in terms.items())
+    listed = ", ".join(f"{name} = {value}" for name, value in terms.items())
     columns = [zip(batch.paths, batch.image_ids, batch.seeds, strict=True) for batch in batches]
     rows = [{"path": path, "image_id": image_id, "seed": seed} for column in columns for path, image_id, seed in column]
     write_text(path, json.dumps({"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows}, indent=1))
     files = ", ".join(path for batch in batches for path in batch.paths)
     return NotFiniteError(
-        f"step {step}: not finite: {what}; images: {files}; learning rate {lr:.3g}; the weights were not moved and the last checkpoint is "
-        f"good; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or training.clip_grad_norm=10"
+        f"step {step}: not finite: {listed}; images: {files}; learning rate {lr:.3g}; the weights were not updated and the last "
+        f"checkpoint is valid; the batch is listed in {path}; try a lower optimizer.lr, a longer schedule.warmup_steps or "
+        "training.clip_grad_norm=10"
     )

@@ -1,4 +1,4 @@
-"""What a detector sees of every region of its training images, kept on disk in half precision and streamed from there."""
+"""Features of every region of the training images, cached on disk in half precision and streamed from there."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("detkit.training")
 
-NEAR = 0.5
-"""IoU with an object from which a region's features for box regression are kept; R-CNN learns from 0.6 on."""
+NEAR_IOU = 0.5
+"""IoU with an object from which the features for box regression of a region are kept; R-CNN uses regions from 0.6 on."""
 FEATURES_SHARE = 0.8
-"""Of what a stage may take, the part after which no further features are made, so that the layers are still fitted to those there are."""
+"""Fraction of a stage's budget after which no more features are computed, so that time remains to fit the layers to those computed."""
 KEY = "key.txt"
 
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
-    """The regions of one image: its objects first (crowds left out), then its proposals.
+    """The regions of one image: first its objects (without crowds), then its proposals.
 
     Attributes:
-        boxes: ``(n, 4)`` float32, in the pixels that the model saw.
-        labels: ``(m,)`` of the objects, which are the first m regions.
-        hidden: ``(n, D)`` float16: what the last layers see.
-        near: ``(p,)`` the regions whose IoU with an object is at least :data:`NEAR`.
-        pooled: ``(p, E)`` float16: what their boxes are regressed from.
+        boxes: Boxes ``(n, 4)`` float32, in pixels of the model's input.
+        labels: Labels ``(m,)`` of the objects, which are the first m regions.
+        hidden: Inputs of the last layers, ``(n, D)`` float16.
+        near: Indices ``(p,)`` of the regions whose IoU with an object is at least :data:`NEAR_IOU`.
+        pooled: Features ``(p, E)`` float16 of those regions, from which their boxes are regressed.
     """
 
     boxes: NDArray[np.float32]
@@ -54,23 +54,23 @@ class RegionFeatures:
     near: NDArray[np.int64]
     pooled: NDArray[np.float16]
 
-    def overlaps(self) -> NDArray[np.float32]:
-        """``(n, m)`` IoU of every region with every object."""
+    def ious(self) -> NDArray[np.float32]:
+        """Return the IoU ``(n, m)`` of every region with every object."""
         boxes = torch.from_numpy(self.boxes)
-        found: NDArray[np.float32] = box_iou(boxes, boxes[: len(self.labels)]).numpy()
-        return found
+        ious: NDArray[np.float32] = box_iou(boxes, boxes[: len(self.labels)]).numpy()
+        return ious
 
 
 class FeatureStore:
-    """The features of many images, made once and kept in a folder as far as its budget goes; the rest is made again each time.
+    """Features of many images, cached in a folder up to a size limit; those that do not fit are recomputed on every access.
 
     Args:
-        folder: Where they are kept; what other weights made is removed from it.
-        key: Names all that they depend on.
-        megabytes: The budget, in units of 10^6 bytes.
-        count: How many images there are.
-        make: Gives the features of a image.
-        is_late: Whether no more may be made: the images whose features are not there are then left out, but for the first.
+        folder: The cache folder; features of other weights in it are deleted.
+        key: Identifies everything that the features depend on.
+        megabytes: The size limit, in units of 10^6 bytes.
+        count: Number of images.
+        compute: Computes the features of the image with an index.
+        is_budget_spent: Whether no more features may be computed. The images without cached features are then skipped, except the first.
     """
 
     def __init__(
@@ -79,11 +79,12 @@ class FeatureStore:
         key: str,
         megabytes: float,
         count: int,
-        make: Callable[[int], RegionFeatures],
+        compute: Callable[[int], RegionFeatures],
         *,
-        is_late: Callable[[], bool] = lambda: False,
+        is_budget_spent: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.folder, self._budget, self._count, self._make, self._is_late = folder, megabytes * 1e6, count, make, is_late
+        self.folder, self._limit, self._count, self._compute = folder, megabytes * 1e6, count, compute
+        self._is_budget_spent = is_budget_spent
         if folder.exists() and (not (folder / KEY).is_file() or (folder / KEY).read_text("utf-8") != key):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,107 +95,108 @@ class FeatureStore:
         return self._count
 
     def __iter__(self) -> Iterator[RegionFeatures]:
-        place = 0
-        while place < self._count:
-            if place and not self._path(place).is_file() and self._is_late():
-                log.warning("warning: the budget allows the features of %d of %d images; the others are left out", place, self._count)
-                self._count = place
+        index = 0
+        while index < self._count:
+            if index and not self._path(index).is_file() and self._is_budget_spent():
+                log.warning("warning: the budget allows the features of %d of %d images; the other images are skipped", index, self._count)
+                self._count = index
                 return
-            yield self[place]
-            place += 1
+            yield self[index]
+            index += 1
 
-    def _path(self, place: int) -> Path:
-        return self.folder / f"{place}.npz"
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index}.npz"
 
-    def __getitem__(self, place: int) -> RegionFeatures:
-        """The features of a image."""
-        path = self._path(place)
+    def __getitem__(self, index: int) -> RegionFeatures:
+        """Return the features of an image."""
+        path = self._path(index)
         if path.is_file():
             with np.load(path, allow_pickle=False) as arrays:
                 return RegionFeatures(**{name: arrays[name] for name in arrays.files})
-        found = self._make(place)
-        size = sum(value.nbytes for value in vars(found).values())
-        if self._used + size <= self._budget:
+        features = self._compute(index)
+        size = sum(value.nbytes for value in vars(features).values())
+        if self._used + size <= self._limit:
             with atomic_write(path) as temporary, temporary.open("wb") as handle:
-                np.savez(handle, **vars(found))
+                np.savez(handle, **vars(features))
             self._used += size
-        return found
+        return features
 
 
-def images_to_fit(run: Run) -> DetectionData:
-    """The images to whose features the layers of a run's detector are fitted.
+def fitting_data(run: Run) -> DetectionData:
+    """Return the training images that the fitted layers of a run's detector are fitted to.
 
     Raises:
-        ValueError: it has no such layers.
+        ValueError: If the detector has no fitted layers.
     """
     detector: Any = run.detector
     if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
-        raise ValueError(
-            f"stage: {type(detector).__name__} has no layers that are fitted to features; set model.region.fitted, or leave it out"
-        )
+        raise ValueError(f"stage: {type(detector).__name__} has no layers to fit to features; set model.region.fitted, or remove the stage")
     return run.data.records
 
 
 def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> FeatureStore:
-    """The features of a run's training images, as its detector is now.
+    """Return the features of a run's training images for the current weights of its detector.
 
     Args:
         run: The run.
-        megabytes: What they may take on disk, in units of 10^6 bytes.
-        precision: In which numbers they are made; they are kept in half precision.
+        megabytes: Disk space for the cache, in units of 10^6 bytes.
+        precision: Number format in which the features are computed; they are stored in half precision.
 
     Raises:
-        ValueError: the detector has no layers to fit, or several processes were started.
+        ValueError: If the detector has no fitted layers, or there are several processes.
     """
-    records = images_to_fit(run).records
+    records = fitting_data(run).records
     if run.processes.world > 1:
-        raise ValueError(f"stage: layers are fitted by one process, got {run.processes.world}; run it alone with --stage, without torchrun")
+        raise ValueError(
+            f"stage: expected one process to fit layers, got {run.processes.world}; run this stage alone with --stage, without torchrun"
+        )
     precision = resolve_precision(precision, run.device)
     predictor = Predictor(run.detector, run.preprocess, run.header["class_names"], run.device, precision, proposer=run.proposer)
-    # By lot, so that those for which the budget is enough show all that the data has.
+    # In random order, so that the images that the budget allows are representative of all.
     order = np.random.default_rng(run.seed).permutation(len(records))
 
-    def make(place: int) -> RegionFeatures:
-        record = records[int(order[place])]
-        with run.clock.spent_on("features"):
+    def compute(index: int) -> RegionFeatures:
+        record = records[int(order[index])]
+        with run.clock.measure("features"):
             return region_features(predictor, read_image(record.path), record.targets)
 
-    def is_late() -> bool:
-        return run.is_late(FEATURES_SHARE)
+    def is_budget_spent() -> bool:
+        return run.is_budget_spent(FEATURES_SHARE)
 
-    return FeatureStore(run.folder.path / "features", _key(run, precision), megabytes, len(records), make, is_late=is_late)
+    folder = run.folder.path / "features"
+    return FeatureStore(folder, _key(run, precision), megabytes, len(records), compute, is_budget_spent=is_budget_spent)
 
 
 def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Any) -> RegionFeatures:
-    """What the detector sees of a image's objects and proposals."""
+    """Compute the features of the objects and proposals of an image."""
     prepared = predictor.prepare(image)
-    truth = prepared.placement.place(targets[~targets.is_crowd])
+    truth = prepared.placement.apply(targets[~targets.is_crowd])
     with predictor.running() as running:
         detector: Any = running
         batch = detector.prepare([prepared.image])
-        found = prepared.proposals
-        boxes = truth.boxes.to(predictor.device) if found is None else torch.cat((truth.boxes.to(predictor.device), found.boxes))
-        pooled = detector.region.pooled(detector.source(detector.maps(batch.images)), [boxes])
+        proposals = prepared.proposals
+        boxes = truth.boxes.to(predictor.device) if proposals is None else torch.cat((truth.boxes.to(predictor.device), proposals.boxes))
+        pooled = detector.region.pooled(detector.region_source(detector.maps(batch.images)), [boxes])
         hidden = detector.region.head(pooled)
-        near = (box_iou(boxes, truth.boxes.to(boxes.device)) >= NEAR).any(1).nonzero().flatten()
-        regressed = detector.region.fitted.box_features(pooled[near], hidden[near])
-    parts = boxes.float(), truth.labels, hidden.half(), near, regressed.half()
+        near = (box_iou(boxes, truth.boxes.to(boxes.device)) >= NEAR_IOU).any(1).nonzero().flatten()
+        box_features = detector.region.fitted.box_features(pooled[near], hidden[near])
+    parts = boxes.float(), truth.labels, hidden.half(), near, box_features.half()
     return RegionFeatures(*(part.cpu().numpy() for part in parts))
 
 
 def mean_norms(store: FeatureStore, images: int = 200) -> tuple[float, float]:
-    """Mean norms of what the last layers see and of what boxes are regressed from, over some images (``rcnn_feature_stats.m``)."""
+    """Return the mean norms of the hidden and of the pooled features, over some of the images (``rcnn_feature_stats.m``)."""
     totals, counts = np.zeros(2), np.zeros(2)
-    for found in islice(store, images):
-        for which, features in enumerate((found.hidden, found.pooled)):
-            totals[which] += np.linalg.norm(features.astype(np.float32), axis=1).sum()
-            counts[which] += len(features)
+    for regions in islice(store, images):
+        for index, features in enumerate((regions.hidden, regions.pooled)):
+            totals[index] += np.linalg.norm(features.astype(np.float32), axis=1).sum()
+            counts[index] += len(features)
     hidden, pooled = totals / np.maximum(counts, 1)
     return float(hidden) or 1.0, float(pooled) or 1.0
 
 
 def _key(run: Run, precision: Precision) -> str:
-    """A hash of the weights that features depend on, and of how images and proposals come."""
+    """Return a hash of the weights that the features depend on, and of the settings of preprocessing, data and proposals."""
     digest = hashlib.sha256(f"{run.preprocess.to_json()} {run.header['model']} {run.data.images} {run.seed} {precision}".encode())
     for name, tensor in run.detector.state_dict().items():
         if not name.startswith(("region.fitted.", "region.predictor.")):

@@ -1,4 +1,4 @@
-"""The folder of a run: where each thing it writes lies, and which run is the newest."""
+"""The folder of a training run: its file names, and the search for the newest run."""
 
 from __future__ import annotations
 
@@ -30,50 +30,50 @@ class RunFolder:
 
     @property
     def state(self) -> Path:
-        """What resuming needs."""
+        """The resumable state."""
         return self.path / "last.state"
 
     @property
     def config(self) -> Path:
-        """The experiment, as JSON."""
+        """The experiment config as JSON."""
         return self.path / "config.json"
 
     @property
     def metrics(self) -> Path:
-        """Losses and evaluations, one JSON object a line."""
+        """Losses and evaluations, one JSON object per line."""
         return self.path / "metrics.jsonl"
 
     @property
     def results(self) -> Path:
-        """What the run came to, as JSON."""
+        """The results of the run as JSON."""
         return self.path / "results.json"
 
     @property
     def log(self) -> Path:
-        """What was said."""
+        """The log of the run."""
         return self.path / "log.txt"
 
     @property
     def images(self) -> Path:
-        """Drawn training batches and validation images."""
+        """Folder of the drawn training batches and validation images."""
         return self.path / "images"
 
     @property
     def failed_batch(self) -> Path:
-        """The batch whose loss was not finite."""
+        """The batch whose loss was not finite, as JSON."""
         return self.path / "not_finite.json"
 
 
 def new_run_folder(name: str, output: str | None = None, root: str = DEFAULT_ROOT) -> RunFolder:
-    """Make ``output``, or else the first ``root/name-N`` that does not exist.
+    """Create ``output`` if given, otherwise the first ``root/name-N`` that does not exist.
 
     Raises:
-        ValueError: ``output`` already holds a run.
+        ValueError: If ``output`` already holds a run.
     """
     if output is not None:
         folder = RunFolder(Path(output))
         if folder.config.exists() or folder.state.exists():
-            raise ValueError(f"{output} already holds a run: give another --output, or go on with it by --resume {output}")
+            raise ValueError(f"{output} already holds a run: choose another --output, or resume this run with --resume {output}")
         folder.path.mkdir(parents=True, exist_ok=True)
         return folder
     number = 1
@@ -87,20 +87,22 @@ def new_run_folder(name: str, output: str | None = None, root: str = DEFAULT_ROO
 
 
 def find_run(where: str | None = None, root: str = DEFAULT_ROOT) -> RunFolder:
-    """The run to resume: the folder given, or the one under ``root`` that was written last.
+    """Return the run to resume: the given folder, or the run under ``root`` whose state was written last.
 
     Raises:
-        FileNotFoundError: there is no such run, or it has no state to resume from.
+        FileNotFoundError: If there is no such run, or it has no state to resume from.
     """
     if where is not None:
         folder = RunFolder(Path(where) if Path(where).is_dir() or not Path(where).suffix else Path(where).parent)
         if not folder.state.is_file():
             known = ", ".join(str(path.parent) for path in _states(root)) or f"none under {root}/"
-            raise FileNotFoundError(f"resume {where}: no run with a {folder.state.name} in it; runs that can be resumed: {known}")
+            raise FileNotFoundError(f"resume {where}: no run with a {folder.state.name} found there; runs that can be resumed: {known}")
         return folder
     states = _states(root)
     if not states:
-        raise FileNotFoundError(f"resume: no run under {root}/ has a last.state; give its folder, or start one with detkit train CONFIG")
+        raise FileNotFoundError(
+            f"resume: no run under {root}/ has a last.state; give the folder of a run, or start one with detkit train CONFIG"
+        )
     return RunFolder(states[-1].parent)
 
 

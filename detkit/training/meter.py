@@ -1,4 +1,4 @@
-"""Means of losses and times between two rows of the log, without waiting for a GPU at each step."""
+"""Mean losses and step times between two log rows, collected without a GPU synchronization at each step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from detkit.training.processes import Processes
 
 
 class Meter:
-    """Sums detached losses on their device, and the seconds spent on steps and on waiting for data."""
+    """Sums of detached losses on their device, and of the seconds spent on steps and on waiting for data."""
 
     def __init__(self) -> None:
         self._losses: dict[str, Tensor] = {}
@@ -22,27 +22,27 @@ class Meter:
         self._since = time.perf_counter()
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
-        """Add the terms of one batch."""
+        """Add the loss terms of one batch."""
         self._batches += 1
         for name, value in losses.items():
             value = value.detach().float()
             self._losses[name] = self._losses[name] + value if name in self._losses else value
 
     def step(self, waited: float) -> None:
-        """Count a step, ``waited`` seconds of which were spent on waiting for data."""
+        """Count a step, of which ``waited`` seconds were spent waiting for data."""
         self._steps += 1
         self._waited += waited
 
     def pause(self, seconds: float) -> None:
-        """Leave ``seconds`` out of the speed: an evaluation, a write."""
+        """Exclude ``seconds`` from the step time, such as those of an evaluation or a write."""
         self._since += seconds
 
-    def take(self, processes: Processes) -> tuple[dict[str, float], float, float]:
-        """Mean losses over steps and processes, seconds a step, and the share spent waiting; then begin anew."""
+    def flush(self, processes: Processes) -> tuple[dict[str, float], float, float]:
+        """Return mean losses over steps and processes, seconds per step and the fraction spent waiting, and reset the meter."""
         names = sorted(self._losses)
         sums = torch.stack([self._losses[name] for name in names]).tolist() if names else []
         count = max(self._batches, 1) * processes.world
-        losses = {name: value / count for name, value in zip(names, processes.sums(*sums), strict=True)}
+        losses = {name: value / count for name, value in zip(names, processes.sum(*sums), strict=True)}
         losses["total"] = sum(losses.values())
         spent = max(time.perf_counter() - self._since, 1e-9)
         waiting = min(1.0, self._waited / spent)

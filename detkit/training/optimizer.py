@@ -1,4 +1,4 @@
-"""Optimizers: which parameters move, how fast each group does, and how the rate follows the batch size."""
+"""Optimizers: parameter groups, their learning rates, and the scaling of the rate with the batch size."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ class _Optimizer(Config):
     lr: float = Field(gt=0)
     """Learning rate at the reference batch size."""
     reference_batch_size: int = Field(default=16, ge=1)
-    """Images a step for which ``lr`` was chosen; another batch size scales the rate by ``scaling``."""
+    """Images per step for which ``lr`` was chosen; for another batch size the rate is scaled by ``lr_scaling``."""
     lr_scaling: Scaling = "linear"
-    """How the rate follows the batch size: in proportion, with its square root, or not."""
+    """How the learning rate scales with the batch size: linearly, with its square root, or not at all."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
+    """Weight decay; not applied to norms and biases unless ``decay_norms_and_biases`` is set."""
     decay_norms_and_biases: bool = False
-    """Whether parameters with one dimension decay too (torchvision's reference training does that)."""
+    """Apply weight decay to parameters with one dimension too, as torchvision's reference training does."""
     backbone_lr_factor: float = Field(default=1.0, ge=0)
-    """Times the rate in the backbone (the network that an FPN wraps, not the FPN)."""
+    """Factor of the learning rate in the backbone (the network that an FPN wraps, not the FPN)."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
-    """Times the rate once more for each backbone stage between a parameter and the neck; 1 is none."""
+    """Additional factor of the learning rate for each backbone stage between a parameter and the neck; 1 disables it."""
 
     def scaled_lr(self, batch_size: int) -> float:
-        """The rate for ``batch_size`` images a step."""
+        """Return the learning rate for ``batch_size`` images per step."""
         ratio = batch_size / self.reference_batch_size
         return self.lr * {"linear": ratio, "sqrt": math.sqrt(ratio), "none": 1.0}[self.lr_scaling]
 
-    def rule(self, batch_size: int) -> str:
-        """One line that says how :meth:`scaled_lr` came to its number."""
+    def describe_lr(self, batch_size: int) -> str:
+        """Return one line that shows how :meth:`scaled_lr` is computed."""
         lr, ratio = self.scaled_lr(batch_size), f"{batch_size}/{self.reference_batch_size}"
-        how = {"linear": f" x {ratio}", "sqrt": f" x sqrt({ratio})", "none": ""}[self.lr_scaling]
-        given = f"lr_scaling={self.lr_scaling}; {self.lr:g} is for {self.reference_batch_size} images a step"
-        return f"learning rate {lr:.6g} = {self.lr:g}{how} ({given})"
+        factor = {"linear": f" x {ratio}", "sqrt": f" x sqrt({ratio})", "none": ""}[self.lr_scaling]
+        reason = f"lr_scaling={self.lr_scaling}; {self.lr:g} is for {self.reference_batch_size} images per step"
+        return f"learning rate {lr:.6g} = {self.lr:g}{factor} ({reason})"
 
 
 class SGDConfig(_Optimizer):
-    """Stochastic gradient descent with momentum; defaults as torchvision's reference detection training, scaled as arXiv:1706.02677."""
+    """Stochastic gradient descent with momentum; defaults of torchvision's reference detection training, scaled as in arXiv:1706.02677."""
 
     kind: Literal["sgd"] = "sgd"
     lr: float = Field(default=0.02, gt=0)
     """Learning rate at the reference batch size."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Share of the last step that is repeated."""
+    """Momentum; usually 0.9."""
     nesterov: bool = False
-    """Nesterov's momentum."""
+    """Use Nesterov momentum."""
     weight_decay: float = Field(default=1e-4, ge=0)
-    """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
+    """Weight decay; not applied to norms and biases unless ``decay_norms_and_biases`` is set."""
 
     def build(self, groups: list[dict[str, Any]], lr: float, fused: bool) -> torch.optim.Optimizer:
-        """The optimizer over ``groups`` with the scaled rate."""
+        """Build the optimizer over ``groups`` with the scaled learning rate."""
         optimizer = torch.optim.SGD(groups, lr=lr, momentum=self.momentum, nesterov=self.nesterov, fused=fused)
-        _begin_momentum(optimizer)
-        optimizer.register_load_state_dict_post_hook(_begin_momentum)  # type: ignore[arg-type]  # a state of before has not all
+        _init_momentum(optimizer)
+        optimizer.register_load_state_dict_post_hook(_init_momentum)  # type: ignore[arg-type]  # older states lack some of the buffers
         return optimizer
 
 
@@ -72,16 +72,16 @@ class AdamWConfig(_Optimizer):
     lr: float = Field(default=1e-4, gt=0)
     """Learning rate at the reference batch size."""
     lr_scaling: Scaling = "sqrt"
-    """How the rate follows the batch size: in proportion, with its square root, or not."""
+    """How the learning rate scales with the batch size: linearly, with its square root, or not at all."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Decay of the means of the gradient and of its square."""
+    """Decay of the moving averages of the gradient and of its square."""
     eps: float = Field(default=1e-8, gt=0)
-    """Added to the root of the mean square."""
+    """Added to the root of the mean square, for numerical stability."""
     weight_decay: float = Field(default=0.05, ge=0)
-    """Decay of weights; norms and biases do not decay unless ``decay_norms_and_biases``."""
+    """Weight decay; not applied to norms and biases unless ``decay_norms_and_biases`` is set."""
 
     def build(self, groups: list[dict[str, Any]], lr: float, fused: bool) -> torch.optim.Optimizer:
-        """The optimizer over ``groups`` with the scaled rate."""
+        """Build the optimizer over ``groups`` with the scaled learning rate."""
         return torch.optim.AdamW(groups, lr=lr, betas=self.betas, eps=self.eps, fused=fused)
 
 
@@ -89,10 +89,10 @@ OptimizerConfig = Annotated[SGDConfig | AdamWConfig, Field(discriminator="kind")
 
 
 def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[dict[str, Any]]:
-    """The parameters that train, in groups of one rate factor and one decay; each group keeps its ``factor`` for the schedule.
+    """Return the trainable parameters, grouped by learning rate factor and decay; each group keeps its ``factor`` for the schedule.
 
     Raises:
-        ValueError: everything is frozen.
+        ValueError: If every parameter is frozen.
     """
     factors = _backbone_factors(model, config)
     groups: dict[tuple[float, float], list[Tensor]] = {}
@@ -103,20 +103,24 @@ def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[
         key = (factors.get(id(parameter), 1.0), config.weight_decay if decays else 0.0)
         groups.setdefault(key, []).append(parameter)
     if not groups:
-        raise ValueError("every parameter is frozen: there is nothing to train; lower model.backbone.frozen_stages")
+        raise ValueError("every parameter is frozen, so there is nothing to train; lower model.backbone.frozen_stages")
     return [{"params": params, "factor": factor, "weight_decay": decay} for (factor, decay), params in groups.items()]
 
 
 def build_optimizer(
-    model: nn.Module, config: SGDConfig | AdamWConfig, batch_size: int, more: Sequence[Tensor] = ()
+    model: nn.Module, config: SGDConfig | AdamWConfig, batch_size: int, extra: Sequence[Tensor] = ()
 ) -> torch.optim.Optimizer:
-    """The optimizer of the parameters that train, at the rate for ``batch_size`` images a step over all processes.
+    """Build the optimizer of the trainable parameters, with the learning rate for the batch size.
 
-    ``more`` are parameters that are no part of the model and learn with it; they do not decay.
+    Args:
+        model: The model.
+        config: The optimizer settings.
+        batch_size: Images per step over all processes.
+        extra: Parameters that are not part of the model and are trained with it, without weight decay.
     """
     groups = parameter_groups(model, config)
-    if more:
-        groups.append({"params": list(more), "factor": 1.0, "weight_decay": 0.0})
+    if extra:
+        groups.append({"params": list(extra), "factor": 1.0, "weight_decay": 0.0})
     fused = groups[0]["params"][0].device.type in {"cpu", "cuda"}
     optimizer = config.build(groups, config.scaled_lr(batch_size), fused)
     for group in optimizer.param_groups:
@@ -124,24 +128,25 @@ def build_optimizer(
     return optimizer
 
 
-def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Give every group its own base rate times the schedule's factor."""
+def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Set the learning rate of every group to its base rate times the factor of the schedule."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor
 
 
 def innermost_backbone(model: nn.Module) -> nn.Module | None:
-    """The network that the necks wrap, or nothing for a model without a ``backbone``."""
+    """Return the network that the necks wrap, or None for a model without a ``backbone``."""
     backbone = getattr(model, "backbone", None)
     while isinstance(getattr(backbone, "backbone", None), nn.Module):
         backbone = backbone.backbone  # type: ignore[union-attr]
     return backbone if isinstance(backbone, nn.Module) else None
 
 
-def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
-    """Give every parameter that has no momentum a momentum of zero, from which its first step is the same.
+def _init_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give every parameter without a momentum buffer one of zeros, which leaves its first step the same.
 
-    PyTorch's fused rule expects of each group that all have one or none has, and fails when frozen parameters begin to learn beside others.
+    PyTorch's fused SGD expects that either all parameters of a group have a buffer or none, and fails when frozen parameters are
+    unfrozen in a group with others.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"] if group["momentum"] else ():
@@ -150,14 +155,15 @@ def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _backbone_factors(model: nn.Module, config: SGDConfig | AdamWConfig) -> dict[int, float]:
+    """Return the learning rate factor of each backbone parameter, by id."""
     backbone = innermost_backbone(model)
     if backbone is None:
         return {}
-    heads = getattr(backbone, "head_names", ())  # a classifier's network has its head within
+    heads = getattr(backbone, "head_names", ())  # the network of a classifier includes its head
     factors = {id(parameter): config.backbone_lr_factor for name, parameter in backbone.named_parameters() if name not in heads}
-    listed: Any = getattr(backbone, "stages", None)
-    stages = list(listed()) if callable(listed) and config.layer_decay != 1 else []
-    for place, stage in enumerate(stages):
+    get_stages: Any = getattr(backbone, "stages", None)
+    stages = list(get_stages()) if callable(get_stages) and config.layer_decay != 1 else []
+    for index, stage in enumerate(stages):
         for parameter in stage.parameters():
-            factors[id(parameter)] = config.backbone_lr_factor * config.layer_decay ** (len(stages) - place)
+            factors[id(parameter)] = config.backbone_lr_factor * config.layer_decay ** (len(stages) - index)
     return factors

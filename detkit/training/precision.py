@@ -1,4 +1,4 @@
-"""Mixed precision: which one, the context of a forward pass, and the scaling of fp16 gradients."""
+"""Mixed precision: choice of the number format, autocast for the forward pass, and scaling of fp16 gradients."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ log = logging.getLogger("detkit.training")
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def resolve_precision(asked: Precision, device: torch.device) -> Precision:
-    """What ``auto`` means on a device; anything else is checked and given back.
+def resolve_precision(requested: Precision, device: torch.device) -> Precision:
+    """Return the precision that ``auto`` stands for on a device; any other value is checked and returned.
 
     Raises:
-        ValueError: fp16 was asked for on a CPU.
+        ValueError: If fp16 is requested on a CPU.
     """
-    if asked == "fp16" and device.type == "cpu":
+    if requested == "fp16" and device.type == "cpu":
         raise ValueError("training.precision=fp16: expected a GPU, got the CPU, whose fp16 is slow and unscaled; use bf16, fp32 or auto")
-    if asked != "auto":
-        return asked
+    if requested != "auto":
+        return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
     if device.type == "cpu" and bf16_instructions():
@@ -44,11 +44,11 @@ class MixedPrecision:
         self.device = device
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
 
-    def is_bad(self, total: Tensor, norm: Tensor) -> Tensor:
-        """Whether the sum of a step's losses or the norm of its gradient must end the run, as one bool on the device.
+    def must_stop(self, total: Tensor, norm: Tensor) -> Tensor:
+        """Return whether the sum of a step's losses or its gradient norm must end the run, as a bool on the device.
 
-        In fp16 the scaler skips the step of an infinite gradient and halves its scale, from 65,536 on. With a scale below 1 it is not the
-        scale that makes the gradient too large, and no further halving would help: such a run would go on without ever making a step.
+        In fp16 the scaler skips a step with an infinite gradient and halves its scale, starting at 65,536. Once the scale is below 1, it
+        is not the scale that makes the gradient too large, so further halving would not help and the run would never make a step.
         """
         bad = torch.isfinite(norm).logical_not()
         if self.precision == "fp16":
@@ -56,15 +56,20 @@ class MixedPrecision:
         return bad | torch.isfinite(total).logical_not()
 
     def load(self, scaler: Mapping[str, Any], precision: str | None) -> None:
-        """Go on from the scaler's state, which is empty but in fp16, of a run in this precision or another; none: it was not kept."""
+        """Resume with the scaler state of a run.
+
+        Args:
+            scaler: State of the scaler; empty unless the run was in fp16.
+            precision: Precision of the run; None if it was not recorded.
+        """
         if precision not in {None, self.precision}:
-            log.warning("warning: the run was made in %s and goes on in %s: not exactly", precision, self.precision)
+            log.warning("warning: the run was saved in %s and is resumed in %s, so it does not continue exactly", precision, self.precision)
         if scaler:
             self.scaler.load_state_dict(dict(scaler))
 
     @contextmanager
     def context(self) -> Iterator[None]:
-        """Autocast for the forward pass (not in fp32), with operations on a CPU that have a fast backward."""
+        """Enable autocast for the forward pass (except in fp32), and on a CPU the operations with a fast backward pass."""
         dtype = _DTYPES.get(self.precision)
         gradients = FastGradients() if self.device.type == "cpu" else nullcontext()
         with torch.autocast(self.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None), gradients:

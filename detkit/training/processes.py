@@ -1,4 +1,4 @@
-"""Several processes training one model: who this one is, and what all of them agree on."""
+"""Distributed training: the rank of this process and the values that all processes agree on."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-SETTLING = 0.1
-"""Seconds for gloo's threads to let go of the tensors of the last exchange. They need the interpreter for it, to which the end of the group
-holds on while it waits for them: PyTorch 2.6 was seen to stand still there for ever."""
+SETTLE_SECONDS = 0.1
+"""Seconds for gloo's threads to release the tensors of the last exchange. They need the interpreter lock for it, which the destruction of
+the group holds while it waits for them: PyTorch 2.6 was seen to hang there forever."""
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Who this process is among those that ``torchrun`` started; alone by default.
+    """This process among those that ``torchrun`` started; a single one by default.
 
     Attributes:
-        rank: Its number over all machines; 0 writes, prints and decides.
-        local_rank: Its number on this machine, which is its GPU's.
-        world: How many there are.
+        rank: Rank over all machines; rank 0 writes, prints and decides.
+        local_rank: Rank on this machine, which is also the index of its GPU.
+        world: Number of processes.
     """
 
     rank: int = 0
@@ -34,38 +34,38 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this one writes and prints."""
+        """Whether this process writes and prints."""
         return self.rank == 0
 
-    def sums(self, *values: float) -> list[float]:
-        """The sum over all processes of each value; every process must call it at the same place."""
+    def sum(self, *values: float) -> list[float]:
+        """Return the sum of each value over all processes; every process must call it at the same point."""
         if self.world == 1:
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64, device=_device())
         dist.all_reduce(tensor)
         return [float(value) for value in tensor.tolist()]
 
-    def is_true_in_any(self, flag: Tensor) -> bool:
-        """Whether a bool on this process's device is true in any process, the same in each; every process must call it at the same place.
+    def any_true(self, flag: Tensor) -> bool:
+        """Return whether a bool on the device is true in any process; every process must call it at the same point.
 
-        The device is waited for once, as it is for the bool of one process.
+        It synchronizes with the device once, as reading the bool of one process does.
         """
         if self.world == 1:
             return bool(flag)
-        most = flag.to(torch.float32)
-        dist.all_reduce(most, dist.ReduceOp.MAX)
-        return bool(most)
+        maximum = flag.to(torch.float32)
+        dist.all_reduce(maximum, dist.ReduceOp.MAX)
+        return bool(maximum)
 
-    def from_first(self, value: Any) -> Any:
-        """The first process's value, in every process."""
+    def broadcast(self, value: Any) -> Any:
+        """Return the value of the first process in every process."""
         if self.world == 1:
             return value
-        box = [value]
-        dist.broadcast_object_list(box, src=0)
-        return box[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
 
-    def gathered(self, value: Any) -> list[Any]:
-        """Every process's value, by rank, in every process."""
+    def gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes, by rank, in every process."""
         if self.world == 1:
             return [value]
         values: list[Any] = [None] * self.world
@@ -74,13 +74,13 @@ class Processes:
 
 
 @contextmanager
-def joined_processes(device: str) -> Iterator[Processes]:
-    """Join the group that ``torchrun`` set up (``RANK``, ``WORLD_SIZE``), and leave it afterwards; alone without one.
+def process_group(device: str) -> Iterator[Processes]:
+    """Join the process group of ``torchrun`` (``RANK``, ``WORLD_SIZE``) and leave it afterwards; a single process without torchrun.
 
-    A group that exists already is used and left as it is. GPUs exchange gradients by NCCL, CPUs by gloo.
+    A group that already exists is used and left intact. GPUs exchange gradients by NCCL, CPUs by gloo.
 
     Raises:
-        ValueError: the device that was asked for is not here, or there are not as many GPUs as processes.
+        ValueError: If the requested device is not available, or there are fewer GPUs than processes.
     """
     if dist.is_available() and dist.is_initialized():
         yield Processes(dist.get_rank(), int(os.environ.get("LOCAL_RANK", dist.get_rank())), dist.get_world_size())
@@ -90,20 +90,20 @@ def joined_processes(device: str) -> Iterator[Processes]:
         yield Processes()
         return
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    place = resolve_device(device, local_rank, world)
-    if place.type == "cuda":
-        torch.cuda.set_device(place)
-    dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    resolved = resolve_device(device, local_rank, world)
+    if resolved.type == "cuda":
+        torch.cuda.set_device(resolved)
+    dist.init_process_group("nccl" if resolved.type == "cuda" else "gloo")
     try:
         yield Processes(dist.get_rank(), local_rank, dist.get_world_size())
     finally:
-        time.sleep(SETTLING)
+        time.sleep(SETTLE_SECONDS)
         dist.destroy_process_group()
 
 
 @contextmanager
-def computing_threads(count: int | None) -> Iterator[None]:
-    """Within it torch computes with so many threads; afterwards with as many as before."""
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Set the number of torch's CPU threads inside the block, and restore it afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -112,42 +112,49 @@ def computing_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def resolve_device(asked: str, local_rank: int = 0, world: int = 1) -> torch.device:
-    """``auto`` is this process's GPU if there is one, else Apple's if it is alone, else the CPU; ``cuda`` is this process's GPU.
+def resolve_device(requested: str, local_rank: int = 0, world: int = 1) -> torch.device:
+    """Return the device of this process.
+
+    ``auto`` is this process's GPU if there is one, else Apple's GPU for a single process, else the CPU; ``cuda`` is this process's GPU.
 
     Args:
-        asked: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        local_rank: The process's number on this machine.
-        world: How many processes train together.
+        requested: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        local_rank: Rank of the process on this machine.
+        world: Number of processes.
 
     Raises:
-        ValueError: the device that was asked for is not here, or is none for one of several processes.
+        ValueError: If the device is not available, or cannot be used by one of several processes.
     """
-    if asked == "auto":
-        apple = world == 1 and torch.backends.mps.is_available()  # no backend exchanges gradients between Apple's
-        asked = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
+    if requested == "auto":
+        apple = world == 1 and torch.backends.mps.is_available()  # no backend exchanges gradients between Apple GPUs
+        requested = "cuda" if torch.cuda.is_available() else "mps" if apple else "cpu"
     try:
-        device = torch.device(asked)
+        device = torch.device(requested)
     except RuntimeError:
-        raise ValueError(f"device {asked!r}: expected auto, cpu, cuda, cuda:N or mps") from None
+        raise ValueError(f"device {requested!r}: expected auto, cpu, cuda, cuda:N or mps") from None
     if device.type == "cuda":
-        return _gpu(asked, device.index, local_rank, world)
+        return _gpu(requested, device.index, local_rank, world)
     if device.type == "mps" and world > 1:
-        raise ValueError(f"device 'mps': it trains in one process, got {world}; start detkit without torchrun, or use --device cpu")
+        raise ValueError(f"device 'mps': expected one process, got {world}; start detkit without torchrun, or use --device cpu")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device 'mps': not available here; use --device cpu or auto")
+        raise ValueError("device 'mps' is not available; use --device cpu or auto")
     return device
 
 
-def _gpu(asked: str, index: int | None, local_rank: int, world: int) -> torch.device:
+def _gpu(requested: str, index: int | None, local_rank: int, world: int) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index is not None and world > 1:
-        raise ValueError(f"device {asked!r}: {world} processes train together, each on a GPU of its own; use --device cuda or auto")
+        raise ValueError(
+            f"device {requested!r}: expected a device without an index, as each of the {world} processes uses its own GPU; "
+            "use --device cuda or auto"
+        )
     index = local_rank if index is None else index
     if index >= count and count and world > 1:
-        raise ValueError(f"device {asked!r}: process {local_rank} of this machine finds {count} GPUs; start one process for each GPU")
+        raise ValueError(
+            f"device {requested!r}: no GPU for process {local_rank} of this machine, which has {count} GPUs; start one process per GPU"
+        )
     if index >= count:
-        raise ValueError(f"device {asked!r}: this machine has {count} CUDA devices; use --device cpu or auto")
+        raise ValueError(f"device {requested!r}: this machine has {count} CUDA devices; use --device cpu or auto")
     return torch.device("cuda", index)
 
 

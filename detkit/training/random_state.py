@@ -1,4 +1,4 @@
-"""The state of every random generator."""
+"""Seeding, saving and restoring of all random number generators."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed python, numpy and torch on all devices."""
+    """Seed Python, NumPy and torch on all devices."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from numpy's global generator
     torch.manual_seed(seed)
 
 
 def random_state() -> dict[str, Any]:
-    """The state of python's, numpy's and torch's generators, as plain data and tensors."""
+    """Return the state of Python's, NumPy's and torch's generators as plain data and tensors."""
     name, keys, *rest = np.random.get_state()  # noqa: NPY002
     state = {
         "python": random.getstate(),
@@ -32,7 +32,7 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Put every generator back to where :func:`random_state` saw it; generators of devices that are not here are left alone."""
+    """Restore the generators to the result of :func:`random_state`; generators of unavailable devices are skipped."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     name, keys, *rest = state["numpy"]
@@ -43,8 +43,8 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 @contextmanager
-def random_state_kept() -> Iterator[None]:
-    """Whatever the block draws, the generators afterwards are where they were before."""
+def preserved_random_state() -> Iterator[None]:
+    """Restore all generators after the block, whatever it draws."""
     state = random_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The copies of a detector that several processes train."""
+"""Replicas of a detector in several processes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from detkit.training.processes import Processes
 from detkit.training.run import Run
 
 
-def distributed(run: Run) -> nn.Module:
-    """What is called for the losses: the detector, or the detector with its teacher, in each process."""
-    network: nn.Module = run.learner or run.distilled or run.detector
+def wrap_distributed(run: Run) -> nn.Module:
+    """Return the module that computes the losses (the detector, alone or with its teacher), in DDP if there are several processes."""
+    network: nn.Module = run.loss_module or run.distilled or run.detector
     if run.processes.world == 1:
         return network
     devices = [run.device.index] if run.device.type == "cuda" else None
-    moving = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
+    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
     known = inspect.signature(DistributedDataParallel).parameters
-    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # what PyTorch before 2.14 calls it
-    choices: dict[str, Any] = {"device_ids": devices, option: moving}
-    return DistributedDataParallel(network, **choices)
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before PyTorch 2.14
+    options: dict[str, Any] = {"device_ids": devices, option: has_batch_norm}
+    return DistributedDataParallel(network, **options)
 
 
 @torch.no_grad()
-def share_buffers(processes: Processes, *models: nn.Module) -> None:
-    """Give every process the first one's float buffers, in place; every process must call it at the same place.
+def broadcast_buffers(processes: Processes, *models: nn.Module) -> None:
+    """Copy the float buffers of the first process to all others, in place; every process must call it at the same point.
 
-    Processes share buffers before a forward pass only: after it each has moved its norms' statistics by its own images. An evaluation,
-    whose images are shared out, would judge a mixture of models of which only the first process's is kept.
+    DDP broadcasts buffers only before a forward pass, after which each process has updated the statistics of its norms with its own
+    images. An evaluation divides its images among the processes, so it would otherwise measure a mixture of models of which only that of
+    the first process is saved.
     """
     if processes.world == 1:
         return

@@ -1,4 +1,4 @@
-"""What the stages of one run share."""
+"""The state that all stages of one training run share."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
 from detkit.training.interrupt import StopSignals
 from detkit.training.processes import Processes
-from detkit.training.random_state import random_state_kept
+from detkit.training.random_state import preserved_random_state
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.data.loader import SampleBatch
     from detkit.inference.predictor import ProposalFunction
     from detkit.models.detector import Detector
-    from detkit.training.distilled import Distilled
     from detkit.training.distilled_classifier import DistilledClassifier
+    from detkit.training.distilled_detector import DistilledDetector
 
 EVALUATION_MARGIN = 1.1
-"""The next evaluation may take so many times what the longest one took."""
+"""Time reserved for the next evaluation, as a multiple of that of the longest one so far."""
 
 Batches = Callable[[int], Iterable["SampleBatch"]]
-"""Gives this process's share of the batches from a step on, without an end."""
+"""Returns an endless iterable of this process's batches, starting at a step."""
 
 Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
-"""Scores a detector on the validation data after so many steps; called in every process, the same numbers come back in each."""
+"""Evaluates a detector on the validation data after a number of steps; called in every process and returns the same metrics in each."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunData:
-    """The data of a run, ready to be trained on.
+    """The data of a run, ready for training.
 
     Attributes:
         batches: See :data:`Batches`.
-        batch_size: Images of one batch over all processes.
-        images: Training images.
-        evaluate: See :data:`Evaluate`; nothing without validation data.
-        records: The training images themselves, for stages that do not take batches.
+        batch_size: Images per batch over all processes.
+        images: Number of training images.
+        evaluate: See :data:`Evaluate`; None without validation data.
+        records: The training images themselves, for stages that do not use batches.
     """
 
     batches: Batches
@@ -55,36 +55,36 @@ class RunData:
     records: DetectionData | None = None
 
     def with_evaluation(self, evaluate: Evaluate) -> RunData:
-        """The same data, validated."""
+        """Return the same data with a validation function."""
         return replace(self, evaluate=evaluate)
 
 
 @dataclass(eq=False)
 class Run:
-    """One run of training, over all its stages.
+    """One training run over all its stages.
 
     Attributes:
         detector: The model, on its device.
-        preprocess: How its images become inputs.
-        data: What it learns from.
+        preprocess: Preprocessing of its images.
+        data: The training data.
         folder: Where the first process writes.
-        header: The head of its checkpoints.
-        seed: What every random choice depends on.
-        processes: Who trains it.
-        device: Where this process does.
-        clock: The core-minutes of this process.
-        budget: The core-minutes of all stages, over all processes; none: no limit.
-        hooks: Who is told about it (in the first process).
-        signals: Whether it was asked to stop.
+        header: Header of its checkpoints.
+        seed: Seed of all random choices.
+        processes: The processes that train it.
+        device: Device of this process.
+        clock: Core-minutes of this process.
+        budget: Limit of the core-minutes of all stages, over all processes; None for no limit.
+        hooks: Callbacks (in the first process).
+        signals: Whether the run was asked to stop.
         images_seen: Training images over all processes, repeats included.
-        stage: Which stage is being run, from 0.
-        begun: Core-minutes when it began; 0 for the first one, so that start-up is of it.
-        deadline: Core-minutes at which it must have ended.
-        evaluation_minutes: What the longest evaluation took, in core-minutes.
-        distilled: The detector with its teacher, if it has one; it is then called for the losses.
-        proposer: Tells a detector that takes proposals where to look in a image.
-        learner: Is called for the losses in the detector's place, while only a part of it learns.
-        fresh: Gives the detector's numbers as the run began with.
+        stage: Index of the current stage, from 0.
+        stage_start_minutes: Core-minutes at the start of the stage; 0 for the first one, so that start-up is part of it.
+        deadline: Core-minutes at which the stage must have ended.
+        evaluation_minutes: Core-minutes of the longest evaluation.
+        distilled: The detector with its teacher, if it has one; it then computes the losses.
+        proposer: Supplies proposals for an image to a detector that takes them.
+        loss_module: Computes the losses instead of the detector while only a part of it is trained.
+        initial_state: Returns the weights and buffers that the run started with.
     """
 
     detector: Detector
@@ -100,46 +100,49 @@ class Run:
     signals: StopSignals = field(default_factory=StopSignals)
     images_seen: int = 0
     stage: int = 0
-    begun: float = 0.0
+    stage_start_minutes: float = 0.0
     deadline: float | None = None
     evaluation_minutes: float = 0.0
     budget: float | None = None
-    distilled: Distilled | DistilledClassifier | None = None
+    distilled: DistilledDetector | DistilledClassifier | None = None
     proposer: ProposalFunction | None = None
-    learner: nn.Module | None = None
-    fresh: Callable[[], Mapping[str, Tensor]] | None = None
+    loss_module: nn.Module | None = None
+    initial_state: Callable[[], Mapping[str, Tensor]] | None = None
 
     @property
     def failed_batch(self) -> Path:
-        """Where this process lists a batch whose loss was not finite."""
+        """File in which this process lists a batch whose loss was not finite."""
         path = self.folder.failed_batch
         return path if self.processes.world == 1 else path.with_stem(f"{path.stem}_process_{self.processes.rank}")
 
     def minutes(self) -> float:
-        """Core-minutes over all processes; every process must call it at the same place."""
-        return self.processes.sums(self.clock.minutes())[0]
+        """Return the core-minutes over all processes; every process must call it at the same point."""
+        return self.processes.sum(self.clock.minutes())[0]
 
     def parts(self) -> dict[str, float]:
-        """Core-minutes over all processes, by what they were spent on; every process must call it at the same place."""
+        """Return the core-minutes over all processes by activity; every process must call it at the same point."""
         total: dict[str, float] = {}
-        for parts in self.processes.gathered(self.clock.parts()):
+        for parts in self.processes.gather(self.clock.parts()):
             for name, minutes in parts.items():
                 total[name] = total.get(name, 0.0) + minutes
         return total
 
-    def evaluated(self, model: nn.Module, step: int) -> Mapping[str, float]:
-        """The numbers of a model, none without validation data; the model stays in evaluation mode, random generators where they are."""
+    def evaluate(self, model: nn.Module, step: int) -> Mapping[str, float]:
+        """Return the validation metrics of a model, empty without validation data.
+
+        The model stays in evaluation mode, and the random generators are not changed.
+        """
         if self.data.evaluate is None:
             return {}
         before = self.minutes()
-        with self.clock.spent_on("evaluation"), random_state_kept():
+        with self.clock.measure("evaluation"), preserved_random_state():
             numbers = self.data.evaluate(model.eval(), step)
         self.evaluation_minutes = max(self.evaluation_minutes, self.minutes() - before)
         return numbers
 
-    def is_late(self, share: float = 1.0) -> bool:
-        """Whether a share of what the stage may take is spent, an evaluation at its end being left out; never without a budget."""
+    def is_budget_spent(self, share: float = 1.0) -> bool:
+        """Return whether a share of the stage's budget, less a final evaluation, is spent; always False without a budget."""
         if self.deadline is None:
             return False
-        available = self.deadline - self.begun - EVALUATION_MARGIN * self.evaluation_minutes
-        return self.minutes() - self.begun >= share * available
+        available = self.deadline - self.stage_start_minutes - EVALUATION_MARGIN * self.evaluation_minutes
+        return self.minutes() - self.stage_start_minutes >= share * available

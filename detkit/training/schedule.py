@@ -1,4 +1,4 @@
-"""Schedules: the learning rate as a factor of how far the run has come, so that short runs and budgets scale."""
+"""Learning rate schedules: a factor that depends on the progress of the run, so that it adapts to short runs and budgets."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ from detkit.config import Config
 
 class _Schedule(Config):
     warmup_steps: int = Field(default=1000, ge=0)
-    """Iterations over which the rate rises linearly; 0 is no warm-up."""
+    """Steps of the linear warm-up; 0 disables it."""
     warmup_fraction: float = Field(default=0.1, ge=0, le=1)
-    """Share of the run over which it rises at most; the warm-up ends with whichever comes first, so that short runs scale."""
+    """Longest warm-up as a fraction of the run; the shorter of the two limits counts, so that it adapts to short runs."""
     warmup_start: float = Field(default=0.001, ge=0, le=1)
-    """The factor it rises from."""
+    """Factor of the learning rate at the start of the warm-up."""
 
     def factor(self, step: int, progress: float) -> float:
-        """What the base rate is multiplied with.
+        """Return the factor of the base learning rate.
 
         Args:
             step: Optimizer steps made before this one.
-            progress: Share of the run that is over, in [0, 1], by iterations or by the budget.
+            progress: Fraction of the run that is done, in [0, 1], by steps or by budget.
         """
-        risen = 1.0
+        warmup = 1.0
         if self.warmup_steps and self.warmup_fraction:
-            risen = min(1.0, max(step / self.warmup_steps, progress / self.warmup_fraction))
-        return (self.warmup_start + (1 - self.warmup_start) * risen) * self.after_warmup(min(max(progress, 0.0), 1.0))
+            warmup = min(1.0, max(step / self.warmup_steps, progress / self.warmup_fraction))
+        return (self.warmup_start + (1 - self.warmup_start) * warmup) * self.after_warmup(min(max(progress, 0.0), 1.0))
 
     def after_warmup(self, progress: float) -> float:
-        """The factor without warm-up."""
+        """Return the factor without warm-up."""
         raise NotImplementedError
 
 
 class MultistepConfig(_Schedule):
-    """The rate drops at milestones; the default is the 1x schedule of COCO (60k and 80k of 90k iterations)."""
+    """The learning rate drops at milestones; the default is COCO's 1x schedule (60k and 80k of 90k iterations)."""
 
     kind: Literal["multistep"] = "multistep"
     milestones: tuple[float, ...] = (2 / 3, 8 / 9)
-    """Shares of the run after which the rate drops, rising."""
+    """Fractions of the run after which the learning rate drops, in ascending order."""
     drop_factor: float = Field(default=0.1, gt=0, le=1)
-    """Times the rate at each milestone."""
+    """Factor of the learning rate at each milestone."""
 
     @field_validator("milestones")
     @classmethod
-    def _rising(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if list(value) != sorted(value) or any(not 0 < share < 1 for share in value):
-            raise ValueError(f"expected rising shares of the run between 0 and 1, got {value}")
+    def _check_ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if list(value) != sorted(value) or any(not 0 < fraction < 1 for fraction in value):
+            raise ValueError(f"expected fractions of the run between 0 and 1 in ascending order, got {value}")
         return value
 
     def after_warmup(self, progress: float) -> float:
-        """The factor without warm-up."""
-        return float(self.drop_factor ** sum(progress >= share for share in self.milestones))
+        """Return the factor without warm-up."""
+        return float(self.drop_factor ** sum(progress >= milestone for milestone in self.milestones))
 
 
 class CosineConfig(_Schedule):
-    """The rate falls along half a cosine (arXiv:1608.03983, without restarts)."""
+    """The learning rate falls along half a cosine (arXiv:1608.03983, without restarts)."""
 
     kind: Literal["cosine"] = "cosine"
     final_factor: float = Field(default=0.01, ge=0, le=1)
-    """The factor at the end of the run."""
+    """Factor of the learning rate at the end of the run."""
 
     def after_warmup(self, progress: float) -> float:
-        """The factor without warm-up."""
+        """Return the factor without warm-up."""
         return self.final_factor + (1 - self.final_factor) * 0.5 * (1 + math.cos(math.pi * progress))
 
 

@@ -1,4 +1,4 @@
-"""Stages: what a training is made of. One of gradient steps is all that most detectors need."""
+"""Training stages. Most detectors need only one stage of gradient steps."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from detkit.training.config import TrainingConfig
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig, MultistepConfig
-from detkit.training.shares import split_budget
 from detkit.training.stale_fits import reset_stale_fits
 from detkit.training.trainer import Trainer
 
 log = logging.getLogger("detkit.training")
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
-class StageEnd:
-    """How a stage ended.
+class StageResult:
+    """Result of a stage.
 
     Attributes:
-        reason: ``finished``, ``budget``, ``early stop``, or the signal that cut it.
-        interrupted: Whether it can be gone on with.
-        steps: What it made.
-        numbers: The last evaluation.
-        best_numbers: The best evaluation.
-        best_step: When that was.
+        reason: Why it ended: ``finished``, ``budget``, ``early stop``, or the name of the signal that interrupted it.
+        interrupted: Whether it can be resumed.
+        steps: Optimizer steps made.
+        numbers: Metrics of the last evaluation.
+        best_numbers: Metrics of the best evaluation.
+        best_step: Step of the best evaluation.
     """
 
     reason: str
@@ -43,21 +44,21 @@ class StageEnd:
 
 
 class Stage(Protocol):
-    """One part of a training: it changes the run's detector, and can be cut and gone on with."""
+    """One part of a training: it changes the run's detector, and can be interrupted and resumed."""
 
     @property
     def name(self) -> str:
-        """What the log calls it."""
+        """Name in the log."""
 
     @property
     def budget_share(self) -> float | None:
-        """The part of the run's budget that it may take; none: its part of what the others leave."""
+        """Fraction of the run's budget; None for an equal share of what the other stages leave."""
 
     def check(self, run: Run) -> None:
-        """Refuse a run that it could not do its part of, with a ValueError; asked of each before the first begins."""
+        """Raise a ValueError if the stage cannot be run; called for every stage before the first one starts."""
 
-    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
-        """Do it, from ``state`` on if it was begun; it saves its state to the run's folder itself."""
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
+        """Run the stage, resuming from ``state`` if given; it saves its state to the run's folder itself."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,15 @@ class GradientStage:
     """Gradient steps on the sum of the detector's losses.
 
     Attributes:
-        training: Limits, precision, what is kept.
-        optimizer: Which rule moves the weights.
-        schedule: How its rate changes.
-        frozen: Parts of the detector that stay as they are: prefixes of parameter names.
-        name: What the log calls it.
-        budget_share: Of the run's budget.
-        trains: The part of a two-stage detector that learns; the other's layers stay as they are.
-        proposals_from: Who says where to look, where only the second stage learns.
-        reset: Parts that begin again with what the run began with: prefixes of parameter names.
+        training: Limits, precision, evaluations and checkpoints.
+        optimizer: The optimizer.
+        schedule: The learning rate schedule.
+        frozen: Parts of the detector that are frozen: prefixes of parameter names.
+        name: Name in the log.
+        budget_share: Fraction of the run's budget.
+        trains: The part of a two-stage detector that is trained; the layers of the other part are frozen.
+        proposals_from: Source of the proposals when only the second stage of the detector is trained.
+        reset: Parts that are reset to the initial weights of the run: prefixes of parameter names.
     """
 
     training: TrainingConfig
@@ -87,17 +88,17 @@ class GradientStage:
     reset: tuple[str, ...] = ()
 
     def check(self, run: Run) -> None:
-        """See :meth:`Stage.check`; what it needs is checked as it begins."""
+        """See :meth:`Stage.check`; the requirements are checked when the stage starts."""
 
-    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
         """See :meth:`Stage.run`.
 
         Raises:
-            NotFiniteError: a loss is not finite.
-            ValueError: a prefix in ``frozen`` or ``reset`` names nothing, or the detector has not the part that learns.
+            NotFiniteError: If a loss is not finite.
+            ValueError: If a prefix in ``frozen`` or ``reset`` matches nothing, or the detector does not have the part to train.
         """
         others = {"rpn": ("region.",), "region": ("rpn.",)}.get(self.trains, ())
-        with train_part(run, self.name, self.trains, self.proposals_from, begins=state is None):
+        with train_part(run, self.name, self.trains, self.proposals_from, from_start=state is None):
             if state is None:
                 reset_parts(run, self.name, self.reset)
             with frozen(run.detector, self.name, (*self.frozen, *others)):
@@ -105,78 +106,96 @@ class GradientStage:
                     reset_stale_fits(run.detector, self.name, unfreezes=bool(self.training.unfreeze))
                 return self._train(run, state)
 
-    def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageEnd:
+    def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
         trainer = Trainer(run, self.training, self.optimizer, self.schedule)
         if state is not None:
             trainer.load(state)
-            log.info("going on after step %d", trainer.step)
+            log.info("resuming after step %d", trainer.step)
         reason = trainer.fit()
-        keeper = trainer.keeper
-        cut = reason not in {"finished", "budget", "early stop"}
-        if trainer.ema and not cut:
+        best = trainer.checkpointer
+        interrupted = reason not in {"finished", "budget", "early stop"}
+        if trainer.ema and not interrupted:
             run.detector.load_state_dict(trainer.ema.model.state_dict())
-        return StageEnd(reason, cut, trainer.step, keeper.numbers, keeper.best_numbers, keeper.best_step)
+        return StageResult(reason, interrupted, trainer.step, best.numbers, best.best_numbers, best.best_step)
 
 
-def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: int | None = None) -> StageEnd:
-    """Run the stages in order, or go on with the one that the run's folder has the state of.
+def split_budget(given: Sequence[float | None]) -> list[float]:
+    """Return each stage's fraction of the budget: the given one, or an equal share of the rest.
+
+    Raises:
+        ValueError: If the given fractions add up to more than 1, or leave nothing for the other stages.
+    """
+    claimed = sum(share for share in given if share is not None)
+    open_count = sum(share is None for share in given)
+    if claimed > 1 + _ROUNDING or (open_count and claimed >= 1 - _ROUNDING):
+        expected = f"less than 1, as {open_count} other stages need a share too" if open_count else "at most 1"
+        raise ValueError(f"stages: the values of budget_share add up to {claimed:g}, expected {expected}")
+    return [(1 - claimed) / open_count if share is None else share for share in given]
+
+
+def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: int | None = None) -> StageResult:
+    """Run the stages in order, or resume with the stage whose state is in the run's folder.
 
     Args:
         run: The run.
         stages: Its stages.
-        resume: Go on with what the folder has the state of.
-        only: The place of the one stage to run; a run that is gone on with begins it anew, from its newest checkpoint, unless it was cut
+        resume: Resume from the state in the folder.
+        only: Index of the only stage to run. A resumed run then repeats this stage from its newest checkpoint, unless it was interrupted
             within this very stage.
 
     Raises:
-        ValueError: the folder's state does not fit these stages or these classes.
+        ValueError: If the saved state does not match these stages or these classes.
     """
     state = load_state(run.folder.state) if resume else None
     if state is not None:
-        _check_fits(run, stages, state)
+        _check_state(run, stages, state)
         run.images_seen = int(state["images_seen"])
         if run.processes.first:
-            run.clock.carry_on(float(state["core_minutes"]), state.get("parts"))
+            run.clock.add_previous(float(state["core_minutes"]), state.get("parts"))
         run.evaluation_minutes = float(state.get("evaluation_minutes", 0.0))
-    end = StageEnd("finished")
+    end = StageResult("finished")
     with run.signals:
-        begin, end_before = (int(state["stage"]) if state else 0, len(stages)) if only is None else (only, only + 1)
+        first, stop = (int(state["stage"]) if state else 0, len(stages)) if only is None else (only, only + 1)
         if only is not None and state is not None and state["stage"] != only:
             run.detector.load_state_dict(load_checkpoint(run.folder.last).tensors)
-        for place in range(begin, end_before):
-            run.stage = place
+        for index in range(first, stop):
+            run.stage = index
             if len(stages) > 1:
-                log.info("stage %d of %d: %s", place + 1, len(stages), stages[place].name)
-            inside = state["inside"] if state is not None and state["stage"] == place else None
-            begun = run.minutes() if place or only is not None else 0.0  # start-up is of the first stage
-            run.begun = begun if inside is None else float(inside.get("minutes_before", begun))
-            run.deadline = _deadline(run, stages, place, alone=only is not None)
-            with run.clock.spent_on(stages[place].name):
-                found = stages[place].run(run, inside)
-            end = replace(found, steps=found.steps or end.steps)  # stages that fit layers make none
+                log.info("stage %d of %d: %s", index + 1, len(stages), stages[index].name)
+            inside = state["inside"] if state is not None and state["stage"] == index else None
+            minutes = run.minutes() if index or only is not None else 0.0  # start-up is part of the first stage
+            run.stage_start_minutes = minutes if inside is None else float(inside.get("minutes_before", minutes))
+            run.deadline = _deadline(run, stages, index, alone=only is not None)
+            with run.clock.measure(stages[index].name):
+                result = stages[index].run(run, inside)
+            end = replace(result, steps=result.steps or end.steps)  # stages that fit layers make no steps
             if end.interrupted:
                 break
     return end
 
 
-def _deadline(run: Run, stages: Sequence[Stage], place: int, alone: bool) -> float | None:
-    """Core-minutes at which a stage must have ended: what earlier ones leave is its own, too. Alone it has its share from now on."""
+def _deadline(run: Run, stages: Sequence[Stage], index: int, alone: bool) -> float | None:
+    """Return the core-minutes at which a stage must have ended.
+
+    A stage may also use what earlier stages left. A stage that runs alone has its own share from now on.
+    """
     if run.budget is None:
         return None
-    parts = split_budget([stage.budget_share for stage in stages])
-    return run.begun + run.budget * parts[place] if alone else run.budget * sum(parts[: place + 1])
+    shares = split_budget([stage.budget_share for stage in stages])
+    return run.stage_start_minutes + run.budget * shares[index] if alone else run.budget * sum(shares[: index + 1])
 
 
-def _check_fits(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) -> None:
+def _check_state(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) -> None:
     if state.get("format") != STATE_FORMAT:
         raise ValueError(
-            f"resume {run.folder.path}: its state is of format {state.get('format')} (detkit {state.get('detkit')}), expected "
-            f"{STATE_FORMAT}; go on with the detkit that made it, or start anew with weights={run.folder.last}"
+            f"resume {run.folder.path}: expected a state of format {STATE_FORMAT}, got {state.get('format')}, written by detkit "
+            f"{state.get('detkit')}; resume with that version of detkit, or start a new run with weights={run.folder.last}"
         )
-    names, kept = list(run.header["class_names"]), list(state["class_names"])
-    if names != kept:
+    names, saved = list(run.header["class_names"]), list(state["class_names"])
+    if names != saved:
         raise ValueError(
-            f"resume {run.folder.path}: the data's classes are {names}, the run's are {kept}; start anew with weights={run.folder.last}"
+            f"resume {run.folder.path}: expected the run's classes {saved}, got {names} from the data; start a new run with "
+            f"weights={run.folder.last}"
         )
     if not 0 <= state["stage"] < len(stages):
-        raise ValueError(f"resume {run.folder.path}: the run was in stage {state['stage'] + 1}, this config has {len(stages)}")
+        raise ValueError(f"resume {run.folder.path}: the run was in stage {state['stage'] + 1}, but the config has {len(stages)} stages")

@@ -1,4 +1,4 @@
-"""Gradual unfreezing: the backbone's frozen stages begin to learn one after another, those near the head first."""
+"""Gradual unfreezing: the frozen stages of the backbone are unfrozen one after another, those near the head first."""
 
 from __future__ import annotations
 
@@ -15,56 +15,62 @@ log = logging.getLogger("detkit.training")
 
 
 class Unfreezing:
-    """Lets one more of a backbone's frozen stages, the last of them, learn from each of some shares of a training on.
+    """Unfreezes one more of a backbone's frozen stages, starting with the last, at each of some fractions of the training.
 
     Args:
-        model: Has the backbone, with its stages frozen as the config says.
-        shares: Of the training, rising; the same one twice lets two stages learn at once.
+        model: The model, whose backbone has its stages frozen as the config says.
+        fractions: Fractions of the training in ascending order; a repeated one unfreezes two stages at once.
 
     Raises:
-        ValueError: it has no backbone with stages, or fewer frozen stages than shares, or parts that are frozen otherwise.
+        ValueError: If the model has no backbone with stages, there are more fractions than frozen stages, or other parts of the backbone
+            are frozen.
     """
 
-    def __init__(self, model: nn.Module, shares: Sequence[float]) -> None:
+    def __init__(self, model: nn.Module, fractions: Sequence[float]) -> None:
         backbone = innermost_backbone(model)
         if not isinstance(backbone, Backbone):
             raise ValueError(f"training.unfreeze: {type(model).__name__} has no backbone with stages; set training.unfreeze=()")
-        self.backbone, self.shares, self._begin = backbone, tuple(shares), backbone.frozen_stages
-        if len(self.shares) > self._begin:
+        self.backbone, self.fractions, self._initially_frozen = backbone, tuple(fractions), backbone.frozen_stages
+        if len(self.fractions) > self._initially_frozen:
             raise ValueError(
-                f"training.unfreeze: {len(self.shares)} shares of the training, and {self._begin} of {len(backbone.stages())} stages of "
-                f"{backbone.name} are frozen; expected no more shares than these: set model.backbone.frozen_stages"
+                f"training.unfreeze: expected at most {self._initially_frozen} values, as {self._initially_frozen} of "
+                f"{len(backbone.stages())} stages of {backbone.name} are frozen, got {len(self.fractions)}; raise "
+                "model.backbone.frozen_stages, or remove values"
             )
-        if not all(parameter.requires_grad for stage in backbone.stages()[self._begin :] for parameter in stage.parameters()):
-            raise ValueError("training.unfreeze: parts of the backbone are frozen by the stage's `frozen`, too; leave one of the two out")
-        told = ", ".join(f"{100 * share:g} %" for share in self.shares)
-        log.info("gradual unfreezing: one more stage of %s learns from %s of the training on", backbone.name, told)
+        trainable = [p.requires_grad for stage in backbone.stages()[self._initially_frozen :] for p in stage.parameters()]
+        if not all(trainable):
+            raise ValueError("training.unfreeze: the stage's `frozen` also freezes parts of the backbone; use only one of the two")
+        listed = ", ".join(f"{100 * fraction:g} %" for fraction in self.fractions)
+        log.info("gradual unfreezing: one more stage of %s is unfrozen at %s of the training", backbone.name, listed)
 
     @property
     def frozen(self) -> int:
-        """How many stages are frozen now."""
+        """Number of currently frozen stages."""
         return self.backbone.frozen_stages
 
     @contextmanager
-    def all_learn(self) -> Iterator[None]:
-        """Everything that will ever learn does so inside, so that an optimizer knows of it; what has no gradient it does not move."""
+    def all_trainable(self) -> Iterator[None]:
+        """Unfreeze everything that will be trained later inside the block, so that an optimizer built in it includes these parameters.
+
+        It does not move them while they have no gradient.
+        """
         now = self.frozen
-        self.backbone.freeze(self._begin - len(self.shares))
+        self.backbone.freeze(self._initially_frozen - len(self.fractions))
         try:
             yield
         finally:
             self.backbone.freeze(now)
 
     def update(self, progress: float) -> bool:
-        """Unfreeze what is due after a share of the training, and say so; gives whether anything changed."""
-        due = self._begin - sum(progress >= share for share in self.shares)
-        if due >= self.frozen:  # a limit that was raised makes the share smaller; what learns goes on
+        """Unfreeze and log the stages that are due at a fraction of the training; return whether anything changed."""
+        due = self._initially_frozen - sum(progress >= fraction for fraction in self.fractions)
+        if due >= self.frozen:  # a raised limit makes the fraction smaller; unfrozen stages stay unfrozen
             return False
         self.backbone.freeze(due)
-        log.info("%.0f %% of the training: backbone %s: %s", 100 * progress, self.backbone.name, self.backbone.frozen_spoken())
+        log.info("%.0f %% of the training: backbone %s: %s", 100 * progress, self.backbone.name, self.backbone.frozen_summary())
         return True
 
     def restore(self, frozen: int) -> None:
-        """Go on with so many frozen stages."""
+        """Resume with ``frozen`` frozen stages."""
         self.backbone.freeze(frozen)
-        log.info("backbone %s: %s", self.backbone.name, self.backbone.frozen_spoken())
+        log.info("backbone %s: %s", self.backbone.name, self.backbone.frozen_summary())

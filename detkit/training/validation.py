@@ -1,4 +1,4 @@
-"""Validation: the model's numbers on the data that it does not learn from, and images of truth beside predictions."""
+"""Validation: the model's metrics on data that it is not trained on, and drawings of ground truth next to predictions."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ log = logging.getLogger("detkit.training")
 
 
 class EvaluationConfig(Config):
-    """How a run evaluates."""
+    """Evaluations during a run."""
 
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "fp32"
     """Number format of the model during an evaluation."""
     evaluator: Literal["hotcoco", "pycocotools"] = "hotcoco"
-    """What computes the COCO numbers; both give the same."""
+    """Library that computes the COCO metrics; both give the same results."""
     max_images: int | None = Field(default=None, ge=1)
-    """At most so many validation images, evenly chosen; the numbers are then those of these images."""
+    """Maximum number of validation images, evenly spaced over the data; the metrics are then those of these images."""
     drawn_images: int = Field(default=8, ge=0)
-    """Validation images drawn with truth beside predictions at each evaluation."""
+    """Validation images drawn at each evaluation, with the ground truth next to the predictions."""
     min_score: float = Field(default=0.3, ge=0, le=1)
-    """Detections below are not drawn; all of them count in the numbers."""
+    """Score below which detections are not drawn; all detections count in the metrics."""
     threads: int = Field(default=2, ge=1)
-    """Threads that read images ahead."""
+    """Threads that read images in advance."""
 
 
 @dataclass(eq=False)
 class Validation:
-    """Scores a run's model on validation data, the images shared out to the processes.
+    """Evaluate a run's model on validation data; the images are divided among the processes.
 
     Attributes:
         data: The validation data, with the model's classes.
-        config: How.
-        run: The run, for its device, processes and folder.
+        config: The evaluation settings.
+        run: The run, which supplies device, processes and folder.
     """
 
     data: DetectionData
@@ -59,35 +59,34 @@ class Validation:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """Judges the detections; it keeps the ground truth from one evaluation to the next."""
+        """The evaluator, which keeps the ground truth from one evaluation to the next."""
         return Evaluator(self.data, self.run.header["class_names"])
 
     @classmethod
-    def of(cls, data: DetectionData, config: EvaluationConfig, run: Run) -> Validation:
-        """With as many images as the config allows."""
+    def build(cls, data: DetectionData, config: EvaluationConfig, run: Run) -> Validation:
+        """Build the validation on at most ``config.max_images`` images."""
         count = len(data)
         if config.max_images is not None and config.max_images < count:
-            data = data.take([place * count // config.max_images for place in range(config.max_images)])
+            data = data.take([index * count // config.max_images for index in range(config.max_images)])
         return cls(data, config, run)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What the numbers are called."""
+        """Names of the metrics."""
         return tuple(COCO_NAMES)
 
     def __call__(self, model: nn.Module, step: int) -> dict[str, float]:
-        """The 12 COCO numbers after ``step`` steps, the same in every process."""
+        """Return the metrics after ``step`` steps (the 12 COCO metrics), equal in every process."""
         run, names = self.run, self.run.header["class_names"]
         predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)  # type: ignore[arg-type]
-        mine = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
-        found = [(record.image_id, detections) for record, detections in detect_records(predictor, mine, threads=self.config.threads)]
-        shares = run.processes.gathered(found)
-        numbers = self._numbers(shares, step) if run.processes.first else None
-        agreed: dict[str, float] = run.processes.from_first(numbers)
-        return agreed
+        own = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
+        detected = [(record.image_id, detections) for record, detections in detect_records(predictor, own, threads=self.config.threads)]
+        by_process = run.processes.gather(detected)
+        metrics: dict[str, float] = run.processes.broadcast(self._metrics(by_process, step) if run.processes.first else None)
+        return metrics
 
-    def _numbers(self, shares: Sequence[Sequence[tuple[Any, Detections]]], step: int) -> dict[str, float]:
-        detections = {image_id: rows for share in shares for image_id, rows in share}
+    def _metrics(self, by_process: Sequence[Sequence[tuple[Any, Detections]]], step: int) -> dict[str, float]:
+        detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
         evaluator = self.evaluator
         for record in self.data.records:
             evaluator.add(record, detections[record.image_id])
@@ -96,8 +95,8 @@ class Validation:
 
     def _draw(self, detections: dict[Any, Detections], step: int) -> None:
         count = min(self.config.drawn_images, len(self.data))
-        chosen: list[ImageRecord] = [self.data.records[place * len(self.data) // count] for place in range(count)]
-        for place, record in enumerate(chosen):
+        records: list[ImageRecord] = [self.data.records[index * len(self.data) // count] for index in range(count)]
+        for index, record in enumerate(records):
             sheet = side_by_side(
                 read_record(record),
                 record.targets,
@@ -105,4 +104,4 @@ class Validation:
                 self.run.header["class_names"],
                 min_score=self.config.min_score,
             )
-            write_image(self.run.folder.images / f"validation_{place + 1}_step_{step:06}.jpg", sheet)
+            write_image(self.run.folder.images / f"validation_{index + 1}_step_{step:06}.jpg", sheet)

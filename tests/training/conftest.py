@@ -17,7 +17,7 @@ from detkit.training.run import Run, RunData
 
 
 class ToyDetector(nn.Module):
-    """Has what exact resuming is about: batch norm's buffers, dropout's generator, and draws by the seeds."""
+    """A model with the state that exact resuming must restore: batch norm buffers, dropout, and noise drawn from the seeds."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,24 +30,24 @@ class ToyDetector(nn.Module):
         maps = self.backbone(torch.stack(images)).mean((2, 3))
         boxes = self.head(self.dropout(maps)).float()
         noise = torch.stack([torch.randn(4, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
-        wanted = torch.stack([target.boxes.sum(0) / 32 if len(target) else boxes.new_zeros(4) for target in targets])
-        box = (boxes - wanted + 0.01 * noise).abs().mean()
+        target_boxes = torch.stack([target.boxes.sum(0) / 32 if len(target) else boxes.new_zeros(4) for target in targets])
+        box = (boxes - target_boxes + 0.01 * noise).abs().mean()
         return {"box": box + self.poison, "size": 0.1 * boxes.square().mean()}
 
     def set_progress(self, progress: float) -> None:
-        """It learns the same way throughout."""
+        """Do nothing: the model does not depend on the progress."""
 
 
 def toy_samples(step: int, batch_size: int) -> SampleBatch:
-    made = []
-    for place in range(batch_size):
-        index = (step * batch_size + place) % 12
+    samples = []
+    for position in range(batch_size):
+        index = (step * batch_size + position) % 12
         generator = torch.Generator().manual_seed(index)
         image = torch.randint(0, 256, (3, 32, 32), dtype=torch.uint8, generator=generator)
         corner = torch.rand(index % 3, 2, generator=generator) * 16
         targets = Targets.of(torch.cat([corner, corner + 8], 1), torch.zeros(index % 3, dtype=torch.int64))
-        made.append(Sample(image, targets, f"image_{index}.jpg", index, step * batch_size + place))
-    return SampleBatch.of(made)
+        samples.append(Sample(image, targets, f"image_{index}.jpg", index, step * batch_size + position))
+    return SampleBatch.of(samples)
 
 
 def toy_batches(start: int) -> Iterator[SampleBatch]:
@@ -59,11 +59,11 @@ def toy_batches(start: int) -> Iterator[SampleBatch]:
 
 @pytest.fixture
 def toy_run(tmp_path: Path) -> Callable[..., Run]:
-    def make(folder: str = "run", **more: Any) -> Run:
+    def make(folder: str = "run", **options: Any) -> Run:
         torch.manual_seed(3)
-        data = more.pop("data", None) or RunData(toy_batches, 4, 12, more.pop("evaluate", None))  # type: ignore[arg-type]
+        data = options.pop("data", None) or RunData(toy_batches, 4, 12, options.pop("evaluate", None))  # type: ignore[arg-type]
         path = tmp_path / folder
         path.mkdir(exist_ok=True)
-        return Run(ToyDetector(), PreprocessConfig(), data, RunFolder(path), make_header("{}", ["thing"]), **more)  # type: ignore[arg-type]
+        return Run(ToyDetector(), PreprocessConfig(), data, RunFolder(path), make_header("{}", ["thing"]), **options)  # type: ignore[arg-type]
 
     return make

@@ -1,4 +1,4 @@
-"""Prints how much memory SVMs and box regressors take, with three times as many examples as fit."""
+"""Print the memory that SVMs and box regressors use with three times as many examples as fit."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ CONFIG = SVMConfig(memory_megabytes=48.0, tolerance=10.0, cost=1e-6)
 REGRESSED = 1500
 
 
-def noise(place: int) -> RegionFeatures:
-    """A image whose features tell nothing: every negative is hard for ever."""
+def noise(index: int) -> RegionFeatures:
+    """Return an image with random features, so that every negative stays hard."""
     corners = np.arange(float(REGIONS))[:, None] * 50 + np.zeros(2)
     boxes = np.concatenate([corners, corners + 40], 1).astype(np.float32)
-    hidden = np.random.default_rng(place).standard_normal((REGIONS, LENGTH), np.float32).astype(np.float16)
+    hidden = np.random.default_rng(index).standard_normal((REGIONS, LENGTH), np.float32).astype(np.float16)
     return RegionFeatures(boxes, np.arange(OBJECTS) % CLASSES, hidden, np.zeros(0, np.int64), np.zeros((0, 1), np.float16))
 
 
 def svms(store: FeatureStore) -> None:
-    """One a class, by the stage that trains them."""
+    """Fit one SVM per class with the stage that trains them."""
     region = SimpleNamespace(fitted=FittedLayers(LENGTH, 1, CLASSES, FittedConfig()))
-    run = SimpleNamespace(detector=SimpleNamespace(region=region, num_classes=CLASSES), signals=StopSignals(), is_late=lambda share: False)
+    run = SimpleNamespace(
+        detector=SimpleNamespace(region=region, num_classes=CLASSES), signals=StopSignals(), is_budget_spent=lambda share: False
+    )
     SVMStage(svm=CONFIG).fit(run, store)  # type: ignore[arg-type]
     if not bool(region.fitted.has_svm):
         raise ValueError("no SVM was fitted")
 
 
 def regressor() -> None:
-    """One, from many more rows than features."""
+    """Fit one regressor from many more rows than features."""
     ridge, random = Ridge(REGRESSED), np.random.default_rng(0)
     for _ in range(20):
         ridge.add(random.random((200, REGRESSED), np.float32), random.random((200, 4), np.float32))
@@ -49,7 +51,7 @@ def regressor() -> None:
 
 
 def main() -> int:
-    """Megabytes of the SVMs, then of the regressor."""
+    """Print the megabytes of the SVMs, then of the regressor."""
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder) / "features", "key", 1000.0, IMAGES, noise)
         list(store)

@@ -20,7 +20,7 @@ from detkit.necks import FPNConfig, LightPANConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 from detkit.training.distillation import DistillationConfig, Teacher
-from detkit.training.distilled import Distilled
+from detkit.training.distilled_detector import DistilledDetector
 from detkit.training.imitation import feature_loss, quality_focal
 from detkit.training.optimizer import AdamWConfig, build_optimizer
 
@@ -46,7 +46,7 @@ def built(config: Any, classes: int = 3, seed: int = 0) -> Detector:
     detector: Detector = config.build(classes)
     for layer in detector.modules():
         if isinstance(layer, nn.Conv2d) and layer.groups == 1:
-            nn.init.kaiming_normal_(layer.weight)  # else an untrained head says the same everywhere
+            nn.init.kaiming_normal_(layer.weight)  # otherwise an untrained head predicts the same everywhere
     return detector
 
 
@@ -54,50 +54,52 @@ def teacher_of(detector: Detector, names: Sequence[str | None] = NAMES, preproce
     return Teacher(detector.eval().requires_grad_(False), preprocess, tuple(names), "teacher")
 
 
-def distilled(student: Detector, teacher: Teacher, names: Sequence[str] = NAMES, unlabeled: bool = True, **numbers: Any) -> Distilled:
-    return Distilled(student, teacher, DistillationConfig(teacher="x", **numbers), names, SIZE, takes_unlabeled=unlabeled)
+def distilled(
+    student: Detector, teacher: Teacher, names: Sequence[str] = NAMES, unlabeled: bool = True, **numbers: Any
+) -> DistilledDetector:
+    return DistilledDetector(student, teacher, DistillationConfig(teacher="x", **numbers), names, SIZE, takes_unlabeled=unlabeled)
 
 
-def photos(count: int = 2) -> tuple[list[Tensor], list[Targets]]:
+def samples(count: int = 2) -> tuple[list[Tensor], list[Targets]]:
     generator = torch.Generator().manual_seed(4)
     images = list(torch.rand(count, 3, 64, 64, generator=generator))
-    return images, [Targets.of(torch.tensor([[8.0, 8.0, 40.0, 48.0]]), torch.tensor([place % 3])) for place in range(count)]
+    return images, [Targets.of(torch.tensor([[8.0, 8.0, 40.0, 48.0]]), torch.tensor([index % 3])) for index in range(count)]
 
 
-def losses_of(sample_targets: Distilled, labeled: Sequence[bool] = (True, True), images: list[Tensor] | None = None) -> dict[str, Tensor]:
-    given, targets = photos(len(labeled))
-    found: dict[str, Tensor] = sample_targets(images or given, targets, None, list(range(len(labeled))), labeled)
-    return found
+def losses_of(model: DistilledDetector, labeled: Sequence[bool] = (True, True), images: list[Tensor] | None = None) -> dict[str, Tensor]:
+    default_images, targets = samples(len(labeled))
+    losses: dict[str, Tensor] = model(images or default_images, targets, None, list(range(len(labeled))), labeled)
+    return losses
 
 
 @pytest.mark.parametrize("beta", [1.0, 2.0])
-def test_the_quality_focal_loss_is_its_formula(beta: float) -> None:
-    found, wanted = (
+def test_the_quality_focal_loss_matches_its_formula(beta: float) -> None:
+    probabilities, targets = (
         torch.rand(6, 7, generator=torch.Generator().manual_seed(1)),
         torch.rand(6, 7, generator=torch.Generator().manual_seed(2)),
     )
-    found[0, 0], wanted[1, 1], wanted[1, 2] = 1e-7, 0.0, 1.0
-    mine, plain = found.clone().requires_grad_(), found.clone().requires_grad_()
-    loss = quality_focal(mine, wanted, beta)
-    expected = ((plain - wanted).abs() ** beta * functional.binary_cross_entropy(plain, wanted, reduction="none")).sum()
+    probabilities[0, 0], targets[1, 1], targets[1, 2] = 1e-7, 0.0, 1.0
+    own, plain = probabilities.clone().requires_grad_(), probabilities.clone().requires_grad_()
+    loss = quality_focal(own, targets, beta)
+    expected = ((plain - targets).abs() ** beta * functional.binary_cross_entropy(plain, targets, reduction="none")).sum()
     torch.testing.assert_close(loss, expected)
     (3 * loss).backward()
     (3 * expected).backward()
-    torch.testing.assert_close(mine.grad, plain.grad)
-    assert quality_focal(found, found, beta) == 0
+    torch.testing.assert_close(own.grad, plain.grad)
+    assert quality_focal(probabilities, probabilities, beta) == 0
 
 
-def test_the_quality_focal_loss_is_finite_at_the_ends() -> None:
-    found = torch.tensor([0.0, 0.0, 1.0, 1.0], requires_grad=True)
-    loss = quality_focal(found, torch.tensor([0.0, 0.9, 0.9, 1.0]))
+def test_the_quality_focal_loss_is_finite_at_0_and_1() -> None:
+    probabilities = torch.tensor([0.0, 0.0, 1.0, 1.0], requires_grad=True)
+    loss = quality_focal(probabilities, torch.tensor([0.0, 0.9, 0.9, 1.0]))
     loss.backward()
-    assert found.grad is not None
+    assert probabilities.grad is not None
     assert bool(torch.isfinite(loss))
-    assert bool(torch.isfinite(found.grad).all())
+    assert bool(torch.isfinite(probabilities.grad).all())
 
 
 @pytest.mark.parametrize("config", [yolox(), fcos(min_class_score=0.2)])
-def test_a_student_like_its_teacher_loses_nothing(config: Any) -> None:
+def test_a_student_equal_to_its_teacher_has_no_loss(config: Any) -> None:
     student, teacher = built(config).eval(), built(config)
     losses = losses_of(distilled(student, teacher_of(teacher), supervised_weight=0.0, feature_weight=0.0))
     assert set(losses) == {"distill_class", "distill_box"}
@@ -107,114 +109,111 @@ def test_a_student_like_its_teacher_loses_nothing(config: Any) -> None:
     assert min(other.values()) > 0.001
 
 
-def test_the_losses_are_what_they_say() -> None:
+def test_the_losses_match_their_formulas() -> None:
     student, teacher = built(yolox()).eval(), built(yolox(), seed=1).eval()
-    images, _ = photos()
+    images, _ = samples()
     losses = losses_of(distilled(student, teacher_of(teacher), supervised_weight=0.0, score_weight=2.0, box_weight=3.0, min_score=0.15))
-    said = []
+    outputs_of = []
     for model in (student, teacher):
         batch = model.prepare(images)
-        outputs, places = model.split_outputs(model.raw(batch), batch)
+        outputs, locations = model.split_outputs(model.raw(batch), batch)
         scores = outputs[0].sigmoid() * outputs[1].sigmoid()
-        points, strides = torch.cat(places), torch.cat([p.new_full((len(p), 1), s) for p, s in zip(places, (8.0, 16.0, 32.0), strict=True)])
-        middles = (outputs[2][..., :2] - 0.5) * strides + points
+        points = torch.cat(locations)
+        strides = torch.cat([p.new_full((len(p), 1), s) for p, s in zip(locations, (8.0, 16.0, 32.0), strict=True)])
+        centers = (outputs[2][..., :2] - 0.5) * strides + points
         sides = outputs[2][..., 2:].exp() * strides
-        said.append((scores, torch.cat((middles - sides / 2, middles + sides / 2), -1)))
-    (mine, boxes), (wanted, goal) = said
-    weight = wanted.amax(-1)
-    entropy = functional.binary_cross_entropy(mine, wanted, reduction="none")
+        outputs_of.append((scores, torch.cat((centers - sides / 2, centers + sides / 2), -1)))
+    (own, boxes), (targets, target_boxes) = outputs_of
+    weight = targets.amax(-1)
+    entropy = functional.binary_cross_entropy(own, targets, reduction="none")
     counted = weight > 0.15
     assert 0 < int(counted.sum()) < counted.numel()
     total = weight[counted].sum()
-    torch.testing.assert_close(losses["distill_class"], 2 * ((mine - wanted) ** 2 * entropy).sum() / total, rtol=1e-4, atol=1e-6)
-    expected = (generalized_box_iou_loss(boxes[counted], goal[counted]) * weight[counted]).sum() / total
+    torch.testing.assert_close(losses["distill_class"], 2 * ((own - targets) ** 2 * entropy).sum() / total, rtol=1e-4, atol=1e-6)
+    expected = (generalized_box_iou_loss(boxes[counted], target_boxes[counted]) * weight[counted]).sum() / total
     torch.testing.assert_close(losses["distill_box"], 3 * expected, rtol=1e-4, atol=1e-6)
 
 
 def test_every_parameter_of_the_student_gets_a_gradient_and_the_teacher_none() -> None:
     student, teacher = built(yolox()), teacher_of(built(yolox(16), seed=1))
-    sample_targets = distilled(student.train(), teacher, feature_weight=1.0, supervised_weight=0.0, box_weight=0.0)
-    torch.stack(list(losses_of(sample_targets).values())).sum().backward()
-    missing = [name for name, parameter in sample_targets.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    model = distilled(student.train(), teacher, feature_weight=1.0, supervised_weight=0.0, box_weight=0.0)
+    torch.stack(list(losses_of(model).values())).sum().backward()
+    missing = [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]
     assert not missing
     moved = {
-        name.split(".")[0]
-        for name, parameter in sample_targets.named_parameters()
-        if parameter.grad is not None and bool(parameter.grad.any())
+        name.split(".")[0] for name, parameter in model.named_parameters() if parameter.grad is not None and bool(parameter.grad.any())
     }
     assert moved == {"student", "adapters"}
     assert all(parameter.grad is None for parameter in teacher.detector.parameters())
-    kept = {name.split(".")[0] for name in sample_targets.state_dict()}
+    kept = {name.split(".")[0] for name in model.state_dict()}
     assert kept == {"student", "adapters"}
-    sample_targets.train()
+    model.train()
     assert not teacher.detector.training
 
 
-def test_losses_of_labels_count_labeled_images_alone() -> None:
+def test_supervised_losses_use_labeled_images_only() -> None:
     student, teacher = built(yolox()).eval(), teacher_of(built(yolox(), seed=1))
-    sample_targets = distilled(student, teacher, supervised_weight=2.0)
-    images, targets = photos(3)
+    model = distilled(student, teacher, supervised_weight=2.0)
+    images, targets = samples(3)
     own = student(images[:1], targets[:1], None, [0])
-    found = losses_of(sample_targets, (True, False, False))
+    losses = losses_of(model, (True, False, False))
     for name, value in own.items():
-        torch.testing.assert_close(found[name], 2 * value, msg=name)
-    nothing_known = losses_of(sample_targets, (False, False, False))
-    assert all(float(nothing_known[name].detach()) == 0 and nothing_known[name].requires_grad for name in own)
-    for name in ("distill_class", "distill_box"):  # these count all
-        torch.testing.assert_close(nothing_known[name], found[name])
-    assert set(nothing_known) == set(found)
+        torch.testing.assert_close(losses[name], 2 * value, msg=name)
+    all_unlabeled = losses_of(model, (False, False, False))
+    assert all(float(all_unlabeled[name].detach()) == 0 and all_unlabeled[name].requires_grad for name in own)
+    for name in ("distill_class", "distill_box"):  # these use all images
+        torch.testing.assert_close(all_unlabeled[name], losses[name])
+    assert set(all_unlabeled) == set(losses)
 
 
-def test_classes_are_found_by_their_names() -> None:
+def test_classes_are_matched_by_name() -> None:
     teacher_model = built(yolox(), classes=4, seed=1)
     student = built(yolox(), classes=2).eval()
-    sample_targets = distilled(
-        student, teacher_of(teacher_model, ("sky", "dog", None, "cat")), names=("cat", "bird"), supervised_weight=0.0
-    )
-    found = losses_of(sample_targets)
-    images, _ = photos()
+    model = distilled(student, teacher_of(teacher_model, ("sky", "dog", None, "cat")), names=("cat", "bird"), supervised_weight=0.0)
+    losses = losses_of(model)
+    images, _ = samples()
     batch = student.prepare(images)
-    mine = student.head.raw_scores(student.raw(batch))[..., 0]  # type: ignore[union-attr,operator]
-    wanted = teacher_model.head.raw_scores(teacher_model.raw(batch))[..., 3]  # type: ignore[union-attr,operator]
-    entropy = functional.binary_cross_entropy(mine, wanted, reduction="none")
+    own = student.head.raw_scores(student.raw(batch))[..., 0]  # type: ignore[union-attr,operator]
+    targets = teacher_model.head.raw_scores(teacher_model.raw(batch))[..., 3]  # type: ignore[union-attr,operator]
+    entropy = functional.binary_cross_entropy(own, targets, reduction="none")
     torch.testing.assert_close(
-        found["distill_class"], ((mine - wanted) ** 2 * entropy).sum() / wanted.sum().clamp(min=1), rtol=1e-4, atol=1e-6
+        losses["distill_class"], ((own - targets) ** 2 * entropy).sum() / targets.sum().clamp(min=1), rtol=1e-4, atol=1e-6
     )
 
 
-def test_the_teacher_gets_images_in_its_own_way() -> None:
+def test_images_are_converted_to_the_teachers_format() -> None:
     teacher = teacher_of(built(yolox()), preprocess=SIZE.replace(channel_order="bgr", max_value=255))
-    images, _ = photos(1)
-    seen = teacher.prepared(images, SIZE).images
+    images, _ = samples(1)
+    seen = teacher.prepare(images, SIZE).images
     torch.testing.assert_close(seen, teacher.detector.prepare([images[0].flip(0) * 255]).images)
-    same = teacher.prepared(images, teacher.preprocess).images
+    same = teacher.prepare(images, teacher.preprocess).images
     torch.testing.assert_close(same, teacher.detector.prepare(images).images)
 
 
-def test_maps_are_compared_whatever_their_scale() -> None:
-    one = [torch.rand(2, 4, 5, 5), torch.rand(2, 4, 3, 3)]
-    torch.testing.assert_close(feature_loss(one, [3 * level + 7 for level in one]), torch.tensor(0.0), atol=1e-6, rtol=0)
-    torch.testing.assert_close(feature_loss(one, [-level for level in one]), torch.tensor(4.0), atol=1e-3, rtol=0)
-    assert torch.isfinite(feature_loss(one, [torch.zeros_like(level) for level in one]))
+def test_the_feature_loss_does_not_depend_on_the_scale() -> None:
+    maps = [torch.rand(2, 4, 5, 5), torch.rand(2, 4, 3, 3)]
+    torch.testing.assert_close(feature_loss(maps, [3 * level + 7 for level in maps]), torch.tensor(0.0), atol=1e-6, rtol=0)
+    torch.testing.assert_close(feature_loss(maps, [-level for level in maps]), torch.tensor(4.0), atol=1e-3, rtol=0)
+    assert torch.isfinite(feature_loss(maps, [torch.zeros_like(level) for level in maps]))
 
 
-def test_adapters_learn_with_the_student_and_do_not_decay() -> None:
+def test_adapters_are_trained_with_the_student_and_do_not_decay() -> None:
     student = built(yolox())
-    sample_targets = distilled(student, teacher_of(built(yolox(16))), feature_weight=1.0)
-    assert [tuple(adapter.weight.shape[:2]) for adapter in sample_targets.adapters] == [(16, 8)] * 3  # type: ignore[union-attr]
-    optimizer = build_optimizer(student, AdamWConfig(backbone_lr_factor=0.1), 16, tuple(sample_targets.adapters.parameters()))
-    held = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
-    for parameter in sample_targets.adapters.parameters():
-        assert held[id(parameter)]["factor"] == 1
-        assert held[id(parameter)]["weight_decay"] == 0
-    assert len(held) == len([p for p in sample_targets.parameters() if p.requires_grad])
+    model = distilled(student, teacher_of(built(yolox(16))), feature_weight=1.0)
+    assert [tuple(adapter.weight.shape[:2]) for adapter in model.adapters] == [(16, 8)] * 3  # type: ignore[union-attr]
+    optimizer = build_optimizer(student, AdamWConfig(backbone_lr_factor=0.1), 16, tuple(model.adapters.parameters()))
+    group_of = {id(parameter): group for group in optimizer.param_groups for parameter in group["params"]}
+    for parameter in model.adapters.parameters():
+        assert group_of[id(parameter)]["factor"] == 1
+        assert group_of[id(parameter)]["weight_decay"] == 0
+    assert len(group_of) == len([p for p in model.parameters() if p.requires_grad])
 
 
 def test_half_precision_gives_nearly_the_same_losses() -> None:
-    sample_targets = distilled(built(yolox()).eval(), teacher_of(built(yolox(16), seed=1)), feature_weight=1.0, supervised_weight=0.0)
-    whole = losses_of(sample_targets)
+    model = distilled(built(yolox()).eval(), teacher_of(built(yolox(16), seed=1)), feature_weight=1.0, supervised_weight=0.0)
+    whole = losses_of(model)
     with torch.autocast("cpu", torch.bfloat16):
-        half = losses_of(sample_targets)
+        half = losses_of(model)
     assert half.keys() == whole.keys() >= {"distill_class", "distill_box", "distill_features"}
     for name, value in half.items():
         assert value.dtype == torch.float32, name
@@ -222,10 +221,10 @@ def test_half_precision_gives_nearly_the_same_losses() -> None:
     sum(half.values()).backward()  # type: ignore[union-attr]
 
 
-def test_a_teacher_of_two_stages_is_imitated_in_its_maps() -> None:
+def test_the_feature_maps_of_a_two_stage_teacher_are_imitated() -> None:
     config = FasterRCNNConfig(preprocess=SIZE, backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=8))
-    numbers = {"scores": 0.0, "boxes": 0.0, "features": 1.0}
-    losses = losses_of(distilled(built(yolox()), teacher_of(built(config)), names=("else", "other", "more"), **numbers))
+    weights = {"score_weight": 0.0, "box_weight": 0.0, "feature_weight": 1.0}
+    losses = losses_of(distilled(built(yolox()), teacher_of(built(config)), names=("else", "other", "more"), **weights))
     assert losses["distill_features"] > 0
-    losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabeled=False, **numbers))
+    losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabeled=False, **weights))
     assert {"rpn_box", "distill_features"} <= set(losses)

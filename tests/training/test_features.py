@@ -7,57 +7,57 @@ import numpy as np
 from detkit.training.feature_store import FeatureStore, RegionFeatures
 
 
-def made(place: int) -> RegionFeatures:
+def features(index: int) -> RegionFeatures:
     boxes = np.array([[0, 0, 4, 4], [0, 0, 4, 2], [8, 8, 9, 9]], np.float32)
-    return RegionFeatures(boxes, np.array([1]), np.full((3, 8), place, np.float16), np.array([0, 1]), np.ones((2, 5), np.float16))
+    return RegionFeatures(boxes, np.array([1]), np.full((3, 8), index, np.float16), np.array([0, 1]), np.ones((2, 5), np.float16))
 
 
-class Counted:
+class Counter:
     def __init__(self) -> None:
-        self.places: list[int] = []
+        self.indices: list[int] = []
 
-    def __call__(self, place: int) -> RegionFeatures:
-        self.places.append(place)
-        return made(place)
+    def __call__(self, index: int) -> RegionFeatures:
+        self.indices.append(index)
+        return features(index)
 
 
-def test_features_are_made_once_and_come_back_equal(tmp_path: Path) -> None:
-    make = Counted()
-    store = FeatureStore(tmp_path / "f", "a", 1.0, 3, make)
-    assert [int(found.hidden[0, 0]) for found in (*store, *store)] == [0, 1, 2] * 2
-    assert make.places == [0, 1, 2]
-    again = FeatureStore(tmp_path / "f", "a", 1.0, 3, make)[1]
-    assert make.places == [0, 1, 2]
+def test_features_are_computed_once_and_loaded_unchanged(tmp_path: Path) -> None:
+    compute = Counter()
+    store = FeatureStore(tmp_path / "f", "a", 1.0, 3, compute)
+    assert [int(regions.hidden[0, 0]) for regions in (*store, *store)] == [0, 1, 2] * 2
+    assert compute.indices == [0, 1, 2]
+    again = FeatureStore(tmp_path / "f", "a", 1.0, 3, compute)[1]
+    assert compute.indices == [0, 1, 2]
     assert {name: (value.dtype, value.shape) for name, value in vars(again).items()} == {
-        name: (value.dtype, value.shape) for name, value in vars(made(1)).items()
+        name: (value.dtype, value.shape) for name, value in vars(features(1)).items()
     }
-    np.testing.assert_allclose(again.overlaps()[:, 0], [1.0, 0.5, 0.0])
+    np.testing.assert_allclose(again.ious()[:, 0], [1.0, 0.5, 0.0])
 
 
-def test_what_does_not_fit_the_budget_is_made_again(tmp_path: Path) -> None:
-    make = Counted()
-    size = sum(value.nbytes for value in vars(made(0)).values())
-    store = FeatureStore(tmp_path / "f", "a", 1.5 * size / 1e6, 3, make)
+def test_features_above_the_size_limit_are_recomputed(tmp_path: Path) -> None:
+    compute = Counter()
+    size = sum(value.nbytes for value in vars(features(0)).values())
+    store = FeatureStore(tmp_path / "f", "a", 1.5 * size / 1e6, 3, compute)
     list(store)
     list(store)
-    assert make.places == [0, 1, 2, 1, 2]
+    assert compute.indices == [0, 1, 2, 1, 2]
 
 
-def test_other_weights_make_them_anew(tmp_path: Path) -> None:
-    make = Counted()
-    list(FeatureStore(tmp_path / "f", "a", 1.0, 2, make))
-    (tmp_path / "f" / "1.npz.tmp").touch()  # what a killed run leaves
-    list(FeatureStore(tmp_path / "f", "b", 1.0, 2, make))
-    assert make.places == [0, 1, 0, 1]
+def test_features_are_recomputed_for_other_weights(tmp_path: Path) -> None:
+    compute = Counter()
+    list(FeatureStore(tmp_path / "f", "a", 1.0, 2, compute))
+    (tmp_path / "f" / "1.npz.tmp").touch()  # left by a killed run
+    list(FeatureStore(tmp_path / "f", "b", 1.0, 2, compute))
+    assert compute.indices == [0, 1, 0, 1]
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["0.npz", "1.npz", "key.txt"]
 
 
-def test_when_it_is_late_the_images_without_features_are_left_out(tmp_path: Path) -> None:
-    make = Counted()
-    first = FeatureStore(tmp_path / "f", "a", 1.0, 5, make)
-    assert [first[place].labels.tolist() for place in (0, 1)] == [[1]] * 2
-    store = FeatureStore(tmp_path / "f", "a", 1.0, 5, make, is_late=lambda: len(make.places) >= 3)
+def test_images_without_features_are_skipped_when_the_budget_is_spent(tmp_path: Path) -> None:
+    compute = Counter()
+    first = FeatureStore(tmp_path / "f", "a", 1.0, 5, compute)
+    assert [first[index].labels.tolist() for index in (0, 1)] == [[1]] * 2
+    store = FeatureStore(tmp_path / "f", "a", 1.0, 5, compute, is_budget_spent=lambda: len(compute.indices) >= 3)
     assert len(list(store)) == len(list(store)) == len(store) == 3
-    assert make.places == [0, 1, 2]
-    late = FeatureStore(tmp_path / "g", "a", 1.0, 5, make, is_late=lambda: True)
-    assert len(list(late)) == 1  # without any there is nothing to fit to
+    assert compute.indices == [0, 1, 2]
+    late = FeatureStore(tmp_path / "g", "a", 1.0, 5, compute, is_budget_spent=lambda: True)
+    assert len(list(late)) == 1  # at least one image is needed for a fit

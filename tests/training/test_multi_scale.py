@@ -8,7 +8,7 @@ import torch
 
 from detkit.config import ConfigError
 from detkit.training.config import TrainingConfig
-from detkit.training.multi_scale import MultiScaleConfig, new_sizes
+from detkit.training.multi_scale import MultiScaleConfig, scaled_sizes
 from detkit.training.optimizer import SGDConfig
 from detkit.training.run import Run
 from detkit.training.schedule import CosineConfig
@@ -17,7 +17,7 @@ from detkit.training.stages import GradientStage, run_stages
 SIZES = MultiScaleConfig(min_size=33, max_size=128, every_steps=2)
 
 
-def test_a_size_serves_its_steps_and_all_sizes_come() -> None:
+def test_a_size_is_kept_for_its_steps_and_all_sizes_are_drawn() -> None:
     config = MultiScaleConfig()
     assert list(config.sizes) == list(range(480, 801, 32))  # YOLOX: 15 to 25 times 32
     assert {config.side(0, step) for step in range(10)} == {None}
@@ -27,27 +27,27 @@ def test_a_size_serves_its_steps_and_all_sizes_come() -> None:
     assert sides != [config.side(1, step) for step in range(10, 2010)]
 
 
-def test_images_keep_their_shape_beside_each_other() -> None:
-    assert new_sizes([(640, 640), (640, 640)], 480) == [(480, 480), (480, 480)]
-    assert new_sizes([(400, 800), (200, 100), (1, 2000)], 1000) == [(200, 400), (100, 50), (1, 1000)]
+def test_relative_image_sizes_are_kept() -> None:
+    assert scaled_sizes([(640, 640), (640, 640)], 480) == [(480, 480), (480, 480)]
+    assert scaled_sizes([(400, 800), (200, 100), (1, 2000)], 1000) == [(200, 400), (100, 50), (1, 1000)]
 
 
-def test_no_size_at_all() -> None:
-    with pytest.raises(ConfigError, match="least=33, most=63: there is no multiple of divisor=32"):
+def test_no_possible_size() -> None:
+    with pytest.raises(ConfigError, match="min_size=33, max_size=63: expected a multiple of divisor=32 between them, got none"):
         MultiScaleConfig(min_size=33, max_size=63)
 
 
 def _seen(run: Run, stop: int) -> list[tuple[tuple[int, ...], float]]:
-    """The size of the images of each step, and its first box relative to them."""
+    """Return for each step the image size and the right side of the first box relative to it."""
     seen: list[tuple[tuple[int, ...], float]] = []
     forward = run.detector.forward
 
-    def watched(images: list[torch.Tensor], targets: list[Any], *rest: Any) -> Any:
+    def recorded(images: list[torch.Tensor], targets: list[Any], *rest: Any) -> Any:
         boxes = torch.cat([target.boxes for target in targets])
         seen.append((tuple(images[0].shape), float(boxes[0, 2]) / images[0].shape[-1]))
         return forward(images, targets, *rest)
 
-    run.detector.forward = watched  # type: ignore[method-assign]
+    run.detector.forward = recorded  # type: ignore[method-assign]
     config = TrainingConfig(steps=stop, schedule_by="steps", precision="fp32", multi_scale=SIZES)
     run_stages(run, [GradientStage(config, SGDConfig(lr=0.1), CosineConfig())])
     return seen
@@ -58,5 +58,5 @@ def test_training_sees_images_and_boxes_at_the_drawn_sizes(toy_run: Callable[...
     sides = [SIZES.side(0, step) or 32 for step in range(12)]
     assert [shape for shape, _ in seen] == [(3, side, side) for side in sides]
     assert len(set(sides)) > 2
-    # The toy's images repeat every three steps: their boxes keep their place in the image.
-    assert [place for _, place in seen[3:]] == pytest.approx([place for _, place in seen[:-3]])
+    # The toy images repeat every three steps: their boxes keep their position in the image.
+    assert [x2 for _, x2 in seen[3:]] == pytest.approx([x2 for _, x2 in seen[:-3]])

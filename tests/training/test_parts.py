@@ -21,13 +21,13 @@ from detkit.training.folder import find_run, new_run_folder
 from detkit.training.hooks import MetricsFile, Record
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.precision import resolve_precision
-from detkit.training.processes import computing_threads, joined_processes, resolve_device
+from detkit.training.processes import process_group, resolve_device, torch_threads
 from detkit.training.progress import Progress
 from detkit.training.schedule import CosineConfig, MultistepConfig
-from detkit.training.shares import shares
+from detkit.training.stages import split_budget
 
 
-def test_multistep_drops_at_shares_of_the_run() -> None:
+def test_multistep_drops_at_its_milestones() -> None:
     schedule = MultistepConfig(warmup_steps=0, milestones=(0.5, 0.75), drop_factor=0.1)
     factors = [schedule.factor(step, step / 8) for step in range(8)]
     assert factors == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
@@ -47,7 +47,7 @@ def test_warmup_rises_linearly_and_ends_with_the_shorter_of_its_limits() -> None
     assert [short.factor(step, step / 100) for step in (0, 5, 10, 20)] == pytest.approx([0, 0.5, 1, 1])
 
 
-def test_a_run_without_limits_makes_twelve_epochs() -> None:
+def test_a_run_without_limits_has_twelve_epochs() -> None:
     assert TrainingConfig().total_steps(100, 4) == 300
     assert TrainingConfig(steps=50, epochs=12).total_steps(100, 4) == 50
     assert TrainingConfig(epochs=0.5).total_steps(100, 4) == 12
@@ -57,37 +57,37 @@ def test_a_run_without_limits_makes_twelve_epochs() -> None:
 
 
 @pytest.mark.parametrize("config", [SGDConfig(lr=0.1), AdamWConfig(), MultistepConfig(), CosineConfig(), TrainingConfig(ema=EMAConfig())])
-def test_configs_survive_json(config: Config) -> None:
+def test_configs_round_trip_through_json(config: Config) -> None:
     assert type(config).from_json(config.to_json()) == config
 
 
-def test_the_pace_by_steps_spreads_evaluations_evenly() -> None:
-    pace = Progress(10, None, by_budget=False)
+def test_progress_by_steps_spreads_evaluations_evenly() -> None:
+    progress = Progress(10, None, by_budget=False)
     due = []
     for step in range(11):
-        pace.update(step, 0.0)
-        due.append(pace.evaluations_due(3))
+        progress.update(step, 0.0)
+        due.append(progress.evaluations_due(3))
     assert due == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
-    assert pace.is_over(10, 0.0)
-    assert not pace.is_over(9, 1e9)
+    assert progress.is_over(10, 0.0)
+    assert not progress.is_over(9, 1e9)
 
 
-def test_the_pace_by_budget_keeps_room_for_the_last_evaluation() -> None:
-    pace = Progress(None, 10.0, by_budget=True)
-    pace.update(1, 5.0)
-    assert pace.progress == pytest.approx(5 / 9.5)
-    pace.measured_evaluation(2.0)
-    assert not pace.is_over(1, 7.7)
-    assert pace.is_over(1, 7.8)
-    pace.update(1, 5.0)
-    assert pace.progress == pytest.approx(5 / 7.8)
-    pace.update(2, 5.0)
-    pace.update(3, 5.5)
-    assert not pace.is_over(3, 7.2)
-    assert pace.is_over(3, 7.4)  # a step takes half a minute and would no longer fit
+def test_progress_by_budget_reserves_time_for_the_last_evaluation() -> None:
+    progress = Progress(None, 10.0, by_budget=True)
+    progress.update(1, 5.0)
+    assert progress.fraction == pytest.approx(5 / 9.5)
+    progress.reserve_evaluation(2.0)
+    assert not progress.is_over(1, 7.7)
+    assert progress.is_over(1, 7.8)
+    progress.update(1, 5.0)
+    assert progress.fraction == pytest.approx(5 / 7.8)
+    progress.update(2, 5.0)
+    progress.update(3, 5.5)
+    assert not progress.is_over(3, 7.2)
+    assert progress.is_over(3, 7.4)  # a step takes half a minute and no longer fits
 
 
-def test_ema_is_the_running_mean_of_weights_and_buffers() -> None:
+def test_ema_is_the_moving_average_of_weights_and_buffers() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
     ema = EMA(model, EMAConfig(decay=0.5, warmup_steps=0))
@@ -112,19 +112,19 @@ def test_ema_decay_warms_up() -> None:
     assert ema.decay() == pytest.approx(0.9)
 
 
-def burn(seconds: float, then_wait: float = 0.0) -> None:
+def use_processor(seconds: float, then_wait: float = 0.0) -> None:
     end = time.process_time() + seconds
     while time.process_time() < end:
         sum(range(1000))
     time.sleep(then_wait)
 
 
-def test_the_clock_counts_this_process_and_its_children_living_and_ended() -> None:
+def test_the_clock_counts_this_process_and_its_living_and_ended_children() -> None:
     clock = CoreClock()
-    burn(0.2)
+    use_processor(0.2)
     assert 60 * clock.minutes() >= 0.19
     before = processor_seconds()
-    child = multiprocessing.get_context("fork").Process(target=burn, args=(0.3, 60.0))
+    child = multiprocessing.get_context("fork").Process(target=use_processor, args=(0.3, 60.0))
     child.start()
     deadline = time.monotonic() + 50
     while processor_seconds() - before < 0.29 and time.monotonic() < deadline:
@@ -135,19 +135,19 @@ def test_the_clock_counts_this_process_and_its_children_living_and_ended() -> No
     ended = processor_seconds() - before
     assert living >= 0.29
     assert ended >= 0.29
-    clock.carry_on(7.0)
+    clock.add_previous(7.0)
     assert 7.0 < clock.minutes() < 8.0
 
 
-def test_the_clock_tells_what_core_minutes_were_spent_on() -> None:
+def test_the_clock_measures_core_minutes_by_activity() -> None:
     clock = CoreClock()
-    clock.carry_on(2.0, {"inner": 1.5, "other": 0.5})
-    with clock.spent_on("outer"):
-        burn(0.1)
-        with clock.spent_on("inner"):
-            burn(0.3)
+    clock.add_previous(2.0, {"inner": 1.5, "other": 0.5})
+    with clock.measure("outer"):
+        use_processor(0.1)
+        with clock.measure("inner"):
+            use_processor(0.3)
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(lambda: clock.spent_on("thread").__enter__()).result()
+            pool.submit(lambda: clock.measure("thread").__enter__()).result()
     parts = clock.parts()
     assert set(parts) == {"inner", "outer", "other"}
     assert 60 * (parts["inner"] - 1.5) == pytest.approx(0.3, abs=0.05)
@@ -155,16 +155,16 @@ def test_the_clock_tells_what_core_minutes_were_spent_on() -> None:
     assert sum(parts.values()) == pytest.approx(clock.minutes(), abs=0.001)
 
 
-def test_what_stages_do_not_claim_is_shared_out() -> None:
-    assert shares([None, 0.3, 0.1, None]) == pytest.approx([0.3, 0.3, 0.1, 0.3])
-    assert shares([0.5, 0.25]) == [0.5, 0.25]
-    with pytest.raises(ValueError, match="shares add up to 1.2, expected at most 1: they are parts of one budget"):
-        shares([0.7, 0.5])
-    with pytest.raises(ValueError, match="add up to 1, expected less than 1: 1 stages have none, and nothing is left"):
-        shares([0.7, 0.3, None])
+def test_the_unclaimed_budget_is_divided_among_the_other_stages() -> None:
+    assert split_budget([None, 0.3, 0.1, None]) == pytest.approx([0.3, 0.3, 0.1, 0.3])
+    assert split_budget([0.5, 0.25]) == [0.5, 0.25]
+    with pytest.raises(ValueError, match="budget_share add up to 1.2, expected at most 1$"):
+        split_budget([0.7, 0.5])
+    with pytest.raises(ValueError, match="add up to 1, expected less than 1, as 1 other stages need a share too"):
+        split_budget([0.7, 0.3, None])
 
 
-def test_run_folders_are_numbered_and_found_again(tmp_path: Path) -> None:
+def test_run_folders_are_numbered_and_found(tmp_path: Path) -> None:
     root = str(tmp_path / "runs")
     first, second = new_run_folder("net", root=root), new_run_folder("net", root=root)
     assert [first.path.name, second.path.name] == ["net-1", "net-2"]
@@ -178,7 +178,7 @@ def test_run_folders_are_numbered_and_found_again(tmp_path: Path) -> None:
     assert find_run(str(second.last)) == second
 
 
-def test_rows_of_steps_that_are_made_again_are_dropped(tmp_path: Path) -> None:
+def test_rows_of_repeated_steps_are_deleted(tmp_path: Path) -> None:
     hook = MetricsFile(tmp_path / "metrics.jsonl")
     for step in (5, 10, 15):
         hook.record(Record(step, step / 20, {"total": float("nan")}, 0.1, 1.0, 4 * step, 0.5, 0.1, 0.0))
@@ -195,11 +195,11 @@ def test_rows_of_steps_that_are_made_again_are_dropped(tmp_path: Path) -> None:
     ("probes", "training", "detection"),
     [((), "fp32", torch.float32), (("amx_tile",), "bf16", torch.bfloat16), (("avx512_bf16",), "bf16", torch.bfloat16)],
 )
-def test_auto_on_a_cpu_goes_by_its_instructions(
+def test_auto_precision_on_a_cpu_depends_on_its_instructions(
     probes: tuple[str, ...], training: str, detection: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("amx_tile", "avx512_bf16"):
-        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda found=name in probes: found, raising=False)
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda supported=name in probes: supported, raising=False)
     assert resolve_precision("auto", torch.device("cpu")) == training
     assert pick_dtype("auto", torch.device("cpu")) == detection
 
@@ -211,12 +211,12 @@ def test_precision_on_a_cpu() -> None:
         resolve_precision("fp16", cpu)
 
 
-def test_threads_are_set_for_a_while() -> None:
+def test_threads_are_set_inside_the_block() -> None:
     before = torch.get_num_threads()
-    with computing_threads(before + 1):
+    with torch_threads(before + 1):
         assert torch.get_num_threads() == before + 1
     assert torch.get_num_threads() == before
-    with computing_threads(None):
+    with torch_threads(None):
         assert torch.get_num_threads() == before
 
 
@@ -228,43 +228,43 @@ def test_devices() -> None:
         resolve_device("tpu9")
 
 
-@pytest.mark.parametrize("asked", ["auto", "cuda"])
-def test_every_process_has_its_gpu_and_they_talk_by_nccl(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without GPUs: what is said to torch."""
-    said: list[Any] = []
+@pytest.mark.parametrize("requested", ["auto", "cuda"])
+def test_every_process_uses_its_gpu_and_nccl(requested: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check the calls to torch, so that no GPU is needed."""
+    calls: list[Any] = []
     for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", said.append)
-    for name, answer in {"init_process_group": said.append, "destroy_process_group": lambda: None}.items():
+    monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    for name, answer in {"init_process_group": calls.append, "destroy_process_group": lambda: None}.items():
         monkeypatch.setattr(torch.distributed, name, answer)
     for name, answer in {"get_rank": lambda: 1, "get_world_size": lambda: 2}.items():
         monkeypatch.setattr(torch.distributed, name, answer)
-    with joined_processes(asked) as processes:
-        assert said == [torch.device("cuda", 1), "nccl"]
-        assert resolve_device(asked, processes.local_rank, processes.world) == torch.device("cuda", 1)
-    with pytest.raises(ValueError, match="process 2 of this machine finds 2 GPUs; start one process for each"):
-        resolve_device(asked, 2, 3)
-    with pytest.raises(ValueError, match="each on a GPU of its own; use --device cuda"):
+    with process_group(requested) as processes:
+        assert calls == [torch.device("cuda", 1), "nccl"]
+        assert resolve_device(requested, processes.local_rank, processes.world) == torch.device("cuda", 1)
+    with pytest.raises(ValueError, match="no GPU for process 2 of this machine, which has 2 GPUs; start one process per GPU"):
+        resolve_device(requested, 2, 3)
+    with pytest.raises(ValueError, match="without an index, as each of the 2 processes uses its own GPU; use --device cuda"):
         resolve_device("cuda:1", 0, 2)
 
 
-def test_apple_trains_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_apple_gpus_train_in_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto").type == "mps"
     assert resolve_device("auto", 0, 2).type == "cpu"
-    with pytest.raises(ValueError, match="it trains in one process, got 2"):
+    with pytest.raises(ValueError, match="device 'mps': expected one process, got 2"):
         resolve_device("mps", 0, 2)
 
 
-def test_a_schedule_that_cannot_follow_is_refused() -> None:
+def test_schedule_by_budget_needs_a_budget() -> None:
     with pytest.raises(ConfigError, match="needs training.budget"):
         TrainingConfig(schedule_by="budget")
 
 
-def test_a_later_stage_keeps_the_rows_of_those_before(tmp_path: Path) -> None:
+def test_a_later_stage_keeps_the_rows_of_earlier_stages(tmp_path: Path) -> None:
     hook = MetricsFile(tmp_path / "metrics.jsonl")
     hook.start(0)
     hook.evaluation(5, {"AP": 0.1})

@@ -11,12 +11,12 @@ import pytest
 
 import detkit
 
-Found = list[dict[str, Any]]
+Results = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    """What each of two processes found."""
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Results of each of two processes."""
     folder = tmp_path_factory.mktemp("two")
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     script = str(Path(__file__).with_name("two_processes.py"))
@@ -29,12 +29,12 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
 
 
-def test_a_loss_that_is_not_finite_ends_every_process(found: Found) -> None:
-    first, second = (one["error"] for one in found)
+def test_a_loss_that_is_not_finite_ends_every_process(results: Results) -> None:
+    first, second = (one["error"] for one in results)
     assert first.startswith("step 0: not finite: a loss of another process = nan; images: ")
     assert second.startswith("step 0: not finite: box = nan; images: ")
 
 
 @pytest.mark.parametrize("model", ["plain", "mean"])
-def test_every_process_evaluates_the_model_of_the_first(found: Found, model: str) -> None:
-    assert found[0][model] == 0
+def test_every_process_evaluates_the_model_of_the_first(results: Results, model: str) -> None:
+    assert results[0][model] == 0

@@ -13,7 +13,9 @@ from detkit.training.stale_fits import reset_stale_fits
 
 
 def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
-    config = RCNNConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",), frozen_stages=0), warp_size=32, context_pixels=0)
+    config = RCNNConfig(
+        backbone=BackboneConfig(name="lenet5", weights=None, levels=("c2",), frozen_stages=0), warp_size=32, context_pixels=0
+    )
     region = config.region.replace(head=TwoFCConfig(hidden=4), pool_size=1, fitted=FittedConfig(boxes_from=boxes_from))
     model = config.replace(region=region).build(2)
     model.region.fitted.has_svm.fill_(True)
@@ -22,7 +24,7 @@ def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
 
 
 @pytest.mark.parametrize(
-    ("boxes_from", "prefixes", "unfreezes", "left"),
+    ("boxes_from", "prefixes", "unfreezes", "enabled"),
     [
         ("pooled", (), False, (False, False)),
         ("hidden", (), False, (False, False)),
@@ -33,19 +35,19 @@ def fitted_rcnn(boxes_from: Literal["pooled", "hidden"]) -> RCNN:
         ("hidden", ("neck", "region.head"), False, (True, True)),
     ],
 )
-def test_what_something_learns_under_is_passed_over(
-    boxes_from: Literal["pooled", "hidden"], prefixes: tuple[str, ...], unfreezes: bool, left: tuple[bool, bool]
+def test_fits_to_features_that_are_trained_are_disabled(
+    boxes_from: Literal["pooled", "hidden"], prefixes: tuple[str, ...], unfreezes: bool, enabled: tuple[bool, bool]
 ) -> None:
     model = fitted_rcnn(boxes_from)
     with frozen(model, "gradient", prefixes):
         reset_stale_fits(model, "gradient", unfreezes=unfreezes)
-    assert (bool(model.region.fitted.has_svm), bool(model.region.fitted.has_boxes)) == left
+    assert (bool(model.region.fitted.has_svm), bool(model.region.fitted.has_boxes)) == enabled
 
 
-def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_disabled_fits_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     model = fitted_rcnn("hidden")
     caplog.set_level("INFO", "detkit.training")
     reset_stale_fits(model, "finetuning")
     reset_stale_fits(model, "finetuning")
     (line,) = caplog.messages
-    assert line == "finetuning: what was fitted before (svm, boxes) is passed over until it is fitted again"
+    assert line == "finetuning: the earlier fits (svm, boxes) are disabled until they are fitted again"

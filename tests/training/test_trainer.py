@@ -31,20 +31,20 @@ def stage(steps: int = 12, optimizer: Any = None, **training: Any) -> GradientSt
     return GradientStage(config, optimizer or SGDConfig(lr=0.1, reference_batch_size=4), CosineConfig())
 
 
-def counting(values: list[float]) -> Callable[..., dict[str, float]]:
-    """An evaluation that draws random numbers, as a careless one may, and says the next value."""
-    left = list(values)
+def evaluation_of(values: list[float]) -> Callable[..., dict[str, float]]:
+    """Return an evaluation that draws random numbers, which must not disturb the training, and returns the next value."""
+    remaining = list(values)
 
     def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
         torch.rand(step + 1)
         assert not model.training
-        return {"AP": left.pop(0) if left else 0.0}
+        return {"AP": remaining.pop(0) if remaining else 0.0}
 
     return evaluate
 
 
-def test_the_loss_falls_and_the_files_are_there(toy_run: MakeRun) -> None:
-    run = toy_run(evaluate=counting([0.1, 0.4]))
+def test_the_loss_falls_and_the_files_are_written(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=evaluation_of([0.1, 0.4]))
     run.hooks = (MetricsFile(run.folder.metrics), TensorBoard(run.folder.path / "tensorboard"), ProgressBar())
     end = run_stages(run, [stage(60, log_every=10)])
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
@@ -60,7 +60,7 @@ def test_the_loss_falls_and_the_files_are_there(toy_run: MakeRun) -> None:
     assert any((run.folder.path / "tensorboard").iterdir())
 
 
-class StageInterrupted:
+class Interrupt:
     """Sends a signal to this process after some steps."""
 
     def __init__(self, at: int) -> None:
@@ -78,15 +78,15 @@ class StageInterrupted:
 @pytest.mark.parametrize("cut", [1, 5, 6, 11])
 def test_resuming_continues_bit_for_bit(toy_run: MakeRun, cut: int, optimizer: Any) -> None:
     seed_everything(5)
-    whole = toy_run("whole", evaluate=counting([0.2, 0.1]))
+    whole = toy_run("whole", evaluate=evaluation_of([0.2, 0.1]))
     run_stages(whole, [stage(optimizer=optimizer, accumulation_steps=2)])
     seed_everything(5)
-    first = toy_run("cut", evaluate=counting([0.2, 0.1]), hooks=(StageInterrupted(cut),))
+    first = toy_run("cut", evaluate=evaluation_of([0.2, 0.1]), hooks=(Interrupt(cut),))
     assert run_stages(first, [stage(optimizer=optimizer, accumulation_steps=2)]).reason == "SIGTERM"
     assert load_state(first.folder.state)["inside"]["step"] == cut
     seed_everything(99)
     torch.rand(7)
-    again = toy_run("cut", evaluate=counting([0.2, 0.1] if cut < 6 or cut == 6 else [0.1]))
+    again = toy_run("cut", evaluate=evaluation_of([0.2, 0.1] if cut < 6 or cut == 6 else [0.1]))
     end = run_stages(again, [stage(optimizer=optimizer, accumulation_steps=2)], resume=True)
     assert end.steps == 12
     one, two = load_state(whole.folder.state), load_state(again.folder.state)
@@ -97,7 +97,7 @@ def test_resuming_continues_bit_for_bit(toy_run: MakeRun, cut: int, optimizer: A
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Whether two nested states are the same to the bit."""
+    """Return whether two nested states are bit-identical."""
     if isinstance(a, torch.Tensor):
         return bool(torch.equal(a, b))
     if isinstance(a, dict):
@@ -107,7 +107,7 @@ def equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def test_different_seeds_do_differ(toy_run: MakeRun) -> None:
+def test_different_seeds_give_different_weights(toy_run: MakeRun) -> None:
     seed_everything(5)
     one, two = toy_run("one"), toy_run("two")
     two.seed = 1
@@ -118,16 +118,16 @@ def test_different_seeds_do_differ(toy_run: MakeRun) -> None:
 
 def test_accumulating_two_batches_is_the_mean_of_their_gradients(toy_run: MakeRun) -> None:
     rule = SGDConfig(lr=0.1, reference_batch_size=8, momentum=0.0, weight_decay=0.0)
-    run, by_hand = toy_run("one"), toy_run("two").detector
-    run.detector.dropout.p = by_hand.dropout.p = 0.0  # type: ignore[union-attr]
+    run, manual = toy_run("one"), toy_run("two").detector
+    run.detector.dropout.p = manual.dropout.p = 0.0  # type: ignore[union-attr]
     config = TrainingConfig(steps=1, accumulation_steps=2, precision="fp32", channels_last=False)
     run_stages(run, [GradientStage(config, rule, CosineConfig(warmup_steps=0))])
-    by_hand.train()
+    manual.train()
     for _, batch in zip(range(2), run.data.batches(0), strict=False):
         seeds = [image_seed(0, 0, image_id) for image_id in batch.image_ids]
-        losses = by_hand([as_input(image, run.preprocess) for image in batch.images], batch.targets, None, seeds)
+        losses = manual([as_input(image, run.preprocess) for image in batch.images], batch.targets, None, seeds)
         (sum(losses.values()) / 2).backward()  # type: ignore[union-attr]
-    for (name, moved), start in zip(run.detector.named_parameters(), by_hand.parameters(), strict=True):
+    for (name, moved), start in zip(run.detector.named_parameters(), manual.parameters(), strict=True):
         torch.testing.assert_close(moved, start - 0.1 * start.grad, msg=name)
 
 
@@ -141,7 +141,7 @@ def test_clipping_limits_the_step(toy_run: MakeRun) -> None:
     assert 0 < moved <= 1.001e-3
 
 
-def test_a_loss_that_is_not_finite_stops_and_leaves_the_weights_good(toy_run: MakeRun) -> None:
+def test_a_non_finite_loss_stops_the_run_and_leaves_the_weights_valid(toy_run: MakeRun) -> None:
     run = toy_run()
     run_stages(run, [stage(3)])
     kept = run.folder.last.read_bytes()
@@ -158,17 +158,17 @@ def test_a_loss_that_is_not_finite_stops_and_leaves_the_weights_good(toy_run: Ma
 
 
 def test_early_stopping(toy_run: MakeRun) -> None:
-    run = toy_run(evaluate=counting([0.5, 0.5004, 0.5008, 0.7]))
+    run = toy_run(evaluate=evaluation_of([0.5, 0.5004, 0.5008, 0.7]))
     rule = EarlyStoppingConfig(patience=2, min_gain=0.001)
     config = TrainingConfig(steps=40, evaluations=10, early_stopping=rule, precision="fp32")
     end = run_stages(run, [GradientStage(config, SGDConfig(), CosineConfig())])
     assert end.reason == "early stop"
     assert end.steps == 12
-    assert end.best_step == 12  # the best is kept also when the gain is too small to count
+    assert end.best_step == 12  # the best checkpoint is updated even if the gain is too small to count
 
 
 class Ticking(CoreClock):
-    """A clock by which every question takes a hundredth of a core-minute, or as much as ``tick`` says."""
+    """A clock that advances by ``tick`` core-minutes on every call."""
 
     now = 0.0
 
@@ -182,7 +182,7 @@ class Ticking(CoreClock):
 
 
 def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> None:
-    run = toy_run(evaluate=counting([0.1] * 5), clock=Ticking())
+    run = toy_run(evaluate=evaluation_of([0.1] * 5), clock=Ticking())
     run.hooks = (MetricsFile(run.folder.metrics),)
     config = TrainingConfig(budget=1.0, evaluations=5, log_every=1, precision="fp32")
     end = run_stages(run, [GradientStage(config, SGDConfig(lr_scaling="none", lr=1.0), CosineConfig(warmup_steps=2, final_factor=0.0))])
@@ -202,14 +202,14 @@ def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> 
     [
         (
             {"steps": 400},
-            r"warning: the budget ends the training after \d+ of 400 steps, .* the learning rate is still [89]\d % of its highest",
+            r"warning: the budget ended the training after \d+ of the 400 steps .* the learning rate is still [89]\d % of its peak",
         ),
         ({"steps": 400, "schedule_by": "budget"}, None),
         ({}, None),
         ({"steps": 3}, None),
     ],
 )
-def test_a_budget_that_cuts_a_schedule_by_steps_is_told(
+def test_a_budget_that_cuts_a_schedule_by_steps_is_reported(
     toy_run: MakeRun, limits: dict[str, Any], warning: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = TrainingConfig(budget=1.0, evaluations=1, precision="fp32", **limits)
@@ -220,12 +220,12 @@ def test_a_budget_that_cuts_a_schedule_by_steps_is_told(
     assert warning is None or re.match(warning, lines[0])
 
 
-def test_stages_share_a_budget_and_leave_what_they_do_not_need(toy_run: MakeRun) -> None:
-    run = toy_run(evaluate=counting([0.1] * 9), clock=Ticking(0.05))
+def test_stages_share_a_budget_and_leave_the_rest_to_later_ones(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=evaluation_of([0.1] * 9), clock=Ticking(0.05))
     run.budget = 4.0
     short, long = TrainingConfig(steps=3, evaluations=1, precision="fp32"), TrainingConfig(budget=4.0, evaluations=1, precision="fp32")
-    given = ((short, 0.5), (long, 0.25), (long, None))
-    stages = [GradientStage(training, SGDConfig(), CosineConfig(), share=share) for training, share in given]
+    shares = ((short, 0.5), (long, 0.25), (long, None))
+    stages = [GradientStage(training, SGDConfig(), CosineConfig(), budget_share=share) for training, share in shares]
     ends: list[float] = []
 
     class Ends(Hook):
@@ -236,22 +236,22 @@ def test_stages_share_a_budget_and_leave_what_they_do_not_need(toy_run: MakeRun)
     assert run_stages(run, stages).reason == "budget"
     first, second, third = ends
     assert first < 1.0  # three steps
-    # Its own quarter, and nearly all of the first one's half. Every look at this clock takes time, also those after the last measured one.
+    # Its own quarter, and nearly all of the first stage's half. Every call of this clock takes time, even after the last measured one.
     assert 2.5 < second <= 3.3
     assert 3.5 < third <= 4.3
 
 
-def test_raising_the_limit_of_a_finished_run_goes_on(toy_run: MakeRun) -> None:
-    run = toy_run(evaluate=counting([0.1, 0.2]))
+def test_a_finished_run_continues_when_its_limit_is_raised(toy_run: MakeRun) -> None:
+    run = toy_run(evaluate=evaluation_of([0.1, 0.2]))
     run_stages(run, [stage(4)])
-    more = toy_run(evaluate=counting([0.3, 0.4]))
+    more = toy_run(evaluate=evaluation_of([0.3, 0.4]))
     end = run_stages(more, [stage(8)], resume=True)
     assert end.steps == 8
     assert more.images_seen == 32
     assert end.numbers == {"AP": 0.3}
 
 
-def test_a_frozen_prefix_stays_as_it_is(toy_run: MakeRun) -> None:
+def test_a_frozen_prefix_is_not_trained(toy_run: MakeRun) -> None:
     run = toy_run()
     before = run.detector.backbone[0].weight.detach().clone()  # type: ignore[index,union-attr]
     config = TrainingConfig(steps=3, precision="fp32")

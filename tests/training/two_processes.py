@@ -1,4 +1,4 @@
-"""What ``test_processes.py`` starts twice: toy runs of two processes, of which each writes what it found."""
+"""Script that ``test_processes.py`` starts twice: toy runs in two processes, each of which writes its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
 from detkit.training.folder import RunFolder
 from detkit.training.optimizer import SGDConfig
-from detkit.training.processes import Processes, joined_processes
+from detkit.training.processes import Processes, process_group
 from detkit.training.run import Run, RunData
 from detkit.training.schedule import CosineConfig
 from detkit.training.trainer import Trainer
@@ -37,8 +37,8 @@ def toy_run(processes: Processes, folder: Path, evaluate: object = None) -> Run:
     return Run(ToyDetector(), PreprocessConfig(), data, RunFolder(folder), header, processes=processes)  # type: ignore[arg-type]
 
 
-def error_where_one_has_no_number(processes: Processes, folder: Path) -> str:
-    """The message in this process where a loss of the second is not a number, and no gradient shows it."""
+def error_of_a_nan_loss(processes: Processes, folder: Path) -> str:
+    """Return the error in this process when a loss of the second is NaN and no gradient shows it."""
     run = toy_run(processes, folder / "nan")
     run.detector.poison = float("nan") if processes.rank else 0.0
     try:
@@ -48,8 +48,8 @@ def error_where_one_has_no_number(processes: Processes, folder: Path) -> str:
     return "finished"
 
 
-def difference_where_evaluated(processes: Processes, folder: Path, ema: EMAConfig | None) -> float:
-    """The most by which a number of the evaluated model differs between the two, over evaluations and numbers."""
+def evaluated_difference(processes: Processes, folder: Path, ema: EMAConfig | None) -> float:
+    """Return the largest difference between the evaluated models of the two processes, over evaluations and weights."""
     seen: list[torch.Tensor] = []
 
     def evaluate(model: torch.nn.Module, step: int) -> dict[str, float]:
@@ -58,20 +58,20 @@ def difference_where_evaluated(processes: Processes, folder: Path, ema: EMAConfi
 
     run = toy_run(processes, folder / f"evaluated_{ema is not None}", evaluate)
     Trainer(run, TrainingConfig(steps=4, evaluations=2, ema=ema, precision="fp32"), SGDConfig(), CosineConfig()).fit()
-    first, second = processes.gathered(seen)
+    first, second = processes.gather(seen)
     return max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
 
 
 def main(rank: int, folder: Path) -> None:
-    """Find all of it and write it."""
+    """Run everything and write the results."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    with joined_processes("cpu") as processes:
-        found = {
-            "plain": difference_where_evaluated(processes, folder, None),
-            "mean": difference_where_evaluated(processes, folder, EMAConfig(decay=0.9, warmup_steps=2)),
-            "error": error_where_one_has_no_number(processes, folder),
+    with process_group("cpu") as processes:
+        results = {
+            "plain": evaluated_difference(processes, folder, None),
+            "mean": evaluated_difference(processes, folder, EMAConfig(decay=0.9, warmup_steps=2)),
+            "error": error_of_a_nan_loss(processes, folder),
         }
-    (folder / f"{rank}.json").write_text(json.dumps(found))
+    (folder / f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
 
