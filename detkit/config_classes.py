@@ -1,4 +1,4 @@
-"""Everything that a config file names, in one place: ``from detkit.config_classes import Experiment, FasterRCNNConfig``."""
+"""All classes that a config file uses, in one module: ``from detkit.config_classes import Experiment, FasterRCNNConfig``."""
 
 from detkit.backbones import BackboneConfig
 from detkit.config import load_config

@@ -1,4 +1,4 @@
-"""Measure detkit against the libraries people would use instead, both sides in turn in one process.
+"""Time detkit against other libraries, alternating between them in one process.
 
     python tools/benchmark.py detect
     python tools/benchmark.py detect --model retinanet
@@ -13,8 +13,8 @@
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
-Each side is called once or twice to warm up, then the sides run one after another, round by round; medians and the ratios of medians
-are printed. What the machine does besides shows in the spread, which is printed too.
+Each side is called once or twice to warm up, then the sides run alternately, round by round. Medians, ratios of medians and the spread are
+printed; a large spread means that the machine was busy with something else.
 """
 
 from __future__ import annotations
@@ -37,56 +37,56 @@ MODELS = ("faster_rcnn", "retinanet", "fcos", "ssd")
 
 
 def detect(args: argparse.Namespace) -> timing.Report:
-    """A detector of torchvision's and ours on one image."""
+    """Detection with torchvision's detector and ours on one image."""
     from benchmarks.detection import detect as measure
 
     return measure(args.rounds, (args.short_side, args.long_side), args.model)
 
 
 def yolox(args: argparse.Namespace) -> timing.Report:
-    """YOLOX-Nano and its ONNX file in onnxruntime."""
+    """YOLOX-Nano, and its ONNX file in onnxruntime."""
     from benchmarks.yolox import yolox as measure
 
     return measure(args.rounds, args.onnx, args.weights, args.image)
 
 
 def train(args: argparse.Namespace) -> timing.Report:
-    """A training step of Faster R-CNN R50-FPN."""
+    """Training step of Faster R-CNN R50-FPN."""
     from benchmarks.detection import train as measure
 
     return measure(args.rounds, (args.short_side, args.long_side), args.batch_size)
 
 
 def evaluate(args: argparse.Namespace) -> timing.Report:
-    """COCO numbers from two JSON files."""
+    """COCO metrics from two JSON files."""
     from benchmarks.scoring import evaluate as measure
 
     return measure(args.rounds, args.images, args.detections)
 
 
 def select(args: argparse.Namespace) -> timing.Report:
-    """Threshold, best candidates, suppression."""
+    """Score threshold, top-k and NMS."""
     from benchmarks.scoring import select as measure
 
-    return measure(args.rounds, args.pre_nms_top_k, args.classes)
+    return measure(args.rounds, args.candidates, args.classes)
 
 
 def startup(args: argparse.Namespace) -> timing.Report:
-    """Processes that only begin."""
+    """Start-up of a process."""
     from benchmarks.startup import startup as measure
 
     return measure(args.rounds)
 
 
 def first(args: argparse.Namespace) -> timing.Report:
-    """A first image, by the detector inside the package."""
+    """First image with the detector inside the package."""
     from benchmarks.first import first as measure
 
     return measure(args.rounds)
 
 
 def propose(args: argparse.Namespace) -> timing.Report:
-    """Selective search: how well objects are met, and how fast."""
+    """Recall and speed of selective search."""
     from benchmarks.propose import Images
     from benchmarks.propose import propose as measure
 
@@ -103,36 +103,43 @@ def regions(args: argparse.Namespace) -> timing.Report:
 
 
 def fidelity(args: argparse.Namespace) -> timing.Report:
-    """What the fast modes change."""
+    """Detections of the fast modes compared with the reference mode."""
     from benchmarks.fidelity import fidelity as measure
 
     return measure(args.checkpoint, args.data, args.split, args.limit)
 
 
 def detector(args: argparse.Namespace) -> timing.Report:
-    """What one image costs a trained detector."""
+    """Cost of one image for a trained detector."""
     from benchmarks.detector import detector as measure
 
     return measure(args.checkpoint, args.data, args.split, args.limit or 50)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags."""
+    """Return the parser of all benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     options: dict[Callable[[argparse.Namespace], timing.Report], list[tuple[str, dict[str, object]]]] = {
         detect: [*_image(), ("--model", {"choices": MODELS, "default": "faster_rcnn"})],
-        yolox: [("onnx", {}), ("weights", {"help": "its convolutions (.npz), or the released .pth"}), ("--image", {"required": True})],
+        yolox: [
+            ("onnx", {}),
+            ("weights", {"help": "weights of its convolutions (.npz), or the released .pth"}),
+            ("--image", {"required": True}),
+        ],
         train: [*_image(), ("--batch-size", {"type": int, "default": 2})],
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
-        select: [("--candidates", {"type": int, "default": 100_000}), ("--classes", {"type": int, "default": 80})],
+        select: [
+            ("--candidates", {"type": int, "default": 100_000, "help": "number of boxes"}),
+            ("--classes", {"type": int, "default": 80}),
+        ],
         startup: [],
         first: [],
         propose: _on_images(),
         regions: [
             ("--backbone", {"default": "efficientnet_lite0"}),
             ("--proposals", {"type": int, "default": 2000}),
-            ("--image", {"help": "a photograph (default: one of scikit-image's)"}),
+            ("--image", {"help": "a photograph (default: one of scikit-image)"}),
             ("--warp", {"type": int, "default": 227}),
             ("--hidden", {"type": int, "default": 4096}),
         ],
@@ -144,9 +151,9 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(function=function)
         for name, settings in flags:
             command.add_argument(name, **settings)  # type: ignore[arg-type]
-        command.add_argument("--rounds", type=int, default=5, help="how often each side is timed")
-        command.add_argument("--threads", type=int, help="torch's threads (default: its own choice)")
-        command.add_argument("--json", metavar="FILE", help="write all of it")
+        command.add_argument("--rounds", type=int, default=5, help="how often each side is timed (default: %(default)s)")
+        command.add_argument("--threads", type=int, help="number of threads of torch (default: chosen by torch)")
+        command.add_argument("--json", metavar="FILE", help="write the report as JSON")
     return parser
 
 
@@ -164,9 +171,9 @@ def _on_images() -> list[tuple[str, dict[str, object]]]:
         ("--opencv-python", {"type": Path}),
         (
             "--package",
-            {"action": argparse.BooleanOptionalAction, "default": True, "help": "in mode single the package too"},
+            {"action": argparse.BooleanOptionalAction, "default": True, "help": "in mode single: include the package selectivesearch"},
         ),
-        ("--untimed", {"action": "store_true", "help": "tell only how well objects are met: for a machine that is busy"}),
+        ("--untimed", {"action": "store_true", "help": "report only the recall: for a busy machine"}),
     ]
 
 
@@ -175,7 +182,7 @@ def _on_data() -> list[tuple[str, dict[str, object]]]:
 
 
 def main(words: list[str] | None = None) -> int:
-    """Measure, print, write."""
+    """Run a benchmark, print the report, and write it."""
     parser = build_parser()
     args = parser.parse_args(words)
     if args.json:

@@ -1,3 +1,5 @@
+"""Timing of detkit and other libraries: ``tools/benchmark.py``."""
+
 from __future__ import annotations
 
 import json
@@ -19,20 +21,20 @@ def tools_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detkit.cli.allocator.keep_freed_memory", lambda: False)
 
 
-def run(words: list[str], folder: Path) -> dict[str, object]:
+def run(arguments: list[str], folder: Path) -> dict[str, object]:
     import benchmark
 
     file = folder / "report.json"
-    assert benchmark.main([*words, "--rounds", "1", "--json", str(file)]) == 0
+    assert benchmark.main([*arguments, "--rounds", "1", "--json", str(file)]) == 0
     report: dict[str, object] = json.loads(file.read_text())
     return report
 
 
-def rows(boxes: list[list[float]], scores: list[float], labels: list[int]) -> Detections:
+def detections(boxes: list[list[float]], scores: list[float], labels: list[int]) -> Detections:
     return Detections(Tensor(boxes).reshape(-1, 4), Tensor(scores), torch.tensor(labels, dtype=torch.int64))
 
 
-def test_evaluation_is_timed_on_both_sides_and_gives_the_same_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluation_times_both_sides_with_equal_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(["evaluate", "--images", "20", "--detections", "300"], tmp_path)
     assert set(report["seconds"]) == {"pycocotools", "detkit"}  # type: ignore[call-overload]
     assert report["largest_difference"] < 1e-9  # type: ignore[operator]
@@ -41,34 +43,34 @@ def test_evaluation_is_timed_on_both_sides_and_gives_the_same_numbers(tmp_path: 
     assert "peak memory" in text
 
 
-def test_selection_is_timed(tmp_path: Path) -> None:
+def test_selection(tmp_path: Path) -> None:
     report = run(["select", "--candidates", "500", "--classes", "5"], tmp_path)
     assert report["targets"] == {"detkit": 2.0}
 
 
-def test_what_proposals_meet_is_told_with_times_and_without(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_proposals_with_and_without_timing(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = shared / "data" / "voc100"
-    words = ["propose", "single", "--data", str(data / "annotations" / "pascalvoc_format"), "--images", str(data / "images")]
-    report = run([*words, "--limit", "3", "--no-package"], tmp_path)
+    arguments = ["propose", "single", "--data", str(data / "annotations" / "pascalvoc_format"), "--images", str(data / "images")]
+    report = run([*arguments, "--limit", "3", "--no-package"], tmp_path)
     assert (report["data"], report["images"], len(report["seconds"]["detkit"])) == ("voc100", 3, 2)  # type: ignore[index]
     assert report["cold_seconds"] > 0  # type: ignore[operator]
     (row,) = report["quality"]  # type: ignore[misc]
     assert 0.3 < row["mabo"] < 1  # type: ignore[index]
-    untimed = run([*words, "--limit", "3", "--no-package", "--untimed"], tmp_path)
+    untimed = run([*arguments, "--limit", "3", "--no-package", "--untimed"], tmp_path)
     assert (untimed["seconds"], untimed["quality"]) == ({}, report["quality"])
     assert "first image" not in capsys.readouterr().out.rpartition("Selective search")[2]
 
 
-def test_ratios_are_of_medians_to_the_first_side() -> None:
+def test_ratios_compare_medians_with_the_first_side() -> None:
     from benchmarks.timing import Report
 
-    report = Report("x", {"peer": [4.0, 2.0, 9.0], "ours": [1.0, 3.0, 2.0], "slow": [8.0]}, {"ours": 1.9, "slow": 1.0})
-    assert report.ratios() == {"peer": 1.0, "ours": 2.0, "slow": 0.5}
+    report = Report("x", {"peer": [4.0, 2.0, 9.0], "own": [1.0, 3.0, 2.0], "slow": [8.0]}, {"own": 1.9, "slow": 1.0})
+    assert report.ratios() == {"peer": 1.0, "own": 2.0, "slow": 0.5}
     assert "1.9x: reached" in report.text()
     assert "1x: MISSED" in report.text()
 
 
-def test_sides_run_in_turn() -> None:
+def test_sides_alternate() -> None:
     from benchmarks.timing import in_turn
 
     calls: list[str] = []
@@ -77,18 +79,18 @@ def test_sides_run_in_turn() -> None:
     assert {name: len(times) for name, times in seconds.items()} == {"a": 2, "b": 2}
 
 
-def test_what_is_found_again_has_the_label_and_the_place() -> None:
+def test_matches_need_the_same_label_and_place() -> None:
     from benchmarks.fidelity import matched
 
-    reference = rows([[0, 0, 100, 100], [200, 0, 300, 100], [0, 200, 100, 300], [5, 5, 6, 6]], [0.9, 0.8, 0.7, 0.3], [0, 1, 2, 0])
-    other = rows([[0, 0, 101, 100], [200, 0, 300, 100], [0, 200, 90, 300]], [0.4, 0.8, 0.7], [0, 2, 2])
+    reference = detections([[0, 0, 100, 100], [200, 0, 300, 100], [0, 200, 100, 300], [5, 5, 6, 6]], [0.9, 0.8, 0.7, 0.3], [0, 1, 2, 0])
+    other = detections([[0, 0, 101, 100], [200, 0, 300, 100], [0, 200, 90, 300]], [0.4, 0.8, 0.7], [0, 2, 2])
     assert matched([reference], [reference]) == 1.0
     assert matched([reference], [other]) == pytest.approx(1 / 3)
-    assert matched([reference], [rows([], [], [])]) == 0.0
+    assert matched([reference], [detections([], [], [])]) == 0.0
 
 
 @pytest.mark.slow
-def test_yolox_is_timed_beside_onnxruntime(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yolox_with_onnxruntime(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
     image = next(iter(sorted((shared / "data" / "coco_sample" / "images").iterdir())))
     files = [str(shared / "weights" / name) for name in ("yolox_nano_coco.onnx", "yolox_nano_coco_convs_in_graph_order.npz")]
@@ -100,46 +102,46 @@ def test_yolox_is_timed_beside_onnxruntime(tmp_path: Path, shared: Path, capsys:
 
 
 @pytest.mark.slow
-def test_both_sides_find_as_much_and_train(tmp_path: Path) -> None:
+def test_detection_and_training(tmp_path: Path) -> None:
     size = ["--short-side", "160", "--long-side", "192"]
     for model in ("faster_rcnn", "ssd"):
-        found = run(["detect", "--model", model, *size], tmp_path)
-        assert len(found["seconds"]) == 4  # type: ignore[arg-type]
-        assert " 0" not in found["notes"][0].replace(",", "")  # type: ignore[index]
+        report = run(["detect", "--model", model, *size], tmp_path)
+        assert len(report["seconds"]) == 4  # type: ignore[arg-type]
+        assert " 0" not in report["notes"][0].replace(",", "")  # type: ignore[index]
     assert len(run(["train", *size, "--batch-size", "1"], tmp_path)["seconds"]) == 4  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
-def test_detectors_that_are_told_where_to_look_are_timed_at_the_same_proposals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_detectors_on_the_same_proposals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 
     pixels = torch.randint(256, (40, 60, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
     Image.fromarray(pixels).save(tmp_path / "noise.png")
-    words = ["regions", "--image", str(tmp_path / "noise.png"), "--proposals", "6", "--warp", "64", "--hidden", "8"]
-    report = run(words, tmp_path)
+    arguments = ["regions", "--image", str(tmp_path / "noise.png"), "--proposals", "6", "--warp", "64", "--hidden", "8"]
+    report = run(arguments, tmp_path)
     assert set(report["seconds"]) == {"R-CNN", "SPPNet, five scales", "SPPNet, one scale", "Fast R-CNN"}  # type: ignore[call-overload]
     assert report["targets"] == {"Fast R-CNN": 20.0}
     assert 1 <= report["proposals"] <= 6  # type: ignore[operator]
     assert min(len(report[name]) for name in ("feature_seconds", "loop_seconds")) == 1  # type: ignore[arg-type]
     text = capsys.readouterr().out
-    assert "which every side needs besides" in text
+    assert "which every side needs in addition" in text
     assert "one crop at a time in fp32" in text
 
 
-def test_a_first_image_is_timed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_first_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(["first"], tmp_path)
     assert len(report["seconds"]["python tools/detect.py"]) == 1  # type: ignore[index]
-    assert capsys.readouterr().out.count(" wanted: ") == 3
+    assert capsys.readouterr().out.count(", limit ") == 3
     from benchmarks.first import numbers, verdict
 
     assert numbers("a.png (4 x 3): 1 detection in 78 ms -> b\npeak memory 1,024 MB") == (0.078, 1024)
     assert numbers("2 detections in 1.5 s\npeak memory 9 MB") == (1.5, 9)
     assert verdict("peak memory", 1024).endswith("MISSED")
-    with pytest.raises(ValueError, match="expected a time and a peak of memory"):
+    with pytest.raises(ValueError, match="expected a time and a peak memory"):
         numbers("")
 
 
-def test_where_to_write_is_looked_at_before_the_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_output_file_is_checked_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import benchmark
 
     with pytest.raises(SystemExit):

@@ -38,7 +38,7 @@ def test_a_config_is_the_one_in_configs_and_survives_json(name: str) -> None:
     config = zoo.load(name)
     assert config.name == name
     assert load_config(ROOT / "configs" / f"{name}.py", Experiment) == config
-    assert Experiment.from_json(config.model_dump_json()) == config
+    assert Experiment.from_json(config.to_json()) == config
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""What one image costs a trained detector, as a person runs it."""
+"""Cost of one image for a trained detector, as users run it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ WARM_UP = 3
 
 
 def detector(checkpoint: str, data: str, split: str | None, limit: int) -> Report:
-    """Parameters, GFLOPs at the data's commonest image size, and seconds from pixels to detections, in the default precision."""
-    found = labeled_data(checkpoint, data, split=split)
-    images = [read_image(record.path) for record in islice(found.records, limit)]
+    """Report parameters, GFLOPs at the most common image size, and seconds from pixels to detections, in the default precision."""
+    labeled = labeled_data(checkpoint, data, split=split)
+    images = [read_image(record.path) for record in islice(labeled.records, limit)]
     predictor = load(checkpoint, "cpu")
     for image in images[:WARM_UP]:
         predictor(image)
     seconds = []
     for image in images:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         predictor(image)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start)
     size = Counter((image.shape[0], image.shape[1]) for image in images).most_common(1)[0][0]
     counted = profile(predictor.detector, predictor.preprocess, size)
     numbers = {"parameters": counted.parameters, "gflops": counted.flops / 1e9, "image": size, "precision": predictor.precision}
-    notes = [f"{counted.parameters:,} parameters (norms folded), {counted.flops / 1e9:.1f} GFLOPs on a image of {size[0]}x{size[1]}"]
-    return Report(f"{checkpoint} on {len(images)} images of {found.name}", {predictor.precision: seconds}, {}, notes, numbers)
+    notes = [f"{counted.parameters:,} parameters (norms folded), {counted.flops / 1e9:.1f} GFLOPs on an image of {size[0]}x{size[1]}"]
+    return Report(f"{checkpoint} on {len(images)} images of {labeled.name}", {predictor.precision: seconds}, {}, notes, numbers)

@@ -1,4 +1,4 @@
-"""torchvision's detectors with weights that detect something, and ours with the same weights."""
+"""Detectors of torchvision with weights that detect something, and ours with the same weights."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Run = Callable[[], object]
 
 @dataclass(frozen=True)
 class Peer:
-    """A detector of torchvision's.
+    """A detector of torchvision.
 
     Attributes:
-        title: For people.
-        name: torchvision's.
-        condition: Scales last layers so that about as much is detected as by a trained one.
-        eps: Of its frozen norms; None: it has none.
-        size: ``(short side, long side)`` of the only images it takes; None: any.
+        title: Its name in reports.
+        name: Its name in torchvision.
+        condition: Scales the last layers so that it detects about as much as a trained one.
+        eps: Epsilon of its frozen norms; None: it has no norms.
+        size: ``(short side, long side)`` of its only input size; None: any.
     """
 
     title: str
@@ -34,11 +34,11 @@ class Peer:
     eps: float | None = 0.0
     size: tuple[int, int] | None = None
 
-    def model(self, images: list[Tensor]) -> nn.Module:
-        """torchvision's, with seeded random weights.
+    def build_reference(self, images: list[Tensor]) -> nn.Module:
+        """Build torchvision's detector with seeded random weights.
 
-        Norms take the statistics of the images, the last layers are scaled until their outputs are spread, and then the norms are
-        frozen, as in the published model. Its inputs are not resized: both sides see the same tensors.
+        Norms get the statistics of the images, the last layers are scaled until their outputs are spread, and then the norms are frozen, as
+        in the published model. Its inputs are not resized: both sides get the same tensors.
         """
         torch.manual_seed(0)
         model: nn.Module = getattr(detection, self.name)(weights=None, weights_backbone=None).eval()
@@ -56,22 +56,22 @@ class Peer:
             _freeze(model, self.eps)
         return model
 
-    def ours(self, model: nn.Module) -> Detector:
-        """Our detector with its numbers."""
-        found = publication(self.name)
-        detector = found.config.build(len(found.class_names))
-        detector.load_state_dict(found.convert(model.state_dict()))
+    def build_own(self, model: nn.Module) -> Detector:
+        """Build our detector with the same weights."""
+        published = publication(self.name)
+        detector = published.config.build(len(published.class_names))
+        detector.load_state_dict(published.convert(model.state_dict()))
         return detector.eval()
 
 
 def photographs(count: int, short_side: int, long_side: int) -> list[Tensor]:
-    """Photographs that come with scikit-image, ``(3, H, W)`` floats, each resized to exactly these sides."""
+    """Return photographs of scikit-image, ``(3, H, W)`` floats, each resized to exactly these sides."""
     from skimage import data
 
     images = [torch.from_numpy(read()).permute(2, 0, 1)[None].float() / 255 for read in (data.coffee, data.chelsea, data.astronaut)]
     size = (short_side, long_side)
     resized = [nn.functional.interpolate(image, size, mode="bilinear", antialias=True)[0].clamp(0, 1) for image in images]
-    return [resized[place % len(resized)] for place in range(count)]
+    return [resized[index % len(resized)] for index in range(count)]
 
 
 def _condition_faster_rcnn(model: nn.Module, run: Run) -> None:
@@ -82,7 +82,7 @@ def _condition_faster_rcnn(model: nn.Module, run: Run) -> None:
 
 
 def _condition_dense(rarity: float) -> Callable[[nn.Module, Run], None]:
-    """For heads with a sigmoid a class, whose logits are that far below 0, so that few of the very many count."""
+    """Condition heads with one sigmoid per class: logits are lowered by ``rarity``, so that few of the many anchors score high."""
 
     def condition(model: nn.Module, run: Run) -> None:
         logits, boxes = model.head.classification_head.cls_logits, model.head.regression_head
@@ -100,7 +100,7 @@ def _condition_ssd(model: nn.Module, run: Run) -> None:
     boxes = [part[-1] if isinstance(part, nn.Sequential) else part for part in model.head.regression_head.module_list]
     _spread(dict.fromkeys(classes, 2.0) | dict.fromkeys(boxes, 1.0), run)
     for layer in classes:
-        layer.bias.view(-1, 91)[:, 0] += 10.5  # most places are background
+        layer.bias.view(-1, 91)[:, 0] += 10.5  # most anchors are background
 
 
 PEERS: dict[str, Peer] = {
@@ -112,7 +112,7 @@ PEERS: dict[str, Peer] = {
 
 
 def _keep_spread(model: nn.Module) -> None:
-    """Of a network without norms: convolutions that let no value die and none grow."""
+    """Initialize the convolutions of a network without norms so that activations neither vanish nor grow."""
     for part in model.backbone.modules():  # type: ignore[union-attr, operator]
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight)
@@ -130,14 +130,14 @@ def _fit_norms(model: nn.Module, run: Run) -> None:
 
 
 def _spread(layers: Mapping[nn.Module, float], run: Run) -> None:
-    """Scale and shift last layers so that each output has mean 0 and the given spread over ``run``."""
-    seen: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
-    handles = [layer.register_forward_hook(lambda module, _, output: seen[module].append(output)) for layer in layers]
+    """Scale and shift the last layers so that each output has mean 0 and the given standard deviation over ``run``."""
+    outputs: dict[nn.Module, list[Tensor]] = {layer: [] for layer in layers}
+    handles = [layer.register_forward_hook(lambda module, _, output: outputs[module].append(output)) for layer in layers]
     run()
     for handle in handles:
         handle.remove()
     for layer, spread in layers.items():
-        values = torch.cat([output.transpose(0, 1).flatten(1) for output in seen[layer]], 1)
+        values = torch.cat([output.transpose(0, 1).flatten(1) for output in outputs[layer]], 1)
         factor = spread / values.std(1, correction=0).clamp(min=1e-6)
         layer.weight.mul_(factor.reshape(-1, *[1] * (layer.weight.ndim - 1)))
         layer.bias.copy_((layer.bias - values.mean(1)) * factor)

@@ -1,4 +1,4 @@
-"""Evaluation against pycocotools, and selection against torchvision's RetinaNet."""
+"""Evaluation compared with pycocotools, and postprocessing compared with torchvision's RetinaNet."""
 
 from __future__ import annotations
 
@@ -16,39 +16,39 @@ from benchmarks.timing import Report, in_turn
 
 
 def evaluate(rounds: int, images: int, detections: int) -> Report:
-    """Seconds from two JSON files to the 12 COCO numbers."""
+    """Time the 12 COCO metrics from two JSON files."""
     from detkit.evaluation.files import evaluate_coco_files
-    from detkit.evaluation.generated import write_generated
+    from detkit.evaluation.synthetic import write_synthetic_coco
 
     with tempfile.TemporaryDirectory() as folder:
-        files = write_generated(folder, images, detections)
+        files = write_synthetic_coco(folder, images, detections)
         sides = {"pycocotools": partial(_pycocotools, *files), "detkit": partial(evaluate_coco_files, *files)}
-        theirs, ours = _pycocotools(*files), evaluate_coco_files(*files)
+        reference, own = _pycocotools(*files), evaluate_coco_files(*files)
         seconds = in_turn(sides, rounds, warm_up=0)
-    gap = float(np.abs(theirs - np.array(list(ours.values.values()))).max())
+    difference = float(np.abs(reference - np.array(list(own.values.values()))).max())
     return Report(
         f"COCO evaluation of {images:,} images with {detections:,} detections, from JSON files",
         seconds,
         {"detkit": 40.0},
-        [f"largest difference of the 12 numbers: {gap:.1e}"],
-        {"largest_difference": gap},
+        [f"largest difference of the 12 metrics: {difference:.1e}"],
+        {"largest_difference": difference},
     )
 
 
-def select(rounds: int, pre_nms_top_k: int, classes: int) -> Report:
-    """Seconds from the scores of so many boxes to 100 detections, as torchvision's RetinaNet does it."""
-    from detkit.ops.select import select as ours
+def select(rounds: int, box_count: int, classes: int) -> Report:
+    """Time the selection of up to 300 detections from the scores of many boxes, as in torchvision's RetinaNet."""
+    from detkit.ops.select import select as own_select
 
     generator = torch.Generator().manual_seed(0)
-    scores = torch.rand((pre_nms_top_k, classes), generator=generator) ** 8
-    corners = torch.rand((pre_nms_top_k, 2), generator=generator) * 900
-    boxes = torch.cat([corners, corners + torch.rand((pre_nms_top_k, 2), generator=generator) * 120 + 8], 1)
+    scores = torch.rand((box_count, classes), generator=generator) ** 8
+    corners = torch.rand((box_count, 2), generator=generator) * 900
+    boxes = torch.cat([corners, corners + torch.rand((box_count, 2), generator=generator) * 120 + 8], 1)
     limits = {"min_score": 0.05, "pre_nms_top_k": 1000, "nms_iou": 0.5, "max_detections": 300}
     sides = {
         "torchvision's RetinaNet": partial(_retinanet, boxes, scores),
-        "detkit": lambda: ours(boxes, scores, **limits),  # type: ignore[arg-type]
+        "detkit": lambda: own_select(boxes, scores, **limits),  # type: ignore[arg-type]
     }
-    return Report(f"selection out of {pre_nms_top_k:,} boxes with {classes} classes", in_turn(sides, rounds), {"detkit": 2.0})
+    return Report(f"selection from {box_count:,} boxes with {classes} classes", in_turn(sides, rounds), {"detkit": 2.0})
 
 
 def _pycocotools(annotations: Path, results: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
@@ -65,13 +65,13 @@ def _pycocotools(annotations: Path, results: Path) -> np.ndarray[tuple[int, ...]
 
 
 def _retinanet(boxes: Tensor, scores: Tensor) -> object:
-    """What ``RetinaNet.postprocess_detections`` does after its decoding, on one level."""
+    """Do what ``RetinaNet.postprocess_detections`` does after decoding, on one level."""
     from torchvision.ops import batched_nms
 
     flat = scores.flatten()
     keep = flat > 0.05
-    flat, places = flat[keep], torch.where(keep)[0]
+    flat, indices = flat[keep], torch.where(keep)[0]
     flat, best = flat.topk(min(1000, len(flat)))
-    places = places[best]
-    rows, labels = torch.div(places, scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
+    indices = indices[best]
+    rows, labels = torch.div(indices, scores.shape[1], rounding_mode="floor"), indices % scores.shape[1]
     return rows[batched_nms(boxes[rows], flat, labels, 0.5)[:300]]

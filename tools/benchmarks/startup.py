@@ -1,4 +1,4 @@
-"""How long processes take that only begin."""
+"""Start-up time of processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT = 0.5
 
 
 def startup(rounds: int) -> Report:
-    """Seconds of each command; help must come within half a second."""
+    """Time each command; help must be printed within half a second."""
     seconds = in_turn({name: partial(_run, command) for name, command in COMMANDS.items()}, rounds, warm_up=1)
     slowest = max(min(times) for name, times in seconds.items() if "--help" in name)
     verdict = "reached" if slowest <= LIMIT else "MISSED"

@@ -1,4 +1,4 @@
-"""Timing of sides in turn, and the report on it."""
+"""Alternating timing of several sides, and its report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGES = ("torch", "torchvision", "numba", "hotcoco", "pycocotools")
 
 
 def prepare(threads: int | None) -> None:
-    """Set torch's threads, and keep freed memory as the command line does: for both sides alike."""
+    """Set torch's number of threads, and keep freed memory as the command line does, for all sides alike."""
     import torch
 
     from detkit.cli.allocator import keep_freed_memory
@@ -30,14 +30,17 @@ def prepare(threads: int | None) -> None:
 
 
 def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2, before: int = 0) -> dict[str, list[float]]:
-    """Seconds of each side: all are called to warm up, then one after another, round by round.
+    """Time several sides alternately: all are called to warm up, then one after another in every round.
 
     Args:
-        sides: What is timed, by name.
-        rounds: How often each is timed.
+        sides: The functions to time, by name.
+        rounds: Number of timed calls of each.
         warm_up: Calls of each side before the first round.
-        before: Calls of a side right before each that is timed: for sides of milliseconds, which else would compete with the threads
-            of another library that still wait for more work of the side before.
+        before: Untimed calls of a side right before each timed one: for sides that take milliseconds, which would otherwise compete with
+            threads of another library that still wait for work from the previous side.
+
+    Returns:
+        The seconds of every timed call of each side.
     """
     for side in sides.values():
         for _ in range(warm_up):
@@ -47,16 +50,16 @@ def in_turn(sides: Mapping[str, Callable[[], object]], rounds: int, warm_up: int
         for name, side in sides.items():
             for _ in range(before):
                 side()
-            begun = time.perf_counter()
+            start = time.perf_counter()
             side()
-            seconds[name].append(time.perf_counter() - begun)
+            seconds[name].append(time.perf_counter() - start)
     return seconds
 
 
 def products(side: int = 2048, rounds: int = 5) -> str:
-    """How fast this machine multiplies matrices now, in fp32 and in bf16: it says what ratios of the two can be expected.
+    """Measure this machine's current speed of matrix products in fp32 and bf16, which limits the ratio that can be expected.
 
-    On shared machines the units that multiply bf16 are slowed down, for minutes, by what others run.
+    On shared machines other programs can slow down the bf16 units for minutes.
     """
     import torch
 
@@ -70,14 +73,14 @@ def products(side: int = 2048, rounds: int = 5) -> str:
 
 @dataclass
 class Report:
-    """What was measured.
+    """The result of a benchmark.
 
     Attributes:
-        title: What, in one line.
-        seconds: All times of each side, the one to beat first.
-        targets: For a side, how many times as fast as the first it should be.
+        title: What was measured, in one line.
+        seconds: All times of each side; the first side is the baseline.
+        targets: Target speed-up of a side over the first.
         notes: Further lines.
-        numbers: Whatever else belongs into the JSON file.
+        numbers: Further content of the JSON file.
     """
 
     title: str
@@ -87,13 +90,13 @@ class Report:
     numbers: dict[str, Any] = field(default_factory=dict)
 
     def ratios(self) -> dict[str, float]:
-        """How many times as fast as the first side each one is, by medians."""
+        """Return the speed-up of each side over the first, by medians."""
         medians = {name: statistics.median(times) for name, times in self.seconds.items()}
         first = next(iter(medians.values()), 0.0)
         return {name: first / median for name, median in medians.items()}
 
     def content(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """Return the report for JSON."""
         return {
             "title": self.title,
             "machine": machine(),
@@ -105,31 +108,31 @@ class Report:
         }
 
     def text(self) -> str:
-        """All of it, for people."""
+        """Return the report as text."""
         lines = [self.title, ", ".join(f"{name} {value}" for name, value in machine().items()), ""]
         ratios = self.ratios()
         rows = []
         for name, times in self.seconds.items():
             target = self.targets.get(name)
-            wanted = "" if target is None else f"{target:g}x: {'reached' if ratios[name] >= target else 'MISSED'}"
+            verdict = "" if target is None else f"{target:g}x: {'reached' if ratios[name] >= target else 'MISSED'}"
             spread = f"{min(times):.3f} to {max(times):.3f}"
-            rows.append((name, f"{statistics.median(times):.3f}", spread, f"{ratios[name]:.2f}x", wanted))
+            rows.append((name, f"{statistics.median(times):.3f}", spread, f"{ratios[name]:.2f}x", verdict))
         if rows:
-            lines.append(table(rows, ("side", "median s", "from to", "ratio", "target"), {"median s", "from to", "ratio"}))
+            lines.append(table(rows, ("side", "median s", "range", "ratio", "target"), {"median s", "range", "ratio"}))
         return "\n".join([*lines, *self.notes, memory_line()])
 
 
 def machine() -> dict[str, Any]:
-    """Threads, instructions and versions."""
+    """Return processor, threads, load, instructions and versions."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return {
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "cores": cores,
-        "load": round(busy, 1),
+        "load": round(load, 1),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "Python": platform.python_version(),
         **{name: metadata.version(name) for name in PACKAGES},
