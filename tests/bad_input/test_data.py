@@ -1,4 +1,4 @@
-"""Labeled data that cannot be used: the message names the file and says what to do."""
+"""Error messages for unusable labeled data: they name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def image(path: Path, size: tuple[int, int] = (100, 80)) -> None:
 
 
 def message(path: Path, **fields: Any) -> str:
-    """What a person reads when this is read; one line that names the data."""
+    """Return the error message of reading the data; a single line that names it."""
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
         read_source(SourceConfig(path=str(path), **fields))
     text = str(caught.value)
@@ -48,47 +48,47 @@ def with_fields(good: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
 COCO: dict[str, tuple[dict[str, Any], str]] = {
     "no images key": (
         {"images": None},
-        "expected a list 'images', as COCO's instances files have, found the keys: annotations, categories",
+        "expected a list 'images', as in COCO's instances files, got the keys: annotations, categories",
     ),
     "no annotations key": ({"annotations": None}, "expected a list 'annotations'"),
     "no images": ({"images": [], "annotations": []}, "it lists no images; expected at least one"),
     "no objects": ({"annotations": []}, "no labeled object in 1 images; expected at least one"),
     "no categories": ({"categories": []}, "it lists no categories; expected at least one"),
-    "image id twice": (
+    "duplicate image id": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "file_name": "b.jpg"}]},
-        "image id 1 is given to 2 images (1 ids occur more than once); boxes cannot be told apart, so give every image its own id",
+        "image id 1 belongs to 2 images (1 ids occur more than once), so their boxes are ambiguous; give every image its own id",
     ),
-    "category id twice": ({"categories": [GOOD_CLASS, {"id": 1, "name": "dog"}]}, "category id 1 is given to several categories"),
-    "class name twice": ({"categories": [GOOD_CLASS, {"id": 2, "name": "cat"}]}, "class names that occur more than once: cat"),
-    "category id as text": (
+    "duplicate category id": ({"categories": [GOOD_CLASS, {"id": 1, "name": "dog"}]}, "category id 1 belongs to several categories"),
+    "duplicate class name": ({"categories": [GOOD_CLASS, {"id": 2, "name": "cat"}]}, "class names that occur more than once: cat"),
+    "category id as a string": (
         {"categories": [{"id": "1", "name": "cat"}]},
-        "category id '1', name 'cat': expected a whole number and a text",
+        "category id '1', name 'cat': expected an integer and a non-empty string",
     ),
     "category without name": ({"categories": [{"id": 1}]}, "every category needs an id and a name; got [{'id': 1}]"),
     "image without name": ({"images": with_fields(GOOD_IMAGE, file_name=...)}, "every image needs an id and a file_name, got {'id': 1"),
     "image without id": ({"images": with_fields(GOOD_IMAGE, id=...)}, "every image needs an id and a file_name"),
-    "image id of no use": ({"images": with_fields(GOOD_IMAGE, id=[1])}, "image id [1], file_name 'a.jpg': expected a whole number"),
-    "box of a image unknown": ({"annotations": with_fields(GOOD_BOX, image_id=7)}, "a image that is not listed: 1 (image id 7)"),
-    "class unknown": (
+    "invalid image id": ({"images": with_fields(GOOD_IMAGE, id=[1])}, "image id [1], file_name 'a.jpg': expected an integer"),
+    "box of an unlisted image": ({"annotations": with_fields(GOOD_BOX, image_id=7)}, "an image that is not listed: 1 (image id 7)"),
+    "unknown class": (
         {"annotations": with_fields(GOOD_BOX, category_id=9)},
         "the data does not define their class: 1 (a.jpg; such as a.jpg: class id 9)",
     ),
-    "class as text": (
+    "class as a string": (
         {"annotations": with_fields(GOOD_BOX, category_id="cat")},
         "annotation 1 of image 1: category_id: expected a whole number (64 bits), got 'cat'; correct the file",
     ),
     "class missing": ({"annotations": with_fields(GOOD_BOX, category_id=...)}, "category_id: expected a whole number (64 bits), got None"),
     "class with a fraction": ({"annotations": with_fields(GOOD_BOX, category_id=1.6)}, "category_id: expected a whole number"),
     "class too large": ({"annotations": with_fields(GOOD_BOX, category_id=10**30)}, "expected a whole number (64 bits), got 1000000000"),
-    "crowd in words": ({"annotations": with_fields(GOOD_BOX, iscrowd="some")}, "image 1: iscrowd: expected 0 or 1, got 'some'; correct"),
-    "area in words": ({"annotations": with_fields(GOOD_BOX, area="big")}, "image 1: area: expected a number, got 'big'; correct"),
-    "image of a box missing": (
+    "crowd as a word": ({"annotations": with_fields(GOOD_BOX, iscrowd="some")}, "image 1: iscrowd: expected 0 or 1, got 'some'; correct"),
+    "area as a word": ({"annotations": with_fields(GOOD_BOX, area="big")}, "image 1: area: expected a number, got 'big'; correct"),
+    "missing image of a box": (
         {"annotations": with_fields(GOOD_BOX, image_id=...)},
-        "every annotation needs an image_id, the id of an image that is listed, got {'id': 1, 'category_id': 1",
+        "every annotation needs an image_id, the id of a listed image, got {'id': 1, 'category_id': 1",
     ),
-    "image of a box of no use": (
+    "invalid image of a box": (
         {"annotations": with_fields(GOOD_BOX, image_id=[1])},
-        "an image that is listed, got {'id': 1, 'image_id'",
+        "a listed image, got {'id': 1, 'image_id'",
     ),
     "box of three numbers": (
         {"annotations": with_fields(GOOD_BOX, bbox=[1, 2, 3])},
@@ -97,28 +97,28 @@ COCO: dict[str, tuple[dict[str, Any], str]] = {
     "box of two corners": ({"annotations": with_fields(GOOD_BOX, bbox=[[1, 2], [3, 4]])}, "bbox: expected four numbers"),
     "box of words": ({"annotations": with_fields(GOOD_BOX, bbox=["1", "2", "3", "x"])}, "bbox: expected four numbers"),
     "box missing": ({"annotations": with_fields(GOOD_BOX, bbox=...)}, "bbox: expected four numbers"),
-    "box that is no number": (
+    "box with NaN": (
         {"annotations": with_fields(GOOD_BOX, bbox=[float("nan"), 1, 2, 3])},
-        "a coordinate is not a number: 1 (a.jpg",
+        "a coordinate is not a finite number: 1 (a.jpg",
     ),
-    "box outside": ({"annotations": with_fields(GOOD_BOX, bbox=[300, 1, 20, 20])}, "they lie outside their image: 1 (a.jpg"),
+    "box outside": ({"annotations": with_fields(GOOD_BOX, bbox=[300, 1, 20, 20])}, "they are outside their image: 1 (a.jpg"),
     "box without width": ({"annotations": with_fields(GOOD_BOX, bbox=[3, 1, 0, 20])}, "they have no width or height: 1 (a.jpg"),
     "stated size is not the file's": (
         {"images": with_fields(GOOD_IMAGE, width=640)},
         "640x80 is stated, the file has 100x80 (width x height)",
     ),
-    "climbs out of the image folder": (
+    "path outside the image folder": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "../../etc/passwd.jpg"}]},
-        "the image '../../etc/passwd.jpg' climbs out of the image folder",
+        "the image '../../etc/passwd.jpg' is outside the image folder",
     ),
-    "absolute path": ({"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "/etc/x.jpg"}]}, "the image '/etc/x.jpg' climbs out"),
-    "climbs by backslashes": (
+    "absolute path": ({"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "/etc/x.jpg"}]}, "the image '/etc/x.jpg' is outside"),
+    "path outside, with backslashes": (
         {"images": [GOOD_IMAGE, {**GOOD_IMAGE, "id": 2, "file_name": "b\\..\\..\\x.jpg"}]},
-        "climbs out of the image folder",
+        "is outside the image folder",
     ),
     "images elsewhere": (
         {"images": with_fields(GOOD_IMAGE, file_name="z.jpg")},
-        "its images, such as z.jpg, were not found; looked in",
+        "its images, such as z.jpg, were not found; searched in",
     ),
 }
 
@@ -130,23 +130,23 @@ def test_coco(name: str, tmp_path: Path) -> None:
 
 
 TEXTS = {
-    "cut in half": (
+    "truncated": (
         '{"images": [{"id": 1, "file_na',
         "not valid JSON (EOF while parsing",
-        "the file may be cut off, fetch or export it again",
+        "the file may be truncated, download or export it again",
     ),
     "empty file": ("", "the file is empty; expected COCO JSON", ""),
-    "a list of results": ('[{"image_id": 1, "bbox": [1, 2, 3, 4]}]', "got a list, as in a file of results; give the ground truth here", ""),
+    "a list of results": ('[{"image_id": 1, "bbox": [1, 2, 3, 4]}]', "got a list, as in a results file; give the ground truth here", ""),
     "a number": ("3", "expected a COCO object with images, annotations and categories, got int", ""),
 }
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_json_that_is_none(name: str, tmp_path: Path) -> None:
+def test_invalid_json(name: str, tmp_path: Path) -> None:
     text, *expected = TEXTS[name]
     (tmp_path / "labels.json").write_text(text)
-    told = message(tmp_path / "labels.json")
-    assert all(part in told for part in expected)
+    text = message(tmp_path / "labels.json")
+    assert all(part in text for part in expected)
 
 
 def test_json_in_utf16(tmp_path: Path) -> None:
@@ -155,15 +155,15 @@ def test_json_in_utf16(tmp_path: Path) -> None:
     assert message(path).endswith("; it is UTF-16, save it as UTF-8")
 
 
-def test_images_missing_from_the_folder_that_was_given(tmp_path: Path) -> None:
+def test_images_missing_from_the_given_folder(tmp_path: Path) -> None:
     path = coco(tmp_path)
     (tmp_path / "empty").mkdir()
-    told = message(path, images=str(tmp_path / "empty"))
-    assert "none of its 1 images is there" in told
-    assert told.endswith("name the folder that holds them as images")
+    text = message(path, images=str(tmp_path / "empty"))
+    assert "none of its 1 images exists" in text
+    assert text.endswith("name the folder that contains them as images")
 
 
-def test_a_folder_of_images_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_folder_of_images(tmp_path: Path) -> None:
     path = coco(tmp_path)
     assert f"images {tmp_path / 'nowhere'}: no such folder, for the images of {path}" in message(path, images=str(tmp_path / "nowhere"))
 
@@ -187,9 +187,9 @@ BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">' + "".join(
     f'<!ENTITY {n} "{("&" + p + ";") * 10}">' for p, n in zip("abcdefgh", "bcdefghi", strict=True)
 )
 VOC = {
-    "cut off": (annotation(f"<object><name>cat</name>{BOX}</object>")[:90], "not readable XML ("),
+    "truncated": (annotation(f"<object><name>cat</name>{BOX}</object>")[:90], "not readable XML ("),
     "empty file": ("", "the file is empty; expected an <annotation>"),
-    "another root": ("<html></html>", "expected <annotation> as Pascal VOC has it, got <html>"),
+    "another root": ("<html></html>", "expected <annotation> as in Pascal VOC, got <html>"),
     "CVAT's own format": ("<annotations><image/></annotations>", "as CVAT writes; export as Pascal VOC or COCO instead"),
     "object without a name": (annotation(f"<object>{BOX}</object>"), "object 1 has no <name>; expected its class"),
     "object without a box": (annotation("<object><name>cat</name></object>"), "object 1 (cat) has no <bndbox>"),
@@ -201,16 +201,16 @@ VOC = {
         annotation(f"<object><name>cat</name>{BOX.replace('<xmax>50</xmax>', '')}</object>"),
         "expected four numbers xmin, ymin, xmax, ymax, got 'missing'",
     ),
-    "lies about the size": (
+    "wrong size": (
         annotation(f"<object><name>cat</name>{BOX}</object>", "<width>640</width><height>480</height>"),
         "because the labels state another size than the file has: 1 (a.xml; such as a.xml: 640x480 is stated, the file has 100x80",
     ),
     "no objects at all": (annotation(""), "no labeled object in 1 images"),
-    "difficult in words": (
+    "difficult as a word": (
         annotation(f"<object><name>cat</name><difficult>rather</difficult>{BOX}</object>"),
         "a.xml: object 1 (cat): difficult: expected 0 or 1, got 'rather'",
     ),
-    "entities that multiply": (
+    "entity expansion bomb": (
         BOMB + "]>" + annotation("<object><name>&i;</name></object>"),
         "not readable XML (limit on input amplification",
     ),
@@ -224,9 +224,9 @@ def test_voc(name: str, tmp_path: Path) -> None:
 
 
 LISTS = {
-    "empty list": ("\n", "the list is empty; expected one image name a line"),
-    "a name that climbs": ("../a\n", "the name '../a' leaves the image folder"),
-    "only images that are not there": ("x\ny\n", "none of its 2 images is there"),
+    "empty list": ("\n", "the list is empty; expected one image name per line"),
+    "a name outside the folder": ("../a\n", "the name '../a' is outside the image folder"),
+    "only missing images": ("x\ny\n", "none of its 2 images exists"),
 }
 
 
@@ -239,11 +239,11 @@ def test_voc_lists(name: str, tmp_path: Path) -> None:
     assert expected in message(tmp_path, split="train")
 
 
-def test_images_of_one_name_in_two_years(tmp_path: Path) -> None:
+def test_equal_image_names_in_two_years(tmp_path: Path) -> None:
     for year in ("VOC2007", "VOC2012"):
         (tmp_path / year).mkdir()
         voc(tmp_path / year, annotation(f"<object><name>cat</name>{BOX}</object>"))
-    assert "several images are called 'a'; boxes cannot be told apart, so rename all but one" in message(tmp_path)
+    assert "several images are called 'a', so their boxes are ambiguous; rename all but one" in message(tmp_path)
 
 
 # YOLO
@@ -267,13 +267,13 @@ YOLO: dict[str, tuple[dict[str, Any], str]] = {
     "a word": ({"labels": "0 .5 .5 .2 .2\ncat .5 .5 .2 .2\n"}, "line 2: expected numbers, class x y width height, got 'cat .5 .5 .2 .2'"),
     "class with a fraction": ({"labels": "0.5 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
     "class too large": ({"labels": "1e300 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
-    "class that is no number": ({"labels": "nan .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
+    "class is NaN": ({"labels": "nan .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
     "class out of range": (
         {"labels": "3 .5 .5 .2 .2\n"},
         "the data does not define their class: 1 (images/a.png; such as images/a.png: class id 3)",
     ),
-    "pixels instead of parts": ({"labels": "0 250 130 40 60\n"}, "they lie outside their image: 1"),
-    "no label files": ({"labels": None}, "none of its 1 images has a label file; looked for"),
+    "pixels instead of fractions": ({"labels": "0 250 130 40 60\n"}, "they are outside their image: 1"),
+    "no label files": ({"labels": None}, "none of its 1 images has a label file; expected "),
     "names missing": (
         {"description": "train: images\n"},
         "expected names, a list of class names or a mapping from numbers to names, got None",
@@ -288,9 +288,9 @@ YOLO: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "not YAML": ({"description": "train: [images\nnames: {"}, "not readable YAML ("),
     "no mapping": ({"description": "- names\n"}, "expected a mapping with names and train, got list"),
-    "no parts": ({"description": "names: [cat]\n"}, "expected at least one of the keys train, val, test, found none"),
-    "part of a wrong type": ({"description": "train: 3\nnames: [cat]\n"}, "train: expected a path or a list of paths, got 3"),
-    "folder missing": ({"description": "train: images\nnames: [cat]\n"}, "train: images: no such folder or list; looked in"),
+    "no splits": ({"description": "names: [cat]\n"}, "expected at least one of the keys train, val, test, got none"),
+    "split of a wrong type": ({"description": "train: 3\nnames: [cat]\n"}, "train: expected a path or a list of paths, got 3"),
+    "folder missing": ({"description": "train: photos\nnames: [cat]\n"}, "train: photos: no such folder or list; searched in"),
     "folder without images": (
         {"description": "train: labels\nnames: [cat]\n"},
         "train: no images in labels; expected files that end in .jpg",
@@ -308,7 +308,7 @@ def test_yolo(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
-def test_a_description_in_another_encoding(encoding: str, tmp_path: Path) -> None:
+def test_description_file_in_another_encoding(encoding: str, tmp_path: Path) -> None:
     path = yolo(tmp_path)
     path.write_text("train: images\nnames: [Äpfel]\n", encoding)
     assert "data.yaml: not a text file in UTF-8 (byte " in message(path)
@@ -322,10 +322,10 @@ def test_binary_labels(tmp_path: Path) -> None:
         read_source(SourceConfig(path=str(tmp_path)))
 
 
-# anything
+# any format
 
 
-def test_missing_data_ends_with_the_command_that_gets_it() -> None:
+def test_missing_data_names_the_download_command() -> None:
     with pytest.raises(FileNotFoundError) as caught:
         read_source(SourceConfig(path="data/coco", fetch_command="python datasets/fetch_coco.py data/coco"))
     assert str(caught.value) == "data data/coco: no such file or folder; get it with: python datasets/fetch_coco.py data/coco"
@@ -333,8 +333,8 @@ def test_missing_data_ends_with_the_command_that_gets_it() -> None:
         load_data(DataConfig(train=SourceConfig(path="data/none")))
 
 
-def test_no_data_named() -> None:
-    with pytest.raises(ValueError, match="no data is named; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER"):
+def test_no_data_set() -> None:
+    with pytest.raises(ValueError, match="no data is set; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER"):
         load_data(DataConfig())
 
 
@@ -359,32 +359,32 @@ def only_images(folder: Path) -> Path:
 
 
 UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
-    "empty folder": (lambda folder: folder, "; the folder has nothing"),
-    "folder of images": (only_images, "; the folder has a.jpg"),
+    "empty folder": (lambda folder: folder, "; the folder contains nothing"),
+    "folder of images": (only_images, "; the folder contains a.jpg"),
     "another kind of file": (a_file, "; the file ends in '.csv'"),
-    "YOLO labels without names": (yaml_without_names, "data.yaml has no names, which YOLO data need: add the key names"),
+    "YOLO labels without names": (yaml_without_names, "data.yaml has no names, which YOLO data needs: add the key names"),
     "YOLO labels without a description": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
 }
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_formats_that_are_not_recognized(name: str, tmp_path: Path) -> None:
+def test_unknown_formats(name: str, tmp_path: Path) -> None:
     make, hint = UNKNOWN[name]
-    told = message(make(tmp_path))
-    assert "no labels in a known format; looked for YOLO: a .yaml" in told
-    assert "Pascal VOC: a folder with Annotations/*.xml" in told
-    assert hint in told
+    text = message(make(tmp_path))
+    assert "no labels in a known format; expected YOLO: a .yaml" in text
+    assert "Pascal VOC: a folder with Annotations/*.xml" in text
+    assert hint in text
 
 
-def test_parts_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_splits(tmp_path: Path) -> None:
     make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
     folder = tmp_path / "s"
-    assert "it has no part 'tain': did you mean 'train'?; its parts are train, val" in message(folder, split="tain")
-    assert "it has the parts train, val; name one of them as the split" in message(folder)
-    assert "it has no parts, so split 'val' cannot be chosen" in message(folder / "annotations" / "instances_val.json", split="val")
+    assert "it has no split 'tain': did you mean 'train'?; its splits are train, val" in message(folder, split="tain")
+    assert "it has the splits train, val; name one of them as the split" in message(folder)
+    assert "it has no splits, so split 'val' cannot be read" in message(folder / "annotations" / "instances_val.json", split="val")
 
 
-def test_class_lists_that_differ(tmp_path: Path) -> None:
+def test_different_class_lists(tmp_path: Path) -> None:
     make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
     val = coco(tmp_path)
     with pytest.raises(ValueError, match="the classes differ") as caught:
@@ -395,11 +395,11 @@ def test_class_lists_that_differ(tmp_path: Path) -> None:
 
 
 CONFIGS: dict[str, tuple[Callable[[], Any], str]] = {
-    "map without equals": (lambda: DataConfig(rename=("tvmonitor",)), "map: class map 'tvmonitor': expected DATA_NAME=NEW_NAME"),
-    "fraction of all": (lambda: DataConfig(val_fraction=1.0), "val_fraction: expected less than 1, got 1.0"),
-    "fraction of nothing": (lambda: DataConfig(val_fraction=0.0), "val_fraction: expected greater than 0"),
+    "rename without equals": (lambda: DataConfig(rename=("tvmonitor",)), "rename: class rename 'tvmonitor': expected DATA_NAME=NEW_NAME"),
+    "fraction of one": (lambda: DataConfig(val_fraction=1.0), "val_fraction: expected less than 1, got 1.0"),
+    "fraction of zero": (lambda: DataConfig(val_fraction=0.0), "val_fraction: expected greater than 0"),
     "misspelt key": (lambda: SourceConfig(pth="x"), "unknown key 'pth': did you mean 'path'?"),  # type: ignore[call-arg]
-    "classes as one text": (lambda: DataConfig(classes="cat"), "classes: expected a tuple, got 'cat'"),  # type: ignore[arg-type]
+    "classes as one string": (lambda: DataConfig(classes="cat"), "classes: expected a tuple, got 'cat'"),  # type: ignore[arg-type]
 }
 
 
@@ -411,7 +411,7 @@ def test_configs(name: str) -> None:
     assert expected in str(caught.value)
 
 
-def test_validation_named_twice(tmp_path: Path) -> None:
+def test_validation_set_twice(tmp_path: Path) -> None:
     path = coco(tmp_path)
     source = SourceConfig(path=str(path))
     with pytest.raises(ValueError, match=r"data\.val and data\.val_fraction are both given; expected one of them"):
@@ -423,9 +423,9 @@ def test_one_image_cannot_be_split(tmp_path: Path) -> None:
         load_data(DataConfig(train=SourceConfig(path=str(coco(tmp_path)))))
 
 
-def test_samples_that_cannot_be_made(tmp_path: Path) -> None:
+def test_invalid_samples(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(ValueError, match="it exists and is not empty; name a new folder, or remove it first"):
         make_sample(tmp_path)
-    with pytest.raises(ValueError, match="expected at least one image to train and one to validate on, got 0"):
+    with pytest.raises(ValueError, match="expected at least one training and one validation image, got 0"):
         make_sample(tmp_path / "new", images=0)

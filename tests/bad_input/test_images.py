@@ -1,4 +1,4 @@
-"""Images that cannot be read: the message names the file and says what to do."""
+"""Error messages for unreadable images: they name the file and the remedy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def tiff(values: np.ndarray) -> bytes:
 
 
 def jpeg_with_thumbnail() -> bytes:
-    """A JPEG whose EXIF block holds a whole small JPEG, end marker and all."""
+    """Return a JPEG whose EXIF block contains a complete small JPEG, including its end marker."""
     thumbnail = jpeg()
     whole = jpeg()
     block = b"Exif\x00\x00" + thumbnail
@@ -43,34 +43,34 @@ def jpeg_with_thumbnail() -> bytes:
 
 
 def huge_png() -> bytes:
-    """A image of 60,000 x 60,000 pixels in less than a hundred bytes."""
+    """Return an image of 60,000 x 60,000 pixels in less than a hundred bytes."""
     header = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 4) + b"IDAT0000" + struct.pack(">I", zlib.crc32(b"IDAT0000"))
 
 
 CASES = {
-    "cut jpeg": (jpeg()[:2000], "the JPEG is cut off after 2000 bytes; fetch or export the file again"),
-    "cut progressive jpeg": (jpeg(progressive=True)[:-700], "the JPEG is cut off"),
-    "cut jpeg with a whole thumbnail": (jpeg_with_thumbnail()[:-900], "the JPEG is cut off"),
-    "jpeg header only": (jpeg()[:40], "the image is damaged or cut off|not a image that can be read"),
-    "cut png": (png()[:20_000], "the image is damaged or cut off"),
-    "zero bytes": (b"", r"the file is empty \(0 bytes\); fetch or export the image again"),
+    "truncated jpeg": (jpeg()[:2000], "the JPEG is truncated after 2000 bytes; download or export the file again"),
+    "truncated progressive jpeg": (jpeg(progressive=True)[:-700], "the JPEG is truncated"),
+    "truncated jpeg with a complete thumbnail": (jpeg_with_thumbnail()[:-900], "the JPEG is truncated"),
+    "jpeg header only": (jpeg()[:40], "the image is damaged or truncated|not a readable image"),
+    "truncated png": (png()[:20_000], "the image is damaged or truncated"),
+    "zero bytes": (b"", r"the file is empty \(0 bytes\); download or export the image again"),
     "only zeros": (bytes(5000), "its 5000 bytes are all zero; the copy failed"),
-    "text": (b"hello world, this is no image", "not a image that can be read: it begins with b'hello wo'; expected JPEG, PNG"),
+    "text": (b"hello world, this is no image", "not a readable image: it begins with b'hello wo'; expected JPEG, PNG"),
     "web page": (b"<!DOCTYPE html><html>404</html>", "it is a web page: the download of the image failed"),
     "heic": (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "it is a HEIC image: convert it to JPEG or PNG first"),
     "pdf": (b"%PDF-1.7 ...", "it is a PDF: save its pages as images first"),
     "git lfs pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "run `git lfs pull`"),
     "too many pixels": (huge_png(), "the image has too many pixels to be read whole"),
-    "float tiff out of range": (tiff(np.full((5, 6), 300.0, np.float32)), "floating-point values run from 300 to 300; expected 0 to 1"),
+    "float tiff out of range": (tiff(np.full((5, 6), 300.0, np.float32)), "floating-point values are from 300 to 300; expected 0 to 1"),
     "many channels": (tiff(np.zeros((6, 8, 7), np.uint8)), "a TIFF that cannot be read .*save it with 8 or 16 bits as gray or RGB"),
-    "negative grays": (tiff(np.full((5, 6), -3, np.int16)), "its gray values run from -3 to -3; expected 0 to 65535"),
+    "negative grays": (tiff(np.full((5, 6), -3, np.int16)), "its gray values are from -3 to -3; expected 0 to 65535"),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_the_message_names_the_file_and_says_what_to_do(name: str, tmp_path: Path) -> None:
+def test_errors_name_the_file_and_the_remedy(name: str, tmp_path: Path) -> None:
     data, message = CASES[name]
     path = tmp_path / "photo of a cat.jpg"
     path.write_bytes(data)
@@ -88,12 +88,12 @@ def test_missing_file(read: object, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", [read_image, image_size])
 def test_folder(read: object, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected a image file, got a folder; name a file in it"):
+    with pytest.raises(ValueError, match="expected an image file, got a folder; name a file in it"):
         read(tmp_path)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("data", [b"", b"hello world", bytes(100)])
-def test_size_of_what_is_no_image(data: bytes, tmp_path: Path) -> None:
+def test_size_of_other_files(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.jpg: "):

@@ -1,4 +1,4 @@
-"""Boxes are checked against paint: each object alone is painted white, augmented by the same random numbers, and measured."""
+"""Boxes are compared with painted pixels: each object is painted white by itself, augmented with the same seed, and measured."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ WHOLE = {"flip", "vertical flip", "quarter turns", "model size", "short side", "
 
 
 def rows_of(number: int) -> tuple[tuple[int, int], Targets]:
-    """Size and targets of a image; the label ``4 * image + object`` names an object, its parity the flags."""
+    """Return size and targets of an image; the label ``4 * image + object`` identifies an object and determines its flags."""
     random_numbers = np.random.default_rng(number)
     height, width = int(random_numbers.integers(90, 150)), int(random_numbers.integers(90, 150))
     corners = random_numbers.integers(0, (width - 45, height - 45), (4, 2))
@@ -66,7 +66,7 @@ def rows_of(number: int) -> tuple[tuple[int, int], Targets]:
 
 
 def painted(number: int, label: int, ellipse: bool = False) -> AnnotatedImage:
-    """A black image with one object in white, if it is this image's; proposals are the boxes, their scores the labels."""
+    """Return a black image with one white object, if it is in this image; proposals are the boxes, with the labels as scores."""
     size, targets = rows_of(number)
     image = np.zeros((*size, 3), np.uint8)
     for box in targets.boxes[targets.labels == label].int().tolist():
@@ -86,7 +86,7 @@ def augmented(config: AugmentationConfig, seed: int, label: int, ellipse: bool =
 
 
 def measured(image: np.ndarray, threshold: int) -> tuple[list[int], int]:
-    """The bounds ``x1 y1 x2 y2`` of what is painted, and its area; zeros for nothing."""
+    """Return the bounds ``x1 y1 x2 y2`` and the area of the painted pixels; zeros if there are none."""
     mask = image[:, :, 0] > threshold
     if not mask.any():
         return [0, 0, 0, 0], 0
@@ -95,9 +95,9 @@ def measured(image: np.ndarray, threshold: int) -> tuple[list[int], int]:
 
 
 @pytest.mark.parametrize("name", GEOMETRY)
-def test_boxes_bound_the_paint_and_flags_and_proposals_follow(name: str) -> None:
-    config, seen = GEOMETRY[name], 0
-    threshold = 92 if config.mixup is not None else 185  # fillings are 114 to 124; mixed, paint is 127 and more, they 57
+def test_boxes_flags_and_proposals_follow_the_pixels(name: str) -> None:
+    config, count = GEOMETRY[name], 0
+    threshold = 92 if config.mixup is not None else 185  # fill is 114 to 124; after mixup, paint is at least 127 and fill 57
     for seed in range(5):
         labels = augmented(config, seed, -1).targets.labels.tolist()
         assert len(set(labels)) == len(labels)
@@ -112,54 +112,54 @@ def test_boxes_bound_the_paint_and_flags_and_proposals_follow(name: str) -> None
             assert bool(result.targets.is_crowd[row]) == (label % 4 == 1)
             assert bool(result.targets.is_difficult[row]) == (label % 4 == 2)
             same = result.proposals.boxes[result.proposals.scores == label]
-            if label % 4 != 1:  # crowds stay where proposals of little visibility go
+            if label % 4 != 1:  # crowds are kept where barely visible proposals are dropped
                 torch.testing.assert_close(same, result.targets.boxes[row : row + 1])
-            seen += 1
-    assert seen >= 8
+            count += 1
+    assert count >= 8
 
 
-def test_rotated_ellipses_are_bounded_by_their_boxes() -> None:
+def test_boxes_bound_rotated_ellipses() -> None:
     config = AugmentationConfig(rotation=RotationConfig(probability=1.0, degrees=30.0, shear=5.0), resize=KEEP, min_visibility=0.9)
-    sure = 0
+    count = 0
     for seed in range(6):
         whole = augmented(config, seed, -1).targets
         for row, label in enumerate(whole.labels.tolist()):
             result = augmented(config, seed, label, ellipse=True)
             paint, _ = measured(result.image, 185)
             torch.testing.assert_close(result.targets.boxes[row], torch.tensor(paint).float(), atol=2.5, rtol=0)
-            sure += 1
-    assert sure >= 8
+            count += 1
+    assert count >= 8
 
 
-def test_extra_geometry_of_the_library_moves_boxes_too() -> None:
+def test_extra_geometric_transforms_move_boxes() -> None:
     config = AugmentationConfig(extra=("Transpose(p=1)", "Pad(padding=(7, 3, 2, 5), p=1)"), flip=0.0, resize=KEEP)
     for label in range(4):
         result = augmented(config, 0, label)
         torch.testing.assert_close(result.targets.boxes[label], torch.tensor(measured(result.image, 185)[0]).float(), atol=1e-3, rtol=0)
 
 
-def test_what_one_extra_transform_cut_off_does_not_come_back_when_the_next_adds_room() -> None:
+def test_boxes_cropped_by_one_transform_do_not_grow_back_when_the_next_pads() -> None:
     extra = ("RandomCrop(height=60, width=60, p=1)", "PadIfNeeded(min_height=200, min_width=200, p=1)")
-    config, seen = AugmentationConfig(extra=extra, resize=KEEP), 0
+    config, count = AugmentationConfig(extra=extra, resize=KEEP), 0
     for seed in range(6):
         for row, label in enumerate(augmented(config, seed, -1).targets.labels.tolist()):
             result = augmented(config, seed, label)
             torch.testing.assert_close(result.targets.boxes[row], torch.tensor(measured(result.image, 185)[0]).float(), atol=1e-3, rtol=0)
-            seen += 1
-    assert seen >= 6
+            count += 1
+    assert count >= 6
 
 
 @pytest.mark.parametrize("name", GEOMETRY)
-def test_what_comes_in_is_left_unchanged_and_images_without_objects_pass(name: str) -> None:
+def test_inputs_are_not_modified_and_empty_images_work(name: str) -> None:
     def image(_: object = None) -> AnnotatedImage:
         return AnnotatedImage(np.full((80, 100, 3), 50, np.uint8), Targets.empty(), Proposals.empty())
 
-    given = image()
+    empty = image()
     for seed in range(3):
-        result = Augmenter(GEOMETRY[name], MODEL)(given, np.random.default_rng(seed), image)
+        result = Augmenter(GEOMETRY[name], MODEL)(empty, np.random.default_rng(seed), image)
         assert len(result.targets) == 0
         assert len(result.proposals) == 0
-        assert (given.image == 50).all()
+        assert (empty.image == 50).all()
     full = painted(0, 2)
     before = full.image.copy(), full.targets.boxes.clone()
     Augmenter(GEOMETRY[name], MODEL)(full, np.random.default_rng(0), lambda _: painted(1, 2))
@@ -170,32 +170,32 @@ def test_what_comes_in_is_left_unchanged_and_images_without_objects_pass(name: s
 @pytest.mark.parametrize(
     ("preset", "rule", "size"), [("ssd", "fixed", (60, 80)), ("yolox", "letterbox", (96, 64)), ("none", "letterbox", (64, 64))]
 )
-def test_models_of_one_input_size_get_it(preset: str, rule: str, size: tuple[int, int]) -> None:
+def test_fixed_input_size(preset: str, rule: str, size: tuple[int, int]) -> None:
     model = PreprocessConfig(rule=rule, input_size=size)
     for seed in range(6):
         augmenter = Augmenter(AugmentationConfig(preset=preset), model)
         assert augmenter(painted(0, 1), np.random.default_rng(seed), lambda _: painted(1, 1)).size == size
 
 
-def test_sizes_are_those_at_which_the_model_detects() -> None:
+def test_sizes_match_the_models_preprocessing() -> None:
     image = painted(3, 12)
     for model in (MODEL, PreprocessConfig(), PreprocessConfig(rule="letterbox", input_size=(96, 120), pad_side="both")):
         result = Augmenter(AugmentationConfig(preset="none"), model)(image, np.random.default_rng(0))
         placement = model.placement(image.size)
         assert result.size == placement.canvas
-        torch.testing.assert_close(result.targets.boxes, placement.place(image.targets).boxes)
+        torch.testing.assert_close(result.targets.boxes, placement.apply(image.targets).boxes)
 
 
-def test_pixels_equal_the_models_own_resizing() -> None:
+def test_pixels_match_the_models_resizing() -> None:
     from detkit.preprocess import preprocess
 
     image = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (90, 130, 3)).astype(np.uint8), (9, 9), 3)
     result = Augmenter(AugmentationConfig(preset="none"), MODEL)(AnnotatedImage(image, Targets.empty()), np.random.default_rng(0))
-    own = preprocess(image, MODEL).image.permute(1, 2, 0).numpy() * 255
-    assert np.abs(result.image - own).max() <= 1.0
+    expected = preprocess(image, MODEL).image.permute(1, 2, 0).numpy() * 255
+    assert np.abs(result.image - expected).max() <= 1.0
 
 
-def test_colors_leave_boxes_and_fillings_alone() -> None:
+def test_color_changes_do_not_affect_boxes_or_fill() -> None:
     config = AugmentationConfig(
         flip=0.0,
         photometric=PhotometricConfig(probability=1.0, brightness=0.5),

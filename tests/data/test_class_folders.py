@@ -1,4 +1,4 @@
-"""Images for classifiers: a folder for each class, and crops of the objects of a detection data set."""
+"""Data for classifiers: class folders, and crops of the objects of a detection data set."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch.testing import assert_close
 from detkit.data import DataConfig, DetectionData, ImageRecord, Records, SourceConfig, load_data, read_source
 from detkit.data.augment import AugmentationConfig, Augmenter
 from detkit.data.augment.config import IoUCropConfig, JitterConfig
-from detkit.data.crops import CropConfig, check_classes, images_of
+from detkit.data.crops import CropConfig, classification_data, require_two_classes
 from detkit.data.loader import DetectionDataset, LoaderConfig, build_loader
 from detkit.data.record_image import read_record
-from detkit.data.report import Remark
-from detkit.data.unlabeled import joined_records
+from detkit.data.report import ReadIssue
+from detkit.data.unlabeled import append_unlabeled
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 
@@ -43,76 +43,76 @@ def boxes_data(tmp_path: Path) -> DetectionData:
     return DetectionData.of("toy", ["round", "flat"], [ImageRecord(tmp_path / "one.png", 7, (100, 200), targets)])
 
 
-def test_a_folder_is_a_class_and_its_parts_are_found(folders: Path) -> None:
+def test_class_folders_and_their_splits(folders: Path) -> None:
     train, val = load_data(DataConfig(train=SourceConfig(path=str(folders))))
     assert train.class_names == val.class_names == ("cat", "dog")
-    assert train.whole
-    assert val.whole
+    assert train.is_classification
+    assert val.is_classification
     assert [Path(path).name for path in train.records.paths] == ["c.png", "a.png", "b.png"]
     assert train.records.labels.tolist() == [0, 1, 1]
     assert_close(train.records[1].targets.boxes, torch.tensor([[0.0, 0.0, 30.0, 20.0]]))
-    assert images_of(train, CropConfig()) is train
+    assert classification_data(train, CropConfig()) is train
 
 
-def test_without_parts_a_fraction_is_kept_for_validation(folders: Path) -> None:
+def test_without_splits_a_fraction_is_held_out(folders: Path) -> None:
     train, val = load_data(DataConfig(train=SourceConfig(path=str(folders / "train")), val_fraction=0.4))
     assert len(train) + len(val) == 3
-    assert val.whole
+    assert val.is_classification
 
 
-def test_what_is_no_image_is_counted(folders: Path) -> None:
+def test_other_files_are_counted(folders: Path) -> None:
     (folders / "train/dog/notes.txt").write_text("no image")
     (folders / "train/dog/cut.png").write_bytes(b"\x89PNG")
     (folders / "train/dog/.hidden").write_text("")
     data = read_source(SourceConfig(path=str(folders), split="train"))
     assert len(data) == 3
-    assert data.report.count(Remark.NOT_A_IMAGE) == 1
-    assert data.report.count(Remark.UNREADABLE_IMAGE) == 1
+    assert data.report.count(ReadIssue.NOT_AN_IMAGE) == 1
+    assert data.report.count(ReadIssue.UNREADABLE_IMAGE) == 1
     assert "dog/notes.txt" in data.report.summary()[0] + data.report.summary()[1]
 
 
-def test_labeled_data_with_boxes_is_read_as_such(tmp_path: Path) -> None:
+def test_labels_with_boxes_take_precedence(tmp_path: Path) -> None:
     from detkit.data.writers import write_labels
 
     data = boxes_data(tmp_path / "images" / "train")
     write_labels(data, tmp_path, "coco", "train")
-    assert not read_source(SourceConfig(path=str(tmp_path), split="train")).whole
+    assert not read_source(SourceConfig(path=str(tmp_path), split="train")).is_classification
 
 
-def test_crops_are_the_objects_with_a_margin_square_and_within_the_image(tmp_path: Path) -> None:
-    data = images_of(boxes_data(tmp_path), CropConfig(margin=0.1))
-    assert data.whole
+def test_crops_are_square_with_a_margin_and_inside_the_image(tmp_path: Path) -> None:
+    data = classification_data(boxes_data(tmp_path), CropConfig(margin=0.1))
+    assert data.is_classification
     assert data.class_names == ("round", "flat")
     first, second = data.records
-    # 40 x 20 round (30, 30): 48 pixels each way, from 6 to 54.
+    # 40 x 20 around (30, 30): 48 pixels each way, from 6 to 54.
     assert first.window == (6, 6, 54, 54)
     assert first.size == (48, 48)
     assert second.window == (145, 50, 200, 100)
     assert (first.image_id, second.image_id) == ("7 object 1", "7 object 2")
     whole = np.asarray(Image.open(tmp_path / "one.png"))
     np.testing.assert_array_equal(read_record(second), whole[50:100, 145:200])
-    tight = images_of(boxes_data(tmp_path), CropConfig(margin=0.0, square=False))
+    tight = classification_data(boxes_data(tmp_path), CropConfig(margin=0.0, square=False))
     assert tight.records[0].window == (10, 20, 50, 40)
 
 
-def test_windows_go_with_their_records(tmp_path: Path) -> None:
-    data = images_of(boxes_data(tmp_path), CropConfig())
+def test_records_keep_their_windows(tmp_path: Path) -> None:
+    data = classification_data(boxes_data(tmp_path), CropConfig())
     table, plain = data.records, boxes_data(tmp_path).records
     assert table.take([1])[0].window == table[1].window
     assert table[:1][0].window == table[0].window
-    joined = Records.joined([plain, table])
-    assert joined[0].window == (0, 0, 200, 100)
-    assert joined[2].window == table[1].window
-    assert Records.joined([plain, plain]).windows is None
+    combined = Records.cat([plain, table])
+    assert combined[0].window == (0, 0, 200, 100)
+    assert combined[2].window == table[1].window
+    assert Records.cat([plain, plain]).windows is None
     assert Records.of(list(table))[1].window == table[1].window
-    assert joined_records(data, [])[0].whole
+    assert append_unlabeled(data, [])[0].is_classification
 
 
-def test_a_label_stays_whatever_is_cut_off(tmp_path: Path) -> None:
-    data = images_of(boxes_data(tmp_path), CropConfig())
+def test_labels_are_kept_whatever_is_cropped(tmp_path: Path) -> None:
+    data = classification_data(boxes_data(tmp_path), CropConfig())
     config = AugmentationConfig(crop=IoUCropConfig(min_scale=0.1), resize=JitterConfig(size=None, scale=(1.0, 5.0)))
     augmenter = Augmenter(config, PreprocessConfig(rule="letterbox", input_size=(32, 48)))
-    dataset = DetectionDataset(data.records, augmenter, whole=True)
+    dataset = DetectionDataset(data.records, augmenter, is_classification=True)
     for epoch in range(20):
         sample = dataset[epoch, 1]
         assert sample.targets.labels.tolist() == [1]
@@ -122,43 +122,43 @@ def test_a_label_stays_whatever_is_cut_off(tmp_path: Path) -> None:
         assert all(len(targets) == 1 for batch in loader for targets in batch.targets)
 
 
-def test_a_smaller_image_than_was_labeled(tmp_path: Path) -> None:
-    data = images_of(boxes_data(tmp_path), CropConfig())
+def test_image_smaller_than_its_window(tmp_path: Path) -> None:
+    data = classification_data(boxes_data(tmp_path), CropConfig())
     image(tmp_path / "one.png", (50, 60))
     with pytest.raises(ValueError, match=r"one.png: its labels are for at least 200 x 100 pixels, but the image has 60 x 50; was it"):
         read_record(data.records[1])
 
 
-def test_a_class_without_images(folders: Path) -> None:
+def test_class_without_images(folders: Path) -> None:
     (folders / "train" / "bird").mkdir()
-    with pytest.raises(ValueError, match=r"train/bird: the folder of a class, and there is no image in it.*; fill it, or remove it"):
+    with pytest.raises(ValueError, match=r"train/bird: no readable image .* in this class folder; add images, or remove it"):
         read_source(SourceConfig(path=str(folders), split="train"))
 
 
-def test_one_class_alone(tmp_path: Path) -> None:
+def test_only_one_class(tmp_path: Path) -> None:
     image(tmp_path / "dog" / "a.png")
     with pytest.raises(ValueError, match=r": expected a folder for each of two or more classes, got one: dog; "):
         read_source(SourceConfig(path=str(tmp_path)))
-    with pytest.raises(ValueError, match=r"tells classes apart, and there are images of one alone: b; expected two or more"):
-        check_classes(
+    with pytest.raises(ValueError, match=r"expected images of two or more classes for a classifier, got images of b only"):
+        require_two_classes(
             DetectionData.of("toy", ["a", "b"], [ImageRecord(tmp_path, 1, (9, 9), Targets.of(torch.zeros(1, 4), torch.tensor([1])))])
         )
 
 
-def test_parts_are_no_classes(tmp_path: Path) -> None:
+def test_splits_are_not_classes(tmp_path: Path) -> None:
     for name in ("train/a.png", "valid/b.png", "test/c.png"):
         image(tmp_path / name)
-    with pytest.raises(ValueError, match="no labels in a known format; looked for .*; the folder has test, train, valid"):
+    with pytest.raises(ValueError, match="no labels in a known format; expected .*; the folder contains test, train, valid"):
         read_source(SourceConfig(path=str(tmp_path)))
     image(tmp_path / "dog" / "d.png")
     assert read_source(SourceConfig(path=str(tmp_path))).class_names == ("dog", "test", "train", "valid")
 
 
-def test_a_folder_for_the_images_means_nothing(folders: Path) -> None:
-    with pytest.raises(ValueError, match=r"images in a folder for each class are their own labels; leave images="):
+def test_separate_image_folder_is_rejected(folders: Path) -> None:
+    with pytest.raises(ValueError, match=r"class folders contain their own images; remove images="):
         read_source(SourceConfig(path=str(folders), images=str(folders), split="train"))
 
 
-def test_nothing_is_large_enough_to_be_cut_out(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"^toy: of its 4 objects all are crowds, or have a side below 99.*; lower data.crops.min_side$"):
-        images_of(boxes_data(tmp_path), CropConfig(min_side=99))
+def test_all_objects_too_small_to_crop(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^toy: all of its 4 objects are crowds, or have a side below 99.*; lower data.crops.min_side$"):
+        classification_data(boxes_data(tmp_path), CropConfig(min_side=99))

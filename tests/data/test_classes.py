@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from detkit.data import ClassMapping, DetectionData, ImageRecord, Remark, parse_renames
+from detkit.data import ClassMapping, DetectionData, ImageRecord, ReadIssue, parse_renames
 from detkit.structures import Targets
 
 
@@ -25,7 +25,7 @@ def test_order_does_not_matter() -> None:
     assert mapped.report.totals() == {}
 
 
-def test_renames_and_joins() -> None:
+def test_renaming_and_merging() -> None:
     mapping = ClassMapping.strict(("dog", "cat", "tvmonitor"), ("pet", "tv"), {"dog": "pet", "cat": "pet", "tvmonitor": "tv"})
     mapped = mapping.apply(data())
     assert mapped.records[0].targets.labels.tolist() == [1, 0, 0, 1]
@@ -37,60 +37,60 @@ def test_renames_and_joins() -> None:
     ]
 
 
-def test_classes_left_out_are_counted_by_file_and_the_given_report_stays() -> None:
-    given = data()
-    mapping = ClassMapping.by_name(given.class_names, ("cat", "bird"))
-    mapped = mapping.apply(given)
-    assert mapping.left_out == ("dog", "tvmonitor")
-    assert mapping.without_data == ("bird",)
+def test_dropped_classes_are_counted_by_file_in_a_new_report() -> None:
+    original = data()
+    mapping = ClassMapping.by_name(original.class_names, ("cat", "bird"))
+    mapped = mapping.apply(original)
+    assert mapping.dropped == ("dog", "tvmonitor")
+    assert mapping.missing == ("bird",)
     assert mapped.records[0].targets.labels.tolist() == [0]
-    assert mapped.report.by_file() == {"a.jpg": {"class_left_out": 3}}
-    assert given.report.count(Remark.CLASS_LEFT_OUT) == 0
-    assert mapping.lines()[0] == "  0 dog       -> left out"
+    assert mapped.report.by_file() == {"a.jpg": {"class_not_selected": 3}}
+    assert original.report.count(ReadIssue.CLASS_NOT_SELECTED) == 0
+    assert mapping.lines()[0] == "  0 dog       -> dropped"
     assert len(set(mapped.category_ids)) == 2
     again = ClassMapping.by_name(mapped.class_names, ("bird",)).apply(mapped)
-    assert again.report.count(Remark.CLASS_LEFT_OUT) == 4
-    assert mapped.report.count(Remark.CLASS_LEFT_OUT) == 3
+    assert again.report.count(ReadIssue.CLASS_NOT_SELECTED) == 4
+    assert mapped.report.count(ReadIssue.CLASS_NOT_SELECTED) == 3
 
 
-def test_strict_names_both_lists() -> None:
+def test_strict_error_lists_both_sides() -> None:
     with pytest.raises(ValueError, match="the classes differ") as caught:
         ClassMapping.strict(("dog", "cat", "tvmonitor"), ("dog", "cat", "tv"))
     message = str(caught.value)
     assert "the data has 3 [dog, cat, tvmonitor]; expected 3 [dog, cat, tv]" in message
     assert "only in the data: 1 [tvmonitor]; not in the data: 1 [tv]" in message
-    assert "rename with map" in message
+    assert "rename classes with rename" in message
 
 
-def test_a_subset_is_enough_for_evaluation() -> None:
+def test_evaluation_accepts_a_subset() -> None:
     mapping = ClassMapping.subset(("cat",), ("N/A", None, "cat", "dog"))  # type: ignore[arg-type]
-    assert mapping.places == (2,)
-    assert mapping.without_data == ("N/A", "dog")
+    assert mapping.indices == (2,)
+    assert mapping.missing == ("N/A", "dog")
     with pytest.raises(ValueError, match=r"only in the data: 1 \[eel\]"):
         ClassMapping.subset(("cat", "eel"), (None, "cat"))
 
 
-def test_slots_without_a_name_take_no_data() -> None:
+def test_unnamed_slots_get_no_data() -> None:
     mapped = ClassMapping.subset(("dog", "cat", "tvmonitor"), (None, "cat", None, "dog", "tvmonitor")).apply(data())
     assert mapped.records[0].targets.labels.tolist() == [4, 3, 1, 4]
     assert mapped.class_names[0] == "(slot 0 without a name)"
 
 
-def test_a_class_mapped_onto_its_own_name_and_twice_the_same() -> None:
+def test_identity_and_duplicate_renames() -> None:
     assert parse_renames(["a=b", " a = b ", "c=c"]) == {"a": "b", "c": "c"}
 
 
 @pytest.mark.parametrize("item", ["tvmonitor", "=tv", "tvmonitor=", ""])
-def test_renames_that_are_none(item: str) -> None:
+def test_malformed_renames(item: str) -> None:
     with pytest.raises(ValueError, match="expected DATA_NAME=NEW_NAME, such as tvmonitor=tv"):
         parse_renames([item])
 
 
-def test_renames_that_contradict() -> None:
-    with pytest.raises(ValueError, match="'a' is already mapped to 'b'"):
+def test_contradictory_renames() -> None:
+    with pytest.raises(ValueError, match="'a' is already renamed to 'b'"):
         parse_renames(["a=b", "a=c"])
 
 
-def test_renames_of_what_is_not_there() -> None:
+def test_renames_of_missing_classes() -> None:
     with pytest.raises(ValueError, match="the data has no class 'tvmonitr': did you mean 'tvmonitor'"):
         ClassMapping.by_name(("tvmonitor",), ("tv",), {"tvmonitr": "tv"})

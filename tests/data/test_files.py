@@ -1,4 +1,4 @@
-"""Which files count: behind links, each folder once, nothing hidden."""
+"""Listing of files: links are followed, each folder is visited once, hidden files are skipped."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ def write(folder: Path, *names: str) -> None:
             (folder / name).write_text("0 0.5 0.5 0.5 0.5")
 
 
-def link(place: Path, target: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
+def link(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        place.symlink_to(target, target_is_directory=True)
+        path.symlink_to(target, target_is_directory=True)
     except OSError:
-        pytest.skip("no links can be made here")
+        pytest.skip("this system does not support links")
 
 
 def below(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in files_below(folder))
 
 
-def test_folders_behind_links_come_once(tmp_path: Path) -> None:
+def test_linked_folders_are_visited_once(tmp_path: Path) -> None:
     write(tmp_path, "top/a/1.png", "elsewhere/2.png", "elsewhere/below/3.png")
     link(tmp_path / "top" / "link", tmp_path / "elsewhere")
     link(tmp_path / "top" / "other", tmp_path / "elsewhere")
@@ -43,7 +43,7 @@ def test_folders_behind_links_come_once(tmp_path: Path) -> None:
     assert below(tmp_path / "whole") == below(tmp_path / "top")
 
 
-def test_links_that_lead_in_a_circle_are_left_out(tmp_path: Path) -> None:
+def test_cyclic_links_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, "top/a/1.png", "beside/2.png", "elsewhere/3.png")
     link(tmp_path / "top" / "a" / "up", tmp_path)
     link(tmp_path / "top" / "a" / "self", tmp_path / "top" / "a")
@@ -52,13 +52,13 @@ def test_links_that_lead_in_a_circle_are_left_out(tmp_path: Path) -> None:
     assert below(tmp_path / "top") == ["a/1.png", "link/3.png"]
 
 
-def test_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+def test_hidden_files_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, ".top/1.png", ".top/._1.png", ".top/.ipynb_checkpoints/1-checkpoint.png")
     assert below(tmp_path / ".top") == ["1.png"]
     assert [path.name for path in visible((tmp_path / ".top").iterdir())] == ["1.png"]
 
 
-def test_every_reader_of_folders_looks_behind_links(tmp_path: Path) -> None:
+def test_folder_readers_follow_links(tmp_path: Path) -> None:
     write(tmp_path, "data/cat/1.png", "data/dog/2.png", "more/3.png", "more/.trash/4.png")
     link(tmp_path / "data" / "cat" / "more", tmp_path / "more")
     classes = read_source(SourceConfig(path=str(tmp_path / "data")))
@@ -67,7 +67,7 @@ def test_every_reader_of_folders_looks_behind_links(tmp_path: Path) -> None:
     assert unlabeled.records.image_ids == classes.records.image_ids
 
 
-def test_yolo_images_and_labels_behind_links(tmp_path: Path) -> None:
+def test_yolo_follows_links(tmp_path: Path) -> None:
     write(tmp_path, "set/images/b.png", "set/labels/b.txt", "more/3.png", "more/._3.png", "more_labels/3.txt")
     link(tmp_path / "set" / "images" / "more", tmp_path / "more")
     link(tmp_path / "set" / "labels" / "more", tmp_path / "more_labels")

@@ -35,7 +35,7 @@ def augmenter(preset: str = "yolox") -> Augmenter:
     return Augmenter(AugmentationConfig(preset=preset), MODEL)
 
 
-def same(batch: SampleBatch, other: SampleBatch) -> None:
+def assert_same(batch: SampleBatch, other: SampleBatch) -> None:
     assert (batch.paths, batch.image_ids, batch.seeds) == (other.paths, other.image_ids, other.seeds)
     for image, image2, targets, targets2 in zip(batch.images, other.images, batch.targets, other.targets, strict=True):
         assert torch.equal(image, image2)
@@ -46,20 +46,20 @@ def boxes_as_proposals(record: ImageRecord, image: np.ndarray) -> Proposals:
     return Proposals(record.targets.boxes, torch.ones(len(record.targets)))
 
 
-def test_samples_are_the_same_from_any_number_of_workers(data: DetectionData) -> None:
+def test_samples_do_not_depend_on_the_number_of_workers(data: DetectionData) -> None:
     config = LoaderConfig(batch_size=4, workers=0)
-    plain = list(build_loader(data, augmenter(), config, seed=3, stop_step=6))
-    assert [len(batch) for batch in plain] == [4] * 6
-    assert all(image.dtype == torch.uint8 and image.shape == (3, 40, 40) for batch in plain for image in batch.images)
+    expected = list(build_loader(data, augmenter(), config, seed=3, stop_step=6))
+    assert [len(batch) for batch in expected] == [4] * 6
+    assert all(image.dtype == torch.uint8 and image.shape == (3, 40, 40) for batch in expected for image in batch.images)
     for workers in (1, 2):
         made = list(build_loader(data, augmenter(), config.replace(workers=workers), seed=3, stop_step=6))
         assert len(made) == 6
-        for batch, other in zip(plain, made, strict=True):
-            same(batch, other)
+        for batch, other in zip(expected, made, strict=True):
+            assert_same(batch, other)
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of the process's open files")
-def test_batches_from_workers_take_few_open_files(data: DetectionData) -> None:
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc to list the open files of the process")
+def test_batches_from_workers_need_few_open_files(data: DetectionData) -> None:
     config, held = LoaderConfig(batch_size=18, workers=1), []
     for batch in build_loader(data, augmenter("flip"), config, stop_step=8, proposals=boxes_as_proposals):
         held.append(batch)
@@ -69,33 +69,33 @@ def test_batches_from_workers_take_few_open_files(data: DetectionData) -> None:
 
 
 @pytest.mark.slow
-def test_workers_started_afresh_make_the_same_samples(data: DetectionData) -> None:
+def test_spawned_workers_give_the_same_samples(data: DetectionData) -> None:
     config = LoaderConfig(batch_size=3, workers=0)
-    plain = list(build_loader(data, augmenter("light"), config, stop_step=3))
+    expected = list(build_loader(data, augmenter("light"), config, stop_step=3))
     fresh = config.replace(workers=1, start_method="spawn", cache_megabytes=1.0)
-    for batch, other in zip(plain, list(build_loader(data, augmenter("light"), fresh, stop_step=3)), strict=True):
-        same(batch, other)
+    for batch, other in zip(expected, list(build_loader(data, augmenter("light"), fresh, stop_step=3)), strict=True):
+        assert_same(batch, other)
 
 
-def test_a_later_start_continues_exactly_and_ranks_share_a_batch(data: DetectionData) -> None:
+def test_later_start_resumes_exactly_and_ranks_share_a_batch(data: DetectionData) -> None:
     config = LoaderConfig(batch_size=4, workers=0)
     whole = list(build_loader(data, augmenter(), config, stop_step=7))
     later = list(build_loader(data, augmenter(), config, start_step=5, stop_step=7))
-    same(whole[5], later[0])
-    same(whole[6], later[1])
+    assert_same(whole[5], later[0])
+    assert_same(whole[6], later[1])
     ranks = [next(iter(build_loader(data, augmenter(), config, start_step=5, rank=rank, world=2))) for rank in (0, 1)]
     assert tuple(path for pair in zip(ranks[0].paths, ranks[1].paths, strict=True) for path in pair) == whole[5].paths
     assert torch.equal(ranks[1].images[1], whole[5].images[3])
 
 
-def test_the_same_key_gives_the_same_sample_and_copies_differ(data: DetectionData) -> None:
+def test_samples_depend_on_their_key(data: DetectionData) -> None:
     dataset = build_loader(data, augmenter("light"), LoaderConfig(workers=0)).data
     assert torch.equal(dataset[(2, 4)].image, dataset[(2, 4)].image)
     seeds = {dataset[key].seed for key in [(2, 4), (2, 4, 1), (1, 4), (2, 5)]}
     assert len(seeds) == 4
 
 
-def test_global_random_numbers_are_neither_used_nor_changed(data: DetectionData) -> None:
+def test_global_random_state_is_not_used(data: DetectionData) -> None:
     for workers in (0, 1):
         torch.manual_seed(0)
         np.random.seed(0)  # noqa: NPY002
@@ -105,7 +105,7 @@ def test_global_random_numbers_are_neither_used_nor_changed(data: DetectionData)
         assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
 
 
-def test_workers_have_ended_when_an_iteration_ends_or_is_left(data: DetectionData) -> None:
+def test_workers_end_with_the_iteration(data: DetectionData) -> None:
     loader = build_loader(data, augmenter("flip"), LoaderConfig(batch_size=2, workers=2))
     batches = iter(loader)
     next(batches)
@@ -125,9 +125,7 @@ def test_workers_have_ended_when_an_iteration_ends_or_is_left(data: DetectionDat
         (cv2.imencode(".png", np.zeros((30, 40, 3), np.uint8))[1].tobytes(), "labels are for 50 x 30 pixels, but the image has 40 x 30"),
     ],
 )
-def test_a_sample_that_cannot_be_made_names_its_file_in_one_line(
-    data: DetectionData, workers: int, content: bytes | None, message: str
-) -> None:
+def test_sample_errors_name_the_file_in_one_line(data: DetectionData, workers: int, content: bytes | None, message: str) -> None:
     path = data.records[6].path
     path.unlink()
     if content is not None:
@@ -141,15 +139,15 @@ def test_a_sample_that_cannot_be_made_names_its_file_in_one_line(
     assert not multiprocessing.active_children()
 
 
-def test_other_failures_name_the_file_too(data: DetectionData) -> None:
+def test_unexpected_errors_name_the_file_too(data: DetectionData) -> None:
     def broken(record: ImageRecord, image: np.ndarray) -> Proposals:
         raise IndexError("list index out of range")
 
-    with pytest.raises(SampleError, match=r"\.png: no training sample could be made of it: list index out of range"):
+    with pytest.raises(SampleError, match=r"\.png: the training sample could not be created: list index out of range"):
         next(iter(build_loader(data, augmenter(), LoaderConfig(workers=0), proposals=broken)))
 
 
-def test_proposals_and_missing_labels_come_along(data: DetectionData) -> None:
+def test_batches_contain_proposals_and_label_flags(data: DetectionData) -> None:
     labeled = np.arange(9) % 2 == 0
     config = LoaderConfig(batch_size=9, workers=1)
     loader = build_loader(data, augmenter("flip"), config, stop_step=1, proposals=boxes_as_proposals, is_labeled=labeled)
@@ -163,10 +161,10 @@ def test_proposals_and_missing_labels_come_along(data: DetectionData) -> None:
 @pytest.mark.parametrize(("workers", "megabytes"), [(0, 1.0), (0, 0.02), (2, 1.0)])
 def test_cached_images_give_the_same_samples(data: DetectionData, workers: int, megabytes: float) -> None:
     config = LoaderConfig(batch_size=3, workers=0)
-    plain = list(build_loader(data, augmenter(), config, stop_step=7))
+    expected = list(build_loader(data, augmenter(), config, stop_step=7))
     cached = build_loader(data, augmenter(), config.replace(workers=workers, cache_megabytes=megabytes), stop_step=7)
-    for batch, other in zip(plain, cached, strict=True):
-        same(batch, other)
+    for batch, other in zip(expected, cached, strict=True):
+        assert_same(batch, other)
 
 
 def test_forked_processes_share_the_cache_within_its_budget(data: DetectionData) -> None:
@@ -182,7 +180,7 @@ def test_forked_processes_share_the_cache_within_its_budget(data: DetectionData)
         assert loader.data.image(number).size == data.records[number].size
 
 
-def test_what_is_taken_from_the_cache_can_be_written_to() -> None:
+def test_cached_images_are_returned_as_copies() -> None:
     cache = ImageCache(np.array([[2, 2], [1, 3]]), 1.0)
     cache.put(0, np.full((2, 2, 3), 7, np.uint8))
     cache.get(0)[:] = 0
@@ -191,7 +189,7 @@ def test_what_is_taken_from_the_cache_can_be_written_to() -> None:
     assert ImageCache(np.array([[2, 2]]), 0.0).get(0) is None
 
 
-def test_images_are_grouped_repeated_and_left_out_as_the_config_says(data: DetectionData) -> None:
+def test_grouping_repeating_and_skipping_images(data: DetectionData) -> None:
     def keys(**values: object) -> list[tuple[int, int, int]]:
         plan = build_loader(data, augmenter(), LoaderConfig(batch_size=3, workers=0, **values)).plan
         return [tuple(key) for step in range(30) for key in plan.batch(step)]
@@ -204,16 +202,16 @@ def test_images_are_grouped_repeated_and_left_out_as_the_config_says(data: Detec
     assert max(copy for _, _, copy in keys(repeat_threshold=1.0)) == 1
 
 
-def test_nothing_to_train_on(data: DetectionData) -> None:
+def test_no_images_to_train_on(data: DetectionData) -> None:
     with pytest.raises(ValueError, match="images: no images to train on"):
         build_loader(data.take([]), augmenter(), LoaderConfig())
-    with pytest.raises(ValueError, match=r"images: none of its 1 images has objects, and loader\.skip_empty leaves out those without"):
+    with pytest.raises(ValueError, match=r"images: none of its 1 images has objects, and loader\.skip_empty skips those without"):
         build_loader(data.take([8]), augmenter(), LoaderConfig(skip_empty=True))
     with pytest.raises(ValueError, match=r"set loader\.batch_size to a multiple of 2"):
         build_loader(data, augmenter(), LoaderConfig(batch_size=3), world=2)
 
 
-def test_seeds_of_images_are_fixed_numbers() -> None:
+def test_image_seeds_are_fixed() -> None:
     assert image_seed(0, 0, 1) == 4974251876355091913
     made = {image_seed(seed, step, image) for seed in range(5) for step in range(5) for image in (1, "1", 2, "a b")}
     assert len(made) == 100
@@ -226,7 +224,7 @@ def test_mosaics_of_one_image_and_batches_larger_than_the_data(data: DetectionDa
     assert len({image.numpy().tobytes() for image in batch.images}) == 5
 
 
-def test_images_as_read(data: DetectionData) -> None:
+def test_images_without_augmentation(data: DetectionData) -> None:
     image = build_loader(data, augmenter(), LoaderConfig(workers=0)).data.image(1)
     assert isinstance(image, AnnotatedImage)
     assert image.size == (50, 30)

@@ -1,4 +1,4 @@
-"""Labels in three formats: the same boxes from each, ids and flags kept, whatever is dropped counted."""
+"""Labels in three formats: all give the same boxes, keep ids and flags, and count what they skip."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from detkit.data import DetectionData, ImageRecord, Remark, SourceConfig, make_sample, read_source, splits_of, with_split, write_labels
+from detkit.data import DetectionData, ImageRecord, ReadIssue, SourceConfig, make_sample, read_source, splits_of, with_split, write_labels
 from detkit.data.readers import find_split
 from detkit.data.readers.coco import CocoReader
 from detkit.data.writers import Kind, image_folder
@@ -33,7 +33,7 @@ def image(path: Path, width: int = 100, height: int = 80, orientation: int = 1) 
 
 
 def coco(path: Path, boxes: list[dict[str, Any]], images: list[dict[str, Any]] | None = None, **more: Any) -> Path:
-    """A COCO file about ``a.jpg`` and ``b.jpg`` of 100 x 80 beside it, unless told otherwise."""
+    """A COCO file about ``a.jpg`` and ``b.jpg`` of 100 x 80 next to it, unless given."""
     if images is None:
         images = [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 80}, {"id": 3, "file_name": "b.jpg", "width": 100, "height": 80}]
         for entry in images:
@@ -52,7 +52,7 @@ def voc(folder: Path, stem: str, objects: str, size: str = "<width>100</width><h
     (folder / "Annotations" / f"{stem}.xml").write_text(text)
 
 
-def thing(name: str, *corners: float, difficult: int | str = 0) -> str:
+def voc_object(name: str, *corners: float, difficult: int | str = 0) -> str:
     tags = "".join(f"<{tag}>{value}</{tag}>" for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), corners, strict=True))
     return f"<object><name>{name}</name><difficult>{difficult}</difficult><bndbox>{tags}</bndbox></object>"
 
@@ -96,7 +96,7 @@ def test_coco_keeps_ids_flags_and_areas(tmp_path: Path) -> None:
     assert_close(second.targets.areas, torch.tensor([8000.0, 12.0]))
 
 
-def test_coco_counts_all_that_it_leaves_out(tmp_path: Path) -> None:
+def test_coco_counts_everything_it_skips(tmp_path: Path) -> None:
     boxes: list[dict[str, Any]] = [
         {"bbox": [10, 10, 20, 20]},
         {"bbox": [10, 10, 0, 20]},
@@ -123,33 +123,33 @@ def test_coco_counts_all_that_it_leaves_out(tmp_path: Path) -> None:
     assert data.report.totals() == {
         "missing_image": 1,
         "unreadable_image": 1,
-        "wrong_size": 1,
-        "unknown_image": 1,
+        "size_mismatch": 1,
+        "unlisted_image": 1,
         "unknown_class": 1,
         "not_finite": 2,
         "degenerate": 2,
         "outside": 1,
         "clipped": 1,
-        "size_not_stated": 1,
+        "missing_size": 1,
         "duplicate_file": 1,
     }
     assert [record.image_id for record in data.records] == [7, 6]
     assert_close(data.records[0].targets.boxes, torch.tensor([[10.0, 10, 30, 30], [0, 0, 10, 10]]))
-    told = "\n".join(data.report.summary())
-    assert "class id 5" in told
-    assert "80x90 is stated, the file has 100x80 (width x height)" in told
-    assert "the file is empty (0 bytes)" in told
+    text = "\n".join(data.report.summary())
+    assert "class id 5" in text
+    assert "80x90 is stated, the file has 100x80 (width x height)" in text
+    assert "the file is empty (0 bytes)" in text
     assert data.report.by_file()["gone.jpg"] == {"missing_image": 1}
     assert data.report.by_file()["a.jpg"]["degenerate"] == 2
 
 
-def test_rounding_is_not_counted_as_cut(tmp_path: Path) -> None:
+def test_rounding_does_not_count_as_clipping(tmp_path: Path) -> None:
     data = read(coco(tmp_path / "i.json", [{"bbox": [50, 40, 50.01, 40.01]}]))
     assert data.report.totals() == {}
     assert data.records.boxes.max() == 100
 
 
-def test_masks_are_skipped_without_harm_to_what_stands_beside_them(tmp_path: Path) -> None:
+def test_masks_are_skipped_without_affecting_other_keys(tmp_path: Path) -> None:
     boxes: list[dict[str, Any]] = [
         {"segmentation": [[1.5, 2e1, 3, -4], [5, 6, 7, 8]], "bbox": [1, 2, 3, 4], "note": 'a "segmentation": [1, 2] in words'},
         {"bbox": [1, 2, 3, 5], "segmentation": {"counts": "aa]],[0", "size": [80, 100]}},
@@ -184,7 +184,7 @@ def test_coco_finds_its_images(tmp_path: Path, labels: str, images: str) -> None
         assert record.path.resolve() == (tmp_path / images / "sub" / "a.jpg").resolve()
 
 
-def test_coco_in_a_folder_given_by_name(tmp_path: Path) -> None:
+def test_coco_with_a_given_image_folder(tmp_path: Path) -> None:
     image(tmp_path / "elsewhere" / "a.jpg")
     listed = [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 80}]
     path = coco(tmp_path / "x" / "i.json", [{"bbox": [1, 2, 3, 4], "image_id": 1}], listed)
@@ -192,7 +192,7 @@ def test_coco_in_a_folder_given_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"images": "train2017"}])
-def test_coco_takes_absolute_names_below_its_folder(fields: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_coco_accepts_absolute_names_below_its_folder(fields: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
     file = image(tmp_path / "train2017" / "sub" / "a.jpg")
@@ -201,22 +201,22 @@ def test_coco_takes_absolute_names_below_its_folder(fields: dict[str, str], tmp_
     assert [record.path for record in read(path, **fields).records] == [file]
 
 
-def test_only_some_headers_are_read_when_there_are_many(tmp_path: Path) -> None:
+def test_number_of_checked_headers_is_limited(tmp_path: Path) -> None:
     images = [{"id": number, "file_name": f"{number}.jpg", "width": 100, "height": 80 + (number == 1)} for number in range(10)]
     for entry in images:
         image(tmp_path / entry["file_name"])
     path = coco(tmp_path / "i.json", [{"bbox": [1, 2, 3, 4]}], images)
-    assert read(path).report.count(Remark.WRONG_SIZE) == 1
-    some = read(path, check=5)
-    assert some.report.count(Remark.WRONG_SIZE) == 0
-    assert some.report.summary() == [f"{path}: compared the sizes of 5 images, evenly chosen, with their labels, not of all"]
+    assert read(path).report.count(ReadIssue.SIZE_MISMATCH) == 1
+    some = read(path, max_checked_images=5)
+    assert some.report.count(ReadIssue.SIZE_MISMATCH) == 0
+    assert some.report.summary() == [f"{path}: compared the sizes of 5 evenly spaced images with their labels, not of all images"]
 
 
 # orientation
 
 
 @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
-def test_boxes_made_on_lying_images_are_turned_upright(tmp_path: Path, orientation: int) -> None:
+def test_boxes_labeled_without_exif_orientation_are_rotated(tmp_path: Path, orientation: int) -> None:
     """The labels state the size as stored, 100 x 80; the upright image is 80 x 100."""
     image(tmp_path / "a.jpg", orientation=orientation)
     image(tmp_path / "b.jpg", orientation=orientation)
@@ -226,20 +226,20 @@ def test_boxes_made_on_lying_images_are_turned_upright(tmp_path: Path, orientati
     ]
     data = read(coco(tmp_path / "i.json", [{"bbox": [0, 0, 30, 10]}, {"bbox": [0, 0, 30, 10], "image_id": 8}], images))
     expected = {5: [0, 0, 10, 30], 6: [70, 0, 80, 30], 7: [70, 70, 80, 100], 8: [0, 70, 10, 100]}
-    lying, upright = data.records
-    assert (lying.size, upright.size) == ((100, 80), (100, 80))
-    assert_close(lying.targets.boxes, torch.tensor([expected[orientation]], dtype=torch.float32))
+    stored, upright = data.records
+    assert (stored.size, upright.size) == ((100, 80), (100, 80))
+    assert_close(stored.targets.boxes, torch.tensor([expected[orientation]], dtype=torch.float32))
     assert_close(upright.targets.boxes, torch.tensor([[0.0, 0, 30, 10]]))
-    assert data.report.totals() == {"turned": 1}
+    assert data.report.totals() == {"rotated": 1}
 
 
 # Pascal VOC
 
 
 def test_voc_counts_pixels_from_one(tmp_path: Path) -> None:
-    voc(tmp_path, "a", thing("dog", 1, 1, 100, 80) + thing("cat", 11, 21, 30.5, 40, difficult=1))
+    voc(tmp_path, "a", voc_object("dog", 1, 1, 100, 80) + voc_object("cat", 11, 21, 30.5, 40, difficult=1))
     voc(tmp_path, "b", "")
-    voc(tmp_path, "c", "".join(thing("dog", 1, 1, 9, 9, difficult=word) for word in ("False", "Unspecified", " 1 ", "TRUE")))
+    voc(tmp_path, "c", "".join(voc_object("dog", 1, 1, 9, 9, difficult=word) for word in ("False", "Unspecified", " 1 ", "TRUE")))
     data = read(tmp_path)
     assert data.class_names == ("cat", "dog")
     assert_close(data.records[0].targets.boxes, torch.tensor([[0.0, 0, 100, 80], [10, 20, 30.5, 40]]))
@@ -249,9 +249,9 @@ def test_voc_counts_pixels_from_one(tmp_path: Path) -> None:
     assert len(data.records[1].targets) == 0
 
 
-def test_voc_parts_have_the_same_classes(tmp_path: Path) -> None:
+def test_voc_splits_have_the_same_classes(tmp_path: Path) -> None:
     for stem, name in (("a", "dog"), ("b", "cat"), ("c", "eel")):
-        voc(tmp_path, stem, thing(name, 1, 1, 50, 50))
+        voc(tmp_path, stem, voc_object(name, 1, 1, 50, 50))
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
     (lists / "train.txt").write_text("a\nb.jpg\na\n\n")
@@ -264,11 +264,11 @@ def test_voc_parts_have_the_same_classes(tmp_path: Path) -> None:
     assert val.report.totals() == {"missing_image": 1, "no_label_file": 1}
 
 
-def test_voc_lists_name_images_with_spaces(tmp_path: Path) -> None:
-    """A flag of a class is dropped only where no image is called so."""
+def test_voc_lists_with_spaces_in_image_names(tmp_path: Path) -> None:
+    """A class flag is removed only if no image has the name that includes it."""
     stems = ["a (1)", "a", "my photo 0", "b 1", "b", "c"]
     for stem in stems:
-        voc(tmp_path, stem, thing("dog" if stem in "ab" else "cat", 1, 1, 50, 50))
+        voc(tmp_path, stem, voc_object("dog" if stem in "ab" else "cat", 1, 1, 50, 50))
     (tmp_path / "Annotations" / "c.xml").unlink()
     lists = tmp_path / "ImageSets" / "Main"
     lists.mkdir(parents=True)
@@ -278,9 +278,9 @@ def test_voc_lists_name_images_with_spaces(tmp_path: Path) -> None:
     assert [data.class_names[label] for label in data.records.labels] == ["cat", "cat", "cat", "dog"]
 
 
-def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
+def test_voc_combines_the_years_that_have_a_split(tmp_path: Path) -> None:
     for year, stem, name, parts in (("VOC2007", "000005", "dog", ("trainval", "test")), ("VOC2012", "2008_000002", "cat", ("trainval",))):
-        voc(tmp_path / year, stem, thing(name, 1, 1, 50, 50))
+        voc(tmp_path / year, stem, voc_object(name, 1, 1, 50, 50))
         for part in parts:
             (tmp_path / year / "ImageSets" / "Main").mkdir(parents=True, exist_ok=True)
             (tmp_path / year / "ImageSets" / "Main" / f"{part}.txt").write_text(f"{stem}\n")
@@ -296,9 +296,9 @@ def test_voc_joins_the_years_that_have_a_part(tmp_path: Path) -> None:
 
 
 def roboflow(folder: Path) -> Path:
-    """Roboflow's export as Pascal VOC: images and labels side by side in a folder for each part."""
+    """Roboflow's export as Pascal VOC: images and labels together in a folder for each split."""
     for part, stem, name in (("train", "a", "dog"), ("train", "b", "cup"), ("valid", "c", "cat"), ("test", "d", "dog")):
-        voc(folder / "made", stem, thing(name, 1, 1, 50, 50))
+        voc(folder / "made", stem, voc_object(name, 1, 1, 50, 50))
         (folder / part).mkdir(parents=True, exist_ok=True)
         (folder / "made" / "Annotations" / f"{stem}.xml").rename(folder / part / f"{stem}.xml")
         (folder / "made" / "JPEGImages" / f"{stem}.jpg").rename(folder / part / f"{stem}.jpg")
@@ -306,7 +306,7 @@ def roboflow(folder: Path) -> Path:
     return folder
 
 
-def test_voc_in_a_folder_for_each_part(tmp_path: Path) -> None:
+def test_voc_with_a_folder_for_each_split(tmp_path: Path) -> None:
     source = SourceConfig(path=str(roboflow(tmp_path)))
     assert splits_of(source) == ("test", "train", "valid")
     assert with_split(source, "val").split == "valid"
@@ -315,34 +315,34 @@ def test_voc_in_a_folder_for_each_part(tmp_path: Path) -> None:
     assert [record.path for record in train.records] == [tmp_path / "train" / "a.jpg", tmp_path / "train" / "b.jpg"]
     assert [record.targets.labels.tolist() for record in train.records] == [[2], [1]]
     assert [record.path for record in val.records] == [tmp_path / "valid" / "c.jpg"]
-    assert not train.whole
-    with pytest.raises(ValueError, match="it has the parts test, train, valid; name one of them"):
+    assert not train.is_classification
+    with pytest.raises(ValueError, match="it has the splits test, train, valid; name one of them"):
         read(tmp_path)
 
 
-def test_voc_with_a_lying_size_or_none(tmp_path: Path) -> None:
-    voc(tmp_path, "a", thing("dog", 1, 1, 50, 50), "<width>640</width><height>480</height>")
-    voc(tmp_path, "b", thing("dog", 1, 1, 50, 50), "<width>0</width><height>0</height>")
-    voc(tmp_path, "c", thing("dog", 90, 70, 130, 80))
-    voc(tmp_path, "d", thing("dog", 50, 50, 50, 50))
+def test_voc_with_a_wrong_or_missing_size(tmp_path: Path) -> None:
+    voc(tmp_path, "a", voc_object("dog", 1, 1, 50, 50), "<width>640</width><height>480</height>")
+    voc(tmp_path, "b", voc_object("dog", 1, 1, 50, 50), "<width>0</width><height>0</height>")
+    voc(tmp_path, "c", voc_object("dog", 90, 70, 130, 80))
+    voc(tmp_path, "d", voc_object("dog", 50, 50, 50, 50))
     data = read(tmp_path)
-    assert data.report.totals() == {"wrong_size": 1, "degenerate": 1, "clipped": 1, "size_not_stated": 1}
+    assert data.report.totals() == {"size_mismatch": 1, "degenerate": 1, "clipped": 1, "missing_size": 1}
     assert [record.path.stem for record in data.records] == ["b", "c", "d"]
     assert "a.xml: 640x480 is stated, the file has 100x80" in data.report.summary()[0]
     assert_close(data.records[1].targets.boxes, torch.tensor([[89.0, 69, 100, 80]]))
 
 
-def test_voc_ignores_parts_of_things_and_finds_images_by_filename(tmp_path: Path) -> None:
+def test_voc_ignores_object_parts_and_finds_images_by_filename(tmp_path: Path) -> None:
     part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></part>"
-    voc(tmp_path, "a", thing("dog", 1, 1, 50, 50).replace("</object>", part + "</object>"))
+    voc(tmp_path, "a", voc_object("dog", 1, 1, 50, 50).replace("</object>", part + "</object>"))
     (tmp_path / "Annotations" / "a.xml").rename(tmp_path / "Annotations" / "labels_of_a.xml")
     data = read(tmp_path)
     assert data.class_names == ("dog",)
     assert data.records[0].path == tmp_path / "JPEGImages" / "a.jpg"
 
 
-def test_voc_passes_over_what_macos_puts_beside_files(tmp_path: Path) -> None:
-    voc(tmp_path, "a", thing("dog", 1, 1, 50, 50))
+def test_voc_ignores_macos_resource_files(tmp_path: Path) -> None:
+    voc(tmp_path, "a", voc_object("dog", 1, 1, 50, 50))
     (tmp_path / "ImageSets" / "Main").mkdir(parents=True)
     (tmp_path / "ImageSets" / "Main" / "train.txt").write_text("a\n")
     for name in ("Annotations/._a.xml", "JPEGImages/._a.jpg", "ImageSets/Main/._train.txt"):
@@ -367,19 +367,19 @@ def test_yolo_lines(tmp_path: Path) -> None:
     assert data.report.totals() == {"polygon": 1, "no_label_file": 1}
 
 
-def test_yolo_passes_over_what_macos_puts_beside_files(tmp_path: Path) -> None:
+def test_yolo_ignores_macos_resource_files(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 0.5 0.5 0.1 0.1"}).rename(tmp_path / "mine.yaml")
     (tmp_path / "._mine.yaml").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X names")
     assert len(read(tmp_path).records) == 1
 
 
-def test_yolo_keypoints_are_passed_over(tmp_path: Path) -> None:
+def test_yolo_keypoints_are_ignored(tmp_path: Path) -> None:
     data = read(yolo(tmp_path, {"a": "1 0.5 0.5 0.2 0.5 .1 .1 .2 .2\n"}, extra="kpt_shape: [2, 2]\n"))
     assert_close(data.records.boxes, np.array([[40, 20, 60, 60]], np.float32))
     assert data.report.totals() == {}
 
 
-def test_yolo_counts_classes_out_of_range_and_bad_boxes(tmp_path: Path) -> None:
+def test_yolo_counts_invalid_classes_and_boxes(tmp_path: Path) -> None:
     text = "7 .5 .5 .2 .2\n-1 .5 .5 .2 .2\n0 .5 .5 .2 .2\n0 nan .5 .2 .2\n0 .5 .5 0 .2\n0 3 .5 .2 .2\n0 .95 .5 .2 .2\n"
     data = read(yolo(tmp_path, {"a": text}))
     assert data.report.totals() == {"unknown_class": 2, "not_finite": 1, "degenerate": 1, "outside": 1, "clipped": 1}
@@ -392,7 +392,7 @@ def test_yolo_names(tmp_path: Path, names: str) -> None:
 
 
 @pytest.mark.parametrize("train", ["images/train", "../images/train", "[images/train]", "train.txt"])
-def test_yolo_ways_to_say_where_images_are(tmp_path: Path, train: str) -> None:
+def test_yolo_image_locations(tmp_path: Path, train: str) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .2 .2"})
     (tmp_path / "train.txt").write_text("./images/train/a.png\n")
     (tmp_path / "data.yaml").write_text(f"path: .\ntrain: {train}\nval: images/train\nnames: [cat, cup]\n")
@@ -400,16 +400,16 @@ def test_yolo_ways_to_say_where_images_are(tmp_path: Path, train: str) -> None:
     assert len(data.records.boxes) == 1
 
 
-def test_yolo_images_listed_twice_are_read_once(tmp_path: Path) -> None:
+def test_yolo_duplicate_images_are_read_once(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .2 .2", "b": "1 .5 .5 .2 .2"})
     (tmp_path / "train.txt").write_text("images/train/a.png\nimages/train/b.png\nimages/train/a.png\n")
     (tmp_path / "data.yaml").write_text("train: train.txt\nnames: [cat, cup]\n")
     data = read(tmp_path)
     assert [record.targets.labels.tolist() for record in data.records] == [[0], [1]]
-    assert data.report.totals() == {"listed_twice": 1}
+    assert data.report.totals() == {"duplicate_image": 1}
 
 
-def test_yolo_size_is_that_of_the_upright_image(tmp_path: Path) -> None:
+def test_yolo_uses_the_size_of_the_upright_image(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 .5 .5 .5 .5"})
     (tmp_path / "images" / "train" / "a.png").unlink()
     image(tmp_path / "images" / "train" / "a.jpg", orientation=6)
@@ -418,11 +418,11 @@ def test_yolo_size_is_that_of_the_upright_image(tmp_path: Path) -> None:
     assert_close(record.targets.boxes, torch.tensor([[20.0, 25, 60, 75]]))
 
 
-# parts
+# splits
 
 
 @pytest.mark.parametrize(
-    ("wanted", "available", "found"),
+    ("name", "available", "expected"),
     [
         ("val", ("train", "val"), "val"),
         ("val", ("train", "valid"), "valid"),
@@ -433,11 +433,11 @@ def test_yolo_size_is_that_of_the_upright_image(tmp_path: Path) -> None:
         ("test", ("train", "val"), None),
     ],
 )
-def test_parts_by_alias_and_year(wanted: str, available: tuple[str, ...], found: str | None) -> None:
-    assert find_split(wanted, available) == found
+def test_splits_by_alias_and_year(name: str, available: tuple[str, ...], expected: str | None) -> None:
+    assert find_split(name, available) == expected
 
 
-def test_the_first_part_that_there_is(tmp_path: Path) -> None:
+def test_first_available_split(tmp_path: Path) -> None:
     make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
     source = SourceConfig(path=str(tmp_path / "s"))
     assert with_split(source, "test", "val").split == "val"
@@ -457,7 +457,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Detecti
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_written_and_read_again_is_the_same(kind: str, samples: Callable[[str], DetectionData]) -> None:
+def test_written_labels_are_read_back_unchanged(kind: str, samples: Callable[[str], DetectionData]) -> None:
     from detkit.data.cutouts import CLASS_NAMES
     from detkit.data.synthetic import make_image
 
@@ -475,7 +475,7 @@ def test_written_and_read_again_is_the_same(kind: str, samples: Callable[[str], 
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path) -> None:
+def test_names_with_spaces_are_read_back(kind: Kind, tmp_path: Path) -> None:
     names = [image(image_folder(tmp_path, kind, "train") / f"{stem}.png").name for stem in ("a", "a (1)", "a 1", "my photo -1")]
     targets = Targets.of(torch.tensor([[0.0, 0, 50, 40]]), torch.tensor([0]))
     records = [ImageRecord(image_folder(tmp_path, kind, "train") / name, name, (80, 100), targets) for name in names]
@@ -486,10 +486,10 @@ def test_names_with_spaces_are_written_and_read_again(kind: Kind, tmp_path: Path
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_images_whose_labels_would_be_one_file_are_refused(kind: Kind, tmp_path: Path) -> None:
+def test_images_sharing_a_label_file_are_rejected(kind: Kind, tmp_path: Path) -> None:
     folder = image_folder(tmp_path, kind, "train")
     data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
-    with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ labels would be those of .*a\.png"):
+    with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ label file would also be that of .*a\.png"):
         write_labels(data, tmp_path, kind, "train")
 
 
@@ -507,7 +507,7 @@ def written(folder: Path, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("make", [darknet, *(partial(written, kind=kind) for kind in ("coco", "voc", "yolo"))])
-def test_the_mark_that_windows_puts_before_a_text_is_passed_over(make: Callable[[Path], None], tmp_path: Path) -> None:
+def test_byte_order_marks_are_ignored(make: Callable[[Path], None], tmp_path: Path) -> None:
     make(tmp_path)
     for file in tmp_path.rglob("*.*"):
         if file.suffix != ".png":
@@ -529,7 +529,7 @@ def test_bccd(shared: Path) -> None:
         assert data.class_names == ("Platelets", "RBC", "WBC")
         assert set(data.report.totals()) <= {"degenerate"}
         counts[split] = (len(data), len(data.records.boxes))
-        degenerate += data.report.count(Remark.DEGENERATE)
+        degenerate += data.report.count(ReadIssue.DEGENERATE)
     assert counts == {"train": (205, 2804), "val": (87, 1137), "test": (72, 945)}
     assert degenerate == 2
 
@@ -575,7 +575,7 @@ def test_voc100_in_its_formats(shared: Path) -> None:
 
 
 def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundredth of COCO's training set; all of it takes about a hundred times as long."""
+    """Read a hundredth of COCO's training set; all of it takes about a hundred times as long."""
     from time import process_time
 
     import detkit.data.readers.assemble as assemble
@@ -595,13 +595,13 @@ def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.Monkey
     assert process_time() - start < 2
 
 
-def test_names_that_climb_are_refused_on_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_outside_the_folder_are_rejected_on_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ntpath
 
     import detkit.data.readers.assemble as assemble
 
     monkeypatch.setattr(assemble.os.path, "normpath", ntpath.normpath)
     for name in ("../a.jpg", "b/../../a.jpg", "..\\a.jpg"):
-        with pytest.raises(ValueError, match="climbs out of the image folder"):
-            assemble.inside(tmp_path, name, "labels.json")
-    assert assemble.inside(tmp_path, "b\\a.jpg", "labels.json").endswith("b/a.jpg")
+        with pytest.raises(ValueError, match="is outside the image folder"):
+            assemble.resolve_in_folder(tmp_path, name, "labels.json")
+    assert assemble.resolve_in_folder(tmp_path, "b\\a.jpg", "labels.json").endswith("b/a.jpg")

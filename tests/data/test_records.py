@@ -1,4 +1,4 @@
-"""The table of boxes gives back what was put in, by record and as a whole."""
+"""The table of boxes returns its records unchanged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from detkit.data import DetectionData, ImageRecord, ReadReport, Records, Remark
+from detkit.data import DetectionData, ImageRecord, ReadIssue, ReadReport, Records
 from detkit.structures import Targets
 
 
@@ -23,52 +23,52 @@ def records_of(lengths: list[int]) -> list[ImageRecord]:
     return rows
 
 
-def same(one: ImageRecord, other: ImageRecord) -> None:
+def assert_same(one: ImageRecord, other: ImageRecord) -> None:
     assert (one.path, one.image_id, one.size) == (other.path, other.image_id, other.size)
     for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas"):
         assert_close(getattr(one.targets, name), getattr(other.targets, name), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("lengths", [[2, 0, 3, 1], [0, 0], [4], []])
-def test_a_table_gives_its_records_back(lengths: list[int]) -> None:
+def test_table_returns_its_records(lengths: list[int]) -> None:
     rows = records_of(lengths)
     table = Records.of(rows)
     assert len(table) == len(rows)
     assert table.lengths.tolist() == lengths
     assert table.image_index.tolist() == [number for number, length in enumerate(lengths) for _ in range(length)]
     for one, other in zip(rows, table, strict=True):
-        same(one, other)
+        assert_same(one, other)
     for one, other in zip(rows, pickle.loads(pickle.dumps(table)), strict=True):
-        same(one, other)
+        assert_same(one, other)
 
 
-def test_take_and_slices_choose_images() -> None:
+def test_take_and_slices_select_images() -> None:
     rows = records_of([2, 0, 3, 1])
     table = Records.of(rows)
-    for chosen in ([2, 0, 1], [3, 3], [], [1]):
-        for place, record in zip(chosen, table.take(chosen), strict=True):
-            same(rows[place], record)
-    same(table[1:][1], rows[2])
-    same(table[-1], rows[3])
+    for selected in ([2, 0, 1], [3, 3], [], [1]):
+        for index, record in zip(selected, table.take(selected), strict=True):
+            assert_same(rows[index], record)
+    assert_same(table[1:][1], rows[2])
+    assert_same(table[-1], rows[3])
     with pytest.raises(IndexError):
         table[4]
 
 
-def test_where_chooses_boxes() -> None:
+def test_where_selects_boxes() -> None:
     table = Records.of(records_of([2, 0, 3, 1]))
     kept = table.where(table.labels != 1, table.labels + 5)
     assert [record.targets.labels.tolist() for record in kept] == [[5], [], [5, 7], [5]]
     assert table.labels.max() == 2
 
 
-def test_a_record_is_a_copy() -> None:
+def test_records_are_copies() -> None:
     table = Records.of(records_of([2]))
     before = table.boxes.copy()
     table[0].targets.boxes.zero_()
     np.testing.assert_array_equal(table.boxes, before)
 
 
-def test_a_large_table_travels_in_few_bytes() -> None:
+def test_large_tables_pickle_to_few_bytes() -> None:
     count = 10_000
     table = Records(
         tuple(f"{n}.jpg" for n in range(count)),
@@ -84,23 +84,23 @@ def test_a_large_table_travels_in_few_bytes() -> None:
     assert len(pickle.dumps(table, 5)) < 80 * count
 
 
-def test_class_names_are_told_apart() -> None:
-    with pytest.raises(ValueError, match="class names that occur more than once: a; classes are told apart by name"):
+def test_class_names_must_be_unique() -> None:
+    with pytest.raises(ValueError, match="class names that occur more than once: a; expected unique names"):
         DetectionData.of("d", ["a", "b", "a"], [])
     with pytest.raises(ValueError, match="2 class names but 1 category ids"):
         DetectionData.of("d", ["a", "b"], [], [1])
 
 
-def test_a_report_tells_kind_count_and_files() -> None:
+def test_report_lists_kind_count_and_files() -> None:
     report = ReadReport("d.json")
     assert report.summary() == []
-    report.add(Remark.DEGENERATE, "b.jpg", 2, "0 0 0 0")
-    report.add(Remark.DEGENERATE, "a.jpg", 1, "1 1 1 1")
-    report.add_all(Remark.MISSING_IMAGE, [f"{n}.jpg" for n in range(1200)])
-    report.add(Remark.CLIPPED, "a.jpg", 0)
+    report.add(ReadIssue.DEGENERATE, "b.jpg", 2, "0 0 0 0")
+    report.add(ReadIssue.DEGENERATE, "a.jpg", 1, "1 1 1 1")
+    report.add_all(ReadIssue.MISSING_IMAGE, [f"{n}.jpg" for n in range(1200)])
+    report.add(ReadIssue.CLIPPED, "a.jpg", 0)
     assert report.totals() == {"missing_image": 1200, "degenerate": 3}
     assert report.summary() == [
-        "d.json: images left out, with their boxes, because the file is missing: 1,200 (0.jpg, 1.jpg, 10.jpg and 1,197 more)",
-        "d.json: boxes left out because they have no width or height: 3 (a.jpg, b.jpg (2); such as b.jpg: 0 0 0 0)",
+        "d.json: images skipped, with their boxes, because the file is missing: 1,200 (0.jpg, 1.jpg, 10.jpg and 1,197 more)",
+        "d.json: boxes skipped because they have no width or height: 3 (a.jpg, b.jpg (2); such as b.jpg: 0 0 0 0)",
     ]
     assert report.by_file()["b.jpg"] == {"degenerate": 2}

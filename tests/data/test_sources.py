@@ -1,4 +1,4 @@
-"""What a data config gives: training and validation data with the same classes."""
+"""Loading of training and validation data with the same classes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from detkit.config import Config, apply_overrides
 from detkit.data import DataConfig, DetectionData, SourceConfig, class_lines, load_data, make_sample, read_source, split_by_image
-from detkit.data.splits import joined_report
+from detkit.data.splits import report_lines
 
 
-class Whole(Config):
+class Settings(Config):
     data: DataConfig = DataConfig()
 
 
@@ -26,16 +26,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_a_folder_alone_gives_its_own_parts(kind: str, folders: dict[str, Path]) -> None:
-    config = apply_overrides(Whole(), [f"data={folders[kind]}"]).data
+def test_folder_uses_its_own_splits(kind: str, folders: dict[str, Path]) -> None:
+    config = apply_overrides(Settings(), [f"data={folders[kind]}"]).data
     assert config == DataConfig(train=SourceConfig(path=str(folders[kind])))
     train, val = load_data(config)
     assert (len(train), len(val)) == (8, 3)
     assert train.class_names == val.class_names
-    assert joined_report([train, val]) == []
+    assert report_lines([train, val]) == []
 
 
-def test_a_file_alone_is_split_by_image(folders: dict[str, Path]) -> None:
+def test_single_file_is_split_by_image(folders: dict[str, Path]) -> None:
     path = folders["coco"] / "annotations" / "instances_train.json"
     train, val = load_data(DataConfig(train=str(path)))  # type: ignore[arg-type]
     assert len(train) + len(val) == 8
@@ -47,30 +47,30 @@ def test_a_file_alone_is_split_by_image(folders: dict[str, Path]) -> None:
 
 def test_config_round_trip_and_overrides() -> None:
     overrides = ["data=a", "data.train.images=b", "data.val=c", "data.val.split=test", "data.rename=tvmonitor=tv", "data.classes=tv,cat"]
-    config = apply_overrides(Whole(), overrides)
+    config = apply_overrides(Settings(), overrides)
     assert config.data.val == SourceConfig(path="c", split="test")
     assert config.data.classes == ("tv", "cat")
-    assert Whole.from_json(config.to_json()) == config
+    assert Settings.from_json(config.to_json()) == config
     assert apply_overrides(config, ["data.val=none"]).data.val is None
 
 
-def test_a_split_is_a_function_of_id_and_seed(folders: dict[str, Path]) -> None:
+def test_split_depends_on_id_and_seed_only(folders: dict[str, Path]) -> None:
     data = read_source(SourceConfig(path=str(folders["coco"]), split="train"))
     many = data.take(list(range(8)) * 40)
     ids = tuple(range(320))
     from dataclasses import replace
 
     many = replace(many, records=replace(many.records, image_ids=ids))
-    kept, chosen = split_by_image(many, 0.25, seed=1)
-    assert 60 <= len(chosen) <= 100
-    assert sorted(kept.records.image_ids + chosen.records.image_ids) == list(ids)
+    kept, held_out = split_by_image(many, 0.25, seed=1)
+    assert 60 <= len(held_out) <= 100
+    assert sorted(kept.records.image_ids + held_out.records.image_ids) == list(ids)
     fewer = many.take(range(0, 320, 3))
     again = set(split_by_image(fewer, 0.25, seed=1)[1].records.image_ids)
-    assert again == set(chosen.records.image_ids) & set(fewer.records.image_ids)
-    assert set(split_by_image(many, 0.25, seed=2)[1].records.image_ids) != set(chosen.records.image_ids)
+    assert again == set(held_out.records.image_ids) & set(fewer.records.image_ids)
+    assert set(split_by_image(many, 0.25, seed=2)[1].records.image_ids) != set(held_out.records.image_ids)
 
 
-def test_both_sides_of_a_split_get_a_image(folders: dict[str, Path]) -> None:
+def test_both_sides_of_a_split_get_an_image(folders: dict[str, Path]) -> None:
     data = read_source(SourceConfig(path=str(folders["coco"]), split="train")).take([0, 1])
     for fraction in (1e-9, 0.999999999):
         assert [len(side) for side in split_by_image(data, fraction)] == [1, 1]
@@ -79,14 +79,14 @@ def test_both_sides_of_a_split_get_a_image(folders: dict[str, Path]) -> None:
 
 
 def with_classes(folder: Path, path: Path, names: dict[str, str]) -> Path:
-    """The validation labels of a sample with other class names and ids."""
+    """Write the validation labels of a sample with other class names."""
     content = json.loads((folder / "annotations" / "instances_val.json").read_text())
     content["categories"] = [{"id": entry["id"], "name": names.get(entry["name"], entry["name"])} for entry in content["categories"]]
     path.write_text(json.dumps(content))
     return path
 
 
-def test_validation_classes_take_the_order_of_training(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_validation_classes_follow_the_training_order(folders: dict[str, Path], tmp_path: Path) -> None:
     content = json.loads((folders["coco"] / "annotations" / "instances_val.json").read_text())
     names = {entry["id"]: entry["name"] for entry in content["categories"]}
     for entry in content["categories"]:
@@ -102,7 +102,7 @@ def test_validation_classes_take_the_order_of_training(folders: dict[str, Path],
     assert val.records.labels.tolist() == plain.records.labels.tolist()
 
 
-def test_a_mismatch_names_both_lists_and_map_repairs_it(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_mismatch_lists_both_sides_and_rename_fixes_it(folders: dict[str, Path], tmp_path: Path) -> None:
     path = with_classes(folders["coco"], tmp_path / "val.json", {"cat": "Katze"})
     val = SourceConfig(path=str(path), images=str(folders["coco"] / "images" / "val"))
     config = DataConfig(train=SourceConfig(path=str(folders["coco"])), val=val)
@@ -111,11 +111,11 @@ def test_a_mismatch_names_both_lists_and_map_repairs_it(folders: dict[str, Path]
     assert "5 [Katze, coin, cup, rocket, wheel]; expected 5 [cat, coin, cup, rocket, wheel]" in str(caught.value)
     train, mapped = load_data(config.replace(rename=("Katze=cat",)))
     assert mapped.class_names == train.class_names
-    with pytest.raises(ValueError, match=r"data\.map: the data has no class 'Katse': did you mean 'Katze'"):
+    with pytest.raises(ValueError, match=r"data\.rename: the data has no class 'Katse': did you mean 'Katze'"):
         load_data(config.replace(rename=("Katse=cat",)))
 
 
-def test_classes_choose_and_order_and_map_renames(folders: dict[str, Path]) -> None:
+def test_selecting_ordering_and_renaming_classes(folders: dict[str, Path]) -> None:
     source = SourceConfig(path=str(folders["yolo"]))
     train, val = load_data(DataConfig(train=source, classes=("round", "cat"), rename=("coin=round", "wheel=round")))
     assert train.class_names == val.class_names == ("round", "cat")
@@ -123,20 +123,20 @@ def test_classes_choose_and_order_and_map_renames(folders: dict[str, Path]) -> N
     counts = {name: int((everything.records.labels == label).sum()) for label, name in enumerate(everything.class_names)}
     rounds = counts["coin"] + counts["wheel"]
     assert (train.records.labels == 0).sum() == rounds
-    assert train.report.totals() == {"class_left_out": len(everything.records.boxes) - rounds - counts["cat"]}
+    assert train.report.totals() == {"class_not_selected": len(everything.records.boxes) - rounds - counts["cat"]}
     assert class_lines(train)[0] == f"  0 round  id 1  {rounds:,} boxes"
 
 
-def test_a_class_that_is_not_there(folders: dict[str, Path]) -> None:
+def test_missing_class(folders: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match=r"data\.classes: .* has no class 'cots': did you mean 'cat'|no class 'cots'"):
         load_data(DataConfig(train=SourceConfig(path=str(folders["coco"])), classes=("cots",)))
 
 
-def test_images_on_both_sides_are_warned_of(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
+def test_warning_of_images_on_both_sides(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
     source = SourceConfig(path=str(folders["coco"]), split="train")
     with caplog.at_level(logging.WARNING):
         load_data(DataConfig(train=source, val=source))
-    assert "8 of 8 validation images are training images too" in caplog.text
+    assert "8 of 8 validation images are also training images" in caplog.text
 
 
 def test_real_data_by_folder(shared: Path) -> None:

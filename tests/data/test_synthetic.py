@@ -1,4 +1,4 @@
-"""The generated data: the same for the same seed, boxes round what is seen, all flags and formats."""
+"""The generated data set: reproducible, with fitting boxes, all flags and all formats."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from detkit.data.cutouts import CLASS_NAMES, backgrounds, cutouts
 from detkit.data.synthetic import images, make_image
 
 
-def test_the_same_numbers_give_the_same_image() -> None:
+def test_images_are_reproducible() -> None:
     for seed, index in ((0, 3), (0, 4), (5, 3)):
         one, other = make_image(seed, index, 96), make_image(seed, index, 96)
         np.testing.assert_array_equal(one[0], other[0])
@@ -23,7 +23,7 @@ def test_the_same_numbers_give_the_same_image() -> None:
     )
 
 
-def test_targets_are_sound_and_every_kind_occurs() -> None:
+def test_targets_are_valid_and_every_kind_occurs() -> None:
     counts = np.zeros(len(CLASS_NAMES), int)
     empty = difficult = 0
     sizes = set()
@@ -45,8 +45,8 @@ def test_targets_are_sound_and_every_kind_occurs() -> None:
     assert len(sizes) == 4
 
 
-def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On black, with things in full color, the pixels that differ fill each box to its edges, within the soft rim."""
+def test_boxes_fit_the_pasted_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a black background, the pixels that differ extend to the edges of each box, within the soft rim."""
     import detkit.data.synthetic as synthetic
 
     monkeypatch.setattr(synthetic, "_background", lambda random, size: np.zeros((*size, 3), np.uint8))
@@ -54,24 +54,24 @@ def test_boxes_fit_what_was_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     for image, targets in images(30, short_side=128):
         if len(targets) != 1:
             continue
-        seen = image.max(2) > 40
-        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-        found = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
-        assert (found - targets.boxes[0]).abs().max() <= 3, (found, targets.boxes[0])
+        mask = image.max(2) > 40
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        measured = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
+        assert (measured - targets.boxes[0]).abs().max() <= 3, (measured, targets.boxes[0])
         checked += 1
     assert checked >= 3
 
 
-def test_things_and_backgrounds_come_without_a_network() -> None:
-    assert {thing.name for thing in cutouts()} == set(CLASS_NAMES)
-    for thing in cutouts():
-        assert thing.pixels.shape[2] == 4
-        assert 0.3 < (thing.pixels[:, :, 3] > 127).mean() < 1
+def test_cutouts_and_backgrounds_need_no_network() -> None:
+    assert {cutout.name for cutout in cutouts()} == set(CLASS_NAMES)
+    for cutout in cutouts():
+        assert cutout.pixels.shape[2] == 4
+        assert 0.3 < (cutout.pixels[:, :, 3] > 127).mean() < 1
     assert all(image.ndim == 3 and image.dtype == np.uint8 for image in backgrounds())
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_a_sample_is_read_by_the_config_it_gives(tmp_path: Path, kind: str) -> None:
+def test_returned_config_reads_the_sample(tmp_path: Path, kind: str) -> None:
     config = make_sample(tmp_path / "s", images=3, val_images=2, kind=kind, seed=1, short_side=64)  # type: ignore[arg-type]
     train, val = load_data(config)
     assert (len(train), len(val)) == (3, 2)
@@ -80,7 +80,7 @@ def test_a_sample_is_read_by_the_config_it_gives(tmp_path: Path, kind: str) -> N
     assert not {path.rpartition("/")[2] for path in train.records.paths} & {path.rpartition("/")[2] for path in val.records.paths}
 
 
-def test_the_same_sample_is_made_once(tmp_path: Path) -> None:
+def test_an_existing_sample_is_not_rewritten(tmp_path: Path) -> None:
     sizes = {"images": 2, "val_images": 1, "short_side": 64}
     first = make_sample(tmp_path / "s", **sizes)  # type: ignore[arg-type]
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*")}
@@ -90,7 +90,7 @@ def test_the_same_sample_is_made_once(tmp_path: Path) -> None:
         make_sample(tmp_path / "s", **{**sizes, "images": 3})  # type: ignore[arg-type]
 
 
-def test_more_images_begin_with_the_same(tmp_path: Path) -> None:
+def test_larger_samples_start_with_the_same_images(tmp_path: Path) -> None:
     for count in (2, 4):
         make_sample(tmp_path / str(count), images=count, val_images=1, short_side=64)
     few, many = (read_source(SourceConfig(path=str(tmp_path / str(count)), split="train")) for count in (2, 4))
