@@ -1,1 +1,1 @@
-"""What turns maps into predictions: dense heads over every cell, and heads over pooled regions."""
+"""Prediction heads: dense heads over every cell, and heads over pooled regions."""

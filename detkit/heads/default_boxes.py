@@ -1,4 +1,4 @@
-"""SSD's default boxes (arXiv:1512.02325, section 2.2): as numbers and as a module that knows its device."""
+"""SSD's default boxes (arXiv:1512.02325, section 2.2): their config and the module that holds them."""
 
 from __future__ import annotations
 
@@ -15,49 +15,49 @@ from detkit.structures import Size
 
 
 class DefaultBoxConfig(Config):
-    """Which boxes stand in the middle of every cell; the defaults are those of SSD300 for COCO, as torchvision has them.
+    """Default boxes centered on every cell; the defaults are those of SSD300 for COCO in torchvision.
 
-    A level of scale s whose next level has scale t has squares of s and sqrt(s t), and for each ratio r one box of
-    s sqrt(r) by s / sqrt(r) and one that stands where that lies.
+    A level of scale s whose next level has scale t has squares with sides s and sqrt(s t), and for each ratio r one box of s sqrt(r) by s /
+    sqrt(r) and the same box with its sides swapped.
     """
 
     scales: tuple[float, ...] = (0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05)
-    """For each level, finest first, and one behind the last: sides as a share of the image's."""
+    """Scales of each level, finest first, and one more after the last level, as a fraction of the image's side."""
     ratios: tuple[tuple[float, ...], ...] = ((2.0,), (2.0, 3.0), (2.0, 3.0), (2.0, 3.0), (2.0,), (2.0,))
-    """For each level."""
+    """Aspect ratios of each level."""
     steps: tuple[float, ...] | None = (8.0, 16.0, 32.0, 64.0, 100.0, 300.0)
-    """Pixels between the cells of each level; none: the image's side divided by the cells."""
+    """Pixels between neighboring cells of each level; none: the image's side divided by the number of cells."""
     clip: bool = True
-    """Whether no side is greater than the image's; the paper's code clips nothing."""
+    """Whether box sides are limited to the image's sides; the paper's code does not clip."""
 
     @model_validator(mode="after")
-    def _fit(self) -> Self:
+    def _check_lengths(self) -> Self:
         levels = len(self.ratios)
         if len(self.scales) != levels + 1:
-            raise ValueError(f"scales: expected {levels + 1}, one for each level's ratios and one behind, got {len(self.scales)}")
+            raise ValueError(f"scales: expected {levels + 1}, one for each level of ratios and one more, got {len(self.scales)}")
         if self.steps is not None and len(self.steps) != levels:
-            raise ValueError(f"steps: expected {levels}, one for each level's ratios, got {len(self.steps)}")
+            raise ValueError(f"steps: expected {levels}, one for each level of ratios, got {len(self.steps)}")
         return self
 
     def build(self, levels: int) -> DefaultBoxes:
-        """The module, for so many levels.
+        """Build the default boxes for ``levels`` levels.
 
         Raises:
-            ValueError: the boxes are for another number of levels.
+            ValueError: If the config describes another number of levels.
         """
         if len(self.ratios) != levels:
             raise ValueError(
-                f"default boxes are for {len(self.ratios)} levels and the neck gives {levels}: give head.boxes as many ratios (and steps), "
-                "and one scale more, as there are levels of the backbone and extras of the neck"
+                f"head.default_boxes: expected ratios for the {levels} levels of the neck, got {len(self.ratios)}; give one entry of "
+                "ratios (and of steps) for each level of the backbone and each of neck.extras, and one more scale than levels"
             )
         return DefaultBoxes(self)
 
 
 class DefaultBoxes(nn.Module):
-    """Default boxes laid out on the grids of the maps.
+    """Default boxes placed on the grids of the feature maps.
 
     Args:
-        config: The numbers.
+        config: Scales, ratios and steps.
     """
 
     def __init__(self, config: DefaultBoxConfig) -> None:
@@ -69,12 +69,12 @@ class DefaultBoxes(nn.Module):
             self.register_buffer(f"sides{level}", sides.clamp(max=1) if config.clip else sides, persistent=False)
 
     def forward(self, size: Size, grids: Sequence[Size]) -> list[Tensor]:
-        """For each level ``(H * W * A, 4)`` float32 boxes in pixels of an image of ``size``, cell by cell."""
-        return [self._on_one(level, size, grid) for level, grid in enumerate(grids)]
+        """Return for each level the ``(H * W * A, 4)`` float32 boxes in pixels of an image of ``size``, cell by cell."""
+        return [self._boxes_of_level(level, size, grid) for level, grid in enumerate(grids)]
 
-    def _on_one(self, level: int, size: Size, grid: Size) -> Tensor:
+    def _boxes_of_level(self, level: int, size: Size, grid: Size) -> Tensor:
         sides = self.get_buffer(f"sides{level}").float()
-        # Cells of the image's height and width; with steps that is no whole number.
+        # Number of cells along the image's height and width; with steps these are not whole numbers.
         rows, columns = grid if self.steps is None else (size[0] / self.steps[level], size[1] / self.steps[level])
         y = (torch.arange(grid[0], device=sides.device) + 0.5) / rows
         x = (torch.arange(grid[1], device=sides.device) + 0.5) / columns
@@ -84,7 +84,7 @@ class DefaultBoxes(nn.Module):
 
 
 def _sides(scale: float, next_scale: float, ratios: Sequence[float]) -> list[tuple[float, float]]:
-    """Width and height of a level's boxes."""
+    """Return the width and height of each of a level's boxes."""
     middle = math.sqrt(scale * next_scale)
     sides = [(scale, scale), (middle, middle)]
     for ratio in ratios:

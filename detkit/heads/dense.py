@@ -1,4 +1,4 @@
-"""A head that predicts at every cell of every level with the same weights."""
+"""Head that predicts at every cell of every level with shared weights."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from detkit.heads.float32 import Float32Conv2d, Float32FewCellsConv
-from detkit.layers import ConvNormAct, FewCellsConv, NormName, like
+from detkit.heads.float32 import Float32Conv2d, Float32SparseGradientConv
+from detkit.layers import ConvNormAct, NormName, SparseGradientConv, conv_like
 
 
 class DenseHead(nn.Module):
-    """Class logits and box deltas for every anchor of every cell; with one class and one shared tower it is an RPN's.
+    """Class logits and box deltas for every anchor; with one class and a shared tower it is the head of an RPN.
 
     Args:
-        channels: Channels of every map.
-        num_anchors: Anchors a cell.
-        num_classes: Class logits an anchor.
-        depth: 3x3 convolutions before the last layers.
-        shared: One tower for both outputs and 1x1 last layers (RPN), or a tower each and 3x3 last layers (RetinaNet).
-        norm: The towers' norm.
-        prior: Probability that an untrained head gives every class (RetinaNet, arXiv:1708.02002, section 3.3).
-        bias: Whether the towers' convolutions have one; None: where no norm follows.
-        quality: The tower of one logit more for every anchor, on how good its box is (FCOS's center-ness); None: there is none.
+        channels: Channels of every feature map.
+        num_anchors: Anchors per cell.
+        num_classes: Class logits per anchor.
+        depth: Number of 3x3 convolutions before the last layers.
+        shared: Whether both outputs share one tower and have 1x1 last layers (RPN); otherwise each has its own tower and a 3x3 last layer
+            (RetinaNet).
+        norm: Norm of the towers.
+        prior: Initial probability of every class (RetinaNet, arXiv:1708.02002, section 3.3).
+        bias: Whether the convolutions of the towers have a bias; None: only where no norm follows.
+        quality: Tower that predicts one more logit per anchor for the quality of its box (FCOS's center-ness); None: no such logit.
     """
 
     def __init__(
@@ -47,15 +48,15 @@ class DenseHead(nn.Module):
         def tower() -> nn.Sequential:
             return nn.Sequential(*(ConvNormAct(channels, channels, norm=norm, bias=bias) for _ in range(depth)))
 
-        def last(columns: int) -> Float32Conv2d:
+        def last_layer(columns: int) -> Float32Conv2d:
             return Float32Conv2d(channels, num_anchors * columns, 1 if shared else 3, padding=0 if shared else 1)
 
         self.tower, self.box_tower = tower(), None if shared else tower()
-        self.logits, self.deltas = last(num_classes), last(4)
-        self.quality = None if quality is None else last(1)
+        self.logits, self.deltas = last_layer(num_classes), last_layer(4)
+        self.quality = None if quality is None else last_layer(1)
         self.joint: nn.Module | None = None
         if shared:
-            _expect_few_cells(self)
+            _use_sparse_gradients(self)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -65,15 +66,15 @@ class DenseHead(nn.Module):
             nn.init.constant_(self.logits.bias, math.log(prior / (1 - prior)))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """``(B, N, num_classes)`` logits, ``(B, N, 4)`` deltas and, where there is one, ``(B, N)`` the quality's logits.
+        """Return ``(B, N, num_classes)`` logits, ``(B, N, 4)`` deltas and, if present, ``(B, N)`` quality logits.
 
         All are float32, over the anchors of all levels, finest level first.
         """
-        levels = [self._on_one(level_map) for level_map in maps]
+        levels = [self._forward_level(level_map) for level_map in maps]
         return tuple(torch.cat(parts, 1) for parts in zip(*levels, strict=True))
 
     def join_last_layers(self) -> None:
-        """Make one layer of the two that read a shared tower, so that its map is read once: for detection alone."""
+        """Merge the two last layers of a shared tower into one, so that its map is read once; for inference only."""
         if self.box_tower is not None or self.quality is not None:
             return
         parts = (self.logits, self.deltas)
@@ -82,31 +83,35 @@ class DenseHead(nn.Module):
         joint.bias = nn.Parameter(torch.cat([part.bias.detach() for part in parts if part.bias is not None]))
         self.joint = joint.requires_grad_(False)
 
-    def _on_one(self, level_map: Tensor) -> tuple[Tensor, ...]:
+    def _forward_level(self, level_map: Tensor) -> tuple[Tensor, ...]:
         classes = self.tower(level_map)
         if self.joint is not None:
             logits, deltas = self.joint(classes).split((self.logits.out_channels, self.deltas.out_channels), 1)
             return by_anchor(logits, self.num_classes), by_anchor(deltas, 4)
-        # What two last layers read becomes float32 once.
+        # Convert the shared input of two last layers to float32 once.
         if self.box_tower is None:
             classes = boxes = classes.float()
         else:
             boxes = self.box_tower(level_map)
             boxes = boxes.float() if self.quality_from == "boxes" else boxes
-        found = by_anchor(self.logits(classes), self.num_classes), by_anchor(self.deltas(boxes), 4)
+        outputs = by_anchor(self.logits(classes), self.num_classes), by_anchor(self.deltas(boxes), 4)
         if self.quality is None:
-            return found
-        return *found, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1).squeeze(-1)
+            return outputs
+        return *outputs, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1).squeeze(-1)
 
 
-def _expect_few_cells(head: nn.Module) -> None:
-    """An RPN learns from a sample of its anchors, so most cells of its maps get no gradient."""
+def _use_sparse_gradients(head: nn.Module) -> None:
+    """Use convolutions for sparse gradients: an RPN samples its anchors, so most cells of its maps get no gradient."""
     for parent in list(head.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d):
-                parent.add_module(name, like(Float32FewCellsConv if isinstance(child, Float32Conv2d) else FewCellsConv, child))
+                kind = Float32SparseGradientConv if isinstance(child, Float32Conv2d) else SparseGradientConv
+                parent.add_module(name, conv_like(kind, child))
 
 
 def by_anchor(output: Tensor, columns: int) -> Tensor:
-    """``(B, A * columns, H, W)`` as ``(B, H * W * A, columns)``: cell by cell, as :func:`detkit.ops.anchors.grid_anchors`."""
+    """Reshape ``(B, A * columns, H, W)`` to ``(B, H * W * A, columns)``.
+
+    Rows are ordered cell by cell, as in :func:`detkit.ops.anchors.grid_anchors`.
+    """
     return output.permute(0, 2, 3, 1).reshape(output.shape[0], -1, columns)

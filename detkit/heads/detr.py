@@ -1,4 +1,4 @@
-"""The head of DETR (arXiv:2005.12872): a transformer in which a fixed set of queries asks a map for objects."""
+"""DETR's head (arXiv:2005.12872): a transformer in which a fixed set of queries attends to a feature map."""
 
 from __future__ import annotations
 
@@ -26,64 +26,63 @@ from detkit.structures import Batch, Size, Targets
 
 
 class DETRHeadConfig(Config):
-    """The numbers of DETR's transformer, its matching and its losses; the defaults are the released code's, which are the paper's."""
+    """Parameters of DETR's transformer, matching and losses; the defaults are those of the released code and of the paper."""
 
     num_queries: int = Field(100, ge=1)
-    """The most objects of an image; objects beyond them are never learned."""
+    """Number of queries, the maximum number of objects per image; further objects are not learned."""
     channels: int = Field(256, ge=4)
-    """Of every cell and query; divisible by 4 and by ``attention_heads``."""
+    """Channels of every cell and query; divisible by 4 and by ``attention_heads``."""
     attention_heads: int = Field(8, ge=1)
-    """Heads of each attention."""
+    """Heads of each attention layer."""
     encoder_layers: int = Field(6, ge=0)
-    """Layers in which the map's cells see each other."""
+    """Encoder layers: self-attention over the cells of the map."""
     decoder_layers: int = Field(6, ge=1)
-    """Layers in which the queries see each other and the map."""
+    """Decoder layers: self-attention over the queries and cross-attention to the map."""
     hidden: int = Field(2048, ge=1)
-    """Width of the two-layer network in each layer."""
+    """Hidden width of the feed-forward network in each layer."""
     dropout: float = Field(0.1, ge=0, lt=1)
-    """Share of numbers dropped in the transformer while training."""
+    """Dropout probability in the transformer."""
     auxiliary_losses: bool = True
-    """Whether what leaves each decoder layer is matched and learns too, as section 3.2 of the paper has it."""
+    """Whether the output of each decoder layer is matched and has its own losses (section 3.2 of the paper)."""
     target_copies: int = Field(1, ge=1)
-    """Queries that each object is matched to; with more than one, ``postprocess.nms_iou`` has to suppress what is found twice. Two let a
-    small data set teach more (label augmentation of arXiv:2203.09507)."""
+    """Queries matched to each object; with more than one, set ``postprocess.nms_iou`` to remove duplicates. Two help on small data sets
+    (label augmentation of arXiv:2203.09507)."""
     class_cost: float = Field(1.0, ge=0)
-    """In the matching: times the probability of the wanted class, which makes a pair cheaper."""
+    """Weight in the matching cost of the probability of the target's class, which lowers the cost."""
     box_cost: float = Field(5.0, ge=0)
-    """In the matching: times the L1 distance of the boxes, as shares of the image."""
+    """Weight in the matching cost of the L1 distance between the boxes, as fractions of the image."""
     giou_cost: float = Field(2.0, ge=0)
-    """In the matching: times what the boxes lack of a generalized IoU of 1."""
+    """Weight in the matching cost of one minus the generalized IoU."""
     class_weight: float = Field(1.0, ge=0)
-    """Of the cross entropy."""
+    """Weight of the cross entropy."""
     box_weight: float = Field(5.0, ge=0)
-    """Of the L1 distance of matched boxes, as shares of the image."""
+    """Weight of the L1 distance between matched boxes, as fractions of the image."""
     giou_weight: float = Field(2.0, ge=0)
-    """Of one minus the generalized IoU of matched boxes."""
+    """Weight of one minus the generalized IoU of matched boxes."""
     no_object_weight: float = Field(0.1, gt=0)
-    """Of the cross entropy of queries without an object, beside 1 for the others."""
+    """Weight in the cross entropy of queries without an object, relative to 1 for the others."""
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.0, pre_nms_top_k=None, nms_iou=None, max_detections=100)
-    """What is reported: each query once, with its best class; nothing is suppressed."""
+    """How queries become detections: each is reported once with its best class, without NMS."""
 
     @model_validator(mode="after")
-    def _divides(self) -> Self:
+    def _check_channels(self) -> Self:
         if self.channels % 4 or self.channels % self.attention_heads:
-            wanted = f"divisible by 4 and by attention_heads={self.attention_heads}"
-            raise ValueError(f"expected channels {wanted}, got {self.channels}")
+            raise ValueError(f"channels: expected a multiple of 4 and of attention_heads={self.attention_heads}, got {self.channels}")
         return self
 
 
 class DETRHead(OneStageHead):
-    """Queries, each of which answers for one object or for none, after the whole map was seen.
+    """Queries that attend to the whole map, each predicting one object or none.
 
-    Its places are the queries, which lie nowhere in the image: :meth:`locations` has a row without numbers for each.
+    Its locations are the queries, which have no coordinates: :meth:`locations` returns an empty row for each.
 
     Args:
-        in_channels: Of the map.
-        num_classes: K; the softmax has "no object" as its class K.
-        config: The numbers.
+        in_channels: Channels of the map.
+        num_classes: K; the softmax has "no object" as class K.
+        config: Transformer, matching, losses and postprocessing.
     """
 
-    outputs: ClassVar[int] = 2
+    num_outputs: ClassVar[int] = 2
 
     def __init__(self, in_channels: int, num_classes: int, config: DETRHeadConfig) -> None:
         super().__init__(num_classes, config.postprocess)
@@ -92,18 +91,18 @@ class DETRHead(OneStageHead):
         self.projection = nn.Conv2d(in_channels, channels, 1)
         self.encoder = Encoder(config.encoder_layers, *numbers)
         self.decoder = Decoder(config.decoder_layers, *numbers)
-        self.num_queries = nn.Embedding(config.num_queries, channels)
+        self.queries = nn.Embedding(config.num_queries, channels)
         self.logits = Float32Linear(channels, num_classes + 1)
         self.box_layers = nn.Sequential(
             nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU(), Float32Linear(channels, 4)
         )
 
     def forward(self, maps: Sequence[Tensor], batch: Batch | None = None) -> Outputs:
-        """What every decoder layer says about every query, or the last one alone without auxiliary losses; layers L, last one last.
+        """Return the predictions of all L decoder layers, last layer last, or of the last one only without auxiliary losses.
 
         Args:
             maps: One map ``(B, C, h, w)``.
-            batch: Tells where each image ends; None: nothing is padded, and images are one unit high and wide.
+            batch: Gives the size of each image without padding; None: no padding, and images have height and width 1.
 
         Returns:
             ``(B, N, L, K + 1)`` logits, "no object" last, and ``(B, N, L, 4)`` boxes as center and size in pixels.
@@ -113,32 +112,32 @@ class DETRHead(OneStageHead):
         valid = map_.new_ones((len(map_), *grid), dtype=torch.bool) if batch is None else valid_cells(batch, grid)
         padded = None if batch is None or set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
         positions = sine_positions(valid, self.config.channels)
-        # In float32 from here on, whatever the layers compute in: sums over many layers lose much in half precision.
+        # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
         cells = self.encoder(self.projection(map_).float().flatten(2).transpose(1, 2), positions, padded)
-        held = self.decoder(self.num_queries.weight, cells, positions, padded)
-        held = held if self.config.auxiliary_losses else held[:, :, -1:]
-        shares = self.box_layers(held).sigmoid()
-        return self.logits(held), shares if batch is None else shares * _extents(batch)[:, None, None]
+        decoded = self.decoder(self.queries.weight, cells, positions, padded)
+        decoded = decoded if self.config.auxiliary_losses else decoded[:, :, -1:]
+        boxes = self.box_layers(decoded).sigmoid()
+        return self.logits(decoded), boxes if batch is None else boxes * _extents(batch)[:, None, None]
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """One level of ``(N, 0)``: queries lie nowhere in the image."""
+        """Return one level of shape ``(N, 0)``: queries have no coordinates."""
         return [batch.images.new_zeros((self.config.num_queries, 0))]
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """See :meth:`OneStageHead.matches`: the assignment behind the last decoder layer."""
-        return [rows[:, -1] for rows in self._assigned(_last(outputs), batch, targets)]
+        """Return the matching of the last decoder layer; see :meth:`OneStageHead.assignment`."""
+        return [rows[:, -1] for rows in self._match(_last_layer(outputs), batch, targets)]
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """``(B, N, K)``: of each query the probability of its best class, 0 for all others.
+        """Return ``(B, N, K)`` scores: for each query the probability of its best class, and 0 for all others.
 
-        "No object" is not among them: a query whose best class it is counts with the second best (section 4 of the paper).
+        "No object" is excluded: a query whose best class it is counts with the second best (section 4 of the paper).
         """
         probabilities = self.raw_scores(outputs)
         best = probabilities.argmax(-1, keepdim=True)
         return torch.zeros_like(probabilities).scatter(-1, best, probabilities.gather(-1, best))
 
     def raw_scores(self, outputs: Outputs) -> Tensor:
-        """See :meth:`OneStageHead.raw_scores`: what a query gives to every class."""
+        """Return the class probabilities of each query; see :meth:`OneStageHead.raw_scores`."""
         return outputs[0][:, :, -1].softmax(-1)[..., :-1]
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
@@ -146,13 +145,16 @@ class DETRHead(OneStageHead):
         return cxcywh_to_xyxy(outputs[1][image, selection.rows, -1])
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """``class``, ``box`` and ``giou`` of the last decoder layer; with ``auxiliary_`` before them the sums over the others.
+        """Return the losses of the last decoder layer and the summed auxiliary losses of the others.
 
-        Each layer is matched by itself. The cross entropy is divided by the weights of its queries, the two of boxes by the number
-        of objects, both over all images (section 3.1 of the paper and the released ``SetCriterion``).
+        Each layer is matched by itself. The cross entropy is divided by the weights of its queries, the two box losses by the number of
+        objects, both over all images (section 3.1 of the paper and the released ``SetCriterion``).
+
+        Returns:
+            ``class``, ``box`` and ``giou``; with auxiliary losses also the same with the prefix ``auxiliary_``.
         """
         logits, boxes = outputs
-        assigned = self._assigned(outputs, batch, targets)
+        assigned = self._match(outputs, batch, targets)
         by_layer = (
             self.config.class_weight * self._class_loss(logits, assigned, targets),
             *self._box_losses(boxes, assigned, batch, targets),
@@ -168,28 +170,28 @@ class DETRHead(OneStageHead):
         return {f"logits.{part}": (1, 1, 0, 1) for part in ("weight", "bias")}
 
     @torch.no_grad()
-    def _assigned(self, outputs: Outputs, batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """For each image ``(N, L)``: the matches behind each decoder layer."""
+    def _match(self, outputs: Outputs, batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+        """Return for each image ``(N, L)``: the matching of each decoder layer."""
         logits, boxes = outputs
         extents = _extents(batch)
-        found = []
+        assignment = []
         for image, target in enumerate(targets):
             costs = self._costs(logits[image].softmax(-1), boxes[image], target, extents[image]).cpu()
             rows = [match_hungarian(costs[:, layer], target.to("cpu"), self.config.target_copies) for layer in range(costs.shape[1])]
             corners = cxcywh_to_xyxy(boxes[image])
             rows = [ignore_crowds(row.to(boxes.device), corners[:, layer], target) for layer, row in enumerate(rows)]
-            found.append(torch.stack(rows, 1))
-        return found
+            assignment.append(torch.stack(rows, 1))
+        return assignment
 
     def _costs(self, probabilities: Tensor, boxes: Tensor, target: Targets, extent: Tensor) -> Tensor:
-        """``(N, L, M)``: what it costs each query behind each layer to answer for each target."""
+        """Return ``(N, L, M)``: the cost of matching each query of each layer to each target."""
         config, boxes = self.config, boxes[:, :, None]
         distance = (boxes / extent - xyxy_to_cxcywh(target.boxes) / extent).abs().sum(-1)
-        lacking = giou_loss(cxcywh_to_xyxy(boxes), target.boxes)
-        return config.box_cost * distance + config.giou_cost * lacking - config.class_cost * probabilities[..., target.labels]
+        giou = giou_loss(cxcywh_to_xyxy(boxes), target.boxes)
+        return config.box_cost * distance + config.giou_cost * giou - config.class_cost * probabilities[..., target.labels]
 
     def _class_loss(self, logits: Tensor, assigned: list[Tensor], targets: Sequence[Targets]) -> Tensor:
-        """``(L,)`` cross entropies; a query left out of the loss weighs nothing."""
+        """Return ``(L,)`` cross entropies; ignored queries have the weight 0."""
         labels, weights = [], []
         for rows, target in zip(assigned, targets, strict=True):
             padded = functional.pad(target.labels, (0, 1), value=self.num_classes)
@@ -201,25 +203,25 @@ class DETRHead(OneStageHead):
         return (entropy.view_as(weight) * weight).sum((0, 1)) / total
 
     def _box_losses(self, boxes: Tensor, assigned: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> tuple[Tensor, Tensor]:
-        """``(L,)`` each: weighted L1 distances, and what is lacking of the generalized IoU."""
-        distances, lacking = [], []
+        """Return the weighted L1 distances and generalized IoU losses, ``(L,)`` each."""
+        distances, giou_losses = [], []
         objects = 0
         for image, (rows, target, extent) in enumerate(zip(assigned, targets, _extents(batch), strict=True)):
             matched = rows >= 0
-            # Every layer has as many matches, so that they make a table. An object counts once for each query that answers for it, and
-            # once if none does.
+            # Every layer has the same number of matches, so that they form a table. An object counts once for each query matched to it,
+            # and once if there is none.
             objects += max(int(matched[:, 0].sum()), int((~target.is_crowd).sum()))
-            found = boxes[image].transpose(0, 1)[matched.T].view(rows.shape[1], -1, 4)
-            wanted = target.boxes[rows.T[matched.T]].view_as(found)
-            distances.append((found / extent - xyxy_to_cxcywh(wanted) / extent).abs().sum((1, 2)))
-            lacking.append(giou_loss(cxcywh_to_xyxy(found), wanted).sum(1))
+            predicted = boxes[image].transpose(0, 1)[matched.T].view(rows.shape[1], -1, 4)
+            target_boxes = target.boxes[rows.T[matched.T]].view_as(predicted)
+            distances.append((predicted / extent - xyxy_to_cxcywh(target_boxes) / extent).abs().sum((1, 2)))
+            giou_losses.append(giou_loss(cxcywh_to_xyxy(predicted), target_boxes).sum(1))
         total = loss_normalizer(boxes.new_tensor(float(objects)))
-        box, giou = (torch.stack(sums).sum(0) / total for sums in (distances, lacking))
+        box, giou = (torch.stack(sums).sum(0) / total for sums in (distances, giou_losses))
         return self.config.box_weight * box, self.config.giou_weight * giou
 
 
 def valid_cells(batch: Batch, grid: Size) -> Tensor:
-    """``(B, h, w)`` bool: which cells of a map lie in the image and not in the padding, by the pixel nearest to each."""
+    """Return ``(B, h, w)`` bool: True for cells of the map whose nearest pixel is in the image, False in the padding."""
     pixels = batch.images.new_zeros((len(batch), 1, *batch.padded_size))
     for image, (height, width) in enumerate(batch.sizes):
         pixels[image, :, :height, :width] = 1
@@ -227,10 +229,10 @@ def valid_cells(batch: Batch, grid: Size) -> Tensor:
 
 
 def _extents(batch: Batch) -> Tensor:
-    """``(B, 4)`` width, height, width and height of each image before padding."""
+    """Return ``(B, 4)``: width, height, width and height of each image without padding."""
     sides = [torch.as_tensor(side) for height, width in batch.sizes for side in (width, height, width, height)]
     return torch.stack(sides).to(batch.images.device, torch.float32).reshape(-1, 4)
 
 
-def _last(outputs: Outputs) -> Outputs:
+def _last_layer(outputs: Outputs) -> Outputs:
     return tuple(output[:, :, -1:] for output in outputs)

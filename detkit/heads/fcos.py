@@ -1,4 +1,4 @@
-"""FCOS's head (arXiv:1904.01355): every point inside an object says its class, the distances to its sides, and how central it is."""
+"""FCOS's head (arXiv:1904.01355): a class, the distances to the box sides and a center-ness for every point inside an object."""
 
 from __future__ import annotations
 
@@ -24,44 +24,45 @@ from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 MAX_EXPONENT = 10.0
-"""Largest exponent of a distance, so that it stays finite: 22,000 pixels."""
+"""Maximum exponent of a distance, which keeps it finite: 22,000 pixels."""
 
 
 class FCOSHeadConfig(Config):
-    """The numbers of FCOS's head; the defaults are torchvision's."""
+    """Parameters of FCOS's head; the defaults are those of torchvision."""
 
     depth: int = Field(4, ge=1)
-    """3x3 convolutions of each tower."""
+    """Number of 3x3 convolutions in each tower."""
     norm: NormName | None = "group"
-    """The towers' norm."""
+    """Norm of the towers."""
     prior: float = Field(0.01, gt=0, lt=1)
-    """Probability that an untrained head gives every class."""
+    """Initial probability of every class."""
     offset: float = Field(0.0, ge=0, le=1)
-    """Where a point lies in its cell, in strides: 0 is the corner (torchvision), 0.5 the middle (section 3.1)."""
+    """Position of a point in its cell, in strides: 0 is the corner (torchvision), 0.5 the center (section 3.1)."""
     center_radius: float | None = Field(1.5, gt=0)
-    """Points answer for an object up to so many strides from its center (arXiv:2006.09214); none: for all of it."""
+    """Points up to this many strides from the center of an object are assigned to it (arXiv:2006.09214); none: all points in its box."""
     regress_range: float = Field(8.0, gt=0)
-    """A level answers for objects whose farthest side is less than so many strides away, and more than half as many (section 3.2)."""
+    """A level is assigned the objects whose farthest side is less than this many strides away, and more than half as many (section 3.2)."""
     distance_encoding: Literal["strides", "exp"] = "strides"
-    """What a distance is: a ReLU in strides, or the exponential of what the layer says times a number that each level learns."""
+    """How distances are predicted: ``strides``, a ReLU in units of the stride, or ``exp``, the exponential of the output times a learned
+    factor per level."""
     centerness_tower: Literal["boxes", "classes"] = "boxes"
-    """The tower that says how central a point is."""
+    """Tower that predicts the center-ness."""
     focal: FocalConfig = FocalConfig()
-    """The loss of the classes."""
+    """Loss of the classes."""
     box_loss: BoxLossName = "giou"
-    """The loss of the boxes."""
+    """Loss of the boxes."""
     score_rule: Literal["root", "product"] = "root"
-    """Class probability times center-ness, or the square root of that."""
+    """Score of a detection: ``product``, class probability times center-ness, or ``root``, the square root of the product."""
     min_class_score: float = Field(0.0, ge=0, lt=1)
-    """Detections must have a greater class probability, besides ``postprocess.min_score`` for their score."""
+    """Detections must have a class probability above this, in addition to ``postprocess.min_score`` for their score."""
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.2, nms_iou=0.6)
-    """Which boxes become detections."""
+    """How scored boxes become detections."""
 
     def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> FCOSHead:
-        """The module, over maps with these channels and strides.
+        """Build the head for feature maps with these channels and strides.
 
         Raises:
-            ValueError: the levels differ in channels.
+            ValueError: If the levels differ in channels.
         """
         dense = DenseHead(
             common_channels(channels, "fcos"),
@@ -78,15 +79,15 @@ class FCOSHeadConfig(Config):
 
 
 class FCOSHead(OneStageHead):
-    """Classifies every point and measures the box round it.
+    """Classifies every point and predicts the box around it.
 
     Args:
-        dense: Makes logits, distances before their scaling, and center-ness.
-        strides: Of the maps, in pixels.
-        config: The numbers.
+        dense: Predicts logits, distances before scaling, and center-ness.
+        strides: Strides of the maps in pixels.
+        config: Assignment, losses and postprocessing.
     """
 
-    outputs = 3
+    num_outputs = 3
     scales: Tensor
 
     def __init__(self, dense: DenseHead, strides: Sequence[int], config: FCOSHeadConfig) -> None:
@@ -98,7 +99,7 @@ class FCOSHead(OneStageHead):
             self.register_buffer("scales", torch.tensor(self.strides, dtype=torch.float32), persistent=False)
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
-        """``(B, N, K)`` logits, ``(B, N, 4)`` distances in pixels, and ``(B, N)`` logits of the center-ness."""
+        """Return ``(B, N, K)`` logits, ``(B, N, 4)`` distances in pixels, and ``(B, N)`` center-ness logits."""
         logits, distances, centerness = self.dense(maps)
         cells = [m.shape[-2] * m.shape[-1] for m in maps]
         scales = torch.cat([scale.expand(count) for scale, count in zip(self.scales.float(), cells, strict=True)])[:, None]
@@ -107,13 +108,13 @@ class FCOSHead(OneStageHead):
         return logits, distances.relu() * scales, centerness
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """``(N_l, 2)`` points of each level."""
+        """Return the ``(N_l, 2)`` points of each level."""
         strides = grid_strides(batch.padded_size, grids)
         device = batch.images.device
         return [grid_points(grid, stride, self.config.offset, device) for grid, stride in zip(grids, strides, strict=True)]
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """By where a point lies in an object, and how large that is."""
+        """Assign by a point's position in an object and by the object's size."""
         config = self.config
         return [
             match_points(locations, rows, strides=self.strides, center_radius=config.center_radius, regress_range=config.regress_range)
@@ -121,41 +122,48 @@ class FCOSHead(OneStageHead):
         ]
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """Class probability and center-ness, together; with ``min_class_score`` 0 where the class alone says too little."""
-        scores, least = self.raw_scores(outputs), self.config.min_class_score
-        return scores.masked_fill(outputs[0].sigmoid() <= least, 0.0) if least else scores
+        """Return scores from class probability and center-ness; 0 where the class probability is at most ``min_class_score``."""
+        scores, min_class_score = self.raw_scores(outputs), self.config.min_class_score
+        return scores.masked_fill(outputs[0].sigmoid() <= min_class_score, 0.0) if min_class_score else scores
 
     def raw_scores(self, outputs: Outputs) -> Tensor:
-        """Class probability and center-ness, together."""
+        """Return scores from class probability and center-ness."""
         scores = outputs[0].sigmoid() * outputs[2].sigmoid()[..., None]
         return scores.sqrt() if self.config.score_rule == "root" else scores
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """The boxes round the points."""
+        """Return the boxes around the points."""
         return from_distances(outputs[1][image, selection.rows], locations[selection.rows])
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """``class``, ``box`` and ``centerness``, each divided by the positive points of the batch (equation 2)."""
+        """Return ``class``, ``box`` and ``centerness``, each divided by the number of positive points in the batch (equation 2)."""
         (logits, distances, centerness), points = outputs, torch.cat(locations)
         classes, boxes, central, count = [], [], [], 0
         for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
             positive = (assignment >= 0).nonzero().flatten()
-            here, wanted = points[positive], target.boxes[assignment[positive]]
-            found = from_distances(distances[image, positive], here)
+            positive_points, target_boxes = points[positive], target.boxes[assignment[positive]]
+            predicted = from_distances(distances[image, positive], positive_points)
             classes.append(self.config.focal.loss(logits[image], assignment, target.labels))
-            boxes.append(BOX_LOSSES[self.config.box_loss](found, wanted).sum())
-            central.append(binary_cross_entropy(centerness[image, positive], centerness_of(to_distances(wanted, here))))
+            boxes.append(BOX_LOSSES[self.config.box_loss](predicted, target_boxes).sum())
+            central.append(binary_cross_entropy(centerness[image, positive], centerness_of(to_distances(target_boxes, positive_points))))
             count += len(positive)
         total = loss_normalizer(logits.new_tensor(float(count)))
         sums = {"class": classes, "box": boxes, "centerness": central}
         return {name: torch.stack(parts).sum() / total for name, parts in sums.items()}
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """The last layer of the classes."""
+        """Return the layout of the last layer of the classes."""
         return {f"dense.logits.{part}": (1, 1, 0, 0) for part in ("weight", "bias")}
 
 
 def centerness_of(distances: Tensor) -> Tensor:
-    """``(...)`` 1 in the middle of a box to 0 at its sides, from ``(..., 4)`` distances to these, all positive (equation 3)."""
+    """Return the center-ness of points inside a box (equation 3).
+
+    Args:
+        distances: ``(..., 4)`` distances to the sides of the box, all positive.
+
+    Returns:
+        ``(...)``, from 1 at the center of the box to 0 at its sides.
+    """
     pairs = torch.stack((distances[..., 0::2], distances[..., 1::2]), -2)
     return (pairs.amin(-1) / pairs.amax(-1)).prod(-1).sqrt()

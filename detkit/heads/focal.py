@@ -1,4 +1,4 @@
-"""Learning classes from every place at once: the focal loss over what each place answers for."""
+"""Focal loss over the anchors or points of a dense head."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from detkit.ops.match import IGNORE, class_targets
 
 
 class FocalConfig(Config):
-    """The numbers of the focal loss; the defaults are those of RetinaNet (arXiv:1708.02002), section 4.1."""
+    """Parameters of the focal loss; the defaults are those of RetinaNet (arXiv:1708.02002), section 4.1."""
 
     alpha: float = Field(0.25, ge=0, le=1)
-    """Weight of a place's own class; all other classes, and background, weigh 1 - alpha."""
+    """Weight of a location's own class; all other classes, and background, have the weight 1 - alpha."""
     gamma: float = Field(2.0, ge=0)
-    """How much less counts what is nearly right; 0 is plain cross entropy."""
+    """Exponent that reduces the weight of easy examples; 0 gives plain cross entropy."""
 
     def loss(self, logits: Tensor, assignment: Tensor, labels: Tensor) -> Tensor:
-        """Sum over an image's places that answer for an object or for background.
+        """Return the focal loss summed over the locations of an image that are assigned to an object or to background.
 
         Args:
-            logits: ``(N, K)``, a sigmoid for each class.
-            assignment: ``(N,)`` of ``ops.match``.
-            labels: ``(M,)`` of the image's targets.
+            logits: ``(N, K)``, one sigmoid per class.
+            assignment: ``(N,)`` as returned by ``detkit.ops.match``.
+            labels: ``(M,)`` labels of the image's targets.
         """
-        learned = assignment != IGNORE
-        wanted = class_targets(assignment[learned], labels, logits.shape[1])
-        return sigmoid_focal(logits[learned], wanted, self.alpha, self.gamma)
+        counted = assignment != IGNORE
+        class_target = class_targets(assignment[counted], labels, logits.shape[1])
+        return sigmoid_focal(logits[counted], class_target, self.alpha, self.gamma)

@@ -1,4 +1,4 @@
-"""What a head asks of the levels it stands on."""
+"""Checks of the feature levels that a head is built on."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from collections.abc import Sequence
 
 
 def common_channels(channels: Sequence[int], owner: str) -> int:
-    """The channels that all levels have.
+    """Return the number of channels that all levels share.
+
+    Args:
+        channels: Channels of each level.
+        owner: The part that needs them to be equal; the error message names it.
 
     Raises:
-        ValueError: they differ; the message names ``owner``, the part that needs them equal.
+        ValueError: If the levels differ in channels.
     """
     if len(set(channels)) != 1:
-        raise ValueError(f"{owner}: expected the same channels on every level, got {tuple(channels)}; use the neck fpn, or a single level")
+        raise ValueError(
+            f"{owner}: expected the same channels on every level, got {tuple(channels)}; use model.neck.kind=fpn, or a single level"
+        )
     return channels[0]

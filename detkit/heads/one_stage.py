@@ -1,4 +1,4 @@
-"""What every head that detects in one stage offers: places to predict at, who answers for which object, losses, detections."""
+"""Interface of one-stage heads: locations, assignment, losses and detections."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Outputs = tuple[Tensor, ...]
 
 
 class OneStageHead(nn.Module):
-    """Base of the heads of one-stage detectors. N counts the places (anchors, points or queries) of all levels, finest first.
+    """Base of the heads of one-stage detectors.
 
-    A subclass gives :meth:`forward`, :meth:`locations`, :meth:`assignment`, :meth:`scores`, :meth:`boxes`, :meth:`loss` and
-    :meth:`class_layout`.
+    N is the number of locations (anchors, points or queries) of all levels, finest level first. A subclass implements :meth:`forward`,
+    :meth:`locations`, :meth:`assignment`, :meth:`scores`, :meth:`boxes`, :meth:`loss` and :meth:`class_layout`.
 
     Attributes:
-        outputs: How many tensors :meth:`forward` gives.
+        num_outputs: Number of tensors that :meth:`forward` returns.
         num_classes: K; labels are 0 to K - 1.
-        postprocess: The numbers by which scored boxes become detections.
-        keeps_score_order_in_bf16: Whether scores of neighbors stay different although their logits were rounded to bfloat16, as the sum in a
-            softmax sees to.
-        progress: The share of the training that is over, for losses that change on the way.
+        postprocess: How scored boxes become detections.
+        keeps_score_order_in_bf16: Whether scores of logits rounded to bfloat16 still differ where the logits did, as they do after the sum
+            of a softmax.
+        progress: Fraction of the training that is done, for losses that change during training.
     """
 
-    outputs: ClassVar[int]
+    num_outputs: ClassVar[int]
     keeps_score_order_in_bf16: ClassVar[bool] = False
     progress: float = 0.0
 
@@ -40,41 +40,64 @@ class OneStageHead(nn.Module):
         self.num_classes, self.postprocess = num_classes, postprocess
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
-        """What the networks say about every place: ``outputs`` tensors of shape ``(B, N, ...)``, float32."""
+        """Return ``num_outputs`` float32 tensors of shape ``(B, N, ...)``, the predictions at every location."""
         raise NotImplementedError
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """For each level the anchors ``(N_l, 4)`` or points ``(N_l, 2)`` of its grid, in pixels of the padded image."""
+        """Return for each level its anchors ``(N_l, 4)`` or points ``(N_l, 2)``, in pixels of the padded image."""
         raise NotImplementedError
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """For each image ``(N,)``: the row of the target that each place answers for, or ``BELOW`` or ``BETWEEN`` of ``ops.match``."""
+        """Assign targets to locations.
+
+        Returns:
+            For each image ``(N,)``: the row of the target that each location is assigned to, or ``BACKGROUND`` or ``IGNORE`` of
+            ``detkit.ops.match``.
+        """
         raise NotImplementedError
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """``(B, N, K)`` probabilities by which detections are ranked."""
+        """Return ``(B, N, K)`` probabilities by which detections are ranked."""
         raise NotImplementedError
 
     def raw_scores(self, outputs: Outputs) -> Tensor:
-        """``(B, N, K)`` probabilities of which none was set to 0 for detections' sake: what a student learns of a teacher."""
+        """Return ``(B, N, K)`` probabilities, none of them set to 0 for postprocessing; distillation learns from these."""
         return self.scores(outputs)
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """``(n, 4)`` boxes, not clipped, of the chosen entries of an image; ``locations`` are those of all levels in one tensor."""
+        """Decode the boxes of the selected entries of one image.
+
+        Args:
+            outputs: Outputs of :meth:`forward`.
+            locations: Locations of all levels in one tensor.
+            image: Index of the image.
+            selection: The selected entries.
+
+        Returns:
+            ``(n, 4)`` boxes, not clipped.
+        """
         raise NotImplementedError
 
     def boxes_at(self, outputs: Outputs, locations: list[Tensor], image: int, rows: Tensor, labels: Tensor) -> Tensor:
-        """``(n, 4)`` boxes, not clipped, of an image at the places ``rows``, for the classes ``labels``, both ``(n,)``."""
+        """Decode the boxes of one image at the locations ``rows``, for the classes ``labels``, both ``(n,)``.
+
+        Returns:
+            ``(n, 4)`` boxes, not clipped.
+        """
         levels = torch.arange(len(locations), device=rows.device).repeat_interleave(level_lengths(locations))[rows]
         selection = Selection(torch.ones_like(rows, dtype=torch.float32), rows, labels, levels)
         return self.boxes(outputs, torch.cat(locations), image, selection)
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
+        """Return weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
         raise NotImplementedError
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """Each parameter laid out by class: groups, rows a class, rows before the first and behind the last class in a group."""
+        """Return for each parameter that is laid out by class its layout.
+
+        Returns:
+            Parameter name to (groups, rows per class, rows before the first class of a group, rows after its last class).
+        """
         raise NotImplementedError
 
     @torch.no_grad()
@@ -86,46 +109,46 @@ class OneStageHead(nn.Module):
         unreported: Tensor | None,
         postprocess: PostprocessConfig | None = None,
     ) -> list[Detections]:
-        """The detections of each image, best first, clipped to it.
+        """Return the detections of each image, best first, clipped to the image.
 
         Args:
-            outputs: Of :meth:`forward`.
-            locations: Of :meth:`locations`.
+            outputs: Outputs of :meth:`forward`.
+            locations: Locations as returned by :meth:`locations`.
             batch: The images.
-            unreported: ``(K,)`` bool; marks classes that are never reported.
-            postprocess: Other numbers than the head's own.
+            unreported: ``(K,)`` bool; True for classes that are never reported.
+            postprocess: Parameters that replace the head's own.
         """
         postprocess = postprocess or self.postprocess
         scores, rows, levels = self.scores(outputs), torch.cat(locations), [len(level) for level in locations]
         if unreported is not None:
             scores = scores.masked_fill(unreported, -1.0)
-        found = []
+        detections = []
         for image, size in enumerate(batch.sizes):
 
             def boxes(selection: Selection, image: int = image, size: Size = size) -> Tensor:
                 return clip_boxes(self.boxes(outputs, rows, image, selection), size)
 
-            chosen_boxes, selection = postprocess.choose(boxes, scores[image], levels)
-            found.append(Detections(chosen_boxes, selection.scores, selection.labels))
-        return found
+            selected_boxes, selection = postprocess.select(boxes, scores[image], levels)
+            detections.append(Detections(selected_boxes, selection.scores, selection.labels))
+        return detections
 
     @torch.no_grad()
     def explain(
         self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Targets, unreported: Tensor | None
     ) -> StageExplanation:
-        """What this stage did with the one image of a batch; places without numbers are shown as the boxes they predict."""
+        """Explain the predictions for a batch of one image; queries, which have no coordinates, are shown as their predicted boxes."""
         (assignment,) = self.assignment(outputs, locations, batch, [targets])
         scores = self.scores(outputs)[0]
-        word = {4: "anchor", 2: "point"}.get(locations[0].shape[1], "query")
+        location_name = {4: "anchor", 2: "point"}.get(locations[0].shape[1], "query")
         shown = locations
-        if word == "query":
+        if location_name == "query":
             rows = torch.arange(len(scores), device=scores.device)
             shown = [self.boxes_at(outputs, locations, 0, rows, scores.argmax(1))]
         (before_nms,) = self.detect(outputs, locations, batch, unreported, self.postprocess.without_nms())
         (after_nms,) = self.detect(outputs, locations, batch, unreported)
-        return StageExplanation("head", word, tuple(shown), assignment, scores.amax(1), before_nms, after_nms)
+        return StageExplanation("head", location_name, tuple(shown), assignment, scores.amax(1), before_nms, after_nms)
 
 
 def level_lengths(locations: Sequence[Tensor]) -> Tensor:
-    """``(L,)`` int64: how many places each level has; while a graph is traced they stay free."""
+    """Return the number of locations of each level, ``(L,)`` int64; they remain dynamic while a graph is traced."""
     return torch.stack([torch.as_tensor(level.shape[0]) for level in locations]).to(locations[0].device)

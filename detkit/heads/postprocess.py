@@ -1,4 +1,4 @@
-"""The numbers by which scored boxes become detections."""
+"""Postprocessing parameters: how scored boxes become detections."""
 
 from __future__ import annotations
 
@@ -13,33 +13,38 @@ from detkit.ops.select import NMSKind, Selection, select
 
 
 class PostprocessConfig(Config):
-    """Threshold, best candidates, suppression of overlaps, best detections; see :func:`detkit.ops.select.select`."""
+    """Score threshold, top-k, NMS and the final limit; see :func:`detkit.ops.select.select`."""
 
     min_score: float = Field(0.05, ge=0, lt=1)
-    """Detections must score more."""
+    """Detections must score more than this; 0.001 to 0.05 for evaluation, 0.2 to 0.5 for display."""
     pre_nms_top_k: int | None = Field(1000, ge=1)
-    """Best entries of each level that enter suppression; none: all."""
+    """Highest-scoring entries of each level that enter NMS; none: all."""
     pre_nms_top_k_per_class: int | None = Field(None, ge=1)
-    """Best entries of each class that enter suppression, as SSD counts them; none: all."""
+    """Highest-scoring entries of each class that enter NMS, as in SSD; none: all."""
     nms_iou: float | None = Field(0.5, ge=0, le=1)
-    """Greatest IoU of two detections of one class that leave each other alone; none: nothing is suppressed."""
+    """IoU above which the lower-scoring of two boxes of a class is removed; usually 0.45 to 0.7; none: no NMS."""
     nms: NMSKind = "hard"
-    """The worse of two that overlap more falls (hard), or keeps a part of its score (linear, gaussian: Soft-NMS, arXiv:1704.04503)."""
+    """NMS variant: ``hard`` removes the lower-scoring of two overlapping boxes, ``linear`` and ``gaussian`` reduce its score (Soft-NMS,
+    arXiv:1704.04503)."""
     sigma: float = Field(0.5, gt=0)
-    """For gaussian, which has no ``nms_iou``: scores are multiplied by exp(-IoU^2 / sigma), whatever the IoU."""
+    """Used by ``gaussian`` only, which ignores ``nms_iou``: scores are multiplied by exp(-IoU^2 / sigma) at any IoU."""
     class_agnostic: bool = False
-    """Whether detections of different classes suppress each other too."""
+    """Whether NMS also compares detections of different classes."""
     max_detections: int | None = Field(100, ge=1)
-    """Detections of an image; none: all."""
+    """Maximum number of detections per image; none: no limit."""
 
     def without_nms(self) -> Self:
-        """The same numbers for all candidates that there are, however they overlap."""
+        """Return the same parameters without NMS and without a limit on detections."""
         return self.replace(nms_iou=None, max_detections=None)
 
-    def choose(
+    def select(
         self, boxes: Tensor | Callable[[Selection], Tensor], scores: Tensor, levels: Sequence[int] | None = None, min_size: float = 0.0
     ) -> tuple[Tensor, Selection]:
-        """``(n, 4)`` boxes and where they came from, best first, of one image's ``(N, K)`` probabilities; see ``select``."""
+        """Select the best boxes of one image from its ``(N, K)`` probabilities; see :func:`detkit.ops.select.select`.
+
+        Returns:
+            ``(n, 4)`` boxes, best first, and the entries that they come from.
+        """
         return select(
             boxes,
             scores,

@@ -1,4 +1,4 @@
-"""Networks over pooled regions: what turns ``(N, C, S, S)`` into class logits and box deltas."""
+"""Region heads: networks that turn pooled regions ``(N, C, S, S)`` into class logits and box deltas."""
 
 from __future__ import annotations
 
@@ -18,59 +18,59 @@ class TwoFCConfig(Config):
     """Two fully connected layers (Fast R-CNN on an FPN)."""
 
     kind: Literal["two_fc"] = "two_fc"
-    """Which region head this is."""
+    """Kind of region head."""
     hidden: int = Field(1024, ge=1)
-    """Outputs of each layer."""
+    """Output features of each layer."""
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of each layer's outputs that is set to zero in training; VGG16 and AlexNet have 0.5."""
+    """Dropout probability after each layer; VGG16 and AlexNet have 0.5."""
 
     def build(self, channels: int, side: int) -> TwoFC:
-        """The module, for regions of ``(channels, side, side)``."""
+        """Build the head for regions of ``(channels, side, side)``."""
         return TwoFC(channels * side * side, self.hidden, self.dropout)
 
 
 class ConvFCConfig(Config):
-    """Convolutions with a norm and one fully connected layer (torchvision's ``fasterrcnn_resnet50_fpn_v2``)."""
+    """Convolutions with a norm, then one fully connected layer (torchvision's ``fasterrcnn_resnet50_fpn_v2``)."""
 
     kind: Literal["conv_fc"] = "conv_fc"
-    """Which region head this is."""
+    """Kind of region head."""
     convs: int = Field(4, ge=1)
-    """3x3 convolutions."""
+    """Number of 3x3 convolutions."""
     width: int = Field(256, ge=1)
-    """Channels of each."""
+    """Channels of each convolution."""
     hidden: int = Field(1024, ge=1)
-    """Outputs of the fully connected layer."""
+    """Output features of the fully connected layer."""
     norm: Literal["batch", "frozen", "group"] | None = "batch"
-    """The norm after each convolution."""
+    """Norm after each convolution."""
 
     def build(self, channels: int, side: int) -> ConvFC:
-        """The module, for regions of ``(channels, side, side)``."""
+        """Build the head for regions of ``(channels, side, side)``."""
         return ConvFC(channels, side, convs=self.convs, width=self.width, hidden=self.hidden, norm=self.norm)
 
 
 class ConvPoolConfig(Config):
-    """A 1x1 convolution with a norm and the mean over the region: the end of EfficientNet's classifier before its last layer."""
+    """A 1x1 convolution with a norm, then global average pooling: the end of EfficientNet's classifier before its last layer."""
 
     kind: Literal["conv_pool"] = "conv_pool"
-    """Which region head this is."""
+    """Kind of region head."""
     hidden: int = Field(1280, ge=1)
     """Channels of the convolution."""
     norm_eps: float = Field(1e-3, gt=0)
-    """Eps of the norm, which stays at the statistics that it was filled with; EfficientNet-Lite's publisher has 1e-3."""
+    """Eps of the norm, whose statistics are frozen as loaded; EfficientNet-Lite was published with 1e-3."""
 
     def build(self, channels: int, side: int) -> ConvPool:
-        """The module, for regions of ``(channels, side, side)``."""
+        """Build the head for regions of ``(channels, side, side)``."""
         return ConvPool(channels, self.hidden, self.norm_eps)
 
 
 class FlatConfig(Config):
-    """No layers: the numbers of the pooled region, in a row, for networks that have said all before."""
+    """No layers: the flattened pooled region, for networks that need no further head."""
 
     kind: Literal["flat"] = "flat"
-    """Which region head this is."""
+    """Kind of region head."""
 
     def build(self, channels: int, side: int) -> Flat:
-        """The module, for regions of ``(channels, side, side)``."""
+        """Build the head for regions of ``(channels, side, side)``."""
         return Flat(channels * side * side)
 
 
@@ -78,12 +78,12 @@ RegionHeadConfig = Annotated[TwoFCConfig | ConvFCConfig | ConvPoolConfig | FlatC
 
 
 class TwoFC(nn.Module):
-    """Two fully connected layers, named after VGG's.
+    """Two fully connected layers, named after those of VGG.
 
     Args:
-        in_features: Numbers a pooled region has.
-        hidden: Outputs of each layer.
-        dropout: Share of each layer's outputs that is set to zero in training.
+        in_features: Features per pooled region.
+        hidden: Output features of each layer.
+        dropout: Dropout probability after each layer.
     """
 
     def __init__(self, in_features: int, hidden: int, dropout: float = 0.0) -> None:
@@ -94,10 +94,10 @@ class TwoFC(nn.Module):
         self.out_features = hidden
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``(N, C, S, S)`` to ``(N, hidden)``."""
+        """Map ``(N, C, S, S)`` to ``(N, hidden)``."""
         hidden = self.dropout(functional.relu(self.fc6(regions.flatten(1))))
-        found: Tensor = self.dropout(functional.relu(self.fc7(hidden)))
-        return found
+        features: Tensor = self.dropout(functional.relu(self.fc7(hidden)))
+        return features
 
 
 class ConvFC(nn.Module):
@@ -105,11 +105,11 @@ class ConvFC(nn.Module):
 
     Args:
         channels: Channels of a pooled region.
-        side: Cells a side of it.
-        convs: 3x3 convolutions.
-        width: Channels of each.
-        hidden: Outputs of the fully connected layer.
-        norm: The norm after each convolution.
+        side: Side of a pooled region in cells.
+        convs: Number of 3x3 convolutions.
+        width: Channels of each convolution.
+        hidden: Output features of the fully connected layer.
+        norm: Norm after each convolution.
     """
 
     def __init__(self, channels: int, side: int, *, convs: int, width: int, hidden: int, norm: NormName | None) -> None:
@@ -125,17 +125,17 @@ class ConvFC(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``(N, C, S, S)`` to ``(N, hidden)``."""
+        """Map ``(N, C, S, S)`` to ``(N, hidden)``."""
         return functional.relu(self.fc(self.convs(regions).flatten(1)))
 
 
 class ConvPool(nn.Module):
-    """A 1x1 convolution with a frozen norm and ReLU6, and the mean over the region.
+    """A 1x1 convolution with a frozen norm and ReLU6, then global average pooling.
 
     Args:
         channels: Channels of a pooled region.
         hidden: Channels of the convolution.
-        eps: Of the norm.
+        eps: Eps of the norm.
     """
 
     def __init__(self, channels: int, hidden: int, eps: float) -> None:
@@ -145,15 +145,15 @@ class ConvPool(nn.Module):
         self.out_features = hidden
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``(N, C, S, S)`` to ``(N, hidden)``."""
+        """Map ``(N, C, S, S)`` to ``(N, hidden)``."""
         return functional.relu6(self.norm(self.conv(regions))).mean((2, 3))
 
 
 class Flat(nn.Module):
-    """The numbers of a region in a row.
+    """Flattens a region.
 
     Args:
-        out_features: How many.
+        out_features: Features per region.
     """
 
     def __init__(self, out_features: int) -> None:
@@ -161,18 +161,18 @@ class Flat(nn.Module):
         self.out_features = out_features
 
     def forward(self, regions: Tensor) -> Tensor:
-        """``(N, C, S, S)`` to ``(N, C * S * S)``."""
+        """Map ``(N, C, S, S)`` to ``(N, C * S * S)``."""
         return regions.flatten(1)
 
 
 class RegionPredictor(nn.Module):
-    """Class logits with background at index K, and a box for every class.
+    """Class logits with background at index K, and box deltas for every class.
 
     Args:
-        in_features: Numbers a region has.
+        in_features: Features per region.
         num_classes: K.
-        boxes: Whether boxes are moved; else all deltas are 0.
-        text: If classes are told apart by embeddings of phrases: how; else a linear layer tells them.
+        boxes: Whether there is a layer for boxes; otherwise all deltas are 0.
+        text: How regions are compared with text embeddings; None: a linear layer predicts the classes.
     """
 
     def __init__(self, in_features: int, num_classes: int, boxes: bool = True, text: TextClassesConfig | None = None) -> None:
@@ -182,7 +182,7 @@ class RegionPredictor(nn.Module):
         self.deltas = Float32Linear(in_features, num_classes * 4) if boxes else None
 
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, K + 1)`` logits and ``(N, K, 4)`` deltas, float32."""
+        """Return ``(N, K + 1)`` logits and ``(N, K, 4)`` deltas, float32."""
         logits = self.logits(regions)
         deltas = logits.new_zeros((len(logits), 4 * (logits.shape[1] - 1))) if self.deltas is None else self.deltas(regions)
         return logits, deltas.unflatten(1, (-1, 4))

@@ -1,4 +1,4 @@
-"""Layers that are fitted to features instead of learned with them: one linear SVM a class, and box regressors (R-CNN)."""
+"""Layers fitted to features after training: one linear SVM per class, and box regressors (R-CNN)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from detkit.heads.float32 import Float32Linear
 
 
 class FittedConfig(Config):
-    """Which layers are fitted by stages after the network has learned (R-CNN, arXiv:1311.2524, sections 2.3 and C)."""
+    """Layers that stages fit after the network is trained (R-CNN, arXiv:1311.2524, sections 2.3 and C)."""
 
     boxes_from: Literal["pooled", "hidden"] = "pooled"
-    """What boxes are regressed from: the pooled region, as R-CNN (pool5) and SPPNet do, or the head's output, which has fewer numbers."""
+    """Features that boxes are regressed from: ``pooled``, the pooled region, as in R-CNN (pool5) and SPPNet, or ``hidden``, the smaller
+    output of the head."""
 
 
 class FittedLayers(nn.Module):
-    """One linear SVM and one box regressor a class; an SVM's margin becomes a score through a sigmoid, which keeps the order.
+    """One linear SVM and one box regressor per class; a sigmoid turns an SVM's margin into a score and keeps the order.
 
-    Until a layer was fitted it is passed over: the softmax's scores and the boxes as they come stand in its place. No gradient reaches it.
+    A layer that is not fitted yet is skipped: the scores of the softmax and the given boxes are used instead. No gradient reaches these
+    layers.
 
     Args:
-        hidden: Numbers of a region behind the head.
-        box_features: Numbers of a region that boxes are regressed from.
+        hidden: Features per region after the head.
+        box_features: Features per region that boxes are regressed from.
         num_classes: K.
-        config: Which these are.
+        config: Which features the boxes are regressed from.
     """
 
     has_svm: Tensor
@@ -44,19 +46,23 @@ class FittedLayers(nn.Module):
         self.register_buffer("has_boxes", torch.zeros((), dtype=torch.bool))
 
     def box_features(self, pooled: Tensor, hidden: Tensor) -> Tensor:
-        """``(N, D)`` what boxes are regressed from."""
+        """Return the ``(N, D)`` features that boxes are regressed from."""
         return pooled.flatten(1) if self.config.boxes_from == "pooled" else hidden
 
-    def forget(self, *, svm: bool, boxes: bool) -> list[str]:
-        """Pass over what was fitted until it is fitted again; gives the names of what was: ``svm``, ``boxes``."""
-        selection = {"svm": (svm, self.has_svm), "boxes": (boxes, self.has_boxes)}
-        forgotten = [name for name, (asked, flag) in selection.items() if asked and bool(flag)]
-        for name in forgotten:
-            selection[name][1].fill_(False)
-        return forgotten
+    def mark_unfitted(self, *, svm: bool, boxes: bool) -> list[str]:
+        """Skip fitted layers until they are fitted again.
+
+        Returns:
+            The names of the layers that were fitted: ``svm``, ``boxes``.
+        """
+        flags = {"svm": (svm, self.has_svm), "boxes": (boxes, self.has_boxes)}
+        unfitted = [name for name, (requested, flag) in flags.items() if requested and bool(flag)]
+        for name in unfitted:
+            flags[name][1].fill_(False)
+        return unfitted
 
     def forward(self, pooled: Tensor, hidden: Tensor, scores: Tensor, deltas: Tensor) -> tuple[Tensor, Tensor]:
-        """``(N, K)`` scores and ``(N, K, 4)`` deltas, each the fitted layer's where there is one, else as it came."""
+        """Return ``(N, K)`` scores and ``(N, K, 4)`` deltas, from the fitted layers where they are fitted, otherwise unchanged."""
         if bool(self.has_svm):
             scores = self.svm(hidden).sigmoid()
         if bool(self.has_boxes):

@@ -1,4 +1,4 @@
-"""How regions are cut out of maps: by aligned samples, by maxima, or by a pyramid of maxima; at one scale or the best of several."""
+"""Region pooling: RoI align, RoI max pooling or a pyramid of maxima, from one image scale or several."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from torch import Tensor
 
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.pooling import box_levels, multilevel_roi_align
-from detkit.ops.pooling_max import nearest_scales, pyramid_of, roi_max_pool
+from detkit.ops.pooling_max import nearest_scales, roi_max_pool, spatial_pyramid
 
 PoolingName = Literal["align", "max", "pyramid"]
 
 
 class PooledRegionsConfig(PostprocessConfig):
-    """The numbers by which regions are pooled, beside those of the choice."""
+    """Parameters of region pooling, in addition to those of postprocessing."""
 
     pooling: PoolingName = "align"
-    """``align``: the mean of samples between map cells (Mask R-CNN); ``max``: the maximum of each cell (Fast R-CNN); ``pyramid``: maxima
-    at several resolutions (SPPNet)."""
+    """``align``: mean of samples between map cells (Mask R-CNN); ``max``: maximum of each cell (Fast R-CNN); ``pyramid``: maxima at several
+    resolutions (SPPNet)."""
     pool_size: int = Field(7, ge=1)
-    """Cells a side of a pooled region, for ``align`` and ``max``."""
+    """Side of a pooled region in cells, for ``align`` and ``max``."""
     pyramid_bins: tuple[int, ...] = (6, 3, 2, 1)
-    """Cells a side of each level of a ``pyramid``; the first is a multiple of the others. SPPNet has these 50 for detection."""
+    """Side in cells of each level of a ``pyramid``; the first must be a multiple of the others. The default is that of SPPNet for
+    detection: 50 cells in all."""
     sampling_ratio: int = Field(2, ge=0)
-    """For ``align``: samples a cell and direction; 0 takes as many as the region has map cells."""
+    """Samples per cell and direction, for ``align``; 0: as many as the cell has map cells."""
 
     def pooled_shape(self, channels: int) -> tuple[int, int]:
-        """Channels and side of what comes of maps with ``channels``."""
+        """Return the channels and the side of a pooled region, for feature maps with ``channels``."""
         return (
             (channels * sum(count * count for count in self.pyramid_bins), 1) if self.pooling == "pyramid" else (channels, self.pool_size)
         )
@@ -39,15 +40,18 @@ class PooledRegionsConfig(PostprocessConfig):
 def pool_regions(
     maps: Sequence[Tensor], boxes: list[Tensor], strides: tuple[float, ...], config: PooledRegionsConfig, factors: tuple[float, ...] = ()
 ) -> Tensor:
-    """``(sum N_i, channels, side, side)`` pooled from the map that suits each box.
+    """Pool each box from the feature map that suits its size.
 
     Args:
         maps: ``(B, C, H_l, W_l)``.
-        boxes: ``(N_i, 4)`` in image pixels, one tensor an image.
-        strides: Image pixels a cell of each map.
-        config: How.
-        factors: If the maps are of one network at several scales of the image: the scales. A box is then pooled where it is nearest to
-            224 x 224 pixels; else the maps are a pyramid's.
+        boxes: ``(N_i, 4)`` in image pixels, one tensor per image.
+        strides: Stride of each map in image pixels.
+        config: How to pool.
+        factors: Image scales of the maps, if they come from one network at several scales; each box is then pooled from the scale at which
+            it is nearest to 224 x 224 pixels. Empty: the maps are the levels of a pyramid.
+
+    Returns:
+        ``(sum N_i, channels, side, side)``.
     """
     levels = nearest_scales(torch.cat(boxes), factors) if factors else None
     if config.pooling == "align":
@@ -57,4 +61,4 @@ def pool_regions(
         levels = box_levels(torch.cat(boxes), strides)
     size = config.pyramid_bins[0] if config.pooling == "pyramid" else config.pool_size
     cells = roi_max_pool(maps, boxes, output_size=size, strides=strides, levels=levels)
-    return pyramid_of(cells, config.pyramid_bins) if config.pooling == "pyramid" else cells
+    return spatial_pyramid(cells, config.pyramid_bins) if config.pooling == "pyramid" else cells

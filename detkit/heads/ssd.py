@@ -1,4 +1,4 @@
-"""SSD's head (arXiv:1512.02325): a convolution on each level for the classes of its default boxes, and one for their shifts."""
+"""SSD's head (arXiv:1512.02325): per level, one convolution for the classes of its default boxes and one for their deltas."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ from detkit.structures import Batch, Size, Targets
 
 
 class SSDHeadConfig(Config):
-    """The numbers of SSD's head; the defaults are torchvision's for SSD300."""
+    """Parameters of SSD's head; the defaults are those of torchvision for SSD300."""
 
     default_boxes: DefaultBoxConfig = DefaultBoxConfig()
-    """The default boxes of every level."""
+    """Default boxes of every level."""
     lite: bool = False
-    """A depthwise convolution with norm and ReLU6 and a 1x1 one in place of each convolution (SSDLite)."""
+    """Whether each convolution is replaced by a depthwise one with norm and ReLU6 and a 1x1 one (SSDLite)."""
     positive_iou: float = Field(0.5, ge=0, le=1)
-    """IoU with an object that makes a default box positive; each object's best one is positive anyway (section 2.2)."""
+    """IoU with an object from which a default box is positive; each object's best box is positive at any IoU (section 2.2)."""
     negatives_per_positive: float = Field(3.0, ge=0)
-    """Boxes of background that the loss looks at in an image, those with the greatest loss, for each positive one (section 2.2)."""
+    """Background boxes per positive box in the loss of an image, those with the highest loss (hard negative mining, section 2.2)."""
     box_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)
     """Factors on the deltas of x, y, width and height; SSD's code calls their inverses variances."""
     postprocess: PostprocessConfig = PostprocessConfig(
         min_score=0.01, pre_nms_top_k=None, pre_nms_top_k_per_class=400, nms_iou=0.45, max_detections=200
     )
-    """Which boxes become detections."""
+    """How scored boxes become detections."""
 
     def build(self, channels: Sequence[int], num_classes: int) -> SSDHead:
-        """The module, over maps with these channels.
+        """Build the head for feature maps with these channels.
 
         Raises:
-            ValueError: the default boxes are for another number of levels.
+            ValueError: If the default boxes are for another number of levels.
         """
         return SSDHead(channels, num_classes, self.default_boxes.build(len(channels)), self)
 
 
 class SSDHead(OneStageHead):
-    """Says of every default box which class it shows, if any, and moves it.
+    """Classifies every default box and refines it.
 
     Args:
-        channels: Of each map.
-        num_classes: K; the softmax has background behind them, at index K.
+        channels: Channels of each map.
+        num_classes: K; the softmax has background after them, at index K.
         anchors: The default boxes.
-        config: The numbers.
+        config: Layers, assignment, losses and postprocessing.
     """
 
-    outputs = 2
+    num_outputs = 2
     keeps_score_order_in_bf16 = True
 
     def __init__(self, channels: Sequence[int], num_classes: int, anchors: DefaultBoxes, config: SSDHeadConfig) -> None:
@@ -71,52 +71,52 @@ class SSDHead(OneStageHead):
         self.deltas = nn.ModuleList(layer(width, count * 4) for width, count in counts)
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
-        """``(B, N, K + 1)`` logits, background last, and ``(B, N, 4)`` deltas."""
+        """Return ``(B, N, K + 1)`` logits, background last, and ``(B, N, 4)`` deltas."""
         logits = [by_anchor(layer(level), self.num_classes + 1) for layer, level in zip(self.logits, maps, strict=True)]
         deltas = [by_anchor(layer(level), 4) for layer, level in zip(self.deltas, maps, strict=True)]
         return torch.cat(logits, 1), torch.cat(deltas, 1)
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """``(N_l, 4)`` default boxes of each level."""
+        """Return the ``(N_l, 4)`` default boxes of each level."""
         levels: list[Tensor] = self.anchors(batch.padded_size, grids)
         return levels
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """By IoU; no object goes without. What mining leaves aside is background all the same."""
+        """Assign by IoU, at least one box to every object; background boxes that mining skips are background here too."""
         boxes = torch.cat(locations)
         return [match_every_target(boxes, rows, positive_iou=self.config.positive_iou) for rows in targets]
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """The softmax, without its background."""
+        """Return the softmax without background."""
         return outputs[0].softmax(-1)[..., : self.num_classes]
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """The default boxes, moved."""
+        """Decode the deltas of the selected default boxes."""
         return decode(outputs[1][image, selection.rows], locations[selection.rows], self.config.box_weights)
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """``class`` and ``box``, both divided by the positive boxes of the batch (equations 1 to 3)."""
+        """Return ``class`` and ``box``, both divided by the number of positive boxes in the batch (equations 1 to 3)."""
         (logits, deltas), anchors = outputs, torch.cat(locations)
         classes, boxes, count = [], [], 0
         for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
             positive = (assignment >= 0).nonzero().flatten()
             rows = assignment[positive]
             classes.append(self._class_loss(logits[image], assignment, positive, target.labels[rows]))
-            wanted = encode(target.boxes[rows], anchors[positive], self.config.box_weights)
-            boxes.append(smooth_l1(deltas[image, positive], wanted, beta=1.0))
+            target_deltas = encode(target.boxes[rows], anchors[positive], self.config.box_weights)
+            boxes.append(smooth_l1(deltas[image, positive], target_deltas, beta=1.0))
             count += len(positive)
         total = loss_normalizer(logits.new_tensor(float(count)))
         return {"class": torch.stack(classes).sum() / total, "box": torch.stack(boxes).sum() / total}
 
     def _class_loss(self, logits: Tensor, assignment: Tensor, positive: Tensor, labels: Tensor) -> Tensor:
-        """Sum of the cross entropies of an image's positive boxes and of those of background that are hardest."""
-        certainty = logits.float().log_softmax(-1)
-        background = -certainty[assignment == BACKGROUND, self.num_classes]
-        count = min(len(background), int(self.config.negatives_per_positive * len(positive)))
-        return background.topk(count).values.sum() - certainty[positive, labels].sum()
+        """Return the summed cross entropy of the positive boxes of an image and of its hardest background boxes."""
+        log_probabilities = logits.float().log_softmax(-1)
+        background_losses = -log_probabilities[assignment == BACKGROUND, self.num_classes]
+        count = min(len(background_losses), int(self.config.negatives_per_positive * len(positive)))
+        return background_losses.topk(count).values.sum() - log_probabilities[positive, labels].sum()
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """The last layers of the classes: anchor by anchor, background behind the classes."""
+        """Return the layout of the last layers of the classes: anchor by anchor, background after the classes."""
         last = "1." if self.config.lite else ""
         return {
             f"logits.{level}.{last}{part}": (count, 1, 0, 1)

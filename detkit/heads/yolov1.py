@@ -1,4 +1,4 @@
-"""YOLOv1's head (arXiv:1506.02640, section 2): fully connected layers that see the whole map and say of every cell what it holds."""
+"""YOLOv1's head (arXiv:1506.02640, section 2): fully connected layers over the whole map that predict every cell."""
 
 from __future__ import annotations
 
@@ -24,42 +24,42 @@ from detkit.structures import Batch, Size, Targets
 
 
 class YOLOv1HeadConfig(Config):
-    """The numbers of YOLOv1's head; the defaults are the paper's, but for ``postprocess``, of which it says little."""
+    """Parameters of YOLOv1's head; the defaults are those of the paper, except ``postprocess``, of which it says little."""
 
     boxes_per_cell: int = Field(2, ge=1)
-    """B, the boxes of each cell."""
+    """B, the number of boxes per cell."""
     hidden: tuple[int, ...] = (4096,)
-    """Widths of the fully connected layers before the last; Fast YOLO has two."""
+    """Widths of the fully connected layers before the last one; Fast YOLO has two."""
     by_cell: bool = False
-    """Whether each cell is read from the map at its place alone, with the same layers for all, as YOLOv2 has it (arXiv:1612.08242,
-    section 2); the paper's fully connected layers read every cell from the whole map with numbers of its own."""
+    """Whether each cell is predicted from its own cell of the map, with layers shared by all cells, as in YOLOv2 (arXiv:1612.08242, section
+    2). In the paper, fully connected layers predict every cell from the whole map, with separate weights."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Share of the last of them that is left out at each step of training (section 2.2)."""
+    """Dropout probability after the last hidden layer (section 2.2)."""
     coordinate_weight: float = Field(5.0, ge=0)
-    """Weight of errors of boxes in the loss."""
+    """Weight of the box errors in the loss."""
     background_weight: float = Field(0.5, ge=0)
-    """Weight of the confidence of boxes that answer for nothing."""
+    """Weight of the confidence error of boxes without an object."""
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.001, pre_nms_top_k=None, nms_iou=0.5)
-    """Which boxes become detections; threshold and overlap are those of Darknet's validation."""
+    """How scored boxes become detections; the threshold and the NMS IoU are those of Darknet's validation."""
 
     def build(self, channels: int, grid: Size, num_classes: int) -> YOLOv1Head:
-        """The module, over one map with so many channels and ``grid`` (height, width) cells."""
+        """Build the head for one map with ``channels`` channels and ``grid`` (height, width) cells."""
         return YOLOv1Head(channels, grid, num_classes, self)
 
 
 class YOLOv1Head(OneStageHead):
-    """Each cell says with which probability what it holds is of each class; each of its boxes, where that is and how sure it is.
+    """Predicts for each cell the probability of each class, and for each of its boxes the coordinates and a confidence.
 
-    A box is its center within the cell, from 0 to 1, and the square roots of its width and height as shares of the image's.
+    A box is its center within the cell, from 0 to 1, and the square roots of its width and height as fractions of the image's.
 
     Args:
-        channels: Of the map.
-        grid: Its cells, ``(height, width)``: S x S in the paper.
+        channels: Channels of the map.
+        grid: Cells of the map, ``(height, width)``: S x S in the paper.
         num_classes: K.
-        config: The numbers.
+        config: Layers, loss weights and postprocessing.
     """
 
-    outputs = 3
+    num_outputs = 3
 
     def __init__(self, channels: int, grid: Size, num_classes: int, config: YOLOv1HeadConfig) -> None:
         super().__init__(num_classes, config.postprocess)
@@ -67,21 +67,25 @@ class YOLOv1Head(OneStageHead):
         self.groups = 1 if config.by_cell else math.prod(grid)
         widths = (channels * self.groups, *config.hidden)
         layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(widths):
-            layers += [nn.Linear(before, after), Leaky()]
+        for in_features, out_features in itertools.pairwise(widths):
+            layers += [nn.Linear(in_features, out_features), Leaky()]
         self.hidden = nn.Sequential(*layers, nn.Dropout(config.dropout))
         self.last = Float32Linear(widths[-1], self.groups * (num_classes + 5 * config.boxes_per_cell))
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
-        """``(B, S, K)`` of the S cells' classes, and of their N boxes the ``(B, N)`` confidences and ``(B, N, 4)`` numbers; all linear."""
+        """Return linear predictions for the S cells of the map and their N boxes.
+
+        Returns:
+            ``(B, S, K)`` class probabilities, ``(B, N)`` confidences and ``(B, N, 4)`` box coordinates.
+        """
         (level,) = maps
-        read = level.flatten(2).transpose(1, 2) if self.config.by_cell else level.flatten(1)
-        cells = self.last(self.hidden(read)).reshape(level.shape[0], math.prod(self.grid), -1)
-        classes, confidences, numbers = cells.split((self.num_classes, self.config.boxes_per_cell, 4 * self.config.boxes_per_cell), -1)
-        return classes, confidences.flatten(1), numbers.reshape(level.shape[0], -1, 4)
+        features = level.flatten(2).transpose(1, 2) if self.config.by_cell else level.flatten(1)
+        cells = self.last(self.hidden(features)).reshape(level.shape[0], math.prod(self.grid), -1)
+        classes, confidences, coordinates = cells.split((self.num_classes, self.config.boxes_per_cell, 4 * self.config.boxes_per_cell), -1)
+        return classes, confidences.flatten(1), coordinates.reshape(level.shape[0], -1, 4)
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """One level of ``(N, 4)`` cells, each as often as it has boxes."""
+        """Return one level of ``(N, 4)`` cells, each repeated for each of its boxes."""
         ((rows, columns),), (height, width) = grids, batch.padded_size
         y, x = (torch.arange(count, device=batch.images.device) for count in (rows, columns))
         corners = torch.stack((x.repeat(rows), y.repeat_interleave(columns)), 1)
@@ -89,60 +93,60 @@ class YOLOv1Head(OneStageHead):
         return [cells.repeat_interleave(self.config.boxes_per_cell, 0)]
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """By the cell that holds the center, and by the IoU of what it predicts now."""
+        """Assign by the cell that contains the center, and by the IoU of its predicted boxes."""
         count, (cells,) = self.config.boxes_per_cell, locations
-        boxes = [_decode(numbers.detach(), cells, cells[-1, 2:]).reshape(-1, count, 4) for numbers in outputs[2]]
-        return [match_by_cell(cells[::count], found, rows) for found, rows in zip(boxes, targets, strict=True)]
+        boxes = [_decode(coordinates.detach(), cells, cells[-1, 2:]).reshape(-1, count, 4) for coordinates in outputs[2]]
+        return [match_by_cell(cells[::count], predicted, rows) for predicted, rows in zip(boxes, targets, strict=True)]
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """The probability of each class in a box's cell times the box's confidence (equation 1)."""
+        """Return the class probabilities of a box's cell times the box's confidence (equation 1)."""
         classes, confidences, _ = outputs
         return classes.clamp(0, 1).repeat_interleave(self.config.boxes_per_cell, 1) * confidences.clamp(0, 1)[..., None]
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """The predicted boxes."""
+        """Return the predicted boxes."""
         return _decode(outputs[2][image, selection.rows], locations[selection.rows], locations[-1, 2:])
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """``box``, ``confidence`` and ``class``: the parts of equation 3, the mean over the images."""
+        """Return ``box``, ``confidence`` and ``class``: the terms of equation 3, averaged over the images."""
         assignment = self.assignment(outputs, locations, batch, targets)
         parts = [
-            self._of_one(tuple(tensor[image] for tensor in outputs), locations[0], assignment[image], rows)
+            self._image_losses(tuple(tensor[image] for tensor in outputs), locations[0], assignment[image], rows)
             for image, rows in enumerate(targets)
         ]
         images = mean_over_processes(outputs[1].new_tensor(float(len(targets))))
         return {name: torch.stack([part[name] for part in parts]).sum() / images for name in ("box", "confidence", "class")}
 
-    def _of_one(self, outputs: Outputs, cells: Tensor, assignment: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """Sums over an image."""
-        (classes, confidences, numbers), config = outputs, self.config
+    def _image_losses(self, outputs: Outputs, cells: Tensor, assignment: Tensor, targets: Targets) -> dict[str, Tensor]:
+        """Return the losses summed over one image."""
+        (classes, confidences, coordinates), config = outputs, self.config
         positive = (assignment >= 0).nonzero().flatten()
         truth, labels = targets.boxes[assignment[positive]], targets.labels[assignment[positive]]
-        overlaps = paired_iou(_decode(numbers[positive].detach(), cells[positive], cells[-1, 2:]), truth)
-        wanted = _encode(truth, cells[positive], cells[-1, 2:])
+        overlaps = paired_iou(_decode(coordinates[positive].detach(), cells[positive], cells[-1, 2:]), truth)
+        coordinate_target = _encode(truth, cells[positive], cells[-1, 2:])
         present = (confidences[positive] - overlaps).square().sum()
         absent = confidences[assignment == BACKGROUND].square().sum()
-        of_class = functional.one_hot(labels, self.num_classes).float()
+        class_target = functional.one_hot(labels, self.num_classes).float()
         return {
-            "box": config.coordinate_weight * (numbers[positive] - wanted).square().sum(),
+            "box": config.coordinate_weight * (coordinates[positive] - coordinate_target).square().sum(),
             "confidence": present + config.background_weight * absent,
-            "class": (classes[positive // config.boxes_per_cell] - of_class).square().sum(),
+            "class": (classes[positive // config.boxes_per_cell] - class_target).square().sum(),
         }
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """The last layer: cell by cell, classes before confidences and boxes."""
+        """Return the layout of the last layer: cell by cell, classes before confidences and boxes."""
         return {f"last.{part}": (self.groups, 1, 0, 5 * self.config.boxes_per_cell) for part in ("weight", "bias")}
 
 
-def _decode(numbers: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
-    """Boxes ``(N, 4)`` of ``(N, 4)`` numbers; ``extent`` is the image's width and height."""
-    centers = cells[:, :2] + numbers[:, :2] * (cells[:, 2:] - cells[:, :2])
-    sizes = numbers[:, 2:].square() * extent
+def _decode(coordinates: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
+    """Decode ``(N, 4)`` coordinates to boxes ``(N, 4)``; ``extent`` is the image's width and height."""
+    centers = cells[:, :2] + coordinates[:, :2] * (cells[:, 2:] - cells[:, :2])
+    sizes = coordinates[:, 2:].square() * extent
     return cxcywh_to_xyxy(torch.cat((centers, sizes), 1))
 
 
 def _encode(boxes: Tensor, cells: Tensor, extent: Tensor) -> Tensor:
-    """:func:`_decode` backwards."""
-    found = xyxy_to_cxcywh(boxes)
-    centers, sizes = found[:, :2], found[:, 2:]
+    """Encode boxes as coordinates; the inverse of :func:`_decode`."""
+    centered = xyxy_to_cxcywh(boxes)
+    centers, sizes = centered[:, :2], centered[:, 2:]
     return torch.cat(((centers - cells[:, :2]) / (cells[:, 2:] - cells[:, :2]), (sizes / extent).sqrt()), 1)

@@ -1,4 +1,4 @@
-"""YOLOX's head (arXiv:2107.08430): every cell says what it sees, whether it is an object's, and the object's box."""
+"""YOLOX's head (arXiv:2107.08430): class logits, an objectness logit and a box for every cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, yolox_norms
+from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, set_yolox_norms
 from detkit.ops.anchors import grid_points
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy, iou_loss
@@ -27,141 +27,143 @@ from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 MAX_EXPONENT = 10.0
-"""Largest exponent of a side in strides, so that it stays finite: 176,000 pixels at stride 8; the code has no limit."""
+"""Maximum exponent of a side in strides, which keeps it finite: 176,000 pixels at stride 8; the original code has no limit."""
 
 
 class YOLOXHeadConfig(Config):
-    """The numbers of YOLOX's head; the defaults are those of its code (version 0.3.0) for the size s."""
+    """Parameters of YOLOX's head; the defaults are those of its code (version 0.3.0) for size s."""
 
     channels: int = Field(128, ge=1)
     """Channels of the towers: 64 for nano, 96 tiny, 128 s, 192 m, 256 l, 320 x."""
     depth: int = Field(2, ge=1)
-    """Convolutions of each of a level's two towers."""
+    """Number of convolutions in each of the two towers of a level."""
     kernel: Literal[3, 5, 7] = 3
-    """Side of their kernels."""
+    """Kernel size of these convolutions."""
     depthwise: bool = False
-    """Whether they are depthwise, with a 1x1 behind, as in nano."""
+    """Whether they are depthwise, followed by a 1x1 convolution, as in nano."""
     activation: ActivationName = "silu"
-    """Behind every norm."""
+    """Activation after every norm."""
     prior: float = Field(0.01, gt=0, lt=1)
-    """Probability that an untrained head gives every class, and an object."""
+    """Initial probability of every class, and of an object."""
     prior_side: float = Field(1.0, gt=0)
-    """Strides that both sides of an untrained head's boxes have; 1 in the code. With about 4 an object has more places at first."""
+    """Initial side of the predicted boxes in strides; 1 in the original code. With about 4, more points match an object at first."""
     center_radius: float = Field(1.5, gt=0)
-    """Cells whose middle is less than so many strides from an object's center may answer for it."""
+    """Cells whose center is less than this many strides from an object's center are candidates for it."""
     center_inside_box: bool = False
-    """Cells inside an object's box compete too, and those that are central as well cost less: the first release, with a radius of 2.5."""
+    """Whether all cells inside an object's box are candidates too; those that are also near its center cost less. As in the first release,
+    with a radius of 2.5."""
     iou_weight: float = Field(3.0, ge=0)
-    """What the IoU counts beside the class when places are given to objects."""
+    """Weight of the IoU cost relative to the class cost in the assignment."""
     box_loss: Literal["iou_squared"] | BoxLossName = "iou_squared"
-    """The loss of the boxes; ``iou_squared`` is the code's 1 - IoU^2."""
+    """Loss of the boxes; ``iou_squared`` is the original code's 1 - IoU^2."""
     box_weight: float = Field(5.0, ge=0)
-    """What the loss of the boxes counts."""
+    """Weight of the loss of the boxes."""
     l1_from: float | None = Field(0.95, ge=0, le=1)
-    """From this share of the training on, the distances of the deltas count too: the last 15 epochs of 300; none: never."""
+    """Fraction of the training after which an L1 loss of the deltas is added: the last 15 of 300 epochs; none: never."""
     best_class_only: bool = True
-    """A cell reports its best class alone, as the code has it, or every class."""
+    """Whether a cell reports only its best class, as in the original code, or every class."""
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.01, pre_nms_top_k=None, nms_iou=0.65, max_detections=None)
-    """Which boxes become detections; the numbers of the code's evaluation, which sets no limit."""
+    """How scored boxes become detections; the defaults are those of the original code's evaluation, which has no limit."""
 
     def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> YOLOXHead:
-        """The module, over maps with these channels and strides."""
+        """Build the head for feature maps with these channels and strides."""
         return YOLOXHead(channels, strides, num_classes, self)
 
 
 class YOLOXHead(OneStageHead):
-    """Two towers on every level, one for the class and one for the box and the objectness; levels share nothing.
+    """Two towers per level, one for the class and one for the box and the objectness; levels share no weights.
 
     Args:
-        channels: Of the maps.
-        strides: Of the maps, in pixels.
+        channels: Channels of the maps.
+        strides: Strides of the maps in pixels.
         num_classes: K.
-        config: The numbers.
+        config: Layers, assignment, losses and postprocessing.
     """
 
-    outputs = 3
+    num_outputs = 3
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, config: YOLOXHeadConfig) -> None:
         super().__init__(num_classes, config.postprocess)
         self.config, self.strides = config, tuple(strides)
         self.levels = nn.ModuleList(_Level(source, num_classes, config) for source in channels)
-        yolox_norms(self)
+        set_yolox_norms(self)
 
     def forward(self, maps: Sequence[Tensor]) -> Outputs:
-        """``(B, N, K)`` class logits, ``(B, N, 1)`` logits of being an object's, ``(B, N, 4)`` deltas, over the cells of all levels."""
-        found = [level(level_map) for level, level_map in zip(self.levels, maps, strict=True)]
-        return tuple(torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        """Return ``(B, N, K)`` class logits, ``(B, N, 1)`` objectness logits and ``(B, N, 4)`` deltas, over the cells of all levels."""
+        outputs = [level(level_map) for level, level_map in zip(self.levels, maps, strict=True)]
+        return tuple(torch.cat(parts, 1) for parts in zip(*outputs, strict=True))
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """``(N_l, 2)`` middles of the cells of each level."""
+        """Return the ``(N_l, 2)`` cell centers of each level."""
         device = batch.images.device
         return [grid_points(grid, (stride, stride), 0.5, device) for grid, stride in zip(grids, self.strides, strict=True)]
 
     @torch.no_grad()
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """By SimOTA: what costs least, judged by the predictions themselves."""
+        """Assign by SimOTA: each object to the cells with the lowest cost, computed from the predictions."""
         logits, objectness, deltas = outputs
         points, strides = torch.cat(locations), self._strides_of(locations)
         scores = (logits.sigmoid() * objectness.sigmoid()).sqrt()
         boxes = decode(deltas, points, strides)
-        config, reach = self.config, self.config.center_radius * strides[:, 0]
-        match = partial(match_simota, points, reach, iou_weight=config.iou_weight, center_inside_box=config.center_inside_box)
+        config, radius = self.config, self.config.center_radius * strides[:, 0]
+        match = partial(match_simota, points, radius, iou_weight=config.iou_weight, center_inside_box=config.center_inside_box)
         return [match(boxes[image], scores[image], rows) for image, rows in enumerate(targets)]
 
     def scores(self, outputs: Outputs) -> Tensor:
-        """Class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""
+        """Return class probability times objectness; with ``best_class_only`` 0 for all but a cell's best class."""
         scores = self.raw_scores(outputs)
         return scores.where(scores == scores.amax(-1, keepdim=True), 0.0) if self.config.best_class_only else scores
 
     def raw_scores(self, outputs: Outputs) -> Tensor:
-        """Class probability times objectness."""
+        """Return class probability times objectness."""
         return outputs[0].sigmoid() * outputs[1].sigmoid()
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """The deltas of the chosen cells, decoded."""
+        """Decode the deltas of the selected cells."""
         strides = locations.new_tensor(self.strides)[selection.levels]
         return decode(outputs[2][image][selection.rows], locations[selection.rows], strides[:, None])
 
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """``objectness``, ``class``, ``box`` and, at the end of a training, ``box_l1``, all divided by the cells that answer for objects.
+        """Return ``objectness``, ``class``, ``box`` and, at the end of training, ``box_l1``, all divided by the number of positive cells.
 
-        A cell's class is learned as the IoU of its box at its target's class, 0 at the others. Source: ``yolo_head.py``, ``get_losses``.
+        The class target of a cell is the IoU of its box at its target's class, and 0 at the others. Source: ``yolo_head.py``,
+        ``get_losses``.
         """
         logits, objectness, deltas = outputs
         assignment = torch.stack(self.assignment(outputs, locations, batch, targets))
         positive, counted = assignment >= 0, assignment != IGNORE
-        wanted = torch.cat([rows.boxes[of[of >= 0]] for rows, of in zip(targets, assignment, strict=True)])
-        labels = torch.cat([rows.labels[of[of >= 0]] for rows, of in zip(targets, assignment, strict=True)])
+        target_boxes = torch.cat([rows.boxes[assigned[assigned >= 0]] for rows, assigned in zip(targets, assignment, strict=True)])
+        labels = torch.cat([rows.labels[assigned[assigned >= 0]] for rows, assigned in zip(targets, assignment, strict=True)])
         points = torch.cat(locations).expand(*assignment.shape, 2)[positive]
         strides = self._strides_of(locations).expand(*assignment.shape, 1)[positive]
-        found = decode(deltas[positive], points, strides)
-        quality = 1 - iou_loss(found.detach(), wanted)
+        boxes = decode(deltas[positive], points, strides)
+        quality = 1 - iou_loss(boxes.detach(), target_boxes)
         classes = functional.one_hot(labels, self.num_classes) * quality[:, None]
         total = loss_normalizer(positive.sum().float())
         losses = {
             "objectness": binary_cross_entropy(objectness.squeeze(-1)[counted], positive[counted].float()),
             "class": binary_cross_entropy(logits[positive], classes),
-            "box": self.config.box_weight * self._box_loss(found, wanted).sum(),
+            "box": self.config.box_weight * self._box_loss(boxes, target_boxes).sum(),
         }
         if self.config.l1_from is not None and self.progress >= self.config.l1_from:
-            losses["box_l1"] = (deltas[positive] - encode(wanted, points, strides)).abs().sum()
+            losses["box_l1"] = (deltas[positive] - encode(target_boxes, points, strides)).abs().sum()
         return {name: loss / total for name, loss in losses.items()}
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """The class layer of every level."""
+        """Return the layout of the class layer of every level."""
         return {f"levels.{level}.logits.{part}": (1, 1, 0, 0) for level in range(len(self.levels)) for part in ("weight", "bias")}
 
     def _strides_of(self, locations: list[Tensor]) -> Tensor:
-        """``(N, 1)`` pixels."""
+        """Return the stride of each location in pixels, ``(N, 1)``."""
         return torch.cat([level.new_full((len(level), 1), stride) for level, stride in zip(locations, self.strides, strict=True)])
 
-    def _box_loss(self, found: Tensor, wanted: Tensor) -> Tensor:
+    def _box_loss(self, boxes: Tensor, target_boxes: Tensor) -> Tensor:
         name = self.config.box_loss
-        return 1 - (1 - iou_loss(found, wanted)) ** 2 if name == "iou_squared" else BOX_LOSSES[name](found, wanted)
+        return 1 - (1 - iou_loss(boxes, target_boxes)) ** 2 if name == "iou_squared" else BOX_LOSSES[name](boxes, target_boxes)
 
 
 class _Level(nn.Module):
-    """What one level has: a 1x1 convolution, two towers, and the last layers."""
+    """One level: a 1x1 convolution, two towers, and the last layers."""
 
     def __init__(self, channels: int, num_classes: int, config: YOLOXHeadConfig) -> None:
         super().__init__()
@@ -184,7 +186,7 @@ class _Level(nn.Module):
                 self.deltas.bias[2:] += math.log(config.prior_side)
 
     def forward(self, level_map: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``(B, H * W, ...)``: logits, objectness, deltas."""
+        """Return logits, objectness and deltas, each ``(B, H * W, ...)``."""
         x = self.stem(level_map)
         logits = self.logits(self.class_tower(x))
         boxes = self.box_tower(x)
@@ -193,11 +195,14 @@ class _Level(nn.Module):
 
 
 def decode(deltas: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """``(..., 4)`` boxes: the center in strides from the cell's corner, half a stride from its middle, and the logarithms of the sides.
+    """Decode deltas to ``(..., 4)`` boxes.
+
+    The first two deltas are the center in strides from the cell's corner, which is half a stride from its center; the last two are the
+    logarithms of the sides in strides.
 
     Args:
         deltas: ``(..., 4)``.
-        points: ``(..., 2)`` middles of the cells, in pixels.
+        points: ``(..., 2)`` cell centers in pixels.
         strides: ``(..., 1)`` pixels.
     """
     centers = (deltas[..., :2] - 0.5) * strides + points
@@ -205,6 +210,9 @@ def decode(deltas: Tensor, points: Tensor, strides: Tensor) -> Tensor:
 
 
 def encode(boxes: Tensor, points: Tensor, strides: Tensor) -> Tensor:
-    """Deltas that :func:`decode` turns into ``boxes``; a side of 0 counts as 1e-8 strides (the code's ``get_l1_target``)."""
+    """Encode boxes as deltas; the inverse of :func:`decode`.
+
+    A side of 0 is encoded as 1e-8 strides (the original code's ``get_l1_target``).
+    """
     centered = xyxy_to_cxcywh(boxes)
     return torch.cat(((centered[..., :2] - points) / strides + 0.5, torch.log(centered[..., 2:] / strides + 1e-8)), -1)

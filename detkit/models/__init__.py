@@ -1,4 +1,4 @@
-"""Detectors: the wiring of backbones, necks and heads, by name."""
+"""Detectors: backbones, necks and heads assembled into models, registered by name."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ MODELS = Registry(
         "yolox": "detkit.models.yolox:YOLOXConfig",
     },
 )
-"""Kind of a model to the config class that builds it; other packages add theirs through the entry-point group."""
+"""Kind of a model to the config class that builds it; other packages register theirs through the entry-point group."""

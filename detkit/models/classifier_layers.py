@@ -1,4 +1,4 @@
-"""The layers of an ImageNet classifier behind its backbone, put into a region head of the same shape."""
+"""Initialization of a region head from the last layers of an ImageNet classifier."""
 
 from __future__ import annotations
 
@@ -15,45 +15,48 @@ from detkit.weights.read import read_tensors
 log = logging.getLogger(__name__)
 
 FULLY_CONNECTED = (("classifier.0", "classifier.3"), ("classifier.1", "classifier.4"), ("fc6", "fc7"))
-"""What the two layers are called in files of VGG16 (torchvision), of AlexNet (torchvision), and of others."""
+"""Names of the two layers in files of VGG16 (torchvision), of AlexNet (torchvision), and of others."""
 CONVOLUTION = ("conv_head", "bn2")
-"""What EfficientNet's last convolution and its norm are called in timm."""
+"""Names of EfficientNet's last convolution and its norm in timm."""
 CLASSIFIER = "classifier"
-"""What EfficientNet's last layer is called in timm."""
+"""Name of EfficientNet's last layer in timm."""
 
 
 def load_with_head(detector: Any, config: BackboneConfig) -> LoadedBackbone:
-    """Fill a detector's backbone, and the head on its regions if it has one, with the weights that the backbone's config names.
+    """Load the weights that the backbone's config names into the backbone, and into the region head if there is one.
 
     Raises:
-        FileNotFoundError: the weights are not on this machine; the message says how to get them.
+        FileNotFoundError: If the weights are not on this machine; the message gives the command that fetches them.
     """
     loaded: LoadedBackbone = load_backbone_weights(detector.backbone, config)
     head = getattr(getattr(detector, "region", None), "head", None)
     if loaded.source is not None and isinstance(head, (ConvPool, TwoFC)):
-        fill_head(head, detector.backbone, loaded)
+        load_head(head, detector.backbone, loaded)
     return loaded
 
 
-def fill_head(head: nn.Module, backbone: Backbone, loaded: LoadedBackbone) -> bool:
-    """Fill a region head, in place, with the classifier's layers from the file that filled the backbone; whether it was.
+def load_head(head: nn.Module, backbone: Backbone, loaded: LoadedBackbone) -> bool:
+    """Load the layers of a classifier into a region head, in place, from the file that the backbone was loaded from.
 
-    A file without them, or with layers of other shapes, leaves the head as it started.
+    A file without such layers, or with layers of other shapes, leaves the head as initialized.
+
+    Returns:
+        Whether the head was loaded.
     """
     if loaded.source is None:
         return False
-    tensors = backbone.published_names(read_tensors(loaded.source))
-    found = next((layers for layers in _candidates(head, tensors) if _fits(head, layers)), None)
-    if found is None:
+    tensors = backbone.rename_published(read_tensors(loaded.source))
+    layers = next((tensors_of_head for tensors_of_head in _candidates(head, tensors) if _matches_head(head, tensors_of_head)), None)
+    if layers is None:
         log.info("region head: from scratch")
         return False
-    head.load_state_dict(found, strict=False)
-    log.info("region head: filled from %s", loaded.source)
+    head.load_state_dict(layers, strict=False)
+    log.info("region head: loaded from %s", loaded.source)
     return True
 
 
 def _candidates(head: nn.Module, tensors: dict[str, Tensor]) -> list[dict[str, Tensor]]:
-    """The tensors under the head's names, for each way that a file may call them."""
+    """Return the tensors under the head's names, once for each naming scheme of files."""
     if isinstance(head, ConvPool):
         return [_renamed(tensors, dict(zip(CONVOLUTION, ("conv", "norm"), strict=True)))]
     if isinstance(head, TwoFC):
@@ -62,14 +65,14 @@ def _candidates(head: nn.Module, tensors: dict[str, Tensor]) -> list[dict[str, T
 
 
 def _renamed(tensors: dict[str, Tensor], names: dict[str, str]) -> dict[str, Tensor]:
-    found = {}
+    renamed = {}
     for name, tensor in tensors.items():
         layer, _, part = name.rpartition(".")
         if layer in names and part != "num_batches_tracked":
-            found[f"{names[layer]}.{part}"] = tensor
-    return found
+            renamed[f"{names[layer]}.{part}"] = tensor
+    return renamed
 
 
-def _fits(head: nn.Module, found: dict[str, Tensor]) -> bool:
+def _matches_head(head: nn.Module, tensors: dict[str, Tensor]) -> bool:
     own = head.state_dict()
-    return own.keys() == found.keys() and all(own[name].shape == tensor.shape for name, tensor in found.items())
+    return own.keys() == tensors.keys() and all(own[name].shape == tensor.shape for name, tensor in tensors.items())

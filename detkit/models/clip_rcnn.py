@@ -1,4 +1,4 @@
-"""CLIP as a detector: R-CNN whose network is CLIP's image tower, and whose classes are phrases (arXiv:2103.00020)."""
+"""CLIP as a detector: R-CNN with CLIP's image tower as network, and phrases as classes (arXiv:2103.00020)."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from detkit.proposals import ProposalsConfig
 
 
 class CLIPRCNNConfig(RCNNConfig):
-    """Every proposal is cut out, warped to the side that CLIP saw in training, and compared with the embeddings of phrases.
+    """R-CNN with CLIP: every proposal is cropped, warped to CLIP's training size and compared with text embeddings.
 
-    No published recipe has these numbers: they are R-CNN's where it has them, and were not tuned.
+    These settings follow no published recipe: they are those of R-CNN where it has them, and were not tuned.
     """
 
     kind: Literal["clip_rcnn"] = "clip_rcnn"  # type: ignore[assignment]
-    """Which detector this is."""
+    """Kind of detector."""
     preprocess: PreprocessConfig = PreprocessConfig(short_side=800, long_side=1000, enlarge=False, antialias=True)
-    """How images are resized before regions are cut from them, which takes single samples and averages nothing: hence the limit."""
+    """How images are resized before regions are cropped. Warping takes single samples without averaging, hence the size limit."""
     proposals: ProposalsConfig = ProposalsConfig(mode="fast", max_proposals=200, min_area=1024.0, max_aspect=4.0)
-    """Where proposals come from."""
+    """Source of the proposals."""
     backbone: BackboneConfig = BackboneConfig(name="vit_base_patch32_clip_quickgelu_224", norm="frozen")
-    """The image tower: a network with the projection behind it. Its ``levels`` and ``dilated_c5`` are not used."""
+    """The image tower: a network followed by the projection. Its ``levels`` and ``dilated_c5`` are not used."""
     region: RegionConfig = RegionConfig(
         head=FlatConfig(),
         pool_size=1,
@@ -38,18 +38,18 @@ class CLIPRCNNConfig(RCNNConfig):
         class_agnostic=True,
         max_detections=20,
     )
-    """How what the tower says of a region is compared with phrases, and how detections are chosen."""
+    """How regions are compared with phrases, and postprocessing."""
     warp_size: int = 224
-    """Pixels a side of a region as the tower sees it."""
+    """Side in pixels of a warped region, the input of the tower."""
 
     def network(self) -> Backbone:
-        """The image tower.
+        """Build the image tower.
 
         Raises:
-            ValueError: there are no phrases to compare with.
+            ValueError: If ``region.text`` is not set.
         """
         if self.region.text is None:
-            raise ValueError("model.region.text: clip_rcnn compares regions with phrases; set it, or use model.kind=rcnn")
+            raise ValueError("model.region.text: expected settings for phrases, got none; set it, or use model.kind=rcnn")
         tower = ImageTower(self.backbone, self.region.text.dimensions)
         tower.freeze(self.backbone.stages_to_freeze)
         return tower

@@ -1,4 +1,4 @@
-"""What every detector is: losses when targets are given, detections when not."""
+"""Base of all detectors: losses if targets are given, detections otherwise."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Raw = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class ClassLayout:
-    """How the first dimension of a parameter is laid out by class: ``groups`` x (``before`` + K * ``per_class`` + ``after``).
+    """Class layout of the first dimension of a parameter: ``groups`` x (``before`` + K * ``per_class`` + ``after``).
 
-    A softmax layer with background last has ``after=1``; a dense head with 9 anchors has ``groups=9``; a layer with a box for
-    every class has ``per_class=4``.
+    A softmax layer with background last has ``after=1``; a dense head with 9 anchors has ``groups=9``; a layer with a box for every class
+    has ``per_class=4``.
     """
 
     groups: int = 1
@@ -35,63 +35,65 @@ class ClassLayout:
     after: int = 0
 
     def rows(self, num_classes: int) -> int:
-        """Length of the dimension for so many classes."""
+        """Return the length of the dimension for ``num_classes`` classes."""
         return self.groups * (self.before + num_classes * self.per_class + self.after)
 
 
 class DetectorConfig(Config):
-    """What all detectors' configs have; a subclass adds ``kind`` and its parts, and builds the detector."""
+    """Base of the configs of all detectors; a subclass adds ``kind`` and its parts, and builds the detector."""
 
     whole_images: ClassVar[bool] = False
-    """Whether it learns what a image shows as a whole, and nothing of where."""
+    """Whether the model classifies whole images instead of detecting objects."""
 
     kind: str
-    """Which detector this is."""
+    """Kind of detector."""
     preprocess: PreprocessConfig = PreprocessConfig()
-    """How images are resized before the model sees them."""
+    """How images are resized for the model."""
     backbone: BackboneConfig = BackboneConfig()
-    """The network that makes the maps."""
+    """Network that computes the feature maps."""
 
     def build(self, num_classes: int) -> Detector:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         raise NotImplementedError
 
-    def data_warnings(self, images: int, most_objects: int) -> tuple[str, ...]:
-        """What speaks against training this detector from its backbone's weights on so many images, in words for a person.
+    def data_warnings(self, images: int, max_objects: int) -> tuple[str, ...]:
+        """Return warnings about training this detector on such data from the weights of its backbone only.
 
         Args:
-            images: Of the training data.
-            most_objects: Of one image.
+            images: Number of training images.
+            max_objects: Maximum number of objects in an image.
         """
         return ()
 
     @property
     def proposals_config(self) -> ProposalsConfig | None:
-        """Where the proposals come from, for detectors that are told where to look."""
+        """Source of the proposals, for detectors that take proposals; otherwise None."""
         return None
 
     def load_pretrained(self, detector: Detector) -> Any:
-        """Fill the backbone with the weights that the config names, if it names any; for a training that starts here.
+        """Load the weights that the config names, if any, into the backbone, at the start of a training.
 
         Raises:
-            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+            FileNotFoundError: If the weights are not on this machine; the message gives the command that fetches them.
         """
         return load_backbone_weights(detector.backbone, self.backbone)
 
 
 AnyDetectorConfig = one_of_kinds(DetectorConfig, MODELS)
-"""The annotation of a config field that takes any detector's config."""
+"""Type annotation of a config field that accepts the config of any detector."""
 
 
 class Detector(nn.Module):
-    """Base of all detectors. A subclass has a ``neck`` and gives :meth:`raw`, :meth:`loss`, :meth:`detect` and :meth:`class_layout`.
+    """Base of all detectors.
+
+    A subclass has a ``neck`` and implements :meth:`raw`, :meth:`loss`, :meth:`detect` and :meth:`class_layout`.
 
     Args:
-        neck: What makes the maps: a neck round a backbone.
+        neck: Computes the feature maps: a neck over a backbone.
         num_classes: K; labels are 0 to K - 1.
     """
 
@@ -103,7 +105,7 @@ class Detector(nn.Module):
     def __init__(self, neck: nn.Module, num_classes: int) -> None:
         super().__init__()
         if num_classes < 1:
-            raise ValueError(f"a detector needs at least one class, got {num_classes}")
+            raise ValueError(f"num_classes: expected at least one class, got {num_classes}")
         self.neck, self.num_classes = neck, num_classes
         backbone = self.backbone
         self.register_buffer("mean", torch.tensor(backbone.mean).reshape(3, 1, 1), persistent=False)
@@ -114,9 +116,9 @@ class Detector(nn.Module):
 
     @property
     def backbone(self) -> Backbone:
-        """The network inside the neck."""
-        found: Backbone = self.neck.backbone  # type: ignore[assignment]
-        return found
+        """The backbone inside the neck."""
+        backbone: Backbone = self.neck.backbone  # type: ignore[assignment]
+        return backbone
 
     def forward(
         self,
@@ -125,19 +127,21 @@ class Detector(nn.Module):
         proposals: Sequence[Proposals] | None = None,
         seeds: Sequence[int] | None = None,
     ) -> Losses | list[Detections]:
-        """Weighted losses to be summed if ``targets`` are given, else detections; the training flag decides nothing.
+        """Return weighted losses to be summed if ``targets`` are given, otherwise detections.
+
+        The training flag does not matter for this choice.
 
         Args:
             images: ``(3, H, W)`` float RGB in [0, 1], of any sizes.
-            targets: What each image truly shows.
-            proposals: Where to look, for detectors that take proposals.
-            seeds: One an image, for random choices in the loss; drawn from torch's generator unless given.
+            targets: Ground truth of each image.
+            proposals: Proposals of each image, for detectors that take them.
+            seeds: One per image, for random choices in the loss; drawn from torch's generator by default.
 
         Returns:
-            Detections are in the pixels of the images that came in, best first.
+            Losses by name, or the detections of each image in pixels of the input image, best first.
 
         Raises:
-            ValueError: the arguments do not fit each other or the model.
+            ValueError: If the arguments do not fit each other or the model.
         """
         check_images(images)
         if self.takes_proposals:
@@ -150,12 +154,12 @@ class Detector(nn.Module):
         return self.loss(self.raw(batch, proposals), batch, targets)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
-        """Normalize the images and pad them with zeros, at the right and the bottom, to one size that the strides divide.
+        """Normalize the images and pad them with zeros, at the right and the bottom, to one size divisible by the strides.
 
-        A detector with an ``input_size`` takes images of that size and pads nothing.
+        A detector with an ``input_size`` takes images of that size and does not pad.
 
         Raises:
-            ValueError: an image has another size than ``input_size``.
+            ValueError: If an image does not have the size ``input_size``.
         """
         sizes = tuple((int(image.shape[-2]), int(image.shape[-1])) for image in images)
         if self.input_size is not None:
@@ -163,44 +167,52 @@ class Detector(nn.Module):
         multiple = self.pad_multiple if self.input_size is None else 1
         height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*sizes, strict=True))
         padded = self.mean.new_zeros((len(images), 3, height, width))
-        for place, image in enumerate(images):
-            padded[place, :, : image.shape[-2], : image.shape[-1]] = (image.to(self.mean.device) - self.mean) / self.std
+        for index, image in enumerate(images):
+            padded[index, :, : image.shape[-2], : image.shape[-1]] = (image.to(self.mean.device) - self.mean) / self.std
         return Batch(padded, sizes, tuple(seeds or ()))
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """All that the networks say about a batch before anything is chosen: a tuple of tensors."""
+        """Return the raw outputs of the networks for a batch, before postprocessing, as a tuple of tensors."""
         raise NotImplementedError
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
-        """Weighted losses whose sum is minimized, and nothing else; all stay in the graph also with nothing to learn from."""
+        """Return the weighted losses, whose sum is minimized.
+
+        They are the only entries, and all of them stay in the graph even if there is nothing to learn from.
+        """
         raise NotImplementedError
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
-        """The detections of each image, best first."""
+        """Return the detections of each image, best first."""
         raise NotImplementedError
 
     def set_progress(self, progress: float) -> None:
-        """Hear before each step of a training which share of it is over, 0 to 1; most detectors learn the same way throughout."""
+        """Set the fraction of the training that is done, 0 to 1, before each step.
+
+        Most detectors ignore it, as their losses do not change during training.
+        """
 
     def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
-        """What each stage did with the one image of a batch, and what it would have learned there from ``targets``.
+        """Explain each stage for a batch of one image, including the assignment of ``targets`` in it.
 
         Raises:
-            ValueError: this detector has no way to tell.
+            ValueError: If this detector does not support it.
         """
-        raise ValueError(f"{type(self).__name__} cannot be explained: it does not tell its places, its matches and its scores")
+        raise ValueError(f"explain: {type(self).__name__} does not support it; use a detector that implements explain()")
 
     def class_layout(self) -> dict[str, ClassLayout]:
-        """The parameters and buffers whose first dimension is laid out by class."""
+        """Return the parameters and buffers whose first dimension is laid out by class, with their layouts."""
         raise NotImplementedError
 
-    def report_only(self, class_names: Sequence[str | None]) -> None:
-        """Never report classes without a name: slots that a publisher left unused count in a softmax and nowhere else.
+    def hide_unnamed_classes(self, class_names: Sequence[str | None]) -> None:
+        """Never report classes without a name.
+
+        Such slots, which a publisher left unused, count in the softmax but not in the detections.
 
         Raises:
-            ValueError: there are not as many names as classes.
+            ValueError: If the number of names is not the number of classes.
         """
         if len(class_names) != self.num_classes:
-            raise ValueError(f"expected a name (or None) for each of {self.num_classes} classes, got {len(class_names)}")
+            raise ValueError(f"class names: expected a name (or None) for each of {self.num_classes} classes, got {len(class_names)}")
         unnamed = torch.tensor([name is None for name in class_names], device=self.mean.device)
         self.unreported = unnamed if bool(unnamed.any()) else None

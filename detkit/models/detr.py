@@ -1,4 +1,4 @@
-"""DETR (arXiv:2005.12872): detection as the prediction of a set, without anchors and without suppression."""
+"""DETR (arXiv:2005.12872): detection as set prediction, without anchors and without NMS."""
 
 from __future__ import annotations
 
@@ -13,69 +13,69 @@ from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Proposals
 
 SMALL_DATA = 10_000
-"""Images below which DETR is not known to learn well from an ImageNet backbone alone. Its authors had success with 10,000 to 15,000
-and called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on Cityscapes' 2,975 it came to AP 11.7 in 300 epochs, where
-a kin that looks at regions came to 22.2 in 50 (github.com/encounter1997/DE-DETRs, arXiv:2203.09507)."""
+"""Number of images below which DETR is not known to train well from an ImageNet backbone. Its authors had success with 10,000 to 15,000 and
+called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on the 2,975 images of Cityscapes it reached AP 11.7 in 300
+epochs, and a related detector that attends to regions 22.2 in 50 (github.com/encounter1997/DE-DETRs, arXiv:2203.09507)."""
 
 
 class DETRConfig(DetectorConfig):
-    """DETR; the defaults are those of the released ``detr_resnet50``.
+    """DETR; the defaults are those of the released ``detr_resnet50``, which are also the paper's.
 
-    They are the paper's too. The house differs in one thing: a query that answers for nothing and lies mostly inside a crowd region
-    is left out of the loss, where the released code learns as if crowds were not there.
+    There is one difference: a query that is matched to no object and is mostly inside a crowd region is ignored in the loss; the released
+    code treats it as "no object", as if there were no crowds.
     """
 
     kind: Literal["detr"] = "detr"
-    """Which detector this is."""
+    """Kind of detector."""
     preprocess: PreprocessConfig = PreprocessConfig(rounding="short_first", antialias=True)
-    """How images are resized before the model sees them."""
+    """How images are resized for the model."""
     neck: NeckConfig = SingleLevelConfig()
-    """What lies between backbone and transformer; it must give one level."""
+    """Neck between backbone and transformer; it must have one level."""
     head: DETRHeadConfig = DETRHeadConfig()
-    """The transformer, its matching and its losses."""
+    """Transformer, matching and losses."""
 
     def build(self, num_classes: int) -> DETR:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         neck = self.neck.build(self.backbone.build())
         if len(neck.channels) != 1:
             raise ValueError(
-                f"detr: expected a neck that gives one level, got {self.neck.kind} with {len(neck.channels)} "
+                f"model.neck: expected one level, got {self.neck.kind} with {len(neck.channels)} levels "
                 f"(strides {', '.join(map(str, neck.strides))}); set model.neck.kind=single"
             )
         return DETR(neck, DETRHead(neck.channels[0], num_classes, self.head))
 
-    def data_warnings(self, images: int, most_objects: int) -> tuple[str, ...]:
-        """See :meth:`DetectorConfig.doubts`."""
-        found = []
+    def data_warnings(self, images: int, max_objects: int) -> tuple[str, ...]:
+        """See :meth:`DetectorConfig.data_warnings`."""
+        warnings = []
         if images < SMALL_DATA:
-            found.append(
-                f"{images:,} training images are few for DETR, which has to learn from them alone where to look: its authors had "
-                f"success from about {SMALL_DATA:,} on, and 2,975 images of Cityscapes gave it AP 11.7; start from a trained detector "
-                "(weights=detr_r50 with configs/detr_r50.py), take the model presets_detr.detr_small, or a detector with anchors"
+            warnings.append(
+                f"{images:,} training images are few for DETR, which has no anchors and learns where to look from the data: its authors "
+                f"had success with about {SMALL_DATA:,} or more, and on the 2,975 images of Cityscapes it reached AP 11.7; start from a "
+                "trained detector (detkit train detr_r50 weights=detr_r50), or use presets_detr.detr_small or a detector with anchors"
             )
-        if most_objects > self.head.num_queries:
-            found.append(
-                f"a training image has {most_objects} objects, and DETR finds at most model.head.num_queries={self.head.num_queries} in one: "
-                "the others are never learned"
+        if max_objects > self.head.num_queries:
+            warnings.append(
+                f"a training image has {max_objects} objects, but DETR detects at most model.head.num_queries={self.head.num_queries} per "
+                "image and does not learn the others; increase model.head.num_queries"
             )
-        return tuple(found)
+        return tuple(warnings)
 
 
 class DETR(OneStage):
-    """A backbone's last map and a transformer that reads a set of objects out of it.
+    """A backbone's last map, and a transformer that predicts a set of objects from it.
 
-    Images are padded to the largest of a batch and no further, as when the released weights were trained; what is padding is masked
-    in the transformer, and seen by the backbone alone.
+    Images are padded to the largest of the batch and no further, as in the training of the released weights. The transformer masks the
+    padding, the backbone does not.
     """
 
     pad_multiple: ClassVar[int] = 1
     head: DETRHead
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """The head's two tensors, see :meth:`DETRHead.forward`, and behind them the map ``(B, C, h, w)``."""
+        """Return the head's two tensors, see :meth:`DETRHead.forward`, followed by the map ``(B, C, h, w)``."""
         maps = self.neck(batch.images)
         return (*self.head(maps, batch), *maps)

@@ -1,4 +1,4 @@
-"""Fast R-CNN (arXiv:1504.08083): maps of the whole image once, then every proposal pooled from them, classified and refined."""
+"""Fast R-CNN (arXiv:1504.08083): one pass over the image, then every proposal pooled from the maps, classified and refined."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ from detkit.structures import Batch, Detections, Proposals, StageExplanation, Ta
 
 
 class ProposalDetectorConfig(DetectorConfig):
-    """What the configs of detectors that are told where to look have in common."""
+    """Base of the configs of detectors that take proposals."""
 
     proposals: ProposalsConfig = ProposalsConfig(max_proposals=2000)
-    """Where proposals come from; the papers have about 2,000 a image, of selective search's fast mode."""
+    """Source of the proposals; the papers use about 2,000 per image, from the fast mode of selective search."""
     region: RegionConfig = RegionConfig()
-    """What each region shows."""
+    """Second stage: classifies and refines each region."""
 
     @property
     def proposals_config(self) -> ProposalsConfig:
-        """See :attr:`DetectorConfig.told`."""
+        """See :attr:`DetectorConfig.proposals_config`."""
         return self.proposals
 
     def load_pretrained(self, detector: Detector) -> LoadedBackbone:
-        """Fill the backbone, and of the head what its classifier has of the same shape, with the weights that the config names.
+        """Load the weights that the config names into the backbone, and those layers of its classifier that match into the head.
 
         Raises:
-            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+            FileNotFoundError: If the weights are not on this machine; the message gives the command that fetches them.
         """
         return load_with_head(detector, self.backbone)
 
 
 class FastRCNNConfig(ProposalDetectorConfig):
-    """Fast R-CNN; the numbers are the paper's (sections 2.2 to 2.4) and those of its released code.
+    """Fast R-CNN; the settings are those of the paper (sections 2.2 to 2.4) and of its released code.
 
-    Differences from the paper: images without objects take part, all their proposals being background; a image's true boxes count as
-    its proposals in training, which the paper does not say and its code does.
+    Differences from the paper: images without objects are used, with all their proposals as background; in training, ground-truth boxes are
+    added to the proposals, as in the code, which the paper does not mention.
     """
 
     kind: Literal["fast_rcnn"] = "fast_rcnn"
-    """Which detector this is."""
+    """Kind of detector."""
     backbone: BackboneConfig = BackboneConfig(levels=("c4",))
-    """The network that makes the maps."""
+    """Network that computes the feature maps."""
     neck: NeckConfig = SingleLevelConfig()
-    """What makes the maps of the backbone fit for detection."""
+    """Neck over the backbone's feature maps."""
     region: RegionConfig = RegionConfig(
         pooling="max", samples_per_image=64, min_negative_iou=0.1, box_beta=1.0, nms_iou=0.3, head=RegionConfig().head.replace(hidden=4096)
     )
-    """What each region shows."""
+    """Second stage: classifies and refines each region."""
     scales: tuple[float, ...] = Field(default=(1.0,), min_length=1)
-    """Factors on the image, as it comes, at which maps are made; with several, each region is pooled where it is nearest to 224 x 224
-    pixels (section 2.4)."""
+    """Factors on the size of the preprocessed image at which feature maps are computed; with several, each region is pooled from the scale
+    at which it is nearest to 224 x 224 pixels (section 2.4)."""
 
     def build(self, num_classes: int) -> FastRCNN:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         backbone = self.backbone.build()
         neck = self.neck.build(backbone)
@@ -76,7 +76,7 @@ class FastRCNNConfig(ProposalDetectorConfig):
         if self.scales == (1.0,):
             return FastRCNN(neck, self.region.build(neck.channels[:pooled], neck.strides[:pooled], num_classes))
         if pooled > 1:
-            raise ValueError(f"model.scales: several are for one map, got {pooled} levels of a pyramid; set model.neck.kind=single")
+            raise ValueError(f"model.scales: several scales need one feature map, got {pooled} levels; set model.neck.kind=single")
         if min(self.scales) <= 0:
             raise ValueError(f"model.scales: expected factors above 0, got {self.scales}")
         channels, strides = neck.channels * len(self.scales), [neck.strides[0] / factor for factor in self.scales]
@@ -84,12 +84,12 @@ class FastRCNNConfig(ProposalDetectorConfig):
 
 
 class FastRCNN(Detector):
-    """Classifies and refines the proposals that it is given.
+    """Classifies and refines given proposals.
 
     Args:
-        neck: Makes the maps.
-        region: What each region shows.
-        scales: Factors on the images at which maps are made.
+        neck: Computes the feature maps.
+        region: The second stage.
+        scales: Factors on the size of the images at which feature maps are computed.
     """
 
     takes_proposals = True
@@ -99,52 +99,52 @@ class FastRCNN(Detector):
         self.region, self.scales = region, scales
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """``(B,)`` how many proposals each image has, ``(N, 4)`` their boxes, ``(N,)`` their scores, and the maps."""
+        """Return the number of proposals per image ``(B,)``, their boxes ``(N, 4)`` and scores ``(N,)``, and the maps."""
         given = proposals or [Proposals.empty(batch.images.device)] * len(batch)
         counts = torch.tensor([len(rows) for rows in given])
-        whole = Proposals.cat(given)
-        return (counts, whole.boxes, whole.scores, *self.maps(batch.images))
+        merged = Proposals.cat(given)
+        return (counts, merged.boxes, merged.scores, *self.maps(batch.images))
 
     def maps(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The maps of normalized, padded images; with several scales one for each."""
+        """Return the feature maps of normalized, padded images; with several scales one for each."""
         if self.scales == (1.0,):
-            found: tuple[Tensor, ...] = self.neck(images)
-            return found
-        return tuple(self.neck(resized(images, factor))[0] for factor in self.scales)
+            maps: tuple[Tensor, ...] = self.neck(images)
+            return maps
+        return tuple(self.neck(resize(images, factor))[0] for factor in self.scales)
 
-    def source(self, maps: Sequence[Tensor]) -> RegionSource:
-        """What regions are cut from."""
+    def region_source(self, maps: Sequence[Tensor]) -> RegionSource:
+        """Return the source that regions are pooled from."""
         return maps
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
-        """``region_class`` and, where boxes are learned, ``region_box``."""
-        return self.region.loss(self.source(raw[3:]), proposals_in(raw), batch, targets)
+        """Return ``region_class`` and, with box regression, ``region_box``."""
+        return self.region.loss(self.region_source(raw[3:]), split_proposals(raw), batch, targets)
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
-        return self.region.detect(self.source(raw[3:]), proposals_in(raw), batch, self.unreported)
+        return self.region.detect(self.region_source(raw[3:]), split_proposals(raw), batch, self.unreported)
 
     def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
-        """See :meth:`Detector.explain`: what becomes of the proposals."""
-        (proposals,) = proposals_in(raw)
-        return (self.region.explain(self.source(raw[3:]), proposals, batch, targets, self.unreported),)
+        """Explain the second stage; see :meth:`Detector.explain`."""
+        (proposals,) = split_proposals(raw)
+        return (self.region.explain(self.region_source(raw[3:]), proposals, batch, targets, self.unreported),)
 
     def class_layout(self) -> dict[str, ClassLayout]:
         """See :func:`detkit.models.class_embeddings.region_layout`."""
         return region_layout(self.region)
 
 
-def proposals_in(raw: Raw) -> list[Proposals]:
-    """The proposals of each image, from what :meth:`FastRCNN.raw` gives."""
+def split_proposals(raw: Raw) -> list[Proposals]:
+    """Return the proposals of each image, from the outputs of :meth:`FastRCNN.raw`."""
     counts: list[int] = raw[0].tolist()
     parts = zip(torch.split(raw[1], counts), torch.split(raw[2], counts), strict=True)
     return [Proposals(boxes, scores) for boxes, scores in parts]
 
 
-def resized(images: Tensor, factor: float) -> Tensor:
-    """A batch of images at another size, bilinear; averaged where they shrink."""
+def resize(images: Tensor, factor: float) -> Tensor:
+    """Resize a batch of images by ``factor``, bilinear, with antialiasing when shrinking."""
     if factor == 1:
         return images
     size = [max(1, round(side * factor)) for side in images.shape[-2:]]
-    made: Tensor = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=factor < 1)
-    return made
+    resized: Tensor = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=factor < 1)
+    return resized

@@ -21,31 +21,31 @@ class FasterRCNNConfig(DetectorConfig):
     """Faster R-CNN; the defaults are those of torchvision's ``fasterrcnn_resnet50_fpn``."""
 
     kind: Literal["faster_rcnn"] = "faster_rcnn"
-    """Which detector this is."""
+    """Kind of detector."""
     neck: NeckConfig = FPNConfig()
-    """What makes the maps of the backbone fit for detection."""
+    """Neck over the backbone's feature maps."""
     rpn: RPNConfig = RPNConfig()
-    """The first stage: which regions may hold an object."""
+    """First stage: proposes regions that may contain an object."""
     region: RegionConfig = RegionConfig()
-    """The second stage: what each region shows."""
+    """Second stage: classifies and refines each region."""
 
     def load_pretrained(self, detector: Detector) -> LoadedBackbone:
-        """Fill the backbone, and of the second stage what its classifier has of the same shape, with the weights that the config names.
+        """Load the weights that the config names into the backbone, and matching layers of its classifier into the second stage.
 
         Raises:
-            FileNotFoundError: the weights are not on this machine; the message says how to get them.
+            FileNotFoundError: If the weights are not on this machine; the message gives the command that fetches them.
         """
         return load_with_head(detector, self.backbone)
 
     def build(self, num_classes: int) -> FasterRCNN:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         backbone = self.backbone.build()
         neck = self.neck.build(backbone)
-        # Levels that the neck adds on top serve the RPN alone, as in the FPN paper, section 4.2.
+        # Only the RPN uses the levels that the neck adds on top (FPN paper, section 4.2).
         pooled = len(backbone.channels)
         rpn = self.rpn.build(neck.channels)
         region = self.region.build(neck.channels[:pooled], neck.strides[:pooled], num_classes)
@@ -53,10 +53,10 @@ class FasterRCNNConfig(DetectorConfig):
 
 
 class FasterRCNN(Detector):
-    """Two stages on shared maps: regions are proposed, then classified and refined.
+    """Two stages on shared feature maps: regions are proposed, then classified and refined.
 
     Args:
-        neck: Makes the maps.
+        neck: Computes the feature maps.
         rpn: The first stage.
         region: The second stage.
     """
@@ -66,37 +66,37 @@ class FasterRCNN(Detector):
         self.rpn, self.region = rpn, region
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """``(B, N)`` objectness logits, ``(B, N, 4)`` deltas, and the maps that regions are pooled from."""
+        """Return ``(B, N)`` objectness logits, ``(B, N, 4)`` deltas, and the maps that regions are pooled from."""
         maps = self.neck(batch.images)
         return (*self.rpn(maps), *maps)
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
-        """``rpn_objectness``, ``rpn_box``, ``region_class`` and ``region_box``."""
+        """Return ``rpn_objectness``, ``rpn_box``, ``region_class`` and ``region_box``."""
         return self.rpn_loss(raw, batch, targets) | self.region_loss(raw, batch, targets)
 
     def rpn_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
-        """The losses of the first stage."""
+        """Return the losses of the first stage."""
         logits, deltas, *maps = raw
-        return self.rpn.loss(logits, deltas, self.rpn.anchors_on(maps, batch), batch, targets)
+        return self.rpn.loss(logits, deltas, self.rpn.anchors_for(maps, batch), batch, targets)
 
     def region_loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets], proposals: Sequence[Proposals] | None = None) -> Losses:
-        """The losses of the second stage, on given proposals or on the first stage's."""
-        proposals_config = self.proposed(raw, batch, training=True) if proposals is None else proposals
-        return self.region.loss(raw[2:], proposals_config, batch, targets)
+        """Return the losses of the second stage, on the given proposals or on those of the first stage."""
+        proposals = self.propose(raw, batch, training=True) if proposals is None else proposals
+        return self.region.loss(raw[2:], proposals, batch, targets)
 
-    def proposed(self, raw: Raw, batch: Batch, *, training: bool) -> list[Proposals]:
-        """The regions that the first stage proposes, as many as in ``training`` or in detection."""
+    def propose(self, raw: Raw, batch: Batch, *, training: bool) -> list[Proposals]:
+        """Return the proposals of the first stage, with its limits for ``training`` or for detection."""
         logits, deltas, *maps = raw
-        return self.rpn.propose(logits, deltas, self.rpn.anchors_on(maps, batch), batch, training=training)
+        return self.rpn.propose(logits, deltas, self.rpn.anchors_for(maps, batch), batch, training=training)
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
-        return self.region.detect(raw[2:], self.proposed(raw, batch, training=False), batch, self.unreported)
+        return self.region.detect(raw[2:], self.propose(raw, batch, training=False), batch, self.unreported)
 
     def explain(self, raw: Raw, batch: Batch, targets: Targets) -> tuple[StageExplanation, ...]:
-        """See :meth:`Detector.explain`: the regions that are proposed for a detection, and what becomes of them."""
+        """Explain the proposals for detection and the second stage on them; see :meth:`Detector.explain`."""
         logits, deltas, *maps = raw
-        anchors = self.rpn.anchors_on(maps, batch)
+        anchors = self.rpn.anchors_for(maps, batch)
         first = self.rpn.explain(logits, deltas, anchors, batch, targets)
         proposals = Proposals(first.after_nms.boxes, first.after_nms.scores)
         return first, self.region.explain(maps, proposals, batch, targets, self.unreported)

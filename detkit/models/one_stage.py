@@ -1,4 +1,4 @@
-"""One stage: maps in, predictions at every place out, and the best of them are the detections."""
+"""One-stage detectors: a neck and a head that predicts at every location."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from detkit.structures import Batch, Detections, Proposals, Size, StageExplanati
 
 
 class OneStage(Detector):
-    """A neck and a head that sees every place once: RetinaNet, FCOS, SSD, YOLOX and their kin differ in the head.
+    """One-stage detector: RetinaNet, FCOS, SSD, YOLOX and others differ in their head.
 
     Args:
-        neck: Makes the maps.
-        head: Predicts at every place of the maps, and knows its losses and detections.
-        input_size: ``(height, width)`` of the only images it takes; None: any.
+        neck: Computes the feature maps.
+        head: Predicts at every location of the maps, and implements losses and detections.
+        input_size: ``(height, width)`` of the only images that it takes; None: any size.
     """
 
     def __init__(self, neck: nn.Module, head: OneStageHead, input_size: Size | None = None) -> None:
@@ -25,7 +25,7 @@ class OneStage(Detector):
         self.head, self.input_size = head, input_size
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """The head's tensors ``(B, N, ...)``, and behind them the maps ``(B, C, H, W)`` that they were made from, finest first."""
+        """Return the head's tensors ``(B, N, ...)``, followed by the maps ``(B, C, H, W)`` that they come from, finest first."""
         maps = self.neck(batch.images)
         return (*self.head(maps), *maps)
 
@@ -45,12 +45,12 @@ class OneStage(Detector):
         return (self.head.explain(outputs, locations, batch, targets, self.unreported),)
 
     def split_outputs(self, raw: Raw, batch: Batch) -> tuple[Outputs, list[Tensor]]:
-        """The head's own tensors out of :meth:`raw`, and the places they speak of."""
-        outputs, maps = raw[: self.head.outputs], raw[self.head.outputs :]
+        """Split off the head's own tensors from :meth:`raw`, and return them with their locations."""
+        outputs, maps = raw[: self.head.num_outputs], raw[self.head.num_outputs :]
         return outputs, self.head.locations([(m.shape[-2], m.shape[-1]) for m in maps], batch)
 
     def set_progress(self, progress: float) -> None:
-        """See :meth:`Detector.advance`."""
+        """See :meth:`Detector.set_progress`."""
         self.head.progress = progress
 
     def class_layout(self) -> dict[str, ClassLayout]:

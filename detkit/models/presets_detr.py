@@ -1,4 +1,4 @@
-"""DETR as released, and a smaller one for small data sets."""
+"""DETR as released, and a smaller version for small data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def detr_r50() -> DETRConfig:
 
 
 def detr_r50_dc5() -> DETRConfig:
-    """DETR-DC5 on a ResNet-50: a map of stride 16, four times the cells; trained with one image a batch, without padding."""
+    """DETR-DC5 on a ResNet-50: a map of stride 16, four times the cells; trained with one image per batch, without padding."""
     return DETRConfig(backbone=BackboneConfig(dilated_c5=True))
 
 
@@ -29,13 +29,13 @@ def detr_r101_dc5() -> DETRConfig:
 
 
 def detr_small() -> DETRConfig:
-    """For data sets of some hundred or thousand images with up to 60 objects each, from an ImageNet backbone.
+    """DETR for data sets of some hundred or thousand images with up to 60 objects each, from an ImageNet backbone.
 
-    More of the queries learn from an object: there are fewer of them (5 in place of 100 brought a data set of logos from AP 15 to 24:
-    github.com/facebookresearch/detr, issue 124), and two answer for each object (which brought Cityscapes from 22.2 to 25.2:
-    github.com/encounter1997/DE-DETRs), so that detections are suppressed at IoU .7. Half the layers, half as wide, are fewer numbers to
-    learn (3 encoder layers in place of 6 cost half a point of AP on COCO: table 2 of the paper). The map has stride 16, for small objects,
-    and comes from an earlier stage: not every backbone dilates. Expect to train long: the authors advise 300,000 steps (issue 22).
+    More of the queries learn from an object. There are fewer queries (5 instead of 100 raised the AP on a data set of logos from 15 to 24:
+    github.com/facebookresearch/detr, issue 124), and two are matched to each object (which raised the AP on Cityscapes from 22.2 to 25.2:
+    github.com/encounter1997/DE-DETRs), so that NMS at IoU 0.7 is needed. Half the layers with half the width have fewer weights to learn (3
+    encoder layers instead of 6 cost half a point of AP on COCO: table 2 of the paper). The map has stride 16, for small objects, and comes
+    from an earlier stage, as not every backbone supports dilation. Expect a long training: the authors advise 300,000 steps (issue 22).
     """
     head = DETRHeadConfig(
         num_queries=60,

@@ -1,4 +1,4 @@
-"""SSDs with the numbers of known publications."""
+"""SSD configs with the settings of known publications."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ _RATIOS_OF_7: tuple[tuple[float, ...], ...] = ((2.0,), *((2.0, 3.0),) * 4, (2.0,
 
 
 def ssd300_vgg16() -> SSDConfig:
-    """SSD for images of 300 x 300 on a VGG16, with the default boxes for COCO, as torchvision has it."""
+    """SSD for images of 300 x 300 on a VGG16, with the default boxes for COCO, as in torchvision."""
     return SSDConfig()
 
 
 def ssd300_vgg16_voc() -> SSDConfig:
-    """The same with the default boxes for Pascal VOC, which nothing clips: the paper's section 3 and its ssd_pascal.py."""
+    """SSD300 with the default boxes for Pascal VOC, without clipping: the paper's section 3 and its ssd_pascal.py."""
     boxes = DefaultBoxConfig(scales=(0.1, 0.2, 0.37, 0.54, 0.71, 0.88, 1.05), clip=False)
     return SSDConfig(head=SSDHeadConfig(default_boxes=boxes))
 
 
 def ssd512_vgg16() -> SSDConfig:
-    """SSD for images of 512 x 512, one level more, for COCO; the numbers are those of the authors' ssd_coco.py and ssd_pascal_512.py."""
+    """SSD for images of 512 x 512, with one more level, for COCO.
+
+    The settings are those of the authors' ssd_coco.py and ssd_pascal_512.py.
+    """
     boxes = DefaultBoxConfig(
         scales=(0.04, 0.1, 0.26, 0.42, 0.58, 0.74, 0.9, 1.06),
         ratios=_RATIOS_OF_7,
@@ -41,7 +44,7 @@ def ssd512_vgg16() -> SSDConfig:
 
 
 def ssdlite320_mobilenet_v3_large() -> SSDConfig:
-    """SSDLite for images of 320 x 320 on a MobileNetV3-Large of reduced tail, as torchvision has it."""
+    """SSDLite for images of 320 x 320 on a MobileNetV3-Large with reduced tail, as in torchvision."""
     channels = (512, 256, 256, 128)
     boxes = DefaultBoxConfig(scales=(0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0), ratios=((2.0, 3.0),) * 6, steps=None)
     postprocess = PostprocessConfig(min_score=0.001, pre_nms_top_k=None, pre_nms_top_k_per_class=300, nms_iou=0.55, max_detections=300)

@@ -1,4 +1,4 @@
-"""YOLOv1 with the numbers of its paper."""
+"""YOLOv1 configs with the settings of the paper."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ def yolov1() -> YOLOv1Config:
 
 
 def yolov1_tiny() -> YOLOv1Config:
-    """Fast YOLO: 9 convolutions (section 2.2); filters and the three fully connected layers are those of the author's yolo-tiny.cfg."""
+    """Fast YOLO: 9 convolutions (section 2.2).
+
+    Filters and the three fully connected layers are those of the author's yolo-tiny.cfg.
+    """
     return YOLOv1Config(
         backbone=BackboneConfig(name="darknet_yolov1_tiny", weights=None),
         neck=YOLOv1NeckConfig(channels=(1024, 1024, 1024), downsample="pooling"),

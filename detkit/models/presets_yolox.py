@@ -1,4 +1,4 @@
-"""YOLOX in its six sizes, and a light detector for small machines on the same head."""
+"""YOLOX in its six sizes, and a light detector for small devices with the same head."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from detkit.preprocess import PreprocessConfig
 
 
 def yolox_nano() -> YOLOXConfig:
-    """A quarter of the channels of the size l, depthwise convolutions, images of 416 pixels."""
+    """YOLOX-nano: a quarter of the channels of size l, depthwise convolutions, images of 416 pixels."""
     return _yolox("nano", 64, depth=1, side=416)
 
 
 def yolox_tiny() -> YOLOXConfig:
-    """.375 of the channels, images of 416 pixels."""
+    """YOLOX-tiny: 0.375 of the channels of size l, images of 416 pixels."""
     return _yolox("tiny", 96, depth=1, side=416)
 
 
 def yolox_s() -> YOLOXConfig:
-    """Half of the channels."""
+    """YOLOX-s: half of the channels of size l."""
     return _yolox("s", 128, depth=1)
 
 
 def yolox_m() -> YOLOXConfig:
-    """.75 of the channels."""
+    """YOLOX-m: 0.75 of the channels of size l."""
     return _yolox("m", 192, depth=2)
 
 
 def yolox_l() -> YOLOXConfig:
-    """The size that the others are fractions of."""
+    """YOLOX-l: the reference for the channels of the other sizes."""
     return _yolox("l", 256, depth=3)
 
 
 def yolox_x() -> YOLOXConfig:
-    """1.25 times the channels."""
+    """YOLOX-x: 1.25 times the channels of size l."""
     return _yolox("x", 320, depth=4)
 
 
 def _yolox(size: str, channels: int, *, depth: int, side: int = 640) -> YOLOXConfig:
-    """A size as the code's ``exps/default`` has it; it tests nano and tiny at 416 pixels, the others at 640."""
+    """Return the config of a size as in the code's ``exps/default``, which tests nano and tiny at 416 pixels, the others at 640."""
     depthwise = size == "nano"
     return YOLOXConfig(
         preprocess=letterbox(side),
@@ -52,11 +52,10 @@ def _yolox(size: str, channels: int, *, depth: int, side: int = 640) -> YOLOXCon
 
 
 def light_lite0(channels: int = 96) -> YOLOXConfig:
-    """EfficientNet-Lite0, a light path aggregation network, and YOLOX's head with depthwise convolutions; our own wiring.
+    """Combine EfficientNet-Lite0, a light path aggregation network and YOLOX's head with depthwise convolutions.
 
-    Its neck and its head have so many ``channels``. ReLU takes the place of SiLU, whose
-    exponential costs a CPU as much as a small convolution, and kernels are 5x5, which costs a depthwise convolution little and lets few
-    layers see far.
+    This combination is our own. Neck and head have ``channels`` channels. ReLU replaces SiLU, whose exponential costs as much on a CPU as a
+    small convolution, and kernels are 5x5, which adds little cost to a depthwise convolution and gives few layers a large receptive field.
     """
     return YOLOXConfig(
         preprocess=PreprocessConfig(rule="letterbox", input_size=(416, 416)),

@@ -14,25 +14,25 @@ from detkit.necks import FPNConfig, NeckConfig
 class RetinaNetConfig(DetectorConfig):
     """RetinaNet; the defaults are those of torchvision's ``retinanet_resnet50_fpn``.
 
-    They differ from the paper, whose numbers ``presets.retinanet_resnet50_fpn_paper`` has, in four things: P6 is made from P5
-    and not from C5 (``neck.extra``), the sizes of the anchors are cut to whole pixels (``head.anchors``), boxes learn by the L1
-    loss and not by a smooth one (``head.beta``), and a image has up to 300 detections and not 100 (``head.postprocess.limit``).
+    They differ from the paper, whose settings ``presets.retinanet_resnet50_fpn_paper`` has, in four respects: P6 is computed from P5 and
+    not from C5 (``neck.extra_levels``), the anchor sizes are truncated to whole pixels (``head.anchors``), boxes have an L1 loss and not a
+    smooth L1 loss (``head.beta``), and an image has up to 300 detections and not 100 (``head.postprocess.max_detections``).
     """
 
     kind: Literal["retinanet"] = "retinanet"
-    """Which detector this is."""
+    """Kind of detector."""
     backbone: BackboneConfig = BackboneConfig(levels=("c3", "c4", "c5"))
-    """The network that makes the maps."""
+    """Network that computes the feature maps."""
     neck: NeckConfig = FPNConfig(extra_levels="p6p7")
-    """What makes the maps of the backbone fit for detection."""
+    """Neck over the backbone's feature maps."""
     head: RetinaNetHeadConfig = RetinaNetHeadConfig()
-    """What predicts at every anchor."""
+    """Head that predicts at every anchor."""
 
     def build(self, num_classes: int) -> OneStage:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         neck = self.neck.build(self.backbone.build())
         return OneStage(neck, self.head.build(neck.channels, num_classes))

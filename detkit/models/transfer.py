@@ -1,4 +1,4 @@
-"""Fine-tuning on other classes: start a detector from another's tensors, class by class."""
+"""Fine-tuning on other classes: initialize a detector from the tensors of another one, class by class."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ _COUNTER = "num_batches_tracked"
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What came of :func:`transfer`.
+    """Result of :func:`transfer`.
 
     Attributes:
         copied: Names of tensors that were copied whole.
-        by_class: Names of tensors whose rows were copied class by class.
-        classes_copied: Classes that both sides have.
-        classes_reset: Classes of the model whose rows keep their fresh start.
-        classes_left_over: Classes that only the other side has.
-        anew: Names of tensors that the other side does not have.
-        left_over: Names of tensors that only the other side has.
-        to_fit: Names of tensors of fitted layers, which are passed over until they are fitted to the new classes, too.
+        copied_by_class: Names of tensors whose rows were copied class by class.
+        classes_copied: Classes that both detectors have.
+        classes_reset: Classes of the model whose rows keep their initialization.
+        classes_unused: Classes that only the other detector has.
+        reset: Names of tensors that the other detector does not have, which keep their initialization.
+        unused: Names of tensors that only the other detector has.
+        to_fit: Names of tensors of fitted layers, which are skipped until they are fitted to the new classes, too.
     """
 
     copied: tuple[str, ...]
-    by_class: tuple[str, ...]
+    copied_by_class: tuple[str, ...]
     classes_copied: tuple[str, ...]
     classes_reset: tuple[str, ...]
-    classes_left_over: tuple[str, ...]
-    anew: tuple[str, ...]
-    left_over: tuple[str, ...]
+    classes_unused: tuple[str, ...]
+    reset: tuple[str, ...]
+    unused: tuple[str, ...]
     to_fit: tuple[str, ...] = ()
 
     def summary(self) -> list[str]:
-        """The report in a few lines for a person."""
+        """Return the report as a few lines of text."""
         lines = [
-            f"copied: {len(self.copied) + len(self.by_class)} tensors; classes: {_listed(self.classes_copied)}",
-            f"started anew: {_listed(self.anew, 'tensors')}; classes: {_listed(self.classes_reset)}",
-            f"left over: {_listed(self.left_over, 'tensors')}; classes: {_listed(self.classes_left_over)}",
+            f"copied: {len(self.copied) + len(self.copied_by_class)} tensors; classes: {_format_names(self.classes_copied)}",
+            f"reset: {_format_names(self.reset, 'tensors')}; classes: {_format_names(self.classes_reset)}",
+            f"unused: {_format_names(self.unused, 'tensors')}; classes: {_format_names(self.classes_unused)}",
         ]
         if self.to_fit:
-            lines.append(f"to be fitted with the new classes: {_listed(self.to_fit, 'tensors')}")
+            lines.append(f"to be fitted to the new classes: {_format_names(self.to_fit, 'tensors')}")
         return lines
 
 
@@ -57,9 +57,10 @@ def transfer(
     tensors: Mapping[str, Tensor],
     tensor_class_names: Sequence[str | None],
 ) -> TransferReport:
-    """Copy another detector's tensors into ``model``, in place; rows of classes with the same name too, others keep their start.
+    """Copy the tensors of another detector into ``model``, in place.
 
-    Layers that are fitted come whole or not at all: a class without its SVM would score one half everywhere, above what others score.
+    Rows of classes with the same name are copied too; other rows keep their initialization. Fitted layers are copied whole or not at all: a
+    class without its SVM would score one half everywhere, above the scores of the others.
 
     Args:
         model: The detector, as its config builds it.
@@ -68,19 +69,19 @@ def transfer(
         tensor_class_names: The other detector's classes; None for a slot without a name, which matches nothing.
 
     Raises:
-        ValueError: a tensor has another shape for another reason than its classes, or nothing fits; the model is left as it was.
+        ValueError: If the shape of a tensor differs for another reason than its classes, or if no tensor matches; the model is unchanged.
     """
     own = model.state_dict()
     layouts = model.class_layout()
     pairs = [(new, tensor_class_names.index(name)) for new, name in enumerate(class_names) if name and name in tensor_class_names]
     common = [name for name in own if name in tensors]
     if not [name for name in common if not name.endswith(_COUNTER)]:
-        raise ValueError("weights: no tensor has a name that the model knows; they are for another kind of model")
+        raise ValueError("weights: expected tensors of this model, got none with a known name; they are for another kind of model")
     for name in common:
         _check_shape(name, own[name], tensors[name], layouts.get(name), (len(class_names), len(tensor_class_names)))
     shared = {class_names[new] for new, _ in pairs}
     classes_reset = tuple(name for name in class_names if name not in shared and name)
-    to_fit = _to_fit(model, common) if classes_reset else ()
+    to_fit = _reset_fitted(model, common) if classes_reset else ()
     common = [name for name in common if name not in to_fit]
     for name in common:
         if name in layouts:
@@ -89,21 +90,21 @@ def transfer(
             own[name].copy_(tensors[name])
     return TransferReport(
         copied=tuple(name for name in common if name not in layouts),
-        by_class=tuple(name for name in common if name in layouts),
+        copied_by_class=tuple(name for name in common if name in layouts),
         classes_copied=tuple(name for name in class_names if name in shared and name),
         classes_reset=classes_reset,
-        classes_left_over=tuple(name for name in tensor_class_names if name not in shared and name),
-        anew=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
-        left_over=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),
+        classes_unused=tuple(name for name in tensor_class_names if name not in shared and name),
+        reset=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
+        unused=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),
         to_fit=to_fit,
     )
 
 
-def _to_fit(model: Detector, names: Sequence[str]) -> tuple[str, ...]:
-    """Which of some names are of layers that are fitted; none of these layers counts as fitted any more."""
+def _reset_fitted(model: Detector, names: Sequence[str]) -> tuple[str, ...]:
+    """Mark the fitted layers of a detector as not fitted, and return those of ``names`` that belong to such layers."""
     layers = {prefix: module for prefix, module in model.named_modules() if isinstance(module, FittedLayers)}
     for layer in layers.values():
-        layer.forget(svm=True, boxes=True)
+        layer.mark_unfitted(svm=True, boxes=True)
     return tuple(name for name in names if name.startswith(tuple(f"{prefix}." for prefix in layers)))
 
 
@@ -115,25 +116,25 @@ def _check_shape(name: str, own: Tensor, other: Tensor, layout: ClassLayout | No
         for_classes = "" if layout is None else f" for {classes[1]} classes"
         raise ValueError(
             f"weights: {name}: expected shape {expected}{for_classes}, got {tuple(other.shape)}; the models differ in more than their "
-            "classes: use the config that the weights were made with, and change only what comes after"
+            "classes: use the model config that the weights were trained with, and change only the rest"
         )
 
 
 def _copy_rows(own: Tensor, other: Tensor, layout: ClassLayout, pairs: Sequence[tuple[int, int]]) -> None:
     """Copy the rows of paired classes, and those that belong to no class."""
-    mine, theirs = (tensor.view(layout.groups, -1, *tensor.shape[1:]) for tensor in (own, other.contiguous()))
+    own_rows, other_rows = (tensor.view(layout.groups, -1, *tensor.shape[1:]) for tensor in (own, other.contiguous()))
     width = layout.per_class
     for new, old in pairs:
-        to, source = layout.before + new * width, layout.before + old * width
-        mine[:, to : to + width] = theirs[:, source : source + width]
-    mine[:, : layout.before] = theirs[:, : layout.before]
+        target, source = layout.before + new * width, layout.before + old * width
+        own_rows[:, target : target + width] = other_rows[:, source : source + width]
+    own_rows[:, : layout.before] = other_rows[:, : layout.before]
     if layout.after:
-        mine[:, -layout.after :] = theirs[:, -layout.after :]
+        own_rows[:, -layout.after :] = other_rows[:, -layout.after :]
 
 
-def _listed(names: Sequence[str], what: str = "", most: int = 8) -> str:
-    """A list for a person: how many, and the first few."""
+def _format_names(names: Sequence[str], what: str = "", limit: int = 8) -> str:
+    """Format a list of names: their number and the first few."""
     if not names:
         return "none"
-    shown = ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+    shown = ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
     return f"{len(names)} {what} ({shown})" if what else f"{len(names)} ({shown})"

@@ -1,4 +1,4 @@
-"""YOLOX (arXiv:2107.08430): no anchors, a decoupled head, and places given to objects by what they predict."""
+"""YOLOX (arXiv:2107.08430): anchor-free, with a decoupled head and an assignment by predictions (SimOTA)."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ LEVELS = ("c3", "c4", "c5")
 
 
 def letterbox(side: int) -> PreprocessConfig:
-    """How the code makes images fit a square (``data_augment.py``, ``preproc``), and brings boxes back."""
+    """Return the preprocessing of the original code: images are fitted into a square (``data_augment.py``, ``preproc``)."""
     return PreprocessConfig(rule="letterbox", input_size=(side, side), interpolation="bilinear_bytes", box_scaling="factor")
 
 
 class YOLOXConfig(DetectorConfig):
-    """YOLOX; the defaults are those of its code (version 0.3.0) for the size s.
+    """YOLOX; the defaults are those of its code (version 0.3.0) for size s.
 
-    Where the paper differs from the code: cells compete for an object that lie in a central region of fixed size or in its box
-    (``head.center_inside_box`` with ``head.center_radius=2.5``, the first release). Where this differs from the code: the exponent of a side is at
-    most 10, and cells inside a crowd that answer for no object are not counted.
+    The paper differs from the code: the candidates for an object are the cells in a central region of fixed size or in its box
+    (``head.center_inside_box`` with ``head.center_radius=2.5``, the first release). This implementation differs from the code: the exponent
+    of a side is at most 10, and unassigned cells inside a crowd are ignored.
     """
 
     kind: Literal["yolox"] = "yolox"
-    """Which detector this is."""
+    """Kind of detector."""
     preprocess: PreprocessConfig = letterbox(640)
-    """How images are resized before the model sees them."""
+    """How images are resized for the model."""
     backbone: BackboneConfig = BackboneConfig(name="csp_darknet_s", weights=None)
-    """The network that makes the maps; unless ``levels`` says otherwise, those of strides 8, 16 and 32."""
+    """Network that computes the feature maps, of strides 8, 16 and 32 unless ``levels`` is set."""
     neck: NeckConfig = PANConfig()
-    """What makes the maps of the backbone fit for detection."""
+    """Neck over the backbone's feature maps."""
     head: YOLOXHeadConfig = YOLOXHeadConfig()
-    """What is predicted at every cell, and learned."""
+    """Head that predicts at every cell."""
 
     def build(self, num_classes: int) -> OneStage:
-        """The detector with random numbers, for so many classes.
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
 
         Raises:
-            ValueError: parts do not fit together.
+            ValueError: If the parts do not fit together.
         """
         backbone = self.backbone if self.backbone.levels else self.backbone.replace(levels=LEVELS)
         neck = self.neck.build(backbone.build())

@@ -1,4 +1,4 @@
-"""What stands between a backbone and its heads: each wraps a backbone and is itself one."""
+"""Necks: networks over the maps of a backbone; each wraps a backbone and has the same interface."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 from detkit.necks.config import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
 
 if TYPE_CHECKING:
@@ -18,5 +18,5 @@ NeckConfig = Annotated[FPNConfig | SingleLevelConfig | PANConfig | LightPANConfi
 
 __all__ = ["FPN", "PAN", "FPNConfig", "LightPANConfig", "NeckConfig", "PANConfig", "SingleLevel", "SingleLevelConfig"]
 
-# What needs torch is imported when it is asked for.
-__getattr__ = lazily(__name__, {".fpn": ("FPN",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)})
+# Modules that need torch are imported on first access.
+__getattr__ = lazy_getattr(__name__, {".fpn": ("FPN",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)})

@@ -1,4 +1,4 @@
-"""Which neck a detector has."""
+"""Configs of the necks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from detkit.config import Config
 
-ActivationName = Literal["relu", "relu6", "silu", "hardswish"]  # those of detkit.layers, which needs torch
+ActivationName = Literal["relu", "relu6", "silu", "hardswish"]  # the names of detkit.layers.ACTIVATIONS; that module imports torch
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 class FPNConfig(Config):
-    """A feature pyramid: every level gets the same number of channels, and sees what the coarser ones saw."""
+    """Feature pyramid network: every level has the same number of channels and gets features from the coarser levels."""
 
     kind: Literal["fpn"] = "fpn"
     out_channels: int = Field(default=256, gt=0)
     """Channels of every map."""
     extra_levels: Literal["pool", "p6p7", "p6p7_c5"] | None = "pool"
-    """Coarser levels: ``pool`` subsamples the last map (Faster R-CNN); ``p6p7`` adds two by strided convolutions, from the last map of the
-    pyramid, or with ``p6p7_c5`` from the backbone's."""
+    """Coarser levels: ``pool`` subsamples the last map (Faster R-CNN); ``p6p7`` adds two by strided convolutions of the last map of the
+    pyramid, ``p6p7_c5`` of the last map of the backbone."""
     norm: Literal["batch"] | None = None
-    """A norm behind each convolution; torchvision's second generation of detectors has ``batch``."""
+    """Norm after each convolution; torchvision's version 2 detectors have ``batch``."""
 
     def build(self, backbone: Any) -> FPN:
-        """The pyramid over a backbone."""
+        """Build the pyramid over a backbone."""
         from detkit.necks.fpn import FPN
 
         return FPN(backbone, self.out_channels, extra=self.extra_levels, norm=self.norm)
@@ -40,15 +40,15 @@ class SingleLevelConfig(Config):
 
     kind: Literal["single"] = "single"
     level: str | None = None
-    """The map's name; none: the last one that the backbone gives (``model.backbone.levels`` says which it gives: ``c4`` has stride 16)."""
+    """Name of the map; none: the backbone's last one (see ``model.backbone.levels``; ``c4`` has stride 16)."""
     out_channels: int | None = None
-    """Channels to which a 1x1 convolution brings the map; none: the map as it is."""
+    """Output channels of a 1x1 convolution over the map; none: no convolution."""
 
     def build(self, backbone: Any) -> SingleLevel:
-        """The chosen map of a backbone.
+        """Build the neck over a backbone.
 
         Raises:
-            ValueError: the backbone gives no such map.
+            ValueError: If the backbone has no such map.
         """
         from detkit.necks.single_level import SingleLevel
 
@@ -56,23 +56,23 @@ class SingleLevelConfig(Config):
 
 
 class PANConfig(Config):
-    """YOLOX's path aggregation network: a pyramid whose levels see the coarser ones and then the finer ones."""
+    """YOLOX's path aggregation network: a top-down pyramid followed by a bottom-up one."""
 
     kind: Literal["pan"] = "pan"
     out_channels: int | None = Field(default=None, gt=1)
-    """Every map is brought to so many channels first; none: each has as many as the backbone's, as published."""
+    """Channels to which every map of the backbone is projected first; none: no projection, as published."""
     depth: int = Field(default=1, ge=1)
-    """Bottlenecks of each block: 1 for nano, tiny and s, 2 for m, 3 for l, 4 for x."""
+    """Bottlenecks per block: 1 for nano, tiny and s, 2 for m, 3 for l, 4 for x."""
     depthwise: bool = False
-    """Whether 3x3 convolutions are depthwise, with a 1x1 behind, as in nano."""
+    """Whether 3x3 convolutions are depthwise, followed by a 1x1 convolution, as in nano."""
     activation: ActivationName = "silu"
-    """Behind every norm."""
+    """Activation after every norm."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the backbone's channels that a training step leaves out, drawn for each image (arXiv:1411.4280): against learning few
-    images by heart."""
+    """Fraction of the backbone's channels that are dropped in training, at random for each image (arXiv:1411.4280); reduces overfitting on
+    small data sets."""
 
     def build(self, backbone: Any) -> PAN:
-        """The network over a backbone."""
+        """Build the network over a backbone."""
         from detkit.layers import ACTIVATIONS
         from detkit.necks.pan import yolox_pan
 
@@ -83,21 +83,21 @@ class PANConfig(Config):
 
 
 class LightPANConfig(Config):
-    """A path aggregation network for small machines: few channels, and depthwise convolutions with a large kernel."""
+    """Path aggregation network for small devices: few channels, and depthwise convolutions with a large kernel."""
 
     kind: Literal["light_pan"] = "light_pan"
     out_channels: int = Field(default=96, gt=0)
     """Channels of every map."""
     kernel: Literal[3, 5, 7] = 5
-    """Side of the depthwise kernels."""
+    """Kernel size of the depthwise convolutions."""
     activation: ActivationName = "relu"
-    """Behind every norm."""
+    """Activation after every norm."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the backbone's channels that a training step leaves out, drawn for each image (arXiv:1411.4280): against learning few
-    images by heart."""
+    """Fraction of the backbone's channels that are dropped in training, at random for each image (arXiv:1411.4280); reduces overfitting on
+    small data sets."""
 
     def build(self, backbone: Any) -> PAN:
-        """The network over a backbone."""
+        """Build the network over a backbone."""
         from detkit.layers import ACTIVATIONS
         from detkit.necks.pan import light_pan
 

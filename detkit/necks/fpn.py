@@ -1,4 +1,4 @@
-"""The feature pyramid network (Lin et al., 2017)."""
+"""Feature pyramid network (Lin et al., 2017)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct, FusedConv, is_plain
-from detkit.necks.wrapped import MapSource, Neck, initialize
+from detkit.layers import ConvNormAct, FusedConv, is_fusable_conv
+from detkit.necks.base import MapSource, Neck, initialize
 
 Extra = Literal["pool", "p6p7", "p6p7_c5"]
 
 
 class FPN(Neck):
-    """A feature pyramid over a backbone; its parts bear the names of torchvision's ``FeaturePyramidNetwork``.
+    """Feature pyramid over a backbone; its submodules have the names of torchvision's ``FeaturePyramidNetwork``.
 
     Args:
-        backbone: Gives the maps, finest first.
+        backbone: Source of the maps, finest first.
         out_channels: Channels of every map of the pyramid.
         extra: Coarser levels; see :class:`detkit.necks.FPNConfig`.
         norm: ``batch`` or None.
@@ -38,24 +38,24 @@ class FPN(Neck):
             self.extra_blocks = P6P7(backbone.channels[-1] if extra == "p6p7_c5" else out_channels, out_channels)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalized images ``(B, 3, H, W)``, ``out_channels`` each, finest first."""
+        """Return the maps of normalized images ``(B, 3, H, W)``, each with ``out_channels`` channels, finest first."""
         maps = self.backbone(images)
         inner = self.inner_blocks[-1](maps[-1])
         pyramid = [self.layer_blocks[-1](inner)]
-        for place in range(len(maps) - 2, -1, -1):
-            lateral = self.inner_blocks[place]
-            # To the map's size, not by 2: maps of odd sizes do not double.
-            above = functional.interpolate(inner, size=maps[place].shape[-2:], mode="nearest")
+        for level in range(len(maps) - 2, -1, -1):
+            lateral = self.inner_blocks[level]
+            # Upsample to the size of the map instead of by a factor of 2, which fails for odd sizes.
+            above = functional.interpolate(inner, size=maps[level].shape[-2:], mode="nearest")
             joined = isinstance(lateral[0], FusedConv)  # type: ignore[index]
-            inner = lateral[0](maps[place], above, into=True) if joined else lateral(maps[place]) + above  # type: ignore[index, operator]
-            pyramid.insert(0, self.layer_blocks[place](inner))
+            inner = lateral[0](maps[level], above, into=True) if joined else lateral(maps[level]) + above  # type: ignore[index, operator]
+            pyramid.insert(0, self.layer_blocks[level](inner))
         return (*pyramid, *self._extra_levels(pyramid[-1], maps[-1]))
 
     def join_sums(self) -> None:
-        """Let the lateral convolutions make their sums in one pass over the map: for detection alone, on a CPU, once norms are folded."""
+        """Merge the lateral convolutions with their sums into one pass over the map; for CPU inference only, after norms are folded."""
         for block in self.inner_blocks:
             conv, *rest = block.children()
-            if is_plain(conv) and all(isinstance(part, nn.Identity) for part in rest):
+            if is_fusable_conv(conv) and all(isinstance(part, nn.Identity) for part in rest):
                 block.add_module("0", FusedConv.of(conv, nn.Identity))
 
     def _extra_levels(self, last: Tensor, last_of_backbone: Tensor) -> tuple[Tensor, ...]:
@@ -68,7 +68,7 @@ class FPN(Neck):
 
 
 class P6P7(nn.Module):
-    """Two levels coarser than the last, by strided convolutions (RetinaNet, section 4)."""
+    """Two levels coarser than the last one, by strided convolutions (RetinaNet, section 4)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -77,6 +77,6 @@ class P6P7(nn.Module):
         initialize(self)
 
     def forward(self, last: Tensor) -> tuple[Tensor, Tensor]:
-        """P6 and P7 out of the last map."""
+        """Return P6 and P7 of the last map."""
         p6 = self.p6(last)
         return p6, self.p7(functional.relu(p6))

@@ -1,4 +1,4 @@
-"""The path aggregation network (Liu et al., 2018) as YOLOX has it: down the pyramid, and up again."""
+"""Path aggregation network (Liu et al., 2018) as in YOLOX: a top-down pyramid followed by a bottom-up one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct, CSPBlock, conv_block, yolox_norms
-from detkit.necks.wrapped import MapSource, Neck
+from detkit.layers import ConvNormAct, CSPBlock, conv_block, set_yolox_norms
+from detkit.necks.base import MapSource, Neck
 
 
 class PAN(Neck):
-    """A pyramid whose levels see the coarser ones and then the finer ones; maps are joined channel by channel, not added.
+    """Path aggregation network; maps are joined by concatenation, not by addition.
 
     Args:
-        backbone: Gives the maps, finest first.
-        fuse: Makes the block that turns joined maps of so many channels into one of so many.
-        shrink: Makes the block that halves a map of so many channels.
-        out_channels: Every map is brought to so many channels first; None: each has as many as the backbone's.
-        activation: Behind the 1x1 convolutions.
-        dropout: Share of the backbone's channels that a training step leaves out, drawn for each image and level.
+        backbone: Source of the maps, finest first.
+        fuse: Returns a block from the number of input channels of joined maps to the number of output channels.
+        shrink: Returns a block that halves the size of a map with the given number of channels.
+        out_channels: Channels to which every map of the backbone is projected first; None: no projection.
+        activation: Activation after the 1x1 convolutions.
+        dropout: Fraction of the backbone's channels that are dropped in training, at random for each image and level.
     """
 
     def __init__(
@@ -37,8 +37,8 @@ class PAN(Neck):
         count = len(backbone.channels)
         channels = backbone.channels if out_channels is None else (out_channels,) * count
 
-        def project(source: int, wanted: int) -> nn.Module:
-            return ConvNormAct(source, wanted, 1, norm="batch", activation=activation)
+        def project(source: int, target: int) -> nn.Module:
+            return ConvNormAct(source, target, 1, norm="batch", activation=activation)
 
         super().__init__(backbone, channels, backbone.strides)
         self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
@@ -51,31 +51,31 @@ class PAN(Neck):
         self.shrinks = nn.ModuleList(shrink(fine) for fine in finer)
         self.up_blocks = nn.ModuleList(fuse(2 * fine, coarse) for fine, coarse in pairs)
         for part in (self.inputs, self.laterals, self.down_blocks, self.shrinks, self.up_blocks):
-            yolox_norms(part)
+            set_yolox_norms(part)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalized images ``(B, 3, H, W)``, finest first."""
-        maps = [project(self.dropout(found)) for project, found in zip(self.inputs, self.backbone(images), strict=True)]
-        held: list[Tensor] = []  # what each coarser level gave to the finer one, finest first
+        """Return the maps of normalized images ``(B, 3, H, W)``, finest first."""
+        maps = [project(self.dropout(source)) for project, source in zip(self.inputs, self.backbone(images), strict=True)]
+        laterals: list[Tensor] = []  # lateral outputs of the coarser levels, finest first
         current = maps[-1]
-        for place in range(len(maps) - 2, -1, -1):
-            held.insert(0, self.laterals[place](current))
-            # To the finer map's size, not by 2: maps of odd sizes do not double.
-            larger = functional.interpolate(held[0], size=maps[place].shape[-2:], mode="nearest")
-            current = self.down_blocks[place](torch.cat((larger, maps[place]), 1))
-        found = [current]
-        for shrink, lateral, fuse in zip(self.shrinks, held, self.up_blocks, strict=True):
-            found.append(fuse(torch.cat((shrink(found[-1]), lateral), 1)))
-        return tuple(found)
+        for level in range(len(maps) - 2, -1, -1):
+            laterals.insert(0, self.laterals[level](current))
+            # Upsample to the size of the finer map instead of by a factor of 2, which fails for odd sizes.
+            larger = functional.interpolate(laterals[0], size=maps[level].shape[-2:], mode="nearest")
+            current = self.down_blocks[level](torch.cat((larger, maps[level]), 1))
+        outputs = [current]
+        for shrink, lateral, fuse in zip(self.shrinks, laterals, self.up_blocks, strict=True):
+            outputs.append(fuse(torch.cat((shrink(outputs[-1]), lateral), 1)))
+        return tuple(outputs)
 
 
 def yolox_pan(
     backbone: MapSource, depth: int, *, depthwise: bool, activation: type[nn.Module], out_channels: int | None, dropout: float
 ) -> PAN:
-    """YOLOX's: CSP blocks of ``depth`` bottlenecks without a path round them (``yolo_pafpn.py``)."""
+    """Build YOLOX's network: CSP blocks of ``depth`` bottlenecks without shortcuts (``yolo_pafpn.py``)."""
 
-    def fuse(source: int, wanted: int) -> nn.Module:
-        return CSPBlock(source, wanted, depth, shortcut=False, depthwise=depthwise, activation=activation)
+    def fuse(source: int, target: int) -> nn.Module:
+        return CSPBlock(source, target, depth, shortcut=False, depthwise=depthwise, activation=activation)
 
     def shrink(channels: int) -> nn.Module:
         return conv_block(channels, channels, stride=2, depthwise=depthwise, activation=activation)
@@ -84,11 +84,14 @@ def yolox_pan(
 
 
 def light_pan(backbone: MapSource, out_channels: int, *, kernel: int, activation: type[nn.Module], dropout: float) -> PAN:
-    """One for small machines: few channels, and depthwise convolutions with a large kernel, as PicoDet's (arXiv:2111.00902)."""
+    """Build a network for small devices.
 
-    def fuse(source: int, wanted: int) -> nn.Module:
-        project = ConvNormAct(source, wanted, 1, norm="batch", activation=activation)
-        return nn.Sequential(project, conv_block(wanted, wanted, kernel, depthwise=True, activation=activation))
+    It has few channels, and depthwise convolutions with a large kernel, as PicoDet's (arXiv:2111.00902).
+    """
+
+    def fuse(source: int, target: int) -> nn.Module:
+        project = ConvNormAct(source, target, 1, norm="batch", activation=activation)
+        return nn.Sequential(project, conv_block(target, target, kernel, depthwise=True, activation=activation))
 
     def shrink(channels: int) -> nn.Module:
         return conv_block(channels, channels, kernel, stride=2, depthwise=True, activation=activation)

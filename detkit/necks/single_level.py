@@ -1,39 +1,41 @@
-"""One map of a backbone, as in the first Faster R-CNN (Ren et al., 2015) and its C4 descendants."""
+"""One map of a backbone, as in the first Faster R-CNN (Ren et al., 2015) and later C4 detectors."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from detkit.necks.wrapped import MapSource, Neck, initialize
+from detkit.necks.base import MapSource, Neck, initialize
 
 
 class SingleLevel(Neck):
     """One map of a backbone.
 
     Args:
-        backbone: Gives the maps.
-        level: The map's name; None: the last one.
-        out_channels: Channels to which a 1x1 convolution brings it; None: as it is.
+        backbone: Source of the maps.
+        level: Name of the map; None: the last one.
+        out_channels: Output channels of a 1x1 convolution over the map; None: no convolution.
 
     Raises:
-        ValueError: the backbone gives no map of that name, or runs further than that map for nothing.
+        ValueError: If the backbone has no map of that name, or computes stages after that map that nothing uses.
     """
 
     def __init__(self, backbone: MapSource, level: str | None = None, out_channels: int | None = None) -> None:
         names = backbone.level_names
         if level is not None and level not in names:
-            raise ValueError(f"neck single: expected a level out of {', '.join(names)}, got {level!r}; set model.backbone.levels={level}")
-        self.place = len(names) - 1 if level is None else names.index(level)
-        if self.place != len(names) - 1:
             raise ValueError(
-                f"neck single: level {level} is not the backbone's last ({names[-1]}), so later stages would run for nothing; "
+                f"neck single: expected one of the levels {', '.join(names)}, got {level!r}; set model.backbone.levels={level}"
+            )
+        self.index = len(names) - 1 if level is None else names.index(level)
+        if self.index != len(names) - 1:
+            raise ValueError(
+                f"neck single: expected the backbone's last level ({names[-1]}), got {level}: the later stages would not be used; "
                 f"set model.backbone.levels={level}"
             )
-        channels = backbone.channels[self.place]
-        super().__init__(backbone, (out_channels or channels,), (backbone.strides[self.place],))
+        channels = backbone.channels[self.index]
+        super().__init__(backbone, (out_channels or channels,), (backbone.strides[self.index],))
         self.projection = nn.Identity() if out_channels is None else nn.Conv2d(channels, out_channels, 1)
         initialize(self.projection)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The map of normalized images ``(B, 3, H, W)``, alone in a tuple."""
-        return (self.projection(self.backbone(images)[self.place]),)
+        """Return the map of normalized images ``(B, 3, H, W)`` as a tuple of one."""
+        return (self.projection(self.backbone(images)[self.index]),)

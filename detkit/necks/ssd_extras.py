@@ -1,4 +1,4 @@
-"""SSD's neck: a backbone's maps and coarser ones made from the last, each with channels of its own (arXiv:1512.02325)."""
+"""SSD's neck: the maps of a backbone, and coarser ones computed from the last (arXiv:1512.02325)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.layers import ConvNormAct
+from detkit.necks.base import MapSource, Neck
 from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
-from detkit.necks.wrapped import MapSource, Neck
 from detkit.structures import Size
 
 
 class SSDExtras(Neck):
-    """Maps for SSD's head over a backbone.
+    """Feature maps for SSD's head; levels may differ in channels.
 
     Args:
-        backbone: Gives the finer maps, finest first.
-        config: The numbers.
+        backbone: Source of the finer maps, finest first.
+        config: The extra levels.
     """
 
     def __init__(self, backbone: MapSource, config: SSDExtrasConfig) -> None:
@@ -33,11 +33,11 @@ class SSDExtras(Neck):
         self.atrous = None if config.atrous_channels is None else _atrous(backbone.channels[-1], config.atrous_channels)
         finer = len(backbone.channels) - 1
         make = _separable if config.lite else _plain
-        self.extras = nn.ModuleList(make(channels[finer + place], extra) for place, extra in enumerate(config.extras))
+        self.extras = nn.ModuleList(make(channels[finer + index], extra) for index, extra in enumerate(config.extras))
         _initialize(self, config.lite)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalized images ``(B, 3, H, W)``, finest first."""
+        """Return the maps of normalized images ``(B, 3, H, W)``, finest first."""
         maps: tuple[Tensor, ...] = self.backbone(images)
         *finer, last = maps
         coarser = [last if self.atrous is None else self.atrous(last)]
@@ -52,25 +52,25 @@ class SSDExtras(Neck):
         """Check that images of ``size`` are large enough for every level.
 
         Raises:
-            ValueError: a level would have no cells.
+            ValueError: If a level would have no cells.
         """
         sides = [-(-side // self.backbone_stride) for side in size]
-        for place, extra in enumerate(self.config.extras):
+        for index, extra in enumerate(self.config.extras):
             new = [(side + 2 * extra.padding - extra.kernel) // extra.stride + 1 for side in sides]
             if min(new) < 1:
                 raise ValueError(
                     f"neck ssd_extras: images of {size[0]} x {size[1]} (height x width) leave {sides[0]} x {sides[1]} cells before extra "
-                    f"level {place}, too few for its kernel of {extra.kernel}; give fewer extras, or a larger preprocess.input_size"
+                    f"level {index}, too few for its kernel of {extra.kernel}; set fewer neck.extras or a larger preprocess.input_size"
                 )
             sides = new
 
 
 class Rescale(nn.Module):
-    """Each cell's channels divided by their length, times a learned factor a channel (ParseNet, arXiv:1506.04579).
+    """L2 normalization of each cell over the channels, times a learned factor per channel (ParseNet, arXiv:1506.04579).
 
     Args:
-        channels: Of the map.
-        start: Of every factor.
+        channels: Channels of the map.
+        start: Initial value of every factor.
     """
 
     def __init__(self, channels: int, start: float) -> None:
@@ -78,12 +78,12 @@ class Rescale(nn.Module):
         self.weight = nn.Parameter(torch.full((channels,), start))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The map ``(B, C, H, W)`` in its own dtype; lengths are taken in float32."""
+        """Return the normalized map ``(B, C, H, W)`` in its own dtype; L2 norms are computed in float32."""
         return (self.weight.reshape(-1, 1, 1) * functional.normalize(x.float())).to(x.dtype)
 
 
 def _atrous(in_channels: int, channels: int) -> nn.Sequential:
-    """VGG's last pooling, fc6 and fc7 as SSD has them: pooling without a step, a dilated convolution, a 1x1 one."""
+    """Build SSD's version of VGG's last pooling, fc6 and fc7: stride-1 pooling, a dilated convolution, a 1x1 convolution."""
     return nn.Sequential(
         nn.MaxPool2d(3, 1, 1),
         nn.Conv2d(in_channels, channels, 3, padding=6, dilation=6),
@@ -111,11 +111,11 @@ def _separable(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
         ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6),
     )
     block[1].get_submodule("0").padding = (extra.padding, extra.padding)  # type: ignore[assignment]
-    return ssdlite_norms(block)
+    return set_ssdlite_norms(block)
 
 
-def ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
-    """Give, in place, every batch norm the eps and momentum that torchvision's SSDLite has."""
+def set_ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
+    """Set the eps and momentum of every batch norm, in place, to those of torchvision's SSDLite."""
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eps, part.momentum = 1e-3, 0.03
@@ -123,7 +123,7 @@ def ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
 
 
 def _initialize(neck: SSDExtras, lite: bool) -> None:
-    """Start the convolutions that the neck adds as torchvision's: Xavier's uniform, or normal with .03 for SSDLite; biases 0."""
+    """Initialize the added convolutions as in torchvision: Xavier uniform, or normal with std 0.03 for SSDLite; biases 0."""
     for part in (*neck.extras.modules(), *(neck.atrous or nn.Sequential()).modules()):
         if isinstance(part, nn.Conv2d):
             if lite:

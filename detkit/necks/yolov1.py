@@ -1,20 +1,20 @@
-"""YOLOv1's convolutions behind a backbone (arXiv:1506.02640, section 2.2)."""
+"""YOLOv1's convolutions after a backbone (arXiv:1506.02640, section 2.2)."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from detkit.layers import ConvNormAct, Leaky
-from detkit.necks.wrapped import MapSource, Neck
+from detkit.necks.base import MapSource, Neck
 from detkit.necks.yolov1_config import YOLOv1NeckConfig
 
 
 class YOLOv1Neck(Neck):
-    """A backbone's last map at half its sides, seen by some convolutions more.
+    """Convolutions over the last map of a backbone, at half its size.
 
     Args:
-        backbone: Gives the map.
-        config: The numbers.
+        backbone: Source of the map.
+        config: Channels, downsampling and norm.
     """
 
     def __init__(self, backbone: MapSource, config: YOLOv1NeckConfig) -> None:
@@ -23,12 +23,12 @@ class YOLOv1Neck(Neck):
         strided = -1 if pools else min(1, len(config.channels) - 1)
         parts: list[nn.Module] = [nn.MaxPool2d(2, ceil_mode=True)] if pools else []
         inputs = (backbone.channels[-1], *config.channels[:-1])
-        for place, (in_channels, channels) in enumerate(zip(inputs, config.channels, strict=True)):
-            stride = 2 if place == strided else 1
+        for index, (in_channels, channels) in enumerate(zip(inputs, config.channels, strict=True)):
+            stride = 2 if index == strided else 1
             parts.append(ConvNormAct(in_channels, channels, stride=stride, norm=config.norm, activation=Leaky))
             nn.init.kaiming_normal_(parts[-1].get_parameter("0.weight"), a=0.1, mode="fan_out")
         self.convolutions = nn.Sequential(*parts)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The one map of normalized images ``(B, 3, H, W)``."""
+        """Return the map of normalized images ``(B, 3, H, W)`` as a tuple of one."""
         return (self.convolutions(self.backbone(images)[-1]),)

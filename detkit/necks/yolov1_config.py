@@ -1,4 +1,4 @@
-"""YOLOv1's neck in numbers."""
+"""Config of YOLOv1's neck."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
 
 class YOLOv1NeckConfig(Config):
-    """The convolutions that YOLOv1 adds for detection behind a backbone's last map (arXiv:1506.02640, section 2.2)."""
+    """Convolutions that YOLOv1 adds for detection after a backbone's last map (arXiv:1506.02640, section 2.2)."""
 
     kind: Literal["yolov1_convolutions"] = "yolov1_convolutions"
     channels: tuple[int, ...] = Field((1024, 1024, 1024, 1024), min_length=1)
-    """Of each 3x3 convolution."""
+    """Channels of each 3x3 convolution."""
     downsample: Literal["convolution", "pooling"] = "convolution"
-    """What halves the map's sides: the second convolution (the first, if there is one), or pooling before the first as in Fast YOLO."""
+    """How the size of the map is halved: ``convolution``, by the second convolution (the first, if there is only one), or ``pooling``
+    before the first, as in Fast YOLO."""
     norm: Literal["batch"] | None = "batch"
-    """A norm behind each convolution; the paper names none, the author's published yolov1.cfg has them."""
+    """Norm after each convolution; the paper mentions none, the author's published yolov1.cfg has batch norm."""
 
     def build(self, backbone: Any) -> YOLOv1Neck:
-        """The convolutions over a backbone."""
+        """Build the convolutions over a backbone."""
         from detkit.necks.yolov1 import YOLOv1Neck
 
         return YOLOv1Neck(backbone, self)

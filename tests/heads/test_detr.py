@@ -165,5 +165,5 @@ def test_what_the_padding_shows_changes_nothing() -> None:
 
 
 def test_numbers_that_do_not_divide() -> None:
-    with pytest.raises(ValueError, match=r"expected channels divisible by 4 and by attention_heads=8, got 20"):
+    with pytest.raises(ValueError, match=r"channels: expected a multiple of 4 and of attention_heads=8, got 20"):
         DETRHeadConfig(channels=20)

@@ -97,7 +97,7 @@ def test_detections_are_moved_anchors() -> None:
 
 
 def test_anchors_for_other_levels_are_an_error() -> None:
-    with pytest.raises(ValueError, match="anchors.sizes has 5 levels, the neck gives 2"):
+    with pytest.raises(ValueError, match="anchors.sizes: expected sizes for the 2 levels of the neck, got 5 levels"):
         RetinaNetHeadConfig().build((8, 8), 3)
     with pytest.raises(ValueError, match="retinanet: expected the same channels on every level"):
         RetinaNetHeadConfig(anchors=SQUARES).build((8, 16), 3)

@@ -24,7 +24,7 @@ def test_proposals_lie_in_their_image_and_stay_apart_on_each_level() -> None:
     module = rpn(max_proposals=30, train_max_proposals=70, nms_iou=0.5)
     images, maps = batch()
     logits, deltas = module(maps)
-    anchors = module.anchors_on(maps, images)
+    anchors = module.anchors_for(maps, images)
     assert [len(level) for level in anchors] == [8 * 12 * 3, 4 * 6 * 3]
     found = module.propose(logits * 100, deltas, anchors, images, training=False)
     assert [len(rows) for rows in found] == [30, 30]
@@ -42,15 +42,15 @@ def test_a_threshold_on_probabilities() -> None:
     images, maps = batch()
     _, deltas = module(maps)
     logits = torch.randn(2, 360)
-    found = module.propose(logits, deltas, module.anchors_on(maps, images), images, training=False)
+    found = module.propose(logits, deltas, module.anchors_for(maps, images), images, training=False)
     assert all((rows.scores > 0.6).all() for rows in found)
-    assert len(module.propose(torch.full_like(logits, -9.0), deltas, module.anchors_on(maps, images), images, training=False)[0]) == 0
+    assert len(module.propose(torch.full_like(logits, -9.0), deltas, module.anchors_for(maps, images), images, training=False)[0]) == 0
 
 
 def test_losses_fall_to_zero_when_it_says_what_is_true() -> None:
     module = rpn(samples_per_image=360, positive_fraction=1.0)
     images, maps = batch()
-    anchors = module.anchors_on(maps, images)
+    anchors = module.anchors_for(maps, images)
     truth = torch.cat(anchors)[[5, 300]]
     targets = [Targets.of(truth, torch.zeros(2, dtype=torch.int64)), Targets.empty()]
     right = torch.full((2, 360), -30.0)
@@ -72,7 +72,7 @@ def test_the_sampler_can_be_exchanged() -> None:
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
     module.sample = none
-    losses = module.loss(*module(maps), module.anchors_on(maps, images), images, [Targets.empty()] * 2)
+    losses = module.loss(*module(maps), module.anchors_for(maps, images), images, [Targets.empty()] * 2)
     assert asked == [(360, 256, 0.5)] * 2
     assert [loss.item() for loss in losses.values()] == [0.0, 0.0]
     sum(losses.values()).backward()

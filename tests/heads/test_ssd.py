@@ -62,7 +62,7 @@ def test_default_boxes_that_do_not_fit_themselves(numbers: dict[str, tuple[float
 
 def test_default_boxes_that_do_not_fit_the_neck() -> None:
     config = SSDConfig(neck=SSDConfig().neck.replace(extras=(ExtraLevelConfig(),)))
-    with torch.device("meta"), pytest.raises(ValueError, match="default boxes are for 6 levels and the neck gives 3"):
+    with torch.device("meta"), pytest.raises(ValueError, match="head.default_boxes: expected ratios for the 3 levels of the neck, got 6"):
         config.build(2)
 
 

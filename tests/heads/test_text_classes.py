@@ -8,7 +8,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from detkit.config import ConfigError
-from detkit.heads.contrast import Contrast
+from detkit.heads.contrastive import ContrastiveLoss
 from detkit.heads.region_classifier import RegionConfig
 from detkit.heads.text_classes import TextClassesConfig, TextLogits
 
@@ -42,9 +42,9 @@ def test_without_phrases_for_background_one_embedding_learns_and_so_does_the_pro
 
 
 def test_mistakes_in_words() -> None:
-    with pytest.raises(ValueError, match=r"embeddings have 8 dimensions and regions 16; set region.text.projection=true, or"):
+    with pytest.raises(ValueError, match=r"expected the 16 features of a region, .* got 8; set region.text.projection=true or"):
         TextLogits(16, 3, PLAIN)
-    with pytest.raises(ConfigError, match=r"expected one \{\} in each template, where the phrase goes; got 'a photo'"):
+    with pytest.raises(ConfigError, match=r"expected exactly one \{\} in each template, for the phrase; got 'a photo'"):
         TextClassesConfig(templates=("{}", "a photo"))
 
 
@@ -58,7 +58,7 @@ def test_under_a_head_on_regions() -> None:
 def test_the_contrast_is_its_formula() -> None:
     """Of each image minus its own cosine plus the logarithm of all of them, and the same of each text: in plain Python."""
     torch.manual_seed(0)
-    photos, texts, contrast = torch.randn(5, 6) * 3, torch.randn(5, 6) * 0.1, Contrast()
+    photos, texts, contrast = torch.randn(5, 6) * 3, torch.randn(5, 6) * 0.1, ContrastiveLoss()
     assert float(contrast.scale().detach()) == pytest.approx(1 / 0.07)
     cosines = [[float(p @ t) / math.sqrt(float(p @ p) * float(t @ t)) / 0.07 for t in texts] for p in photos]
     turned = list(zip(*cosines, strict=True))
@@ -68,12 +68,12 @@ def test_the_contrast_is_its_formula() -> None:
         for location_name, row in enumerate(rows)
     ]
     assert float(contrast(photos, texts).detach()) == pytest.approx(sum(wanted) / 10, rel=1e-5)
-    with pytest.raises(ValueError, match="expected a text for each image"):
+    with pytest.raises(ValueError, match="expected one text per image"):
         contrast(photos, texts[:4])
 
 
 def test_the_scale_stops_at_a_hundred_and_can_come_back() -> None:
-    contrast = Contrast()
+    contrast = ContrastiveLoss()
     contrast.log_scale.data.fill_(9.0)
     rows = torch.eye(3)
     (-contrast(rows, rows.roll(1, 0))).backward()
@@ -87,7 +87,7 @@ def test_two_small_towers_learn_which_text_belongs_to_which_image() -> None:
     generator = torch.Generator().manual_seed(1)
     images = nn.Sequential(nn.Conv2d(3, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(256, 16))
     words = nn.Sequential(nn.Embedding(8, 16), nn.Flatten(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 16))
-    contrast = Contrast()
+    contrast = ContrastiveLoss()
     parts = nn.ModuleList((images, words, contrast))
     optimizer = torch.optim.Adam(parts.parameters(), lr=3e-3)
 

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision import models
 
 from detkit.backbones import BackboneConfig
-from detkit.backbones.known.fact import IMAGENET_MEAN, IMAGENET_STD
+from detkit.backbones.catalog.entry import IMAGENET_MEAN, IMAGENET_STD
 from detkit.models.classifier import Classifier, ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
@@ -59,7 +59,7 @@ def test_both_tokens_of_deit_are_averaged_as_timm_does() -> None:
     theirs.load_state_dict(ours.network.network.state_dict())
     batch = ours.prepare(photos(1, 224))
     raw = ours.raw(batch)
-    assert len(raw) == ours.network.heads == 2
+    assert len(raw) == ours.network.num_heads == 2
     scores = theirs(batch.images).softmax(1)[0]
     (found,) = ours.detect(raw, batch)
     assert_close(found.scores, scores.topk(5).values)
@@ -75,10 +75,10 @@ def test_its_detections_are_the_likeliest_classes_of_the_whole_image() -> None:
     assert len(set(found[0].labels.tolist())) == 3
     assert found[0].scores.sum() < 1
     assert (found[0].scores.diff() <= 0).all()
-    made.report_only(("a", None, "b", None, None, None, "c"))
+    made.hide_unnamed_classes(("a", None, "b", None, None, None, "c"))
     (rows,) = made([torch.rand(3, 64, 64)])
     assert isinstance(rows, type(found[0]))
-    made.report_only(("a", None, None, None, None, None, "c"))  # fewer than ``top_k``
+    made.hide_unnamed_classes(("a", None, None, None, None, None, "c"))  # fewer than ``top_k``
     assert set(made([torch.rand(3, 64, 64)])[0].labels.tolist()) == {0, 6}
     assert set(rows.labels.tolist()) == {0, 2, 6}
 
@@ -105,7 +105,7 @@ def test_a_image_without_a_label_counts_nowhere() -> None:
 def test_mixup_blends_images_and_what_is_wanted_alike() -> None:
     made, images = small(mixup=0.5), photos(3)
     plain, blended = made.prepare(images), made.prepare(images, [11, 12, 13])
-    wanted = made.wanted(labels(0, 1, 2), blended.seeds)
+    wanted = made.target_probabilities(labels(0, 1, 2), blended.seeds)
     share = float(wanted[0, 0])
     assert 0 < share < 1
     assert_close(wanted[2], torch.tensor([1 - share, 0, share, 0, 0, 0, 0]))
@@ -137,20 +137,20 @@ def test_auxiliary_classifiers_are_left_out_where_they_weigh_nothing() -> None:
 
 
 def test_images_too_small_for_an_auxiliary_classifier() -> None:
-    with pytest.raises(ValueError, match=r"^model.auxiliary_weight: .* of inception_v3 takes images of 299 pixels and more, got 224; set"):
+    with pytest.raises(ValueError, match=r"^model.auxiliary_weight: .* of inception_v3 takes images of 299 pixels or more, got 224; set"):
         small("inception_v3", 224)
 
 
 def test_several_objects_are_no_class_of_a_image() -> None:
     made = small()
     two = Targets.of(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 2), torch.tensor([1, 2]))
-    with pytest.raises(ValueError, match="targets of image 1: a image has one class for a classifier, got 2 objects"):
+    with pytest.raises(ValueError, match="targets of image 1: a classifier expects one object per image, got 2"):
         made(photos(), [*labels(1), two])
 
 
 def test_choices_that_are_about_maps() -> None:
     config = ClassifierConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
-    with pytest.raises(ValueError, match="a classifier uses its network as published; set levels=none and dilated_c5=false"):
+    with pytest.raises(ValueError, match="a classifier uses its network as published; expected levels=none and dilated_c5=false"):
         config.build(3)
 
 

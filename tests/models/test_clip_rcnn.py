@@ -25,7 +25,7 @@ from detkit.cli.main import main
 from detkit.inference import load
 from detkit.models.clip_rcnn import CLIPRCNNConfig
 from detkit.models.published import PUBLISHED, publication
-from detkit.models.published.clip import of_config
+from detkit.models.published.clip import publication_for
 from detkit.structures import Proposals
 from detkit.text import text_tower
 from detkit.weights import catalog, find
@@ -51,7 +51,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tiny_clip", SimpleNamespace(tiny=lambda: of_config(small_config())))
+    monkeypatch.setitem(sys.modules, "tiny_clip", SimpleNamespace(tiny=lambda: publication_for(small_config())))
     monkeypatch.setitem(PUBLISHED._table, "clip_rcnn_tiny", "tiny_clip:tiny")
 
 
@@ -71,7 +71,7 @@ def test_a_region_is_compared_with_phrases(released: Path) -> None:
     # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
-        (logits,), _ = detector.region(detector.source(detector.maps(batch.images)), [box])
+        (logits,), _ = detector.region(detector.region_source(detector.maps(batch.images)), [box])
         seen = functional.normalize(clip.half().float().encode_image(batch.images))
     phrases = text_tower({name: tensor.half() for name, tensor in tensors(whole_clip()).items()})
     text = small_config().region.text
@@ -93,7 +93,7 @@ def test_the_command_and_a_checkpoint_that_needs_no_text_tower(
     first = detections(image, *words)
     assert first
     assert {row["class"] for row in first} <= set(CLASSES)
-    assert "looking for: a cat, a red cup; what rather is one of these is background: the background, nothing in particular" in caplog.text
+    assert "classes: a cat, a red cup; phrases for background: the background, nothing in particular" in caplog.text
     saved = tmp_path / "cats.safetensors"
     assert main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
     monkeypatch.setitem(sys.modules, "open_clip", None)  # an import of it fails now
@@ -116,7 +116,7 @@ def test_nothing_of_open_clip_is_imported_until_phrases_are_read() -> None:
 def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from detkit.config import load_config
     from detkit.experiment import Experiment
-    from detkit.experiment.build import fresh_state
+    from detkit.experiment.build import initial_state
     from detkit.heads.text_classes import TextClassesConfig
     from detkit.models.class_embeddings import embed_classes
     from detkit.models.fast_rcnn import FastRCNNConfig
@@ -145,15 +145,15 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     found = swapped.eval()([torch.rand(3, 64, 96)], proposals=[box])[0]
     assert bool((found.labels <= 1).all())
     experiment = load_config(FAST_RCNN, Experiment)
-    begun = fresh_state(experiment.replace(model=config()), ("a red cup", "a cat"))
+    begun = initial_state(experiment.replace(model=config()), ("a red cup", "a cat"))
     assert_close(begun["region.predictor.logits.embeddings"], ours.embeddings)
     learned = detector(background=())
     embed_classes(learned, ("a cat", "a red cup"))
     assert learned.region.predictor.logits.background.requires_grad
     for wrong, message in (
-        (({}, ("a dog", "a cat")), r"cats.safetensors: no embedding of a dog; it has a cat, a red cup"),
+        (({}, ("a dog", "a cat")), r"cats.safetensors: expected embeddings of all classes, got none of a dog; it has a cat, a red cup"),
         (({"dimensions": 64}, ("a cat", "a red cup")), r"expected embeddings of 64 dimensions, got 512"),
-        (({"background": ("the sky",)}, ("a cat", "a red cup")), r"and region.text.background says the sky; give both the same phrases"),
+        (({"background": ("the sky",)}, ("a cat", "a red cup")), r"expected background embedded as in region.text.background, the sky; got .*; use the same phrases for both"),
     ):
         with pytest.raises(ValueError, match=message):
             embed_classes(detector(**wrong[0]), wrong[1])
@@ -162,9 +162,9 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), 'clip_rcnn looks for what it is told: name it with --classes "a cat" "a red cup"'),
-        (("--classes", "a cat", "a cat"), "classes: expected phrases that differ, got 'a cat' twice"),
-        (("--classes", "a cat"), "weights clip_rcnn are not here: run `detkit weights download clip_rcnn`, or put https://openaipublic"),
+        ((), 'clip_rcnn: expected classes to detect, got none; give them with --classes "a cat" "a red cup"'),
+        (("--classes", "a cat", "a cat"), "classes: expected distinct, non-empty phrases, got 'a cat' twice"),
+        (("--classes", "a cat"), "weights clip_rcnn not found: run `detkit models download clip_rcnn`, or put https://openaipublic"),
     ],
 )
 def test_mistakes_in_one_line(
@@ -186,11 +186,12 @@ def test_without_the_library_one_line_tells_how_to_get_it(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "open_clip" else find_spec(name, *more))
     assert main(["detect", str(image), "--no-images", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("detkit: error: phrases are read by open_clip, which is not here: run `pip install open_clip_torch`")
+    assert line.startswith("detkit: error: embedding phrases requires open_clip, which is not installed: ")
+    assert "run `pip install 'detkit-vision[clip]'`" in line
     assert "pip install detkit" not in line
 
 
-CLIPS = [entry for entry in catalog() if entry.read_from.startswith("open_clip")]
+CLIPS = [entry for entry in catalog() if entry.source.startswith("open_clip")]
 
 
 @pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry.name)
@@ -220,7 +221,7 @@ def test_a_released_file_of_these_sizes_would_fit(entry: object) -> None:
         sizes = get_model_config(entry.file_name.removesuffix(".pt"))
         whole = CLIP(**sizes).state_dict()
         tower = ImageTower(found.config.backbone, found.config.region.text.dimensions)
-        named = {k: v for k, v in tower.published_names(whole).items() if not k.endswith("num_batches_tracked")}
+        named = {k: v for k, v in tower.rename_published(whole).items() if not k.endswith("num_batches_tracked")}
         assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in named.items()}
     assert sizes["vision_cfg"]["image_size"] == found.config.warp_size
     assert sizes["embed_dim"] == found.config.region.text.dimensions

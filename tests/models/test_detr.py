@@ -23,7 +23,7 @@ def test_it_stands_on_any_backbone(name: str) -> None:
 
 def test_it_takes_one_level() -> None:
     config = DETRConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), head=SMALL)
-    with pytest.raises(ValueError, match=r"expected a neck that gives one level, got fpn with 5 \(strides 4, 8, .*model.neck.kind=single"):
+    with pytest.raises(ValueError, match=r"model.neck: expected one level, got fpn with 5 levels \(strides 4, 8, .*model.neck.kind=single"):
         config.build(2)
     one = config.replace(backbone=config.backbone.replace(levels=("c5",)), neck=FPNConfig(extra_levels=None))
     assert one.build(2).neck.strides == (32,)
@@ -49,7 +49,7 @@ def test_doubts_about_small_data() -> None:
     assert "205 training images are few for DETR" in few
     assert "weights=detr_r50" in few
     (_, many) = presets_detr.detr_small().data_warnings(205, 64)
-    assert "has 64 objects, and DETR finds at most model.head.num_queries=60" in many
+    assert "has 64 objects, but DETR detects at most model.head.num_queries=60" in many
 
 
 @pytest.mark.parametrize("preset", [presets_detr.detr_r50_dc5, presets_detr.detr_small])
@@ -58,4 +58,4 @@ def test_presets_differ_where_they_say(preset: Config) -> None:
     with torch.device("meta"):
         detector = config.build(3)
     assert detector.neck.strides == (16,)
-    assert detector.head.num_queries.weight.shape == (config.head.num_queries, 256)
+    assert detector.head.queries.weight.shape == (config.head.num_queries, 256)

@@ -112,7 +112,7 @@ def test_each_region_is_pooled_where_it_is_nearest_to_224_pixels() -> None:
 
 
 def test_scales_are_for_one_map() -> None:
-    with pytest.raises(ValueError, match="several are for one map, got 4 levels"):
+    with pytest.raises(ValueError, match="several scales need one feature map, got 4 levels"):
         small().replace(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), scales=FIVE_SCALES).build(2)
 
 
@@ -134,7 +134,7 @@ def test_regions_of_rcnn_do_not_depend_on_the_others() -> None:
     detector = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=8), pool_size=2)).build(2).eval()
     batch = detector.prepare([torch.rand(3, 50, 60), torch.rand(3, 40, 70)])
     rows = [torch.tensor([[1.0, 2.0, 30.0, 40.0]]).repeat(5, 1), torch.tensor([[5.0, 5.0, 66.0, 20.0]])]
-    found = detector.region.pooled(detector.source(detector.maps(batch.images)), rows)
+    found = detector.region.pooled(detector.region_source(detector.maps(batch.images)), rows)
     assert found.shape == (6, 256, 2, 2)
     assert_close(found[:5], found[:1].expand(5, -1, -1, -1), atol=1e-5, rtol=1e-5)
     alone = detector.prepare([torch.rand(3, 1, 1)])

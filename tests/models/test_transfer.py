@@ -32,9 +32,9 @@ def test_rows_of_the_same_name_move_to_their_new_place() -> None:
     assert_close(mine.deltas.bias[4:12], theirs.deltas.bias[[12, 13, 14, 15, 0, 1, 2, 3]])
     assert_close(mine.logits.weight[0], fresh["region.predictor.logits.weight"][0])
     assert_close(model.neck.backbone.conv1.weight, old.neck.backbone.conv1.weight)
-    assert (report.classes_copied, report.classes_reset, report.classes_left_over) == (("cup", "cat"), ("bird",), ("dog",))
-    assert (report.anew, report.left_over) == ((), ())
-    assert set(report.by_class) == set(model.class_layout())
+    assert (report.classes_copied, report.classes_reset, report.classes_unused) == (("cup", "cat"), ("bird",), ("dog",))
+    assert (report.reset, report.unused) == ((), ())
+    assert set(report.copied_by_class) == set(model.class_layout())
 
 
 def test_the_same_classes_copy_everything() -> None:
@@ -42,18 +42,18 @@ def test_the_same_classes_copy_everything() -> None:
     report = transfer(model, NEW, old.state_dict(), NEW)
     for name, tensor in model.state_dict().items():
         assert_close(tensor, old.state_dict()[name])
-    assert len(report.copied) + len(report.by_class) == len(model.state_dict())
+    assert len(report.copied) + len(report.copied_by_class) == len(model.state_dict())
 
 
 def test_what_one_side_lacks_is_told() -> None:
     old, model = build(3, 1), build(3, 2)
     tensors = {name: tensor for name, tensor in old.state_dict().items() if not name.startswith("rpn.")} | {"mask.weight": torch.zeros(1)}
     report = transfer(model, NEW, tensors, NEW)
-    assert report.left_over == ("mask.weight",)
-    assert all(name.startswith("rpn.") for name in report.anew)
-    assert "rpn.head.logits.weight" in report.anew
+    assert report.unused == ("mask.weight",)
+    assert all(name.startswith("rpn.") for name in report.reset)
+    assert "rpn.head.logits.weight" in report.reset
     lines = report.summary()
-    assert [line.partition(":")[0] for line in lines] == ["copied", "started anew", "left over"]
+    assert [line.partition(":")[0] for line in lines] == ["copied", "reset", "unused"]
     assert "mask.weight" in lines[2]
     assert "classes: 3 (bird, cup, cat)" in lines[0]
 
@@ -67,7 +67,7 @@ def test_another_shape_is_an_error_and_changes_nothing() -> None:
         transfer(model, NEW, tensors, NEW)
     with pytest.raises(ValueError, match=r"region.predictor.logits.weight: expected shape \(5, 8\) for 4 classes, got \(4, 8\)"):
         transfer(model, NEW, old.state_dict(), OLD)
-    with pytest.raises(ValueError, match="no tensor has a name that the model knows"):
+    with pytest.raises(ValueError, match="got none with a known name"):
         transfer(model, NEW, {"model.0.weight": torch.zeros(3)}, NEW)
     assert torch.equal(model.neck.backbone.conv1.weight, before_nms)
 
@@ -100,9 +100,9 @@ def test_fitted_layers_come_whole_or_not_at_all(classes: tuple[str, ...], carrie
     assert {float(parameter.detach().unique()) for parameter in fitted.parameters()} == {2.0 if carried else 0.0}
     names = {name for name in model.state_dict() if name.startswith("region.fitted.")}
     assert set(report.to_fit) == (set() if carried else names)
-    assert names.isdisjoint(report.copied + report.by_class) != carried
+    assert names.isdisjoint(report.copied + report.copied_by_class) != carried
     proposals_config = [
-        line for line in report.summary() if line.startswith("to be fitted with the new classes: 6 tensors (region.fitted.")
+        line for line in report.summary() if line.startswith("to be fitted to the new classes: 6 tensors (region.fitted.")
     ]
     assert len(proposals_config) == (not carried)
     assert_close(model.region.head.fc6.weight, old.region.head.fc6.weight)

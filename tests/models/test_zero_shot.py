@@ -30,7 +30,7 @@ def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> 
     # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
-        logits, _ = detector.region(detector.source(detector.maps(batch.images)), [box])
+        logits, _ = detector.region(detector.region_source(detector.maps(batch.images)), [box])
         expected = classifier(batch.images)
     assert_close(logits[:, :1000], expected, atol=1e-3, rtol=1e-3)
     assert float(functional.softmax(logits, -1)[0, 1000]) == 0

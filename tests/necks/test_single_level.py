@@ -27,7 +27,7 @@ def test_a_projection_changes_the_channels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "message"), [("c6", "expected a level out of c4, c5, got 'c6'"), ("c4", "level c4 is not the backbone's last")]
+    ("level", "message"), [("c6", "expected one of the levels c4, c5, got 'c6'"), ("c4", r"expected the backbone's last level \(c5\), got c4")]
 )
 def test_a_level_that_cannot_be(level: str, message: str) -> None:
     backbone = BackboneConfig(name="resnet18", levels=("c4", "c5")).build()

@@ -1,4 +1,4 @@
-"""Detectors out of the files that others published."""
+"""Detectors loaded from the files of other publishers."""
 
 from detkit.models.published.load import PUBLISHED, Publication, PublishedDetector, load_published, publication
 

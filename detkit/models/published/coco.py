@@ -1,4 +1,4 @@
-"""The classes of COCO as its detectors number them."""
+"""Class names of COCO and their category ids."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ sink refrigerator - book clock vase scissors teddy_bear hair_drier toothbrush
 """
 
 COCO_SLOTS: tuple[str | None, ...] = tuple(None if name == "-" else name.replace("_", " ") for name in _ROWS.split())
-"""90 names: category id - 1 to its name, None for the ten ids that were never used. Source: COCO's instances_train2017.json."""
+"""90 names, indexed by category id - 1, with None for the ten ids that were never used. Source: COCO's instances_train2017.json."""
 
 COCO_CLASSES: tuple[str, ...] = tuple(name for name in COCO_SLOTS if name is not None)
 """The 80 names in the order of their ids."""

@@ -1,4 +1,4 @@
-"""Facebook AI's DETRs: their files under our names."""
+"""Facebook AI's DETRs: conversion of their files."""
 
 from __future__ import annotations
 
@@ -10,48 +10,51 @@ from detkit.models import presets_detr
 from detkit.models.detr import DETRConfig
 from detkit.models.published.coco import COCO_SLOTS
 from detkit.models.published.load import Publication
-from detkit.models.published.torchvision import Renaming, renamed
+from detkit.models.published.torchvision import Renaming, rename_tensors
 
 CLASS_NAMES = (None, *COCO_SLOTS)
-"""A class for every category id of COCO, from 0 on; "no object" comes after the last, as it does here."""
+"""One class for every category id of COCO, from 0 on; "no object" comes after the last in the files, as in this package."""
 
 _NAMES: tuple[Renaming, ...] = (
     (r"backbone\.0\.body\.(.*)", r"neck.backbone.\1"),
     (r"transformer\.(.*)", r"head.\1"),
     (r"input_proj\.(.*)", r"head.projection.\1"),
-    (r"query_embed\.(.*)", r"head.num_queries.\1"),
+    (r"query_embed\.(.*)", r"head.queries.\1"),
     (r"class_embed\.(.*)", r"head.logits.\1"),
-    # An activation stands between two of the layers, and is counted here.
-    (r"bbox_embed\.layers\.(\d)\.(.*)", lambda found: f"head.box_layers.{2 * int(found[1])}.{found[2]}"),
+    # Here the activations between the layers are counted too.
+    (r"bbox_embed\.layers\.(\d)\.(.*)", lambda match: f"head.box_layers.{2 * int(match[1])}.{match[2]}"),
 )
 
 
 def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the released ``DETR`` under our names; classes are in our order."""
-    return renamed(tensors, _NAMES)
+    """Rename the tensors of a state dict of the released ``DETR``; the order of the classes is already the right one."""
+    return rename_tensors(tensors, _NAMES)
 
 
-def _as_published(preset: Callable[[], DETRConfig]) -> Publication:
-    """The file fills the backbone too, so nothing else does; what is frozen stays frozen when training goes on."""
+def _publication(preset: Callable[[], DETRConfig]) -> Publication:
+    """Return the publication of a preset.
+
+    The file contains the backbone too, so that no other weights are loaded; frozen stages stay frozen in fine-tuning.
+    """
     config = preset()
     return Publication(config.replace(backbone=config.backbone.replace(weights=None, norm="frozen", frozen_stages=2)), CLASS_NAMES, convert)
 
 
 def r50() -> Publication:
-    """``detr_r50``."""
-    return _as_published(presets_detr.detr_r50)
+    """Return the publication of ``detr_r50``."""
+    return _publication(presets_detr.detr_r50)
 
 
 def r50_dc5() -> Publication:
-    """``detr_r50_dc5``."""
-    return _as_published(presets_detr.detr_r50_dc5)
+    """Return the publication of ``detr_r50_dc5``."""
+    return _publication(presets_detr.detr_r50_dc5)
 
 
 def r101() -> Publication:
-    """``detr_r101``."""
-    return _as_published(presets_detr.detr_r101)
+    """Return the publication of ``detr_r101``."""
+    return _publication(presets_detr.detr_r101)
 
 
 def r101_dc5() -> Publication:
-    """``detr_r101_dc5``."""
-    return _as_published(presets_detr.detr_r101_dc5)
+    """Return the publication of ``detr_r101_dc5``."""
+    return _publication(presets_detr.detr_r101_dc5)

@@ -1,4 +1,4 @@
-"""From a published file to a detector of ours."""
+"""Load published files as detectors."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ PUBLISHED = Registry(
         "yolox_x": "detkit.models.published.yolox:yolox_x",
     },
 )
-"""Name of published weights (as in ``detkit weights``) to the function that gives their :class:`Publication`."""
+"""Name of published weights (as in ``detkit weights``) to the function that returns their :class:`Publication`."""
 
 _COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
 class Publication:
-    """How published weights become ours.
+    """How published weights become a detector of this package.
 
     Attributes:
-        config: The model they are for.
-        class_names: One a class, in our order; None for a slot that the publisher never used.
-        convert: The publisher's tensors under our names and in our order of classes.
-        weights: The name of the weights where they were published for something else: a classifier, say.
-        named: For a detector of whatever classes are named: gives the same for them. ``class_names`` is empty then.
+        config: Config of the model.
+        class_names: One per class, in the order of the converted weights; None for a slot that the publisher never used.
+        convert: Renames the publisher's tensors and reorders their classes.
+        weights: Name of the weights if they were published for something else, such as a classifier.
+        for_classes: For a detector of arbitrary classes: returns the publication for given classes. ``class_names`` is empty then.
     """
 
     config: DetectorConfig
     class_names: tuple[str | None, ...]
     convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     weights: str | None = None
-    named: Callable[[Sequence[str]], Publication] | None = None
+    for_classes: Callable[[Sequence[str]], Publication] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,62 +78,67 @@ class PublishedDetector:
 
 
 def publication(name: str) -> Publication:
-    """How the weights of this name become ours.
+    """Return the publication with this name.
 
     Raises:
-        ValueError: there are none of this name.
+        ValueError: If there are no published weights with this name.
     """
-    found: Publication = PUBLISHED.get(name)()
-    return found
+    result: Publication = PUBLISHED.get(name)()
+    return result
 
 
 def load_published(name: str, path: str | Path | None = None, classes: Sequence[str] | None = None) -> PublishedDetector:
-    """The detector that a published file holds; no code in it is run.
+    """Load a detector from a published file; no code in the file is executed.
 
     Args:
-        name: Which weights these are: ``fasterrcnn_resnet50_fpn``.
-        path: The file as it was published; None: where ``detkit weights`` puts it.
-        classes: What to look for, for a detector of whatever is named; others have their own.
+        name: Name of the weights, such as ``fasterrcnn_resnet50_fpn``.
+        path: The file as published; None: where ``detkit weights`` stores it.
+        classes: Classes to detect, for a detector of arbitrary classes; others have their own.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the name is unknown, or the file does not hold these weights, or nothing to look for is named.
-        ImportError: it takes a library that is not here.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the name is unknown, the file does not contain these weights, or classes are required and not given.
+        ImportError: If a required library is not installed.
     """
-    found = publication(name)
-    if found.named is not None:
+    source = publication(name)
+    if source.for_classes is not None:
         if not classes:
             raise ValueError(
-                f'{name} looks for what it is told: name it with --classes "a cat" "a red cup" (classes=[...] in Python); '
-                "`detkit weights import` makes a checkpoint of it that goes everywhere"
+                f'{name}: expected classes to detect, got none; give them with --classes "a cat" "a red cup" (classes=[...] in Python), '
+                "or make a checkpoint with fixed classes with `detkit weights import`"
             )
-        found = found.named(classes)
-    path = path or resolve(found.weights or name)
-    detector = found.config.build(len(found.class_names))
-    trouble, tensors = f"weights {path}: not {name}", read_tensors(path)
+        source = source.for_classes(classes)
+    path = path or resolve(source.weights or name)
+    detector = source.config.build(len(source.class_names))
+    error_prefix, tensors = f"weights {path}: not {name}", read_tensors(path)
     try:
-        converted = found.convert(tensors)
+        renamed = source.convert(tensors)
     except ValueError as error:
-        raise ValueError(f"{trouble}: {error}") from None
-    fill(detector, converted, trouble)
-    detector.report_only(found.class_names)
-    return PublishedDetector(detector.eval(), found.config, found.class_names)
+        raise ValueError(f"{error_prefix}: {error}") from None
+    load_tensors(detector, renamed, error_prefix)
+    detector.hide_unnamed_classes(source.class_names)
+    return PublishedDetector(detector.eval(), source.config, source.class_names)
 
 
-def fill(detector: Detector, tensors: Mapping[str, Tensor], trouble: str) -> None:
-    """Load all of a detector's tensors; only the counters of batch norms may be missing or too many.
+def load_tensors(detector: Detector, tensors: Mapping[str, Tensor], error_prefix: str) -> None:
+    """Load all tensors of a detector; only the counters of batch norms may be missing or unknown.
+
+    Args:
+        detector: The detector, changed in place.
+        tensors: Tensors by their names in the detector.
+        error_prefix: Start of the error message.
 
     Raises:
-        ValueError: a tensor is missing, unknown or of another shape; the message begins with ``trouble``.
+        ValueError: If a tensor is missing, unknown or of another shape.
     """
     own = {name: tensor for name, tensor in detector.state_dict().items() if not name.endswith(_COUNTER)}
     given = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTER)}
     missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
     if missing or unknown:
         raise ValueError(
-            f"{trouble}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} unknown ({', '.join(unknown[:3])})"
+            f"{error_prefix}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} unknown ({', '.join(unknown[:3])})"
         )
     for name, tensor in own.items():
         if given[name].shape != tensor.shape:
-            raise ValueError(f"{trouble}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(given[name].shape)}")
+            raise ValueError(f"{error_prefix}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(given[name].shape)}")
     detector.load_state_dict(given, strict=False)

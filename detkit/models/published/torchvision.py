@@ -1,4 +1,4 @@
-"""What torchvision's files have in common: the names of backbones and pyramids, old and new, and how models were published."""
+"""Conversion of torchvision's files: names of backbones and pyramids, old and new."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from detkit.models.published.coco import COCO_SLOTS
 from detkit.models.published.load import Publication
 
 Renaming = tuple[str, str | Callable[[re.Match[str]], str]]
-"""A pattern for a whole name, and what ``re.sub`` puts in its place."""
+"""A pattern for a complete name, and its replacement as in ``re.sub``."""
 
-# Convolutions of the FPN stood alone before torchvision 0.13 (`inner_blocks.0.weight`); since then each is the first part of a block
+# Convolutions of the FPN were separate before torchvision 0.13 (`inner_blocks.0.weight`); since then each is the first part of a block
 # (`inner_blocks.0.0.weight`). Files of both kinds are published.
 PYRAMID: tuple[Renaming, ...] = (
     (r"backbone\.body\.(\d+\..*)", r"neck.backbone.features.\1"),
@@ -25,40 +25,47 @@ PYRAMID: tuple[Renaming, ...] = (
 """Names of a backbone and of the pyramid over it."""
 
 
-def renamed(tensors: Mapping[str, Tensor], renamings: Iterable[Renaming]) -> dict[str, Tensor]:
-    """The tensors under our names: of the first pattern that fits; a name that none fits stays as it is."""
-    rules = [(re.compile(pattern), ours) for pattern, ours in renamings]
-    return {_renamed(name, rules): tensor for name, tensor in tensors.items()}
+def rename_tensors(tensors: Mapping[str, Tensor], renamings: Iterable[Renaming]) -> dict[str, Tensor]:
+    """Rename tensors by the first pattern that matches; a name that matches none is unchanged."""
+    rules = [(re.compile(pattern), replacement) for pattern, replacement in renamings]
+    return {_rename(name, rules): tensor for name, tensor in tensors.items()}
 
 
-def _renamed(name: str, rules: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]) -> str:
-    for pattern, ours in rules:
+def _rename(name: str, rules: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]) -> str:
+    for pattern, replacement in rules:
         if pattern.fullmatch(name):
-            return pattern.sub(ours, name)
+            return pattern.sub(replacement, name)
     return name
 
 
-def numbered(ours: str, step: int) -> Callable[[re.Match[str]], str]:
-    """A replacement for names of convolutions that were counted together with what follows each.
+def renumber(target: str, step: int) -> Callable[[re.Match[str]], str]:
+    """Return a replacement for names of layers that are numbered together with the layers that follow each convolution.
+
+    The groups of the pattern are the number of the layer and the rest of the name.
 
     Args:
-        ours: The name of the tower.
-        step: Layers to each convolution in the file, itself included; a pattern's groups are the layer's number and the rest.
+        target: Name of the tower.
+        step: Layers per convolution in the file, including the convolution.
     """
 
-    def place(found: re.Match[str]) -> str:
-        block, part = divmod(int(found[1]), step)
-        return f"{ours}.{block}.{part}.{found[2]}"
+    def replacement(match: re.Match[str]) -> str:
+        block, part = divmod(int(match[1]), step)
+        return f"{target}.{block}.{part}.{match[2]}"
 
-    return place
+    return replacement
 
 
-def without_background(rows: Tensor, anchors: int) -> Tensor:
-    """A last layer of sigmoids, laid out anchor by anchor, without class 0, which torchvision's targets never have."""
+def drop_background(rows: Tensor, anchors: int) -> Tensor:
+    """Remove class 0, which torchvision's targets never have, from a last layer of sigmoids, laid out anchor by anchor."""
     return rows.reshape(anchors, -1, *rows.shape[1:])[:, 1:].flatten(0, 1)
 
 
-def as_published(preset: DetectorConfig, convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]], **backbone: object) -> Publication:
-    """The file fills the backbone too, so nothing else does; what is frozen stays frozen when training goes on."""
+def torchvision_publication(
+    preset: DetectorConfig, convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]], **backbone: object
+) -> Publication:
+    """Return the publication of a preset with torchvision's weights.
+
+    The file contains the backbone too, so that no other weights are loaded; frozen stages stay frozen in fine-tuning.
+    """
     config = preset.replace(backbone=preset.backbone.replace(weights=None, **backbone))
     return Publication(config, COCO_SLOTS, convert)

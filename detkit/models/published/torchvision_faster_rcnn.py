@@ -1,4 +1,4 @@
-"""Torchvision's Faster R-CNNs: their files, old and new, under our names."""
+"""Conversion of torchvision's Faster R-CNN files, old and new."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from torch import Tensor
 
 from detkit.models import presets
 from detkit.models.published.load import Publication
-from detkit.models.published.torchvision import PYRAMID, Renaming, as_published, renamed
+from detkit.models.published.torchvision import PYRAMID, Renaming, rename_tensors, torchvision_publication
 
-# The RPN's convolution stood alone before torchvision 0.13 (`conv.weight`); since then it is the first part of a block (`conv.0.0.weight`).
+# The RPN's convolution was separate before torchvision 0.13 (`conv.weight`); since then it is the first part of a block
+# (`conv.0.0.weight`).
 _NAMES: tuple[Renaming, ...] = (
     *PYRAMID,
     (r"rpn\.head\.conv\.(weight|bias)", r"rpn.head.tower.0.0.\1"),
@@ -27,11 +28,11 @@ _NAMES: tuple[Renaming, ...] = (
 
 
 def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of torchvision's ``FasterRCNN`` under our names, with background moved from class 0 to class K.
+    """Rename the tensors of a state dict of torchvision's ``FasterRCNN``, and move background from class 0 to class K.
 
-    The box that torchvision's last layer gives background is never used, and dropped. A name that is not known stays as it is.
+    The box that torchvision's last layer predicts for background is never used, and is dropped. An unknown name is unchanged.
     """
-    converted = renamed(tensors, _NAMES)
+    converted = rename_tensors(tensors, _NAMES)
     for name, tensor in converted.items():
         if name.startswith("region.predictor.logits."):
             converted[name] = torch.roll(tensor, -1, 0)
@@ -41,20 +42,23 @@ def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def resnet50_fpn() -> Publication:
-    """``fasterrcnn_resnet50_fpn``: norms without eps, since torchvision's loader sets it to 0 for this file."""
-    return as_published(presets.fasterrcnn_resnet50_fpn(), convert, norm="frozen", norm_eps=0.0, frozen_stages=2)
+    """Return the publication of ``fasterrcnn_resnet50_fpn``.
+
+    The norms have an eps of 0, as torchvision's loader sets it for this file.
+    """
+    return torchvision_publication(presets.fasterrcnn_resnet50_fpn(), convert, norm="frozen", norm_eps=0.0, frozen_stages=2)
 
 
 def resnet50_fpn_v2() -> Publication:
-    """``fasterrcnn_resnet50_fpn_v2``."""
-    return as_published(presets.fasterrcnn_resnet50_fpn_v2(), convert, frozen_stages=2)
+    """Return the publication of ``fasterrcnn_resnet50_fpn_v2``."""
+    return torchvision_publication(presets.fasterrcnn_resnet50_fpn_v2(), convert, frozen_stages=2)
 
 
 def mobilenet_v3_large_fpn() -> Publication:
-    """``fasterrcnn_mobilenet_v3_large_fpn``."""
-    return as_published(presets.fasterrcnn_mobilenet_v3_large_fpn(), convert, norm="frozen")
+    """Return the publication of ``fasterrcnn_mobilenet_v3_large_fpn``."""
+    return torchvision_publication(presets.fasterrcnn_mobilenet_v3_large_fpn(), convert, norm="frozen")
 
 
 def mobilenet_v3_large_320_fpn() -> Publication:
-    """``fasterrcnn_mobilenet_v3_large_320_fpn``."""
-    return as_published(presets.fasterrcnn_mobilenet_v3_large_320_fpn(), convert, norm="frozen")
+    """Return the publication of ``fasterrcnn_mobilenet_v3_large_320_fpn``."""
+    return torchvision_publication(presets.fasterrcnn_mobilenet_v3_large_320_fpn(), convert, norm="frozen")

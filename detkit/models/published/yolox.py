@@ -1,4 +1,4 @@
-"""YOLOX's released files under our names: those of release 0.1.1rc0, and convolutions in the order of running."""
+"""Conversion of YOLOX's released files: those of release 0.1.1rc0, and files of convolutions numbered in execution order."""
 
 from __future__ import annotations
 
@@ -34,31 +34,34 @@ _NAMES = (
     (r"head\.obj_preds\.(\d)\.(.*)", r"head.levels.\1.objectness.\2"),
 )
 _PARTS = {"dconv": "0", "pconv": "1", "conv": "0", "bn": "1"}
-"""What is inside a block: depthwise convolution and the 1x1 behind it, convolution and norm."""
+"""Submodules of a block: depthwise convolution and the following 1x1 convolution, or convolution and norm."""
 
 _STEM = "neck.backbone.stem.0.weight"
 _FIRST = "000.weight"
 
 
 def convert(tensors: Mapping[str, Tensor], config: YOLOXConfig) -> dict[str, Tensor]:
-    """A state dict of YOLOX, or its convolutions ``000.weight``, ``000.bias``, ... with the norms folded, under our names.
+    """Rename the tensors of a state dict of YOLOX, or its numbered convolutions with folded norms.
 
-    The stem's weights come into the order of ours, and of RGB: the files take BGR. A name that is not known stays as it is.
+    Numbered convolutions are called ``000.weight``, ``000.bias``, ... The weights of the stem are reordered for this package and for RGB,
+    as the files expect BGR. An unknown name is unchanged.
 
     Raises:
-        ValueError: there are not as many convolutions as the model has.
+        ValueError: If the number of convolutions is not that of the model.
     """
-    converted = _in_order(tensors, config) if _FIRST in tensors else {_our_name(name): tensor for name, tensor in tensors.items()}
+    converted = (
+        _from_execution_order(tensors, config) if _FIRST in tensors else {_renamed(name): tensor for name, tensor in tensors.items()}
+    )
     if _STEM in converted:
         converted[_STEM] = stem_weights(converted[_STEM])
     return converted
 
 
 def stem_weights(weights: Tensor) -> Tensor:
-    """``(O, 3, 6, 6)`` over RGB that see a image as ``(O, 12, 3, 3)`` see the four BGR pixels of each 2x2 block behind one another.
+    """Convert the weights of the stem to ``(O, 3, 6, 6)`` over RGB.
 
-    The code lays them in the order left above, left below, right above, right below (``network_blocks.py``, ``Focus``). Weights of another
-    shape stay as they are.
+    YOLOX has ``(O, 12, 3, 3)`` over the concatenated four BGR pixels of each 2x2 block, in the order top left, bottom left, top right,
+    bottom right (``network_blocks.py``, ``Focus``). Weights of another shape are unchanged.
     """
     if tuple(weights.shape[1:]) != (12, 3, 3):
         return weights
@@ -66,37 +69,37 @@ def stem_weights(weights: Tensor) -> Tensor:
     return blocks.permute(0, 3, 4, 2, 5, 1).reshape(-1, 3, 6, 6).flip(1).contiguous()
 
 
-def _our_name(name: str) -> str:
-    for pattern, ours in _NAMES:
+def _renamed(name: str) -> str:
+    for pattern, replacement in _NAMES:
         if re.fullmatch(pattern, name):
-            return ".".join(_PARTS.get(part, part) for part in re.sub(pattern, ours, name).split("."))
+            return ".".join(_PARTS.get(part, part) for part in re.sub(pattern, replacement, name).split("."))
     return name
 
 
-def _in_order(tensors: Mapping[str, Tensor], config: YOLOXConfig) -> dict[str, Tensor]:
-    """Convolutions take their numbers one after another as they run; norms become identities that add what the file has as bias."""
+def _from_execution_order(tensors: Mapping[str, Tensor], config: YOLOXConfig) -> dict[str, Tensor]:
+    """Load numbered convolutions in execution order; norms become identities that add the bias of the file."""
     detector = config.build(len(COCO_CLASSES)).eval()
-    names = running_order(detector)
-    if set(tensors) != {f"{place:03}.{part}" for place in range(len(names)) for part in ("weight", "bias")}:
-        raise ValueError(f"expected {len(names)} convolutions from 000 on, each with weight and bias, got {len(tensors)} tensors")
+    names = execution_order(detector)
+    if set(tensors) != {f"{index:03}.{part}" for index in range(len(names)) for part in ("weight", "bias")}:
+        raise ValueError(f"expected {len(names)} convolutions, numbered from 000, each with weight and bias, got {len(tensors)} tensors")
     own = detector.state_dict()
-    for place, name in enumerate(names):
-        own[f"{name}.weight"], bias = tensors[f"{place:03}.weight"], tensors[f"{place:03}.bias"]
+    for index, name in enumerate(names):
+        own[f"{name}.weight"], bias = tensors[f"{index:03}.weight"], tensors[f"{index:03}.bias"]
         if f"{name}.bias" in own:
             own[f"{name}.bias"] = bias
             continue
         norm = f"{name.rpartition('.')[0]}.1"
         ones = torch.ones_like(bias)
         layer = detector.get_submodule(norm)
-        assert isinstance(layer, nn.BatchNorm2d)  # the part behind a convolution without a bias
+        assert isinstance(layer, nn.BatchNorm2d)  # the layer after a convolution without bias
         identity = {"weight": ones, "bias": bias, "running_mean": torch.zeros_like(bias), "running_var": ones - layer.eps}
         own |= {f"{norm}.{part}": value for part, value in identity.items()}
     return own
 
 
 @torch.no_grad()
-def running_order(detector: Detector) -> list[str]:
-    """The names of a detector's convolutions in the order in which they run."""
+def execution_order(detector: Detector) -> list[str]:
+    """Return the names of a detector's convolutions in execution order."""
     order: list[str] = []
     convolutions = {name: part for name, part in detector.named_modules() if isinstance(part, nn.Conv2d)}
     handles = [part.register_forward_pre_hook(lambda *_, name=name: order.append(name)) for name, part in convolutions.items()]
@@ -106,35 +109,35 @@ def running_order(detector: Detector) -> list[str]:
     return order
 
 
-def _as_published(config: YOLOXConfig) -> Publication:
+def _publication(config: YOLOXConfig) -> Publication:
     return Publication(config, COCO_CLASSES, partial(convert, config=config))
 
 
 def yolox_nano() -> Publication:
-    """``yolox_nano``."""
-    return _as_published(presets_yolox.yolox_nano())
+    """Return the publication of ``yolox_nano``."""
+    return _publication(presets_yolox.yolox_nano())
 
 
 def yolox_tiny() -> Publication:
-    """``yolox_tiny``."""
-    return _as_published(presets_yolox.yolox_tiny())
+    """Return the publication of ``yolox_tiny``."""
+    return _publication(presets_yolox.yolox_tiny())
 
 
 def yolox_s() -> Publication:
-    """``yolox_s``."""
-    return _as_published(presets_yolox.yolox_s())
+    """Return the publication of ``yolox_s``."""
+    return _publication(presets_yolox.yolox_s())
 
 
 def yolox_m() -> Publication:
-    """``yolox_m``."""
-    return _as_published(presets_yolox.yolox_m())
+    """Return the publication of ``yolox_m``."""
+    return _publication(presets_yolox.yolox_m())
 
 
 def yolox_l() -> Publication:
-    """``yolox_l``."""
-    return _as_published(presets_yolox.yolox_l())
+    """Return the publication of ``yolox_l``."""
+    return _publication(presets_yolox.yolox_l())
 
 
 def yolox_x() -> Publication:
-    """``yolox_x``."""
-    return _as_published(presets_yolox.yolox_x())
+    """Return the publication of ``yolox_x``."""
+    return _publication(presets_yolox.yolox_x())

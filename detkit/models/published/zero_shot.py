@@ -1,4 +1,4 @@
-"""R-CNN without any detector training: an ImageNet classifier looks at every proposal."""
+"""R-CNN without detector training: an ImageNet classifier applied to every proposal."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from detkit.models.published.load import Publication
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
 
-NEVER = -1e4
-"""Logit of background, which the classifier does not know."""
+BACKGROUND_LOGIT = -1e4
+"""Logit of background, which the classifier does not have."""
 
 
 def zero_shot_rcnn() -> Publication:
-    """EfficientNet-Lite0's ImageNet classifier on proposals of selective search: 1,000 classes, from the package that has its weights.
+    """Return EfficientNet-Lite0's ImageNet classifier on proposals of selective search, with 1,000 classes.
 
-    It is a makeshift, for images of single large things: the classifier was never told what is no object, prefers the part that makes
-    a thing most itself to the whole, and knows ImageNet's classes alone, dogs by their breeds and no person. Scores are the softmax's,
-    and detections of different classes suppress each other, as one thing is seen as many.
+    The weights are in a Python package. It is a makeshift for images of single large objects: the classifier never saw background in
+    training, favors the most distinctive part over the whole object, and has only ImageNet's classes, with dogs by breed and without
+    persons. Scores are those of the softmax, and NMS is class-agnostic, as one object gets many classes.
     """
     from torchvision.models import EfficientNet_B0_Weights
 
@@ -37,27 +37,27 @@ def zero_shot_rcnn() -> Publication:
         context_pixels=16,
     )
     names = tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
-    return Publication(config, names, converted, weights="efficientnet_lite0")
+    return Publication(config, names, convert, weights="efficientnet_lite0")
 
 
-def converted(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The classifier's tensors under our names, with a background that never wins.
+def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the tensors of the classifier, and add a background class that never wins.
 
     Raises:
-        ValueError: the file has no classifier.
+        ValueError: If the file has no classifier.
     """
     backbone = BackboneConfig(name="efficientnet_lite0", weights=None).build()
-    found: dict[str, Tensor] = {}
-    locations = {"conv_head": "region.head.conv", "bn2": "region.head.norm"}
-    for name, tensor in backbone.published_names(dict(tensors)).items():
+    renamed: dict[str, Tensor] = {}
+    layer_names = {"conv_head": "region.head.conv", "bn2": "region.head.norm"}
+    for name, tensor in backbone.rename_published(dict(tensors)).items():
         layer, _, part = name.rpartition(".")
-        if layer in locations:
-            found[f"{locations[layer]}.{part}"] = tensor
+        if layer in layer_names:
+            renamed[f"{layer_names[layer]}.{part}"] = tensor
         elif layer == "classifier":
-            filling = tensor.new_full((1, *tensor.shape[1:]), NEVER if part == "bias" else 0.0)
-            found[f"region.predictor.logits.{part}"] = torch.cat((tensor, filling))
+            background = tensor.new_full((1, *tensor.shape[1:]), BACKGROUND_LOGIT if part == "bias" else 0.0)
+            renamed[f"region.predictor.logits.{part}"] = torch.cat((tensor, background))
         else:
-            found[f"neck.backbone.{name}"] = tensor
-    if "region.predictor.logits.weight" not in found:
-        raise ValueError("expected a classifier's last layer, got none")
-    return found
+            renamed[f"neck.backbone.{name}"] = tensor
+    if "region.predictor.logits.weight" not in renamed:
+        raise ValueError("expected the last layer of a classifier, got none")
+    return renamed

@@ -1,4 +1,4 @@
-"""What every neck shares: it wraps a backbone and offers what a backbone offers."""
+"""Base of the necks: a neck wraps a backbone and has the same interface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class MapSource(Protocol):
-    """Whatever yields maps, finest first: a backbone, or a neck over one."""
+    """A module that returns feature maps, finest first: a backbone, or a neck over one."""
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
@@ -17,18 +17,18 @@ class MapSource(Protocol):
     std: tuple[float, float, float]
 
     def __call__(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Maps of normalized images."""
+        """Return the feature maps of normalized images."""
 
 
 class Neck(nn.Module):
-    """A network over a backbone's maps, itself a source of maps.
+    """A network over the maps of a backbone, itself a source of maps.
 
     Attributes:
-        backbone: What it wraps.
-        channels: Of each map, finest first.
-        strides: Of each map, in pixels.
-        mean: Of the backbone's input, RGB in [0, 1].
-        std: Of the backbone's input, RGB in [0, 1].
+        backbone: The wrapped backbone.
+        channels: Channels of each map, finest first.
+        strides: Stride of each map in pixels.
+        mean: Mean of the backbone's input, RGB in [0, 1].
+        std: Standard deviation of the backbone's input, RGB in [0, 1].
     """
 
     def __init__(self, backbone: MapSource, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
@@ -41,7 +41,7 @@ class Neck(nn.Module):
 
 
 def initialize(module: nn.Module) -> None:
-    """Start every convolution below ``module`` as torchvision's pyramid does: uniform by fan-in, biases 0."""
+    """Initialize every convolution of ``module`` as in torchvision's pyramid: Kaiming uniform by fan-in, biases 0."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_uniform_(part.weight, a=1)

@@ -13,20 +13,20 @@ TABLE = torch.tensor([[0.9, 0.01], [0.3, 0.8], [0.02, 0.6]])
 
 
 def test_hard_by_class_is_the_default() -> None:
-    boxes, chosen = PostprocessConfig().choose(BOXES, TABLE)
+    boxes, chosen = PostprocessConfig().select(BOXES, TABLE)
     assert list(zip(chosen.rows.tolist(), chosen.labels.tolist(), strict=True)) == [(0, 0), (1, 1), (2, 1)]
     assert torch.equal(boxes, BOXES)
 
 
 def test_class_agnostic() -> None:
-    chosen = PostprocessConfig(class_agnostic=True).choose(BOXES, TABLE)[1]
+    chosen = PostprocessConfig(class_agnostic=True).select(BOXES, TABLE)[1]
     assert chosen.rows.tolist() == [0, 2]
 
 
 def test_soft() -> None:
-    chosen = PostprocessConfig(nms="linear").choose(BOXES, TABLE)[1]
+    chosen = PostprocessConfig(nms="linear").select(BOXES, TABLE)[1]
     assert_close(chosen.scores, torch.tensor([0.9, 0.8, 0.6, 0.3 * 0.2]))
-    assert len(PostprocessConfig(nms="linear", max_detections=2).choose(BOXES, TABLE)[1]) == 2
+    assert len(PostprocessConfig(nms="linear", max_detections=2).select(BOXES, TABLE)[1]) == 2
 
 
 def test_regions_choose_by_the_same_numbers() -> None:
