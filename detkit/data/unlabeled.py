@@ -73,7 +73,7 @@ def _read_folder(folder: Path) -> DetectionData:
     if not rows:
         raise ValueError(
             f"unlabeled images {folder}: expected a folder with images in it or below it ({', '.join(IMAGE_EXTENSIONS[:5])} ...), "
-            f"found none{' that can be read' if report.counts else ''}"
+            f"got none{' that can be read' if report.counts else ''}"
         )
     return DetectionData(str(folder), (), (), Records.of(rows), report)
 

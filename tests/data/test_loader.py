@@ -52,9 +52,9 @@ def test_samples_do_not_depend_on_the_number_of_workers(data: DetectionData) -> 
     assert [len(batch) for batch in expected] == [4] * 6
     assert all(image.dtype == torch.uint8 and image.shape == (3, 40, 40) for batch in expected for image in batch.images)
     for workers in (1, 2):
-        made = list(build_loader(data, augmenter(), config.replace(workers=workers), seed=3, stop_step=6))
-        assert len(made) == 6
-        for batch, other in zip(expected, made, strict=True):
+        loaded = list(build_loader(data, augmenter(), config.replace(workers=workers), seed=3, stop_step=6))
+        assert len(loaded) == 6
+        for batch, other in zip(expected, loaded, strict=True):
             assert_same(batch, other)
 
 
@@ -213,9 +213,9 @@ def test_no_images_to_train_on(data: DetectionData) -> None:
 
 def test_image_seeds_are_fixed() -> None:
     assert image_seed(0, 0, 1) == 4974251876355091913
-    made = {image_seed(seed, step, image) for seed in range(5) for step in range(5) for image in (1, "1", 2, "a b")}
-    assert len(made) == 100
-    assert all(0 <= seed < 2**63 for seed in made)
+    seeds = {image_seed(seed, step, image) for seed in range(5) for step in range(5) for image in (1, "1", 2, "a b")}
+    assert len(seeds) == 100
+    assert all(0 <= seed < 2**63 for seed in seeds)
 
 
 def test_mosaics_of_one_image_and_batches_larger_than_the_data(data: DetectionData) -> None:

@@ -40,7 +40,7 @@ class AnnotatedImage:
         return self.image.shape[0], self.image.shape[1]
 
     def mapped(self, image: Image, transform: Callable[[Rows], Rows]) -> AnnotatedImage:
-        """Return this with another image, and with ``transform`` applied to the targets and the proposals."""
+        """Return a copy with another image, and with ``transform`` applied to the targets and the proposals."""
         proposals = None if self.proposals is None else transform(self.proposals)
         return replace(self, image=image, targets=transform(self.targets), proposals=proposals)  # type: ignore[arg-type]
 

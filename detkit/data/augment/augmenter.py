@@ -100,7 +100,7 @@ class Augmenter:
         return part.mapped(part.image, lambda rows: drop_small(rows, self.config.min_side))
 
     def _canvas(self, layout: Layout) -> Image:
-        """Return the canvas behind the image: the fill of the layout and, within the bounds of a larger view, that of zoom-out."""
+        """Return the canvas under the image: the fill of the layout and, within the bounds of a larger view, that of zoom-out."""
         canvas, config = filled_canvas(layout.canvas, layout.fill), self.config.zoom_out
         if config is not None:
             left, top, right, bottom = layout.bounds
