@@ -1,4 +1,4 @@
-"""Detectors as files that other programs run."""
+"""Export of detectors to files for other runtimes."""
 
 from detkit.export.agreement import Agreement, compare
 from detkit.export.onnx import export_onnx

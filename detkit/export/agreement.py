@@ -1,4 +1,4 @@
-"""Whether an exported file says what the detector says that it was made from."""
+"""Comparison of the outputs of an exported file and its detector."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
 
-SCORE, BOX = 1e-3, 0.1
-"""Largest differences that pass: of a score, and of a box's side in pixels."""
-_SHOWN = 0.05
-"""Boxes of places that score less are not compared: nobody sees them."""
-_SAME = 1.0
-"""A detection is found again where no side is farther off, in pixels of the image."""
+MAX_SCORE_DIFFERENCE, MAX_BOX_DIFFERENCE = 1e-3, 0.1
+"""Maximum accepted differences of a score, and of a box coordinate in pixels."""
+_MIN_SCORE = 0.05
+"""Boxes with a lower score are not compared, as they are not shown to users."""
+_MATCH_DISTANCE = 1.0
+"""Detections match if no box coordinate differs by more than this number of pixels."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """The largest differences on some images.
+    """Maximum differences over some images.
 
     Attributes:
-        images: How many.
-        score: Of any score of any place.
-        box: Of any side of a box whose place scores more than .05, in pixels of the resized image.
-        detections: The detector's own, above .05.
-        matched: Those which the file gives too: of the same class, no side farther off than a pixel.
+        images: Number of images.
+        score: Maximum difference of any score.
+        box: Maximum difference of a coordinate, over boxes with a score above .05, in pixels of the resized image.
+        detections: Number of detections of the detector with a score above .05.
+        matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel.
     """
 
     images: int
@@ -42,33 +42,33 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Whether no difference is larger than rounding makes it."""
-        return self.score <= SCORE and self.box <= BOX
+        """Whether all differences are within rounding."""
+        return self.score <= MAX_SCORE_DIFFERENCE and self.box <= MAX_BOX_DIFFERENCE
 
 
 @torch.no_grad()
 def compare(predictor: Predictor, path: str, images: Sequence[ImageLike]) -> Agreement:
-    """Run both on the same images.
+    """Compare a detector and its exported file on the same images.
 
     Args:
-        predictor: The detector itself, in float32.
-        path: The file that was made from it.
-        images: Better of several shapes.
+        predictor: The detector, in float32.
+        path: The file exported from it.
+        images: Images to compare on, preferably of several shapes.
     """
     exported, graph = load_exported(path), Graph(predictor.detector)  # type: ignore[arg-type]
     scores = boxes = 0.0
     counted = matched = 0
     for image in images:
         batch = exported.detector.prepare([exported.prepare(image).image])
-        found = exported.detector.raw(batch)
+        actual = exported.detector.raw(batch)
         expected = graph(batch.images)
-        scores = max(scores, float((found[0] - expected[0]).abs().max()))
-        shown = expected[0].amax(-1) > _SHOWN
-        boxes = max(boxes, _largest(found[1][shown] - expected[1][shown]))
-        ours, theirs = predictor(image), exported(image)
-        ours = ours[ours.scores > _SHOWN]
-        counted += len(ours)
-        matched += _matched(ours, theirs)
+        scores = max(scores, float((actual[0] - expected[0]).abs().max()))
+        shown = expected[0].amax(-1) > _MIN_SCORE
+        boxes = max(boxes, _largest(actual[1][shown] - expected[1][shown]))
+        own, other = predictor(image), exported(image)
+        own = own[own.scores > _MIN_SCORE]
+        counted += len(own)
+        matched += _matched(own, other)
     return Agreement(len(images), scores, boxes, counted, matched)
 
 
@@ -76,7 +76,7 @@ def _largest(differences: Tensor) -> float:
     return float(differences.abs().max()) if len(differences) else 0.0
 
 
-def _matched(ours: Detections, theirs: Detections) -> int:
-    near = (ours.boxes[:, None] - theirs.boxes).abs().amax(-1) <= _SAME
-    same = near & (ours.labels[:, None] == theirs.labels)
-    return int(same.any(1).sum())
+def _matched(own: Detections, other: Detections) -> int:
+    near = (own.boxes[:, None] - other.boxes).abs().amax(-1) <= _MATCH_DISTANCE
+    matches = near & (own.labels[:, None] == other.labels)
+    return int(matches.any(1).sum())

@@ -1,4 +1,4 @@
-"""What of a one-stage detector goes into a file: from pixels to a score for every class and a box at every place."""
+"""The exported part of a one-stage detector: from pixels to class scores and a box at every location."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from detkit.structures import Batch
 
 
 class Graph(nn.Module):
-    """Networks and decoding in one; what is left outside is the choice among the boxes.
+    """Network and decoding of a detector, without thresholding and NMS.
 
     Args:
-        detector: Its batch norms are folded in a copy; what comes in is not changed.
+        detector: The detector; not modified, as batch norms are folded in a copy.
     """
 
     def __init__(self, detector: OneStage) -> None:
@@ -25,13 +25,15 @@ class Graph(nn.Module):
         self.detector = cast("OneStage", fold_batch_norms(detector).requires_grad_(False).eval())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Scores ``(B, N, K)``, boxes ``(B, N, 4)`` as ``x1 y1 x2 y2`` in pixels of the tensor, and how many of the N each level has.
-
-        Classes that are never reported score -1. Boxes may reach beyond the image.
+        """Return scores, boxes and level lengths.
 
         Args:
-            images: ``(B, 3, H, W)`` float RGB in [0, 1], resized as the detector's config says, and filled at the right and the bottom
-                with the detector's ``mean`` to sides that ``pad_multiple`` divides.
+            images: ``(B, 3, H, W)`` float RGB in [0, 1], resized according to the detector's config, and padded at the right and bottom
+                with the detector's ``mean`` to multiples of ``pad_multiple``.
+
+        Returns:
+            Scores ``(B, N, K)``, -1 for classes that are never reported; boxes ``(B, N, 4)``, ``x1 y1 x2 y2`` in pixels of the tensor,
+            which may extend beyond the image; and the number of the N locations in each level.
         """
         detector, count = self.detector, images.shape[0]
         normalized = (images - detector.mean) / detector.std

@@ -1,4 +1,4 @@
-"""How many objects of a data set the cells of YOLOv1 can learn at all: a cell has one."""
+"""Fraction of the objects of a dataset that YOLOv1 can learn, as each grid cell predicts only one object."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from detkit.structures import Batch
 
 @dataclass(frozen=True)
 class CellRecall:
-    """What the grid leaves out.
+    """Objects that can be assigned to a grid cell.
 
     Attributes:
-        grid: Its cells, ``(height, width)``.
-        boxes: Objects of the data, without crowds.
-        answered: Those that a cell answers for; the others lie in the cell of another object and are never learned.
+        grid: Number of cells, ``(height, width)``.
+        boxes: Number of objects in the data, without crowds.
+        assigned: Number of objects assigned to a cell; the others share the cell of another object and are never learned.
     """
 
     grid: tuple[int, int]
     boxes: int
-    answered: int
+    assigned: int
 
 
 def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: DetectionData) -> CellRecall | None:
-    """Match the boxes of ``data`` with the detector's cells, as its training does, at the size the model sees.
+    """Assign the objects of ``data`` to grid cells as in training, at the input size of the model.
 
     Returns:
-        ``None`` for a detector whose places may have more than one object.
+        The counts, or None for a detector other than YOLOv1.
     """
     head, size = getattr(detector, "head", None), detector.input_size
     if not isinstance(head, YOLOv1Head) or size is None:
         return None
     (locations,) = head.locations([head.grid], Batch(torch.empty(1, 1, *size), (size,)))
     cells = locations[:: head.config.boxes_per_cell]
-    boxes = answered = 0
+    boxes = assigned = 0
     for record in data.records:
-        targets = preprocess.placement(record.size).place(record.targets[~record.targets.is_crowd])
+        targets = preprocess.placement(record.size).apply(record.targets[~record.targets.is_crowd])
         assignment = match_by_cell(cells, cells[:, None], targets)
         boxes += len(targets)
-        answered += len(set(assignment[assignment >= 0].tolist()))
-    return CellRecall(head.grid, boxes, answered)
+        assigned += len(set(assignment[assignment >= 0].tolist()))
+    return CellRecall(head.grid, boxes, assigned)

@@ -1,4 +1,4 @@
-"""Why a detector finds what it finds on one image: where it looks, what each object asks of it, what suppression leaves."""
+"""Explanation of the detections on one image: locations, their assignment to objects, and detections before and after NMS."""
 
 from __future__ import annotations
 
@@ -14,55 +14,56 @@ from detkit.structures import Size, StageExplanation, Targets
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What happened to one image. Boxes are in the pixels of the image as the detector saw it.
+    """Intermediate results of one image; boxes are in the pixels of the resized image.
 
     Attributes:
         image: ``(3, H, W)`` RGB in [0, 1], as the detector saw it, before normalization and padding.
-        original_size: ``(height, width)`` of the image itself.
-        targets: What the matches are about.
-        own: Whether these are the detector's own detections, because no truth was given.
-        stages: What each stage did.
+        original_size: ``(height, width)`` of the original image.
+        targets: The objects that the assignments refer to.
+        from_detections: Whether the targets are the detector's own detections, because no ground truth was given.
+        stages: Results of each stage.
     """
 
     image: Tensor
     original_size: Size
     targets: Targets
-    own: bool
+    from_detections: bool
     stages: tuple[StageExplanation, ...]
 
 
 def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = None, *, min_score: float = 0.5) -> Explanation:
-    """Run a detector on a image and keep what its stages did.
+    """Run a detector on an image and keep the results of its stages.
 
     Args:
         predictor: The detector.
-        image: As a predictor takes it.
-        targets: The truth, in the image's own pixels and with the detector's labels; None: the detector's own detections that
-            score at least ``min_score`` stand for it.
+        image: Any image that a predictor accepts.
+        targets: Ground truth in the image's own pixels, with the labels of the detector. None: the detections with at least
+            ``min_score`` are used instead.
         min_score: See ``targets``.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no image, a label is none of the detector's, or the detector cannot be explained.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not an image, a label is unknown, or the detector cannot be explained.
     """
     prepared = predictor.prepare(image)
-    own = targets is None
+    from_detections = targets is None
     if targets is None:
-        (found,) = predictor.detect([prepared])
-        found = found[found.scores >= min_score]
-        targets = Targets.of(found.boxes, found.labels)
+        (detections,) = predictor.detect([prepared])
+        detections = detections[detections.scores >= min_score]
+        targets = Targets.of(detections.boxes, detections.labels)
     targets = targets.checked(len(predictor.class_names), "targets")
-    seen = prepared.placement.place(targets.to(predictor.device))
-    told = () if prepared.proposals is None else ([prepared.proposals],)
+    resized_targets = prepared.placement.apply(targets.to(predictor.device))
+    proposals = () if prepared.proposals is None else ([prepared.proposals],)
     with predictor.running() as detector:
         batch = detector.prepare([prepared.image])
-        stages = detector.explain(detector.raw(batch, *told), batch, seen)
-    prepared_image = as_image(prepared.image, predictor.preprocess)
-    return Explanation(prepared_image.cpu(), prepared.original_size, seen.to("cpu"), own, tuple(_on_cpu(stage) for stage in stages))
+        stages = detector.explain(detector.raw(batch, *proposals), batch, resized_targets)
+    resized = as_image(prepared.image, predictor.preprocess)
+    results = tuple(_on_cpu(stage) for stage in stages)
+    return Explanation(resized.cpu(), prepared.original_size, resized_targets.to("cpu"), from_detections, results)
 
 
 def _on_cpu(stage: StageExplanation) -> StageExplanation:
-    locations, found = tuple(level.cpu() for level in stage.locations), (stage.before_nms.to("cpu"), stage.after_nms.to("cpu"))
+    locations, detections = tuple(level.cpu() for level in stage.locations), (stage.before_nms.to("cpu"), stage.after_nms.to("cpu"))
     return StageExplanation(
-        stage.name, stage.location_name, locations, stage.assignment.cpu(), stage.scores.float().cpu(), *found, stage.has_classes
+        stage.name, stage.location_name, locations, stage.assignment.cpu(), stage.scores.float().cpu(), *detections, stage.has_classes
     )

@@ -1,4 +1,4 @@
-"""A detector out of an ONNX file that ``detkit export`` wrote, run by onnxruntime on the CPU."""
+"""Inference with an ONNX file written by ``detkit export``, in onnxruntime on the CPU."""
 
 from __future__ import annotations
 
@@ -19,88 +19,88 @@ from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Detections, Proposals, Size
 
-KEY = "detkit"
-"""The entry of the file's metadata that holds all that is told here of its detector, as JSON."""
-ENDING = ".onnx"
+METADATA_KEY = "detkit"
+"""Key of the file's metadata entry that describes the detector, as JSON."""
+SUFFIX = ".onnx"
 INPUT, OUTPUTS = "images", ("scores", "boxes", "levels")
 _FORMAT = 1
 _OPTIONS = {"min_score", "classes", "batch_size"}
 
 
 def is_exported(source: str | Path) -> bool:
-    """Whether a name is that of an exported file."""
-    return Path(source).suffix == ENDING
+    """Whether a file name is that of an exported detector."""
+    return Path(source).suffix == SUFFIX
 
 
 def load_exported(path: str | Path, device: str | torch.device = "auto", precision: str = "auto", **options: Any) -> Predictor:
-    """A predictor whose networks onnxruntime runs, in float32 on the CPU; see :func:`detkit.inference.loading`.
+    """Load an exported detector, which runs in onnxruntime, in float32 on the CPU; see :mod:`detkit.inference.loading`.
 
     Args:
-        path: What ``detkit export`` wrote.
+        path: An ONNX file written by ``detkit export``.
         device: ``auto`` or ``cpu``.
         precision: ``auto`` or ``fp32``.
-        options: ``min_score``, ``classes``.
+        options: ``min_score``, ``classes``; see :class:`Predictor`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is something else, or is asked for what a file cannot do.
-        ImportError: onnxruntime is not here.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not an exported detector, or an option is not supported by exported files.
+        ImportError: If onnxruntime is not installed.
     """
     if str(device) not in ("auto", "cpu"):
-        raise ValueError(f"{path}: device {str(device)!r}: an exported file runs on the CPU; give the checkpoint it was made from")
+        raise ValueError(f"{path}: device {str(device)!r}: an exported file runs on the CPU; use the checkpoint that it was exported from")
     if precision not in ("auto", "fp32"):
-        raise ValueError(f"{path}: precision {precision!r}: an exported file runs in fp32; give the checkpoint it was made from")
-    taken = {name: value for name, value in options.items() if value}
-    if wrong := sorted(set(taken) - _OPTIONS):
-        raise ValueError(f"{path}: {wrong[0]} is not for exported files; give the checkpoint it was made from")
-    session, told = open_session(Path(path))
-    batch_size = int(told["batch_size"])
-    if taken.pop("batch_size", batch_size) != batch_size:
-        raise ValueError(f"{path}: batch_size: the file takes {batch_size} images at a time; export it again with another --batch-size")
-    detector = Exported(session, told)
-    preprocess = PreprocessConfig.from_json(told["preprocess"])
-    return Predictor(detector, preprocess, told["class_names"], "cpu", "fp32", reference=True, batch_size=batch_size, **taken)
+        raise ValueError(f"{path}: precision {precision!r}: an exported file runs in fp32; use the checkpoint that it was exported from")
+    used_options = {name: value for name, value in options.items() if value}
+    if unsupported := sorted(set(used_options) - _OPTIONS):
+        raise ValueError(f"{path}: {unsupported[0]} is not supported by exported files; use the checkpoint that they were exported from")
+    session, metadata = open_session(Path(path))
+    batch_size = int(metadata["batch_size"])
+    if used_options.pop("batch_size", batch_size) != batch_size:
+        raise ValueError(f"{path}: batch_size: the file has a fixed batch size of {batch_size}; export it again with another --batch-size")
+    detector = ExportedDetector(session, metadata)
+    preprocess = PreprocessConfig.from_json(metadata["preprocess"])
+    return Predictor(detector, preprocess, metadata["class_names"], "cpu", "fp32", reference=True, batch_size=batch_size, **used_options)
 
 
 def open_session(path: Path) -> tuple[Any, dict[str, Any]]:
-    """The file in onnxruntime, on as many threads as torch has, and what it tells of its detector.
+    """Open the file in onnxruntime, with as many threads as torch uses; return the session and the metadata of the detector.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no ONNX file, or none of ``detkit export``.
-        ImportError: onnxruntime is not here.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not an ONNX file, or was not written by ``detkit export``.
+        ImportError: If onnxruntime is not installed.
     """
     check_exists(path, "exported detector")
     runtime = _onnxruntime(path)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    # Threads that wait in a loop would take the processor from torch's, which choose among the boxes.
+    # Spinning threads would slow down those of torch, which run the postprocessing.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no other base
+    except Exception as error:  # the exceptions of onnxruntime have no other common base class
         raise ValueError(f"{path}: not an ONNX file that onnxruntime can run: {str(error).splitlines()[0]}") from None
-    text = session.get_modelmeta().custom_metadata_map.get(KEY)
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
-        raise ValueError(f"{path}: an ONNX file of another program: expected one that `detkit export` wrote")
-    told: dict[str, Any] = json.loads(text)
-    if told["format"] > _FORMAT:
-        raise ValueError(f"{path}: written by detkit {told['detkit']} in a later format; update detkit")
-    return session, told
+        raise ValueError(f"{path}: not written by detkit: expected an ONNX file from `detkit export`")
+    metadata: dict[str, Any] = json.loads(text)
+    if metadata["format"] > _FORMAT:
+        raise ValueError(f"{path}: written by detkit {metadata['detkit']} in a newer format; update detkit")
+    return session, metadata
 
 
 def _onnxruntime(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ImportError(f"{path}: onnxruntime runs such files, and it is not here: pip install 'detkit[export]'") from None
+        raise ImportError(f"{path}: onnxruntime, which runs it, is not installed: pip install 'detkit-vision[export]'") from None
     return onnxruntime
 
 
-def description(
+def export_metadata(
     detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int, min_score: float | None
 ) -> dict[str, Any]:
-    """What a file tells of its detector, for JSON."""
+    """Return the metadata of an exported detector, JSON-serializable."""
     from detkit import __version__
 
     return {
@@ -118,25 +118,25 @@ def description(
     }
 
 
-class Exported(Detector):
-    """Networks and decoding out of a file; only what surrounds them is torch.
+class ExportedDetector(Detector):
+    """A detector whose network and decoding run in onnxruntime; only pre- and postprocessing use torch.
 
     Args:
-        session: An ``onnxruntime.InferenceSession`` of a file that ``detkit export`` wrote.
-        told: The file's description.
+        session: An ``onnxruntime.InferenceSession`` of a file written by ``detkit export``.
+        metadata: Metadata of the file.
     """
 
-    def __init__(self, session: Any, told: dict[str, Any]) -> None:
-        super().__init__(_Elsewhere(), len(told["class_names"]))
+    def __init__(self, session: Any, metadata: dict[str, Any]) -> None:
+        super().__init__(_NoNeck(), len(metadata["class_names"]))
         self.session = session
-        self.postprocess = PostprocessConfig.from_json(told["postprocess"])
-        self.pad_multiple = told["pad_multiple"]  # type: ignore[misc]
-        self.input_size = None if told["input_size"] is None else (int(told["input_size"][0]), int(told["input_size"][1]))
-        self.batch_size = int(told["batch_size"])
-        self.register_buffer("filling", torch.tensor(told["mean"]).reshape(3, 1, 1), persistent=False)
+        self.postprocess = PostprocessConfig.from_json(metadata["postprocess"])
+        self.pad_multiple = metadata["pad_multiple"]  # type: ignore[misc]
+        self.input_size = None if metadata["input_size"] is None else (int(metadata["input_size"][0]), int(metadata["input_size"][1]))
+        self.batch_size = int(metadata["batch_size"])
+        self.register_buffer("filling", torch.tensor(metadata["mean"]).reshape(3, 1, 1), persistent=False)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
-        """Pad to one size that the strides divide, with what the file's network will see as zeros."""
+        """Pad to a common size divisible by the strides, with the values that become zeros in the network."""
         batch = super().prepare(images, seeds)
         for image, (height, width) in zip(batch.images, batch.sizes, strict=True):
             image[:, height:] = self.filling
@@ -144,24 +144,24 @@ class Exported(Detector):
         return batch
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """Scores, boxes and the lengths of levels, see :meth:`detkit.export.graph.Graph.forward`."""
+        """Return scores, boxes and level lengths, see :meth:`detkit.export.graph.Graph.forward`."""
         missing = self.batch_size - len(batch)
         images = torch.cat((batch.images, batch.images[-1:].expand(missing, -1, -1, -1))) if missing else batch.images
-        scores, boxes, levels = (torch.from_numpy(found) for found in self.session.run(list(OUTPUTS), {INPUT: images.numpy()}))
+        scores, boxes, levels = (torch.from_numpy(output) for output in self.session.run(list(OUTPUTS), {INPUT: images.numpy()}))
         return scores[: len(batch)], boxes[: len(batch)], levels
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
         scores, boxes, levels = raw
-        return [self._chosen(boxes[image], scores[image], levels.tolist(), size) for image, size in enumerate(batch.sizes)]
+        return [self._select(boxes[image], scores[image], levels.tolist(), size) for image, size in enumerate(batch.sizes)]
 
-    def _chosen(self, boxes: Tensor, scores: Tensor, levels: list[int], size: Size) -> Detections:
-        found, chosen = self.postprocess.choose(lambda rows: clip_boxes(boxes[rows.rows], size), scores, levels)
-        return Detections(found, chosen.scores, chosen.labels)
+    def _select(self, boxes: Tensor, scores: Tensor, levels: list[int], size: Size) -> Detections:
+        selected_boxes, selection = self.postprocess.select(lambda rows: clip_boxes(boxes[rows.rows], size), scores, levels)
+        return Detections(selected_boxes, selection.scores, selection.labels)
 
 
-class _Elsewhere(nn.Module):
-    """Stands where a neck would be: the file holds it, and takes images as they are."""
+class _NoNeck(nn.Module):
+    """Placeholder for the neck, which is in the file; its inputs are not normalized."""
 
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 

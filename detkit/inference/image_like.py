@@ -1,4 +1,4 @@
-"""Whatever a person may hand over as a image, as ``(H, W, 3)`` uint8 RGB."""
+"""Conversion of all accepted image types to ``(H, W, 3)`` uint8 RGB arrays or ``(3, H, W)`` tensors."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from detkit.data.images import read_image, rgb_of
+from detkit.data.images import pil_to_rgb, read_image
 
 ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
 
 
 def as_pixels(image: ImageLike) -> NDArray[np.uint8] | Tensor:
-    """A image as ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor as it came.
+    """Return an image as an ``(H, W, 3)`` uint8 RGB array; a ``(3, H, W)`` tensor is returned unchanged.
 
     Args:
         image: A file, a PIL image (its EXIF orientation is applied), an array ``(H, W, 3)`` or ``(H, W)`` uint8 in RGB,
             or a tensor ``(3, H, W)``, uint8 or float in [0, 1].
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no image, or an array of another shape or type.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not an image, or an array or tensor has another shape or type.
     """
     if isinstance(image, (str, Path)):
         return read_image(image)
     if isinstance(image, Image.Image):
-        return rgb_of(image)
+        return pil_to_rgb(image)
     if isinstance(image, Tensor):
         return _checked_tensor(image)
     if isinstance(image, np.ndarray):

@@ -1,4 +1,4 @@
-"""A predictor from a checkpoint, a run folder, or the name of published weights."""
+"""Loading of predictors from checkpoints, run folders, exported files and names of published weights."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from detkit.inference.predictor import Predictor, ProposalFunction
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.published import publication
-from detkit.models.published.load import PUBLISHED, fill, load_published
+from detkit.models.published.load import PUBLISHED, load_published, load_tensors
 from detkit.proposals import ProposalsConfig
 from detkit.registry import did_you_mean
-from detkit.weights import EMBEDDED, catalog, embedded, needed_embedded
+from detkit.weights import EMBEDDED, catalog, require_embedded_path
 
 RUNS = "runs"
-_CARRIED = "the one that detkit carries"
+_EMBEDDED_REASON = "the detector inside the package"
 
 
 def load(
@@ -34,24 +34,24 @@ def load(
     file: str | Path | None = None,
     **options: Any,
 ) -> Predictor:
-    """A :class:`Predictor` ready to be called.
+    """Load a :class:`Predictor`.
 
     Args:
         source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), a name that
             ``detkit weights`` lists, ``embedded`` (the detector inside the package), or an ``.onnx`` file of ``detkit export``; none:
-            what :func:`choose_weights` takes.
+            what :func:`choose_model` takes.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
-        file: With a name: the published file itself, wherever it lies.
+        file: The published file, together with its name as ``source``.
         options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`. A name such as
             ``clip_rcnn`` looks for whatever ``classes`` say.
 
     Raises:
-        FileNotFoundError: there is no such file or name, or the named weights are not on this machine yet.
-        ValueError: the file is not a checkpoint of ours, or damaged.
-        ImportError: it takes a library that is not here.
+        FileNotFoundError: If the file or name does not exist, or the named weights are not on this machine yet.
+        ValueError: If the file is not a detkit checkpoint, or is damaged.
+        ImportError: If a required library is not installed.
     """
-    source = choose_weights(source)[0]
+    source = choose_model(source)[0]
     if file is None and is_exported(source):
         return load_exported(source, device, precision, **options)
     detector, config, class_names = load_detector(source, file, options.get("classes"))
@@ -61,74 +61,73 @@ def load(
 
 
 def _proposer(config: ProposalsConfig, device: str | torch.device) -> ProposalFunction:
-    """As in training; the folder in which proposals were remembered is used where it is, and not made anew elsewhere."""
+    """Build the proposer of the training config; its cache folder is used only if it exists."""
     from detkit.inference.proposals import build_proposer
 
     return build_proposer(config if config.cache is not None and Path(config.cache).is_dir() else config.replace(cache=None), device)
 
 
 def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
-    """The best checkpoint (else the last) of the run under ``root`` that was written most recently."""
+    """Return the best checkpoint, else the last, of the most recently written run under ``root``."""
     folders = {path.parent for path in Path(root).glob("*/*.safetensors")}
-    found = [path for folder in folders if (path := _of_run(folder)) is not None]
-    return max(found, key=lambda path: path.stat().st_mtime, default=None)
+    checkpoints = [path for folder in folders if (path := _run_checkpoint(folder)) is not None]
+    return max(checkpoints, key=lambda path: path.stat().st_mtime, default=None)
 
 
-def choose_weights(named: str | Path | None = None, root: str | Path = RUNS) -> tuple[str | Path, str]:
-    """What to load, and why, in words: what was ``named``, else the newest run's best checkpoint, else the detector inside the package.
+def choose_model(named: str | Path | None = None, root: str | Path = RUNS, *, latest: bool = False) -> tuple[str | Path, str]:
+    """Return what to load and the reason, for the user.
+
+    Args:
+        named: A checkpoint, a run's folder, an exported file or a published name; None for the detector inside the package.
+        root: The folder of the runs.
+        latest: Use the best checkpoint of the newest run under ``root`` if nothing is named.
 
     Raises:
-        FileNotFoundError: nothing was named, there is no run, and the package was built without a detector; or that one was named.
+        FileNotFoundError: If there is no run although ``latest`` asks for one, or the package was built without a detector.
     """
-    if named is not None and _means_embedded(named):
-        return needed_embedded(), _CARRIED
-    if named is not None:
+    if named is not None and not _is_embedded(named):
         return named, "as given"
-    newest = newest_checkpoint(root)
-    if newest is not None:
-        return newest, "the newest run's"
-    own = embedded()
-    if own is not None:
-        return own, _CARRIED
-    raise FileNotFoundError(
-        f"there is no detector to use: no run under {root}/ and no --weights; train one with `detkit train CONFIG`, give a checkpoint with "
-        "--weights FILE, or fetch published weights: `detkit weights` lists them"
-    )
+    if named is None and latest:
+        newest = newest_checkpoint(root)
+        if newest is None:
+            raise FileNotFoundError(f"no run under {root}/ has a checkpoint; train one with `detkit train FOLDER`, or name a model")
+        return newest, "the newest run"
+    return require_embedded_path(), _EMBEDDED_REASON
 
 
-def _means_embedded(source: str | Path) -> bool:
-    """Whether it is the name of the detector inside the package; a file or folder of that name is meant first."""
+def _is_embedded(source: str | Path) -> bool:
+    """Whether a source is the name of the detector inside the package; a file or folder of that name has precedence."""
     return str(source) == EMBEDDED and not Path(source).exists()
 
 
 def suggested_min_score(source: str | Path) -> float | None:
-    """From which score on the detections of a checkpoint or an exported file are worth showing, if it says so.
+    """Return the minimum score for showing detections that a checkpoint or an exported file suggests, if any.
 
     See :func:`detkit.checkpoint.pack` and :func:`detkit.export.export_onnx`.
 
     Raises:
-        FileNotFoundError: a folder has no checkpoint, or there is no such exported file.
-        ValueError: the file is no checkpoint of ours and none that we exported.
-        ImportError: onnxruntime, which reads exported files, is not here.
+        FileNotFoundError: If a folder has no checkpoint, or the exported file does not exist.
+        ValueError: If the file is neither a detkit checkpoint nor an exported detector.
+        ImportError: If onnxruntime, needed to read exported files, is not installed.
     """
-    found = _told(source).get("min_score")
-    return None if found is None else float(found)
+    min_score = _metadata(source).get("min_score")
+    return None if min_score is None else float(min_score)
 
 
 def known_classes(source: str | Path) -> tuple[str | None, ...]:
-    """The class names of a detector that is not loaded yet; none where it looks for whatever it is told, or there is no such detector.
+    """Return the class names of a detector without loading it; empty for open-vocabulary detectors and unknown names.
 
     Raises:
-        FileNotFoundError, ValueError, ImportError: as :func:`suggested_min_score` does.
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
     """
-    told = _told(source)
-    if not told and str(source) in PUBLISHED:
+    metadata = _metadata(source)
+    if not metadata and str(source) in PUBLISHED:
         return publication(str(source)).class_names
-    return tuple(told.get("class_names", ()))
+    return tuple(metadata.get("class_names", ()))
 
 
-def _told(source: str | Path) -> dict[str, Any]:
-    """What a checkpoint or an exported file says of itself; nothing where the source is neither."""
+def _metadata(source: str | Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint or an exported file; empty for other sources."""
     if is_exported(source):
         return open_session(Path(source))[1]
     path = checkpoint_path(source)
@@ -138,68 +137,72 @@ def _told(source: str | Path) -> dict[str, Any]:
 def load_detector(
     source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None
 ) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """The detector, its config and its class names from what :func:`load` takes; on the CPU, in evaluation mode."""
+    """Return the detector, its config and its class names, on the CPU and in evaluation mode; see :func:`load`."""
     if is_exported(source):
-        raise ValueError(f"{source}: an exported file detects and is evaluated, no more; give the checkpoint it was made from")
+        raise ValueError(f"{source}: exported files support only detection and evaluation; use the checkpoint that it was exported from")
     path = checkpoint_path(source) if file is None else None
     names = PUBLISHED.names()
     if file is not None or (path is None and str(source) in names):
-        found = load_published(str(source), file, classes)
-        return found.detector, found.config, found.class_names
+        published = load_published(str(source), file, classes)
+        return published.detector, published.config, published.class_names
     if path is None and str(source) in {entry.name for entry in catalog()}:
-        raise ValueError(f"weights {source}: of a backbone, and a detector is needed; expected one of: {', '.join(names)}")
+        raise ValueError(f"weights {source}: expected a detector, got a backbone; choose one of: {', '.join(names)}")
     path = path or Path(source)
     return from_checkpoint(load_checkpoint(path, known_names=(EMBEDDED, *names)), str(path))
 
 
 def checkpoint_path(source: str | Path) -> Path | None:
-    """The checkpoint file that a file, a run's folder or ``embedded`` means; ``None`` if it may be a published name, or an exported file.
+    """Return the checkpoint file of a path, a run folder or ``embedded``; None for other names and exported files.
 
     Raises:
-        FileNotFoundError: the folder has no checkpoint, or the package carries none.
+        FileNotFoundError: If the folder has no checkpoint, or the package contains no detector.
     """
     path = Path(source)
     if path.is_dir():
-        found = _of_run(path)
-        if found is None:
-            raise FileNotFoundError(f"{source}: expected a run's folder with best.safetensors or last.safetensors in it, or a checkpoint")
-        return found
-    if _means_embedded(source):
-        return needed_embedded()
+        checkpoint = _run_checkpoint(path)
+        if checkpoint is None:
+            raise FileNotFoundError(f"{source}: expected a checkpoint, or a run folder with best.safetensors or last.safetensors")
+        return checkpoint
+    if _is_embedded(source):
+        return require_embedded_path()
     return path if path.is_file() and not is_exported(path) else None
 
 
 def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """The detector that a checkpoint holds.
+    """Build the detector of a checkpoint, and return it with its config and class names.
 
     Raises:
-        ValueError: its model is of a kind that is not installed here, or its tensors do not fit its config.
+        ValueError: If the kind of the model is not installed, or the tensors do not match the config.
     """
     config = model_config(checkpoint.model_json, name)
     detector = config.build(len(checkpoint.class_names))
-    fill(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not fit its config")
-    detector.report_only(checkpoint.class_names)
+    load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
+    detector.hide_unnamed_classes(checkpoint.class_names)
     return detector.eval(), config, checkpoint.class_names
 
 
 def model_config(text: str, name: str) -> DetectorConfig:
-    """The model config in a checkpoint's header.
+    """Parse the model config in the header of a checkpoint.
+
+    Args:
+        text: The config as JSON.
+        name: Name of the checkpoint in error messages.
 
     Raises:
-        ValueError: its kind is not installed here, or it does not fit the class of that kind.
+        ValueError: If the kind of the model is not installed, or the config does not match the class of that kind.
     """
     kind = json.loads(text).get("kind")
     if kind not in MODELS:
         raise ValueError(
-            f"checkpoint {name}: a model of kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
-            "a package that adds it may be missing here, or this detkit is older than the checkpoint"
+            f"checkpoint {name}: unknown model kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
+            "install the package that provides it, or update detkit"
         )
     try:
         config: DetectorConfig = MODELS.get(kind).from_json(text)  # type: ignore[attr-defined]
     except ConfigError as error:
-        raise ConfigError(f"checkpoint {name}: its model config does not fit this version of detkit: {error}") from None
+        raise ConfigError(f"checkpoint {name}: its model config does not match this version of detkit: {error}") from None
     return config
 
 
-def _of_run(folder: Path) -> Path | None:
+def _run_checkpoint(folder: Path) -> Path | None:
     return next((folder / name for name in ("best.safetensors", "last.safetensors") if (folder / name).is_file()), None)

@@ -1,4 +1,4 @@
-"""A predictor over many images, which background threads read while it works."""
+"""Detection on many images, which background threads read ahead."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ T = TypeVar("T")
 Pixels = NDArray[np.uint8]
 
 
-class Finder(Protocol):
-    """What runs over many images: a :class:`Predictor`, or an :class:`ImagePyramid` of one."""
+class PredictorLike(Protocol):
+    """Interface of a :class:`Predictor` and of an :class:`ImagePyramid` of one."""
 
     batch_size: int
     class_names: tuple[str | None, ...]
 
     def prepare(self, image: Any) -> Any:
-        """A image made ready."""
+        """Prepare an image for detection."""
 
     def detect(self, prepared: Sequence[Any]) -> list[Detections]:
-        """The detections of images made ready, in their own pixels."""
+        """Return the detections of prepared images, in original pixels."""
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of one file.
+class FileResult:
+    """Detections of one file, or the error.
 
     Attributes:
         path: The file.
-        image: ``(H, W, 3)`` uint8 RGB, or ``None`` if it could not be read.
-        detections: In the image's own pixels, or ``None``.
-        error: Why it could not be read, or ``None``.
+        image: ``(H, W, 3)`` uint8 RGB, or None if the file could not be read.
+        detections: Detections in the image's own pixels, or None.
+        error: Error from reading the file, or None.
     """
 
     path: Path
@@ -53,13 +53,13 @@ class Outcome:
 
 
 def detect_records(
-    predictor: Finder, data: DetectionData | Iterable[ImageRecord], *, threads: int = 2
+    predictor: PredictorLike, data: DetectionData | Iterable[ImageRecord], *, threads: int = 2
 ) -> Iterator[tuple[ImageRecord, Detections]]:
-    """Each labeled image with its detections, in the order of the records.
+    """Yield each labeled image with its detections, in the order of the records.
 
     Raises:
-        FileNotFoundError: a image is missing.
-        ValueError: a image cannot be read, or has another size than its record says; the message names the file.
+        FileNotFoundError: If an image does not exist.
+        ValueError: If an image cannot be read, or its size differs from its record; the message names the file.
     """
     records = data.records if isinstance(data, DetectionData) else data
     for window in _windows(records, read_record, predictor.batch_size, threads):
@@ -72,37 +72,38 @@ def detect_records(
         yield from zip((record for record, _ in window), predictor.detect(prepared), strict=True)
 
 
-def detect_files(predictor: Finder, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[Outcome]:
-    """What became of each image file, in order; one that cannot be read carries its error and stops nothing."""
+def detect_files(predictor: PredictorLike, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[FileResult]:
+    """Yield the result of each image file, in order; an unreadable file yields its error and does not stop."""
     for window in _windows(paths, read_image, predictor.batch_size, threads):
-        good = [(place, pixels) for place, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
-        rows = dict(zip((place for place, _ in good), predictor.detect([predictor.prepare(p) for _, p in good]), strict=True))
-        for place, (path, pixels) in enumerate(window):
+        readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
+        detections = predictor.detect([predictor.prepare(pixels) for _, pixels in readable])
+        rows = dict(zip((index for index, _ in readable), detections, strict=True))
+        for index, (path, pixels) in enumerate(window):
             if isinstance(pixels, Exception):
-                yield Outcome(Path(path), error=pixels)
+                yield FileResult(Path(path), error=pixels)
             else:
-                yield Outcome(Path(path), pixels, rows[place])
+                yield FileResult(Path(path), pixels, rows[index])
 
 
 def _windows(
     items: Iterable[T], read: Callable[[T], Pixels], batch_size: int, threads: int
 ) -> Iterator[list[tuple[T, Pixels | Exception]]]:
-    """The items in windows, each with its image or the error of reading it; the next window is read meanwhile.
+    """Yield windows of items, each with its image or the error of reading it; the next window is read ahead.
 
-    A window holds several batches, so that images of one size find each other in it.
+    A window has several batches, so that images of equal size can be batched together.
     """
     length = 1 if batch_size == 1 else 4 * batch_size
     source = iter(items)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="reader") as pool:
-        ahead: deque[tuple[T, Future[Pixels]]] = deque()
+        queue: deque[tuple[T, Future[Pixels]]] = deque()
 
         def fill(count: int) -> None:
-            ahead.extend((item, pool.submit(read, item)) for item in islice(source, count))
+            queue.extend((item, pool.submit(read, item)) for item in islice(source, count))
 
         fill(max(2 * length, threads + 1))
         try:
-            while ahead:
-                window = [ahead.popleft() for _ in range(min(length, len(ahead)))]
+            while queue:
+                window = [queue.popleft() for _ in range(min(length, len(queue)))]
                 yield [(item, _result(future)) for item, future in window]
                 fill(len(window))
         finally:
@@ -120,6 +121,6 @@ def _check_size(record: ImageRecord, pixels: Pixels) -> None:
     if tuple(pixels.shape[:2]) != tuple(record.size):
         height, width = record.size
         raise ValueError(
-            f"{record.path}: its annotation says {width} x {height}, the file has {pixels.shape[1]} x {pixels.shape[0]}; "
-            "its boxes would be wrong, so correct the annotation"
+            f"{record.path}: expected {width} x {height} pixels as in its annotation, got {pixels.shape[1]} x {pixels.shape[0]}; "
+            "correct the annotation, as its boxes would be wrong"
         )

@@ -1,4 +1,4 @@
-"""How big a detector is, and how much it computes on a image of a given size."""
+"""Number of parameters and floating-point operations of a detector."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _PRODUCTS = {
     torch.ops.aten.mm.default,
     torch.ops.aten.bmm.default,
 }
-REGIONS = 300
-"""Proposals that a detector is shown which is told where to look."""
-_NOISE = 2_000_000
-"""Values of a map above which it is left at zero: maps of features are larger, what a head says of boxes is smaller and must differ."""
+NUM_PROPOSALS = 300
+"""Number of proposals passed to a detector that takes proposals."""
+_MAX_NOISE = 2_000_000
+"""Tensors with more values are filled with zeros instead of noise: feature maps are larger; head outputs are smaller and must differ."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a detector: its parameters, those of them that learn, and its floating-point operations."""
+    """One part of a detector, with its numbers of parameters, trainable parameters and floating-point operations."""
 
     name: str
     parameters: int
@@ -39,17 +39,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Profile:
-    """A detector in numbers.
+    """Numbers of parameters and operations of a detector.
 
     Attributes:
-        parts: The backbone, what is round it, and the heads.
-        flops: Floating-point operations of convolutions and matrix products, two for each multiply-add; norms, activations,
-            pooling and suppression are not counted.
-        image: The image's size.
-        input_size: Its size after preprocessing.
-        padded_size: Its size inside the model.
-        backbone: Shape ``(C, H, W)`` of each map of the backbone.
-        levels: Shape of each map that the heads see.
+        parts: The backbone, the neck and the heads.
+        flops: Floating-point operations of convolutions and matrix products, two per multiply-add; norms, activations, pooling and
+            NMS are not counted.
+        image: Size of the image.
+        input_size: Size after preprocessing.
+        padded_size: Size after padding, inside the model.
+        backbone: Shape ``(C, H, W)`` of each feature map of the backbone.
+        levels: Shape ``(C, H, W)`` of each feature map that the heads receive.
     """
 
     parts: tuple[Part, ...]
@@ -62,22 +62,22 @@ class Profile:
 
     @property
     def parameters(self) -> int:
-        """All parameters."""
+        """Number of parameters."""
         return sum(part.parameters for part in self.parts)
 
     @property
     def trainable(self) -> int:
-        """Those that learn."""
+        """Number of trainable parameters."""
         return sum(part.trainable for part in self.parts)
 
 
 def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480, 640)) -> Profile:
-    """Run a detector once, with noise for every product, and count; a second stage sees as many regions as its limit allows."""
+    """Run a detector once with noise in place of the products, and count; a second stage gets its maximum number of proposals."""
     size = preprocess.placement(image).canvas
     device = next(detector.parameters()).device
-    prepared_image = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)).to(device) * preprocess.max_value
+    inputs = torch.rand(3, *size, generator=torch.Generator().manual_seed(0)).to(device) * preprocess.max_value
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {}
-    padded = detector.prepare([prepared_image]).padded_size
+    padded = detector.prepare([inputs]).padded_size
     hooks = [
         module.register_forward_hook(lambda module, _, maps, name=name: shapes.update({name: _shapes(maps)}))
         for name, module in (("backbone", detector.backbone), ("neck", detector.neck))
@@ -85,7 +85,7 @@ def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480
     was_training = detector.training
     try:
         with torch.no_grad(), _NoProducts(), FlopCounterMode(display=False) as counter:  # type: ignore[no-untyped-call]
-            detector.eval()([prepared_image], **_told(detector, size))
+            detector.eval()([inputs], **_proposal_kwargs(detector, size))
     finally:
         detector.train(was_training)
         for hook in hooks:
@@ -95,25 +95,25 @@ def profile(detector: Detector, preprocess: PreprocessConfig, image: Size = (480
 
 
 class _NoProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Gives noise where a convolution or a matrix product should be, so that counting takes no time."""
+    """Replaces the results of convolutions and matrix products by noise, so that counting is fast."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in _PRODUCTS:
             return func(*args, **(kwargs or {}))
         device = next(arg.device for arg in args if isinstance(arg, Tensor))
         shape = func(*[arg.to("meta") if isinstance(arg, Tensor) else arg for arg in args], **(kwargs or {}))
-        made = torch.zeros(shape.shape, dtype=shape.dtype, device=device)
-        return made.normal_(std=0.1) if made.numel() <= _NOISE else made
+        result = torch.zeros(shape.shape, dtype=shape.dtype, device=device)
+        return result.normal_(std=0.1) if result.numel() <= _MAX_NOISE else result
 
 
-def _told(detector: Detector, size: Size) -> dict[str, list[Proposals]]:
-    """Proposals at random places of an image, for a detector that is told where to look."""
+def _proposal_kwargs(detector: Detector, size: Size) -> dict[str, list[Proposals]]:
+    """Return random proposals as keyword arguments, for a detector that takes proposals."""
     if not getattr(detector, "takes_proposals", False):
         return {}
-    corners = torch.rand(2, REGIONS, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
+    corners = torch.rand(2, NUM_PROPOSALS, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
     boxes = torch.cat((corners[0], corners[1]), 1) * torch.tensor([size[1], size[0]] * 2)
     device = next(detector.parameters()).device
-    return {"proposals": [Proposals(boxes, torch.ones(REGIONS)).to(device)]}
+    return {"proposals": [Proposals(boxes, torch.ones(NUM_PROPOSALS)).to(device)]}
 
 
 def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, ...], ...]:
@@ -121,19 +121,19 @@ def _shapes(maps: tuple[Tensor, ...]) -> tuple[tuple[int, ...], ...]:
 
 
 def _part_of(name: str) -> str:
-    """The part that a parameter or a module belongs to, by its dotted name."""
+    """Return the part that a parameter or module belongs to, by its dotted name."""
     return "backbone" if name.startswith("neck.backbone") else name.partition(".")[0]
 
 
 def _flops_by_part(detector: nn.Module, counter: FlopCounterMode) -> Counter[str]:
-    """Operations of the modules that hold no others, summed by part."""
+    """Return the operations of the leaf modules, summed by part."""
     leaves = {name for name, module in detector.named_modules() if not any(True for _ in module.children())}
     root = type(detector).__name__
     flops: Counter[str] = Counter()
     for name, counts in counter.get_flop_counts().items():
-        inside = name.removeprefix(f"{root}.")
-        if inside in leaves:
-            flops[_part_of(inside)] += sum(counts.values())
+        module_name = name.removeprefix(f"{root}.")
+        if module_name in leaves:
+            flops[_part_of(module_name)] += sum(counts.values())
     return flops
 
 

@@ -15,7 +15,7 @@ from detkit.necks.fpn import FPN
 
 _KEPT = (Float32Conv2d, Float32Linear)
 MANY = 64
-"""Output channels from which on a last layer costs a image time worth sparing."""
+"""Output channels from which on a last layer costs an image time worth sparing."""
 
 
 def optimize(detector: Detector, dtype: torch.dtype) -> Detector:

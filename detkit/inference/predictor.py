@@ -1,4 +1,4 @@
-"""A detector for people: images of any kind and size in, detections in their own pixels out."""
+"""The predictor: takes images of any type and size, and returns detections in original pixels."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.optimize import optimize
 from detkit.inference.svd import with_low_ranks
 from detkit.models.detector import Detector
-from detkit.preprocess import Prepared, PreprocessConfig, preprocess
+from detkit.preprocess import PreparedImage, PreprocessConfig, preprocess
 from detkit.registry import did_you_mean
 from detkit.structures import Detections, Proposals
 
 ProposalFunction = Callable[[NDArray[np.uint8]], Proposals]
-"""Gives the proposals of a ``(H, W, 3)`` uint8 RGB image, in its own pixels."""
+"""A function that returns the proposals of an ``(H, W, 3)`` uint8 RGB image, in its own pixels."""
 
 
 class Predictor:
     """Runs a detector on images.
 
     Args:
-        detector: The model; it is moved to ``device``. Unless ``reference`` is set, what runs is a faster copy of it.
-        preprocess: How its images are resized, from its config.
-        class_names: One a label; classes named ``None`` are never reported.
+        detector: The model; moved to ``device``. Unless ``reference`` is set, an optimized copy of it runs.
+        preprocess: How images are resized, from the config of the model.
+        class_names: Class names by label; classes named ``None`` are never reported.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         precision: ``"auto"`` (fast), ``"fp32"``, ``"bf16"`` or ``"fp16"``.
-        reference: Run in fp32, contiguous and with nothing folded, as the model was published: slow, for comparisons.
-        min_score: Detections below are left out, beside those that the model itself leaves out.
-        classes: Only these classes are reported.
+        reference: Run the model as published, in fp32, contiguous and with nothing folded: slow, for comparisons.
+        min_score: Detections with a lower score are removed, in addition to those that the model removes.
+        classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
-        proposer: Tells detectors that take proposals where to look in a image.
-        svd: Ranks to which the fully connected layers of a region head are cut; see :func:`detkit.inference.svd.with_low_ranks`.
+        proposer: Returns the proposals of an image, for detectors that take proposals.
+        svd: Ranks to which the fully connected layers of a region head are reduced; see :func:`detkit.inference.svd.with_low_ranks`.
 
     Raises:
-        ValueError: the device or the precision is not to be had here, a class is not among the model's, or ``batch_size`` is not positive.
+        ValueError: If the device or precision is unavailable, a class is unknown to the model, or ``batch_size`` is not positive.
     """
 
     def __init__(
@@ -73,7 +73,12 @@ class Predictor:
         self.proposer = proposer if getattr(detector, "takes_proposals", False) else None
         self.min_score = min_score
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
-        self._reported = self._wanted(classes)
+        self._reported = self._reported_mask(classes)
+
+    def __repr__(self) -> str:
+        named = sum(name is not None for name in self.class_names)
+        score = f", min_score={self.min_score:g}" if self.min_score else ""
+        return f"Predictor({type(self.detector).__name__}, {named} classes, {self.device}, {self.precision}{score})"
 
     @overload
     def __call__(self, images: ImageLike) -> Detections: ...
@@ -85,67 +90,67 @@ class Predictor:
         """Detect on one image, or on each of a list.
 
         Args:
-            images: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of such.
+            images: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of these.
 
         Returns:
             Detections on the CPU, best first, in the image's own pixels; a list for a list.
 
         Raises:
-            FileNotFoundError: there is no such file.
-            ValueError: something is not a image.
+            FileNotFoundError: If the file does not exist.
+            ValueError: If an input is not an image.
         """
         if isinstance(images, (list, tuple)):
-            length = 4 * self.batch_size  # so many lie ready at a time
+            length = 4 * self.batch_size  # images prepared at a time
             windows = (images[start : start + length] for start in range(0, len(images), length))
-            return [found for window in windows for found in self.detect([self.prepare(image) for image in window])]
+            return [detections for window in windows for detections in self.detect([self.prepare(image) for image in window])]
         return self.detect([self.prepare(images)])[0]
 
     @property
     def precision(self) -> str:
-        """The number format that products run in: ``fp32``, ``bf16`` or ``fp16``."""
+        """Data type of convolutions and matrix products: ``fp32``, ``bf16`` or ``fp16``."""
         return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
 
     @property
     def reported(self) -> tuple[str, ...]:
-        """The classes that can be among the detections, in the order of their labels."""
-        return tuple(str(name) for name, wanted in zip(self.class_names, self._reported.tolist(), strict=True) if wanted)
+        """Names of the classes that can be reported, in the order of their labels."""
+        return tuple(str(name) for name, reported in zip(self.class_names, self._reported.tolist(), strict=True) if reported)
 
     def pixels(self, image: ImageLike) -> Tensor:
-        """A image as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the model's device."""
+        """Return an image as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the device of the model."""
         pixels = as_pixels(image)
         tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
         return tensor.to(self.device)
 
-    def prepare(self, image: ImageLike) -> Prepared:
-        """A image resized for the model, on its device, with the proposals that the model takes."""
+    def prepare(self, image: ImageLike) -> PreparedImage:
+        """Return an image resized for the model, on its device, with proposals if the model takes them."""
         pixels = self.pixels(image)
         prepared = preprocess(pixels, self.preprocess)
         proposals = self.propose(pixels)
-        return prepared if proposals is None else replace(prepared, proposals=prepared.placement.place(proposals))
+        return prepared if proposals is None else replace(prepared, proposals=prepared.placement.apply(proposals))
 
     def propose(self, pixels: Tensor) -> Proposals | None:
-        """Where to look in a image of :meth:`pixels`, in its own pixels; nothing if the model is not told."""
+        """Return the proposals of an image from :meth:`pixels`, in its own pixels; None if the model takes none."""
         if self.proposer is None:
             return None
-        whole = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().clamp(0, 255).to(torch.uint8)
-        return self.proposer(np.ascontiguousarray(whole.permute(1, 2, 0).cpu().numpy())).to(self.device)
+        image = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().clamp(0, 255).to(torch.uint8)
+        return self.proposer(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())).to(self.device)
 
-    def detect(self, prepared: Sequence[Prepared]) -> list[Detections]:
-        """Detections of prepared images, in the images' own pixels; those of one size run in batches."""
+    def detect(self, prepared: Sequence[PreparedImage]) -> list[Detections]:
+        """Return the detections of prepared images, in original pixels; images of equal size run in batches."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for place, image in enumerate(prepared):
-            groups[image.size].append(place)
-        found: dict[int, Detections] = {}
-        for places in groups.values():
-            for start in range(0, len(places), self.batch_size):
-                chunk = places[start : start + self.batch_size]
-                rows = self._run([prepared[place] for place in chunk])
-                found |= {place: self._reportable(prepared[place].restore(row)) for place, row in zip(chunk, rows, strict=True)}
-        return [found[place] for place in range(len(prepared))]
+        for index, image in enumerate(prepared):
+            groups[image.size].append(index)
+        detections: dict[int, Detections] = {}
+        for indices in groups.values():
+            for start in range(0, len(indices), self.batch_size):
+                chunk = indices[start : start + self.batch_size]
+                rows = self._run([prepared[index] for index in chunk])
+                detections |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
+        return [detections[index] for index in range(len(prepared))]
 
     @contextmanager
     def running(self) -> Iterator[Detector]:
-        """The model without gradients, in its precision and in evaluation mode, which is then put back as it was."""
+        """Yield the model without gradients, in its precision and in evaluation mode; the previous mode is restored afterwards."""
         was_training = self.detector.training
         self.detector.eval()
         try:
@@ -154,35 +159,35 @@ class Predictor:
         finally:
             self.detector.train(was_training)
 
-    def _run(self, images: list[Prepared]) -> list[Detections]:
+    def _run(self, images: list[PreparedImage]) -> list[Detections]:
         proposals = proposals_of(images)
-        told = {} if proposals is None else {"proposals": proposals}
+        kwargs = {} if proposals is None else {"proposals": proposals}
         with self.running() as detector:
-            found: dict[str, Tensor] | list[Detections] = detector([one.image for one in images], **told)
-        if isinstance(found, dict):
-            raise TypeError(f"{type(self.detector).__name__} gave losses where detections were expected")
-        return found
+            outputs: dict[str, Tensor] | list[Detections] = detector([image.image for image in images], **kwargs)
+        if isinstance(outputs, dict):
+            raise TypeError(f"{type(self.detector).__name__}: expected detections, got losses")
+        return outputs
 
     def _autocast(self) -> AbstractContextManager[None]:
         return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
 
-    def _reportable(self, detections: Detections) -> Detections:
-        rows = detections.to("cpu")
+    def _filter(self, detections: Detections) -> Detections:
+        rows = detections.to("cpu").replace(class_names=self.class_names)
         keep = self._reported[rows.labels]
         if self.min_score > 0:
             keep &= rows.scores >= self.min_score
         return rows if bool(keep.all()) else rows[keep]
 
-    def _wanted(self, classes: Sequence[str] | None) -> Tensor:
+    def _reported_mask(self, classes: Sequence[str] | None) -> Tensor:
         names = [name for name in self.class_names if name is not None]
         for name in classes or ():
             if name not in names:
-                raise ValueError(f"class {name!r} is not among the model's {len(names)}: {did_you_mean(name, names)}")
-        chosen = set(names if classes is None else classes)
-        return torch.tensor([name in chosen for name in self.class_names], dtype=torch.bool)
+                raise ValueError(f"class {name!r} is not among the {len(names)} classes of the model: {did_you_mean(name, names)}")
+        reported = set(names if classes is None else classes)
+        return torch.tensor([name in reported for name in self.class_names], dtype=torch.bool)
 
 
-def proposals_of(images: Sequence[Prepared]) -> list[Proposals] | None:
-    """Where to look in prepared images; nothing unless all of them say so."""
-    given = [image.proposals for image in images if image.proposals is not None]
-    return given if len(given) == len(images) else None
+def proposals_of(images: Sequence[PreparedImage]) -> list[Proposals] | None:
+    """Return the proposals of prepared images, or None unless all of them have proposals."""
+    proposals = [image.proposals for image in images if image.proposals is not None]
+    return proposals if len(proposals) == len(images) else None

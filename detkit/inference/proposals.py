@@ -1,4 +1,4 @@
-"""Proposals of a trained detector's first stage, as a source like any other."""
+"""Proposal backend that uses the region proposal network of a trained detector."""
 
 from __future__ import annotations
 
@@ -20,45 +20,47 @@ Image = NDArray[np.uint8]
 
 
 def build_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -> Proposer:
-    """A proposer of any backend: a named one, or a checkpoint with a region proposal network.
+    """Build a proposer with any backend: a named one, or a checkpoint with a region proposal network.
 
     Args:
-        config: Which, and what is kept of its proposals.
-        device: Where a network runs; the named ones search on the CPU. A data loader's processes cannot share a GPU with the training
-            that started them, so training leaves it at the CPU.
+        config: Backend, filters and cache of the proposals.
+        device: Device of a region proposal network; named backends run on the CPU. Training uses the CPU, because the worker processes
+            of a data loader cannot share the GPU of the training process.
 
     Raises:
-        ValueError: there is no such backend, or the checkpoint's detector proposes nothing.
-        FileNotFoundError: there is no such checkpoint.
-        ImportError: the backend needs a package that is not here.
+        ValueError: If the backend does not exist, or the detector of the checkpoint has no region proposal network.
+        FileNotFoundError: If the checkpoint does not exist.
+        ImportError: If the backend needs a package that is not installed.
     """
     if config.backend in BACKENDS:
         return config.build()
     if checkpoint_path(config.backend) is None and not config.backend.endswith(".safetensors"):
-        return config.build()  # tells which names there are
+        return config.build()  # raises an error that lists the names
     return config.build(RPNProposals(load(config.backend, device, precision="fp32")))
 
 
 class RPNProposals:
-    """The first stage of a Faster R-CNN as a :class:`detkit.proposals.Backend`; how many it gives is in the detector's own config.
+    """The region proposal network of a Faster R-CNN as a :class:`detkit.proposals.Backend`.
+
+    The number of proposals is set in the config of the detector.
 
     Args:
-        predictor: Of such a detector; of two with the same weights and numbers the results are remembered as one.
+        predictor: Predictor of the detector; predictors with equal weights and settings share their cached proposals.
 
     Raises:
-        ValueError: the detector has no region proposal network.
+        ValueError: If the detector has no region proposal network.
     """
 
     def __init__(self, predictor: Predictor) -> None:
         if not isinstance(getattr(predictor.detector, "rpn", None), RPN):
             raise ValueError(
-                f"proposal backend: {type(predictor.detector).__name__} has no region proposal network; give a checkpoint of Faster R-CNN"
+                f"proposal backend: {type(predictor.detector).__name__} has no region proposal network; use a checkpoint of Faster R-CNN"
             )
         self._predictor = predictor
 
     @cached_property
     def version(self) -> str:
-        """A hash of the weights, the numbers of the network, and how images are resized for it."""
+        """Hash of the weights, the config of the network, and the preprocessing."""
         detector: Any = self._predictor.detector
         digest = hashlib.sha256(f"{detector.rpn.config} {self._predictor.preprocess.to_json()} {self._predictor.precision}".encode())
         for name, tensor in detector.state_dict().items():
@@ -69,11 +71,11 @@ class RPNProposals:
     def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`detkit.proposals.Backend`."""
         prepared = self._predictor.prepare(image)
-        with self._predictor.running() as running:
-            detector: Any = running
+        with self._predictor.running() as model:
+            detector: Any = model
             batch = detector.prepare([prepared.image])
             logits, deltas, *maps = detector.raw(batch)
-            (found,) = detector.rpn.propose(logits, deltas, detector.rpn.anchors_on(maps, batch), batch, training=False)
-        rows = Detections(found.boxes, found.scores, torch.zeros(len(found), dtype=torch.int64, device=found.device))
+            (proposals,) = detector.rpn.propose(logits, deltas, detector.rpn.anchors_for(maps, batch), batch, training=False)
+        rows = Detections(proposals.boxes, proposals.scores, torch.zeros(len(proposals), dtype=torch.int64, device=proposals.device))
         restored = prepared.restore(rows).to("cpu")
         return Proposals(restored.boxes, restored.scores)

@@ -1,4 +1,4 @@
-"""An image pyramid: a detector looks at a image at several sizes, mirrored too, and what it finds is merged once."""
+"""Image pyramid: detection at several scales, optionally flipped, with merged detections."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
-from detkit.inference.views import Range, View, factors_of, own_side, scaled, windows
+from detkit.inference.views import Range, View, base_side, scale_factors, scaled_config, windows
 from detkit.ops.boxes import box_area
-from detkit.ops.fuse import fuse
+from detkit.ops.fuse import weighted_boxes_fusion
 from detkit.ops.select import NMSKind, batched_nms, soft_nms
-from detkit.preprocess import Prepared, preprocess
+from detkit.preprocess import PreparedImage, preprocess
 from detkit.structures import Detections, Size
 
 Merge = Literal[NMSKind, "fusion"]
@@ -25,41 +25,41 @@ Merge = Literal[NMSKind, "fusion"]
 
 @dataclass(frozen=True, eq=False)
 class PreparedViews:
-    """All views of one image, ready for the detector.
+    """All views of one image, prepared for the detector.
 
     Attributes:
-        size: The image's.
-        views: Where each was taken from.
-        prepared: As the detector takes them.
+        size: Size of the image.
+        views: The window and scale of each view.
+        prepared: The prepared input of each view.
     """
 
     size: Size
     views: tuple[View, ...]
-    prepared: tuple[Prepared, ...]
+    prepared: tuple[PreparedImage, ...]
 
 
 class ImagePyramid:
-    """Runs a predictor on every image at several scales; it is called, and stands everywhere, as the predictor itself.
+    """Runs a predictor at several scales; it can be used wherever a predictor can.
 
-    A detector that takes images of one size alone is shown overlapping windows at scales above 1, and at scales below 1 the
-    image with a margin. What is cut by a window's edge is left to the windows and scales that see it whole.
+    A detector with a fixed input size sees overlapping windows at scales above 1, and the padded image at scales below 1. Objects cut
+    off by the edge of a window are left to windows and scales that contain them completely.
 
     Args:
-        predictor: The detector.
-        scales: Factors (up to 16) on the size that the detector's own config asks for, or short sides in pixels (from 32 on).
-        min_score: Merged detections below are left out.
-        merge_iou: Detections of one class, from whichever scale, that overlap more are taken for one thing.
-        sizes: For each scale the detections it is trusted with, ``(from, below)`` as square roots of areas in the image's own
-            pixels: ``((64, inf), (24, 128), (0, 48))`` for scales 0.5, 1 and 2, after SNIP (arXiv:1711.08189). None: all.
-        flip: Whether every view is shown mirrored too.
-        merge: ``"hard"``, ``"linear"`` or ``"gaussian"`` suppression, or ``"fusion"``: see :func:`detkit.ops.select.soften` and
-            :func:`detkit.ops.fuse.fuse`.
-        sigma: For ``"gaussian"``.
-        window_overlap: The least part of its sides that a window shares with the next.
-        max_detections: The most detections of a image; None: all.
+        predictor: The predictor to run.
+        scales: Factors (up to 16) on the input size in the detector's config, or short sides in pixels (from 32 on).
+        min_score: Merged detections with a lower score are removed.
+        merge_iou: IoU above which detections of one class, from any scale, are merged.
+        sizes: For each scale the range ``(from, below)`` of detections to keep, as square roots of areas in original pixels:
+            ``((64, inf), (24, 128), (0, 48))`` for scales 0.5, 1 and 2, after SNIP (arXiv:1711.08189). None: all.
+        flip: Whether each view is also flipped horizontally.
+        merge: ``"hard"``, ``"linear"`` or ``"gaussian"`` NMS, or ``"fusion"``: see :func:`detkit.ops.select.soften` and
+            :func:`detkit.ops.fuse.weighted_boxes_fusion`.
+        sigma: Width of the Gaussian in ``"gaussian"`` NMS.
+        window_overlap: Minimum overlap of neighboring windows, as a fraction of their sides.
+        max_detections: Maximum number of detections per image. None: all.
 
     Raises:
-        ValueError: a number is not of its kind; the message says what was expected.
+        ValueError: If an argument is out of range; the message states the expected range.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class ImagePyramid:
         max_detections: int | None = 100,
     ) -> None:
         self.predictor, self.flip, self.merge, self.max_detections, self.sigma = predictor, flip, merge, max_detections, sigma
-        self.factors = factors_of(scales, predictor.preprocess)
+        self.factors = scale_factors(scales, predictor.preprocess)
         self.min_score, self.merge_iou, self.window_overlap = min_score, merge_iou, window_overlap
         self.sizes: tuple[Range, ...] = tuple(sizes or ((0.0, math.inf),) * len(self.factors))
         self._check()
@@ -114,62 +114,65 @@ class ImagePyramid:
         return self.detect([self.prepare(images)])[0]
 
     def views(self, size: Size) -> tuple[View, ...]:
-        """What is looked at in a image of ``size``, scale by scale."""
-        own, found = self.predictor.preprocess, []
+        """Return the views of an image of ``size``, scale by scale."""
+        preprocess_config, views = self.predictor.preprocess, []
         for factor, sizes in zip(self.factors, self.sizes, strict=True):
             fixed = self.input_size is not None
-            config = own if fixed else scaled(own, factor, self.predictor.detector.pad_multiple)
+            config = preprocess_config if fixed else scaled_config(preprocess_config, factor, self.predictor.detector.pad_multiple)
             for window in windows(size, factor if fixed else 1.0, self.window_overlap):
-                found += [View(window, config, sizes, mirrored) for mirrored in ((False, True) if self.flip else (False,))]
-        return tuple(found)
+                views += [View(window, config, sizes, flipped) for flipped in ((False, True) if self.flip else (False,))]
+        return tuple(views)
 
     def prepare(self, image: ImageLike) -> PreparedViews:
-        """A image's views, on the detector's device."""
+        """Prepare all views of an image, on the device of the detector."""
         pixels = self.predictor.pixels(image)
         size = (int(pixels.shape[1]), int(pixels.shape[2]))
         views, prepared, proposals = self.views(size), [], self.predictor.propose(pixels)
         for view in views:
-            part = view.window.cut(pixels, view.config.pad_value)
-            made = preprocess(part.flip(-1) if view.mirrored else part, view.config)
-            prepared.append(made if proposals is None else replace(made, proposals=made.placement.place(view.seen(proposals))))
+            part = view.window.crop(pixels, view.config.pad_value)
+            inputs = preprocess(part.flip(-1) if view.flipped else part, view.config)
+            prepared.append(inputs if proposals is None else replace(inputs, proposals=inputs.placement.apply(view.project(proposals))))
         return PreparedViews(size, views, tuple(prepared))
 
     def detect(self, prepared: Sequence[PreparedViews]) -> list[Detections]:
-        """The merged detections of each image, in its own pixels, best first; views of one size run in batches."""
-        found = iter(self.predictor.detect([view for image in prepared for view in image.prepared]))
+        """Return the merged detections of each image, in its own pixels, best first; views of equal size run in batches."""
+        detections = iter(self.predictor.detect([view for image in prepared for view in image.prepared]))
         merged = []
         for image in prepared:
-            rows = islice(found, len(image.views))
+            rows = islice(detections, len(image.views))
             parts = [view.restore(row, image.size) for view, row in zip(image.views, rows, strict=True)]
             merged.append(self._merged(Detections.cat(parts)))
         return merged
 
     def _merged(self, rows: Detections) -> Detections:
-        numbers: dict[str, Any] = {"merge_iou": self.merge_iou, "max_detections": self.max_detections}
+        limit = self.max_detections
+        columns = rows.boxes, rows.scores, rows.labels
         if self.merge == "fusion":
-            found = Detections(*fuse(rows.boxes, rows.scores, rows.labels, sources=self._sources, **numbers))
+            boxes, scores, labels = weighted_boxes_fusion(*columns, sources=self._sources, merge_iou=self.merge_iou, max_detections=limit)
+            merged = rows.replace(boxes=boxes, scores=scores, labels=labels)
         elif self.merge == "hard":
-            found = rows[batched_nms(rows.boxes, rows.scores, rows.labels, **numbers)]
+            merged = rows[batched_nms(*columns, nms_iou=self.merge_iou, max_detections=limit)]
         else:
-            numbers |= {"decay": self.merge, "sigma": self.sigma, "min_score": 0.0}
-            keep, left = soft_nms(rows.boxes, rows.scores, rows.labels, **numbers)
-            found = rows[keep].replace(scores=left)
-        return found[found.scores >= self.min_score]
+            keep, scores = soft_nms(
+                *columns, kind=self.merge, nms_iou=self.merge_iou, sigma=self.sigma, min_score=0.0, max_detections=limit
+            )
+            merged = rows[keep].replace(scores=scores)
+        return merged[merged.scores >= self.min_score]
 
     def _sources(self, boxes: Tensor) -> Tensor:
-        """How many views, mirrored ones counted, are trusted with each of ``(n, 4)`` boxes."""
+        """Return the number of views, including flipped ones, whose size range contains each of the boxes ``(n, 4)``."""
         sides = box_area(boxes).sqrt()
-        trusted = torch.stack([(sides >= low) & (sides < high) for low, high in self.sizes])
-        return trusted.sum(0) * (2 if self.flip else 1)
+        in_range = torch.stack([(sides >= low) & (sides < high) for low, high in self.sizes])
+        return in_range.sum(0) * (2 if self.flip else 1)
 
     def __str__(self) -> str:
-        """What it does, for a person."""
+        """Return a one-line description for the user."""
         factors = ", ".join(f"{factor:.3g}" for factor in self.factors)
         if self.input_size is not None:
             counts = ", ".join(str(len(windows((1000, 1000), factor, self.window_overlap))) for factor in self.factors)
-            what = f"{counts} windows of {self.input_size[1]} x {self.input_size[0]} pixels"
+            views = f"{counts} windows of {self.input_size[1]} x {self.input_size[0]} pixels"
         else:
-            what = f"short sides {', '.join(f'{own_side(self.predictor.preprocess) * factor:.0f}' for factor in self.factors)} pixels"
-        mirrored = ", each mirrored too" if self.flip else ""
-        how = "fusion" if self.merge == "fusion" else f"{self.merge} suppression"
-        return f"{what} ({factors} times the detector's own){mirrored}, merged by {how}"
+            views = f"short sides {', '.join(f'{base_side(self.predictor.preprocess) * factor:.0f}' for factor in self.factors)} pixels"
+        flipped = ", each also flipped" if self.flip else ""
+        method = "fusion" if self.merge == "fusion" else f"{self.merge} NMS"
+        return f"{views} ({factors} times the detector's own size){flipped}, merged by {method}"

@@ -1,4 +1,4 @@
-"""Fully connected layers of a region head cut to lower ranks, which makes detection on many regions faster."""
+"""Truncated SVD of the fully connected layers of a region head, which speeds up detection with many proposals."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from detkit.models.detector import Detector
 
 
 def with_low_ranks(detector: Detector, ranks: Sequence[int]) -> Detector:
-    """A copy of a detector whose two fully connected layers are cut to two ranks by truncated singular value decomposition.
+    """Copy a detector with its two fully connected layers reduced to the given ranks by truncated singular value decomposition.
 
-    Fast R-CNN (arXiv:1504.08083, section 4.4) keeps 1,024 and 256 of VGG16's; mean AP falls by 0.3 points there.
+    Fast R-CNN (arXiv:1504.08083, section 4.4) uses ranks 1,024 and 256 for VGG16, with a loss of 0.3 points of mean AP.
 
     Raises:
-        ValueError: its region head has no such layers, or a rank is too high or not given.
+        ValueError: If the region head has no such layers, or a rank is missing or too high.
     """
     head: Any = getattr(getattr(detector, "region", None), "head", None)
     if not isinstance(head, TwoFC):
-        raise ValueError(f"svd: {type(detector).__name__} has no region head of two fully connected layers (two_fc) to cut")
+        raise ValueError(f"svd: {type(detector).__name__} has no region head with two fully connected layers (two_fc)")
     if len(ranks) != 2:
         raise ValueError(f"svd: expected two ranks, one for each fully connected layer, such as 1024,256; got {tuple(ranks)}")
     fast: Any = copy.deepcopy(detector)
     fast.region.head.fc6 = low_rank(head.fc6, ranks[0])
     fast.region.head.fc7 = low_rank(head.fc7, ranks[1])
-    found: Detector = fast
-    return found
+    result: Detector = fast
+    return result

@@ -1,4 +1,4 @@
-"""A predictor over the frames of a video, which a background thread reads while it works."""
+"""Detection on the frames of a video, which a background thread reads ahead."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from itertools import islice
 from pathlib import Path
 
 from detkit.data.video import Frame, Video
-from detkit.inference.loop import Finder
+from detkit.inference.loop import PredictorLike
 from detkit.structures import Detections
 
 
-def detect_video(predictor: Finder, video: Video | str | Path, *, every: int = 1) -> Iterator[tuple[Frame, Detections]]:
-    """Each ``every``-th frame of a video with its detections, in the frame's own pixels, one after another.
+def detect_video(predictor: PredictorLike, video: Video | str | Path, *, every: int = 1) -> Iterator[tuple[Frame, Detections]]:
+    """Yield every ``every``-th frame of a video with its detections, in the frame's own pixels.
 
-    Each frame is looked at by itself: nothing is followed from one to the next.
+    Frames are independent: objects are not tracked from one frame to the next.
 
     Args:
         predictor: A :class:`Predictor`, or an :class:`ImagePyramid` of one.
         video: A file, or a :class:`detkit.data.video.Video`.
-        every: 1 looks at all frames, 2 at every other one.
+        every: Frame step: 1 for all frames, 2 for every second frame.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be decoded.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the video cannot be decoded.
     """
     source = video if isinstance(video, Video) else Video(video)
     for batch in _batches_ahead(source.frames(every), predictor.batch_size):
@@ -32,7 +32,7 @@ def detect_video(predictor: Finder, video: Video | str | Path, *, every: int = 1
 
 
 def _batches_ahead(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Frames in batches; the next is read meanwhile, and an error is raised after what was read before it."""
+    """Yield batches of frames and read the next one ahead; an error is raised after the frames read before it."""
 
     def read() -> tuple[list[Frame], Exception | None]:
         batch: list[Frame] = []
@@ -46,9 +46,9 @@ def _batches_ahead(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
     with ThreadPoolExecutor(1, thread_name_prefix="reader") as pool:
         batch, error = read()
         while batch and error is None:
-            ahead = pool.submit(read)
+            next_batch = pool.submit(read)
             yield batch
-            batch, error = ahead.result()
+            batch, error = next_batch.result()
         if batch:
             yield batch
     if error is not None:

@@ -13,7 +13,7 @@ from detkit.cli.main import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a good image, a.png; no detector is there unless ``bright`` is asked for."""
+    """Change to a folder with a valid image, a.png; there is no detector unless the ``bright`` fixture is used."""
     monkeypatch.chdir(tmp_path)
     saved(tmp_path, "a.png", image())
     return tmp_path
@@ -35,42 +35,42 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.usefixtures("bright")
-def test_bad_images_are_named_and_the_others_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_images_are_named_and_the_others_processed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty.jpg").touch()
-    (folder / "text.png").write_text("not a image")
+    (folder / "text.png").write_text("not an image")
     cut = saved(folder, "cut.jpg", image(600, 800))
     cut.write_bytes(cut.read_bytes()[:3000])
     words = ["--weights", "x", "--json", "a.json"]
     assert main(["detect", "empty.jpg", "text.png", "cut.jpg", "gone.png", "a.png", *words]) == 1
-    done = capsys.readouterr()
+    output = capsys.readouterr()
     for name in ("empty.jpg", "text.png", "cut.jpg", "gone.png"):
-        assert f"detkit: {name}: " in done.err
-    assert done.err.splitlines()[-1] == "detkit: 4 of 5 images could not be read"
-    assert "a.png (80 x 60): 2 detections" in done.out
+        assert f"detkit: {name}: " in output.err
+    assert output.err.splitlines()[-1] == "detkit: 4 of 5 images could not be read"
+    assert "a.png (80 x 60): 2 detections" in output.out
     images = json.loads(Path("a.json").read_text())["images"]
-    assert [("error" in one) for one in images] == [False, True, True, True, True]
+    assert [("error" in row) for row in images] == [False, True, True, True, True]
 
 
-def test_no_such_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such image: b.png" in error_of(capsys, "b.png")
 
 
-def test_a_pattern_that_matches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pattern_that_matches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "*.jpg: the pattern matches no file" in error_of(capsys, "*.jpg")
 
 
-def test_a_folder_without_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_without_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "e" / "inside").mkdir(parents=True)
     assert "e: the folder has no images" in error_of(capsys, "e")
     assert "give 'e/**/*.jpg'" in error_of(capsys, "e")
 
 
-def test_an_address(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_url(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "download the image and give its file" in error_of(capsys, "https://example.org/a.jpg")
 
 
-def test_no_detector_at_all(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detkit.weights.carried._FILE", folder / "none.safetensors")
+def test_no_detector(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.weights.embedded._FILE", folder / "none.safetensors")
     line = error_of(capsys, "a.png")
     assert "there is no detector to use" in line
     assert "`detkit train CONFIG`" in line
@@ -82,25 +82,25 @@ def test_weights_that_do_not_exist(folder: Path, capsys: pytest.CaptureFixture[s
     assert "did you mean 'fasterrcnn_resnet50_fpn'" in error_of(capsys, "a.png", "--weights", "fasterrcnn_resnet50_fnp")
 
 
-def test_a_run_folder_without_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_folder_without_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "run").mkdir()
-    assert "expected a run's folder with best.safetensors" in error_of(capsys, "a.png", "--weights", "run")
+    assert "expected a checkpoint, or a run folder with best.safetensors" in error_of(capsys, "a.png", "--weights", "run")
 
 
-def test_a_checkpoint_cut_in_half(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from safetensors.numpy import save_file
 
     save_file({"a": __import__("numpy").zeros(1000)}, folder / "c.safetensors")
     Path("c.safetensors").write_bytes(Path("c.safetensors").read_bytes()[:4000])
-    assert "checkpoint c.safetensors: cut short" in error_of(capsys, "a.png", "--weights", "c.safetensors")
+    assert "checkpoint c.safetensors: truncated" in error_of(capsys, "a.png", "--weights", "c.safetensors")
 
 
-def test_a_pickle_is_not_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pickle_is_not_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.pth").write_bytes(b"\x80\x04" + b"x" * 100)
-    assert "a pickle (.pth, .pt), which can run code" in error_of(capsys, "a.png", "--weights", "c.pth")
+    assert "a pickle (.pth, .pt), not opened because it can execute code" in error_of(capsys, "a.png", "--weights", "c.pth")
 
 
-def test_a_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["detect", "a.png", "--min-score", "50"])
     assert stop.value.code == 2
@@ -108,8 +108,8 @@ def test_a_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.usefixtures("bright")
-def test_an_unknown_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "class 'gren' is not among the model's 2: did you mean 'green'?" in error_of(
+def test_unknown_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "class 'gren' is not among the 2 classes of the model: did you mean 'green'?" in error_of(
         capsys, "a.png", "--weights", "x", "--classes", "red,gren"
     )
 
@@ -121,7 +121,7 @@ def test_two_images_with_one_image_id(folder: Path, capsys: pytest.CaptureFixtur
     assert "x_7.png and y_07.png have one image id, 7; give --annotations" in line
 
 
-def test_annotations_that_are_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("gt.json").write_text("[]")
     assert "--annotations gt.json: expected COCO JSON" in error_of(capsys, "a.png", "--coco", "d.json", "--annotations", "gt.json")
     assert "--annotations no.json: no such file" in error_of(capsys, "a.png", "--coco", "d.json", "--annotations", "no.json")

@@ -52,7 +52,7 @@ def test_detector_without_proposals() -> None:
     torch.manual_seed(0)
     detector = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c3", "c4", "c5"))).build(2)
     predictor = Predictor(detector, PreprocessConfig(short_side=64, long_side=96), ("cat", "dog"), "cpu", reference=True)
-    with pytest.raises(ValueError, match="OneStage has no region proposal network; give a checkpoint of Faster R-CNN"):
+    with pytest.raises(ValueError, match="OneStage has no region proposal network; use a checkpoint of Faster R-CNN"):
         RPNProposals(predictor)
 
 

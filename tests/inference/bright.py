@@ -1,4 +1,4 @@
-"""A detector whose answers are known: it boxes what is bright in each color channel; the channel is the label."""
+"""A detector with known outputs: it detects the bright region of each color channel; the channel is the label."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def predictor(short_side: int = 100, **options: object) -> Predictor:
 
 
 def image(height: int = 60, width: int = 80, red: tuple[int, int, int, int] = (10, 20, 30, 40)) -> np.ndarray:
-    """Black, with a red, a green and a blue rectangle; the red one at ``x1 y1 x2 y2``."""
+    """Return a black image with a red, a green and a blue rectangle; the red one at ``x1 y1 x2 y2``."""
     pixels = np.zeros((height, width, 3), np.uint8)
     x1, y1, x2, y2 = red
     pixels[y1:y2, x1:x2, 0] = 255

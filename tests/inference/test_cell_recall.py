@@ -10,7 +10,7 @@ from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.structures import Targets
 
 
-def test_a_cell_answers_for_one_object() -> None:
+def test_each_cell_is_assigned_one_object() -> None:
     config = YOLOv1Config(
         preprocess=PreprocessConfig(rule="fixed", input_size=(64, 128)),
         backbone=BackboneConfig(name="resnet18", weights=None, levels=("c5",)),
@@ -19,7 +19,7 @@ def test_a_cell_answers_for_one_object() -> None:
     )
     detector = config.build(1)
     rows, columns = detector.head.grid  # type: ignore[union-attr]
-    # The image is half as large as the input, so a cell has half as many of its pixels.
+    # The image has half the size of the input, so a cell spans half as many pixels of the image.
     height, width = 32 / rows, 64 / columns
     first = [0.1 * width, 0.1 * height, 0.6 * width, 0.6 * height]
     same_cell = [0.3 * width, 0.3 * height, 0.9 * width, 0.9 * height]
@@ -30,10 +30,10 @@ def test_a_cell_answers_for_one_object() -> None:
         ImageRecord("b.jpg", 2, (32, 64), Targets.of(torch.tensor([same_cell]), torch.zeros(1).long())),  # type: ignore[arg-type]
         ImageRecord("c.jpg", 3, (32, 64), Targets.empty()),  # type: ignore[arg-type]
     ]
-    found = cell_recall(detector, config.preprocess, DetectionData.of("made", ("a",), records))
-    assert found == CellRecall((rows, columns), 4, 3)
+    result = cell_recall(detector, config.preprocess, DetectionData.of("made", ("a",), records))
+    assert result == CellRecall((rows, columns), 4, 3)
 
 
-def test_other_detectors_have_no_such_limit() -> None:
+def test_other_detectors_have_no_cells() -> None:
     config = FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None))
     assert cell_recall(config.build(1), config.preprocess, DetectionData.of("made", ("a",), [])) is None

@@ -5,7 +5,7 @@ import torch
 
 from detkit.backbones import BackboneConfig
 from detkit.data.records import DetectionData, ImageRecord
-from detkit.inference.anchor_recall import anchor_grids, anchor_recall, best_overlaps
+from detkit.inference.anchor_recall import anchor_grids, anchor_recall, best_ious
 from detkit.inference.measure import profile
 from detkit.models.detector import Detector
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -34,27 +34,27 @@ def random_boxes(count: int, height: int, width: int, seed: int = 0) -> torch.Te
 
 
 def test_profile_counts_parameters_and_shapes(detector: Detector) -> None:
-    found = profile(detector, CONFIG.preprocess, (50, 60))
-    assert found.input_size == (100, 120)
-    assert found.padded_size == (128, 128)
-    assert found.backbone == ((64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4))
-    assert [shape[1] for shape in found.levels] == [32, 16, 8, 4, 2]
-    assert found.parameters == sum(p.numel() for p in detector.parameters())
-    assert found.trainable == sum(p.numel() for p in detector.parameters() if p.requires_grad) < found.parameters
+    result = profile(detector, CONFIG.preprocess, (50, 60))
+    assert result.input_size == (100, 120)
+    assert result.padded_size == (128, 128)
+    assert result.backbone == ((64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4))
+    assert [shape[1] for shape in result.levels] == [32, 16, 8, 4, 2]
+    assert result.parameters == sum(p.numel() for p in detector.parameters())
+    assert result.trainable == sum(p.numel() for p in detector.parameters() if p.requires_grad) < result.parameters
 
 
-def test_profile_counts_two_operations_a_multiply_add(detector: Detector) -> None:
-    found = profile(detector, CONFIG.preprocess, (50, 60))
-    parts = {part.name: part for part in found.parts}
-    assert sum(part.flops for part in found.parts) == found.flops
-    # The RPN: a 3x3 convolution and two 1x1 ones with 3 and 12 outputs, over 1364 cells.
+def test_profile_counts_two_operations_per_multiply_add(detector: Detector) -> None:
+    result = profile(detector, CONFIG.preprocess, (50, 60))
+    parts = {part.name: part for part in result.parts}
+    assert sum(part.flops for part in result.parts) == result.flops
+    # The RPN: a 3x3 convolution and two 1x1 convolutions with 3 and 12 outputs, over 1364 cells.
     cells = 32 * 32 + 16 * 16 + 8 * 8 + 4 * 4 + 2 * 2
     assert parts["rpn"].flops == 2 * cells * (16 * 16 * 9 + 16 * 15)
-    # ResNet-18's convolutions at 128 pixels: 1.814 GMACs at 224 less the classifier.
+    # ResNet-18 without the classifier: 1.814 GMACs at 224 pixels, scaled to 128.
     assert parts["backbone"].flops / 2e9 == pytest.approx((1.814 - 0.0005) * (128 / 224) ** 2, rel=0.01)
 
 
-def test_profile_leaves_the_model_as_it_was(detector: Detector) -> None:
+def test_profile_does_not_modify_the_model(detector: Detector) -> None:
     detector.train()
     before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
     profile(detector, CONFIG.preprocess, (50, 60))
@@ -65,11 +65,11 @@ def test_profile_leaves_the_model_as_it_was(detector: Detector) -> None:
 
 
 @pytest.mark.parametrize("size", [(100, 120), (97, 250)])
-def test_best_overlaps_are_those_of_all_pairs(detector: Detector, size: tuple[int, int]) -> None:
+def test_best_ious_match_all_pairs(detector: Detector, size: tuple[int, int]) -> None:
     boxes = random_boxes(200, *size)
     levels = anchor_grids(detector, size)
-    every = torch.cat([level.reshape(-1, 4) for level in levels])
-    torch.testing.assert_close(best_overlaps(boxes, levels), box_iou(boxes, every).amax(1))
+    anchors = torch.cat([level.reshape(-1, 4) for level in levels])
+    torch.testing.assert_close(best_ious(boxes, levels), box_iou(boxes, anchors).amax(1))
 
 
 def test_anchor_recall_by_size(detector: Detector) -> None:
@@ -81,9 +81,9 @@ def test_anchor_recall_by_size(detector: Detector) -> None:
     assert rows is not None
     assert {row.size: row.boxes for row in rows} == {"all": 2, "small": 1, "medium": 0, "large": 1}
     small = next(row for row in rows if row.size == "small")
-    assert small.mean_best == pytest.approx(100 / 32**2, rel=0.02)  # anchors are rounded to whole pixels
-    assert small.at_50 == 0
-    assert next(row for row in rows if row.size == "large").at_50 == 1
+    assert small.mean_best_iou == pytest.approx(100 / 32**2, rel=0.02)  # anchors are rounded to whole pixels
+    assert small.recall_50 == 0
+    assert next(row for row in rows if row.size == "large").recall_50 == 1
 
 
 def test_anchor_recall_without_boxes_and_without_anchors(detector: Detector) -> None:

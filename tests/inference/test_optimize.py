@@ -12,8 +12,8 @@ from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterr
 from detkit.structures import Detections
 
 
-def lively(detector: Detector) -> Detector:
-    """Random norms, and last layers strong enough that something is detected."""
+def randomized(detector: Detector) -> Detector:
+    """Randomize the norms, and scale up the last layers so that objects are run_detector."""
     generator = torch.Generator().manual_seed(0)
     for module in detector.modules():
         if hasattr(module, "running_var"):
@@ -30,7 +30,7 @@ def detector() -> Detector:
     config = fasterrcnn_mobilenet_v3_large_320_fpn()
     config = config.replace(backbone=config.backbone.replace(weights=None), rpn=config.rpn.replace(max_proposals=60))
     with torch.no_grad():
-        return lively(config.build(5))
+        return randomized(config.build(5))
 
 
 @pytest.fixture(scope="module")
@@ -39,36 +39,36 @@ def images() -> list[Tensor]:
     return [torch.rand((3, 120, 160), generator=generator), torch.rand((3, 97, 130), generator=generator)]
 
 
-def detected(detector: Detector, images: list[Tensor], dtype: torch.dtype) -> tuple[list[Detections], Tensor]:
+def run_detector(detector: Detector, images: list[Tensor], dtype: torch.dtype) -> tuple[list[Detections], Tensor]:
     was_training = detector.training
     detector.eval()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         batch = detector.prepare(images)
         raw = detector.raw(batch)
-        found = detector.detect(raw, batch)
+        detections = detector.detect(raw, batch)
     detector.train(was_training)
-    return found, raw[0]
+    return detections, raw[0]
 
 
-def test_in_float32_detections_change_by_rounding(detector: Detector, images: list[Tensor]) -> None:
-    expected, logits = detected(detector, images, torch.float32)
-    found, fast_logits = detected(optimize(detector, torch.float32), images, torch.float32)
+def test_float32_detections_differ_only_by_rounding(detector: Detector, images: list[Tensor]) -> None:
+    expected, logits = run_detector(detector, images, torch.float32)
+    actual, fast_logits = run_detector(optimize(detector, torch.float32), images, torch.float32)
     torch.testing.assert_close(fast_logits, logits, atol=1e-3, rtol=1e-3)
     assert all(len(rows) > 3 for rows in expected)
-    for rows, wanted in zip(found, expected, strict=True):
-        torch.testing.assert_close(rows.scores, wanted.scores, atol=1e-4, rtol=0)
-        torch.testing.assert_close(rows.boxes, wanted.boxes, atol=1e-2, rtol=0)
-        assert torch.equal(rows.labels, wanted.labels)
+    for rows, expected_rows in zip(actual, expected, strict=True):
+        torch.testing.assert_close(rows.scores, expected_rows.scores, atol=1e-4, rtol=0)
+        torch.testing.assert_close(rows.boxes, expected_rows.boxes, atol=1e-2, rtol=0)
+        assert torch.equal(rows.labels, expected_rows.labels)
 
 
-def test_in_bfloat16_logits_stay_close_and_come_in_float32(detector: Detector, images: list[Tensor]) -> None:
-    _, logits = detected(detector, images, torch.float32)
-    found, fast_logits = detected(optimize(detector, torch.bfloat16), images, torch.bfloat16)
-    assert fast_logits.dtype == found[0].scores.dtype == torch.float32
+def test_bfloat16_logits_are_close_and_float32(detector: Detector, images: list[Tensor]) -> None:
+    _, logits = run_detector(detector, images, torch.float32)
+    actual, fast_logits = run_detector(optimize(detector, torch.bfloat16), images, torch.bfloat16)
+    assert fast_logits.dtype == actual[0].scores.dtype == torch.float32
     assert float((fast_logits - logits).abs().mean() / logits.std()) < 0.05
 
 
-def test_the_detector_that_came_in_is_not_changed(detector: Detector) -> None:
+def test_input_detector_is_not_modified(detector: Detector) -> None:
     before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
     fast = optimize(detector, torch.bfloat16)
     assert detector.training
@@ -78,8 +78,8 @@ def test_the_detector_that_came_in_is_not_changed(detector: Detector) -> None:
     assert not any(parameter.requires_grad for parameter in fast.parameters())
 
 
-def test_no_norm_is_left_and_only_last_layers_stay_in_float32() -> None:
-    fast = optimize(dense(), torch.bfloat16)
+def test_norms_are_folded_and_only_last_layers_stay_in_float32() -> None:
+    fast = optimize(detector_with_norms(), torch.bfloat16)
     layers = [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]
     assert not [module for module in fast.modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
     for layer in layers:
@@ -87,7 +87,7 @@ def test_no_norm_is_left_and_only_last_layers_stay_in_float32() -> None:
         assert layer.weight.ndim == 2 or layer.weight.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_over_a_backbone_of_depthwise_convolutions_only_linear_layers_run_in_half_precision(detector: Detector) -> None:
+def test_with_a_depthwise_backbone_only_linear_layers_run_in_half_precision(detector: Detector) -> None:
     fast = optimize(detector, torch.bfloat16)
     for layer in [module for module in fast.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]:
         halved = isinstance(layer, nn.Linear) and not isinstance(layer, Float32Linear)
@@ -96,18 +96,19 @@ def test_over_a_backbone_of_depthwise_convolutions_only_linear_layers_run_in_hal
         assert {level.dtype for level in fast.neck(torch.zeros(1, 3, 64, 64))} == {torch.float32}
 
 
-def test_a_backbone_kept_in_float32_looks_like_itself(detector: Detector) -> None:
+def test_float32_wrapper_forwards_attributes_of_the_backbone(detector: Detector) -> None:
     fast = optimize(detector, torch.bfloat16)
     assert fast.backbone.channels == detector.backbone.channels
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = fast.backbone.nothing_such
 
 
-def test_norms_in_the_neck_and_the_heads_are_folded_too() -> None:
-    assert not [module for module in optimize(dense(), torch.float32).modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
+def test_norms_in_neck_and_heads_are_folded() -> None:
+    fast = optimize(detector_with_norms(), torch.float32)
+    assert not [module for module in fast.modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
 
 
-def test_wide_last_layers_of_classes_multiply_in_bfloat16() -> None:
+def test_wide_classification_layers_multiply_in_bfloat16() -> None:
     with torch.device("meta"):
         wide, narrow = (retinanet_resnet50_fpn().build(classes) for classes in (20, 3))
     fast = optimize(wide.to_empty(device="cpu"), torch.bfloat16)
@@ -118,7 +119,7 @@ def test_wide_last_layers_of_classes_multiply_in_bfloat16() -> None:
     assert type(optimize(wide, torch.float32).head.dense.logits) is Float32Conv2d
 
 
-def dense() -> Detector:
+def detector_with_norms() -> Detector:
     config = fasterrcnn_resnet50_fpn_v2()
     with torch.device("meta"):
         detector = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None)).build(3)

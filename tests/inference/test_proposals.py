@@ -33,29 +33,29 @@ def predictor() -> Predictor:
     return Predictor(CONFIG.build(2), CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)
 
 
-def test_proposals_are_the_first_stages_in_the_images_own_pixels(predictor: Predictor) -> None:
-    found = ProposalsConfig().build(RPNProposals(predictor))(IMAGE).checked()
+def test_proposals_are_those_of_the_rpn_in_original_pixels(predictor: Predictor) -> None:
+    actual = ProposalsConfig().build(RPNProposals(predictor))(IMAGE).checked()
     prepared = predictor.prepare(IMAGE)
     with predictor.running() as running:
         detector = running
         batch = detector.prepare([prepared.image])
         raw = detector.raw(batch)
-        (seen,) = detector.rpn.propose(  # type: ignore[union-attr, operator]
+        (expected,) = detector.rpn.propose(  # type: ignore[union-attr, operator]
             raw[0],
             raw[1],
-            detector.rpn.anchors_on(raw[2:], batch),
+            detector.rpn.anchors_for(raw[2:], batch),
             batch,
             training=False,  # type: ignore[union-attr, operator]
         )
-    assert 0 < len(found) <= 40
+    assert 0 < len(actual) <= 40
     assert prepared.size == (96, 128)
-    torch.testing.assert_close(found.boxes, seen.boxes * 60 / 96, rtol=1e-4, atol=1e-3)
-    torch.testing.assert_close(found.scores, seen.scores)
-    assert (found.scores.diff() <= 0).all()
-    assert (found.boxes[:, 2:].amax(0) <= torch.tensor([80.0, 60.0]) + 1e-4).all()
+    torch.testing.assert_close(actual.boxes, expected.boxes * 60 / 96, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(actual.scores, expected.scores)
+    assert (actual.scores.diff() <= 0).all()
+    assert (actual.boxes[:, 2:].amax(0) <= torch.tensor([80.0, 60.0]) + 1e-4).all()
 
 
-def test_what_is_remembered_is_of_the_same_weights(predictor: Predictor, tmp_path: Path) -> None:
+def test_version_depends_on_weights_and_config(predictor: Predictor, tmp_path: Path) -> None:
     version = RPNProposals(predictor).version
     assert version == RPNProposals(pickle.loads(pickle.dumps(predictor))).version
     torch.manual_seed(1)
@@ -66,37 +66,35 @@ def test_what_is_remembered_is_of_the_same_weights(predictor: Predictor, tmp_pat
     assert RPNProposals(Predictor(fewer, CONFIG.preprocess, ("cat", "dog"), "cpu", "fp32", reference=True)).version != version
 
 
-def test_a_checkpoint_is_a_backend_by_its_file(predictor: Predictor, tmp_path: Path) -> None:
+def test_checkpoint_as_backend(predictor: Predictor, tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save_checkpoint(path, predictor.detector.state_dict(), make_header(CONFIG.to_json(), ["cat", "dog"]))
-    proposer = build_proposer(ProposalsConfig(backend=str(path), limit=10, cache=str(tmp_path / "kept")))
-    found = proposer(IMAGE)
+    proposer = build_proposer(ProposalsConfig(backend=str(path), max_proposals=10, cache=str(tmp_path / "kept")))
+    actual = proposer(IMAGE)
     expected = RPNProposals(predictor)(IMAGE, ProposalsConfig())
-    torch.testing.assert_close(found.boxes, expected.boxes[:10], rtol=1e-3, atol=1e-2)
-    torch.testing.assert_close(proposer(IMAGE).boxes, found.boxes, rtol=0, atol=0)
+    torch.testing.assert_close(actual.boxes, expected.boxes[:10], rtol=1e-3, atol=1e-2)
+    torch.testing.assert_close(proposer(IMAGE).boxes, actual.boxes, rtol=0, atol=0)
 
 
-def test_a_name_is_a_backend_too() -> None:
+def test_named_backend() -> None:
     assert build_proposer(ProposalsConfig(mode="single")).backend.version.startswith("detkit")
 
 
-def test_a_network_proposes_on_the_device_that_is_given_and_for_training_on_the_cpu(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_device_of_the_rpn(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rpn.safetensors"
     save_checkpoint(path, predictor.detector.state_dict(), make_header(CONFIG.to_json(), ["cat", "dog"]))
     config = FastRCNNConfig(
         preprocess=CONFIG.preprocess, backbone=CONFIG.backbone, region=CONFIG.region, proposals=ProposalsConfig(backend=str(path))
     )
     save_checkpoint(tmp_path / "best.safetensors", config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
-    asked: list[tuple[str, object]] = []
+    calls: list[tuple[str, object]] = []
 
-    def spied(source: str, device: object = "auto", precision: str = "auto") -> Predictor:
-        asked.append((source, device))
+    def fake_load(source: str, device: object = "auto", precision: str = "auto") -> Predictor:
+        calls.append((source, device))
         return predictor
 
-    monkeypatch.setattr(proposals, "load", spied)
+    monkeypatch.setattr(proposals, "load", fake_load)
     build_proposer(config.proposals)
     load(tmp_path / "best.safetensors", torch.device("cpu"))
     load(tmp_path / "best.safetensors", "auto")
-    assert asked == [(str(path), "cpu"), (str(path), torch.device("cpu")), (str(path), "auto")]
+    assert calls == [(str(path), "cpu"), (str(path), torch.device("cpu")), (str(path), "auto")]

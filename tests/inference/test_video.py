@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from bright import image, predictor, saved
-from videos import cut, film, quarter_turned
+from videos import film, truncated, with_rotation_mark
 
 from detkit.data.images import read_image
 from detkit.data.video import Frame, Video, is_video
@@ -18,7 +18,7 @@ from detkit.inference import ImagePyramid, detect_video
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.MKV", "mp4v")])
-def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec: str) -> None:
+def test_frames_are_in_order_with_their_times(tmp_path: Path, name: str, codec: str) -> None:
     video = Video(film(tmp_path / name, frames=5, rate=10, codec=codec))
     assert (video.frames_per_second, video.length) == (10.0, 5)
     frames = list(video.frames())
@@ -27,61 +27,61 @@ def test_frames_come_in_order_with_their_times(tmp_path: Path, name: str, codec:
     for index, frame in enumerate(frames):
         expected = image(red=(3 * index, 20, 3 * index + 20, 40))
         assert frame.pixels.shape == expected.shape
-        assert np.abs(frame.pixels.astype(int) - expected).mean() < 12  # red stays red: lossy, but in RGB order
+        assert np.abs(frame.pixels.astype(int) - expected).mean() < 12  # lossy, but in RGB order
 
 
-def test_every_third_frame_keeps_its_own_number_and_time(tmp_path: Path) -> None:
+def test_every_third_frame_keeps_its_index_and_time(tmp_path: Path) -> None:
     frames = list(Video(film(tmp_path / "a.mp4", frames=7)).frames(every=3))
     assert [(frame.index, round(frame.seconds, 3)) for frame in frames] == [(0, 0.0), (3, 0.3), (6, 0.6)]
     assert frames[1].pixels[30, 9 + 10, 0] > 200
     assert frames[1].pixels[30, 4, 0] < 60
 
 
-def test_a_telephone_held_upright(tmp_path: Path) -> None:
-    lying = film(tmp_path / "a.mp4")
-    upright = next(Video(quarter_turned(lying)).frames()).pixels
+def test_rotated_video(tmp_path: Path) -> None:
+    unrotated = film(tmp_path / "a.mp4")
+    upright = next(Video(with_rotation_mark(unrotated)).frames()).pixels
     assert upright.shape == (80, 60, 3)
-    assert np.array_equal(upright, np.rot90(next(Video(lying).frames()).pixels, -1))
+    assert np.array_equal(upright, np.rot90(next(Video(unrotated).frames()).pixels, -1))
 
 
 @pytest.mark.parametrize(("batch_size", "every", "indices"), [(1, 1, [0, 1, 2, 3, 4, 5]), (4, 1, [0, 1, 2, 3, 4, 5]), (4, 2, [0, 2, 4])])
-def test_detections_are_those_of_the_frames_as_images(tmp_path: Path, batch_size: int, every: int, indices: list[int]) -> None:
+def test_detections_match_those_of_single_images(tmp_path: Path, batch_size: int, every: int, indices: list[int]) -> None:
     path = film(tmp_path / "a.mp4")
-    alone = predictor(60)
+    single = predictor(60)
     pairs = list(detect_video(predictor(60, batch_size=batch_size), path, every=every))
     assert [frame.index for frame, _ in pairs] == indices
     for frame, found in pairs:
-        expected = alone(frame.pixels)
+        expected = single(frame.pixels)
         assert np.array_equal(found.boxes, expected.boxes)
         assert found.boxes[0, 0] == pytest.approx(3 * frame.index, abs=3)
     assert pairs[0][1].boxes[0, 0] < pairs[-1][1].boxes[0, 0]
 
 
-def test_a_pyramid_looks_at_videos_too(tmp_path: Path) -> None:
+def test_pyramid_on_a_video(tmp_path: Path) -> None:
     pairs = list(detect_video(ImagePyramid(predictor(60), scales=(1.0, 2.0)), Video(film(tmp_path / "a.mp4", frames=2))))
     assert [len(found) for _, found in pairs] == [2, 2]
 
 
-def test_one_that_is_not_watched_to_its_end_can_be_left(tmp_path: Path) -> None:
+def test_closing_before_the_end(tmp_path: Path) -> None:
     pairs = detect_video(predictor(60), film(tmp_path / "a.mp4", frames=30))
     assert next(pairs)[0].index == 0
     pairs.close()
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_what_was_read_before_the_cut_is_given(tmp_path: Path, batch_size: int, caplog: pytest.LogCaptureFixture) -> None:
-    path = cut(film(tmp_path / "a.avi", frames=30, codec="MJPG"))
-    seen = [frame.index for frame, _ in detect_video(predictor(60, batch_size=batch_size), path)]
-    assert re.search(rf"cut_a\.avi: {len(seen)} frames were read where its header tells of 30;", caplog.text)
-    assert len(seen) > 5
-    assert seen == list(range(len(seen)))
+def test_truncated_video_gives_the_frames_before_the_cut(tmp_path: Path, batch_size: int, caplog: pytest.LogCaptureFixture) -> None:
+    path = truncated(film(tmp_path / "a.avi", frames=30, codec="MJPG"))
+    indices = [frame.index for frame, _ in detect_video(predictor(60, batch_size=batch_size), path)]
+    assert re.search(rf"truncated_a\.avi: expected 30 frames as in its header, read {len(indices)};", caplog.text)
+    assert len(indices) > 5
+    assert indices == list(range(len(indices)))
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "the file is empty"), (b"hello, this is text", "not a video that can be read"), (None, "expected a video, got a folder")],
+    [(b"", "the file is empty"), (b"hello, this is text", "not a readable video"), (None, "expected a video, got a folder")],
 )
-def test_what_is_no_video(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_invalid_videos(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "a.mp4"
     path.mkdir() if content is None else path.write_bytes(content)
     with pytest.raises(ValueError, match=rf"a\.mp4: {message}"):
@@ -95,13 +95,13 @@ def test_every_must_be_positive(tmp_path: Path) -> None:
         list(Video(film(tmp_path / "a.mp4", frames=2)).frames(0))
 
 
-def test_images_are_no_videos() -> None:
+def test_is_video() -> None:
     assert is_video("A.MP4")
     assert not is_video("a.jpg")
     assert not is_video("mp4")
 
 
-def test_a_written_video_has_its_frames_and_even_sides(tmp_path: Path) -> None:
+def test_written_video_has_all_frames_and_even_sides(tmp_path: Path) -> None:
     frames = [image(61, 81, red=(3 * i, 20, 3 * i + 20, 40)) for i in range(4)]
     with VideoWriter(tmp_path / "new" / "a.mp4", 5) as writer:
         for frame in frames:
@@ -113,27 +113,27 @@ def test_a_written_video_has_its_frames_and_even_sides(tmp_path: Path) -> None:
     assert np.abs(first[:61, :81].astype(int) - frames[0]).mean() < 12
 
 
-def test_an_error_while_reading_comes_after_what_was_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_error_is_raised_after_the_frames_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = Video.frames
 
     def failing(video: Video, every: int) -> Iterator[Frame]:
         yield from itertools.islice(read(video, every), 3)
-        raise OSError("the disk is gone")
+        raise OSError("disk failure")
 
     monkeypatch.setattr(Video, "frames", failing)
-    seen = []
+    indices = []
     pairs = detect_video(predictor(60, batch_size=2), film(tmp_path / "a.mp4"))
-    with pytest.raises(OSError, match="the disk is gone"):
-        seen.extend(frame.index for frame, _ in pairs)
-    assert seen == [0, 1, 2]
+    with pytest.raises(OSError, match="disk failure"):
+        indices.extend(frame.index for frame, _ in pairs)
+    assert indices == [0, 1, 2]
 
 
-def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     try:
         film(tmp_path / "a.mp4", frames=2).rename("12:30.mp4")
     except OSError:
-        pytest.skip("names cannot have colons here")
+        pytest.skip("file names cannot contain colons on this system")
     assert len(list(Video("12:30.mp4").frames())) == 2
     with VideoWriter(Path("12:31.mp4"), 5) as writer:
         writer.write(image())
@@ -141,46 +141,46 @@ def test_a_name_with_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("rate", "written"), [(200 / 3, 66.67), (1000 / 7, 142.86), (29.97, 29.97), (0.001, 0.1), (5000, 600)])
-def test_every_rate_is_one_that_the_codec_holds(tmp_path: Path, rate: float, written: float) -> None:
+def test_frame_rate_is_rounded_and_clamped(tmp_path: Path, rate: float, written: float) -> None:
     with VideoWriter(tmp_path / "a.mp4", rate) as writer:
         writer.write(image())
         writer.write(image())
     assert Video(tmp_path / "a.mp4").frames_per_second == pytest.approx(written)
 
 
-def test_a_frame_that_is_shown_for_longer_fills_its_time(tmp_path: Path) -> None:
+def test_frames_are_repeated_to_fill_their_time(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 10) as writer:
         for number, seconds in enumerate((0.0, 0.1, 0.5, 0.6, 0.6, 900.0, 900.1)):
             writer.write(image(red=(10 * number, 20, 10 * number + 10, 40)), seconds)
     frames = list(Video(tmp_path / "a.mp4").frames())
-    assert len(frames) == 8 + 100 + 2  # a jump of the times is no time that a frame is shown for
+    assert len(frames) == 8 + 100 + 2  # a jump in the timestamps is not filled
     columns = [int(np.argmax(frame.pixels[30, :, 0] > 128)) // 10 for frame in frames]
     assert columns[:9] == [0, 1, 1, 1, 1, 2, 3, 4, 4]
     assert columns[-3:] == [4, 5, 6]
 
 
-def test_frames_of_a_video_have_one_size(tmp_path: Path) -> None:
+def test_frames_must_have_equal_sizes(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 5) as writer:
         writer.write(image())
         with pytest.raises(ValueError, match=re.escape("a.mp4: expected frames of shape (60, 80, 3), got (60, 90, 3)")):
             writer.write(image(60, 90))
 
 
-def test_nothing_written_makes_no_file(tmp_path: Path) -> None:
+def test_no_frames_create_no_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 5):
         pass
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_a_video_that_was_not_written_whole_is_told(tmp_path: Path) -> None:
+def test_incomplete_video_is_an_error(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", 5)
     writer.write(image())
-    writer.written += 1  # as if the disk had taken one and lost it
+    writer.written += 1  # as if a frame had been lost on a full disk
     with pytest.raises(OSError, match=r"a\.mp4: 1 of 2 frames were written"):
         writer.close()
 
 
-def test_an_error_is_not_hidden_by_that_of_the_file(tmp_path: Path) -> None:
+def test_earlier_error_is_not_hidden(tmp_path: Path) -> None:
     def interrupted() -> None:
         with VideoWriter(tmp_path / "a.mp4", 5) as writer:
             writer.write(image())
@@ -191,13 +191,13 @@ def test_an_error_is_not_hidden_by_that_of_the_file(tmp_path: Path) -> None:
         interrupted()
 
 
-def test_a_place_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_video_that_cannot_be_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2.VideoWriter, "isOpened", lambda _: False)
-    with pytest.raises(OSError, match=r"a\.mp4: no video of 80 x 60 can be written there"):
+    with pytest.raises(OSError, match=r"a\.mp4: cannot create a video of 80 x 60 pixels"):
         VideoWriter(tmp_path / "a.mp4", 5).write(image())
 
 
-def test_a_image_reader_says_that_a_video_is_none(tmp_path: Path) -> None:
+def test_read_image_rejects_a_video(tmp_path: Path) -> None:
     assert read_image(saved(tmp_path, "a.png", image())).shape == (60, 80, 3)
-    with pytest.raises(ValueError, match="not a image that can be read: it is a video"):
+    with pytest.raises(ValueError, match="not a readable image: it is a video"):
         read_image(film(tmp_path / "a.mp4", frames=2))

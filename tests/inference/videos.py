@@ -1,4 +1,4 @@
-"""Small videos whose frames are known."""
+"""Small videos with known frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bright import image
 
 
 def film(path: Path, frames: int = 6, rate: float = 10.0, codec: str = "mp4v", size: tuple[int, int] = (60, 80)) -> Path:
-    """A red rectangle that moves three pixels to the right with each frame; the others stay."""
+    """Write a video of a red rectangle that moves three pixels to the right with each frame."""
     height, width = size
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
     assert writer.isOpened()
@@ -22,19 +22,19 @@ def film(path: Path, frames: int = 6, rate: float = 10.0, codec: str = "mp4v", s
     return path
 
 
-def quarter_turned(path: Path) -> Path:
-    """The same video with the mark of a telephone that was held upright: to be shown a quarter turned clockwise."""
+def with_rotation_mark(path: Path) -> Path:
+    """Copy a video with the mark of a phone held upright: rotate by 90 degrees clockwise when shown."""
     data = bytearray(path.read_bytes())
     matrix = data.find(b"tkhd") + 4 + 40
     data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
-    turned = path.with_name(f"turned_{path.name}")
-    turned.write_bytes(data)
-    return turned
+    rotated = path.with_name(f"rotated_{path.name}")
+    rotated.write_bytes(data)
+    return rotated
 
 
-def cut(path: Path, share: float = 0.5) -> Path:
-    """The first part of a file."""
+def truncated(path: Path, fraction: float = 0.5) -> Path:
+    """Copy the first part of a file."""
     data = path.read_bytes()
-    shorter = path.with_name(f"cut_{path.name}")
-    shorter.write_bytes(data[: int(share * len(data))])
+    shorter = path.with_name(f"truncated_{path.name}")
+    shorter.write_bytes(data[: int(fraction * len(data))])
     return shorter
