@@ -1,19 +1,18 @@
-"""Detect objects in images and videos: prints a table for each, draws the boxes, and writes the detections to files.
+"""Detect objects in images and videos: print a table for each, draw the boxes, and write the detections to files.
 
-The detector is, in order: --weights, the best checkpoint of the newest run under runs/, the one inside the package (also by its name:
---weights embedded), which knows COCO's 80 classes and needs no network. What is taken is printed. Where no image is named, a
-photograph that comes with scikit-image is looked at.
-Drawn images go into a new folder runs/detect-N unless --output names one; images of yours are never overwritten.
-A image that cannot be read is named, the others are done, and the exit code is 1.
-Of a video each frame is looked at, or with --every 5 each fifth; the drawn one is silent. --json and --csv have the frames one by one.
---labels makes a data set of the images and of what was found, for a person to correct and for 'detkit train' to learn from.
+    detkit detect                                     a sample photograph, with the detector inside the package
+    detkit detect photo.jpg holiday/ 'scans/*.png'
+    detkit detect photos --latest                     with the detector that you trained last
+    detkit detect clip.mp4 --every 5 --json found.json
+    detkit detect photos --labels my_data             labels to correct, then to train on
+    detkit detect photos --pyramid 0.5 1 2 --flip     three scales, mirrored too: small objects are found at the large ones
 
-    detkit detect photos --pyramid 0.5 1 2 --flip
+Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. Drawn images go to a new
+folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read is reported, the others
+are processed, and the exit code is 1.
 
-looks at each image at three sizes, mirrored too; small things are found at the large ones, large things at the small ones.
-
-In the file of --coco a image's image_id is the number at the end of its name (000000000139.jpg: 139), or the name without
-its ending where there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
+In the file of --coco, an image_id is the number at the end of the image's name (000000000139.jpg: 139), or the name without its extension
+if there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, named_classes, positive
 from detkit.cli.detect_job import DetectJob
 from detkit.cli.drawing_writer import DrawingWriter
+from detkit.cli.flags import add_device_flags, add_flags, add_min_score, class_names, min_score, positive
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.label_writer import LabelWriter
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
-from detkit.cli.report import count
+from detkit.cli.resolve import model_line, resolve_model
 from detkit.cli.results_files import CocoIds
-from detkit.weights import better_models_hint, embedded
+from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Predictor
@@ -42,40 +41,41 @@ SOME_FAILED = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``detkit detect``."""
+    """Add the flags of ``detkit detect``."""
     parser.add_argument(
         "images",
         nargs="*",
         metavar="IMAGE",
-        help="images, videos, folders of them, or patterns such as 'photos/**/*.jpg' (default: a cat)",
+        help="images, videos, folders of them, or patterns such as 'photos/**/*.jpg' (default: a sample photograph)",
     )
-    parser.add_argument(
-        "--model", metavar="NAME", help="a published detector, such as clip_rcnn: CLIP on proposals; --weights is then its released file"
-    )
-    parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
+    add_flags(parser, "--model", "--latest")
+    parser.add_argument("--weights-file", metavar="FILE", help="the published file of a --model that is a published name")
     add_min_score(parser, "lowest score reported")
+    add_flags(parser, "--classes", help="report only these classes; with clip_rcnn: the phrases to look for")
     parser.add_argument(
-        "--classes", nargs="+", action="extend", metavar="NAME", help="report only these classes; with clip_rcnn: look for these phrases"
+        "--svd",
+        type=_ranks,
+        metavar="R6,R7",
+        help="truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
     )
-    parser.add_argument(
-        "--svd", type=_ranks, metavar="T6,T7", help="cut the two fully connected layers of a region head to these ranks, such as 1024,256"
-    )
-    parser.add_argument("--every", type=positive, default=1, metavar="N", help="look at each N-th frame of a video (default: 1)")
-    parser.add_argument("--output", metavar="DIR", help="folder of the drawn images (default: a new runs/detect-N)")
-    parser.add_argument("--no-images", action="store_true", help="draw nothing")
-    parser.add_argument("--json", metavar="FILE", help="write everything, image by image")
-    parser.add_argument("--csv", metavar="FILE", help="write one row a detection")
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="process every N-th frame of a video (default: 1)")
+    add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
+    parser.add_argument("--no-draw", action="store_true", help="draw nothing")
+    add_flags(parser, "--json", help="write all detections, image by image, as JSON")
+    add_flags(parser, "--csv", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
-    parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, and what was found as labels to be corrected")
-    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), default="yolo", help="of --labels (default: yolo)")
-    parser.add_argument("--annotations", metavar="FILE", help="COCO annotations that tell the ids for --coco")
-    add_device_arguments(parser)
+    parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
+    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), default="yolo", help="format of --labels (default: yolo)")
+    add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
+    add_device_flags(parser)
     add_pyramid_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Detect, print, draw, write; 0 if every image could be read."""
+    """Detect, print, draw and write; 0 if every image could be read."""
     check_pyramid_arguments(args)
+    if args.weights_file and args.model is None:
+        raise ValueError("--weights-file is the published file of a model; give its published name with --model, see `detkit models list`")
     with Outputs(args, "json", "csv", "coco", folders=("labels",)) as outputs:
         return _detect(args, outputs)
 
@@ -87,53 +87,52 @@ def _detect(args: argparse.Namespace, outputs: Outputs) -> int:
     ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
     if args.coco:
         ids.check(files)
-    drawn = None if args.no_images else DrawingWriter(args.output, files)
-    labeled = None if args.labels is None else LabelWriter(args.labels, args.labels_format)
-    predictor, weights, lowest = _predictor(args)
+    drawings = None if args.no_draw else DrawingWriter(args.output, files)
+    labels = None if args.labels is None else LabelWriter(args.labels, args.labels_format)
+    predictor, model, lowest = _predictor(args)
     loaded = time.perf_counter()
-    job = DetectJob(predictor, args, lowest, drawn, labeled)
+    job = DetectJob(predictor, args, lowest, drawings, labels)
     try:
         job.detect(files)
-    finally:  # also what was done before an interruption is kept
-        job.write_files(outputs, weights, ids)
+    finally:  # an interruption keeps what was detected before it
+        job.write_files(outputs, model, ids)
     job.conclude(outputs, loaded - start, time.perf_counter() - loaded)
     return SOME_FAILED if job.failed else 0
 
 
-def _classes(words: list[str] | None, weights: str | Path) -> list[str] | None:
-    """The classes to report, or none where ``--classes`` was not given; it takes all the words that follow it.
+def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
+    """Return the classes to report, or None without ``--classes``, which takes every word that follows it.
 
     Raises:
-        ValueError: there is no class in the words, or one of them is a image.
+        ValueError: If the words hold no class, or one of them is an image file.
     """
-    from detkit.data.images import IMAGE_ENDINGS
-    from detkit.data.video import VIDEO_ENDINGS
+    from detkit.data.images import IMAGE_EXTENSIONS
+    from detkit.data.video import VIDEO_EXTENSIONS
     from detkit.inference.loading import known_classes
 
-    known = known_classes(weights) if words else ()
-    names = named_classes(words, known)
+    known = known_classes(model) if words else ()
+    names = class_names(words, known)
     for name in names or ():
-        if name not in known and name.lower().endswith((*IMAGE_ENDINGS, *VIDEO_ENDINGS)) and Path(name).is_file():
+        if name not in known and name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file():
             raise ValueError(f"--classes: {name} is a file, not a class; name the images before --classes")
     return names
 
 
 def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str, float]:
-    """The detector, what it was loaded from, and from which score on it reports."""
-    from detkit.inference import choose_weights, load
+    """Return the detector, what it was loaded from, and the lowest score to report."""
+    from detkit.inference import load
 
-    weights, reason = choose_weights(args.model or args.weights)
-    file = {"file": args.weights} if args.model and args.weights else {}
-    classes = _classes(args.classes, weights)
-    lowest, remark = min_score(args, weights)
-    own = 0.0 if wants_pyramid(args) else lowest  # a pyramid judges scores after its merging, which changes them
-    predictor = load(weights, args.device, args.precision, min_score=own, classes=classes, svd=args.svd, **file)
-    named = sum(name is not None for name in predictor.class_names)
-    print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
-    for line in (remark, better_models_hint() if weights == embedded() else ""):
+    model, reason = resolve_model(args.model, args.latest)
+    file = {"file": args.weights_file} if args.weights_file else {}
+    classes = _classes(args.classes, model)
+    lowest, score_line = min_score(args, model)
+    threshold = 0.0 if wants_pyramid(args) else lowest  # a pyramid filters after merging, which changes scores
+    predictor = load(model, args.device, args.precision, min_score=threshold, classes=classes, svd=args.svd, **file)
+    print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
+    for line in (score_line, better_models_hint() if model == embedded_path() else ""):
         if line:
             print(line)
-    return with_pyramid(predictor, args, lowest), str(weights), lowest
+    return with_pyramid(predictor, args, lowest), str(model), lowest
 
 
 def _ranks(text: str) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class DrawingWriter:
         self._taken.add(_key(path))
         return path
 
-    def video_of(self, source: Path) -> Path:
+    def video_path(self, source: Path) -> Path:
         """Where to write the drawn video of ``source``; no video is ever overwritten, because nothing marks those drawn here."""
         path = self._free_name(source.stem, "mp4")
         self._taken.add(_key(path))

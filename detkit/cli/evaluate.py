@@ -1,16 +1,16 @@
-"""Score a detector on labeled images, or a file of results against a file of ground truth.
+"""Evaluate a detector on labeled images, or a results file against annotations.
 
-    detkit evaluate runs/first-1/best.safetensors --data instances_val.json --images images
+    detkit evaluate runs/first-1 --data my_data
+    detkit evaluate --latest                          your newest run, on its own validation data
+    detkit evaluate --data my_data --split test       the detector inside the package
     detkit evaluate runs/first-1 --data VOCdevkit/VOC2012 --split val --metric voc
     detkit evaluate fasterrcnn_resnet50_fpn --data my_data/data.yaml --rename tvmonitor=tv
-    detkit evaluate
-    detkit evaluate runs/first-1 --pyramid 0.5 1 2
-    detkit evaluate runs/second-1 --against runs/first-1
+    detkit evaluate runs/first-1 --data my_data --pyramid 0.5 1 2
+    detkit evaluate runs/second-1 --data my_data --against runs/first-1
     detkit evaluate --annotations instances_val.json --results results.json
 
-Without a detector it takes the newest run's best, or else the one inside the package; without --data, what that run was validated on.
-The data's classes must be among the detector's, by name (after --rename); detections of other classes are left out and counted. Numbers are
-computed in fp32 unless told.
+Without --data, a run is evaluated on the data that it was validated on. The data's classes must be among the detector's, by name (after
+--rename); detections of other classes are skipped and counted.
 """
 
 from __future__ import annotations
@@ -21,50 +21,53 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.arguments import add_device_arguments
-from detkit.cli.evaluate_jobs import VOC_RULES, DetectorJob, FileJob, overlaps
+from detkit.cli.evaluate_jobs import VOC_RULES, DetectorJob, FileJob
+from detkit.cli.flags import MODEL_HELP, add_device_flags, add_flags
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments
 from detkit.cli.report import duration, memory_line
+from detkit.cli.resolve import resolve_model
 from detkit.machine import peak_memory
 
 if TYPE_CHECKING:
     from detkit.evaluation.compare import Difference
     from detkit.evaluation.details import Details
 
-_ONLY_WITH_A_DETECTOR = ("weights", "data", "images", "split", "val_fraction", "trained_on", "map", "classes", "pyramid", "flip")
+_ONLY_WITH_A_DETECTOR = ("model", "latest", "data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "pyramid", "flip")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``detkit evaluate``."""
-    parser.add_argument("weights", nargs="?", metavar="WEIGHTS", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
-    parser.add_argument("--data", metavar="PATH", help="a COCO JSON file, a VOC folder, or a YOLO data.yaml")
-    parser.add_argument("--images", metavar="DIR", help="the folder of the images, if it is not where the labels say")
-    parser.add_argument("--split", metavar="NAME", help="which part of the data (default: val, or else test, if it has such parts)")
-    parser.add_argument(
-        "--val-fraction", metavar="F", help="of --data only the part that 'detkit train data.val_fraction=F' keeps for validation"
+    """Add the flags of ``detkit evaluate``."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"the detector: {MODEL_HELP} (default: embedded)")
+    add_flags(parser, "--latest", "--data", "--images")
+    add_flags(parser, "--split", help="part of the data (default: val, else test, if the data has such parts)")
+    add_flags(
+        parser, "--val-fraction", help="of --data, evaluate only the part that training with the same --val-fraction keeps for validation"
     )
     parser.add_argument(
-        "--trained-on", action="store_true", help="with --val-fraction: the other images, to see how much a detector knows by heart"
+        "--trained-on", action="store_true", help="with --val-fraction: the other images, to see how much the detector has memorized"
     )
-    parser.add_argument("--rename", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
-    parser.add_argument("--classes", action="append", metavar="A,B", help="judge only these classes")
-    parser.add_argument("--annotations", metavar="FILE", help="judge the file of --results against this COCO file, without a detector")
-    parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, else written")
-    parser.add_argument("--metric", choices=("coco", *VOC_RULES), default="coco", help="voc07 is VOC's 11-point AP, voc its all-point AP")
-    parser.add_argument("--iou", default="0.5", metavar="T,T", help="IoU thresholds of the VOC metrics (default: %(default)s)")
+    add_flags(parser, "--rename", "--classes")
+    add_flags(parser, "--annotations", help="COCO annotations: evaluate the file of --results against them, without a detector")
+    parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, written otherwise")
     parser.add_argument(
-        "--evaluator", choices=("hotcoco", "pycocotools"), default="hotcoco", help="of the COCO metric; pycocotools is the slow reference"
+        "--metric", choices=("coco", *VOC_RULES), default="coco", help="coco (default), voc07 (11-point AP) or voc (all-point AP)"
     )
-    parser.add_argument("--details", action="store_true", help="also where it goes wrong: best scores to cut at, kinds of error, mix-ups")
+    parser.add_argument("--iou", nargs="+", type=_iou, default=[0.5], metavar="T", help="IoU thresholds of the VOC metrics (default: 0.5)")
+    parser.add_argument(
+        "--evaluator", choices=("hotcoco", "pycocotools"), default="hotcoco", help="library for the COCO metric; pycocotools is slower"
+    )
+    parser.add_argument(
+        "--details", action="store_true", help="also report operating points, kinds of error (TIDE), confusions and the worst images"
+    )
     parser.add_argument(
         "--against",
         metavar="OTHER",
-        help="also how much better it is than another detector, or than a file of COCO results (.json), on these images, and how sure "
-        "that is: 95 %% intervals from 2,000 draws of images",
+        help="also report the difference from another detector, or from a COCO results file (.json), with 95 %% "
+        "intervals from 2,000 bootstrap resamples of the images",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all numbers")
-    add_device_arguments(parser, precision="fp32")
+    add_flags(parser, "--json", help="write all numbers as JSON")
+    add_device_flags(parser, precision="fp32")
     add_pyramid_arguments(parser)
 
 
@@ -79,9 +82,9 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
     from detkit.checkpoint import write_text
 
     if not args.annotations and _is_classifier(args):
-        from detkit.cli.evaluate_classifier import judge_images
+        from detkit.cli.evaluate_classifier import evaluate_images
 
-        return judge_images(args, outputs)
+        return evaluate_images(args, outputs)
     job = FileJob(args) if args.annotations else DetectorJob(args)
     numbers = job.numbers()
     if isinstance(job, DetectorJob):
@@ -98,32 +101,46 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
 def _is_classifier(args: argparse.Namespace) -> bool:
     from detkit.experiment.evaluation_run import is_classifier
 
-    return is_classifier(args.weights)
+    return is_classifier(resolve_model(args.model, args.latest)[0])
+
+
+def _iou(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"expected numbers above 0 and at most 1, such as 0.5 0.75; got {text!r}")
+    return value
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Complain about flags that do not go together, before any work."""
+    """Refuse flags that do not go together, before any work.
+
+    Raises:
+        ValueError: Names the flags and what to give instead.
+    """
     if args.annotations:
         given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(args, name)]
         if given:
+            flag = given[0] if given[0] == "model" else f"--{given[0].replace('_', '-')}"
             raise ValueError(
-                f"--annotations judges a file of results without a detector, so it does not go with {given[0].replace('_', '-')}"
+                f"--annotations evaluates a results file without a detector, so it does not go with {flag}; leave out one of them"
             )
         if not args.results:
-            raise ValueError("--annotations needs --results FILE, the COCO results to judge")
+            raise ValueError("--annotations needs --results FILE, the COCO results to evaluate")
     elif args.results and Path(args.results).exists() and not args.data:
         raise ValueError(
-            f"--results {args.results} exists; to judge it give --annotations FILE too, to write it anew give --data or remove it"
+            f"--results {args.results} exists: to evaluate it, add --annotations FILE; to overwrite it, add --data PATH or remove the file"
         )
     if args.val_fraction and not args.data:
-        raise ValueError("--val-fraction is a part of --data PATH; without --data a run is judged on what it was validated on")
+        raise ValueError("--val-fraction is a part of --data PATH; without --data, a run is evaluated on its own validation data")
     if args.trained_on and not args.val_fraction:
-        raise ValueError("--trained-on means the images that --val-fraction F leaves for training; give that too")
+        raise ValueError("--trained-on means the images that --val-fraction F leaves for training; give that flag too")
     if args.against and args.metric != "coco":
-        raise ValueError(f"--against compares COCO's numbers, so it does not go with --metric {args.metric}")
+        raise ValueError(f"--against compares COCO metrics, so it does not go with --metric {args.metric}")
     if args.against and args.annotations and not args.against.endswith(".json"):
-        raise ValueError(f"--against {args.against}: beside --annotations expected another file of COCO results, ending in .json")
-    overlaps(args)
+        raise ValueError(f"--against {args.against}: with --annotations, expected another COCO results file ending in .json")
     check_pyramid_arguments(args)
 
 
@@ -143,7 +160,7 @@ def _print(
         print(line)
     times = ", ".join(f"{what} {duration(seconds)}" for what, seconds in job.seconds.items())
     each = job.seconds.get("detecting", 0) / numbers.counts.images
-    print(f"{times}{f' ({1000 * each:.0f} ms a image)' if each else ''}; {memory_line()}")
+    print(f"{times}{f' ({1000 * each:.0f} ms per image)' if each else ''}; {memory_line()}")
 
 
 def _as_json(

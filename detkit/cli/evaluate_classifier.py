@@ -1,4 +1,4 @@
-"""``detkit evaluate`` for classifiers of whole images: top-1, top-5, and each class's own."""
+"""``detkit evaluate`` for image classifiers: top-1, top-5, and top-1 per class."""
 
 from __future__ import annotations
 
@@ -11,44 +11,47 @@ from typing import TYPE_CHECKING
 from detkit.cli.evaluate_jobs import chosen_classes, labeled, with_bar
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
+from detkit.cli.resolve import model_line, resolve_model
 
 if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
 
-_ABOUT_BOXES = ("results", "pyramid", "flip", "details", "against")
+_BOX_FLAGS = ("results", "pyramid", "flip", "details", "against")
 
 
-def judge_images(args: argparse.Namespace, outputs: Outputs) -> int:
-    """Judge the classifier, print, write.
+def evaluate_images(args: argparse.Namespace, outputs: Outputs) -> int:
+    """Evaluate the classifier, print and write.
 
     Raises:
-        ValueError: a flag is about boxes.
+        ValueError: If a flag concerns boxes.
     """
-    given = [name for name in _ABOUT_BOXES if getattr(args, name)]
+    given = [name for name in _BOX_FLAGS if getattr(args, name)]
     if given or args.metric != "coco":
-        raise ValueError(f"--{given[0] if given else 'metric'}: {args.weights or 'the newest run'} is a classifier, which finds no boxes")
+        raise ValueError(
+            f"--{given[0] if given else 'metric'} concerns boxes, and {args.model or 'the newest run'} is a classifier; leave it out"
+        )
     from detkit.data import parse_renames
     from detkit.experiment.evaluation_run import evaluate_classifier
-    from detkit.inference import choose_weights, load
+    from detkit.inference import load
 
     start = time.perf_counter()
-    weights, reason = choose_weights(args.weights)
-    predictor = load(weights, args.device, args.precision)
+    model, reason = resolve_model(args.model, args.latest)
+    predictor = load(model, args.device, args.precision)
     names = predictor.class_names
-    print(f"weights: {weights} ({reason}; {count(len(names), 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
-    data = labeled(args, weights)
+    print(model_line(model, reason, names, predictor.device, predictor.precision))
+    data = labeled(args, model)
     renames = parse_renames(args.rename or ())
-    how = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(weights)}
+    how = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(model)}
     loaded = time.perf_counter()
     found = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **how)  # type: ignore[arg-type]
     done = time.perf_counter()
     print(f"\n{_text(found, names)}\n")
     judged = int(found.counts.sum())
     each = 1000 * (done - loaded) / judged
-    print(f"{count(judged, 'image')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms a image)")
+    print(f"{count(judged, 'image')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms per image)")
     print(memory_line())
-    outputs.write("json", lambda path: _write(path, {"weights": str(weights), "data": data.name}, found, names))
+    outputs.write("json", lambda path: _write(path, {"model": str(model), "data": data.name}, found, names))
     if outputs.written:
         print(f"written: {', '.join(outputs.written)}")
     return 0
@@ -64,13 +67,13 @@ def _text(found: Accuracy, names: tuple[str | None, ...]) -> str:
     return f"{totals}\n\n{table(rows, ('class', 'images', 'top-1'), {'images', 'top-1'})}"
 
 
-def _crops(weights: str | Path) -> CropConfig | None:
-    """How the training cut objects out, if the checkpoint tells of it."""
+def _crops(model: str | Path) -> CropConfig | None:
+    """Return how the training cropped objects, if the checkpoint records it."""
     from detkit.checkpoint import read_header
     from detkit.experiment.config import Experiment
     from detkit.inference.loading import checkpoint_path
 
-    path = checkpoint_path(weights)
+    path = checkpoint_path(model)
     text = read_header(path)["experiment"] if path is not None else ""
     return Experiment.from_json(text).data.crops if text else None
 

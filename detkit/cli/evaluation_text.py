@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from detkit.cli.report import count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
-from detkit.evaluation.compare import DRAWS, Difference
+from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.details import ERRORS, Details, OperatingPoint
 
 _MOST = 15
@@ -26,7 +26,7 @@ def coco_text(numbers: CocoNumbers) -> str:
 
 def voc_text(numbers: VocNumbers) -> str:
     """The mean, and a table of the classes, at each IoU threshold."""
-    header = ("class", "boxes", "detections", *(f"AP{100 * overlap:g}" for overlap in numbers.overlaps))
+    header = ("class", "boxes", "detections", *(f"AP{100 * overlap:g}" for overlap in numbers.iou_thresholds))
     rows = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(ap) for ap in row.ap)) for row in numbers.classes]
     rows.append(("mean", f"{numbers.counts.boxes:,}", f"{numbers.counts.detections:,}", *(shown(ap) for ap in numbers.values)))
     legend = _legend(row.boxes for row in numbers.classes)
@@ -60,22 +60,22 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
             shown(row.other),
             f"{row.value:+.3f}",
             f"{row.low:+.3f} to {row.high:+.3f}",
-            "" if row.sure else "may be chance",
+            "" if row.is_significant else "may be chance",
         )
         for row in rows
     ]
-    return f"against {other}, {DRAWS:,} draws of images\n{table(lines, header, set(header[1:-1]))}"
+    return f"against {other}, {RESAMPLES:,} draws of images\n{table(lines, header, set(header[1:-1]))}"
 
 
 def details_text(details: Details) -> str:
     """The best cuts, the kinds of error, mix-ups and the worst images."""
     header = ("class", "score", "precision", "recall", "F1")
-    parts = ["best score to cut at, by F1 at IoU .5", table([_cut_row(cut) for cut in details.cuts], header, set(header[1:]))]
+    parts = ["best score to cut at, by F1 at IoU .5", table([_cut_row(cut) for cut in details.operating_points], header, set(header[1:]))]
     rows = [(kind, f"{number:,}", shown(cost), ERRORS[kind]) for kind, (number, cost) in details.errors.items()]
     parts += ["", "kinds of error (TIDE), and how much AP50 each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]
-    score = details.cuts[0].score
-    if details.confused:
-        parts += ["", f"taken for one another, from score {shown(score)} on", _confused_table(details.confused)]
+    score = details.operating_points[0].score
+    if details.confusions:
+        parts += ["", f"taken for one another, from score {shown(score)} on", _confused_table(details.confusions)]
     if details.worst:
         worst = [(row.image, row.right, row.wrong, row.missed) for row in details.worst]
         columns = ("image", "right", "wrong", "missed")

@@ -1,21 +1,18 @@
-"""Draw why a detector finds what it finds on a image, stage by stage, and list it.
+"""Show why a detector reports what it reports on an image, stage by stage.
 
-    detkit explain photo.jpg --weights fasterrcnn_resnet50_fpn
-    detkit explain photo.jpg --data instances_val.json
+    detkit explain photo.jpg --model fasterrcnn_resnet50_fpn
+    detkit explain photo.jpg --latest --data instances_val.json
+    detkit explain photo.jpg --features layer2 --model fasterrcnn_resnet50_fpn
 
-For each stage three images are written: its places (anchors, points, proposals or queries), which of them would answer for
-each object in training, and the candidates before and after suppression, in colors from blue (score 0) to red (score 1).
-A one-stage detector has one stage, Faster R-CNN has two: rpn and region. Everything is drawn on the image as the
-detector sees it, resized.
+For each stage, three images are written: its anchors, points, proposals or queries; which of them match each object in training; and the
+candidates before and after NMS, colored from blue (score 0) to red (score 1). A one-stage detector has one stage; Faster R-CNN has two, rpn
+and region. Everything is drawn on the image as the detector sees it, resized.
 
-With --features LAYER a image is drawn instead of what that layer of the backbone answers to: for each of the channels that answer
-most, the part of the image and, beside it, the answer brought back to pixels: in plain networks (AlexNet, VGG, ZFNet) by a deconvnet, in
-other networks with rectifiers by guided backpropagation.
+The objects are those that --data has for this image, found by its path or file name. Without --data, the detector's own detections are used
+instead.
 
-    detkit explain photo.jpg --features layer2 --weights fasterrcnn_resnet50_fpn
-
-The objects are those that --data names for this image, by its path or file name. Without --data the detector's own detections stand
-for them, and the command says so. The detector is, in order: --weights, the best checkpoint of the newest run under runs/.
+With --features LAYER, one image shows what the strongest channels of a backbone layer respond to: the part of the image and, next to it,
+the activation projected back to pixels, by a deconvnet in plain networks (AlexNet, VGG, ZFNet) and by guided backpropagation in others.
 """
 
 from __future__ import annotations
@@ -24,9 +21,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.arguments import add_device_arguments, add_min_score, min_score, positive
 from detkit.cli.drawing_writer import DrawingWriter
+from detkit.cli.flags import add_device_flags, add_flags, add_min_score, min_score, positive
 from detkit.cli.report import count, table
+from detkit.cli.resolve import model_line, resolve_model
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -39,35 +37,36 @@ NUMBERS = {"matched", "best IoU", "best score"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``detkit explain``."""
     parser.add_argument("image", metavar="IMAGE", help="a image file")
-    parser.add_argument("--weights", metavar="NAME|FILE", help="a checkpoint, a run's folder, or a name that 'detkit weights' lists")
-    parser.add_argument("--data", metavar="PATH", help="labels that have this image: a COCO JSON file, a VOC folder, or a YOLO data.yaml")
-    parser.add_argument("--images", metavar="DIR", help="the folder of the data's images, if it is not where the labels say")
-    parser.add_argument("--split", metavar="NAME", help="which part of the data (default: all are searched)")
-    parser.add_argument("--rename", action="append", metavar="A=B", help="the data's class A is the detector's class B; may be given again")
-    add_min_score(parser, "detections that are named, and stand for truth without --data")
+    add_flags(parser, "--model", "--latest")
+    add_flags(
+        parser, "--data", help="labels of this image: a COCO JSON file, a Pascal VOC folder, a YOLO data.yaml, or a folder of any of them"
+    )
+    add_flags(parser, "--images")
+    add_flags(parser, "--split", help="part of the data (default: all parts are searched)")
+    add_flags(parser, "--rename")
+    add_min_score(parser, "lowest score of the detections that are labeled, and used as ground truth without --data")
     parser.add_argument("--features", metavar="LAYER", help="draw what a layer of the backbone answers to, such as layer2 or features.4")
     parser.add_argument(
         "--top", type=positive, default=9, metavar="N", help="with --features: channels that are shown (default: %(default)s)"
     )
-    parser.add_argument("--output", metavar="DIR", help="folder of the images (default: a new runs/explain-N)")
-    add_device_arguments(parser, precision="fp32")
+    add_flags(parser, "--output", help="folder for the images (default: a new runs/explain-N)")
+    add_device_flags(parser, precision="fp32")
 
 
 def run(args: argparse.Namespace) -> int:
     """Explain, print, draw."""
-    from detkit.inference import choose_weights, explain, load
+    from detkit.inference import explain, load
 
     image = Path(args.image)
     drawn = DrawingWriter(args.output, [image], "explain", "png")
     if args.features:
         return _features(args, image, drawn)
-    weights, reason = choose_weights(args.weights)
-    predictor = load(weights, args.device, args.precision)
-    named = sum(name is not None for name in predictor.class_names)
-    print(f"weights: {weights} ({reason}; {count(named, 'class', 'classes')}), on {predictor.device} in {predictor.precision}")
+    model, reason = resolve_model(args.model, args.latest)
+    predictor = load(model, args.device, args.precision)
+    print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     pixels = predictor.pixels(image)
     truth = _truth(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
-    lowest, remark = min_score(args, weights)
+    lowest, remark = min_score(args, model)
     if remark:
         print(remark)
     found = explain(predictor, pixels, truth, min_score=lowest)
@@ -82,21 +81,21 @@ def run(args: argparse.Namespace) -> int:
 def _features(args: argparse.Namespace, image: Path, drawn: DrawingWriter) -> int:
     """Draw what a layer answers to."""
     from detkit.drawing import contact_sheet
-    from detkit.inference import choose_weights, load
-    from detkit.inference.feature_visualization import explain_features, tiles
+    from detkit.inference import load
+    from detkit.inference.feature_visualization import explain_features, feature_tiles
 
-    weights, reason = choose_weights(args.weights)
-    predictor = load(weights, args.device, "fp32", reference=True)
-    print(f"weights: {weights} ({reason}), on {predictor.device} in {predictor.precision}")
+    model, reason = resolve_model(args.model, args.latest)
+    predictor = load(model, args.device, "fp32", reference=True)
+    print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     found = explain_features(predictor, image, args.features, args.top)
     channels, height, width = found.shape
-    how = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[found.way]
+    how = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[found.method]
     print(f"layer {found.layer}: {count(channels, 'channel')} of {height} x {width} cells; answers brought back by {how}")
     if not found.features:
         raise ValueError(f"features: no channel of {found.layer} answers to {image} with more than 0; choose another layer or image")
     rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in found.features]
     print("\n".join("  " + line for line in table(rows, ("channel", "answer", "seen at x, y"), {"channel", "answer"}).splitlines()))
-    images, captions = tiles(found)
+    images, captions = feature_tiles(found)
     sheet = contact_sheet(images, captions=captions)
     print(f"written: {drawn.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
     return 0
@@ -106,7 +105,7 @@ def _print(image: Path, found: Explanation, args: argparse.Namespace, min_score:
     height, width = found.original_size
     print(f"image: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
     objects = len(found.targets)
-    if found.own:
+    if found.from_detections:
         print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {min_score:g} stand for it")
     else:
         print(f"truth: {count(objects, 'object')} of {args.data}")
@@ -141,7 +140,7 @@ def _sides(box: list[float]) -> str:
 def _draw(
     drawn: DrawingWriter, image: Path, stage: StageExplanation, found: Explanation, predictor: Predictor, min_score: float
 ) -> tuple[Path, Path, Path]:
-    from detkit.drawing import draw_matches, draw_places, draw_scores
+    from detkit.drawing import draw_matches, draw_locations, draw_scores
 
     names = predictor.class_names
 
@@ -149,7 +148,7 @@ def _draw(
         return drawn.write(Path(f"{image.stem}-{stage.name}-{what}.png"), photo)
 
     return (
-        written("places", draw_places(found.image, stage)),
+        written("places", draw_locations(found.image, stage)),
         written("matches", draw_matches(found.image, stage, found.targets, names)),
         written("scores", draw_scores(found.image, stage, names, min_score=min_score)),
     )
@@ -169,7 +168,7 @@ def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Target
             "its boxes would be wrong, so correct the labels or give the image that they are of"
         )
     mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.rename or ()))
-    labels = torch.tensor([-1 if own is None else own for own in mapping.places])[record.targets.labels]
+    labels = torch.tensor([-1 if own is None else own for own in mapping.indices])[record.targets.labels]
     targets = record.targets.replace(labels=labels)[labels >= 0]
     if len(targets) < len(record.targets):
         print(f"{count(len(record.targets) - len(targets), 'object')} of classes that the detector does not have left out")

@@ -1,11 +1,10 @@
-"""Tell about this machine, a config, a data set, a checkpoint, or the backbones.
+"""Describe this machine, a config, a data set, or a checkpoint.
 
 detkit info                  versions, devices, threads, and what is wrong with the installation
-detkit info backbones        every backbone that a config can name
-detkit info CONFIG           parameters, operations, shapes of the levels; how well the anchors fit the data, if it is here
-                             (a config in Python is executed, as 'detkit train' does; one in JSON is only read)
-detkit info DATA             counts of classes and box sizes; DATA is COCO JSON, a VOC folder, or a YOLO data.yaml
-detkit info CHECKPOINT       class names, metrics, config and size of a checkpoint, or of a run's folder
+detkit info DATA             images, classes and box sizes of labeled data: a COCO JSON file, a Pascal VOC folder, or a YOLO data.yaml
+detkit info CONFIG           parameters, operations and feature maps of a config, by name or file, and how well its anchors fit the data
+                             (a .py file is executed, as `detkit train` does; a .json file is only read)
+detkit info MODEL            class names, metrics, config and size of a checkpoint, a run, or published weights
 """
 
 from __future__ import annotations
@@ -14,21 +13,20 @@ import argparse
 import json
 from pathlib import Path
 
+from detkit.cli.flags import add_flags
 from detkit.registry import did_you_mean
 
 _CHECKPOINTS = ("best.safetensors", "last.safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``detkit info``."""
-    parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="backbones, a config, a data set, or a checkpoint")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: values to change first")
-    parser.add_argument(
-        "--size", type=image_size, default=(480, 640), metavar="HxW", help="size of the image counted on (default: 480x640)"
-    )
-    parser.add_argument("--data", metavar="DATA", help="for a config or a checkpoint: see how well its anchors fit these boxes")
-    parser.add_argument("--images", metavar="DIR", help="where the data's images are, if its file does not say")
-    parser.add_argument("--split", metavar="PART", help="only this part of the data")
+    """Add the flags of ``detkit info``."""
+    parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="data, a config or a model (default: this machine)")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: keys to override first")
+    parser.add_argument("--size", type=image_size, default=(480, 640), metavar="HxW", help="image size for the profile (default: 480x640)")
+    add_flags(parser, "--data", help="for a config or a model: report how well its anchors fit these boxes")
+    add_flags(parser, "--images")
+    add_flags(parser, "--split", help="only this part of the data")
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -44,99 +42,72 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find out what the subject is, and tell about it.
+    """Find out what the subject is, and describe it.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the subject is none of the things that can be told about.
+        FileNotFoundError: If there is no such file, config or model.
+        ValueError: If overrides are given for something that is not a config.
     """
     if args.subject is None:
-        from detkit.cli.info_machine import tell_machine
+        from detkit.cli.info_machine import print_machine
 
-        tell_machine()
-    elif args.subject == "backbones":
-        _tell_backbones()
+        print_machine()
     else:
-        _tell_path(args)
+        _print_subject(args)
     return 0
 
 
-def _tell_path(args: argparse.Namespace) -> None:
+def _print_subject(args: argparse.Namespace) -> None:
     kind = kind_of(Path(args.subject))
     if kind != "config" and args.overrides:
         raise ValueError(f"{' '.join(args.overrides)}: only a config takes KEY=VALUE, and {args.subject} is a {kind}")
     if kind == "data":
-        from detkit.cli.info_data import tell_data
+        from detkit.cli.info_data import print_data
 
-        tell_data(args.subject, args.images, args.split)
+        print_data(args.subject, args.images, args.split)
     elif kind == "config":
-        from detkit.cli.info_model import tell_config
+        from detkit.cli.info_model import print_config
 
-        tell_config(args)
+        print_config(args)
     else:
-        from detkit.cli.info_model import tell_checkpoint
+        from detkit.cli.info_model import print_checkpoint
 
-        tell_checkpoint(args)
+        print_checkpoint(args)
 
 
 def kind_of(path: Path) -> str:
-    """``config``, ``checkpoint`` or ``data``: what a path holds, by its ending and its first look.
+    """Return ``config``, ``checkpoint`` or ``data``: what a path or a name stands for, by its name, ending and first bytes.
 
     Raises:
-        FileNotFoundError: there is no such file and no published weights of that name.
+        FileNotFoundError: If there is no such file, config or published weights.
     """
+    from detkit import weights, zoo
+
     if path.is_dir():
         return "checkpoint" if any((path / name).is_file() for name in _CHECKPOINTS) else "data"
     if not path.exists():
-        _missing(path)
-        return "checkpoint"
+        models = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
+        if str(path) in models:
+            return "checkpoint"
+        if str(path) in zoo.names():
+            return "config"
+        nearby = [str(file) for file in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = did_you_mean(str(path), [*models, *zoo.names(), *nearby])
+        expected = "expected data, a config, a checkpoint, or a name from `detkit models list`"
+        raise FileNotFoundError(f"info {path}: no such file; {hint if hint.startswith('did you mean') else expected}")
     if path.suffix == ".json":
-        return "config" if _is_experiment(path) else "data"
+        return "config" if is_experiment(path) else "data"
     return {".py": "config", ".safetensors": "checkpoint", ".pth": "checkpoint", ".pt": "checkpoint"}.get(path.suffix, "data")
 
 
-def _missing(path: Path) -> None:
-    """Complain about a path that does not exist, unless it is the name of published weights."""
-    from detkit import weights
+def is_experiment(path: Path) -> bool:
+    """Whether a JSON file holds a config and not labels.
 
-    names = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
-    if str(path) in names:
-        return
-    known = ["backbones", *names, *(str(found) for found in path.parent.glob("*"))] if path.parent.is_dir() else ["backbones", *names]
-    close = did_you_mean(str(path), known)
-    hint = (
-        close
-        if close.startswith("did you mean")
-        else "expected a config, a data set, a checkpoint, a name out of `detkit weights`, or backbones"
-    )
-    raise FileNotFoundError(f"info {path}: no such file; {hint}")
-
-
-def _is_experiment(path: Path) -> bool:
+    Raises:
+        ValueError: If it is not JSON.
+    """
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"info {path}: not JSON: {error}") from None
     return isinstance(content, dict) and "model" in content and "images" not in content
-
-
-def _tell_backbones() -> None:
-    from detkit.backbones.facts import describe
-    from detkit.cli.report import table
-
-    rows = describe()
-    columns = [
-        ("name", "name"),
-        ("family", "family"),
-        ("parameters", "parameters"),
-        ("gflops", "GMACs"),
-        ("input", "input"),
-        ("top1", "top-1"),
-    ]
-    columns += [("weights", "weights"), ("license", "license"), ("levels", "levels (name channels/stride)"), ("source", "from")]
-    columns += [("normalization", "normalization"), ("paper", "paper")]
-    numbers = {"parameters", "GMACs", "input"}
-    print(table([[row.get(key, "") for key, _ in columns] for row in rows], [title for _, title in columns], numbers))
-    print("\nparameters and GMACs (10^9 multiply-adds at the input size) are the published classifier's; top-1 is on ImageNet")
-    print("use one with model.backbone.name=NAME; `detkit weights` tells more about the weights; docs/backbones.md has the family tree")
-    print("any other network of timm goes by timm/NAME, if timm can take maps from it")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from detkit.inference.anchor_recall import AnchorRecall
 
 
-def tell_data(path: str, images: str | None, split: str | None) -> None:
+def print_data(path: str, images: str | None, split: str | None) -> None:
     """Print each part of a data set: images, classes, box sizes, and what its reader had to say."""
     from detkit.data import SourceConfig, read_source, splits_of
 
@@ -40,7 +40,7 @@ def data_text(data: DetectionData) -> str:
 def recall_text(rows: Sequence[AnchorRecall]) -> str:
     """How well anchors cover boxes, as a table."""
     header = ("size", "boxes", "mean best IoU", "recall at .5", "recall at .7")
-    cells = [(row.size, f"{row.boxes:,}", *map(shown, (row.mean_best, row.at_50, row.at_70))) for row in rows]
+    cells = [(row.size, f"{row.boxes:,}", *map(shown, (row.mean_best_iou, row.recall_50, row.recall_70))) for row in rows]
     return table(cells, header, set(header[1:]))
 
 

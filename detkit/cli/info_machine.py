@@ -18,7 +18,7 @@ _PACKAGES = (
 )
 
 
-def tell_machine() -> None:
+def print_machine() -> None:
     """Print versions, processor, devices and folders, and what is wrong with them."""
     print(f"detkit {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
     print(table([(name, version_of(name) or "missing") for name in _PACKAGES], ("package", "version")))

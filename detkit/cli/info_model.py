@@ -19,20 +19,20 @@ ASSUMED_CLASSES = 80
 """COCO's, where a config's data is not here to tell."""
 
 
-def tell_config(args: argparse.Namespace) -> None:
+def print_config(args: argparse.Namespace) -> None:
     """Print what the detector of a config is made of, and how its anchors fit its data."""
-    from detkit.config import apply_overrides, load_config
-    from detkit.experiment import Experiment
+    from detkit.cli.train import load_target
+    from detkit.config import apply_overrides
 
-    config = apply_overrides(load_config(args.subject, Experiment), args.overrides)
+    config = apply_overrides(load_target(args.subject), args.overrides)
     model: DetectorConfig = config.model
     data, note = _data_of(config, args)
     classes = len(data.class_names) if data is not None else ASSUMED_CLASSES
     print(f"{args.subject}: {model.kind}, {classes} classes{note}\n")
-    _tell_detector(model.build(classes), model, args, data)
+    _print_detector(model.build(classes), model, args, data)
 
 
-def tell_checkpoint(args: argparse.Namespace) -> None:
+def print_checkpoint(args: argparse.Namespace) -> None:
     """Print the header of a checkpoint, what its detector is made of, and on request how its anchors fit a data set."""
     from detkit.inference.loading import checkpoint_path, load_detector
 
@@ -40,12 +40,12 @@ def tell_checkpoint(args: argparse.Namespace) -> None:
     if path is not None:
         from detkit.checkpoint import read_header
 
-        _tell_header(path, read_header(path))
+        _print_header(path, read_header(path))
     detector, config, names = load_detector(args.subject) if path is not None else _published(args.subject)
     named = [name for name in names if name is not None]
     unnamed = f" and {len(names) - len(named)} slots without a name" if len(named) < len(names) else ""
     print(f"{config.kind}, {len(named)} classes{unnamed}: {', '.join(named)}\n")
-    _tell_detector(detector, config, args, _named_data(args))
+    _print_detector(detector, config, args, _named_data(args))
 
 
 def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
@@ -53,7 +53,7 @@ def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, .
     from detkit.inference.loading import load_detector
     from detkit.models.published import PUBLISHED, publication
 
-    if name in PUBLISHED and (found := publication(name)).named is not None:
+    if name in PUBLISHED and (found := publication(name)).for_classes is not None:
         print(f"{name} looks for whatever it is told; what follows is for one phrase and needs no weights\n")
         return found.config.build(1), found.config, ("whatever is named",)
     try:
@@ -66,7 +66,7 @@ def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, .
         return found.config.build(len(found.class_names)), found.config, found.class_names
 
 
-def _tell_header(path: Path, header: dict[str, Any]) -> None:
+def _print_header(path: Path, header: dict[str, Any]) -> None:
     print(f"{path}: {path.stat().st_size / MEGABYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
     if header.get("metrics"):
         print("metrics: " + ", ".join(f"{name} {value:.4g}" for name, value in header["metrics"].items()))
@@ -80,7 +80,7 @@ def _tell_header(path: Path, header: dict[str, Any]) -> None:
     print()
 
 
-def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
+def _print_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
     from detkit.inference.measure import profile
 
     found = profile(detector, config.preprocess, args.size)
@@ -91,7 +91,7 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     print(f"\na image of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
     print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
     if config.whole_images:
-        _tell_classes(detector.num_classes, config, data)
+        _print_classes(detector.num_classes, config, data)
         return
     names = detector.backbone.level_names
     strides: tuple[int, ...] = detector.neck.strides  # type: ignore[assignment]
@@ -100,10 +100,10 @@ def _tell_detector(detector: Detector, config: DetectorConfig, args: argparse.Na
     levels += [(f"neck {place}", *_shape(*level)) for place, level in enumerate(zip(found.levels, strides, strict=True))]
     print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
     if data is not None:
-        _tell_recall(detector, config, data)
+        _print_recall(detector, config, data)
 
 
-def _tell_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
+def _print_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
     """What a classifier of whole images says, and how many images its classes have."""
     print(f"a whole image gets a score for each of {count(classes, 'class', 'classes')}; there are no levels and no boxes")
     if data is None or not data.class_names:
@@ -111,17 +111,17 @@ def _tell_classes(classes: int, config: DetectorConfig, data: DetectionData | No
     labels = Counter(data.records.labels.tolist())
     numbers = {name: labels[place] for place, name in enumerate(data.class_names)}
     least, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    what = count(labels.total(), "image") if data.whole else f"{count(labels.total(), 'object')} to cut out"
+    what = count(labels.total(), "image") if data.is_classification else f"{count(labels.total(), 'object')} to cut out"
     print(f"{data.name} has {what}: of a class from {numbers[least]:,} ({least}) to {numbers[most]:,} ({most})")
 
 
-def _tell_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
+def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
     from detkit.inference.anchor_recall import anchor_recall
     from detkit.inference.cell_recall import cell_recall
 
     cells = cell_recall(detector, config.preprocess, data)
     if cells is not None:
-        shown = f"of {count(cells.boxes, 'box', 'boxes')} of {data.name}, {cells.answered:,} ({cells.answered / max(cells.boxes, 1):.1%})"
+        shown = f"of {count(cells.boxes, 'box', 'boxes')} of {data.name}, {cells.assigned:,} ({cells.assigned / max(cells.boxes, 1):.1%})"
         print(f"\n{shown} have one of the {cells.grid[0]} x {cells.grid[1]} cells to themselves; the others can't be learned")
         return
     rows = anchor_recall(detector, config.preprocess, data)

@@ -75,13 +75,13 @@ def _matches(word: str) -> list[Path]:
 
 def _images_in(folder: Path, videos: bool, needed: bool = True) -> list[Path]:
     from detkit.data.files import visible
-    from detkit.data.images import IMAGE_ENDINGS
-    from detkit.data.video import VIDEO_ENDINGS
+    from detkit.data.images import IMAGE_EXTENSIONS
+    from detkit.data.video import VIDEO_EXTENSIONS
 
-    endings = (*IMAGE_ENDINGS, *VIDEO_ENDINGS) if videos else IMAGE_ENDINGS
+    endings = (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS) if videos else IMAGE_EXTENSIONS
     images = [path for path in visible(folder.iterdir()) if path.suffix.lower() in endings and path.is_file()]
     if not images and needed:
         folders = sum(path.is_dir() for path in folder.iterdir())
         advice = f"; it has {folders} folders: give '{folder}/**/*.jpg' to look into them" if folders else ""
-        raise ValueError(f"{folder}: the folder has no images ({', '.join(IMAGE_ENDINGS[:4])}, ...){advice}")
+        raise ValueError(f"{folder}: the folder has no images ({', '.join(IMAGE_EXTENSIONS[:4])}, ...){advice}")
     return images

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.results_files import ClassNames, Found
+from detkit.cli.results_files import ClassNames, ImageResult
 
 if TYPE_CHECKING:
     from detkit.data.records import ImageRecord
@@ -36,11 +36,11 @@ class LabelWriter:
         self._records: list[ImageRecord] = []
         self._stems: set[str] = set()
 
-    def add(self, found: Found, pixels: Any) -> None:
+    def add(self, found: ImageResult, pixels: Any) -> None:
         """Copy a image, or save a frame of a video (``(H, W, 3)`` uint8 RGB) as one, and take its detections."""
         from PIL import Image
 
-        from detkit.data.images import IMAGE_ENDINGS
+        from detkit.data.images import IMAGE_EXTENSIONS
         from detkit.data.records import ImageRecord
         from detkit.data.writers import image_folder
         from detkit.structures import Targets
@@ -50,7 +50,7 @@ class LabelWriter:
         if found.frame is not None:
             path = images / f"{self._free(f'{found.path.stem}_{found.frame:06d}')}.jpg"
             Image.fromarray(pixels).save(path, quality=95)
-        elif found.path.suffix.lower() in IMAGE_ENDINGS:
+        elif found.path.suffix.lower() in IMAGE_EXTENSIONS:
             path = images / (self._free(found.path.stem) + found.path.suffix)
             shutil.copyfile(found.path, path)
         else:  # readers find images by their endings

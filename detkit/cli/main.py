@@ -1,4 +1,4 @@
-"""The ``detkit`` command: finds the subcommand, parses its flags, and turns an error into one line."""
+"""The ``detkit`` command: find the subcommand, parse its flags, and turn an error into one line."""
 
 from __future__ import annotations
 
@@ -7,80 +7,109 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from detkit import __version__
 from detkit.cli.advice import import_advice
 from detkit.cli.collector import collect_rarely
 from detkit.registry import did_you_mean
 
+
+class Command(NamedTuple):
+    """A subcommand: the group it is listed in, its module, and its line in the help.
+
+    The module has ``add_arguments(parser)`` and ``run(args) -> int``; its docstring is the command's description.
+    """
+
+    group: str
+    module: str
+    help: str
+
+
 COMMANDS = {
-    "train": ("detkit.cli.train", "train a detector from a config file"),
-    "detect": ("detkit.cli.detect", "detect objects in images; draw them and list them"),
-    "evaluate": ("detkit.cli.evaluate", "score a detector, or a file of results, on labeled images"),
-    "explain": ("detkit.cli.explain", "draw where a detector looks, what answers for each object, and what suppression leaves"),
-    "propose": ("detkit.cli.propose", "propose where objects may be; tell how well labeled ones are met"),
-    "export": ("detkit.cli.export", "write a detector to an ONNX file, and tell whether it says the same"),
-    "info": ("detkit.cli.info", "tell about a config, a data set, a checkpoint, or this machine"),
-    "weights": ("detkit.cli.weights", "list, fetch and import published weights"),
+    "train": Command("start", "detkit.cli.train", "train a detector on a folder of labeled images, or from a config"),
+    "detect": Command("start", "detkit.cli.detect", "detect objects in images and videos"),
+    "evaluate": Command("start", "detkit.cli.evaluate", "evaluate a detector, or a results file, on your labels"),
+    "explain": Command("understand", "detkit.cli.explain", "show why a detector reports what it reports"),
+    "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
+    "propose": Command("data", "detkit.cli.propose", "compute object proposals; report their recall against labels"),
+    "export": Command("use", "detkit.cli.export", "write a detector to an ONNX file, and verify that its outputs match"),
+    "models": Command("look up", "detkit.cli.models", "list, show, copy, download, import, pack and average models"),
+    "info": Command("look up", "detkit.cli.info", "describe a config, a data set, a checkpoint, or this machine"),
 }
-"""Each subcommand: the module that has ``add_arguments(parser)`` and ``run(args) -> int``, and a line for the help."""
+"""Every subcommand, in the order of the help."""
+
+RENAMED = {"weights": "models"}
+"""Commands of version 0.1.0 that have another name."""
 
 INTERRUPTED = 130
 USER_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and where help is, and leave with code 2."""
+        """Print what is wrong and where to find help, and exit with code 2."""
         self.exit(USER_ERROR, f"detkit: error: {message}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``detkit`` with arguments (those of the process by default) and give its exit code."""
+    """Run ``detkit`` with the given arguments (by default the process's) and return its exit code."""
     collect_rarely()
-    _escape_what_cannot_be_shown()
+    _escape_unencodable_output()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0].startswith("-"):
         return _without_command(words)
     name = words[0]
     if name not in COMMANDS:
-        print(f"detkit: error: unknown command {name!r}: {did_you_mean(name, list(COMMANDS))}", file=sys.stderr)
+        hint = f"it is now called {RENAMED[name]!r}" if name in RENAMED else did_you_mean(name, list(COMMANDS))
+        print(f"detkit: error: unknown command {name!r}: {hint}", file=sys.stderr)
         return USER_ERROR
-    module = importlib.import_module(COMMANDS[name][0])
+    module = importlib.import_module(COMMANDS[name].module)
     args = _parse(command_parser(name, module), words[1:])
-    return _guarded(module, args)
+    return _run(module, args)
 
 
-def _escape_what_cannot_be_shown() -> None:
-    """A class name that a stream's encoding lacks, as those of Windows' pipes do, must not end a command."""
+def _escape_unencodable_output() -> None:
+    """Escape characters that a stream cannot encode, as on Windows' pipes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
 def command_parser(name: str, module: ModuleType | None = None) -> Parser:
-    """The parser of one subcommand; its module's docstring is the description."""
-    module = module or importlib.import_module(COMMANDS[name][0])
+    """Return the parser of one subcommand."""
+    module = module or importlib.import_module(COMMANDS[name].module)
     parser = Parser(
         prog=f"detkit {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     module.add_arguments(parser)
-    parser.add_argument("--debug", action="store_true", help="show the trace of an error")
+    for each in _leaves(parser):
+        each.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
+def _leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parsers that end a command line: those of the subcommands, or the parser itself if it has none."""
+    nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    if not nested:
+        yield parser
+    for action in nested:
+        for child in action.choices.values():
+            yield from _leaves(child)
+
+
 def _without_command(words: list[str]) -> int:
-    listing = "\n".join(f"  {name:10}{text}" for name, (_, text) in COMMANDS.items())
+    groups = dict.fromkeys(command.group for command in COMMANDS.values())
+    listing = "\n".join(f"{group}:\n{_group_lines(group)}" for group in groups)
     parser = Parser(
         prog="detkit",
         usage="detkit COMMAND [--help] ...",
-        description="Object detection in PyTorch: train, detect, evaluate.",
-        epilog=f"commands:\n{listing}\n\n'detkit COMMAND --help' tells more about each.",
+        description="Train, compare and understand object detectors on your own images.",
+        epilog=f"{listing}\n\n'detkit COMMAND --help' describes each command.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"detkit {__version__}")
@@ -89,14 +118,18 @@ def _without_command(words: list[str]) -> int:
     return 0
 
 
+def _group_lines(group: str) -> str:
+    return "\n".join(f"  {name:10}{command.help}" for name, command in COMMANDS.items() if command.group == group)
+
+
 def _parse(parser: Parser, words: list[str]) -> argparse.Namespace:
-    """Flags may stand between positional words, unless the command has subcommands of its own."""
+    """Parse; flags may stand between positional words, unless the command has subcommands of its own."""
     nested = any(action.nargs in {argparse.PARSER, argparse.REMAINDER} for action in parser._actions)
     return parser.parse_args(words) if nested else parser.parse_intermixed_args(words)
 
 
-def _guarded(module: ModuleType, args: argparse.Namespace) -> int:
-    """Run a command; what a user can cause becomes one line on the error stream, anything else keeps its trace."""
+def _run(module: ModuleType, args: argparse.Namespace) -> int:
+    """Run a command; an error that a user can cause becomes one line on stderr, any other keeps its traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("detkit").setLevel(logging.INFO)
     try:
@@ -107,7 +140,7 @@ def _guarded(module: ModuleType, args: argparse.Namespace) -> int:
         print("detkit: stopped", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader went away: python must not complain again while it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone: Python must not report it again at exit
         return 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if args.debug:
@@ -118,7 +151,7 @@ def _guarded(module: ModuleType, args: argparse.Namespace) -> int:
 
 
 def one_line(error: BaseException) -> str:
-    """An error's message on one line; its type's name where it has no message."""
+    """Return an error's message on one line, or its type's name if it has no message."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from detkit.proposals import Made, ProposalRecall
+    from detkit.proposals import ProposalResult, ProposalRecall
 
 COLUMNS = ("proposals", "recall .5", "recall .7", "MABO", "AR")
 
@@ -88,7 +88,7 @@ def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) 
     write_text(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def write_proposals(file: str, made: Sequence[tuple[Path, Made]], failed: Mapping[Path, str]) -> None:
+def write_proposals(file: str, made: Sequence[tuple[Path, ProposalResult]], failed: Mapping[Path, str]) -> None:
     """All boxes: as JSON, image by image; or as arrays, where the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``."""
     if Path(file).suffix.lower() == ".npz":
         _write_arrays(file, made)
@@ -109,7 +109,7 @@ def write_proposals(file: str, made: Sequence[tuple[Path, Made]], failed: Mappin
     write_text(file, json.dumps({"detkit": __version__, "images": images}, ensure_ascii=False) + "\n")
 
 
-def _write_arrays(file: str, made: Sequence[tuple[Path, Made]]) -> None:
+def _write_arrays(file: str, made: Sequence[tuple[Path, ProposalResult]]) -> None:
     import numpy as np
     import torch
 

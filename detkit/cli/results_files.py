@@ -21,7 +21,7 @@ ClassNames = Sequence[str | None]
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class ImageResult:
     """What was found on one image, or on one frame of a video.
 
     Attributes:
@@ -45,14 +45,14 @@ class Found:
         return [(label, round(score, 7), box) for label, score, box in zip(rows.labels.tolist(), rows.scores.tolist(), boxes, strict=True)]
 
 
-def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: ClassNames, **about: Any) -> str:
+def as_json(found: Sequence[ImageResult], failed: Mapping[Path, str], class_names: ClassNames, **about: Any) -> str:
     """Everything, image by image and, under ``videos``, frame by frame; what could not be read is there with its error."""
     from detkit.data.video import is_video
 
-    def rows(one: Found) -> list[dict[str, Any]]:
+    def rows(one: ImageResult) -> list[dict[str, Any]]:
         return [{"class": class_names[n], "label": n, "score": score, "box": box} for n, score, box in one.rows()]
 
-    def sizes(one: Found) -> dict[str, Any]:
+    def sizes(one: ImageResult) -> dict[str, Any]:
         return {"file": str(one.path), "width": one.size[1], "height": one.size[0]}
 
     images: list[dict[str, Any]] = [{**sizes(one), "detections": rows(one)} for one in found if one.frame is None]
@@ -70,7 +70,7 @@ def as_json(found: Sequence[Found], failed: Mapping[Path, str], class_names: Cla
     return json.dumps(content, ensure_ascii=False, indent=1)
 
 
-def as_csv(found: Sequence[Found], class_names: ClassNames) -> str:
+def as_csv(found: Sequence[ImageResult], class_names: ClassNames) -> str:
     """One row a detection, under a heading; corners in pixels. Where there are videos, two columns more tell frame and seconds."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -156,7 +156,7 @@ class CocoIds:
         return self.images[max(matches, key=len)]
 
 
-def as_coco(found: Sequence[Found], class_names: ClassNames, ids: CocoIds) -> tuple[str, int]:
+def as_coco(found: Sequence[ImageResult], class_names: ClassNames, ids: CocoIds) -> tuple[str, int]:
     """COCO results (``bbox`` is x, y, width, height) and how many detections have no category there."""
     results, left_out = [], 0
     for one in found:

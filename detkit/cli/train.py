@@ -1,15 +1,18 @@
-"""Train a detector from a config file.
+"""Train a detector on a folder of labeled images, or from a config.
 
-    detkit train configs/fpn_r50.py
-    detkit train configs/fpn_r50.py data=my_folder optimizer.lr=0.01 training.epochs=24
-    detkit train configs/fpn_r50.py data=my_folder weights=fasterrcnn_resnet50_fpn
-    detkit train configs/fpn_r50.py --smoke
-    detkit train --resume
+    detkit train my_folder                            choose a recipe for this data and this machine
+    detkit train my_folder --budget 30                the same, for 30 core-minutes
+    detkit train yolox_s --data my_folder             a config by name; `detkit models list` has them all
+    detkit train fpn_r50 --data my_folder weights=fasterrcnn_resnet50_fpn optimizer.lr=0.01
+    detkit train my_config.py training.epochs=24      a config file of your own; Python in it is executed
+    detkit train fpn_r50 --smoke                      two steps on generated data, to see that everything works
+    detkit train --resume                             resume your newest run exactly where it stopped
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
-    torchrun --nproc_per_node 2 -m detkit train configs/fpn_r50.py
+    torchrun --nproc_per_node 2 -m detkit train fpn_r50 --data my_folder
 
-A config file is Python and is executed: train only from files that you trust. Everything else reads JSON and checkpoints, which are not
-executed. Ctrl-C (or SIGTERM) saves the run after the step it is making; --resume goes on with it exactly.
+Any config key can be overridden with key=value; docs/configuration.md lists them all. Train only from config files that you trust: they are
+Python. Everything else reads JSON and checkpoints, which are never executed. Ctrl-C (or SIGTERM) saves the run after the current step, and
+--resume continues it.
 """
 
 from __future__ import annotations
@@ -20,70 +23,87 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.flags import add_flags
+
+if TYPE_CHECKING:
+    from detkit.experiment import Experiment
 
 TERMINATED = 143
 INTERRUPTED = 130
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``detkit train``."""
+    """Add the flags of ``detkit train``."""
     parser.add_argument(
         "words",
         nargs="*",
-        metavar="CONFIG [key=value ...]",
-        help="a config file (.py, which is executed, or .json), then values to exchange in it, in any order: optimizer.lr=0.01, "
-        "data=FOLDER",
+        metavar="FOLDER|CONFIG [key=value ...]",
+        help="labeled data, the name of a config, or a config file (.py or .json); then config keys to override, in any order",
     )
+    add_flags(parser, "--data", help="data to train on, instead of the config's; the same as data.train=PATH")
+    add_flags(parser, "--images", "--split", "--val-fraction")
+    parser.add_argument("--budget", metavar="M", help="core-minutes the run may use, validation included; sets training.budget")
     parser.add_argument(
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
     )
-    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="go on with a run: its folder, or the newest under runs/")
-    parser.add_argument(
-        "--val-fraction", metavar="F", help="keep this part of the training images for validation, such as 0.1; sets data.val_fraction"
-    )
-    parser.add_argument("--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
-    parser.add_argument("--stage", metavar="NAME", help="run this one of the config's stages alone, such as svm; with --resume once more")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
-    parser.add_argument(
-        "--precision", choices=("auto", "fp32", "bf16", "fp16"), help="number format of the training; sets training.precision"
-    )
+    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="resume a run: its folder (default: your newest run)")
+    parser.add_argument("--stage", metavar="NAME", help="run only this stage, such as svm; with --resume, rerun it")
+    add_flags(parser, "--output", help="folder of the run (default: runs/NAME-N)")
+    add_flags(parser, "--yes", help="download the recommended starting weights without asking")
+    add_flags(parser, "--device")
+    add_flags(parser, "--precision", default=None, help="number format of the training; sets training.precision (default: auto)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and say what came of it."""
+    """Train, and log how it goes."""
     from detkit.cli.allocator import keep_freed_memory
 
     keep_freed_memory()
-    _give_back_word(args)
-    config_file, overrides = split_words(args.words)
-    for key, value in (("training.precision", args.precision), ("data.val_fraction", args.val_fraction), ("output", args.output)):
-        overrides = [*overrides, *([f"{key}={value}"] if value else [])]
-    with _shown_log():
-        return _smoke(config_file, overrides) if args.smoke else _train(args, config_file, overrides)
+    _return_word_of_resume(args)
+    target, overrides = split_words(args.words)
+    with _log_to_stdout():
+        return _smoke(target, overrides) if args.smoke else _train(args, target, overrides)
 
 
-def _give_back_word(args: argparse.Namespace) -> None:
-    """``--resume`` takes the next word for its run, also where that is a config file or ``key=value`` and the newest run is meant."""
+def _return_word_of_resume(args: argparse.Namespace) -> None:
+    """Give back the word that ``--resume`` has taken for its run if it is a config or ``key=value``; the newest run is meant then."""
     word = args.resume or ""
     if ("=" in word or word.endswith(".py")) and not Path(word).is_dir():
         args.words, args.resume = [word, *args.words], ""
 
 
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:
-    """The config file, if one is named, and the overrides.
+    """Return what to train, if it is named, and the overrides.
 
     Raises:
-        ValueError: two files are named.
+        ValueError: If two things are named.
     """
-    files = [word for word in words if "=" not in word]
-    if len(files) > 1:
-        raise ValueError(f"expected one config file and key=value words, got {', '.join(files)}")
-    return (files[0] if files else None), [word for word in words if "=" in word]
+    targets = [word for word in words if "=" not in word or Path(word).exists()]
+    if len(targets) > 1:
+        raise ValueError(f"expected one folder or config, then key=value words; got {', '.join(targets)}; name data with --data")
+    return (targets[0] if targets else None), [word for word in words if word not in targets]
 
 
-def _train(args: argparse.Namespace, config_file: str | None, overrides: list[str]) -> int:
-    from detkit.config import apply_overrides, load_config
-    from detkit.experiment import Experiment, train
+def _flag_overrides(args: argparse.Namespace) -> list[str]:
+    """Return the flags that set config keys as ``key=value``."""
+    pairs = (
+        ("data.train", args.data),
+        ("data.train.images", args.images),
+        ("data.train.split", args.split),
+        ("data.val_fraction", args.val_fraction),
+        ("training.budget", args.budget),
+        ("training.precision", args.precision),
+        ("output", args.output),
+    )
+    reset_val = ["data.val=none"] if args.data is not None else []
+    return [*reset_val, *(f"{key}={value}" for key, value in pairs if value is not None)]
+
+
+def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -> int:
+    from detkit.config import apply_overrides
+    from detkit.experiment import train
     from detkit.experiment.resume import resumed_config
     from detkit.training.clock import CoreClock
     from detkit.training.folder import find_run
@@ -91,33 +111,68 @@ def _train(args: argparse.Namespace, config_file: str | None, overrides: list[st
     folder = None
     if args.resume is not None:
         folder = find_run(args.resume or None)
-        config = resumed_config(folder, config_file, overrides, repeats=args.stage is not None)
-    elif config_file is None:
-        raise ValueError("train: which config? for example: detkit train configs/fpn_r50.py data=FOLDER; configs/ has more")
+        base = None if target is None else load_target(target)
+        config = resumed_config(folder, base, [*_flag_overrides(args), *overrides], repeats=args.stage is not None)
+    elif target is None:
+        raise ValueError("train: what on? `detkit train FOLDER` trains on your labeled images; `detkit models list` has configs to name")
+    elif is_data(target):
+        from detkit.cli.recipe import choose_recipe
+
+        recipe = choose_recipe(target, args, overrides)
+        for line in recipe.lines:
+            print(line, flush=True)
+        config = apply_overrides(load_target(recipe.config), [*recipe.overrides, *_flag_overrides(args), *overrides])
     else:
-        config = apply_overrides(load_config(config_file, Experiment), overrides)
+        config = apply_overrides(load_target(target), [*_flag_overrides(args), *overrides])
     result = train(config, device=args.device, resume=folder, clock=CoreClock(whole_process=True), stage=args.stage)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0
 
 
-def _smoke(config_file: str | None, overrides: list[str]) -> int:
-    from detkit.config import apply_overrides, load_config
+def is_data(target: str) -> bool:
+    """Whether a word names labeled data and not a config.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    from detkit import zoo
+    from detkit.cli.info import is_experiment
+    from detkit.registry import did_you_mean
+
+    path = Path(target)
+    if target in zoo.names() or path.suffix == ".py":
+        return False
+    if not path.exists():
+        raise ValueError(f"train {target}: no such folder, file or config: {did_you_mean(target, zoo.names())}; see `detkit models list`")
+    return path.is_dir() or path.suffix != ".json" or not is_experiment(path)
+
+
+def load_target(target: str) -> Experiment:
+    """Load a config by the name it has in the zoo, or from a file."""
+    from detkit import zoo
+    from detkit.config import load_config
+    from detkit.experiment import Experiment
+
+    return zoo.load(target) if target in zoo.names() else load_config(target, Experiment)
+
+
+def _smoke(target: str | None, overrides: list[str]) -> int:
+    from detkit.config import apply_overrides
     from detkit.experiment import Experiment
     from detkit.experiment.smoke import smoke
 
-    config = load_config(config_file, Experiment) if config_file else Experiment(name="smoke")
-    tried = smoke(apply_overrides(config, overrides))
-    found = f"{tried.detections} detections by the reloaded model on {tried.image}"
-    kept = "" if tried.kept else "; nothing of it is kept without --output"
-    print(f"smoke: {tried.trained.steps} steps, an evaluation, {found}; {tried.seconds:.1f} s: all went through{kept}")
+    config = load_target(target) if target else Experiment(name="smoke")
+    outcome = smoke(apply_overrides(config, overrides))
+    detections = f"{outcome.detections} detections by the reloaded model on {outcome.image}"
+    kept = "" if outcome.kept else "; nothing is kept without --output"
+    print(f"smoke test passed: {outcome.trained.steps} steps, an evaluation, {detections}; {outcome.seconds:.1f} s{kept}")
     return 0
 
 
 @contextmanager
-def _shown_log() -> Iterator[None]:
-    """The run's log is what this command has to say, so it goes to the standard output."""
+def _log_to_stdout() -> Iterator[None]:
+    """Send the run's log, which is this command's output, to stdout."""
     logger = logging.getLogger("detkit")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))

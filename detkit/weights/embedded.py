@@ -40,4 +40,4 @@ def require_embedded_path() -> Path:
 def better_models_hint() -> str:
     """Return one line that names a more accurate published detector and the command that downloads it."""
     entry = find(_BETTER)
-    return f"{entry.name} is more accurate ({entry.format_size()} MiB): detkit models download {entry.name}, then --weights {entry.name}"
+    return f"{entry.name} is more accurate ({entry.format_size()} MiB): detkit models download {entry.name}, then --model {entry.name}"

@@ -1,0 +1,141 @@
+"""Flags that several commands share: one name, one meaning, declared once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+DEFAULT_MIN_SCORE = 0.5
+"""Lowest score reported where neither the user nor the checkpoint sets one."""
+
+
+def unit_interval(text: str) -> float:
+    """Parse a number from 0 to 1, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Parse a number between 0 and 1, both excluded, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, such as 0.1; got {text!r}")
+    return value
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of 1 or more, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
+MODEL_HELP = "a published name, a run's folder, a checkpoint or an exported file"
+
+FLAGS: dict[str, dict[str, Any]] = {
+    "--model": {"metavar": "MODEL", "help": f"the detector: {MODEL_HELP} (default: embedded, the one inside the package)"},
+    "--latest": {"action": "store_true", "help": "use the best checkpoint of your newest run under runs/"},
+    "--data": {
+        "metavar": "PATH",
+        "help": "labeled data: a COCO JSON file, a Pascal VOC folder, a YOLO data.yaml, or a folder of any of them",
+    },
+    "--images": {"metavar": "DIR", "help": "folder of the images of --data, if it is not where the labels say"},
+    "--split": {"metavar": "NAME", "help": "part of the data, such as train, val or test"},
+    "--val-fraction": {"type": fraction, "metavar": "F", "help": "fraction of the training images kept for validation, such as 0.1"},
+    "--classes": {"nargs": "+", "action": "extend", "metavar": "NAME", "help": "use only these classes"},
+    "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat the data's class A as the detector's class B"},
+    "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
+    "--min-score": {"type": unit_interval, "metavar": "S", "help": "lowest score reported"},
+    "--device": {"metavar": "NAME", "default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
+    "--precision": {
+        "choices": ("auto", "fp32", "bf16", "fp16"),
+        "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
+    },
+    "--seed": {"type": int, "metavar": "N", "default": 0, "help": "seed of the random numbers (default: %(default)s)"},
+    "--output": {"metavar": "PATH", "help": "where to write the result"},
+    "--json": {"metavar": "FILE", "help": "write the results as JSON"},
+    "--csv": {"metavar": "FILE", "help": "write the results as CSV"},
+    "--folder": {"metavar": "DIR", "help": "your folder of published weights: searched first, and where downloads go"},
+    "--yes": {"action": "store_true", "help": "answer yes to every question"},
+}
+"""Every flag that more than one command has, with what argparse needs to know of it."""
+
+
+def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
+    """Add shared flags to a parser.
+
+    Args:
+        parser: The parser of a command, or a group of its flags.
+        names: Keys of :data:`FLAGS`.
+        changes: A ``help`` or ``default`` of the command's own, for a single flag; its form stays the same in all commands.
+    """
+    for name in names:
+        parser.add_argument(name, **{**FLAGS[name], **changes})
+
+
+def add_device_flags(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
+    """Add ``--device`` and ``--precision``, the latter with the command's own default."""
+    add_flags(parser, "--device")
+    add_flags(parser, "--precision", default=precision)
+
+
+def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add ``--min-score``, which :func:`min_score` evaluates."""
+    default = f"the model's suggestion, else {DEFAULT_MIN_SCORE}"
+    add_flags(parser, "--min-score", help=f"{help_text} (default: {default})")
+
+
+def min_score(args: argparse.Namespace, model: str | Path) -> tuple[float, str]:
+    """Return the lowest score to report and a line that explains it, empty if the user chose the score."""
+    from detkit.inference import suggested_min_score
+
+    if args.min_score is not None:
+        return args.min_score, ""
+    suggested = suggested_min_score(model)
+    if suggested is None:
+        return DEFAULT_MIN_SCORE, ""
+    return suggested, f"minimum score: {suggested:g}, as this model suggests; change it with --min-score"
+
+
+def class_names(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:
+    """Return the names given by ``--classes``, as separate words or separated by commas.
+
+    Args:
+        words: The words as typed; None if the flag was not given.
+        known: Existing class names; a word that is one of them is kept whole, commas included.
+
+    Returns:
+        At least one name, or None if the flag was not given.
+
+    Raises:
+        ValueError: If the words hold no name.
+    """
+    if words is None:
+        return None
+    parts = [part for word in words for part in ([word] if word in known else map(str.strip, word.split(",")))]
+    names = [part for part in parts if part]
+    if not names:
+        raise ValueError(f"--classes: expected class names, such as cat dog; got {' '.join(words)!r}")
+    return names

@@ -1,0 +1,118 @@
+"""Configs, published weights and backbones: list, show, copy, download, import, pack and average them.
+
+detkit models                                   all detectors: configs and weights, with AP, license and size
+detkit models list --kind backbone              the backbones that a config can name
+detkit models show NAME ...                     everything about one
+detkit models copy NAME [FILE]                  a config as a file of your own, to edit and to train from
+detkit models download NAME ...                 published weights, into $DETKIT_WEIGHTS or the user's cache; resumes where it stopped
+detkit models import FILE --model NAME --output FILE.safetensors
+                                                a detkit checkpoint from a published file; no code in it is executed
+detkit models pack MODEL [KEY=VALUE ...] --output FILE.safetensors
+                                                a checkpoint of half the size to pass on: half precision, without the training record
+detkit models average MODEL MODEL ... --output FILE.safetensors
+                                                the mean of several trainings from one start; evaluate whether it is better
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from detkit import weights
+from detkit.cli import models_list, models_write
+from detkit.cli.flags import add_flags
+from detkit.cli.report import MEGABYTE
+from detkit.registry import did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the subcommands of ``detkit models``."""
+    parser.set_defaults(action=models_list.run_list, kind=None, words=[], folder=None, debug=False)
+    actions = parser.add_subparsers(metavar="COMMAND", parser_class=type(parser), required=False)
+    for add in (_add_list, _add_show, _add_copy, _add_download, models_write.add_import, models_write.add_pack, models_write.add_average):
+        add(actions)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the subcommand; without one, print the list."""
+    args.action(args)
+    return 0
+
+
+def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser("list", help="a table of configs and weights, or of backbones", description="List detectors, or backbones.")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only models with all of these words in their name")
+    parser.add_argument("--kind", choices=models_list.KINDS, help="only models of this kind (default: configs and weights of detectors)")
+    add_flags(parser, "--folder")
+    parser.set_defaults(action=models_list.run_list)
+
+
+def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser("show", help="everything about a model", description="Show everything known about a model.")
+    parser.add_argument("names", nargs="+", metavar="NAME", help="names from `detkit models list`")
+    add_flags(parser, "--folder")
+    parser.set_defaults(action=models_list.run_show)
+
+
+def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser(
+        "copy",
+        help="write a config as a file to edit",
+        description="Write a config of the zoo as a Python file, to edit and to train from.",
+    )
+    parser.add_argument("name", metavar="NAME", help="a config from `detkit models list --kind config`")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="the file to write (default: NAME.py in the current folder)")
+    parser.set_defaults(action=_copy)
+
+
+def _add_download(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = actions.add_parser(
+        "download", help="download published weights", description="Download published weights; resumes where it stopped."
+    )
+    parser.add_argument("names", nargs="+", metavar="NAME", help="weights from `detkit models list`")
+    add_flags(parser, "--folder")
+    parser.set_defaults(action=_download)
+
+
+def _copy(args: argparse.Namespace) -> None:
+    from detkit import zoo
+    from detkit.checkpoint import write_text
+
+    if args.name not in zoo.names():
+        raise ValueError(f"models copy {args.name}: no such config: {did_you_mean(args.name, zoo.names())}")
+    path = Path(args.file or f"{args.name}.py")
+    if path.exists():
+        raise ValueError(f"models copy: {path} exists and is not overwritten; give another file name")
+    write_text(path, zoo.path(args.name).read_text("utf-8"))
+    print(f"{path}: edit it, then: detkit train {path} --data FOLDER")
+
+
+def _download(args: argparse.Namespace) -> None:
+    names = [name for name in args.names if name != weights.EMBEDDED]
+    if len(names) < len(args.names):
+        print(f"{weights.EMBEDDED}: {weights.require_embedded_path()}")
+    for entry in [weights.find(name) for name in names]:
+        progress = _ByteCounter(entry.name) if sys.stderr.isatty() else None
+        path = weights.resolve(entry.name, args.folder, fetch=True, progress=progress)
+        if progress is not None:
+            progress.end()
+        print(f"{entry.name}: {path}")
+
+
+class _ByteCounter:
+    """A line on the terminal that counts megabytes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.used = False
+
+    def __call__(self, received: int, total: int | None) -> None:
+        of_total = f" of {total / MEGABYTE:.1f} MB, {received / total:.0%}" if total else " MB"
+        print(f"\r{self.name}: {received / MEGABYTE:.1f}{of_total}   ", end="", file=sys.stderr, flush=True)
+        self.used = True
+
+    def end(self) -> None:
+        """Move on to the next line."""
+        if self.used:
+            print(file=sys.stderr)

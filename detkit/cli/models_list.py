@@ -1,0 +1,256 @@
+"""``detkit models list`` and ``show``: one catalog of configs, published weights and backbones."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from detkit import weights, zoo
+from detkit.cli.report import table
+from detkit.registry import did_you_mean
+from detkit.weights import WeightEntry
+
+KINDS = ("config", "weights", "backbone")
+_HEADER = ("name", "kind", "AP", "measured on", "license", "parameters", "MiB", "on this machine")
+_NUMBERS = frozenset({"AP", "parameters", "MiB"})
+_BACKBONES = (
+    ("name", "name"),
+    ("family", "family"),
+    ("parameters", "parameters"),
+    ("gflops", "GMACs"),
+    ("input", "input"),
+    ("top1", "top-1"),
+    ("weights", "weights"),
+    ("license", "license"),
+    ("levels", "levels (name channels/stride)"),
+    ("source", "from"),
+    ("normalization", "normalization"),
+    ("paper", "paper"),
+)
+_METRICS = ("AP", "AP50")
+
+
+def run_list(args: argparse.Namespace) -> None:
+    """Print the table of detectors or of backbones."""
+    if args.kind == "backbone":
+        _list_backbones(args.words)
+        return
+    rows = [*(_weight_rows(args.folder) if args.kind != "config" else ()), *(_config_rows() if args.kind != "weights" else ())]
+    rows = [row for row in rows if all(word.lower() in row[0].lower() for word in args.words)]
+    if not rows:
+        raise ValueError(f"models list: no model has {' and '.join(args.words)} in its name; `detkit models list` has them all")
+    print(table(rows, _HEADER, _NUMBERS))
+    print("\nAP: of a config, what it reached in a training of ours (see docs/results.md); of weights, what their publisher states.")
+    print(
+        f"Use a config: detkit train NAME --data FOLDER. Use weights: detkit detect IMAGE --model NAME. Downloads go to {_target(args.folder)}."
+    )
+    if args.kind is None:
+        print(f"Backbones: detkit models list --kind backbone has {len(_backbone_names())}.")
+
+
+def _config_rows() -> list[tuple[str, ...]]:
+    return [_config_row(name) for name in zoo.names()]
+
+
+def _config_row(name: str) -> tuple[str, ...]:
+    entry = zoo.describe(name)
+    ap = re.search(r"(?<![A-Za-z])(test |val |validation )?AP (\d?\.\d+|\d+\.\d+)", entry.result) if entry.measured else None
+    where = f"{_data_of(name)} {(ap[1] or '').strip()}".strip() if ap else "not run"
+    return (name, "config", f"{100 * float(ap[2]):.1f}" if ap else "-", where, "Apache-2.0", "-", "-", "yes")
+
+
+def _data_of(name: str) -> str:
+    """Return the data set that a measured config names: the end of its name says which."""
+    return next((data for data in ("bccd", "coco_sample", "voc", "coco") if name.endswith((f"_{data}", f"{data}_crops"))), "example")
+
+
+def _weight_rows(folder: str | None) -> list[tuple[str, ...]]:
+    embedded = weights.embedded_path()
+    rows = [] if embedded is None else [_embedded_row(embedded)]
+    return rows + [_weight_row(entry, folder) for entry in weights.catalog() if entry.kind == "detector"]
+
+
+def _embedded_row(path: Path) -> tuple[str, ...]:
+    from detkit.checkpoint import read_header
+
+    ap = read_header(path)["metrics"].get("AP")
+    return (
+        weights.EMBEDDED,
+        "weights",
+        "-" if ap is None else f"{100 * ap:.1f}",
+        "COCO, held-out sample",
+        "Apache-2.0",
+        "2.9 M" if ap is None else _parameters_of(path),
+        f"{path.stat().st_size / 2**20:.1f}",
+        "yes",
+    )
+
+
+def _parameters_of(path: Path) -> str:
+    from safetensors import safe_open
+
+    with safe_open(path, "numpy") as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # not a dict
+    total = 0
+    for shape in shapes:
+        size = 1
+        for side in shape:
+            size *= side
+        total += size
+    return f"{total / 1e6:.1f} M"
+
+
+def _weight_row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
+    ap = entry.metrics.get("AP")
+    return (
+        entry.name,
+        "weights",
+        "-" if ap is None else f"{ap:.1f}",
+        "COCO val2017" if ap is not None else entry.training_data,
+        entry.license,
+        f"{entry.parameters / 1e6:.1f} M",
+        "-" if entry.size is None else f"{entry.size:.1f}",
+        _state(entry, folder),
+    )
+
+
+def _backbone_names() -> list[str]:
+    from detkit.backbones.table import BACKBONES
+
+    return list(BACKBONES.names())
+
+
+def _list_backbones(words: Sequence[str]) -> None:
+    from detkit.backbones.info import describe_backbones
+
+    rows = [row for row in describe_backbones() if all(word.lower() in row["name"].lower() for word in words)]
+    if not rows:
+        raise ValueError(
+            f"models list: no backbone has {' and '.join(words)} in its name; `detkit models list --kind backbone` has them all"
+        )
+    print(
+        table(
+            [[row.get(key, "") for key, _ in _BACKBONES] for row in rows],
+            [title for _, title in _BACKBONES],
+            {"parameters", "GMACs", "input"},
+        )
+    )
+    print("\nparameters and GMACs (10^9 multiply-adds at the input size) are the published classifier's; top-1 is on ImageNet")
+    print("use one with model.backbone.name=NAME; docs/backbones.md has the family tree")
+    print("any other network of timm is timm/NAME, if timm can extract feature maps from it")
+
+
+def run_show(args: argparse.Namespace) -> None:
+    """Print everything about each named model.
+
+    Raises:
+        ValueError: If a name is not in the catalog.
+    """
+    for name in args.names:
+        shown = False
+        if name == weights.EMBEDDED:
+            _show_embedded()
+            shown = True
+        for entry in weights.catalog():
+            if entry.name == name:
+                _show_weights(entry, args.folder)
+                shown = True
+        if name in _backbone_names():
+            _show_backbone(name)
+            shown = True
+        if name in zoo.names():
+            _show_config(name)
+            shown = True
+        if not shown:
+            known = [weights.EMBEDDED, *(entry.name for entry in weights.catalog()), *zoo.names(), *_backbone_names()]
+            raise ValueError(f"models show {name}: no such model: {did_you_mean(name, known)}")
+
+
+def _show_config(name: str) -> None:
+    entry = zoo.describe(name)
+    print(f"config {name}\n{entry.docstring}\n")
+    print(f"copy it with: detkit models copy {name}\n")
+
+
+def _show_backbone(name: str) -> None:
+    from detkit.backbones.info import describe_backbones
+
+    row = next(row for row in describe_backbones() if row["name"] == name)
+    _print_lines({"name": name, "kind": "backbone", **{title: row.get(key, "") for key, title in _BACKBONES[1:]}})
+
+
+def _show_weights(entry: WeightEntry, folder: str | None) -> None:
+    lines = {
+        "name": entry.name,
+        "kind": f"weights of a {entry.kind}",
+        "used by": f"model.backbone.name={entry.model}" if entry.kind == "backbone" else entry.model,
+        "published": f"{entry.format_metrics()} ({'COCO val2017' if entry.kind == 'detector' else 'ImageNet-1K validation images'})",
+        "trained on": entry.training_data,
+        "license": entry.license,
+        "parameters": f"{entry.parameters:,}",
+        "size": entry.format_size() + ("" if entry.size is None else " MiB"),
+        "SHA-256": _digest_text(entry),
+        "address": entry.url,
+        "source": entry.source,
+        "file": _location(entry, folder),
+    }
+    _print_lines(lines)
+
+
+def _show_embedded() -> None:
+    path = weights.require_embedded_path()
+    from detkit.checkpoint import read_header
+
+    header, facts = read_header(path), weights.EMBEDDED_INFO
+    metrics = ", ".join(f"{name} {100 * value:.1f}" for name, value in header["metrics"].items() if name in _METRICS)
+    lines = {
+        "name": weights.EMBEDDED,
+        "kind": "weights of a detector",
+        "used by": json.loads(header["model"])["kind"],
+        "measured": f"{metrics or weights.NOT_STATED} ({facts['measured on']})",
+        "trained on": facts["trained on"],
+        "license": facts["license"],
+        "size": f"{path.stat().st_size / 2**20:.1f} MiB",
+        "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "details": "docs/embedded_detector.md",
+        "file": str(path),
+    }
+    _print_lines(lines)
+
+
+def _print_lines(lines: Mapping[str, object]) -> None:
+    print("\n".join(f"{key:12}{value}" for key, value in lines.items()))
+    print()
+
+
+def _digest_text(entry: WeightEntry) -> str:
+    if entry.sha256 == weights.NOT_STATED:
+        return f"{entry.sha256}: a download cannot be verified"
+    return entry.sha256 + ("" if len(entry.sha256) == 64 else "... (the digits that the publisher states)")
+
+
+def _state(entry: WeightEntry, folder: str | None) -> str:
+    try:
+        weights.resolve(entry.name, folder)
+    except FileNotFoundError:
+        return "no"
+    except ValueError:
+        return "damaged"
+    return "yes"
+
+
+def _location(entry: WeightEntry, folder: str | None) -> str:
+    try:
+        return str(weights.resolve(entry.name, folder))
+    except FileNotFoundError:
+        return f"not on this machine; `detkit models download {entry.name}` writes it to {_target(folder)}"
+    except ValueError as error:
+        return str(error)
+
+
+def _target(folder: str | None) -> Path:
+    return Path(folder).expanduser() if folder else weights.default_folder()

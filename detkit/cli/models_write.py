@@ -1,0 +1,155 @@
+"""``detkit models import``, ``pack`` and ``average``: the subcommands that write a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from detkit.cli.flags import add_flags, unit_interval
+from detkit.cli.outputs import check_file
+from detkit.cli.report import MEGABYTE
+
+_MODEL = "model."
+Actions = argparse._SubParsersAction
+
+
+def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
+    """Add ``detkit models import``."""
+    parser = actions.add_parser(
+        "import", help="make a checkpoint from a published file", description="Make a detkit checkpoint from a published file."
+    )
+    parser.add_argument("file", metavar="FILE", help="the published file; no code in it is executed")
+    add_flags(parser, "--model", help="the published detector that the file holds, a name from `detkit models list --kind weights`")
+    add_flags(parser, "--classes", help="with a clip_rcnn: the phrases to look for")
+    _add_output(parser)
+    parser.set_defaults(action=_import)
+
+
+def add_pack(actions: Actions[argparse.ArgumentParser]) -> None:
+    """Add ``detkit models pack``."""
+    parser = actions.add_parser(
+        "pack", help="make a checkpoint of half the size", description="Make a checkpoint of half the size, to pass on."
+    )
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="MODEL [KEY=VALUE ...]",
+        help="a checkpoint or a run's folder; then keys of its model config that no weight depends on, such as "
+        "model.head.postprocess.nms_iou=0.5",
+    )
+    parser.add_argument("--min-score", type=unit_interval, metavar="S", help="lowest score that commands report for it by default")
+    parser.add_argument("--metrics", metavar="FILE", help="numbers to keep with it, as `detkit evaluate --json FILE` writes them")
+    _add_output(parser)
+    parser.set_defaults(action=_pack)
+
+
+def add_average(actions: Actions[argparse.ArgumentParser]) -> None:
+    """Add ``detkit models average``."""
+    parser = actions.add_parser(
+        "average", help="average several trainings of one model", description="Average the weights of several trainings."
+    )
+    parser.add_argument("sources", nargs="+", metavar="MODEL", help="two or more checkpoints or runs' folders of one model and one start")
+    _add_output(parser)
+    parser.set_defaults(action=_average)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser, "--output", help="the checkpoint to write (.safetensors)")
+
+
+def _import(args: argparse.Namespace) -> None:
+    if args.model is None:
+        raise ValueError(
+            "detkit models import: which detector does the file hold? give --model NAME, see `detkit models list --kind weights`"
+        )
+    output = _checkpoint_to_write(args)
+    from detkit.checkpoint import make_header, save_checkpoint
+    from detkit.models.published import load_published
+
+    published = load_published(args.model, args.file, args.classes)
+    header = make_header(published.config.to_json(), published.class_names, imported_from=Path(args.file).name)
+    save_checkpoint(output, published.detector.state_dict(), header)
+    named = sum(name is not None for name in published.class_names)
+    print(f"{output}: {args.model} with {named} classes; use it with: detkit detect IMAGE --model {output}")
+
+
+def _pack(args: argparse.Namespace) -> None:
+    sources = [word for word in args.words if "=" not in word]
+    overrides = [word for word in args.words if "=" in word]
+    if len(sources) != 1:
+        raise ValueError(f"detkit models pack: expected one checkpoint or run's folder, got {', '.join(sources) or 'none'}")
+    output = _checkpoint_to_write(args)
+    from detkit.checkpoint import pack
+
+    source = _source(sources[0])
+    metrics = None if args.metrics is None else _metrics(args.metrics)
+    before, after = pack(source, output, min_score=args.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
+    print(f"{output}: {before / MEGABYTE:.1f} MB -> {after / MEGABYTE:.1f} MB; use it with: detkit detect IMAGE --model {output}")
+
+
+def _average(args: argparse.Namespace) -> None:
+    if len(args.sources) < 2:
+        raise ValueError(f"detkit models average: expected two or more checkpoints or runs' folders, got {args.sources[0]} alone")
+    output = _checkpoint_to_write(args)
+    from detkit.checkpoint import average
+
+    others = average([_source(name) for name in args.sources], output)
+    if others:
+        print(f"the models differ in {', '.join(others)}; those of the first one are used")
+    print(f"{output}: the mean of {len(args.sources)}; compare it with: detkit evaluate {output} --data PATH")
+
+
+def _source(name: str) -> Path:
+    """Return the checkpoint that a word names."""
+    from detkit.inference.loading import checkpoint_path
+
+    source = checkpoint_path(name)
+    if source is None:
+        raise FileNotFoundError(f"{name}: no such checkpoint or run's folder")
+    return source
+
+
+def _metrics(path: str) -> dict[str, float]:
+    """Read the numbers from a file that ``detkit evaluate --json`` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"--metrics {path}: no such file; `detkit evaluate MODEL --data PATH --json {path}` writes it")
+    try:
+        values = json.loads(Path(path).read_bytes())["values"]
+        return {str(name): float(value) for name, value in values.items() if value is not None}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"--metrics {path}: expected a file from `detkit evaluate --json` ({type(error).__name__}: {error})") from None
+
+
+def _changed_model(source: Path, overrides: list[str]) -> str | None:
+    """Return the checkpoint's model config with overrides, if its tensors still fit; None without overrides."""
+    if not overrides:
+        return None
+    from detkit.checkpoint import load_checkpoint
+    from detkit.config import apply_overrides
+    from detkit.inference.loading import from_checkpoint, model_config
+
+    foreign = [word for word in overrides if not word.startswith(_MODEL)]
+    if foreign:
+        raise ValueError(f"detkit models pack: {foreign[0]}: a packed checkpoint keeps only the model's config; expected {_MODEL}KEY=VALUE")
+    checkpoint = load_checkpoint(source)
+    config = model_config(checkpoint.model_json, str(source))
+    text: str = apply_overrides(config, [word.removeprefix(_MODEL) for word in overrides]).to_json()
+    from_checkpoint(replace(checkpoint, header={**checkpoint.header, "model": text}), str(source))
+    return text
+
+
+def _checkpoint_to_write(args: argparse.Namespace) -> Path:
+    if args.output is None:
+        raise ValueError("--output: which file should be written? give --output FILE.safetensors")
+    path = Path(args.output)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"--output {path}: expected a name that ends in .safetensors")
+    check_file("--output", args.output)
+    return path

@@ -1,0 +1,132 @@
+"""Choose a recipe for ``detkit train FOLDER``: which config, from which start, for how long, and why."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from detkit.cli.report import count
+
+if TYPE_CHECKING:
+    from detkit.data import DetectionData
+
+BUDGET = 10.0
+"""Core-minutes of the default run on a CPU; docs/training_on_your_own_data.md has what they reach."""
+MAX_EPOCHS = 100
+SECONDS_PER_TRAINING_IMAGE = 0.11
+"""Core-seconds of a training step per image, of the config ``embedded``; measured on an AMD EPYC with AVX2."""
+SECONDS_PER_VALIDATION_IMAGE = 0.15
+"""The same for one image of an evaluation."""
+GPU_CONFIG, GPU_WEIGHTS, GPU_EPOCHS = "fpn_r50_v2", "fasterrcnn_resnet50_fpn_v2", 12
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A config by name, the keys that it gets, and the lines that explain the choice."""
+
+    config: str
+    overrides: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] = ()) -> Recipe:
+    """Choose how to train on the data at ``path`` on this machine.
+
+    On a CPU, training starts from the detector inside the package. On a GPU it starts from the best published detector that can be
+    fine-tuned, if its weights are on this machine or may be downloaded. Folders of images, one per class, train a classifier.
+
+    Raises:
+        FileNotFoundError: If there is nothing at the path.
+        ValueError: If its format is not recognized.
+    """
+    data = [f"data.train={path}", "data.val=none"]
+    train, val = _load([*data, *_data_overrides(args, overrides)])
+    if train.is_classification:
+        reason = f"{path} holds a folder of images per class, so the model is a classifier"
+        return _recipe(path, "classify_folder", data, (reason,), args, overrides)
+    if not _on_cpu(args.device) and _has_weights(args.yes):
+        keys = [*data, f"weights={GPU_WEIGHTS}", *([] if args.budget else [f"training.epochs={GPU_EPOCHS}", "training.budget=none"])]
+        reason = f"there is a GPU, and {GPU_WEIGHTS} is the most accurate published start that detkit fine-tunes"
+        return _recipe(path, GPU_CONFIG, keys, (reason,), args, overrides)
+    limit, reason = _limit(len(train), args.budget)
+    validation = SECONDS_PER_VALIDATION_IMAGE * len(val) * 4 / 60
+    lines = (
+        "no GPU is used, and from the detector inside the package a few core-minutes are enough"
+        if _on_cpu(args.device)
+        else _no_download(),
+        reason,
+        f"validation: {count(len(val), 'image')}, evaluated 4 times, about {validation:.1f} core-minutes of it",
+    )
+    return _recipe(path, "embedded", [*data, *limit], lines, args, overrides)
+
+
+def _limit(images: int, budget: str | None) -> tuple[list[str], str]:
+    """Return the keys that limit a run on a CPU, and the line about them."""
+    minutes = float(budget) if budget else BUDGET
+    if not budget and images * MAX_EPOCHS * SECONDS_PER_TRAINING_IMAGE < 60 * minutes:
+        return [f"training.epochs={MAX_EPOCHS}"], f"budget: {MAX_EPOCHS} epochs, as the data set is small ({count(images, 'image')})"
+    keys = ["training.epochs=none", f"training.budget={minutes:g}"]
+    epochs = 60 * minutes / SECONDS_PER_TRAINING_IMAGE / max(images, 1)
+    about = f"about {epochs:.0f} epochs" if epochs >= 1.5 else "about one epoch" if epochs > 0.7 else f"about {epochs:.1f} of an epoch"
+    return keys, f"budget: {minutes:g} core-minutes, {about} of {count(images, 'image')}; change it with --budget"
+
+
+def _recipe(path: str, config: str, keys: list[str], reasons: Sequence[str], args: argparse.Namespace, overrides: Sequence[str]) -> Recipe:
+    """Return the recipe with the equivalent command that names everything."""
+    shown = [key for key in keys if not key.startswith("data.")]
+    words = ["detkit", "train", config, "--data", path, *shown, *_typed_flags(args), *overrides]
+    lines = (f"recipe: {config}", *(f"  {reason}" for reason in reasons), f"  the same as: {shlex.join(words)}", "")
+    return Recipe(config, tuple(keys), lines)
+
+
+def _typed_flags(args: argparse.Namespace) -> list[str]:
+    pairs = (("--val-fraction", args.val_fraction), ("--split", args.split), ("--images", args.images), ("--output", args.output))
+    return [word for flag, value in pairs if value is not None for word in (flag, str(value))]
+
+
+def _data_overrides(args: argparse.Namespace, overrides: Sequence[str]) -> list[str]:
+    keys = (("data.train.images", args.images), ("data.train.split", args.split), ("data.val_fraction", args.val_fraction))
+    return [*(f"{key}={value}" for key, value in keys if value is not None), *(word for word in overrides if word.startswith("data."))]
+
+
+def _load(overrides: list[str]) -> tuple[DetectionData, DetectionData]:
+    from detkit.config import apply_overrides
+    from detkit.data.splits import load_data
+    from detkit.experiment import Experiment
+
+    return load_data(apply_overrides(Experiment(), overrides).data)
+
+
+def _on_cpu(device: str) -> bool:
+    from detkit.inference.device import pick_device
+
+    return pick_device(device).type == "cpu"
+
+
+def _has_weights(yes: bool) -> bool:
+    """Whether the weights for GPUs are on this machine, or the user lets them be downloaded now."""
+    from detkit import weights
+
+    entry = weights.find(GPU_WEIGHTS)
+    try:
+        weights.resolve(entry.name)
+        return True
+    except FileNotFoundError:
+        pass
+    if not yes and not (sys.stdin.isatty() and _agrees(f"download {entry.name} ({entry.format_size()} MiB) from {entry.url}? [y/N] ")):
+        return False
+    print(f"downloading {entry.name}", flush=True)
+    weights.resolve(entry.name, fetch=True)
+    return True
+
+
+def _agrees(question: str) -> bool:
+    return input(question).strip().lower() in {"y", "yes"}
+
+
+def _no_download() -> str:
+    return f"{GPU_WEIGHTS} would be better on this GPU, but is not on this machine; get it with `detkit models download {GPU_WEIGHTS}`"
