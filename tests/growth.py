@@ -1,4 +1,4 @@
-"""How much memory something takes, measured in a process of its own, whose allocator gives back what is freed."""
+"""Peak memory growth of an action, measured in a separate process whose allocator returns freed memory."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import pytest
 
 
 def growth(action: Callable[[], object]) -> None:
-    """Do something and print how many megabytes more were resident at most, while it was done, than before."""
+    """Run an action and print the growth of the peak resident memory during it, in megabytes."""
     from detkit.machine import peak_memory
 
-    Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
-    begun = peak_memory()
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak
+    before = peak_memory()
     action()
-    ended = peak_memory()
-    if begun is None or ended is None:
-        raise OSError("the system does not tell the peak of memory")
-    print((ended[0] - begun[0]) / 1e6)
+    after = peak_memory()
+    if before is None or after is None:
+        raise OSError("the system does not report peak memory")
+    print((after[0] - before[0]) / 1e6)
 
 
 def growths_in(script: Path) -> list[float]:
-    """What the calls of :func:`growth` in a script printed; the test is skipped where the system cannot count."""
+    """Run a script and return what its calls of :func:`growth` printed; skip the test if the system cannot measure it."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        pytest.skip("the system does not count the peak of memory anew")
+        pytest.skip("the system cannot reset the peak of memory")
     folders = os.pathsep.join([str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parent)])
     settings = {"MALLOC_MMAP_THRESHOLD_": "131072", "OMP_NUM_THREADS": "1", "PYTHONPATH": folders}
-    done = subprocess.run([sys.executable, str(script)], env=os.environ | settings, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [float(line) for line in done.stdout.splitlines()]
+    result = subprocess.run([sys.executable, str(script)], env=os.environ | settings, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return [float(line) for line in result.stdout.splitlines()]

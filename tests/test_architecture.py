@@ -40,7 +40,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def imported_parts(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and package for each import of detkit's own, wherever in the file it stands."""
+    """Line and package of every import from detkit, anywhere in the file."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -53,20 +53,20 @@ def imported_parts(tree: ast.AST) -> Iterator[tuple[int, str]]:
             else:
                 names = [node.module or ""]
         for name in names:
-            pieces = name.split(".")
-            if pieces[0] == "detkit" and len(pieces) > 1:
-                yield node.lineno, pieces[1]
+            parts = name.split(".")
+            if parts[0] == "detkit" and len(parts) > 1:
+                yield node.lineno, parts[1]
 
 
-def wrong_imports(part: str, source: str, where: str) -> list[str]:
+def wrong_imports(part: str, source: str, file: str) -> list[str]:
     wrong = []
     for line, other in imported_parts(ast.parse(source)):
         if other == "__version__" or other == part or (part, other) in SIDEWAYS:
             continue
         if other not in LAYER_OF:
-            wrong.append(f"{where}:{line}: imports {other!r}, which has no layer")
+            wrong.append(f"{file}:{line}: imports {other!r}, which has no layer")
         elif LAYER_OF[other] >= LAYER_OF[part]:
-            wrong.append(f"{where}:{line}: {part} (layer {LAYER_OF[part]}) imports {other} (layer {LAYER_OF[other]})")
+            wrong.append(f"{file}:{line}: {part} (layer {LAYER_OF[part]}) imports {other} (layer {LAYER_OF[other]})")
     return wrong
 
 
@@ -90,11 +90,11 @@ def test_every_import_points_down() -> None:
         ("training", "from detkit.utils import x"),
     ],
 )
-def test_the_check_sees_a_wrong_import(part: str, source: str) -> None:
+def test_wrong_imports_are_detected(part: str, source: str) -> None:
     assert wrong_imports(part, source, "file.py")
 
 
-def test_only_the_command_line_prints() -> None:
+def test_only_the_cli_prints() -> None:
     prints = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for part, path in modules()

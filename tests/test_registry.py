@@ -5,7 +5,7 @@ import pytest
 from detkit.registry import Registry, did_you_mean
 
 
-def test_a_name_gives_what_it_points_at() -> None:
+def test_get_imports_the_registered_object() -> None:
     table = Registry("function", "detkit.test", {"join": "os.path:join", "missing": "no_such_module:f"})
     assert table.names() == ("join", "missing")
     assert "join" in table
@@ -20,9 +20,9 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
         table.get("zzz")
 
 
-def test_nothing_known_suggests_nothing() -> None:
+def test_no_suggestion_without_known_names() -> None:
     assert did_you_mean("a", []) == ""
 
 
-def test_names_that_are_equally_near_are_all_suggested() -> None:
+def test_all_equally_near_names_are_suggested() -> None:
     assert did_you_mean("cet", ["cat", "dog", "cut"]) == "did you mean 'cat' or 'cut'?"

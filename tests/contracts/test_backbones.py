@@ -1,4 +1,4 @@
-"""What holds for every backbone of the table."""
+"""Tests that every registered backbone must pass."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from detkit.backbones import BACKBONES, Backbone, BackboneConfig, facts_of, timm_models, torchvision_models
-from detkit.backbones.chain_parts import Recipe
+from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info, timm_models, torchvision_models
 from detkit.backbones.classifiers import library_network
+from detkit.backbones.recipe import Recipe
 from detkit.layers import fold_batch_norms
 
 NAMES = BACKBONES.names()
@@ -27,8 +27,8 @@ SIZES = [(64, 96), (97, 130), (63, 33)]
 
 def smallest_of_each_family() -> list[str]:
     by_family: dict[str, str] = {}
-    for name in sorted(NAMES, key=lambda name: facts_of(name).parameters):
-        by_family.setdefault(facts_of(name).family, name)
+    for name in sorted(NAMES, key=lambda name: backbone_info(name).parameters):
+        by_family.setdefault(backbone_info(name).family, name)
     return sorted(by_family.values())
 
 
@@ -49,29 +49,29 @@ HEAVY = {
     "Swin",
     "ConvNeXt",
 }
-LIGHT = [name for name in SMALL if facts_of(name).family not in HEAVY]
-LIGHT_FIRST = [pytest.param(name, marks=pytest.mark.slow) if facts_of(name).family in HEAVY else name for name in SMALL]
-"""Small ones; those that take seconds are slow."""
+LIGHT = [name for name in SMALL if backbone_info(name).family not in HEAVY]
+LIGHT_FIRST = [pytest.param(name, marks=pytest.mark.slow) if backbone_info(name).family in HEAVY else name for name in SMALL]
+"""The smallest backbone of each family; those that take seconds are marked slow."""
 
 
-def without_chance(network: nn.Module) -> nn.Module:
-    """Nothing is left out at random in training."""
+def without_randomness(network: nn.Module) -> nn.Module:
+    """Disable dropout and stochastic depth, for a deterministic training mode."""
     for part in network.modules():
         if type(part).__name__ in DETERMINISTIC:
             setattr(part, DETERMINISTIC[type(part).__name__], 0.0)
     return network
 
 
-def built(name: str, **choices: Any) -> Backbone:
-    """A seeded backbone whose norms have statistics as if it had been trained."""
+def build(name: str, **options: Any) -> Backbone:
+    """Build a seeded backbone whose norms have statistics like those of a trained one."""
     torch.manual_seed(0)
-    backbone = BackboneConfig(name=name, **choices).build().eval()
+    backbone = BackboneConfig(name=name, **options).build().eval()
     fill_norms(backbone)
     return backbone
 
 
 def fill_norms(network: nn.Module) -> None:
-    """Norms as if trained: also those that begin as nothing, which would let no gradient through."""
+    """Give norms values like those of a trained network, also norms initialized to 0, which would block all gradients."""
     generator, state = torch.Generator().manual_seed(1), network.state_dict()
     for key, value in state.items():
         if key.endswith("running_mean"):
@@ -85,55 +85,56 @@ def fill_norms(network: nn.Module) -> None:
 
 @cache
 def small(name: str) -> Backbone:
-    """A trained-looking backbone with norms that train, not to be changed."""
-    return built(name, norm="train", frozen_stages=0)
+    """A cached backbone with trainable norms; do not modify it."""
+    return build(name, norm="train", frozen_stages=0)
 
 
 @pytest.mark.parametrize("name", LIGHT_FIRST)
 @torch.no_grad()
-def test_maps_are_as_declared(name: str) -> None:
-    facts = facts_of(name)
+def test_maps_have_the_declared_shapes(name: str) -> None:
+    info = backbone_info(name)
     with torch.device("meta"):
-        backbone = BackboneConfig(name=name, levels=tuple(level.name for level in facts.levels)).build().eval()
-        assert backbone.strides == tuple(level.stride for level in facts.levels)
+        backbone = BackboneConfig(name=name, levels=tuple(level.name for level in info.levels)).build().eval()
+        assert backbone.strides == tuple(level.stride for level in info.levels)
         assert list(backbone.strides) == sorted(backbone.strides)
-        for high, wide in SIZES:
-            maps = backbone(torch.empty(2, 3, high, wide))
-            expected = [(2, level.channels, math.ceil(high / level.stride), math.ceil(wide / level.stride)) for level in facts.levels]
-            assert [tuple(found.shape) for found in maps] == expected
+        for height, width in SIZES:
+            maps = backbone(torch.empty(2, 3, height, width))
+            expected = [(2, level.channels, math.ceil(height / level.stride), math.ceil(width / level.stride)) for level in info.levels]
+            assert [tuple(level.shape) for level in maps] == expected
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_usual_levels_and_a_single_one(name: str) -> None:
-    facts = facts_of(name)
+def test_default_levels_and_a_single_level(name: str) -> None:
+    info = backbone_info(name)
     with torch.device("meta"):
-        assert BackboneConfig(name=name).build().level_names == facts.default_levels
-        level = facts.levels[len(facts.levels) // 2]
-        alone = BackboneConfig(name=name, levels=(level.name,), frozen_stages=0).build()
-        (found,) = alone(torch.empty(1, 3, 64, 64))
+        assert BackboneConfig(name=name).build().level_names == info.default_levels
+        level = info.levels[len(info.levels) // 2]
+        single = BackboneConfig(name=name, levels=(level.name,), frozen_stages=0).build()
+        (level_map,) = single(torch.empty(1, 3, 64, 64))
     side = 64 // level.stride
-    assert (alone.level_names, alone.strides, found.shape[1:]) == ((level.name,), (level.stride,), (level.channels, side, side))
+    assert (single.level_names, single.strides, level_map.shape[1:]) == ((level.name,), (level.stride,), (level.channels, side, side))
 
 
 def cell_centers(network: nn.Module, size: int) -> list[tuple[float, float]]:
-    """Where in the image (y, x) the middle cell of each map looks: the center of the gradient's size on a ring of so many pixels.
+    """Return the center ``(y, x)`` in the image of the receptive field of each map's middle cell.
 
-    The network has no edges and the image is of one color, so that the gradient is symmetric round the cell's center, wherever it lies.
+    It is the circular mean of the gradient's magnitude over ``size`` pixels. The network has no borders and the image is of one color, so
+    the gradient is symmetric around the center of the cell, wherever that is.
     """
-    # A small value, for ReLU6 and its kin have no gradient where they saturate.
+    # A small value, because ReLU6 and similar activations have no gradient where they saturate.
     image = torch.full((1, 3, size, size), 1e-9, dtype=torch.float64, requires_grad=True)
-    turn = torch.exp(2j * torch.pi * torch.arange(size) / size)
+    phases = torch.exp(2j * torch.pi * torch.arange(size) / size)
     centers = []
-    for found in network(image):
-        (gradient,) = torch.autograd.grad(found[:, :, found.shape[-2] // 2, found.shape[-1] // 2].sum(), image, retain_graph=True)
+    for level in network(image):
+        (gradient,) = torch.autograd.grad(level[:, :, level.shape[-2] // 2, level.shape[-1] // 2].sum(), image, retain_graph=True)
         weight = gradient.abs().sum((0, 1))
-        angles = [float(torch.angle((weight.sum(axis) * turn).sum())) for axis in (1, 0)]
+        angles = [float(torch.angle((weight.sum(axis) * phases).sum())) for axis in (1, 0)]
         centers.append((angles[0] / (2 * torch.pi) * size % size, angles[1] / (2 * torch.pi) * size % size))
     return centers
 
 
-def made_symmetric(network: nn.Module) -> nn.Module:
-    """The network with equal weights, in float64; nothing looks farther than kernels reach, and no norm takes out what is equal."""
+def make_symmetric(network: nn.Module) -> nn.Module:
+    """Set all weights equal, in float64, and disable attention, which sees the whole map, and layer norms, which cancel equal values."""
     with torch.no_grad():
         for key, parameter in network.named_parameters():
             if key.endswith("pos_embed"):
@@ -150,22 +151,25 @@ def made_symmetric(network: nn.Module) -> nn.Module:
     return network.double().eval()
 
 
-MEAN, PAD = nn.functional.avg_pool2d, nn.functional.pad
+AVG_POOL, PAD = nn.functional.avg_pool2d, nn.functional.pad
 
 
-def endless_mean(x: Tensor, kernel_size: Any, stride: Any = None, padding: int = 0, *_: object, **__: object) -> Tensor:
-    """Means in place of a pooling's maxima, on a ring."""
+def circular_mean_pool(x: Tensor, kernel_size: Any, stride: Any = None, padding: int = 0, *_: object, **__: object) -> Tensor:
+    """Average pooling with circular padding, which replaces max pooling."""
     ring = [torch.arange(-padding, side + padding) % side for side in x.shape[-2:]]
-    return MEAN(x[..., ring[0], :][..., ring[1]], kernel_size, stride)
+    return AVG_POOL(x[..., ring[0], :][..., ring[1]], kernel_size, stride)
 
 
-def endless_pad(x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
-    """What lies beyond an edge is the other edge."""
+def circular_pad(x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
+    """Circular padding instead of zero padding."""
     return PAD(x, pad, mode="circular") if any(pad) else x
 
 
 CELLS = {"VGG": 3, "Darknet of YOLOv1": 5, "Inception v4": 5, "Inception-ResNet v1": 5, "Inception-ResNet v2": 5, "SENet": 5}
-"""Of the coarsest level, by family: enough that no kernel there sees all of the ring, and few where the network is large; 7 elsewhere."""
+"""Cells per side of the coarsest level, by family; 7 for all others.
+
+There must be enough that no kernel covers the whole circle, and few if the network is large.
+"""
 
 
 @pytest.mark.parametrize("name", [*LIGHT_FIRST, "resnet50", "mobilenet_v3_large"])
@@ -174,79 +178,81 @@ def test_cells_are_centered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_centers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells of every level lie where the table has them."""
-    facts = facts_of(name)
-    # What transposed convolutions make of a patch lies all in the patch: no gradient tells its parts apart.
-    transformer = {"c2", "c3"} if "vit" in name or "deit" in name else set()
-    transformer |= {"c4"} if "patch32" in name else set()
-    levels = [level for level in facts.levels if level.name not in transformer]
-    backbone = made_symmetric(BackboneConfig(name=name, levels=tuple(level.name for level in levels), frozen_stages=0).build())
+    """Cells of every level have their centers where the table states."""
+    info = backbone_info(name)
+    # The outputs of transposed convolutions stay within their patch, where gradients cannot distinguish them.
+    upsampled = {"c2", "c3"} if "vit" in name or "deit" in name else set()
+    upsampled |= {"c4"} if "patch32" in name else set()
+    levels = [level for level in info.levels if level.name not in upsampled]
+    backbone = make_symmetric(BackboneConfig(name=name, levels=tuple(level.name for level in levels), frozen_stages=0).build())
     for part in backbone.modules():
         if isinstance(part, nn.Conv2d):
             part.padding_mode = "circular"
             part._reversed_padding_repeated_twice = [side for side in reversed(part.padding) for _ in range(2)]
-    monkeypatch.setattr(nn.functional, "max_pool2d", endless_mean)
-    monkeypatch.setattr(nn.functional, "avg_pool2d", endless_mean)
-    monkeypatch.setattr(nn.functional, "pad", endless_pad)
-    size = CELLS.get(facts.family, 7) * levels[-1].stride
+    monkeypatch.setattr(nn.functional, "max_pool2d", circular_mean_pool)
+    monkeypatch.setattr(nn.functional, "avg_pool2d", circular_mean_pool)
+    monkeypatch.setattr(nn.functional, "pad", circular_pad)
+    size = CELLS.get(info.family, 7) * levels[-1].stride
     for level, center in zip(levels, cell_centers(backbone, size), strict=True):
-        wanted = size // level.stride // 2 * level.stride + level.offset
-        # Blocks of Inception v3 that pad first and convolve then break the ring: there half a cell is all that can be told.
-        slack = level.stride / 2 if facts.family == "Inception v3" and level.stride > 8 else 0.01
-        assert center == pytest.approx((wanted, wanted), abs=slack), f"{level.name}: a cell is off its center"
+        expected = size // level.stride // 2 * level.stride + level.offset
+        # Blocks of Inception v3 that pad before the convolution break the circle: their accuracy is half a cell.
+        tolerance = level.stride / 2 if info.family == "Inception v3" and level.stride > 8 else 0.01
+        assert center == pytest.approx((expected, expected), abs=tolerance), f"{level.name}: cells are not centered"
 
 
-def test_the_center_test_sees_one_sided_padding() -> None:
+def test_the_center_check_detects_one_sided_padding() -> None:
     import timm
 
-    tensorflows = made_symmetric(timm.create_model("tf_efficientnet_lite0", features_only=True))
-    # On an even size TensorFlow pads at the right and the bottom only; the map of stride 2 is a pixel off.
+    network = make_symmetric(timm.create_model("tf_efficientnet_lite0", features_only=True))
+    # For an even size TensorFlow pads at the right and bottom only, which shifts the map of stride 2 by a pixel.
     image = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
-    tensorflows(image)[0][:, :, 8, 8].sum().backward()
+    network(image)[0][:, :, 8, 8].sum().backward()
     columns = image.grad.abs().sum((0, 1, 2))
     centroid = float((columns * torch.arange(64)).sum() / columns.sum())
-    assert centroid > 16.5, "cell 8 of stride 2 should be over pixel 16, and is not: that is why we pad on both sides"
+    assert centroid > 16.5, "cell 8 of stride 2 must not be centered at pixel 16, which is why detkit pads on both sides"
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_gradients_flow_and_frozen_stages_do_not_move(name: str) -> None:
-    check_learning(without_chance(built(name, norm="train", frozen_stages=2)))
+def test_parameters_get_gradients_and_frozen_stages_do_not_change(name: str) -> None:
+    check_training(without_randomness(build(name, norm="train", frozen_stages=2)))
 
 
-def check_learning(backbone: Any) -> None:
-    """Of a backbone with two frozen stages: what may learn has gradients that are finite and not 0 all over, and a step leaves the rest."""
+def check_training(backbone: Any) -> None:
+    """With two frozen stages, other parameters get finite, nonzero gradients, and a step changes them and no frozen ones."""
     backbone.train()
-    before_nms = copy.deepcopy(backbone.state_dict())
+    before = copy.deepcopy(backbone.state_dict())
     frozen = {id(value) for stage in backbone.stages()[:2] for value in stage.state_dict(keep_vars=True).values()}
     optimizer = torch.optim.SGD([p for p in backbone.parameters() if p.requires_grad], lr=0.1)
-    sum(found.pow(2).mean() for found in backbone(torch.randn(2, 3, 64, 64))).backward()
+    sum(level.pow(2).mean() for level in backbone(torch.randn(2, 3, 64, 64))).backward()
     for key, parameter in backbone.named_parameters():
         assert (parameter.grad is not None) == (id(parameter) not in frozen), key
         assert parameter.grad is None or (bool(parameter.grad.isfinite().all()) and bool(parameter.grad.any())), key
     optimizer.step()
     for key, value in backbone.state_dict(keep_vars=True).items():
         if id(value) in frozen:
-            assert torch.equal(before_nms[key], value), f"{key} moved"
+            assert torch.equal(before[key], value), f"{key} changed"
         elif key.endswith("running_var"):
-            assert not torch.equal(before_nms[key], value), f"{key} did not move"
+            assert not torch.equal(before[key], value), f"{key} did not change"
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_stages_cover_every_parameter_once(name: str) -> None:
-    """But for those that no published file has: they always learn."""
+    """Except for parameters that no published file has, which are always trained."""
     with torch.device("meta"):
         backbone = BackboneConfig(name=name, norm="train").build()
     staged = [id(parameter) for stage in backbone.stages() for parameter in stage.parameters()]
-    assert sorted(staged) == sorted(id(parameter) for key, parameter in backbone.named_parameters() if not key.startswith(backbone.fresh))
+    assert sorted(staged) == sorted(
+        id(parameter) for key, parameter in backbone.named_parameters() if not key.startswith(backbone.new_prefixes)
+    )
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_freezing_everything_and_more_than_everything(name: str) -> None:
+def test_freezing_all_stages_and_too_many(name: str) -> None:
     with torch.device("meta"):
         count = len(BackboneConfig(name=name, frozen_stages=0).build().stages())
         frozen = BackboneConfig(name=name, norm="train", frozen_stages=count).build().train()
-        learning = [key for key, parameter in frozen.named_parameters() if parameter.requires_grad]
-        assert all(key.startswith(frozen.fresh) for key in learning), learning
+        trainable = [key for key, parameter in frozen.named_parameters() if parameter.requires_grad]
+        assert all(key.startswith(frozen.new_prefixes) for key in trainable), trainable
         assert not any(part.training for part in frozen.modules() if isinstance(part, nn.BatchNorm2d))
         with pytest.raises(ValueError, match=rf"{name}: expected 0 to {count} frozen stages"):
             BackboneConfig(name=name, frozen_stages=count + 1).build()
@@ -255,7 +261,7 @@ def test_freezing_everything_and_more_than_everything(name: str) -> None:
 @pytest.mark.parametrize("norm", ["frozen", "train"])
 @pytest.mark.parametrize("name", LIGHT)
 def test_state_dict_round_trip(name: str, norm: str) -> None:
-    first, second = built(name, norm=norm), BackboneConfig(name=name, norm=norm).build().eval()
+    first, second = build(name, norm=norm), BackboneConfig(name=name, norm=norm).build().eval()
     second.load_state_dict(first.state_dict(), strict=True)
     images = torch.randn(1, 3, 40, 56)
     with torch.no_grad():
@@ -263,88 +269,96 @@ def test_state_dict_round_trip(name: str, norm: str) -> None:
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_frozen_norms_folding_and_absorbing_change_nothing(name: str) -> None:
+def test_frozen_folded_and_absorbed_norms_give_the_same_maps(name: str) -> None:
     trained = small(name)
-    frozen = without_chance(BackboneConfig(name=name, norm="frozen", frozen_stages=0).build())
+    frozen = without_randomness(BackboneConfig(name=name, norm="frozen", frozen_stages=0).build())
     state = {key: value for key, value in trained.state_dict().items() if not key.endswith("num_batches_tracked")}
     frozen.load_state_dict(state, strict=True)
     images = torch.randn(1, 3, 65, 50)
     with torch.no_grad():
         expected = trained(images)
-        apart, folded = frozen(images), fold_batch_norms(trained)(images)
+        separate, folded = frozen(images), fold_batch_norms(trained)(images)
     absorbed = frozen.train()(images)
-    for want, *got in zip(expected, apart, folded, absorbed, strict=True):
-        for found in got:
-            torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-4 * float(want.abs().max()))
-    # A norm before its convolution stays.
-    assert facts_of(name).family == "DenseNet" or not any(isinstance(part, nn.BatchNorm2d) for part in fold_batch_norms(trained).modules())
+    for reference, *results in zip(expected, separate, folded, absorbed, strict=True):
+        for result in results:
+            torch.testing.assert_close(result, reference, rtol=1e-4, atol=1e-4 * float(reference.abs().max()))
+    # Norms that precede their convolution are not folded.
+    assert backbone_info(name).family == "DenseNet" or not any(
+        isinstance(part, nn.BatchNorm2d) for part in fold_batch_norms(trained).modules()
+    )
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_batches_and_training_mode_leave_frozen_outputs_alone(name: str) -> None:
-    backbone = without_chance(built(name, norm="frozen"))
+def test_frozen_outputs_do_not_depend_on_batch_or_mode(name: str) -> None:
+    backbone = without_randomness(build(name, norm="frozen"))
     images = torch.randn(2, 3, 64, 64)
-    before_nms = images.clone()
+    before = images.clone()
     with torch.no_grad():
-        together = backbone.train()(images)
+        batched = backbone.train()(images)
         alone = backbone.eval()(images[1:])
-    assert torch.equal(images, before_nms), "images must not be changed"
-    for both, one in zip(together, alone, strict=True):
-        torch.testing.assert_close(both[1:], one, rtol=1e-4, atol=1e-4)
+    assert torch.equal(images, before), "images must not be modified"
+    for all_maps, single in zip(batched, alone, strict=True):
+        torch.testing.assert_close(all_maps[1:], single, rtol=1e-4, atol=1e-4)
 
 
-CHAINS = [name for name in SMALL if facts_of(name).made_by.startswith(("detkit.backbones.torchvision", "detkit.backbones.timm"))]
+FROM_LIBRARIES = [
+    name for name in SMALL if backbone_info(name).factory.startswith(("detkit.backbones.torchvision", "detkit.backbones.timm"))
+]
 
 
 def recipe_of(name: str, network: nn.Module) -> Recipe:
-    facts = facts_of(name)
-    return timm_models._RECIPES[facts.family] if facts.source == "timm" else torchvision_models._RECIPES[facts.family](network)
+    info = backbone_info(name)
+    return timm_models._RECIPES[info.family] if info.source == "timm" else torchvision_models._RECIPES[info.family](network)
 
 
 def outputs_of(network: nn.Module, parts: Mapping[str, str], images: Tensor) -> dict[str, Tensor]:
-    """What these parts give while the library's own network runs."""
-    found: dict[str, Tensor] = {}
+    """Outputs of these modules while the library's own network runs."""
+    outputs: dict[str, Tensor] = {}
     for level, part in parts.items():
-        network.get_submodule(part).register_forward_hook(lambda _module, _inputs, out, level=level: found.setdefault(level, out.clone()))
+        network.get_submodule(part).register_forward_hook(lambda _module, _inputs, out, level=level: outputs.setdefault(level, out.clone()))
     with torch.no_grad():
         network.eval()(images)
-    return found
+    return outputs
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if facts_of(n).family in HEAVY else n for n in CHAINS])
-def test_maps_are_those_of_the_librarys_own_network(name: str) -> None:
-    """With the same borders; that borders are all that was changed is seen by the classifiers."""
-    facts = facts_of(name)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if backbone_info(n).family in HEAVY else n for n in FROM_LIBRARIES]
+)
+def test_maps_equal_those_of_the_librarys_network(name: str) -> None:
+    """The library's network gets the same padding; the tests of the classifiers show that only the padding was changed."""
+    info = backbone_info(name)
     network = library_network(name)
     fill_norms(network)
     recipe = recipe_of(name, network)
-    backbone = BackboneConfig(name=name, norm="train", levels=tuple(level.name for level in facts.levels)).build().eval()
-    state = {key: value for key, value in backbone.published_names(network.state_dict()).items() if key in backbone.state_dict()}
-    backbone.load_state_dict({**{k: v for k, v in backbone.state_dict().items() if k.startswith(backbone.fresh)}, **state}, strict=True)
+    backbone = BackboneConfig(name=name, norm="train", levels=tuple(level.name for level in info.levels)).build().eval()
+    state = {key: value for key, value in backbone.rename_published(network.state_dict()).items() if key in backbone.state_dict()}
+    backbone.load_state_dict(
+        {**{k: v for k, v in backbone.state_dict().items() if k.startswith(backbone.new_prefixes)}, **state}, strict=True
+    )
     if recipe.prepare is not None:
         recipe.prepare(network)
     images = torch.randn(1, 3, 75, 64)
     taps = {level: part.replace("trunk.", "stages.") for level, part in recipe.taps.items()}
-    expected = outputs_of(network, {**taps, **({"c5": "features.norm5"} if facts.family == "DenseNet" else {})}, images)
+    expected = outputs_of(network, {**taps, **({"c5": "features.norm5"} if info.family == "DenseNet" else {})}, images)
     with torch.no_grad():
-        found = backbone(images)
-    for level, ours in zip(backbone.level_names, found, strict=True):
-        theirs = expected[level].permute(0, 3, 1, 2) if recipe.channels_last else expected[level]
-        theirs = theirs.relu() if facts.family == "DenseNet" else theirs
+        maps = backbone(images)
+    for level, level_map in zip(backbone.level_names, maps, strict=True):
+        reference = expected[level].permute(0, 3, 1, 2) if recipe.channels_last else expected[level]
+        reference = reference.relu() if info.family == "DenseNet" else reference
         if recipe.map_norms:
-            theirs = nn.functional.layer_norm(theirs.permute(0, 2, 3, 1), theirs.shape[1:2]).permute(0, 3, 1, 2)
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6 * float(theirs.abs().max()))
+            reference = nn.functional.layer_norm(reference.permute(0, 2, 3, 1), reference.shape[1:2]).permute(0, 3, 1, 2)
+        torch.testing.assert_close(level_map, reference, rtol=1e-5, atol=1e-6 * float(reference.abs().max()))
 
 
-def test_a_transformers_map_is_its_librarys() -> None:
-    """At the size it was made for, where nothing is interpolated."""
+def test_the_map_of_a_transformer_equals_timms() -> None:
+    """At the size it was trained for, where position embeddings are not interpolated."""
     import timm
 
     torch.manual_seed(0)
     network = timm.create_model("deit_tiny_distilled_patch16_224").eval()
     backbone = BackboneConfig(name="deit_tiny_distilled_patch16_224", weights=None, levels=("c4",)).build().eval()
     backbone.load_state_dict(
-        {k: v for k, v in backbone.published_names(network.state_dict()).items() if not k.startswith(backbone.left_out)}
+        {k: v for k, v in backbone.rename_published(network.state_dict()).items() if not k.startswith(backbone.unused_prefixes)}
     )
     images = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
@@ -355,23 +369,24 @@ def test_a_transformers_map_is_its_librarys() -> None:
 
 @pytest.mark.parametrize("name", EACH)
 @torch.no_grad()
-def test_parameters_and_operations_are_as_told(name: str) -> None:
-    """Of the classifier, or where nobody has one of the network itself; operations with torch's own counter."""
-    facts = facts_of(name)
+def test_declared_parameters_and_gflops(name: str) -> None:
+    """For the classifier, or for the backbone where no classifier exists; operations by torch's own counter."""
+    info = backbone_info(name)
     with torch.device("meta"):
-        own = facts.family in {"CSPDarknet", "Darknet of YOLOv1"}
-        network = BackboneConfig(name=name, weights=None).build().eval() if own else library_network(name).eval()
+        without_classifier = info.family in {"CSPDarknet", "Darknet of YOLOv1"}
+        network = BackboneConfig(name=name, weights=None).build().eval() if without_classifier else library_network(name).eval()
         with FlopCounterMode(display=False) as counter:
-            network(torch.empty(1, 3, facts.input_size, facts.input_size))
-    # torchvision's files of GoogLeNet are counted without its auxiliary classifiers, which run in training alone.
+            network(torch.empty(1, 3, info.input_size, info.input_size))
+    # torchvision counts GoogLeNet without its auxiliary classifiers, which run only in training.
     counted = [parameter.numel() for key, parameter in network.named_parameters() if not key.startswith(("aux1", "aux2"))]
-    assert sum(counted) == facts.parameters
-    assert counter.get_total_flops() / 2e9 == pytest.approx(facts.gflops, abs=0.006)
+    assert sum(counted) == info.parameters
+    assert counter.get_total_flops() / 2e9 == pytest.approx(info.gflops, abs=0.006)
 
 
-def test_listing_imports_nothing_heavy() -> None:
+def test_listing_backbones_imports_no_heavy_package() -> None:
     code = (
-        "import sys; from detkit.backbones import BACKBONES, BackboneConfig, describe; import detkit.necks; describe(); BackboneConfig();"
+        "import sys; from detkit.backbones import BACKBONES, BackboneConfig, describe_backbones; import detkit.necks;"
+        "describe_backbones(); BackboneConfig();"
         "print(sorted({'torch', 'torchvision', 'timm'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

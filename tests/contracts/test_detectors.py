@@ -1,6 +1,6 @@
-"""What every detector promises, whichever it is: a new one joins by being registered.
+"""Tests that every registered detector must pass; a new one is included by registering it.
 
-A kind whose default is large gets a smaller version of itself in ``TINY``; one that is not there runs as it is on a ResNet-18.
+A kind with a large default config has a smaller version in ``TINY``; any other runs with its defaults on a ResNet-18.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def fast_rcnn_on_a_pyramid(config: Config) -> Config:
 
 
 def tiny_rcnn(config: Config) -> Config:
-    """Crops of 64 pixels, of which the network makes 2 x 2 cells."""
+    """Crops of 64 pixels, which give 2 x 2 cells."""
     region = config.region.replace(head=TwoFCConfig(hidden=32), samples_per_image=16, pool_size=2)
     return config.replace(region=region, warp_size=64, context_pixels=8, chunk_size=5)
 
@@ -75,15 +75,15 @@ def tiny_sppnet(config: Config) -> Config:
     )
 
 
-def on_one_map(config: Config) -> Config:
-    """Faster R-CNN as it was before pyramids: the C4 map alone."""
-    small, one = tiny_faster_rcnn(config), presets.fasterrcnn_resnet50_c4()
-    rpn = small.rpn.replace(anchors=one.rpn.anchors)
-    return small.replace(backbone=small.backbone.replace(levels=("c4",)), neck=one.neck.replace(out_channels=32), rpn=rpn)
+def faster_rcnn_c4(config: Config) -> Config:
+    """Faster R-CNN without a feature pyramid, on the C4 map only."""
+    small, c4 = tiny_faster_rcnn(config), presets.fasterrcnn_resnet50_c4()
+    rpn = small.rpn.replace(anchors=c4.rpn.anchors)
+    return small.replace(backbone=small.backbone.replace(levels=("c4",)), neck=c4.neck.replace(out_channels=32), rpn=rpn)
 
 
 def tiny_dense(config: Config) -> Config:
-    """RetinaNet and FCOS: short towers on thin maps."""
+    """RetinaNet and FCOS with shallow towers on maps with few channels."""
     return config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
 
 
@@ -92,8 +92,8 @@ def fcos_of_the_paper(config: Config) -> Config:
 
 
 def tiny_detr(config: Config) -> Config:
-    numbers = {"channels": 32, "attention_heads": 4, "encoder_layers": 2, "decoder_layers": 2, "hidden": 64}
-    return config.replace(head=config.head.replace(num_queries=20, **numbers))
+    options = {"channels": 32, "attention_heads": 4, "encoder_layers": 2, "decoder_layers": 2, "hidden": 64}
+    return config.replace(head=config.head.replace(num_queries=20, **options))
 
 
 def detr_dc5(config: Config) -> Config:
@@ -101,23 +101,23 @@ def detr_dc5(config: Config) -> Config:
 
 
 def tiny_ssd(config: Config) -> Config:
-    """Images of 96 x 128, one level behind the backbone's two."""
+    """Images of 96 x 128, and one level after the backbone's two."""
     boxes = DefaultBoxConfig(scales=(0.2, 0.4, 0.6, 0.8), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(96, 128)),
         neck=config.neck.replace(extras=(ExtraLevelConfig(channels=32),), atrous_channels=32),
-        head=config.head.replace(boxes=boxes),
+        head=config.head.replace(default_boxes=boxes),
     )
 
 
 def ssdlite(config: Config) -> Config:
     small, lite = tiny_ssd(config), presets_ssd.ssdlite320_mobilenet_v3_large()
     neck = lite.neck.replace(extras=small.neck.extras)
-    return small.replace(first_level="c4", neck=neck, head=lite.head.replace(boxes=small.head.boxes))
+    return small.replace(first_level="c4", neck=neck, head=lite.head.replace(default_boxes=small.head.default_boxes))
 
 
 def tiny_yolov1(config: Config) -> Config:
-    """Six cells."""
+    """Images of 96 x 160, which give six cells."""
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(96, 160)),
         neck=config.neck.replace(channels=(16, 16)),
@@ -144,7 +144,7 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "fast_rcnn/scales": fast_rcnn_at_three_scales,
     "fast_rcnn/text": fast_rcnn_with_phrases,
     "faster_rcnn": tiny_faster_rcnn,
-    "faster_rcnn/c4": on_one_map,
+    "faster_rcnn/c4": faster_rcnn_c4,
     "fcos": tiny_dense,
     "fcos/paper": fcos_of_the_paper,
     "rcnn": tiny_rcnn,
@@ -156,7 +156,7 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "yolox": tiny_yolox,
     "yolox/light": light,
 }
-"""A name behind a stroke is a variant of the kind before it."""
+"""A name after a slash is a variant of the kind before it."""
 
 
 def tiny(name: str) -> DetectorConfig:
@@ -176,8 +176,8 @@ def detector(config: DetectorConfig) -> Detector:
     return config.build(3).eval()
 
 
-def photos(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
-    """Noise of these sizes, or of the only size that the detector takes."""
+def random_images(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
+    """Random noise in these sizes, or in the detector's fixed input size."""
     generator = torch.Generator().manual_seed(1)
     return [torch.rand(3, *(detector.input_size or size), generator=generator) for size in sizes]
 
@@ -195,16 +195,16 @@ def crowd_only() -> Targets:
 
 
 def arguments(detector: Detector, images: list[Tensor]) -> dict[str, list[Proposals]]:
-    """Proposals for the detectors that are told where to look."""
+    """Proposals, for detectors that take them."""
     if not detector.takes_proposals:
         return {}
     boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [8.0, 10.0, 62.0, 72.0], [30.0, 0.0, 90.0, 60.0]])
     return {"proposals": [Proposals(boxes, torch.tensor([3.0, 2.0, 1.0])) for _ in images]}
 
 
-def assert_well_formed(found: list[Detections], images: list[Tensor], num_classes: int) -> None:
-    assert len(found) == len(images)
-    for rows, image in zip(found, images, strict=True):
+def assert_well_formed(detections: list[Detections], images: list[Tensor], num_classes: int) -> None:
+    assert len(detections) == len(images)
+    for rows, image in zip(detections, images, strict=True):
         rows.checked(num_classes)
         assert (rows.scores[:-1] >= rows.scores[1:]).all()
         assert ((rows.scores >= 0) & (rows.scores <= 1)).all()
@@ -221,9 +221,9 @@ def assert_well_formed(found: list[Detections], images: list[Tensor], num_classe
         pytest.param([crowd_only(), Targets.empty()], id="crowd"),
     ],
 )
-def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Detector, targets: list[Targets]) -> None:
-    """Distributed training waits for every parameter's gradient, also where there is nothing to learn from."""
-    images = photos(detector, (90, 120), (130, 97))
+def test_every_parameter_gets_a_gradient(detector: Detector, targets: list[Targets]) -> None:
+    """Distributed training waits for the gradient of every parameter, also without training examples."""
+    images = random_images(detector, (90, 120), (130, 97))
     losses = detector.train()(images, targets, **arguments(detector, images))
     assert all(loss.ndim == 0 and loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
     sum(losses.values()).backward()
@@ -233,8 +233,8 @@ def test_every_parameter_learns_something_or_nothing_but_is_asked(detector: Dete
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> None:
-    images = photos(detector, (96, 96))
+def test_targets_and_not_the_mode_select_losses_or_detections(detector: Detector, training: bool) -> None:
+    images = random_images(detector, (96, 96))
     detector.train(training)
     assert isinstance(detector(images, [one_object()], **arguments(detector, images)), dict)
     detector.eval()
@@ -243,33 +243,33 @@ def test_targets_decide_and_not_the_mode(detector: Detector, training: bool) -> 
 
 
 @torch.no_grad()
-def test_images_of_any_size_or_of_the_only_one(detector: Detector) -> None:
+def test_images_of_any_size_or_of_the_fixed_size(detector: Detector) -> None:
     if detector.input_size is not None:
         with pytest.raises(ValueError, match="takes images of"):
             detector([torch.rand(3, 90, 120)], **arguments(detector, [torch.rand(3, 90, 120)]))
-    images = photos(detector, (90, 120), (33, 200), (64, 64))
+    images = random_images(detector, (90, 120), (33, 200), (64, 64))
     assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
 
 
 @torch.no_grad()
-def test_a_batch_is_as_its_images_alone(detector: Detector) -> None:
-    """All pad to 96 x 128: padding is seen by any padded network, so only images of one padded size can agree."""
+def test_a_batch_equals_its_images_alone(detector: Detector) -> None:
+    """All images are padded to 96 x 128; padding influences the result, so only images of one padded size can agree."""
     sizes = ((96, 128), (90, 120), (70, 128)) if detector.pad_multiple > 1 else ((96, 128),) * 3
-    images = photos(detector, *sizes)
+    images = random_images(detector, *sizes)
     more = arguments(detector, images)
-    together = detector.raw(detector.prepare(images), **more)
-    found = detector(images, **more)
-    for place, image in enumerate(images):
-        one = {name: rows[place : place + 1] for name, rows in more.items()}
-        alone = detector.raw(detector.prepare([image]), **one)
-        for batched, single in zip(together, alone, strict=True):
+    batched_raw = detector.raw(detector.prepare(images), **more)
+    detections = detector(images, **more)
+    for index, image in enumerate(images):
+        one = {name: rows[index : index + 1] for name, rows in more.items()}
+        single_raw = detector.raw(detector.prepare([image]), **one)
+        for batched, single in zip(batched_raw, single_raw, strict=True):
             if len(batched) == len(images) and len(single) == 1:
-                assert_close(batched[place], single[0], atol=1e-4, rtol=1e-4)
-        assert len(detector([image], **one)[0]) == len(found[place])
+                assert_close(batched[index], single[0], atol=1e-4, rtol=1e-4)
+        assert len(detector([image], **one)[0]) == len(detections[index])
 
 
-def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
-    images, targets = photos(detector, (90, 120), (64, 64)), [two_objects(), crowd_only()]
+def test_inputs_are_not_modified(detector: Detector) -> None:
+    images, targets = random_images(detector, (90, 120), (64, 64)), [two_objects(), crowd_only()]
     copies = [image.clone() for image in images], [target.boxes.clone() for target in targets]
     detector(images, targets, **arguments(detector, images))
     with torch.no_grad():
@@ -278,40 +278,40 @@ def test_what_comes_in_is_not_written_to(detector: Detector) -> None:
     assert all(torch.equal(target.boxes, copy) for target, copy in zip(targets, copies[1], strict=True))
 
 
-def test_seeds_decide_every_random_choice(detector: Detector) -> None:
-    images, targets = photos(detector, (90, 120), (64, 64)), [two_objects(), one_object()]
+def test_seeds_determine_every_random_choice(detector: Detector) -> None:
+    images, targets = random_images(detector, (90, 120), (64, 64)), [two_objects(), one_object()]
     torch.manual_seed(1)
     first = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
     torch.manual_seed(2)
-    again = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
-    assert {name: float(loss.detach()) for name, loss in first.items()} == {name: float(loss.detach()) for name, loss in again.items()}
+    second = detector(images, targets, seeds=[5, 6], **arguments(detector, images))
+    assert {name: float(loss.detach()) for name, loss in first.items()} == {name: float(loss.detach()) for name, loss in second.items()}
 
 
 @torch.no_grad()
-def test_config_and_state_rebuild_it(config: DetectorConfig, detector: Detector) -> None:
+def test_config_and_state_dict_round_trip(config: DetectorConfig, detector: Detector) -> None:
     text = config.to_json()
     read = type(config).from_json(text)
     assert read == config
     assert read.to_json() == text
     other = read.build(3).eval()
     other.load_state_dict(detector.state_dict())
-    images = photos(detector, (90, 120))
-    for mine, theirs in zip(detector(images, **arguments(detector, images)), other(images, **arguments(detector, images)), strict=True):
-        assert torch.equal(mine.boxes, theirs.boxes)
-        assert torch.equal(mine.labels, theirs.labels)
+    images = random_images(detector, (90, 120))
+    for rows, expected in zip(detector(images, **arguments(detector, images)), other(images, **arguments(detector, images)), strict=True):
+        assert torch.equal(rows.boxes, expected.boxes)
+        assert torch.equal(rows.labels, expected.labels)
 
 
-def test_class_rows_say_all_that_depends_on_the_classes(config: DetectorConfig, detector: Detector) -> None:
+def test_class_layout_lists_every_class_dependent_tensor(config: DetectorConfig, detector: Detector) -> None:
     few, many = detector.state_dict(), config.build(7).state_dict()
-    rows = detector.class_layout()
-    assert set(rows) == {name for name in few if few[name].shape != many[name].shape}
-    for name, layout in rows.items():
+    layouts = detector.class_layout()
+    assert set(layouts) == {name for name in few if few[name].shape != many[name].shape}
+    for name, layout in layouts.items():
         assert (layout.rows(3), layout.rows(7)) == (len(few[name]), len(many[name]))
 
 
-def test_one_class_is_enough(config: DetectorConfig) -> None:
+def test_a_single_class(config: DetectorConfig) -> None:
     detector = config.build(1)
-    images = photos(detector, (96, 96))
+    images = random_images(detector, (96, 96))
     target = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([0]))
     assert all(torch.isfinite(loss) for loss in detector(images, [target], **arguments(detector, images)).values())
     with torch.no_grad():
@@ -319,51 +319,53 @@ def test_one_class_is_enough(config: DetectorConfig) -> None:
 
 
 def test_half_precision_and_channels_last(detector: Detector) -> None:
-    images, targets = photos(detector, (96, 128), (90, 120)), [two_objects(), Targets.empty()]
+    images, targets = random_images(detector, (96, 128), (90, 120)), [two_objects(), Targets.empty()]
     detector = detector.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         losses = detector.train()(images, targets, **arguments(detector, images))
         with torch.no_grad():
-            found = detector.eval()(images, **arguments(detector, images))
+            detections = detector.eval()(images, **arguments(detector, images))
     assert all(loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
-    assert_well_formed(found, images, 3)
+    assert_well_formed(detections, images, 3)
 
 
-class MakersOfFloat64(TorchDispatchMode):
-    """Collects the modules of ours in which tensors of float64 are made; Apple's devices have none."""
+class Float64Creators(TorchDispatchMode):
+    """Collects the modules of detkit that create float64 tensors, which Apple's devices do not support."""
 
     def __init__(self) -> None:
         super().__init__()
         self.modules: set[str] = set()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = function(*args, **(kwargs or {}))
-        if any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in tree_leaves(made)):
+        result = function(*args, **(kwargs or {}))
+        if any(isinstance(value, Tensor) and value.dtype == torch.float64 for value in tree_leaves(result)):
             names = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_stack(None))
             self.modules.add(next((name for name in names if name.startswith("detkit.")), "torch"))
-        return made
+        return result
 
 
-def test_float64_is_made_on_the_cpu_alone(config: DetectorConfig, detector: Detector) -> None:
-    images, targets = photos(detector, (90, 120)), [two_objects()]
-    with MakersOfFloat64() as makers:
+def test_float64_is_used_only_where_it_is_moved_to_the_cpu(config: DetectorConfig, detector: Detector) -> None:
+    images, targets = random_images(detector, (90, 120)), [two_objects()]
+    with Float64Creators() as creators:
         sum(detector.train()(images, targets, **arguments(detector, images)).values()).backward()
         with torch.no_grad():
             optimize(detector.eval(), torch.float32)(images, **arguments(detector, images))
-    assert makers.modules <= {"detkit.layers.fold", "detkit.ops.select"}, "where else? Move it to the CPU there, then name it here"
+    assert creators.modules <= {"detkit.layers.fold", "detkit.ops.select"}, (
+        "float64 in another module: move the computation to the CPU there, then list the module here"
+    )
 
 
-def test_nameless_classes_are_not_reported(detector: Detector) -> None:
-    images = photos(detector, (96, 128))
-    detector.report_only(["first", None, None])
+def test_unnamed_classes_are_not_reported(detector: Detector) -> None:
+    images = random_images(detector, (96, 128))
+    detector.hide_unnamed_classes(["first", None, None])
     with torch.no_grad():
         labels = detector(images, **arguments(detector, images))[0].labels
     assert not (labels > 0).any()
 
 
 @torch.no_grad()
-def test_it_tells_what_each_stage_did(detector: Detector) -> None:
-    (image,), targets = photos(detector, (90, 120)), two_objects()
+def test_explain_describes_each_stage(detector: Detector) -> None:
+    (image,), targets = random_images(detector, (90, 120)), two_objects()
     batch = detector.prepare([image])
     raw = detector.raw(batch, **arguments(detector, [image]))
     stages = detector.explain(raw, batch, targets)
@@ -374,21 +376,21 @@ def test_it_tells_what_each_stage_did(detector: Detector) -> None:
         assert set(stage.assignment.tolist()) <= {IGNORE, BACKGROUND, 0, 1}
         assert ((stage.scores >= 0) & (stage.scores <= 1)).all()
         assert len(stage.after_nms) <= len(stage.before_nms)
-    (found,) = detector.detect(raw, batch)
-    assert_close(stages[-1].after_nms.boxes, found.boxes)
-    assert_close(stages[-1].after_nms.scores, found.scores)
-    assert torch.equal(stages[-1].after_nms.labels, found.labels)
+    (detections,) = detector.detect(raw, batch)
+    assert_close(stages[-1].after_nms.boxes, detections.boxes)
+    assert_close(stages[-1].after_nms.scores, detections.scores)
+    assert torch.equal(stages[-1].after_nms.labels, detections.labels)
     assert all((stage.assignment < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))
 
 
-def test_an_image_pyramid_takes_it(config: DetectorConfig, detector: Detector) -> None:
+def test_it_runs_in_an_image_pyramid(config: DetectorConfig, detector: Detector) -> None:
     preprocess = config.preprocess
     if preprocess.rule == "short_side":
         preprocess = preprocess.replace(short_side=64, long_side=128)
     boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [8.0, 10.0, 62.0, 72.0], [30.0, 0.0, 90.0, 60.0]])
-    proposals_config = {"proposer": lambda photo: Proposals(boxes, torch.ones(3))}
+    proposals_config = {"proposer": lambda image: Proposals(boxes, torch.ones(3))}
     predictor = Predictor(detector, preprocess, ("a", "b", "c"), "cpu", "fp32", reference=True, **proposals_config)
     image = torch.rand(3, 90, 120, generator=torch.Generator().manual_seed(1))
-    found = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
-    assert_well_formed([found], [image], 3)
-    assert len(found) <= 100
+    detections = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
+    assert_well_formed([detections], [image], 3)
+    assert len(detections) <= 100

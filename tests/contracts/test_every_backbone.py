@@ -1,9 +1,9 @@
-"""What holds for every backbone of the table, the largest too: the members of each family that ``test_backbones`` leaves out.
+"""Tests that every registered backbone must pass, for the members of each family that ``test_backbones`` leaves out, large ones included.
 
-One test a member and one network a test, for most of the time goes into making them. Shapes, stages and names are looked at on the meta
-device, which has no numbers; gradients, a step, folding and the round trip of the state are real for all up to 100 million parameters. Of
-those beyond (VGG but its smallest, the largest ResNeXt, RegNet, EfficientNetV2, SENet, ConvNeXt, ViT and Wide ResNet) it is checked that a
-gradient reaches every parameter.
+Each test covers one network, because building it takes most of the time. Shapes, stages and names are checked on the meta device,
+without values. Gradients, a training step, folding and the round trip of the state dict are checked with real values for all networks
+of up to 100 million parameters. For larger ones (VGG except its smallest, the largest ResNeXt, RegNet, EfficientNetV2, SENet, ConvNeXt,
+ViT and Wide ResNet) the tests check that every parameter gets a gradient.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_backbones import LIGHT, NAMES, SIZES, SMALL, built, check_centers, check_learning, without_chance
+from test_backbones import LIGHT, NAMES, SIZES, SMALL, build, check_centers, check_training, without_randomness
 
-from detkit.backbones import BackboneConfig, facts_of
+from detkit.backbones import BackboneConfig, backbone_info
 from detkit.layers import fold_batch_norms
 
-MOST = 100_000_000
-"""Parameters of the published network from which on no numbers are made."""
+MAX_PARAMETERS = 100_000_000
+"""Networks with more parameters are built on the meta device only."""
 OTHERS = sorted(set(NAMES) - set(LIGHT))
-REAL = [name for name in OTHERS if facts_of(name).parameters <= MOST]
+REAL = [name for name in OTHERS if backbone_info(name).parameters <= MAX_PARAMETERS]
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(SMALL)))
 def test_shapes_stages_and_freezing(name: str) -> None:
-    facts = facts_of(name)
+    info = backbone_info(name)
     with torch.device("meta"):
-        backbone = BackboneConfig(name=name, levels=tuple(level.name for level in facts.levels), norm="train", frozen_stages=0).build()
-        assert (backbone.channels, backbone.strides) == tuple(zip(*((level.channels, level.stride) for level in facts.levels), strict=True))
+        backbone = BackboneConfig(name=name, levels=tuple(level.name for level in info.levels), norm="train", frozen_stages=0).build()
+        assert (backbone.channels, backbone.strides) == tuple(zip(*((level.channels, level.stride) for level in info.levels), strict=True))
         with torch.no_grad():
-            for high, wide in SIZES:
-                maps = backbone.eval()(torch.empty(2, 3, high, wide))
-                expected = [(2, level.channels, math.ceil(high / level.stride), math.ceil(wide / level.stride)) for level in facts.levels]
-                assert [tuple(found.shape) for found in maps] == expected
+            for height, width in SIZES:
+                maps = backbone.eval()(torch.empty(2, 3, height, width))
+                expected = [(2, level.channels, math.ceil(height / level.stride), math.ceil(width / level.stride)) for level in info.levels]
+                assert [tuple(level.shape) for level in maps] == expected
     staged = [id(parameter) for stage in backbone.stages() for parameter in stage.parameters()]
-    own = {key: parameter for key, parameter in backbone.named_parameters() if not key.startswith(backbone.fresh)}
-    assert sorted(staged) == sorted(map(id, own.values()))
+    published = {key: parameter for key, parameter in backbone.named_parameters() if not key.startswith(backbone.new_prefixes)}
+    assert sorted(staged) == sorted(map(id, published.values()))
     count = len(backbone.stages())
     backbone.freeze(count)
-    learning = [key for key, parameter in backbone.train().named_parameters() if parameter.requires_grad]
-    assert all(key.startswith(backbone.fresh) for key in learning), learning
+    trainable = [key for key, parameter in backbone.train().named_parameters() if parameter.requires_grad]
+    assert all(key.startswith(backbone.new_prefixes) for key in trainable), trainable
     assert not any(part.training for part in backbone.modules() if isinstance(part, nn.BatchNorm2d))
     with pytest.raises(ValueError, match=rf"{name}: expected 0 to {count} frozen stages"):
         backbone.freeze(count + 1)
@@ -62,8 +62,8 @@ def test_cells_are_centered(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", sorted(set(OTHERS) - set(REAL)))
 def test_a_gradient_reaches_every_parameter_of_the_largest(name: str) -> None:
     with torch.device("meta"):
-        backbone = without_chance(BackboneConfig(name=name, norm="train", frozen_stages=2).build()).train()
-        sum(found.pow(2).mean() for found in backbone(torch.empty(2, 3, 64, 64))).backward()
+        backbone = without_randomness(BackboneConfig(name=name, norm="train", frozen_stages=2).build()).train()
+        sum(level.pow(2).mean() for level in backbone(torch.empty(2, 3, 64, 64))).backward()
     frozen = {id(parameter) for stage in backbone.stages()[:2] for parameter in stage.parameters()}
     assert frozen
     for key, parameter in backbone.named_parameters():
@@ -71,23 +71,23 @@ def test_a_gradient_reaches_every_parameter_of_the_largest(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_it_learns_where_it_may_folds_and_comes_back(name: str) -> None:
-    backbone: Any = without_chance(built(name, norm="train", frozen_stages=2))
+def test_training_folding_and_state_round_trip(name: str) -> None:
+    backbone: Any = without_randomness(build(name, norm="train", frozen_stages=2))
     check_folding(backbone)
     check_round_trip(name, backbone)
-    check_learning(backbone)
+    check_training(backbone)
 
 
 def check_folding(backbone: nn.Module) -> None:
-    """Norms folded into convolutions change nothing."""
+    """Folding norms into convolutions does not change the maps."""
     images = torch.randn(1, 3, 65, 50)
     with torch.no_grad():
-        for want, found in zip(backbone(images), fold_batch_norms(backbone)(images), strict=True):
-            torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-4 * float(want.abs().max()))
+        for expected, result in zip(backbone(images), fold_batch_norms(backbone)(images), strict=True):
+            torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4 * float(expected.abs().max()))
 
 
 def check_round_trip(name: str, backbone: nn.Module) -> None:
-    """The state dict is all there is to it."""
+    """The state dict restores the backbone completely."""
     with torch.device("meta"):
         other = BackboneConfig(name=name, norm="train", frozen_stages=2).build().eval()
     other.load_state_dict(backbone.state_dict(), strict=True, assign=True)

@@ -1,6 +1,6 @@
-"""Every family of backbones under detectors: it builds, learns and detects, or one sentence says why it cannot.
+"""Every backbone family in every detector: it builds, trains and detects, or a one-line error explains why it cannot.
 
-The smallest members of most families run at every change; that all members of all do, under all four, is slow.
+The smallest members of most families always run; the test of all members with all four detectors is marked slow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from detkit.backbones import BACKBONES, Backbone, BackboneConfig, facts_of
+from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info
 from detkit.heads.region import TwoFCConfig
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
@@ -27,10 +27,10 @@ LARGE = {"CLIP ViT", "Inception v4", "Inception-ResNet v2", "SENet", "CLIP ResNe
 
 
 def smallest_of_each_family() -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name in sorted(NAMES, key=lambda name: facts_of(name).parameters):
-        found.setdefault(facts_of(name).family, name)
-    return found
+    by_family: dict[str, str] = {}
+    for name in sorted(NAMES, key=lambda name: backbone_info(name).parameters):
+        by_family.setdefault(backbone_info(name).family, name)
+    return by_family
 
 
 SMALL = smallest_of_each_family()
@@ -58,22 +58,22 @@ def yolox() -> DetectorConfig:
 
 
 DETECTORS = {"faster_rcnn": faster_rcnn, "fast_rcnn": fast_rcnn, "retinanet": retinanet, "yolox": yolox}
-CANNOT = {("lenet5", "fast_rcnn"), ("lenet5", "faster_rcnn"), ("lenet5", "retinanet"), ("lenet5", "yolox")}
-"""Backbones under detectors that they have no maps for."""
+INCOMPATIBLE = {("lenet5", "fast_rcnn"), ("lenet5", "faster_rcnn"), ("lenet5", "retinanet"), ("lenet5", "yolox")}
+"""Combinations in which the backbone lacks the maps that the detector needs."""
 
 
 def with_backbone(config: DetectorConfig, name: str) -> DetectorConfig:
-    """As ``model.backbone.name=NAME`` has it, from scratch."""
+    """Set ``model.backbone.name=NAME``, without pretrained weights."""
     return config.replace(backbone=config.backbone.replace(name=name, weights=None, frozen_stages=0))
 
 
 def run(detector: Detector, scale: float = 1.0) -> None:
-    """One loss and one detection on images of two sizes."""
+    """Compute losses and detections on images of two sizes."""
     torch.manual_seed(0)
     images = [torch.rand(3, *(int(side * scale) for side in size)) for size in ((96, 64), (65, 100))]
     boxes = [scale * torch.tensor(rows) for rows in ([[4.0, 4.0, 44.0, 60.0]], [[20.0, 8.0, 90.0, 60.0], [1.0, 1.0, 30.0, 30.0]])]
-    targets = [Targets.of(found, torch.zeros(len(found), dtype=torch.long)) for found in boxes]
-    proposals = [Proposals(found, torch.ones(len(found))) for found in boxes] if detector.takes_proposals else None
+    targets = [Targets.of(rows, torch.zeros(len(rows), dtype=torch.long)) for rows in boxes]
+    proposals = [Proposals(rows, torch.ones(len(rows))) for rows in boxes] if detector.takes_proposals else None
     losses = detector.train()(images, targets, proposals, seeds=[1, 2])
     total = sum(losses.values())
     assert bool(torch.isfinite(total)), losses
@@ -83,13 +83,13 @@ def run(detector: Detector, scale: float = 1.0) -> None:
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
     with torch.no_grad():
         detections = detector.eval()(images, proposals=proposals)
-    for image, found in zip(images, detections, strict=True):
-        assert bool(found.boxes.isfinite().all())
-        assert bool((found.boxes[:, 2:] <= torch.tensor([image.shape[-1], image.shape[-2]])).all())
+    for image, rows in zip(images, detections, strict=True):
+        assert bool(rows.boxes.isfinite().all())
+        assert bool((rows.boxes[:, 2:] <= torch.tensor([image.shape[-1], image.shape[-2]])).all())
 
 
 def combinations() -> list[tuple[str, str]]:
-    """Every family under a detector with regions and one with YOLOX's head, ResNet under all; but for families that take long."""
+    """Every fast family with Faster R-CNN and YOLOX; ResNet and LeNet with all detectors."""
     return [
         (name, kind)
         for family, name in SMALL.items()
@@ -99,9 +99,9 @@ def combinations() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("name", "kind"), combinations())
-def test_runs_or_says_why_not(name: str, kind: str) -> None:
+def test_runs_or_explains_why_not(name: str, kind: str) -> None:
     config = with_backbone(DETECTORS[kind](), name)
-    if (name, kind) in CANNOT:
+    if (name, kind) in INCOMPATIBLE:
         with pytest.raises(ValueError, match=r"^[^\n]*(levels|strides)[^\n]*$"):
             run(config.build(3))
     else:
@@ -109,29 +109,29 @@ def test_runs_or_says_why_not(name: str, kind: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {name for name, _ in CANNOT}))
-def test_every_backbone_runs_under_all_four_with_the_right_levels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a image that no stride divides; what the neck adds on top of the backbone's maps is its own business.
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {name for name, _ in INCOMPATIBLE}))
+def test_every_backbone_runs_in_all_four_detectors_with_the_right_levels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an image that no stride divides; extra levels of the neck are not checked.
 
-    Detectors that ask for the same backbone share it, for making it is what takes the time.
+    Detectors with the same backbone config share the backbone, because building it takes most of the time.
     """
-    build, made = BackboneConfig.build, {}
+    build, cache = BackboneConfig.build, {}
 
-    def once(config: BackboneConfig) -> Backbone:
-        if config not in made:
-            made[config] = build(config)
-        return made[config]
+    def build_once(config: BackboneConfig) -> Backbone:
+        if config not in cache:
+            cache[config] = build(config)
+        return cache[config]
 
-    monkeypatch.setattr(BackboneConfig, "build", once)
+    monkeypatch.setattr(BackboneConfig, "build", build_once)
     for kind, config in DETECTORS.items():
         detector = with_backbone(config(), name).build(3).eval()
         neck: Any = detector.neck
         with torch.no_grad():
             maps = neck(torch.rand(1, 3, 65, 98))
-        inside = len(detector.backbone.strides) if kind != "fast_rcnn" else 1
-        wanted = [(1, c, math.ceil(65 / s), math.ceil(98 / s)) for c, s in zip(neck.channels, neck.strides, strict=True)]
-        assert [tuple(found.shape) for found in maps[:inside]] == wanted[:inside], kind
-        assert neck.strides[:inside] == detector.backbone.strides[-inside:], kind
-        assert len(maps) == len(wanted), kind
+        count = len(detector.backbone.strides) if kind != "fast_rcnn" else 1
+        expected = [(1, c, math.ceil(65 / s), math.ceil(98 / s)) for c, s in zip(neck.channels, neck.strides, strict=True)]
+        assert [tuple(level.shape) for level in maps[:count]] == expected[:count], kind
+        assert neck.strides[:count] == detector.backbone.strides[-count:], kind
+        assert len(maps) == len(expected), kind
         detector.zero_grad()
         run(detector, scale=0.6)

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 from detkit.layers.attention import Attention
 
 
-def parts(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def random_inputs(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     torch.manual_seed(0)
     padded = torch.zeros(2, 9, dtype=torch.bool)
     padded[1, 6:] = True
@@ -17,21 +17,23 @@ def parts(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor, T
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_values_and_gradients_equal_torchs_module(masked: bool) -> None:
-    *inputs, padded = parts()
-    ours, theirs = Attention(16, 4), nn.MultiheadAttention(16, 4, batch_first=True)
-    theirs.load_state_dict(ours.state_dict())
-    found = ours(*inputs, padded if masked else None)
-    expected, _ = theirs(*inputs, key_padding_mask=padded if masked else None, need_weights=True)
-    assert_close(found, expected)
-    weights = torch.randn_like(found)
-    wanted = torch.autograd.grad((expected * weights).sum(), (*inputs, *theirs.parameters()))
-    for gradient, other in zip(torch.autograd.grad((found * weights).sum(), (*inputs, *ours.parameters())), wanted, strict=True):
-        assert_close(gradient, other, atol=1e-5, rtol=1e-5)
+def test_values_and_gradients_equal_torch(masked: bool) -> None:
+    *inputs, padded = random_inputs()
+    layer, reference = Attention(16, 4), nn.MultiheadAttention(16, 4, batch_first=True)
+    reference.load_state_dict(layer.state_dict())
+    result = layer(*inputs, padded if masked else None)
+    expected, _ = reference(*inputs, key_padding_mask=padded if masked else None, need_weights=True)
+    assert_close(result, expected)
+    weights = torch.randn_like(result)
+    expected_gradients = torch.autograd.grad((expected * weights).sum(), (*inputs, *reference.parameters()))
+    for gradient, expected_gradient in zip(
+        torch.autograd.grad((result * weights).sum(), (*inputs, *layer.parameters())), expected_gradients, strict=True
+    ):
+        assert_close(gradient, expected_gradient, atol=1e-5, rtol=1e-5)
 
 
-def test_its_weights_are_dropped_in_training_alone() -> None:
-    *inputs, _ = parts()
+def test_attention_dropout_is_active_only_in_training() -> None:
+    *inputs, _ = random_inputs()
     layer = Attention(16, 4, dropout=0.5)
     assert not torch.equal(layer(*inputs), layer(*inputs))
     layer.eval()

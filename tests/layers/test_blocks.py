@@ -8,11 +8,11 @@ from torchvision.ops import Conv2dNormActivation
 from detkit.layers import ConvNormAct, FrozenBatchNorm, make_norm
 
 
-@pytest.mark.parametrize(("norm", "theirs"), [(None, None), ("batch", nn.BatchNorm2d)])
+@pytest.mark.parametrize(("norm", "norm_layer"), [(None, None), ("batch", nn.BatchNorm2d)])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_is_torchvisions_block(norm: str | None, theirs: type[nn.Module] | None, stride: int) -> None:
+def test_equals_torchvisions_block(norm: str | None, norm_layer: type[nn.Module] | None, stride: int) -> None:
     block = ConvNormAct(3, 8, 3, stride=stride, norm=norm)  # type: ignore[arg-type]
-    reference = Conv2dNormActivation(3, 8, 3, stride=stride, norm_layer=theirs)
+    reference = Conv2dNormActivation(3, 8, 3, stride=stride, norm_layer=norm_layer)
     reference.load_state_dict(block.state_dict(), strict=True)
     x = torch.randn(2, 3, 7, 6)
     assert torch.equal(block(x), reference(x))

@@ -21,17 +21,17 @@ def fitted_norm(channels: int = 6) -> nn.BatchNorm2d:
 
 
 @pytest.mark.parametrize("eps", [0.0, 1e-5, 1e-3])
-def test_equals_torchvisions_to_the_last_bit(eps: float) -> None:
+def test_equals_torchvision_exactly(eps: float) -> None:
     norm = fitted_norm()
-    theirs = FrozenBatchNorm2d(6, eps=eps)
-    theirs.load_state_dict(norm.state_dict())
-    ours = FrozenBatchNorm.of(norm, eps)
+    reference = FrozenBatchNorm2d(6, eps=eps)
+    reference.load_state_dict(norm.state_dict())
+    frozen = FrozenBatchNorm.of(norm, eps)
     x = torch.randn(2, 6, 5, 7)
-    assert torch.equal(ours(x), theirs(x))
+    assert torch.equal(frozen(x), reference(x))
 
 
 @pytest.mark.parametrize("with_counter", [True, False])
-def test_loads_a_batch_norms_state(with_counter: bool) -> None:
+def test_loads_the_state_of_a_batch_norm(with_counter: bool) -> None:
     norm = fitted_norm()
     state = norm.state_dict()
     if not with_counter:
@@ -41,7 +41,7 @@ def test_loads_a_batch_norms_state(with_counter: bool) -> None:
     x = torch.randn(2, 6, 5, 7)
     torch.testing.assert_close(frozen(x), norm(x))
     assert set(frozen.state_dict()) == {"weight", "bias", "running_mean", "running_var"}
-    assert ("num_batches_tracked" in state) is with_counter, "what was given must not change"
+    assert ("num_batches_tracked" in state) is with_counter, "the given state must not be modified"
 
 
 def test_its_state_loads_into_a_batch_norm() -> None:
@@ -52,7 +52,7 @@ def test_its_state_loads_into_a_batch_norm() -> None:
     assert torch.equal(other(x), norm(x))
 
 
-def test_nothing_learns_and_training_changes_nothing() -> None:
+def test_it_has_no_parameters_and_training_changes_nothing() -> None:
     frozen = FrozenBatchNorm.of(fitted_norm())
     before = copy.deepcopy(frozen.state_dict())
     frozen.train()(torch.randn(2, 6, 4, 4, requires_grad=True)).sum().backward()
@@ -68,7 +68,7 @@ def test_keeps_bfloat16_and_computes_in_float32() -> None:
     assert torch.equal(out, frozen(x.float()).bfloat16())
 
 
-def test_freezing_a_network_keeps_names_numbers_and_outputs() -> None:
+def test_freezing_a_network_keeps_names_and_outputs() -> None:
     network = nn.Sequential(nn.Conv2d(3, 6, 3), fitted_norm(), nn.Sequential(nn.ReLU(), fitted_norm())).eval()
     frozen = freeze_norms(copy.deepcopy(network))
     x = torch.randn(1, 3, 8, 8)
@@ -76,7 +76,7 @@ def test_freezing_a_network_keeps_names_numbers_and_outputs() -> None:
     assert [name for name in network.state_dict() if "tracked" not in name] == list(frozen.state_dict())
 
 
-def test_carries_the_activation_of_timms_norms() -> None:
+def test_the_activation_of_timms_norms_is_kept() -> None:
     from timm.layers import BatchNormAct2d
 
     norm = BatchNormAct2d(6, act_layer=nn.ReLU6).eval()

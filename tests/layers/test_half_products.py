@@ -13,36 +13,36 @@ def layer() -> nn.Conv2d:
     return nn.Conv2d(64, 96, 3, padding=1)
 
 
-def test_products_of_halves_summed_in_float32() -> None:
+def test_bfloat16_products_are_summed_in_float32() -> None:
     conv = layer()
     x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
-    halved = HalfProductsConv(conv)
-    wanted = nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, padding=1)
+    layer_in_bf16 = HalfProductsConv(conv)
+    expected = nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, padding=1)
     rounded = nn.functional.conv2d(x, conv.weight.bfloat16(), conv.bias.bfloat16(), padding=1).float()
     with torch.no_grad():
-        found = halved(x)
-    assert found.dtype == torch.float32
-    assert_close(found, wanted, atol=2e-4, rtol=0)
-    assert float((rounded - wanted).detach().abs().max()) > 2e-3  # what is spared
-    assert_close(halved(x), wanted, atol=1e-5, rtol=1e-5)  # with gradients recorded
+        result = layer_in_bf16(x)
+    assert result.dtype == torch.float32
+    assert_close(result, expected, atol=2e-4, rtol=0)
+    assert float((rounded - expected).detach().abs().max()) > 2e-3  # the rounding error that the second pass removes
+    assert_close(layer_in_bf16(x), expected, atol=1e-5, rtol=1e-5)  # with gradients recorded
 
 
-def test_split_weights_give_float32() -> None:
+def test_split_weights_give_the_float32_result() -> None:
     conv = layer()
     x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
-        wanted = conv(x.float())
-        assert_close(HalfProductsConv(conv, split=True)(x), wanted, atol=2e-4, rtol=0)
-        assert not torch.allclose(HalfProductsConv(conv)(x), wanted, atol=2e-4, rtol=0)
+        expected = conv(x.float())
+        assert_close(HalfProductsConv(conv, split=True)(x), expected, atol=2e-4, rtol=0)
+        assert not torch.allclose(HalfProductsConv(conv)(x), expected, atol=2e-4, rtol=0)
 
 
 @pytest.mark.skipif(not can_fuse(), reason="needs oneDNN")
 @torch.no_grad()
-def test_equal_logits_stay_rare() -> None:
+def test_few_logits_become_equal() -> None:
     conv = layer()
     x = torch.randn(1, 64, 40, 40).relu().bfloat16()
-    found, rounded = HalfProductsConv(conv)(x), HalfProductsConv(conv, exact=False)(x)
-    assert len(found.unique()) > 0.9 * found.numel()
-    assert_close(rounded, found, atol=1e-2, rtol=1e-2)
-    assert not torch.equal(rounded, found)
-    assert len(conv.to(torch.bfloat16)(x).unique()) < 0.1 * found.numel()
+    result, rounded = HalfProductsConv(conv)(x), HalfProductsConv(conv, exact=False)(x)
+    assert len(result.unique()) > 0.9 * result.numel()
+    assert_close(rounded, result, atol=1e-2, rtol=1e-2)
+    assert not torch.equal(rounded, result)
+    assert len(conv.to(torch.bfloat16)(x).unique()) < 0.1 * result.numel()

@@ -9,32 +9,32 @@ from torch.testing import assert_close
 from detkit.layers.positions import sine_positions
 
 
-def by_hand(valid: torch.Tensor, channels: int, image: int, y: int, x: int) -> list[float]:
-    """One cell's code, number by number."""
-    codes = []
-    for above, total in (
+def reference_encoding(valid: torch.Tensor, channels: int, image: int, y: int, x: int) -> list[float]:
+    """Encoding of one cell, in plain loops."""
+    encodings = []
+    for index, total in (
         (int(valid[image, : y + 1, x].sum()), int(valid[image, :, x].sum())),
         (int(valid[image, y, : x + 1].sum()), int(valid[image, y].sum())),
     ):
-        share = above / (total + 1e-6) * 2 * math.pi
+        position = index / (total + 1e-6) * 2 * math.pi
         for k in range(channels // 2):
-            angle = share / 10000 ** (2 * (k // 2) / (channels // 2))
-            codes.append(math.sin(angle) if k % 2 == 0 else math.cos(angle))
-    return codes
+            angle = position / 10000 ** (2 * (k // 2) / (channels // 2))
+            encodings.append(math.sin(angle) if k % 2 == 0 else math.cos(angle))
+    return encodings
 
 
 @pytest.mark.parametrize("channels", [4, 8, 256])
-def test_every_number_of_a_padded_map(channels: int) -> None:
+def test_a_padded_map_equals_the_reference(channels: int) -> None:
     valid = torch.ones(2, 3, 5, dtype=torch.bool)
     valid[1, 2:], valid[1, :, 4:] = False, False
-    codes = sine_positions(valid, channels)
-    assert codes.shape == (2, 15, channels)
+    encodings = sine_positions(valid, channels)
+    assert encodings.shape == (2, 15, channels)
     for image, y, x in ((0, 0, 0), (0, 2, 4), (0, 1, 3), (1, 0, 0), (1, 1, 3), (1, 2, 4)):
-        assert_close(codes[image, y * 5 + x], torch.tensor(by_hand(valid, channels, image, y, x)), atol=1e-5, rtol=0)
+        assert_close(encodings[image, y * 5 + x], torch.tensor(reference_encoding(valid, channels, image, y, x)), atol=1e-5, rtol=0)
 
 
-def test_padding_moves_no_cell() -> None:
+def test_padding_does_not_change_the_encoding() -> None:
     valid = torch.zeros(1, 4, 6, dtype=torch.bool)
     valid[:, :3, :4] = True
-    alone = sine_positions(torch.ones(1, 3, 4, dtype=torch.bool), 16).view(3, 4, 16)
-    assert_close(sine_positions(valid, 16).view(4, 6, 16)[:3, :4], alone)
+    unpadded = sine_positions(torch.ones(1, 3, 4, dtype=torch.bool), 16).view(3, 4, 16)
+    assert_close(sine_positions(valid, 16).view(4, 6, 16)[:3, :4], unpadded)

@@ -19,9 +19,9 @@ class Block(nn.Module):
         return self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
 
 
-def frozen_block(**choices: object) -> nn.Module:
+def frozen_block(**options: object) -> nn.Module:
     torch.manual_seed(0)
-    block = Block(**choices)  # type: ignore[arg-type]
+    block = Block(**options)  # type: ignore[arg-type]
     for norm in (block.bn1, block.bn2):
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.3, 2)
@@ -30,41 +30,41 @@ def frozen_block(**choices: object) -> nn.Module:
 
 
 @pytest.mark.parametrize(("bias", "groups"), [(False, 1), (True, 1), (False, 4)])
-def test_same_outputs_and_gradients_as_the_two_apart(bias: bool, groups: int) -> None:
-    apart = frozen_block(bias=bias, groups=groups).double()
-    absorbed = absorb_frozen_norms(copy.deepcopy(apart))
+def test_outputs_and_gradients_equal_separate_layers(bias: bool, groups: int) -> None:
+    separate = frozen_block(bias=bias, groups=groups).double()
+    absorbed = absorb_frozen_norms(copy.deepcopy(separate))
     x = torch.randn(2, 4, 9, 8, requires_grad=True, dtype=torch.float64)
     y = x.detach().clone().requires_grad_()
-    torch.testing.assert_close(absorbed(y), apart(x))
-    apart(x).pow(2).sum().backward()
+    torch.testing.assert_close(absorbed(y), separate(x))
+    separate(x).pow(2).sum().backward()
     absorbed(y).pow(2).sum().backward()
     torch.testing.assert_close(y.grad, x.grad)
-    for (name, ours), (_, theirs) in zip(absorbed.named_parameters(), apart.named_parameters(), strict=True):
-        torch.testing.assert_close(ours.grad, theirs.grad, msg=name)
+    for (name, parameter), (_, expected) in zip(absorbed.named_parameters(), separate.named_parameters(), strict=True):
+        torch.testing.assert_close(parameter.grad, expected.grad, msg=name)
 
 
-def test_without_gradients_the_two_run_apart_to_the_last_bit() -> None:
-    apart = frozen_block()
-    absorbed = absorb_frozen_norms(copy.deepcopy(apart))
+def test_exactly_equal_to_separate_layers_without_gradients() -> None:
+    separate = frozen_block()
+    absorbed = absorb_frozen_norms(copy.deepcopy(separate))
     x = torch.randn(2, 4, 9, 8)
     with torch.no_grad():
-        assert torch.equal(absorbed(x), apart(x))
+        assert torch.equal(absorbed(x), separate(x))
 
 
-def test_names_and_numbers_stay_and_copies_are_independent() -> None:
-    apart = frozen_block()
-    absorbed = absorb_frozen_norms(copy.deepcopy(apart))
+def test_names_and_values_are_kept_and_copies_are_independent() -> None:
+    separate = frozen_block()
+    absorbed = absorb_frozen_norms(copy.deepcopy(separate))
     assert isinstance(absorbed.conv1, ScaledConv)
-    assert list(absorbed.state_dict()) == list(apart.state_dict())
-    twin = copy.deepcopy(absorbed)
+    assert list(absorbed.state_dict()) == list(separate.state_dict())
+    copied = copy.deepcopy(absorbed)
     x = torch.randn(1, 4, 6, 6)
     before = absorbed(x)
-    twin.bn1.weight.mul_(3)
+    copied.bn1.weight.mul_(3)
     assert torch.equal(absorbed(x), before)
-    assert not torch.allclose(twin(x), before), "the copied convolution must look at the copied norm"
+    assert not torch.allclose(copied(x), before), "the copied convolution must use the copied norm"
 
 
-def test_a_norm_alone_is_left_alone() -> None:
+def test_an_unpaired_norm_is_unchanged() -> None:
     network = nn.Sequential(FrozenBatchNorm(3), nn.Conv2d(3, 4, 1), nn.ReLU(), FrozenBatchNorm(4))
     network[0].weight.fill_(2)
     absorbed = absorb_frozen_norms(copy.deepcopy(network))

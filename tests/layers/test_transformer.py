@@ -11,7 +11,7 @@ CHANNELS, HEADS = 16, 4
 
 
 def attend(layer: Attention, queries: Tensor, keys: Tensor, values: Tensor, padded: Tensor | None) -> Tensor:
-    """Attention as its formula reads, head by head."""
+    """Attention by its formula, head by head."""
     weights, biases = layer.in_proj_weight.chunk(3), layer.in_proj_bias.chunk(3)
     q, k, v = (x @ w.T + b for x, w, b in zip((queries, keys, values), weights, biases, strict=True))
     out, width = [], CHANNELS // HEADS
@@ -24,7 +24,7 @@ def attend(layer: Attention, queries: Tensor, keys: Tensor, values: Tensor, padd
     return torch.cat(out, -1) @ layer.out_proj.weight.T + layer.out_proj.bias
 
 
-def network(layer: EncoderLayer | DecoderLayer, x: Tensor) -> Tensor:
+def feed_forward(layer: EncoderLayer | DecoderLayer, x: Tensor) -> Tensor:
     return layer.linear2(layer.linear1(x).relu())
 
 
@@ -36,37 +36,37 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
 
 
 @torch.no_grad()
-def test_an_encoder_layer_is_its_formula() -> None:
+def test_an_encoder_layer_equals_its_formula() -> None:
     x, positions, padded = inputs()
     layer = EncoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
     first = layer.norm1(x + attend(layer.self_attn, x + positions, x + positions, x, padded))
-    assert_close(layer(x, positions, padded), layer.norm2(first + network(layer, first)), atol=1e-5, rtol=1e-5)
+    assert_close(layer(x, positions, padded), layer.norm2(first + feed_forward(layer, first)), atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
-def test_a_decoder_layer_is_its_formula() -> None:
+def test_a_decoder_layer_equals_its_formula() -> None:
     cells, positions, padded = inputs()
     layer = DecoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
     x, queries = torch.randn(2, 3, CHANNELS), torch.randn(2, 3, CHANNELS)
     first = layer.norm1(x + attend(layer.self_attn, x + queries, x + queries, x, None))
     second = layer.norm2(first + attend(layer.multihead_attn, first + queries, cells + positions, cells, padded))
-    expected = layer.norm3(second + network(layer, second))
+    expected = layer.norm3(second + feed_forward(layer, second))
     assert_close(layer(x, queries, cells + positions, cells, padded), expected, atol=1e-5, rtol=1e-5)
 
 
 @torch.no_grad()
-def test_what_lies_in_the_padding_is_seen_by_nobody() -> None:
+def test_the_padding_has_no_influence() -> None:
     cells, positions, padded = inputs()
     encoder, decoder = Encoder(2, CHANNELS, HEADS, 32, 0.1).eval(), Decoder(2, CHANNELS, HEADS, 32, 0.1).eval()
     queries = torch.randn(3, CHANNELS)
     other = torch.where(padded[..., None], torch.randn_like(cells), cells)
-    seen, same = encoder(cells, positions, padded), encoder(other, positions, padded)
-    assert_close(seen[~padded], same[~padded])
-    assert_close(decoder(queries, seen, positions, padded), decoder(queries, same, positions, padded))
-    assert decoder(queries, seen, positions, padded).shape == (2, 3, 2, CHANNELS)
+    first, second = encoder(cells, positions, padded), encoder(other, positions, padded)
+    assert_close(first[~padded], second[~padded])
+    assert_close(decoder(queries, first, positions, padded), decoder(queries, second, positions, padded))
+    assert decoder(queries, first, positions, padded).shape == (2, 3, 2, CHANNELS)
 
 
-def test_matrices_start_by_xaviers_rule() -> None:
+def test_matrices_are_initialized_by_xaviers_rule() -> None:
     torch.manual_seed(0)
     layer = Encoder(1, 64, HEADS, 256, 0.1).layers[0]
     bound = (6 / (64 + 256)) ** 0.5

@@ -1,4 +1,4 @@
-"""A detector of ours in torchvision's class, round the same backbone and pyramid: it detects the same."""
+"""Torchvision's Faster R-CNN with detkit's backbone, FPN and weights detects the same as detkit's."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torchvision.models.detection import FasterRCNN
 from detkit.backbones import BackboneConfig
 from detkit.data.images import read_image
 from detkit.data.sources import SourceConfig, read_source
-from detkit.models.faster_rcnn import FasterRCNN as OurFasterRCNN
+from detkit.models.faster_rcnn import FasterRCNN as DetkitFasterRCNN
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.published.torchvision_faster_rcnn import convert
 from detkit.preprocess import PreprocessConfig, preprocess
 from detkit.structures import Targets
 
 
-class OurMaps(nn.Module):
-    """Our neck as the backbone that torchvision's class asks for."""
+class NeckAsBackbone(nn.Module):
+    """A neck of detkit with the interface of a backbone of torchvision."""
 
     def __init__(self, neck: nn.Module) -> None:
         super().__init__()
@@ -31,24 +31,26 @@ class OurMaps(nn.Module):
         return dict(zip(("0", "1", "2", "3", "pool"), self.neck(images), strict=True))
 
 
-def to_torchvision(model: OurFasterRCNN) -> FasterRCNN:
-    """Torchvision's class round our own maps, with our heads' numbers under its names."""
+def to_torchvision(model: DetkitFasterRCNN) -> FasterRCNN:
+    """Build torchvision's model on the maps of detkit's neck, with the weights of detkit's heads."""
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
-    theirs = FasterRCNN(OurMaps(model.neck), model.num_classes + 1, rpn_post_nms_top_n_test=200, image_mean=mean, image_std=std).eval()
-    theirs.transform.resize = lambda image, target: (image, target)
-    names = {ours: name for name in theirs.state_dict() if not name.startswith("backbone.") for ours in convert({name: torch.zeros(4)})}
+    reference = FasterRCNN(
+        NeckAsBackbone(model.neck), model.num_classes + 1, rpn_post_nms_top_n_test=200, image_mean=mean, image_std=std
+    ).eval()
+    reference.transform.resize = lambda image, target: (image, target)
+    names = {own: name for name in reference.state_dict() if not name.startswith("backbone.") for own in convert({name: torch.zeros(4)})}
     for name, tensor in model.state_dict().items():
         if name in names:
             if name.startswith("region.predictor.logits."):
                 tensor = torch.roll(tensor, 1, 0)
             elif name.startswith("region.predictor.deltas."):
                 tensor = torch.cat((torch.zeros_like(tensor[:4]), tensor))
-            theirs.get_parameter(names[name]).data.copy_(tensor)
-    return theirs
+            reference.get_parameter(names[name]).data.copy_(tensor)
+    return reference
 
 
 @torch.no_grad()
-def test_a_detector_of_ours_in_torchvisions_class(photographs: list[Tensor]) -> None:
+def test_a_conditioned_detector_in_torchvisions_class(photographs: list[Tensor]) -> None:
     torch.manual_seed(0)
     config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0", weights=None))
     model = config.replace(rpn=config.rpn.replace(max_proposals=200)).build(12).eval()
@@ -60,14 +62,14 @@ def test_a_detector_of_ours_in_torchvisions_class(photographs: list[Tensor]) -> 
     fit_norms(model, run)
     spread_all({model.rpn.head.logits: 2.0, model.rpn.head.deltas: 0.3}, run)
     spread_all({model.region.predictor.logits: 3.0, model.region.predictor.deltas: 1.0}, run)
-    theirs = to_torchvision(model)
-    expected = [found | {"labels": found["labels"] - 1} for found in theirs(images)]
+    reference = to_torchvision(model)
+    expected = [rows | {"labels": rows["labels"] - 1} for rows in reference(images)]
     assert_conditioned(expected)
     assert_same_detections(model(images), expected, nms_iou=0.5)
 
 
 def micrographs(folder: Path, split: str, count: int, config: PreprocessConfig) -> tuple[list[Tensor], list[Targets]]:
-    """Blood cells, resized: images and what they show."""
+    """Resized images of blood cells, and their targets."""
     images, targets = [], []
     for record in read_source(SourceConfig(path=str(folder), split=split)).records[:count]:
         image = preprocess(read_image(record.path), config).image
@@ -79,12 +81,12 @@ def micrographs(folder: Path, split: str, count: int, config: PreprocessConfig) 
 @pytest.mark.slow
 def test_a_detector_trained_on_blood_cells_in_torchvisions_class(shared: Path) -> None:
     torch.manual_seed(0)
-    numbers = FasterRCNNConfig()
+    defaults = FasterRCNNConfig()
     config = FasterRCNNConfig(
         backbone=BackboneConfig(name="efficientnet_lite0"),
         preprocess=PreprocessConfig(short_side=240, long_side=320),
-        rpn=numbers.rpn.replace(max_proposals=200),
-        region=numbers.region.replace(samples_per_image=128),
+        rpn=defaults.rpn.replace(max_proposals=200),
+        region=defaults.region.replace(samples_per_image=128),
     )
     model = config.build(3)
     config.load_pretrained(model)
@@ -99,6 +101,6 @@ def test_a_detector_trained_on_blood_cells_in_torchvisions_class(shared: Path) -
     model.eval()
     unseen, _ = micrographs(shared / "data" / "bccd", "test", 8, config.preprocess)
     with torch.no_grad():
-        expected = [found | {"labels": found["labels"] - 1} for found in to_torchvision(model)(unseen)]
-        assert sum(len(found["labels"]) for found in expected) > 50
+        expected = [rows | {"labels": rows["labels"] - 1} for rows in to_torchvision(model)(unseen)]
+        assert sum(len(rows["labels"]) for rows in expected) > 50
         assert_same_detections(model(unseen), expected, nms_iou=0.5)

@@ -1,4 +1,4 @@
-"""The Predictor against torchvision's own door: images of any size in, detections in their own pixels out."""
+"""Predictor compared with torchvision's models: images of any size in, detections in pixels of these images out."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ NORM_EPS = {"fasterrcnn_resnet50_fpn": 0.0, "fasterrcnn_resnet50_fpn_v2": None}
 
 
 def images() -> list[np.ndarray]:
-    """Eight photographs of four shapes, none of which is a size that a model asks for."""
-    whole = [getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")]
-    return [image.copy() for image in whole] + [np.ascontiguousarray(image[:, ::-1]) for image in whole]
+    """Eight photographs of four shapes, none of which is the input size of a model."""
+    photographs = [getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")]
+    return [image.copy() for image in photographs] + [np.ascontiguousarray(image[:, ::-1]) for image in photographs]
 
 
 def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
-    """Torchvision's model with conditioned weights, saved as torchvision saves them."""
+    """Torchvision's model with conditioned weights, saved in torchvision's format."""
     torch.manual_seed(0)
     model: FasterRCNN = getattr(detection, name)(
         weights=None, weights_backbone=None, min_size=SIDES[0], max_size=SIDES[1], rpn_post_nms_top_n_test=PROPOSALS
@@ -49,13 +49,13 @@ def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
 
     fit_norms(model, run)
     spread(model.rpn.head.cls_logits, run, 2.0)
-    # Small shifts of boxes: a network of random weights multiplies the last bits of its input, in which the two differ.
+    # Small box deltas: the two inputs differ in the last bits, and a network of random weights amplifies this difference.
     spread(model.rpn.head.bbox_pred, run, 0.1)
     spread(model.roi_heads.box_predictor.cls_score, run, 4.0)
     spread(model.roi_heads.box_predictor.bbox_pred, run, 0.3)
-    unused = [place + 1 for place, class_name in enumerate(publication(name).class_names) if class_name is None]
+    unused = [index + 1 for index, class_name in enumerate(publication(name).class_names) if class_name is None]
     with torch.no_grad():
-        model.roi_heads.box_predictor.cls_score.bias[[place for place in unused if place < 91]] = -30.0
+        model.roi_heads.box_predictor.cls_score.bias[[index for index in unused if index < 91]] = -30.0
     eps = NORM_EPS.get(name, 1e-5)
     if eps is not None:
         freeze(model, eps)
@@ -63,35 +63,39 @@ def published(name: str, photographs: list[Tensor], file: Path) -> FasterRCNN:
     return model
 
 
-def assert_all_found(wanted: Detections, among: Detections) -> None:
-    """Each of ``wanted`` has its like: the label, the box within .05 px, the score within 1e-3.
+def assert_all_matched(detections: Detections, reference: Detections) -> None:
+    """Check that each detection has a match in the reference: equal label, box within 0.05 px, score within 1e-3.
 
-    Torchvision normalizes before it resizes and we after: the inputs differ in the last bits, which a network of random weights
-    multiplies. That may exchange neighbors in the order, decides which ones the limit of 100 cuts off, and which of a pair
-    lives whose IoU is at a threshold: one such pair a image is let pass.
+    Torchvision normalizes before it resizes, detkit after: the inputs differ in the last bits, and a network of random weights amplifies
+    this difference. It can swap neighbors in the order, and decide which detections exceed the maximum of 100 and which of a pair at the
+    NMS threshold is kept: one such pair per image is tolerated.
     """
-    surely = wanted[wanted.scores > among.scores.min() + 2e-3]
-    assert len(surely) >= 40
-    apart = (surely.boxes[:, None] - among.boxes[None]).abs().amax(-1)
-    like = (apart < 0.05) & ((surely.scores[:, None] - among.scores[None]).abs() < 1e-3) & (surely.labels[:, None] == among.labels[None])
-    without = int((~like.any(1)).sum())
-    assert without <= 1, f"{without} of {len(surely)} detections have no like"
+    certain = detections[detections.scores > reference.scores.min() + 2e-3]
+    assert len(certain) >= 40
+    distance = (certain.boxes[:, None] - reference.boxes[None]).abs().amax(-1)
+    matches = (
+        (distance < 0.05)
+        & ((certain.scores[:, None] - reference.scores[None]).abs() < 1e-3)
+        & (certain.labels[:, None] == reference.labels[None])
+    )
+    unmatched = int((~matches.any(1)).sum())
+    assert unmatched <= 1, f"{unmatched} of {len(certain)} detections have no match"
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_unresized_images(name: str, tmp_path: Path) -> None:
     photographs = images()
     tensors = [torch.from_numpy(image).permute(2, 0, 1).float() / 255 for image in photographs]
-    theirs = published(name, tensors, tmp_path / "weights.pth")
-    ours = load_published(name, tmp_path / "weights.pth")
-    ours.detector.rpn.config = ours.detector.rpn.config.replace(proposals=PROPOSALS)  # type: ignore[union-attr, operator]
+    model = published(name, tensors, tmp_path / "weights.pth")
+    loaded = load_published(name, tmp_path / "weights.pth")
+    loaded.detector.rpn.config = loaded.detector.rpn.config.replace(max_proposals=PROPOSALS)  # type: ignore[union-attr, operator]
     preprocess = PreprocessConfig(short_side=SIDES[0], long_side=SIDES[1])
-    predictor = Predictor(ours.detector, preprocess, ours.class_names, "cpu", reference=True)
+    predictor = Predictor(loaded.detector, preprocess, loaded.class_names, "cpu", reference=True)
     with torch.no_grad():
-        # One at a time, as the predictor runs them: padding to a common size is seen by every padded network.
-        expected = [found | {"labels": found["labels"] - 1} for tensor in tensors for found in theirs([tensor])]
+        # One at a time, as in the predictor: padding to a common size would influence the result.
+        expected = [rows | {"labels": rows["labels"] - 1} for tensor in tensors for rows in model([tensor])]
     assert_conditioned(expected)
-    for mine, reference in zip(predictor(photographs), expected, strict=True):
-        theirs_as_ours = Detections(reference["boxes"], reference["scores"], reference["labels"])
-        assert_all_found(mine, theirs_as_ours)
-        assert_all_found(theirs_as_ours, mine)
+    for detections, rows in zip(predictor(photographs), expected, strict=True):
+        reference = Detections(rows["boxes"], rows["scores"], rows["labels"])
+        assert_all_matched(detections, reference)
+        assert_all_matched(reference, detections)

@@ -1,4 +1,4 @@
-"""Our RetinaNet and FCOS against torchvision's, with the same weights on the same images, through files as torchvision publishes them."""
+"""RetinaNet and FCOS compared with torchvision's on the same weights and images, through files in torchvision's published format."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from detkit.models.one_stage import OneStage
 from detkit.models.published import load_published, publication
 from detkit.structures import Targets
 
-UNUSED = [place for place, name in enumerate(publication("retinanet_resnet50_fpn").class_names) if name is None]
+UNUSED = [index for index, name in enumerate(publication("retinanet_resnet50_fpn").class_names) if name is None]
 NAMES = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
 NORM_EPS = {"retinanet_resnet50_fpn": 0.0, "fcos_resnet50_fpn": 1e-5}
-"""Of the frozen norms; torchvision's loader overwrites the first, and its second RetinaNet has norms that learn."""
-MAX_OVERLAP = {"fcos_resnet50_fpn": 0.6}
+"""Eps of the frozen norms; torchvision's loader overwrites the first, and its second RetinaNet has trainable norms."""
+NMS_IOU = {"fcos_resnet50_fpn": 0.6}
 LOSSES = {"class": "classification", "box": "bbox_regression", "centerness": "bbox_ctrness"}
-# How many photographs, and how much of each: the networks are large.
+# Name, number of photographs and their size: the networks are large.
 CASES = [
     *(pytest.param((name, 2, 128), id=f"{name}-small") for name in NAMES),
     *(pytest.param((name, 8, 256), id=name, marks=pytest.mark.slow) for name in NAMES),
@@ -32,7 +32,7 @@ CASES = [
 
 @dataclass
 class Reference:
-    """A conditioned model of torchvision's, what it looks at, and its published file."""
+    """A conditioned model of torchvision, its input, and its published file."""
 
     name: str
     photographs: list[Tensor]
@@ -67,44 +67,44 @@ def condition(model: nn.Module, photographs: list[Tensor]) -> None:
     if hasattr(boxes, "bbox_ctrness"):
         spread_all({boxes.bbox_ctrness: 1.5}, run)
         boxes.bbox_reg.bias += 2.0
-    # Many scores, none of them certain; and what torchvision's files never detect: background, and ids without a name.
-    # FCOS multiplies them by center-ness; RetinaNet, which has more anchors, would have nothing but scores near 1.
+    # Many scores, none of them saturated, and none for background and unnamed ids, which torchvision's files never detect.
+    # FCOS multiplies scores by center-ness; RetinaNet, which has more anchors, would only have scores near 1.
     logits.bias -= 4.0 if hasattr(boxes, "bbox_ctrness") else 6.5
     rows = logits.bias.view(-1, 91)
-    rows[:, [0, *(place + 1 for place in UNUSED)]] = -30.0
+    rows[:, [0, *(index + 1 for index in UNUSED)]] = -30.0
     logits.weight.view(-1, 91, *logits.weight.shape[1:])[:, 0] = 0.0
 
 
 def as_published(state: Mapping[str, Tensor], *, old: bool) -> dict[str, Tensor]:
-    """Without counters, and for the oldest file with convolutions named and counted as they were."""
+    """Remove counters and, for the oldest file, use the old names and numbers of convolutions."""
     published = {}
     for name, tensor in state.items():
         if name.endswith("num_batches_tracked"):
             continue
         if old:
             name = re.sub(r"(fpn\.\w+_blocks\.\d)\.0\.", r"\1.", name)
-            name = re.sub(r"(_head\.conv\.)(\d)\.0\.", lambda found: f"{found[1]}{2 * int(found[2])}.", name)
+            name = re.sub(r"(_head\.conv\.)(\d)\.0\.", lambda match: f"{match[1]}{2 * int(match[2])}.", name)
         published[name] = tensor
     return published
 
 
-def ours(reference: Reference, **backbone: object) -> OneStage:
-    """Our model from the published file, with another backbone config where one is given."""
-    found = publication(reference.name)
-    config = found.config.replace(backbone=found.config.backbone.replace(**backbone))
-    model = config.build(len(found.class_names))
+def detkit_model(reference: Reference, **backbone: object) -> OneStage:
+    """Load detkit's model from the published file, with changes to the backbone config."""
+    entry = publication(reference.name)
+    config = entry.config.replace(backbone=entry.config.backbone.replace(**backbone))
+    model = config.build(len(entry.class_names))
     model.load_state_dict(load_published(reference.name, reference.file).detector.state_dict())
     return model.eval()
 
 
 @torch.no_grad()
-def test_the_same_detections(reference: Reference) -> None:
-    expected = [found | {"labels": found["labels"] - 1} for found in reference.model(reference.photographs)]
+def test_detections_are_equal(reference: Reference) -> None:
+    expected = [rows | {"labels": rows["labels"] - 1} for rows in reference.model(reference.photographs)]
     assert_conditioned(expected)
-    assert_same_detections(ours(reference)(reference.photographs), expected, nms_iou=MAX_OVERLAP.get(reference.name, 0.5))
+    assert_same_detections(detkit_model(reference)(reference.photographs), expected, nms_iou=NMS_IOU.get(reference.name, 0.5))
 
 
-def test_the_same_losses(reference: Reference) -> None:
+def test_losses_are_equal(reference: Reference) -> None:
     photographs = reference.photographs[:4]
     generator = torch.Generator().manual_seed(1)
     corners = torch.rand(4, 3, 2, generator=generator) * 60
@@ -116,12 +116,12 @@ def test_the_same_losses(reference: Reference) -> None:
     reference.model.train()
     try:
         with torch.no_grad():
-            expected = reference.model(photographs, [{"boxes": found.boxes, "labels": found.labels + 1} for found in targets])
-            found = ours(reference, frozen_stages=0).train()(photographs, targets)
+            expected = reference.model(photographs, [{"boxes": rows.boxes, "labels": rows.labels + 1} for rows in targets])
+            losses = detkit_model(reference, frozen_stages=0).train()(photographs, targets)
     finally:
         reference.model.eval()
         reference.model.load_state_dict(state)
-    assert {LOSSES[name] for name in found} == set(expected)
-    for name, loss in found.items():
+    assert {LOSSES[name] for name in losses} == set(expected)
+    for name, loss in losses.items():
         assert float(loss) > 0
         torch.testing.assert_close(loss, expected[LOSSES[name]], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")

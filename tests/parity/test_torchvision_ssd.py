@@ -1,4 +1,4 @@
-"""Our SSD300 and SSDLite320 against torchvision's, with the same weights on the same images, through files as torchvision has them."""
+"""SSD300 and SSDLite320 compared with torchvision's on the same weights and images, through files in torchvision's format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CASES = [
 
 @dataclass
 class Reference:
-    """A conditioned model of torchvision's, what it looks at, and its file."""
+    """A conditioned model of torchvision, its input, and its file."""
 
     name: str
     photographs: list[Tensor]
@@ -53,7 +53,7 @@ def reference(request: pytest.FixtureRequest, photographs: list[Tensor], tmp_pat
 
 @torch.no_grad()
 def condition(model: SSD, images: list[Tensor]) -> None:
-    """Norms that fit, or for VGG, which has none, convolutions that keep the spread; then classes with spread scores."""
+    """Fit norms, or for VGG, which has none, initialize convolutions that keep the variance; then spread the class scores."""
 
     def run() -> object:
         return model(images)
@@ -67,58 +67,58 @@ def condition(model: SSD, images: list[Tensor]) -> None:
     spread_all(dict.fromkeys(last, 2.5) | dict.fromkeys(boxes, 1.0), run)
 
 
-def without_background(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {**found, "labels": found["labels"] - 1}
+def drop_background(rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {**rows, "labels": rows["labels"] - 1}
 
 
 @torch.no_grad()
-def test_the_same_detections(reference: Reference) -> None:
-    # Torchvision reports the slots of COCO that have no name; that ours does not is tested elsewhere.
-    ours = load_published(reference.name, reference.file).detector
-    ours.unreported = None
-    assert isinstance(ours, OneStage)
-    expected = [without_background(found) for found in reference.model(reference.photographs)]
+def test_detections_are_equal(reference: Reference) -> None:
+    # Torchvision reports COCO ids without a name; other tests check that detkit does not.
+    detector = load_published(reference.name, reference.file).detector
+    detector.unreported = None
+    assert isinstance(detector, OneStage)
+    expected = [drop_background(rows) for rows in reference.model(reference.photographs)]
     assert_conditioned(expected)
-    assert_same_detections(ours(reference.photographs), expected, nms_iou=ours.head.postprocess.nms_iou or 1.0)
+    assert_same_detections(detector(reference.photographs), expected, nms_iou=detector.head.postprocess.nms_iou or 1.0)
 
 
 def targets(side: int, count: int) -> list[Targets]:
-    """Boxes of all sizes, two that share their best default box, and a image without objects."""
+    """Boxes of all sizes, two of which share their best default box, and an image without objects."""
     generator = torch.Generator().manual_seed(1)
-    found = []
+    rows = []
     for _ in range(count - 1):
         corners = torch.rand(5, 2, generator=generator) * side * 0.5
         boxes = torch.cat((corners, corners + 8 + torch.rand(5, 2, generator=generator) * side * 0.5), -1)
         boxes = torch.cat((boxes, boxes[:1] + 1))
-        found.append(Targets.of(boxes, torch.randint(90, (6,), generator=generator)))
-    return [*found, Targets.empty()]
+        rows.append(Targets.of(boxes, torch.randint(90, (6,), generator=generator)))
+    return [*rows, Targets.empty()]
 
 
-def test_the_same_losses(reference: Reference) -> None:
+def test_losses_are_equal(reference: Reference) -> None:
     truth = targets(SIDES[reference.name], len(reference.photographs))
-    ours = load_published(reference.name, reference.file).detector.train()
+    detector = load_published(reference.name, reference.file).detector.train()
     state = {name: tensor.clone() for name, tensor in reference.model.state_dict().items()}
     reference.model.train()
     try:
         with torch.no_grad():
             expected = reference.model(reference.photographs, [{"boxes": rows.boxes, "labels": rows.labels + 1} for rows in truth])
-            found = ours(reference.photographs, truth)
+            losses = detector(reference.photographs, truth)
     finally:
         reference.model.eval()
         reference.model.load_state_dict(state)
-    assert set(found) == set(LOSSES)
-    for name, theirs in LOSSES.items():
-        assert float(expected[theirs]) > 0
-        torch.testing.assert_close(found[name], expected[theirs], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")
+    assert set(losses) == set(LOSSES)
+    for name, key in LOSSES.items():
+        assert float(expected[key]) > 0
+        torch.testing.assert_close(losses[name], expected[key], rtol=1e-4, atol=0, msg=lambda text, name=name: f"{name}: {text}")
 
 
 @pytest.mark.parametrize("name", sorted(SIDES))
-def test_default_boxes_are_torchvisions(name: str) -> None:
+def test_default_boxes_equal_torchvision(name: str) -> None:
     with torch.device("meta"):
         model = getattr(detection, name)(weights=None, weights_backbone=None)
     size = (SIDES[name], SIDES[name])
     grids = [(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)]
     expected = torch.cat((model.anchor_generator._grid_default_boxes([list(grid) for grid in grids], list(size)),), 0)
     expected = torch.cat((expected[:, :2] - 0.5 * expected[:, 2:], expected[:, :2] + 0.5 * expected[:, 2:]), -1) * size[0]
-    levels = publication(name).config.head.boxes.build(6)(size, grids)  # type: ignore[attr-defined]
+    levels = publication(name).config.head.default_boxes.build(6)(size, grids)  # type: ignore[attr-defined]
     torch.testing.assert_close(torch.cat(levels), expected, atol=1e-4, rtol=0)

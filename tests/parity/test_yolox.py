@@ -1,4 +1,4 @@
-"""YOLOX against another writing of it under the names of its files, and against its own ONNX file run by onnxruntime."""
+"""YOLOX compared with an independent implementation under the names of its files, and with its ONNX file run by onnxruntime."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from detkit.data.images import read_image
 from detkit.inference import Predictor
 from detkit.models.detector import Detector
 from detkit.models.published import PublishedDetector, load_published, publication
-from detkit.models.published.yolox import convert, running_order, stem_weights
+from detkit.models.published.yolox import convert, execution_order, stem_weights
 from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import preprocess
 
 SIDE = 416
 
 
-def raw(detector: Detector, images: list[Tensor]) -> Tensor:
-    """``(B, N, 85)`` in the order of the publisher's network, deltas first."""
+def raw_outputs(detector: Detector, images: list[Tensor]) -> Tensor:
+    """Raw outputs ``(B, N, 85)`` in the order of the published network, deltas first."""
     logits, objectness, deltas = detector.raw(detector.prepare(images))[:3]
     return torch.cat((deltas, objectness.sigmoid(), logits.sigmoid()), -1)
 
 
-def decoded(outputs: Tensor) -> Tensor:
+def decode_outputs(outputs: Tensor) -> Tensor:
     """``(N, 85)`` for 416 x 416 pixels with center and size in pixels (the code's ``decode_outputs``)."""
     rows = []
     for stride in (8, 16, 32):
         y, x = torch.meshgrid(torch.arange(SIDE // stride), torch.arange(SIDE // stride), indexing="ij")
         rows.append(torch.stack((x, y, torch.full_like(x, stride)), 2).reshape(-1, 3))
-    places = torch.cat(rows)
-    corner, stride = places[:, :2], places[:, 2:]
+    cells = torch.cat(rows)
+    corner, stride = cells[:, :2], cells[:, 2:]
     return torch.cat(((outputs[:, :2] + corner) * stride, outputs[:, 2:4].exp() * stride, outputs[:, 4:]), 1)
 
 
 def fill(model: nn.Module) -> None:
-    """Random numbers that neither let values die nor multiply the last bits: norms that change what they get a little."""
+    """Set random weights under which values neither vanish nor amplify rounding errors: norms change their input only a little."""
     for part in model.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, nonlinearity="linear")
@@ -60,18 +60,18 @@ def fill(model: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_every_released_file_has_a_place_for_each_tensor(size: str) -> None:
+def test_the_tensors_of_every_released_file_can_be_converted(size: str) -> None:
     with torch.device("meta"):
         reference = YOLOX(size).state_dict()
-        found = publication(f"yolox_{size}")
-        own = found.config.build(80).state_dict()
-    converted = found.convert(reference)
+        entry = publication(f"yolox_{size}")
+        own = entry.config.build(80).state_dict()
+    converted = entry.convert(reference)
     assert {name: tuple(tensor.shape) for name, tensor in converted.items()} == {name: tuple(tensor.shape) for name, tensor in own.items()}
 
 
 @pytest.mark.parametrize("size", ["nano", pytest.param("tiny", marks=pytest.mark.slow), pytest.param("m", marks=pytest.mark.slow)])
 @torch.no_grad()
-def test_a_released_file_says_the_same_here(size: str, photographs: list[Tensor], tmp_path: Path) -> None:
+def test_a_released_file_gives_the_same_outputs(size: str, photographs: list[Tensor], tmp_path: Path) -> None:
     torch.manual_seed(0)
     images = photographs[0][None]
     reference = YOLOX(size)
@@ -80,10 +80,10 @@ def test_a_released_file_says_the_same_here(size: str, photographs: list[Tensor]
     detector = load_published(f"yolox_{size}", tmp_path / f"yolox_{size}.pth").detector
     expected = reference(images.flip(1) * 255)
     assert float(expected[..., :4].std()) > 0.01  # otherwise agreement would mean little
-    torch.testing.assert_close(raw(detector, list(images)), expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
+    torch.testing.assert_close(raw_outputs(detector, list(images)), expected, atol=1e-4 * float(expected.abs().max()), rtol=0)
 
 
-def test_one_convolution_of_the_stem_is_the_codes_two_steps() -> None:
+def test_the_converted_stem_equals_the_published_focus_layer() -> None:
     torch.manual_seed(0)
     weights, image = torch.randn(5, 12, 3, 3), torch.rand(1, 3, 10, 14)
     blocks = torch.cat([image.flip(1)[..., top::2, left::2] for left in (0, 1) for top in (0, 1)], 1)
@@ -108,7 +108,7 @@ def session(shared: Path) -> Any:
 
 
 def onnx_outputs(session: Any, image: Tensor) -> Tensor:
-    """``(N, 85)``, deltas first, for an image in RGB of 0 to 1."""
+    """Outputs ``(N, 85)``, deltas first, for an RGB image in [0, 1]."""
     return torch.from_numpy(session.run(None, {"images": (image.flip(0) * 255)[None].numpy()})[0])[0]
 
 
@@ -118,46 +118,46 @@ def photograph_files(shared: Path) -> dict[int, Path]:
 
 
 def test_convolutions_run_in_the_order_of_the_file(convolutions: Path, nano: PublishedDetector) -> None:
-    parts = [nano.detector.get_submodule(name) for name in running_order(nano.detector)]
+    parts = [nano.detector.get_submodule(name) for name in execution_order(nano.detector)]
     stated = json.loads(convolutions.with_suffix(".json").read_text())
     assert len(parts) == len(stated) == 113
-    for part, row in list(zip(parts, stated, strict=True))[1:]:  # the first is the stem, which has another form here
-        found = {
+    for part, row in list(zip(parts, stated, strict=True))[1:]:  # the first is the stem, which has another shape in detkit
+        actual = {
             "shape": list(part.weight.shape),
             "stride": list(part.stride),
             "group": part.groups,
             "pads": [*part.padding, *part.padding],
         }
-        assert found == {key: row[key] for key in found}
+        assert actual == {key: row[key] for key in actual}
 
 
-def test_a_file_with_another_number_of_convolutions_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected 113 convolutions from 000 on, each with weight and bias, got 1 tensors"):
+def test_a_file_with_another_number_of_convolutions_is_rejected() -> None:
+    with pytest.raises(ValueError, match="expected 113 convolutions, numbered from 000, each with weight and bias, got 1 tensors"):
         convert({"000.weight": torch.zeros(16, 12, 3, 3)}, publication("yolox_nano").config)
 
 
 @torch.no_grad()
-def test_raw_outputs_are_onnxruntimes(shared: Path, nano: PublishedDetector, session: Any) -> None:
+def test_raw_outputs_equal_onnxruntime(shared: Path, nano: PublishedDetector, session: Any) -> None:
     for path in list(photograph_files(shared).values())[:2]:
         image = preprocess(read_image(path), nano.config.preprocess).image
-        torch.testing.assert_close(raw(nano.detector, [image])[0], onnx_outputs(session, image), atol=1e-3, rtol=0)
+        torch.testing.assert_close(raw_outputs(nano.detector, [image])[0], onnx_outputs(session, image), atol=1e-3, rtol=0)
 
 
 @torch.no_grad()
-def test_detections_are_those_of_the_codes_postprocessing(shared: Path, nano: PublishedDetector, session: Any) -> None:
+def test_detections_equal_the_published_postprocessing(shared: Path, nano: PublishedDetector, session: Any) -> None:
     path = next(iter(photograph_files(shared).values()))
     image = preprocess(read_image(path), nano.config.preprocess).image
-    boxes, scores, labels = postprocessed(onnx_outputs(session, image))
-    (found,) = nano.detector([image])
-    assert len(found) == len(scores) > 10
-    torch.testing.assert_close(found.scores, scores, atol=1e-5, rtol=0)
-    assert torch.equal(found.labels, labels)
-    torch.testing.assert_close(found.boxes, boxes.clamp(0, SIDE), atol=1e-3, rtol=0)
+    boxes, scores, labels = published_postprocess(onnx_outputs(session, image))
+    (detections,) = nano.detector([image])
+    assert len(detections) == len(scores) > 10
+    torch.testing.assert_close(detections.scores, scores, atol=1e-5, rtol=0)
+    assert torch.equal(detections.labels, labels)
+    torch.testing.assert_close(detections.boxes, boxes.clamp(0, SIDE), atol=1e-3, rtol=0)
 
 
-def postprocessed(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def published_postprocess(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, scores and labels by the rules of the code's evaluation (``yolox_base.py``: .01 and .65)."""
-    outputs = decoded(outputs)
+    outputs = decode_outputs(outputs)
     best, labels = outputs[:, 5:].max(1)
     scores = outputs[:, 4] * best
     keep = scores >= 0.01
@@ -170,8 +170,8 @@ def postprocessed(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return boxes[rows], scores[rows], labels[rows]
 
 
-def letterboxed(pixels: np.ndarray) -> tuple[Tensor, float]:
-    """A image as the code's ``preproc`` makes it with OpenCV, in RGB of 0 to 1, and its scale."""
+def published_letterbox(pixels: np.ndarray) -> tuple[Tensor, float]:
+    """The result of the code's ``preproc`` with OpenCV, as RGB in [0, 1], and its scale."""
     import cv2
 
     scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
@@ -191,40 +191,41 @@ def average_precision(truth: COCO, results: list[dict[str, Any]]) -> float:
 
 def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) -> list[dict[str, Any]]:
     sides = torch.cat((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1).tolist()
-    found = zip(sides, scores.tolist(), categories, strict=True)
-    return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in found]
+    rows = zip(sides, scores.tolist(), categories, strict=True)
+    return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in rows]
 
 
-def test_a_image_is_letterboxed_as_by_the_code(shared: Path, nano: PublishedDetector) -> None:
+def test_letterbox_equals_the_published_code(shared: Path, nano: PublishedDetector) -> None:
     for path in list(photograph_files(shared).values())[:8]:
         pixels = read_image(path)
-        torch.testing.assert_close(preprocess(pixels, nano.config.preprocess).image, letterboxed(pixels)[0], atol=1e-6, rtol=0)
+        torch.testing.assert_close(preprocess(pixels, nano.config.preprocess).image, published_letterbox(pixels)[0], atol=1e-6, rtol=0)
 
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_ap_is_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
-    """Each side from the file to pycocotools by itself: ours is a predictor, the other the code's letterbox, postprocessing and scale.
+def test_ap_equals_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
+    """Compare the full pipelines: detkit's predictor, and the ONNX file with the code's letterbox, postprocessing and scale.
 
-    They differ in one thing: our detections end at the image's edges, and the code's evaluation hands over boxes that stick out. Such a
-    box overlaps a truth that ends at the edge less, so the ONNX file is evaluated both ways: clipped, AP is the same; as it is, .0007 less.
+    They differ in one thing: detkit clips detections to the image, while the code's evaluation keeps boxes that extend beyond it. Such a
+    box has a lower IoU with ground truth that ends at the edge, so the ONNX file is evaluated both ways: clipped, AP is equal; otherwise,
+    it is 0.0007 lower.
     """
     files = photograph_files(shared)
     truth = COCO(str(shared / "data" / "coco_sample" / "instances.json"))
     ids = {row["name"]: row["id"] for row in truth.dataset["categories"]}
     categories = [ids[name] for name in nano.class_names]
     predictor = Predictor(nano.detector, nano.config.preprocess, nano.class_names, "cpu", "fp32")
-    ours, clipped, theirs = [], [], []
-    for image, path in files.items():
-        photo = read_image(path)
-        found = predictor(photo)
-        ours += rows_of(image, found.boxes, found.scores, [categories[label] for label in found.labels.tolist()])
-        pixels, scale = letterboxed(photo)
-        boxes, scores, labels = postprocessed(onnx_outputs(session, pixels))
+    own, clipped, unclipped = [], [], []
+    for image_id, path in files.items():
+        image = read_image(path)
+        detections = predictor(image)
+        own += rows_of(image_id, detections.boxes, detections.scores, [categories[label] for label in detections.labels.tolist()])
+        pixels, scale = published_letterbox(image)
+        boxes, scores, labels = published_postprocess(onnx_outputs(session, pixels))
         names = [categories[label] for label in labels.tolist()]
-        theirs += rows_of(image, boxes / scale, scores, names)
-        clipped += rows_of(image, clip_boxes(boxes / scale, (photo.shape[0], photo.shape[1])), scores, names)
-    mine, wanted, unclipped = (average_precision(truth, rows) for rows in (ours, clipped, theirs))
-    print(f"AP on coco_sample: ours {mine:.4f}, the ONNX file's {wanted:.4f}, without clipping {unclipped:.4f}")
-    assert mine == pytest.approx(wanted, abs=0.0003)
-    assert mine == pytest.approx(unclipped, abs=0.001)
+        unclipped += rows_of(image_id, boxes / scale, scores, names)
+        clipped += rows_of(image_id, clip_boxes(boxes / scale, (image.shape[0], image.shape[1])), scores, names)
+    ap, clipped_ap, unclipped_ap = (average_precision(truth, rows) for rows in (own, clipped, unclipped))
+    print(f"AP on coco_sample: detkit {ap:.4f}, ONNX file {clipped_ap:.4f}, without clipping {unclipped_ap:.4f}")
+    assert ap == pytest.approx(clipped_ap, abs=0.0003)
+    assert ap == pytest.approx(unclipped_ap, abs=0.001)

@@ -1,4 +1,4 @@
-"""YOLOX written down once more under the names of its released files, layer by layer as the paper's appendix and its configs have it."""
+"""Independent implementation of YOLOX with the names of its released files, after the paper's appendix and its configs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import torch
 from torch import Tensor, nn
 
 SIZES = {"nano": (1, 0.25), "tiny": (1, 0.375), "s": (1, 0.5), "m": (2, 0.75), "l": (3, 1.0), "x": (4, 1.25)}
-"""Bottlenecks of the shortest blocks, and the share of the channels."""
+"""Number of bottlenecks in the shortest blocks, and width factor."""
 
 
 class Base(nn.Module):
-    def __init__(self, source: int, wanted: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(source, wanted, kernel, stride, kernel // 2, groups=groups, bias=False)
-        self.bn = nn.BatchNorm2d(wanted, eps=1e-3)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.bn = nn.BatchNorm2d(out_channels, eps=1e-3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.bn(self.conv(x))
@@ -21,9 +21,9 @@ class Base(nn.Module):
 
 
 class Depthwise(nn.Module):
-    def __init__(self, source: int, wanted: int, kernel: int, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> None:
         super().__init__()
-        self.dconv, self.pconv = Base(source, source, kernel, stride, source), Base(source, wanted, 1)
+        self.dconv, self.pconv = Base(in_channels, in_channels, kernel, stride, in_channels), Base(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.pconv(self.dconv(x))
@@ -39,10 +39,10 @@ class Bottleneck(nn.Module):
 
 
 class CSP(nn.Module):
-    def __init__(self, source: int, wanted: int, depth: int, shortcut: bool, conv: type[nn.Module]) -> None:
+    def __init__(self, in_channels: int, out_channels: int, depth: int, shortcut: bool, conv: type[nn.Module]) -> None:
         super().__init__()
-        half = wanted // 2
-        self.conv1, self.conv2, self.conv3 = Base(source, half, 1), Base(source, half, 1), Base(2 * half, wanted, 1)
+        half = out_channels // 2
+        self.conv1, self.conv2, self.conv3 = Base(in_channels, half, 1), Base(in_channels, half, 1), Base(2 * half, out_channels, 1)
         self.m = nn.Sequential(*(Bottleneck(half, shortcut, conv) for _ in range(depth)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,9 +60,9 @@ class SPP(nn.Module):
 
 
 class Focus(nn.Module):
-    def __init__(self, wanted: int) -> None:
+    def __init__(self, out_channels: int) -> None:
         super().__init__()
-        self.conv = Base(12, wanted, 3)
+        self.conv = Base(12, out_channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         corners = (x[..., top::2, left::2] for left in (0, 1) for top in (0, 1))
@@ -117,17 +117,17 @@ class Head(nn.Module):
         self.cls_preds, self.reg_preds, self.obj_preds = (nn.ModuleList(nn.Conv2d(hidden, n, 1) for _ in channels) for n in (80, 4, 1))
 
     def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
-        found = []
+        outputs = []
         for level, x in enumerate(maps):
             x = self.stems[level](x)
-            box, kind = self.reg_convs[level](x), self.cls_convs[level](x)
-            parts = self.reg_preds[level](box), self.obj_preds[level](box).sigmoid(), self.cls_preds[level](kind).sigmoid()
-            found.append(torch.cat(parts, 1).flatten(2).transpose(1, 2))
-        return torch.cat(found, 1)
+            box, label = self.reg_convs[level](x), self.cls_convs[level](x)
+            parts = self.reg_preds[level](box), self.obj_preds[level](box).sigmoid(), self.cls_preds[level](label).sigmoid()
+            outputs.append(torch.cat(parts, 1).flatten(2).transpose(1, 2))
+        return torch.cat(outputs, 1)
 
 
 class YOLOX(nn.Module):
-    """``(B, 3, H, W)`` BGR of 0 to 255 to ``(B, N, 85)``: center and size as deltas, objectness, 80 class probabilities."""
+    """``(B, 3, H, W)`` BGR in [0, 255] to ``(B, N, 85)``: center and size as deltas, objectness, 80 class probabilities."""
 
     def __init__(self, size: str) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from detkit.structures import Detections, Targets
 SIZES = [(2001, 2999), (1702, 1650), (480, 640), (640, 427), (333, 500), (97, 31), (1200, 1599), (800, 800), (2, 700), (7, 1)]
 
 
-def photo(size: tuple[int, int], seed: int = 0) -> np.ndarray:
+def random_image(size: tuple[int, int], seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
@@ -31,19 +31,19 @@ def detections(boxes: list[list[float]]) -> Detections:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("short", "long"), [(800, 1333), (320, 1280)])
 def test_equals_torchvision(size: tuple[int, int], short: int, long: int) -> None:
-    image = photo(size)
+    image = random_image(size)
     prepared = preprocess(image, PreprocessConfig(short_side=short, long_side=long))
     torch.testing.assert_close(prepared.image, torchvision_resize(image, short, long), atol=1e-6, rtol=0)
     assert prepared.size == tuple(prepared.image.shape[-2:])
 
 
 def test_fixed_size_equals_torchvision() -> None:
-    image = photo((333, 500))
+    image = random_image((333, 500))
     prepared = preprocess(image, PreprocessConfig(rule="fixed", input_size=(300, 320)))
     torch.testing.assert_close(prepared.image, torchvision_resize(image, 300, 300, fixed=(320, 300)), atol=1e-6, rtol=0)
 
 
-def test_large_images_shrink_as_their_floats_do() -> None:
+def test_downscaling_bytes_equals_downscaling_floats() -> None:
     image = torch.randint(0, 256, (3, 900, 1100), dtype=torch.uint8)
     for config in (
         PreprocessConfig(short_side=100),
@@ -54,12 +54,12 @@ def test_large_images_shrink_as_their_floats_do() -> None:
         assert fast.is_contiguous()
 
 
-def test_a_line_of_pixels_keeps_one_row() -> None:
-    assert preprocess(photo((1, 5000)), PreprocessConfig()).image.shape == (3, 1, 1333)
+def test_an_image_of_one_row_keeps_one_row() -> None:
+    assert preprocess(random_image((1, 5000)), PreprocessConfig()).image.shape == (3, 1, 1333)
 
 
-def test_input_is_left_unchanged() -> None:
-    image = photo((40, 30))
+def test_inputs_are_not_modified() -> None:
+    image = random_image((40, 30))
     tensor = torch.rand(3, 20, 20)
     before, tensor_before = image.copy(), tensor.clone()
     for config in (PreprocessConfig(), PreprocessConfig(short_side=20, long_side=40, max_value=255), PreprocessConfig(channel_order="bgr")):
@@ -69,8 +69,8 @@ def test_input_is_left_unchanged() -> None:
     torch.testing.assert_close(tensor, tensor_before)
 
 
-def test_letterbox_fills_with_grey_in_the_models_range_and_order() -> None:
-    image = photo((100, 200))
+def test_letterbox_pads_with_gray_in_the_models_range_and_order() -> None:
+    image = random_image((100, 200))
     image[..., 0], image[..., 1], image[..., 2] = 10, 20, 30
     config = PreprocessConfig(rule="letterbox", input_size=(416, 416), channel_order="bgr", max_value=255)
     prepared = preprocess(image, config)
@@ -79,7 +79,7 @@ def test_letterbox_fills_with_grey_in_the_models_range_and_order() -> None:
     torch.testing.assert_close(prepared.image[:, 208:], torch.full((3, 208, 416), 114.0))
 
 
-def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
+def test_letterbox_on_both_sides_restores_the_same_boxes() -> None:
     config = PreprocessConfig(rule="letterbox", input_size=(320, 320), pad_side="both", pad_value=0)
     placement = config.placement((100, 200))
     assert placement == Placement((100, 200), (160, 320), (80, 0), (320, 320))
@@ -87,9 +87,9 @@ def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
     assert prepared.image[:, :80].max() == 0
     assert prepared.image[:, 80:240].min() == 1
     boxes = detections([[10.0, 20.0, 50.0, 60.0]])
-    placed = placement.place(boxes)
-    torch.testing.assert_close(placed.boxes, torch.tensor([[16.0, 112.0, 80.0, 176.0]]))
-    torch.testing.assert_close(prepared.restore(placed).boxes, boxes.boxes)
+    scaled = placement.apply(boxes)
+    torch.testing.assert_close(scaled.boxes, torch.tensor([[16.0, 112.0, 80.0, 176.0]]))
+    torch.testing.assert_close(prepared.restore(scaled).boxes, boxes.boxes)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_letterbox_on_both_sides_restores_to_the_same_boxes() -> None:
         PreprocessConfig(box_scaling="factor"),
     ],
 )
-def test_place_and_restore_are_inverse(config: PreprocessConfig) -> None:
+def test_apply_and_restore_are_inverse(config: PreprocessConfig) -> None:
     placement = config.placement((333, 517))
     boxes = detections([[0.0, 0.0, 517.0, 333.0], [3.5, 4.25, 100.0, 200.0]])
-    torch.testing.assert_close(placement.restore(placement.place(boxes)).boxes, boxes.boxes, atol=1e-4, rtol=0)
+    torch.testing.assert_close(placement.restore(placement.apply(boxes)).boxes, boxes.boxes, atol=1e-4, rtol=0)
 
 
 def test_restored_boxes_are_clipped_to_the_image() -> None:
@@ -113,22 +113,22 @@ def test_restored_boxes_are_clipped_to_the_image() -> None:
     torch.testing.assert_close(placement.restore(far).boxes, torch.tensor([[0.0, 0.0, 50.0, 100.0]]))
 
 
-def test_nothing_to_restore() -> None:
+def test_restore_empty_detections() -> None:
     assert len(PreprocessConfig().placement((100, 50)).restore(Detections.empty())) == 0
 
 
-def test_targets_are_placed_with_their_areas() -> None:
+def test_areas_of_targets_are_scaled() -> None:
     targets = Targets.of(torch.tensor([[0.0, 0.0, 10.0, 10.0]]), torch.tensor([1]))
-    placed = PreprocessConfig(short_side=200, long_side=400).placement((100, 100)).place(targets)
-    torch.testing.assert_close(placed.areas, torch.tensor([400.0]))
+    scaled = PreprocessConfig(short_side=200, long_side=400).placement((100, 100)).apply(targets)
+    torch.testing.assert_close(scaled.areas, torch.tensor([400.0]))
 
 
-def test_small_images_are_not_enlarged_when_told() -> None:
+def test_small_images_are_not_enlarged_if_configured() -> None:
     assert PreprocessConfig(enlarge=False).placement((100, 50)).content == (100, 50)
     assert PreprocessConfig(enlarge=False).placement((2000, 1000)).content == (1333, 666)
 
 
-def test_antialias_averages_when_shrinking() -> None:
+def test_antialias_averages_when_reducing() -> None:
     stripes = np.zeros((400, 400, 3), np.uint8)
     stripes[:, ::2] = 255
     plain = preprocess(stripes, PreprocessConfig(short_side=100, long_side=100))
@@ -139,39 +139,39 @@ def test_antialias_averages_when_shrinking() -> None:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest", "bilinear_bytes"])
 def test_every_interpolation_stays_in_range(interpolation: str) -> None:
-    image = preprocess(photo((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
+    image = preprocess(random_image((30, 40)), PreprocessConfig(short_side=100, interpolation=interpolation)).image
     assert image.min() >= 0
     assert image.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(480, 640), (97, 31), (900, 1100), (320, 320)])
-def test_whole_bytes_are_opencvs(size: tuple[int, int]) -> None:
-    image, config = photo(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
+def test_bilinear_bytes_equals_opencv(size: tuple[int, int]) -> None:
+    image, config = random_image(size), PreprocessConfig(rule="letterbox", input_size=(320, 320), interpolation="bilinear_bytes")
     scale = min(320 / size[0], 320 / size[1])
     height, width = int(size[0] * scale), int(size[1] * scale)
     expected = np.full((320, 320, 3), 114, np.uint8)
     expected[:height, :width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
-    wanted = torch.from_numpy(expected).permute(2, 0, 1).float() / 255
-    torch.testing.assert_close(preprocess(image, config).image, wanted, atol=1e-6, rtol=0)
+    expected_image = torch.from_numpy(expected).permute(2, 0, 1).float() / 255
+    torch.testing.assert_close(preprocess(image, config).image, expected_image, atol=1e-6, rtol=0)
     floats = torch.from_numpy(image).permute(2, 0, 1).float() / 255
-    torch.testing.assert_close(preprocess(floats, config).image, wanted, atol=1e-6, rtol=0)
+    torch.testing.assert_close(preprocess(floats, config).image, expected_image, atol=1e-6, rtol=0)
 
 
-def test_whole_bytes_are_not_averaged() -> None:
-    with pytest.raises(ConfigError, match="'bilinear_bytes' averages no pixels"):
+def test_bilinear_bytes_cannot_antialias() -> None:
+    with pytest.raises(ConfigError, match="'bilinear_bytes' does not antialias"):
         PreprocessConfig(antialias=True, interpolation="bilinear_bytes")
 
 
-def test_boxes_may_follow_the_factor_before_rounding() -> None:
+def test_boxes_can_be_scaled_by_the_unrounded_factor() -> None:
     size, boxes = (100, 333), detections([[0.0, 0.0, 333.0, 100.0]])
     config = PreprocessConfig(rule="letterbox", input_size=(320, 320))
-    torch.testing.assert_close(config.placement(size).place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 96.0]]))
+    torch.testing.assert_close(config.placement(size).apply(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 96.0]]))
     exact = config.replace(box_scaling="factor").placement(size)
-    torch.testing.assert_close(exact.place(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 100 * 320 / 333]]))
+    torch.testing.assert_close(exact.apply(boxes).boxes, torch.tensor([[0.0, 0.0, 320.0, 100 * 320 / 333]]))
     assert exact.content == (96, 320)
 
 
-def test_as_input_of_bytes_and_floats_agree() -> None:
+def test_as_input_of_bytes_equals_that_of_floats() -> None:
     image = torch.randint(0, 256, (3, 8, 9), dtype=torch.uint8)
     for config in (PreprocessConfig(), PreprocessConfig(max_value=255, channel_order="bgr")):
         torch.testing.assert_close(as_input(image, config), as_input(image.float() / 255, config))
@@ -183,7 +183,7 @@ def test_json_round_trip() -> None:
 
 
 @pytest.mark.parametrize("values", [{"rule": "fixed"}, {"rule": "letterbox", "input_size": (0, 5)}, {"input_size": (3, 3)}])
-def test_a_size_that_does_not_fit_the_rule(values: dict[str, object]) -> None:
+def test_a_size_that_does_not_match_the_rule(values: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match="input_size"):
         PreprocessConfig(**values)
 

@@ -24,13 +24,13 @@ def test_empty_rows_have_every_field(kind: type[Rows]) -> None:
     assert len(rows.checked(num_classes=3)) == 0
 
 
-def test_indexing_carries_every_field() -> None:
+def test_indexing_selects_every_field() -> None:
     rows = targets()
     by_mask, by_index, by_slice = rows[torch.tensor([False, True, True])], rows[torch.tensor([1, 2])], rows[1:]
-    for chosen in (by_mask, by_index, by_slice, rows[[1, 2]]):
-        assert_close(chosen.boxes, rows.boxes[1:])
-        assert chosen.labels.tolist() == [2, 1]
-        assert chosen.is_crowd.tolist() == [True, False]
+    for selected in (by_mask, by_index, by_slice, rows[[1, 2]]):
+        assert_close(selected.boxes, rows.boxes[1:])
+        assert selected.labels.tolist() == [2, 1]
+        assert selected.is_crowd.tolist() == [True, False]
 
 
 def test_cat_keeps_order() -> None:
@@ -47,7 +47,7 @@ def test_resized_scales_boxes_and_areas_by_axis() -> None:
     assert_close(targets().boxes[0], torch.tensor([0.0, 0.0, 10.0, 20.0]))
 
 
-def test_construction_checks_shape_and_dtype() -> None:
+def test_the_constructor_checks_shape_and_dtype() -> None:
     with pytest.raises(ValueError, match=r"Detections.scores: expected shape \(2,\), got \(3,\)"):
         Detections(torch.zeros(2, 4), torch.zeros(3), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(TypeError, match="Detections.labels: expected torch.int64, got torch.int32"):
@@ -66,7 +66,7 @@ def test_construction_checks_shape_and_dtype() -> None:
         ([0.0, 0.0, 4.0, 1.0], -1, "label -1"),
     ],
 )
-def test_checked_names_what_is_wrong(box: list[float], label: int, message: str) -> None:
+def test_checked_reports_invalid_values(box: list[float], label: int, message: str) -> None:
     rows = Targets.of(torch.tensor([box]), torch.tensor([label]))
     with pytest.raises(ValueError, match=message):
         rows.checked(num_classes=3, source="a.xml")
@@ -78,11 +78,11 @@ def test_batch_checks_its_sizes_and_seeds() -> None:
     assert batch.padded_size == (32, 64)
     with pytest.raises(ValueError, match="B = 1 sizes"):
         Batch(torch.zeros(2, 3, 32, 64), ((30, 60),))
-    with pytest.raises(ValueError, match="one an image, got 1"):
+    with pytest.raises(ValueError, match="one per image, got 1"):
         Batch(torch.zeros(2, 3, 32, 64), ((30, 60), (32, 64)), seeds=(1,))
 
 
-def test_only_fields_that_there_are_can_be_exchanged() -> None:
+def test_replace_rejects_unknown_fields() -> None:
     rows = targets()
     assert rows.replace(labels=torch.tensor([0, 0, 0])).labels.tolist() == [0, 0, 0]
     with pytest.raises(TypeError, match="Targets has no field label; its fields are boxes, labels, is_crowd"):
