@@ -1,4 +1,4 @@
-"""What a person reads who got a config wrong."""
+"""Error messages about configs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from detkit.experiment import Experiment
     ("override", "message"),
     [
         ("optimizer.lrr=0.1", r"unknown key 'optimizer.lrr': did you mean 'lr'\?"),
-        ("optimizer.lr=0.1", r"unknown key 'optimizer': did you mean 'optimizer'\?"),
+        ("optimzer.lr=0.1", r"unknown key 'optimzer': did you mean 'optimizer'\?"),
         ("optimizer.lr=fast", r"optimizer.lr: expected a number, got 'fast'"),
         ("optimizer.lr=-1", r"optimizer.lr: expected greater than 0, got -1"),
         ("optimizer=adamv", r"optimizer: unknown kind 'adamv': did you mean 'adamw'\?"),
@@ -24,29 +24,29 @@ from detkit.experiment import Experiment
         ("training.steps=12.5", r"training.steps: expected .*, got '12.5'"),
         ("training.channels_last=perhaps", r"training.channels_last: expected true or false, got 'perhaps'"),
         ("training.schedule_by=budget", r"schedule_by=budget needs training.budget, in core-minutes"),
-        ("schedule.milestones=0.9,0.5", r"milestones: expected rising shares of the run between 0 and 1, got \(0.9, 0.5\)"),
+        ("schedule.milestones=0.9,0.5", r"milestones: expected fractions of the run between 0 and 1 in ascending order, got \(0.9, 0.5\)"),
         ("loader.batch_size=0", r"loader.batch_size: expected greater than or equal to 1"),
         ("training", r"override 'training': expected key=value"),
         ("training=5", r"training is a group and takes no value; set one of its keys: training.steps"),
         ("seed.value=5", r"unknown key 'seed.value': 'seed' is a single value \(0\) with no keys of its own"),
         ("name=../climbs", r"name: expected letters, digits, and . _ \+ -, as it names a folder; got '../climbs'"),
-        ("stages.3.name=x", r"stages.3.name: expected a place from 0 to 0, got '3'"),
+        ("stages.3.name=x", r"stages.3.name: expected an index from 0 to 0, got '3'"),
         ("augmentation=mirror", r"augmentation.*expected .*(none|flip).*mirror"),
     ],
 )
-def test_an_override_that_cannot_be(override: str, message: str) -> None:
+def test_invalid_overrides(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         apply_overrides(Experiment(), [override])
 
 
-def test_python_is_told_the_same(tmp_path: Path) -> None:
+def test_the_same_errors_in_python(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"unknown key 'sead': did you mean 'seed'\?"):
         Experiment(sead=3)  # type: ignore[call-arg]
     with pytest.raises(ConfigError, match=r"seed: expected a whole number, got 'three' \(str\)"):
         Experiment(seed="three")  # type: ignore[arg-type]
 
 
-def test_a_config_file_with_a_misspelt_key(tmp_path: Path) -> None:
+def test_a_config_file_with_a_misspelled_key(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("from detkit.experiment import Experiment\nconfig = Experiment(nane='x')\n")
     with pytest.raises(ConfigError, match=r"config .*mine.py: unknown key 'nane': did you mean 'name'\?"):

@@ -1,4 +1,4 @@
-"""What a person reads who gives a detector what it cannot take."""
+"""Error messages about models and their inputs."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def test_targets_for_another_number_of_images(detector: FasterRCNN) -> None:
 
 
 def test_seeds_for_another_number_of_images(detector: FasterRCNN) -> None:
-    with pytest.raises(ValueError, match="Batch.seeds: expected 1, one an image, got 2"):
+    with pytest.raises(ValueError, match="Batch.seeds: expected 1, one per image, got 2"):
         detector([IMAGE], [Targets.empty()], seeds=[1, 2])
-    with pytest.raises(ValueError, match="one an image"):
+    with pytest.raises(ValueError, match="one per image"):
         Batch(torch.zeros(1, 3, 8, 8), ((8, 8),), (1, 2))
 
 
 def test_class_names_for_another_number_of_classes(detector: FasterRCNN) -> None:
     with pytest.raises(ValueError, match=r"expected a name \(or None\) for each of 2 classes, got 3"):
-        detector.report_only(["a", "b", "c"])
+        detector.hide_unnamed_classes(["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
@@ -76,11 +76,11 @@ def test_class_names_for_another_number_of_classes(detector: FasterRCNN) -> None
     [
         (
             FasterRCNNConfig(backbone=SMALL, neck=SingleLevelConfig()),
-            r"anchors.sizes has 5 levels, the neck gives 1: give one tuple of sizes for each level",
+            r"anchors.sizes: expected sizes for the 1 levels of the neck, got 5 levels, .*; give one tuple of sizes per level",
         ),
         (
             FasterRCNNConfig(backbone=SMALL, rpn=FasterRCNNConfig().rpn.replace(anchors=AnchorConfig(sizes=((8.0, 16.0), *[(32.0,)] * 4)))),
-            "anchors: expected as many sizes on every level, at least one, and a ratio",
+            "anchors: expected the same number of sizes on every level, at least one, and at least one ratio",
         ),
     ],
 )
@@ -90,7 +90,7 @@ def test_parts_that_do_not_fit(config: FasterRCNNConfig, message: str) -> None:
 
 
 def test_no_classes() -> None:
-    with pytest.raises(ValueError, match="a detector needs at least one class, got 0"):
+    with pytest.raises(ValueError, match="num_classes: expected at least one class, got 0"):
         FasterRCNNConfig(backbone=SMALL).build(0)
 
 

@@ -1,4 +1,4 @@
-"""What a person reads when a training cannot begin, or must stop."""
+"""Error messages when a training cannot start, or must stop."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def make(tmp_path: Path, data: DataConfig) -> Make:
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory, data: DataConfig) -> Path:
     folder = tmp_path_factory.mktemp("first")
-    go(maker(folder, data)())
+    run(maker(folder, data)())
     return folder / "run"
 
 
 @pytest.fixture
 def finished(first_run: Path, tmp_path: Path) -> Path:
-    """The folder of a run that made its one step, to be spoilt."""
+    """Return a copy of the folder of a finished run, to be modified."""
     return shutil.copytree(first_run, tmp_path / "finished")
 
 
@@ -78,89 +78,89 @@ def maker(folder: Path, data: DataConfig) -> Make:
         region=RegionConfig(head=TwoFCConfig(hidden=8), samples_per_image=8),
     )
 
-    def made(output: str = "run", **more: object) -> Experiment:
+    def build(output: str = "run", **options: object) -> Experiment:
         training = TrainingConfig(steps=1, evaluations=1, precision="fp32")
         base = Experiment(name="toy", model=model, data=data, training=training, output=str(folder / output))
         loader = base.loader.replace(workers=0, batch_size=2)
-        return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(images=0), **more})
+        return base.replace(**{"loader": loader, "evaluation": base.evaluation.replace(drawn_images=0), **options})
 
-    return made
+    return build
 
 
-def go(config: Experiment, **options: object) -> object:
+def run(config: Experiment, **options: object) -> object:
     return train(config, device="cpu", progress=False, **options)  # type: ignore[arg-type]
 
 
 def test_data_without_a_single_object(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no labeled object in 2 images; expected at least one"):
-        go(make(data=write(tmp_path / "empty", ["cat"], boxes=0)))
-    with pytest.raises(ValueError, match="only crowds in its 2 images, so there is nothing to learn; check the labels"):
-        go(make(data=write(tmp_path / "crowds", ["cat"], crowd=True)))
+        run(make(data=write(tmp_path / "empty", ["cat"], boxes=0)))
+    with pytest.raises(ValueError, match="expected at least one object that is not a crowd, got none in 2 images; check the labels"):
+        run(make(data=write(tmp_path / "crowds", ["cat"], crowd=True)))
 
 
 def test_validation_data_without_an_object(make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     data = write(tmp_path / "seen", ["cat"])
-    go(make(data=data.replace(val=write(tmp_path / "crowds", ["cat"], crowd=True).val)))
-    assert "no object in its 2 images, so that no evaluation gives a number" in caplog.text
+    run(make(data=data.replace(val=write(tmp_path / "crowds", ["cat"], crowd=True).val)))
+    assert "there is no object in its 2 images, so evaluations give no metrics" in caplog.text
     assert "step 1: AP - (best - at step 1)" in caplog.text
     assert "AP -, AP50 -" in caplog.text
 
 
-def test_missing_data_and_missing_weights_are_told_in_one_line(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_data_and_weights_are_named_in_one_line(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     data = DataConfig(train=SourceConfig(path="data/nowhere", fetch_command="python datasets/fetch_nowhere.py data/nowhere"))
     model = make().model.replace(backbone=BackboneConfig(name="resnet18"))
     with pytest.raises(FileNotFoundError) as caught:
-        go(make(data=data, model=model))
+        run(make(data=data, model=model))
     message = str(caught.value)
     assert "get it with: python datasets/fetch_nowhere.py data/nowhere" in message
-    assert "detkit weights download" in message
+    assert "detkit models download" in message
     assert "--smoke" in message
     assert "\n" not in message
 
 
-def test_weights_of_no_such_name(make: Make) -> None:
+def test_weights_of_an_unknown_name(make: Make) -> None:
     with pytest.raises(FileNotFoundError, match=r"fasterrcnn_resnet50_fpm.*did you mean 'fasterrcnn_resnet50_fpn'"):
-        go(make(weights="fasterrcnn_resnet50_fpm"))
+        run(make(weights="fasterrcnn_resnet50_fpm"))
 
 
 def test_weights_of_another_shape(make: Make, finished: Path) -> None:
     wider = make().model.replace(neck=FPNConfig(out_channels=16))
     with pytest.raises(ValueError, match=r"weights: .*: expected shape .*, got .*; the models differ in more than their classes"):
-        go(make("second", model=wider, weights=str(finished / "best.safetensors")))
+        run(make("second", model=wider, weights=str(finished / "best.safetensors")))
 
 
 def test_a_batch_too_small_for_its_norms(make: Make) -> None:
-    usual = make()
-    backbone = usual.model.backbone.replace(norm="train", frozen_stages=0)
-    model = usual.model.replace(preprocess=PreprocessConfig(short_side=20, long_side=30), backbone=backbone)
-    message = r"cannot learn from one number a channel: of this process's 1 image \(\d+x\d+\) .*\(loader.batch_size\).*norm=frozen"
+    base = make()
+    backbone = base.model.backbone.replace(norm="train", frozen_stages=0)
+    model = base.model.replace(preprocess=PreprocessConfig(short_side=20, long_side=30), backbone=backbone)
+    message = r"cannot be trained on one value per channel: .* batch of 1 image \(\d+x\d+\) .*\(loader.batch_size\).*norm=frozen"
     with pytest.raises(ValueError, match=message):
-        go(make(model=model, loader=usual.loader.replace(batch_size=1)))
-    go(make("second", model=model, loader=usual.loader.replace(batch_size=2)))
+        run(make(model=model, loader=base.loader.replace(batch_size=1)))
+    run(make("second", model=model, loader=base.loader.replace(batch_size=2)))
 
 
 def test_everything_frozen(make: Make) -> None:
     from detkit.experiment import GradientStageConfig
 
     frozen = GradientStageConfig(frozen=("neck", "rpn", "region"))
-    with pytest.raises(ValueError, match="every parameter is frozen: there is nothing to train"):
-        go(make(stages=(frozen,)))
-    with pytest.raises(ValueError, match="stage gradient: frozen: no parameter's name begins with 'nek'"):
-        go(make("again", stages=(GradientStageConfig(frozen=("nek",)),)))
+    with pytest.raises(ValueError, match="every parameter is frozen, so there is nothing to train"):
+        run(make(stages=(frozen,)))
+    with pytest.raises(ValueError, match="stage gradient: frozen: no parameter name starts with 'nek'"):
+        run(make("again", stages=(GradientStageConfig(frozen=("nek",)),)))
 
 
-def test_a_number_that_the_evaluation_does_not_have(make: Make, tmp_path: Path) -> None:
+def test_an_unknown_metric(make: Make, tmp_path: Path) -> None:
     training = make().training.replace(best_metric="AR_100")
-    with pytest.raises(ValueError, match=r"training.best_metric: the evaluation has no 'AR_100': did you mean 'AR100'"):
-        go(make(training=training))
+    with pytest.raises(ValueError, match=r"training.best_metric: unknown metric 'AR_100': did you mean 'AR100'"):
+        run(make(training=training))
     assert not list(tmp_path.rglob("last.state"))
 
 
 def test_a_folder_that_holds_a_run(make: Make, finished: Path) -> None:
-    with pytest.raises(ValueError, match=r"already holds a run: give another --output, or go on with it by --resume"):
-        go(make("finished"))
+    with pytest.raises(ValueError, match=r"already holds a run: choose another --output, or resume this run with --resume"):
+        run(make("finished"))
 
 
 def test_resuming_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,65 +169,69 @@ def test_resuming_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"resume: no run under runs/ has a last.state; .*start one with detkit train CONFIG"):
         find_run()
-    with pytest.raises(FileNotFoundError, match=r"resume elsewhere: no run with a last.state in it"):
+    with pytest.raises(FileNotFoundError, match=r"resume elsewhere: no run with a last.state found there"):
         find_run("elsewhere")
 
 
-def test_resuming_differently(make: Make, finished: Path) -> None:
+def test_resuming_with_changed_settings(make: Make, finished: Path) -> None:
     changed = make(optimizer=make().optimizer.replace(lr=0.5))
     with pytest.raises(
-        ConfigError, match=r"goes on exactly, so these cannot change: optimizer.lr = 0.5 \(the run's: 0.02\); leave them out"
+        ConfigError, match=r"continues exactly, so these cannot change: optimizer.lr = 0.5 \(the run has 0.02\); remove them"
     ):
-        go(changed, resume=finished)
+        run(changed, resume=finished)
 
 
-def test_resuming_on_other_classes(make: Make, finished: Path) -> None:
+def test_resuming_with_other_classes(make: Make, finished: Path) -> None:
     state = load_state(finished / "last.state")
     save_state(finished / "last.state", {**state, "class_names": ["dog"]})
-    with pytest.raises(ValueError, match=r"the data's classes are \['cat'\], the run's are \['dog'\]; start anew with weights="):
-        go(make(), resume=finished)
+    with pytest.raises(
+        ValueError, match=r"expected the run's classes \['dog'\], got \['cat'\] from the data; start a new run with weights="
+    ):
+        run(make(), resume=finished)
 
 
 def test_resuming_a_state_of_another_version(make: Make, finished: Path) -> None:
     save_state(finished / "last.state", {**load_state(finished / "last.state"), "format": 99, "detkit": "9.1"})
-    with pytest.raises(ValueError, match=r"its state is of format 99 \(detkit 9.1\), expected 1; go on with the detkit that made it, or"):
-        go(make(), resume=finished)
+    with pytest.raises(
+        ValueError, match=r"expected a state of format 1, got 99, written by detkit 9.1; resume with that version of detkit, or"
+    ):
+        run(make(), resume=finished)
 
 
-def test_resuming_with_a_running_mean_that_was_not_there(make: Make, finished: Path) -> None:
+def test_resuming_a_run_with_an_ema_without_one(make: Make, finished: Path) -> None:
     state = load_state(finished / "last.state")
     state["inside"]["ema"] = {"updates": 1, "model": {}}
     save_state(finished / "last.state", state)
-    with pytest.raises(ValueError, match="training.ema: the run to resume was made with it; keep it so"):
-        go(make(), resume=finished)
+    with pytest.raises(ValueError, match="training.ema: the run to resume was started with an EMA; keep this setting"):
+        run(make(), resume=finished)
 
 
-def test_a_running_mean_cannot_be_added_on_resuming(make: Make, finished: Path) -> None:
+def test_an_ema_cannot_be_added_on_resume(make: Make, finished: Path) -> None:
     with pytest.raises(ConfigError, match="these cannot change: training.ema"):
-        go(make(training=make().training.replace(ema=EMAConfig())), resume=finished)
+        run(make(training=make().training.replace(ema=EMAConfig())), resume=finished)
 
 
 def test_a_loss_that_is_not_finite(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    right = FasterRCNN.loss
+    original = FasterRCNN.loss
 
-    def wrong(self: FasterRCNN, *given: object) -> dict[str, torch.Tensor]:
-        losses = right(self, *given)  # type: ignore[arg-type]
+    def broken(self: FasterRCNN, *given: object) -> dict[str, torch.Tensor]:
+        losses = original(self, *given)  # type: ignore[arg-type]
         return {**losses, "rpn_box": losses["rpn_box"] * float("inf")}
 
-    monkeypatch.setattr(FasterRCNN, "loss", wrong)
+    monkeypatch.setattr(FasterRCNN, "loss", broken)
     with pytest.raises(NotFiniteError, match=r"step 0: not finite: rpn_box = (inf|nan); images: .*train_\d.png, .*train_\d.png; learning"):
-        go(make())
+        run(make())
     assert (tmp_path / "run" / "not_finite.json").is_file()
 
 
-def test_a_device_that_is_not_here(make: Make) -> None:
+def test_a_device_that_is_not_available(make: Make) -> None:
     with pytest.raises(ValueError, match=r"device 'cuda:7': this machine has \d CUDA devices; use --device cpu or auto"):
         train(make(), device="cuda:7", progress=False)
 
 
-def test_a_image_that_broke_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
+def test_an_image_damaged_after_the_labels_were_read(make: Make, tmp_path: Path) -> None:
     config = make(data=write(tmp_path / "broken", ["cat"]))
     for path in (tmp_path / "broken").rglob("train_*.png"):
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises((RuntimeError, ValueError), match=r"train_\d.png"):
-        go(config)
+        run(config)

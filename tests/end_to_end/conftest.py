@@ -31,7 +31,7 @@ SIZE = (64, 96)
 
 
 def write_data(folder: Path, split: str, count: int) -> None:
-    """Images of one size with bright boxes of two classes; the second shows nothing."""
+    """Write images of one size with bright boxes of two classes; the second image has no objects."""
     random = np.random.default_rng(len(split))
     images = image_folder(folder, "coco", split)
     images.mkdir(parents=True)
@@ -59,7 +59,7 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
 
 @pytest.fixture
 def tiny(toy_data: DataConfig, tmp_path: Path) -> Callable[..., Experiment]:
-    """A Faster R-CNN that makes a step in a fraction of a second."""
+    """Return a function that builds a Faster R-CNN whose steps take a fraction of a second."""
 
     def make(output: str = "run", workers: int = 0, **training: Any) -> Experiment:
         rpn = RPNConfig(train_pre_nms_top_k=50, train_max_proposals=50, pre_nms_top_k=50, max_proposals=50, samples_per_image=32)

@@ -1,4 +1,4 @@
-"""Classifiers from folders of images: trained, cut and gone on with, evaluated, and taught by one another."""
+"""Classifiers trained on folders of images: interruption, evaluation, detection and distillation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Tiny = Callable[..., Experiment]
 
 @pytest.fixture(scope="session")
 def striped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images striped one way or the other, which nobody can tell apart by their colors."""
+    """Create images with horizontal or vertical stripes, which have the same colors."""
     folder, random = tmp_path_factory.mktemp("striped"), np.random.default_rng(0)
     for part, count in (("train", 24), ("val", 8)):
         for name in ("across", "down"):
@@ -76,62 +76,64 @@ def tiny(striped: Path, tmp_path: Path) -> Tiny:
 @pytest.mark.parametrize(
     "rule", [AdamWConfig(lr=3e-3, lr_scaling="none"), SGDConfig(lr=1e-2, lr_scaling="none")], ids=lambda rule: rule.kind
 )
-def test_a_run_cut_between_two_unfreezings_ends_as_one_that_was_not(
+def test_a_run_interrupted_between_two_unfreezings_ends_like_an_uninterrupted_one(
     tiny: Tiny, monkeypatch: pytest.MonkeyPatch, rule: AdamWConfig | SGDConfig
 ) -> None:
-    how: Any = {"ema": EMAConfig(decay=0.9, warmup_steps=3), "frozen": 3, "unfreeze": (0.3, 0.8)}
-    whole = train(tiny("whole", **how).replace(optimizer=rule), device="cpu", progress=False)
+    options: Any = {"ema": EMAConfig(decay=0.9, warmup_steps=3), "frozen": 3, "unfreeze": (0.3, 0.8)}
+    whole = train(tiny("whole", **options).replace(optimizer=rule), device="cpu", progress=False)
     with monkeypatch.context() as patch:
 
-        def advance(self: hooks.Hook, made: int, progress: float) -> None:
-            if made == 4:
+        def set_progress(self: hooks.Hook, step: int, progress: float) -> None:
+            if step == 4:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        patch.setattr(hooks.MetricsFile, "advance", advance)
-        first = train(tiny("cut", **how).replace(optimizer=rule), device="cpu", progress=False)
+        patch.setattr(hooks.MetricsFile, "set_progress", set_progress)
+        first = train(tiny("cut", **options).replace(optimizer=rule), device="cpu", progress=False)
     assert first.interrupted
     assert load_state(first.folder / "last.state")["inside"]["frozen_stages"] == 2
-    again = train(tiny("cut", **how).replace(optimizer=rule), device="cpu", resume=first.folder, progress=False)
+    again = train(tiny("cut", **options).replace(optimizer=rule), device="cpu", resume=first.folder, progress=False)
     one, two = (load_state(result.folder / "last.state")["inside"] for result in (whole, again))
     for part in ("detector", "ema"):
-        mine, theirs = (state[part]["model"] if part == "ema" else state[part] for state in (one, two))
-        assert all(torch.equal(mine[name], theirs[name]) for name in mine)
-    kept, again_kept = one["optimizer"]["state"], two["optimizer"]["state"]
-    assert kept.keys() == again_kept.keys()
-    assert all(torch.equal(value, again_kept[key][name]) for key, part in kept.items() for name, value in part.items())
+        own, other = (state[part]["model"] if part == "ema" else state[part] for state in (one, two))
+        assert all(torch.equal(own[name], other[name]) for name in own)
+    buffers, resumed_buffers = one["optimizer"]["state"], two["optimizer"]["state"]
+    assert buffers.keys() == resumed_buffers.keys()
+    assert all(torch.equal(value, resumed_buffers[key][name]) for key, part in buffers.items() for name, value in part.items())
     assert one["frozen_stages"] == two["frozen_stages"] == 1
     assert again.best_numbers.keys() == {"top1", "top5", "balanced"}
 
 
 @pytest.mark.slow
-def test_it_learns_and_teaches_and_is_a_backbone(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    taught = train(tiny("teacher", mixup=0.0, steps=100, evaluations=1), device="cpu", progress=False)
-    assert taught.best_numbers["top1"] > 0.9
-    config = BackboneConfig(name="lenet5", weights=str(taught.folder), frozen_stages=0)
+def test_a_classifier_learns_and_serves_as_teacher_and_backbone(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    teacher = train(tiny("teacher", mixup=0.0, steps=100, evaluations=1), device="cpu", progress=False)
+    assert teacher.best_numbers["top1"] > 0.9
+    config = BackboneConfig(name="lenet5", weights=str(teacher.folder), frozen_stages=0)
     load_backbone_weights(config.build(), config)
-    # Without a single label.
-    by_teacher = DistillationConfig(teacher=str(taught.folder), supervised_weight=0.0, temperature=3.0)
-    student = train(tiny("student", by_teacher, steps=100, evaluations=1), device="cpu", progress=False)
+    # Without labels.
+    distillation = DistillationConfig(teacher=str(teacher.folder), supervised_weight=0.0, temperature=3.0)
+    student = train(tiny("student", distillation, steps=100, evaluations=1), device="cpu", progress=False)
     assert student.best_numbers["top1"] > 0.9
     assert main(["evaluate", str(student.folder), "--json", str(tmp_path / "numbers.json")]) == 0
-    said = capsys.readouterr().out
-    assert f"top-1 {student.best_numbers['top1']:.4f}" in said
-    assert "across" in said
-    assert main(["detect", str(next((tmp_path.parent).glob("striped*/val/down/0.png"))), "--weights", str(taught.folder)]) == 0
+    output = capsys.readouterr().out
+    assert f"top-1 {student.best_numbers['top1']:.4f}" in output
+    assert "across" in output
+    assert main(["detect", str(next((tmp_path.parent).glob("striped*/val/down/0.png"))), "--weights", str(teacher.folder)]) == 0
     assert "down" in capsys.readouterr().out
 
 
 def test_a_detector_needs_boxes(tiny: Tiny) -> None:
     config = tiny().replace(model=FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)))
-    with pytest.raises(ValueError, match=r"says what images show and not where, and a detector learns from boxes; train a"):
+    with pytest.raises(
+        ValueError, match=r"expected labels with boxes, which a detector needs, got a folder for each class; train a classifier"
+    ):
         train(config, device="cpu", progress=False)
 
 
-def test_mosaics_have_no_one_class(tiny: Tiny) -> None:
-    with pytest.raises(ValueError, match=r"augmentation: mosaic and mixup join images of several objects, .* model.mixup=0.2"):
+def test_mosaics_are_refused(tiny: Tiny) -> None:
+    with pytest.raises(ValueError, match=r"augmentation: mosaic and mixup combine images of several objects, .* model.mixup=0.2"):
         train(tiny().replace(augmentation=AugmentationConfig(preset="yolox")), device="cpu", progress=False)
 
 
-def test_a_metric_of_detectors(tiny: Tiny) -> None:
-    with pytest.raises(ValueError, match=r"^training.best_metric: the evaluation has no 'AP': .*top1"):
+def test_a_metric_that_only_detectors_have(tiny: Tiny) -> None:
+    with pytest.raises(ValueError, match=r"^training.best_metric: unknown metric 'AP': .*top1"):
         train(tiny(best_metric="AP"), device="cpu", progress=False)

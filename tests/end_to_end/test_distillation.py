@@ -41,7 +41,7 @@ PREPROCESS = PreprocessConfig(rule="letterbox", input_size=(64, 64))
 
 
 def model(norm: str) -> DetectorConfig:
-    """A tiny detector; with ``frozen`` none of its norms learns from its batch, of which two processes see other parts."""
+    """Return a tiny detector; with ``frozen`` its norms do not depend on the batch, which two processes divide differently."""
     if norm == "frozen":
         return FCOSConfig(
             preprocess=PREPROCESS,
@@ -59,14 +59,14 @@ def model(norm: str) -> DetectorConfig:
 
 @pytest.fixture
 def make(toy_data: DataConfig, tmp_path: Path) -> Make:
-    """A student, its teacher, labeled and unlabeled images."""
+    """Return a function that builds an experiment with a student, its teacher, and labeled and unlabeled images."""
     torch.manual_seed(1)
     random, folder = np.random.default_rng(0), tmp_path / "unlabeled"
     folder.mkdir()
     for number in range(4):
         Image.fromarray(random.integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(folder / f"{number}.png")
 
-    def made(output: str, batch_size: int = 2, norm: str = "train", **training: Any) -> Experiment:
+    def build(output: str, batch_size: int = 2, norm: str = "train", **training: Any) -> Experiment:
         path = tmp_path / f"teacher_{norm}.safetensors"
         if not path.exists():
             torch.manual_seed(1)
@@ -87,7 +87,7 @@ def make(toy_data: DataConfig, tmp_path: Path) -> Make:
             seed=3,
         )
 
-    return made
+    return build
 
 
 def same(a: Any, b: Any) -> bool:
@@ -100,29 +100,31 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b) or (a != a and b != b)
 
 
-def test_a_distilled_run_keeps_the_student_alone(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_distilled_run_saves_only_the_student(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     config = make("run", steps=2)
     result = train(config, device="cpu", progress=False)
-    kept = load_checkpoint(result.best)
-    assert kept.tensors.keys() == config.model.build(2).state_dict().keys()
-    told = result.facts["data"]["unlabeled"]
-    assert [(row["images"], row["boxes"]) for row in told] == [(4, 0)]
+    checkpoint = load_checkpoint(result.best)
+    assert checkpoint.tensors.keys() == config.model.build(2).state_dict().keys()
+    unlabeled = result.facts["data"]["unlabeled"]
+    assert [(row["images"], row["boxes"]) for row in unlabeled] == [(4, 0)]
     assert "unlabeled: 4 images" in caplog.text
-    assert "classes in common: 2 of 2" in caplog.text
+    assert "it knows 2 of the student's 2 classes" in caplog.text
     rows = (result.folder / "metrics.jsonl").read_text()
     assert all(f'"{name}"' in rows for name in ("distill_class", "distill_box", "distill_features", "objectness"))
     adapters = load_state(result.folder / "last.state")["inside"]["adapters"]
     weights = [value for value in adapters.values() if value.dim() == 4]
-    assert weights  # laid out as the detector's, or processes that share gradients would copy them
+    assert weights  # in the detector's memory format, or DDP would copy the gradients
     assert all(weight.stride() == weight.to(memory_format=torch.channels_last).stride() for weight in weights)
 
 
 @pytest.mark.slow
-def test_a_distilled_run_that_was_cut_ends_as_one_that_was_not(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_distilled_run_ends_like_an_uninterrupted_one(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     ema = EMAConfig(decay=0.9, warmup_steps=3)
     whole = train(make("whole", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     with monkeypatch.context() as patch:
-        patch.setattr(hooks.MetricsFile, "advance", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None)
+        patch.setattr(
+            hooks.MetricsFile, "set_progress", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None
+        )
         first = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     assert first.interrupted
     again = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False, resume=first.folder)
@@ -133,7 +135,7 @@ def test_a_distilled_run_that_was_cut_ends_as_one_that_was_not(make: Make, monke
 
 
 @pytest.mark.slow
-def test_two_processes_distil_as_one(make: Make, tmp_path: Path) -> None:
+def test_two_processes_distill_like_one(make: Make, tmp_path: Path) -> None:
     alone = train(make("alone", batch_size=4, norm="frozen", steps=3), device="cpu", progress=False)
     file = tmp_path / "two.json"
     file.write_text(make("two", batch_size=4, norm="frozen", steps=3).to_json())
@@ -145,5 +147,5 @@ def test_two_processes_distil_as_one(make: Make, tmp_path: Path) -> None:
     one, two = load_checkpoint(alone.folder / "last.safetensors"), load_checkpoint(tmp_path / "two" / "last.safetensors")
     for name, tensor in one.tensors.items():
         torch.testing.assert_close(two.tensors[name], tensor, rtol=0, atol=1e-5, msg=name)
-    moved = model("frozen").build(2).state_dict()
-    assert any(not torch.equal(moved[name], tensor) for name, tensor in one.tensors.items())
+    initial = model("frozen").build(2).state_dict()
+    assert any(not torch.equal(initial[name], tensor) for name, tensor in one.tensors.items())

@@ -1,4 +1,4 @@
-"""R-CNN's three stages, one after another and alone."""
+"""R-CNN's three stages, in sequence and alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rcnn(tiny: Tiny) -> Experiment:
     return base.replace(model=model, stages=(GradientStageConfig(), SVMStageConfig(), BoxRegressionStageConfig()))
 
 
-def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stages_run_in_sequence_and_can_be_rerun_alone(tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = rcnn(tiny)
     result = train(config, device="cpu", progress=False)
     first = load_checkpoint(result.folder / "last.safetensors").tensors
@@ -53,13 +53,13 @@ def test_stages_follow_each_other_and_are_repeated_alone(tiny: Tiny, tmp_path: P
     changed = [name for name in first if not first[name].equal(second[name])]
     assert sorted(changed) == ["region.fitted.svm.bias", "region.fitted.svm.weight"]
 
-    onwards = config.replace(weights=str(result.folder), stages=(GradientStageConfig(),), output=str(tmp_path / "onwards"))
-    third = load_checkpoint(train(onwards, device="cpu", progress=False).best).tensors  # judged by its softmax
+    continued = config.replace(weights=str(result.folder), stages=(GradientStageConfig(),), output=str(tmp_path / "continued"))
+    third = load_checkpoint(train(continued, device="cpu", progress=False).best).tensors  # evaluated with its softmax
     assert not bool(third["region.fitted.has_svm"])
     assert not bool(third["region.fitted.has_boxes"])
 
 
-def test_too_many_features_are_told_before_anything_learns(tiny: Tiny, tmp_path: Path) -> None:
+def test_too_many_features_are_refused_before_training(tiny: Tiny, tmp_path: Path) -> None:
     config = rcnn(tiny)
     region = config.model.region.replace(pool_size=8, fitted=FittedConfig(boxes_from="pooled"))
     with pytest.raises(ValueError, match=r'at most 13000 features of a region, got 16384; set model.region.fitted.boxes_from="hidden"'):
@@ -68,8 +68,8 @@ def test_too_many_features_are_told_before_anything_learns(tiny: Tiny, tmp_path:
     assert not (tmp_path / "fitted" / "config.json").exists()  # so that the folder can be used again
 
 
-class Slow(CoreClock):
-    """A clock by which the making of features takes a core-minute for every image, and a proposal's image a tenth."""
+class FakeClock(CoreClock):
+    """A clock by which the features of an image take one core-minute and its proposals a tenth."""
 
     def minutes(self) -> float:
         parts = self.visits
@@ -79,36 +79,36 @@ class Slow(CoreClock):
         super().__init__()
         self.visits: dict[str, int] = {}
 
-    def spent_on(self, name: str) -> AbstractContextManager[None]:
+    def measure(self, name: str) -> AbstractContextManager[None]:
         self.visits[name] = self.visits.get(name, 0) + 1
-        return super().spent_on(name)
+        return super().measure(name)
 
 
-def test_one_budget_holds_over_all_stages(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_budget_covers_all_stages(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
     config = rcnn(tiny)
-    # Fine-tuning needs 4 images' proposals; until eight tenths of what the SVMs may take are spent, features of some images are made.
+    # Fine-tuning needs the proposals of 4 images; until 80 % of the SVMs' budget is spent, features of some images are computed.
     stages = (config.stages[0].replace(training=config.training), *config.stages[1:])
     training = config.training.replace(budget=4.0, steps=None, schedule_by="auto")
     caplog.set_level("INFO", "detkit")
-    result = train(config.replace(training=training, stages=stages), device="cpu", progress=False, clock=Slow())
+    result = train(config.replace(training=training, stages=stages), device="cpu", progress=False, clock=FakeClock())
     tensors = load_checkpoint(result.folder / "last.safetensors").tensors
     assert 1 <= len(list((result.folder / "features").glob("*.npz"))) < 5
-    assert "images; the others are left out" in caplog.text
+    assert "images; the other images are skipped" in caplog.text
     assert bool(tensors["region.fitted.has_svm"])
     assert bool(tensors["region.fitted.has_boxes"])
-    told = json.loads((result.folder / "results.json").read_text())["core_minutes_by_stage"]
-    assert set(told) == {"other", "gradient", "evaluation", "proposals", "features", "svm", "boxes"}
+    by_activity = json.loads((result.folder / "results.json").read_text())["core_minutes_by_stage"]
+    assert set(by_activity) == {"other", "gradient", "evaluation", "proposals", "features", "svm", "boxes"}
 
 
-def test_a_checkpoint_alone_knows_where_to_look(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_checkpoint_includes_the_proposals_config(tiny: Tiny, tmp_path: Path) -> None:
     config = rcnn(tiny).replace(stages=(GradientStageConfig(),))
     predictor = load(train(config, device="cpu", progress=False).best, "cpu")
-    assert predictor.proposer.config.limit == 20
+    assert predictor.proposer.config.max_proposals == 20
     for size in ((50, 70), (1, 1)):
         image = torch.randint(256, (*size, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)).numpy()
-        found = predictor(image)
-        assert (found.boxes <= torch.tensor([size[1], size[0]] * 2)).all()
+        detections = predictor(image)
+        assert (detections.boxes <= torch.tensor([size[1], size[0]] * 2)).all()
     (stage,) = explain(predictor, image).stages
-    assert stage.place == "proposal"
-    with pytest.raises(ValueError, match="stage 'smv': did you mean 'gradient'|expected|svm"):
+    assert stage.location_name == "proposal"
+    with pytest.raises(ValueError, match="unknown stage 'smv': did you mean 'gradient'|expected"):
         train(config, stage="smv")

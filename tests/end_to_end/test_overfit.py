@@ -1,4 +1,4 @@
-"""Every detector learns two images by heart, from scratch, in a plain loop."""
+"""Every detector memorizes two images, trained from scratch in a plain loop."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BOXES = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a kind of detector is made small, and how it is trained."""
+    """Changes that make a kind of detector small, and its training settings."""
 
     shrink: Callable[[Config], Config] = field(default=lambda config: config)
     lr: float = 0.01
@@ -49,8 +49,8 @@ def small_dense(config: Config) -> Config:
 
 
 def small_detr(config: Config) -> Config:
-    numbers = {"channels": 64, "attention_heads": 4, "encoder_layers": 1, "decoder_layers": 2, "hidden": 128}
-    return config.replace(head=config.head.replace(num_queries=10, dropout=0.0, **numbers))
+    sizes = {"channels": 64, "attention_heads": 4, "encoder_layers": 1, "decoder_layers": 2, "hidden": 128}
+    return config.replace(head=config.head.replace(num_queries=10, dropout=0.0, **sizes))
 
 
 def small_ssd(config: Config) -> Config:
@@ -63,7 +63,7 @@ def small_ssd(config: Config) -> Config:
 
 
 def small_yolov1(config: Config) -> Config:
-    """Six cells; every object has its center in another."""
+    """Use six cells; every object has its center in a different one."""
     return config.replace(
         preprocess=PreprocessConfig(rule="fixed", input_size=(128, 160)),
         neck=config.neck.replace(channels=(64, 64)),
@@ -80,7 +80,7 @@ def small_fast_rcnn(config: Config) -> Config:
 
 
 def small_rcnn(config: Config) -> Config:
-    """Stages fit its SVMs and its boxes afterwards; here boxes learn with the rest."""
+    """Train the box regression with the rest; the SVMs and boxes are normally fitted by later stages."""
     region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=16, pool_size=2, box_regression=True, fitted=None)
     return config.replace(region=region, warp_size=64, context_pixels=5)
 
@@ -109,7 +109,7 @@ RECIPES = {
 }
 
 
-def photos() -> tuple[list[Tensor], list[Targets]]:
+def toy_images() -> tuple[list[Tensor], list[Targets]]:
     generator = torch.Generator().manual_seed(0)
     images, targets = [], []
     for rows in BOXES:
@@ -121,18 +121,18 @@ def photos() -> tuple[list[Tensor], list[Targets]]:
     return images, targets
 
 
-def told(detector: Detector, targets: list[Targets]) -> dict[str, list[Proposals]]:
-    """For detectors that are told where to look: places all over, and some near each object."""
+def proposals_for(detector: Detector, targets: list[Targets]) -> dict[str, list[Proposals]]:
+    """Return proposals for detectors that take them: random ones, and some near each object."""
     if not detector.takes_proposals:
         return {}
     generator = torch.Generator().manual_seed(1)
-    given = []
+    proposals = []
     for truth in targets:
         corners = torch.rand(2, 60, 2, generator=generator).sort(0).values * torch.tensor([160.0, 128.0])
         near = truth.boxes.repeat(5, 1) + 8 * torch.rand(5 * len(truth), 4, generator=generator) - 4
         boxes = clip_boxes(torch.cat((corners.transpose(0, 1).flatten(1), near)), (128, 160))
-        given.append(Proposals(boxes, torch.ones(len(boxes))))
-    return {"proposals": given}
+        proposals.append(Proposals(boxes, torch.ones(len(boxes))))
+    return {"proposals": proposals}
 
 
 def train(detector: Detector, images: list[Tensor], targets: list[Targets], recipe: Recipe) -> None:
@@ -142,7 +142,7 @@ def train(detector: Detector, images: list[Tensor], targets: list[Targets], reci
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.lr, total_steps=recipe.steps)
     detector.train()
     for step in range(recipe.steps):
-        loss = sum(detector(images, targets, seeds=[2 * step, 2 * step + 1], **told(detector, targets)).values())
+        loss = sum(detector(images, targets, seeds=[2 * step, 2 * step + 1], **proposals_for(detector, targets)).values())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(detector.parameters(), 5.0)
@@ -150,9 +150,9 @@ def train(detector: Detector, images: list[Tensor], targets: list[Targets], reci
         schedule.step()
 
 
-def average_precision_50(found: list[Detections], targets: list[Targets]) -> float:
+def average_precision_50(detections: list[Detections], targets: list[Targets]) -> float:
     annotations, results = [], []
-    for image, (truth, rows) in enumerate(zip(targets, found, strict=True), 1):
+    for image, (truth, rows) in enumerate(zip(targets, detections, strict=True), 1):
         for box, label in zip(xyxy_to_xywh(truth.boxes).tolist(), truth.labels.tolist(), strict=True):
             row = {"image_id": image, "category_id": label + 1, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
             annotations.append({"id": len(annotations) + 1, **row})
@@ -165,7 +165,7 @@ def average_precision_50(found: list[Detections], targets: list[Targets]) -> flo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in MODELS.names() if kind != "classifier"])
-def test_two_images_are_learned_by_heart(kind: str) -> None:
+def test_two_images_are_memorized(kind: str) -> None:
     torch.manual_seed(0)
     recipe = RECIPES.get(kind, Recipe())
     config = MODELS.get(kind)()
@@ -173,8 +173,8 @@ def test_two_images_are_learned_by_heart(kind: str) -> None:
     if config.preprocess.rule == "short_side":  # small objects on small images, not enlarged to 800 pixels
         config = config.replace(preprocess=config.preprocess.replace(short_side=192, long_side=320))
     detector = recipe.shrink(config).build(len(COLORS))
-    images, targets = photos()
+    images, targets = toy_images()
     train(detector, images, targets, recipe)
     with torch.no_grad():
-        found = detector.eval()(images, **told(detector, targets))
-    assert average_precision_50(found, targets) > 0.95
+        detections = detector.eval()(images, **proposals_for(detector, targets))
+    assert average_precision_50(detections, targets) > 0.95

@@ -27,26 +27,26 @@ def same(a: Any, b: Any) -> bool:
         return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b) or (a != a and b != b)  # a number that there is not: NaN on both sides
+    return bool(a == b) or (a != a and b != b)  # NaN on both sides
 
 
-def cut_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send this process a SIGINT once so many steps were made."""
+def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send SIGINT to this process after ``step`` steps."""
 
-    def advance(self: hooks.Hook, made: int, progress: float) -> None:
-        if made == step:
+    def set_progress(self: hooks.Hook, current: int, progress: float) -> None:
+        if current == step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(hooks.MetricsFile, "advance", advance)
+    monkeypatch.setattr(hooks.MetricsFile, "set_progress", set_progress)
 
 
 @pytest.mark.parametrize(("cut", "workers"), [(1, 1), pytest.param(4, 0, marks=pytest.mark.slow)])
-def test_a_run_cut_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
+def test_a_run_interrupted_within_an_epoch_ends_like_an_uninterrupted_one(
     tiny: Tiny, ema: EMAConfig, monkeypatch: pytest.MonkeyPatch, cut: int, workers: int
 ) -> None:
     whole = train(tiny("whole", workers, ema=ema), device="cpu", progress=False)
     with monkeypatch.context() as patch:
-        cut_after(cut, patch)
+        interrupt_after(cut, patch)
         first = train(tiny("cut", workers, ema=ema), device="cpu", progress=False)
     assert (first.interrupted, first.reason, first.steps) == (True, "SIGINT", cut)
     torch.manual_seed(1234)
@@ -60,7 +60,7 @@ def test_a_run_cut_in_the_middle_of_an_epoch_ends_as_one_that_was_not(
     assert again.core_minutes > first.core_minutes
 
 
-def test_a_finished_run_goes_on_when_its_limit_is_raised(tiny: Tiny) -> None:
+def test_a_finished_run_continues_when_its_limit_is_raised(tiny: Tiny) -> None:
     first = train(tiny(steps=2, evaluations=1), device="cpu", progress=False)
     more = train(tiny(steps=3, evaluations=1), device="cpu", resume=first.folder, progress=False)
     assert more.steps == 3
@@ -82,11 +82,11 @@ def test_the_command_saves_on_sigterm_and_resumes(tiny: Tiny, tmp_path: Path, to
     (os.killpg if to_group else os.kill)(process.pid, signal.SIGTERM)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 143, out
-    assert f"go on with: detkit train --resume {tmp_path / 'cut'}" in out
-    made = load_state(tmp_path / "cut" / "last.state")["inside"]["step"]
-    assert 2 <= made < 400
-    again = [sys.executable, "-m", "detkit", "train", "--resume", str(tmp_path / "cut"), f"training.steps={made + 1}", "--device", "cpu"]
+    assert f"resume it with: detkit train --resume {tmp_path / 'cut'}" in out
+    steps = load_state(tmp_path / "cut" / "last.state")["inside"]["step"]
+    assert 2 <= steps < 400
+    again = [sys.executable, "-m", "detkit", "train", "--resume", str(tmp_path / "cut"), f"training.steps={steps + 1}", "--device", "cpu"]
     done = subprocess.run(again, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"going on after step {made}" in done.stdout
-    assert load_state(tmp_path / "cut" / "last.state")["inside"]["step"] == made + 1
+    assert f"resuming after step {steps}" in done.stdout
+    assert load_state(tmp_path / "cut" / "last.state")["inside"]["step"] == steps + 1

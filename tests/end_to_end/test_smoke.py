@@ -13,15 +13,15 @@ from detkit.experiment.smoke import smoke_config
 Tiny = Callable[..., Experiment]
 
 TOO_LARGE = {"faster_rcnn_alternating_vgg16", "yolox_m", "yolox_l", "yolox_x"}
-"""These take long on two cores, and ``yolox_s`` and ``faster_rcnn_alternating_lite0_bccd``, which differ in their size, go through."""
+"""These take long on two cores; ``yolox_s`` and ``faster_rcnn_alternating_lite0_bccd``, which differ only in size, are tested."""
 
 
-def test_smoke_goes_all_the_way(tiny: Tiny, tmp_path: Path) -> None:
-    tried = smoke(tiny("kept", budget=100.0, accumulation_steps=4))
-    assert tried.trained.steps == 2
-    assert tried.trained.images_seen == 4
+def test_smoke_of_a_tiny_config(tiny: Tiny, tmp_path: Path) -> None:
+    result = smoke(tiny("kept", budget=100.0, accumulation_steps=4))
+    assert result.trained.steps == 2
+    assert result.trained.images_seen == 4
     assert (tmp_path / "kept" / "best.safetensors").is_file()
-    assert tried.image.startswith("sample_")
+    assert result.image.startswith("sample_")
 
 
 @pytest.mark.parametrize("name", zoo.names())
@@ -35,7 +35,7 @@ def test_every_config_can_be_made_small(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in zoo.names() if name not in TOO_LARGE])
-def test_every_config_goes_through(name: str) -> None:
+def test_smoke_of_every_config(name: str) -> None:
     config = zoo.load(name)
     has_gradient_stage = any(isinstance(stage, GradientStageConfig) for stage in config.stages)
     assert smoke(config).trained.steps == (2 if has_gradient_stage else 0)  # stages that fit layers make no steps

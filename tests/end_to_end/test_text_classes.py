@@ -1,4 +1,4 @@
-"""A detector whose classes are told by phrases goes through training, a checkpoint and detection like any other."""
+"""A detector whose classes are given by phrases passes the smoke test: training, checkpoint and detection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "fast_rcnn_lite0_bccd
 
 @pytest.mark.slow
 def test_smoke(tmp_path: Path) -> None:
-    """Without the checkpoint that the embeddings are in: a trial needs no weights."""
-    words = ["model.region.text=nowhere.safetensors", "model.region.text.background=()", f"output={tmp_path / 'run'}"]
-    config = apply_overrides(load_config(CONFIG, Experiment), words)
+    """Run without the checkpoint of the embeddings: a smoke test needs no weights."""
+    overrides = ["model.region.text=nowhere.safetensors", "model.region.text.background=()", f"output={tmp_path / 'run'}"]
+    config = apply_overrides(load_config(CONFIG, Experiment), overrides)
     assert smoke_config(config, tmp_path).model.region.text.embeddings is None  # type: ignore[attr-defined]
     assert smoke(config).trained.best.is_file()

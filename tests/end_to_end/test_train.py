@@ -19,7 +19,7 @@ from detkit.training.optimizer import AdamWConfig
 Tiny = Callable[..., Experiment]
 
 
-def test_a_run_writes_all_that_it_promises(tiny: Tiny, ema: EMAConfig) -> None:
+def test_a_run_writes_all_its_files(tiny: Tiny, ema: EMAConfig) -> None:
     config = tiny(ema=ema)
     result = train(config, device="cpu", progress=False)
     folder = Path(config.output or "")
@@ -44,8 +44,8 @@ def test_a_run_writes_all_that_it_promises(tiny: Tiny, ema: EMAConfig) -> None:
     assert result.best == folder / "best.safetensors"
 
 
-@pytest.mark.parametrize(("steps", "least"), [(3, 0.0), pytest.param(60, 0.5, marks=pytest.mark.slow)])
-def test_the_checkpoint_detects_by_itself_and_the_evaluation_agrees(tiny: Tiny, steps: int, least: float) -> None:
+@pytest.mark.parametrize(("steps", "min_ap50"), [(3, 0.0), pytest.param(60, 0.5, marks=pytest.mark.slow)])
+def test_the_checkpoint_can_be_loaded_alone_and_the_evaluation_agrees(tiny: Tiny, steps: int, min_ap50: float) -> None:
     config = tiny(steps=steps, evaluations=1).replace(optimizer=AdamWConfig(lr=1e-3, lr_scaling="none"))
     result = train(config, device="cpu", progress=False)
     header = read_header(result.best)
@@ -54,7 +54,7 @@ def test_the_checkpoint_detects_by_itself_and_the_evaluation_agrees(tiny: Tiny, 
     predictor = detkit.load(result.best, "cpu", "fp32")
     assert predictor.class_names == ("red", "green")
     numbers = detkit.evaluate(result.best, device="cpu")
-    assert result.numbers["AP50"] >= least
+    assert result.numbers["AP50"] >= min_ap50
     assert numbers["AP"] == pytest.approx(result.numbers["AP"], abs=1e-9)
 
 
@@ -76,26 +76,26 @@ def test_the_command_trains_from_a_file(tiny: Tiny, tmp_path: Path, capfd: pytes
     code = main(["train", str(file), "training.steps=1", f"output={tmp_path / 'cli'}", "--device", "cpu"])
     out = capfd.readouterr().out
     assert code == 0
-    assert "classes, by number in the model" in out
+    assert "classes (label, name, id in the data, training boxes):" in out
     assert "finished after 1 steps, 2 images" in out
     assert (tmp_path / "cli" / "last.safetensors").is_file()
 
 
-def test_a_detr_on_few_images_is_warned_of_and_trained(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_detr_on_few_images_is_trained_with_a_warning(tiny: Tiny, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     head = DETRHeadConfig(num_queries=5, channels=32, attention_heads=4, encoder_layers=1, decoder_layers=1, hidden=32)
     base = tiny(steps=1)
     model = DETRConfig(preprocess=base.model.preprocess, backbone=base.model.backbone.replace(levels=("c4",)), head=head)
     file = tmp_path / "detr.json"
     file.write_text(base.replace(model=model).to_json())
     code = main(["train", str(file), f"output={tmp_path / 'detr'}", "--device", "cpu"])
-    told = "".join(capfd.readouterr())
-    assert "warning: 5 training images are few for DETR" in " ".join(told.split())
+    output = "".join(capfd.readouterr())
+    assert "warning: 5 training images are few for DETR" in " ".join(output.split())
     assert code == 0
     assert (tmp_path / "detr" / "last.safetensors").is_file()
 
 
 @pytest.mark.slow
-def test_runs_with_one_seed_are_equal_and_with_another_are_not(tiny: Tiny) -> None:
+def test_runs_with_equal_seeds_are_equal_and_others_differ(tiny: Tiny) -> None:
     one = train(tiny("one", steps=2), device="cpu", progress=False)
     two = train(tiny("two", steps=2), device="cpu", progress=False)
     three = train(tiny("three", steps=2).replace(seed=4), device="cpu", progress=False)
@@ -104,7 +104,7 @@ def test_runs_with_one_seed_are_equal_and_with_another_are_not(tiny: Tiny) -> No
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
-def test_two_stages_follow_one_another(tiny: Tiny) -> None:
+def test_two_stages_run_in_sequence(tiny: Tiny) -> None:
     from detkit.experiment import GradientStageConfig
 
     stages = (GradientStageConfig(name="head", frozen=("neck",)), GradientStageConfig(name="all"))

@@ -16,23 +16,23 @@ from detkit.experiment.evaluation_run import evaluate, labeled_data, with_classe
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A COCO folder with a part to train on, one to validate on and one to test on."""
+    """Create a COCO folder with the splits train, val and test."""
     (tmp_path / "annotations").mkdir()
     (tmp_path / "images").mkdir()
-    for number, part in enumerate(("train", "val", "test"), 1):
+    for number, split in enumerate(("train", "val", "test"), 1):
         saved(tmp_path / "images", f"{number}.png", image())
-        write_part(tmp_path, part, number)
+        write_split(tmp_path, split, number)
     return tmp_path
 
 
-def write_part(folder: Path, part: str, number: int) -> None:
+def write_split(folder: Path, split: str, number: int) -> None:
     boxes = [(1, [10, 20, 20, 20]), (2, [40, 5, 20, 10])]
     content = {
         "images": [{"id": number, "file_name": f"{number}.png", "width": 80, "height": 60}],
         "categories": [{"id": 1, "name": "red"}, {"id": 2, "name": "vert"}],
         "annotations": [{"id": n, "image_id": number, "category_id": n, "bbox": box} for n, box in boxes],
     }
-    (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(content))
+    (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
 
 
 def checkpoint(folder: Path, config: DataConfig | None) -> Path:
@@ -42,7 +42,7 @@ def checkpoint(folder: Path, config: DataConfig | None) -> Path:
     return path
 
 
-def test_numbers_in_python(folder: Path) -> None:
+def test_metrics_in_python(folder: Path) -> None:
     numbers = evaluate(predictor(60), folder / "annotations" / "instances_test.json", images=folder / "images", renames={"vert": "green"})
     assert numbers["AP"] == pytest.approx(1.0)
     assert [(row.name, row.category_id) for row in numbers.classes] == [("red", 1), ("green", 2)]
@@ -50,10 +50,10 @@ def test_numbers_in_python(folder: Path) -> None:
     assert evaluate(predictor(60), with_classes(data, ("red",)))["AP50"] == pytest.approx(1.0)
 
 
-def test_classes_must_be_the_detectors(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename with map"):
+def test_classes_must_be_those_of_the_detector(folder: Path) -> None:
+    with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename classes with rename"):
         evaluate(predictor(60), folder)
-    with pytest.raises(ValueError, match="unknown engine 'fast'"):
+    with pytest.raises(ValueError, match="unknown evaluator 'fast'"):
         evaluate(predictor(60), folder, evaluator="fast")  # type: ignore[arg-type]
 
 
@@ -61,12 +61,12 @@ def ids(data: Any) -> list[Any]:
     return list(data.records.image_ids)
 
 
-def test_the_validation_part_is_taken_unless_another_is_named(folder: Path) -> None:
+def test_the_validation_split_is_the_default(folder: Path) -> None:
     assert ids(labeled_data(None, folder)) == [2]
     assert ids(labeled_data(None, folder, split="test")) == [3]
 
 
-def test_without_data_a_checkpoint_is_judged_on_what_it_was_validated_on(folder: Path) -> None:
+def test_without_data_a_checkpoint_is_evaluated_on_its_validation_data(folder: Path) -> None:
     path = checkpoint(folder, DataConfig(train=SourceConfig(path=str(folder)), rename=("vert=green",)))
     for weights in (path, folder):  # a run's folder means its best checkpoint
         data = labeled_data(weights, None)
@@ -76,14 +76,14 @@ def test_without_data_a_checkpoint_is_judged_on_what_it_was_validated_on(folder:
     assert evaluate(predictor(60), data)["AP"] == pytest.approx(1.0)
 
 
-def test_a_checkpoint_that_does_not_tell(folder: Path) -> None:
+def test_a_checkpoint_without_recorded_data(folder: Path) -> None:
     for weights in (checkpoint(folder, None), None, "fasterrcnn_resnet50_fpn"):
-        with pytest.raises(ValueError, match="which data\\? .* does not tell on what it was validated; name labeled images as data"):
+        with pytest.raises(ValueError, match=r"no data given, and .* records no validation data; pass labeled images as data \(--data\)"):
             labeled_data(weights, None)
 
 
 @pytest.mark.parametrize("seed", [0, 5])
-def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path, seed: int) -> None:
+def test_the_validation_part_of_a_training(tmp_path: Path, seed: int) -> None:
     for number in range(12):
         saved(tmp_path, f"{number}.png", image())
     content = {
@@ -94,9 +94,9 @@ def test_the_part_that_a_training_keeps_for_validation(tmp_path: Path, seed: int
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(content))
     config = DataConfig(train=SourceConfig(path=str(path)), val_fraction=0.4, seed=seed)
-    rest, kept = load_data(config)
-    assert 0 < len(kept) < 12
-    # A run says by which seed; without one it is 0.
+    rest, held_out = load_data(config)
+    assert 0 < len(held_out) < 12
+    # The seed is that of the run; without a run it is 0.
     for weights in (checkpoint(tmp_path, config), *((None, checkpoint(tmp_path, None)) if seed == 0 else ())):
-        assert ids(labeled_data(weights, path, val_fraction=0.4)) == ids(kept)
+        assert ids(labeled_data(weights, path, val_fraction=0.4)) == ids(held_out)
         assert ids(labeled_data(weights, path, val_fraction=0.4, trained_on=True)) == ids(rest)
