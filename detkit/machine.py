@@ -1,4 +1,4 @@
-"""What this process used, and what it runs on; without heavy imports."""
+"""Memory use of this process and properties of its CPU; without heavy imports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def peak_memory() -> tuple[int, int] | None:
-    """The most bytes this process, and the largest of its ended children, ever held in memory; ``None`` where the system does not say."""
+    """Peak memory in bytes of this process, and of its largest finished child; ``None`` if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows
@@ -19,18 +19,18 @@ def peak_memory() -> tuple[int, int] | None:
 
 
 def processor() -> str:
-    """The processor's name as the system gives it."""
+    """Name of the processor as reported by the system."""
     return _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine()
 
 
 def _own_peak() -> int | None:
-    # Counted since the program was started; getrusage also counts what the parent held when it forked.
+    # Counted from the start of the program; getrusage also counts the parent's memory at the fork.
     peak = _field("/proc/self/status", "VmHWM")
     return int(peak.split()[0]) * 1024 if peak else None
 
 
 def _field(file: str, name: str) -> str | None:
-    """The first ``name: value`` of a text file of Linux's; ``None`` elsewhere."""
+    """The first ``name: value`` in a text file of Linux; ``None`` on other systems."""
     try:
         lines = Path(file).read_text("utf-8").splitlines()
     except OSError:
@@ -39,16 +39,16 @@ def _field(file: str, name: str) -> str | None:
 
 
 def bf16_instructions() -> str | None:
-    """The instructions by which this CPU multiplies bfloat16 numbers, or None where it does that in float32, and no faster.
+    """Return the instruction set with which this CPU multiplies bfloat16 numbers; None if it is no faster than float32.
 
-    AMX (Intel, from Sapphire Rapids) multiplies matrices; AVX512_BF16 (AMD from Zen 4, Intel in Cooper Lake and from Sapphire Rapids on)
-    sums products of pairs, two for one of float32.
+    AMX (Intel, from Sapphire Rapids) multiplies matrices. AVX512_BF16 (AMD from Zen 4, Intel in Cooper Lake and from Sapphire Rapids)
+    sums products of pairs, two for each one of float32.
     """
     import torch
 
     probes = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16_supported"}
     for name, probe in probes.items():
-        found = getattr(torch.cpu, probe, None)
-        if found is not None and found():
+        is_supported = getattr(torch.cpu, probe, None)
+        if is_supported is not None and is_supported():
             return name
     return None
