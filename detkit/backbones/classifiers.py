@@ -48,7 +48,7 @@ def published_classifier(name: str, weights: str | None = "default", folder: str
     """Build the classifier of this name in eval mode, with its published weights.
 
     Args:
-        name: A name from ``detkit models list --backbones``.
+        name: A name from ``detkit models list --kind backbone``.
         weights: As in :class:`detkit.backbones.BackboneConfig`; None: random weights.
         folder: The first folder in which weights are searched.
 
@@ -91,7 +91,7 @@ def library_network(name: str, *, any_size: bool = False) -> nn.Module:
         ValueError: If it was published with a detector or by another package, and has no classifier.
     """
     if not has_network(name):
-        raise ValueError(f"backbone {name}: it has no classifier; choose one with ImageNet weights (`detkit models list --backbones`)")
+        raise ValueError(f"backbone {name}: it has no classifier; choose one with ImageNet weights (`detkit models list --kind backbone`)")
     options: dict[str, Any] = {}
     if any_size and (name.startswith(TIMM) or hasattr(_module(name), "VisionTransformer")):
         options = {"dynamic_img_size": True, "dynamic_img_pad": True}

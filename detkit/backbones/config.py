@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class BackboneConfig(Config):
-    """A backbone and how much of it is trained; ``detkit models list --backbones`` lists the backbones."""
+    """A backbone and how much of it is trained; ``detkit models list --kind backbone`` lists the backbones."""
 
     shorthand: ClassVar[str | None] = "name"
 
     name: str = "resnet50"
-    """Name of the backbone, one of ``detkit models list --backbones``."""
+    """Name of the backbone, one of ``detkit models list --kind backbone``."""
     weights: str | None = "default"
     """``default``: its ImageNet weights; a name from ``detkit models list``; a ``.pth`` or ``.safetensors`` file; none: from scratch."""
     frozen_stages: Literal["auto"] | int = "auto"

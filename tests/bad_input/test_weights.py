@@ -35,7 +35,7 @@ def test_no_such_file(tmp_path: Path) -> None:
 def test_a_file_that_is_none_of_torchs(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "odd.pth").write_bytes(content)
     with pytest.raises(
-        ValueError, match=r"weights .*odd\.pth: expected tensors saved by torch, or \.safetensors; the file is cut or something else"
+        ValueError, match=r"weights .*odd\.pth: expected tensors saved by torch, or \.safetensors; the file is truncated or of another kind"
     ):
         read_tensors(tmp_path / "odd.pth")
 
@@ -53,26 +53,26 @@ def test_a_safetensors_file_that_was_cut(tmp_path: Path, cut: int) -> None:
 
     save_file({"a": torch.randn(100, 100)}, tmp_path / "a.safetensors")
     (tmp_path / "a.safetensors").write_bytes((tmp_path / "a.safetensors").read_bytes()[:cut])
-    with pytest.raises(ValueError, match=r"weights .*a\.safetensors: expected a safetensors file; it is cut or something else"):
+    with pytest.raises(ValueError, match=r"weights .*a\.safetensors: expected a safetensors file; it is truncated or of another kind"):
         read_tensors(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04cut"])
 def test_a_file_that_is_none_of_numpys(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "odd.npz").write_bytes(content)
-    with pytest.raises(ValueError, match=r"weights .*odd\.npz: expected numbers saved by numpy; it is cut or something else"):
+    with pytest.raises(ValueError, match=r"weights .*odd\.npz: expected arrays saved by numpy; it is truncated or of another kind"):
         read_tensors(tmp_path / "odd.npz")
 
 
 def test_arrays_of_python_objects_are_not_unpickled(tmp_path: Path) -> None:
     np.savez(tmp_path / "odd.npz", a=np.array([RunsCode()], dtype=object))
-    with pytest.raises(ValueError, match=r"odd\.npz: expected numbers saved by numpy"):
+    with pytest.raises(ValueError, match=r"odd\.npz: expected arrays saved by numpy"):
         read_tensors(tmp_path / "odd.npz")
 
 
 def test_a_pickle_with_code_in_it_is_not_run(tmp_path: Path) -> None:
     torch.save({"state_dict": {"a": torch.zeros(1)}, "extra": RunsCode()}, tmp_path / "evil.pth")
-    with pytest.raises(ValueError, match="the file holds Python objects besides tensors, and detkit runs no code out of a file"):
+    with pytest.raises(ValueError, match="the file contains Python objects besides tensors, and detkit executes no code from files"):
         read_tensors(tmp_path / "evil.pth")
     (tmp_path / "plain.pth").write_bytes(pickle.dumps(RunsCode()))
     with pytest.raises(ValueError, match=r"weights .*plain\.pth"):
@@ -88,7 +88,7 @@ def test_a_whole_model_instead_of_its_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("content", "got"), [([1, 2], "list"), ({}, "a mapping with "), ({"epoch": 3}, "a mapping with epoch")])
 def test_a_file_without_tensors(tmp_path: Path, content: object, got: str) -> None:
     torch.save(content, tmp_path / "odd.pth")
-    with pytest.raises(ValueError, match=rf"odd\.pth: expected a state dict, names with their tensors, got {got}"):
+    with pytest.raises(ValueError, match=rf"odd\.pth: expected a state dict, a mapping of names to tensors, got {got}"):
         read_tensors(tmp_path / "odd.pth")
 
 
@@ -97,7 +97,7 @@ def test_another_networks_file(tmp_path: Path) -> None:
 
     torch.save(models.resnet34().state_dict(), tmp_path / "other.pth")
     with pytest.raises(
-        ValueError, match=r"other\.pth: expected the tensors of resnet18, got \d+ unknown \(layer1\.2\.conv1\.weight.*another network's"
+        ValueError, match=r"other\.pth: expected the tensors of resnet18, got \d+ unknown \(layer1\.2\.conv1\.weight.*another network"
     ):
         loading(str(tmp_path / "other.pth"))
     torch.save({"conv1.weight": torch.zeros(64, 3, 7, 7)}, tmp_path / "part.pth")
@@ -120,7 +120,7 @@ def test_absent_weights_never_become_a_random_start(tmp_path: Path, monkeypatch:
     with pytest.raises(FileNotFoundError) as caught:
         loading("default")
     assert str(caught.value) == (
-        "weights resnet18 are not here: run `detkit weights download resnet18` (45 MiB), or put "
+        "weights resnet18 not found: run `detkit models download resnet18` (45 MiB), or put "
         f"https://download.pytorch.org/models/resnet18-f37072fd.pth into the folder {tmp_path}; "
         "model.backbone.weights=none trains from scratch"
     )

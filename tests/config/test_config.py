@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from detkit.config import Config, ConfigError, apply_overrides, load_config, one_of_kinds
-from detkit.config.explain import spoken
+from detkit.config.explain import describe_type
 from detkit.registry import Registry
 
 
@@ -104,7 +104,7 @@ def test_overrides_apply_from_left_to_right() -> None:
         (["optimizer.kind=adam", "optimizer=sgd"], Whole()),
     ],
 )
-def test_a_group_is_exchanged_before_its_keys_are_set(overrides: list[str], expected: Whole) -> None:
+def test_a_group_is_replaced_before_its_keys_are_set(overrides: list[str], expected: Whole) -> None:
     assert apply_overrides(Whole(), overrides) == expected
 
 
@@ -117,20 +117,20 @@ def test_a_group_is_exchanged_before_its_keys_are_set(overrides: list[str], expe
         ("optimizer=zz", "unknown kind 'zz': expected one of: adam, sgd"),
         ("model=nett", "unknown model 'nett': did you mean 'net'?"),
         ("flag=7", "flag: expected true or false, got '7'"),
-        ("optimizer=adam optimizer.betas=.8,x", "optimizer.betas: expected 2 values with commas between them, each a number, got '.8,x'"),
+        ("optimizer=adam optimizer.betas=.8,x", "optimizer.betas: expected 2 values separated by commas, each a number, got '.8,x'"),
         ("optimizer", "expected key=value"),
         ("source.path.x=1", "'path' is a single value"),
-        ("stages.3.lr=2", "expected a place from 0 to 1, got '3'"),
+        ("stages.3.lr=2", "expected an index from 0 to 1, got '3'"),
         ("stages.0=2", "give the whole tuple, or a key of its member 0"),
     ],
 )
-def test_wrong_overrides_say_what_to_do(override: str, message: str) -> None:
+def test_invalid_overrides_have_actionable_errors(override: str, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         apply_overrides(Whole(), override.split())
     assert message in str(error.value)
 
 
-def test_a_value_out_of_range_names_its_whole_key() -> None:
+def test_out_of_range_error_names_the_full_key() -> None:
     with pytest.raises(ConfigError, match=r"optimizer\.lr: expected greater than 0, got -1\.0"):
         apply_overrides(Whole(optimizer=Adam()), ["optimizer.lr=-1"])
 
@@ -149,7 +149,7 @@ def test_a_value_out_of_range_names_its_whole_key() -> None:
         (lambda: Whole.from_json("{"), "not JSON"),
     ],
 )
-def test_python_and_json_errors_are_as_clear(make: Any, message: str) -> None:
+def test_errors_from_python_and_json(make: Any, message: str) -> None:
     with pytest.raises(ConfigError) as error:
         make()
     assert message in str(error.value)
@@ -160,7 +160,7 @@ def test_configs_are_frozen() -> None:
         Whole().flag = True
 
 
-def test_a_file_binds_config(tmp_path: Path) -> None:
+def test_load_config(tmp_path: Path) -> None:
     path = tmp_path / "good.py"
     path.write_text("from detkit_test_config import Whole\nconfig = Whole(flag=True)\n")
     assert load_config(path, Whole) == Whole(flag=True)
@@ -169,12 +169,12 @@ def test_a_file_binds_config(tmp_path: Path) -> None:
     assert load_config(saved, Whole) == Whole(flag=True)
 
 
-def test_bad_files_say_what_was_expected(tmp_path: Path) -> None:
+def test_invalid_files_have_actionable_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     (tmp_path / "other.py").write_text("config = 3\n")
     (tmp_path / "typo.py").write_text("from detkit_test_config import Whole\nconfig = Whole(flagg=True)\n")
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(ConfigError, match=r"empty.py: expected it to bind config = Whole\(...\), got nothing"):
+    with pytest.raises(ConfigError, match=r"empty.py: expected the file to bind config = Whole\(...\), got nothing"):
         load_config(tmp_path / "empty.py", Whole)
     with pytest.raises(ConfigError, match="got int"):
         load_config(tmp_path / "other.py", Whole)
@@ -182,7 +182,7 @@ def test_bad_files_say_what_was_expected(tmp_path: Path) -> None:
         load_config(tmp_path / "typo.py", Whole)
     with pytest.raises(ConfigError, match=r"expected a .py or .json file, got '.txt'"):
         load_config(tmp_path / "notes.txt", Whole)
-    with pytest.raises(FileNotFoundError, match="nothing.py: no such file; the folder has: empty.py, other.py, typo.py"):
+    with pytest.raises(FileNotFoundError, match="nothing.py: no such file; the folder contains: empty.py, other.py, typo.py"):
         load_config(tmp_path / "nothing.py", Whole)
 
 
@@ -194,7 +194,7 @@ def test_bad_files_say_what_was_expected(tmp_path: Path) -> None:
         ("config = (\n", r"wrong\.py, line 1: SyntaxError: '\(' was never closed"),
     ],
 )
-def test_a_file_that_fails_while_it_runs(tmp_path: Path, text: str, message: str) -> None:
+def test_errors_raised_by_a_config_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "wrong.py").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(tmp_path / "wrong.py", Whole)
@@ -204,15 +204,15 @@ def test_a_file_that_fails_while_it_runs(tmp_path: Path, text: str, message: str
 
 
 @pytest.mark.parametrize(
-    ("annotation", "words"),
+    ("annotation", "description"),
     [
         (float | None, "a number or none"),
         (Literal["auto"] | int, "auto or a whole number"),
         (Literal["rgb", "bgr"], "rgb or bgr"),
-        (tuple[str, ...], "values with commas between them, each text"),
+        (tuple[str, ...], "values separated by commas, each text"),
         (tuple[tuple[float, ...], ...], "tuples such as ((1, 2), (3, 4))"),
         (Annotated[bool, "on"], "true or false"),
     ],
 )
-def test_types_are_told_in_words(annotation: Any, words: str) -> None:
-    assert spoken(annotation) == words
+def test_describe_type(annotation: Any, description: str) -> None:
+    assert describe_type(annotation) == description

@@ -1,4 +1,4 @@
-"""open_clip's tokenizer, which reads our phrases, against transformers' on the same vocabulary."""
+"""open_clip's tokenizer, which detkit uses, against transformers' tokenizer with the same vocabulary."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-pytest.importorskip("open_clip", reason="needs the extra clip: pip install open_clip_torch")
-transformers = pytest.importorskip("transformers", reason="needs transformers, which the extra test brings")
+pytest.importorskip("open_clip", reason="needs open_clip: pip install 'detkit-vision[clip]'")
+transformers = pytest.importorskip("transformers", reason="needs transformers, which is in the extra test")
 
 LENGTH, COUNT = 77, 1000
 TEXT = (
@@ -22,32 +22,32 @@ SPACES = (" ", "  ", "\t", "\n", " \n ", "\u3000")
 
 
 def phrases() -> list[str]:
-    chance, known, found = random.Random(0), TEXT.split(), []
+    generator, vocabulary, texts = random.Random(0), TEXT.split(), []
     for number in range(COUNT):
-        words = [chance.choice(known) for _ in range(chance.randint(0 if number == 0 else 1, 60 if number % 20 == 0 else 8))]
+        words = [generator.choice(vocabulary) for _ in range(generator.randint(0 if number == 0 else 1, 60 if number % 20 == 0 else 8))]
         if number % 7 == 0:
-            words.insert(chance.randrange(len(words) + 1), chance.choice(ENTITIES))
-        found.append("".join(word + chance.choice(SPACES if number % 3 == 0 else " ") for word in words))
-    return found
+            words.insert(generator.randrange(len(words) + 1), generator.choice(ENTITIES))
+        texts.append("".join(word + generator.choice(SPACES if number % 3 == 0 else " ") for word in words))
+    return texts
 
 
 def test_a_thousand_phrases() -> None:
     import ftfy
     from open_clip.tokenizer import SimpleTokenizer
 
-    ours = SimpleTokenizer(context_length=LENGTH)
+    tokenizer = SimpleTokenizer(context_length=LENGTH)
     marks = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
-    vocabulary = {marks.get(word, word): number for word, number in ours.encoder.items()}
-    theirs = transformers.CLIPTokenizer(vocab=vocabulary, merges=list(ours.bpe_ranks))
+    vocabulary = {marks.get(word, word): number for word, number in tokenizer.encoder.items()}
+    reference = transformers.CLIPTokenizer(vocab=vocabulary, merges=list(tokenizer.bpe_ranks))
     texts = phrases()
-    # OpenAI's tokenizer mends broken text and turns entities into letters; transformers leaves that to whoever calls it.
+    # OpenAI's tokenizer repairs broken text and replaces entities by characters; transformers leaves that to the caller.
     plain = [html.unescape(html.unescape(ftfy.fix_text(text))) for text in texts]
-    tokens = ours(texts)
-    for text, row, found in zip(texts, tokens, theirs(plain, truncation=True, max_length=LENGTH)["input_ids"], strict=True):
-        assert row[: len(found)].tolist() == found, text
-        assert not row[len(found) :].any(), text
+    tokens = tokenizer(texts)
+    for text, row, expected in zip(texts, tokens, reference(plain, truncation=True, max_length=LENGTH)["input_ids"], strict=True):
+        assert row[: len(expected)].tolist() == expected, text
+        assert not row[len(expected) :].any(), text
     lengths = (tokens != 0).sum(1)
     assert len(set(texts)) > 0.95 * COUNT
-    assert int((lengths == LENGTH).sum()) > 20, "none was cut"
+    assert int((lengths == LENGTH).sum()) > 20, "none was truncated"
     assert tokens[:, 0].eq(49406).all()
     assert tokens.gather(1, (lengths - 1)[:, None]).eq(49407).all()

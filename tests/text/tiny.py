@@ -1,4 +1,4 @@
-"""A whole CLIP with seeded numbers, small, under the names of the released files."""
+"""A small whole CLIP model with seeded weights, under the names of the released files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 
 BACKBONE = "timm/vit_xsmall_patch16_clip_224"
-"""The smallest tower of CLIP's kind that timm has: 10 blocks of width 256, with an exact GELU."""
+"""timm's smallest CLIP image tower: 10 blocks of width 256, with an exact GELU."""
 
 
-def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
-    """The network, in place, with no bias at 0, no gain at 1, and norms that have statistics: every number matters."""
+def perturbed(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Add noise to the network in place, so that no bias is 0, no gain is 1 and norms have statistics."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in (*network.named_parameters(), *network.named_buffers()):
@@ -22,12 +22,12 @@ def shaken(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def whole_clip(seed: int = 0) -> nn.Module:
-    """Of 512 dimensions; its text tower has two layers of width 64."""
+    """A CLIP model with 512 dimensions and a text tower of two layers of width 64."""
     from open_clip.model import CLIP
 
     torch.manual_seed(seed)
     vision = {"layers": 10, "width": 256, "patch_size": 16, "image_size": 224}
-    return shaken(CLIP(512, vision, {"width": 64, "heads": 1, "layers": 2}), seed)
+    return perturbed(CLIP(512, vision, {"width": 64, "heads": 1, "layers": 2}), seed)
 
 
 def tensors(network: nn.Module) -> dict[str, Tensor]:

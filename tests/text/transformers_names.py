@@ -30,11 +30,11 @@ _OUTSIDE = {
 
 
 def openai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    found = {_OUTSIDE[name]: tensor for name, tensor in tensors.items() if name in _OUTSIDE}
+    renamed = {_OUTSIDE[name]: tensor for name, tensor in tensors.items() if name in _OUTSIDE}
     if "visual_projection.weight" in tensors:
-        found["visual.proj"] = tensors["visual_projection.weight"].T.contiguous()
+        renamed["visual.proj"] = tensors["visual_projection.weight"].T.contiguous()
     if "text_projection.weight" in tensors:
-        found["text_projection"] = tensors["text_projection.weight"].T.contiguous()
+        renamed["text_projection"] = tensors["text_projection.weight"].T.contiguous()
     for name, tensor in tensors.items():
         tower, encoder, rest = name.partition(".encoder.layers.")
         if not encoder:
@@ -43,8 +43,8 @@ def openai_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         layer = f"{'visual.' if tower == 'vision_model' else ''}transformer.resblocks.{number}."
         inside, _, kind = part.rpartition(".")
         if inside in _INSIDE:
-            found[f"{layer}{_INSIDE[inside]}.{kind}"] = tensor
+            renamed[f"{layer}{_INSIDE[inside]}.{kind}"] = tensor
         elif inside == "self_attn.q_proj":
-            joined = [tensors[name.replace("q_proj", which)] for which in ("q_proj", "k_proj", "v_proj")]
-            found[f"{layer}attn.in_proj_{kind}"] = torch.cat(joined)
-    return found
+            parts = [tensors[name.replace("q_proj", which)] for which in ("q_proj", "k_proj", "v_proj")]
+            renamed[f"{layer}attn.in_proj_{kind}"] = torch.cat(parts)
+    return renamed

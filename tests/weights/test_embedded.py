@@ -1,4 +1,4 @@
-"""The detector inside the package: the file itself, its name, and the commands that take it where nothing else is named."""
+"""The detector inside the package: its file, its name, and the commands that use it by default."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from detkit.cli.main import main
 from detkit.inference import load, suggested_min_score
 from detkit.inference.loading import checkpoint_path, load_detector
 from detkit.models.published import load_published, publication
-from detkit.weights import EMBEDDED, embedded, needed_embedded
+from detkit.weights import EMBEDDED, embedded_path, require_embedded_path
 
 ROOT = Path(__file__).resolve().parents[2]
 OFFLINE = """
@@ -39,53 +39,55 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_file_is_small_whole_and_says_nothing_of_its_maker() -> None:
-    path = needed_embedded()
+def test_file_is_small_complete_and_contains_no_training_config() -> None:
+    path = require_embedded_path()
     assert path.stat().st_size <= 10_000_000
-    found = load_checkpoint(path)
-    assert found.class_names == publication("yolox_nano").class_names
-    assert len(found.class_names) == 80
-    assert found.header["experiment"] == ""
-    assert "runs" not in json.dumps(found.header)
-    assert 0 < found.header["min_score"] < 1
-    assert found.header["metrics"]["AP"] > 0
-    assert {tensor.dtype for tensor in found.tensors.values() if tensor.ndim > 1} == {torch.float16}
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.class_names == publication("yolox_nano").class_names
+    assert len(checkpoint.class_names) == 80
+    assert checkpoint.header["experiment"] == ""
+    assert "runs" not in json.dumps(checkpoint.header)
+    assert 0 < checkpoint.header["min_score"] < 1
+    assert checkpoint.header["metrics"]["AP"] > 0
+    assert {tensor.dtype for tensor in checkpoint.tensors.values() if tensor.ndim > 1} == {torch.float16}
 
 
-def test_it_is_not_its_teacher(shared: Path) -> None:
+def test_weights_differ_from_the_teacher(shared: Path) -> None:
     student, config, _ = load_detector(EMBEDDED)
     assert (config.kind, config.backbone.name, config.neck.kind) == ("yolox", "efficientnet_lite0", "light_pan")
     teacher = load_published("yolox_nano", shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz").detector
-    theirs, own = (
+    teacher_kernels, own_kernels = (
         [tensor for tensor in model.state_dict().values() if tensor.ndim == 4 and tensor.numel() > 10_000] for model in (teacher, student)
     )
-    likeness = [float(cosine_similarity(a.flatten(), b.flatten(), dim=0)) for a in own for b in theirs if a.shape == b.shape]
-    assert len(likeness) > 5
-    assert max(map(abs, likeness)) < 0.05
+    similarities = [
+        float(cosine_similarity(a.flatten(), b.flatten(), dim=0)) for a in own_kernels for b in teacher_kernels if a.shape == b.shape
+    ]
+    assert len(similarities) > 5
+    assert max(map(abs, similarities)) < 0.05
 
 
-def test_without_a_word_a_photograph_is_looked_at_offline(here: Path) -> None:
+def test_detect_without_arguments_works_offline(here: Path) -> None:
     command = [sys.executable, "-c", OFFLINE.format(script=str(ROOT / "tools" / "detect.py")), "--", "--json", "found.json"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DETKIT_")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**environment, "PYTHONUTF8": "1"})
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith(f"weights: {embedded()} (the one that detkit carries; 80 classes), on ")
-    assert "finds more (167.1 MiB): detkit weights download fasterrcnn_resnet50_fpn_v2" in done.stdout
+    assert lines[0].startswith(f"model: {embedded_path()} (the detector inside the package; 80 classes), on ")
+    assert "is more accurate (167.1 MiB): detkit models download fasterrcnn_resnet50_fpn_v2" in done.stdout
     drawn = Path("runs") / "detect-1"
     assert any("chelsea.png (451 x 300): " in line and line.endswith(f"-> {drawn / 'chelsea.jpg'}") for line in lines)
     assert any(line.split()[:1] == ["cat"] for line in lines)
     assert lines[-1] == f"written: found.json, {drawn}/"
     assert Image.open(drawn / "chelsea.jpg").size >= (451, 300)
-    said = json.loads(Path("found.json").read_text())
-    assert said["min_score"] == suggested_min_score(EMBEDDED)
-    assert "cat" in {row["class"] for row in said["images"][0]["detections"]}
+    results = json.loads(Path("found.json").read_text())
+    assert results["min_score"] == suggested_min_score(EMBEDDED)
+    assert "cat" in {row["class"] for row in results["images"][0]["detections"]}
 
 
-def test_classes_and_scores_are_chosen(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["detect", "--classes", "cat,dog", "--min-score", "0.01", "--json", "found.json", "--no-images"]) == 0
-    assert "shown from score" not in capsys.readouterr().out
+def test_classes_and_min_score(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", "--classes", "cat,dog", "--min-score", "0.01", "--json", "found.json", "--no-draw"]) == 0
+    assert "as this model suggests" not in capsys.readouterr().out
     rows = json.loads(Path("found.json").read_text())["images"][0]["detections"]
     assert {row["class"] for row in rows} <= {"cat", "dog"}
     assert rows
@@ -93,27 +95,29 @@ def test_classes_and_scores_are_chosen(here: Path, capsys: pytest.CaptureFixture
     assert "unicorn" in capsys.readouterr().err
 
 
-def test_by_its_name_it_is_taken_beside_a_newer_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_despite_a_run_unless_latest(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = here / "runs" / "mine-1" / "best.safetensors"
     run.parent.mkdir(parents=True)
-    found = load_checkpoint(needed_embedded())
-    header = {**found.header, "class_names": [f"thing {number}" for number in range(80)], "min_score": 0.45}
-    save_checkpoint(run, found.tensors, header)
-    assert main(["detect", "--no-images"]) == 0
+    checkpoint = load_checkpoint(require_embedded_path())
+    header = {**checkpoint.header, "class_names": [f"thing {number}" for number in range(80)], "min_score": 0.45}
+    save_checkpoint(run, checkpoint.tensors, header)
+    assert main(["detect", "--latest", "--no-draw"]) == 0
     out = capsys.readouterr().out
-    assert "(the newest run's; 80 classes)" in out
-    assert "shown from score 0.45 on" in out
-    assert "finds more" not in out
-    assert main(["detect", "--weights", EMBEDDED, "--no-images"]) == 0
-    assert "(the one that detkit carries; 80 classes)" in capsys.readouterr().out
+    assert "(the newest run; 80 classes)" in out
+    assert "minimum score: 0.45" in out
+    assert "is more accurate" not in out
+    for words in ((), ("--model", EMBEDDED)):
+        assert main(["detect", *words, "--no-draw"]) == 0
+        assert "(the detector inside the package; 80 classes)" in capsys.readouterr().out
     assert load(EMBEDDED, "cpu").class_names[15] == "cat"
-    assert load(device="cpu").class_names[15] == "thing 15"
+    assert load(device="cpu").class_names[15] == "cat"
+    assert load(run, "cpu").class_names[15] == "thing 15"
     Path(EMBEDDED).mkdir()  # a folder of that name is a folder
-    with pytest.raises(FileNotFoundError, match=r"expected a run's folder"):
+    with pytest.raises(FileNotFoundError, match=r"expected a checkpoint, or a run folder"):
         load(EMBEDDED)
 
 
-def test_evaluate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_uses_it(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "images").mkdir()
     Image.open(sample_photograph()).save(here / "images" / "cat.png")
     box = {"id": 1, "image_id": 1, "category_id": 5, "bbox": [60, 0, 370, 300], "area": 111000, "iscrowd": 0}
@@ -121,11 +125,11 @@ def test_evaluate_takes_it(here: Path, capsys: pytest.CaptureFixture[str]) -> No
     truth = {"images": [image], "annotations": [box], "categories": [{"id": 5, "name": "cat"}]}
     (here / "truth.json").write_text(json.dumps(truth))
     assert main(["evaluate", "--data", "truth.json", "--images", "images", "--json", "numbers.json"]) == 0
-    assert "(the one that detkit carries; 80 classes)" in capsys.readouterr().out
+    assert "(the detector inside the package; 80 classes)" in capsys.readouterr().out
     assert json.loads(Path("numbers.json").read_text())["values"]["AP50"] == pytest.approx(1)
 
 
-def test_other_images_can_be_learnt_from_it(here: Path) -> None:
+def test_fine_tuning_starts_from_it(here: Path) -> None:
     from detkit.data.synthetic import make_sample
 
     make_sample(here / "sample", 2, "coco", short_side=96, val_images=1)
@@ -142,28 +146,28 @@ def test_other_images_can_be_learnt_from_it(here: Path) -> None:
     assert "cat, cup" in log[log.index("weights from") :]
 
 
-def test_the_list_and_the_page_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["weights"]) == 0
-    assert f"\n{EMBEDDED}: the detector that comes with detkit, " in capsys.readouterr().out
-    assert main(["weights", "show", EMBEDDED, "resnet50"]) == 0
+def test_list_and_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    assert f"\n{EMBEDDED}  " in capsys.readouterr().out
+    assert main(["models", "show", EMBEDDED, "resnet50"]) == 0
     out = capsys.readouterr().out
-    assert out.count("name        ") == 2
-    assert f"here        {embedded()}" in out
+    assert out.count("name        ") == 3  # resnet50 is a backbone, and weights for it
+    assert f"file        {embedded_path()}" in out
     assert main(["info", EMBEDDED]) == 0
     assert "yolox, 80 classes: person, bicycle" in capsys.readouterr().out
 
 
-def test_a_package_without_one_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("detkit.weights.carried._FILE", tmp_path / "none.safetensors")
+def test_package_without_it_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("detkit.weights.embedded._FILE", tmp_path / "none.safetensors")
     for take in (load, load_detector, checkpoint_path):
         with pytest.raises(
-            FileNotFoundError, match=r"weights embedded: this installation of detkit carries no detector .* install detkit again"
+            FileNotFoundError, match=r"weights embedded: this installation of detkit has no embedded detector .* reinstall detkit"
         ):
             take(EMBEDDED)
-    assert main(["detect", "--weights", EMBEDDED]) == 2
+    assert main(["detect", "--model", EMBEDDED]) == 2
 
 
-def test_a_packed_checkpoint_suggests_a_score(tmp_path: Path) -> None:
+def test_packed_checkpoint_keeps_the_suggested_min_score(tmp_path: Path) -> None:
     tensors = {"conv.weight": torch.zeros(2, 3, 1, 1)}
     whole, packed, again = (tmp_path / f"{name}.safetensors" for name in ("whole", "packed", "again"))
     save_checkpoint(whole, tensors, make_header('{"kind": "toy"}', ["cat"]))
@@ -175,24 +179,24 @@ def test_a_packed_checkpoint_suggests_a_score(tmp_path: Path) -> None:
     assert suggested_min_score("fasterrcnn_resnet50_fpn") is None
 
 
-def test_a_packed_checkpoint_tells_what_was_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packed_checkpoint_contains_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     numbers, output = tmp_path / "numbers.json", tmp_path / "a.safetensors"
     numbers.write_text(json.dumps({"values": {"AP": 0.4, "APs": None}, "classes": []}))
-    words = ["weights", "pack", EMBEDDED, "--output", str(output), "--metrics"]
+    words = ["models", "pack", EMBEDDED, "--output", str(output), "--metrics"]
     assert main([*words, str(numbers)]) == 0
     assert load_checkpoint(output).header["metrics"] == {"AP": 0.4}
     numbers.write_text("[]")
     assert main([*words, str(numbers)]) == 2
     assert main([*words, str(tmp_path / "none.json")]) == 2
     err = capsys.readouterr().err
-    assert f"--metrics {numbers}: expected what detkit evaluate --json writes" in err
-    assert "none.json: no such file; detkit evaluate CHECKPOINT" in err
+    assert f"--metrics {numbers}: expected a file from `detkit evaluate --json`" in err
+    assert "none.json: no such file; `detkit evaluate MODEL" in err
 
 
-def test_a_packed_checkpoint_may_choose_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_packed_checkpoint_with_other_postprocessing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "other.safetensors"
-    words = ["weights", "pack", EMBEDDED, "--output", str(output)]
-    assert main([*words, "model.head.postprocess.nms_iou=0.35", "--min-score", "0.4"]) == 0
+    words = ["models", "pack", EMBEDDED]
+    assert main([*words, "model.head.postprocess.nms_iou=0.35", "--output", str(output), "--min-score", "0.4"]) == 0
     detector, config, _ = load_detector(output)
     own, own_config, _ = load_detector(EMBEDDED)
     assert config == own_config.replace(head=own_config.head.replace(postprocess=own_config.head.postprocess.replace(nms_iou=0.35)))
@@ -200,10 +204,10 @@ def test_a_packed_checkpoint_may_choose_otherwise(tmp_path: Path, capsys: pytest
     assert all(torch.equal(tensor, own.state_dict()[name]) for name, tensor in detector.state_dict().items())
     capsys.readouterr()
     for word, message in (
-        ("model.head.channels=64", "its tensors do not fit its config"),
+        ("model.head.channels=64", "its tensors do not match its config"),
         ("model.head.chanels=64", "did you mean 'channels'"),
-        ("optimizer.lr=1", "optimizer.lr=1: a packed checkpoint keeps the model's config alone; expected model.KEY=VALUE"),
+        ("optimizer.lr=1", "optimizer.lr=1: a packed checkpoint keeps only the model's config; expected model.KEY=VALUE"),
     ):
-        assert main([*words[:-1], str(tmp_path / "none.safetensors"), word]) == 2
+        assert main([*words, word, "--output", str(tmp_path / "none.safetensors")]) == 2
         assert message in capsys.readouterr().err
     assert not (tmp_path / "none.safetensors").exists()

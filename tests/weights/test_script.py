@@ -25,7 +25,7 @@ class Inner(nn.Module):
 
 
 def archive(path: Path) -> dict[str, torch.Tensor]:
-    """A program with numbers of several kinds, as it is released: half of it in half precision, one tensor a view of another."""
+    """Save a TorchScript program with tensors of several types: part of it in half precision, one tensor a view of another."""
     torch.manual_seed(0)
     whole = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), Inner()).half()
     whole.add_module("plain", nn.Linear(4, 5))
@@ -36,26 +36,26 @@ def archive(path: Path) -> dict[str, torch.Tensor]:
     return whole.state_dict()
 
 
-def test_tensors_of_a_program_without_running_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = archive(tmp_path / "program.pt")
+def test_tensors_are_read_without_running_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = archive(tmp_path / "program.pt")
     monkeypatch.setattr(torch.jit, "load", None)
-    found = read_tensors(tmp_path / "program.pt")
-    assert found.keys() == wanted.keys()
-    for name, tensor in wanted.items():
-        assert found[name].dtype == tensor.dtype, name
-        assert_close(found[name], tensor)
+    loaded = read_tensors(tmp_path / "program.pt")
+    assert loaded.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert loaded[name].dtype == tensor.dtype, name
+        assert_close(loaded[name], tensor)
 
 
-class Harm:
+class Harmful:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.mkdir, ("harm",)
 
 
-def test_an_archive_with_other_objects_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_with_other_objects_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with zipfile.ZipFile("bad.pt", "w") as made:
-        made.writestr("bad/constants.pkl", b"")
-        made.writestr("bad/data.pkl", pickle.dumps(Harm(), 2))
-    with pytest.raises(ValueError, match="holds Python objects besides tensors, and detkit runs no code out of a file"):
+    with zipfile.ZipFile("bad.pt", "w") as archived:
+        archived.writestr("bad/constants.pkl", b"")
+        archived.writestr("bad/data.pkl", pickle.dumps(Harmful(), 2))
+    with pytest.raises(ValueError, match="contains Python objects besides tensors, and detkit executes no code from files"):
         read_tensors("bad.pt")
     assert not Path("harm").exists()
