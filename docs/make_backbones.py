@@ -14,8 +14,8 @@ import statistics
 import time
 from pathlib import Path
 
-from detkit.backbones.known import KNOWN
-from detkit.backbones.known.fact import BackboneFacts
+from detkit.backbones.catalog import CATALOG
+from detkit.backbones.catalog.entry import BackboneInfo
 from detkit.weights import NOT_STATED, WeightEntry, catalog
 
 DOCS = Path(__file__).resolve().parent
@@ -68,10 +68,10 @@ ViT 2020 (a transformer from language)
 """
 
 
-def families() -> dict[str, list[BackboneFacts]]:
+def families() -> dict[str, list[BackboneInfo]]:
     """The members of each family, families by age."""
-    found: dict[str, list[BackboneFacts]] = {}
-    for facts in sorted(KNOWN, key=lambda facts: facts.year):
+    found: dict[str, list[BackboneInfo]] = {}
+    for facts in sorted(CATALOG, key=lambda facts: facts.year):
         found.setdefault(facts.family, []).append(facts)
     return {family: sorted(members, key=lambda facts: facts.parameters) for family, members in found.items()}
 
@@ -94,8 +94,8 @@ def page() -> str:
     return "".join(parts)
 
 
-def _row(facts: BackboneFacts, entry: WeightEntry | None, speed: float | None) -> str:
-    top1 = "no weights" if entry is None else f"{entry.figures['top-1']:.1f}" if "top-1" in entry.figures else NOT_STATED
+def _row(facts: BackboneInfo, entry: WeightEntry | None, speed: float | None) -> str:
+    top1 = "no weights" if entry is None else f"{entry.metrics['top-1']:.1f}" if "top-1" in entry.metrics else NOT_STATED
     license = "" if entry is None else entry.license
     cells = (f"`{facts.name}`", facts.input_size, f"{facts.parameters / 1e6:.1f} M", f"{facts.gflops:.2f}", top1)
     return "| " + " | ".join(map(str, cells)) + f" | {'' if speed is None else f'{speed:.2f}'} | {license} |\n"

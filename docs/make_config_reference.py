@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from detkit.config import Config  # noqa: E402
-from detkit.config.explain import models_in  # noqa: E402
+from detkit.config.explain import nested_configs  # noqa: E402
 from detkit.config.kinds import ByKind  # noqa: E402
 from detkit.experiment import Experiment  # noqa: E402
 
@@ -83,7 +83,7 @@ def members(field: FieldInfo) -> list[type[Config]]:
     by_kind = next((item.func for item in field.metadata if isinstance(getattr(item, "func", None), ByKind)), None)
     if by_kind is not None:
         return [by_kind.registry.get(kind) for kind in by_kind.registry.names()]  # type: ignore[misc]
-    return [model for model in models_in(field.annotation) if issubclass(model, Config)]
+    return [model for model in nested_configs(field.annotation) if issubclass(model, Config)]
 
 
 def section(owner: type[Config], keys: list[str]) -> str:
@@ -119,7 +119,7 @@ def row(owner: type[Config], name: str, field: FieldInfo) -> str:
 def type_text(field: FieldInfo) -> str:
     """A field's type, with links to the config classes that it can hold."""
     classes = members(field)
-    if classes and models_in(field.annotation)[0] not in classes:
+    if classes and nested_configs(field.annotation)[0] not in classes:
         return " or ".join(map(_link, classes))
     return _annotation(field.annotation)
 

@@ -23,14 +23,15 @@ class BackboneConfig(Config):
     name: str = "resnet50"
     """Name of the backbone, one of ``detkit models list --kind backbone``."""
     weights: str | None = "default"
-    """``default``: its ImageNet weights; a name from ``detkit models list``; a ``.pth`` or ``.safetensors`` file; none: from scratch."""
+    """``default``: its ImageNet weights; a name in the weights column of ``detkit models list --kind backbone``; a ``.pth`` or
+    ``.safetensors`` file; none: from scratch."""
     frozen_stages: Literal["auto"] | int = "auto"
     """Number of frozen stages, counted from the stem, which is stage 1; ``auto``: 2 with weights, 0 from scratch."""
     norm: Literal["auto", "frozen", "train", "sync", "group"] = "auto"
     """Batch norms: ``frozen`` at the statistics of the weights, ``train``, ``sync`` (train with statistics over all processes, on GPUs), or
     ``group`` (each replaced by a group norm); ``auto``: frozen with weights, train from scratch."""
     norm_eps: float | None = Field(default=None, ge=0)
-    """Eps of every norm; none: that of the architecture. torchvision's detectors were trained with 0 (ResNet) and 1e-5 (MobileNet)."""
+    """Eps of every norm; none: that of the architecture. torchvision's published detectors use 0 (ResNet) and 1e-5 (MobileNet)."""
     dilated_c5: bool = False
     """Dilate the last stage instead of striding it, so that ``c5`` has stride 16 (DC5); for ResNets only."""
     window: int | None = Field(default=None, ge=1)

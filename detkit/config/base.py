@@ -1,12 +1,13 @@
-"""The base of every config class, with errors that a person can act on."""
+"""The base class of all configs, with actionable errors."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from detkit.config.explain import explain
+from detkit.config.explain import explain, nested_configs
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -15,25 +16,33 @@ else:
 
 
 class ConfigError(ValueError):
-    """A config has a key or a value that it cannot have; the message says which, what was expected and what was got."""
+    """A config has an invalid key or value; the message names it, the expected value and the given one."""
 
 
 class _Checked(ModelMetaclass):
-    """Turns pydantic's error into a :class:`ConfigError` where a config is made by hand, and only there."""
+    """Converts pydantic's error into a :class:`ConfigError` where a config is constructed directly, and only there."""
 
     if not TYPE_CHECKING:
 
         def __call__(cls, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
             try:
-                return super().__call__(*args, **values)
+                return super().__call__(*args, **{name: _from_shorthand(cls, name, value) for name, value in values.items()})
             except ValidationError as error:
                 raise ConfigError(explain(error, cls)) from None
 
 
-class Config(BaseModel, metaclass=_Checked):
-    """A frozen group of numbers, checked like a form: an unknown key or a wrong type is an error.
+def _from_shorthand(owner: type[BaseModel], name: str, value: Any) -> Any:
+    """Return the group that a single value stands for, as in ``Experiment(data="my_folder")``; any other value as it is."""
+    if not isinstance(value, (str, Path)) or name not in owner.model_fields:
+        return value
+    groups = [group for group in nested_configs(owner.model_fields[name].annotation) if getattr(group, "shorthand", None)]
+    return groups[0](**{groups[0].shorthand: str(value)}) if len(groups) == 1 else value  # type: ignore[attr-defined]
 
-    A subclass that sets ``shorthand`` can be given on the command line as the value of that one field.
+
+class Config(BaseModel, metaclass=_Checked):
+    """A frozen, validated group of settings: an unknown key or a wrong type is an error.
+
+    On the command line, a subclass with a ``shorthand`` can be given as the value of that one field.
     """
 
     model_config = ConfigDict(
@@ -50,24 +59,24 @@ class Config(BaseModel, metaclass=_Checked):
     shorthand: ClassVar[str | None] = None
 
     def replace(self, **values: Any) -> Self:
-        """A checked copy with some fields exchanged.
+        """Return a validated copy with some fields replaced.
 
         Raises:
-            ConfigError: a field does not exist or a value does not fit.
+            ConfigError: If a field does not exist or a value is invalid.
         """
         current = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**{**current, **values})
 
     def to_json(self, indent: int | None = None) -> str:
-        """JSON from which :meth:`from_json` makes an equal config."""
+        """Return JSON from which :meth:`from_json` restores an equal config."""
         return self.model_dump_json(indent=indent)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what :meth:`to_json` wrote.
+        """Parse the output of :meth:`to_json`.
 
         Raises:
-            ConfigError: the text is not JSON, or does not fit the class.
+            ConfigError: If the text is not JSON, or does not fit the class.
         """
         try:
             return cls.model_validate_json(text)
