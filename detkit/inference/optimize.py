@@ -1,4 +1,4 @@
-"""A copy of a detector that detects faster: norms folded, memory in the order and the precision that the device likes."""
+"""Optimization of a detector for inference: folded norms, fused layers, memory format and precision."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from detkit.layers import HalfProductsConv, can_fuse, fold_batch_norms, fuse_act
 from detkit.models.detector import Detector
 from detkit.necks.fpn import FPN
 
-_KEPT = (Float32Conv2d, Float32Linear)
-MANY = 64
-"""Output channels from which on a last layer costs an image time worth sparing."""
+_FLOAT32_LAYERS = (Float32Conv2d, Float32Linear)
+MIN_WIDE_CHANNELS = 64
+"""Output channels from which a last layer takes enough time to be worth optimizing."""
 
 
 def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
-    """A copy for detection alone, on the detector's device; what came in is not changed.
+    """Return an optimized copy of a detector for inference only, on the same device; the detector is not modified.
 
-    Every batch norm is folded into the convolution before it, on a CPU activations run in one pass with their convolutions, these
-    are kept in channels-last order, and where ``dtype`` is a half precision so are the weights; run the copy under autocast to that
-    type. The last layers of the heads stay in float32; only the widest among those of the classes multiply in bfloat16, on a CPU. All
-    convolutions of a detector on a backbone of depthwise convolutions stay in float32 too, under bfloat16: sums over so few numbers
-    cancel, and bfloat16 moved one sure box in eight of such a detector by more than a twentieth; they gain little from it.
+    Batch norms are folded into the preceding convolutions. On a CPU, activations are fused with their convolutions. The memory format is
+    channels-last. If ``dtype`` is a half precision, the weights are converted to it; run the copy under autocast to that type. The last
+    layers of the heads stay in float32, except that wide classification layers multiply in bfloat16 on a CPU. With bfloat16 and a
+    backbone of depthwise convolutions, all convolutions stay in float32: sums over so few numbers cancel, so that bfloat16 moved one
+    in eight confident boxes of such a detector by more than a twentieth, and they gain little speed from bfloat16.
     """
     fast = fold_batch_norms(detector).requires_grad_(False)
     fuses = detector.mean.device.type == "cpu" and can_fuse()
@@ -38,7 +38,7 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
         fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
         fast.neck = InFloat32(fast.neck)  # type: ignore[arg-type]
-        _keep_convolutions(fast)
+        _keep_convolutions_in_float32(fast)
     elif dtype == torch.bfloat16 and fuses:
         _halve_products(fast)
     if dtype != torch.float32:
@@ -47,15 +47,15 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
 
 
 def has_depthwise(module: nn.Module) -> bool:
-    """Whether a convolution in it has one group a channel."""
+    """Whether a module contains a depthwise convolution (one group per channel)."""
     return any(isinstance(part, nn.Conv2d) and 1 < part.groups == part.in_channels for part in module.modules())
 
 
 class InFloat32(nn.Module):
-    """A network that runs in float32 also under autocast; it has the attributes of the one it holds.
+    """Runs a module in float32 even under autocast; its attributes are accessible through the wrapper.
 
     Args:
-        module: Takes and gives tensors, or tuples of them.
+        module: The module; its inputs and outputs are tensors, or tuples of tensors.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -63,7 +63,7 @@ class InFloat32(nn.Module):
         self.module = module
 
     def forward(self, x: Tensor) -> Any:
-        """What the network gives for ``x`` in float32."""
+        """Return the output of the module for ``x`` in float32."""
         with torch.autocast(x.device.type, enabled=False):
             return self.module(x.float())
 
@@ -74,31 +74,31 @@ class InFloat32(nn.Module):
             return getattr(super().__getattr__("module"), name)
 
 
-def _keep_convolutions(module: nn.Module) -> None:
+def _keep_convolutions_in_float32(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if isinstance(child, nn.Conv2d):
             module.add_module(name, InFloat32(child))
         elif not isinstance(child, InFloat32):
-            _keep_convolutions(child)
+            _keep_convolutions_in_float32(child)
 
 
 def _halve_products(detector: nn.Module) -> None:
-    """Let the last layers of the classes multiply in bfloat16 where these are many, and joint ones without any loss."""
+    """Make wide classification layers multiply in bfloat16, and joint last layers too, without loss of accuracy."""
     for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
         head.joint = HalfProductsConv(head.joint, split=True)  # type: ignore[arg-type]
     exact = not getattr(getattr(detector, "head", None), "keeps_score_order_in_bf16", False)
     for name, part in list(detector.named_modules()):
-        wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MANY
+        wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MIN_WIDE_CHANNELS
         if wide and "logits" in name.split("."):
-            parent, _, own = name.rpartition(".")
-            detector.get_submodule(parent).add_module(own, HalfProductsConv(part, exact))  # type: ignore[arg-type]
+            parent, _, child_name = name.rpartition(".")
+            detector.get_submodule(parent).add_module(child_name, HalfProductsConv(part, exact))  # type: ignore[arg-type]
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:
-    """Make weights half precision at once; autocast would convert them again for every image."""
+    """Convert the weights to half precision once; autocast would convert them for every image."""
     for child in module.children():
         if isinstance(child, InFloat32):
             continue
-        if isinstance(child, (nn.Conv2d, nn.Linear)) and not isinstance(child, _KEPT):
+        if isinstance(child, (nn.Conv2d, nn.Linear)) and not isinstance(child, _FLOAT32_LAYERS):
             child.to(dtype)
         _convert(child, dtype)

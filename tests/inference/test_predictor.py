@@ -129,10 +129,10 @@ def test_devices_and_precisions() -> None:
         pick_device("gpu")
     with pytest.raises(ValueError, match="expected one of auto, fp32"):
         pick_dtype("int8", cpu)
-    with pytest.raises(ValueError, match="take bf16 or fp32"):
+    with pytest.raises(ValueError, match="use bf16 or fp32"):
         pick_dtype("fp16", cpu)
     if torch.cuda.device_count() < 8:
-        with pytest.raises(ValueError, match="device 'cuda:7' is not here"):
+        with pytest.raises(ValueError, match="device 'cuda:7' is not available"):
             pick_device("cuda:7")
 
 
