@@ -27,7 +27,7 @@ class DistillationConfig(Config):
     teacher: str = ""
     """The teacher: a checkpoint, a run folder, or a name that ``detkit models`` lists."""
     teacher_file: str | None = None
-    """File of the published weights that ``teacher`` names; none: the place where ``detkit models`` stores them."""
+    """File of the published weights that ``teacher`` names; none: the file that ``detkit models download`` stored."""
     fetch_command: str = ""
     """Command that gets the teacher, shown when its weights are not found."""
     supervised_weight: float = Field(1.0, ge=0)

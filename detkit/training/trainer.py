@@ -136,8 +136,8 @@ class Trainer:
             ValueError: If one of the two runs has an EMA and the other has not.
         """
         if (state["ema"] is None) != (self.ema is None):
-            found = "without" if state["ema"] is None else "with"
-            raise ValueError(f"training.ema: the run to resume was started {found} an EMA; keep this setting")
+            original = "without" if state["ema"] is None else "with"
+            raise ValueError(f"training.ema: the run to resume was started {original} an EMA; keep this setting")
         self.step = int(state["step"])
         self.progress.reserve = state["reserve"] if self.progress.budget is not None else 0.0
         self.progress.update(self.step, self.run.minutes() - self.run.stage_start_minutes)

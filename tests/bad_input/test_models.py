@@ -95,7 +95,7 @@ def test_no_classes() -> None:
 
 
 def test_levels_of_different_channels() -> None:
-    with pytest.raises(ValueError, match=r"rpn: expected the same channels on every level, got \(64, 128, 256, 512, 9\); use the neck fpn"):
+    with pytest.raises(ValueError, match=r"rpn: expected the same channels on every level, got \(64, 128, 256, 512, 9\); use model.neck.kind=fpn"):
         FasterRCNNConfig().rpn.build((64, 128, 256, 512, 9))
 
 
@@ -107,7 +107,7 @@ class Holder(Config):
     ("override", "message"),
     [
         ("model=faster_rcn", "model: unknown model 'faster_rcn': did you mean 'faster_rcnn'"),
-        ("model.rpn.proposal=5", "unknown key 'model.rpn.proposal': did you mean 'proposals'"),
+        ("model.rpn.proposal=5", "unknown key 'model.rpn.proposal': did you mean 'max_proposals'"),
         ("model.rpn.samples_per_image=many", "model.rpn.samples_per_image: expected a whole number, got 'many'"),
         ("model.region.min_score=1.5", "min_score"),
         ("model.region.head=three_fc", "model.region.head: unknown kind 'three_fc'"),
