@@ -1,57 +1,70 @@
-"""detkit: an object-detection toolkit on PyTorch.
+"""detkit: train, compare and understand object detectors, from R-CNN to DETR.
 
 >>> import detkit
->>> predictor = detkit.load("runs/first/best.safetensors")
->>> detections = predictor("image.jpg")
+>>> predictor = detkit.load("embedded")                # or a run, a checkpoint, a published name
+>>> detections = predictor("photo.jpg")                # one image; a list of images gives a list
+>>> for detection in detections:
+...     print(detection.class_name, detection.score, detection.box)
 
-The names below are imported when they are first used, so that ``import detkit`` costs nothing.
+Detect
+    load(model)                 a Predictor, from what `detkit models list` lists, a run, a checkpoint or an exported file
+    Predictor, ImagePyramid     detect on images of any kind and size; at several scales
+    detect_video(predictor, video)
+    Detections, Detection       the result: boxes, scores, labels, class names; .draw(), .to_dict(), .to_pandas(), .to_supervision()
+    draw_detections(image, detections, class_names)
+
+Train and evaluate
+    train(config, hooks=[...])  train; returns a TrainResult
+    evaluate(model, data)       COCO metrics on labeled data
+    Experiment(data="folder")   the config of a run; load_config(path), apply_overrides(config, ["optimizer.lr=0.01"])
+    Hook                        base class of your own hooks: called at every step, evaluation and end
+    zoo                         the configs that ship with detkit: zoo.names(), zoo.load("fpn_r50")
+
+Data types
+    Targets, Proposals          labels and proposals of one image
+
+Guides are in docs/; `detkit --help` lists the commands. Names are imported when they are first used, so that `import detkit` is fast.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from detkit.lazy import lazily
+from detkit.lazy import lazy_getattr
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 if TYPE_CHECKING:
-    from detkit.config import apply_overrides, load_config
-    from detkit.drawing import draw_detections
+    from detkit import zoo as zoo
+    from detkit.config import apply_overrides as apply_overrides
+    from detkit.config import load_config as load_config
+    from detkit.drawing import draw_detections as draw_detections
+    from detkit.experiment import Experiment as Experiment
+    from detkit.experiment import TrainResult as TrainResult
+    from detkit.experiment import evaluate as evaluate
+    from detkit.experiment import train as train
+    from detkit.inference import ImagePyramid as ImagePyramid
+    from detkit.inference import Predictor as Predictor
+    from detkit.inference import detect_video as detect_video
+    from detkit.inference import load as load
+    from detkit.structures import Detection as Detection
+    from detkit.structures import Detections as Detections
+    from detkit.structures import Proposals as Proposals
+    from detkit.structures import Targets as Targets
+    from detkit.training.hooks import Hook as Hook
 
-    # mypy takes functions that are named after their modules for the modules.
-    from detkit.experiment import Experiment, evaluate, train  # type: ignore[no-redef]
-    from detkit.inference import ImagePyramid, Predictor, detect_video, load  # type: ignore[no-redef]
-    from detkit.structures import Detections, Proposals, Targets
-
-_HOMES = {
+_MODULES = {
     "detkit.config": ("apply_overrides", "load_config"),
     "detkit.drawing": ("draw_detections",),
-    "detkit.experiment": ("Experiment", "evaluate", "train"),
+    "detkit.experiment": ("Experiment", "TrainResult", "evaluate", "train"),
     "detkit.inference": ("ImagePyramid", "Predictor", "detect_video", "load"),
-    "detkit.structures": ("Detections", "Proposals", "Targets"),
+    "detkit.structures": ("Detection", "Detections", "Proposals", "Targets"),
+    "detkit.training.hooks": ("Hook",),
 }
 
-__all__ = [
-    "Detections",
-    "Experiment",
-    "ImagePyramid",
-    "Predictor",
-    "Proposals",
-    "Targets",
-    "__version__",
-    "apply_overrides",
-    "detect_video",
-    "draw_detections",
-    "evaluate",
-    "load",
-    "load_config",
-    "train",
-]
-
-
-__getattr__ = lazily(__name__, _HOMES)
+__getattr__ = lazy_getattr(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """The names of the API alone."""
+    return sorted(["__version__", "zoo", *(name for names in _MODULES.values() for name in names)])
