@@ -40,7 +40,7 @@ def test_unreadable_images_are_named_and_the_others_processed(folder: Path, caps
     (folder / "text.png").write_text("not an image")
     cut = saved(folder, "cut.jpg", image(600, 800))
     cut.write_bytes(cut.read_bytes()[:3000])
-    words = ["--weights", "x", "--json", "a.json"]
+    words = ["--model", "x", "--json", "a.json"]
     assert main(["detect", "empty.jpg", "text.png", "cut.jpg", "gone.png", "a.png", *words]) == 1
     output = capsys.readouterr()
     for name in ("empty.jpg", "text.png", "cut.jpg", "gone.png"):
@@ -71,20 +71,17 @@ def test_url(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_detector(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detkit.weights.embedded._FILE", folder / "none.safetensors")
-    line = error_of(capsys, "a.png")
-    assert "there is no detector to use" in line
-    assert "`detkit train CONFIG`" in line
-    assert "--weights FILE" in line
+    assert "weights embedded: this installation of detkit has no embedded detector" in error_of(capsys, "a.png")
 
 
 def test_weights_that_do_not_exist(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "checkpoint best.safetensors: no such file" in error_of(capsys, "a.png", "--weights", "best.safetensors")
-    assert "did you mean 'fasterrcnn_resnet50_fpn'" in error_of(capsys, "a.png", "--weights", "fasterrcnn_resnet50_fnp")
+    assert "checkpoint best.safetensors: no such file" in error_of(capsys, "a.png", "--model", "best.safetensors")
+    assert "did you mean 'fasterrcnn_resnet50_fpn'" in error_of(capsys, "a.png", "--model", "fasterrcnn_resnet50_fnp")
 
 
 def test_run_folder_without_a_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "run").mkdir()
-    assert "expected a checkpoint, or a run folder with best.safetensors" in error_of(capsys, "a.png", "--weights", "run")
+    assert "expected a checkpoint, or a run folder with best.safetensors" in error_of(capsys, "a.png", "--model", "run")
 
 
 def test_truncated_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,12 +89,12 @@ def test_truncated_checkpoint(folder: Path, capsys: pytest.CaptureFixture[str]) 
 
     save_file({"a": __import__("numpy").zeros(1000)}, folder / "c.safetensors")
     Path("c.safetensors").write_bytes(Path("c.safetensors").read_bytes()[:4000])
-    assert "checkpoint c.safetensors: truncated" in error_of(capsys, "a.png", "--weights", "c.safetensors")
+    assert "checkpoint c.safetensors: truncated" in error_of(capsys, "a.png", "--model", "c.safetensors")
 
 
 def test_pickle_is_not_opened(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.pth").write_bytes(b"\x80\x04" + b"x" * 100)
-    assert "a pickle (.pth, .pt), not opened because it can execute code" in error_of(capsys, "a.png", "--weights", "c.pth")
+    assert "a pickle (.pth, .pt), not opened because it can execute code" in error_of(capsys, "a.png", "--model", "c.pth")
 
 
 def test_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,7 +107,7 @@ def test_score_out_of_range(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.usefixtures("bright")
 def test_unknown_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "class 'gren' is not among the 2 classes of the model: did you mean 'green'?" in error_of(
-        capsys, "a.png", "--weights", "x", "--classes", "red,gren"
+        capsys, "a.png", "--model", "x", "--classes", "red,gren"
     )
 
 
@@ -118,7 +115,7 @@ def test_two_images_with_one_image_id(folder: Path, capsys: pytest.CaptureFixtur
     saved(folder, "x_7.png", image())
     saved(folder, "y_07.png", image())
     line = error_of(capsys, "x_7.png", "y_07.png", "--coco", "dt.json")
-    assert "x_7.png and y_07.png have one image id, 7; give --annotations" in line
+    assert "x_7.png and y_07.png have the same image id 7; give their ids with --annotations" in line
 
 
 def test_invalid_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,4 +128,4 @@ def test_invalid_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.usefixtures("bright")
 def test_output_is_a_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "--output a.png: expected a folder, got a file" in error_of(capsys, "a.png", "--weights", "x", "--output", "a.png")
+    assert "--output a.png: expected a folder, got a file" in error_of(capsys, "a.png", "--model", "x", "--output", "a.png")

@@ -206,7 +206,7 @@ def test_missing_library(library: str, action: str, tmp_path: Path, monkeypatch:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"")
     monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(ImportError, match=rf"{library} .*is not installed: pip install 'detkit-vision\[export\]'"):
+    with pytest.raises(ImportError, match=rf"{library}, which .* is not installed: pip install 'detkit-vision\[export\]'"):
         export_onnx(predictor_of("yolov1"), path, []) if action == "write" else detkit.load(path)
 
 
@@ -216,16 +216,17 @@ def test_export_command_and_detection_with_the_file(tmp_path: Path, capsys: pyte
     save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(config.to_json(), NAMES, min_score=0.2))
     assert main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx")]) == 0
     output = capsys.readouterr().out
-    assert re.search(r"written: .*m\.onnx, \d+\.\d MiB", output)
-    assert re.search(r"compared on 1 image: scores differ by at most \d\.\de-\d+, boxes by \d.*; \d+ of \d+ detections the same", output)
-    assert main(["detect", "--weights", str(tmp_path / "m.onnx"), "--no-images"]) == 0
+    assert re.search(r"written: .*m\.onnx, \d+\.\d MB", output)
+    assert re.search(r"compared on 1 image: scores differ by at most \d\.\de-\d+, boxes by \d.*; \d+ of \d+ detections agree", output)
+    assert main(["detect", "--model", str(tmp_path / "m.onnx"), "--no-draw"]) == 0
     output = capsys.readouterr().out
     assert "on cpu in fp32" in output
-    assert "shown from score 0.2 on, as these weights suggest" in output
+    assert "minimum score: 0.2, as this model suggests" in output
     with pytest.raises(ValueError, match=r"m\.onnx: exported files support only detection and evaluation"):
         load_detector(tmp_path / "m.onnx")
-    assert main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx"), "--batch-size", "0"]) != 0
-    assert "--batch-size: expected 1 or more, got 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path), "--output", str(tmp_path / "m.onnx"), "--batch-size", "0"])
+    assert "--batch-size: expected a whole number of 1 or more, got '0'" in capsys.readouterr().err
 
 
 def test_evaluation_matches_the_detector(tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ def test_command_writes_a_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[st
     model: Any = predictor("shufflenet_v2_x0_5").detector
     save_checkpoint(tmp_path / "a.safetensors", model.state_dict(), make_header(model.config.to_json(), ["a", "b", "c"]))
     Image.fromarray(image()).save(tmp_path / "noise.png")
-    words = ["explain", str(tmp_path / "noise.png"), "--weights", str(tmp_path / "a.safetensors"), "--output", str(tmp_path / "out")]
+    words = ["explain", str(tmp_path / "noise.png"), "--model", str(tmp_path / "a.safetensors"), "--output", str(tmp_path / "out")]
     assert main([*words, "--features", "stage2", "--top", "4", "--device", "cpu"]) == 0
     output = capsys.readouterr().out
-    assert "layer network.stage2: 48 channels of 8 x 8 cells; answers brought back by guided backpropagation" in output
+    assert "layer network.stage2: 48 channels of 8 x 8 cells; activations projected to pixels by guided backpropagation" in output
     assert Image.open(tmp_path / "out" / "noise-stage2.png").size[0] == 2 * 260 + 8
