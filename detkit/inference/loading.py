@@ -37,17 +37,17 @@ def load(
     """Load a :class:`Predictor`.
 
     Args:
-        source: A checkpoint of ours (``.safetensors``), the folder of a run (its best checkpoint), a name that
-            ``detkit weights`` lists, ``embedded`` (the detector inside the package), or an ``.onnx`` file of ``detkit export``; none:
-            what :func:`choose_model` takes.
+        source: A detkit checkpoint (``.safetensors``), a run folder (its best checkpoint), a name from ``detkit models list``,
+            ``embedded`` (the detector inside the package), or an ``.onnx`` file from ``detkit export``. None: the default of
+            :func:`choose_model`.
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
         file: The published file, together with its name as ``source``.
-        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`. A name such as
-            ``clip_rcnn`` looks for whatever ``classes`` say.
+        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`. An
+            open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``.
 
     Raises:
-        FileNotFoundError: If the file or name does not exist, or the named weights are not on this machine yet.
+        FileNotFoundError: If the file or name does not exist, or the named weights have not been downloaded.
         ValueError: If the file is not a detkit checkpoint, or is damaged.
         ImportError: If a required library is not installed.
     """

@@ -83,7 +83,7 @@ def _keep_convolutions_in_float32(module: nn.Module) -> None:
 
 
 def _halve_products(detector: nn.Module) -> None:
-    """Make wide classification layers multiply in bfloat16, and joint last layers too, without loss of accuracy."""
+    """Make wide classification layers multiply in bfloat16, and joint last layers in split bfloat16 without loss."""
     for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
         head.joint = HalfProductsConv(head.joint, split=True)  # type: ignore[arg-type]
     exact = not getattr(getattr(detector, "head", None), "keeps_score_order_in_bf16", False)

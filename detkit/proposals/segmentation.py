@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detkit.ops.threads import compiled
 
 SIGMA = 0.8
-"""Gaussian blur before segmentation, in pixels (released code of selective search, and section 3.1.3 of the graph paper)."""
+"""Sigma of the Gaussian blur before segmentation, in pixels (released code of selective search, and section 3.1.3 of the graph paper)."""
 STEPS = 65_535
 """Number of distinct edge weights, for the counting sort of the edges."""
 

@@ -50,16 +50,16 @@ def test_detections_match_those_of_single_images(tmp_path: Path, batch_size: int
     single = predictor(60)
     pairs = list(detect_video(predictor(60, batch_size=batch_size), path, every=every))
     assert [frame.index for frame, _ in pairs] == indices
-    for frame, found in pairs:
+    for frame, detections in pairs:
         expected = single(frame.pixels)
-        assert np.array_equal(found.boxes, expected.boxes)
-        assert found.boxes[0, 0] == pytest.approx(3 * frame.index, abs=3)
+        assert np.array_equal(detections.boxes, expected.boxes)
+        assert detections.boxes[0, 0] == pytest.approx(3 * frame.index, abs=3)
     assert pairs[0][1].boxes[0, 0] < pairs[-1][1].boxes[0, 0]
 
 
 def test_pyramid_on_a_video(tmp_path: Path) -> None:
     pairs = list(detect_video(ImagePyramid(predictor(60), scales=(1.0, 2.0)), Video(film(tmp_path / "a.mp4", frames=2))))
-    assert [len(found) for _, found in pairs] == [2, 2]
+    assert [len(detections) for _, detections in pairs] == [2, 2]
 
 
 def test_closing_before_the_end(tmp_path: Path) -> None:

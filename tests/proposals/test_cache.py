@@ -31,15 +31,15 @@ def filled_cache(folder: Path, megabytes: float, count: int) -> tuple[ProposalCa
 
 @pytest.mark.parametrize("count", [0, 1, 1000])
 def test_put_and_get(tmp_path: Path, count: int) -> None:
-    cache = ProposalCache(tmp_path / "made" / "later", 1)
+    cache = ProposalCache(tmp_path / "new" / "folder", 1)
     assert cache.get("ab12") is None
-    assert not (tmp_path / "made").exists()
+    assert not (tmp_path / "new").exists()
     cache.put("ab12", some_proposals(count))
     cached = cache.get("ab12")
     assert cached is not None
     torch.testing.assert_close(cached.boxes, some_proposals(count).boxes, rtol=0, atol=0)
     torch.testing.assert_close(cached.scores, some_proposals(count).scores, rtol=0, atol=0)
-    assert [path.name for path in (tmp_path / "made" / "later").rglob("*.*")] == ["ab12.npz"]
+    assert [path.name for path in (tmp_path / "new" / "folder").rglob("*.*")] == ["ab12.npz"]
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "changed", "other"])
