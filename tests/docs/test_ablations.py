@@ -14,7 +14,7 @@ from PIL import Image
 
 from detkit.backbones import BackboneConfig
 from detkit.data import DetectionData, ImageRecord
-from detkit.experiment.evaluation_run import judge
+from detkit.experiment.evaluation_run import run_evaluator
 from detkit.heads.region import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.models.rcnn import RCNNConfig
@@ -72,7 +72,7 @@ def test_parts_are_those_of_the_detector_and_regions_are_seen_once(run: Path, pr
         detector: Any = predictor.detector
         detector.region.fitted.has_svm.fill_(variant.svm)
         detector.region.fitted.has_boxes.fill_(variant.boxes)
-        np.testing.assert_array_equal(table, judge(predictor, data).table())
+        np.testing.assert_array_equal(table, run_evaluator(predictor, data).table())
     for place, table in enumerate(found):
         assert not any(table.shape == other.shape and (table == other).all() for other in found[:place])
 
