@@ -100,7 +100,7 @@ def test_default_is_the_detector_inside_the_package(tmp_path: Path, monkeypatch:
     newer.touch()
     assert choose_model(None, tmp_path / "runs") == (embedded, "the detector inside the package")
     assert choose_model("embedded", tmp_path / "runs") == (embedded, "the detector inside the package")
-    assert re.search(r"[\d.]+ MiB\): detkit models download (\w+), then --weights \1$", better_models_hint())
+    assert re.search(r"[\d.]+ MiB\): detkit models download (\w+), then --model \1$", better_models_hint())
 
 
 def test_checkpoints_that_do_not_match(run: Path, tmp_path: Path) -> None:
