@@ -26,7 +26,7 @@ def head(**changes: object) -> DETRHead:
     return DETRHead(8, 4, CONFIG.replace(**changes)).eval()
 
 
-def said(head: DETRHead) -> tuple[Tensor, Tensor]:
+def predict(head: DETRHead) -> tuple[Tensor, Tensor]:
     logits, boxes = head([torch.randn(2, 8, 4, 6, generator=torch.Generator().manual_seed(1))], batch())
     return logits, boxes
 
@@ -36,37 +36,37 @@ def truth() -> list[Targets]:
     return [Targets.of(boxes, torch.tensor([1, 3, 0])), Targets.of(boxes[:1] * 0.8, torch.tensor([2]))]
 
 
-def by_the_paper(logits: Tensor, boxes: Tensor, targets: list[Targets], assigned: list[list[int]]) -> dict[str, float]:
-    """The set loss of one decoder layer in plain loops, for a given assignment (section 3.1 and appendix A.2)."""
-    entropy = weight = distance = lacking = 0.0
+def reference_loss(logits: Tensor, boxes: Tensor, targets: list[Targets], assigned: list[list[int]]) -> dict[str, float]:
+    """Compute the set loss of one decoder layer in plain loops, for a given assignment (section 3.1 and appendix A.2)."""
+    entropy = weight = distance = giou_loss = 0.0
     objects = sum(len(target) for target in targets)
     for image, (target, rows) in enumerate(zip(targets, assigned, strict=True)):
         height, width = SIZES[image]
         scale = torch.tensor([width, height, width, height])
         for query, row in enumerate(rows):
             label = 4 if row < 0 else int(target.labels[row])
-            share = 0.1 if row < 0 else 1.0
-            entropy -= share * float(logits[image, query].log_softmax(-1)[label])
-            weight += share
+            class_weight = 0.1 if row < 0 else 1.0
+            entropy -= class_weight * float(logits[image, query].log_softmax(-1)[label])
+            weight += class_weight
             if row >= 0:
-                wanted = box_convert(target.boxes[row], "xyxy", "cxcywh")
-                distance += float(((boxes[image, query] - wanted) / scale).abs().sum())
+                target_box = box_convert(target.boxes[row], "xyxy", "cxcywh")
+                distance += float(((boxes[image, query] - target_box) / scale).abs().sum())
                 corners = box_convert(boxes[image, query][None], "cxcywh", "xyxy")
-                lacking += 1 - float(generalized_box_iou(corners, target.boxes[row][None]))
-    return {"class": entropy / weight, "box": 5 * distance / objects, "giou": 2 * lacking / objects}
+                giou_loss += 1 - float(generalized_box_iou(corners, target.boxes[row][None]))
+    return {"class": entropy / weight, "box": 5 * distance / objects, "giou": 2 * giou_loss / objects}
 
 
 @torch.no_grad()
-def test_the_losses_are_the_papers() -> None:
+def test_losses_match_the_paper() -> None:
     detr = head()
-    outputs, targets = said(detr), truth()
+    outputs, targets = predict(detr), truth()
     losses = detr.loss(outputs, [], batch(), targets)
     auxiliary_losses = dict.fromkeys(("class", "box", "giou"), 0.0)
     for layer in range(3):
         one = tuple(output[:, :, layer : layer + 1] for output in outputs)
         assigned = [rows.tolist() for rows in detr.assignment(one, [], batch(), targets)]
         assert [sorted(row for row in rows if row >= 0) for rows in assigned] == [[0, 1, 2], [0]]
-        expected = by_the_paper(one[0][:, :, 0], one[1][:, :, 0], targets, assigned)
+        expected = reference_loss(one[0][:, :, 0], one[1][:, :, 0], targets, assigned)
         if layer == 2:
             assert {name: float(losses[name]) for name in expected} == pytest.approx(expected, rel=1e-5)
         else:
@@ -75,40 +75,40 @@ def test_the_losses_are_the_papers() -> None:
 
 
 @torch.no_grad()
-def test_the_assignment_costs_least() -> None:
+def test_assignment_minimizes_the_cost() -> None:
     detr = head()
-    (logits, boxes), target = said(detr), truth()[1]
+    (logits, boxes), target = predict(detr), truth()[1]
     (_, rows) = detr.assignment((logits, boxes), [], batch(), truth())
     scale = torch.tensor([80.0, 40.0, 80.0, 40.0])
-    found = boxes[1, :, -1]
-    distance = ((found - box_convert(target.boxes, "xyxy", "cxcywh")) / scale).abs().sum(1)
-    overlap = generalized_box_iou(box_convert(found, "cxcywh", "xyxy"), target.boxes)[:, 0]
+    predicted = boxes[1, :, -1]
+    distance = ((predicted - box_convert(target.boxes, "xyxy", "cxcywh")) / scale).abs().sum(1)
+    overlap = generalized_box_iou(box_convert(predicted, "cxcywh", "xyxy"), target.boxes)[:, 0]
     cost = 5 * distance - 2 * overlap - logits[1, :, -1].softmax(-1)[:, 2]
     assert rows.tolist() == [0 if query == int(cost.argmin()) else BACKGROUND for query in range(6)]
 
 
 @torch.no_grad()
-def test_only_the_last_layer_learns_without_auxiliary_losses() -> None:
-    alone, outputs = head(auxiliary_losses=False), said(head())
-    assert_close(said(alone)[0], outputs[0][:, :, -1:])
-    losses = alone.loss(said(alone), [], batch(), truth())
+def test_only_the_last_layer_has_losses_without_auxiliary_losses() -> None:
+    alone, outputs = head(auxiliary_losses=False), predict(head())
+    assert_close(predict(alone)[0], outputs[0][:, :, -1:])
+    losses = alone.loss(predict(alone), [], batch(), truth())
     assert set(losses) == {"class", "box", "giou"}
     assert_close(losses, {name: value for name, value in head().loss(outputs, [], batch(), truth()).items() if name in losses})
 
 
 @torch.no_grad()
-def test_a_query_inside_a_crowd_answers_for_nothing_or_is_left_out() -> None:
+def test_unmatched_queries_inside_a_crowd_are_ignored() -> None:
     detr = head()
-    logits, boxes = (output.clone() for output in said(detr))
+    logits, boxes = (output.clone() for output in predict(detr))
     boxes[0, :, :] = torch.tensor([20.0, 20.0, 10.0, 10.0])
     boxes[0, 0, :] = torch.tensor([80.0, 50.0, 10.0, 10.0])
     crowd = Targets.of(torch.tensor([[0.0, 0.0, 50.0, 50.0]]), torch.tensor([1]), is_crowd=torch.tensor([True]))
     (rows, _) = detr.assignment((logits, boxes), [], batch(), [crowd, Targets.empty()])
     assert rows.tolist() == [BACKGROUND] + [IGNORE] * 5
-    learned = detr.loss((logits, boxes), [], batch(), [crowd, Targets.empty()])
+    losses = detr.loss((logits, boxes), [], batch(), [crowd, Targets.empty()])
     entropy = functional.cross_entropy(torch.cat((logits[0, :1, -1], logits[1, :, -1])), torch.full((7,), 4))
-    assert_close(learned["class"], entropy)
-    assert float(learned["box"]) == float(learned["giou"]) == 0
+    assert_close(losses["class"], entropy)
+    assert float(losses["box"]) == float(losses["giou"]) == 0
 
 
 @torch.no_grad()
@@ -116,44 +116,44 @@ def test_more_objects_than_queries() -> None:
     boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]]) + 8 * torch.arange(9)[:, None]
     crowded = Targets.of(boxes, torch.zeros(9, dtype=torch.int64))
     detr = head()
-    (rows, _) = detr.assignment(said(detr), [], batch(), [crowded, Targets.empty()])
+    (rows, _) = detr.assignment(predict(detr), [], batch(), [crowded, Targets.empty()])
     assert len(set(rows.tolist())) == 6
     assert min(rows.tolist()) >= 0
-    assert all(math.isfinite(loss) for loss in detr.loss(said(detr), [], batch(), [crowded, Targets.empty()]).values())
+    assert all(math.isfinite(loss) for loss in detr.loss(predict(detr), [], batch(), [crowded, Targets.empty()]).values())
 
 
 @torch.no_grad()
-def test_two_queries_an_object() -> None:
-    """As if every object were labeled twice."""
+def test_two_queries_per_object() -> None:
+    """Compare with targets that contain every object twice."""
     twice = [Targets.cat([target, target]) for target in truth()]
-    outputs = said(head())
+    outputs = predict(head())
     assert_close(head(target_copies=2).loss(outputs, [], batch(), truth()), head().loss(outputs, [], batch(), twice))
 
 
 @torch.no_grad()
 def test_each_query_is_reported_once_with_its_best_class() -> None:
     detr = head()
-    outputs = said(detr)
-    found = detr.detect(outputs, detr.locations([], batch()), batch(), None)
+    outputs = predict(detr)
+    detections = detr.detect(outputs, detr.locations([], batch()), batch(), None)
     probabilities = outputs[0][1, :, -1].softmax(-1)[:, :4]
     best = probabilities.max(1)
     order = best.values.argsort(descending=True)
-    assert_close(found[1].scores, best.values[order])
-    assert found[1].labels.tolist() == best.indices[order].tolist()
+    assert_close(detections[1].scores, best.values[order])
+    assert detections[1].labels.tolist() == best.indices[order].tolist()
     corners = box_convert(outputs[1][1, :, -1], "cxcywh", "xyxy")[order].clamp(min=0)
-    assert_close(found[1].boxes, torch.minimum(corners, torch.tensor([80.0, 40.0, 80.0, 40.0])))
+    assert_close(detections[1].boxes, torch.minimum(corners, torch.tensor([80.0, 40.0, 80.0, 40.0])))
 
 
-def test_cells_of_the_padding_are_told_by_the_nearest_pixel() -> None:
+def test_padding_cells_are_found_by_the_nearest_pixel() -> None:
     valid = valid_cells(batch(), (2, 3))
     assert valid[0].all()
-    # Rows look at pixels 0 and 32, columns at 0, 32 and 64; the image ends at 40 and 80.
+    # The nearest pixels are 0 and 32 for rows and 0, 32 and 64 for columns; the image ends at 40 and 80.
     assert valid[1].all()
     assert valid_cells(batch(), (4, 6))[1].tolist() == [[True] * 5 + [False]] * 3 + [[False] * 6]
 
 
 @torch.no_grad()
-def test_what_the_padding_shows_changes_nothing() -> None:
+def test_padding_content_does_not_change_outputs() -> None:
     detr = head()
     map_ = torch.randn(2, 8, 4, 6)
     other = map_.clone()
@@ -164,6 +164,6 @@ def test_what_the_padding_shows_changes_nothing() -> None:
     assert_close(alone[0][0], detr([map_], batch())[0][1], atol=1e-5, rtol=1e-5)
 
 
-def test_numbers_that_do_not_divide() -> None:
+def test_indivisible_channels_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"channels: expected a multiple of 4 and of attention_heads=8, got 20"):
         DETRHeadConfig(channels=20)

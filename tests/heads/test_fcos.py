@@ -26,15 +26,15 @@ def target(*boxes: tuple[float, float, float, float]) -> Targets:
     return Targets.of(torch.tensor(boxes), torch.tensor([2, 0][: len(boxes)]))
 
 
-def saying(module: FCOSHead, targets: list[Targets], *, certain: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs that say what is true of every positive point, and background of all others."""
+def perfect_outputs(module: FCOSHead, targets: list[Targets], *, confidence: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Return outputs that match the target at every positive point, and background at all others."""
     locations = module.locations(GRIDS, batch())
     points = torch.cat(locations)
-    logits, distances = torch.full((len(targets), len(points), 3), -certain), torch.ones(len(targets), len(points), 4)
+    logits, distances = torch.full((len(targets), len(points), 3), -confidence), torch.ones(len(targets), len(points), 4)
     centerness = torch.zeros(len(targets), len(points))
     for image, (rows, assignment) in enumerate(zip(targets, module.assignment((), locations, batch(), targets), strict=True)):
         positive = assignment >= 0
-        logits[image, positive, rows.labels[assignment[positive]]] = certain
+        logits[image, positive, rows.labels[assignment[positive]]] = confidence
         distances[image, positive] = to_distances(rows.boxes[assignment[positive]], points[positive])
         centerness[image, positive] = centerness_of(distances[image, positive]).logit(1e-6)
     return logits, distances, centerness
@@ -46,7 +46,7 @@ def test_centerness() -> None:
     assert centerness_of(distances[:0]).shape == (0,)
 
 
-def test_points_lie_at_the_corner_or_in_the_middle_of_their_cells() -> None:
+def test_points_are_at_the_corner_or_the_center_of_cells() -> None:
     corner, middle = head().locations(GRIDS, batch()), head(offset=0.5).locations(GRIDS, batch())
     assert corner[1][:2].tolist() == [[0, 0], [16, 0]]
     assert [(b - a).unique().tolist() for a, b in zip(corner, middle, strict=True)] == [[4], [8]]
@@ -67,7 +67,7 @@ def test_distances_are_in_pixels() -> None:
         assert_close(distances[0, 96:], torch.full((24, 4), levels[1]))
 
 
-def test_an_exponential_stays_finite() -> None:
+def test_exponential_distances_stay_finite() -> None:
     module = head(distance_encoding="exp")
     with torch.no_grad():
         module.dense.deltas.bias.fill_(1e4)
@@ -83,10 +83,10 @@ def test_every_level_learns_its_scale() -> None:
 
 
 @pytest.mark.parametrize("box_loss", ["giou", "log_iou"])
-def test_losses_are_least_when_it_says_what_is_true(box_loss: str) -> None:
+def test_perfect_outputs_minimize_the_losses(box_loss: str) -> None:
     module, targets = head(box_loss=box_loss), [target((10.0, 10.0, 34.0, 33.0), (40.0, 10.0, 75.0, 45.0)), Targets.empty()]
     locations = module.locations(GRIDS, batch(2))
-    logits, distances, centerness = saying(module, targets, certain=30.0)
+    logits, distances, centerness = perfect_outputs(module, targets, confidence=30.0)
     right = module.loss((logits, distances, centerness), locations, batch(2), targets)
     assert_close(torch.stack([right["class"], right["box"]]), torch.zeros(2), atol=1e-5, rtol=0)
     wrong = module.loss((-logits, distances + 5, -centerness), locations, batch(2), targets)
@@ -95,7 +95,7 @@ def test_losses_are_least_when_it_says_what_is_true(box_loss: str) -> None:
     assert nudged["centerness"] > right["centerness"]
 
 
-def test_the_positive_points_of_the_whole_batch_are_counted() -> None:
+def test_losses_are_divided_by_the_positive_points_of_the_batch() -> None:
     module, targets = head(center_radius=None), [target((10.0, 10.0, 34.0, 33.0)), target((2.0, 2.0, 90.0, 60.0))]
     locations = module.locations(GRIDS, batch(2))
     counts = torch.tensor([float((rows >= 0).sum()) for rows in module.assignment((), locations, batch(2), targets)])
@@ -119,14 +119,14 @@ def test_scores() -> None:
     assert_close(rare[0, 0, 0], 0.5 * central)
 
 
-def test_detections_are_boxes_round_points() -> None:
+def test_detections_are_boxes_around_points() -> None:
     module, targets = head(postprocess=PostprocessConfig(min_score=0.3)), [target((10.0, 10.0, 34.0, 33.0))]
-    (found,) = module.detect(saying(module, targets, certain=3.0), module.locations(GRIDS, batch()), batch(), None)
-    assert_close(found.boxes, targets[0].boxes)
-    assert found.labels.tolist() == [2]
+    (detections,) = module.detect(perfect_outputs(module, targets, confidence=3.0), module.locations(GRIDS, batch()), batch(), None)
+    assert_close(detections.boxes, targets[0].boxes)
+    assert detections.labels.tolist() == [2]
 
 
-def test_channels_that_do_not_fit_are_an_error() -> None:
+def test_unsupported_channels_are_rejected() -> None:
     with pytest.raises(ValueError, match="fcos: expected the same channels on every level"):
         FCOSHeadConfig().build((32, 64), (8, 16), 3)
     with pytest.raises(ValueError, match="expected a multiple of 32 channels, got 48"):

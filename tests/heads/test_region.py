@@ -10,7 +10,7 @@ from detkit.heads.region_classifier import RegionClassifier, RegionConfig
 from detkit.structures import Batch, Proposals, Targets
 
 
-def test_heads_equal_torchvisions() -> None:
+def test_heads_match_torchvision() -> None:
     regions = torch.randn(3, 8, 5, 5)
     reference, head = TwoMLPHead(200, 16), TwoFCConfig(hidden=16).build(8, 5)
     head.load_state_dict(reference.state_dict())
@@ -22,7 +22,7 @@ def test_heads_equal_torchvisions() -> None:
     assert_close(other(regions), convolutional(regions))
 
 
-def test_background_is_the_last_class_and_has_no_box() -> None:
+def test_background_is_last_and_has_no_box() -> None:
     logits, deltas = RegionPredictor(16, 5)(torch.randn(3, 16))
     assert (logits.shape, deltas.shape) == ((3, 6), (3, 5, 4))
     with torch.autocast("cpu", torch.bfloat16):
@@ -52,31 +52,31 @@ TRUTH = Targets.of(
 )
 
 
-def test_a_lesson_has_the_true_boxes_and_no_crowds() -> None:
+def test_samples_include_true_boxes_but_no_crowds() -> None:
     module = classifier()
-    sample_targets = module.sample_targets(Proposals.empty(), TRUTH, 0)
-    assert_close(sample_targets.boxes, TRUTH.boxes[:1])
-    assert sample_targets.labels.tolist() == [2]
-    assert_close(sample_targets.wanted, torch.zeros(1, 4))
+    sample = module.sample_targets(Proposals.empty(), TRUTH, 0)
+    assert_close(sample.boxes, TRUTH.boxes[:1])
+    assert sample.labels.tolist() == [2]
+    assert_close(sample.deltas, torch.zeros(1, 4))
     assert len(classifier(add_targets=False).sample_targets(Proposals.empty(), TRUTH, 0).labels) == 0
 
 
-def test_a_lesson_has_so_many_of_each() -> None:
+def test_samples_keep_the_positive_fraction() -> None:
     module = classifier(samples_per_image=16, positive_fraction=0.25)
     near = TRUTH.boxes[:1] + torch.rand(50, 4)
     far = torch.tensor([[70.0, 40.0, 80.0, 55.0]]).repeat(50, 1)
-    sample_targets = module.sample_targets(Proposals(torch.cat((near, far)), torch.zeros(100)), TRUTH, 0)
-    assert sample_targets.labels.tolist() == [2] * 4 + [3] * 12
-    assert len(sample_targets.wanted) == 4
+    sample = module.sample_targets(Proposals(torch.cat((near, far)), torch.zeros(100)), TRUTH, 0)
+    assert sample.labels.tolist() == [2] * 4 + [3] * 12
+    assert len(sample.deltas) == 4
 
 
-def test_background_inside_a_crowd_is_not_learned_from() -> None:
+def test_background_inside_a_crowd_is_not_sampled() -> None:
     inside = torch.tensor([[40.0, 40.0, 60.0, 60.0]]).repeat(5, 1)
     assert classifier().sample_targets(Proposals(inside, torch.zeros(5)), TRUTH, 0).labels.tolist() == [2]
 
 
 @pytest.mark.parametrize("head", [TwoFCConfig(hidden=16), ConvFCConfig(convs=2, width=6, hidden=16)])
-def test_with_nothing_to_learn_from_the_loss_is_zero_and_touches_all(head: object) -> None:
+def test_empty_batch_has_zero_loss_and_reaches_every_parameter(head: object) -> None:
     module = classifier(head=head).train()
     losses = module.loss(maps(), [Proposals.empty()] * 2, batch(), [Targets.empty()] * 2)
     assert {name: loss.item() for name, loss in losses.items()} == {"region_class": 0.0, "region_box": 0.0}
@@ -85,7 +85,7 @@ def test_with_nothing_to_learn_from_the_loss_is_zero_and_touches_all(head: objec
     assert all(torch.isfinite(buffer).all() for buffer in module.buffers())
 
 
-def test_losses_are_divided_by_what_was_sampled() -> None:
+def test_losses_are_divided_by_the_number_of_samples() -> None:
     module = classifier()
     with torch.no_grad():
         module.predictor.logits.weight.zero_()
@@ -95,11 +95,11 @@ def test_losses_are_divided_by_what_was_sampled() -> None:
 
 
 @torch.no_grad()
-def test_detections_of_any_number_of_proposals() -> None:
+def test_detections_for_any_number_of_proposals() -> None:
     module = classifier(max_detections=20, min_score=0.01)
-    found = module.detect(maps(), [proposals(40), Proposals.empty()], batch())
-    assert [len(rows) for rows in found] == [20, 0]
-    assert (found[0].boxes <= torch.tensor([90.0, 60.0, 90.0, 60.0])).all()
-    silent = module.detect(maps(), [proposals(40), Proposals.empty()], batch(), torch.tensor([True, False, True]))
-    assert set(silent[0].labels.tolist()) == {1}
+    detections = module.detect(maps(), [proposals(40), Proposals.empty()], batch())
+    assert [len(rows) for rows in detections] == [20, 0]
+    assert (detections[0].boxes <= torch.tensor([90.0, 60.0, 90.0, 60.0])).all()
+    filtered = module.detect(maps(), [proposals(40), Proposals.empty()], batch(), torch.tensor([True, False, True]))
+    assert set(filtered[0].labels.tolist()) == {1}
     assert [len(rows) for rows in module.detect(maps(), [Proposals.empty()] * 2, batch())] == [0, 0]

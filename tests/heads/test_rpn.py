@@ -20,15 +20,15 @@ def batch() -> tuple[Batch, list[torch.Tensor]]:
     return Batch(torch.zeros(2, 3, 64, 96), SIZES, (1, 2)), [torch.randn(2, 4, 8, 12), torch.randn(2, 4, 4, 6)]
 
 
-def test_proposals_lie_in_their_image_and_stay_apart_on_each_level() -> None:
+def test_proposals_are_clipped_sorted_and_suppressed_per_level() -> None:
     module = rpn(max_proposals=30, train_max_proposals=70, nms_iou=0.5)
     images, maps = batch()
     logits, deltas = module(maps)
     anchors = module.anchors_for(maps, images)
     assert [len(level) for level in anchors] == [8 * 12 * 3, 4 * 6 * 3]
-    found = module.propose(logits * 100, deltas, anchors, images, training=False)
-    assert [len(rows) for rows in found] == [30, 30]
-    for rows, (height, width) in zip(found, SIZES, strict=True):
+    proposals = module.propose(logits * 100, deltas, anchors, images, training=False)
+    assert [len(rows) for rows in proposals] == [30, 30]
+    for rows, (height, width) in zip(proposals, SIZES, strict=True):
         assert (rows.boxes >= 0).all()
         assert (rows.boxes <= torch.tensor([width, height, width, height])).all()
         assert (rows.scores[:-1] >= rows.scores[1:]).all()
@@ -37,17 +37,17 @@ def test_proposals_lie_in_their_image_and_stay_apart_on_each_level() -> None:
     assert (box_iou(one.boxes, one.boxes) - torch.eye(len(one))).max() <= 0.5
 
 
-def test_a_threshold_on_probabilities() -> None:
+def test_score_threshold_is_on_probabilities() -> None:
     module = rpn(min_score=0.6)
     images, maps = batch()
     _, deltas = module(maps)
     logits = torch.randn(2, 360)
-    found = module.propose(logits, deltas, module.anchors_for(maps, images), images, training=False)
-    assert all((rows.scores > 0.6).all() for rows in found)
+    proposals = module.propose(logits, deltas, module.anchors_for(maps, images), images, training=False)
+    assert all((rows.scores > 0.6).all() for rows in proposals)
     assert len(module.propose(torch.full_like(logits, -9.0), deltas, module.anchors_for(maps, images), images, training=False)[0]) == 0
 
 
-def test_losses_fall_to_zero_when_it_says_what_is_true() -> None:
+def test_perfect_outputs_minimize_the_losses() -> None:
     module = rpn(samples_per_image=360, positive_fraction=1.0)
     images, maps = batch()
     anchors = module.anchors_for(maps, images)
@@ -62,18 +62,18 @@ def test_losses_fall_to_zero_when_it_says_what_is_true() -> None:
     assert wrong["rpn_box"] > 0
 
 
-def test_the_sampler_can_be_exchanged() -> None:
+def test_sampler_can_be_replaced() -> None:
     module = rpn()
     images, maps = batch()
-    asked: list[tuple[int, int, float]] = []
+    calls: list[tuple[int, int, float]] = []
 
     def none(assignment: torch.Tensor, count: int, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        asked.append((len(assignment), count, fraction))
+        calls.append((len(assignment), count, fraction))
         return torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64)
 
     module.sample = none
     losses = module.loss(*module(maps), module.anchors_for(maps, images), images, [Targets.empty()] * 2)
-    assert asked == [(360, 256, 0.5)] * 2
+    assert calls == [(360, 256, 0.5)] * 2
     assert [loss.item() for loss in losses.values()] == [0.0, 0.0]
     sum(losses.values()).backward()
     assert module.head.logits.weight.grad is not None

@@ -33,59 +33,59 @@ def batch(count: int) -> Batch:
 
 def test_default_boxes_by_hand() -> None:
     boxes = DefaultBoxConfig(scales=(0.25, 1.0), ratios=((4.0,),), steps=None).build(1)
-    (found,) = boxes((100, 200), [(1, 2)])
-    # Centers (50, 50) and (150, 50); sides .25, .5, then .5 x .125 lying and standing, of 200 x 100.
+    (default_boxes,) = boxes((100, 200), [(1, 2)])
+    # Centers (50, 50) and (150, 50); sides .25, .5, then .5 x .125 horizontal and vertical, of 200 x 100.
     halves = torch.tensor([[25.0, 12.5], [50.0, 25.0], [50.0, 6.25], [12.5, 25.0]])
     centers = torch.tensor([[50.0, 50.0], [150.0, 50.0]]).repeat_interleave(4, 0)
-    assert_close(found, torch.cat((centers - halves.repeat(2, 1), centers + halves.repeat(2, 1)), 1))
+    assert_close(default_boxes, torch.cat((centers - halves.repeat(2, 1), centers + halves.repeat(2, 1)), 1))
 
 
-def test_steps_part_cells_and_clipping_cuts_sides() -> None:
+def test_steps_between_cells_and_clipping_of_sides() -> None:
     config = DefaultBoxConfig(scales=(1.2, 1.2), ratios=((),), steps=(40.0,))
-    (found,) = config.build(1)((100, 100), [(2, 2)])
-    assert_close(found[[0, 2]], torch.tensor([[-30.0, -30, 70, 70], [10.0, -30, 110, 70]]))
-    (free,) = config.replace(clip=False).build(1)((100, 100), [(2, 2)])
-    assert_close(free[0], torch.tensor([-40.0, -40, 80, 80]))
+    (clipped,) = config.build(1)((100, 100), [(2, 2)])
+    assert_close(clipped[[0, 2]], torch.tensor([[-30.0, -30, 70, 70], [10.0, -30, 110, 70]]))
+    (unclipped,) = config.replace(clip=False).build(1)((100, 100), [(2, 2)])
+    assert_close(unclipped[0], torch.tensor([-40.0, -40, 80, 80]))
 
 
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
-        ({"scales": (0.1, 0.2)}, "scales: expected 7, one for each level's ratios and one behind, got 2"),
+        ({"scales": (0.1, 0.2)}, "scales: expected 7, one for each level of ratios and one more, got 2"),
         ({"steps": (8.0,)}, "steps: expected 6"),
     ],
 )
-def test_default_boxes_that_do_not_fit_themselves(numbers: dict[str, tuple[float, ...]], message: str) -> None:
+def test_inconsistent_default_boxes_are_rejected(numbers: dict[str, tuple[float, ...]], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         DefaultBoxConfig(**numbers)  # type: ignore[arg-type]
 
 
-def test_default_boxes_that_do_not_fit_the_neck() -> None:
+def test_default_boxes_for_other_levels_are_rejected() -> None:
     config = SSDConfig(neck=SSDConfig().neck.replace(extras=(ExtraLevelConfig(),)))
     with torch.device("meta"), pytest.raises(ValueError, match="head.default_boxes: expected ratios for the 3 levels of the neck, got 6"):
         config.build(2)
 
 
-def test_images_too_small_for_the_last_level_are_refused() -> None:
+def test_images_too_small_for_the_last_level_are_rejected() -> None:
     config = SSDConfig(preprocess=PreprocessConfig(rule="fixed", input_size=(200, 300)))
     with torch.device("meta"), pytest.raises(ValueError, match=r"images of 200 x 300 .* leave 2 x 3 cells before extra level 3"):
         config.build(2)
 
 
-def test_no_target_goes_without_and_the_last_takes_what_two_want() -> None:
+def test_every_target_is_matched_and_the_last_wins_ties() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8], [50, 50, 60, 60], [80, 80, 90, 90]])
     small = torch.tensor([[50.0, 50, 53, 53], [0, 0, 10, 10], [50, 50, 52, 52], [70, 70, 70, 75]])
-    found = match_every_target(anchors, Targets.of(small, torch.zeros(4, dtype=torch.int64)), positive_iou=0.5)
-    assert found.tolist() == [1, 1, 2, BACKGROUND]
+    assignment = match_every_target(anchors, Targets.of(small, torch.zeros(4, dtype=torch.int64)), positive_iou=0.5)
+    assert assignment.tolist() == [1, 1, 2, BACKGROUND]
 
 
-def test_crowds_are_left_out_of_the_match() -> None:
+def test_crowds_are_ignored_in_matching() -> None:
     anchors = torch.tensor([[0.0, 0, 10, 10], [40, 40, 50, 50]])
     crowd = Targets.of(torch.tensor([[0.0, 0, 20, 20]]), torch.tensor([0]), is_crowd=torch.tensor([True]))
     assert match_every_target(anchors, crowd, positive_iou=0.5).tolist() == [IGNORE, BACKGROUND]
 
 
-def test_the_hardest_three_of_background_for_each_positive(head: SSDHead) -> None:
+def test_three_hard_negatives_per_positive(head: SSDHead) -> None:
     locations = head.locations([(4, 4), (2, 2)], batch(1))
     anchors = torch.cat(locations)
     targets = [Targets.of(anchors[5:6].clamp(0, SIDE), torch.tensor([2]))]
@@ -94,22 +94,22 @@ def test_the_hardest_three_of_background_for_each_positive(head: SSDHead) -> Non
     assignment = head.assignment(outputs, locations, batch(1), targets)[0]
     positive = (assignment >= 0).nonzero().flatten().tolist()
     assert 5 in positive
-    certainty = functional.log_softmax(logits[0], -1)
-    background = sorted((-float(certainty[row, K]) for row in range(len(anchors)) if row not in positive), reverse=True)
-    expected = sum(background[: 3 * len(positive)]) - sum(float(certainty[row, 2]) for row in positive)
+    log_probabilities = functional.log_softmax(logits[0], -1)
+    background = sorted((-float(log_probabilities[row, K]) for row in range(len(anchors)) if row not in positive), reverse=True)
+    expected = sum(background[: 3 * len(positive)]) - sum(float(log_probabilities[row, 2]) for row in positive)
     assert_close(float(head.loss(outputs, locations, batch(1), targets)["class"]), expected / len(positive), rtol=1e-5, atol=0)
 
 
-def test_published_numbers_of_parameters() -> None:
-    """As torchvision states them."""
+def test_parameter_counts_match_torchvision() -> None:
+    """Compare with the counts in torchvision's metadata."""
     for name, count in {"ssd300_vgg16": 35641826, "ssdlite320_mobilenet_v3_large": 3440060}.items():
-        found = publication(name)
+        source = publication(name)
         with torch.device("meta"):
-            detector = found.config.build(len(found.class_names))
+            detector = source.config.build(len(source.class_names))
         assert sum(parameter.numel() for parameter in detector.parameters()) == count
 
 
-def test_ssd512_has_the_papers_grids() -> None:
+def test_ssd512_grids_match_the_paper() -> None:
     with torch.device("meta"):
         detector = presets_ssd.ssd512_vgg16().build(20)
         maps = detector.neck(torch.empty(1, 3, 512, 512))
@@ -119,7 +119,7 @@ def test_ssd512_has_the_papers_grids() -> None:
 
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "mobilenet_v3_large"])
 @pytest.mark.parametrize("preset", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
-def test_any_backbone_by_one_override(preset: str, name: str) -> None:
+def test_any_backbone(preset: str, name: str) -> None:
     config = getattr(presets_ssd, preset)()
     height = config.preprocess.input_size[0]
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Classifiers of whole images: what they say, what they learn from, and that their networks are the libraries' own."""
+"""Image classifiers: logits, losses and detections, compared with the libraries' own networks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def small(name: str = "shufflenet_v2_x0_5", side: int = 64, classes: int = 7, **
     return config.build(classes)
 
 
-def photos(count: int = 2, side: int = 64) -> list[Tensor]:
+def random_images(count: int = 2, side: int = 64) -> list[Tensor]:
     return list(torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(1)))
 
 
@@ -42,119 +42,119 @@ LARGE = ("googlenet", "vgg11", "swin_t")
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "side"), [("shufflenet_v2_x0_5", 64), *(pytest.param(n, 224, marks=pytest.mark.slow) for n in LARGE)])
-def test_says_what_torchvisions_own_network_says(name: str, side: int) -> None:
-    ours = small(name, side).eval()
-    choices = {"init_weights": False} if name == "googlenet" else {}
-    theirs = models.get_model(name, num_classes=7, **choices).eval()
-    theirs.load_state_dict(ours.network.network.state_dict())
-    (logits,) = ours.raw(ours.prepare(photos(side=side)))
-    assert_close(logits, theirs(normalized(photos(side=side))))
+def test_logits_match_torchvision(name: str, side: int) -> None:
+    classifier = small(name, side).eval()
+    kwargs = {"init_weights": False} if name == "googlenet" else {}
+    reference = models.get_model(name, num_classes=7, **kwargs).eval()
+    reference.load_state_dict(classifier.network.network.state_dict())
+    (logits,) = classifier.raw(classifier.prepare(random_images(side=side)))
+    assert_close(logits, reference(normalized(random_images(side=side))))
 
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_both_tokens_of_deit_are_averaged_as_timm_does() -> None:
-    ours = small("deit_tiny_distilled_patch16_224", 224).eval()
-    theirs = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=7).eval()
-    theirs.load_state_dict(ours.network.network.state_dict())
-    batch = ours.prepare(photos(1, 224))
-    raw = ours.raw(batch)
-    assert len(raw) == ours.network.num_heads == 2
-    scores = theirs(batch.images).softmax(1)[0]
-    (found,) = ours.detect(raw, batch)
-    assert_close(found.scores, scores.topk(5).values)
-    assert torch.equal(found.labels, scores.topk(5).indices)
+def test_deit_tokens_are_averaged_as_in_timm() -> None:
+    classifier = small("deit_tiny_distilled_patch16_224", 224).eval()
+    reference = timm.create_model("deit_tiny_distilled_patch16_224", num_classes=7).eval()
+    reference.load_state_dict(classifier.network.network.state_dict())
+    batch = classifier.prepare(random_images(1, 224))
+    raw = classifier.raw(batch)
+    assert len(raw) == classifier.network.num_heads == 2
+    scores = reference(batch.images).softmax(1)[0]
+    (detections,) = classifier.detect(raw, batch)
+    assert_close(detections.scores, scores.topk(5).values)
+    assert torch.equal(detections.labels, scores.topk(5).indices)
 
 
 @torch.no_grad()
-def test_its_detections_are_the_likeliest_classes_of_the_whole_image() -> None:
-    made = small(top_k=3).eval()
-    found = made([torch.rand(3, 64, 64)])
-    assert isinstance(found, list)
-    assert found[0].boxes.tolist() == [[0, 0, 64, 64]] * 3
-    assert len(set(found[0].labels.tolist())) == 3
-    assert found[0].scores.sum() < 1
-    assert (found[0].scores.diff() <= 0).all()
-    made.hide_unnamed_classes(("a", None, "b", None, None, None, "c"))
-    (rows,) = made([torch.rand(3, 64, 64)])
-    assert isinstance(rows, type(found[0]))
-    made.hide_unnamed_classes(("a", None, None, None, None, None, "c"))  # fewer than ``top_k``
-    assert set(made([torch.rand(3, 64, 64)])[0].labels.tolist()) == {0, 6}
+def test_detections_are_the_most_probable_classes() -> None:
+    classifier = small(top_k=3).eval()
+    detections = classifier([torch.rand(3, 64, 64)])
+    assert isinstance(detections, list)
+    assert detections[0].boxes.tolist() == [[0, 0, 64, 64]] * 3
+    assert len(set(detections[0].labels.tolist())) == 3
+    assert detections[0].scores.sum() < 1
+    assert (detections[0].scores.diff() <= 0).all()
+    classifier.hide_unnamed_classes(("a", None, "b", None, None, None, "c"))
+    (rows,) = classifier([torch.rand(3, 64, 64)])
+    assert isinstance(rows, type(detections[0]))
+    classifier.hide_unnamed_classes(("a", None, None, None, None, None, "c"))  # fewer than ``top_k``
+    assert set(classifier([torch.rand(3, 64, 64)])[0].labels.tolist()) == {0, 6}
     assert set(rows.labels.tolist()) == {0, 2, 6}
 
 
-def test_smoothing_and_the_loss_are_torchs_own() -> None:
-    made = small(label_smoothing=0.1)
-    batch = made.prepare(photos())
-    raw = made.raw(batch)
-    losses = made.loss(raw, batch, labels(3, 5))
+def test_loss_with_label_smoothing_matches_torch() -> None:
+    classifier = small(label_smoothing=0.1)
+    batch = classifier.prepare(random_images())
+    raw = classifier.raw(batch)
+    losses = classifier.loss(raw, batch, labels(3, 5))
     assert_close(losses["class"], functional.cross_entropy(raw[0], torch.tensor([3, 5]), label_smoothing=0.1))
 
 
-def test_a_image_without_a_label_counts_nowhere() -> None:
-    made = small().eval()
-    batch = made.prepare(photos())
-    raw = made.raw(batch)
-    assert_close(made.loss(raw, batch, labels(3, None))["class"], functional.cross_entropy(raw[0][:1], torch.tensor([3])))
-    none = made.loss(raw, batch, labels(None, None))["class"]
+def test_images_without_a_label_are_ignored() -> None:
+    classifier = small().eval()
+    batch = classifier.prepare(random_images())
+    raw = classifier.raw(batch)
+    assert_close(classifier.loss(raw, batch, labels(3, None))["class"], functional.cross_entropy(raw[0][:1], torch.tensor([3])))
+    none = classifier.loss(raw, batch, labels(None, None))["class"]
     none.backward()
     assert none == 0
-    assert made.network.get_parameter("network.fc.weight").grad is not None
+    assert classifier.network.get_parameter("network.fc.weight").grad is not None
 
 
-def test_mixup_blends_images_and_what_is_wanted_alike() -> None:
-    made, images = small(mixup=0.5), photos(3)
-    plain, blended = made.prepare(images), made.prepare(images, [11, 12, 13])
-    wanted = made.target_probabilities(labels(0, 1, 2), blended.seeds)
-    share = float(wanted[0, 0])
-    assert 0 < share < 1
-    assert_close(wanted[2], torch.tensor([1 - share, 0, share, 0, 0, 0, 0]))
-    assert_close(blended.images[0], share * plain.images[0] + (1 - share) * plain.images[2])
+def test_mixup_blends_images_and_targets_alike() -> None:
+    classifier, images = small(mixup=0.5), random_images(3)
+    plain, blended = classifier.prepare(images), classifier.prepare(images, [11, 12, 13])
+    targets = classifier.target_probabilities(labels(0, 1, 2), blended.seeds)
+    ratio = float(targets[0, 0])
+    assert 0 < ratio < 1
+    assert_close(targets[2], torch.tensor([1 - ratio, 0, ratio, 0, 0, 0, 0]))
+    assert_close(blended.images[0], ratio * plain.images[0] + (1 - ratio) * plain.images[2])
     assert_close(blended.images[1], plain.images[1])
-    assert torch.equal(made.prepare(images, [11, 12, 13]).images, blended.images)
-    assert not torch.equal(made.prepare(images, [14, 12, 13]).images, blended.images)
+    assert torch.equal(classifier.prepare(images, [11, 12, 13]).images, blended.images)
+    assert not torch.equal(classifier.prepare(images, [14, 12, 13]).images, blended.images)
 
 
-def test_auxiliary_classifiers_speak_and_are_weighed_in_training_alone() -> None:
-    made = small("googlenet", auxiliary_weight=0.3)
-    batch = made.prepare(photos())
-    raw = made.train().raw(batch)
-    losses = made.loss(raw, batch, labels(1, 2))
+def test_auxiliary_losses_are_weighted_and_only_in_training() -> None:
+    classifier = small("googlenet", auxiliary_weight=0.3)
+    batch = classifier.prepare(random_images())
+    raw = classifier.train().raw(batch)
+    losses = classifier.loss(raw, batch, labels(1, 2))
     assert sorted(losses) == ["auxiliary_1", "auxiliary_2", "class"]
-    # torchvision gives the one nearer to the end first.
+    # torchvision returns the auxiliary classifier nearer to the end first.
     assert_close(losses["auxiliary_1"], 0.3 * functional.cross_entropy(raw[1], torch.tensor([1, 2])))
     sum(losses.values()).backward()  # type: ignore[union-attr]
-    assert all(made.network.get_parameter(f"network.{name}.fc2.weight").grad is not None for name in ("aux1", "aux2"))
+    assert all(classifier.network.get_parameter(f"network.{name}.fc2.weight").grad is not None for name in ("aux1", "aux2"))
     with torch.no_grad():
-        assert len(made.eval().raw(batch)) == 1
+        assert len(classifier.eval().raw(batch)) == 1
 
 
-def test_auxiliary_classifiers_are_left_out_where_they_weigh_nothing() -> None:
+def test_weight_0_removes_auxiliary_classifiers() -> None:
     with torch.device("meta"):
-        made = small("googlenet", auxiliary_weight=0.0)
-    assert not any("aux" in name for name in made.state_dict())
-    assert made.network.auxiliary_weight == 0
+        classifier = small("googlenet", auxiliary_weight=0.0)
+    assert not any("aux" in name for name in classifier.state_dict())
+    assert classifier.network.num_auxiliary == 0
 
 
-def test_images_too_small_for_an_auxiliary_classifier() -> None:
+def test_images_too_small_for_an_auxiliary_classifier_are_rejected() -> None:
     with pytest.raises(ValueError, match=r"^model.auxiliary_weight: .* of inception_v3 takes images of 299 pixels or more, got 224; set"):
         small("inception_v3", 224)
 
 
-def test_several_objects_are_no_class_of_a_image() -> None:
-    made = small()
+def test_several_objects_per_image_are_rejected() -> None:
+    classifier = small()
     two = Targets.of(torch.tensor([[0.0, 0.0, 9.0, 9.0]] * 2), torch.tensor([1, 2]))
     with pytest.raises(ValueError, match="targets of image 1: a classifier expects one object per image, got 2"):
-        made(photos(), [*labels(1), two])
+        classifier(random_images(), [*labels(1), two])
 
 
-def test_choices_that_are_about_maps() -> None:
+def test_feature_map_settings_are_rejected() -> None:
     config = ClassifierConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
     with pytest.raises(ValueError, match="a classifier uses its network as published; expected levels=none and dilated_c5=false"):
         config.build(3)
 
 
-def test_classes_are_carried_over_by_name() -> None:
+def test_classes_are_transferred_by_name() -> None:
     from detkit.models.transfer import transfer
 
     old, new = small(classes=3), small(classes=2)

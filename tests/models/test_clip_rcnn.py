@@ -1,4 +1,4 @@
-"""CLIP as a detector, from a released file to a image; a small file with seeded numbers stands for the released ones."""
+"""CLIP as a detector, from a released file to detections; a small file with seeded weights replaces the released ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def small_config() -> CLIPRCNNConfig:
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole CLIP in half precision, as released ones are, with a learned scale of its own."""
+    """Write a complete CLIP in half precision, as the released files are, with its own learned scale."""
     path = tmp_path_factory.mktemp("clip") / "tiny.safetensors"
     numbers = tensors(whole_clip()) | {"logit_scale": torch.tensor(3.0)}
     save_file({name: tensor.half().contiguous() for name, tensor in numbers.items()}, path)
@@ -63,47 +63,47 @@ def image(tmp_path: Path) -> Path:
     return tmp_path / "image.png"
 
 
-def test_a_region_is_compared_with_phrases(released: Path) -> None:
+def test_regions_are_compared_with_phrases(released: Path) -> None:
     predictor = load("clip_rcnn_tiny", "cpu", reference=True, file=released, classes=CLASSES)
     detector, clip = predictor.detector, whole_clip()
     image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
     batch = detector.prepare([image])
-    # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
+    # With its context, the box covers the whole image, so that the crop is the image, without resizing.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
         (logits,), _ = detector.region(detector.region_source(detector.maps(batch.images)), [box])
-        seen = functional.normalize(clip.half().float().encode_image(batch.images))
+        image_embedding = functional.normalize(clip.half().float().encode_image(batch.images))
     phrases = text_tower({name: tensor.half() for name, tensor in tensors(whole_clip()).items()})
     text = small_config().region.text
-    wanted = np.exp(3) * (seen @ phrases.embed([*CLASSES, *text.background], text.templates).T)[0]
-    assert_close(logits[:2], wanted[:2].float(), atol=1e-2, rtol=1e-3)
-    assert_close(logits[2], wanted[2:].float().logsumexp(0), atol=1e-2, rtol=1e-3)
+    expected = np.exp(3) * (image_embedding @ phrases.embed([*CLASSES, *text.background], text.templates).T)[0]
+    assert_close(logits[:2], expected[:2].float(), atol=1e-2, rtol=1e-3)
+    assert_close(logits[2], expected[2:].float().logsumexp(0), atol=1e-2, rtol=1e-3)
 
 
 def detections(image: Path, *words: str) -> list[dict]:
-    found = image.with_name("found.json")
-    assert main(["detect", str(image), "--no-images", "--min-score", "0", "--json", str(found), *words]) == 0
-    return json.loads(found.read_text("utf-8"))["images"][0]["detections"]
+    path = image.with_name("found.json")
+    assert main(["detect", str(image), "--no-images", "--min-score", "0", "--json", str(path), *words]) == 0
+    return json.loads(path.read_text("utf-8"))["images"][0]["detections"]
 
 
-def test_the_command_and_a_checkpoint_that_needs_no_text_tower(
+def test_command_and_checkpoint_without_text_tower(
     released: Path, image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("--model", "clip_rcnn_tiny", "--weights", str(released), "--classes", *CLASSES)
-    first = detections(image, *words)
+    arguments = ("--model", "clip_rcnn_tiny", "--weights", str(released), "--classes", *CLASSES)
+    first = detections(image, *arguments)
     assert first
     assert {row["class"] for row in first} <= set(CLASSES)
     assert "classes: a cat, a red cup; phrases for background: the background, nothing in particular" in caplog.text
     saved = tmp_path / "cats.safetensors"
     assert main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
-    monkeypatch.setitem(sys.modules, "open_clip", None)  # an import of it fails now
+    monkeypatch.setitem(sys.modules, "open_clip", None)  # importing it fails now
     again = detections(image, "--weights", str(saved))
     assert [row["class"] for row in again] == [row["class"] for row in first]
     assert_close(*(torch.tensor([[*row["box"], row["score"]] for row in rows]) for rows in (again, first)), atol=2e-3, rtol=1e-3)
 
 
 @pytest.mark.slow
-def test_nothing_of_open_clip_is_imported_until_phrases_are_read() -> None:
+def test_open_clip_is_imported_only_to_embed_phrases() -> None:
     import subprocess
 
     code = (
@@ -113,7 +113,7 @@ def test_nothing_of_open_clip_is_imported_until_phrases_are_read() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
-def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_loads_embeddings_by_name(released: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from detkit.config import load_config
     from detkit.experiment import Experiment
     from detkit.experiment.build import initial_state
@@ -124,7 +124,7 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     saved = tmp_path / "cats.safetensors"
     main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])
     capsys.readouterr()
-    theirs = load(saved, "cpu", reference=True).detector.region.predictor.logits
+    saved_logits = load(saved, "cpu", reference=True).detector.region.predictor.logits
     plain = FastRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
 
     def config(**numbers: object) -> FastRCNNConfig:
@@ -135,28 +135,28 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
     def detector(**numbers: object) -> torch.nn.Module:
         return config(**numbers).build(2)
 
-    swapped = detector()
-    assert embed_classes(swapped, ("a red cup", "a cat"))
-    ours = swapped.region.predictor.logits
-    assert_close(ours.embeddings, theirs.embeddings.flip(0))
-    assert_close(ours.background, theirs.background)
-    assert not torch.allclose(theirs.embeddings[0], theirs.embeddings[1], atol=1e-3)
+    reordered = detector()
+    assert embed_classes(reordered, ("a red cup", "a cat"))
+    logits = reordered.region.predictor.logits
+    assert_close(logits.embeddings, saved_logits.embeddings.flip(0))
+    assert_close(logits.background, saved_logits.background)
+    assert not torch.allclose(saved_logits.embeddings[0], saved_logits.embeddings[1], atol=1e-3)
     box = Proposals(torch.tensor([[4.0, 4.0, 60.0, 60.0]]), torch.ones(1))
-    found = swapped.eval()([torch.rand(3, 64, 96)], proposals=[box])[0]
-    assert bool((found.labels <= 1).all())
+    detections = reordered.eval()([torch.rand(3, 64, 96)], proposals=[box])[0]
+    assert bool((detections.labels <= 1).all())
     experiment = load_config(FAST_RCNN, Experiment)
-    begun = initial_state(experiment.replace(model=config()), ("a red cup", "a cat"))
-    assert_close(begun["region.predictor.logits.embeddings"], ours.embeddings)
-    learned = detector(background=())
-    embed_classes(learned, ("a cat", "a red cup"))
-    assert learned.region.predictor.logits.background.requires_grad
-    for wrong, message in (
+    initial = initial_state(experiment.replace(model=config()), ("a red cup", "a cat"))
+    assert_close(initial["region.predictor.logits.embeddings"], logits.embeddings)
+    trained_background = detector(background=())
+    embed_classes(trained_background, ("a cat", "a red cup"))
+    assert trained_background.region.predictor.logits.background.requires_grad
+    for invalid, message in (
         (({}, ("a dog", "a cat")), r"cats.safetensors: expected embeddings of all classes, got none of a dog; it has a cat, a red cup"),
         (({"dimensions": 64}, ("a cat", "a red cup")), r"expected embeddings of 64 dimensions, got 512"),
-        (({"background": ("the sky",)}, ("a cat", "a red cup")), r"expected background embedded as in region.text.background, the sky; got .*; use the same phrases for both"),
+        (({"background": ("the sky",)}, ("a cat", "a red cup")), r"region.text.background, the sky; got .*; use the same phrases for both"),
     ):
         with pytest.raises(ValueError, match=message):
-            embed_classes(detector(**wrong[0]), wrong[1])
+            embed_classes(detector(**invalid[0]), invalid[1])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_training_takes_embeddings_by_name(released: Path, tmp_path: Path, capsy
         (("--classes", "a cat"), "weights clip_rcnn not found: run `detkit models download clip_rcnn`, or put https://openaipublic"),
     ],
 )
-def test_mistakes_in_one_line(
+def test_errors_in_one_line(
     words: tuple[str, ...], message: str, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("DETKIT_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME"):
@@ -177,7 +177,7 @@ def test_mistakes_in_one_line(
     assert message in line
 
 
-def test_without_the_library_one_line_tells_how_to_get_it(
+def test_missing_library_error_gives_the_install_command(
     image: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
@@ -195,7 +195,7 @@ CLIPS = [entry for entry in catalog() if entry.source.startswith("open_clip")]
 
 
 @pytest.mark.parametrize("entry", CLIPS, ids=lambda entry: entry.name)
-def test_the_catalog_says_what_open_clip_states(entry: object) -> None:
+def test_catalog_matches_open_clip(entry: object) -> None:
     from open_clip import get_pretrained_url
 
     model = entry.file_name.removesuffix(".pt")
@@ -205,25 +205,27 @@ def test_the_catalog_says_what_open_clip_states(entry: object) -> None:
 
 
 FIRST = ("clip_rcnn", "clip_rcnn_rn50")
-"""A ViT and a ResNet; the others are slow."""
+"""A ViT and a ResNet; the tests of the others are slow."""
 
 
 @pytest.mark.parametrize("entry", [entry if entry.name in FIRST else pytest.param(entry, marks=pytest.mark.slow) for entry in CLIPS])
-def test_a_released_file_of_these_sizes_would_fit(entry: object) -> None:
-    """On the meta device, which has shapes alone: the network that OpenAI's sizes make, into the detector of this name."""
+def test_released_file_sizes_match(entry: object) -> None:
+    """Compare the shapes of OpenAI's network with those of the detector, on the meta device."""
     from open_clip.factory import get_model_config
     from open_clip.model import CLIP
 
     from detkit.backbones.tower import ImageTower
 
-    found = publication(entry.name)
+    source = publication(entry.name)
     with torch.device("meta"):
         sizes = get_model_config(entry.file_name.removesuffix(".pt"))
-        whole = CLIP(**sizes).state_dict()
-        tower = ImageTower(found.config.backbone, found.config.region.text.dimensions)
-        named = {k: v for k, v in tower.rename_published(whole).items() if not k.endswith("num_batches_tracked")}
+        released = CLIP(**sizes).state_dict()
+        tower = ImageTower(source.config.backbone, source.config.region.text.dimensions)
+        named = {k: v for k, v in tower.rename_published(released).items() if not k.endswith("num_batches_tracked")}
         assert {k: v.shape for k, v in tower.state_dict().items()} == {k: v.shape for k, v in named.items()}
-    assert sizes["vision_cfg"]["image_size"] == found.config.warp_size
-    assert sizes["embed_dim"] == found.config.region.text.dimensions
-    counted = sum(value.numel() for key, value in whole.items() if "running" not in key and "num_batches" not in key and key != "attn_mask")
-    assert counted == find(entry.name).parameters
+    assert sizes["vision_cfg"]["image_size"] == source.config.warp_size
+    assert sizes["embed_dim"] == source.config.region.text.dimensions
+    num_parameters = sum(
+        value.numel() for key, value in released.items() if "running" not in key and "num_batches" not in key and key != "attn_mask"
+    )
+    assert num_parameters == find(entry.name).parameters

@@ -1,4 +1,4 @@
-"""RetinaNet and FCOS: what the contracts of all detectors do not ask."""
+"""RetinaNet and FCOS: tests beyond the contracts of all detectors."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from detkit.structures import Targets
 
 
 @pytest.mark.parametrize("name", sorted(set(BACKBONES.names()) - {"lenet5"}))
-def test_any_backbone_by_one_override(name: str) -> None:
+def test_any_backbone(name: str) -> None:
     with torch.device("meta"):
         detector = apply_overrides(FCOSConfig(), [f"backbone.name={name}"]).build(3)
     assert detector.neck.strides == (8, 16, 32, 64, 128)
 
 
-def test_a_backbone_without_the_levels_is_refused() -> None:
+def test_backbone_without_the_levels_is_rejected() -> None:
     with pytest.raises(ValueError, match="backbone lenet5: expected levels out of c0, c1, c2, got c3, c4, c5"):
         FCOSConfig(backbone=BackboneConfig(name="lenet5", weights=None, levels=("c3", "c4", "c5"))).build(3)
 
 
 @pytest.mark.parametrize("name", ["retinanet_resnet50_fpn_v2", "retinanet_resnet50_fpn_paper", "fcos_resnet50_fpn_paper"])
-def test_presets_learn_and_detect(name: str) -> None:
+def test_presets_train_and_detect(name: str) -> None:
     config = getattr(presets, name)()
     assert type(config).from_json(config.to_json()) == config
     small = config.replace(

@@ -18,7 +18,7 @@ def detector() -> FasterRCNN:
     return FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None)).build(2).eval()
 
 
-def test_normalized_and_padded_as_torchvision_does(detector: FasterRCNN) -> None:
+def test_normalization_and_padding_match_torchvision(detector: FasterRCNN) -> None:
     images = [torch.rand(3, 50, 70), torch.rand(3, 61, 40)]
     mean, std = detector.backbone.mean, detector.backbone.std
     reference = GeneralizedRCNNTransform(1, 1, mean, std)
@@ -36,11 +36,11 @@ def test_raw_has_every_anchor_and_every_map(detector: FasterRCNN) -> None:
     assert (logits.shape, deltas.shape) == ((1, 3 * sum(cells)), (1, 3 * sum(cells), 4))
 
 
-def test_the_first_stage_alone_sees_the_extra_level(detector: FasterRCNN) -> None:
+def test_only_the_rpn_uses_the_extra_level(detector: FasterRCNN) -> None:
     assert detector.region.strides == (4, 8, 16, 32)
 
 
-def test_losses_do_not_flow_into_proposals(detector: FasterRCNN) -> None:
+def test_region_losses_do_not_reach_the_rpn(detector: FasterRCNN) -> None:
     detector.zero_grad()
     losses = detector([torch.rand(3, 64, 64)], [Targets.of(torch.tensor([[5.0, 5.0, 40.0, 40.0]]), torch.tensor([1]))])
     (losses["region_class"] + losses["region_box"]).backward()
@@ -59,7 +59,7 @@ def test_presets_build_and_run(name: str) -> None:
         assert len(detector([torch.rand(3, 64, 96)])) == 1
 
 
-def test_a_single_level_learns() -> None:
+def test_single_level_trains() -> None:
     config = presets.fasterrcnn_resnet50_c4()
     region = config.region.replace(samples_per_image=8, head=config.region.head.replace(hidden=8))
     config = config.replace(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), region=region)
@@ -69,10 +69,10 @@ def test_a_single_level_learns() -> None:
     assert detector.backbone.conv1.weight.grad.abs().sum() > 0
 
 
-def test_published_numbers_of_parameters() -> None:
-    """As torchvision states them, but for what nothing uses: the box and the sigmoids of its class 0, background."""
+def test_parameter_counts_match_torchvision() -> None:
+    """Compare with the counts in torchvision's metadata, minus the unused box and sigmoids of its class 0, background."""
     region_box, sigmoid = 4 * 1024 + 4, 9 * 256 + 1
-    stated = {
+    counts = {
         "fasterrcnn_resnet50_fpn": (41755286, region_box),
         "fasterrcnn_resnet50_fpn_v2": (43712278, region_box),
         "fasterrcnn_mobilenet_v3_large_fpn": (19386354, region_box),
@@ -81,15 +81,15 @@ def test_published_numbers_of_parameters() -> None:
         "retinanet_resnet50_fpn_v2": (38198935, 9 * sigmoid),
         "fcos_resnet50_fpn": (32269600, sigmoid),
     }
-    assert set(stated) <= set(PUBLISHED.names())
-    for name, (count, unused) in stated.items():
-        found = publication(name)
+    assert set(counts) <= set(PUBLISHED.names())
+    for name, (count, unused) in counts.items():
+        source = publication(name)
         with torch.device("meta"):
-            detector = found.config.build(len(found.class_names))
+            detector = source.config.build(len(source.class_names))
         assert sum(parameter.numel() for parameter in detector.parameters()) == count - unused, name
 
 
-def test_cocos_slots_are_torchvisions() -> None:
+def test_coco_slots_match_torchvision() -> None:
     from torchvision.models.detection import FasterRCNN_ResNet50_FPN_Weights
 
     categories = FasterRCNN_ResNet50_FPN_Weights.COCO_V1.meta["categories"]
@@ -97,12 +97,12 @@ def test_cocos_slots_are_torchvisions() -> None:
     assert (len(COCO_SLOTS), len(COCO_CLASSES)) == (90, 80)
 
 
-def test_the_config_fills_the_backbone_where_training_starts() -> None:
+def test_load_pretrained_loads_the_backbone() -> None:
     config = FasterRCNNConfig(backbone=BackboneConfig(name="efficientnet_lite0"))
     detector = config.build(2)
-    before_nms = next(detector.backbone.parameters()).clone()
+    initial = next(detector.backbone.parameters()).clone()
     config.load_pretrained(detector)
-    assert not torch.equal(next(detector.backbone.parameters()), before_nms)
+    assert not torch.equal(next(detector.backbone.parameters()), initial)
     frozen = [name for name, parameter in detector.named_parameters() if not parameter.requires_grad]
     assert frozen
     assert all(name.startswith("neck.backbone.") for name in frozen)

@@ -14,14 +14,14 @@ SMALL = DETRHeadConfig(num_queries=5, channels=16, attention_heads=2, encoder_la
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
-def test_it_stands_on_any_backbone(name: str) -> None:
+def test_any_backbone(name: str) -> None:
     with torch.device("meta"):
         detector = DETRConfig(backbone=BackboneConfig(name=name, weights=None), head=SMALL).build(2)
     assert len(detector.neck.strides) == 1
     assert detector.head.projection.in_channels == detector.backbone.channels[-1]
 
 
-def test_it_takes_one_level() -> None:
+def test_one_level_is_required() -> None:
     config = DETRConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), head=SMALL)
     with pytest.raises(ValueError, match=r"model.neck: expected one level, got fpn with 5 levels \(strides 4, 8, .*model.neck.kind=single"):
         config.build(2)
@@ -32,8 +32,8 @@ def test_it_takes_one_level() -> None:
 @pytest.mark.parametrize(
     "size", [(480, 640), (640, 426), (360, 640), (500, 375), (333, 500), (427, 640), (612, 612), (800, 1333), (97, 1024)]
 )
-def test_images_are_resized_as_they_were_for_the_released_weights(size: tuple[int, int]) -> None:
-    """As ``get_size_with_aspect_ratio`` of the released datasets/transforms.py reads."""
+def test_resizing_matches_the_released_code(size: tuple[int, int]) -> None:
+    """Compare with ``get_size_with_aspect_ratio`` of the released datasets/transforms.py."""
     height, width = size
     side = 800
     if max(size) / min(size) * side > 1333:
@@ -42,7 +42,7 @@ def test_images_are_resized_as_they_were_for_the_released_weights(size: tuple[in
     assert DETRConfig().preprocess.placement(size).content == expected
 
 
-def test_doubts_about_small_data() -> None:
+def test_data_warnings() -> None:
     config = DETRConfig()
     assert config.data_warnings(118_287, 93) == ()
     (few,) = config.data_warnings(205, 30)
@@ -53,7 +53,7 @@ def test_doubts_about_small_data() -> None:
 
 
 @pytest.mark.parametrize("preset", [presets_detr.detr_r50_dc5, presets_detr.detr_small])
-def test_presets_differ_where_they_say(preset: Config) -> None:
+def test_preset_strides_and_queries(preset: Config) -> None:
     config = preset()
     with torch.device("meta"):
         detector = config.build(3)

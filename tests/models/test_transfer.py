@@ -23,21 +23,21 @@ def build(num_classes: int, seed: int = 0, depth: int = 1) -> FasterRCNN:
 OLD, NEW = ("cat", None, "dog", "cup"), ("bird", "cup", "cat")
 
 
-def test_rows_of_the_same_name_move_to_their_new_place() -> None:
+def test_class_rows_are_copied_by_name() -> None:
     old, model = build(4, 1), build(3, 2)
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     report = transfer(model, NEW, old.state_dict(), OLD)
-    mine, theirs = model.region.predictor, old.region.predictor
-    assert_close(mine.logits.weight[[2, 1, 3]], theirs.logits.weight[[0, 3, 4]])
-    assert_close(mine.deltas.bias[4:12], theirs.deltas.bias[[12, 13, 14, 15, 0, 1, 2, 3]])
-    assert_close(mine.logits.weight[0], fresh["region.predictor.logits.weight"][0])
+    own, other = model.region.predictor, old.region.predictor
+    assert_close(own.logits.weight[[2, 1, 3]], other.logits.weight[[0, 3, 4]])
+    assert_close(own.deltas.bias[4:12], other.deltas.bias[[12, 13, 14, 15, 0, 1, 2, 3]])
+    assert_close(own.logits.weight[0], fresh["region.predictor.logits.weight"][0])
     assert_close(model.neck.backbone.conv1.weight, old.neck.backbone.conv1.weight)
     assert (report.classes_copied, report.classes_reset, report.classes_unused) == (("cup", "cat"), ("bird",), ("dog",))
     assert (report.reset, report.unused) == ((), ())
     assert set(report.copied_by_class) == set(model.class_layout())
 
 
-def test_the_same_classes_copy_everything() -> None:
+def test_same_classes_copy_everything() -> None:
     old, model = build(3, 1), build(3, 2)
     report = transfer(model, NEW, old.state_dict(), NEW)
     for name, tensor in model.state_dict().items():
@@ -45,7 +45,7 @@ def test_the_same_classes_copy_everything() -> None:
     assert len(report.copied) + len(report.copied_by_class) == len(model.state_dict())
 
 
-def test_what_one_side_lacks_is_told() -> None:
+def test_missing_and_unused_tensors_are_reported() -> None:
     old, model = build(3, 1), build(3, 2)
     tensors = {name: tensor for name, tensor in old.state_dict().items() if not name.startswith("rpn.")} | {"mask.weight": torch.zeros(1)}
     report = transfer(model, NEW, tensors, NEW)
@@ -58,26 +58,26 @@ def test_what_one_side_lacks_is_told() -> None:
     assert "classes: 3 (bird, cup, cat)" in lines[0]
 
 
-def test_another_shape_is_an_error_and_changes_nothing() -> None:
+def test_shape_mismatch_is_an_error_and_changes_nothing() -> None:
     old, model = build(3, 1), build(3, 2)
     tensors = old.state_dict()
     tensors["neck.layer_blocks.3.0.weight"] = torch.zeros(8, 16, 3, 3)
-    before_nms = model.neck.backbone.conv1.weight.clone()
+    initial = model.neck.backbone.conv1.weight.clone()
     with pytest.raises(ValueError, match=r"neck.layer_blocks.3.0.weight: expected shape \(16, 16, 3, 3\), got \(8, 16, 3, 3\); the models"):
         transfer(model, NEW, tensors, NEW)
     with pytest.raises(ValueError, match=r"region.predictor.logits.weight: expected shape \(5, 8\) for 4 classes, got \(4, 8\)"):
         transfer(model, NEW, old.state_dict(), OLD)
     with pytest.raises(ValueError, match="got none with a known name"):
         transfer(model, NEW, {"model.0.weight": torch.zeros(3)}, NEW)
-    assert torch.equal(model.neck.backbone.conv1.weight, before_nms)
+    assert torch.equal(model.neck.backbone.conv1.weight, initial)
 
 
-def test_rows_in_groups_with_shared_ones_on_both_sides() -> None:
+def test_copy_rows_with_groups_and_shared_rows() -> None:
     layout = ClassLayout(groups=2, per_class=2, before=1, after=1)
     assert layout.rows(3) == 16
-    mine, theirs = torch.zeros(16), torch.arange(1.0, 13.0)
-    _copy_rows(mine, theirs, layout, [(2, 0)])
-    assert mine.tolist() == [1, 0, 0, 0, 0, 2, 3, 6, 7, 0, 0, 0, 0, 8, 9, 12]
+    own, other = torch.zeros(16), torch.arange(1.0, 13.0)
+    _copy_rows(own, other, layout, [(2, 0)])
+    assert own.tolist() == [1, 0, 0, 0, 0, 2, 3, 6, 7, 0, 0, 0, 0, 8, 9, 12]
 
 
 def fitted_rcnn(num_classes: int, value: float) -> RCNN:
@@ -91,18 +91,16 @@ def fitted_rcnn(num_classes: int, value: float) -> RCNN:
     return model
 
 
-@pytest.mark.parametrize(("classes", "carried"), [(("bird", "cup", "cat"), False), (("dog", "cup"), True)])
-def test_fitted_layers_come_whole_or_not_at_all(classes: tuple[str, ...], carried: bool) -> None:
+@pytest.mark.parametrize(("classes", "copied"), [(("bird", "cup", "cat"), False), (("dog", "cup"), True)])
+def test_fitted_layers_are_copied_whole_or_not_at_all(classes: tuple[str, ...], copied: bool) -> None:
     old, model = fitted_rcnn(4, 2.0), fitted_rcnn(len(classes), 0.0)
     report = transfer(model, classes, old.state_dict(), OLD)
     fitted = model.region.fitted
-    assert bool(fitted.has_svm) == bool(fitted.has_boxes) == carried
-    assert {float(parameter.detach().unique()) for parameter in fitted.parameters()} == {2.0 if carried else 0.0}
+    assert bool(fitted.has_svm) == bool(fitted.has_boxes) == copied
+    assert {float(parameter.detach().unique()) for parameter in fitted.parameters()} == {2.0 if copied else 0.0}
     names = {name for name in model.state_dict() if name.startswith("region.fitted.")}
-    assert set(report.to_fit) == (set() if carried else names)
-    assert names.isdisjoint(report.copied + report.copied_by_class) != carried
-    proposals_config = [
-        line for line in report.summary() if line.startswith("to be fitted to the new classes: 6 tensors (region.fitted.")
-    ]
-    assert len(proposals_config) == (not carried)
+    assert set(report.to_fit) == (set() if copied else names)
+    assert names.isdisjoint(report.copied + report.copied_by_class) != copied
+    lines = [line for line in report.summary() if line.startswith("to be fitted to the new classes: 6 tensors (region.fitted.")]
+    assert len(lines) == (not copied)
     assert_close(model.region.head.fc6.weight, old.region.head.fc6.weight)

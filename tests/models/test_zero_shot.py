@@ -18,7 +18,7 @@ def predictor():
     return load("zero_shot_rcnn", "cpu", "fp32", reference=True)
 
 
-def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> None:
+def test_region_logits_match_the_classifier_on_the_crop(predictor) -> None:
     import timm
 
     names = lite_names(read_tensors(resolve("efficientnet_lite0")), (1, 2, 2, 3, 3, 4, 1))
@@ -27,7 +27,7 @@ def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> 
     image = torch.rand(3, 224, 224, generator=torch.Generator().manual_seed(0))
     detector = predictor.detector
     batch = detector.prepare([image])
-    # A box whose surroundings are the whole image: nothing is resized, and the crop is the image.
+    # With its context, the box covers the whole image, so that the crop is the image, without resizing.
     box = torch.tensor([[16.0, 16.0, 208.0, 208.0]])
     with torch.no_grad():
         logits, _ = detector.region(detector.region_source(detector.maps(batch.images)), [box])
@@ -36,10 +36,10 @@ def test_it_says_of_a_region_what_the_classifier_says_of_its_crop(predictor) -> 
     assert float(functional.softmax(logits, -1)[0, 1000]) == 0
 
 
-def test_a_photograph_of_one_thing(predictor) -> None:
+def test_photograph_of_one_object(predictor) -> None:
     from skimage import data
 
     predictor.proposer = lambda image: Proposals(torch.tensor([[0.0, 0.0, image.shape[1], image.shape[0]]]), torch.ones(1))
-    found = predictor(np.ascontiguousarray(data.chelsea()))
-    assert "cat" in predictor.class_names[int(found.labels[0])]
+    detections = predictor(np.ascontiguousarray(data.chelsea()))
+    assert "cat" in predictor.class_names[int(detections.labels[0])]
     assert len(predictor.class_names) == 1000

@@ -17,7 +17,7 @@ from detkit.necks import FPN, FPNConfig, NeckConfig
 
 
 class Stub(nn.Module):
-    """A backbone of one strided convolution a level."""
+    """Backbone with one strided convolution per level."""
 
     def __init__(self, channels: tuple[int, ...] = (8, 12, 16), strides: tuple[int, ...] = (8, 16, 32)) -> None:
         super().__init__()
@@ -30,51 +30,51 @@ class Stub(nn.Module):
         return tuple(conv(images) for conv in self.convs)
 
 
-def torchvisions(fpn: FPN, extra: str | None, norm: str | None) -> FeaturePyramidNetwork:
-    """torchvision's pyramid with the same numbers: the names agree, so a strict load says they do."""
+def torchvision_fpn(fpn: FPN, extra: str | None, norm: str | None) -> FeaturePyramidNetwork:
+    """Return torchvision's pyramid with the same weights; the strict load checks that the names agree."""
     blocks = {
         None: None,
         "pool": LastLevelMaxPool(),
         "p6p7": LastLevelP6P7(32, 32),
         "p6p7_c5": LastLevelP6P7(16, 32),
     }
-    made = FeaturePyramidNetwork([8, 12, 16], 32, extra_blocks=blocks[extra], norm_layer=nn.BatchNorm2d if norm else None)
-    made.load_state_dict({key: value for key, value in fpn.state_dict().items() if not key.startswith("backbone.")}, strict=True)
-    return made.train(fpn.training)
+    reference = FeaturePyramidNetwork([8, 12, 16], 32, extra_blocks=blocks[extra], norm_layer=nn.BatchNorm2d if norm else None)
+    reference.load_state_dict({key: value for key, value in fpn.state_dict().items() if not key.startswith("backbone.")}, strict=True)
+    return reference.train(fpn.training)
 
 
 @pytest.mark.parametrize("norm", [None, "batch"])
 @pytest.mark.parametrize("extra", [None, "pool", "p6p7", "p6p7_c5"])
 @pytest.mark.parametrize("size", [(64, 96), (97, 130)])
-def test_equals_torchvisions_to_the_last_bit(size: tuple[int, int], extra: str | None, norm: str | None) -> None:
+def test_equals_torchvision_bit_for_bit(size: tuple[int, int], extra: str | None, norm: str | None) -> None:
     torch.manual_seed(0)
     fpn = FPNConfig(out_channels=32, extra_levels=extra, norm=norm).build(Stub()).eval()  # type: ignore[arg-type]
-    reference = torchvisions(fpn, extra, norm)
+    reference = torchvision_fpn(fpn, extra, norm)
     images = torch.randn(2, 3, *size)
     with torch.no_grad():
-        ours = fpn(images)
-        theirs = list(reference(OrderedDict(enumerate(fpn.backbone(images)))).values())
-    assert len(ours) == len(theirs) == len(fpn.channels) == len(fpn.strides)
-    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+        outputs = fpn(images)
+        expected = list(reference(OrderedDict(enumerate(fpn.backbone(images)))).values())
+    assert len(outputs) == len(expected) == len(fpn.channels) == len(fpn.strides)
+    assert all(torch.equal(a, b) for a, b in zip(outputs, expected, strict=True))
 
 
 @pytest.mark.parametrize("extra", [None, "pool", "p6p7", "p6p7_c5"])
-def test_maps_are_as_declared_on_odd_sizes(extra: str | None) -> None:
+def test_declared_shapes_on_odd_sizes(extra: str | None) -> None:
     fpn = FPN(Stub(), 16, extra=extra)  # type: ignore[arg-type]
-    for found, channels, stride in zip(fpn(torch.randn(1, 3, 101, 75)), fpn.channels, fpn.strides, strict=True):
-        assert tuple(found.shape) == (1, channels, math.ceil(101 / stride), math.ceil(75 / stride))
+    for level, channels, stride in zip(fpn(torch.randn(1, 3, 101, 75)), fpn.channels, fpn.strides, strict=True):
+        assert tuple(level.shape) == (1, channels, math.ceil(101 / stride), math.ceil(75 / stride))
 
 
-def test_two_levels_of_one_stride() -> None:
-    """As torchvision's MobileNet detectors have them."""
+def test_two_levels_with_the_same_stride() -> None:
+    """Use two levels of stride 32, as torchvision's MobileNet detectors do."""
     fpn = FPN(Stub((8, 12), (32, 32)), 16)
     assert fpn.strides == (32, 32, 64)
-    assert [found.shape[-1] for found in fpn(torch.randn(1, 3, 64, 96))] == [3, 3, 2]
+    assert [level.shape[-1] for level in fpn(torch.randn(1, 3, 64, 96))] == [3, 3, 2]
 
 
-def test_gradients_reach_every_number() -> None:
+def test_gradients_reach_every_parameter() -> None:
     fpn = FPN(Stub(), 16, extra="p6p7_c5", norm="batch")
-    sum(found.pow(2).mean() for found in fpn(torch.randn(2, 3, 128, 128))).backward()
+    sum(level.pow(2).mean() for level in fpn(torch.randn(2, 3, 128, 128))).backward()
     assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in fpn.parameters())
 
 
@@ -87,13 +87,13 @@ def test_bf16_channels_last_and_folding_stay_close(norm: str | None) -> None:
         expected = fpn(images)
         fast = fold_batch_norms(fpn).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            found = fast(images.to(memory_format=torch.channels_last))
-    for ours, want in zip(found, expected, strict=True):
-        assert ours.is_contiguous(memory_format=torch.channels_last)
-        torch.testing.assert_close(ours.float(), want, rtol=0.05, atol=0.05 * float(want.abs().max()))
+            outputs = fast(images.to(memory_format=torch.channels_last))
+    for output, reference in zip(outputs, expected, strict=True):
+        assert output.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(output.float(), reference, rtol=0.05, atol=0.05 * float(reference.abs().max()))
 
 
-def test_offers_what_the_backbone_offers() -> None:
+def test_has_the_interface_of_a_backbone() -> None:
     fpn = FPN(Stub(), 16)
     assert (fpn.mean, fpn.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert fpn.level_names == ("p3", "p4", "p5", "p6")
@@ -106,14 +106,14 @@ def test_round_trip(config: FPNConfig) -> None:
     assert TypeAdapter(NeckConfig).validate_json(config.to_json()) == config
 
 
-def test_what_cannot_be_is_said() -> None:
-    with pytest.raises(ConfigError, match="extra: expected 'pool', 'p6p7' or 'p6p7_c5'"):
+def test_invalid_extra_levels_are_rejected() -> None:
+    with pytest.raises(ConfigError, match="extra_levels: expected 'pool', 'p6p7' or 'p6p7_c5'"):
         FPNConfig(extra_levels="p6")  # type: ignore[arg-type]
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("norm", [None, "batch"])
-def test_joint_sums_give_the_same_and_leave_other_maps_alone(norm: Literal["batch"] | None) -> None:
+def test_joint_sums_give_the_same_outputs_and_modify_no_inputs(norm: Literal["batch"] | None) -> None:
     torch.manual_seed(0)
     plain = fold_batch_norms(FPNConfig(out_channels=32, extra_levels=None, norm=norm).build(Stub()).eval())  # type: ignore[arg-type]
     joint = copy.deepcopy(plain)
@@ -123,7 +123,7 @@ def test_joint_sums_give_the_same_and_leave_other_maps_alone(norm: Literal["batc
     kept: list[tuple[Tensor, Tensor]] = []
     joint.backbone.register_forward_hook(lambda _module, _inputs, maps: kept.extend((one, one.clone()) for one in maps))
     images = torch.randn(2, 3, 97, 130).contiguous(memory_format=torch.channels_last)
-    for found, expected in zip(joint(images), plain(images), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for output, expected in zip(joint(images), plain(images), strict=True):
+        torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
     assert len(kept) == 3
-    assert all(torch.equal(now, before) for now, before in kept)
+    assert all(torch.equal(after, before) for after, before in kept)

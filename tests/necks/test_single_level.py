@@ -8,28 +8,29 @@ from detkit.backbones import BackboneConfig
 from detkit.necks import NeckConfig, SingleLevelConfig
 
 
-def test_the_last_map_as_it_is() -> None:
+def test_last_map_without_projection() -> None:
     backbone = BackboneConfig(name="resnet18", levels=("c4",)).build().eval()
     neck = SingleLevelConfig().build(backbone).eval()
     images = torch.randn(1, 3, 65, 48)
     with torch.no_grad():
-        (found,), (expected,) = neck(images), backbone(images)
-    assert torch.equal(found, expected)
+        (output,), (expected,) = neck(images), backbone(images)
+    assert torch.equal(output, expected)
     assert (neck.channels, neck.strides, neck.backbone) == ((256,), (16,), backbone)
 
 
-def test_a_projection_changes_the_channels() -> None:
+def test_projection_changes_the_channels() -> None:
     backbone = BackboneConfig(name="resnet18", levels=("c5",)).build()
     neck = SingleLevelConfig(level="c5", out_channels=32).build(backbone)
-    (found,) = neck(torch.randn(1, 3, 64, 64))
-    assert tuple(found.shape) == (1, 32, 2, 2)
+    (output,) = neck(torch.randn(1, 3, 64, 64))
+    assert tuple(output.shape) == (1, 32, 2, 2)
     assert neck.channels == (32,)
 
 
 @pytest.mark.parametrize(
-    ("level", "message"), [("c6", "expected one of the levels c4, c5, got 'c6'"), ("c4", r"expected the backbone's last level \(c5\), got c4")]
+    ("level", "message"),
+    [("c6", "expected one of the levels c4, c5, got 'c6'"), ("c4", r"expected the backbone's last level \(c5\), got c4")],
 )
-def test_a_level_that_cannot_be(level: str, message: str) -> None:
+def test_invalid_levels_are_rejected(level: str, message: str) -> None:
     backbone = BackboneConfig(name="resnet18", levels=("c4", "c5")).build()
     with pytest.raises(ValueError, match=rf"neck single: {message}.*set model\.backbone\.levels={level}"):
         SingleLevelConfig(level=level).build(backbone)
