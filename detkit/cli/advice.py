@@ -1,4 +1,4 @@
-"""What to do when the installation itself is at fault."""
+"""Advice on problems with the installation."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ _LIBRARIES = {
     "libgthread-2.0.so.0": "libglib2.0-0 (Debian, Ubuntu: apt-get install libglib2.0-0; Fedora: dnf install glib2)",
     "libglib-2.0.so.0": "libglib2.0-0 (Debian, Ubuntu: apt-get install libglib2.0-0; Fedora: dnf install glib2)",
 }
-"""Shared libraries that the OpenCV wheel expects of the system, and the packages that have them."""
+"""System libraries that the wheels of OpenCV need, and the packages that contain them."""
 
 
 def import_advice(error: ImportError) -> str:
-    """What helps against an import that failed; empty where nothing is known."""
+    """Return advice to append to a failed import's message; empty if there is none."""
     text = str(error)
     package = next((package for library, package in _LIBRARIES.items() if library in text), None)
     if package is not None:
         instead = "pip uninstall opencv-python && pip install --force-reinstall opencv-python-headless"
-        return f"; OpenCV needs the system package {package}; or do without: {instead}"
+        return f"; OpenCV needs the system package {package}; or use the build without it: {instead}"
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("detkit"):
-        return "; a dependency is missing: pip install detkit"
+        return "; a dependency is missing: pip install detkit-vision"
     return ""
 
 
 def opencv_problem() -> str:
-    """What is wrong with OpenCV here: it cannot be imported, or two packages of different versions share its folder."""
+    """Return the problem with OpenCV, a failed import or packages of different versions in one folder; empty if there is none."""
     try:
         import cv2
     except ImportError as error:
@@ -41,7 +41,22 @@ def opencv_problem() -> str:
         newest = max(versions.values(), key=lambda version: tuple(int(part) for part in version.split(".") if part.isdigit()))
         names = " ".join(f"{name}=={newest}" for name in versions)
         return (
-            f"{listed} share the folder cv2 (whose files say {cv2.__version__}), so parts of one lie over parts of the other; "
+            f"{listed} share the folder cv2 (now version {cv2.__version__}) and overwrite each other's files; "
             f"install one version: pip install --force-reinstall {names}"
         )
     return ""
+
+
+def distribution_problem() -> str:
+    """Return a warning if a distribution called ``detkit``, which shares the import name, is installed; empty otherwise.
+
+    This project is distributed as ``detkit-vision``; ``detkit`` on the package index is unrelated.
+    """
+    try:
+        other = metadata.distribution("detkit")
+    except metadata.PackageNotFoundError:
+        return ""
+    return (
+        f"another distribution called detkit {other.version} is installed and shares the import name; "
+        "uninstall it: pip uninstall detkit; then reinstall detkit-vision"
+    )

@@ -1,4 +1,4 @@
-"""Keep freed memory in the process, which large tensors on a CPU are made from again at once."""
+"""Keep freed memory in the process, so that large tensors on a CPU reuse it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _LARGEST = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Stop glibc's malloc from giving large blocks back to the system when they are freed; says whether it did.
+    """Stop glibc's malloc from returning large freed blocks to the system, and return whether that was possible.
 
-    Every step of a training allocates the same large tensors. By default each is mapped anew and the system clears its pages
-    one fault at a time, which can double a step on a CPU. Peak memory stays as it is; the process keeps it until it ends.
-    For the command line only: a library must not change its host's allocator. Does nothing without glibc, under another
-    allocator, or where the user sets ``MALLOC_...`` variables.
+    Every training step allocates the same large tensors. By default each is mapped again and the system clears its pages one
+    fault at a time, which can double the time of a step on a CPU. Peak memory does not change; the process keeps it until it ends.
+    For the command line only: a library must not change its host's allocator. Does nothing without glibc, with another
+    allocator, or if the user sets ``MALLOC_...`` or ``GLIBC_TUNABLES`` variables.
     """
     if not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc":
         return False

@@ -1,7 +1,7 @@
 """Make an example data set, or download a public one.
 
-detkit data example data/sample      a small labeled data set, generated offline from photographs of an installed package
-detkit data fetch coco               COCO 2017; 'detkit data fetch --help' lists the other data sets
+detkit data example data/sample      make a small labeled data set, offline, from the photographs of scikit-image
+detkit data fetch coco               download COCO 2017; 'detkit data fetch --help' lists the other data sets
 detkit data fetch voc data/voc --parts 2007 2007-test
 """
 
@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from detkit.cli.flags import add_flags
+from detkit.cli.flags import add_flags, positive
 from detkit.curation.archives import Archive
 from detkit.curation.data_sets import DATA_SETS
 from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, readable_size
@@ -39,37 +39,34 @@ def _add_example(actions: _Subparsers[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser(
         "example",
         help="make a small labeled data set, offline",
-        description="Make images of cats, coins, cups, rockets and wheels, with boxes, from scikit-image's photographs.",
-        allow_abbrev=False,
+        description="Make labeled images of cats, coins, cups, rockets and wheels from the photographs of scikit-image.",
     )
-    parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample; the same data set is made only once"
-    )
-    parser.add_argument("--images", type=int, default=120, metavar="N", help="number of training images (default: %(default)s)")
-    parser.add_argument("--val-images", type=int, metavar="N", help="number of validation images (default: a third of --images)")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample")
+    parser.add_argument("--train-images", type=positive, default=120, metavar="N", help="number of training images (default: %(default)s)")
+    parser.add_argument("--val-images", type=positive, metavar="N", help="number of validation images (default: a third of --train-images)")
     parser.add_argument("--format", choices=("coco", "voc", "yolo"), default="coco", help="format of the labels (default: %(default)s)")
     parser.add_argument(
-        "--short-side", type=int, default=192, metavar="N", help="short side of the images in pixels (default: %(default)s)"
+        "--short-side", type=positive, default=192, metavar="N", help="short side of the images in pixels (default: %(default)s)"
     )
-    add_flags(parser, "--seed", help="another seed makes other images (default: %(default)s)")
+    add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
     parser.set_defaults(run=_run_example)
 
 
 def _run_example(args: argparse.Namespace) -> int:
     from detkit.curation.example import make_example
 
-    make_example(args.folder, args.images, args.format, args.seed, val_images=args.val_images, short_side=args.short_side)
-    print(f"{args.folder}: ready; train with data={args.folder}")
+    make_example(args.folder, args.train_images, args.format, args.seed, val_images=args.val_images, short_side=args.short_side)
+    print(f"{args.folder}: ready; train on it with: detkit train {args.folder}")
     return 0
 
 
 def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
-    parser = actions.add_parser("fetch", help="download a public data set", description="Download a public data set.", allow_abbrev=False)
+    parser = actions.add_parser("fetch", help="download a public data set", description="Download a public data set.")
     names = parser.add_subparsers(dest="data_set", required=True, metavar="DATASET")
     for name, data_set in DATA_SETS.items():
         help_text = f"{data_set.name}: {data_set.description}"
-        one = names.add_parser(name, help=help_text, description=f"Download {help_text} {data_set.license}", allow_abbrev=False)
-        one.add_argument(
+        set_parser = names.add_parser(name, help=help_text, description=f"Download {help_text} {data_set.license}")
+        set_parser.add_argument(
             "folder",
             type=Path,
             nargs="?",
@@ -78,11 +75,10 @@ def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
             help="folder of the data set (default: %(default)s, where detkit's configs expect it)",
         )
         if data_set.parts:
-            parts = tuple(data_set.parts)
-            one.add_argument("--parts", nargs="+", choices=parts, help=f"parts to download, of {', '.join(parts)} (default: all)")
-        add_flags(one, "--yes", help="download without asking")
-        one.add_argument("--keep", action="store_true", help="keep the archives after they are unpacked")
-        one.set_defaults(run=_run_fetch, parts=None)
+            add_flags(set_parser, "--parts", help=f"parts to download: {', '.join(data_set.parts)} (default: all)")
+        add_flags(set_parser, "--yes", help="download without asking")
+        add_flags(set_parser, "--keep")
+        set_parser.set_defaults(run=_run_fetch, parts=None)
 
 
 def _run_fetch(args: argparse.Namespace) -> int:
@@ -102,25 +98,25 @@ def _run_fetch(args: argparse.Namespace) -> int:
     if not complete:
         print("nothing was downloaded")
         return NOT_CONFIRMED
-    print(f"{args.folder}: ready; train with {data_set.train_with.format(folder=args.folder)}")
+    print(f"{args.folder}: ready; train on it with: detkit train CONFIG {data_set.train_with.format(folder=args.folder)}")
     return 0
 
 
 def _ask() -> bool:
     if not sys.stdin.isatty():
-        print("add --yes to download without being asked", file=sys.stderr)
+        print("to download without confirmation, add --yes", file=sys.stderr)
         return False
     return input("download? [y/N] ").strip().lower() in ("y", "yes")
 
 
 class _Printer(FetchObserver):
-    """Prints the plan, and one line per archive that is rewritten at every percent."""
+    """Prints the plan, and a line per archive that is updated at every percent."""
 
     def __init__(self) -> None:
         self.last: tuple[Archive, int] | None = None
 
     def planned(self, plan: FetchPlan) -> None:
-        """Print what is downloaded, from where, how large it is, and under which license."""
+        """Print the license, and the address, size and checksum of each archive."""
         print(f"{plan.data_set.name}. {plan.data_set.license}")
         for archive in plan.archives:
             size = readable_size(archive.size) if archive.size is not None else f"size {NOT_STATED}"
@@ -128,19 +124,20 @@ class _Printer(FetchObserver):
             state = "to download" if archive in plan.missing else "unpacked already"
             print(f"  {archive.url}\n    {size}, {checksum}; {state}")
         if plan.missing:
-            total = ("" if plan.is_exact else "more than ") + readable_size(plan.download_size)
-            print(f"  total: {total} to download into {plan.folder}, about {readable_size(plan.unpacked_size)} once unpacked")
+            known = readable_size(plan.download_size) if plan.download_size else f"size {NOT_STATED}"
+            total = known if plan.is_exact or not plan.download_size else f"more than {known}"
+            print(f"  total: {total}, to download into {plan.folder}, about {readable_size(plan.unpacked_size)} once unpacked")
 
     def downloading(self, archive: Archive, received: int, total: int | None) -> None:
-        """Rewrite the line at every percent, or every 16 MiB if the total is unknown."""
+        """Update the line at every percent, or every 16 MiB if the total is unknown."""
         step = received * 100 // total if total else received >> 24
         if self.last != (archive, step):
             self.last = archive, step
-            share = f"{step} % of {readable_size(total)}" if total else readable_size(received)
-            print(f"\r{archive.file_name}: {share}    ", end="", flush=True)
+            progress = f"{step} % of {readable_size(total)}" if total else readable_size(received)
+            print(f"\r{archive.file_name}: {progress}    ", end="", flush=True)
 
     def unpacking(self, archive: Archive) -> None:
-        """Replace the line."""
+        """Replace the progress line."""
         print(f"\r{archive.file_name}: downloaded and verified; unpacking", flush=True)
 
     def unpacked(self, archive: Archive, count: int) -> None:

@@ -2,10 +2,10 @@
 
     detkit detect                                     a sample photograph, with the detector inside the package
     detkit detect photo.jpg holiday/ 'scans/*.png'
-    detkit detect photos --latest                     with the detector that you trained last
+    detkit detect photos --latest                     with your newest run
     detkit detect clip.mp4 --every 5 --json found.json
     detkit detect photos --labels my_data             labels to correct, then to train on
-    detkit detect photos --pyramid 0.5 1 2 --flip     three scales, mirrored too: small objects are found at the large ones
+    detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
 
 Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. Drawn images go to a new
 folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read is reported, the others
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images, videos, folders of them, or patterns such as 'photos/**/*.jpg' (default: a sample photograph)",
     )
     add_flags(parser, "--model", "--latest")
-    parser.add_argument("--weights-file", metavar="FILE", help="the published file of a --model that is a published name")
+    parser.add_argument("--weights-file", metavar="FILE", help="file with the weights of a --model that is a published name")
     add_min_score(parser, "lowest score reported")
-    add_flags(parser, "--classes", help="report only these classes; with clip_rcnn: the phrases to look for")
+    add_flags(parser, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
     parser.add_argument(
         "--svd",
         type=_ranks,
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     """Detect, print, draw and write; 0 if every image could be read."""
     check_pyramid_arguments(args)
     if args.weights_file and args.model is None:
-        raise ValueError("--weights-file is the published file of a model; give its published name with --model, see `detkit models list`")
+        raise ValueError("--weights-file is the file of a published model; give the model's name with --model, see `detkit models list`")
     with Outputs(args, "json", "csv", "coco", folders=("labels",)) as outputs:
         return _detect(args, outputs)
 
@@ -101,10 +101,10 @@ def _detect(args: argparse.Namespace, outputs: Outputs) -> int:
 
 
 def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
-    """Return the classes to report, or None without ``--classes``, which takes every word that follows it.
+    """Return the classes to report, or None without ``--classes``; the flag takes every word that follows it.
 
     Raises:
-        ValueError: If the words hold no class, or one of them is an image file.
+        ValueError: If the words hold no class name, or one of them is an image file.
     """
     from detkit.data.images import IMAGE_EXTENSIONS
     from detkit.data.video import VIDEO_EXTENSIONS
@@ -114,7 +114,7 @@ def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
     names = class_names(words, known)
     for name in names or ():
         if name not in known and name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file():
-            raise ValueError(f"--classes: {name} is a file, not a class; name the images before --classes")
+            raise ValueError(f"--classes: expected class names, got the file {name}; name the images before --classes")
     return names
 
 

@@ -1,4 +1,4 @@
-"""One call of ``detkit detect``: what it detects, prints, draws and writes."""
+"""One run of ``detkit detect``: detect, print, draw and write."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ from detkit.cli.results_files import CocoIds, ImageResult, as_coco, as_csv, as_j
 
 if TYPE_CHECKING:
     from detkit.data.video import Video
-    from detkit.inference import ImagePyramid, FileResult, Predictor
+    from detkit.inference import FileResult, ImagePyramid, Predictor
     from detkit.structures import Detections
 
 T = TypeVar("T")
 
 _DEFAULT_RATE = 25.0
-"""Frames per second of a drawn video whose source does not state its rate."""
+"""Frame rate of a drawn video if its source states none."""
 
 
 class DetectJob:
-    """Collects the detections of one call of the command."""
+    """The detections of one run of the command.
+
+    Args:
+        predictor: The detector, or an image pyramid of it.
+        args: The parsed command line.
+        min_score: The lowest score to report.
+        drawings: Writes the drawn images; None: draw nothing.
+        labels: Writes the detections as a new data set; None: write none.
+    """
 
     def __init__(
         self,
@@ -51,7 +59,7 @@ class DetectJob:
         self.videos: list[Path] = []
 
     def detect(self, files: list[Path]) -> None:
-        """Process the files and print a table for each."""
+        """Process the files and print the detections of each."""
         from detkit.data.video import is_video
 
         for videos, group in itertools.groupby(files, key=is_video):
@@ -65,24 +73,22 @@ class DetectJob:
         from detkit.inference import detect_files
 
         last = time.perf_counter()
-        for outcome in detect_files(self.predictor, files):
-            self._add(outcome, time.perf_counter() - last)
+        for file_result in detect_files(self.predictor, files):
+            self._add(file_result, time.perf_counter() - last)
             last = time.perf_counter()
 
-    def _add(self, outcome: FileResult, seconds: float) -> None:
-        if outcome.image is None or outcome.detections is None:
-            self._fail(outcome.path, outcome.error)
+    def _add(self, file_result: FileResult, seconds: float) -> None:
+        path, image, detections = file_result.path, file_result.image, file_result.detections
+        if image is None or detections is None:
+            self._fail(path, file_result.error)
             return
-        size = (outcome.image.shape[0], outcome.image.shape[1])
-        result = ImageResult(outcome.path, size, outcome.detections)
-        self._keep(result, outcome.image)
-        drawing = None
-        if self.drawings is not None:
-            drawing = self.drawings.write(outcome.path, self._draw(outcome.image, outcome.detections))
+        result = ImageResult(path, (image.shape[0], image.shape[1]), detections)
+        self._keep(result, image)
+        drawing = None if self.drawings is None else self.drawings.write(path, self._draw(image, detections))
         self._print(result, seconds, drawing)
 
     def _video(self, path: Path) -> None:
-        """Process a video frame by frame and print one line for the whole."""
+        """Process a video frame by frame and print one line for all frames."""
         from detkit.data.video import Video
 
         self.videos.append(path)
@@ -152,7 +158,7 @@ class DetectJob:
         print(f"\n{frames[0].path} ({width} x {height}, {count(len(frames), 'frame')}): {self._totals(frames)} in {speed}", flush=True)
 
     def _totals(self, results: list[ImageResult]) -> str:
-        """Return the number of detections in all and of the most frequent classes."""
+        """Return the total number of detections and those of the most frequent classes."""
         totals = Counter(self.predictor.class_names[label] for result in results for label in result.detections.labels.tolist())
         listed = ", ".join(f"{number} {name}" for name, number in totals.most_common(12))
         return f"{count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}"
@@ -162,45 +168,45 @@ class DetectJob:
         from detkit.checkpoint import write_text
 
         names = self.predictor.class_names
-        about = {"model": model, "min_score": self.min_score}
-        about |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
+        metadata = {"model": model, "min_score": self.min_score}
+        metadata |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
 
         def write_coco(path: str) -> None:
-            text, left_out = as_coco(self.results, names, ids)
+            text, skipped = as_coco(self.results, names, ids)
             write_text(path, text)
-            if left_out:
-                print(f"{path}: skipped {count(left_out, 'detection')} of classes that the annotations do not have")
+            if skipped:
+                print(f"{path}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
 
         def write_labels(path: str) -> None:
             if self.labels is not None:
                 images, boxes = self.labels.write(names, self.predictor.reported)
                 summary = f"{count(images, 'image')}, {count(boxes, 'box', 'boxes')} to correct"
-                print(f"labels: {summary}; then train on them: detkit train {path}")
+                print(f"labels: {summary}; then train on them with: detkit train {path}")
 
-        outputs.write("json", lambda path: write_text(path, as_json(self.results, self.failed, names, **about)))
+        outputs.write("json", lambda path: write_text(path, as_json(self.results, self.failed, names, **metadata)))
         outputs.write("csv", lambda path: write_text(path, as_csv(self.results, names)))
         outputs.write("coco", write_coco)
         outputs.write("labels", write_labels)
 
     def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
-        """Print totals, times, memory and the files written."""
+        """Print totals, times, memory and the written files."""
         frames = sum(result.frame is not None for result in self.results)
         images = len(self.results) - frames + sum(path not in self.videos for path in self.failed)
         total = images + frames
         print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
-        each = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
-        print(f"{duration(detecting)}{each}, plus {duration(loading)} to load; {memory_line()}")
+        per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
+        print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
         written = outputs.written
         if self.drawings is not None and self.results:
             written.append(f"{self.drawings.folder}/")
         if written:
             print(f"written: {', '.join(written)}")
         if self.failed:
-            thing = count(images + len(self.videos), "file" if self.videos else "image")
-            print(f"detkit: {len(self.failed)} of {thing} could not be read", file=sys.stderr)
+            files = count(images + len(self.videos), "file" if self.videos else "image")
+            print(f"detkit: {len(self.failed)} of {files} could not be read", file=sys.stderr)
 
     def _inputs(self, images: int, frames: int) -> str:
-        """Return what was processed: ``3 images``, ``1 video of 250 frames``, or both."""
+        """Return the number of inputs: ``3 images``, ``1 video of 250 frames``, or both."""
         parts = [count(images, "image")] if images or not self.videos else []
         parts += [f"{count(len(self.videos), 'video')} of {count(frames, 'frame')}"] if self.videos else []
         return ", ".join(parts)

@@ -28,12 +28,16 @@ from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments
 from detkit.cli.report import duration, memory_line
 from detkit.cli.resolve import resolve_model
 from detkit.machine import peak_memory
+from detkit.weights import embedded_path
 
 if TYPE_CHECKING:
     from detkit.evaluation.compare import Difference
     from detkit.evaluation.details import Details
 
 _ONLY_WITH_A_DETECTOR = ("model", "latest", "data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "pyramid", "flip")
+
+_STEPS = {"loading": "loading", "detecting": "detecting", "judging": "computing the metrics"}
+"""How the steps of an evaluation, keys of the JSON file, are printed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate, print, write."""
+    """Evaluate, print and write."""
     _check(args)
     with Outputs(args, "json", *(() if args.annotations else ("results",))) as outputs:
         return _evaluate(args, outputs)
@@ -99,9 +103,20 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
 
 
 def _is_classifier(args: argparse.Namespace) -> bool:
+    """Whether the model is a classifier of whole images.
+
+    Raises:
+        ValueError: If there is no data to evaluate on: the detector inside the package records none.
+    """
+    model, _ = resolve_model(args.model, args.latest)
+    if args.data is None and model == embedded_path():
+        raise ValueError(
+            "no data to evaluate on: the detector inside the package records no validation data; give labeled images with --data PATH, "
+            "or evaluate your newest run on its own validation data with --latest"
+        )
     from detkit.experiment.evaluation_run import is_classifier
 
-    return is_classifier(resolve_model(args.model, args.latest)[0])
+    return is_classifier(model)
 
 
 def _iou(text: str) -> float:
@@ -118,14 +133,14 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse flags that do not go together, before any work.
 
     Raises:
-        ValueError: Names the flags and what to give instead.
+        ValueError: If two flags contradict each other, or one needs another.
     """
     if args.annotations:
         given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(args, name)]
         if given:
             flag = given[0] if given[0] == "model" else f"--{given[0].replace('_', '-')}"
             raise ValueError(
-                f"--annotations evaluates a results file without a detector, so it does not go with {flag}; leave out one of them"
+                f"--annotations evaluates a results file without a detector, so it cannot be combined with {flag}; leave out one of them"
             )
         if not args.results:
             raise ValueError("--annotations needs --results FILE, the COCO results to evaluate")
@@ -134,11 +149,11 @@ def _check(args: argparse.Namespace) -> None:
             f"--results {args.results} exists: to evaluate it, add --annotations FILE; to overwrite it, add --data PATH or remove the file"
         )
     if args.val_fraction and not args.data:
-        raise ValueError("--val-fraction is a part of --data PATH; without --data, a run is evaluated on its own validation data")
+        raise ValueError("--val-fraction needs --data PATH, which it splits; without --data, a run is evaluated on its own validation data")
     if args.trained_on and not args.val_fraction:
-        raise ValueError("--trained-on means the images that --val-fraction F leaves for training; give that flag too")
+        raise ValueError("--trained-on needs --val-fraction F: it evaluates the images that F leaves for training")
     if args.against and args.metric != "coco":
-        raise ValueError(f"--against compares COCO metrics, so it does not go with --metric {args.metric}")
+        raise ValueError(f"--against compares COCO metrics, so it cannot be combined with --metric {args.metric}; leave out one of them")
     if args.against and args.annotations and not args.against.endswith(".json"):
         raise ValueError(f"--against {args.against}: with --annotations, expected another COCO results file ending in .json")
     check_pyramid_arguments(args)
@@ -158,9 +173,9 @@ def _print(
     print()
     for line in counts_text(numbers.counts, "crowds" if coco else "difficult objects or crowds", job.left_out):
         print(line)
-    times = ", ".join(f"{what} {duration(seconds)}" for what, seconds in job.seconds.items())
-    each = job.seconds.get("detecting", 0) / numbers.counts.images
-    print(f"{times}{f' ({1000 * each:.0f} ms per image)' if each else ''}; {memory_line()}")
+    times = ", ".join(f"{_STEPS[step]} {duration(seconds)}" for step, seconds in job.seconds.items())
+    per_image = job.seconds.get("detecting", 0) / numbers.counts.images
+    print(f"{times}{f' ({1000 * per_image:.0f} ms per image)' if per_image else ''}; {memory_line()}")
 
 
 def _as_json(
@@ -171,12 +186,12 @@ def _as_json(
     peak = peak_memory()
     content = {
         "detkit": __version__,
-        **job.about,
+        **job.metadata,
         **numbers.to_dict(),
         **({"details": details.to_dict()} if details is not None else {}),
         **({"against": {"other": args.against, "numbers": [row.to_dict() for row in against]}} if args.against else {}),
         "left_out_classes": dict(job.left_out),
-        "seconds": {what: round(seconds, 3) for what, seconds in job.seconds.items()},
+        "seconds": {step: round(seconds, 3) for step, seconds in job.seconds.items()},
         "peak_memory_bytes": peak[0] if peak is not None else None,
     }
     return json.dumps(content, ensure_ascii=False, indent=1) + "\n"

@@ -42,33 +42,33 @@ def evaluate_images(args: argparse.Namespace, outputs: Outputs) -> int:
     print(model_line(model, reason, names, predictor.device, predictor.precision))
     data = labeled(args, model)
     renames = parse_renames(args.rename or ())
-    how = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(model)}
+    options = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(model)}
     loaded = time.perf_counter()
-    found = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **how)  # type: ignore[arg-type]
+    accuracy = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **options)  # type: ignore[arg-type]
     done = time.perf_counter()
-    print(f"\n{_text(found, names)}\n")
-    judged = int(found.counts.sum())
-    each = 1000 * (done - loaded) / judged
-    print(f"{count(judged, 'image')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({each:.0f} ms per image)")
+    print(f"\n{_text(accuracy, names)}\n")
+    images = int(accuracy.counts.sum())
+    per_image = f"{1000 * (done - loaded) / images:.0f} ms per image"
+    print(f"{count(images, 'image')}; loading {duration(loaded - start)}, classifying {duration(done - loaded)} ({per_image})")
     print(memory_line())
-    outputs.write("json", lambda path: _write(path, {"model": str(model), "data": data.name}, found, names))
+    outputs.write("json", lambda path: _write(path, {"model": str(model), "data": data.name}, accuracy, names))
     if outputs.written:
         print(f"written: {', '.join(outputs.written)}")
     return 0
 
 
-def _text(found: Accuracy, names: tuple[str | None, ...]) -> str:
+def _text(accuracy: Accuracy, names: tuple[str | None, ...]) -> str:
     rows = [
-        (name or "?", int(number), f"{share:.4f}")
-        for name, number, share in zip(names, found.counts, found.by_class, strict=True)
+        (name or "?", int(number), f"{top1:.4f}")
+        for name, number, top1 in zip(names, accuracy.counts, accuracy.by_class, strict=True)
         if number
     ]
-    totals = f"top-1 {found.top1:.4f}   top-5 {found.top5:.4f}   mean over classes {found.balanced:.4f}"
+    totals = f"top-1 {accuracy.top1:.4f}   top-5 {accuracy.top5:.4f}   mean over classes {accuracy.balanced:.4f}"
     return f"{totals}\n\n{table(rows, ('class', 'images', 'top-1'), {'images', 'top-1'})}"
 
 
 def _crops(model: str | Path) -> CropConfig | None:
-    """Return how the training cropped objects, if the checkpoint records it."""
+    """Return how training cropped the objects, if the checkpoint records it."""
     from detkit.checkpoint import read_header
     from detkit.experiment.config import Experiment
     from detkit.inference.loading import checkpoint_path
@@ -78,10 +78,10 @@ def _crops(model: str | Path) -> CropConfig | None:
     return Experiment.from_json(text).data.crops if text else None
 
 
-def _write(path: str, about: dict[str, str], found: Accuracy, names: tuple[str | None, ...]) -> None:
+def _write(path: str, about: dict[str, str], accuracy: Accuracy, names: tuple[str | None, ...]) -> None:
     from detkit import __version__
     from detkit.checkpoint import write_text
 
-    own = {str(name): float(share) for name, share, number in zip(names, found.by_class, found.counts, strict=True) if number}
-    content = {"detkit": __version__, **about, **found.values, "images": int(found.counts.sum()), "top1_by_class": own}
-    write_text(path, json.dumps({**content, "confusion": found.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")
+    by_class = {str(name): float(top1) for name, top1, number in zip(names, accuracy.by_class, accuracy.counts, strict=True) if number}
+    content = {"detkit": __version__, **about, **accuracy.values, "images": int(accuracy.counts.sum()), "top1_by_class": by_class}
+    write_text(path, json.dumps({**content, "confusion": accuracy.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""The two jobs of ``detkit evaluate``: a results file without a detector, or a detector on labeled images."""
+"""The two jobs of ``detkit evaluate``: a results file without a detector, and a detector on labeled images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FileJob:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.about = {"annotations": args.annotations, "results": args.results}
+        self.metadata: dict[str, Any] = {"annotations": args.annotations, "results": args.results}
         self.seconds: dict[str, float] = {}
 
     def numbers(self) -> CocoNumbers | VocNumbers:
@@ -55,7 +55,7 @@ class FileJob:
         return details_of_files(self.args.annotations, self.args.results)
 
     def against(self, other: str) -> tuple[Difference, ...]:
-        """Return the differences from another detector or results file."""
+        """Return the differences from another results file."""
         from detkit.evaluation.files import differences_of_files
 
         return differences_of_files(self.args.annotations, self.args.results, other)
@@ -66,7 +66,7 @@ class DetectorJob:
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
-        self.about: dict[str, Any] = {}
+        self.metadata: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
         self.evaluator = self._detect()
 
@@ -83,19 +83,19 @@ class DetectorJob:
         model, reason = resolve_model(self.args.model, self.args.latest)
         predictor = load(model, self.args.device, self.args.precision)
         print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
-        finder = with_pyramid(predictor, self.args)
+        detector = with_pyramid(predictor, self.args)
         self.data = self._data(model)
-        self.other = self._opened(self.args.against) if self.args.against else None
+        self.other = self._load_other(self.args.against) if self.args.against else None
         loaded = time.perf_counter()
         self.seconds["loading"] = loaded - start
-        evaluator = run_evaluator(finder, self.data, with_bar(len(self.data)))
+        evaluator = run_evaluator(detector, self.data, with_bar(len(self.data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
-        self.about = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
-        self.about |= {"pyramid": str(finder)} if wants_pyramid(self.args) else {}
+        self.metadata = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
+        self.metadata |= {"pyramid": str(detector)} if wants_pyramid(self.args) else {}
         return evaluator
 
-    def _opened(self, other: str) -> PredictorLike | None:
-        """Return the detector to compare with, or None for a results file; what is wrong with either is raised before the long work."""
+    def _load_other(self, other: str) -> PredictorLike | None:
+        """Return the detector to compare with, or None for a results file; errors in either are raised before the long work."""
         from detkit.data import ClassMapping
         from detkit.inference import load
 
@@ -103,7 +103,7 @@ class DetectorJob:
             if not Path(other).is_file():
                 raise FileNotFoundError(f"--against {other}: no such file; expected COCO results, as --results writes them, or a detector")
             return None
-        predictor = load(other, self.args.device, self.args.precision)
+        predictor = load(resolve_model(other)[0], self.args.device, self.args.precision)
         ClassMapping.subset(self.data.class_names, predictor.class_names)
         return with_pyramid(predictor, self.args)
 

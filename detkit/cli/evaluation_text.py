@@ -1,4 +1,4 @@
-"""An evaluation's numbers as a person reads them."""
+"""The results of an evaluation as text."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.details import ERRORS, Details, OperatingPoint
 
-_MOST = 15
+_MAX_ROWS = 15
 
 
 def coco_text(numbers: CocoNumbers) -> str:
-    """The 12 numbers with what they say, and a table of the classes."""
-    rows = [(name, shown(numbers[name]), says) for name, says in COCO_NAMES.items()]
+    """Return the 12 COCO metrics with their meaning, and a table of the classes."""
+    rows = [(name, shown(numbers[name]), meaning) for name, meaning in COCO_NAMES.items()]
     summary = table(rows, ("COCO", numbers.evaluator, ""), {numbers.evaluator})
     header = ("class", "boxes", "detections", "AP", "AP50", "AP75", "AR100")
     classes = [
@@ -25,8 +25,8 @@ def coco_text(numbers: CocoNumbers) -> str:
 
 
 def voc_text(numbers: VocNumbers) -> str:
-    """The mean, and a table of the classes, at each IoU threshold."""
-    header = ("class", "boxes", "detections", *(f"AP{100 * overlap:g}" for overlap in numbers.iou_thresholds))
+    """Return a table of the classes and their mean at each IoU threshold."""
+    header = ("class", "boxes", "detections", *(f"AP{100 * iou:g}" for iou in numbers.iou_thresholds))
     rows = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(ap) for ap in row.ap)) for row in numbers.classes]
     rows.append(("mean", f"{numbers.counts.boxes:,}", f"{numbers.counts.detections:,}", *(shown(ap) for ap in numbers.values)))
     legend = _legend(row.boxes for row in numbers.classes)
@@ -34,25 +34,31 @@ def voc_text(numbers: VocNumbers) -> str:
 
 
 def _legend(boxes: Iterable[int]) -> str:
-    return "" if all(boxes) else "\n-: no ground truth, so there is no number and no part in a mean"
+    return "" if all(boxes) else "\n-: no ground truth; the class is not included in the mean"
 
 
-def counts_text(counts: Counts, ignored: str, others: Mapping[str, int]) -> list[str]:
-    """How much was judged, and what was left out."""
-    extra = f", and {counts.ignored:,} {ignored} that count neither way" if counts.ignored else ""
+def counts_text(counts: Counts, ignored: str, skipped_classes: Mapping[str, int]) -> list[str]:
+    """Return lines with the number of evaluated images, boxes and detections, and of those left out.
+
+    Args:
+        counts: The counts of the evaluation.
+        ignored: The name of the ignored objects, such as ``crowds``.
+        skipped_classes: Detections of classes that the data does not have, counted by class.
+    """
+    extra = f", and {counts.ignored:,} ignored {ignored}" if counts.ignored else ""
     lines = [f"{count(counts.images, 'image')}, {count(counts.boxes, 'box', 'boxes')}{extra}; {count(counts.detections, 'detection')}"]
     for reason, number in counts.left_out.items():
         lines.append(f"left out: {number:,} {reason}")
-    if others:
-        most = sorted(others.items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{name} {number:,}" for name, number in most[:_MOST])
-        lines[-1] += f" ({listed}{f', and {len(most) - _MOST} more classes' if len(most) > _MOST else ''})"
+    if skipped_classes:
+        by_count = sorted(skipped_classes.items(), key=lambda item: -item[1])
+        listed = ", ".join(f"{name} {number:,}" for name, number in by_count[:_MAX_ROWS])
+        lines[-1] += f" ({listed}{f', and {len(by_count) - _MAX_ROWS} more classes' if len(by_count) > _MAX_ROWS else ''})"
     return lines
 
 
 def against_text(other: str, rows: Sequence[Difference]) -> str:
-    """The differences to another detector, each with its interval."""
-    header = ("against", "this", "that", "difference", "95 % of draws", "")
+    """Return the differences from another detector, with their confidence intervals."""
+    header = ("metric", "this", "other", "difference", "95 % interval", "")
     lines = [
         (
             row.name,
@@ -60,32 +66,30 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
             shown(row.other),
             f"{row.value:+.3f}",
             f"{row.low:+.3f} to {row.high:+.3f}",
-            "" if row.is_significant else "may be chance",
+            "" if row.is_significant else "not significant",
         )
         for row in rows
     ]
-    return f"against {other}, {RESAMPLES:,} draws of images\n{table(lines, header, set(header[1:-1]))}"
+    return f"against {other}, {RESAMPLES:,} bootstrap resamples of the images\n{table(lines, header, set(header[1:-1]))}"
 
 
 def details_text(details: Details) -> str:
-    """The best cuts, the kinds of error, mix-ups and the worst images."""
+    """Return the best operating points, the kinds of error, the confusions and the worst images."""
     header = ("class", "score", "precision", "recall", "F1")
-    parts = ["best score to cut at, by F1 at IoU .5", table([_cut_row(cut) for cut in details.operating_points], header, set(header[1:]))]
-    rows = [(kind, f"{number:,}", shown(cost), ERRORS[kind]) for kind, (number, cost) in details.errors.items()]
-    parts += ["", "kinds of error (TIDE), and how much AP50 each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]
+    points = table([_operating_point_row(point) for point in details.operating_points], header, set(header[1:]))
+    parts = ["best minimum score, by F1 at IoU .5", points]
+    rows = [(kind, f"{number:,}", shown(loss), ERRORS[kind]) for kind, (number, loss) in details.errors.items()]
+    parts += ["", "kinds of error (TIDE) and the AP50 that each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]
     score = details.operating_points[0].score
     if details.confusions:
-        parts += ["", f"taken for one another, from score {shown(score)} on", _confused_table(details.confusions)]
+        confusions = table(details.confusions[:_MAX_ROWS], ("ground truth", "detected as", "count"), {"count"})
+        parts += ["", f"confused classes, at scores of at least {shown(score)}", confusions]
     if details.worst:
         worst = [(row.image, row.right, row.wrong, row.missed) for row in details.worst]
         columns = ("image", "right", "wrong", "missed")
-        parts += ["", f"images with most errors, from score {shown(score)} on", table(worst, columns, set(columns[1:]))]
+        parts += ["", f"images with the most errors, at scores of at least {shown(score)}", table(worst, columns, set(columns[1:]))]
     return "\n".join(parts)
 
 
-def _cut_row(cut: OperatingPoint) -> tuple[str, ...]:
-    return cut.name, shown(cut.score), shown(cut.precision), shown(cut.recall), shown(cut.f1)
-
-
-def _confused_table(rows: Sequence[tuple[str, str, int]]) -> str:
-    return table(rows[:_MOST], ("truth", "found", "count"), {"count"})
+def _operating_point_row(point: OperatingPoint) -> tuple[str, ...]:
+    return point.name, shown(point.score), shown(point.precision), shown(point.recall), shown(point.f1)

@@ -1,4 +1,4 @@
-"""Show why a detector reports what it reports on an image, stage by stage.
+"""Explain the detections of an image, stage by stage.
 
     detkit explain photo.jpg --model fasterrcnn_resnet50_fpn
     detkit explain photo.jpg --latest --data instances_val.json
@@ -35,8 +35,8 @@ NUMBERS = {"matched", "best IoU", "best score"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of ``detkit explain``."""
-    parser.add_argument("image", metavar="IMAGE", help="a image file")
+    """Add the flags of ``detkit explain``."""
+    parser.add_argument("image", metavar="IMAGE", help="an image file")
     add_flags(parser, "--model", "--latest")
     add_flags(
         parser, "--data", help="labels of this image: a COCO JSON file, a Pascal VOC folder, a YOLO data.yaml, or a folder of any of them"
@@ -45,41 +45,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--split", help="part of the data (default: all parts are searched)")
     add_flags(parser, "--rename")
     add_min_score(parser, "lowest score of the detections that are labeled, and used as ground truth without --data")
-    parser.add_argument("--features", metavar="LAYER", help="draw what a layer of the backbone answers to, such as layer2 or features.4")
-    parser.add_argument(
-        "--top", type=positive, default=9, metavar="N", help="with --features: channels that are shown (default: %(default)s)"
-    )
+    parser.add_argument("--features", metavar="LAYER", help="show what a backbone layer responds to, such as layer2 or features.4")
+    parser.add_argument("--top", type=positive, default=9, metavar="N", help="with --features: number of channels (default: %(default)s)")
     add_flags(parser, "--output", help="folder for the images (default: a new runs/explain-N)")
     add_device_flags(parser, precision="fp32")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain, print, draw."""
+    """Explain, print and draw."""
     from detkit.inference import explain, load
 
     image = Path(args.image)
-    drawn = DrawingWriter(args.output, [image], "explain", "png")
+    drawings = DrawingWriter(args.output, [image], "explain", "png")
     if args.features:
-        return _features(args, image, drawn)
+        return _features(args, image, drawings)
     model, reason = resolve_model(args.model, args.latest)
     predictor = load(model, args.device, args.precision)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     pixels = predictor.pixels(image)
-    truth = _truth(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
-    lowest, remark = min_score(args, model)
-    if remark:
-        print(remark)
-    found = explain(predictor, pixels, truth, min_score=lowest)
-    _print(image, found, args, lowest)
-    for stage in found.stages:
-        _print_stage(stage, found.targets, predictor.class_names)
-        written = _draw(drawn, image, stage, found, predictor, lowest)
+    targets = _targets(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
+    lowest, score_line = min_score(args, model)
+    if score_line:
+        print(score_line)
+    explanation = explain(predictor, pixels, targets, min_score=lowest)
+    _print(image, explanation, args, lowest)
+    for stage in explanation.stages:
+        _print_stage(stage, explanation.targets, predictor.class_names)
+        written = _draw(drawings, image, stage, explanation, predictor, lowest)
         print(f"written: {', '.join(str(path) for path in written)}")
     return 0
 
 
-def _features(args: argparse.Namespace, image: Path, drawn: DrawingWriter) -> int:
-    """Draw what a layer answers to."""
+def _features(args: argparse.Namespace, image: Path, drawings: DrawingWriter) -> int:
+    """Draw what a layer responds to."""
     from detkit.drawing import contact_sheet
     from detkit.inference import load
     from detkit.inference.feature_visualization import explain_features, feature_tiles
@@ -87,28 +85,28 @@ def _features(args: argparse.Namespace, image: Path, drawn: DrawingWriter) -> in
     model, reason = resolve_model(args.model, args.latest)
     predictor = load(model, args.device, "fp32", reference=True)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
-    found = explain_features(predictor, image, args.features, args.top)
-    channels, height, width = found.shape
-    how = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[found.method]
-    print(f"layer {found.layer}: {count(channels, 'channel')} of {height} x {width} cells; answers brought back by {how}")
-    if not found.features:
-        raise ValueError(f"features: no channel of {found.layer} answers to {image} with more than 0; choose another layer or image")
-    rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in found.features]
-    print("\n".join("  " + line for line in table(rows, ("channel", "answer", "seen at x, y"), {"channel", "answer"}).splitlines()))
-    images, captions = feature_tiles(found)
+    layer = explain_features(predictor, image, args.features, args.top)
+    channels, height, width = layer.shape
+    method = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[layer.method]
+    print(f"layer {layer.layer}: {count(channels, 'channel')} of {height} x {width} cells; activations projected to pixels by {method}")
+    if not layer.features:
+        raise ValueError(f"--features {layer.layer}: no channel has an activation above 0 on {image}; choose another layer or image")
+    rows = [(f.channel, f"{f.activation:.3f}", f"{f.window[0]}-{f.window[2]}, {f.window[1]}-{f.window[3]}") for f in layer.features]
+    _print_table(table(rows, ("channel", "activation", "window x, y"), {"channel", "activation"}))
+    images, captions = feature_tiles(layer)
     sheet = contact_sheet(images, captions=captions)
-    print(f"written: {drawn.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
+    print(f"written: {drawings.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
     return 0
 
 
-def _print(image: Path, found: Explanation, args: argparse.Namespace, min_score: float) -> None:
-    height, width = found.original_size
-    print(f"image: {image} ({width} x {height}), seen as {found.image.shape[2]} x {found.image.shape[1]}")
-    objects = len(found.targets)
-    if found.from_detections:
-        print(f"truth: none was given; the detector's own {count(objects, 'detection')} of at least {min_score:g} stand for it")
+def _print(image: Path, explanation: Explanation, args: argparse.Namespace, min_score: float) -> None:
+    height, width = explanation.original_size
+    print(f"image: {image} ({width} x {height}), resized to {explanation.image.shape[2]} x {explanation.image.shape[1]}")
+    objects = len(explanation.targets)
+    if explanation.from_detections:
+        print(f"ground truth: {objects} of the detector's own detections (score of at least {min_score:g}), as --data is not given")
     else:
-        print(f"truth: {count(objects, 'object')} of {args.data}")
+        print(f"ground truth: {count(objects, 'object')} of {args.data}")
 
 
 def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[str | None, ...]) -> None:
@@ -116,83 +114,86 @@ def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[s
 
     total, levels = len(stage.scores), count(len(stage.locations), "level")
     print(f"\nstage {stage.name}: {count(total, stage.location_name, _plural(stage.location_name))} on {levels}; ", end="")
-    print(f"{count(len(stage.before_nms), 'candidate')} before suppression, {len(stage.after_nms):,} after")
-    overlaps = [box_iou(targets.boxes, level).amax(1) for level in stage.locations if level.shape[1] == 4 and len(level)]
+    print(f"{count(len(stage.before_nms), 'candidate')} before NMS, {len(stage.after_nms):,} after")
+    ious = [box_iou(targets.boxes, level).amax(1) for level in stage.locations if level.shape[1] == 4 and len(level)]
     rows = []
     for row, label in enumerate(targets.labels.tolist()):
-        mine = stage.assignment == row
-        best = f"{max(float(level[row]) for level in overlaps):.2f}" if overlaps else "-"
-        score = f"{float(stage.scores[mine].max()):.3f}" if bool(mine.any()) else "-"
-        rows.append((class_names[label], _sides(targets.boxes[row].tolist()), int(mine.sum()), best, score))
+        matched = stage.assignment == row
+        best = f"{max(float(level[row]) for level in ious):.2f}" if ious else "-"
+        score = f"{float(stage.scores[matched].max()):.3f}" if bool(matched.any()) else "-"
+        rows.append((class_names[label], _format_size(targets.boxes[row].tolist()), int(matched.sum()), best, score))
     if rows:
-        text = table(rows, ("object", "seen as", "matched", "best IoU", "best score"), NUMBERS)
-        print("\n".join("  " + line for line in text.splitlines()))
+        _print_table(table(rows, ("object", "size", "matched", "best IoU", "best score"), NUMBERS))
+
+
+def _print_table(text: str) -> None:
+    print("\n".join("  " + line for line in text.splitlines()))
 
 
 def _plural(word: str) -> str:
     return "queries" if word == "query" else f"{word}s"
 
 
-def _sides(box: list[float]) -> str:
+def _format_size(box: list[float]) -> str:
     return f"{box[2] - box[0]:.0f} x {box[3] - box[1]:.0f}"
 
 
 def _draw(
-    drawn: DrawingWriter, image: Path, stage: StageExplanation, found: Explanation, predictor: Predictor, min_score: float
+    drawings: DrawingWriter, image: Path, stage: StageExplanation, explanation: Explanation, predictor: Predictor, min_score: float
 ) -> tuple[Path, Path, Path]:
-    from detkit.drawing import draw_matches, draw_locations, draw_scores
+    from detkit.drawing import draw_locations, draw_matches, draw_scores
 
     names = predictor.class_names
 
-    def written(what: str, photo: object) -> Path:
-        return drawn.write(Path(f"{image.stem}-{stage.name}-{what}.png"), photo)
+    def write(content: str, pixels: object) -> Path:
+        return drawings.write(Path(f"{image.stem}-{stage.name}-{content}.png"), pixels)
 
     return (
-        written("places", draw_locations(found.image, stage)),
-        written("matches", draw_matches(found.image, stage, found.targets, names)),
-        written("scores", draw_scores(found.image, stage, names, min_score=min_score)),
+        write("locations", draw_locations(explanation.image, stage)),
+        write("matches", draw_matches(explanation.image, stage, explanation.targets, names)),
+        write("scores", draw_scores(explanation.image, stage, names, min_score=min_score)),
     )
 
 
-def _truth(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targets:
-    """The image's objects in the data, with the detector's labels; those of other classes are counted and left out."""
+def _targets(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targets:
+    """Return the labels of the image, with the detector's classes; objects of other classes are counted and left out."""
     import torch
 
     from detkit.data import ClassMapping, parse_renames
 
-    data, place = _found_in(args)
-    record = data.records[place]
+    data, index = _find_image(args)
+    record = data.records[index]
     if record.size != size:
         raise ValueError(
-            f"{args.image}: {args.data} says {record.size[1]} x {record.size[0]}, the file has {size[1]} x {size[0]}; "
-            "its boxes would be wrong, so correct the labels or give the image that they are of"
+            f"{args.image}: expected {record.size[1]} x {record.size[0]} pixels, as in {args.data}, got {size[1]} x {size[0]}, "
+            "so the boxes would be wrong; correct the labels, or give the image that was labeled"
         )
     mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.rename or ()))
-    labels = torch.tensor([-1 if own is None else own for own in mapping.indices])[record.targets.labels]
+    labels = torch.tensor([-1 if label is None else label for label in mapping.indices])[record.targets.labels]
     targets = record.targets.replace(labels=labels)[labels >= 0]
     if len(targets) < len(record.targets):
-        print(f"{count(len(record.targets) - len(targets), 'object')} of classes that the detector does not have left out")
+        print(f"skipped {count(len(record.targets) - len(targets), 'object')} of classes that the detector does not have")
     return targets
 
 
-def _found_in(args: argparse.Namespace) -> tuple[DetectionData, int]:
-    """The part of the data that has the image, and its place there: by path, or else by its file name alone."""
+def _find_image(args: argparse.Namespace) -> tuple[DetectionData, int]:
+    """Return the part of the data that has the image, and its index there: by path, or else by file name."""
     from detkit.data import SourceConfig, read_source, splits_of
 
     source = SourceConfig(path=args.data, images=args.images, split=args.split)
     parts = [args.split] if args.split is not None else splits_of(source) or (None,)
-    wanted, total = Path(args.image), 0
+    image, total = Path(args.image), 0
     by_name: list[tuple[DetectionData, int]] = []
     for part in parts:
         data = read_source(source.replace(split=part))
         total += len(data)
-        for place, path in enumerate(map(Path, data.records.paths)):
-            if path.name == wanted.name:
-                if path.resolve() == wanted.resolve():
-                    return data, place
-                by_name.append((data, place))
+        for index, path in enumerate(map(Path, data.records.paths)):
+            if path.name == image.name:
+                if path.resolve() == image.resolve():
+                    return data, index
+                by_name.append((data, index))
     if not by_name:
-        raise ValueError(f"{wanted}: not among the {count(total, 'image')} of {args.data} (by file name); leave --data out, or correct it")
-    if len({data.records.paths[place] for data, place in by_name}) > 1:
-        raise ValueError(f"{wanted}: {len(by_name)} images of {args.data} have this file name; give the path of one of them")
+        raise ValueError(f"{image}: not among the {count(total, 'image')} of {args.data} (by file name); leave out --data, or correct it")
+    if len({data.records.paths[index] for data, index in by_name}) > 1:
+        raise ValueError(f"{image}: {len(by_name)} images of {args.data} have this file name; give the path of one of them")
     return by_name[0]

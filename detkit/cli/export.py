@@ -1,12 +1,12 @@
-"""Write a one-stage detector to an ONNX file, and verify that the file gives the same outputs as the detector.
+"""Write a one-stage detector to an ONNX file, and verify that its outputs match those of the detector.
 
     detkit export runs/light-1 --output light.onnx
     detkit detect photo.jpg --model light.onnx
 
-onnxruntime runs such a file on the CPU, small detectors faster than PyTorch does. The file takes images of any size divisible by the
-strides, or of the detector's fixed size, as many at a time as --batch-size says. Its outputs are the scores of every class and the boxes at
-every location, and the number of locations per level. Its metadata, under "detkit", holds the postprocessing, the resizing of images and
-the class names; detkit reads them from there. A file whose outputs differ by more than rounding is not written.
+onnxruntime runs such a file on the CPU, small detectors faster than PyTorch. The input is a batch of --batch-size images, of any size
+divisible by the strides or of the detector's fixed size. The outputs are the scores of every class and the boxes at every location, and the
+number of locations per level. The metadata under "detkit" holds the postprocessing, the resizing of images and the class names; detkit
+reads them from there. A file whose outputs differ by more than rounding is not written.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from detkit.inference import load, suggested_min_score
 
     if args.output is None:
-        raise ValueError("export: which file should be written? give --output FILE.onnx")
+        raise ValueError("--output: expected the file to write; give --output FILE.onnx")
     check_file("--output", args.output)
     files = images_or_sample(args.check_images)
     model, reason = resolve_model(args.model, args.latest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,34 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def scale(text: str) -> float:
+    """Parse a scale of an image pyramid, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is not a number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        hint = "name the images before --pyramid, which takes every word that follows it"
+        raise argparse.ArgumentTypeError(f"expected numbers, got {text!r}; {hint}") from None
+
+
+def size_range(text: str) -> tuple[float, float]:
+    """Parse ``FROM:BELOW``, of which either side may be missing, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    low, colon, high = text.partition(":")
+    try:
+        if colon:
+            return float(low or 0), float(high or math.inf)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"expected FROM:BELOW, such as 24:128, 64: or :48; got {text!r}")
+
+
 MODEL_HELP = "a published name, a run's folder, a checkpoint or an exported file"
 
 FLAGS: dict[str, dict[str, Any]] = {
@@ -64,8 +93,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--images": {"metavar": "DIR", "help": "folder of the images of --data, if it is not where the labels say"},
     "--split": {"metavar": "NAME", "help": "part of the data, such as train, val or test"},
     "--val-fraction": {"type": fraction, "metavar": "F", "help": "fraction of the training images kept for validation, such as 0.1"},
-    "--classes": {"nargs": "+", "action": "extend", "metavar": "NAME", "help": "use only these classes"},
-    "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat the data's class A as the detector's class B"},
+    "--classes": {"nargs": "+", "action": "extend", "metavar": "NAME", "help": "evaluate only these classes"},
+    "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat class A of the data as class B of the detector"},
     "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
     "--min-score": {"type": unit_interval, "metavar": "S", "help": "lowest score reported"},
     "--device": {"metavar": "NAME", "default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
@@ -77,10 +106,32 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
     "--csv": {"metavar": "FILE", "help": "write the results as CSV"},
-    "--folder": {"metavar": "DIR", "help": "your folder of published weights: searched first, and where downloads go"},
+    "--folder": {"metavar": "DIR", "help": "folder of published weights: searched first, and the target of downloads"},
     "--yes": {"action": "store_true", "help": "answer yes to every question"},
+    "--parts": {"nargs": "+", "metavar": "PART", "help": "parts of the data set to download (default: all)"},
+    "--keep": {"action": "store_true", "help": "keep the archives after unpacking"},
+    "--pyramid": {
+        "nargs": "+",
+        "type": scale,
+        "metavar": "S",
+        "help": "scales of an image pyramid: multiples of the detector's own input size, up to 16, such as 0.5 1 2; "
+        "or short sides in pixels, from 32, such as 400 800 1600",
+    },
+    "--flip": {"action": "store_true", "help": "also detect on the mirrored image, at every scale"},
+    "--sizes": {
+        "nargs": "+",
+        "type": size_range,
+        "metavar": "FROM:BELOW",
+        "help": "for each scale, keep only boxes in this size range: the square root of the area, in pixels of the image; "
+        "such as 64: 24:128 :48",
+    },
+    "--merge": {
+        "choices": ("hard", "linear", "gaussian", "fusion"),
+        "help": "how to merge overlapping boxes: hard NMS (default), linear or gaussian Soft-NMS, or weighted boxes fusion",
+    },
+    "--debug": {"action": "store_true", "help": "show the traceback of an error"},
 }
-"""Every flag that more than one command has, with what argparse needs to know of it."""
+"""Every flag that more than one command has, with its arguments for argparse."""
 
 
 def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -> None:
@@ -89,7 +140,7 @@ def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -
     Args:
         parser: The parser of a command, or a group of its flags.
         names: Keys of :data:`FLAGS`.
-        changes: A ``help`` or ``default`` of the command's own, for a single flag; its form stays the same in all commands.
+        changes: The command's own ``help`` or ``default``; name, type, choices and metavar stay the same in all commands.
     """
     for name in names:
         parser.add_argument(name, **{**FLAGS[name], **changes})

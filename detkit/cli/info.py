@@ -1,10 +1,11 @@
 """Describe this machine, a config, a data set, or a checkpoint.
 
-detkit info                  versions, devices, threads, and what is wrong with the installation
-detkit info DATA             images, classes and box sizes of labeled data: a COCO JSON file, a Pascal VOC folder, or a YOLO data.yaml
-detkit info CONFIG           parameters, operations and feature maps of a config, by name or file, and how well its anchors fit the data
-                             (a .py file is executed, as `detkit train` does; a .json file is only read)
-detkit info MODEL            class names, metrics, config and size of a checkpoint, a run, or published weights
+    detkit info                  versions, devices and threads, and problems with the installation
+    detkit info DATA             images, classes and box sizes of labeled data: a COCO JSON file, a Pascal VOC folder, or a YOLO data.yaml
+    detkit info CONFIG           parameters, operations and feature maps of a config, by name or file, and how well its anchors fit the data
+    detkit info MODEL            class names, metrics, config and size of a checkpoint, a run, or published weights
+
+A config file (.py) is executed, as by `detkit train`; a .json file is only read.
 """
 
 from __future__ import annotations
@@ -22,18 +23,18 @@ _CHECKPOINTS = ("best.safetensors", "last.safetensors")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit info``."""
     parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="data, a config or a model (default: this machine)")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: keys to override first")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: keys to override")
     parser.add_argument("--size", type=image_size, default=(480, 640), metavar="HxW", help="image size for the profile (default: 480x640)")
-    add_flags(parser, "--data", help="for a config or a model: report how well its anchors fit these boxes")
+    add_flags(parser, "--data", help="for a config or a model: labeled data; report how well the anchors fit its boxes")
     add_flags(parser, "--images")
     add_flags(parser, "--split", help="only this part of the data")
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """``480x640`` as ``(height, width)``, for ``type=``.
+    """Parse ``480x640`` to ``(height, width)``, for ``type=``.
 
     Raises:
-        argparse.ArgumentTypeError: it is none.
+        argparse.ArgumentTypeError: If the text is anything else.
     """
     height, _, width = text.lower().partition("x")
     if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
@@ -42,7 +43,7 @@ def image_size(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Find out what the subject is, and describe it.
+    """Determine the kind of the subject, and describe it.
 
     Raises:
         FileNotFoundError: If there is no such file, config or model.
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
 def _print_subject(args: argparse.Namespace) -> None:
     kind = kind_of(Path(args.subject))
     if kind != "config" and args.overrides:
-        raise ValueError(f"{' '.join(args.overrides)}: only a config takes KEY=VALUE, and {args.subject} is a {kind}")
+        thing = "data" if kind == "data" else f"a {kind}"
+        raise ValueError(f"{' '.join(args.overrides)}: only a config takes KEY=VALUE, and {args.subject} is {thing}; leave it out")
     if kind == "data":
         from detkit.cli.info_data import print_data
 
@@ -76,7 +78,7 @@ def _print_subject(args: argparse.Namespace) -> None:
 
 
 def kind_of(path: Path) -> str:
-    """Return ``config``, ``checkpoint`` or ``data``: what a path or a name stands for, by its name, ending and first bytes.
+    """Return the kind of a path or name, ``config``, ``checkpoint`` or ``data``, by its name, suffix and content.
 
     Raises:
         FileNotFoundError: If there is no such file, config or published weights.
@@ -101,7 +103,7 @@ def kind_of(path: Path) -> str:
 
 
 def is_experiment(path: Path) -> bool:
-    """Whether a JSON file holds a config and not labels.
+    """Whether a JSON file holds a config, as opposed to labels.
 
     Raises:
         ValueError: If it is not JSON.
@@ -109,5 +111,5 @@ def is_experiment(path: Path) -> bool:
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise ValueError(f"info {path}: not JSON: {error}") from None
+        raise ValueError(f"{path}: not JSON: {error}") from None
     return isinstance(content, dict) and "model" in content and "images" not in content

@@ -1,4 +1,4 @@
-"""What a data set holds."""
+"""Statistics of a data set."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def print_data(path: str, images: str | None, split: str | None) -> None:
-    """Print each part of a data set: images, classes, box sizes, and what its reader had to say."""
+    """Print the images, classes, box sizes and the reader's report of each part of a data set."""
     from detkit.data import SourceConfig, read_source, splits_of
 
     source = SourceConfig(path=path, images=images, split=split)
     parts = [source] if split is not None else [source.replace(split=part) for part in splits_of(source)] or [source]
-    for place, part in enumerate(parts):
-        print("\n" * bool(place) + data_text(read_source(part)))
+    for index, part in enumerate(parts):
+        print("\n" * bool(index) + data_text(read_source(part)))
 
 
 def data_text(data: DetectionData) -> str:
-    """A data set in words and tables."""
+    """Return the description of a data set."""
     records = data.records
     empty = int((records.lengths == 0).sum())
     flags = [
@@ -38,7 +38,7 @@ def data_text(data: DetectionData) -> str:
 
 
 def recall_text(rows: Sequence[AnchorRecall]) -> str:
-    """How well anchors cover boxes, as a table."""
+    """Return a table of the recall of anchors by box size."""
     header = ("size", "boxes", "mean best IoU", "recall at .5", "recall at .7")
     cells = [(row.size, f"{row.boxes:,}", *map(shown, (row.mean_best_iou, row.recall_50, row.recall_70))) for row in rows]
     return table(cells, header, set(header[1:]))
@@ -49,9 +49,9 @@ def _image_sizes(sizes: np.ndarray) -> str:
         return "no images"
     low, high = sizes.min(0), sizes.max(0)
     unique, counts = np.unique(sizes, axis=0, return_counts=True)
-    common = unique[counts.argmax()]
-    often = f"most often {common[1]} x {common[0]} ({count(int(counts.max()), 'image')})"
-    return f"image sizes: width {low[1]} to {high[1]}, height {low[0]} to {high[0]}, {often}"
+    mode = unique[counts.argmax()]
+    most_frequent = f"most often {mode[1]} x {mode[0]} ({count(int(counts.max()), 'image')})"
+    return f"image sizes: width {low[1]} to {high[1]}, height {low[0]} to {high[0]}, {most_frequent}"
 
 
 def _classes(data: DetectionData) -> str:
@@ -59,23 +59,23 @@ def _classes(data: DetectionData) -> str:
     total = max(len(records.labels), 1)
     rows = []
     for label, (name, number) in enumerate(zip(data.class_names, data.category_ids, strict=True)):
-        mine = records.labels == label
-        images = len(np.unique(records.image_index[mine]))
-        rows.append((label, name, number, f"{mine.sum():,}", f"{images:,}", f"{100 * mine.sum() / total:.1f} %"))
+        boxes = records.labels == label
+        images = len(np.unique(records.image_index[boxes]))
+        rows.append((label, name, number, f"{boxes.sum():,}", f"{images:,}", f"{100 * boxes.sum() / total:.1f} %"))
     header = ("label", "class", "id", "boxes", "images", "share")
     return table(rows, header, {"label", "id", "boxes", "images", "share"})
 
 
 def _box_sizes(data: DetectionData) -> str:
-    """Counts by COCO's size classes and the spread of sides; areas of the boxes themselves, in the images' own pixels."""
+    """Return the counts by COCO's size classes and percentiles of the box side, from box areas in original pixels."""
     boxes = data.records.boxes
     if not len(boxes):
         return "no boxes"
     sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
-    shares = [(name, int(((sides >= low) & (sides < high)).sum())) for name, low, high in _SIDES]
-    spread = ", ".join(f"{share} % below {np.percentile(sides, share):.0f}" for share in (5, 50, 95))
-    counts = ", ".join(f"{name} {number:,} ({100 * number / len(sides):.1f} %)" for name, number in shares)
-    return f"box sizes: {counts}\nside of a square of a box's area, in pixels: {spread}"
+    numbers = [(name, int(((sides >= low) & (sides < high)).sum())) for name, low, high in _SIZES]
+    percentiles = ", ".join(f"{percent} % below {np.percentile(sides, percent):.0f}" for percent in (5, 50, 95))
+    counts = ", ".join(f"{name} {number:,} ({100 * number / len(sides):.1f} %)" for name, number in numbers)
+    return f"box sizes: {counts}\nsquare root of the box area, in pixels: {percentiles}"
 
 
-_SIDES = (("small (below 32 x 32)", 0, 32), ("medium", 32, 96), ("large (96 x 96 and above)", 96, np.inf))
+_SIZES = (("small (below 32 x 32)", 0, 32), ("medium", 32, 96), ("large (96 x 96 and above)", 96, np.inf))

@@ -1,4 +1,4 @@
-"""What this machine runs detkit with."""
+"""Versions, devices and folders of this installation, and its problems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 
 from detkit import __version__
-from detkit.cli.advice import opencv_problem
+from detkit.cli.advice import distribution_problem, opencv_problem
 from detkit.cli.report import table
 from detkit.machine import bf16_instructions, processor
 
@@ -19,19 +19,19 @@ _PACKAGES = (
 
 
 def print_machine() -> None:
-    """Print versions, processor, devices and folders, and what is wrong with them."""
+    """Print versions, processor, devices and folders, and warn of problems with the installation."""
     print(f"detkit {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
     print(table([(name, version_of(name) or "missing") for name in _PACKAGES], ("package", "version")))
     print()
     for name, value in [*_processor(), *_gpus(), *_folders()]:
         print(f"{name:10}{value}")
-    problem = opencv_problem()
-    if problem:
-        print(f"\nwarning: {problem}", file=sys.stderr)
+    for problem in (opencv_problem(), distribution_problem()):
+        if problem:
+            print(f"\nwarning: {problem}", file=sys.stderr)
 
 
 def version_of(package: str) -> str | None:
-    """The installed version of a package, if there is one."""
+    """Return the installed version of a package, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -45,12 +45,12 @@ def _processor() -> list[tuple[str, str]]:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     instructions = torch.backends.cpu.get_cpu_capability()
-    found = bf16_instructions()
-    half = f"{found}: bf16 is fast here" if found else "without AMX and AVX512_BF16: bf16 is no faster than fp32"
+    bf16 = bf16_instructions()
+    bf16_text = f"{bf16}: bf16 is fast" if bf16 else "without AMX and AVX512_BF16: bf16 is no faster than fp32"
     device = pick_device("auto")
     precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(pick_dtype("auto", device), "fp16")
     return [
-        ("processor", f"{processor()}, {cores} cores to use, {torch.get_num_threads()} threads, {instructions}, {half}"),
+        ("processor", f"{processor()}, {cores} usable cores, {torch.get_num_threads()} threads, {instructions}, {bf16_text}"),
         ("auto", f"--device {device} in {precision}"),
     ]
 
@@ -58,13 +58,13 @@ def _processor() -> list[tuple[str, str]]:
 def _gpus() -> list[tuple[str, str]]:
     import torch
 
-    found = []
+    gpus = []
     for index in range(torch.cuda.device_count()):
-        about = torch.cuda.get_device_properties(index)
-        found.append((f"cuda:{index}", f"{about.name}, {about.total_memory / 1e9:.1f} GB, compute capability {about.major}.{about.minor}"))
+        gpu = torch.cuda.get_device_properties(index)
+        gpus.append((f"cuda:{index}", f"{gpu.name}, {gpu.total_memory / 1e9:.1f} GB, compute capability {gpu.major}.{gpu.minor}"))
     if torch.backends.mps.is_available():
-        found.append(("mps", "Apple GPU"))
-    return found or [("GPU", "none that this PyTorch can use")]
+        gpus.append(("mps", "Apple GPU"))
+    return gpus or [("GPU", "none that this PyTorch can use")]
 
 
 def _folders() -> list[tuple[str, str]]:

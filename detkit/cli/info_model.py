@@ -1,4 +1,4 @@
-"""What a config builds and what a checkpoint holds."""
+"""Descriptions of configs and checkpoints."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from detkit.models.detector import Detector, DetectorConfig
 
 ASSUMED_CLASSES = 80
-"""COCO's, where a config's data is not here to tell."""
+"""Number of classes of a config whose data is not available: COCO's."""
 
 
 def print_config(args: argparse.Namespace) -> None:
-    """Print what the detector of a config is made of, and how its anchors fit its data."""
+    """Print the parts of a config's detector, and how well its anchors fit its data."""
     from detkit.cli.train import load_target
     from detkit.config import apply_overrides
 
@@ -33,7 +33,7 @@ def print_config(args: argparse.Namespace) -> None:
 
 
 def print_checkpoint(args: argparse.Namespace) -> None:
-    """Print the header of a checkpoint, what its detector is made of, and on request how its anchors fit a data set."""
+    """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
     from detkit.inference.loading import checkpoint_path, load_detector
 
     path = checkpoint_path(args.subject)
@@ -43,27 +43,27 @@ def print_checkpoint(args: argparse.Namespace) -> None:
         _print_header(path, read_header(path))
     detector, config, names = load_detector(args.subject) if path is not None else _published(args.subject)
     named = [name for name in names if name is not None]
-    unnamed = f" and {len(names) - len(named)} slots without a name" if len(named) < len(names) else ""
-    print(f"{config.kind}, {len(named)} classes{unnamed}: {', '.join(named)}\n")
+    unnamed = f" and {count(len(names) - len(named), 'unnamed output')}" if len(named) < len(names) else ""
+    print(f"{config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {', '.join(named)}\n")
     _print_detector(detector, config, args, _named_data(args))
 
 
 def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """The detector that published weights are for, filled with them if they are here."""
+    """Return the detector of published weights, with the weights loaded if they are on this machine."""
     from detkit.inference.loading import load_detector
     from detkit.models.published import PUBLISHED, publication
 
-    if name in PUBLISHED and (found := publication(name)).for_classes is not None:
-        print(f"{name} looks for whatever it is told; what follows is for one phrase and needs no weights\n")
-        return found.config.build(1), found.config, ("whatever is named",)
+    published = publication(name) if name in PUBLISHED else None
+    if published is not None and published.for_classes is not None:
+        print(f"{name} takes its classes from --classes; the following is for one class and needs no weights\n")
+        return published.config.build(1), published.config, ("(any class)",)
     try:
         return load_detector(name)
     except FileNotFoundError as error:
-        if name not in PUBLISHED:
+        if published is None:
             raise
-        print(f"{error}; what follows needs no weights\n")
-        found = publication(name)
-        return found.config.build(len(found.class_names)), found.config, found.class_names
+        print(f"{error}; the following needs no weights\n")
+        return published.config.build(len(published.class_names)), published.config, published.class_names
 
 
 def _print_header(path: Path, header: dict[str, Any]) -> None:
@@ -76,43 +76,44 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             print(f"{name}: {text if len(text) <= 200 else text[:200] + ' ...'}")
     if header.get("experiment"):
-        print(f"experiment: {json.loads(header['experiment']).get('name', '')}; its whole config is in the file's header")
+        print(f"experiment: {json.loads(header['experiment']).get('name', '')}; its complete config is in the header of the file")
     print()
 
 
 def _print_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
     from detkit.inference.measure import profile
 
-    found = profile(detector, config.preprocess, args.size)
-    rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in found.parts]
-    rows.append(("all", *_millions(found.parameters, found.trainable), *_billions(found.flops)))
-    print(table(rows, ("part", "parameters", "that learn", "GFLOPs", "GMACs"), {"parameters", "that learn", "GFLOPs", "GMACs"}))
-    (h, w), (ih, iw), (ph, pw) = found.image, found.input_size, found.padded_size
-    print(f"\na image of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
-    print("GFLOPs count convolutions and matrix products, a multiply-add as two operations; papers mostly give GMACs, half of it\n")
+    measured = profile(detector, config.preprocess, args.size)
+    rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in measured.parts]
+    rows.append(("all", *_millions(measured.parameters, measured.trainable), *_billions(measured.flops)))
+    header = ("part", "parameters", "trainable", "GFLOPs", "GMACs")
+    print(table(rows, header, set(header[1:])))
+    (h, w), (ih, iw), (ph, pw) = measured.image, measured.input_size, measured.padded_size
+    print(f"\nan image of {w} x {h} is resized to {iw} x {ih} and padded to {pw} x {ph}")
+    print("GFLOPs count convolutions and matrix products, two operations per multiply-add; papers mostly state GMACs, half as many\n")
     if config.whole_images:
         _print_classes(detector.num_classes, config, data)
         return
     names = detector.backbone.level_names
     strides: tuple[int, ...] = detector.neck.strides  # type: ignore[assignment]
-    backbone = zip(names, found.backbone, detector.backbone.strides, strict=True)
+    backbone = zip(names, measured.backbone, detector.backbone.strides, strict=True)
     levels = [(f"backbone {name}", *_shape(shape, stride)) for name, shape, stride in backbone]
-    levels += [(f"neck {place}", *_shape(*level)) for place, level in enumerate(zip(found.levels, strides, strict=True))]
+    levels += [(f"neck {index}", *_shape(*level)) for index, level in enumerate(zip(measured.levels, strides, strict=True))]
     print(table(levels, ("level", "channels", "width x height", "stride"), {"channels", "width x height", "stride"}))
     if data is not None:
         _print_recall(detector, config, data)
 
 
 def _print_classes(classes: int, config: DetectorConfig, data: DetectionData | None) -> None:
-    """What a classifier of whole images says, and how many images its classes have."""
-    print(f"a whole image gets a score for each of {count(classes, 'class', 'classes')}; there are no levels and no boxes")
+    """Print the outputs of a classifier, and the number of images of its classes."""
+    print(f"one score per image for each of {count(classes, 'class', 'classes')}; no levels and no boxes")
     if data is None or not data.class_names:
         return
     labels = Counter(data.records.labels.tolist())
-    numbers = {name: labels[place] for place, name in enumerate(data.class_names)}
+    numbers = {name: labels[label] for label, name in enumerate(data.class_names)}
     least, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
-    what = count(labels.total(), "image") if data.is_classification else f"{count(labels.total(), 'object')} to cut out"
-    print(f"{data.name} has {what}: of a class from {numbers[least]:,} ({least}) to {numbers[most]:,} ({most})")
+    total = count(labels.total(), "image") if data.is_classification else f"{count(labels.total(), 'object')} to crop"
+    print(f"{data.name} has {total}; {numbers[least]:,} ({least}) to {numbers[most]:,} ({most}) per class")
 
 
 def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
@@ -121,19 +122,19 @@ def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionDat
 
     cells = cell_recall(detector, config.preprocess, data)
     if cells is not None:
-        shown = f"of {count(cells.boxes, 'box', 'boxes')} of {data.name}, {cells.assigned:,} ({cells.assigned / max(cells.boxes, 1):.1%})"
-        print(f"\n{shown} have one of the {cells.grid[0]} x {cells.grid[1]} cells to themselves; the others can't be learned")
+        assigned = f"{cells.assigned:,} of {count(cells.boxes, 'box', 'boxes')} of {data.name} ({cells.assigned / max(cells.boxes, 1):.1%})"
+        print(f"\n{assigned} are assigned to one of the {cells.grid[0]} x {cells.grid[1]} cells; the others cannot be learned")
         return
     rows = anchor_recall(detector, config.preprocess, data)
     if rows is None:
         print(f"\n{config.kind} has no anchors to compare with the boxes of {data.name}")
         return
-    print(f"\nbest IoU of each box of {data.name} with any anchor, at the size the model sees (crowds left out)")
+    print(f"\nbest IoU of each box of {data.name} with any anchor, at the input size of the model (without crowds)")
     print(recall_text(rows))
 
 
 def _data_of(config: Any, args: argparse.Namespace) -> tuple[DetectionData | None, str]:
-    """The data named by a flag, else the config's own if it is here; and a remark on its absence."""
+    """Return the data of ``--data``, or else the config's own if it can be read, and a note if there is none."""
     from detkit.data import load_data
 
     named = _named_data(args)

@@ -1,4 +1,4 @@
-"""Detections as the labels of a new data set, for a person to correct."""
+"""Write detections as the labels of a new data set, to be corrected by a person."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ SPLIT = "train"
 
 
 class LabelWriter:
-    """A data set of images that were looked at: copies of them, and what was found as their labels.
+    """A data set with copies of the processed images, and their detections as labels.
 
     Args:
-        folder: New or empty, so that no label that somebody corrected is lost.
+        folder: A new or empty folder, so that corrected labels are never overwritten.
         kind: ``coco``, ``voc`` or ``yolo``.
 
     Raises:
-        ValueError: the folder has something in it.
+        ValueError: If the folder is not empty.
     """
 
     def __init__(self, folder: str, kind: Kind) -> None:
         self.folder = Path(folder)
         self.kind = kind
         if self.folder.is_dir() and any(self.folder.iterdir()):
-            raise ValueError(f"--labels {folder}: the folder is not empty, and labels in it may have been corrected; give a new one")
+            raise ValueError(
+                f"--labels {folder}: expected a new or empty folder, as labels in it may have been corrected; give another one"
+            )
         self._records: list[ImageRecord] = []
         self._stems: set[str] = set()
 
-    def add(self, found: ImageResult, pixels: Any) -> None:
-        """Copy a image, or save a frame of a video (``(H, W, 3)`` uint8 RGB) as one, and take its detections."""
+    def add(self, result: ImageResult, pixels: Any) -> None:
+        """Copy an image, or save a frame of a video, ``(H, W, 3)`` uint8 RGB, and keep its detections."""
         from PIL import Image
 
         from detkit.data.images import IMAGE_EXTENSIONS
@@ -47,21 +49,21 @@ class LabelWriter:
 
         images = image_folder(self.folder, self.kind, SPLIT)
         images.mkdir(parents=True, exist_ok=True)
-        if found.frame is not None:
-            path = images / f"{self._free(f'{found.path.stem}_{found.frame:06d}')}.jpg"
+        if result.frame is not None:
+            path = images / f"{self._unused_stem(f'{result.path.stem}_{result.frame:06d}')}.jpg"
             Image.fromarray(pixels).save(path, quality=95)
-        elif found.path.suffix.lower() in IMAGE_EXTENSIONS:
-            path = images / (self._free(found.path.stem) + found.path.suffix)
-            shutil.copyfile(found.path, path)
-        else:  # readers find images by their endings
-            path = images / f"{self._free(found.path.name)}.png"
+        elif result.path.suffix.lower() in IMAGE_EXTENSIONS:
+            path = images / (self._unused_stem(result.path.stem) + result.path.suffix)
+            shutil.copyfile(result.path, path)
+        else:  # readers recognize images by their extensions
+            path = images / f"{self._unused_stem(result.path.name)}.png"
             Image.fromarray(pixels).save(path)
-        targets = Targets.of(found.detections.boxes, found.detections.labels)
-        targets = targets[targets.areas > 0]  # a box without area lay in the margin of the network's input
-        self._records.append(ImageRecord(path, len(self._records) + 1, found.size, targets))
+        targets = Targets.of(result.detections.boxes, result.detections.labels)
+        targets = targets[targets.areas > 0]  # a box without area was in the padding of the network's input
+        self._records.append(ImageRecord(path, len(self._records) + 1, result.size, targets))
 
-    def _free(self, stem: str) -> str:
-        """The stem, or the first with a number behind it that no other image has, in any case of letters."""
+    def _unused_stem(self, stem: str) -> str:
+        """Return the stem, with a number appended if another image has it, ignoring case."""
         number, name = 1, stem
         while name.casefold() in self._stems:
             number += 1
@@ -70,20 +72,20 @@ class LabelWriter:
         return name
 
     def write(self, class_names: ClassNames, reported: Sequence[str]) -> tuple[int, int]:
-        """Write the labels of all images taken; give the number of images and of boxes.
+        """Write the labels of all added images, and return the number of images and of boxes.
 
         Args:
-            class_names: One a label.
-            reported: The classes that the data set gets: those that could be found.
+            class_names: The class name of each label of the detections.
+            reported: The classes of the data set: those that the detector reports.
         """
         import torch
 
         from detkit.data.records import DetectionData
         from detkit.data.writers import write_labels
 
-        number = {name: place for place, name in enumerate(reported)}
-        places = torch.tensor([number.get(name or "", -1) for name in class_names])
-        records = [replace(record, targets=record.targets.replace(labels=places[record.targets.labels])) for record in self._records]
+        index_of = {name: index for index, name in enumerate(reported)}
+        new_labels = torch.tensor([index_of.get(name or "", -1) for name in class_names])
+        records = [replace(record, targets=record.targets.replace(labels=new_labels[record.targets.labels])) for record in self._records]
         if records:
             write_labels(DetectionData.of(str(self.folder), reported, records), self.folder, self.kind, SPLIT)
         return len(records), sum(len(record.targets) for record in records)

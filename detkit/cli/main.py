@@ -9,11 +9,12 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from detkit import __version__
 from detkit.cli.advice import import_advice
 from detkit.cli.collector import collect_rarely
+from detkit.cli.flags import add_flags
 from detkit.registry import did_you_mean
 
 
@@ -32,7 +33,7 @@ COMMANDS = {
     "train": Command("start", "detkit.cli.train", "train a detector on a folder of labeled images, or from a config"),
     "detect": Command("start", "detkit.cli.detect", "detect objects in images and videos"),
     "evaluate": Command("start", "detkit.cli.evaluate", "evaluate a detector, or a results file, on your labels"),
-    "explain": Command("understand", "detkit.cli.explain", "show why a detector reports what it reports"),
+    "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
     "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
     "propose": Command("data", "detkit.cli.propose", "compute object proposals; report their recall against labels"),
     "export": Command("use", "detkit.cli.export", "write a detector to an ONNX file, and verify that its outputs match"),
@@ -49,10 +50,13 @@ USER_ERROR = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors take one line."""
+    """An argument parser that prints errors on one line and accepts no abbreviated flags."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
 
     def error(self, message: str) -> NoReturn:
-        """Print what is wrong and where to find help, and exit with code 2."""
+        """Print the error and the command that shows the help, and exit with code 2."""
         self.exit(USER_ERROR, f"detkit: error: {message}; see {self.prog} --help\n")
 
 
@@ -74,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _escape_unencodable_output() -> None:
-    """Escape characters that a stream cannot encode, as on Windows' pipes, instead of failing."""
+    """Escape characters that a stream cannot encode, such as those of pipes on Windows, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -83,23 +87,21 @@ def _escape_unencodable_output() -> None:
 def command_parser(name: str, module: ModuleType | None = None) -> Parser:
     """Return the parser of one subcommand."""
     module = module or importlib.import_module(COMMANDS[name].module)
-    parser = Parser(
-        prog=f"detkit {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(prog=f"detkit {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
-    for each in _leaves(parser):
-        each.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    for leaf in leaf_parsers(parser):
+        add_flags(leaf, "--debug")
     return parser
 
 
-def _leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """Yield the parsers that end a command line: those of the subcommands, or the parser itself if it has none."""
+def leaf_parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield the parsers of the subcommands, nested ones included, or the parser itself if it has none."""
     nested = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not nested:
         yield parser
     for action in nested:
         for child in action.choices.values():
-            yield from _leaves(child)
+            yield from leaf_parsers(child)
 
 
 def _without_command(words: list[str]) -> int:
@@ -123,13 +125,13 @@ def _group_lines(group: str) -> str:
 
 
 def _parse(parser: Parser, words: list[str]) -> argparse.Namespace:
-    """Parse; flags may stand between positional words, unless the command has subcommands of its own."""
+    """Parse the words; flags may stand between positional words, unless the command has subcommands."""
     nested = any(action.nargs in {argparse.PARSER, argparse.REMAINDER} for action in parser._actions)
     return parser.parse_args(words) if nested else parser.parse_intermixed_args(words)
 
 
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
-    """Run a command; an error that a user can cause becomes one line on stderr, any other keeps its traceback."""
+    """Run a command; an error that a user can cause is printed on one line, any other keeps its traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("detkit").setLevel(logging.INFO)
     try:

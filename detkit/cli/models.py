@@ -1,16 +1,16 @@
-"""Configs, published weights and backbones: list, show, copy, download, import, pack and average them.
+"""List, show, copy, download, import, pack and average configs, published weights and backbones.
 
-detkit models                                   all detectors: configs and weights, with AP, license and size
-detkit models list --kind backbone              the backbones that a config can name
-detkit models show NAME ...                     everything about one
-detkit models copy NAME [FILE]                  a config as a file of your own, to edit and to train from
-detkit models download NAME ...                 published weights, into $DETKIT_WEIGHTS or the user's cache; resumes where it stopped
+detkit models                                   list all detectors: configs and weights, with AP, license and size
+detkit models list --kind backbone              list the backbones that a config can use
+detkit models show NAME ...                     show everything known about a model
+detkit models copy NAME [FILE]                  copy a config to a file of your own, to edit and to train from
+detkit models download NAME ...                 download published weights to $DETKIT_WEIGHTS or the user's cache
 detkit models import FILE --model NAME --output FILE.safetensors
-                                                a detkit checkpoint from a published file; no code in it is executed
+                                                convert a published file to a detkit checkpoint; no code in it is executed
 detkit models pack MODEL [KEY=VALUE ...] --output FILE.safetensors
-                                                a checkpoint of half the size to pass on: half precision, without the training record
+                                                write a checkpoint of half the size to share: fp16, without the training record
 detkit models average MODEL MODEL ... --output FILE.safetensors
-                                                the mean of several trainings from one start; evaluate whether it is better
+                                                average the weights of several runs from the same start; the result may be better
 """
 
 from __future__ import annotations
@@ -41,15 +41,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = actions.add_parser("list", help="a table of configs and weights, or of backbones", description="List detectors, or backbones.")
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only models with all of these words in their name")
-    parser.add_argument("--kind", choices=models_list.KINDS, help="only models of this kind (default: configs and weights of detectors)")
+    parser = actions.add_parser(
+        "list", help="list configs and weights, or backbones", description="List configs and published weights, or backbones."
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="list only models with all of these words in their name")
+    parser.add_argument("--kind", choices=models_list.KINDS, help="list only models of this kind (default: configs and weights)")
     add_flags(parser, "--folder")
     parser.set_defaults(action=models_list.run_list)
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = actions.add_parser("show", help="everything about a model", description="Show everything known about a model.")
+    parser = actions.add_parser("show", help="show everything known about a model", description="Show everything known about a model.")
     parser.add_argument("names", nargs="+", metavar="NAME", help="names from `detkit models list`")
     add_flags(parser, "--folder")
     parser.set_defaults(action=models_list.run_show)
@@ -58,8 +60,8 @@ def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser(
         "copy",
-        help="write a config as a file to edit",
-        description="Write a config of the zoo as a Python file, to edit and to train from.",
+        help="copy a config to a file to edit",
+        description="Copy a config to a Python file, to edit and to train from.",
     )
     parser.add_argument("name", metavar="NAME", help="a config from `detkit models list --kind config`")
     parser.add_argument("file", nargs="?", metavar="FILE", help="the file to write (default: NAME.py in the current folder)")
@@ -68,7 +70,9 @@ def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _add_download(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser(
-        "download", help="download published weights", description="Download published weights; resumes where it stopped."
+        "download",
+        help="download published weights",
+        description="Download published weights; an interrupted download is resumed.",
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="weights from `detkit models list`")
     add_flags(parser, "--folder")
@@ -83,9 +87,9 @@ def _copy(args: argparse.Namespace) -> None:
         raise ValueError(f"models copy {args.name}: no such config: {did_you_mean(args.name, zoo.names())}")
     path = Path(args.file or f"{args.name}.py")
     if path.exists():
-        raise ValueError(f"models copy: {path} exists and is not overwritten; give another file name")
+        raise ValueError(f"models copy: {path} already exists; give another file name")
     write_text(path, zoo.path(args.name).read_text("utf-8"))
-    print(f"{path}: edit it, then: detkit train {path} --data FOLDER")
+    print(f"{path}: written; edit it, then train with: detkit train {path} --data FOLDER")
 
 
 def _download(args: argparse.Namespace) -> None:
@@ -101,7 +105,7 @@ def _download(args: argparse.Namespace) -> None:
 
 
 class _ByteCounter:
-    """A line on the terminal that counts megabytes."""
+    """A line on the terminal with the downloaded megabytes."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -113,6 +117,6 @@ class _ByteCounter:
         self.used = True
 
     def end(self) -> None:
-        """Move on to the next line."""
+        """Start a new line."""
         if self.used:
             print(file=sys.stderr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,11 +28,12 @@ _BACKBONES = (
     ("weights", "weights"),
     ("license", "license"),
     ("levels", "levels (name channels/stride)"),
-    ("source", "from"),
+    ("source", "source"),
     ("normalization", "normalization"),
     ("paper", "paper"),
 )
 _METRICS = ("AP", "AP50")
+_BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
 def run_list(args: argparse.Namespace) -> None:
@@ -42,14 +44,13 @@ def run_list(args: argparse.Namespace) -> None:
     rows = [*(_weight_rows(args.folder) if args.kind != "config" else ()), *(_config_rows() if args.kind != "weights" else ())]
     rows = [row for row in rows if all(word.lower() in row[0].lower() for word in args.words)]
     if not rows:
-        raise ValueError(f"models list: no model has {' and '.join(args.words)} in its name; `detkit models list` has them all")
+        raise ValueError(f"models list: no model has {' and '.join(args.words)} in its name; `detkit models list` lists all models")
     print(table(rows, _HEADER, _NUMBERS))
-    print("\nAP: of a config, what it reached in a training of ours (see docs/results.md); of weights, what their publisher states.")
-    print(
-        f"Use a config: detkit train NAME --data FOLDER. Use weights: detkit detect IMAGE --model NAME. Downloads go to {_target(args.folder)}."
-    )
+    print("\nAP: the measured result of a config (see docs/results.md), and the published one of weights.")
+    print("Use a config with: detkit train NAME --data FOLDER. Use weights with: detkit detect IMAGE --model NAME.")
+    print(f"Downloads go to {_target(args.folder)}.")
     if args.kind is None:
-        print(f"Backbones: detkit models list --kind backbone has {len(_backbone_names())}.")
+        print(f"List the {len(_backbone_names())} backbones with: detkit models list --kind backbone")
 
 
 def _config_rows() -> list[tuple[str, ...]]:
@@ -64,8 +65,8 @@ def _config_row(name: str) -> tuple[str, ...]:
 
 
 def _data_of(name: str) -> str:
-    """Return the data set that a measured config names: the end of its name says which."""
-    return next((data for data in ("bccd", "coco_sample", "voc", "coco") if name.endswith((f"_{data}", f"{data}_crops"))), "example")
+    """Return the data set in the name of a config, or ``example``, the one of configs without a data set in their name."""
+    return next((data for data in ("bccd", "coco_sample", "voc", "coco") if f"_{data}" in name), "example")
 
 
 def _weight_rows(folder: str | None) -> list[tuple[str, ...]]:
@@ -84,7 +85,7 @@ def _embedded_row(path: Path) -> tuple[str, ...]:
         "-" if ap is None else f"{100 * ap:.1f}",
         "COCO, held-out sample",
         "Apache-2.0",
-        "2.9 M" if ap is None else _parameters_of(path),
+        _parameters_of(path),
         f"{path.stat().st_size / 2**20:.1f}",
         "yes",
     )
@@ -94,13 +95,8 @@ def _parameters_of(path: Path) -> str:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
-        shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118  # not a dict
-    total = 0
-    for shape in shapes:
-        size = 1
-        for side in shape:
-            size *= side
-        total += size
+        names = [name for name in file.keys() if not name.endswith(_BUFFERS)]  # noqa: SIM118  # not a dict
+        total = sum(math.prod(file.get_slice(name).get_shape()) for name in names)
     return f"{total / 1e6:.1f} M"
 
 
@@ -110,7 +106,7 @@ def _weight_row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
         entry.name,
         "weights",
         "-" if ap is None else f"{ap:.1f}",
-        "COCO val2017" if ap is not None else entry.training_data,
+        "COCO val2017" if ap is not None else "-",
         entry.license,
         f"{entry.parameters / 1e6:.1f} M",
         "-" if entry.size is None else f"{entry.size:.1f}",
@@ -130,7 +126,7 @@ def _list_backbones(words: Sequence[str]) -> None:
     rows = [row for row in describe_backbones() if all(word.lower() in row["name"].lower() for word in words)]
     if not rows:
         raise ValueError(
-            f"models list: no backbone has {' and '.join(words)} in its name; `detkit models list --kind backbone` has them all"
+            f"models list: no backbone has {' and '.join(words)} in its name; `detkit models list --kind backbone` lists them all"
         )
     print(
         table(
@@ -139,9 +135,9 @@ def _list_backbones(words: Sequence[str]) -> None:
             {"parameters", "GMACs", "input"},
         )
     )
-    print("\nparameters and GMACs (10^9 multiply-adds at the input size) are the published classifier's; top-1 is on ImageNet")
-    print("use one with model.backbone.name=NAME; docs/backbones.md has the family tree")
-    print("any other network of timm is timm/NAME, if timm can extract feature maps from it")
+    print("\nParameters and GMACs (10^9 multiply-adds at the input size) are those of the published classifier; top-1 is on ImageNet.")
+    print("Use one with model.backbone.name=NAME; docs/backbones.md describes the families.")
+    print("Any other network of timm can be used as timm/NAME, if timm can extract feature maps from it.")
 
 
 def run_show(args: argparse.Namespace) -> None:
@@ -166,8 +162,8 @@ def run_show(args: argparse.Namespace) -> None:
             _show_config(name)
             shown = True
         if not shown:
-            known = [weights.EMBEDDED, *(entry.name for entry in weights.catalog()), *zoo.names(), *_backbone_names()]
-            raise ValueError(f"models show {name}: no such model: {did_you_mean(name, known)}")
+            known = dict.fromkeys([weights.EMBEDDED, *(entry.name for entry in weights.catalog()), *zoo.names(), *_backbone_names()])
+            raise ValueError(f"models show {name}: no such model: {did_you_mean(name, list(known))}")
 
 
 def _show_config(name: str) -> None:

@@ -1,4 +1,4 @@
-"""``detkit models import``, ``pack`` and ``average``: the subcommands that write a checkpoint."""
+"""``detkit models import``, ``pack`` and ``average``, which write a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from detkit.cli.flags import add_flags, unit_interval
+from detkit.cli.flags import add_flags
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE
 
@@ -18,11 +18,11 @@ Actions = argparse._SubParsersAction
 def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
     """Add ``detkit models import``."""
     parser = actions.add_parser(
-        "import", help="make a checkpoint from a published file", description="Make a detkit checkpoint from a published file."
+        "import", help="convert a published file to a checkpoint", description="Convert a published file to a detkit checkpoint."
     )
     parser.add_argument("file", metavar="FILE", help="the published file; no code in it is executed")
-    add_flags(parser, "--model", help="the published detector that the file holds, a name from `detkit models list --kind weights`")
-    add_flags(parser, "--classes", help="with a clip_rcnn: the phrases to look for")
+    add_flags(parser, "--model", help="the detector in the file: a name from `detkit models list --kind weights`")
+    add_flags(parser, "--classes", help="with a clip_rcnn model: the phrases to look for")
     _add_output(parser)
     parser.set_defaults(action=_import)
 
@@ -30,17 +30,19 @@ def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
 def add_pack(actions: Actions[argparse.ArgumentParser]) -> None:
     """Add ``detkit models pack``."""
     parser = actions.add_parser(
-        "pack", help="make a checkpoint of half the size", description="Make a checkpoint of half the size, to pass on."
+        "pack",
+        help="write a checkpoint of half the size",
+        description="Write a checkpoint of half the size to share: fp16, without the training record.",
     )
     parser.add_argument(
         "words",
         nargs="+",
         metavar="MODEL [KEY=VALUE ...]",
-        help="a checkpoint or a run's folder; then keys of its model config that no weight depends on, such as "
+        help="a checkpoint or a run's folder; then keys of its model config to change, which must not change any weight, such as "
         "model.head.postprocess.nms_iou=0.5",
     )
-    parser.add_argument("--min-score", type=unit_interval, metavar="S", help="lowest score that commands report for it by default")
-    parser.add_argument("--metrics", metavar="FILE", help="numbers to keep with it, as `detkit evaluate --json FILE` writes them")
+    add_flags(parser, "--min-score", help="lowest score that commands report by default with this checkpoint")
+    parser.add_argument("--metrics", metavar="FILE", help="metrics to store in it, a file written by `detkit evaluate --json FILE`")
     _add_output(parser)
     parser.set_defaults(action=_pack)
 
@@ -48,9 +50,9 @@ def add_pack(actions: Actions[argparse.ArgumentParser]) -> None:
 def add_average(actions: Actions[argparse.ArgumentParser]) -> None:
     """Add ``detkit models average``."""
     parser = actions.add_parser(
-        "average", help="average several trainings of one model", description="Average the weights of several trainings."
+        "average", help="average the weights of several runs", description="Average the weights of several runs of one model."
     )
-    parser.add_argument("sources", nargs="+", metavar="MODEL", help="two or more checkpoints or runs' folders of one model and one start")
+    parser.add_argument("sources", nargs="+", metavar="MODEL", help="two or more checkpoints or runs' folders, of the same model and start")
     _add_output(parser)
     parser.set_defaults(action=_average)
 
@@ -62,7 +64,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _import(args: argparse.Namespace) -> None:
     if args.model is None:
         raise ValueError(
-            "detkit models import: which detector does the file hold? give --model NAME, see `detkit models list --kind weights`"
+            "models import: expected the name of the detector in the file; give --model NAME, see `detkit models list --kind weights`"
         )
     output = _checkpoint_to_write(args)
     from detkit.checkpoint import make_header, save_checkpoint
@@ -79,7 +81,7 @@ def _pack(args: argparse.Namespace) -> None:
     sources = [word for word in args.words if "=" not in word]
     overrides = [word for word in args.words if "=" in word]
     if len(sources) != 1:
-        raise ValueError(f"detkit models pack: expected one checkpoint or run's folder, got {', '.join(sources) or 'none'}")
+        raise ValueError(f"models pack: expected one checkpoint or run's folder, got {', '.join(sources) or 'none'}")
     output = _checkpoint_to_write(args)
     from detkit.checkpoint import pack
 
@@ -91,14 +93,14 @@ def _pack(args: argparse.Namespace) -> None:
 
 def _average(args: argparse.Namespace) -> None:
     if len(args.sources) < 2:
-        raise ValueError(f"detkit models average: expected two or more checkpoints or runs' folders, got {args.sources[0]} alone")
+        raise ValueError(f"models average: expected two or more checkpoints or runs' folders, got only {args.sources[0]}")
     output = _checkpoint_to_write(args)
     from detkit.checkpoint import average
 
     others = average([_source(name) for name in args.sources], output)
     if others:
-        print(f"the models differ in {', '.join(others)}; those of the first one are used")
-    print(f"{output}: the mean of {len(args.sources)}; compare it with: detkit evaluate {output} --data PATH")
+        print(f"the models differ in {', '.join(others)}; the first model's values are used")
+    print(f"{output}: the mean of {len(args.sources)} models; evaluate it with: detkit evaluate {output} --data PATH")
 
 
 def _source(name: str) -> Path:
@@ -107,16 +109,16 @@ def _source(name: str) -> Path:
 
     source = checkpoint_path(name)
     if source is None:
-        raise FileNotFoundError(f"{name}: no such checkpoint or run's folder")
+        raise FileNotFoundError(f"{name}: no such file or folder; expected a checkpoint or a run's folder")
     return source
 
 
 def _metrics(path: str) -> dict[str, float]:
-    """Read the numbers from a file that ``detkit evaluate --json`` wrote.
+    """Read the metrics from a file that ``detkit evaluate --json`` wrote.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it holds something else.
+        ValueError: If it has another format.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"--metrics {path}: no such file; `detkit evaluate MODEL --data PATH --json {path}` writes it")
@@ -137,7 +139,7 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
 
     foreign = [word for word in overrides if not word.startswith(_MODEL)]
     if foreign:
-        raise ValueError(f"detkit models pack: {foreign[0]}: a packed checkpoint keeps only the model's config; expected {_MODEL}KEY=VALUE")
+        raise ValueError(f"models pack: expected {_MODEL}KEY=VALUE, got {foreign[0]}; a packed checkpoint keeps only the model's config")
     checkpoint = load_checkpoint(source)
     config = model_config(checkpoint.model_json, str(source))
     text: str = apply_overrides(config, [word.removeprefix(_MODEL) for word in overrides]).to_json()
@@ -147,7 +149,7 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
 
 def _checkpoint_to_write(args: argparse.Namespace) -> Path:
     if args.output is None:
-        raise ValueError("--output: which file should be written? give --output FILE.safetensors")
+        raise ValueError("--output: expected the file to write; give --output FILE.safetensors")
     path = Path(args.output)
     if path.suffix != ".safetensors":
         raise ValueError(f"--output {path}: expected a name that ends in .safetensors")

@@ -1,4 +1,4 @@
-"""Files and folders that a command writes: looked at before the work, and each written whatever becomes of the others."""
+"""Output files and folders of a command: checked before the work, and each written even if another one fails."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from types import TracebackType
 
 
 class Outputs:
-    """The files that flags of a command name; leaving the ``with`` block raises what could not be written.
+    """The output files that flags name; leaving the ``with`` block raises an error that lists those that could not be written.
 
     Args:
-        args: What was typed.
-        files: The flags that name files, as ``args`` calls them; one that was not given is left out.
-        folders: Those that name folders.
+        args: The parsed command line.
+        files: The flags that name files, as attributes of ``args``; flags that were not given are ignored.
+        folders: The flags that name folders.
 
     Raises:
-        ValueError: a file's path is that of a folder, or the other way round, or it lies in what is no folder.
-        OSError: no file can be made there, or, at the end of the block, a file could not be written.
+        ValueError: If a file is expected and the path is a folder, or the reverse, or its parent is not a folder.
+        OSError: If no file can be created there, or, at the end of the block, if a file could not be written.
     """
 
     def __init__(self, args: argparse.Namespace, *files: str, folders: Sequence[str] = ()) -> None:
@@ -34,18 +34,18 @@ class Outputs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._failed and error is not None and not isinstance(error, Exception):  # an interruption goes on as one
+        if self._failed and error is not None and not isinstance(error, Exception):  # keep an interruption
             print(f"detkit: error: {'; '.join(self._failed)}", file=sys.stderr)
         elif self._failed:
             raise OSError("; ".join(self._failed)) from error
 
     @property
     def written(self) -> list[str]:
-        """Those that were written, in the order of the flags."""
+        """The written paths, in the order of the flags."""
         return [path for name, path in self._paths.items() if name in self._written]
 
     def write(self, name: str, write: Callable[[str], object]) -> None:
-        """Have a flag's file or folder written if it was given; a failure is kept for the end."""
+        """Call ``write`` with the path of a flag if it was given; an error is kept for the end."""
         if name not in self._paths:
             return
         try:
@@ -56,26 +56,24 @@ class Outputs:
 
 
 def check_file(flag: str, path: str | Path) -> None:
-    """See that a file can be written at ``path``; nothing is left there.
+    """Check that a file can be written at ``path``, without leaving one there.
 
     Raises:
-        ValueError: it is a folder or a device, or lies in what is no folder.
-        OSError: no file can be made there.
+        ValueError: If it is a folder or a device, or its parent is not a folder.
+        OSError: If no file can be created there.
     """
     file = Path(path)
     if file.exists() and not file.is_file():
-        raise ValueError(
-            f"{flag} {path}: expected the name of a file, got {'a folder; name a file in it' if file.is_dir() else 'a device'}"
-        )
+        raise ValueError(f"{flag} {path}: expected a file name, got {'a folder; name a file in it' if file.is_dir() else 'a device'}")
     _try(flag, path, file.parent, f".{file.name}.")
 
 
 def check_folder(flag: str, path: str | Path) -> None:
-    """See that files can be written into a folder, which may have to be made; nothing is left there.
+    """Check that files can be written into a folder, which need not exist yet, without leaving any there.
 
     Raises:
-        ValueError: it is a file, or lies in what is no folder.
-        OSError: no file can be made there.
+        ValueError: If it is a file, or its parent is not a folder.
+        OSError: If no file can be created there.
     """
     if Path(path).is_file():
         raise ValueError(f"{flag} {path}: expected a folder, got a file")
@@ -83,15 +81,15 @@ def check_folder(flag: str, path: str | Path) -> None:
 
 
 def _try(flag: str, path: str | Path, folder: Path, prefix: str = ".detkit.") -> None:
-    """Make a file in a folder, or in the first above it that is there, and remove it."""
-    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-    if not there.is_dir():
-        raise ValueError(f"{flag} {path}: {there} is a file, and a folder is expected there; give another path")
+    """Create and remove a file in a folder, or in its nearest existing parent."""
+    existing = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
+    if not existing.is_dir():
+        raise ValueError(f"{flag} {path}: expected {existing} to be a folder, but it is a file; give another path")
     try:
-        with tempfile.NamedTemporaryFile(dir=there, prefix=prefix, suffix=".tmp"):
+        with tempfile.NamedTemporaryFile(dir=existing, prefix=prefix, suffix=".tmp"):
             pass
     except OSError as error:
-        raise type(error)(f"{flag} {path}: no file can be made in {there} ({_reason(error)}); give another path") from None
+        raise type(error)(f"{flag} {path}: no file can be created in {existing} ({_reason(error)}); give another path") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,8 +1,7 @@
-"""What ``detkit propose`` prints and writes at its end."""
+"""The report and the proposal files of ``detkit propose``."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,51 +17,59 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from detkit.proposals import ProposalResult, ProposalRecall
+    from detkit.proposals import ProposalRecall, ProposalResult
 
 COLUMNS = ("proposals", "recall .5", "recall .7", "MABO", "AR")
 
 
-def speed_line(seconds: Sequence[float], remembered: int) -> str:
-    """What the first image took, in which code is compiled or loaded, and what the others took."""
+def speed_line(seconds: Sequence[float], cached: int) -> str:
+    """Return the time of the first image, which includes compiling or loading code, and the median of the others."""
     parts = []
     if seconds:
         parts.append(f"first image {duration(seconds[0])} (cold)")
     if len(seconds) > 1:
         parts.append(f"median of the others {duration(statistics.median(seconds[1:]))} (warm)")
-    if remembered:
-        parts.append(f"{count(remembered, 'image')} remembered")
-    return "; ".join(parts) or "no image was searched"
+    if cached:
+        parts.append(f"{count(cached, 'image')} from the cache")
+    return "; ".join(parts) or "no image was processed"
 
 
-def report(recall: ProposalRecall, args: argparse.Namespace, outputs: Outputs, about: Mapping[str, Any]) -> None:
-    """Print how well objects are met by more and more proposals, draw it, and write the numbers."""
+def report(recall: ProposalRecall, plot: str | None, title: str, outputs: Outputs, metadata: Mapping[str, Any]) -> None:
+    """Print the recall for increasing numbers of proposals, plot it, and write the numbers.
+
+    Args:
+        recall: The proposals and labels of all images.
+        plot: The file given with ``--plot``; None: ``recall.png`` in a new folder.
+        title: Title of the plot.
+        outputs: The files that flags name.
+        metadata: Further keys of the JSON file.
+    """
     curve = recall.curve()
     print(f"\n{count(recall.objects, 'object')} without crowds; best IoU with the first N proposals of each image:")
-    rows = [(f"{number:,}", *map(shown, _values(found))) for number, found in curve]
+    rows = [(f"{number:,}", *map(shown, _values(numbers))) for number, numbers in curve]
     rows.append(("all", *map(shown, _values(recall.numbers()))))
     print(table(rows, COLUMNS, set(COLUMNS)))
-    print(f"proposals of a image: {recall.numbers().proposals:,.1f} in the mean")
-    image = _plot(curve, args)
-    outputs.write("json", lambda path: _write_numbers(recall, path, about))
+    print(f"proposals per image: {recall.numbers().proposals:,.1f} on average")
+    image = _plot(curve, title)
+    outputs.write("json", lambda path: _write_numbers(recall, path, metadata))
     outputs.write("plot", lambda path: _save(image, path))
-    if not args.plot:
+    if not plot:
         from detkit.cli.drawing_writer import DrawingWriter
 
         print(f"written: {DrawingWriter(None, [], 'propose', 'png').write(Path('recall'), image)}")
     print()
 
 
-def _values(found: Any) -> tuple[float, float, float, float]:
-    return found.recall_50, found.recall_70, found.mabo, found.average_recall
+def _values(numbers: Any) -> tuple[float, float, float, float]:
+    return numbers.recall_50, numbers.recall_70, numbers.mabo, numbers.average_recall
 
 
-def _plot(curve: Sequence[tuple[int, Any]], args: argparse.Namespace) -> NDArray[np.uint8]:
+def _plot(curve: Sequence[tuple[int, Any]], title: str) -> NDArray[np.uint8]:
     from detkit.drawing.curves import draw_curves
 
     names = ("recall at IoU .5", "recall at IoU .7", "MABO", "average recall")
-    curves = {name: [(float(number), _values(found)[place]) for number, found in curve] for place, name in enumerate(names)}
-    return draw_curves(curves, f"{Path(args.inputs[0]).name}: {args.backend}, {args.mode}", "proposals of a image")
+    curves = {name: [(float(number), _values(numbers)[index]) for number, numbers in curve] for index, name in enumerate(names)}
+    return draw_curves(curves, title, "proposals per image")
 
 
 def _save(image: NDArray[np.uint8], path: str) -> None:
@@ -72,56 +79,56 @@ def _save(image: NDArray[np.uint8], path: str) -> None:
     Image.fromarray(image).save(path)
 
 
-def _write_numbers(recall: ProposalRecall, file: str, about: Mapping[str, Any]) -> None:
+def _write_numbers(recall: ProposalRecall, file: str, metadata: Mapping[str, Any]) -> None:
     from detkit.checkpoint import write_text
 
     peak = peak_memory()
     content = {
         "detkit": __version__,
-        **about,
+        **metadata,
         "images": len(recall.counts),
         "objects": recall.objects,
         "all": recall.numbers().to_dict(),
-        "curve": [{"first": number, **found.to_dict()} for number, found in recall.curve()],
+        "curve": [{"first": number, **numbers.to_dict()} for number, numbers in recall.curve()],
         "peak_memory_bytes": peak[0] if peak is not None else None,
     }
     write_text(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
-def write_proposals(file: str, made: Sequence[tuple[Path, ProposalResult]], failed: Mapping[Path, str]) -> None:
-    """All boxes: as JSON, image by image; or as arrays, where the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``."""
+def write_proposals(file: str, results: Sequence[tuple[Path, ProposalResult]], failed: Mapping[Path, str]) -> None:
+    """Write all boxes as JSON, per image; or as ``.npz`` arrays, where the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``."""
     if Path(file).suffix.lower() == ".npz":
-        _write_arrays(file, made)
+        _write_arrays(file, results)
         return
     from detkit.checkpoint import write_text
 
     images: list[dict[str, Any]] = [
         {
             "file": str(path),
-            "width": one.size[1],
-            "height": one.size[0],
-            "boxes": [[round(value, 2) for value in box] for box in one.proposals.boxes.tolist()],
-            "scores": [round(score, 7) for score in one.proposals.scores.tolist()],
+            "width": result.size[1],
+            "height": result.size[0],
+            "boxes": [[round(value, 2) for value in box] for box in result.proposals.boxes.tolist()],
+            "scores": [round(score, 7) for score in result.proposals.scores.tolist()],
         }
-        for path, one in made
+        for path, result in results
     ]
     images += [{"file": str(path), "error": message} for path, message in failed.items()]
     write_text(file, json.dumps({"detkit": __version__, "images": images}, ensure_ascii=False) + "\n")
 
 
-def _write_arrays(file: str, made: Sequence[tuple[Path, ProposalResult]]) -> None:
+def _write_arrays(file: str, results: Sequence[tuple[Path, ProposalResult]]) -> None:
     import numpy as np
     import torch
 
     from detkit.checkpoint.atomic import atomic_write
 
-    rows = [one.proposals for _, one in made]
+    rows = [result.proposals for _, result in results]
     offsets = np.cumsum([0, *map(len, rows)])
     with atomic_write(file) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(
             handle,
-            files=np.array([str(path) for path, _ in made], dtype=np.str_),
-            sizes=np.array([one.size for _, one in made], dtype=np.int64).reshape(-1, 2),
+            files=np.array([str(path) for path, _ in results], dtype=np.str_),
+            sizes=np.array([result.size for _, result in results], dtype=np.int64).reshape(-1, 2),
             offsets=offsets,
             boxes=torch.cat([row.boxes for row in rows]).numpy() if rows else np.zeros((0, 4), np.float32),
             scores=torch.cat([row.scores for row in rows]).numpy() if rows else np.zeros(0, np.float32),

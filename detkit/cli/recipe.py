@@ -1,4 +1,4 @@
-"""Choose a recipe for ``detkit train FOLDER``: which config, from which start, for how long, and why."""
+"""Choose a recipe for ``detkit train FOLDER``: the config, the initial weights and the length of the training."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from detkit.data import DetectionData
 
 BUDGET = 10.0
-"""Core-minutes of the default run on a CPU; docs/training_on_your_own_data.md has what they reach."""
+"""Core-minutes of the default run on a CPU; docs/training_on_your_own_data.md states the results that they reach."""
 MAX_EPOCHS = 100
 SECONDS_PER_TRAINING_IMAGE = 0.11
 """Core-seconds of a training step per image, of the config ``embedded``; measured on an AMD EPYC with AVX2."""
 SECONDS_PER_VALIDATION_IMAGE = 0.15
-"""The same for one image of an evaluation."""
+"""Core-seconds of the evaluation of an image, measured on the same processor."""
 GPU_CONFIG, GPU_WEIGHTS, GPU_EPOCHS = "fpn_r50_v2", "fasterrcnn_resnet50_fpn_v2", 12
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A config by name, the keys that it gets, and the lines that explain the choice."""
+    """A config by name, the overrides of its keys, and the lines that explain the choice."""
 
     config: str
     overrides: tuple[str, ...]
@@ -36,8 +36,13 @@ class Recipe:
 def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] = ()) -> Recipe:
     """Choose how to train on the data at ``path`` on this machine.
 
-    On a CPU, training starts from the detector inside the package. On a GPU it starts from the best published detector that can be
-    fine-tuned, if its weights are on this machine or may be downloaded. Folders of images, one per class, train a classifier.
+    On a CPU, training starts from the detector inside the package. On a GPU, it starts from the best published detector that detkit can
+    fine-tune, if its weights are on this machine or the user agrees to download them. A folder of images per class trains a classifier.
+
+    Args:
+        path: The labeled data.
+        args: The parsed command line.
+        overrides: The ``key=value`` words of the command line.
 
     Raises:
         FileNotFoundError: If there is nothing at the path.
@@ -46,45 +51,55 @@ def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] 
     data = [f"data.train={path}", "data.val=none"]
     train, val = _load([*data, *_data_overrides(args, overrides)])
     if train.is_classification:
-        reason = f"{path} holds a folder of images per class, so the model is a classifier"
+        reason = f"{path} has a folder of images for each class, so the model is a classifier"
         return _recipe(path, "classify_folder", data, (reason,), args, overrides)
     if not _on_cpu(args.device) and _has_weights(args.yes):
         keys = [*data, f"weights={GPU_WEIGHTS}", *([] if args.budget else [f"training.epochs={GPU_EPOCHS}", "training.budget=none"])]
-        reason = f"there is a GPU, and {GPU_WEIGHTS} is the most accurate published start that detkit fine-tunes"
+        reason = f"this machine has a GPU, and {GPU_WEIGHTS} is the most accurate published detector that detkit can fine-tune"
         return _recipe(path, GPU_CONFIG, keys, (reason,), args, overrides)
     limit, reason = _limit(len(train), args.budget)
     validation = SECONDS_PER_VALIDATION_IMAGE * len(val) * 4 / 60
     lines = (
-        "no GPU is used, and from the detector inside the package a few core-minutes are enough"
+        "no GPU is used, and a few core-minutes of fine-tuning the detector inside the package are enough"
         if _on_cpu(args.device)
         else _no_download(),
         reason,
-        f"validation: {count(len(val), 'image')}, evaluated 4 times, about {validation:.1f} core-minutes of it",
+        f"validation: {count(len(val), 'image')}, evaluated 4 times, in about {validation:.1f} core-minutes",
     )
     return _recipe(path, "embedded", [*data, *limit], lines, args, overrides)
 
 
-def _limit(images: int, budget: str | None) -> tuple[list[str], str]:
-    """Return the keys that limit a run on a CPU, and the line about them."""
-    minutes = float(budget) if budget else BUDGET
+def _limit(images: int, budget: float | None) -> tuple[list[str], str]:
+    """Return the keys that limit a run on a CPU, and the line that explains them."""
+    minutes = budget or BUDGET
     if not budget and images * MAX_EPOCHS * SECONDS_PER_TRAINING_IMAGE < 60 * minutes:
-        return [f"training.epochs={MAX_EPOCHS}"], f"budget: {MAX_EPOCHS} epochs, as the data set is small ({count(images, 'image')})"
+        return [f"training.epochs={MAX_EPOCHS}"], f"length: {MAX_EPOCHS} epochs, as the data set is small ({count(images, 'image')})"
     keys = ["training.epochs=none", f"training.budget={minutes:g}"]
     epochs = 60 * minutes / SECONDS_PER_TRAINING_IMAGE / max(images, 1)
-    about = f"about {epochs:.0f} epochs" if epochs >= 1.5 else "about one epoch" if epochs > 0.7 else f"about {epochs:.1f} of an epoch"
-    return keys, f"budget: {minutes:g} core-minutes, {about} of {count(images, 'image')}; change it with --budget"
+    length = f"about {epochs:.0f} epochs" if epochs >= 1.5 else "about one epoch" if epochs > 0.7 else f"about {epochs:.1f} of an epoch"
+    return keys, f"length: {minutes:g} core-minutes, {length} of {count(images, 'image')}; change it with --budget"
 
 
 def _recipe(path: str, config: str, keys: list[str], reasons: Sequence[str], args: argparse.Namespace, overrides: Sequence[str]) -> Recipe:
-    """Return the recipe with the equivalent command that names everything."""
+    """Return the recipe, with the equivalent command that names the config and its keys."""
     shown = [key for key in keys if not key.startswith("data.")]
-    words = ["detkit", "train", config, "--data", path, *shown, *_typed_flags(args), *overrides]
+    has_budget = any(key.startswith("training.budget=") for key in keys)
+    words = ["detkit", "train", config, "--data", path, *shown, *_typed_flags(args, has_budget), *overrides]
     lines = (f"recipe: {config}", *(f"  {reason}" for reason in reasons), f"  the same as: {shlex.join(words)}", "")
     return Recipe(config, tuple(keys), lines)
 
 
-def _typed_flags(args: argparse.Namespace) -> list[str]:
-    pairs = (("--val-fraction", args.val_fraction), ("--split", args.split), ("--images", args.images), ("--output", args.output))
+def _typed_flags(args: argparse.Namespace, has_budget: bool) -> list[str]:
+    """Return the flags of the command line that the keys of a recipe do not replace."""
+    pairs = (
+        ("--images", args.images),
+        ("--split", args.split),
+        ("--val-fraction", args.val_fraction),
+        ("--budget", None if has_budget or args.budget is None else f"{args.budget:g}"),
+        ("--output", args.output),
+        ("--device", None if args.device == "auto" else args.device),
+        ("--precision", args.precision),
+    )
     return [word for flag, value in pairs if value is not None for word in (flag, str(value))]
 
 
@@ -108,7 +123,7 @@ def _on_cpu(device: str) -> bool:
 
 
 def _has_weights(yes: bool) -> bool:
-    """Whether the weights for GPUs are on this machine, or the user lets them be downloaded now."""
+    """Whether the weights for GPUs are on this machine, after downloading them if the user agrees."""
     from detkit import weights
 
     entry = weights.find(GPU_WEIGHTS)
@@ -129,4 +144,4 @@ def _agrees(question: str) -> bool:
 
 
 def _no_download() -> str:
-    return f"{GPU_WEIGHTS} would be better on this GPU, but is not on this machine; get it with `detkit models download {GPU_WEIGHTS}`"
+    return f"{GPU_WEIGHTS} is more accurate on this GPU, but not on this machine; get it with `detkit models download {GPU_WEIGHTS}`"

@@ -1,4 +1,4 @@
-"""What commands print at their end, and the shape of their tables."""
+"""Tables, durations, counts and the memory line that commands print."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from detkit.machine import peak_memory
 
 MEGABYTE = 1e6
-"""Bytes; every size that is printed as MB is in these."""
+"""Bytes in a printed MB."""
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: frozenset[str] | set[str] = frozenset()) -> str:
-    """Rows in columns under ``header``; the columns named in ``numbers`` are set flush right."""
+    """Return rows aligned in columns under ``header``; the columns named in ``numbers`` are right-aligned."""
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(header)]
     lines = []
@@ -23,7 +23,7 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: froz
 
 
 def memory_line(workers: bool = False) -> str:
-    """``peak memory 812 MB``, with the GPU's where there is one, and the largest worker's for a command that has workers."""
+    """Return ``peak memory 812 MB``, with that of the GPU if one is used and, with ``workers``, that of the largest worker."""
     peaks = peak_memory()
     parts = [] if peaks is None else [f"{peaks[0] / MEGABYTE:,.0f} MB"]
     if workers and peaks is not None and peaks[1]:
@@ -31,11 +31,11 @@ def memory_line(workers: bool = False) -> str:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         parts.append(f"{torch.cuda.max_memory_allocated() / MEGABYTE:,.0f} MB on the GPU")
-    return "peak memory " + (", ".join(parts) if parts else "not told by this system")
+    return "peak memory " + (", ".join(parts) if parts else "unknown on this system")
 
 
 def duration(seconds: float) -> str:
-    """``0.84 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 03 min``."""
+    """Format a duration: ``0.84 s``, ``12.3 s``, ``4 min 05 s`` or ``2 h 03 min``."""
     if seconds < 60:
         return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -45,11 +45,11 @@ def duration(seconds: float) -> str:
 
 
 def shown(value: float) -> str:
-    """Three decimals; a dash for a number that does not exist."""
+    """Format a metric with three decimals; a dash for NaN, a metric without ground truth."""
     return "-" if value != value else f"{value:.3f}"
 
 
 def count(number: int, thing: str, plural: str | None = None) -> str:
-    """``1 image``, ``1,200 images``, ``no images``."""
+    """Format a count: ``1 image``, ``1,200 images``, ``no images``."""
     word = thing if number == 1 else (plural or thing + "s")
     return f"{number:,} {word}" if number else f"no {word}"

@@ -1,4 +1,4 @@
-"""Find the detector that a command line names: the one place where MODEL gets its meaning."""
+"""Find the detector that a command line names: the only place that interprets MODEL."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from detkit.cli.report import count
 
 
 def resolve_model(word: str | None, latest: bool = False) -> tuple[str | Path, str]:
-    """Return what to load and, for the user, why.
+    """Return what to load and the reason, for the user.
 
     Args:
         word: ``embedded``, another published name, a run's folder, a checkpoint or an exported file; None for the default.
@@ -39,6 +39,6 @@ def _refuse_config(word: str) -> None:
 
 
 def model_line(model: str | Path, reason: str, class_names: tuple[str | None, ...], device: object, precision: str) -> str:
-    """Return the line that a command prints about the detector it has loaded."""
+    """Return the line that a command prints about the detector that it loaded."""
     named = sum(name is not None for name in class_names)
     return f"model: {model} ({reason}; {count(named, 'class', 'classes')}), on {device} in {precision}"

@@ -5,20 +5,21 @@
     detkit train yolox_s --data my_folder             a config by name; `detkit models list` has them all
     detkit train fpn_r50 --data my_folder weights=fasterrcnn_resnet50_fpn optimizer.lr=0.01
     detkit train my_config.py training.epochs=24      a config file of your own; Python in it is executed
-    detkit train fpn_r50 --smoke                      two steps on generated data, to see that everything works
-    detkit train --resume                             resume your newest run exactly where it stopped
+    detkit train fpn_r50 --smoke                      test the installation: two steps on generated data
+    detkit train --resume                             resume your newest run where it stopped
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
     torchrun --nproc_per_node 2 -m detkit train fpn_r50 --data my_folder
 
-Any config key can be overridden with key=value; docs/configuration.md lists them all. Train only from config files that you trust: they are
-Python. Everything else reads JSON and checkpoints, which are never executed. Ctrl-C (or SIGTERM) saves the run after the current step, and
---resume continues it.
+Any config key can be overridden with key=value; docs/configuration.md lists all keys. Use only config files that you trust: they are Python
+and are executed. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or SIGTERM) saves the run after the step,
+and --resume continues it.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,11 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, "--data", help="data to train on, instead of the config's; the same as data.train=PATH")
     add_flags(parser, "--images", "--split", "--val-fraction")
-    parser.add_argument("--budget", metavar="M", help="core-minutes the run may use, validation included; sets training.budget")
+    parser.add_argument(
+        "--budget", type=_minutes, metavar="M", help="core-minutes that the run may use, validation included; sets training.budget"
+    )
     parser.add_argument(
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
     )
-    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="resume a run: its folder (default: your newest run)")
+    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="resume the run in this folder (default: your newest run)")
     parser.add_argument("--stage", metavar="NAME", help="run only this stage, such as svm; with --resume, rerun it")
     add_flags(parser, "--output", help="folder of the run (default: runs/NAME-N)")
     add_flags(parser, "--yes", help="download the recommended starting weights without asking")
@@ -57,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, and log how it goes."""
+    """Train, and print the log."""
     from detkit.cli.allocator import keep_freed_memory
 
     keep_freed_memory()
@@ -68,21 +71,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _return_word_of_resume(args: argparse.Namespace) -> None:
-    """Give back the word that ``--resume`` has taken for its run if it is a config or ``key=value``; the newest run is meant then."""
+    """Return the word after ``--resume`` to the others if it is a config or ``key=value``; the newest run is resumed then."""
     word = args.resume or ""
     if ("=" in word or word.endswith(".py")) and not Path(word).is_dir():
         args.words, args.resume = [word, *args.words], ""
 
 
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected core-minutes, a number above 0; got {text!r}")
+    return value
+
+
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:
-    """Return what to train, if it is named, and the overrides.
+    """Return the data or config to train, if one is named, and the overrides.
 
     Raises:
-        ValueError: If two things are named.
+        ValueError: If more than one is named.
     """
     targets = [word for word in words if "=" not in word or Path(word).exists()]
     if len(targets) > 1:
-        raise ValueError(f"expected one folder or config, then key=value words; got {', '.join(targets)}; name data with --data")
+        raise ValueError(
+            f"train: expected one folder or config, got {', '.join(targets)}; give the data with --data, and keys as key=value"
+        )
     return (targets[0] if targets else None), [word for word in words if word not in targets]
 
 
@@ -114,7 +129,7 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
         base = None if target is None else load_target(target)
         config = resumed_config(folder, base, [*_flag_overrides(args), *overrides], repeats=args.stage is not None)
     elif target is None:
-        raise ValueError("train: what on? `detkit train FOLDER` trains on your labeled images; `detkit models list` has configs to name")
+        raise ValueError("train: expected a folder of labeled images or a config, got neither; `detkit models list` lists the configs")
     elif is_data(target):
         from detkit.cli.recipe import choose_recipe
 
@@ -131,10 +146,10 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
 
 
 def is_data(target: str) -> bool:
-    """Whether a word names labeled data and not a config.
+    """Whether a word names labeled data, as opposed to a config.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it names neither.
     """
     from detkit import zoo
     from detkit.cli.info import is_experiment
@@ -149,7 +164,7 @@ def is_data(target: str) -> bool:
 
 
 def load_target(target: str) -> Experiment:
-    """Load a config by the name it has in the zoo, or from a file."""
+    """Load a config by name, or from a file."""
     from detkit import zoo
     from detkit.config import load_config
     from detkit.experiment import Experiment
@@ -165,14 +180,14 @@ def _smoke(target: str | None, overrides: list[str]) -> int:
     config = load_target(target) if target else Experiment(name="smoke")
     outcome = smoke(apply_overrides(config, overrides))
     detections = f"{outcome.detections} detections by the reloaded model on {outcome.image}"
-    kept = "" if outcome.kept else "; nothing is kept without --output"
+    kept = "" if outcome.kept else "; the run is deleted, as --output is not given"
     print(f"smoke test passed: {outcome.trained.steps} steps, an evaluation, {detections}; {outcome.seconds:.1f} s{kept}")
     return 0
 
 
 @contextmanager
 def _log_to_stdout() -> Iterator[None]:
-    """Send the run's log, which is this command's output, to stdout."""
+    """Print the log of the run, the output of this command, to stdout."""
     logger = logging.getLogger("detkit")
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
