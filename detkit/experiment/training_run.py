@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from detkit.registry import did_you_mean
 from detkit.training.checkpointer import format_metric
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
-from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
 from detkit.training.processes import Processes, process_group, resolve_device, torch_threads
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
@@ -42,6 +43,7 @@ def train(
     clock: CoreClock | None = None,
     progress: bool = True,
     stage: str | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> TrainResult:
     """Train a detector and write the run's folder.
 
@@ -55,6 +57,7 @@ def train(
         progress: Show a progress bar.
         stage: Run only this stage of the config, by its name: from ``config.weights``, or when resuming from the newest checkpoint of the
             run, even if the stage was run before.
+        hooks: Your own callbacks; see :class:`detkit.Hook`.
 
     Raises:
         FileNotFoundError: If data or weights are not found; the message has the command that gets each.
@@ -74,7 +77,7 @@ def train(
         parts = build_parts(config, folder is None, clock)
         if processes.first and folder is None and config.weights is None:
             _log_data_warnings(config, parts.train)
-        run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (own_device, clock, progress))
+        run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (own_device, clock, progress, hooks))
         write_log_to(run.folder.log)
         return _train(config, run, parts, started, (folder is not None, only))
 
@@ -114,12 +117,10 @@ def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
 
 
 def _make_run(
-    config: Experiment, parts: Parts, folder: RunFolder, processes: Processes, context: tuple[torch.device, CoreClock, bool]
+    config: Experiment, parts: Parts, folder: RunFolder, processes: Processes, context: tuple[torch.device, CoreClock, bool, Sequence[Hook]]
 ) -> Run:
-    device, clock, progress = context
-    hooks: tuple[Hook, ...] = ()
-    if processes.first:
-        hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
+    device, clock, progress, hooks = context
+    writers = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
     data, detector = run_data(config, parts, processes, device), parts.detector.to(device)
     run = Run(
         detector,
@@ -131,7 +132,7 @@ def _make_run(
         processes=processes,
         device=device,
         clock=clock,
-        hooks=hooks,
+        hooks=Hooks((*writers, *hooks) if processes.first else ()),
         distilled=build_distilled(config, parts, detector, device),
         proposer=parts.proposer,
         budget=config.training.budget,

@@ -76,10 +76,9 @@ class FittedStage:
         numbers = run.evaluate(run.detector, 0)
         if numbers:
             checkpointer.add_evaluation(numbers, 0, run.detector)
-            for hook in run.hooks:
-                hook.start(0, run.stage)
-                hook.evaluation(0, numbers)
-                hook.close()
+            run.hooks.start(0, run.stage)
+            run.hooks.evaluation(0, numbers)
+            run.hooks.close()
         self._save(run, checkpointer)
         return StageResult("finished", False, 0, checkpointer.numbers, checkpointer.best_numbers, 0)
 

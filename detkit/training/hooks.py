@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -46,13 +46,18 @@ class Record:
 
 
 class Hook:
-    """Base class of the callbacks; does nothing by default."""
+    """Base class of callbacks; does nothing by default.
+
+    Pass your own to :func:`detkit.train`: ``detkit.train(config, hooks=[MyHook()])``. They are called in the first process, in this order:
+    ``start``; then ``after_step`` after every step, ``record`` every ``training.log_every`` steps and ``evaluation`` after each evaluation;
+    and ``close`` in the end, also after an error. An exception in a hook ends the run.
+    """
 
     def start(self, step: int, stage: int = 0) -> None:
         """Called when a stage, counted from 0, starts, or is resumed after ``step`` steps."""
 
-    def set_progress(self, step: int, progress: float) -> None:
-        """Called after each step, so it must be cheap."""
+    def after_step(self, step: int, progress: float) -> None:
+        """Called after each step with the steps made and the fraction of the run that is done; must be cheap."""
 
     def record(self, record: Record) -> None:
         """Called every few steps with a summary of them."""
@@ -62,6 +67,38 @@ class Hook:
 
     def close(self) -> None:
         """Called when the stage ends, also after an error."""
+
+
+class Hooks(Hook):
+    """Calls each of several hooks in turn."""
+
+    def __init__(self, hooks: Iterable[Hook] = ()) -> None:
+        self.hooks = tuple(hooks)
+
+    def start(self, step: int, stage: int = 0) -> None:
+        """See :meth:`Hook.start`."""
+        for hook in self.hooks:
+            hook.start(step, stage)
+
+    def after_step(self, step: int, progress: float) -> None:
+        """See :meth:`Hook.after_step`."""
+        for hook in self.hooks:
+            hook.after_step(step, progress)
+
+    def record(self, record: Record) -> None:
+        """See :meth:`Hook.record`."""
+        for hook in self.hooks:
+            hook.record(record)
+
+    def evaluation(self, step: int, numbers: Mapping[str, float]) -> None:
+        """See :meth:`Hook.evaluation`."""
+        for hook in self.hooks:
+            hook.evaluation(step, numbers)
+
+    def close(self) -> None:
+        """See :meth:`Hook.close`."""
+        for hook in self.hooks:
+            hook.close()
 
 
 class MetricsFile(Hook):
@@ -168,7 +205,7 @@ class ProgressBar(Hook):
         if not self._bar.disable:
             self._open.enter_context(logging_redirect_tqdm([logging.getLogger("detkit")]))
 
-    def set_progress(self, step: int, progress: float) -> None:
+    def after_step(self, step: int, progress: float) -> None:
         """Move the bar."""
         if self._first_progress is None:
             self._first_progress = progress

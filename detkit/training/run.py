@@ -74,7 +74,7 @@ class Run:
         device: Device of this process.
         clock: Core-minutes of this process.
         budget: Limit of the core-minutes of all stages, over all processes; None for no limit.
-        hooks: Callbacks (in the first process).
+        hooks: Callbacks (none but in the first process).
         signals: Whether the run was asked to stop.
         images_seen: Training images over all processes, repeats included.
         stage: Index of the current stage, from 0.
@@ -96,7 +96,7 @@ class Run:
     processes: Processes = field(default_factory=Processes)
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     clock: CoreClock = field(default_factory=CoreClock)
-    hooks: tuple[Hook, ...] = ()
+    hooks: Hook = field(default_factory=Hook)
     signals: StopSignals = field(default_factory=StopSignals)
     images_seen: int = 0
     stage: int = 0

@@ -76,11 +76,11 @@ class Trainer:
         Raises:
             NotFiniteError: If a loss is not finite.
         """
-        self._notify("start", self.step, self.run.stage)
+        self.run.hooks.start(self.step, self.run.stage)
         try:
             return self._loop()
         finally:
-            self._notify("close")
+            self.run.hooks.close()
 
     def _loop(self) -> str:
         batches = iter(self.run.data.batches(self.step * self.config.accumulation_steps))
@@ -192,7 +192,7 @@ class Trainer:
         self.step += 1
         self.run.images_seen += self.run.data.batch_size * self.config.accumulation_steps
         self.meter.step(waited)
-        self._notify("set_progress", self.step, self.progress.fraction)
+        self.run.hooks.after_step(self.step, self.progress.fraction)
         if self.step % self.config.log_every == 0:
             self._record(minutes)
 
@@ -247,7 +247,7 @@ class Trainer:
             numbers = run.evaluate(self.model, self.step)
             run.detector.train()
             self.checkpointer.add_evaluation(numbers, self.step, self.model)
-            self._notify("evaluation", self.step, numbers)
+            self.run.hooks.evaluation(self.step, numbers)
         self.evaluations = due
         self.save()
         after = run.minutes()
@@ -258,16 +258,11 @@ class Trainer:
     def _record(self, minutes: float) -> None:
         losses, seconds, waiting = self.meter.flush(self.run.processes)
         progress, norm, images = self.progress.fraction, float(self.norm), self.run.images_seen
-        self._notify("record", Record(self.step, progress, losses, self._lr(), norm, images, minutes, seconds, waiting))
+        self.run.hooks.record(Record(self.step, progress, losses, self._lr(), norm, images, minutes, seconds, waiting))
 
     def _lr(self) -> float:
         groups = self.optimizer.param_groups
         return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
-
-    def _notify(self, method: str, *values: Any) -> None:
-        """Call a method of every hook."""
-        for hook in self.run.hooks:
-            getattr(hook, method)(*values)
 
     def _gradient_sync(self, last: bool) -> AbstractContextManager[Any]:
         """Return a context in which gradients are exchanged only after the last batch of a step."""

@@ -114,7 +114,7 @@ class Interrupt(Hook):
         self.run: Run
         self._stage = stage
 
-    def set_progress(self, step: int, progress: float) -> None:
+    def after_step(self, step: int, progress: float) -> None:
         if self.run.stage == self._stage and step == 1:
             self.run.signals.received = "SIGTERM"
 

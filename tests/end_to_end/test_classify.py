@@ -83,11 +83,11 @@ def test_a_run_interrupted_between_two_unfreezings_ends_like_an_uninterrupted_on
     whole = train(tiny("whole", **options).replace(optimizer=rule), device="cpu", progress=False)
     with monkeypatch.context() as patch:
 
-        def set_progress(self: hooks.Hook, step: int, progress: float) -> None:
+        def after_step(self: hooks.Hook, step: int, progress: float) -> None:
             if step == 4:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        patch.setattr(hooks.MetricsFile, "set_progress", set_progress)
+        patch.setattr(hooks.MetricsFile, "after_step", after_step)
         first = train(tiny("cut", **options).replace(optimizer=rule), device="cpu", progress=False)
     assert first.interrupted
     assert load_state(first.folder / "last.state")["inside"]["frozen_stages"] == 2

@@ -123,7 +123,7 @@ def test_an_interrupted_distilled_run_ends_like_an_uninterrupted_one(make: Make,
     whole = train(make("whole", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     with monkeypatch.context() as patch:
         patch.setattr(
-            hooks.MetricsFile, "set_progress", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None
+            hooks.MetricsFile, "after_step", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None
         )
         first = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     assert first.interrupted

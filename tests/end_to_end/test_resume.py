@@ -33,11 +33,11 @@ def same(a: Any, b: Any) -> bool:
 def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Send SIGINT to this process after ``step`` steps."""
 
-    def set_progress(self: hooks.Hook, current: int, progress: float) -> None:
+    def after_step(self: hooks.Hook, current: int, progress: float) -> None:
         if current == step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(hooks.MetricsFile, "set_progress", set_progress)
+    monkeypatch.setattr(hooks.MetricsFile, "after_step", after_step)
 
 
 @pytest.mark.parametrize(("cut", "workers"), [(1, 1), pytest.param(4, 0, marks=pytest.mark.slow)])

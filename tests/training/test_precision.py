@@ -26,7 +26,7 @@ MakeRun = Callable[..., Run]
 class Interrupt(Hook):
     """Interrupts this process after two steps."""
 
-    def set_progress(self, step: int, progress: float) -> None:
+    def after_step(self, step: int, progress: float) -> None:
         if step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -66,7 +66,7 @@ def test_a_run_can_be_resumed_in_another_precision(
 ) -> None:
     auto = TrainingConfig(steps=4, evaluations=1)
     monkeypatch.setattr(trainer, "resolve_precision", lambda requested, device: before)
-    run = toy_run("run", hooks=(Interrupt(),))
+    run = toy_run("run", hooks=Interrupt())
     run_stages(run, [GradientStage(auto, SGDConfig(), CosineConfig())])
     assert load_state(run.folder.state)["inside"]["precision"] == before
     monkeypatch.setattr(trainer, "resolve_precision", lambda requested, device: after)

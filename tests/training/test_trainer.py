@@ -16,7 +16,7 @@ from detkit.preprocess import as_input
 from detkit.training.clock import CoreClock
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
-from detkit.training.hooks import Hook, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
 from detkit.training.optimizer import AdamWConfig, SGDConfig
 from detkit.training.random_state import seed_everything
 from detkit.training.run import Run
@@ -45,7 +45,7 @@ def evaluation_of(values: list[float]) -> Callable[..., dict[str, float]]:
 
 def test_the_loss_falls_and_the_files_are_written(toy_run: MakeRun) -> None:
     run = toy_run(evaluate=evaluation_of([0.1, 0.4]))
-    run.hooks = (MetricsFile(run.folder.metrics), TensorBoard(run.folder.path / "tensorboard"), ProgressBar())
+    run.hooks = Hooks((MetricsFile(run.folder.metrics), TensorBoard(run.folder.path / "tensorboard"), ProgressBar()))
     end = run_stages(run, [stage(60, log_every=10)])
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     totals = [row["losses"]["total"] for row in rows if "losses" in row]
@@ -66,7 +66,7 @@ class Interrupt:
     def __init__(self, at: int) -> None:
         self.at = at
 
-    def set_progress(self, step: int, progress: float) -> None:
+    def after_step(self, step: int, progress: float) -> None:
         if step == self.at:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -81,7 +81,7 @@ def test_resuming_continues_bit_for_bit(toy_run: MakeRun, cut: int, optimizer: A
     whole = toy_run("whole", evaluate=evaluation_of([0.2, 0.1]))
     run_stages(whole, [stage(optimizer=optimizer, accumulation_steps=2)])
     seed_everything(5)
-    first = toy_run("cut", evaluate=evaluation_of([0.2, 0.1]), hooks=(Interrupt(cut),))
+    first = toy_run("cut", evaluate=evaluation_of([0.2, 0.1]), hooks=Interrupt(cut))
     assert run_stages(first, [stage(optimizer=optimizer, accumulation_steps=2)]).reason == "SIGTERM"
     assert load_state(first.folder.state)["inside"]["step"] == cut
     seed_everything(99)
@@ -183,7 +183,7 @@ class Ticking(CoreClock):
 
 def test_a_budget_ends_the_run_and_the_schedule_follows_it(toy_run: MakeRun) -> None:
     run = toy_run(evaluate=evaluation_of([0.1] * 5), clock=Ticking())
-    run.hooks = (MetricsFile(run.folder.metrics),)
+    run.hooks = Hooks((MetricsFile(run.folder.metrics),))
     config = TrainingConfig(budget=1.0, evaluations=5, log_every=1, precision="fp32")
     end = run_stages(run, [GradientStage(config, SGDConfig(lr_scaling="none", lr=1.0), CosineConfig(warmup_steps=2, final_factor=0.0))])
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
@@ -232,7 +232,7 @@ def test_stages_share_a_budget_and_leave_the_rest_to_later_ones(toy_run: MakeRun
         def close(self) -> None:
             ends.append(run.clock.minutes())
 
-    run.hooks = (Ends(),)
+    run.hooks = Ends()
     assert run_stages(run, stages).reason == "budget"
     first, second, third = ends
     assert first < 1.0  # three steps
