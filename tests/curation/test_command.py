@@ -22,7 +22,7 @@ def test_fetch_prints_the_plan_and_the_next_step(serve_bccd: Any, tmp_path: Path
     out = capsys.readouterr().out
     assert "BCCD. MIT license." in out
     assert "size not stated, checksum not stated; to download" in out
-    assert "total: more than 0 bytes to download into" in out
+    assert "total: size not stated, to download into" in out
     assert "master.zip: downloaded and verified; unpacking" in out
     assert "master.zip: 729 files" in out
     assert f"{target}: ready; train with data={target}" in out
@@ -35,7 +35,7 @@ def test_without_yes_nothing_is_downloaded(tmp_path: Path, capsys: pytest.Captur
     assert main(["data", "fetch", "coco", str(tmp_path / "coco"), "--parts", "train", "val"]) == 2
     out, err = capsys.readouterr()
     assert "19.3 GB" in out
-    assert "total: 20.4 GB to download" in out
+    assert "total: 20.4 GB, to download" in out
     assert "COCO itself states none" in out
     assert "nothing was downloaded" in out
     assert "add --yes" in err
