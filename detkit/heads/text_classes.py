@@ -26,7 +26,7 @@ class TextClassesConfig(Config):
     dimensions: int = Field(512, ge=1)
     """Dimensions of the embeddings: 512 for CLIP's ViT-B/32, ViT-B/16 and ResNet-101, 1024 for its ResNet-50, 640 for its ResNet-50x4."""
     embeddings: str | None = None
-    """Checkpoint with embeddings of the classes, which training looks up by class name; ``detkit weights import FILE --model clip_rcnn
+    """Checkpoint with embeddings of the classes, which training looks up by class name; ``detkit models import FILE --model clip_rcnn
     --classes ... --output FILE.safetensors`` makes one. None: the embeddings in ``weights``."""
     projection: bool = True
     """Whether a trained layer projects the output of the head to the dimensions of the embeddings; not needed where the network is that of

@@ -82,22 +82,22 @@ def test_regions_are_compared_with_phrases(released: Path) -> None:
 
 def detections(image: Path, *words: str) -> list[dict]:
     path = image.with_name("found.json")
-    assert main(["detect", str(image), "--no-images", "--min-score", "0", "--json", str(path), *words]) == 0
+    assert main(["detect", str(image), "--no-draw", "--min-score", "0", "--json", str(path), *words]) == 0
     return json.loads(path.read_text("utf-8"))["images"][0]["detections"]
 
 
 def test_command_and_checkpoint_without_text_tower(
     released: Path, image: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arguments = ("--model", "clip_rcnn_tiny", "--weights", str(released), "--classes", *CLASSES)
+    arguments = ("--model", "clip_rcnn_tiny", "--weights-file", str(released), "--classes", *CLASSES)
     first = detections(image, *arguments)
     assert first
     assert {row["class"] for row in first} <= set(CLASSES)
     assert "classes: a cat, a red cup; phrases for background: the background, nothing in particular" in caplog.text
     saved = tmp_path / "cats.safetensors"
-    assert main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
+    assert main(["models", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES]) == 0
     monkeypatch.setitem(sys.modules, "open_clip", None)  # importing it fails now
-    again = detections(image, "--weights", str(saved))
+    again = detections(image, "--model", str(saved))
     assert [row["class"] for row in again] == [row["class"] for row in first]
     assert_close(*(torch.tensor([[*row["box"], row["score"]] for row in rows]) for rows in (again, first)), atol=2e-3, rtol=1e-3)
 
@@ -122,7 +122,7 @@ def test_training_loads_embeddings_by_name(released: Path, tmp_path: Path, capsy
     from detkit.models.fast_rcnn import FastRCNNConfig
 
     saved = tmp_path / "cats.safetensors"
-    main(["weights", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])
+    main(["models", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])
     capsys.readouterr()
     saved_logits = load(saved, "cpu", reference=True).detector.region.predictor.logits
     plain = FastRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)))
@@ -172,7 +172,7 @@ def test_errors_in_one_line(
 ) -> None:
     for name in ("DETKIT_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
-    assert main(["detect", str(image), "--no-images", "--model", "clip_rcnn", *words]) == 2
+    assert main(["detect", str(image), "--no-draw", "--model", "clip_rcnn", *words]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
 
@@ -184,7 +184,7 @@ def test_missing_library_error_gives_the_install_command(
 
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "open_clip" else find_spec(name, *more))
-    assert main(["detect", str(image), "--no-images", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
+    assert main(["detect", str(image), "--no-draw", "--model", "clip_rcnn", "--classes", "a cat"]) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("detkit: error: embedding phrases requires open_clip, which is not installed: ")
     assert "run `pip install 'detkit-vision[clip]'`" in line

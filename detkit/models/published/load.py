@@ -44,7 +44,7 @@ PUBLISHED = Registry(
         "yolox_x": "detkit.models.published.yolox:yolox_x",
     },
 )
-"""Name of published weights (as in ``detkit weights``) to the function that returns their :class:`Publication`."""
+"""Name of published weights (as in ``detkit models list``) to the function that returns their :class:`Publication`."""
 
 _COUNTER = "num_batches_tracked"
 
@@ -92,7 +92,7 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
 
     Args:
         name: Name of the weights, such as ``fasterrcnn_resnet50_fpn``.
-        path: The file as published; None: where ``detkit weights`` stores it.
+        path: The file as published; None: where ``detkit models download`` stores it.
         classes: Classes to detect, for a detector of arbitrary classes; others have their own.
 
     Raises:
@@ -105,7 +105,7 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
         if not classes:
             raise ValueError(
                 f'{name}: expected classes to detect, got none; give them with --classes "a cat" "a red cup" (classes=[...] in Python), '
-                "or make a checkpoint with fixed classes with `detkit weights import`"
+                "or make a checkpoint with fixed classes with `detkit models import`"
             )
         source = source.for_classes(classes)
     path = path or resolve(source.weights or name)
