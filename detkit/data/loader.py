@@ -6,7 +6,7 @@ import signal
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -29,8 +29,8 @@ __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch"
 class LoaderConfig(Config):
     """Batching and loading of training images."""
 
-    batch_size: int = Field(4, ge=1)
-    """Images per step, over all processes."""
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 4
+    """Images per batch, over all processes; ``auto``: the largest power of two that fits the GPU's memory (on a CPU, 8)."""
     workers: int = Field(2, ge=0)
     """Worker processes per training process that read and augment; 0: load in the training process. The samples are the same."""
     prefetch: int = Field(2, ge=1)
@@ -45,6 +45,17 @@ class LoaderConfig(Config):
     """Memory for decoded images in megabytes, so that small data sets are decoded only once."""
     start_method: Literal["default", "fork", "spawn", "forkserver"] = "default"
     """How worker processes are started; default: the system's default."""
+
+    @property
+    def images_per_batch(self) -> int:
+        """The batch size as a number.
+
+        Raises:
+            ValueError: If it is ``auto`` and has not been measured yet, as a training does first.
+        """
+        if self.batch_size == "auto":
+            raise ValueError("loader.batch_size=auto is measured when a training starts; expected a number here")
+        return self.batch_size
 
 
 @dataclass(frozen=True)
@@ -162,7 +173,7 @@ def batch_plan(
     if repeats is not None and not repeats.any():
         raise ValueError(f"{data.name}: none of its {len(records)} images has objects, and loader.skip_empty skips those without")
     groups = aspect_groups(records.sizes) if config.aspect_grouping else None
-    return BatchPlan(len(records), config.batch_size, seed, groups=groups, repeats=repeats)
+    return BatchPlan(len(records), config.images_per_batch, seed, groups=groups, repeats=repeats)
 
 
 def _repeats(

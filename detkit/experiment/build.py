@@ -147,9 +147,9 @@ def run_data(config: Experiment, parts: Parts, processes: Processes, device: tor
         return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, proposals=proposals, **shared, **sampling)  # type: ignore[arg-type]
 
     # The length of an epoch, for limits given in epochs.
-    images = batch_plan(train, config.loader, config.seed, **sampling).steps_per_epoch * config.loader.batch_size  # type: ignore[arg-type]
+    images = batch_plan(train, config.loader, config.seed, **sampling).steps_per_epoch * config.loader.images_per_batch  # type: ignore[arg-type]
     resampled = config.loader.skip_empty or config.data.labeled_repeats > 1
-    return RunData(batches, config.loader.batch_size, images if resampled else len(train), records=parts.train)
+    return RunData(batches, config.loader.images_per_batch, images if resampled else len(train), records=parts.train)
 
 
 def checkpoint_header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:

@@ -23,12 +23,14 @@ from detkit.experiment.resume import check_resumable
 from detkit.experiment.tasks import build_validation
 from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
+from detkit.training.batch_size import measured_batch_size
 from detkit.training.checkpointer import format_metric
 from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.precision import resolve_precision
 from detkit.training.processes import Processes, process_group, resolve_device, torch_threads
-from detkit.training.random_state import seed_everything
+from detkit.training.random_state import preserved_random_state, seed_everything
 from detkit.training.run import Run
 from detkit.training.stages import StageResult, run_stages
 
@@ -77,9 +79,22 @@ def train(
         parts = build_parts(config, folder is None, clock)
         if processes.first and folder is None and config.weights is None:
             _log_data_warnings(config, parts.train)
+        config = _with_batch_size(config, parts, own_device, processes)
         run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (own_device, clock, progress, hooks))
         write_log_to(run.folder.log)
         return _train(config, run, parts, started, (folder is not None, only))
+
+
+def _with_batch_size(config: Experiment, parts: Parts, device: torch.device, processes: Processes) -> Experiment:
+    """Return the config with a number in the place of ``loader.batch_size=auto``, the same in all processes."""
+    if config.loader.batch_size != "auto":
+        return config
+    with preserved_random_state():
+        detector = parts.detector.to(device).eval()
+        precision = resolve_precision(config.training.precision, device)
+        own = measured_batch_size(detector, config.model.preprocess, device, precision)
+    size = int(processes.broadcast(own)) * processes.world
+    return config.replace(loader=config.loader.replace(batch_size=size))
 
 
 def stage_index(config: Experiment, name: str) -> int:

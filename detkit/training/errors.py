@@ -1,4 +1,4 @@
-"""Errors that end a run, with the facts needed to find the cause: a non-finite loss, a batch too small for its batch norms."""
+"""Errors that end a run, with the facts needed to find the cause: non-finite losses, too little memory, too small batches."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+from torch import Tensor
+
 from detkit.checkpoint import write_text
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from detkit.data.loader import SampleBatch
 
 
@@ -41,6 +42,34 @@ def explain_norm_errors(images: Sequence[Tensor]) -> Iterator[None]:
             f"a batch norm cannot be trained on one value per channel: a feature map of this process's batch of {len(images)} image "
             f"({shapes}) has a single cell; expected two or more images (loader.batch_size), larger images (model.preprocess), or frozen "
             "norms (model.backbone.norm=frozen)"
+        ) from error
+
+
+@contextmanager
+def explain_out_of_memory(images: Sequence[Tensor], device: torch.device, accumulation_steps: int) -> Iterator[None]:
+    """Replace PyTorch's error about a device's memory with one line that says what to change.
+
+    Args:
+        images: The batch of this process, each ``(3, H, W)``.
+        device: Where the step runs.
+        accumulation_steps: Batches per step, ``training.accumulation_steps``.
+
+    Raises:
+        RuntimeError: If the device runs out of memory.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        height, width = (max(image.shape[axis] for image in images) for axis in (-2, -1))
+        count = len(images)
+        smaller = (
+            f"loader.batch_size={count // 2} with training.accumulation_steps={2 * accumulation_steps} makes the same steps"
+            if count > 1
+            else "smaller images (model.preprocess) or training.precision=bf16 need less"
+        )
+        raise RuntimeError(
+            f"out of memory on {device}: a batch of {count} image{'s' * (count > 1)} per process, up to {width}x{height} pixels, "
+            f"training.accumulation_steps={accumulation_steps}; {smaller}, and loader.batch_size=auto finds the largest batch that fits"
         ) from error
 
 

@@ -18,7 +18,7 @@ from detkit.structures import Proposals, Size, Targets
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.ema import EMA
-from detkit.training.errors import explain_norm_errors, non_finite_error, non_finite_terms
+from detkit.training.errors import explain_norm_errors, explain_out_of_memory, non_finite_error, non_finite_terms
 from detkit.training.hooks import Record
 from detkit.training.meter import Meter
 from detkit.training.multi_scale import resized_image, resized_rows, scaled_sizes
@@ -202,7 +202,7 @@ class Trainer:
         images, targets, proposals = self._inputs(batch)
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
         labeled = (batch.is_labeled,) if run.distilled else ()
-        with self._gradient_sync(last):
+        with self._gradient_sync(last), explain_out_of_memory(images, run.device, self.config.accumulation_steps):
             with explain_norm_errors(images), self.mixed.context():
                 losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labeled)
             total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation_steps
