@@ -138,7 +138,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(make_run: Callable[..
 
 def test_parts_that_cannot_be_trained_are_refused(make_run: Callable[..., Run]) -> None:
     one_stage = make_run(FCOSConfig(backbone=RESNET))
-    with pytest.raises(ValueError, match="stage gradient: trains=rpn proposals_from=current: expected a two-stage detector .*, got FCOS"):
+    with pytest.raises(ValueError, match="stage gradient: trains=rpn proposals_from=current: expected a two-stage detector .*, got OneStage"):
         run_stages(one_stage, four_stages()[:1])
     two_stage = make_run(tiny())
     wrong = GradientStage(TrainingConfig(steps=1), SGDConfig(), CosineConfig(), reset=("neckk",))
