@@ -1,4 +1,4 @@
-"""Score a detector or a file of results: the same as ``detkit evaluate``; ``python tools/evaluate.py --help`` lists the flags."""
+"""Evaluate a detector or a results file: the same as ``detkit evaluate``; ``python tools/evaluate.py --help`` lists the flags."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from detkit.checkpoint.average import average
-    from detkit.checkpoint.checkpoint import FORMAT, Checkpoint, load_checkpoint, make_header, read_header, save_checkpoint
+    from detkit.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+    from detkit.checkpoint.header import FORMAT, make_header, read_header
     from detkit.checkpoint.pack import pack
     from detkit.checkpoint.state import load_state, save_state
 
@@ -28,12 +29,13 @@ __all__ = [
     "write_text",
 ]
 
-# Everything except writing a text file needs torch.
+# Writing a text file and reading a header need no torch; everything else does.
 __getattr__ = lazy_getattr(
     __name__,
     {
         ".average": ("average",),
-        ".checkpoint": ("FORMAT", "Checkpoint", "load_checkpoint", "make_header", "read_header", "save_checkpoint"),
+        ".checkpoint": ("Checkpoint", "load_checkpoint", "save_checkpoint"),
+        ".header": ("FORMAT", "make_header", "read_header"),
         ".pack": ("pack",),
         ".state": ("load_state", "save_state"),
     },

@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from detkit.checkpoint.checkpoint import Checkpoint, load_checkpoint, make_header, save_checkpoint
+from detkit.checkpoint.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from detkit.checkpoint.header import make_header
 
 
 def average(sources: Sequence[str | Path], output: str | Path) -> list[str]:

@@ -14,12 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from detkit.checkpoint.atomic import atomic_write
-from detkit.checkpoint.inspect import check_file
-
-FORMAT = 1
-"""The version of the header; a file with a higher version was written by a later detkit."""
-
-_KEY = "detkit"
+from detkit.checkpoint.header import HEADER_KEY, make_header, read_header
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +42,6 @@ class Checkpoint:
         return str(self.header["model"])
 
 
-def make_header(
-    model_json: str, class_names: Sequence[str | None], *, experiment: str = "", metrics: Mapping[str, float] | None = None, **more: Any
-) -> dict[str, Any]:
-    """Build a header for :func:`save_checkpoint`; ``more`` takes any values that JSON can represent."""
-    from detkit import __version__
-
-    header = {"format": FORMAT, "detkit": __version__, "model": model_json, "class_names": list(class_names)}
-    return {**header, "experiment": experiment, "metrics": dict(metrics or {}), **more}
-
-
 def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:
     """Write a checkpoint atomically.
 
@@ -70,35 +55,8 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Map
     with atomic_write(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode
-        save_file(_unshared(tensors), temporary, metadata={"format": "pt", _KEY: json.dumps(full)})
+        save_file(_unshared(tensors), temporary, metadata={"format": "pt", HEADER_KEY: json.dumps(full)})
         temporary.chmod(mode)  # as for any new file: since 0.8 safetensors makes its files readable by their owner only
-
-
-def read_header(path: str | Path, known_names: Sequence[str] = ()) -> dict[str, Any]:
-    """Read the header only, without any tensor.
-
-    Args:
-        path: The file.
-        known_names: Names of weights that the caller accepts too, for a "did you mean" if there is no such file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is truncated, a pickle, not safetensors, not a detkit checkpoint, or of a later format.
-    """
-    path = Path(path)
-    metadata = check_file(path, known_names)
-    if _KEY not in metadata:
-        raise ValueError(
-            f"checkpoint {path}: a safetensors file, but not a detkit checkpoint (its header has no model config); "
-            "convert released files with detkit models import"
-        )
-    header: dict[str, Any] = json.loads(metadata[_KEY])
-    if header.get("format", 0) > FORMAT:
-        raise ValueError(
-            f"checkpoint {path}: expected format {FORMAT} or lower, got {header['format']}, written by detkit {header.get('detkit')}; "
-            "update detkit"
-        )
-    return header
 
 
 def load_checkpoint(path: str | Path, device: torch.device | str = "cpu", known_names: Sequence[str] = ()) -> Checkpoint:

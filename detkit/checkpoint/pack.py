@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkit.checkpoint.checkpoint import load_checkpoint, make_header, save_checkpoint
+from detkit.checkpoint.checkpoint import load_checkpoint, save_checkpoint
+from detkit.checkpoint.header import make_header
 
 
 def pack(

@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     add_flags(parser, "--json", help="write all detections, image by image, as JSON")
-    add_flags(parser, "--csv", help="write one row per detection as CSV")
+    parser.add_argument("--csv", metavar="FILE", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), default="yolo", help="format of --labels (default: yolo)")

@@ -105,7 +105,6 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "default": 0, "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
-    "--csv": {"metavar": "FILE", "help": "write the results as CSV"},
     "--folder": {"metavar": "DIR", "help": "folder of published weights: searched first, and the target of downloads"},
     "--yes": {"action": "store_true", "help": "answer yes to every question"},
     "--parts": {"nargs": "+", "metavar": "PART", "help": "parts of the data set to download (default: all)"},

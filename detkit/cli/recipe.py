@@ -59,12 +59,13 @@ def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] 
         return _recipe(path, GPU_CONFIG, keys, (reason,), args, overrides)
     limit, reason = _limit(len(train), args.budget)
     validation = SECONDS_PER_VALIDATION_IMAGE * len(val) * 4 / 60
+    cost = f"about {validation:.1f}" if validation >= 0.05 else "less than 0.1"
     lines = (
         "no GPU is used, and a few core-minutes of fine-tuning the detector inside the package are enough"
         if _on_cpu(args.device)
         else _no_download(),
         reason,
-        f"validation: {count(len(val), 'image')}, evaluated 4 times, in about {validation:.1f} core-minutes",
+        f"validation: {count(len(val), 'image')}, evaluated 4 times, in {cost} core-minutes",
     )
     return _recipe(path, "embedded", [*data, *limit], lines, args, overrides)
 

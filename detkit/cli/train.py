@@ -159,7 +159,9 @@ def is_data(target: str) -> bool:
     if target in zoo.names() or path.suffix == ".py":
         return False
     if not path.exists():
-        raise ValueError(f"train {target}: no such folder, file or config: {did_you_mean(target, zoo.names())}; see `detkit models list`")
+        hint = did_you_mean(target, zoo.names())
+        hint = f"{hint} " if hint.startswith("did you mean") else ""
+        raise ValueError(f"train {target}: no such folder, file or config; {hint}`detkit models list` lists the configs")
     return path.is_dir() or path.suffix != ".json" or not is_experiment(path)
 
 

@@ -44,8 +44,8 @@ def test_config_differences_are_reported(tmp_path: Path, capsys: pytest.CaptureF
     output = tmp_path / "new" / "mean.safetensors"
     assert main(["models", "average", *map(str, files), "--output", str(output)]) == 0
     out = capsys.readouterr().out
-    assert "the models differ in head.postprocess.nms_iou; those of the first one are used\n" in out
-    assert f"{output}: the mean of 2; compare it with: detkit evaluate" in out
+    assert "the models differ in head.postprocess.nms_iou; the first model's values are used\n" in out
+    assert f"{output}: the mean of 2 models; evaluate it with: detkit evaluate" in out
     assert load_checkpoint(output).model_json == MODEL % 0.5
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def fake(monkeypatch: pytest.MonkeyPatch, action: object) -> None:
-    """A command ``probe`` that takes words and one flag, and does ``action(args)``."""
+    """Add a command ``probe`` with words and one flag that runs ``action(args)``."""
     module = types.ModuleType("probe_module", "A probe.")
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, action: object) -> None:
     module.add_arguments = add_arguments  # type: ignore[attr-defined]
     module.run = action  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "probe_module", module)
-    monkeypatch.setitem(cli.COMMANDS, "probe", ("probe_module", "does nothing"))
+    monkeypatch.setitem(cli.COMMANDS, "probe", cli.Command("start", "probe_module", "does nothing"))
 
 
 def raising(error: BaseException) -> object:
@@ -56,31 +56,33 @@ def test_flags_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (ValueError(), "detkit: error: ValueError"),
     ],
 )
-def test_an_error_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str) -> None:
+def test_errors_are_printed_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, line: str
+) -> None:
     fake(monkeypatch, raising(error))
     assert cli.main(["probe"]) == 2
     assert capsys.readouterr().err == line + "\n"
 
 
-def test_debug_shows_the_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, raising(ValueError("deep")))
     with pytest.raises(ValueError, match="deep"):
         cli.main(["probe", "--debug"])
 
 
-def test_a_fault_of_ours_keeps_its_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, raising(KeyError("inside")))
     with pytest.raises(KeyError):
         cli.main(["probe"])
 
 
-def test_control_c(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     fake(monkeypatch, raising(KeyboardInterrupt()))
     assert cli.main(["probe"]) == 130
     assert capsys.readouterr().err == "detkit: stopped\n"
 
 
-def test_what_a_stream_cannot_show_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencodable_characters_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), "cp1252", newline="")
     monkeypatch.setattr(sys, "stdout", out)
     fake(monkeypatch, lambda args: print("\u732b ä") or 0)
@@ -95,13 +97,27 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"detkit {detkit.__version__}\n"
 
 
-def test_no_command_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in cli.COMMANDS)
+    for name, command in cli.COMMANDS.items():
+        assert f"  {name:10}{command.help}\n" in out
+        assert f"\n{command.group}:\n" in out
 
 
-def heavy(stderr: str) -> set[str]:
+def test_renamed_commands_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["weights", "list"]) == 2
+    assert capsys.readouterr().err == "detkit: error: unknown command 'weights': it is now called 'models'\n"
+
+
+@pytest.mark.parametrize("words", [["detect", "--lates"], ["models", "list", "--fold=x"], ["data", "example", "x", "--short=64"]])
+def test_abbreviated_flags_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words)
+    assert f"unrecognized arguments: {words[-1]}; see detkit {words[0]}" in capsys.readouterr().err
+
+
+def heavy_imports(stderr: str) -> set[str]:
     modules = {line.rpartition("|")[2].strip() for line in stderr.splitlines() if line.startswith("import time:")}
     return modules & {"torch", "torchvision", "timm", "albumentations", "pydantic", "numpy", "cv2", "PIL", "sklearn", "skimage"}
 
@@ -112,11 +128,11 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert "usage: detkit" in done.stdout
-    assert not heavy(done.stderr)
+    assert not heavy_imports(done.stderr)
 
 
-@pytest.mark.parametrize("tool", ["train", "detect", "evaluate"])
-def test_tools_are_the_commands_and_their_help_is_quick(tool: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tool", ["train", "detect", "evaluate", "export"])
+def test_tools_run_the_commands_and_their_help_is_fast(tool: str, tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "tools" / f"{tool}.py"), "--help"]
     seconds = []
     for _ in range(3):
@@ -124,7 +140,7 @@ def test_tools_are_the_commands_and_their_help_is_quick(tool: str, tmp_path: Pat
         done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
         after = os.times()
         assert done.stdout.startswith(f"usage: detkit {tool}"), done.stderr[-500:]
-        # The process's own time: a machine that is busy with other things must not fail this.
+        # The CPU time of the process: other load on the machine must not fail this.
         seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(seconds) < 0.5
 
@@ -134,7 +150,7 @@ def test_importing_detkit_imports_nothing_heavy() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout == "set() True\n"
 
 
-def test_lazy_names_lead_to_their_homes() -> None:
+def test_lazy_names_are_resolved() -> None:
     from detkit.structures import Detections
 
     assert detkit.Detections is Detections
@@ -142,7 +158,7 @@ def test_lazy_names_lead_to_their_homes() -> None:
         detkit.lode  # noqa: B018
 
 
-def test_modules_are_there_without_being_imported_first() -> None:
+def test_submodules_are_imported_on_access() -> None:
     code = "import sys, detkit; print('torch' in sys.modules, detkit.evaluation.evaluate_coco.__name__, hasattr(detkit, '_lode'))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     assert out.split() == ["False", "evaluate_coco", "False"]
