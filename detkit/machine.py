@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -38,17 +39,35 @@ def _field(file: str, name: str) -> str | None:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
 
 
-def bf16_instructions() -> str | None:
-    """Return the instruction set with which this CPU multiplies bfloat16 numbers; None if it is no faster than float32.
+@dataclass(frozen=True)
+class Bf16Support:
+    """What a CPU can do with bfloat16 numbers.
+
+    Attributes:
+        instructions: The instruction set that multiplies them, ``AMX`` or ``AVX512_BF16``; None if bfloat16 is no faster than float32.
+        fused: Whether oneDNN's own operators, such as its fused convolutions, accept them. Where they do not (AVX2 alone), torch multiplies
+            them without oneDNN, several times slower than float32.
+    """
+
+    instructions: str | None
+    fused: bool
+
+
+def bf16_support() -> Bf16Support:
+    """Return what this CPU can do with bfloat16 numbers, within the limit that ``ONEDNN_MAX_CPU_ISA`` sets in the environment.
 
     AMX (Intel, from Sapphire Rapids) multiplies matrices. AVX512_BF16 (AMD from Zen 4, Intel in Cooper Lake and from Sapphire Rapids)
-    sums products of pairs, two for each one of float32.
+    sums products of pairs, two for each one of float32. torch reaches both through oneDNN only, so oneDNN is asked first: with
+    ``ONEDNN_MAX_CPU_ISA=AVX2``, any x86 processor behaves like one that has AVX2 alone.
     """
     import torch
 
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    if supported is None or not supported():
+        return Bf16Support(None, fused=False)
     probes = {"AMX": "_is_amx_tile_supported", "AVX512_BF16": "_is_avx512_bf16_supported"}
     for name, probe in probes.items():
         is_supported = getattr(torch.cpu, probe, None)
         if is_supported is not None and is_supported():
-            return name
-    return None
+            return Bf16Support(name, fused=True)
+    return Bf16Support(None, fused=True)

@@ -10,7 +10,7 @@ from importlib import metadata
 from detkit import __version__
 from detkit.cli.advice import distribution_problem, opencv_problem
 from detkit.cli.report import table
-from detkit.machine import bf16_instructions, processor
+from detkit.machine import Bf16Support, bf16_support, processor
 
 _PACKAGES = (
     *("torch", "torchvision", "numpy", "pillow", "opencv-python", "opencv-python-headless", "albumentations", "hotcoco", "pycocotools"),
@@ -45,14 +45,21 @@ def _processor() -> list[tuple[str, str]]:
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     instructions = torch.backends.cpu.get_cpu_capability()
-    bf16 = bf16_instructions()
-    bf16_text = f"{bf16}: bf16 is fast" if bf16 else "without AMX and AVX512_BF16: bf16 is no faster than fp32"
+    bf16_text = _bf16_text(bf16_support())
     device = pick_device("auto")
     precision = {torch.float32: "fp32", torch.bfloat16: "bf16"}.get(pick_dtype("auto", device), "fp16")
     return [
         ("processor", f"{processor()}, {cores} usable cores, {torch.get_num_threads()} threads, {instructions}, {bf16_text}"),
         ("auto", f"--device {device} in {precision}"),
     ]
+
+
+def _bf16_text(support: Bf16Support) -> str:
+    if support.instructions:
+        return f"{support.instructions}: bf16 is fast"
+    if support.fused:
+        return "without AMX and AVX512_BF16: bf16 is no faster than fp32"
+    return "without bf16 instructions: bf16 is several times slower than fp32"
 
 
 def _gpus() -> list[tuple[str, str]]:

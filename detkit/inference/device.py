@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import torch
 
-from detkit.machine import bf16_instructions
+from detkit.machine import bf16_support
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -53,4 +53,4 @@ def pick_dtype(precision: Precision | str, device: torch.device) -> torch.dtype:
 def _native(device: torch.device) -> torch.dtype:
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-    return torch.bfloat16 if device.type == "cpu" and bf16_instructions() else torch.float32
+    return torch.bfloat16 if device.type == "cpu" and bf16_support().instructions else torch.float32

@@ -39,7 +39,7 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
         fast.neck = InFloat32(fast.neck)  # type: ignore[arg-type]
         _keep_convolutions_in_float32(fast)
-    elif dtype == torch.bfloat16 and fuses:
+    elif dtype == torch.bfloat16 and fuses and can_fuse(dtype):
         _halve_products(fast)
     if dtype != torch.float32:
         _convert(fast, dtype)

@@ -14,6 +14,7 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from detkit.layers.fold import conv_like
 from detkit.layers.sparse_gradient import SparseGradientConv
+from detkit.machine import bf16_support
 
 _NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Identity: "none"}
 """Names of activations in torch's oneDNN operators; the identity stands for no activation."""
@@ -42,11 +43,11 @@ class FusedConv(nn.Conv2d):
 
     def forward(self, x: Tensor, added: Tensor | None = None, *, into: bool = False) -> Tensor:
         """Convolve ``(N, C, H, W)``, add ``added`` if given, and activate; with ``into`` the result may overwrite ``added``."""
-        if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse():
-            plain = super().forward(x)
-            found: Tensor = self.activation()(plain if added is None else plain + added)
-            return found
+        if x.device.type != "cpu" or torch.is_grad_enabled():
+            return self._unfused(x, added)
         x = x.to(self.weight.dtype)  # autocast does not know this operator
+        if not can_fuse(x.dtype):
+            return self._unfused(x, None if added is None else added.to(x.dtype))
         if self._is_product(x):
             return self._product(x, added)
         name, options = _NAMES[self.activation], self._options(x)
@@ -59,6 +60,12 @@ class FusedConv(nn.Conv2d):
         else:
             total = self._binary(x, added.to(x.dtype), options, "add", fused)
         return total if fused else _IN_PLACE[self.activation](total)
+
+    def _unfused(self, x: Tensor, added: Tensor | None) -> Tensor:
+        """The same as three separate operations."""
+        plain = super().forward(x)
+        out: Tensor = self.activation()(plain if added is None else plain + added)
+        return out
 
     def rounded_sums(self, x: Tensor, with_error: bool) -> tuple[Tensor, Tensor | None]:
         """The convolution only, rounded to the dtype of ``x``, and the rounding error; on a CPU, while no gradients are recorded."""
@@ -152,10 +159,11 @@ class HasSequences(Protocol):
 
 
 @cache
-def can_fuse() -> bool:
-    """Whether this torch has oneDNN's operators."""
+def can_fuse(dtype: torch.dtype = torch.float32) -> bool:
+    """Whether this torch has oneDNN's operators and, for bfloat16, whether they accept it on this processor."""
+    accepted = dtype != torch.bfloat16 or bf16_support().fused
     available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return available and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
+    return accepted and available and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
 
 
 def fuse_activations(module: nn.Module) -> nn.Module:

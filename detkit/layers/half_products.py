@@ -33,7 +33,7 @@ class HalfProductsConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``(N, C, H, W)`` to ``(N, C', H', W')`` float32."""
         conv = self.conv
-        if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse():
+        if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse(torch.bfloat16):
             with torch.autocast(x.device.type, enabled=False):
                 weight = self._join(conv.weight.float(), 0)
                 return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detkit.machine import bf16_instructions
+from detkit.machine import bf16_support
 from detkit.ops.fast_gradients import FastGradients
 from detkit.training.config import Precision
 
@@ -27,11 +27,13 @@ def resolve_precision(requested: Precision, device: torch.device) -> Precision:
     """
     if requested == "fp16" and device.type == "cpu":
         raise ValueError("training.precision=fp16: expected a GPU, got the CPU, whose fp16 is slow and unscaled; use bf16, fp32 or auto")
+    if requested == "bf16" and device.type == "cpu" and not bf16_support().fused:
+        log.warning("warning: training.precision=bf16: this CPU has no bfloat16 instructions, so fp32 is several times faster")
     if requested != "auto":
         return requested
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if device.type == "cpu" and bf16_instructions():
+    if device.type == "cpu" and bf16_support().instructions:
         return "bf16"
     return "fp32"
 

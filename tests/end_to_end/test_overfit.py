@@ -80,9 +80,14 @@ def small_fast_rcnn(config: Config) -> Config:
 
 
 def small_rcnn(config: Config) -> Config:
-    """Train the box regression with the rest; the SVMs and boxes are normally fitted by later stages."""
-    region = config.region.replace(head=TwoFCConfig(hidden=128), samples_per_image=16, pool_size=2, box_regression=True, fitted=None)
-    return config.replace(region=region, warp_size=64, context_pixels=5)
+    """Train the box regression with the rest; the SVMs and boxes are normally fitted by later stages.
+
+    Batch norms would see only sixteen crops at a time, and their running statistics would differ too much from those of a step. Half of
+    the samples are positive, because a quarter of sixteen rarely shows the class that has a single object.
+    """
+    numbers = {"samples_per_image": 16, "positive_fraction": 0.5, "pool_size": 2, "box_regression": True}
+    region = config.region.replace(head=TwoFCConfig(hidden=128), fitted=None, **numbers)
+    return config.replace(backbone=config.backbone.replace(norm="group"), region=region, warp_size=64, context_pixels=5)
 
 
 def small_clip_rcnn(config: Config) -> Config:

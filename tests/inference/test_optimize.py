@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.inference.optimize import optimize
-from detkit.layers import FrozenBatchNorm, HalfProductsConv
+from detkit.layers import FrozenBatchNorm, HalfProductsConv, can_fuse
 from detkit.models.detector import Detector
 from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
 from detkit.structures import Detections
@@ -108,6 +108,7 @@ def test_norms_in_neck_and_heads_are_folded() -> None:
     assert not [module for module in fast.modules() if isinstance(module, (nn.BatchNorm2d, FrozenBatchNorm))]
 
 
+@pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="oneDNN does not accept bfloat16 on this CPU: these layers stay in float32")
 def test_wide_classification_layers_multiply_in_bfloat16() -> None:
     with torch.device("meta"):
         wide, narrow = (retinanet_resnet50_fpn().build(classes) for classes in (20, 3))
@@ -117,6 +118,13 @@ def test_wide_classification_layers_multiply_in_bfloat16() -> None:
     assert type(fast.head.dense.deltas) is Float32Conv2d
     assert type(optimize(narrow.to_empty(device="cpu"), torch.bfloat16).head.dense.logits) is Float32Conv2d
     assert type(optimize(wide, torch.float32).head.dense.logits) is Float32Conv2d
+
+
+def test_wide_last_layers_stay_in_float32_without_bfloat16_in_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.inference.optimize.can_fuse", lambda dtype=torch.float32: dtype != torch.bfloat16)
+    with torch.device("meta"):
+        wide = retinanet_resnet50_fpn().build(20)
+    assert type(optimize(wide.to_empty(device="cpu"), torch.bfloat16).head.dense.logits) is Float32Conv2d
 
 
 def detector_with_norms() -> Detector:

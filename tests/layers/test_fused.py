@@ -11,7 +11,7 @@ from torchvision.models import get_model
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from detkit.backbones import BackboneConfig
-from detkit.layers import FusedConv, FusedResidual, fold_batch_norms, fuse_activations
+from detkit.layers import FusedConv, FusedResidual, can_fuse, fold_batch_norms, fuse_activations
 
 
 def sequence(activation: type[nn.Module], **options: int) -> nn.Sequential:
@@ -51,7 +51,20 @@ def test_the_sum_can_be_stored_in_the_addend(activation: type[nn.Module], dtype:
     expected, added = fused(x, x), x.clone()
     result = fused(x, added, into=True)
     assert torch.equal(result, expected)
-    assert result.data_ptr() == added.data_ptr()
+    assert (result.data_ptr() == added.data_ptr()) is can_fuse(dtype)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.SiLU, nn.Identity])
+def test_bfloat16_without_onednn_runs_as_three_operations(activation: type[nn.Module], x: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.layers.fused.can_fuse", lambda dtype=torch.float32: dtype != torch.bfloat16)
+    conv = sequence(nn.ReLU)[0].to(torch.bfloat16)
+    fused, plain = FusedConv.of(conv, activation), conv(x.bfloat16())  # type: ignore[arg-type]
+    assert torch.equal(fused(x), activation()(plain))  # float32 maps are rounded first, as oneDNN does
+    assert torch.equal(fused(x, x, into=True), activation()(plain + x.bfloat16()))
+    assert fused._packed is None
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(fused(x), activation()(plain))
 
 
 @torch.no_grad()

@@ -36,7 +36,18 @@ def test_split_weights_give_the_float32_result() -> None:
         assert not torch.allclose(HalfProductsConv(conv)(x), expected, atol=2e-4, rtol=0)
 
 
-@pytest.mark.skipif(not can_fuse(), reason="needs oneDNN")
+@torch.no_grad()
+@pytest.mark.parametrize("split", [False, True])
+def test_products_without_bfloat16_in_onednn_are_float32(split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.layers.half_products.can_fuse", lambda dtype=torch.float32: dtype != torch.bfloat16)
+    conv = layer()
+    x = torch.randn(2, 64, 20, 24).relu().bfloat16()
+    weight = conv.weight if split else conv.weight.bfloat16().float()
+    result = HalfProductsConv(conv, split=split)(x)
+    assert_close(result, nn.functional.conv2d(x.float(), weight, conv.bias, padding=1), atol=2e-4, rtol=0)
+
+
+@pytest.mark.skipif(not can_fuse(torch.bfloat16), reason="oneDNN does not accept bfloat16 on this CPU: all products are float32")
 @torch.no_grad()
 def test_few_logits_become_equal() -> None:
     conv = layer()

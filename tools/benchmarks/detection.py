@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.peer import PEERS, photographs
-from benchmarks.timing import Report, in_turn, products
+from benchmarks.timing import WITHOUT_BF16, Report, has_bf16, in_turn, products
 from detkit.inference.device import pick_dtype
 from detkit.inference.optimize import optimize
 from detkit.models.detector import Detector
@@ -36,7 +36,7 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
     default = pick_dtype("auto", CPU)
     sides: dict[str, Callable[[], Any]] = {
         "torchvision fp32": partial(peer, images),
-        "torchvision bf16 channels-last": partial(_autocast, half, images, torch.bfloat16),
+        **({"torchvision bf16 channels-last": partial(_autocast, half, images, torch.bfloat16)} if has_bf16() else {}),
         "detkit fp32": partial(optimize(own, torch.float32), images),
         f"detkit {NAMES[default]} (default)": partial(_autocast, optimize(own, default), images, default),
     }
@@ -46,7 +46,8 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
     listing = ", ".join(f"{name} {count}" for name, count in counts.items())
     ratios = TARGETS.get(model, ONE_STAGE_TARGETS)
     notes = [f"detections: {listing}", *([f"proposals: {_proposals(own, images)}"] if hasattr(own, "rpn") else []), products()]
-    targets = dict(zip(("detkit fp32", f"detkit {NAMES[default]} (default)"), ratios, strict=True))
+    targets = dict(zip(("detkit fp32", "detkit bf16 (default)"), ratios, strict=True))
+    targets = {name: target for name, target in targets.items() if name in sides}
     return Report(f"{pair.title}, one image of {size[0]}x{size[1]}", seconds, targets, notes)
 
 
@@ -64,14 +65,15 @@ def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
     half = copy.deepcopy(peer).to(memory_format=torch.channels_last)
     sides = {
         "torchvision fp32": _peer_step(peer.train(), images, targets, torch.float32),
-        "torchvision bf16 channels-last": _peer_step(half.train(), images, targets, torch.bfloat16),
+        **({"torchvision bf16 channels-last": _peer_step(half.train(), images, targets, torch.bfloat16)} if has_bf16() else {}),
         "detkit fp32": _own_step(copy.deepcopy(own), images, targets, "fp32"),
         f"detkit {precision} (default)": _own_step(own, images, targets, precision),
     }
     return Report(
         f"a training step of Faster R-CNN R50-FPN, {batch_size} images of {size[0]}x{size[1]}",
         in_turn(sides, rounds, warm_up=2),
-        {f"detkit {precision} (default)": 3.0},
+        {"detkit bf16 (default)": 3.0} if precision == "bf16" else {},
+        [] if has_bf16() else [WITHOUT_BF16],
     )
 
 

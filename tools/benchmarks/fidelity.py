@@ -7,7 +7,7 @@ from typing import Any
 
 from torchvision.ops import box_iou
 
-from benchmarks.timing import Report
+from benchmarks.timing import WITHOUT_BF16, Report, has_bf16
 from detkit.cli.report import table
 from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.evaluation_run import labeled_data
@@ -30,7 +30,8 @@ def fidelity(checkpoint: str, data: str, split: str | None, limit: int | None = 
     labeled = labeled_data(checkpoint, data, split=split)
     records = list(islice(labeled.records, limit))
     detections, rows, numbers = {}, [], {}
-    for mode, options in MODES.items():
+    modes = {mode: options for mode, options in MODES.items() if mode != "bf16" or has_bf16()}
+    for mode, options in modes.items():
         predictor = load(checkpoint, "cpu", **options)
         evaluator = Evaluator(labeled, predictor.class_names)
         detections[mode] = [predictor(record.path) for record in records]
@@ -40,7 +41,11 @@ def fidelity(checkpoint: str, data: str, split: str | None, limit: int | None = 
         numbers[mode] = {"AP": values["AP"], "AP50": values["AP50"], "matched": matched(detections["reference"], detections[mode])}
         rows.append((mode, *(f"{value:.4f}" for value in numbers[mode].values()), _verdict(mode, numbers)))
     text = table(rows, ("mode", "AP", "AP50", "matched", "verdict"), {"AP", "AP50", "matched"})
-    return Report(f"{checkpoint} on {len(records)} images of {labeled.name}", notes=[text], numbers={"modes": numbers})
+    return Report(
+        f"{checkpoint} on {len(records)} images of {labeled.name}",
+        notes=[text] if has_bf16() else [text, WITHOUT_BF16],
+        numbers={"modes": numbers},
+    )
 
 
 def matched(reference: list[Detections], others: list[Detections]) -> float:

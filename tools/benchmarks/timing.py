@@ -13,8 +13,9 @@ from importlib import metadata
 from typing import Any
 
 from detkit.cli.report import memory_line, table
-from detkit.machine import processor
+from detkit.machine import bf16_support, processor
 
+WITHOUT_BF16 = "bf16 not measured: this processor has no bfloat16 instructions, without which it is no faster than fp32"
 PACKAGES = ("torch", "torchvision", "numba", "hotcoco", "pycocotools")
 
 
@@ -64,11 +65,18 @@ def products(side: int = 2048, rounds: int = 5) -> str:
     import torch
 
     speeds = []
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in (torch.float32, torch.bfloat16) if has_bf16() else (torch.float32,):
         matrix = torch.rand(side, side).to(dtype)
         seconds = in_turn({"product": partial(torch.mm, matrix, matrix)}, rounds)["product"]
         speeds.append(2 * side**3 / statistics.median(seconds) / 1e12)
+    if len(speeds) == 1:
+        return f"matrix products: fp32 {speeds[0]:.2f} TFLOP/s; {WITHOUT_BF16}"
     return f"matrix products: fp32 {speeds[0]:.2f}, bf16 {speeds[1]:.2f} TFLOP/s"
+
+
+def has_bf16() -> bool:
+    """Whether to measure bfloat16: without instructions for it, one table can take ten minutes."""
+    return bf16_support().instructions is not None
 
 
 @dataclass

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu.verdict import exact_products
 from torch import Tensor
 
 from detkit import zoo
@@ -17,6 +16,7 @@ from detkit.experiment.smoke import smoke_config
 from detkit.experiment.training_run import train
 from detkit.models.detector import Detector
 from detkit.structures import Proposals, Targets
+from gpu.verdict import exact_products
 
 FAMILIES = {
     "R-CNN": "rcnn_alexnet",

@@ -56,9 +56,9 @@ def limits(device: torch.device, side: int) -> tuple[bool, str]:
 
 
 def _multiplies_bf16() -> bool:
-    from detkit.machine import bf16_instructions
+    from detkit.machine import bf16_support
 
-    return bf16_instructions() is not None
+    return bf16_support().instructions is not None
 
 
 def detection(kind: str, device: torch.device, size: tuple[int, int], rounds: int) -> tuple[bool, str]:
