@@ -27,21 +27,21 @@ print(faults(40))
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc" or not sys.platform.startswith("linux"), reason="needs glibc on Linux")
-def test_freed_tensors_are_not_mapped_anew() -> None:
+def test_freed_tensors_are_not_mapped_again() -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD"))}
 
-    def faults(postprocess: str) -> int:
-        done = subprocess.run([sys.executable, "-c", FAULTS, postprocess], env=clean, capture_output=True, text=True, check=True)
+    def faults(mode: str) -> int:
+        done = subprocess.run([sys.executable, "-c", FAULTS, mode], env=clean, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
     assert faults("keep") < faults("leave") / 4
 
 
-def test_the_users_own_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_of_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "65536")
     assert keep_freed_memory() is False
 
 
-def test_elsewhere_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_freed_memory() is False

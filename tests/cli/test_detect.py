@@ -10,7 +10,7 @@ import pytest
 import torch
 from bright import image, predictor, saved
 from PIL import Image
-from videos import cut, film
+from videos import film, truncated
 
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
@@ -21,7 +21,7 @@ from detkit.data.video import Video
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with three images, where --weights gives a detector of bright rectangles."""
+    """A working folder with three images, where ``--model bright`` is a detector of bright rectangles."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         assert str(source) == "bright"
@@ -36,13 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def detect(*words: str) -> int:
-    return main(["detect", "--weights", "bright", *words])
+    return main(["detect", "--model", "bright", *words])
 
 
-def test_a_folder_is_detected_drawn_and_listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_of_a_folder_are_detected_drawn_and_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in") == 0
     out = capsys.readouterr().out
-    assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
+    assert "model: bright (as given; 2 classes), on cpu in fp32" in out
     assert "image_002.png (80 x 60): 2 detections" in out.replace("in/", "")
     assert "  red    0.900   2.0  20.0  30.0  40.0" in out
     assert "3 images, 6 detections: 3 red, 3 green" in out
@@ -52,18 +52,18 @@ def test_a_folder_is_detected_drawn_and_listed(folder: Path, capsys: pytest.Capt
     assert Image.open(drawn[0]).size == (480, 360)
 
 
-def test_without_a_image_it_looks_at_a_photograph(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_image_is_a_sample_photograph(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect() == 0
     assert "chelsea.png" in capsys.readouterr().out
     assert [path.name for path in (folder / "runs" / "detect-1").iterdir()] == ["chelsea.jpg"]
 
 
-def test_all_the_files(folder: Path) -> None:
-    assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-images") == 0
+def test_output_files(folder: Path) -> None:
+    assert detect("in", "--json", "a.json", "--csv", "out/a.csv", "--coco", "a.coco.json", "--no-draw") == 0
     assert not (folder / "runs").exists()
-    everything = json.loads(Path("a.json").read_text())
-    assert everything["class_names"] == ["red", "green", None]
-    first = everything["images"][0]
+    content = json.loads(Path("a.json").read_text())
+    assert content["class_names"] == ["red", "green", None]
+    first = content["images"][0]
     assert (first["width"], first["height"]) == (80, 60)
     assert first["detections"][0] == {"class": "red", "label": 0, "score": 0.9, "box": [1.0, 20.0, 30.0, 40.0]}
     rows = list(csv.DictReader(Path("out/a.csv").read_text().splitlines()))
@@ -74,14 +74,14 @@ def test_all_the_files(folder: Path) -> None:
     assert {row["image_id"] for row in results} == {1, 2, 3}
 
 
-def test_a_file_that_cannot_be_written_does_not_lose_the_others(
+def test_an_unwritable_file_does_not_prevent_the_others(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def written(*_: Any, **__: Any) -> str:
+    def fail(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device", ".a.json.123.tmp")
 
-    monkeypatch.setattr("detkit.cli.detect_job.as_json", written)
-    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-images") == 2
+    monkeypatch.setattr("detkit.cli.detect_job.as_json", fail)
+    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-draw") == 2
     done = capsys.readouterr()
     assert done.err == "detkit: error: --json a.json: could not be written: No space left on device\n"
     assert done.out.splitlines()[-1] == "written: a.csv"
@@ -91,38 +91,45 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
 def test_ids_from_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = [{"id": 10 * i, "file_name": f"image_00{i}.png"} for i in (1, 2, 3)]
     Path("gt.json").write_text(json.dumps({"images": images, "categories": [{"id": 7, "name": "red"}]}), "utf-8-sig")
-    assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-images") == 0
+    assert detect("in", "--coco", "dt.json", "--annotations", "gt.json", "--no-draw") == 0
     results = json.loads(Path("dt.json").read_text())
     assert [(row["image_id"], row["category_id"]) for row in results] == [(10, 7), (20, 7), (30, 7)]
-    assert "3 detections left out of dt.json" in capsys.readouterr().out
+    assert "dt.json: skipped 3 detections of classes that the annotations do not have" in capsys.readouterr().out
 
 
 def test_scores_and_classes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("in/image_001.png", "--min-score", "0.7", "--no-images") == 0
+    assert detect("in/image_001.png", "--min-score", "0.7", "--no-draw") == 0
     assert "1 image, 1 detection: 1 red" in capsys.readouterr().out
-    assert detect("in/image_001.png", "--classes", "green, red", "--no-images") == 0
+    assert detect("in/image_001.png", "--classes", "green, red", "--no-draw") == 0
     assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
 
 
-def test_a_image_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_image_after_classes_is_not_a_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("--classes", "bright", "in/image_001.png") == 2
-    assert "--classes: in/image_001.png is a file, not a class; name the images before --classes" in capsys.readouterr().err
+    assert "--classes: expected class names, got the file in/image_001.png; name the images before --classes" in capsys.readouterr().err
+
+
+def test_classes_are_words_or_separated_by_commas(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in/image_001.png", "--classes", "green", "red", "--no-draw") == 0
+    assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
+    assert detect("in/image_001.png", "--classes", "green", "--classes", "red", "--no-draw") == 0
+    assert "2 detections: 1 red, 1 green" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("words", [[","], [""], ["", " , "]])
 def test_classes_without_a_name_are_refused(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in/image_001.png", "--classes", *words) == 2
-    assert "--classes: expected names of classes, such as cat,dog; got" in capsys.readouterr().err
+    assert "--classes: expected class names, such as cat dog; got" in capsys.readouterr().err
 
 
-def test_a_folder_may_be_called_as_a_class_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_may_have_the_name_of_a_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "red").mkdir()
-    assert detect("in/image_001.png", "--classes", "red", "--no-images") == 0
+    assert detect("in/image_001.png", "--classes", "red", "--no-draw") == 0
     assert "1 image, 1 detection: 1 red" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("words", "classes"), [(["dog, big"], ["dog, big"]), (["dog, big", "cat, red"], ["dog, big", "cat", "red"])])
-def test_a_class_with_a_comma_stays_whole(
+def test_class_names_with_commas_are_not_split(
     folder: Path, words: list[str], classes: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def load(*_: Any, **options: Any) -> None:
@@ -130,16 +137,16 @@ def test_a_class_with_a_comma_stays_whole(
 
     monkeypatch.setattr(detkit.inference, "load", load)
     save_checkpoint("run.safetensors", {"a": torch.zeros(1)}, make_header("{}", ["dog, big", "cat", None]))
-    assert main(["detect", "in", "--weights", "run.safetensors", "--classes", *words]) == 2
+    assert main(["detect", "in", "--model", "run.safetensors", "--classes", *words]) == 2
     assert f"to load: {classes}" in capsys.readouterr().err
 
 
-def test_patterns_are_expanded_and_files_come_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert detect("in/*_00[12].png", "in/image_001.png", "**/*_002.png", "--no-images") == 0
+def test_patterns_are_expanded_and_duplicates_removed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in/*_00[12].png", "in/image_001.png", "**/*_002.png", "--no-draw") == 0
     assert "2 images" in capsys.readouterr().out
 
 
-def test_nothing_found_is_no_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_detections_are_not_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     saved(folder, "dark.png", np.zeros((50, 50, 3), np.uint8))
     assert detect("dark.png", "--csv", "a.csv") == 0
     assert "dark.png (50 x 50): no detections" in capsys.readouterr().out
@@ -148,8 +155,8 @@ def test_nothing_found_is_no_error(folder: Path, capsys: pytest.CaptureFixture[s
 
 def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:
     other = saved(folder / "in", "image_002.jpg", image(90, 90))
-    mine = saved(folder, "a.jpg", image())
-    before = {path: path.read_bytes() for path in (other, mine)}
+    own = saved(folder, "a.jpg", image())
+    before = {path: path.read_bytes() for path in (other, own)}
     assert detect("in/image_002.png", "--output", "in") == 0
     assert detect("a.jpg", "--output", ".") == 0
     assert detect("a.jpg", "--output", ".") == 0
@@ -159,7 +166,7 @@ def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:
     assert not (folder / "a-3.jpg").exists()
 
 
-def test_two_images_of_one_name(folder: Path) -> None:
+def test_two_images_with_the_same_name(folder: Path) -> None:
     (folder / "more").mkdir()
     saved(folder / "more", "image_001.png", image(90, 90))
     assert detect("in/image_001.png", "more") == 0
@@ -168,16 +175,16 @@ def test_two_images_of_one_name(folder: Path) -> None:
     assert (folder / "runs" / "detect-2").is_dir()
 
 
-def test_a_video_is_drawn_and_told_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_is_drawn_and_printed_on_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "a.mp4", frames=6, rate=10)
     assert detect("a.mp4", "--json", "a.json", "--csv", "a.csv") == 0
     out = capsys.readouterr().out
     assert "a.mp4 (80 x 60, 6 frames): 12 detections: 6 red, 6 green in" in out
     assert "\n1 video of 6 frames, 12 detections: 6 red, 6 green\n" in out
-    assert " a frame, after " in out
+    assert " per frame, plus " in out
     drawn = Video(folder / "runs" / "detect-1" / "a.mp4")
     assert (drawn.length, drawn.frames_per_second) == (6, 10.0)
-    assert next(drawn.frames()).pixels.shape == (360, 480, 3)  # as large as a drawn image of this size
+    assert next(drawn.frames()).pixels.shape == (360, 480, 3)  # the size of a drawn image
     content = json.loads(Path("a.json").read_text())
     assert content["images"] == []
     (video,) = content["videos"]
@@ -189,7 +196,7 @@ def test_a_video_is_drawn_and_told_in_one_line(folder: Path, capsys: pytest.Capt
     assert video["frames"][1]["detections"][0]["box"] == [float(rows[2][key]) for key in ("x1", "y1", "x2", "y2")]
 
 
-def test_each_second_frame_at_half_the_rate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_second_frame_halves_the_frame_rate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "a.mp4", frames=5, rate=10)
     assert detect("a.mp4", "--every", "2", "--json", "a.json") == 0
     assert "1 video of 3 frames" in capsys.readouterr().out
@@ -199,13 +206,13 @@ def test_each_second_frame_at_half_the_rate(folder: Path, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("words", [["--every", "0"], ["--every", "-1"], ["--every", "1.5"], ["--every", "x"]])
-def test_every_is_a_number_of_frames(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_must_be_a_whole_number(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         detect("in", *words)
     assert f"--every: expected a whole number of 1 or more, got '{words[1]}'" in capsys.readouterr().err
 
 
-def test_a_folder_of_images_and_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_images_and_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "in" / "image_002.mp4", frames=3)
     assert detect("in", "--csv", "a.csv") == 0
     assert "3 images, 1 video of 3 frames, 12 detections" in capsys.readouterr().out
@@ -229,25 +236,25 @@ def test_videos_are_never_overwritten(folder: Path) -> None:
     assert [Video(folder / "in" / f"a-{n}.mp4").length for n in (2, 3, 4, 5)] == [2, 3, 2, 3]
 
 
-def test_a_video_that_is_cut_off(folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    cut(film(folder / "a.avi", frames=30, codec="MJPG"))
+def test_a_truncated_video(folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    truncated(film(folder / "a.avi", frames=30, codec="MJPG"))
     Path("no.mp4").write_text("text")
     with caplog.at_level("WARNING"):
-        assert detect("no.mp4", "cut_a.avi", "in/image_001.png", "--json", "a.json") == 1
+        assert detect("no.mp4", "truncated_a.avi", "in/image_001.png", "--json", "a.json") == 1
     done = capsys.readouterr()
-    assert "no.mp4: not a video that can be read" in done.err
-    assert "cut_a.avi: " in caplog.text
-    assert " frames were read where its header tells of 30;" in caplog.text
+    assert "no.mp4: not a readable video" in done.err
+    assert "truncated_a.avi: " in caplog.text
+    assert ": expected 30 frames as in its header, read " in caplog.text
     assert done.err.splitlines()[-1] == "detkit: 1 of 3 files could not be read"
     videos = {video["file"]: video for video in json.loads(Path("a.json").read_text())["videos"]}
     assert "frames" not in videos["no.mp4"]
-    assert "error" not in videos["cut_a.avi"]
-    frames = len(videos["cut_a.avi"]["frames"])
+    assert "error" not in videos["truncated_a.avi"]
+    frames = len(videos["truncated_a.avi"]["frames"])
     assert f"1 image, 2 videos of {frames} frames" in done.out
-    assert Video("runs/detect-1/cut_a.mp4").length == frames > 5
+    assert Video("runs/detect-1/truncated_a.mp4").length == frames > 5
 
 
-def test_an_interrupted_video_keeps_what_was_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_video_keeps_the_processed_frames(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film(folder / "a.mp4", frames=9)
 
     class Interrupting(type(predictor(60))):  # type: ignore[misc]
@@ -258,9 +265,9 @@ def test_an_interrupted_video_keeps_what_was_done(folder: Path, monkeypatch: pyt
             return super().detect(prepared)
 
     def load(_: Any, *__: Any, **options: Any) -> Any:
-        found = predictor(60, **options)
-        found.__class__ = Interrupting
-        return found
+        interrupting = predictor(60, **options)
+        interrupting.__class__ = Interrupting
+        return interrupting
 
     monkeypatch.setattr(detkit.inference, "load", load)
     assert detect("a.mp4", "--json", "a.json") == 130
@@ -268,25 +275,23 @@ def test_an_interrupted_video_keeps_what_was_done(folder: Path, monkeypatch: pyt
     assert Video("runs/detect-1/a.mp4").length == 3
 
 
-def test_an_interruption_stays_one_where_a_file_cannot_be_written(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def written(*_: Any, **__: Any) -> str:
+def test_an_interruption_with_an_unwritable_file(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device", ".a.json.123.tmp")
 
-    def interrupted(*_: Any) -> None:
+    def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("detkit.cli.detect_job.as_json", written)
-    monkeypatch.setattr("detkit.cli.detect_job.DetectJob.detect", interrupted)
+    monkeypatch.setattr("detkit.cli.detect_job.as_json", fail)
+    monkeypatch.setattr("detkit.cli.detect_job.DetectJob.detect", interrupt)
     assert detect("in", "--json", "a.json", "--csv", "a.csv") == 130
     expected = ["detkit: error: --json a.json: could not be written: No space left on device", "detkit: stopped"]
     assert capsys.readouterr().err.splitlines() == expected
     assert Path("a.csv").is_file()
 
 
-def test_a_image_longer_than_jpeg_holds_is_drawn_as_png(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detkit.cli.drawing_writer._LONGEST_JPEG", 1000)
+def test_images_too_large_for_jpeg_are_drawn_as_png(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.cli.drawing_writer._MAX_JPEG_SIDE", 1000)
     saved(folder / "in", "image_002.png", np.zeros((50, 1001, 3), np.uint8))
     saved(folder / "in", "image_003.png", np.zeros((50, 30, 3), np.uint8))
     assert detect("in", "--output", "out") == 0
@@ -294,41 +299,70 @@ def test_a_image_longer_than_jpeg_holds_is_drawn_as_png(folder: Path, monkeypatc
     assert sorted(path.name for path in Path("out").iterdir()) == ["image_001.jpg", "image_002.png", "image_003.jpg"]
 
 
-def test_frames_have_no_ids_of_coco(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_coco_results_refuse_videos(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "a.mp4", frames=2)
     assert detect("a.mp4", "--coco", "a.json") == 2
-    assert "--coco: a.mp4 is a video, and COCO has no ids for its frames; take --json or --csv" in capsys.readouterr().err
+    assert "--coco: expected images, got the video a.mp4, whose frames have no COCO ids; use --json or --csv" in capsys.readouterr().err
 
 
-def test_a_video_behind_the_classes_is_no_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_after_classes_is_not_a_class(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film(folder / "a.mp4", frames=2)
     assert detect("--classes", "bright", "a.mp4") == 2
-    assert "--classes: a.mp4 is a file, not a class" in capsys.readouterr().err
+    assert "--classes: expected class names, got the file a.mp4" in capsys.readouterr().err
 
 
-def test_a_folder_of_videos_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_with_videos_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "films").mkdir()
     film(folder / "films" / "a.avi", frames=2, codec="MJPG")
-    assert detect("films", "--no-images") == 0
+    assert detect("films", "--no-draw") == 0
     assert "\n1 video of 2 frames, " in capsys.readouterr().out
     assert not (folder / "runs").exists()
 
 
-def test_ids_by_the_longest_end_of_a_path() -> None:
+def test_ids_by_the_longest_matching_path() -> None:
     ids = CocoIds({"a.jpg": 1, "x/a.jpg": 2, "y/b.jpg": 3, "c.jpg": 4})
     assert [ids.image_id(Path(path)) for path in ("p/x/a.jpg", "p/z/a.jpg", "x/a.jpg", "other/b.jpg", "c.jpg")] == [2, 1, 2, 3, 4]
     with pytest.raises(ValueError, match=r"d\.jpg: not among the 4 images of the annotations"):
         ids.image_id(Path("d.jpg"))
 
 
-def test_ids_of_a_large_data_set_are_found_at_once() -> None:
+def test_ids_of_a_large_data_set_are_found_without_repeated_scans() -> None:
     class Names(dict[str, int]):
-        walks = 0
+        scans = 0
 
         def __iter__(self) -> Any:
-            Names.walks += 1
+            Names.scans += 1
             return super().__iter__()
 
     ids = CocoIds(Names({f"{number:06d}.jpg": number for number in range(1000)}))
     assert [ids.image_id(Path(f"in/{number:06d}.jpg")) for number in range(1000)] == list(range(1000))
-    assert Names.walks == 1
+    assert Names.scans == 1
+
+
+def test_model_and_min_score_are_written(folder: Path) -> None:
+    assert detect("in", "--min-score", "0.7", "--json", "a.json", "--no-draw") == 0
+    content = json.loads(Path("a.json").read_text())
+    assert (content["model"], content["min_score"]) == ("bright", 0.7)
+
+
+def test_a_weights_file_needs_a_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["detect", "in", "--weights-file", "a.pth"]) == 2
+    assert capsys.readouterr().err == (
+        "detkit: error: --weights-file is the file of a published model; give the model's name with --model, see `detkit models list`\n"
+    )
+
+
+def test_a_weights_file_is_passed_on(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def load(source: Any, *_: Any, **options: Any) -> None:
+        raise ValueError(f"load {source} from {options['file']}")
+
+    monkeypatch.setattr(detkit.inference, "load", load)
+    assert main(["detect", "in", "--model", "yolox_nano", "--weights-file", "a.pth"]) == 2
+    assert "load yolox_nano from a.pth" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--no-images", "--weights", "--limit"])
+def test_flags_of_the_previous_version_are_refused(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["detect", "in", flag])
+    assert f"unrecognized arguments: {flag}" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``detkit detect --labels``: a data set out of what was found."""
+"""``detkit detect --labels``: a data set from detections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from detkit.structures import Detections
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two images and one in which nothing is found; --weights gives a detector of bright rectangles."""
+    """A working folder with two images and one without objects; ``--model bright`` is a detector of bright rectangles."""
     monkeypatch.setattr(detkit.inference, "load", lambda *_, **options: predictor(60, **{**options, "svd": None}))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def detect(*words: str) -> int:
-    return main(["detect", "--weights", "bright", "--no-images", *words])
+    return main(["detect", "--model", "bright", "--no-draw", *words])
 
 
 def read(folder: str = "made") -> DetectionData:
@@ -39,13 +39,13 @@ def read(folder: str = "made") -> DetectionData:
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_what_is_written_is_read_again(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_written_labels_are_read_back(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in", "--labels", "made", "--labels-format", kind) == 0
     out = capsys.readouterr().out
-    assert "labels: 3 images and 4 boxes to be corrected; then: detkit train CONFIG data=made\n" in out
+    assert "labels: 3 images, 4 boxes to correct; then train on them with: detkit train made\n" in out
     assert out.splitlines()[-1] == "written: made"
     data = read()
-    assert data.class_names == (("green", "red") if kind == "voc" else ("red", "green"))  # VOC's are those that occur, by name
+    assert data.class_names == (("green", "red") if kind == "voc" else ("red", "green"))  # VOC lists the classes that occur, by name
     assert [(Path(record.path).name, record.size, len(record.targets)) for record in data.records] == [
         ("image_1.png", (60, 80), 2),
         ("image_2.png", (60, 80), 2),
@@ -54,11 +54,11 @@ def test_what_is_written_is_read_again(folder: Path, kind: str, capsys: pytest.C
     for number, record in enumerate(data.records, 1):
         assert np.array_equal(read_image(record.path), read_image(f"in/image_{number}.png"))
     targets = data.records[1].targets
-    found = {data.class_names[label]: box for label, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)}
-    assert found == {"red": pytest.approx([20, 20, 30, 40], abs=1e-4), "green": pytest.approx([40, 5, 60, 15], abs=1e-4)}
+    boxes = {data.class_names[label]: box for label, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)}
+    assert boxes == {"red": pytest.approx([20, 20, 30, 40], abs=1e-4), "green": pytest.approx([40, 5, 60, 15], abs=1e-4)}
 
 
-def test_yolo_is_the_default_and_frames_become_images(folder: Path) -> None:
+def test_default_format_is_yolo_and_frames_become_images(folder: Path) -> None:
     film(folder / "clip.mp4", frames=5)
     assert detect("clip.mp4", "--every", "2", "--labels", "made") == 0
     assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["clip_000000.jpg", "clip_000002.jpg", "clip_000004.jpg"]
@@ -68,7 +68,7 @@ def test_yolo_is_the_default_and_frames_become_images(folder: Path) -> None:
     assert last.targets.boxes[0].tolist() == pytest.approx([12, 20, 32, 40], abs=3)
 
 
-def test_images_of_one_name_keep_their_own_labels(folder: Path) -> None:
+def test_images_with_the_same_name_keep_their_labels(folder: Path) -> None:
     (folder / "other").mkdir()
     saved(folder / "other", "Image_1.jpg", image(red=(50, 20, 70, 40)))
     assert detect("in/image_1.png", "other", "--labels", "made") == 0
@@ -79,7 +79,7 @@ def test_images_of_one_name_keep_their_own_labels(folder: Path) -> None:
         assert record.targets.boxes[0].tolist() == pytest.approx(box, abs=2)
 
 
-def test_images_that_no_reader_would_find_are_saved_anew(folder: Path) -> None:
+def test_images_with_unknown_extensions_are_saved_as_png(folder: Path) -> None:
     for name in ("download", "scan.pbmx"):
         saved(folder, name, image(), format="PNG")
     assert detect("download", "scan.pbmx", "--labels", "made") == 0
@@ -88,27 +88,27 @@ def test_images_that_no_reader_would_find_are_saved_anew(folder: Path) -> None:
     assert np.array_equal(read_image(read().records[0].path), image())
 
 
-def test_boxes_without_area_are_no_labels(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_boxes_without_area_are_skipped(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(
         BrightDetector, "_one", lambda *_: Detections(Tensor([[0, 9, 4, 9], [1, 2, 3, 4]]), Tensor([0.9, 0.8]), zeros(2).long())
     )
     assert detect("in/image_1.png", "--labels", "made") == 0
-    assert "labels: 1 image and 1 box to be corrected" in capsys.readouterr().out
+    assert "labels: 1 image, 1 box to correct" in capsys.readouterr().out
     assert len(Path("made/labels/train/image_1.txt").read_text().splitlines()) == 1
 
 
-def test_only_the_classes_that_are_asked_for(folder: Path) -> None:
+def test_only_the_requested_classes_are_written(folder: Path) -> None:
     assert detect("in", "--labels", "made", "--classes", "green") == 0
     assert read().class_names == ("green",)
     assert [record.targets.labels.tolist() for record in read().records] == [[0], [0], []]
 
 
-def test_a_pyramid_writes_labels_too(folder: Path) -> None:
+def test_a_pyramid_writes_labels(folder: Path) -> None:
     assert detect("in", "--labels", "made", "--pyramid", "1", "2") == 0
     assert read().class_names == ("red", "green")
 
 
-def test_a_turned_photograph_is_copied_as_it_is(folder: Path) -> None:
+def test_a_rotated_photograph_is_copied_unchanged(folder: Path) -> None:
     pixels = image(red=(10, 20, 30, 40))
     exif = Image.Exif()
     exif[274] = 6
@@ -120,17 +120,20 @@ def test_a_turned_photograph_is_copied_as_it_is(folder: Path) -> None:
     assert record.targets.boxes[0].tolist() == pytest.approx([10, 20, 30, 40], abs=2)
 
 
-def test_corrected_labels_are_not_lost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrected_labels_are_not_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "made").mkdir()
     assert detect("in/image_1.png", "--labels", "made") == 0
     assert detect("in/image_2.png", "--labels", "made") == 2
-    assert "--labels made: the folder is not empty, and labels in it may have been corrected; give a new one" in capsys.readouterr().err
+    assert (
+        "--labels made: expected a new or empty folder, as labels in it may have been corrected; give another one"
+        in capsys.readouterr().err
+    )
     assert detect("in/image_2.png", "--labels", "in/image_1.png") == 2
     assert "--labels in/image_1.png: expected a folder, got a file" in capsys.readouterr().err
     assert [Path(record.path).name for record in read().records] == ["image_1.png"]
 
 
-def test_a_image_that_cannot_be_read_has_no_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_images_have_no_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("bad.jpg").write_bytes(b"")
     assert detect("bad.jpg", "--labels", "made") == 1
     assert "labels: no image" in capsys.readouterr().out
@@ -139,13 +142,13 @@ def test_a_image_that_cannot_be_read_has_no_labels(folder: Path, capsys: pytest.
     assert len(read().records) == 1
 
 
-def test_labels_of_what_was_done_before_an_interruption(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = detkit.cli.detect_job.DetectJob._keep  # type: ignore[attr-defined]
+def test_an_interruption_keeps_the_labels_of_processed_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = detkit.cli.detect_job.DetectJob._keep  # type: ignore[attr-defined]
 
-    def keep(job: Any, found: Any, pixels: Any) -> None:
-        if len(job.found) == 2:
+    def keep(job: Any, result: Any, pixels: Any) -> None:
+        if len(job.results) == 2:
             raise KeyboardInterrupt
-        taken(job, found, pixels)
+        original(job, result, pixels)
 
     monkeypatch.setattr("detkit.cli.detect_job.DetectJob._keep", keep)
     assert detect("in", "--labels", "made") == 130

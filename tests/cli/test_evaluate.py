@@ -10,16 +10,17 @@ import pytest
 from bright import image, predictor, saved
 
 import detkit.inference
-from detkit.cli.evaluate_classifier import judge_images
+from detkit.cli.evaluate_classifier import evaluate_images
 from detkit.cli.main import main
 from detkit.cli.outputs import Outputs
+from detkit.weights import embedded_path
 
 RED, GREEN = [10, 20, 20, 20], [40, 5, 20, 10]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with two labeled images, and a detector of bright rectangles under the name ``bright``."""
+    """A working folder with two labeled images, where ``bright`` is a detector of bright rectangles."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         assert (str(source), precision) == ("bright", "fp32")
@@ -30,11 +31,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "in").mkdir()
     for i in (1, 2):
         saved(tmp_path / "in", f"{i}.png", image())
-    write_truth(("red", "green"))
+    write_labels(("red", "green"))
     return tmp_path
 
 
-def write_truth(names: tuple[str, ...]) -> None:
+def write_labels(names: tuple[str, ...]) -> None:
     images = [{"id": i, "file_name": f"{i}.png", "width": 80, "height": 60} for i in (1, 2)]
     boxes = [(1, 3, RED), (2, 3, RED), (2, 5, GREEN)]
     rows = [{"id": n + 1, "image_id": i, "category_id": c, "bbox": b} for n, (i, c, b) in enumerate(boxes) if c == 3 or len(names) > 1]
@@ -57,31 +58,31 @@ def test_against_another_detector_or_a_file(folder: Path, capsys: pytest.Capture
     Path("less.json").write_text(json.dumps([row for row in json.loads(Path("dt.json").read_text()) if row["image_id"] == 1]))
     assert evaluate(*words, "--against", "less.json", "--json", "n.json") == 0
     out = capsys.readouterr().out
-    table = out[out.index("against less.json, 2,000 draws of images") :]
-    assert line(table, "AP50")[1:4] == ["0.750", "0.252", "+0.498"]  # half the red ones, no green one
+    table = out[out.index("against less.json, 2,000 bootstrap resamples of the images") :]
+    assert line(table, "AP50")[1:4] == ["0.750", "0.252", "+0.498"]  # half of the red objects, none of the green ones
     written = json.loads(Path("n.json").read_text())["against"]
     assert written["other"] == "less.json"
     row = next(row for row in written["numbers"] if row["name"] == "AP50")
     assert row["difference"] == pytest.approx(0.75 - 0.252, abs=1e-3)
     assert row["low"] <= row["difference"] <= row["high"]
     assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--against", "less.json") == 0
-    assert line(capsys.readouterr().out.split("draws of images")[1], "AP50")[1:4] == ["0.750", "0.252", "+0.498"]
+    assert line(capsys.readouterr().out.split("resamples of the images")[1], "AP50")[1:4] == ["0.750", "0.252", "+0.498"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("bright", "--data", "gt.json", "--metric", "voc", "--against", "bright"), "does not go with --metric voc"),
-        (("--annotations", "gt.json", "--results", "dt.json", "--against", "bright"), "another file of COCO results, ending in .json"),
+        (("bright", "--data", "gt.json", "--metric", "voc", "--against", "bright"), "so it cannot be combined with --metric voc"),
+        (("--annotations", "gt.json", "--results", "dt.json", "--against", "bright"), "expected another COCO results file ending in .json"),
         (("bright", "--data", "gt.json", "--images", "in", "--against", "none.json"), "none.json"),
     ],
 )
-def test_against_what_cannot_be(folder: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_comparisons_are_refused(folder: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(*words) != 0
     assert message in capsys.readouterr().err
 
 
-def test_against_its_own_results_whatever_the_ids(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_against_own_results_with_any_image_ids(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     truth = json.loads(Path("gt.json").read_text())
     ids = {1: 7, 2: 0}
     for row in truth["images"]:
@@ -91,38 +92,38 @@ def test_against_its_own_results_whatever_the_ids(folder: Path, capsys: pytest.C
     Path("gt.json").write_text(json.dumps(truth))
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json") == 0
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--against", "dt.json") == 0
-    _, own, other, difference, *_ = line(capsys.readouterr().out.split("draws of images")[1], "AP50")
+    _, own, other, difference, *_ = line(capsys.readouterr().out.split("resamples of the images")[1], "AP50")
     assert own == other != "0.000"
     assert difference == "+0.000"
 
 
-def test_the_images_kept_for_validation_and_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_val_fraction_and_trained_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("bright", "--data", "gt.json", "--images", "in", "--val-fraction", "0.5")
-    told = []
+    lines = []
     for more in ((), ("--trained-on",)):
         assert evaluate(*words, *more) == 0
-        told.append(capsys.readouterr().out.split("data: ")[1].splitlines()[0])
-    assert told == ["gt.json, 50 %: 1 image, 2 boxes", "gt.json, without the 50 % kept for validation: 1 image, 1 box"]
+        lines.append(capsys.readouterr().out.split("data: ")[1].splitlines()[0])
+    assert lines == ["gt.json, 50 %: 1 image, 2 boxes", "gt.json, without the 50 % kept for validation: 1 image, 1 box"]
     assert evaluate("bright", "--data", "gt.json", "--trained-on") == 2
-    assert "--trained-on means the images that --val-fraction F leaves for training" in capsys.readouterr().err
+    assert "--trained-on needs --val-fraction F: it evaluates the images that F leaves for training" in capsys.readouterr().err
     assert evaluate("bright", "--val-fraction", "0.5") == 2
-    assert "--val-fraction is a part of --data PATH" in capsys.readouterr().err
+    assert "--val-fraction needs --data PATH, which it splits" in capsys.readouterr().err
 
 
-def test_a_detector_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_detector_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--json", "n.json", "--results", "dt.json") == 0
     out = capsys.readouterr().out
-    assert "weights: bright (as given; 2 classes), on cpu in fp32" in out
+    assert "model: bright (as given; 2 classes), on cpu in fp32" in out
     assert "data: gt.json: 2 images, 3 boxes" in out
-    assert line(out, "AP50")[1] == "0.750"  # red 1; green 1/2: the first of two equal scores is wrong
+    assert line(out, "AP50")[1] == "0.750"  # red 1, green 1/2: the first of two equal scores is wrong
     assert line(out, "APl")[1] == "-"
     assert line(out, "red")[1:] == ["2", "2", "1.000", "1.000", "1.000", "1.000"]
     assert line(out, "green")[1:3] == ["1", "2"]
     assert "2 images, 3 boxes; 4 detections" in out
-    assert "ms a image); peak memory" in out
+    assert "ms per image); peak memory" in out
     assert "written: n.json, dt.json" in out
     numbers = json.loads(Path("n.json").read_text())
-    assert (numbers["weights"], numbers["data"], numbers["precision"]) == ("bright", "gt.json", "fp32")
+    assert (numbers["model"], numbers["data"], numbers["precision"]) == ("bright", "gt.json", "fp32")
     assert numbers["values"]["AP50"] == pytest.approx(0.75)
     assert numbers["values"]["APl"] is None
     assert numbers["seconds"].keys() == {"loading", "detecting", "judging"}
@@ -130,7 +131,7 @@ def test_a_detector_on_labeled_images(folder: Path, capsys: pytest.CaptureFixtur
     assert [row["category_id"] for row in json.loads(Path("dt.json").read_text())] == [3, 5, 3, 5]
 
 
-def test_a_file_that_cannot_be_written_does_not_lose_the_others(
+def test_an_unwritable_file_does_not_prevent_the_others(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_results(*_: Any) -> None:
@@ -144,7 +145,7 @@ def test_a_file_that_cannot_be_written_does_not_lose_the_others(
     assert json.loads(Path("n.json").read_text())["left_out_classes"] == {}
 
 
-def test_its_results_give_the_same_numbers_from_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_files_give_the_same_numbers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--results", "dt.json", "--json", "a.json") == 0
     for evaluator in ("hotcoco", "pycocotools"):
         assert evaluate("--annotations", "gt.json", "--results", "dt.json", "--json", "b.json", "--evaluator", evaluator) == 0
@@ -159,7 +160,7 @@ def test_voc_metrics(folder: Path, capsys: pytest.CaptureFixture[str], metric: s
     truth = json.loads(Path("gt.json").read_text())
     truth["annotations"].append({"id": 9, "image_id": 2, "category_id": 5, "bbox": [0, 0, 5, 5]})
     Path("gt.json").write_text(json.dumps(truth))
-    words = ("bright", "--data", "gt.json", "--images", "in", "--metric", metric, "--iou", "0.5,0.9", "--json", "n.json")
+    words = ("bright", "--data", "gt.json", "--images", "in", "--metric", metric, "--iou", "0.5", "0.9", "--json", "n.json")
     assert evaluate(*words) == 0
     out = capsys.readouterr().out
     assert f"Pascal VOC average precision, {rule}" in out
@@ -168,16 +169,16 @@ def test_voc_metrics(folder: Path, capsys: pytest.CaptureFixture[str], metric: s
     assert line(out, "mean")[1:] == ["4", "4", f"{ap:.3f}", f"{ap:.3f}"]
 
 
-def test_classes_that_the_data_does_not_have_are_left_out_and_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_truth(("red",))
+def test_detections_of_unknown_classes_are_left_out_and_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_labels(("red",))
     assert evaluate("bright", "--data", "gt.json", "--images", "in") == 0
     out = capsys.readouterr().out
     assert "left out: 2 detections of classes that the data does not have (green 2)" in out
     assert line(out, "AP")[1] == "1.000"
 
 
-def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_truth(("rouge", "green"))
+def test_classes_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_labels(("rouge", "green"))
     words = ("bright", "--data", "gt.json", "--images", "in")
     assert evaluate(*words) == 2
     error = capsys.readouterr().err
@@ -185,7 +186,7 @@ def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[
     assert error.count("\n") == 1
     assert evaluate(*words, "--rename", "rouge=red") == 0
     out = capsys.readouterr().out
-    assert "class rouge of the data is judged as red" in out
+    assert "class rouge of the data is evaluated as red" in out
     assert line(out, "red")[1:4] == ["2", "2", "1.000"]
     assert evaluate(*words, "--classes", "green") == 0
     out = capsys.readouterr().out
@@ -193,9 +194,9 @@ def test_classes_are_mapped_by_name(folder: Path, capsys: pytest.CaptureFixture[
     assert "left out: 2 detections of classes that the data does not have (red 2)" in out
 
 
-def test_a_class_with_a_comma_stays_whole(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_class_names_with_commas_are_not_split(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bright.NAMES", ("red, big", "green", None))
-    write_truth(("rouge", "green"))
+    write_labels(("rouge", "green"))
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--rename", "rouge=red, big", "--classes", "red, big") == 0
     assert "left out: 2 detections of classes that the data does not have (green 2)" in capsys.readouterr().out
 
@@ -203,13 +204,13 @@ def test_a_class_with_a_comma_stays_whole(folder: Path, capsys: pytest.CaptureFi
 def test_details(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate("bright", "--data", "gt.json", "--images", "in", "--details", "--json", "n.json") == 0
     out = capsys.readouterr().out
-    assert "best score to cut at, by F1 at IoU .5" in out
-    assert "kinds of error (TIDE), and how much AP50 each costs" in out
+    assert "best minimum score, by F1 at IoU .5" in out
+    assert "kinds of error (TIDE) and the AP50 that each costs" in out
     assert line(out, "in/1.png")[1:] == ["1", "1", "0"]
     assert json.loads(Path("n.json").read_text())["details"]["errors"]["Bkg"]["count"] == 1
 
 
-def test_files_need_no_torch(folder: Path) -> None:
+def test_results_files_need_no_torch(folder: Path) -> None:
     import subprocess
     import sys
 
@@ -232,34 +233,59 @@ def error_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return error.removeprefix("detkit: error: ").strip()
 
 
-def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert error_of(capsys, "--annotations", "gt.json") == "--annotations needs --results FILE, the COCO results to judge"
+def test_inconsistent_flags_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert error_of(capsys, "--annotations", "gt.json") == "--annotations needs --results FILE, the COCO results to evaluate"
     assert error_of(capsys, "bright", "--annotations", "gt.json", "--results", "a").startswith(
-        "--annotations judges a file of results without"
+        "--annotations evaluates a results file without a detector, so it cannot be combined with model; leave out one of them"
     )
-    assert "expected numbers above 0 and at most 1, such as 0.5,0.75; got '50'" in error_of(capsys, "bright", "--iou", "50")
     Path("dt.json").write_text("[]")
-    assert "exists; to judge it give --annotations FILE too" in error_of(capsys, "--results", "dt.json")
+    assert "--results dt.json exists: to evaluate it, add --annotations FILE; to overwrite it, add --data PATH" in error_of(
+        capsys, "bright", "--results", "dt.json"
+    )
+    for flag in ("--latest", "--trained-on", "--flip"):
+        assert f"cannot be combined with {flag};" in error_of(capsys, "--annotations", "gt.json", "--results", "dt.json", flag)
+    assert "--latest means your newest run, but a model is named too: bright" in error_of(capsys, "bright", "--latest", "--data", "gt.json")
 
 
-def test_wrong_paths_and_names(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_paths_and_names_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "data none.json: no such file or folder" in error_of(capsys, "bright", "--data", "none.json")
-    assert "which data? bright does not tell on what it was validated" in error_of(capsys, "bright")
+    assert "no data given, and bright records no validation data; pass labeled images" in error_of(capsys, "bright")
     words = ("bright", "--data", "gt.json", "--images", "in")
-    assert "class map 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--rename", "red")
-    assert "class map: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--rename", "rad=red")
+    assert "class rename 'red': expected DATA_NAME=NEW_NAME" in error_of(capsys, *words, "--rename", "red")
+    assert "class rename: the data has no class 'rad': did you mean 'red'?" in error_of(capsys, *words, "--rename", "rad=red")
     assert "gt.json: the data has no class 'blue'" in error_of(capsys, *words, "--classes", "blue")
-    assert "--classes: expected names of classes, such as cat,dog; got ','" in error_of(capsys, *words, "--classes", ",")
+    assert "--classes: expected class names, such as cat dog; got ','" in error_of(capsys, *words, "--classes", ",")
     assert "annotations none.json: no such file" in error_of(capsys, "--annotations", "none.json", "--results", "gt.json")
 
 
-def test_no_weights_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detkit.weights.carried._FILE", folder / "none.safetensors")
-    assert "there is no detector to use: no run under runs/" in error_of(capsys, "--data", "gt.json", "--images", "in")
+@pytest.mark.parametrize("words", [(), ("embedded",), ("--split", "val"), ("--results", "new.json")])
+def test_the_embedded_detector_needs_data(folder: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    if embedded_path() is None:
+        pytest.skip("the package has no embedded detector")
+    assert error_of(capsys, *words) == (
+        "no data to evaluate on: the detector inside the package records no validation data; give labeled images with --data PATH, "
+        "or evaluate your newest run on its own validation data with --latest"
+    )
+
+
+def test_no_detector_and_no_run(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("detkit.weights.embedded._FILE", folder / "none.safetensors")
+    words = ("--data", "gt.json", "--images", "in")
+    assert "weights embedded: this installation of detkit has no embedded detector" in error_of(capsys, *words)
+    assert "no run under runs/ has a checkpoint; train one with `detkit train FOLDER`, or name a model" in error_of(
+        capsys, "--latest", *words
+    )
+
+
+@pytest.mark.parametrize("value", ["50", "0", "x"])
+def test_iou_thresholds_outside_of_0_to_1_are_refused(value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        evaluate("bright", "--iou", "0.5", value)
+    assert f"expected numbers above 0 and at most 1, such as 0.5 0.75; got '{value}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("flag", ["results", "pyramid", "flip", "details", "against", "metric"])
-def test_a_classifier_refuses_what_is_about_boxes(flag: str) -> None:
-    given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "weights": "runs/cats"} | {flag: "voc"}
-    with pytest.raises(ValueError, match=f"^--{flag}: runs/cats is a classifier, which finds no boxes$"):
-        judge_images(Namespace(**given), Outputs(Namespace()))
+def test_a_classifier_refuses_flags_about_boxes(flag: str) -> None:
+    given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "model": "runs/cats"} | {flag: "voc"}
+    with pytest.raises(ValueError, match=f"^--{flag} concerns boxes, and runs/cats is a classifier; leave it out$"):
+        evaluate_images(Namespace(**given), Outputs(Namespace()))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -42,17 +44,18 @@ def coco(folder: Path) -> Path:
         {"id": i, "image_id": image, "category_id": category, "bbox": box, "area": box[2] * box[3], "iscrowd": 0}
         for i, (image, category, box) in enumerate(boxes)
     ]
-    from bright import photo, saved
+    from bright import image as pixels
+    from bright import saved
 
-    for image in images:
-        saved(folder, str(image["file_name"]), photo())
+    for row in images:
+        saved(folder, str(row["file_name"]), pixels())
     path = folder / "instances.json"
     categories = [{"id": 7, "name": "cat"}, {"id": 9, "name": "dog"}]
     path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
     return path
 
 
-def test_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
+def test_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info"]) == 0
     out = capsys.readouterr().out
     assert f"torch                   {torch.__version__.split('+')[0]}" in out
@@ -60,18 +63,11 @@ def test_the_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--device" in out
 
 
-def test_backbones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["info", "backbones"]) == 0
-    out = capsys.readouterr().out
-    assert "efficientnet_lite0" in out
-    assert "c5 2048/32" in out
-
-
 def test_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(coco(tmp_path))]) == 0
     out = capsys.readouterr().out
     assert "3 images (1 image without objects), 3 boxes" in out
-    assert "    0  cat     7      2         2  66.7 %" in out
+    assert "    0  cat     7      2       2  66.7 %" in out
     assert "small (below 32 x 32) 2 (66.7 %)" in out
     assert "no width or height: 1" in out
 
@@ -83,9 +79,9 @@ def test_a_config_without_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     out = " ".join(capsys.readouterr().out.split())
     assert "80 classes assumed, because its data cannot be read" in out
     assert "python datasets/fetch_nothing.py" in out
-    assert "a image of 60 x 50 is resized to 76 x 64 and padded to 96 x 64" in out
+    assert "an image of 60 x 50 is resized to 76 x 64 and padded to 96 x 64" in out
     assert "neck 0 24 24 x 16 4" in out
-    assert "that learn" in out
+    assert "trainable" in out
 
 
 def test_a_config_with_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,8 +101,8 @@ def test_a_classifier_has_no_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert main(["info", "tiny.json", "--data", str(coco(tmp_path))]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "tiny.json: classifier, 2 classes" in out
-    assert "a whole image gets a score for each of 2 classes; there are no levels and no boxes" in out
-    assert "instances.json has 3 objects to cut out: of a class from 1 (dog) to 2 (cat)" in out
+    assert "one score per image for each of 2 classes; no levels and no boxes" in out
+    assert "instances.json has 3 objects to crop; 1 (dog) to 2 (cat) per class" in out
 
 
 def test_a_checkpoint_and_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,29 +116,31 @@ def test_a_checkpoint_and_its_folder(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "metrics: AP 0.5812" in out
         assert "step: 120" in out
         assert "experiment: first" in out
-        assert "faster_rcnn, 1 classes and 1 slots without a name: cat" in out
+        assert "faster_rcnn, 1 class and 1 unnamed output: cat" in out
         assert "backbone c5" in out
 
 
-def test_what_a_path_holds(tmp_path: Path) -> None:
+def test_kind_of_paths_and_names(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"model": {}, "data": {}}')
     (tmp_path / "b.json").write_text('{"images": [], "annotations": []}')
     assert kind_of(tmp_path / "a.json") == "config"
     assert kind_of(tmp_path / "b.json") == "data"
     assert kind_of(tmp_path) == "data"
     assert kind_of(Path("fasterrcnn_resnet50_fpn")) == "checkpoint"
+    assert kind_of(Path("embedded")) == "checkpoint"
+    assert kind_of(Path("quickstart")) == "config"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["bacbones"], "info bacbones: no such file; did you mean 'backbones'?"),
+        (["quickstrat"], "info quickstrat: no such file; did you mean 'quickstart'?"),
         (["fasterrcnn_resnet50"], "did you mean 'fasterrcnn_resnet50_fpn'?"),
-        (["no/such/thing"], "expected a config, a data set, a checkpoint"),
-        ([".", "model.kind=x"], "only a config takes KEY=VALUE, and . is a data"),
+        (["no/such/thing"], "expected data, a config, a checkpoint, or a name from `detkit models list`"),
+        ([".", "model.kind=x"], "model.kind=x: only a config takes KEY=VALUE, and . is data; leave it out"),
     ],
 )
-def test_what_cannot_be_told_about(
+def test_wrong_subjects_are_refused(
     words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -150,7 +148,7 @@ def test_what_cannot_be_told_about(
     assert message in capsys.readouterr().err
 
 
-def test_a_broken_json_and_a_size_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_json_and_size_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.json").write_text("{")
     assert main(["info", str(tmp_path / "a.json")]) == 2
     assert "a.json: not JSON" in capsys.readouterr().err
@@ -163,7 +161,10 @@ def test_advice_on_a_missing_system_library() -> None:
     text = advice.import_advice(ImportError("libGL.so.1: cannot open shared object file: No such file or directory"))
     assert "libgl1" in text
     assert "apt-get install libgl1" in text
-    assert advice.import_advice(ModuleNotFoundError("No module named 'cv2'", name="cv2")) == "; a dependency is missing: pip install detkit"
+    assert (
+        advice.import_advice(ModuleNotFoundError("No module named 'cv2'", name="cv2"))
+        == "; a dependency is missing: pip install detkit-vision"
+    )
     assert advice.import_advice(ImportError("cannot import name 'x'")) == ""
 
 
@@ -176,7 +177,35 @@ def test_opencv_packages_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(advice.metadata, "version", version)
     problem = advice.opencv_problem()
-    assert "opencv-python 4.10.0.84, opencv-python-headless 4.9.0.80 share the folder cv2" in problem
+    assert "opencv-python 4.10.0.84, opencv-python-headless 4.9.0.80 share the folder cv2 (now version " in problem
     assert "pip install --force-reinstall opencv-python==4.10.0.84 opencv-python-headless==4.10.0.84" in problem
     monkeypatch.setattr(advice.metadata, "version", lambda name: "4.10.0.84")
     assert advice.opencv_problem() == ""
+
+
+def test_another_distribution_called_detkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    installed = {"detkit-vision": "0.2.0"}
+
+    def distribution(name: str) -> SimpleNamespace:
+        if name not in installed:
+            raise advice.metadata.PackageNotFoundError(name)
+        return SimpleNamespace(version=installed[name])
+
+    monkeypatch.setattr(advice.metadata, "distribution", distribution)
+    assert advice.distribution_problem() == ""
+    installed["detkit"] = "1.3"
+    assert advice.distribution_problem() == (
+        "another distribution called detkit 1.3 is installed and shares the import name; uninstall it: pip uninstall detkit; "
+        "then reinstall detkit-vision"
+    )
+    assert main(["info"]) == 0
+    assert "\nwarning: another distribution called detkit 1.3 is installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "problem"), [("detkit_vision", False), ("detkit", True)])
+def test_only_the_exact_name_is_another_distribution(name: str, problem: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / f"{name}-0.2.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 0.2.0\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert bool(advice.distribution_problem()) is problem

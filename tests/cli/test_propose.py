@@ -1,4 +1,4 @@
-"""``detkit propose`` on painted images with a labeled square each."""
+"""``detkit propose`` on drawn images with a labeled square each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import read_image
+from detkit.models.faster_rcnn import FasterRCNNConfig
+from detkit.necks import FPNConfig
+from detkit.preprocess import PreprocessConfig
 from detkit.proposals import selective_search
 
 BOXES = ((10, 8, 40, 28), (5, 12, 25, 40))
@@ -18,7 +24,7 @@ BOXES = ((10, 8, 40, 28), (5, 12, 25, 40))
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with images a, b and c of 60 x 48, in ``photos``, and the truth about them; c has no objects."""
+    """A working folder with images a, b and c of 60 x 48, in ``photos``, and their labels; c has no objects."""
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
     photos.mkdir()
@@ -34,11 +40,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for row in annotations:
         row["area"] = row["bbox"][2] * row["bbox"][3]  # type: ignore[index]
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "square"}]}
-    (tmp_path / "truth.json").write_text(json.dumps(content))
+    (tmp_path / "labels.json").write_text(json.dumps(content))
     return tmp_path
 
 
-def test_images_and_both_kinds_of_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_and_both_output_formats(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["propose", "photos", "--mode", "single", "--output", "out.json"]) == 0
     out = capsys.readouterr().out
     assert "of 3 images" in out
@@ -56,7 +62,7 @@ def test_images_and_both_kinds_of_files(folder: Path, capsys: pytest.CaptureFixt
         assert len(arrays["scores"]) == arrays["offsets"][-1]
 
 
-def test_filters_and_the_limit(folder: Path) -> None:
+def test_filters_and_max_proposals(folder: Path) -> None:
     words = ["propose", "photos/a.png", "--mode", "single", "--output", "out.json"]
     assert main([*words, "--max-proposals", "1", "--max-aspect", "1.5", "--min-area", "500"]) == 0
     (image,) = json.loads((folder / "out.json").read_text("utf-8"))["images"]
@@ -65,8 +71,21 @@ def test_filters_and_the_limit(folder: Path) -> None:
     assert max(x2 - x1, y2 - y1) <= 1.5 * min(x2 - x1, y2 - y1)
 
 
-def test_a_report_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["propose", "truth.json", "--images", "photos", "--mode", "single", "--cache", "kept", "--report", "--json", "numbers.json"]
+def test_report_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "propose",
+        "--data",
+        "labels.json",
+        "--images",
+        "photos",
+        "--mode",
+        "single",
+        "--cache",
+        "kept",
+        "--report",
+        "--json",
+        "numbers.json",
+    ]
     assert main(words) == 0
     out = capsys.readouterr().out
     assert "2 objects without crowds" in out
@@ -79,7 +98,7 @@ def test_a_report_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[
     assert Image.open(folder / "runs" / "propose-1" / "recall.png").size == (720, 480)
     assert main([*words, "--plot", "plots/new.png"]) == 0
     out = capsys.readouterr().out
-    assert "3 images remembered" in out
+    assert "3 images from the cache" in out
     assert (folder / "plots" / "new.png").is_file()
     assert {**json.loads((folder / "numbers.json").read_text("utf-8")), "seconds_of_each": 0, "peak_memory_bytes": 0} == {
         **numbers,
@@ -88,14 +107,27 @@ def test_a_report_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[
     }
 
 
-def test_a_report_where_nothing_is_proposed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["propose", "truth.json", "--images", "photos", "--mode", "single", "--report", "--json", "numbers.json", "--min-area", "1e9"]
+def test_report_without_proposals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "propose",
+        "--data",
+        "labels.json",
+        "--images",
+        "photos",
+        "--mode",
+        "single",
+        "--report",
+        "--json",
+        "numbers.json",
+        "--min-area",
+        "1e9",
+    ]
     assert main(words) == 0
     assert json.loads((folder / "numbers.json").read_text("utf-8"))["all"]["recall_50"] == 0
-    assert "no proposals of 3 images: 0 each" in capsys.readouterr().out
+    assert "no proposals in 3 images, 0 per image" in capsys.readouterr().out
 
 
-def test_a_image_that_cannot_be_read_does_not_stop_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_images_are_reported_and_skipped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "photos" / "b.png").write_bytes(b"no image")
     assert main(["propose", "photos", "--mode", "single", "--output", "out.json"]) == 1
     captured = capsys.readouterr()
@@ -106,8 +138,29 @@ def test_a_image_that_cannot_be_read_does_not_stop_the_others(folder: Path, caps
     assert [row["file"] for row in images if "error" in row] == ["photos/b.png"]
 
 
+def test_a_region_proposal_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.manual_seed(0)
+    config = FasterRCNNConfig(
+        backbone=BackboneConfig(name="resnet18", weights=None),
+        neck=FPNConfig(out_channels=8),
+        preprocess=PreprocessConfig(short_side=64, long_side=96),
+    )
+    header = make_header(config.to_json(), ["square"])
+    save_checkpoint(folder / "runs" / "first-1" / "best.safetensors", config.build(1).state_dict(), header)
+    words = ["propose", "photos/a.png", "--max-proposals", "5", "--output", "out.json"]
+    assert main([*words, "--latest"]) == 0
+    out = capsys.readouterr().out
+    assert f"model: {Path('runs/first-1/best.safetensors')} (the newest run; 1 class), on cpu in fp32" in out
+    assert "proposals: rpn, mode fast, of 1 image" in out
+    first = json.loads((folder / "out.json").read_text("utf-8"))
+    assert main([*words, "--model", "runs/first-1"]) == 0
+    assert json.loads((folder / "out.json").read_text("utf-8")) == first
+    assert main([*words, "--model", "runs/first-1", "--backend", "opencv"]) == 2
+    assert "--model replaces --backend opencv; give one of the two" in capsys.readouterr().err
+
+
 @pytest.mark.slow
-def test_several_processes_give_the_same(folder: Path) -> None:
+def test_the_number_of_processes_does_not_change_the_proposals(folder: Path) -> None:
     for processes in ("1", "2"):
         assert main(["propose", "photos", "--mode", "single", "--processes", processes, "--output", f"{processes}.json"]) == 0
     assert (folder / "1.json").read_text("utf-8") == (folder / "2.json").read_text("utf-8")

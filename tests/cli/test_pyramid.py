@@ -1,4 +1,4 @@
-"""``--pyramid`` and its companions, on a detector of bright rectangles."""
+"""``--pyramid``, ``--flip``, ``--sizes`` and ``--merge``, with a detector of bright rectangles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from detkit.cli.main import main
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a image and its truth; ``bright`` is a detector that takes a short side of 60."""
+    """A working folder with an image and its labels; ``bright`` is a detector with a short side of 60."""
 
     def load(source: Any, device: str, precision: str, **options: Any) -> Any:
         return predictor(60, **options)
@@ -23,40 +23,40 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(detkit.inference, "load", load)
     monkeypatch.chdir(tmp_path)
     saved(tmp_path, "1.png", image())
-    truth = {
+    labels = {
         "images": [{"id": 1, "file_name": "1.png", "width": 80, "height": 60}],
         "categories": [{"id": 3, "name": "red"}],
         "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [10, 20, 20, 20]}],
     }
-    Path("gt.json").write_text(json.dumps(truth))
+    Path("gt.json").write_text(json.dumps(labels))
     return tmp_path
 
 
 def detect(*words: str) -> int:
-    return main(["detect", "1.png", "--weights", "bright", "--no-images", *words])
+    return main(["detect", "1.png", "--model", "bright", "--no-draw", *words])
 
 
 def test_detect(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("--pyramid", "0.5", "1", "2", "--json", "a.json") == 0
     out = capsys.readouterr().out
-    told = "short sides 30, 60, 120 pixels (0.5, 1, 2 times the detector's own), merged by hard suppression"
-    assert f"pyramid: {told}\n" in out
+    description = "short sides 30, 60, 120 pixels (0.5, 1, 2 times the detector's own size), merged by hard NMS"
+    assert f"pyramid: {description}\n" in out
     assert "1 image, 2 detections: 1 red, 1 green" in out
-    assert json.loads(Path("a.json").read_text())["pyramid"] == told
+    assert json.loads(Path("a.json").read_text())["pyramid"] == description
 
 
-def test_scores_are_judged_after_merging(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_min_score_applies_after_merging(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("--pyramid", "60", "120", "--flip", "--merge", "gaussian", "--min-score", "0.7") == 0
     out = capsys.readouterr().out
-    assert "(1, 2 times the detector's own), each mirrored too, merged by gaussian suppression" in out
+    assert "(1, 2 times the detector's own size), each also flipped, merged by gaussian NMS" in out
     assert "1 detection: 1 red" in out
 
 
-def test_sizes_and_mirrors_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sizes_and_flip_without_scales(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("--pyramid", "1", "2", "--sizes", "18:", ":10", "--merge", "fusion") == 0
     assert "1 detection: 1 red" in capsys.readouterr().out
     assert detect("--flip") == 0
-    assert "pyramid: short sides 60 pixels (1 times the detector's own), each mirrored too" in capsys.readouterr().out
+    assert "pyramid: short sides 60 pixels (1 times the detector's own size), each also flipped" in capsys.readouterr().out
 
 
 def test_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,13 +70,13 @@ def test_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--merge", "fusion"), "--merge is for an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2"),
-        (("--sizes", "1:2"), "--sizes is for an image pyramid"),
-        (("--pyramid", "1", "800"), "and not both kinds; got 1 800"),
+        (("--merge", "fusion"), "--merge needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2"),
+        (("--sizes", "1:2"), "--sizes needs an image pyramid"),
+        (("--pyramid", "1", "800"), "800"),
         (("--pyramid", "1", "2", "--sizes", "5:"), "sizes: expected one range for each of 2 scales, got 1"),
     ],
 )
-def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+def test_inconsistent_flags_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
     assert detect(*words) == 2
     assert message in capsys.readouterr().err
 
@@ -84,18 +84,18 @@ def test_flags_that_do_not_go_together(folder: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--pyramid", "1", "1.png"), "expected numbers, got '1.png'; name images before --pyramid"),
-        (("--pyramid", "1", "--sizes", "big"), "expected FROM:BELOW, such as 24:128, 64: or :48, got 'big'"),
+        (("--pyramid", "1", "1.png"), "expected numbers, got '1.png'; name the images before --pyramid"),
+        (("--pyramid", "1", "--sizes", "big"), "expected FROM:BELOW, such as 24:128, 64: or :48; got 'big'"),
         (("--pyramid", "1", "--sizes", "a:b"), "got 'a:b'"),
         (("--pyramid", "1", "--merge", "soft"), "invalid choice: 'soft'"),
     ],
 )
-def test_words_that_are_no_numbers(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+def test_invalid_values_are_refused(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         detect(*words)
     assert message in capsys.readouterr().err
 
 
-def test_results_without_a_detector_have_no_pyramid(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_files_have_no_pyramid(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--annotations", "gt.json", "--results", "dt.json", "--flip"]) == 2
-    assert "it does not go with flip" in capsys.readouterr().err
+    assert "so it cannot be combined with --flip" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from detkit.machine import peak_memory
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_table_lines_up() -> None:
+def test_table_columns_are_aligned() -> None:
     text = table([["cat", 0.5], ["a long name", 12]], ["class", "score"], {"score"})
     assert text.splitlines() == ["class        score", "cat            0.5", "a long name     12"]
 
@@ -31,9 +31,9 @@ def test_count() -> None:
     assert [count(n, "box", "boxes") for n in (0, 1, 1200)] == ["no boxes", "1 box", "1,200 boxes"]
 
 
-def test_peak_memory_grows_with_use_under_a_large_parent() -> None:
+def test_peak_memory_excludes_that_of_the_parent_process() -> None:
     if peak_memory() is None:
-        pytest.skip("this system does not tell")
+        pytest.skip("peak memory is unknown on this system")
     code = """if True:
         from detkit.cli.report import memory_line
         from detkit.machine import peak_memory
@@ -41,9 +41,9 @@ def test_peak_memory_grows_with_use_under_a_large_parent() -> None:
         held = bytearray(b"x" * 60_000_000)
         print(peak_memory()[0] - before)
         print(memory_line())"""
-    ours = bytearray(b"x" * 400_000_000)  # a program must not count what the one that started it held
+    held = bytearray(b"x" * 400_000_000)  # memory of the parent process must not be counted
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    del ours
+    del held
     grown, line = done.stdout.splitlines()
     assert 60e6 < int(grown) < 200e6
     assert re.fullmatch(r"peak memory [\d,]+ MB", line)
