@@ -1,4 +1,4 @@
-"""Write docs/configuration.md: every key of every config class, with its type, its default and what it does, from the classes themselves.
+"""Generate docs/configuration.md: the type, default and description of every key of every config class, from the classes themselves.
 
 python docs/make_config_reference.py
 """
@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from detkit.config import Config  # noqa: E402
 from detkit.config.explain import nested_configs  # noqa: E402
+from detkit.config.field_docs import field_docs  # noqa: E402
 from detkit.config.kinds import ByKind  # noqa: E402
 from detkit.experiment import Experiment  # noqa: E402
 
@@ -28,27 +29,30 @@ PAGE = ROOT / "docs" / "configuration.md"
 
 _HEAD = """# Configuration reference
 
-Made from the config classes by `python docs/make_config_reference.py`; do not edit it by hand.
+Generated from the config classes by `python docs/make_config_reference.py`; do not edit it by hand.
 
-A config file is Python that binds `config = Experiment(...)`; `detkit.config_classes` has all the classes. On the command line a key is written
-with dots: `detkit train configs/fpn_r50.py optimizer.lr=0.01 model.backbone.name=resnet18`. A group that comes in kinds is exchanged by the
-name of its kind (`optimizer=adamw`), and a group with a shorthand by that one value (`data=FOLDER`). `none` empties a key that can be None.
-A word that exchanges a group is applied before the words for its keys, wherever it stands: `data.val_fraction=0.3 data=FOLDER` keeps both.
+A config file is Python that binds `config = Experiment(...)`; `detkit.config_classes` exports all the classes. On the command line, write a
+key with dots: `detkit train fpn_r50 optimizer.lr=0.01 model.backbone.name=resnet18`.
+
+- Replace a group that has several kinds by the name of a kind: `optimizer=adamw`.
+- Set a group that has a shorthand by that one value: `data=FOLDER`.
+- `none` sets a key to None, where None is allowed.
+- Replacements of a group are applied before its keys, in any order on the command line: `data.val_fraction=0.3 data=FOLDER` keeps both.
 """
 
-_BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "min_length": "at least {} of them"}
+_BOUNDS = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}", "min_length": "at least {} items"}
 
 
 def reference() -> str:
-    """The whole page."""
-    places = config_places(Experiment)
-    sections = [section(owner, keys) for owner, keys in places.items()]
-    return "\n".join([_HEAD, *contents(places), *sections]).rstrip() + "\n"
+    """Return the page."""
+    usages = config_usages(Experiment)
+    sections = [section(owner, keys) for owner, keys in usages.items()]
+    return "\n".join([_HEAD, *contents(usages), *sections]).rstrip() + "\n"
 
 
-def contents(places: dict[type[Config], list[str]]) -> list[str]:
-    """A list of the keys that hold groups, with links to these."""
-    keys = [(key, owner) for owner, mine in places.items() for key in mine if not key.startswith("stages.N.")]
+def contents(usages: dict[type[Config], list[str]]) -> list[str]:
+    """Return a list of the keys that hold groups, with links to the classes."""
+    keys = [(key, owner) for owner, used_as in usages.items() for key in used_as if not key.startswith("stages.N.")]
     lines: dict[str, list[str]] = {}
     for key, owner in sorted(keys, key=lambda item: item[0]):
         lines.setdefault(key, []).append(_link(owner))
@@ -60,26 +64,26 @@ def contents(places: dict[type[Config], list[str]]) -> list[str]:
     ]
 
 
-def config_places(root: type[Config]) -> dict[type[Config], list[str]]:
-    """Every config class under ``root`` with the keys that hold one, outer classes first."""
-    places: dict[type[Config], list[str]] = {root: []}
+def config_usages(root: type[Config]) -> dict[type[Config], list[str]]:
+    """Return every config class under ``root`` with the keys that can hold one, outer classes first."""
+    usages: dict[type[Config], list[str]] = {root: []}
     queue = [(root, "")]
     while queue:
         owner, prefix = queue.pop(0)
         for name, field in owner.model_fields.items():
             key = f"{prefix}{name}" + (".N" if _is_tuple(field.annotation) else "")
             for model in members(field):
-                if model not in places:
-                    places[model] = []
+                if model not in usages:
+                    usages[model] = []
                     queue.append((model, f"{key}."))
-                # Kinds of a group may hold the same class under the same key.
-                if key not in places[model]:
-                    places[model].append(key)
-    return places
+                # Several kinds of a group can hold the same class under the same key.
+                if key not in usages[model]:
+                    usages[model].append(key)
+    return usages
 
 
 def members(field: FieldInfo) -> list[type[Config]]:
-    """The config classes that a field can hold; for a field filled through a registry, those of all its kinds."""
+    """Return the config classes that a field can hold; for a field with a registry, those of all its kinds."""
     by_kind = next((item.func for item in field.metadata if isinstance(getattr(item, "func", None), ByKind)), None)
     if by_kind is not None:
         return [by_kind.registry.get(kind) for kind in by_kind.registry.names()]  # type: ignore[misc]
@@ -87,15 +91,15 @@ def members(field: FieldInfo) -> list[type[Config]]:
 
 
 def section(owner: type[Config], keys: list[str]) -> str:
-    """One class: what it is, where it is used, and a table of its keys."""
+    """Return the section of one class: its description, the keys that hold it, and a table of its own keys."""
     lines = [f"## {owner.__name__}", "", plain(owner.__doc__ or ""), ""]
     if keys:
         lines += [_used(owner, keys), ""]
     rows = [row(owner, name, field) for name, field in owner.model_fields.items() if name != "kind"]
     if rows:
-        lines += ["| key | type | default | what it does |", "| --- | --- | --- | --- |", *rows, ""]
+        lines += ["| key | type | default | description |", "| --- | --- | --- | --- |", *rows, ""]
     else:
-        lines += ["It has no keys of its own.", ""]
+        lines += ["It has no keys.", ""]
     return "\n".join([*lines, *presets(owner)])
 
 
@@ -110,14 +114,14 @@ def _used(owner: type[Config], keys: list[str]) -> str:
 
 
 def row(owner: type[Config], name: str, field: FieldInfo) -> str:
-    """One key."""
+    """Return the table row of one key."""
     bounds = [text for item in field.metadata for text in _bounds(item)]
-    cells = [f"`{name}`", ", ".join([type_text(field), *bounds]), f"`{value_text(default(field))}`", plain(field.description or "")]
+    cells = [f"`{name}`", ", ".join([type_text(field), *bounds]), f"`{value_text(default(field))}`", plain(field_docs(owner).get(name, ""))]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def type_text(field: FieldInfo) -> str:
-    """A field's type, with links to the config classes that it can hold."""
+    """Return a field's type, with links to the config classes that it can hold."""
     classes = members(field)
     if classes and nested_configs(field.annotation)[0] not in classes:
         return " or ".join(map(_link, classes))
@@ -151,21 +155,21 @@ def _is_tuple(annotation: Any) -> bool:
 
 
 def _bounds(item: Any) -> Iterator[str]:
-    for name, words in _BOUNDS.items():
+    for name, template in _BOUNDS.items():
         bound = getattr(item, name, None)
         if bound is not None:
-            yield words.format(bound)
+            yield template.format(bound)
 
 
 def default(field: FieldInfo) -> Any:
-    """What a field holds when nothing is said."""
+    """Return the default value of a field."""
     return field.get_default(call_default_factory=True)  # type: ignore[call-arg]
 
 
 def value_text(value: Any) -> str:
-    """A value as a config file writes it; of a group only what differs from its class."""
+    """Return a value as Python code; for a group, only the keys that differ from the defaults of its class."""
     if value is PydanticUndefined:
-        return "needed"
+        return "required"
     if isinstance(value, Config):
         fields = type(value).model_fields
         own = [f"{name}={value_text(getattr(value, name))}" for name, field in fields.items() if getattr(value, name) != default(field)]
@@ -176,23 +180,23 @@ def value_text(value: Any) -> str:
 
 
 def presets(owner: type[Config]) -> list[str]:
-    """For a class with presets, what each of them changes."""
+    """Return a table with the values that each preset changes, for a class with presets."""
     field = owner.model_fields.get("preset")
     if field is None or typing.get_origin(field.annotation) is not typing.Literal:
         return []
-    lines = ["What the presets change:", "", "| preset | values |", "| --- | --- |"]
+    lines = ["Values of the presets:", "", "| preset | values |", "| --- | --- |"]
     for name in typing.get_args(field.annotation):
-        made = owner(preset=name)
-        values = {key: getattr(made, key) for key in owner.model_fields if key != "preset"}
+        config = owner(preset=name)
+        values = {key: getattr(config, key) for key in owner.model_fields if key != "preset"}
         changed = [f"`{key}={value_text(v)}`" for key, v in values.items() if v != default(owner.model_fields[key])]
-        lines.append(f'| `"{name}"` | {", ".join(changed) or "nothing"} |')
+        lines.append(f'| `"{name}"` | {", ".join(changed) or "all defaults"} |')
     return [*lines, ""]
 
 
 def plain(docstring: str) -> str:
-    """The first paragraph of a docstring as Markdown on one line."""
+    """Return the first paragraph of a docstring as one line of Markdown."""
     text = " ".join(docstring.strip().split("\n\n")[0].split())
-    text = re.sub(r":\w+:`~?([^`]+)`", lambda found: f"`{found[1].rpartition('.')[2]}`", text)
+    text = re.sub(r":\w+:`~?([^`]+)`", lambda match: f"`{match[1].rpartition('.')[2]}`", text)
     return text.replace("``", "`")
 
 

@@ -51,7 +51,7 @@ class Config(BaseModel, metaclass=_Checked):
         strict=True,
         ser_json_inf_nan="constants",
         validate_default=True,
-        use_attribute_docstrings=True,
+        use_attribute_docstrings=False,
         serialize_by_alias=True,
         protected_namespaces=(),
     )

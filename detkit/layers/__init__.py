@@ -6,10 +6,10 @@ from detkit.layers.distributed import loss_normalizer, mean_over_processes
 from detkit.layers.fold import conv_like, conv_norm_pairs, fold_batch_norms
 from detkit.layers.frozen_norm import FrozenBatchNorm, freeze_norms
 from detkit.layers.fused import FusedConv, FusedResidual, can_fuse, fuse_activations, is_fusable_conv
-from detkit.layers.half_products import HalfProductsConv
 from detkit.layers.layer_norm2d import LayerNorm2d
 from detkit.layers.leaky import Leaky
 from detkit.layers.low_rank import low_rank
+from detkit.layers.mixed_precision import MixedPrecisionConv
 from detkit.layers.norm_policy import GroupNormAct, SyncNormAct, replace_norms
 from detkit.layers.scaled_conv import ScaledConv, absorb_frozen_norms
 from detkit.layers.sparse_gradient import SparseGradientConv
@@ -23,9 +23,9 @@ __all__ = [
     "FusedConv",
     "FusedResidual",
     "GroupNormAct",
-    "HalfProductsConv",
     "LayerNorm2d",
     "Leaky",
+    "MixedPrecisionConv",
     "NormName",
     "ScaledConv",
     "SparseGradientConv",

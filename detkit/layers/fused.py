@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, Protocol, TypeGuard, runtime_checkable
@@ -10,7 +11,6 @@ from typing import Any, Protocol, TypeGuard, runtime_checkable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from detkit.layers.fold import conv_like
 from detkit.layers.sparse_gradient import SparseGradientConv
@@ -62,7 +62,7 @@ class FusedConv(nn.Conv2d):
         return total if fused else _IN_PLACE[self.activation](total)
 
     def _unfused(self, x: Tensor, added: Tensor | None) -> Tensor:
-        """The same as three separate operations."""
+        """Run the convolution, the addition and the activation separately."""
         plain = super().forward(x)
         out: Tensor = self.activation()(plain if added is None else plain + added)
         return out
@@ -133,16 +133,16 @@ class FusedResidual(nn.Module):
             stored in new memory, which takes nearly twice as long.
     """
 
-    def __init__(self, block: BasicBlock | Bottleneck, *, first: bool = True) -> None:
+    def __init__(self, block: nn.Module, *, first: bool = True) -> None:
         super().__init__()
         self.into = not first or block.downsample is not None
-        names = ("conv1", "conv2", "conv3") if isinstance(block, Bottleneck) else ("conv1", "conv2")
+        names = [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
         self.convs = nn.ModuleList(FusedConv.of(block.get_submodule(name), nn.ReLU) for name in names)  # type: ignore[arg-type]
         self.downsample = block.downsample
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the block's output."""
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = x if self.downsample is None else self.downsample(x)  # type: ignore[operator]
         for conv in self.convs[:-1]:
             x = conv(x)
         out: Tensor = self.convs[-1](x, shortcut, into=self.into)
@@ -179,9 +179,15 @@ def fuse_activations(module: nn.Module) -> nn.Module:
             for sequence in parent.sequences():
                 _fuse_sequence(parent, sequence)
         for name, child in list(parent.named_children()):
-            if isinstance(child, (BasicBlock, Bottleneck)) and isinstance(child.bn1, nn.Identity):
+            if _is_residual_block(child) and isinstance(child.bn1, nn.Identity):
                 parent.add_module(name, FusedResidual(child, first=not isinstance(parent, nn.Sequential) or name == "0"))
     return module
+
+
+def _is_residual_block(module: nn.Module) -> bool:
+    """Whether it is a residual block of torchvision's ResNets, which exist only where torchvision has been imported."""
+    resnet = sys.modules.get("torchvision.models.resnet")
+    return resnet is not None and isinstance(module, (resnet.BasicBlock, resnet.Bottleneck))
 
 
 def _fuse_sequence(parent: nn.Module, sequence: Sequence[str]) -> None:

@@ -11,7 +11,6 @@ from itertools import count
 
 import torch
 from torch import Tensor
-from torchvision.ops import roi_align
 
 Options = tuple[int, int, tuple[float, ...], bool]
 """Output size, sampling ratio (0: adaptive), stride of every map, and whether samples are shifted by half a cell."""
@@ -94,6 +93,8 @@ def _kernels() -> Pooling:
 
 def _pool_by_torchvision(maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], options: Options) -> Tensor:
     """Pool level by level with torchvision's operator."""
+    from torchvision.ops import roi_align  # not at the top: importing torchvision takes as long as importing torch
+
     output_size, ratio, strides, aligned = options
     pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
     for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.ops import roi_pool
 
 
 def roi_max_pool(maps: Sequence[Tensor], boxes: Sequence[Tensor], *, output_size: int, strides: Sequence[float], levels: Tensor) -> Tensor:
@@ -23,6 +22,8 @@ def roi_max_pool(maps: Sequence[Tensor], boxes: Sequence[Tensor], *, output_size
     Returns:
         ``(sum N_i, C, output_size, output_size)`` in the maps' dtype, in the order of the boxes.
     """
+    from torchvision.ops import roi_pool  # not at the top: importing torchvision takes as long as importing torch
+
     images = torch.cat([torch.full_like(rows[:, :1], index) for index, rows in enumerate(boxes)])
     # The operator expects the last pixel inside as a corner; detkit's boxes have the edge after it.
     regions = torch.cat([images, torch.cat(list(boxes)) - torch.tensor([0.0, 0.0, 1.0, 1.0], device=images.device)], 1)

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import ops
 
 from detkit.ops.boxes import valid_boxes
+from detkit.ops.torchvision_nms import nms as torchvision_nms
 
 NMSKind = Literal["hard", "linear", "gaussian"]
 """Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`soft_nms`."""
@@ -143,7 +143,7 @@ def _nms_sorted(boxes: Tensor, labels: Tensor | None, nms_iou: float) -> Tensor:
 def _nms_one_label(boxes: Tensor, nms_iou: float) -> Tensor:
     """Rows that NMS keeps of boxes of one label, sorted best first; ranks replace the scores, so that there are no ties."""
     ranks = torch.arange(len(boxes), 0, -1, dtype=torch.float64, device=boxes.device)
-    rows: Tensor = ops.nms(boxes.double(), ranks, nms_iou)
+    rows: Tensor = torchvision_nms(boxes.double(), ranks, nms_iou)
     return rows
 
 

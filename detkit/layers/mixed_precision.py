@@ -10,7 +10,7 @@ from detkit.layers.fold import conv_like
 from detkit.layers.fused import FusedConv, can_fuse
 
 
-class HalfProductsConv(nn.Module):
+class MixedPrecisionConv(nn.Module):
     """Convolution that multiplies in bfloat16 and returns its sums in float32.
 
     oneDNN sums in float32 and rounds its result to bfloat16, so that logits of neighbors become equal and the order of two boxes becomes
