@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
-from detkit.layers import HalfProductsConv, can_fuse, fold_batch_norms, fuse_activations
+from detkit.layers import MixedPrecisionConv, can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
 from detkit.necks.fpn import FPN
 
@@ -85,13 +85,13 @@ def _keep_convolutions_in_float32(module: nn.Module) -> None:
 def _halve_products(detector: nn.Module) -> None:
     """Make wide classification layers multiply in bfloat16, and joint last layers in split bfloat16 without loss."""
     for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
-        head.joint = HalfProductsConv(head.joint, split=True)  # type: ignore[arg-type]
+        head.joint = MixedPrecisionConv(head.joint, split=True)  # type: ignore[arg-type]
     exact = not getattr(getattr(detector, "head", None), "keeps_score_order_in_bf16", False)
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MIN_WIDE_CHANNELS
         if wide and "logits" in name.split("."):
             parent, _, child_name = name.rpartition(".")
-            detector.get_submodule(parent).add_module(child_name, HalfProductsConv(part, exact))  # type: ignore[arg-type]
+            detector.get_submodule(parent).add_module(child_name, MixedPrecisionConv(part, exact))  # type: ignore[arg-type]
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:

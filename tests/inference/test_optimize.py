@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.inference.optimize import optimize
-from detkit.layers import FrozenBatchNorm, HalfProductsConv, can_fuse
+from detkit.layers import FrozenBatchNorm, MixedPrecisionConv, can_fuse
 from detkit.models.detector import Detector
 from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
 from detkit.structures import Detections
@@ -113,7 +113,7 @@ def test_wide_classification_layers_multiply_in_bfloat16() -> None:
     with torch.device("meta"):
         wide, narrow = (retinanet_resnet50_fpn().build(classes) for classes in (20, 3))
     fast = optimize(wide.to_empty(device="cpu"), torch.bfloat16)
-    assert isinstance(fast.head.dense.logits, HalfProductsConv)
+    assert isinstance(fast.head.dense.logits, MixedPrecisionConv)
     assert fast.head.dense.logits.exact
     assert type(fast.head.dense.deltas) is Float32Conv2d
     assert type(optimize(narrow.to_empty(device="cpu"), torch.bfloat16).head.dense.logits) is Float32Conv2d

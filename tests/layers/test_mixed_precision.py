@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from detkit.layers import HalfProductsConv, can_fuse
+from detkit.layers import MixedPrecisionConv, can_fuse
 
 
 def layer() -> nn.Conv2d:
@@ -16,7 +16,7 @@ def layer() -> nn.Conv2d:
 def test_bfloat16_products_are_summed_in_float32() -> None:
     conv = layer()
     x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
-    layer_in_bf16 = HalfProductsConv(conv)
+    layer_in_bf16 = MixedPrecisionConv(conv)
     expected = nn.functional.conv2d(x.float(), conv.weight.bfloat16().float(), conv.bias, padding=1)
     rounded = nn.functional.conv2d(x, conv.weight.bfloat16(), conv.bias.bfloat16(), padding=1).float()
     with torch.no_grad():
@@ -32,18 +32,18 @@ def test_split_weights_give_the_float32_result() -> None:
     x = torch.randn(2, 64, 20, 24).relu().bfloat16().contiguous(memory_format=torch.channels_last)
     with torch.no_grad():
         expected = conv(x.float())
-        assert_close(HalfProductsConv(conv, split=True)(x), expected, atol=2e-4, rtol=0)
-        assert not torch.allclose(HalfProductsConv(conv)(x), expected, atol=2e-4, rtol=0)
+        assert_close(MixedPrecisionConv(conv, split=True)(x), expected, atol=2e-4, rtol=0)
+        assert not torch.allclose(MixedPrecisionConv(conv)(x), expected, atol=2e-4, rtol=0)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("split", [False, True])
 def test_products_without_bfloat16_in_onednn_are_float32(split: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detkit.layers.half_products.can_fuse", lambda dtype=torch.float32: dtype != torch.bfloat16)
+    monkeypatch.setattr("detkit.layers.mixed_precision.can_fuse", lambda dtype=torch.float32: dtype != torch.bfloat16)
     conv = layer()
     x = torch.randn(2, 64, 20, 24).relu().bfloat16()
     weight = conv.weight if split else conv.weight.bfloat16().float()
-    result = HalfProductsConv(conv, split=split)(x)
+    result = MixedPrecisionConv(conv, split=split)(x)
     assert_close(result, nn.functional.conv2d(x.float(), weight, conv.bias, padding=1), atol=2e-4, rtol=0)
 
 
@@ -52,7 +52,7 @@ def test_products_without_bfloat16_in_onednn_are_float32(split: bool, monkeypatc
 def test_few_logits_become_equal() -> None:
     conv = layer()
     x = torch.randn(1, 64, 40, 40).relu().bfloat16()
-    result, rounded = HalfProductsConv(conv)(x), HalfProductsConv(conv, exact=False)(x)
+    result, rounded = MixedPrecisionConv(conv)(x), MixedPrecisionConv(conv, exact=False)(x)
     assert len(result.unique()) > 0.9 * result.numel()
     assert_close(rounded, result, atol=1e-2, rtol=1e-2)
     assert not torch.equal(rounded, result)
