@@ -17,14 +17,15 @@ from detkit.cli.main import main
         (("evaluate", "--data", "a.json"), "--json"),
         (("evaluate", "--data", "a.json"), "--results"),
         (("propose", "a.png"), "--output"),
-        (("propose", "a.json", "--report"), "--json"),
-        (("propose", "a.json", "--report"), "--plot"),
+        (("propose", "--data", "a.json", "--report"), "--json"),
+        (("propose", "--data", "a.json", "--report"), "--plot"),
         (("export",), "--output"),
-        (("weights", "pack", "a.safetensors"), "--output"),
-        (("weights", "import", "a.pth", "--model", "ssd300_vgg16"), "--output"),
+        (("models", "pack", "a.safetensors"), "--output"),
+        (("models", "import", "a.pth", "--model", "ssd300_vgg16"), "--output"),
+        (("models", "average", "a.safetensors", "b.safetensors"), "--output"),
     ],
 )
-def test_where_nothing_can_be_written_is_told_before_the_work(
+def test_unwritable_outputs_are_refused_before_the_work(
     words: tuple[str, ...], flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -32,13 +33,13 @@ def test_where_nothing_can_be_written_is_told_before_the_work(
     folder = f"e.{ending}"
     Path(folder).mkdir()
     Path("file").touch()
-    wrong = {
-        folder: "expected the name of a file, got a folder; name a file in it",
-        f"file/x.{ending}": "file is a file, and a folder is expected there; give another path",
+    messages = {
+        folder: "expected a file name, got a folder; name a file in it",
+        f"file/x.{ending}": "expected file to be a folder, but it is a file; give another path",
     }
     if sys.platform == "linux":
-        wrong[f"/proc/x.{ending}"] = "no file can be made in /proc ("
-    for path, message in wrong.items():
+        messages[f"/proc/x.{ending}"] = "no file can be created in /proc ("
+    for path, message in messages.items():
         assert main([*words, flag, path]) == 2
         error = capsys.readouterr().err
         assert error.startswith(f"detkit: error: {flag} {path}: {message}")
@@ -46,12 +47,12 @@ def test_where_nothing_can_be_written_is_told_before_the_work(
     assert sorted(str(path) for path in Path().iterdir()) == [folder, "file"]
 
 
-def test_misspelt_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_misspelled_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detct"]) == 2
     assert capsys.readouterr().err == "detkit: error: unknown command 'detct': did you mean 'detect'?\n"
 
 
-def test_misspelt_flag(capsys: pytest.CaptureFixture[str]) -> None:
+def test_misspelled_flag(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--versoin"])
     assert stop.value.code == 2

@@ -61,7 +61,7 @@ def test_the_command_prints_one_line(capsys: pytest.CaptureFixture[str], tmp_pat
     assert main(["train", str(tmp_path / "mine.jsn")]) == 2
     assert "no such folder, file or" in capsys.readouterr().err
     assert main(["train", str(file), str(file)]) == 2
-    assert "expected one folder or config, then key=value words" in capsys.readouterr().err
+    assert "train: expected one folder or config, got " in capsys.readouterr().err
     assert main(["train"]) == 2
     assert "`detkit train FOLDER`" in capsys.readouterr().err
     file.write_text('{"name": "cut')

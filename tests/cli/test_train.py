@@ -181,7 +181,10 @@ def test_data_by_file(sample: Path, started: list[Experiment], capsys: pytest.Ca
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "train: expected a folder of labeled images or a config, got neither; `detkit models list` lists the configs"),
+        (
+            (),
+            "train: expected a folder of labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`",
+        ),
         (
             ("quickstrat",),
             "train quickstrat: no such folder, file or config; did you mean 'quickstart'? `detkit models list` lists the configs",
