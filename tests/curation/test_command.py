@@ -25,7 +25,7 @@ def test_fetch_prints_the_plan_and_the_next_step(serve_bccd: Any, tmp_path: Path
     assert "total: size not stated, to download into" in out
     assert "master.zip: downloaded and verified; unpacking" in out
     assert "master.zip: 729 files" in out
-    assert f"{target}: ready; train with data={target}" in out
+    assert f"{target}: ready; train on it with: detkit train CONFIG data={target}" in out
     assert main(["data", "fetch", "bccd", str(target)]) == 0
     assert "unpacked already" in capsys.readouterr().out
 
@@ -38,7 +38,7 @@ def test_without_yes_nothing_is_downloaded(tmp_path: Path, capsys: pytest.Captur
     assert "total: 20.4 GB, to download" in out
     assert "COCO itself states none" in out
     assert "nothing was downloaded" in out
-    assert "add --yes" in err
+    assert "to download without confirmation, add --yes" in err
     assert not (tmp_path / "coco").exists()
 
 
@@ -74,13 +74,13 @@ def test_errors_are_one_line(serve_bccd: Any, tmp_path: Path, capsys: pytest.Cap
 
 def test_example(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "sample"
-    words = ["--images", "2", "--val-images", "1", "--format", "yolo", "--short-side", "64", "--seed", "3"]
+    words = ["--train-images", "2", "--val-images", "1", "--format", "yolo", "--short-side", "64", "--seed", "3"]
     assert main(["data", "example", str(target), *words]) == 0
     assert (target / "data.yaml").is_file()
-    assert f"{target}: ready; train with data={target}" in capsys.readouterr().out
+    assert f"{target}: ready; train on it with: detkit train {target}\n" in capsys.readouterr().out
     assert main(["data", "example", str(target), *words]) == 0
     capsys.readouterr()
-    assert main(["data", "example", str(target), "--images", "2"]) == 2
+    assert main(["data", "example", str(target), "--train-images", "2"]) == 2
     assert "is not empty" in capsys.readouterr().err
 
 

@@ -41,7 +41,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize(("name", "words"), COMMANDS_SEEN)
 def test_a_command_can_be_typed(name: str, words: list[str]) -> None:
-    args = command_parser(name).parse_intermixed_args(words) if name not in {"weights"} else command_parser(name).parse_args(words)
+    args = command_parser(name).parse_intermixed_args(words) if name not in {"models", "data"} else command_parser(name).parse_args(words)
     if name == "train" and any(word.endswith(".py") for word in args.words):
         config, overrides = args.words[0], args.words[1:]
         assert isinstance(apply_overrides(load_config(ROOT / config, Experiment), overrides), Experiment)

@@ -117,7 +117,7 @@ def test_a_classifier_learns_and_serves_as_teacher_and_backbone(tiny: Tiny, tmp_
     output = capsys.readouterr().out
     assert f"top-1 {student.best_numbers['top1']:.4f}" in output
     assert "across" in output
-    assert main(["detect", str(next((tmp_path.parent).glob("striped*/val/down/0.png"))), "--weights", str(teacher.folder)]) == 0
+    assert main(["detect", str(next((tmp_path.parent).glob("striped*/val/down/0.png"))), "--model", str(teacher.folder)]) == 0
     assert "down" in capsys.readouterr().out
 
 

@@ -206,7 +206,7 @@ def test_packed_checkpoint_with_other_postprocessing(tmp_path: Path, capsys: pyt
     for word, message in (
         ("model.head.channels=64", "its tensors do not match its config"),
         ("model.head.chanels=64", "did you mean 'channels'"),
-        ("optimizer.lr=1", "optimizer.lr=1: a packed checkpoint keeps only the model's config; expected model.KEY=VALUE"),
+        ("optimizer.lr=1", "expected model.KEY=VALUE, got optimizer.lr=1; a packed checkpoint keeps only the model's config"),
     ):
         assert main([*words, word, "--output", str(tmp_path / "none.safetensors")]) == 2
         assert message in capsys.readouterr().err
