@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
-from detkit.backbones.timm_models import lite_names
+from detkit.backbones.efficientnet_lite import lite_names
 from detkit.weights import resolve
 from detkit.weights.read import read_tensors
 

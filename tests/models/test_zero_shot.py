@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 from torch.testing import assert_close
 
-from detkit.backbones.timm_models import lite_names
+from detkit.backbones.efficientnet_lite import lite_names
 from detkit.inference import load
 from detkit.structures import Proposals
 from detkit.weights import resolve

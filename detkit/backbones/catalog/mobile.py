@@ -37,8 +37,8 @@ EFFICIENTNET_LITE = Family(
     2020,
     "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite",
     "EfficientNet without the operations that are slow on integer hardware: no squeeze-and-excitation, ReLU6 instead of swish.",
-    module="timm_models",
-    source="timm",
+    module="efficientnet_lite",
+    source="detkit",
 )
 
 EFFICIENTNET_V2 = Family(
