@@ -130,7 +130,7 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
         config = resumed_config(folder, base, [*_flag_overrides(args), *overrides], repeats=args.stage is not None)
     elif target is None:
         raise ValueError(
-            "train: expected a folder of labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
+            "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
         )
     elif is_data(target):
         from detkit.cli.recipe import choose_recipe

@@ -183,7 +183,7 @@ def test_data_by_file(sample: Path, started: list[Experiment], capsys: pytest.Ca
     [
         (
             (),
-            "train: expected a folder of labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`",
+            "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`",
         ),
         (
             ("quickstrat",),

@@ -1,0 +1,105 @@
+"""The wheel, built and installed without its checkout, runs the whole command line offline."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("detkit", "pyproject.toml", "README.md", "LICENSE")
+SETUPTOOLS = 77
+"""The oldest major version that pyproject.toml accepts."""
+BLOCK_NETWORK = """
+import socket
+
+def refuse(*args, **kwargs):
+    raise OSError("the network is blocked in this test")
+
+socket.socket.connect = socket.socket.connect_ex = socket.create_connection = socket.getaddrinfo = refuse
+"""
+COMMANDS = (
+    "models list",
+    "data example data/sample --train-images 4 --val-images 2 --short-side 64",
+    "train data/sample training.steps=2 training.budget=none loader.workers=0 evaluation.drawn_images=0",
+    "detect data/sample/images/val --latest",
+    "evaluate --latest",
+    "export --latest --output x.onnx",
+)
+
+pytestmark = pytest.mark.slow
+
+
+def pip(*words: str) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PIP_NO_INDEX": "1"})
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy of the sources, so that the checkout stays as it is."""
+    for module in ("pip", "setuptools"):
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed, so no wheel can be built")
+    if int(metadata.version("setuptools").split(".")[0]) < SETUPTOOLS:
+        pytest.skip(f"needs setuptools {SETUPTOOLS} or later, got {metadata.version('setuptools')}")
+    source = tmp_path_factory.mktemp("source")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / name, source / name)
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", str(source), "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder))
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the installed wheel and a ``sitecustomize`` module that blocks the network."""
+    folder = tmp_path_factory.mktemp("installed")
+    pip("install", "--no-deps", "--target", str(folder), str(wheel))
+    (folder / "sitecustomize.py").write_text(BLOCK_NETWORK)
+    return folder
+
+
+def run(installed: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in ``folder`` with the installed wheel first on the path."""
+    variables = {**os.environ, "PYTHONPATH": str(installed), "HOME": str(folder), "XDG_CACHE_HOME": str(folder / "cache")}
+    for name in ("DETKIT_WEIGHTS", "TORCH_HOME"):
+        variables.pop(name, None)
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False, timeout=600)
+
+
+def test_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    tracked = subprocess.run(["git", "ls-files", "detkit"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    assert {name for name in tracked if (ROOT / name).is_file()} <= names
+    assert {"detkit/py.typed", "detkit/zoo/quickstart.py"} <= names
+    assert wheel.name.startswith("detkit_vision-")
+    assert not [name for name in names if name.startswith(("tests", "docs", "configs", "tools"))]
+
+
+def test_every_command_runs_offline_outside_of_the_checkout(installed: Path, tmp_path: Path) -> None:
+    where = run(installed, tmp_path, "-c", "import detkit; print(detkit.__file__)").stdout.strip()
+    assert Path(where).is_relative_to(installed)
+    blocked = run(installed, tmp_path, "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')")
+    assert "the network is blocked in this test" in blocked.stderr
+    for command in COMMANDS:
+        if command.startswith("export") and importlib.util.find_spec("onnx") is None:
+            continue
+        done = run(installed, tmp_path, "-m", "detkit", *command.split())
+        assert done.returncode == 0, f"{command}: {done.stdout[-1000:]}\n{done.stderr[-2000:]}"
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith("embedded")] == ["embedded-1"]
+    assert sorted(path.name for path in (tmp_path / "runs" / "detect-1").iterdir()) == ["sample_00004.jpg", "sample_00005.jpg"]
