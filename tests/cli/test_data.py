@@ -12,7 +12,7 @@ from detkit.data import SourceConfig, read_source
 
 def test_unknown_parts_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "fetch", "voc", str(tmp_path / "voc"), "--parts", "2008"]) == 2
-    assert capsys.readouterr().err == "detkit: error: Pascal VOC 2007 and 2012: unknown part '2008': did you mean '2007' or '2012'?\n"
+    assert capsys.readouterr().err == "detkit: error: Pascal VOC 2007 and 2012: unknown part '2008': did you mean '2007'?\n"
     assert not (tmp_path / "voc").exists()
 
 
