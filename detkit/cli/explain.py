@@ -8,8 +8,8 @@ For each stage, three images are written: its anchors, points, proposals or quer
 candidates before and after NMS, colored from blue (score 0) to red (score 1). A one-stage detector has one stage; Faster R-CNN has two, rpn
 and region. Everything is drawn on the image as the detector sees it, resized.
 
-The objects are those that --data has for this image, found by its path or file name. Without --data, the detector's own detections are used
-instead.
+The objects are the labels of this image in --data, which is searched for its path or file name. Without --data, the detector's own
+detections are used instead.
 
 With --features LAYER, one image shows what the strongest channels of a backbone layer respond to: the part of the image and, next to it,
 the activation projected back to pixels, by a deconvnet in plain networks (AlexNet, VGG, ZFNet) and by guided backpropagation in others.
