@@ -118,7 +118,7 @@ class Predictor:
     def pixels(self, image: ImageLike) -> Tensor:
         """Return an image as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the device of the model."""
         pixels = as_pixels(image)
-        tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)
+        tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
         return tensor.to(self.device)
 
     def prepare(self, image: ImageLike) -> PreparedImage:
