@@ -23,7 +23,8 @@ Train and evaluate
 Data types
     Targets, Proposals          labels and proposals of one image
 
-Guides are in docs/; `detkit --help` lists the commands. Names are imported when they are first used, so that `import detkit` is fast.
+Guides: https://github.com/detkit-vision/detkit. `detkit --help` lists the commands. Names are imported when they are first used, so that
+`import detkit` is fast.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from typing import TYPE_CHECKING
 from detkit.lazy import lazy_getattr
 
 __version__ = "0.2.0.dev0"
+__docs__ = "https://github.com/detkit-vision/detkit/blob/main/docs"
+"""Where the guides are, for messages: the wheel does not carry them."""
 
 if TYPE_CHECKING:
     from detkit import zoo as zoo

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detkit import weights, zoo
+from detkit import __docs__, weights, zoo
 from detkit.cli.report import table
 from detkit.registry import did_you_mean
 from detkit.weights import WeightEntry
@@ -46,7 +46,7 @@ def run_list(args: argparse.Namespace) -> None:
     if not rows:
         raise ValueError(f"models list: no model has {' and '.join(args.words)} in its name; `detkit models list` lists all models")
     print(table(rows, _HEADER, _NUMBERS))
-    print("\nAP: the measured result of a config (see docs/results.md), and the published one of weights.")
+    print(f"\nAP: the measured result of a config ({__docs__}/results.md), and the published one of weights.")
     print("Use a config with: detkit train NAME --data FOLDER. Use weights with: detkit detect IMAGE --model NAME.")
     print(f"Downloads go to {_target(args.folder)}.")
     if args.kind is None:
@@ -136,7 +136,7 @@ def _list_backbones(words: Sequence[str]) -> None:
         )
     )
     print("\nParameters and GMACs (10^9 multiply-adds at the input size) are those of the published classifier; top-1 is on ImageNet.")
-    print("Use one with model.backbone.name=NAME; docs/backbones.md describes the families.")
+    print(f"Use one with model.backbone.name=NAME; {__docs__}/backbones.md describes the families.")
     print("Any other network of timm can be used as timm/NAME, if timm can extract feature maps from it.")
 
 
@@ -212,7 +212,7 @@ def _show_embedded() -> None:
         "license": facts["license"],
         "size": f"{path.stat().st_size / 2**20:.1f} MiB",
         "SHA-256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "details": "docs/embedded_detector.md",
+        "details": f"{__docs__}/embedded_detector.md",
         "file": str(path),
     }
     _print_lines(lines)

@@ -10,9 +10,9 @@
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
     torchrun --nproc_per_node 2 -m detkit train fpn_r50 --data my_folder
 
-Any config key can be overridden with key=value; docs/configuration.md lists all keys. Use only config files that you trust: they are Python
-and are executed. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or SIGTERM) saves the run after the step,
-and --resume continues it.
+Any config key can be overridden with key=value; https://github.com/detkit-vision/detkit/blob/main/docs/configuration.md lists all keys. Use
+only config files that you trust: they are Python code. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or
+SIGTERM) saves the run after the current step, and --resume continues it.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 def evaluate(
-    weights: str | Path | Predictor | ImagePyramid | None = None,
+    model: str | Path | Predictor | ImagePyramid | None = None,
     data: str | Path | DetectionData | None = None,
     *,
     images: str | Path | None = None,
@@ -49,8 +49,8 @@ def evaluate(
     """Return the COCO metrics of a detector on labeled images.
 
     Args:
-        weights: A checkpoint, a run folder, a name that ``detkit models`` lists, a predictor, or an image pyramid of one;
-            None: the best checkpoint of the newest run.
+        model: A checkpoint, a run folder, a name that ``detkit models`` lists, a predictor, or an image pyramid of one;
+            None: the detector inside the package.
         data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or loaded data; None: the validation data of the run.
         images: The folder of the images, if ``data`` does not determine it.
         split: Split of the data; None: ``val`` or else ``test`` if the data has such splits.
@@ -66,10 +66,10 @@ def evaluate(
     """
     check_evaluator(evaluator)
     predictor: PredictorLike
-    if isinstance(weights, (Predictor, ImagePyramid)):
-        predictor, source = weights, None
+    if isinstance(model, (Predictor, ImagePyramid)):
+        predictor, source = model, None
     else:
-        source, _ = choose_model(weights)
+        source, _ = choose_model(model)
         predictor = load(source, device, precision)
     if not isinstance(data, DetectionData):
         data = labeled_data(source, data, images=images, split=split)
@@ -101,7 +101,7 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
 
 
 def is_classifier(weights: str | Path | None) -> bool:
-    """Return whether a checkpoint, a run folder or (None) the newest run holds a classifier of whole images.
+    """Return whether a checkpoint or a run folder holds a classifier of whole images; None: the detector inside the package.
 
     Raises:
         FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.

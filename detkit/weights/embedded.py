@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from detkit import __docs__
 from detkit.weights.table import find
 
 EMBEDDED = "embedded"
@@ -13,7 +14,7 @@ EMBEDDED_INFO = {
     "classes": "COCO's 80 classes",
     "measured on": "COCO photographs excluded from its training",
     "trained on": "photographs of COCO train2017, ImageNet-1K and VOC2012, and YOLOX-Nano's predictions for them",
-    "license": "Apache-2.0; docs/embedded_detector.md states the terms of the photographs",
+    "license": f"Apache-2.0; {__docs__}/embedded_detector.md states the terms of the photographs",
 }
 """Information on it that its file does not hold."""
 
