@@ -1,11 +1,11 @@
-"""Fill the tables that compare runs of several seeds, or add a run to one of them.
+"""Update the tables that compare runs with several seeds, or add a run to one of them.
 
     python docs/make_comparisons.py
     python docs/make_comparisons.py --add runs/light_lite0_bccd_taught-1/results.json --test numbers.json --to distillation
     python docs/make_comparisons.py --add runs/embedded_bccd-1/results.json --test numbers.json --to starts
 
-``--test`` takes what ``detkit evaluate ... --split test --json numbers.json`` wrote. Runs are kept in ``docs/results``, in a folder for
-each table.
+``--test`` takes a file from ``detkit evaluate ... --split test --json numbers.json``. Runs are stored in ``docs/results``, in one folder
+per table.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ from detkit.weights import EMBEDDED
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
-CONFIGS = DOCS.parent / "configs"
-KEPT = ("name", "seed", "core_minutes", "images_seen", "parameters", "validation", "config", "versions", "revision", "machine")
+CONFIGS = DOCS.parent / "detkit" / "zoo"
+STORED = ("name", "seed", "core_minutes", "images_seen", "parameters", "validation", "config", "versions", "revision", "machine")
 
 
 def teacher(config: dict[str, Any]) -> str:
-    """By which detector a run was taught."""
-    named = (config.get("distillation") or {}).get("teacher") or "-"
-    return str(named).removeprefix("runs/")
+    """Return the name of the teacher of a run."""
+    name = (config.get("distillation") or {}).get("teacher") or "-"
+    return str(name).removeprefix("runs/")
 
 
 def start(config: dict[str, Any]) -> str:
-    """What a run's weights were before it."""
-    named = config.get("weights")
-    return "the detector inside the package" if named == EMBEDDED else str(named or "ImageNet, the backbone alone")
+    """Return a description of the initial weights of a run."""
+    name = config.get("weights")
+    return "the detector inside the package" if name == EMBEDDED else str(name or "ImageNet, backbone only")
 
 
 @dataclass(frozen=True)
@@ -49,25 +49,25 @@ class Comparison:
 
     Attributes:
         page: The page's name in ``docs``.
-        heading: Of the column that tells the runs apart.
-        told: What it says of a run, by its config.
+        heading: Heading of the column that distinguishes the runs.
+        describe: Returns a run's cell in this column from its config.
     """
 
     page: str
     heading: str
-    told: Callable[[dict[str, Any]], str]
+    describe: Callable[[dict[str, Any]], str]
 
 
 COMPARISONS = {
     "distillation": Comparison("distillation.md", "teacher", teacher),
-    "starts": Comparison("training_on_your_own_data.md", "starts from", start),
+    "starts": Comparison("training_on_your_own_data.md", "initial weights", start),
 }
 
 
 def add(run: Path, test: Path, to: str) -> Path:
-    """Keep a run's results with its test numbers, for the table of this name."""
-    found, numbers = json.loads(run.read_text("utf-8")), json.loads(test.read_text("utf-8"))
-    row = {key: found[key] for key in KEPT if key in found}
+    """Store the results of a run with its test metrics, for the table of this name."""
+    results, numbers = json.loads(run.read_text("utf-8")), json.loads(test.read_text("utf-8"))
+    row = {key: results[key] for key in STORED if key in results}
     row["config"]["output"] = None  # a path of the machine it ran on
     row["test"] = {key: numbers[key] for key in ("data", "metric", "evaluator", "precision", "values", "counts")}
     path = RESULTS / to / f"{row['name']}_seed{row['seed']}.json"
@@ -76,8 +76,8 @@ def add(run: Path, test: Path, to: str) -> Path:
     return path
 
 
-def line(name: str, rows: list[dict[str, Any]], told: Callable[[dict[str, Any]], str]) -> tuple[str, ...]:
-    """A line for all seeds of a run; its name leads to its config, where it has one of its own."""
+def table_row(name: str, rows: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str]) -> tuple[str, ...]:
+    """Return the table row of all seeds of a run; its name links to the config, if there is one of this name."""
 
     def numbers(key: str) -> tuple[str, str]:
         values = [row["test"]["values"][key] for row in rows]
@@ -85,22 +85,23 @@ def line(name: str, rows: list[dict[str, Any]], told: Callable[[dict[str, Any]],
 
     minutes, seen = (", ".join(f"{row[key]:{form}}" for row in rows) for key, form in (("core_minutes", ".1f"), ("images_seen", ",")))
     seeds = ", ".join(str(row["seed"]) for row in rows)
-    shown = f"[{name}](../configs/{name}.py)" if (CONFIGS / f"{name}.py").is_file() else name
-    return (shown, told(rows[0]["config"]), minutes, seen, seeds, *numbers("AP"), *numbers("AP50"))
+    linked = f"[{name}](../detkit/zoo/{name}.py)" if (CONFIGS / f"{name}.py").is_file() else name
+    return (linked, describe(rows[0]["config"]), minutes, seen, seeds, *numbers("AP"), *numbers("AP50"))
 
 
 def page(text: str, name: str) -> str:
-    """The page of a comparison, with the table between its marks made anew."""
+    """Return the page of a comparison with an updated table."""
     comparison = COMPARISONS[name]
     rows = [json.loads(path.read_text("utf-8")) for path in (RESULTS / name).glob("*.json")]
     rows.sort(key=lambda row: (row["name"], row["seed"]))
-    lines = [line(run, list(group), comparison.told) for run, group in groupby(rows, key=lambda row: str(row["name"]))]
-    headings = ("run", comparison.heading, "core-minutes", "images seen", "seeds", "test AP of each", "mean", "AP50 of each", "mean")
-    return filled(text, name, lines, headings)
+    table_rows = [table_row(run, list(group), comparison.describe) for run, group in groupby(rows, key=lambda row: str(row["name"]))]
+    metrics = ("test AP per seed", "mean AP", "test AP50 per seed", "mean AP50")
+    headings = ("run", comparison.heading, "core-minutes", "images seen", "seeds", *metrics)
+    return filled(text, name, table_rows, headings)
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the script; give its exit status."""
+    """Run the script and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--add", type=Path, metavar="RESULTS.JSON")
     parser.add_argument("--test", type=Path, metavar="NUMBERS.JSON")

@@ -1,15 +1,15 @@
-"""Draw docs/images/explain_*.jpg: what `detkit explain` writes about a image that detkit made itself, and about a cat.
+"""Draw docs/images/explain_*.jpg: the output of `detkit explain` for an image of the example data, and for a photograph of a cat.
 
-    python datasets/make_sample.py data/sample
-    python tools/train.py configs/quickstart.py
+    detkit data example data/sample
+    detkit train quickstart
     python docs/make_explain_images.py
 
     python docs/make_explain_images.py --features
 
-The last one draws explain_features.jpg alone, which needs no run: a layer of EfficientNet-Lite0 with ImageNet weights on a photograph that
-scikit-image ships.
+The last command draws only explain_features.jpg, which needs no run: a layer of EfficientNet-Lite0 with ImageNet weights, on a photograph
+from scikit-image.
 
-Arguments: a image and a detector (default: data/sample/images/val/sample_00122.jpg and the newest run's).
+Arguments: an image and a detector (default: data/sample/images/val/sample_00122.jpg and the newest run).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from detkit.drawing import contact_sheet  # noqa: E402
 
 IMAGE = "data/sample/images/val/sample_00122.jpg"
 LAYER = "blocks.4"
-SHEETS = {"places": ("rpn-places",), "matches": ("rpn-matches", "region-matches"), "scores": ("region-scores",)}
+SHEETS = {"locations": ("rpn-locations",), "matches": ("rpn-matches", "region-matches"), "scores": ("region-scores",)}
 
 
-def make(image: Path, weights: tuple[str, ...]) -> None:
-    """Explain the image, and keep three sheets as JPEG."""
+def make(image: Path, model: tuple[str, ...]) -> None:
+    """Explain the image, and save three sheets as JPEG."""
     with tempfile.TemporaryDirectory() as folder:
-        if main(["explain", str(image), "--data", str(image.parents[2]), "--output", folder, *weights]):
+        if main(["explain", str(image), "--data", str(image.parents[2]), "--output", folder, *model]):
             raise SystemExit(2)
         for name, parts in SHEETS.items():
             drawn = [np.array(Image.open(Path(folder) / f"{image.stem}-{part}.png")) for part in parts]
@@ -45,11 +45,11 @@ def make(image: Path, weights: tuple[str, ...]) -> None:
 
 
 def make_features() -> None:
-    """Draw what a layer of a trained classifier answers to, and keep the sheet as JPEG."""
+    """Draw what a layer of a trained classifier responds to, and save the sheet as JPEG."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "chelsea.png"
         Image.fromarray(skimage.data.chelsea()).save(image)
-        if main(["explain", str(image), "--features", LAYER, "--weights", "zero_shot_rcnn", "--output", folder]):
+        if main(["explain", str(image), "--features", LAYER, "--model", "zero_shot_rcnn", "--output", folder]):
             raise SystemExit(2)
         Image.open(Path(folder) / f"chelsea-{LAYER}.png").save(ROOT / "docs" / "images" / "explain_features.jpg", quality=85)
 
@@ -59,4 +59,4 @@ if __name__ == "__main__":
     if words == ["--features"]:
         make_features()
         raise SystemExit
-    make(Path(words[0] if words else IMAGE), ("--weights", words[1]) if len(words) > 1 else ())
+    make(Path(words[0] if words else IMAGE), ("--model", words[1]) if len(words) > 1 else ("--latest",))

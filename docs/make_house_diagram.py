@@ -16,54 +16,60 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from test_architecture import LAYERS  # noqa: E402
 
-WIDTH, BOX_HEIGHT, GAP, LEFT = 1120, 94, 12, 62
-TITLES = ("types", "functions", "parts", "wiring", "use", "runs", "commands")
-COLORS = ("#e8eef7", "#e3f1ec", "#fdf3dc", "#fbe6e0", "#efe6f5", "#e6f0fa", "#eeeeee")
+WIDTH, GAP, LEFT, ROW_GAP = 1120, 12, 78, 18
+HEADER, LINE, PADDING = 35, 13, 8
+"""Distance from the top of a box to its first line of text, distance between two lines, and inner margin, in pixels."""
+CHARACTER = 6.2
+"""Upper estimate of the mean width of a character of the 11 px text, in pixels."""
+TITLES = ("basics", "functions", "parts", "wiring", "use", "experiments", "collections", "commands")
+COLORS = ("#e8eef7", "#e3f1ec", "#fdf3dc", "#fbe6e0", "#efe6f5", "#e6f0fa", "#f4f0d9", "#eeeeee")
 
 
 def sentence(part: str) -> str:
-    """The first sentence of a package's docstring."""
+    """Return the first sentence of a package's docstring."""
     path = ROOT / "detkit" / part / "__init__.py"
     if not path.is_file():
         path = ROOT / "detkit" / f"{part}.py"
     text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".").replace("``", "")
 
 
-def box(part: str, left: float, top: float, width: float, color: str) -> list[str]:
-    """The SVG of one package."""
-    lines = textwrap.wrap(sentence(part).replace("``", ""), width=max(14, int(width / 6.6)))[:5]
+def wrap(part: str, width: float) -> list[str]:
+    """Return the lines of text of a box that is ``width`` pixels wide; nothing is cut off."""
+    return textwrap.wrap(sentence(part), width=int((width - 2 * PADDING) / CHARACTER))
+
+
+def box(part: str, left: float, top: float, width: float, height: float, color: str) -> list[str]:
+    """Return the SVG elements of one package."""
     rows = [
-        f'<rect x="{left:.0f}" y="{top}" width="{width:.0f}" height="{BOX_HEIGHT}" rx="6" fill="{color}" stroke="#667"/>',
-        f'<text x="{left + 8:.0f}" y="{top + 18}" class="name">{escape(part)}</text>',
+        f'<rect x="{left:.0f}" y="{top:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6" fill="{color}" stroke="#667"/>',
+        f'<text x="{left + PADDING:.0f}" y="{top + 18:.0f}" class="name">{escape(part)}</text>',
     ]
-    return rows + [f'<text x="{left + 8:.0f}" y="{top + 35 + 13 * n}" class="text">{escape(line)}</text>' for n, line in enumerate(lines)]
-
-
-def present(part: str) -> bool:
-    """Whether the package exists yet."""
-    return part != "__main__" and ((ROOT / "detkit" / part).is_dir() or (ROOT / "detkit" / f"{part}.py").is_file())
+    for number, line in enumerate(wrap(part, width)):
+        rows.append(f'<text x="{left + PADDING:.0f}" y="{top + HEADER + LINE * number:.0f}" class="text">{escape(line)}</text>')
+    return rows
 
 
 def drawing() -> str:
-    """The whole SVG."""
-    rows, top = [], 10
+    """Return the SVG."""
+    rows, top = [], 10.0
     for layer in reversed(range(len(LAYERS))):
-        parts = sorted(part for part in LAYERS[layer] if present(part))
+        parts = sorted(LAYERS[layer] - {"__main__"})
         width = (WIDTH - LEFT - 10 - GAP * (len(parts) - 1)) / len(parts)
-        rows.append(f'<text x="8" y="{top + 40}" class="layer">{layer}</text>')
-        rows.append(f'<text x="8" y="{top + 58}" class="small">{TITLES[layer]}</text>')
+        height = HEADER + LINE * max(len(wrap(part, width)) for part in parts)
+        rows.append(f'<text x="8" y="{top + 24:.0f}" class="layer">{layer}</text>')
+        rows.append(f'<text x="8" y="{top + 40:.0f}" class="small">{TITLES[layer]}</text>')
         for number, part in enumerate(parts):
-            rows += box(part, LEFT + number * (width + GAP), top, width, COLORS[layer])
-        top += BOX_HEIGHT + 18
+            rows += box(part, LEFT + number * (width + GAP), top, width, height, COLORS[layer])
+        top += height + ROW_GAP
         if layer:
             middle = LEFT + (WIDTH - LEFT) / 2
-            rows.append(f'<path d="M{middle} {top - 17} v9 m-5 -5 l5 6 l5 -6" fill="none" stroke="#667" stroke-width="2"/>')
+            rows.append(f'<path d="M{middle} {top - 17:.0f} v9 m-5 -5 l5 6 l5 -6" fill="none" stroke="#667" stroke-width="2"/>')
     style = (
         "text{font-family:Helvetica,Arial,sans-serif;fill:#223}.name{font-size:14px;font-weight:bold}"
-        ".text{font-size:11px}.layer{font-size:22px;font-weight:bold}.small{font-size:9px}"
+        ".text{font-size:11px}.layer{font-size:22px;font-weight:bold}.small{font-size:10px}"
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top}" viewBox="0 0 {WIDTH} {top}">'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top:.0f}" viewBox="0 0 {WIDTH} {top:.0f}">'
     return "\n".join([head, f"<style>{style}</style>", '<rect width="100%" height="100%" fill="white"/>', *rows, "</svg>", ""])
 
 

@@ -1,4 +1,4 @@
-"""Draw docs/images/propose.jpg: the first regions of selective search on a photograph, and the best proposals.
+"""Draw docs/images/propose.jpg: the initial regions of selective search on a photograph, and the best proposals.
 
 python docs/make_proposal_images.py
 """
@@ -26,7 +26,7 @@ BOXES = 25
 
 
 def make(path: Path) -> None:
-    """Write the image."""
+    """Draw and save the image."""
     image = np.ascontiguousarray(data.coffee())
     labels, count = SegmentationGraph(COLOR_SPACES["hsv"](image)).regions(100.0, 100)
     sums = np.stack([np.bincount(labels.ravel(), image[..., channel].ravel(), count) for channel in range(3)], 1)

@@ -1,4 +1,4 @@
-"""The way to the scripts that write the docs."""
+"""Import path of the scripts that generate the docs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "docs"))
 
 @pytest.fixture
 def refilled() -> Callable[[Callable[[str], str], str], str]:
-    """Fills a page between the marks of a name: what was there goes, a second time changes nothing, and without marks it is refused."""
+    """A check that updates a page: old content is replaced, a second update changes nothing, and missing comments are an error."""
 
-    def made(page: Callable[[str], str], name: str) -> str:
+    def check(page: Callable[[str], str], name: str) -> str:
         text = page(f"before\n<!-- {name} -->\nold\n<!-- end of {name} -->\nafter\n")
         assert "old" not in text
         assert text == page(text)
         with pytest.raises(ValueError, match="expected a table between"):
-            page("without marks")
+            page("without comments")
         return text
 
-    return made
+    return check

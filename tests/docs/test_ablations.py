@@ -9,7 +9,7 @@ import make_ablations
 import numpy as np
 import pytest
 import torch
-from make_ablations import VARIANTS, Judged, Variant
+from make_ablations import VARIANTS, Variant, VariantEvaluator
 from PIL import Image
 
 from detkit.backbones import BackboneConfig
@@ -52,7 +52,7 @@ def data(tmp_path: Path) -> DetectionData:
 
 @pytest.fixture
 def run(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of its run."""
+    """The folder of a run of the predictor."""
     folder = tmp_path / "rcnn-1"
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({"model": {"kind": "rcnn"}}))
@@ -60,56 +60,56 @@ def run(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     return folder
 
 
-def test_parts_are_those_of_the_detector_and_regions_are_seen_once(run: Path, predictor: Predictor, data: DetectionData) -> None:
+def test_variants_equal_the_detector_and_features_are_computed_once(run: Path, predictor: Predictor, data: DetectionData) -> None:
     variants = [Variant("", svm=svm, boxes=boxes) for svm in (True, False) for boxes in (True, False)]
-    judged = Judged(str(run), "cpu")
-    network: Any = judged.predictor.detector.backbone
-    seen: list[int] = []
-    network.register_forward_hook(lambda *args: seen.append(len(args[1][0])))
-    found = [evaluator.table() for evaluator in judged.on(data, variants)]
-    assert sum(seen) <= 2 * 15
-    for variant, table in zip(variants, found, strict=True):
+    evaluated = VariantEvaluator(str(run), "cpu")
+    network: Any = evaluated.predictor.detector.backbone
+    counts: list[int] = []
+    network.register_forward_hook(lambda *args: counts.append(len(args[1][0])))
+    tables = [evaluator.table() for evaluator in evaluated.evaluate(data, variants)]
+    assert sum(counts) <= 2 * 15
+    for variant, table in zip(variants, tables, strict=True):
         detector: Any = predictor.detector
         detector.region.fitted.has_svm.fill_(variant.svm)
         detector.region.fitted.has_boxes.fill_(variant.boxes)
         np.testing.assert_array_equal(table, run_evaluator(predictor, data).table())
-    for place, table in enumerate(found):
-        assert not any(table.shape == other.shape and (table == other).all() for other in found[:place])
+    for index, table in enumerate(tables):
+        assert not any(table.shape == other.shape and (table == other).all() for other in tables[:index])
 
 
-def test_a_measured_pair_becomes_a_table(
+def test_measured_pair_becomes_a_table(
     run: Path, data: DetectionData, refilled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(make_ablations, "labeled_data", lambda *args, **options: data)
     report = make_ablations.measure((str(run), str(run)), "toy", "test", "cpu")
-    assert [row["what"] for row in report["rows"]] == [variant.what for variant in VARIANTS["rcnn"]]
+    assert [row["what"] for row in report["rows"]] == [variant.name for variant in VARIANTS["rcnn"]]
     assert report["rows"][5]["values"] == report["rows"][0]["values"]  # the second run is the first
-    assert [one["difference"] for one in report["rows"][5]["differences"]] == [0, 0]
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "rcnn.json").write_text(json.dumps(report))
-    monkeypatch.setattr(make_ablations, "RESULTS", tmp_path / "made")
-    made = refilled(make_ablations.page, "ablations")
-    assert "| rcnn | no fine-tuning | " in made
-    assert "| 50.9 | -3.3 |" in made
+    assert [metric["difference"] for metric in report["rows"][5]["differences"]] == [0, 0]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "rcnn.json").write_text(json.dumps(report))
+    monkeypatch.setattr(make_ablations, "RESULTS", tmp_path / "results")
+    page = refilled(make_ablations.page, "ablations")
+    assert "| rcnn | no fine-tuning | " in page
+    assert "| 50.9 | -3.3 |" in page
 
 
-def test_runs_that_cannot_be_compared_are_refused(run: Path, predictor: Predictor) -> None:
+def test_incomparable_runs_are_errors(run: Path, predictor: Predictor) -> None:
     (run / "config.json").write_text(json.dumps({"model": {"kind": "fast_rcnn"}}))
     with pytest.raises(ValueError, match="expected two runs of one kind, rcnn or sppnet, got fast_rcnn"):
         make_ablations.measure((str(run), str(run)), "toy", "test", "cpu")
     detector: Any = predictor.detector
     detector.region.fitted.has_boxes.fill_(False)
     with pytest.raises(ValueError, match="expected a finished run with SVMs and box regressors"):
-        Judged(str(run), "cpu")
+        VariantEvaluator(str(run), "cpu")
 
 
-def test_the_page_is_what_the_files_give() -> None:
+def test_page_is_up_to_date() -> None:
     text = (ROOT / "docs" / "multi_stage.md").read_text("utf-8")
     assert text == make_ablations.page(text), "run: python docs/make_ablations.py"
 
 
-def test_each_row_is_compared_with_one_before_it() -> None:
+def test_references_precede_their_rows() -> None:
     for variants in VARIANTS.values():
-        for place, variant in enumerate(variants):
-            assert (variant.beside is None) == (place == 0)
-            assert variant.beside is None or variant.beside < place
+        for index, variant in enumerate(variants):
+            assert (variant.reference is None) == (index == 0)
+            assert variant.reference is None or variant.reference < index

@@ -1,4 +1,4 @@
-"""The config reference is what the config classes say."""
+"""docs/configuration.md agrees with the config classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import make_config_reference
 import pytest
 from pydantic import Field
 
-from detkit import config_classes as configs
+from detkit import config_classes
 from detkit.config import Config
 from detkit.config.field_docs import field_docs
 from detkit.experiment import Experiment
@@ -23,28 +23,28 @@ def generator() -> ModuleType:
     return make_config_reference
 
 
-def test_the_page_is_up_to_date(generator: ModuleType) -> None:
+def test_page_is_up_to_date(generator: ModuleType) -> None:
     written = (DOCS / "configuration.md").read_text("utf-8")
-    assert written == generator.reference(), "docs/configuration.md is old: run python docs/make_config_reference.py"
+    assert written == generator.reference(), "docs/configuration.md is outdated: run python docs/make_config_reference.py"
 
 
-def test_every_class_that_config_files_can_name_is_in_it(generator: ModuleType) -> None:
-    classes = {item for item in vars(configs).values() if isinstance(item, type) and issubclass(item, Config)}
-    assert classes <= generator.config_places(Experiment).keys()
+def test_every_config_class_is_documented(generator: ModuleType) -> None:
+    classes = {item for item in vars(config_classes).values() if isinstance(item, type) and issubclass(item, Config)}
+    assert classes <= generator.config_usages(Experiment).keys()
 
 
-def test_every_key_says_what_it_does(generator: ModuleType) -> None:
-    silent = [
+def test_every_key_has_a_description(generator: ModuleType) -> None:
+    missing = [
         f"{owner.__name__}.{name}"
-        for owner in generator.config_places(Experiment)
+        for owner in generator.config_usages(Experiment)
         for name in owner.model_fields
         if name != "kind" and not field_docs(owner).get(name)
     ]
-    assert not silent, f"keys without a docstring: {', '.join(silent)}"
-    assert all(owner.__doc__ for owner in generator.config_places(Experiment))
+    assert not missing, f"keys without a docstring: {', '.join(missing)}"
+    assert all(owner.__doc__ for owner in generator.config_usages(Experiment))
 
 
-def test_every_link_has_its_heading(generator: ModuleType) -> None:
+def test_every_link_has_a_heading(generator: ModuleType) -> None:
     import re
 
     text = generator.reference()
@@ -55,39 +55,39 @@ def test_every_link_has_its_heading(generator: ModuleType) -> None:
 
 
 class Inner(Config):
-    """What lies within. More is not said here.
+    """An inner group. This sentence belongs to the first paragraph.
 
-    Nor here.
+    This one does not.
     """
 
     kind: Literal["inner"] = "inner"
     number: float = Field(0.5, ge=0, lt=1)
-    """How much of :class:`Outer` is ``kept``."""
+    """Fraction of :class:`Outer` that is ``used``."""
 
 
 class Outer(Config):
-    """What lies round it."""
+    """An outer group."""
 
     inner: Inner | None = None
     """A group, or none."""
     sizes: tuple[int, ...] = (1,)
     """Some a|b numbers."""
     name: str
-    """Must be given."""
+    """A required key."""
 
 
-def test_a_section_tells_type_default_bounds_and_meaning(generator: ModuleType) -> None:
-    places = generator.config_places(Outer)
-    assert places == {Outer: [], Inner: ["inner"]}
-    outer, inner = (generator.section(owner, keys) for owner, keys in places.items())
+def test_section_has_type_default_bounds_and_description(generator: ModuleType) -> None:
+    usages = generator.config_usages(Outer)
+    assert usages == {Outer: [], Inner: ["inner"]}
+    outer, inner = (generator.section(owner, keys) for owner, keys in usages.items())
     assert "| `inner` | [Inner](#inner) or `None` | `None` | A group, or none. |" in outer
     assert "| `sizes` | tuple of `int` | `(1,)` | Some a\\|b numbers. |" in outer
-    assert "| `name` | `str` | `needed` | Must be given. |" in outer
-    assert inner.startswith("## Inner\n\nWhat lies within. More is not said here.\n\nAs `inner`, of kind `inner`.\n")
-    assert "| `number` | `float`, at least 0, below 1 | `0.5` | How much of `Outer` is `kept`. |" in inner
+    assert "| `name` | `str` | `required` | A required key. |" in outer
+    assert inner.startswith("## Inner\n\nAn inner group. This sentence belongs to the first paragraph.\n\nAs `inner`, of kind `inner`.\n")
+    assert "| `number` | `float`, at least 0, below 1 | `0.5` | Fraction of `Outer` that is `used`. |" in inner
     assert "`kind`" not in inner.split("| key |")[1]
 
 
-def test_a_default_group_tells_what_differs_from_its_class(generator: ModuleType) -> None:
+def test_default_group_shows_only_changed_keys(generator: ModuleType) -> None:
     assert generator.value_text(Inner()) == "Inner()"
     assert generator.value_text((Inner(number=0.25),)) == "(Inner(number=0.25),)"

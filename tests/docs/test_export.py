@@ -1,4 +1,4 @@
-"""The example in docs/export.md runs, and finds what detkit finds."""
+"""The example in docs/export.md gives the detections of detkit."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ pytest.importorskip("onnx")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 
 
-def test_the_example_finds_what_detkit_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    found = re.search(r"<!-- the example -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert found
+def test_example_gives_the_detections_of_detkit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = re.search(r"<!-- the example -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert example
     torch.manual_seed(0)
     config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=PreprocessConfig(short_side=480, long_side=800))
     detector = config.build(2).eval()
@@ -37,10 +39,10 @@ def test_the_example_finds_what_detkit_finds(tmp_path: Path, monkeypatch: pytest
     predictor = Predictor(detector, config.preprocess, ("a", "b"), "cpu", "fp32", reference=True)
     export_onnx(predictor, tmp_path / "cells.onnx", [str(tmp_path / "photo.jpg")])
     monkeypatch.chdir(tmp_path)
-    exec(compile(found[1], str(PAGE), "exec"), {})
+    exec(compile(example[1], str(PAGE), "exec"), {})
     lines = capsys.readouterr().out.splitlines()
     assert lines
-    ours = detkit.load("cells.onnx")("photo.jpg")
+    detections = detkit.load("cells.onnx")("photo.jpg")
     name, score = lines[0].split()[:2]
     assert name in ("a", "b")
-    assert float(score) == pytest.approx(float(ours.scores[0]), abs=0.03), "OpenCV resizes without antialiasing"
+    assert float(score) == pytest.approx(float(detections.scores[0]), abs=0.03), "OpenCV resizes without antialiasing"
