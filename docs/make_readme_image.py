@@ -1,9 +1,9 @@
-"""Draw README's first picture: one photograph through a detector, from proposals to detections.
+"""Draw README's first image: one photograph through a detector, from proposals to detections.
 
     python docs/make_readme_image.py
 
-Four panels: object proposals of selective search, the points that match each object in training, the candidates before NMS, and the
-detections of the detector inside the package. The photograph is scikit-image's ``motorcycle``; it is not training data.
+Three panels: object proposals of selective search, the candidates before NMS, and the detections of the detector inside the package. The
+photograph is scikit-image's ``motorcycle``; it is not training data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skimage import data
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from detkit.drawing import contact_sheet, draw_locations, draw_matches, draw_scores  # noqa: E402, F401
+from detkit.drawing import contact_sheet  # noqa: E402
 from detkit.drawing.canvas import Canvas  # noqa: E402
 from detkit.drawing.palette import color_of  # noqa: E402
 from detkit.inference import explain, load, suggested_min_score  # noqa: E402
@@ -30,7 +30,7 @@ PROPOSALS = 60
 
 
 def main() -> int:
-    """Write the picture."""
+    """Draw and save the image."""
     photograph = np.asarray(Image.fromarray(data.stereo_motorcycle()[0]).resize((SIDE, SIDE * 500 // 741)))
     lowest = suggested_min_score("embedded")
     predictor = load("embedded", "cpu", "fp32", min_score=lowest)

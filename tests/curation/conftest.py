@@ -93,7 +93,7 @@ def bccd_zip(images: int = 364) -> bytes:
 
 @pytest.fixture
 def serve_bccd(server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that makes the server stand in for GitHub, with a BCCD of so many images; it returns the server."""
+    """A function that makes the server stand in for GitHub, with a BCCD of the given number of images, and returns the server."""
     from dataclasses import replace
 
     from detkit.curation.data_sets import DATA_SETS

@@ -49,7 +49,7 @@ def regions(rounds: int, backbone: str, sizes: Sizes, image: str | None = None) 
     predictors = {name: _predictor(config, proposals) for name, config in _configs(backbone, sizes).items()}
     passes, loop = _feature_passes(predictors[RCNN], pixels, rounds)
     sides: dict[str, Callable[[], object]] = {name: partial(predictor, pixels) for name, predictor in predictors.items()}
-    # R-CNN is warm by now, and processes so many regions that one round is enough.
+    # R-CNN is warm by now, and one round is enough, because it processes many regions.
     seconds = in_turn({RCNN: sides.pop(RCNN)}, 1, warm_up=0) | in_turn(sides, rounds, warm_up=1)
     gain, medians = statistics.median(loop) / statistics.median(passes), {name: statistics.median(times) for name, times in seconds.items()}
     between = medians[FAST] < medians[SPP_FIVE] < medians[RCNN]
