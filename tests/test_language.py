@@ -30,7 +30,8 @@ WORD = re.compile(
 )
 """Words, in lower case, that are not in American spelling or not the field's."""
 PHRASE = re.compile(
-    r"\ba images?\b|\bby lot\b|\bby heart\b|\bso many\b|\btold by\b|\bnot to be had\b|\bpip install ['\"]?detkit(?!-vision)\b",
+    r"\ba\s+images?\b|\bby\s+lot\b|\bby\s+heart\b|\bso\s+many\b|\btold\s+by\b|\bnot\s+to\s+be\s+had\b"
+    r"|\bpip install ['\"]?detkit(?!-vision)\b",
     re.IGNORECASE,
 )
 """Phrases that are wrong or make a reader stumble, and a wrong name of the distribution."""
@@ -47,7 +48,7 @@ OLD_NAMES = (
         "told_by",
     ),
     *("look_round", "spread_evenly", "best_overlaps", "detkit weights", "detkit info backbones", "detkit info configs/"),
-    *("--engine", "--no-pictures", "--overlaps"),
+    *("--engine", "--overlaps"),
 )
 """Names of the first version that have no other meaning."""
 QUOTED = (

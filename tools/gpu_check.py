@@ -1,4 +1,4 @@
-"""Check detkit on this machine's GPU (or on any device): a verdict a line, in at most ten minutes.
+"""Check detkit on this machine's GPU (or on any device): one verdict per line, in at most ten minutes.
 
     python tools/gpu_check.py
     python tools/gpu_check.py --json gpu.json
@@ -6,7 +6,8 @@
 
 It needs no data, no weights and no network. In fp32, every family must give the CPU's outputs and losses on the device; in bf16 and fp16,
 the AP of the detector inside the package must stay within .003. Training in each number format, exact resume, torch.compile and DDP on all
-devices are run. Speed is printed beside torchvision's detectors and the device's own limits. The exit code is the number of failed checks.
+devices are run. Speed is printed next to that of torchvision's detectors and the device's own limits. The exit code is the number of failed
+checks.
 """
 
 from __future__ import annotations

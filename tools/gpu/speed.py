@@ -62,7 +62,7 @@ def _multiplies_bf16() -> bool:
 
 
 def detection(kind: str, device: torch.device, size: tuple[int, int], rounds: int) -> tuple[bool, str]:
-    """Time detection of one image beside torchvision's detector of the same architecture, both with random weights, in half precision."""
+    """Time detection of one image, and torchvision's detector of the same architecture; both have random weights, in half precision."""
     own, peer = _pair(kind, device)
     image = torch.rand((3, *size), device=device)
     with torch.no_grad(), _autocast(device):
@@ -72,7 +72,7 @@ def detection(kind: str, device: torch.device, size: tuple[int, int], rounds: in
 
 
 def training(kind: str, device: torch.device, size: tuple[int, int], batch: int, rounds: int) -> tuple[bool, str]:
-    """Time training steps beside torchvision's detector."""
+    """Time training steps, and those of torchvision's detector."""
     own, peer = _pair(kind, device)
     images = [torch.rand((3, *size), device=device) for _ in range(batch)]
     boxes = torch.tensor([[10.0, 20.0, 120.0, 140.0], [60.0, 30.0, 160.0, 150.0]], device=device)
