@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pydoc
 import subprocess
 import sys
@@ -46,6 +47,12 @@ detkit.load("embedded")("photo.jpg").socres
 """
 
 
+def mypy(folder: Path, target: str) -> subprocess.CompletedProcess[str]:
+    """Check a user's code as strictly as mypy can; only its own errors are reported, as for an installed package."""
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--cache-dir", str(folder / ".cache"), target]
+    return subprocess.run(command, cwd=folder, env=os.environ | {"MYPYPATH": str(ROOT)}, capture_output=True, text=True, check=False)
+
+
 def test_dir_shows_the_api_alone() -> None:
     code = "import detkit, json; print(json.dumps(dir(detkit)))"
     import json
@@ -77,10 +84,9 @@ def test_a_folder_stands_for_the_data() -> None:
 def test_a_users_type_checker_understands_it(tmp_path: Path) -> None:
     (tmp_path / "good.py").write_text(SNIPPET)
     (tmp_path / "bad.py").write_text(MISTAKES)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "good.py"]
-    good = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    good = mypy(tmp_path, "good.py")
     assert good.returncode == 0, good.stdout[-2000:]
-    bad = subprocess.run([*command[:-1], "bad.py"], cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    bad = mypy(tmp_path, "bad.py").stdout
     assert 'Unexpected keyword argument "modle" for "Experiment"' in bad
     assert 'Argument "config" to "train" has incompatible type "int"' in bad
     assert '"Detections" has no attribute "socres"' in bad
@@ -93,6 +99,5 @@ def test_the_snippets_of_the_readme_pass_a_type_checker(tmp_path: Path) -> None:
     assert len(snippets) >= 2
     for number, snippet in enumerate(snippets):
         (tmp_path / f"snippet{number}.py").write_text(snippet)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "."]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = mypy(tmp_path, ".")
     assert done.returncode == 0, done.stdout[-2000:]
