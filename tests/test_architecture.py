@@ -61,7 +61,7 @@ def imported_parts(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def wrong_imports(part: str, source: str, file: str) -> list[str]:
     wrong = []
     for line, other in imported_parts(ast.parse(source)):
-        if other == "__version__" or other == part or (part, other) in SIDEWAYS:
+        if other in {"__version__", "__docs__"} or other == part or (part, other) in SIDEWAYS:
             continue
         if other not in LAYER_OF:
             wrong.append(f"{file}:{line}: imports {other!r}, which has no layer")

@@ -9,22 +9,20 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from detkit.config.explain import explain, nested_configs
 
-if TYPE_CHECKING:
-    from pydantic._internal._model_construction import ModelMetaclass
-else:
-    ModelMetaclass = type(BaseModel)
-
 
 class ConfigError(ValueError):
     """A config has an invalid key or value; the message names it, the expected value and the given one."""
 
 
-class _Checked(ModelMetaclass):
-    """Converts pydantic's error into a :class:`ConfigError` where a config is constructed directly, and only there."""
+if TYPE_CHECKING:
+    # A type checker sees pydantic's own metaclass: only then it knows the fields of each constructor.
+    from pydantic._internal._model_construction import ModelMetaclass as _Checked
+else:
 
-    if not TYPE_CHECKING:
+    class _Checked(type(BaseModel)):
+        """Converts pydantic's error into a :class:`ConfigError` where a config is constructed directly, and only there."""
 
-        def __call__(cls, *args: Any, **values: Any) -> Any:  # noqa: N805  # a metaclass
+        def __call__(cls, *args: Any, **values: Any) -> Any:  # a metaclass
             try:
                 return super().__call__(*args, **{name: _from_shorthand(cls, name, value) for name, value in values.items()})
             except ValidationError as error:

@@ -92,7 +92,8 @@ def describe_type(annotation: Any) -> str:
     """Describe the values that a field accepts, as typed on the command line: ``a number or none``."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return describe_type(parts[0])
+        bounds = [item.ge for part in parts[1:] for item in getattr(part, "metadata", ()) if hasattr(item, "ge")]
+        return describe_type(parts[0]) + "".join(f" of at least {bound}" for bound in bounds)
     if origin is Literal:
         return " or ".join(str(part) for part in parts)
     if origin in {Union, UnionType}:

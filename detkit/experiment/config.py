@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
@@ -25,8 +26,16 @@ from detkit.training.validation import EvaluationConfig
 
 if TYPE_CHECKING:
     AnyModel = DetectorConfig
+
+    class DataField(DataConfig):
+        """For type checkers: a :class:`DataConfig` that the constructor also takes as the path of a folder."""
+
+        def __get__(self, owner: object, kind: object = None) -> DataConfig: ...
+        def __set__(self, owner: object, value: DataConfig | str | Path) -> None: ...
+
 else:
     AnyModel = AnyDetectorConfig
+    DataField = DataConfig
 
 
 class GradientStageConfig(Config):
@@ -129,7 +138,7 @@ class Experiment(Config):
     """Name of the runs, which are written to ``runs/NAME-1``, ``runs/NAME-2`` and so on."""
     model: AnyModel = FasterRCNNConfig()
     """The model."""
-    data: DataConfig = DataConfig()
+    data: DataField = DataConfig()  # type: ignore[assignment]
     """Training and validation data."""
     augmentation: AugmentationConfig = AugmentationConfig()
     """Augmentation of training images."""

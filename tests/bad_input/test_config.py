@@ -25,7 +25,7 @@ from detkit.experiment import Experiment
         ("training.channels_last=perhaps", r"training.channels_last: expected true or false, got 'perhaps'"),
         ("training.schedule_by=budget", r"schedule_by=budget needs training.budget, in core-minutes"),
         ("schedule.milestones=0.9,0.5", r"milestones: expected fractions of the run between 0 and 1 in ascending order, got \(0.9, 0.5\)"),
-        ("loader.batch_size=0", r"loader.batch_size: expected greater than or equal to 1"),
+        ("loader.batch_size=0", r"loader.batch_size: expected a whole number of at least 1 or auto, got"),
         ("training", r"override 'training': expected key=value"),
         ("training=5", r"training is a group and takes no value; set one of its keys: training.steps"),
         ("seed.value=5", r"unknown key 'seed.value': 'seed' is a single value \(0\) with no keys of its own"),

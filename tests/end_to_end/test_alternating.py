@@ -24,7 +24,7 @@ from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 from detkit.training.folder import RunFolder
-from detkit.training.hooks import Hook
+from detkit.training.hooks import Hook, Hooks
 from detkit.training.optimizer import SGDConfig
 from detkit.training.run import Run, RunData
 from detkit.training.schedule import CosineConfig
@@ -69,7 +69,7 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         path.mkdir(exist_ok=True)
         data = RunData(batches, 2, 2)
         header = make_header("{}", ["red", "green", "blue"])
-        return Run(detector, PreprocessConfig(), data, RunFolder(path), header, hooks=hooks, initial_state=lambda: initial)
+        return Run(detector, PreprocessConfig(), data, RunFolder(path), header, hooks=Hooks(hooks), initial_state=lambda: initial)
 
     return make
 
@@ -138,7 +138,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(make_run: Callable[..
 
 def test_parts_that_cannot_be_trained_are_refused(make_run: Callable[..., Run]) -> None:
     one_stage = make_run(FCOSConfig(backbone=RESNET))
-    with pytest.raises(ValueError, match="stage gradient: trains=rpn proposals_from=current: expected a two-stage detector .*, got OneStage"):
+    with pytest.raises(
+        ValueError, match="stage gradient: trains=rpn proposals_from=current: expected a two-stage detector .*, got OneStage"
+    ):
         run_stages(one_stage, four_stages()[:1])
     two_stage = make_run(tiny())
     wrong = GradientStage(TrainingConfig(steps=1), SGDConfig(), CosineConfig(), reset=("neckk",))

@@ -139,12 +139,12 @@ def test_region_features() -> None:
     image, labels = segmented()
     regions = region_features(labels, 4, image, texture_bins(image))
     np.testing.assert_array_equal(np.bincount(labels.ravel()), regions.sizes)
-    np.testing.assert_allclose(regions.color_spaces.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(regions.colors.sum(1), 1, rtol=1e-5)
     np.testing.assert_allclose(regions.textures.sum(1), 1, rtol=1e-5)
     assert sorted(tuple(pair) for pair in regions.neighbors.tolist()) == [(0, 1), (0, 2), (0, 3)]
     assert regions.boxes.tolist() == [[0, 0, 160, 120], *painted()[1].int().tolist()]
     # All pixels of a rectangle have one color: one full bin in each channel.
-    assert (np.sort(regions.color_spaces[1])[-3:] == np.float32(1 / 3)).all()
+    assert (np.sort(regions.colors[1])[-3:] == np.float32(1 / 3)).all()
 
 
 def test_grouping_merges_neighbors_until_one_region_is_left() -> None:

@@ -146,4 +146,4 @@ def test_the_output_file_is_checked_first(tmp_path: Path, capsys: pytest.Capture
 
     with pytest.raises(SystemExit):
         benchmark.main(["select", "--json", str(tmp_path)])
-    assert "expected the name of a file, got a folder; name a file in it" in capsys.readouterr().err
+    assert "expected a file name, got a folder" in capsys.readouterr().err
