@@ -46,7 +46,7 @@ def small(name: str, folder: Path) -> Experiment:
 
 
 def equal_outputs(name: str, device: torch.device, folder: Path) -> tuple[bool, str]:
-    """Compare outputs, detections and losses of a family on the device with the CPU's, in fp32."""
+    """Compare outputs and losses of a family on the device with the CPU's, in fp32."""
     config = small(name, folder)
     torch.manual_seed(0)
     on_cpu = config.model.build(3).eval()

@@ -17,6 +17,7 @@ from detkit.models import presets
 from detkit.models.detector import Detector
 from detkit.structures import Targets
 
+ROOT = Path(__file__).resolve().parents[2]
 PEERS = {"faster_rcnn": "fasterrcnn_resnet50_fpn", "retinanet": "retinanet_resnet50_fpn"}
 
 
@@ -63,7 +64,7 @@ def _multiplies_bf16() -> bool:
 
 def detection(kind: str, device: torch.device, size: tuple[int, int], rounds: int) -> tuple[bool, str]:
     """Time detection of one image, and torchvision's detector of the same architecture; both have random weights, in half precision."""
-    own, peer = _pair(kind, device)
+    own, peer = _pair(kind, device, size)
     image = torch.rand((3, *size), device=device)
     with torch.no_grad(), _autocast(device):
         own_seconds = seconds_of(lambda: own([image]), device, rounds)
@@ -73,7 +74,7 @@ def detection(kind: str, device: torch.device, size: tuple[int, int], rounds: in
 
 def training(kind: str, device: torch.device, size: tuple[int, int], batch: int, rounds: int) -> tuple[bool, str]:
     """Time training steps, and those of torchvision's detector."""
-    own, peer = _pair(kind, device)
+    own, peer = _pair(kind, device, size)
     images = [torch.rand((3, *size), device=device) for _ in range(batch)]
     boxes = torch.tensor([[10.0, 20.0, 120.0, 140.0], [60.0, 30.0, 160.0, 150.0]], device=device)
     targets = [Targets.of(boxes, torch.tensor([0, 1], device=device)) for _ in images]
@@ -96,14 +97,15 @@ def _step(model: nn.Module, forward: Callable[[], dict[str, Tensor]], device: to
     return step
 
 
-def _pair(kind: str, device: torch.device) -> tuple[Detector, nn.Module]:
+def _pair(kind: str, device: torch.device, size: tuple[int, int]) -> tuple[Detector, nn.Module]:
+    """Return both detectors; torchvision's, which resizes its images, leaves those of this size as they are."""
     from torchvision.models import detection as peers
 
     torch.manual_seed(0)
     name = PEERS[kind]
     own = getattr(presets, name)().build(90).to(device).eval()
     peer = getattr(peers, name)(weights=None, weights_backbone=None, num_classes=91).to(device).eval()
-    peer.transform.min_size, peer.transform.max_size = (320,), 640
+    peer.transform.min_size, peer.transform.max_size = (min(size),), max(size)
     return own, peer
 
 
@@ -138,10 +140,10 @@ def distributed(device: torch.device, folder: Path, data: str) -> tuple[bool | N
     count = torch.cuda.device_count() if device.type == "cuda" else 2
     if device.type == "mps":
         return None, "one device"
-    words = ["light_lite0", "--data", data, "--output", str(folder / "ddp"), "--device", device.type]
+    words = ["light_lite0", "--data", data, "--output", str(folder.resolve() / "ddp"), "--device", device.type]
     keys = ["training.steps=2", "training.epochs=none", "training.budget=none", f"loader.batch_size={2 * count}", "loader.workers=0"]
     more = ["training.evaluations=1", "model.backbone.weights=none", "evaluation.max_images=2", "training.schedule_by=auto"]
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}", "-m", "detkit", "train"]
-    done = subprocess.run([*command, *words, *keys, *more], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([*command, *words, *keys, *more], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     last = (done.stdout + done.stderr).strip().splitlines()[-1:] or [""]
     return done.returncode == 0, f"{count} processes: " + ("2 steps" if done.returncode == 0 else last[0][-200:])
