@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate_jobs import VOC_RULES, DetectorJob, FileJob
-from detkit.cli.flags import MODEL_HELP, add_device_flags, add_flags
+from detkit.cli.flags import MODEL_HELP, add_device_flags, add_flags, parse_number
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments
 from detkit.cli.report import duration, memory_line
@@ -120,13 +120,7 @@ def _is_classifier(args: argparse.Namespace) -> bool:
 
 
 def _iou(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"expected numbers above 0 and at most 1, such as 0.5 0.75; got {text!r}")
-    return value
+    return parse_number(text, lambda value: 0 < value <= 1, "numbers above 0 and at most 1, such as 0.5 0.75;")
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ DEFAULT_MIN_SCORE = 0.5
 """Lowest score reported where neither the user nor the checkpoint sets one."""
 
 
-def unit_interval(text: str) -> float:
-    """Parse a number from 0 to 1, for ``type=``.
+def parse_number(text: str, accepts: Callable[[float], bool], expected: str) -> float:
+    """Parse a number that a condition accepts, for functions that are used as ``type=``.
+
+    Args:
+        text: As typed.
+        accepts: The condition; NaN, which stands for text that is no number, must fail it.
+        expected: What the error says was expected, with the punctuation that precedes the text.
 
     Raises:
         argparse.ArgumentTypeError: If the text is anything else.
@@ -21,25 +26,20 @@ def unit_interval(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 to 1, got {text!r}")
+        value = math.nan
+    if not accepts(value):
+        raise argparse.ArgumentTypeError(f"expected {expected} got {text!r}")
     return value
+
+
+def unit_interval(text: str) -> float:
+    """Parse a number from 0 to 1, for ``type=``; see :func:`parse_number`."""
+    return parse_number(text, lambda value: 0 <= value <= 1, "a number from 0 to 1,")
 
 
 def fraction(text: str) -> float:
-    """Parse a number between 0 and 1, both excluded, for ``type=``.
-
-    Raises:
-        argparse.ArgumentTypeError: If the text is anything else.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"expected a number between 0 and 1, such as 0.1; got {text!r}")
-    return value
+    """Parse a number between 0 and 1, both excluded, for ``type=``; see :func:`parse_number`."""
+    return parse_number(text, lambda value: 0 < value < 1, "a number between 0 and 1, such as 0.1;")
 
 
 def positive(text: str) -> int:

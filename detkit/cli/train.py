@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.flags import add_flags
+from detkit.cli.flags import add_flags, parse_number
 
 if TYPE_CHECKING:
     from detkit.experiment import Experiment
@@ -78,13 +78,7 @@ def _return_word_of_resume(args: argparse.Namespace) -> None:
 
 
 def _minutes(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected core-minutes, a number above 0; got {text!r}")
-    return value
+    return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")
 
 
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:
