@@ -34,7 +34,7 @@ class Recipe:
     lines: tuple[str, ...]
 
 
-def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] = ()) -> Recipe:
+def choose_recipe(path: str, args: argparse.Namespace, flag_keys: Sequence[str], overrides: Sequence[str]) -> Recipe:
     """Choose how to train on the data at ``path`` on this machine.
 
     On a CPU, training starts from the detector inside the package. On a GPU, it starts from the best published detector that detkit can
@@ -43,6 +43,7 @@ def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] 
     Args:
         path: The labeled data.
         args: The parsed command line.
+        flag_keys: The keys that its flags set, as ``key=value``.
         overrides: The ``key=value`` words of the command line.
 
     Raises:
@@ -50,7 +51,7 @@ def choose_recipe(path: str, args: argparse.Namespace, overrides: Sequence[str] 
         ValueError: If its format is not recognized.
     """
     data = [f"data.train={path}", "data.val=none"]
-    train, val = _load([*data, *_data_overrides(args, overrides)])
+    train, val = _load([*data, *(word for word in (*flag_keys, *overrides) if word.startswith("data."))])
     if train.is_classification:
         reason = f"{path} has a folder of images for each class, so the model is a classifier"
         return _recipe(path, "classify_folder", data, (reason,), args, overrides)
@@ -100,11 +101,6 @@ def _typed_flags(args: argparse.Namespace, has_budget: bool) -> list[str]:
         ("--precision", args.precision),
     )
     return [word for flag, value in pairs if value is not None for word in (flag, str(value))]
-
-
-def _data_overrides(args: argparse.Namespace, overrides: Sequence[str]) -> list[str]:
-    keys = (("data.train.images", args.images), ("data.train.split", args.split), ("data.val_fraction", args.val_fraction))
-    return [*(f"{key}={value}" for key, value in keys if value is not None), *(word for word in overrides if word.startswith("data."))]
 
 
 def _load(overrides: list[str]) -> tuple[DetectionData, DetectionData]:

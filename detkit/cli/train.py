@@ -117,11 +117,11 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
     from detkit.training.clock import CoreClock
     from detkit.training.folder import find_run
 
-    folder = None
+    folder, flag_keys = None, _flag_overrides(args)
     if args.resume is not None:
         folder = find_run(args.resume or None)
         base = None if target is None else load_target(target)
-        config = resumed_config(folder, base, [*_flag_overrides(args), *overrides], repeats=args.stage is not None)
+        config = resumed_config(folder, base, [*flag_keys, *overrides], repeats=args.stage is not None)
     elif target is None:
         raise ValueError(
             "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
@@ -129,12 +129,12 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
     elif is_data(target):
         from detkit.cli.recipe import choose_recipe
 
-        recipe = choose_recipe(target, args, overrides)
+        recipe = choose_recipe(target, args, flag_keys, overrides)
         for line in recipe.lines:
             print(line, flush=True)
-        config = apply_overrides(load_target(recipe.config), [*recipe.overrides, *_flag_overrides(args), *overrides])
+        config = apply_overrides(load_target(recipe.config), [*recipe.overrides, *flag_keys, *overrides])
     else:
-        config = apply_overrides(load_target(target), [*_flag_overrides(args), *overrides])
+        config = apply_overrides(load_target(target), [*flag_keys, *overrides])
     result = train(config, device=args.device, resume=folder, clock=CoreClock(whole_process=True), stage=args.stage)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
