@@ -41,7 +41,7 @@ def _field(file: str, name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Bf16Support:
-    """What a CPU can do with bfloat16 numbers.
+    """Support of a CPU for bfloat16 numbers.
 
     Attributes:
         instructions: The instruction set that multiplies them, ``AMX`` or ``AVX512_BF16``; None if bfloat16 is no faster than float32.
