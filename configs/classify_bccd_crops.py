@@ -1,5 +1,5 @@
-"""The config ``classify_bccd_crops`` of the model zoo: see ``detkit/zoo/classify_bccd_crops.py``."""
+"""The config ``classify_bccd_crops`` of the model zoo: see ``detkit/zoo/classifiers``."""
 
-from detkit.zoo.classify_bccd_crops import config
+from detkit.zoo.classifiers.classify_bccd_crops import config
 
 __all__ = ["config"]

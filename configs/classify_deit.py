@@ -1,5 +1,5 @@
-"""The config ``classify_deit`` of the model zoo: see ``detkit/zoo/classify_deit.py``."""
+"""The config ``classify_deit`` of the model zoo: see ``detkit/zoo/classifiers``."""
 
-from detkit.zoo.classify_deit import config
+from detkit.zoo.classifiers.classify_deit import config
 
 __all__ = ["config"]

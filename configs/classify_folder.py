@@ -1,5 +1,5 @@
-"""The config ``classify_folder`` of the model zoo: see ``detkit/zoo/classify_folder.py``."""
+"""The config ``classify_folder`` of the model zoo: see ``detkit/zoo/classifiers``."""
 
-from detkit.zoo.classify_folder import config
+from detkit.zoo.classifiers.classify_folder import config
 
 __all__ = ["config"]

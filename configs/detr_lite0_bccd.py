@@ -1,5 +1,5 @@
-"""The config ``detr_lite0_bccd`` of the model zoo: see ``detkit/zoo/detr_lite0_bccd.py``."""
+"""The config ``detr_lite0_bccd`` of the model zoo: see ``detkit/zoo/transformers``."""
 
-from detkit.zoo.detr_lite0_bccd import config
+from detkit.zoo.transformers.detr_lite0_bccd import config
 
 __all__ = ["config"]

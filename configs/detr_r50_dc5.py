@@ -1,5 +1,5 @@
-"""The config ``detr_r50_dc5`` of the model zoo: see ``detkit/zoo/detr_r50_dc5.py``."""
+"""The config ``detr_r50_dc5`` of the model zoo: see ``detkit/zoo/transformers``."""
 
-from detkit.zoo.detr_r50_dc5 import config
+from detkit.zoo.transformers.detr_r50_dc5 import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``embedded`` of the model zoo: see ``detkit/zoo/embedded.py``."""
+"""The config ``embedded`` of the model zoo: see ``detkit/zoo/house``."""
 
-from detkit.zoo.embedded import config
+from detkit.zoo.house.embedded import config
 
 __all__ = ["config"]

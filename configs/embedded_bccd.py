@@ -1,5 +1,5 @@
-"""The config ``embedded_bccd`` of the model zoo: see ``detkit/zoo/embedded_bccd.py``."""
+"""The config ``embedded_bccd`` of the model zoo: see ``detkit/zoo/house``."""
 
-from detkit.zoo.embedded_bccd import config
+from detkit.zoo.house.embedded_bccd import config
 
 __all__ = ["config"]

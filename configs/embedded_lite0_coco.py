@@ -1,5 +1,5 @@
-"""The config ``embedded_lite0_coco`` of the model zoo: see ``detkit/zoo/embedded_lite0_coco.py``."""
+"""The config ``embedded_lite0_coco`` of the model zoo: see ``detkit/zoo/house``."""
 
-from detkit.zoo.embedded_lite0_coco import config
+from detkit.zoo.house.embedded_lite0_coco import config
 
 __all__ = ["config"]

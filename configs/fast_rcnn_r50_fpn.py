@@ -1,5 +1,5 @@
-"""The config ``fast_rcnn_r50_fpn`` of the model zoo: see ``detkit/zoo/fast_rcnn_r50_fpn.py``."""
+"""The config ``fast_rcnn_r50_fpn`` of the model zoo: see ``detkit/zoo/two_stage``."""
 
-from detkit.zoo.fast_rcnn_r50_fpn import config
+from detkit.zoo.two_stage.fast_rcnn_r50_fpn import config
 
 __all__ = ["config"]

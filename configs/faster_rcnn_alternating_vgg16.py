@@ -1,5 +1,5 @@
-"""The config ``faster_rcnn_alternating_vgg16`` of the model zoo: see ``detkit/zoo/faster_rcnn_alternating_vgg16.py``."""
+"""The config ``faster_rcnn_alternating_vgg16`` of the model zoo: see ``detkit/zoo/two_stage``."""
 
-from detkit.zoo.faster_rcnn_alternating_vgg16 import config
+from detkit.zoo.two_stage.faster_rcnn_alternating_vgg16 import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``fcos_lite0_bccd`` of the model zoo: see ``detkit/zoo/fcos_lite0_bccd.py``."""
+"""The config ``fcos_lite0_bccd`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.fcos_lite0_bccd import config
+from detkit.zoo.dense.fcos_lite0_bccd import config
 
 __all__ = ["config"]

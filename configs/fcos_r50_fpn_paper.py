@@ -1,5 +1,5 @@
-"""The config ``fcos_r50_fpn_paper`` of the model zoo: see ``detkit/zoo/fcos_r50_fpn_paper.py``."""
+"""The config ``fcos_r50_fpn_paper`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.fcos_r50_fpn_paper import config
+from detkit.zoo.dense.fcos_r50_fpn_paper import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``fpn_mobilenet`` of the model zoo: see ``detkit/zoo/fpn_mobilenet.py``."""
+"""The config ``fpn_mobilenet`` of the model zoo: see ``detkit/zoo/two_stage``."""
 
-from detkit.zoo.fpn_mobilenet import config
+from detkit.zoo.two_stage.fpn_mobilenet import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``fpn_r50`` of the model zoo: see ``detkit/zoo/fpn_r50.py``."""
+"""The config ``fpn_r50`` of the model zoo: see ``detkit/zoo/two_stage``."""
 
-from detkit.zoo.fpn_r50 import config
+from detkit.zoo.two_stage.fpn_r50 import config
 
 __all__ = ["config"]

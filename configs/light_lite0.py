@@ -1,5 +1,5 @@
-"""The config ``light_lite0`` of the model zoo: see ``detkit/zoo/light_lite0.py``."""
+"""The config ``light_lite0`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.light_lite0 import config
+from detkit.zoo.yolo.light_lite0 import config
 
 __all__ = ["config"]

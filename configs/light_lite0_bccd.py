@@ -1,5 +1,5 @@
-"""The config ``light_lite0_bccd`` of the model zoo: see ``detkit/zoo/light_lite0_bccd.py``."""
+"""The config ``light_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.light_lite0_bccd import config
+from detkit.zoo.yolo.light_lite0_bccd import config
 
 __all__ = ["config"]

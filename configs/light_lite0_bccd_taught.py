@@ -1,5 +1,5 @@
-"""The config ``light_lite0_bccd_taught`` of the model zoo: see ``detkit/zoo/light_lite0_bccd_taught.py``."""
+"""The config ``light_lite0_bccd_taught`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.light_lite0_bccd_taught import config
+from detkit.zoo.yolo.light_lite0_bccd_taught import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``quickstart`` of the model zoo: see ``detkit/zoo/quickstart.py``."""
+"""The config ``quickstart`` of the model zoo: see ``detkit/zoo/house``."""
 
-from detkit.zoo.quickstart import config
+from detkit.zoo.house.quickstart import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``rcnn_alexnet`` of the model zoo: see ``detkit/zoo/rcnn_alexnet.py``."""
+"""The config ``rcnn_alexnet`` of the model zoo: see ``detkit/zoo/multi_stage``."""
 
-from detkit.zoo.rcnn_alexnet import config
+from detkit.zoo.multi_stage.rcnn_alexnet import config
 
 __all__ = ["config"]

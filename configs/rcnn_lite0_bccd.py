@@ -1,5 +1,5 @@
-"""The config ``rcnn_lite0_bccd`` of the model zoo: see ``detkit/zoo/rcnn_lite0_bccd.py``."""
+"""The config ``rcnn_lite0_bccd`` of the model zoo: see ``detkit/zoo/multi_stage``."""
 
-from detkit.zoo.rcnn_lite0_bccd import config
+from detkit.zoo.multi_stage.rcnn_lite0_bccd import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``rcnn_vgg16`` of the model zoo: see ``detkit/zoo/rcnn_vgg16.py``."""
+"""The config ``rcnn_vgg16`` of the model zoo: see ``detkit/zoo/multi_stage``."""
 
-from detkit.zoo.rcnn_vgg16 import config
+from detkit.zoo.multi_stage.rcnn_vgg16 import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``retinanet_lite0_bccd`` of the model zoo: see ``detkit/zoo/retinanet_lite0_bccd.py``."""
+"""The config ``retinanet_lite0_bccd`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.retinanet_lite0_bccd import config
+from detkit.zoo.dense.retinanet_lite0_bccd import config
 
 __all__ = ["config"]

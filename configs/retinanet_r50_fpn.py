@@ -1,5 +1,5 @@
-"""The config ``retinanet_r50_fpn`` of the model zoo: see ``detkit/zoo/retinanet_r50_fpn.py``."""
+"""The config ``retinanet_r50_fpn`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.retinanet_r50_fpn import config
+from detkit.zoo.dense.retinanet_r50_fpn import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``sppnet_lite0_bccd`` of the model zoo: see ``detkit/zoo/sppnet_lite0_bccd.py``."""
+"""The config ``sppnet_lite0_bccd`` of the model zoo: see ``detkit/zoo/multi_stage``."""
 
-from detkit.zoo.sppnet_lite0_bccd import config
+from detkit.zoo.multi_stage.sppnet_lite0_bccd import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``sppnet_zf`` of the model zoo: see ``detkit/zoo/sppnet_zf.py``."""
+"""The config ``sppnet_zf`` of the model zoo: see ``detkit/zoo/multi_stage``."""
 
-from detkit.zoo.sppnet_zf import config
+from detkit.zoo.multi_stage.sppnet_zf import config
 
 __all__ = ["config"]

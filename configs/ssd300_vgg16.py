@@ -1,5 +1,5 @@
-"""The config ``ssd300_vgg16`` of the model zoo: see ``detkit/zoo/ssd300_vgg16.py``."""
+"""The config ``ssd300_vgg16`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.ssd300_vgg16 import config
+from detkit.zoo.dense.ssd300_vgg16 import config
 
 __all__ = ["config"]

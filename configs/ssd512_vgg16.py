@@ -1,5 +1,5 @@
-"""The config ``ssd512_vgg16`` of the model zoo: see ``detkit/zoo/ssd512_vgg16.py``."""
+"""The config ``ssd512_vgg16`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.ssd512_vgg16 import config
+from detkit.zoo.dense.ssd512_vgg16 import config
 
 __all__ = ["config"]

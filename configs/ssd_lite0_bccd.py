@@ -1,5 +1,5 @@
-"""The config ``ssd_lite0_bccd`` of the model zoo: see ``detkit/zoo/ssd_lite0_bccd.py``."""
+"""The config ``ssd_lite0_bccd`` of the model zoo: see ``detkit/zoo/dense``."""
 
-from detkit.zoo.ssd_lite0_bccd import config
+from detkit.zoo.dense.ssd_lite0_bccd import config
 
 __all__ = ["config"]

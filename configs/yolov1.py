@@ -1,5 +1,5 @@
-"""The config ``yolov1`` of the model zoo: see ``detkit/zoo/yolov1.py``."""
+"""The config ``yolov1`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolov1 import config
+from detkit.zoo.yolo.yolov1 import config
 
 __all__ = ["config"]

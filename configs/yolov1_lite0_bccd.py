@@ -1,5 +1,5 @@
-"""The config ``yolov1_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolov1_lite0_bccd.py``."""
+"""The config ``yolov1_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolov1_lite0_bccd import config
+from detkit.zoo.yolo.yolov1_lite0_bccd import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``yolov1_tiny`` of the model zoo: see ``detkit/zoo/yolov1_tiny.py``."""
+"""The config ``yolov1_tiny`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolov1_tiny import config
+from detkit.zoo.yolo.yolov1_tiny import config
 
 __all__ = ["config"]

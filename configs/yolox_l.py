@@ -1,5 +1,5 @@
-"""The config ``yolox_l`` of the model zoo: see ``detkit/zoo/yolox_l.py``."""
+"""The config ``yolox_l`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_l import config
+from detkit.zoo.yolo.yolox_l import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``yolox_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolox_lite0_bccd.py``."""
+"""The config ``yolox_lite0_bccd`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_lite0_bccd import config
+from detkit.zoo.yolo.yolox_lite0_bccd import config
 
 __all__ = ["config"]

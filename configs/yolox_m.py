@@ -1,5 +1,5 @@
-"""The config ``yolox_m`` of the model zoo: see ``detkit/zoo/yolox_m.py``."""
+"""The config ``yolox_m`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_m import config
+from detkit.zoo.yolo.yolox_m import config
 
 __all__ = ["config"]

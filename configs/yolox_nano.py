@@ -1,5 +1,5 @@
-"""The config ``yolox_nano`` of the model zoo: see ``detkit/zoo/yolox_nano.py``."""
+"""The config ``yolox_nano`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_nano import config
+from detkit.zoo.yolo.yolox_nano import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``yolox_s`` of the model zoo: see ``detkit/zoo/yolox_s.py``."""
+"""The config ``yolox_s`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_s import config
+from detkit.zoo.yolo.yolox_s import config
 
 __all__ = ["config"]

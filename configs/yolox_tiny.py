@@ -1,5 +1,5 @@
-"""The config ``yolox_tiny`` of the model zoo: see ``detkit/zoo/yolox_tiny.py``."""
+"""The config ``yolox_tiny`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_tiny import config
+from detkit.zoo.yolo.yolox_tiny import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``yolox_x`` of the model zoo: see ``detkit/zoo/yolox_x.py``."""
+"""The config ``yolox_x`` of the model zoo: see ``detkit/zoo/yolo``."""
 
-from detkit.zoo.yolox_x import config
+from detkit.zoo.yolo.yolox_x import config
 
 __all__ = ["config"]

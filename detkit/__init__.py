@@ -31,11 +31,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from detkit.about import __docs__ as __docs__
+from detkit.about import __version__ as __version__
 from detkit.lazy import lazy_getattr
-
-__version__ = "0.2.0.dev0"
-__docs__ = "https://github.com/detkit-vision/detkit/blob/main/docs"
-"""Where the guides are, for messages: the wheel does not carry them."""
 
 if TYPE_CHECKING:
     from detkit import zoo as zoo

@@ -26,16 +26,16 @@ from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.focal import FocalConfig
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.heads.region import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
-from detkit.heads.region_classifier import RegionConfig
-from detkit.heads.region_fitted import FittedConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.fitted import FittedConfig
+from detkit.heads.region.layers import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.heads.ssd import SSDHeadConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.heads.yolox import YOLOXHeadConfig
-from detkit.models import presets, presets_detr, presets_ssd, presets_yolov1, presets_yolox
+from detkit.models import presets
 from detkit.models.classifier import ClassifierConfig
 from detkit.models.clip_rcnn import CLIPRCNNConfig
 from detkit.models.detr import DETRConfig
@@ -54,12 +54,12 @@ from detkit.necks.yolov1_config import YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
-from detkit.training.distillation import DistillationConfig
+from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.fitting.ridge import RidgeConfig
+from detkit.training.fitting.svm import SVMConfig
 from detkit.training.multi_scale import MultiScaleConfig
-from detkit.training.optimizer import AdamWConfig, SGDConfig
-from detkit.training.ridge import RidgeConfig
-from detkit.training.schedule import CosineConfig, MultistepConfig
-from detkit.training.svm import SVMConfig
+from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
+from detkit.training.optim.schedule import CosineConfig, MultistepConfig
 from detkit.training.validation import EvaluationConfig
 
 __all__ = [
@@ -138,8 +138,4 @@ __all__ = [
     "ZoomOutConfig",
     "load_config",
     "presets",
-    "presets_detr",
-    "presets_ssd",
-    "presets_yolov1",
-    "presets_yolox",
 ]

@@ -22,12 +22,12 @@ from typing import Any
 
 from make_results import filled
 
+from detkit import zoo
 from detkit.checkpoint import write_text
 from detkit.weights import EMBEDDED
 
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
-CONFIGS = DOCS.parent / "detkit" / "zoo"
 STORED = ("name", "seed", "core_minutes", "images_seen", "parameters", "validation", "config", "versions", "revision", "machine")
 
 
@@ -85,7 +85,7 @@ def table_row(name: str, rows: list[dict[str, Any]], describe: Callable[[dict[st
 
     minutes, seen = (", ".join(f"{row[key]:{form}}" for row in rows) for key, form in (("core_minutes", ".1f"), ("images_seen", ",")))
     seeds = ", ".join(str(row["seed"]) for row in rows)
-    linked = f"[{name}](../detkit/zoo/{name}.py)" if (CONFIGS / f"{name}.py").is_file() else name
+    linked = f"[{name}](../{zoo.path(name).relative_to(DOCS.parent).as_posix()})" if name in zoo.names() else name
     return (linked, describe(rows[0]["config"]), minutes, seen, seeds, *numbers("AP"), *numbers("AP50"))
 
 

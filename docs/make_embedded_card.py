@@ -28,7 +28,7 @@ from make_results import filled, processor_of
 from PIL import Image
 
 from detkit.checkpoint import write_text
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.drawing import contact_sheet, draw_detections
 from detkit.inference import load, suggested_min_score
 from detkit.structures import Detections

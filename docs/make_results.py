@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detkit import zoo
+
 DOCS = Path(__file__).resolve().parent
 RESULTS = DOCS / "results"
 
@@ -87,10 +89,15 @@ def classifies(row: dict[str, Any]) -> bool:
     return row["config"].get("model", {}).get("kind") == "classifier"
 
 
+def config_link(name: str) -> str:
+    """Return a link to the config of a run; the name alone if no config has it."""
+    return f"[{name}](../{zoo.path(name).relative_to(DOCS.parent).as_posix()})" if name in zoo.names() else name
+
+
 def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Return the cells of a run's table row."""
     test, val, speed, name = numbers_of(row), row["validation"]["best"], row.get("speed"), row["name"]
-    head = f"[{name}](../detkit/zoo/{name}.py)"
+    head = config_link(name)
     cost = (f"{row['core_minutes']:.1f}", f"{row['images_seen']:,}", f"{row['images_seen'] / row['core_minutes'] / 60:.2f}")
     size, tail = f"{row['parameters'] / 1e6:.1f} M", (processor_of(row["machine"]), str(row["seed"]), row.get("tuning") or "none")
     if classifies(row):

@@ -11,11 +11,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
 
 LAYERS = (
-    {"structures", "registry", "machine", "lazy", "label_values"},
-    {"ops", "layers", "config", "checkpoint", "preprocess", "weights"},
+    {"structures", "registry", "machine", "lazy", "label_values", "about"},
+    {"accelerate", "ops", "layers", "config", "checkpoint", "preprocess", "weights"},
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
     {"models"},
-    {"training", "inference", "export"},
+    {"training", "inference", "diagnostics", "export"},
     {"experiment", "config_classes"},
     {"zoo", "curation"},
     {"cli", "__main__"},
@@ -23,6 +23,9 @@ LAYERS = (
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 SIDEWAYS = {
     ("layers", "ops"),
+    ("layers", "accelerate"),
+    ("ops", "accelerate"),
+    ("diagnostics", "inference"),
     ("preprocess", "config"),
     ("training", "inference"),
     ("export", "inference"),
@@ -61,7 +64,7 @@ def imported_parts(tree: ast.AST) -> Iterator[tuple[int, str]]:
 def wrong_imports(part: str, source: str, file: str) -> list[str]:
     wrong = []
     for line, other in imported_parts(ast.parse(source)):
-        if other in {"__version__", "__docs__"} or other == part or (part, other) in SIDEWAYS:
+        if other == part or (part, other) in SIDEWAYS:
             continue
         if other not in LAYER_OF:
             wrong.append(f"{file}:{line}: imports {other!r}, which has no layer")

@@ -8,16 +8,16 @@ import sys
 import pytest
 import torch
 
-from detkit.layers import can_fuse
+from detkit.accelerate.fused import can_fuse
 from detkit.machine import Bf16Support, bf16_support
 
 AVX2_ALONE = """
 import torch
 from torch import nn
 from detkit.inference.device import pick_dtype
-from detkit.layers import FusedConv, can_fuse
+from detkit.accelerate.fused import FusedConv, can_fuse
 from detkit.machine import Bf16Support, bf16_support
-from detkit.training.precision import resolve_precision
+from detkit.training.optim.precision import resolve_precision
 assert bf16_support() == Bf16Support(None, fused=False), bf16_support()
 assert can_fuse() and not can_fuse(torch.bfloat16)
 assert (pick_dtype("auto", torch.device("cpu")), resolve_precision("auto", torch.device("cpu"))) == (torch.float32, "fp32")

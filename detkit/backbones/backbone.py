@@ -7,9 +7,10 @@ from typing import Any, Literal, Self
 
 from torch import Tensor, nn
 
+from detkit.accelerate.scaled_conv import absorb_frozen_norms
 from detkit.backbones.info import BackboneInfo
 from detkit.backbones.recipe import Recipe
-from detkit.layers import GroupNormAct, LayerNorm2d, SyncNormAct, absorb_frozen_norms, freeze_norms, replace_norms
+from detkit.layers import GroupNormAct, LayerNorm2d, SyncNormAct, freeze_norms, replace_norms
 
 NormPolicy = Literal["frozen", "train", "sync", "group"]
 Tensors = Mapping[str, Tensor]

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import conv_like
+from detkit.accelerate.fold import conv_like
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def make_header(
     model_json: str, class_names: Sequence[str | None], *, experiment: str = "", metrics: Mapping[str, float] | None = None, **more: Any
 ) -> dict[str, Any]:
     """Build a header for :func:`save_checkpoint`; ``more`` takes any values that JSON can represent."""
-    from detkit import __version__
+    from detkit.about import __version__
 
     header = {"format": FORMAT, "detkit": __version__, "model": model_json, "class_names": list(class_names)}
     return {**header, "experiment": experiment, "metrics": dict(metrics or {}), **more}

@@ -106,8 +106,8 @@ def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
     Raises:
         ValueError: If the words hold no class name, or one of them is an image file.
     """
-    from detkit.data.images import IMAGE_EXTENSIONS
-    from detkit.data.video import VIDEO_EXTENSIONS
+    from detkit.data.media.images import IMAGE_EXTENSIONS
+    from detkit.data.media.video import VIDEO_EXTENSIONS
     from detkit.inference.loading import known_classes
 
     known = known_classes(model) if words else ()

@@ -20,7 +20,7 @@ from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.results_files import CocoIds, ImageResult, as_coco, as_csv, as_json
 
 if TYPE_CHECKING:
-    from detkit.data.video import Video
+    from detkit.data.media.video import Video
     from detkit.inference import FileResult, ImagePyramid, Predictor
     from detkit.structures import Detections
 
@@ -60,7 +60,7 @@ class DetectJob:
 
     def detect(self, files: list[Path]) -> None:
         """Process the files and print the detections of each."""
-        from detkit.data.video import is_video
+        from detkit.data.media.video import is_video
 
         for videos, group in itertools.groupby(files, key=is_video):
             if videos:
@@ -89,7 +89,7 @@ class DetectJob:
 
     def _video(self, path: Path) -> None:
         """Process a video frame by frame and print one line for all frames."""
-        from detkit.data.video import Video
+        from detkit.data.media.video import Video
 
         self.videos.append(path)
         start, first = time.perf_counter(), len(self.results)

@@ -175,7 +175,7 @@ def _print(
 def _as_json(
     args: argparse.Namespace, numbers: Any, details: Details | None, against: Sequence[Difference], job: FileJob | DetectorJob
 ) -> str:
-    from detkit import __version__
+    from detkit.about import __version__
 
     peak = peak_memory()
     content = {

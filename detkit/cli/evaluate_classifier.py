@@ -79,7 +79,7 @@ def _crops(model: str | Path) -> CropConfig | None:
 
 
 def _write(path: str, about: dict[str, str], accuracy: Accuracy, names: tuple[str | None, ...]) -> None:
-    from detkit import __version__
+    from detkit.about import __version__
     from detkit.checkpoint import write_text
 
     by_class = {str(name): float(top1) for name, top1, number in zip(names, accuracy.by_class, accuracy.counts, strict=True) if number}

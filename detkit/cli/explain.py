@@ -78,9 +78,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _features(args: argparse.Namespace, image: Path, drawings: DrawingWriter) -> int:
     """Draw what a layer responds to."""
+    from detkit.diagnostics.features import explain_features, feature_tiles
     from detkit.drawing import contact_sheet
     from detkit.inference import load
-    from detkit.inference.feature_visualization import explain_features, feature_tiles
 
     model, reason = resolve_model(args.model, args.latest)
     predictor = load(model, args.device, "fp32", reference=True)

@@ -11,7 +11,7 @@ from detkit.cli.report import count, shown, table
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
-    from detkit.inference.anchor_recall import AnchorRecall
+    from detkit.diagnostics.anchor_recall import AnchorRecall
 
 
 def print_data(path: str, images: str | None, split: str | None) -> None:

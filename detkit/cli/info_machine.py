@@ -7,7 +7,7 @@ import platform
 import sys
 from importlib import metadata
 
-from detkit import __version__
+from detkit.about import __version__
 from detkit.cli.advice import distribution_problem, opencv_problem
 from detkit.cli.report import table
 from detkit.machine import Bf16Support, bf16_support, processor

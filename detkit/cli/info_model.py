@@ -81,7 +81,7 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
 
 
 def _print_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
-    from detkit.inference.measure import profile
+    from detkit.diagnostics.cost import profile
 
     measured = profile(detector, config.preprocess, args.size)
     rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in measured.parts]
@@ -117,8 +117,8 @@ def _print_classes(classes: int, config: DetectorConfig, data: DetectionData | N
 
 
 def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionData) -> None:
-    from detkit.inference.anchor_recall import anchor_recall
-    from detkit.inference.cell_recall import cell_recall
+    from detkit.diagnostics.anchor_recall import anchor_recall
+    from detkit.diagnostics.cell_recall import cell_recall
 
     cells = cell_recall(detector, config.preprocess, data)
     if cells is not None:

@@ -73,9 +73,9 @@ def _matches(word: str) -> list[Path]:
 
 
 def _images_in(folder: Path, videos: bool, required: bool = True) -> list[Path]:
-    from detkit.data.files import visible
-    from detkit.data.images import IMAGE_EXTENSIONS
-    from detkit.data.video import VIDEO_EXTENSIONS
+    from detkit.data.media.files import visible
+    from detkit.data.media.images import IMAGE_EXTENSIONS
+    from detkit.data.media.video import VIDEO_EXTENSIONS
 
     extensions = (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS) if videos else IMAGE_EXTENSIONS
     images = [path for path in visible(folder.iterdir()) if path.suffix.lower() in extensions and path.is_file()]

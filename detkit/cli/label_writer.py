@@ -42,7 +42,7 @@ class LabelWriter:
         """Copy an image, or save a frame of a video, ``(H, W, 3)`` uint8 RGB, and keep its detections."""
         from PIL import Image
 
-        from detkit.data.images import IMAGE_EXTENSIONS
+        from detkit.data.media.images import IMAGE_EXTENSIONS
         from detkit.data.records import ImageRecord
         from detkit.data.writers import image_folder
         from detkit.structures import Targets

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
-from detkit import __version__
+from detkit.about import __version__
 from detkit.cli.advice import import_advice
 from detkit.cli.collector import collect_rarely
 from detkit.cli.flags import add_flags

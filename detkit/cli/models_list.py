@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detkit import __docs__, weights, zoo
+from detkit import weights, zoo
+from detkit.about import __docs__
 from detkit.cli.report import table
 from detkit.registry import did_you_mean
 from detkit.weights import WeightEntry

@@ -84,7 +84,7 @@ def _propose(args: argparse.Namespace, outputs: Outputs) -> int:
     start = time.perf_counter()
     data = _read_data(args)
     paths = [Path(path) for path in data.records.paths] if data is not None else image_files(args.image_words)
-    from detkit.data.images import read_image
+    from detkit.data.media.images import read_image
 
     proposer, source = _proposer(args)
     print(f"proposals: {proposer.backend.version.split()[0]}, mode {args.mode}, of {count(len(paths), 'image')}", flush=True)

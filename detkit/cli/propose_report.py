@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit import __version__
+from detkit.about import __version__
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, shown, table
 from detkit.machine import peak_memory

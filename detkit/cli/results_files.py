@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit import __version__
+from detkit.about import __version__
 
 if TYPE_CHECKING:
     from detkit.structures import Detections
@@ -48,7 +48,7 @@ class ImageResult:
 
 def as_json(results: Sequence[ImageResult], failed: Mapping[Path, str], class_names: ClassNames, **metadata: Any) -> str:
     """Return all detections as JSON: per image and, under ``videos``, per frame; files that could not be read have an error."""
-    from detkit.data.video import is_video
+    from detkit.data.media.video import is_video
 
     def rows(result: ImageResult) -> list[dict[str, Any]]:
         return [{"class": class_names[n], "label": n, "score": score, "box": box} for n, score, box in result.rows()]
@@ -130,7 +130,7 @@ class CocoIds:
         Raises:
             ValueError: If two files have the same image id, or a file has none.
         """
-        from detkit.data.video import is_video
+        from detkit.data.media.video import is_video
 
         seen: dict[Any, Path] = {}
         for path in files:

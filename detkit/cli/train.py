@@ -114,8 +114,8 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
     from detkit.config import apply_overrides
     from detkit.experiment import train
     from detkit.experiment.resume import resumed_config
-    from detkit.training.clock import CoreClock
     from detkit.training.folder import find_run
+    from detkit.training.process.clock import CoreClock
 
     folder, flag_keys = None, _flag_overrides(args)
     if args.resume is not None:

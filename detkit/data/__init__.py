@@ -1,7 +1,7 @@
 """Labeled images: the image reader, label readers, class mapping by name, augmentation and batch loading."""
 
 from detkit.data.classes import ClassMapping, parse_renames
-from detkit.data.images import IMAGE_EXTENSIONS, decode_image, image_size, read_image
+from detkit.data.media.images import IMAGE_EXTENSIONS, decode_image, image_size, read_image
 from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split

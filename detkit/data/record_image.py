@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.data.records import ImageRecord
 from detkit.structures import Size, Targets
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detkit.data.files import files_below
-from detkit.data.images import IMAGE_EXTENSIONS, image_size
+from detkit.data.media.files import files_below
+from detkit.data.media.images import IMAGE_EXTENSIONS, image_size
 from detkit.data.readers import BOX_READERS
 from detkit.data.records import DetectionData, ImageRecord, Records
 from detkit.data.report import ReadIssue, ReadReport

@@ -27,12 +27,12 @@ from detkit.models.detector import Detector
 from detkit.models.transfer import transfer
 from detkit.proposals import Proposer
 from detkit.structures import Proposals
-from detkit.training.clock import CoreClock
-from detkit.training.distillation import Teacher
-from detkit.training.distilled_classifier import DistilledClassifier
-from detkit.training.distilled_detector import DistilledDetector
-from detkit.training.processes import Processes
-from detkit.training.random_state import preserved_random_state, seed_everything
+from detkit.training.distillation.classifier import DistilledClassifier
+from detkit.training.distillation.detector import DistilledDetector
+from detkit.training.distillation.teacher import Teacher
+from detkit.training.process.clock import CoreClock
+from detkit.training.process.distributed import Processes
+from detkit.training.process.random_state import preserved_random_state, seed_everything
 from detkit.training.run import RunData
 
 log = logging.getLogger("detkit.experiment")

@@ -15,13 +15,13 @@ from detkit.data.loader import LoaderConfig
 from detkit.models.detector import AnyDetectorConfig, DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.training.config import TrainingConfig
-from detkit.training.distillation import DistillationConfig
-from detkit.training.fitted_stages import BoxRegressionStage, SVMStage
-from detkit.training.optimizer import OptimizerConfig, SGDConfig
-from detkit.training.ridge import RidgeConfig
-from detkit.training.schedule import MultistepConfig, ScheduleConfig
+from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.fitting.ridge import RidgeConfig
+from detkit.training.fitting.stages import BoxRegressionStage, SVMStage
+from detkit.training.fitting.svm import SVMConfig
+from detkit.training.optim.optimizer import OptimizerConfig, SGDConfig
+from detkit.training.optim.schedule import MultistepConfig, ScheduleConfig
 from detkit.training.stages import GradientStage, split_budget
-from detkit.training.svm import SVMConfig
 from detkit.training.validation import EvaluationConfig
 
 if TYPE_CHECKING:

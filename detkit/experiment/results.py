@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from detkit import __version__
+from detkit.about import __version__
 from detkit.checkpoint import write_text
 from detkit.machine import processor
 from detkit.training.folder import RunFolder

@@ -15,8 +15,8 @@ from detkit.data.synthetic import make_sample
 from detkit.experiment.config import Experiment
 from detkit.experiment.results import TrainResult
 from detkit.experiment.training_run import train
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference.loading import load
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig

@@ -25,12 +25,12 @@ from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
 from detkit.training.batch_size import measured_batch_size
 from detkit.training.checkpointer import format_metric
-from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder, new_run_folder
 from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
-from detkit.training.precision import resolve_precision
-from detkit.training.processes import Processes, process_group, resolve_device, torch_threads
-from detkit.training.random_state import preserved_random_state, seed_everything
+from detkit.training.optim.precision import resolve_precision
+from detkit.training.process.clock import CoreClock
+from detkit.training.process.distributed import Processes, process_group, resolve_device, torch_threads
+from detkit.training.process.random_state import preserved_random_state, seed_everything
 from detkit.training.run import Run
 from detkit.training.stages import StageResult, run_stages
 

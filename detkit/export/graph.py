@@ -7,8 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from detkit.accelerate.fold import fold_batch_norms
 from detkit.heads.one_stage import level_lengths
-from detkit.layers import fold_batch_norms
 from detkit.models.one_stage import OneStage
 from detkit.structures import Batch
 

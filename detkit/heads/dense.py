@@ -9,8 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from detkit.accelerate.fold import conv_like
+from detkit.accelerate.sparse_gradient import SparseGradientConv
 from detkit.heads.float32 import Float32Conv2d, Float32SparseGradientConv
-from detkit.layers import ConvNormAct, NormName, SparseGradientConv, conv_like
+from detkit.layers import ConvNormAct, NormName
 
 
 class DenseHead(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import SparseGradientConv
+from detkit.accelerate.sparse_gradient import SparseGradientConv
 
 
 def _to_float(value: Tensor | None) -> Tensor | None:

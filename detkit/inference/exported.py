@@ -101,7 +101,7 @@ def export_metadata(
     detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int, min_score: float | None
 ) -> dict[str, Any]:
     """Return the metadata of an exported detector, JSON-serializable."""
-    from detkit import __version__
+    from detkit.about import __version__
 
     return {
         "format": _FORMAT,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from detkit.data.images import pil_to_rgb, read_image
+from detkit.data.media.images import pil_to_rgb, read_image
 
 ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.structures import Detections

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from detkit.accelerate.fold import fold_batch_norms
+from detkit.accelerate.fused import can_fuse, fuse_activations
+from detkit.accelerate.mixed_precision import MixedPrecisionConv
 from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
-from detkit.layers import MixedPrecisionConv, can_fuse, fold_batch_norms, fuse_activations
 from detkit.models.detector import Detector
 from detkit.necks.fpn import FPN
 

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from detkit.heads.region import TwoFC
+from detkit.heads.region.layers import TwoFC
 from detkit.layers import low_rank
 from detkit.models.detector import Detector
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
-from detkit.data.video import Frame, Video
+from detkit.data.media.video import Frame, Video
 from detkit.inference.loop import PredictorLike
 from detkit.structures import Detections
 
@@ -19,7 +19,7 @@ def detect_video(predictor: PredictorLike, video: Video | str | Path, *, every: 
 
     Args:
         predictor: A :class:`Predictor`, or an :class:`ImagePyramid` of one.
-        video: A file, or a :class:`detkit.data.video.Video`.
+        video: A file, or a :class:`detkit.data.media.video.Video`.
         every: Frame step: 1 for all frames, 2 for every second frame.
 
     Raises:

@@ -9,7 +9,7 @@ from torch.nn import functional
 class Attention(nn.MultiheadAttention):
     """torch's module with the same parameters and output, but calling each operator separately and returning no attention weights.
 
-    This exposes the attention operator itself to function modes such as :class:`detkit.ops.fast_gradients.FastGradients`.
+    This exposes the attention operator itself to function modes such as :class:`detkit.accelerate.fast_gradients.FastGradients`.
 
     Args:
         channels: Channels of queries, keys, values and output.

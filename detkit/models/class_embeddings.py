@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from detkit.checkpoint import load_checkpoint
-from detkit.heads.region_classifier import RegionClassifier
+from detkit.heads.region.classifier import RegionClassifier
 from detkit.heads.text_classes import TextLogits
 from detkit.models.detector import ClassLayout, Detector
 

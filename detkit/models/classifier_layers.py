@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.backbones.loading import LoadedBackbone
-from detkit.heads.region import ConvPool, TwoFC
+from detkit.heads.region.layers import ConvPool, TwoFC
 from detkit.weights.read import read_tensors
 
 log = logging.getLogger(__name__)

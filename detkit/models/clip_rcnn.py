@@ -6,8 +6,8 @@ from typing import Literal
 
 from detkit.backbones import Backbone, BackboneConfig
 from detkit.backbones.tower import ImageTower
-from detkit.heads.region import FlatConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.layers import FlatConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig

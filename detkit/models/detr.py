@@ -55,7 +55,7 @@ class DETRConfig(DetectorConfig):
             warnings.append(
                 f"{images:,} training images are few for DETR, which has no anchors and learns where to look from the data: its authors "
                 f"had success with about {SMALL_DATA:,} or more, and on the 2,975 images of Cityscapes it reached AP 11.7; start from a "
-                "trained detector (detkit train detr_r50 weights=detr_r50), or use presets_detr.detr_small or a detector with anchors"
+                "trained detector (detkit train detr_r50 weights=detr_r50), or use presets.detr_small or a detector with anchors"
             )
         if max_objects > self.head.num_queries:
             warnings.append(

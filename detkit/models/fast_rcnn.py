@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
-from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
+from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionSource
 from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw

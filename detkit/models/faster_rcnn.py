@@ -8,7 +8,7 @@ from typing import Literal
 from torch import nn
 
 from detkit.backbones.loading import LoadedBackbone
-from detkit.heads.region_classifier import RegionClassifier, RegionConfig
+from detkit.heads.region.classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
 from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head

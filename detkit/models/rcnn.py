@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones import Backbone, BackboneConfig
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_classifier import RegionClassifier, RegionConfig, RegionSource
-from detkit.heads.region_fitted import FittedConfig
+from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionSource
+from detkit.heads.region.fitted import FittedConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.fast_rcnn import FastRCNN, ProposalDetectorConfig
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.ops.warp import add_context, warp_regions

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_classifier import RegionConfig
-from detkit.heads.region_fitted import FittedConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.fitted import FittedConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.preprocess import PreprocessConfig
 

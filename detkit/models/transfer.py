@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detkit.heads.region_fitted import FittedLayers
+from detkit.heads.region.fitted import FittedLayers
 from detkit.models.detector import ClassLayout, Detector
 
 _COUNTER = "num_batches_tracked"

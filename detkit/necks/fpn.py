@@ -7,7 +7,8 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct, FusedConv, is_fusable_conv
+from detkit.accelerate.fused import FusedConv, is_fusable_conv
+from detkit.layers import ConvNormAct
 from detkit.necks.base import MapSource, Neck, initialize
 
 Extra = Literal["pool", "p6p7", "p6p7_c5"]

@@ -5,20 +5,29 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable
 from functools import cache
 from itertools import count
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Options = tuple[int, int, tuple[float, ...], bool]
-"""Output size, sampling ratio (0: adaptive), stride of every map, and whether samples are shifted by half a cell."""
-
-Pooling = Callable[[tuple[Tensor, ...], Tensor, list[Tensor], Options], Tensor]
-
 _log = logging.getLogger(__name__)
 _calls_without_kernels = count()
+
+
+class _Pooling(Protocol):
+    def __call__(
+        self,
+        maps: tuple[Tensor, ...],
+        regions: Tensor,
+        rows: list[Tensor],
+        *,
+        cells: int,
+        ratio: int,
+        strides: tuple[float, ...],
+        aligned: bool,
+    ) -> Tensor: ...
 
 
 def multilevel_roi_align(
@@ -61,7 +70,7 @@ def multilevel_roi_align(
         levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
     rows = [torch.where(levels == level)[0] for level in range(len(maps))]
     pool = _pool_by_torchvision if reference or not _use_kernels(maps) else _kernels()
-    return pool(maps, regions, rows, (output_size, sampling_ratio, strides, aligned))
+    return pool(maps, regions, rows, cells=output_size, ratio=sampling_ratio, strides=strides, aligned=aligned)
 
 
 def _use_kernels(maps: tuple[Tensor, ...]) -> bool:
@@ -77,29 +86,30 @@ def _use_kernels(maps: tuple[Tensor, ...]) -> bool:
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
         return False
     training = torch.is_grad_enabled() and any(level_map.requires_grad for level_map in maps)
-    loaded = "detkit.ops.pooling_cpu" in sys.modules
+    loaded = "detkit.accelerate.pooling_cpu" in sys.modules
     return loaded or training or next(_calls_without_kernels) > 0
 
 
 @cache
-def _kernels() -> Pooling:
+def _kernels() -> _Pooling:
     try:
-        from detkit.ops.pooling_cpu import pool_on_cpu
+        from detkit.accelerate.pooling_cpu import pool_on_cpu
     except Exception as error:  # numba raises various exceptions when it cannot cache compiled code on disk
         _log.warning("numba is not usable (%s): falling back to torchvision's RoI align, which is slow on the CPU", error)
         return _pool_by_torchvision
     return pool_on_cpu
 
 
-def _pool_by_torchvision(maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], options: Options) -> Tensor:
+def _pool_by_torchvision(
+    maps: tuple[Tensor, ...], regions: Tensor, rows: list[Tensor], *, cells: int, ratio: int, strides: tuple[float, ...], aligned: bool
+) -> Tensor:
     """Pool level by level with torchvision's operator."""
     from torchvision.ops import roi_align  # not at the top: importing torchvision takes as long as importing torch
 
-    output_size, ratio, strides, aligned = options
-    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
+    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], cells, cells))
     for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
         # In float32 whatever the maps' dtype: box corners in half precision would be off by pixels.
-        part = roi_align(level_map.float(), regions[level_rows], output_size, 1 / stride, ratio, aligned)
+        part = roi_align(level_map.float(), regions[level_rows], cells, 1 / stride, ratio, aligned)
         pooled[level_rows] = part.to(pooled.dtype)
     return pooled
 

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from detkit.accelerate.torchvision_nms import nms as torchvision_nms
 from detkit.ops.boxes import valid_boxes
-from detkit.ops.torchvision_nms import nms as torchvision_nms
 
 NMSKind = Literal["hard", "linear", "gaussian"]
 """Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`soft_nms`."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.ops.threads import compiled
+from detkit.accelerate.threads import compiled
 from detkit.proposals.region_features import Regions
 
 

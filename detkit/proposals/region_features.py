@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.ops.threads import compiled
+from detkit.accelerate.threads import compiled
 
 COLOR_BINS = 25
 """Bins of the color histogram of each channel (section 3.2.2)."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.ops.threads import compiled
+from detkit.accelerate.threads import compiled
 
 SIGMA = 0.8
 """Sigma of the Gaussian blur before segmentation, in pixels (released code of selective search, and section 3.1.3 of the graph paper)."""

@@ -13,7 +13,7 @@ from detkit.models.detector import Detector
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Proposals, Size, Targets
 from detkit.training.config import Precision
-from detkit.training.precision import MixedPrecision
+from detkit.training.optim.precision import MixedPrecision
 
 log = logging.getLogger("detkit.training")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from detkit import __version__
+from detkit.about import __version__
 from detkit.checkpoint import save_checkpoint, save_state
 from detkit.registry import did_you_mean
 from detkit.training.batch_drawing import draw_batch

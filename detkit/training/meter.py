@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from detkit.training.processes import Processes
+from detkit.training.process.distributed import Processes
 
 
 class Meter:

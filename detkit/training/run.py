@@ -11,20 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from detkit.preprocess import PreprocessConfig
-from detkit.training.clock import CoreClock
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
-from detkit.training.interrupt import StopSignals
-from detkit.training.processes import Processes
-from detkit.training.random_state import preserved_random_state
+from detkit.training.process.clock import CoreClock
+from detkit.training.process.distributed import Processes
+from detkit.training.process.random_state import preserved_random_state
+from detkit.training.process.signals import StopSignals
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.data.loader import SampleBatch
     from detkit.inference.predictor import ProposalFunction
     from detkit.models.detector import Detector
-    from detkit.training.distilled_classifier import DistilledClassifier
-    from detkit.training.distilled_detector import DistilledDetector
+    from detkit.training.distillation.classifier import DistilledClassifier
+    from detkit.training.distillation.detector import DistilledDetector
 
 EVALUATION_MARGIN = 1.1
 """Time reserved for the next evaluation, as a multiple of that of the longest one so far."""

@@ -17,19 +17,19 @@ from detkit.preprocess import as_input
 from detkit.structures import Proposals, Size, Targets
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
-from detkit.training.ema import EMA
 from detkit.training.errors import explain_norm_errors, explain_out_of_memory, non_finite_error, non_finite_terms
 from detkit.training.hooks import Record
 from detkit.training.meter import Meter
 from detkit.training.multi_scale import resized_image, resized_rows, scaled_sizes
-from detkit.training.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_lr
-from detkit.training.precision import MixedPrecision, resolve_precision
+from detkit.training.optim.ema import EMA
+from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_lr
+from detkit.training.optim.precision import MixedPrecision, resolve_precision
+from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.optim.unfreeze import Unfreezing
+from detkit.training.process.random_state import random_state, restore_random_state
+from detkit.training.process.replicas import broadcast_buffers, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
-from detkit.training.random_state import random_state, restore_random_state
-from detkit.training.replicas import broadcast_buffers, wrap_distributed
 from detkit.training.run import Run
-from detkit.training.schedule import CosineConfig, MultistepConfig
-from detkit.training.unfreeze import Unfreezing
 
 log = logging.getLogger("detkit.training")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from detkit import __docs__
+from detkit.about import __docs__
 from detkit.weights.table import find
 
 EMBEDDED = "embedded"

@@ -5,8 +5,8 @@
 "Faster R-CNN on a ResNet-50 FPN, for COCO: the 1x schedule with the numbers of torchvision's reference training."
 >>> config = zoo.load("fpn_r50")
 
-Every module of this package binds ``config``. Other packages add theirs through the entry-point group ``detkit.configs``, whose entries
-read ``NAME = "module:attribute"``.
+The folders of this package group the configs by kind of detector; every module in them binds ``config``. Other packages add theirs
+through the entry-point group ``detkit.configs``, whose entries read ``NAME = "module:attribute"``.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def path(name: str) -> Path:
     Raises:
         ValueError: If no config has this name, or its module has no source file.
     """
-    if name in _shipped():
-        return _FOLDER / f"{name}.py"
+    if name in (files := _files()):
+        return files[name]
     if name not in _registry():
         raise ValueError(f"unknown config {name!r}: {did_you_mean(name, list(names()))}")
     (point,) = (point for point in entry_points(group=GROUP) if point.name == name)
@@ -106,14 +106,14 @@ def describe(name: str) -> ZooEntry:
     )
 
 
-def _shipped() -> dict[str, str]:
-    """Return ``name -> "module:attribute"`` of the configs in this folder."""
-    stems = sorted(file.stem for file in _FOLDER.glob("*.py"))
-    return {stem: f"{__name__}.{stem}:config" for stem in stems if not stem.startswith("_")}
+def _files() -> dict[str, Path]:
+    """Return the file of each config in the folders of this package, by name."""
+    return {file.stem: file for file in sorted(_FOLDER.glob("*/*.py"), key=lambda file: file.stem) if not file.stem.startswith("_")}
 
 
 def _registry() -> Registry:
-    return Registry("config", GROUP, _shipped())
+    """Return the registry of configs: ``name -> "module:attribute"``."""
+    return Registry("config", GROUP, {name: f"{__name__}.{file.parent.name}.{name}:config" for name, file in _files().items()})
 
 
 def _commands(docstring: str) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ from detkit.config import ConfigError
 from detkit.data import DataConfig, DetectionData, ImageRecord, SourceConfig
 from detkit.data.writers import image_folder, write_labels
 from detkit.experiment import Experiment, train
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.necks import FPNConfig

@@ -16,7 +16,7 @@ import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.cli.results_files import CocoIds
-from detkit.data.video import Video
+from detkit.data.media.video import Video
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from PIL import Image
 
 import detkit.inference
 from detkit.cli.main import main
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor, explain
 from detkit.models import MODELS
 from detkit.preprocess import PreprocessConfig

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from detkit.accelerate.fold import fold_batch_norms
 from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info, timm_models, torchvision_models
 from detkit.backbones.classifiers import library_network
 from detkit.backbones.recipe import Recipe
-from detkit.layers import fold_batch_norms
 
 NAMES = BACKBONES.names()
 DETERMINISTIC = {"StochasticDepth": "p", "DropPath": "drop_prob", "Dropout": "p"}

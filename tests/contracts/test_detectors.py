@@ -18,11 +18,11 @@ from torch.utils._pytree import tree_leaves
 
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import ImagePyramid, Predictor
 from detkit.inference.optimize import optimize
-from detkit.models import MODELS, presets, presets_ssd, presets_yolox
+from detkit.models import MODELS, presets
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.necks import FPNConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
@@ -111,7 +111,7 @@ def tiny_ssd(config: Config) -> Config:
 
 
 def ssdlite(config: Config) -> Config:
-    small, lite = tiny_ssd(config), presets_ssd.ssdlite320_mobilenet_v3_large()
+    small, lite = tiny_ssd(config), presets.ssdlite320_mobilenet_v3_large()
     neck = lite.neck.replace(extras=small.neck.extras)
     return small.replace(first_level="c4", neck=neck, head=lite.head.replace(default_boxes=small.head.default_boxes))
 
@@ -131,7 +131,7 @@ def tiny_yolox(config: Config) -> Config:
 
 def light(config: Config) -> Config:
     """The light detector's neck and head."""
-    small = presets_yolox.light_lite0()
+    small = presets.light_lite0()
     return config.replace(neck=small.neck.replace(out_channels=16), head=small.head.replace(channels=16))
 
 
@@ -350,7 +350,7 @@ def test_float64_is_used_only_where_it_is_moved_to_the_cpu(config: DetectorConfi
         sum(detector.train()(images, targets, **arguments(detector, images)).values()).backward()
         with torch.no_grad():
             optimize(detector.eval(), torch.float32)(images, **arguments(detector, images))
-    assert creators.modules <= {"detkit.layers.fold", "detkit.ops.select"}, (
+    assert creators.modules <= {"detkit.accelerate.fold", "detkit.ops.select"}, (
         "float64 in another module: move the computation to the CPU there, then list the module here"
     )
 

@@ -20,8 +20,8 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))
 from test_backbones import LIGHT, NAMES, SIZES, SMALL, build, check_centers, check_training, without_randomness
 
+from detkit.accelerate.fold import fold_batch_norms
 from detkit.backbones import BackboneConfig, backbone_info
-from detkit.layers import fold_batch_norms
 
 MAX_PARAMETERS = 100_000_000
 """Networks with more parameters are built on the meta device only."""

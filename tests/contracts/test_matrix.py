@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig

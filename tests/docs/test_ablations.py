@@ -15,7 +15,7 @@ from PIL import Image
 from detkit.backbones import BackboneConfig
 from detkit.data import DetectionData, ImageRecord
 from detkit.experiment.evaluation_run import run_evaluator
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig

@@ -36,7 +36,7 @@ def test_runs_of_several_seeds_become_one_row(refilled: Any, tmp_path: Path, mon
         assert json.loads(path.read_text())["config"]["output"] is None
     text = refilled(partial(page, name="distillation"), "distillation")
     assert "| taught | large-1 | 15.0, 15.0 | 1,234, 1,234 | 0, 1 | 0.400, 0.500 | 0.450 | 0.800, 1.000 | 0.900 |" in text
-    assert "| [light_lite0_bccd](../detkit/zoo/light_lite0_bccd.py) | - | 15.0 |" in text
+    assert "| [light_lite0_bccd](../detkit/zoo/yolo/light_lite0_bccd.py) | - | 15.0 |" in text
 
 
 def test_initial_weights_are_described(refilled: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

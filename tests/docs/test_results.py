@@ -6,6 +6,8 @@ from pathlib import Path
 import make_results
 import pytest
 
+from detkit import zoo
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -16,7 +18,7 @@ def test_page_is_up_to_date() -> None:
 def test_every_result_is_stated_in_its_config() -> None:
     for path in sorted((ROOT / "docs" / "results").glob("*.json")):
         row = json.loads(path.read_text("utf-8"))
-        config = ROOT / "detkit" / "zoo" / f"{row['name']}.py"
+        config = zoo.path(row["name"])
         assert path.stem == row["name"]
         assert config.is_file()
         for key in ("AP", "top1", "balanced"):

@@ -15,16 +15,16 @@ from detkit.data.augment import AugmentationConfig
 from detkit.data.loader import LoaderConfig
 from detkit.data.writers import image_folder, write_labels
 from detkit.experiment import Experiment
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.rpn import RPNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.optimizer import SGDConfig
-from detkit.training.schedule import CosineConfig
+from detkit.training.optim.optimizer import SGDConfig
+from detkit.training.optim.schedule import CosineConfig
 from detkit.training.validation import EvaluationConfig
 
 SIZE = (64, 96)

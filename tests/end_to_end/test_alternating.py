@@ -17,7 +17,7 @@ from test_overfit import average_precision_50, small_faster_rcnn, toy_images
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header
 from detkit.data.loader import Sample, SampleBatch
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.necks import FPNConfig
@@ -25,9 +25,9 @@ from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook, Hooks
-from detkit.training.optimizer import SGDConfig
+from detkit.training.optim.optimizer import SGDConfig
+from detkit.training.optim.schedule import CosineConfig
 from detkit.training.run import Run, RunData
-from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
 
 State = dict[str, Tensor]

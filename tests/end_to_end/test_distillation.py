@@ -29,9 +29,9 @@ from detkit.necks import FPNConfig, LightPANConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.distillation import DistillationConfig
-from detkit.training.optimizer import SGDConfig
-from detkit.training.schedule import CosineConfig
+from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.optim.optimizer import SGDConfig
+from detkit.training.optim.schedule import CosineConfig
 from detkit.training.validation import EvaluationConfig
 
 Make = Callable[..., Experiment]

@@ -13,12 +13,12 @@ import torch
 from detkit.checkpoint import load_checkpoint
 from detkit.experiment import Experiment, train
 from detkit.experiment.config import BoxRegressionStageConfig, GradientStageConfig, SVMStageConfig
-from detkit.heads.region import TwoFCConfig
-from detkit.heads.region_fitted import FittedConfig
+from detkit.heads.region.fitted import FittedConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import explain, load
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
-from detkit.training.clock import CoreClock
+from detkit.training.process.clock import CoreClock
 
 Tiny = Callable[..., Experiment]
 
@@ -46,7 +46,7 @@ def test_stages_run_in_sequence_and_can_be_rerun_alone(tiny: Tiny, tmp_path: Pat
     assert len(list((result.folder / "features").glob("*.npz"))) == 5
     assert load_checkpoint(result.best).tensors["region.fitted.svm.weight"].equal(first["region.fitted.svm.weight"])
 
-    monkeypatch.setattr("detkit.training.feature_store.region_features", None)  # nothing is computed again
+    monkeypatch.setattr("detkit.training.fitting.feature_store.region_features", None)  # nothing is computed again
     easier = config.replace(stages=(config.stages[0], SVMStageConfig(svm=config.stages[1].svm.replace(cost=1e-5)), config.stages[2]))
     train(easier, device="cpu", progress=False, resume=result.folder, stage="svm")
     second = load_checkpoint(result.folder / "last.safetensors").tensors

@@ -12,7 +12,7 @@ from torch import Tensor
 from detkit.config import Config
 from detkit.evaluation.coco import evaluate_coco
 from detkit.heads.default_boxes import DefaultBoxConfig
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models import MODELS
 from detkit.models.detector import Detector
 from detkit.necks import FPNConfig

@@ -14,7 +14,7 @@ from detkit.experiment import Experiment, train
 from detkit.heads.detr import DETRHeadConfig
 from detkit.models.detr import DETRConfig
 from detkit.training.config import EMAConfig
-from detkit.training.optimizer import AdamWConfig
+from detkit.training.optim.optimizer import AdamWConfig
 
 Tiny = Callable[..., Experiment]
 

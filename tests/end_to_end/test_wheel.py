@@ -86,7 +86,7 @@ def test_wheel_contains_every_module_and_data_file(wheel: Path) -> None:
         names = set(archive.namelist())
     tracked = subprocess.run(["git", "ls-files", "detkit"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     assert {name for name in tracked if (ROOT / name).is_file()} <= names
-    assert {"detkit/py.typed", "detkit/zoo/quickstart.py"} <= names
+    assert {"detkit/py.typed", "detkit/zoo/house/quickstart.py"} <= names
     assert wheel.name.startswith("detkit_vision-")
     assert not [name for name in names if name.startswith(("tests", "docs", "configs", "tools"))]
 

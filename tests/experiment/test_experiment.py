@@ -11,8 +11,8 @@ from detkit.experiment.results import TrainResult, machine_facts, write_results
 from detkit.experiment.resume import check_resumable, resumed_config
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.folder import RunFolder
-from detkit.training.optimizer import AdamWConfig
-from detkit.training.schedule import CosineConfig
+from detkit.training.optim.optimizer import AdamWConfig
+from detkit.training.optim.schedule import CosineConfig
 
 
 def full() -> Experiment:

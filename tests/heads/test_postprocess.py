@@ -6,7 +6,7 @@ from torch.testing import assert_close
 
 from detkit.config import ConfigError
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
 
 BOXES = torch.tensor([[0.0, 0, 10, 10], [0.0, 0, 10, 8], [50.0, 50, 60, 60]])
 TABLE = torch.tensor([[0.9, 0.01], [0.3, 0.8], [0.02, 0.6]])

@@ -9,7 +9,7 @@ from detkit.backbones import BackboneConfig
 from detkit.config import ConfigError
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.ssd import SSDHead, SSDHeadConfig
-from detkit.models import presets_ssd
+from detkit.models import presets
 from detkit.models.published import publication
 from detkit.models.ssd import SSDConfig
 from detkit.necks.ssd_config import ExtraLevelConfig
@@ -111,7 +111,7 @@ def test_parameter_counts_match_torchvision() -> None:
 
 def test_ssd512_grids_match_the_paper() -> None:
     with torch.device("meta"):
-        detector = presets_ssd.ssd512_vgg16().build(20)
+        detector = presets.ssd512_vgg16().build(20)
         maps = detector.neck(torch.empty(1, 3, 512, 512))
     assert [level.shape[-1] for level in maps] == [64, 32, 16, 8, 4, 2, 1]
     assert sum(level.shape[-1] ** 2 * count for level, count in zip(maps, detector.head.anchors.per_cell, strict=True)) == 24564
@@ -120,7 +120,7 @@ def test_ssd512_grids_match_the_paper() -> None:
 @pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "mobilenet_v3_large"])
 @pytest.mark.parametrize("preset", ["ssd300_vgg16", "ssdlite320_mobilenet_v3_large"])
 def test_any_backbone(preset: str, name: str) -> None:
-    config = getattr(presets_ssd, preset)()
+    config = getattr(presets, preset)()
     height = config.preprocess.input_size[0]
     with torch.device("meta"):
         detector = config.replace(backbone=BackboneConfig(name=name, weights=None)).build(2)

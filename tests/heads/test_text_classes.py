@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from detkit.config import ConfigError
 from detkit.heads.contrastive import ContrastiveLoss
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.text_classes import TextClassesConfig, TextLogits
 
 PLAIN = TextClassesConfig(dimensions=8, projection=False)

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 from detkit.backbones import BackboneConfig
 from detkit.config import ConfigError
 from detkit.heads.yolov1 import YOLOv1Head, YOLOv1HeadConfig
-from detkit.models import presets_yolov1
+from detkit.models import presets
 from detkit.models.yolov1 import YOLOv1Config
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.preprocess import PreprocessConfig
@@ -135,7 +135,7 @@ def test_cells_inside_a_crowd_are_ignored(head: YOLOv1Head) -> None:
 
 
 def test_layer_counts_of_both_published_networks() -> None:
-    for config, convolutions in ((presets_yolov1.yolov1(), 24), (presets_yolov1.yolov1_tiny(), 9)):
+    for config, convolutions in ((presets.yolov1(), 24), (presets.yolov1_tiny(), 9)):
         with torch.device("meta"):
             detector = config.build(20)
         assert sum(isinstance(part, torch.nn.Conv2d) for part in detector.modules()) == convolutions

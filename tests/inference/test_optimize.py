@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from detkit.accelerate.fused import can_fuse
+from detkit.accelerate.mixed_precision import MixedPrecisionConv
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.inference.optimize import optimize
-from detkit.layers import FrozenBatchNorm, MixedPrecisionConv, can_fuse
+from detkit.layers import FrozenBatchNorm
 from detkit.models.detector import Detector
-from detkit.models.presets import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
+from detkit.models.presets.torchvision import fasterrcnn_mobilenet_v3_large_320_fpn, fasterrcnn_resnet50_fpn_v2, retinanet_resnet50_fpn
 from detkit.structures import Detections
 
 

@@ -9,7 +9,7 @@ import torch
 
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor, load, proposals
 from detkit.inference.proposals import RPNProposals, build_proposer
 from detkit.models.fast_rcnn import FastRCNNConfig

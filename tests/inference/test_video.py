@@ -11,8 +11,8 @@ import pytest
 from bright import image, predictor, saved
 from videos import film, truncated, with_rotation_mark
 
-from detkit.data.images import read_image
-from detkit.data.video import Frame, Video, is_video
+from detkit.data.media.images import read_image
+from detkit.data.media.video import Frame, Video, is_video
 from detkit.drawing.video import VideoWriter
 from detkit.inference import ImagePyramid, detect_video
 

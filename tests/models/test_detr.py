@@ -6,7 +6,7 @@ import torch
 from detkit.backbones import BACKBONES, BackboneConfig
 from detkit.config import Config
 from detkit.heads.detr import DETRHeadConfig
-from detkit.models import presets_detr
+from detkit.models import presets
 from detkit.models.detr import DETRConfig
 from detkit.necks import FPNConfig
 
@@ -48,11 +48,11 @@ def test_data_warnings() -> None:
     (few,) = config.data_warnings(205, 30)
     assert "205 training images are few for DETR" in few
     assert "weights=detr_r50" in few
-    (_, many) = presets_detr.detr_small().data_warnings(205, 64)
+    (_, many) = presets.detr_small().data_warnings(205, 64)
     assert "has 64 objects, but DETR detects at most model.head.num_queries=60" in many
 
 
-@pytest.mark.parametrize("preset", [presets_detr.detr_r50_dc5, presets_detr.detr_small])
+@pytest.mark.parametrize("preset", [presets.detr_r50_dc5, presets.detr_small])
 def test_preset_strides_and_queries(preset: Config) -> None:
     config = preset()
     with torch.device("meta"):

@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
 from detkit.data.augment import AnnotatedImage, AugmentationConfig, Augmenter
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.inference.svd import with_low_ranks
 from detkit.models.fast_rcnn import FastRCNN, FastRCNNConfig

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.region import TwoFCConfig
+from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.detector import ClassLayout
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.rcnn import RCNN, RCNNConfig

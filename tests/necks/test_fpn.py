@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool, LastLevelP6P7
 
+from detkit.accelerate.fold import fold_batch_norms
+from detkit.accelerate.fused import FusedConv
 from detkit.config import ConfigError
-from detkit.layers import FusedConv, fold_batch_norms
 from detkit.necks import FPN, FPNConfig, NeckConfig
 
 

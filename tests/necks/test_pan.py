@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from detkit.accelerate.fold import fold_batch_norms
 from detkit.backbones import BackboneConfig
-from detkit.layers import fold_batch_norms
 from detkit.necks import LightPANConfig, PANConfig
 
 NECKS = [PANConfig(), PANConfig(out_channels=24, depthwise=True, depth=2), LightPANConfig(out_channels=16)]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import MultiScaleRoIAlign, roi_align
 
+from detkit.accelerate.pooling_cpu import pool_on_cpu
 from detkit.ops import pooling
 from detkit.ops.pooling import box_levels, multilevel_roi_align
-from detkit.ops.pooling_cpu import pool_on_cpu
 
 STRIDES = (4.0, 8.0, 16.0, 32.0)
 
@@ -130,7 +130,7 @@ def test_non_finite_boxes_terminate_and_stay_in_bounds() -> None:
     boxes = torch.tensor([[float("nan")] * 4, [0, 0, float("inf"), 5], [1e30, 1e30, 3e30, 3e30], [-1e20, 0, 1e20, 10]])
     for ratio in (0, 2):
         regions, rows = torch.cat([torch.zeros(4, 1), boxes], 1), list(torch.arange(4).split(1))
-        pooled = pool_on_cpu(pyramid(1), regions, rows, (7, ratio, STRIDES, False))
+        pooled = pool_on_cpu(pyramid(1), regions, rows, cells=7, ratio=ratio, strides=STRIDES, aligned=False)
         assert bool(torch.isfinite(pooled).all())
 
 
@@ -145,7 +145,7 @@ def test_only_maps_that_require_gradients_get_them() -> None:
 
 
 def test_falls_back_to_torchvision_without_numba(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setitem(sys.modules, "detkit.ops.pooling_cpu", None)
+    monkeypatch.setitem(sys.modules, "detkit.accelerate.pooling_cpu", None)
     pooling._kernels.cache_clear()
     try:
         pooled = multilevel_roi_align(pyramid(), [random_boxes(3), random_boxes(3)], output_size=7, sampling_ratio=2, strides=STRIDES)

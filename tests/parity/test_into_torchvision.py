@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import FasterRCNN
 
 from detkit.backbones import BackboneConfig
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.data.sources import SourceConfig, read_source
 from detkit.models.faster_rcnn import FasterRCNN as DetkitFasterRCNN
 from detkit.models.faster_rcnn import FasterRCNNConfig

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.ops import batched_nms
 from yolox_reference import SIZES, YOLOX
 
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.inference import Predictor
 from detkit.models.detector import Detector
 from detkit.models.published import PublishedDetector, load_published, publication

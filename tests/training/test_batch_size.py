@@ -15,9 +15,9 @@ from detkit.experiment.training_run import train
 from detkit.preprocess import PreprocessConfig
 from detkit.training.batch_size import find_batch_size, largest_input, measured_batch_size
 from detkit.training.config import TrainingConfig
-from detkit.training.optimizer import SGDConfig
+from detkit.training.optim.optimizer import SGDConfig
+from detkit.training.optim.schedule import CosineConfig
 from detkit.training.run import Run
-from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
 
 CPU = torch.device("cpu")

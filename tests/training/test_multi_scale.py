@@ -9,9 +9,9 @@ import torch
 from detkit.config import ConfigError
 from detkit.training.config import TrainingConfig
 from detkit.training.multi_scale import MultiScaleConfig, scaled_sizes
-from detkit.training.optimizer import SGDConfig
+from detkit.training.optim.optimizer import SGDConfig
+from detkit.training.optim.schedule import CosineConfig
 from detkit.training.run import Run
-from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
 
 SIZES = MultiScaleConfig(min_size=33, max_size=128, every_steps=2)

@@ -14,16 +14,16 @@ from torch import nn
 
 from detkit.config import Config, ConfigError
 from detkit.inference.device import pick_dtype
-from detkit.training.clock import CoreClock, processor_seconds
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.ema import EMA
 from detkit.training.folder import find_run, new_run_folder
 from detkit.training.hooks import MetricsFile, Record
-from detkit.training.optimizer import AdamWConfig, SGDConfig
-from detkit.training.precision import resolve_precision
-from detkit.training.processes import process_group, resolve_device, torch_threads
+from detkit.training.optim.ema import EMA
+from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
+from detkit.training.optim.precision import resolve_precision
+from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.process.clock import CoreClock, processor_seconds
+from detkit.training.process.distributed import process_group, resolve_device, torch_threads
 from detkit.training.progress import Progress
-from detkit.training.schedule import CosineConfig, MultistepConfig
 from detkit.training.stages import split_budget
 
 

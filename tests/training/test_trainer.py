@@ -13,14 +13,14 @@ import torch
 from detkit.checkpoint import load_checkpoint, load_state
 from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
-from detkit.training.clock import CoreClock
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
 from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
-from detkit.training.optimizer import AdamWConfig, SGDConfig
-from detkit.training.random_state import seed_everything
+from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
+from detkit.training.optim.schedule import CosineConfig
+from detkit.training.process.clock import CoreClock
+from detkit.training.process.random_state import seed_everything
 from detkit.training.run import Run
-from detkit.training.schedule import CosineConfig
 from detkit.training.stages import GradientStage, run_stages
 
 MakeRun = Callable[..., Run]

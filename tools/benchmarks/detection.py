@@ -16,7 +16,7 @@ from detkit.inference.device import pick_dtype
 from detkit.inference.optimize import optimize
 from detkit.models.detector import Detector
 from detkit.structures import Targets
-from detkit.training.precision import MixedPrecision, resolve_precision
+from detkit.training.optim.precision import MixedPrecision, resolve_precision
 
 CPU = torch.device("cpu")
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}

@@ -7,10 +7,10 @@ from collections import Counter
 from itertools import islice
 
 from benchmarks.timing import Report
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
+from detkit.diagnostics.cost import profile
 from detkit.experiment.evaluation_run import labeled_data
 from detkit.inference import load
-from detkit.inference.measure import profile
 
 WARM_UP = 3
 

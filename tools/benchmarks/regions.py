@@ -80,7 +80,7 @@ def _pixels(image: str | None) -> np.ndarray[Any, Any]:
 def _configs(backbone: str, sizes: Sizes) -> dict[str, Any]:
     """Return the detectors of the papers on one backbone, with the papers' image sizes."""
     from detkit.backbones import BackboneConfig
-    from detkit.heads.region import TwoFCConfig
+    from detkit.heads.region.layers import TwoFCConfig
     from detkit.models.fast_rcnn import FastRCNNConfig
     from detkit.models.rcnn import RCNNConfig
     from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig

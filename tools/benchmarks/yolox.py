@@ -18,7 +18,7 @@ from torchvision.ops import batched_nms
 
 from benchmarks.timing import Report, in_turn
 from detkit.cli.report import table
-from detkit.data.images import read_image
+from detkit.data.media.images import read_image
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load
 from detkit.models.published import load_published

@@ -123,7 +123,7 @@ def decoding(count: int) -> tuple[bool, str]:
     import numpy as np
     from PIL import Image
 
-    from detkit.data.images import decode_image
+    from detkit.data.media.images import decode_image
 
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     buffer = io.BytesIO()

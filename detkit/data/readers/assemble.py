@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from detkit.data.exif import orient_boxes
-from detkit.data.images import stored_size
+from detkit.data.media.exif import orient_boxes
+from detkit.data.media.images import stored_size
 from detkit.data.records import ImageId, Records
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.structures import Size

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from detkit.data.files import files_below
-from detkit.data.images import IMAGE_EXTENSIONS, image_size
+from detkit.data.media.files import files_below
+from detkit.data.media.images import IMAGE_EXTENSIONS, image_size
 from detkit.data.readers.protocol import is_split_name, resolve_split
 from detkit.data.record_image import whole_image_targets
 from detkit.data.records import DetectionData, ImageRecord

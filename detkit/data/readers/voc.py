@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from detkit.data.files import visible
+from detkit.data.media.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.protocol import resolve_split
 from detkit.data.readers.voc_files import annotation_folder, image_index, listed_stems, split_files, split_folders, voc_folders

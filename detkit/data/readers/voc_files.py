@@ -7,8 +7,8 @@ import re
 from collections.abc import Container
 from pathlib import Path
 
-from detkit.data.files import visible
-from detkit.data.images import IMAGE_EXTENSIONS
+from detkit.data.media.files import visible
+from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.protocol import is_split_name
 from detkit.data.readers.text import read_lines
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from detkit.data.files import files_below, visible
-from detkit.data.images import IMAGE_EXTENSIONS
+from detkit.data.media.files import files_below, visible
+from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.text import read_lines, read_text
 
 DESCRIPTION_NAMES = ("data.yaml", "data.yml", "dataset.yaml")

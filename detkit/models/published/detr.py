@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from detkit.models import presets_detr
+from detkit.models import presets
 from detkit.models.detr import DETRConfig
 from detkit.models.published.coco import COCO_SLOTS
 from detkit.models.published.load import Publication
@@ -42,19 +42,19 @@ def _publication(preset: Callable[[], DETRConfig]) -> Publication:
 
 def r50() -> Publication:
     """Return the publication of ``detr_r50``."""
-    return _publication(presets_detr.detr_r50)
+    return _publication(presets.detr_r50)
 
 
 def r50_dc5() -> Publication:
     """Return the publication of ``detr_r50_dc5``."""
-    return _publication(presets_detr.detr_r50_dc5)
+    return _publication(presets.detr_r50_dc5)
 
 
 def r101() -> Publication:
     """Return the publication of ``detr_r101``."""
-    return _publication(presets_detr.detr_r101)
+    return _publication(presets.detr_r101)
 
 
 def r101_dc5() -> Publication:
     """Return the publication of ``detr_r101_dc5``."""
-    return _publication(presets_detr.detr_r101_dc5)
+    return _publication(presets.detr_r101_dc5)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from detkit.models import presets_ssd
+from detkit.models import presets
 from detkit.models.published.load import Publication
 from detkit.models.published.torchvision import Renaming, rename_tensors, torchvision_publication
 
@@ -74,9 +74,9 @@ def _background_last(tensors: dict[str, Tensor], bias: str) -> dict[str, Tensor]
 
 def ssd300_vgg16() -> Publication:
     """Return the publication of ``ssd300_vgg16``."""
-    return torchvision_publication(presets_ssd.ssd300_vgg16(), convert_ssd)
+    return torchvision_publication(presets.ssd300_vgg16(), convert_ssd)
 
 
 def ssdlite320_mobilenet_v3_large() -> Publication:
     """Return the publication of ``ssdlite320_mobilenet_v3_large``."""
-    return torchvision_publication(presets_ssd.ssdlite320_mobilenet_v3_large(), convert_ssdlite)
+    return torchvision_publication(presets.ssdlite320_mobilenet_v3_large(), convert_ssdlite)

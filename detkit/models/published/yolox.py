@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from detkit.models import presets_yolox
+from detkit.models import presets
 from detkit.models.detector import Detector
 from detkit.models.published.coco import COCO_CLASSES
 from detkit.models.published.load import Publication
@@ -115,29 +115,29 @@ def _publication(config: YOLOXConfig) -> Publication:
 
 def yolox_nano() -> Publication:
     """Return the publication of ``yolox_nano``."""
-    return _publication(presets_yolox.yolox_nano())
+    return _publication(presets.yolox_nano())
 
 
 def yolox_tiny() -> Publication:
     """Return the publication of ``yolox_tiny``."""
-    return _publication(presets_yolox.yolox_tiny())
+    return _publication(presets.yolox_tiny())
 
 
 def yolox_s() -> Publication:
     """Return the publication of ``yolox_s``."""
-    return _publication(presets_yolox.yolox_s())
+    return _publication(presets.yolox_s())
 
 
 def yolox_m() -> Publication:
     """Return the publication of ``yolox_m``."""
-    return _publication(presets_yolox.yolox_m())
+    return _publication(presets.yolox_m())
 
 
 def yolox_l() -> Publication:
     """Return the publication of ``yolox_l``."""
-    return _publication(presets_yolox.yolox_l())
+    return _publication(presets.yolox_l())
 
 
 def yolox_x() -> Publication:
     """Return the publication of ``yolox_x``."""
-    return _publication(presets_yolox.yolox_x())
+    return _publication(presets.yolox_x())

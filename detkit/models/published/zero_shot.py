@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.region import ConvPoolConfig
-from detkit.heads.region_classifier import RegionConfig
+from detkit.heads.region.classifier import RegionConfig
+from detkit.heads.region.layers import ConvPoolConfig
 from detkit.models.published.load import Publication
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig

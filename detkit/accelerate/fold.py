@@ -1,0 +1,96 @@
+"""Folding of batch norms into the preceding convolutions, for inference."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from typing import Protocol, TypeGuard, TypeVar, runtime_checkable
+
+import torch
+from torch import nn
+
+C = TypeVar("C", bound=nn.Conv2d)
+
+
+@runtime_checkable
+class FrozenNorm(Protocol):
+    """A batch norm whose statistics and affine parameters are fixed, as :class:`detkit.layers.FrozenBatchNorm`."""
+
+    num_features: int
+    absorbed: bool
+    """Whether the preceding convolution applies it while gradients are recorded."""
+
+    def scale_and_shift(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scale and shift of each channel, ``(C,)`` each."""
+        ...
+
+
+def is_foldable(norm: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
+    """Whether a norm has the tensors of a ``BatchNorm2d``."""
+    return isinstance(norm, nn.BatchNorm2d | FrozenNorm)
+
+
+def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+    """Yield every convolution that is followed by a norm, as (parent, name of the convolution, name of the norm).
+
+    A pair is two neighbors in registration order with the same number of channels. In all convolutional networks of torchvision
+    and timm the registration order is the execution order; the contract tests check this for every backbone of detkit.
+    """
+    for parent in list(module.modules()):
+        children = list(parent.named_children())
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
+            if isinstance(conv, nn.Conv2d) and is_foldable(norm) and conv.out_channels == norm.num_features:
+                yield parent, conv_name, norm_name
+
+
+@torch.no_grad()
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """Return a copy of ``module`` in eval mode in which every convolution includes the norm that follows it.
+
+    The output is the same up to rounding; the weights are folded in float64. The input module is not modified.
+    """
+    folded = copy.deepcopy(module).eval()
+    for parent, conv_name, norm_name in list(conv_norm_pairs(folded)):
+        conv, norm = parent.get_submodule(conv_name), parent.get_submodule(norm_name)
+        activation = getattr(norm, "activation", None) or getattr(norm, "act", None)
+        parent.add_module(conv_name, _fold(conv, norm))  # type: ignore[arg-type]
+        parent.add_module(norm_name, activation or nn.Identity())
+    return folded
+
+
+def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("fold_batch_norms: expected norms with running statistics, got one without; it cannot be folded")
+    mean, variance = _to_float64(norm.running_mean), _to_float64(norm.running_var)
+    weight = 1 if norm.weight is None else _to_float64(norm.weight)
+    bias = 0 if norm.bias is None else _to_float64(norm.bias)
+    scale = weight * (variance + norm.eps).rsqrt()
+    conv_bias = 0 if conv.bias is None else _to_float64(conv.bias)
+    folded = conv_like(nn.Conv2d, conv)
+    folded.weight = nn.Parameter((_to_float64(conv.weight) * scale.reshape(-1, 1, 1, 1)).to(conv.weight), requires_grad=False)
+    folded.bias = nn.Parameter((bias + (conv_bias - mean) * scale).to(conv.weight), requires_grad=False)
+    return folded.eval()
+
+
+def _to_float64(values: torch.Tensor) -> torch.Tensor:
+    """Convert to float64 on the CPU, because some devices (Apple's) do not support it."""
+    return values.cpu().double()
+
+
+def conv_like(kind: type[C], conv: nn.Conv2d) -> C:
+    """Create a convolution of class ``kind`` with the geometry of ``conv``, sharing its parameters."""
+    created = kind(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        stride=conv.stride,  # type: ignore[arg-type]
+        padding=conv.padding,  # type: ignore[arg-type]
+        dilation=conv.dilation,  # type: ignore[arg-type]
+        groups=conv.groups,
+        bias=conv.bias is not None,
+        padding_mode=conv.padding_mode,
+        device="meta",
+    )
+    created.weight, created.bias = conv.weight, conv.bias
+    return created

@@ -1,0 +1,1 @@
+"""Images and videos as arrays: decoding, orientation, and the listing of folders."""

@@ -1,0 +1,273 @@
+"""The image reader, shared by training, evaluation and detection."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
+from detkit.data.media.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
+from detkit.structures import Size
+
+IMAGE_EXTENSIONS: tuple[str, ...] = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff"),
+    *(".webp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"),
+)
+"""File extensions, in lower case, by which images are found in a folder."""
+
+Pixels = npt.NDArray[np.uint8]
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError)
+"""Exceptions that Pillow's decoders raise on broken files."""
+
+_FAINT = 4096
+"""16-bit images with all values below this come from a camera of 12 bits or fewer, and appear almost black."""
+
+_LOGGER = logging.getLogger(__name__)
+
+_VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
+
+_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (4, b"ftypheic", "a HEIC image: convert it to JPEG or PNG first"),
+    (4, b"ftypheix", "a HEIC image: convert it to JPEG or PNG first"),
+    (4, b"ftypmif1", "a HEIF image: convert it to JPEG or PNG first"),
+    *((offset, start, "a video: run detkit detect on it, or to train on its frames save them as images") for offset, start in _VIDEOS),
+    (0, b"%PDF", "a PDF: save its pages as images first"),
+    (0, b"<svg", "an SVG drawing: save it as PNG first"),
+    (0, b"<?xml", "XML text"),
+    (0, b"<!DOCTYPE html", "a web page: the download of the image failed, download it again"),
+    (0, b"<html", "a web page: the download of the image failed, download it again"),
+    (0, b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to get the image itself"),
+    (0, b"PK\x03\x04", "a zip archive: unpack it first"),
+)
+"""Offset and bytes that identify other kinds of files, and how a message describes them."""
+
+
+def read_image(path: str | Path) -> Pixels:
+    """Read an image as ``(H, W, 3)`` uint8 RGB, upright: the EXIF orientation is applied, once.
+
+    Gray is repeated over the three channels. Transparent pixels are composited over white, as in a viewer. 16-bit values
+    are scaled from 0..65535 to 0..255, floats from 0..1. CMYK is converted without a color profile. Of an animation
+    or a multi-page file the first image is read.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is a folder, empty, truncated, damaged, or not an image; the message names it and what to do.
+    """
+    return decode_image(_read_bytes(path), str(path))
+
+
+def decode_image(data: bytes, name: str = "image") -> Pixels:
+    """Decode the bytes of an image file as :func:`read_image` does; messages refer to it as ``name``.
+
+    Raises:
+        ValueError: If the bytes are empty, truncated, damaged, or not an image.
+    """
+    try:
+        header = _open_bytes(data, name)
+    except ValueError:
+        if is_tiff(data):
+            return _decode_tiff(data, name)
+        raise
+    if pillow_misreads(header):
+        return _decode_tiff(data, name)
+    if header.format in ("JPEG", "MPO"):
+        _check_end_of_jpeg(data, name)
+        image = _decode_with_opencv(data) if header.mode in ("RGB", "L") else None
+        if image is not None and image.shape[:2] == (header.height, header.width):
+            return apply_orientation(image, exif_orientation(header))
+    return pil_to_rgb(header, name)
+
+
+def pil_to_rgb(image: Image.Image, name: str = "image") -> Pixels:
+    """Convert a PIL image to the format of :func:`read_image`: ``(H, W, 3)`` uint8 RGB, upright.
+
+    Raises:
+        ValueError: If the image has no pixels, is damaged, or has values that cannot be interpreted as colors.
+    """
+    if 0 in image.size:
+        raise ValueError(f"{name}: expected an image with pixels, got one of {image.width} x {image.height}")
+    try:
+        image.load()
+        orientation = exif_orientation(image)  # after loading, because Pillow rotates a TIFF itself and then resets the orientation
+        return apply_orientation(_to_rgb(image, name), orientation)
+    except _ImageError as error:
+        raise ValueError(str(error)) from None
+    except _UNREADABLE as error:
+        raise ValueError(f"{name}: the image is damaged or truncated ({error}); download or export the file again") from None
+
+
+def image_size(path: str | Path) -> Size:
+    """Return the ``(height, width)`` that :func:`read_image` would return, without decoding pixels.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is a folder, empty, or not an image.
+    """
+    size, orientation = stored_size(path)
+    return (size[1], size[0]) if orientation >= 5 else size
+
+
+def stored_size(path: str | Path) -> tuple[Size, int]:
+    """Return ``(height, width)`` of the stored pixels, and the EXIF orientation, 1 to 8, that makes them upright.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is a folder, empty, or not an image.
+    """
+    try:
+        with _open(path) as header:
+            return _header_size(header)
+    except (*_UNREADABLE, Image.DecompressionBombError):
+        data = _read_bytes(path)
+    if is_tiff(data):
+        return _decode_tiff(data, str(path)).shape[:2], 1
+    return _header_size(_open_bytes(data, str(path)))
+
+
+def _header_size(header: Image.Image) -> tuple[Size, int]:
+    tags = getattr(header, "tag_v2", None)
+    if tags is not None and header.format == "TIFF":  # Pillow returns the size of a TIFF after rotation
+        return (int(tags[257]), int(tags[256])), header_orientation(header)
+    return (header.height, header.width), header_orientation(header)
+
+
+def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
+    """Call ``Image.open`` without its warning for images of 89 megapixels and more; it raises from 179 on."""
+    # The filter is added once per process, at the first image and after all other filters, so that a program's own filters for this
+    # warning take precedence. ``catch_warnings`` around each image would interfere with the filters of threads that read ahead, and
+    # would show every other warning again.
+    if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
+    return Image.open(file)
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such image file; check the path") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path}: expected an image file, got a folder; name a file in it") from None
+    except OSError as error:
+        raise ValueError(f"{path}: the file cannot be read ({error.strerror or error}); check its permissions and its disk") from None
+
+
+def _open_bytes(data: bytes, name: str) -> ImageFile.ImageFile:
+    if not data:
+        raise ValueError(f"{name}: the file is empty (0 bytes); download or export the image again")
+    try:
+        return _open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        description = _describe_bytes(data)
+        raise ValueError(f"{name}: not a readable image: {description}") from None
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); cut it into tiles first") from None
+    except _UNREADABLE as error:
+        raise ValueError(f"{name}: the image is damaged or truncated ({error}); download or export the file again") from None
+
+
+def _describe_bytes(data: bytes) -> str:
+    for offset, signature, description in _SIGNATURES:
+        if data[offset : offset + len(signature)].lower() == signature.lower():
+            return f"it is {description}"
+    if not any(data):
+        return f"its {len(data)} bytes are all zero; the copy failed, download or export the file again"
+    return f"it begins with {data[:8]!r}; expected JPEG, PNG, TIFF, WebP, BMP or GIF"
+
+
+def _check_end_of_jpeg(data: bytes, name: str) -> None:
+    """Raise an error for a truncated JPEG, which the decoders would silently fill with gray.
+
+    An end marker cannot occur within the compressed pixels, where 0xFF is always followed by zero or a restart marker.
+    It can occur before them, in an embedded thumbnail; so if the file does not end with one, the last scan is searched.
+    """
+    end = b"\xff\xd9"
+    if end not in data[-64:] and data.find(end, max(data.rfind(b"\xff\xda"), 0)) < 0:
+        raise ValueError(f"{name}: the JPEG is truncated after {len(data)} bytes; download or export the file again")
+
+
+def _decode_with_opencv(data: bytes) -> Pixels | None:
+    """Decode to RGB as stored, or return None if OpenCV cannot; the same pixels as Pillow's in two thirds of the time."""
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error:
+        return None
+    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
+
+
+class _ImageError(Exception):
+    """An image that decodes, but whose values cannot be interpreted as colors."""
+
+
+def _decode_tiff(data: bytes, name: str) -> Pixels:
+    """Decode a TIFF that Pillow does not read, with colors and alpha treated as in other files."""
+    try:
+        values, orientation = read_tiff(data)
+    except ValueError as error:
+        raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
+    channels = values.shape[2]
+    colors = values[:, :, : 1 if channels < 3 else 3]
+    if channels in (2, 4):
+        alpha = values[:, :, -1:]
+        colors = colors * alpha + (1 - alpha)
+    return apply_orientation(np.rint(np.broadcast_to(colors, (*colors.shape[:2], 3)) * 255).astype(np.uint8), orientation)
+
+
+def _to_rgb(image: Image.Image, name: str) -> Pixels:
+    convert = _CONVERSIONS.get(image.mode)
+    if convert is not None:
+        values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
+        gray = convert(values, name)
+        if image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
+            _warn_of_faint(name, high, zero)
+        if zero == "white":
+            gray = 255 - gray
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        foreground = image.convert("RGBA")
+        white = Image.new("RGBA", foreground.size, (255, 255, 255, 255))
+        return np.array(Image.alpha_composite(white, foreground).convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+@cache  # once per file, not once per epoch
+def _warn_of_faint(name: str, high: int, zero: str) -> None:
+    _LOGGER.warning("%s: its largest value is %d of 65535, so it is read as nearly %s; scale the values to 16 bits", name, high, zero)
+
+
+def _gray_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
+    """Scale 16 bits to 8: 65535 becomes 255, and values in between are rounded."""
+    wide = values.astype(np.int64)
+    low, high = int(wide.min()), int(wide.max())
+    if low < 0 or high > 65535:
+        raise _ImageError(f"{name}: its gray values are from {low} to {high}; expected 0 to 65535; save it with 8 or 16 bits")
+    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _gray_from_floats(values: npt.NDArray[np.generic], name: str) -> Pixels:
+    numbers = values.astype(np.float64)
+    low, high = float(numbers.min()), float(numbers.max())
+    if not (low >= 0 and high <= 1):
+        raise _ImageError(f"{name}: its floating-point values are from {low:g} to {high:g}; expected 0 to 1; save it with 8 or 16 bits")
+    return np.rint(numbers * 255).astype(np.uint8)
+
+
+_CONVERSIONS: dict[str, Callable[[npt.NDArray[np.generic], str], Pixels]] = {
+    "I;16": _gray_from_integers,
+    "I;16B": _gray_from_integers,
+    "I;16L": _gray_from_integers,
+    "I;16N": _gray_from_integers,
+    "I": _gray_from_integers,
+    "F": _gray_from_floats,
+}

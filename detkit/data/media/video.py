@@ -1,0 +1,136 @@
+"""The video reader; yields frames in the format of :func:`detkit.data.media.images.read_image`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+VIDEO_EXTENSIONS: tuple[str, ...] = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".avi",
+    ".mkv",
+    ".webm",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".flv",
+    ".3gp",
+    ".mts",
+    ".m2ts",
+)
+"""File extensions of videos, in lower case."""
+
+_MAX_MISSING = 0.02
+"""Fraction of its frames that a file may lack before a warning; headers often only estimate the number."""
+
+_log = logging.getLogger(__name__)
+
+
+def is_video(path: str | Path) -> bool:
+    """Return whether a file has the extension of a video."""
+    return Path(path).suffix.lower() in VIDEO_EXTENSIONS
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame of a video.
+
+    Attributes:
+        index: Index in the video, from 0; skipped frames count.
+        seconds: Time from the start of the video.
+        pixels: ``(H, W, 3)`` uint8 RGB, upright: the rotation stored by phones is applied.
+    """
+
+    index: int
+    seconds: float
+    pixels: npt.NDArray[np.uint8]
+
+
+class Video:
+    """A video file, decoded by OpenCV's FFmpeg.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        path: The file.
+        frames_per_second: Frame rate in the header; ``None`` if it has none.
+        length: Number of frames in the header, often an estimate; ``None`` if it has none.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder, empty, or cannot be decoded.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        capture = _opened(self.path)
+        rate, length = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        capture.release()
+        self.frames_per_second = rate if math.isfinite(rate) and rate > 0 else None
+        self.length = round(length) if math.isfinite(length) and length > 0 else None
+
+    def frames(self, every: int = 1) -> Iterator[Frame]:
+        """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
+
+        If there are far fewer frames than in the header, a warning is logged: the file may be truncated, or trimmed without being
+        rewritten.
+
+        Raises:
+            ValueError: If ``every`` is not positive, or if no frame can be decoded.
+        """
+        if every < 1:
+            raise ValueError(f"every: expected 1 or more, got {every}")
+        capture = _opened(self.path)
+        index = 0
+        try:
+            while capture.grab():
+                if index % every == 0:
+                    seconds = self._seconds(index, capture.get(cv2.CAP_PROP_POS_MSEC))
+                    decoded, pixels = capture.retrieve()
+                    if not decoded:
+                        break
+                    yield Frame(index, seconds, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
+                index += 1
+        finally:
+            capture.release()
+        self._check_end(index)
+
+    def _seconds(self, index: int, milliseconds: float) -> float:
+        if index and milliseconds <= 0 and self.frames_per_second is not None:  # some containers have no timestamps
+            return index / self.frames_per_second
+        return milliseconds / 1000
+
+    def _check_end(self, read: int) -> None:
+        if not read:
+            raise ValueError(f"{self.path}: no frame of the video can be decoded; download or export it again")
+        if self.length is not None and self.length - read > max(2, _MAX_MISSING * self.length):
+            _log.warning(
+                "%s: expected %d frames as in its header, read %d; it is trimmed, of variable frame rate, or truncated: check its end",
+                self.path,
+                self.length,
+                read,
+            )
+
+
+def _opened(path: Path) -> cv2.VideoCapture:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such video; check the path")
+    if path.is_dir():
+        raise ValueError(f"{path}: expected a video, got a folder; name a file in it")
+    if not path.stat().st_size:
+        raise ValueError(f"{path}: the file is empty (0 bytes); download or export the video again")
+    capture = cv2.VideoCapture(os.path.abspath(path))  # in a bare file name FFmpeg would read the part before a colon as a protocol
+    if not capture.isOpened():
+        raise ValueError(f"{path}: not a readable video; it is damaged, truncated, or in a format that FFmpeg does not support")
+    return capture

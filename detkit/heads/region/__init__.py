@@ -1,0 +1,1 @@
+"""Heads over pooled regions: pooling, layers, classification, and layers fitted to features."""

@@ -1,0 +1,1 @@
+"""Knowledge distillation: a student, its teacher, and the losses between them."""

@@ -1,0 +1,212 @@
+"""The stages of R-CNN and SPPNet after fine-tuning: SVMs, then box regressors, both fitted to features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from detkit.ops.coder import encode
+from detkit.training.checkpointer import Checkpointer
+from detkit.training.config import TrainingConfig
+from detkit.training.fitting.example_rows import Floats, Halves, RegionRows
+from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, feature_store, fitting_data, mean_norms
+from detkit.training.fitting.ridge import Ridge, RidgeConfig, check_features
+from detkit.training.fitting.svm import ExampleBuffer, HardNegatives, SVMConfig
+from detkit.training.run import Run
+from detkit.training.stages import StageResult
+
+log = logging.getLogger("detkit.training")
+
+FITTING_SHARE = 0.95
+"""Fraction of a stage's budget after which it reads no further image and fits to the images read so far."""
+MAX_PASSES = 20
+"""Limit on the passes of an exhaustive search for negatives, which normally ends much earlier."""
+
+
+class StageInterrupted(Exception):  # noqa: N818  # a signal, not an error
+    """The run was asked to stop within the stage."""
+
+
+@dataclass(frozen=True)
+class FittedStage:
+    """Base class of stages that fit layers to features; each ends with an evaluation and a checkpoint.
+
+    Attributes:
+        training: Settings for the choice of the best checkpoint and for the precision of the features.
+        cache_megabytes: Disk space for cached features, in units of 10^6 bytes.
+        name: Name in the log.
+        budget_share: Fraction of the run's budget.
+    """
+
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    cache_megabytes: float = 20_000.0
+    name: str = "fitted"
+    budget_share: float | None = None
+
+    def check(self, run: Run) -> None:
+        """See :meth:`Stage.check`.
+
+        Raises:
+            ValueError: If the detector has no fitted layers.
+        """
+        fitting_data(run)
+
+    def run(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
+        """See :meth:`Stage.run`.
+
+        Raises:
+            ValueError: If the detector has no fitted layers, or there are several processes.
+        """
+        if state is not None:
+            run.detector.load_state_dict(state["detector"])
+        checkpointer = Checkpointer(run, self.training)
+        self._save(run, checkpointer)
+        try:
+            self.fit(run, feature_store(run, self.cache_megabytes, self.training.precision))
+        except StageInterrupted:
+            return StageResult(run.signals.received or "SIGTERM", True)
+        numbers = run.evaluate(run.detector, 0)
+        if numbers:
+            checkpointer.add_evaluation(numbers, 0, run.detector)
+            run.hooks.start(0, run.stage)
+            run.hooks.evaluation(0, numbers)
+            run.hooks.close()
+        self._save(run, checkpointer)
+        return StageResult("finished", False, 0, checkpointer.numbers, checkpointer.best_numbers, 0)
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """Fit the layers to the features."""
+        raise NotImplementedError
+
+    def _save(self, run: Run, checkpointer: Checkpointer) -> None:
+        checkpointer.save_last(run.detector, {"step": 0, "detector": dict(run.detector.state_dict())}, run.minutes())
+
+
+@dataclass(frozen=True)
+class SVMStage(FittedStage):
+    """One linear SVM per class on the output of the region head: objects against regions with little overlap with the class.
+
+    Attributes:
+        svm: Settings of the SVMs.
+    """
+
+    svm: SVMConfig = field(default_factory=SVMConfig)
+    name: str = "svm"
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """See :meth:`FittedStage.fit`."""
+        detector: Any = run.detector
+        scale, dimensions = self.svm.target_norm / mean_norms(store)[0], detector.region.fitted.svm.in_features
+        limit = self.svm.max_examples(dimensions, detector.num_classes)
+        buffers = [ExampleBuffer(max(1, limit // 2), dimensions) for _ in range(detector.num_classes)]
+        for regions in store:
+            _check_signal(run)
+            for row, label in enumerate(regions.labels.tolist()):
+                buffers[label].add(regions.hidden[row])
+        miners = [HardNegatives(buffer.rows, self.svm, scale, limit) for buffer in buffers]
+        for number in range(MAX_PASSES if self.svm.exhaustive else self.svm.passes):
+            for miner in miners:
+                miner.new_count = 0
+            self._pass(run, store, miners)
+            counts = sum(m.new_count for m in miners), sum(m.fits for m in miners)
+            log.info("svm: pass %d: %d new hard negatives, %d fits so far", number + 1, *counts)
+            if run.is_budget_spent(FITTING_SHARE) or (self.svm.exhaustive and not any(miner.new_count for miner in miners)):
+                break
+        fitted = detector.region.fitted
+        weights = torch.from_numpy(np.stack([miner.weights for miner in miners]) * np.float32(scale))
+        fitted.svm.weight.data.copy_(weights)
+        fitted.svm.bias.data.copy_(torch.tensor([miner.bias for miner in miners]))
+        fitted.has_svm.fill_(True)
+
+    def _pass(self, run: Run, store: FeatureStore, miners: list[HardNegatives]) -> None:
+        for index, regions in enumerate(store):
+            _check_signal(run)
+            ious, keys = regions.ious(), index * 1_000_000 + np.arange(len(regions.hidden))
+            weights, biases = np.stack([miner.weights * np.float32(miner.scale) for miner in miners], 1), [miner.bias for miner in miners]
+            margins = regions.hidden.astype(np.float32) @ weights + np.array(biases, np.float32)
+            for label, miner in enumerate(miners):
+                class_ious = ious[:, regions.labels == label]
+                # The objects of other classes are negatives too, as in the released code.
+                hard = (class_ious.max(1, initial=0.0) < self.svm.negative_iou) & (margins[:, label] > self.svm.hard_margin)
+                miner.add(regions.hidden[hard], keys[hard], margins[hard, label])
+            if run.is_budget_spent(FITTING_SHARE):
+                log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d images", index + 1, len(store))
+                break
+        for miner in miners:
+            miner.finish()
+
+
+@dataclass(frozen=True)
+class BoxRegressionStage(FittedStage):
+    """One ridge regressor of boxes per class.
+
+    Attributes:
+        ridge: Settings of the regressors.
+    """
+
+    ridge: RidgeConfig = field(default_factory=RidgeConfig)
+    name: str = "boxes"
+
+    def check(self, run: Run) -> None:
+        """See :meth:`Stage.check`.
+
+        Raises:
+            ValueError: If the detector has no fitted layers, or a region has too many features.
+        """
+        super().check(run)
+        detector: Any = run.detector
+        check_features(detector.region.fitted.boxes.in_features)
+
+    def fit(self, run: Run, store: FeatureStore) -> None:
+        """See :meth:`FittedStage.fit`."""
+        detector: Any = run.detector
+        layer = detector.region.fitted.boxes
+        scale = self.ridge.target_norm / mean_norms(store)[1]
+        with TemporaryDirectory(prefix="regions-", dir=store.folder) as folder:
+            rows = RegionRows(Path(folder), layer.in_features)
+            for count, regions in enumerate(store):
+                _check_signal(run)
+                if run.is_budget_spent(FITTING_SHARE):
+                    log.warning("warning: boxes: the budget ends the pass after %d of %d images; fitting to these", count, len(store))
+                    break
+                for label, features, targets in self._examples(regions, detector.region.config.box_weights):
+                    rows.add(label, features, targets)
+            for label in range(detector.num_classes):
+                _check_signal(run)
+                self._solve(rows, label, scale, layer)
+        detector.region.fitted.has_boxes.fill_(True)
+
+    def _examples(self, regions: RegionFeatures, box_weights: tuple[float, float, float, float]) -> Iterator[tuple[int, Halves, Floats]]:
+        """Yield, for each class in an image, the features of the regions on its objects and the deltas to these objects."""
+        near_ious = regions.ious()[regions.near]
+        for label in np.unique(regions.labels).tolist():
+            objects = np.flatnonzero(regions.labels == label)
+            ious = near_ious[:, objects]
+            selected = np.flatnonzero(ious.max(1) > self.ridge.min_iou)
+            best = torch.from_numpy(regions.boxes[objects[ious[selected].argmax(1)]])
+            targets = encode(best, torch.from_numpy(regions.boxes[regions.near[selected]]), box_weights)
+            yield label, regions.pooled[selected], targets.numpy()
+
+    def _solve(self, rows: RegionRows, label: int, scale: float, layer: nn.Linear) -> None:
+        """Fit the regressor of a class and write it into its rows of the layer."""
+        ridge = Ridge(layer.in_features)
+        for features, targets in rows.read(label):
+            ridge.add(features.astype(np.float32) * np.float32(scale), targets)
+        weights, biases = ridge.solve(self.ridge.penalty)
+        outputs = slice(4 * label, 4 * label + 4)
+        layer.weight.data[outputs] = torch.from_numpy(weights * scale).to(layer.weight)
+        layer.bias.data[outputs] = torch.from_numpy(biases).to(layer.bias)
+        log.info("boxes: class %d: fitted to %d regions", label, ridge.count)
+
+
+def _check_signal(run: Run) -> None:
+    if run.signals.received is not None:
+        raise StageInterrupted

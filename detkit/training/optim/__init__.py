@@ -1,0 +1,1 @@
+"""Optimizers, learning rate schedules, averaged weights, unfreezing and mixed precision."""

@@ -1,0 +1,1 @@
+"""RetinaNet, FCOS and SSD: anchors or points over pyramids of maps."""

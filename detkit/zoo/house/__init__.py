@@ -1,0 +1,1 @@
+"""The detector inside the package, and the quick start."""

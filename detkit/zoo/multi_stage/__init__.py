@@ -1,0 +1,1 @@
+"""R-CNN and SPPNet: proposals, features, SVMs and box regression."""

@@ -1,0 +1,1 @@
+"""DETR and its descendants."""

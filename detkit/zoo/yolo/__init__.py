@@ -1,0 +1,1 @@
+"""YOLOv1, YOLOX, and light detectors with YOLOX's head."""
