@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
 
 LAYERS = (
-    {"structures", "registry", "machine", "lazy", "label_values", "about"},
+    {"structures", "registry", "machine", "lazy", "label_values", "about", "arrays"},
     {"accelerate", "ops", "layers", "config", "checkpoint", "preprocess", "weights"},
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
     {"models"},

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from detkit.arrays import ImageArray
 
 
 class ImageCache:
@@ -39,7 +39,7 @@ class ImageCache:
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageCache, self._arguments
 
-    def get(self, index: int) -> Image | None:
+    def get(self, index: int) -> ImageArray | None:
         """Return a copy of an image's pixels ``(H, W, 3)``, or None if it is not cached."""
         if index >= self.count:
             return None
@@ -47,14 +47,14 @@ class ImageCache:
             filled = self._filled[index]
         return self._slot(index).copy() if filled else None
 
-    def put(self, index: int, image: Image) -> None:
+    def put(self, index: int, image: ImageArray) -> None:
         """Cache an image if it fits the budget; it must have the size given to the constructor."""
         if index < self.count:
             self._slot(index)[:] = image
             with self._lock:
                 self._filled[index] = 1
 
-    def _slot(self, index: int) -> Image:
+    def _slot(self, index: int) -> ImageArray:
         height, width = self._sizes[index].tolist()
         start = int(self._starts[index])
         return np.frombuffer(self._pixels, np.uint8, height * width * 3, start).reshape(height, width, 3)

@@ -12,15 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from detkit.arrays import ImageArray
 from detkit.data.augment import AnnotatedImage, Augmenter
-from detkit.data.augment.annotated_image import Image, ImageSampler
+from detkit.data.augment.annotated_image import ImageSampler
 from detkit.data.cache import ImageCache
 from detkit.data.record_image import read_record, whole_image_targets
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
 from detkit.structures import Proposals, Targets
 
-ProposalSource = Callable[[ImageRecord, Image], Proposals]
+ProposalSource = Callable[[ImageRecord, ImageArray], Proposals]
 """Returns the proposals of a record's image, ``(H, W, 3)`` uint8 RGB, in pixels of that image."""
 
 
@@ -134,7 +135,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         return draw
 
 
-def _to_tensor(image: Image) -> Tensor:
+def _to_tensor(image: ImageArray) -> Tensor:
     """Convert ``(H, W, 3)`` to ``(3, H, W)``; OpenCV takes half of NumPy's time and an eighth of PyTorch's."""
     tensor = torch.empty((3, *image.shape[:2]), dtype=torch.uint8)
     cv2.split(image, list(tensor.numpy()))

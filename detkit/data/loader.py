@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from torch.utils.data import DataLoader
 
+from detkit.arrays import Flags
 from detkit.config import Config
 from detkit.data.augment import Augmenter
 from detkit.data.batches import SampleBatch
@@ -20,8 +21,6 @@ from detkit.data.cache import ImageCache
 from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, SampleError, image_seed
 from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
-
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch", "SampleError", "batch_plan", "build_loader", "image_seed"]
 

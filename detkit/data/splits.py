@@ -12,7 +12,7 @@ from detkit.data.records import DetectionData, ImageId
 from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
 from detkit.registry import did_you_mean
 
-_LOGGER = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 DEFAULT_FRACTION = 0.1
 
@@ -117,7 +117,7 @@ def _warn_of_shared_images(train: DetectionData, val: DetectionData) -> None:
     shared = set(train.records.paths) & set(val.records.paths)
     if shared:
         example = min(shared)
-        _LOGGER.warning(
+        _log.warning(
             "%d of %d validation images are also training images, such as %s; the validation results will be too high",
             len(shared),
             len(val),

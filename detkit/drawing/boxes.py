@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from detkit.drawing.canvas import Canvas, ImageArray
+from detkit.arrays import ImageArray
+from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable
 from detkit.drawing.palette import color_of
 from detkit.structures import Detections, Targets

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from detkit.arrays import ImageArray
 from detkit.drawing.fonts import Font, font_for
 from detkit.drawing.palette import Color, text_color_on
 from detkit.structures import Size
 
-ImageArray = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 READABLE_SIDE = 480
 """Length of the longer side, in pixels, below which labels are not readable."""

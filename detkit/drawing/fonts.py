@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _PREFERRED = (
     "DejaVuSans.ttf",
@@ -44,7 +44,7 @@ def drawable(text: str, fallback: str) -> str:
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
     if font_for(plain, 16) is not None:
         return plain
-    log.warning("no font has all characters of %r, drawing %r; set DETKIT_FONT to a font file that has them", text, fallback)
+    _log.warning("no font has all characters of %r, drawing %r; set DETKIT_FONT to a font file that has them", text, fallback)
     return fallback
 
 

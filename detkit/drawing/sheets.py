@@ -8,8 +8,9 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from detkit.arrays import ImageArray
 from detkit.drawing.boxes import ClassNames, draw_detections, draw_targets
-from detkit.drawing.canvas import Canvas, ImageArray, Style, as_image, readable_scale
+from detkit.drawing.canvas import Canvas, Style, as_image, readable_scale
 from detkit.drawing.fonts import drawable
 from detkit.structures import Detections, Targets
 

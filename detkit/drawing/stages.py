@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from detkit.arrays import ImageArray
 from detkit.drawing.boxes import ClassNames, class_name
-from detkit.drawing.canvas import Canvas, ImageArray, as_image, readable_scale
+from detkit.drawing.canvas import Canvas, as_image, readable_scale
 from detkit.drawing.palette import Color, color_of, heat_color
 from detkit.drawing.sheets import contact_sheet
 from detkit.ops.match import IGNORE

@@ -9,7 +9,7 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from detkit.drawing.canvas import ImageArray
+from detkit.arrays import ImageArray
 
 CODEC = "mp4v"
 """MPEG-4 Part 2, which OpenCV can write on all platforms."""

@@ -35,7 +35,7 @@ from detkit.training.process.distributed import Processes
 from detkit.training.process.random_state import preserved_random_state, seed_everything
 from detkit.training.run import RunData
 
-log = logging.getLogger("detkit.experiment")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,19 +169,19 @@ def _log_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[Dete
     Raises:
         ValueError: If no object is labeled in the training data.
     """
-    log.info("training data: %s: %d images, %d boxes", train.name, len(train), len(train.records.labels))
-    log.info("validation data: %s: %d images, %d boxes", val.name, len(val), len(val.records.labels))
+    _log.info("training data: %s: %d images, %d boxes", train.name, len(train), len(train.records.labels))
+    _log.info("validation data: %s: %d images, %d boxes", val.name, len(val), len(val.records.labels))
     for data in unlabeled:
-        log.info("unlabeled data: %s: %d images", data.name, len(data))
+        _log.info("unlabeled data: %s: %d images", data.name, len(data))
     for line in (*report_lines([train, val, *unlabeled]), "classes (label, name, id in the data, training boxes):", *class_lines(train)):
-        log.info("%s", line)
+        _log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
             f"training data {train.name}: expected at least one object that is not a crowd, got none in {len(train)} images; "
             "check the labels"
         )
     if not (~val.records.is_crowd).any():
-        log.warning(
+        _log.warning(
             "warning: validation data %s: there is no object in its %d images, so evaluations give no metrics and the first one counts as "
             "the best; use labeled images: set data.val, or another data.val_fraction",
             val.name,
@@ -195,9 +195,9 @@ def _load_weights(detector: Detector, config: Experiment, class_names: tuple[str
     else:
         other, _, other_names = load_detector(config.weights)
         report = transfer(detector, class_names, other.state_dict(), other_names)
-        log.info("weights from %s", config.weights)
+        _log.info("weights from %s", config.weights)
         for line in report.summary():
-            log.info("  %s", line)
+            _log.info("  %s", line)
     embed_classes(detector, class_names)
 
 

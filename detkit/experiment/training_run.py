@@ -34,7 +34,7 @@ from detkit.training.process.random_state import preserved_random_state, seed_ev
 from detkit.training.run import Run
 from detkit.training.stages import StageResult, run_stages
 
-log = logging.getLogger("detkit.experiment")
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -111,7 +111,7 @@ def stage_index(config: Experiment, name: str) -> int:
 
 def _train(config: Experiment, run: Run, parts: Parts, started: float, how: tuple[bool, int | None]) -> TrainResult:
     resume, only = how
-    log.info("%s run in %s", "resuming the" if resume else "new", run.folder.path)
+    _log.info("%s run in %s", "resuming the" if resume else "new", run.folder.path)
     stages = [stage.build(config) for stage in config.stages]
     for stage in stages if only is None else [stages[only]]:
         stage.check(run)
@@ -128,7 +128,7 @@ def _train(config: Experiment, run: Run, parts: Parts, started: float, how: tupl
 def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
     """Log warnings of the model about data that its authors would not train it on; the run continues."""
     for message in config.model.data_warnings(len(data), int(np.diff(data.records.offsets).max(initial=0))):
-        log.warning("warning: %s", message)
+        _log.warning("warning: %s", message)
 
 
 def _make_run(
@@ -202,13 +202,13 @@ def _log_end(result: TrainResult) -> None:
     reason = reasons.get(result.reason, f"interrupted by {result.reason}")
     peak = result.facts.get("peak_memory_megabytes")
     usage = f"{result.core_minutes:.1f} core-minutes{f', peak memory {peak:,.0f} MB' if peak else ''}"
-    log.info("%s after %d steps, %d images, %s", reason, result.steps, result.images_seen, usage)
+    _log.info("%s after %d steps, %d images, %s", reason, result.steps, result.images_seen, usage)
     by_activity = ", ".join(f"{name} {minutes:.1f}" for name, minutes in result.facts["core_minutes_by_stage"].items())
-    log.info("core-minutes by activity: %s", by_activity)
+    _log.info("core-minutes by activity: %s", by_activity)
     if result.interrupted:
-        log.info("resume it with: detkit train --resume %s", result.folder)
+        _log.info("resume it with: detkit train --resume %s", result.folder)
         return
     if result.best_numbers:
         numbers = ", ".join(f"{name} {format_metric(value)}" for name, value in result.best_numbers.items())
-        log.info("best evaluation (step %d): %s", result.best_step, numbers)
-    log.info("checkpoint: %s", result.best)
+        _log.info("best evaluation (step %d): %s", result.best_step, numbers)
+    _log.info("checkpoint: %s", result.best)

@@ -10,16 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from detkit.arrays import ImageArray
 from detkit.data.media.images import read_image
 from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.structures import Detections
 
 T = TypeVar("T")
-Pixels = NDArray[np.uint8]
 
 
 class PredictorLike(Protocol):
@@ -47,7 +44,7 @@ class FileResult:
     """
 
     path: Path
-    image: Pixels | None = None
+    image: ImageArray | None = None
     detections: Detections | None = None
     error: Exception | None = None
 
@@ -86,8 +83,8 @@ def detect_files(predictor: PredictorLike, paths: Iterable[str | Path], *, threa
 
 
 def _windows(
-    items: Iterable[T], read: Callable[[T], Pixels], batch_size: int, threads: int
-) -> Iterator[list[tuple[T, Pixels | Exception]]]:
+    items: Iterable[T], read: Callable[[T], ImageArray], batch_size: int, threads: int
+) -> Iterator[list[tuple[T, ImageArray | Exception]]]:
     """Yield windows of items, each with its image or the error of reading it; the next window is read ahead.
 
     A window has several batches, so that images of equal size can be batched together.
@@ -95,7 +92,7 @@ def _windows(
     length = 1 if batch_size == 1 else 4 * batch_size
     source = iter(items)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="reader") as pool:
-        queue: deque[tuple[T, Future[Pixels]]] = deque()
+        queue: deque[tuple[T, Future[ImageArray]]] = deque()
 
         def fill(count: int) -> None:
             queue.extend((item, pool.submit(read, item)) for item in islice(source, count))
@@ -110,14 +107,14 @@ def _windows(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(future: Future[Pixels]) -> Pixels | Exception:
+def _result(future: Future[ImageArray]) -> ImageArray | Exception:
     try:
         return future.result()
     except (ValueError, OSError) as error:
         return error
 
 
-def _check_size(record: ImageRecord, pixels: Pixels) -> None:
+def _check_size(record: ImageRecord, pixels: ImageArray) -> None:
     if tuple(pixels.shape[:2]) != tuple(record.size):
         height, width = record.size
         raise ValueError(

@@ -6,17 +6,14 @@ import hashlib
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.heads.rpn import RPN
 from detkit.inference.loading import checkpoint_path, load
 from detkit.inference.predictor import Predictor
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer
 from detkit.structures import Detections, Proposals
-
-Image = NDArray[np.uint8]
 
 
 def build_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") -> Proposer:
@@ -68,7 +65,7 @@ class RPNProposals:
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return f"rpn {digest.hexdigest()}"
 
-    def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`detkit.proposals.Backend`."""
         prepared = self._predictor.prepare(image)
         with self._predictor.running() as model:

@@ -14,7 +14,7 @@ from detkit.heads.region.classifier import RegionClassifier
 from detkit.heads.text_classes import TextLogits
 from detkit.models.detector import ClassLayout, Detector
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _EMBEDDINGS = "predictor.logits.embeddings"
 
@@ -53,7 +53,7 @@ def embed_classes(detector: Detector, class_names: Sequence[str]) -> bool:
     if not isinstance(logits, TextLogits):
         return False
     if logits.config.embeddings is None:
-        log.info("classes: keeping the present embeddings, as model.region.text.embeddings is not set")
+        _log.info("classes: keeping the present embeddings, as model.region.text.embeddings is not set")
         return False
     path = logits.config.embeddings
     checkpoint = load_checkpoint(path)
@@ -72,7 +72,7 @@ def embed_classes(detector: Detector, class_names: Sequence[str]) -> bool:
     if logits.config.background:
         _check_background_phrases(logits, checkpoint.model_json, path)
         logits.background.copy_(background)
-    log.info("classes: embeddings of %s from %s", ", ".join(class_names), path)
+    _log.info("classes: embeddings of %s from %s", ", ".join(class_names), path)
     return True
 
 

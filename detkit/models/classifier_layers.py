@@ -12,7 +12,7 @@ from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.layers import ConvPool, TwoFC
 from detkit.weights.read import read_tensors
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 FULLY_CONNECTED = (("classifier.0", "classifier.3"), ("classifier.1", "classifier.4"), ("fc6", "fc7"))
 """Names of the two layers in files of VGG16 (torchvision), of AlexNet (torchvision), and of others."""
@@ -48,10 +48,10 @@ def load_head(head: nn.Module, backbone: Backbone, loaded: LoadedBackbone) -> bo
     tensors = backbone.rename_published(read_tensors(loaded.source))
     layers = next((tensors_of_head for tensors_of_head in _candidates(head, tensors) if _matches_head(head, tensors_of_head)), None)
     if layers is None:
-        log.info("region head: from scratch")
+        _log.info("region head: from scratch")
         return False
     head.load_state_dict(layers, strict=False)
-    log.info("region head: loaded from %s", loaded.source)
+    _log.info("region head: loaded from %s", loaded.source)
     return True
 
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-FloatArray = NDArray[np.float64]
+from detkit.arrays import Doubles
 
 
 @dataclass
@@ -21,10 +20,10 @@ class _Cluster:
     """Running sums over the boxes of one object."""
 
     score_sum: float = 0.0
-    weighted_sum: FloatArray = field(default_factory=lambda: np.zeros(4))
+    weighted_sum: Doubles = field(default_factory=lambda: np.zeros(4))
     count: int = 0
 
-    def add(self, box: FloatArray, score: float) -> FloatArray:
+    def add(self, box: Doubles, score: float) -> Doubles:
         """Add a box and return the fused box so far (equations 2 and 3), ``(4,)``."""
         self.score_sum, self.weighted_sum, self.count = self.score_sum + score, self.weighted_sum + score * box, self.count + 1
         return self.weighted_sum / self.score_sum
@@ -74,7 +73,7 @@ def weighted_boxes_fusion(
     return joined[0][best], joined[1][best], joined[2][best]
 
 
-def _fuse_label(boxes: FloatArray, scores: FloatArray, merge_iou: float) -> tuple[Tensor, Tensor, Tensor]:
+def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Tensor, Tensor, Tensor]:
     """Fused boxes, mean scores and counts of the clusters of one label, in order of creation."""
     fused, clusters = np.zeros_like(boxes), list[_Cluster]()
     for box, score in zip(boxes, scores.tolist(), strict=True):
@@ -89,10 +88,10 @@ def _fuse_label(boxes: FloatArray, scores: FloatArray, merge_iou: float) -> tupl
     return torch.from_numpy(fused[: len(clusters)]).float(), means, counts
 
 
-def _ious(boxes: FloatArray, box: FloatArray) -> FloatArray:
+def _ious(boxes: Doubles, box: Doubles) -> Doubles:
     """``(n,)`` IoU of ``(n, 4)`` boxes with one box."""
     sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
     shared = np.maximum(sides, 0).prod(1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    ious: FloatArray = shared / np.maximum(areas + (box[2:] - box[:2]).prod() - shared, np.finfo(np.float64).tiny)
+    ious: Doubles = shared / np.maximum(areas + (box[2:] - box[:2]).prod() - shared, np.finfo(np.float64).tiny)
     return ious

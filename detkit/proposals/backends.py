@@ -10,11 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.proposals.config import Mode, ProposalsConfig, SelectiveSearchConfig
 from detkit.registry import Registry
 from detkit.structures import Proposals
-
-Image = NDArray[np.uint8]
 
 BACKENDS = Registry(
     "proposal backend",
@@ -38,7 +37,7 @@ class Backend(Protocol):
     def version(self) -> str:
         """Name and version of everything the proposals depend on besides image and config, such as a release or a checkpoint's hash."""
 
-    def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """Return all proposals, best first, in the pixels of the image; they are filtered later.
 
         Args:
@@ -56,7 +55,7 @@ class SelectiveSearch:
         """See :data:`ALGORITHM_VERSION`."""
         return f"detkit {ALGORITHM_VERSION}"
 
-    def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         from detkit.proposals.search import selective_search
 
@@ -86,7 +85,7 @@ class OpenCV:
 
         return f"opencv {cv2.__version__}"
 
-    def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         import cv2
 
@@ -125,7 +124,7 @@ class SelectiveSearchPackage:
         """Version of the package."""
         return f"selectivesearch {metadata.version('selectivesearch')}"
 
-    def __call__(self, image: Image, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         from selectivesearch import selective_search
 

@@ -21,7 +21,7 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.proposals.config import ProposalsConfig
 from detkit.structures import Proposals
 
-LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Version of the file format, part of every key."""
@@ -83,7 +83,7 @@ class ProposalCache:
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 proposals = Proposals(torch.from_numpy(arrays["boxes"]), torch.from_numpy(arrays["scores"]))
         except _CORRUPTION_ERRORS as error:
-            LOG.warning(
+            _log.warning(
                 "proposal cache: %s is corrupt (%s); it is deleted and rebuilt", path, " ".join(str(error).split()) or type(error).__name__
             )
             path.unlink(missing_ok=True)

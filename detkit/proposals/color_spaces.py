@@ -8,31 +8,31 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from detkit.arrays import ImageArray
 
 
-def _rgb(image: Image) -> Image:
+def _rgb(image: ImageArray) -> ImageArray:
     return image
 
 
-def _hsv(image: Image) -> Image:
+def _hsv(image: ImageArray) -> ImageArray:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), dtype=np.uint8)
 
 
-def _lab(image: Image) -> Image:
+def _lab(image: ImageArray) -> ImageArray:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), dtype=np.uint8)
 
 
-def _intensity(image: Image) -> Image:
+def _intensity(image: ImageArray) -> ImageArray:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)[..., None]
 
 
-def _hue(image: Image) -> Image:
+def _hue(image: ImageArray) -> ImageArray:
     """Hue scaled to 0 to 255, like the other single channels."""
     return np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)[..., :1])
 
 
-def _rgi(image: Image) -> Image:
+def _rgi(image: ImageArray) -> ImageArray:
     """Normalized red and green, and intensity; the first two are invariant to the intensity of the light."""
     values = image.astype(np.float32)
     total = values.sum(2, keepdims=True)
@@ -40,7 +40,7 @@ def _rgi(image: Image) -> Image:
     return np.concatenate([np.rint(chromaticity * 255).astype(np.uint8), _intensity(image)], 2)
 
 
-COLOR_SPACES: dict[str, Callable[[Image], Image]] = {
+COLOR_SPACES: dict[str, Callable[[ImageArray], ImageArray]] = {
     "rgb": _rgb,
     "hsv": _hsv,
     "hsv_cone": _hsv,
@@ -56,7 +56,7 @@ _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], 1) / 2
 """Position of each OpenCV hue, 0 to 179, on a circle with a diameter of 1."""
 
 
-def segmentation_values(space: str, colored: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
+def segmentation_values(space: str, colored: ImageArray) -> NDArray[np.uint8] | NDArray[np.float32]:
     """Return the values in which the segmentation measures distances: the unchanged pixels, except for ``hsv_cone``.
 
     In ``hsv_cone`` hue is an angle and saturation the distance from gray. Reds of hue 0 and 179 are neighbors, and in pale colors,

@@ -13,14 +13,13 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.proposals.backends import BACKENDS, Backend
 from detkit.proposals.cache import ProposalCache, cache_key
 from detkit.proposals.config import ProposalsConfig
 from detkit.structures import Proposals, Size
 
-Image = NDArray[np.uint8]
 Item = TypeVar("Item")
 
 QUEUED_PER_PROCESS = 4
@@ -69,7 +68,7 @@ class Proposer:
         self.backend: Backend = BACKENDS.get(config.backend)() if backend is None else backend
         self.cache = None if config.cache is None else ProposalCache(config.cache, config.cache_megabytes)
 
-    def __call__(self, image: Image, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, threads: int | None = None) -> Proposals:
         """Return the proposals of an image, best first, in its own pixels.
 
         Args:
@@ -81,7 +80,7 @@ class Proposer:
         """
         return filter_proposals(self._propose(image, threads)[0], self.config)
 
-    def propose_all(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[Proposals]:
+    def propose_all(self, items: Iterable[Item], read: Callable[[Item], ImageArray], processes: int = 1) -> Iterator[Proposals]:
         """Yield the proposals of many images in order; with a cache folder, this fills the cache.
 
         Args:
@@ -97,7 +96,7 @@ class Proposer:
                 raise result.error
             yield result.proposals
 
-    def results(self, items: Iterable[Item], read: Callable[[Item], Image], processes: int = 1) -> Iterator[ProposalResult]:
+    def results(self, items: Iterable[Item], read: Callable[[Item], ImageArray], processes: int = 1) -> Iterator[ProposalResult]:
         """Yield a result for each image, as :meth:`propose_all` does; an image that fails yields its error and does not stop."""
         if processes <= 1:
             yield from (self.result(item, read) for item in items)
@@ -114,7 +113,7 @@ class Proposer:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
-    def result(self, item: Item, read: Callable[[Item], Image]) -> ProposalResult:
+    def result(self, item: Item, read: Callable[[Item], ImageArray]) -> ProposalResult:
         """Return the result of one image; an error caused by the image is stored in it, not raised."""
         try:
             image = read(item)
@@ -126,7 +125,7 @@ class Proposer:
             filter_proposals(proposals, self.config), (image.shape[0], image.shape[1]), time.perf_counter() - start, from_cache
         )
 
-    def _propose(self, image: Image, threads: int | None) -> tuple[Proposals, bool]:
+    def _propose(self, image: ImageArray, threads: int | None) -> tuple[Proposals, bool]:
         """Return all proposals, and whether they are from the cache."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
             raise ValueError(f"proposals: expected a (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _BATCH = 64
 _LAYER = "transformer.resblocks."
@@ -91,7 +91,7 @@ class TextTower:
         prompts = [template.replace("{}", phrase) for phrase in phrases for template in templates]
         for prompt in prompts:
             if len(self.tokenizer.encode(prompt)) + 2 > self.tokenizer.context_length:
-                log.warning("%r is longer than the context of the text tower and is truncated", prompt)
+                _log.warning("%r is longer than the context of the text tower and is truncated", prompt)
         rows = torch.cat([self.network(self.tokenizer(prompts[start : start + _BATCH])) for start in range(0, len(prompts), _BATCH)])
         means = functional.normalize(rows, dim=1).view(len(phrases), len(templates), -1).mean(1)
         return functional.normalize(means, dim=1)

@@ -18,7 +18,7 @@ from detkit.models.faster_rcnn import FasterRCNN
 from detkit.structures import Proposals, Targets
 from detkit.training.run import Run
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 Part = Literal["all", "rpn", "region"]
 ProposalsFrom = Literal["current", "start_of_stage"]
@@ -146,7 +146,7 @@ def reset_parts(run: Run, stage: str, prefixes: Sequence[str]) -> None:
         _parameters_with_prefix(run.detector, stage, "reset", prefix)
     state = {name: value for name, value in run.initial_state().items() if name.startswith(tuple(prefixes))}
     run.detector.load_state_dict(state, strict=False)
-    log.info("reset to the initial weights: %s", ", ".join(prefixes))
+    _log.info("reset to the initial weights: %s", ", ".join(prefixes))
 
 
 def _parameters_with_prefix(model: nn.Module, stage: str, key: str, prefix: str) -> list[nn.Parameter]:

@@ -15,7 +15,7 @@ from detkit.structures import Proposals, Size, Targets
 from detkit.training.config import Precision
 from detkit.training.optim.precision import MixedPrecision
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 ON_CPU = 8
 """Images per batch on a CPU, whose memory is not the limit: larger batches are no faster there."""
@@ -59,7 +59,7 @@ def measured_batch_size(detector: Detector, preprocess: PreprocessConfig, device
         precision: ``fp32``, ``bf16`` or ``fp16``.
     """
     if device.type == "cpu":
-        log.info("batch size 8 (auto on a CPU)")
+        _log.info("batch size 8 (auto on a CPU)")
         return ON_CPU
     mixed, size = MixedPrecision(precision, device), largest_input(preprocess)
 
@@ -74,7 +74,7 @@ def measured_batch_size(detector: Detector, preprocess: PreprocessConfig, device
         return True
 
     found = find_batch_size(fits)
-    log.info("batch size %d per process: the largest power of two that fits %s with images of %d x %d", found, device, size[1], size[0])
+    _log.info("batch size %d per process: the largest power of two that fits %s with images of %d x %d", found, device, size[1], size[0])
     return found
 
 

@@ -20,7 +20,7 @@ from detkit.training.run import Run
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 STATE_FORMAT = 1
 """Version of the resumable state. It changes whenever an older state could no longer be resumed exactly."""
@@ -71,7 +71,7 @@ class Checkpointer:
         if self.best is None or value > self.best:
             self.best, self.best_step, self.best_numbers = value, step, dict(numbers)
             self._write(self.run.folder.best, model, step, numbers)
-        log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
+        _log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
 
     def should_stop(self) -> bool:
         """Return whether early stopping has run out of patience."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from detkit.checkpoint import write_text
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ class ProgressBar(Hook):
         if self._bar.disable and now - self._last_logged >= self.every_seconds:
             self._last_logged = now
             left = self._time_left(record.progress)
-            log.info("step %d, %.0f %%, %s left: %s lr %.3g", record.step, 100 * record.progress, left, losses, record.lr)
+            _log.info("step %d, %.0f %%, %s left: %s lr %.3g", record.step, 100 * record.progress, left, losses, record.lr)
 
     def close(self) -> None:
         """Close the bar and leave it on the screen."""

@@ -17,7 +17,7 @@ from detkit.training.optim.schedule import CosineConfig, MultistepConfig
 from detkit.training.run import Run
 from detkit.training.trainer import Trainer
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 _ROUNDING = 1e-9
 
@@ -110,7 +110,7 @@ class GradientStage:
         trainer = Trainer(run, self.training, self.optimizer, self.schedule)
         if state is not None:
             trainer.load(state)
-            log.info("resuming after step %d", trainer.step)
+            _log.info("resuming after step %d", trainer.step)
         reason = trainer.fit()
         best = trainer.checkpointer
         interrupted = reason not in {"finished", "budget", "early stop"}
@@ -161,7 +161,7 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: in
         for index in range(first, stop):
             run.stage = index
             if len(stages) > 1:
-                log.info("stage %d of %d: %s", index + 1, len(stages), stages[index].name)
+                _log.info("stage %d of %d: %s", index + 1, len(stages), stages[index].name)
             inside = state["inside"] if state is not None and state["stage"] == index else None
             minutes = run.minutes() if index or only is not None else 0.0  # start-up is part of the first stage
             run.stage_start_minutes = minutes if inside is None else float(inside.get("minutes_before", minutes))

@@ -31,7 +31,7 @@ from detkit.training.process.replicas import broadcast_buffers, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
 from detkit.training.run import Run
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 class Trainer:
@@ -67,8 +67,8 @@ class Trainer:
         self.meter = Meter()
         self.step = self.evaluations = 0
         self._random: list[dict[str, Any]] = []
-        log.info("%s", optimizer.describe_lr(images))
-        log.info("precision %s on %s; %s", precision, run.device, self._limits())
+        _log.info("%s", optimizer.describe_lr(images))
+        _log.info("precision %s on %s; %s", precision, run.device, self._limits())
 
     def fit(self) -> str:
         """Train, and return why it ended: ``finished``, ``budget``, ``early stop``, or the name of a signal.
@@ -109,7 +109,7 @@ class Trainer:
             return "finished"
         if not self.progress.by_budget:
             factor = self.schedule.factor(self.step, self.progress.fraction)
-            log.warning(BUDGET_CUT_WARNING, self.step, self.progress.total_steps, 100 * factor)
+            _log.warning(BUDGET_CUT_WARNING, self.step, self.progress.total_steps, 100 * factor)
         return "budget"
 
     def state(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Trainer:
         self._random = list(state["random"])
         if len(self._random) != self.run.processes.world:
             counts = len(self._random), self.run.processes.world
-            log.warning("warning: the run was saved by %d processes and is resumed with %d, so it does not continue exactly", *counts)
+            _log.warning("warning: the run was saved by %d processes and is resumed with %d, so it does not continue exactly", *counts)
 
     def save(self) -> None:
         """Write the resumable state and the newest checkpoint; every process must call it."""

@@ -23,7 +23,7 @@ from detkit.structures import Detections
 from detkit.training.batch_drawing import write_image
 from detkit.training.run import Run
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 class EvaluationConfig(Config):

@@ -12,11 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import batched_nms
 
 from benchmarks.timing import Report, in_turn
+from detkit.arrays import ImageArray
 from detkit.cli.report import table
 from detkit.data.media.images import read_image
 from detkit.export import export_onnx
@@ -28,8 +28,6 @@ SIDE = 416
 PEER, EAGER, FUSED, EXPORTED = "onnxruntime", "detkit eager fp32", "detkit fp32", "detkit exported"
 MAX_RATIO, MIN_SPEEDUP = 1.7, 3.0
 """Maximum time relative to the published file in onnxruntime, and minimum speed-up over our unfused model."""
-
-Pixels = NDArray[np.uint8]
 
 
 def yolox(rounds: int, onnx: str, weights: str, image_path: str) -> Report:
@@ -62,7 +60,7 @@ def yolox(rounds: int, onnx: str, weights: str, image_path: str) -> Report:
     return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
 
 
-def _exported(predictor: Predictor, pixels: Pixels) -> Predictor:
+def _exported(predictor: Predictor, pixels: ImageArray) -> Predictor:
     """Export the detector as `detkit export` does, and load the file."""
     with tempfile.TemporaryDirectory() as folder:
         export_onnx(predictor, f"{folder}/yolox.onnx", [pixels])
@@ -83,7 +81,7 @@ def _comparison(seconds: dict[str, list[float]]) -> str:
     return table(rows, headings, set(headings[2:-1]))
 
 
-def _peer(session: Any, pixels: Pixels) -> Tensor:
+def _peer(session: Any, pixels: ImageArray) -> Tensor:
     """Detect as YOLOX's code does: letterbox by OpenCV, decoding and NMS by torch and torchvision."""
     scale = min(SIDE / pixels.shape[0], SIDE / pixels.shape[1])
     height, width = int(pixels.shape[0] * scale), int(pixels.shape[1] * scale)

@@ -8,12 +8,11 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.structures import Proposals, Rows, Size, Targets
 
 R = TypeVar("R", bound=Rows)
-Image = NDArray[np.uint8]
 ImageSampler = Callable[[np.random.Generator], "AnnotatedImage"]
 """Draws another image of the data set with the generator, for mosaic and mixup."""
 
@@ -29,7 +28,7 @@ class AnnotatedImage:
         is_labeled: False if not all objects in the image are labeled, so that ``targets`` are incomplete.
     """
 
-    image: Image
+    image: ImageArray
     targets: Targets
     proposals: Proposals | None = None
     is_labeled: bool = True
@@ -39,7 +38,7 @@ class AnnotatedImage:
         """``(height, width)`` in pixels."""
         return self.image.shape[0], self.image.shape[1]
 
-    def mapped(self, image: Image, transform: Callable[[Rows], Rows]) -> AnnotatedImage:
+    def mapped(self, image: ImageArray, transform: Callable[[Rows], Rows]) -> AnnotatedImage:
         """Return a copy with another image, and with ``transform`` applied to the targets and the proposals."""
         proposals = None if self.proposals is None else transform(self.proposals)
         return replace(self, image=image, targets=transform(self.targets), proposals=proposals)  # type: ignore[arg-type]

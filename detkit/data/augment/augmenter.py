@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from detkit.data.augment.annotated_image import AnnotatedImage, Image, ImageSampler, drop_small
+from detkit.arrays import ImageArray
+from detkit.data.augment.annotated_image import AnnotatedImage, ImageSampler, drop_small
 from detkit.data.augment.config import AugmentationConfig, JitterConfig
 from detkit.data.augment.geometry import Resampler, Window, filled_canvas, paste, visible_patch
 from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls
@@ -99,7 +100,7 @@ class Augmenter:
             part = part.mapped(canvas, lambda rows: rows)
         return part.mapped(part.image, lambda rows: drop_small(rows, self.config.min_side))
 
-    def _canvas(self, layout: Layout) -> Image:
+    def _canvas(self, layout: Layout) -> ImageArray:
         """Return the canvas under the image: the fill of the layout and, within the bounds of a larger view, that of zoom-out."""
         canvas, config = filled_canvas(layout.canvas, layout.fill), self.config.zoom_out
         if config is not None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from detkit.data.augment.annotated_image import Image, R, crop_rows, shift_rows
+from detkit.arrays import ImageArray
+from detkit.data.augment.annotated_image import R, crop_rows, shift_rows
 from detkit.structures import Size
 
 Window = tuple[int, int, int, int]
@@ -35,7 +36,7 @@ class Resampler:
     interpolation: str = "bilinear"
     average_below: float = 0.0
 
-    def resize(self, image: Image, size: Size) -> Image:
+    def resize(self, image: ImageArray, size: Size) -> ImageArray:
         """Resize an image to ``size``; it is returned unchanged if it already has that size."""
         if image.shape[:2] == size:
             return image
@@ -58,7 +59,7 @@ class Patch:
     size: Size
     corner: Size
 
-    def pixels(self, image: Image, resampler: Resampler) -> Image:
+    def pixels(self, image: ImageArray, resampler: Resampler) -> ImageArray:
         """Return the visible pixels of the image, at their size on the canvas."""
         x1, y1, x2, y2 = self.window
         return resampler.resize(image[y1:y2, x1:x2], self.size)
@@ -104,13 +105,13 @@ def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> W
     return image_first, image_end, max(first, bounds[0]), end
 
 
-def paste(canvas: Image, pixels: Image, corner: Size) -> None:
+def paste(canvas: ImageArray, pixels: ImageArray, corner: Size) -> None:
     """Write pixels into a canvas in place; the only function here that modifies its input."""
     y, x = corner
     canvas[y : y + pixels.shape[0], x : x + pixels.shape[1]] = pixels
 
 
-def filled_canvas(size: Size, fill: Fill) -> Image:
+def filled_canvas(size: Size, fill: Fill) -> ImageArray:
     """Return a canvas of one color, ``(H, W, 3)``."""
     canvas = np.empty((*size, 3), np.uint8)
     canvas[:] = fill

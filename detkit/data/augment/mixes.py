@@ -8,7 +8,8 @@ from functools import partial
 import cv2
 import numpy as np
 
-from detkit.data.augment.annotated_image import AnnotatedImage, Image
+from detkit.arrays import ImageArray
+from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import MixupConfig, MosaicConfig
 from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
 from detkit.structures import Proposals, Size, Targets
@@ -57,7 +58,7 @@ def mixup(
     return _combine(np.asarray(cv2.addWeighted(image.image, config.share, layer, 1 - config.share, 0.0), np.uint8), parts, image)
 
 
-def _combine(image: Image, parts: Sequence[AnnotatedImage], first: AnnotatedImage) -> AnnotatedImage:
+def _combine(image: ImageArray, parts: Sequence[AnnotatedImage], first: AnnotatedImage) -> AnnotatedImage:
     """Return one image with the rows of all parts; it is labeled if all visible parts are."""
     part_proposals = [part.proposals for part in parts if part.proposals is not None]
     proposals = None if first.proposals is None else Proposals.cat(part_proposals)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from detkit.arrays import Doubles
 from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import IoUCropConfig, ZoomOutConfig
 from detkit.data.augment.geometry import Window
 from detkit.structures import Targets
-
-Floats = NDArray[np.float64]
 
 
 def zoom_out(view: Window, config: ZoomOutConfig, random_numbers: np.random.Generator) -> Window:
@@ -25,7 +23,7 @@ def zoom_out(view: Window, config: ZoomOutConfig, random_numbers: np.random.Gene
     return left, top, left + width, top + height
 
 
-def iou_crop(view: Window, boxes: Floats, config: IoUCropConfig, random_numbers: np.random.Generator) -> Window:
+def iou_crop(view: Window, boxes: Doubles, config: IoUCropConfig, random_numbers: np.random.Generator) -> Window:
     """Return a crop of the view whose IoU with some box is at least a value drawn from ``min_ious``, or the view itself.
 
     Follows SSD's sampler as in torchvision (``RandomIoUCrop``): only boxes whose center is inside the crop count. Without boxes
@@ -57,7 +55,7 @@ def drop_outside_centers(image: AnnotatedImage, view: Window) -> AnnotatedImage:
     return replace(image, targets=targets[inside | targets.is_crowd])
 
 
-def _random_crops(view: Window, config: IoUCropConfig, random_numbers: np.random.Generator) -> Floats:
+def _random_crops(view: Window, config: IoUCropConfig, random_numbers: np.random.Generator) -> Doubles:
     """Return random windows in the view, in whole pixels and of an allowed aspect, shape ``(T, 4)``; T is at most ``trials``."""
     x1, y1, x2, y2 = view
     sides = np.array([x2 - x1, y2 - y1])
@@ -68,7 +66,7 @@ def _random_crops(view: Window, config: IoUCropConfig, random_numbers: np.random
     return np.concatenate([corners, corners + crop_sides], axis=1)[allowed]
 
 
-def _best_ious(crops: Floats, boxes: Floats) -> Floats:
+def _best_ious(crops: Doubles, boxes: Doubles) -> Doubles:
     """Return the highest IoU of each crop with a box whose center is in it, shape ``(T,)``; -1 if there is none."""
     if not len(crops):
         return np.zeros(0)
@@ -77,5 +75,5 @@ def _best_ious(crops: Floats, boxes: Floats) -> Floats:
     inside = ((centers > low) & (centers < high)).all(2)
     intersection = np.clip(np.minimum(high, boxes[:, 2:]) - np.maximum(low, boxes[:, :2]), 0, None).prod(2)
     union = (high - low).prod(2) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - intersection
-    best: Floats = np.where(inside, intersection / union, -1.0).max(1)
+    best: Doubles = np.where(inside, intersection / union, -1.0).max(1)
     return best

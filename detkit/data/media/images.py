@@ -33,7 +33,7 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError
 _FAINT = 4096
 """16-bit images with all values below this come from a camera of 12 bits or fewer, and appear almost black."""
 
-_LOGGER = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
 
@@ -243,7 +243,7 @@ def _to_rgb(image: Image.Image, name: str) -> Pixels:
 
 @cache  # once per file, not once per epoch
 def _warn_of_faint(name: str, high: int, zero: str) -> None:
-    _LOGGER.warning("%s: its largest value is %d of 65535, so it is read as nearly %s; scale the values to 16 bits", name, high, zero)
+    _log.warning("%s: its largest value is %d of 65535, so it is read as nearly %s; scale the values to 16 bits", name, high, zero)
 
 
 def _gray_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:

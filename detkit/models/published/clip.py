@@ -17,7 +17,7 @@ from detkit.models.clip_rcnn import CLIPRCNNConfig
 from detkit.models.published.load import Publication
 from detkit.text import require_open_clip, text_tower
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def clip_rcnn(backbone: str, dimensions: int, side: int = 224) -> Publication:
@@ -78,5 +78,5 @@ def convert(config: CLIPRCNNConfig, classes: Sequence[str], tensors: Mapping[str
     scale = tensors["logit_scale"].float().exp().clamp(max=MAX_SCALE) if "logit_scale" in tensors else torch.tensor(MAX_SCALE)
     logits = {"embeddings": text_encoder.embed(classes, text.templates), "scale": scale.reshape(())}
     logits["background"] = text_encoder.embed(text.background, text.templates)
-    log.info("classes: %s; phrases for background: %s", ", ".join(classes), ", ".join(text.background))
+    _log.info("classes: %s; phrases for background: %s", ", ".join(classes), ", ".join(text.background))
     return renamed | {f"region.predictor.logits.{name}": tensor for name, tensor in logits.items()}

@@ -16,7 +16,7 @@ from detkit.structures import Batch, Size, Targets
 from detkit.training.distillation.student import DistilledModel
 from detkit.training.distillation.teacher import DistillationConfig, Teacher
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 class DistilledClassifier(DistilledModel):
@@ -51,7 +51,7 @@ class DistilledClassifier(DistilledModel):
         if not config.logit_weight:
             raise ValueError("distillation.logit_weight is 0, so nothing is learned from the teacher; set it above 0 or remove the teacher")
         self._teacher_columns = _teacher_labels(class_names, teacher)
-        log.info("teacher: %s; learning its %s", teacher.name, "most probable class" if config.hard_labels else "class probabilities")
+        _log.info("teacher: %s; learning its %s", teacher.name, "most probable class" if config.hard_labels else "class probabilities")
 
     @property
     def _classifier(self) -> Classifier:

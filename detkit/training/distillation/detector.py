@@ -17,7 +17,7 @@ from detkit.training.distillation.losses import HeadOutputs, dense_losses, featu
 from detkit.training.distillation.student import DistilledModel
 from detkit.training.distillation.teacher import DistillationConfig, Teacher
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 _CHECK_SIDE = 128
 """Side in pixels of the image on which student and teacher are compared if neither has a fixed input size."""
@@ -58,7 +58,7 @@ class DistilledDetector(DistilledModel):
             )
         self._check(teacher)
         count = len(self._label_pairs) or len(class_names)
-        log.info("teacher: %s; it knows %d of the student's %d classes", teacher.name, count, len(class_names))
+        _log.info("teacher: %s; it knows %d of the student's %d classes", teacher.name, count, len(class_names))
 
     def _teacher_outputs(self, images: Sequence[Tensor], seeds: Sequence[int]) -> tuple[Batch, Raw]:
         """Return the teacher's batch and its raw outputs."""

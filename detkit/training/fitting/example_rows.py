@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Halves = NDArray[np.float16]
-Floats = NDArray[np.float32]
+from detkit.arrays import Floats, Halves
 
 
 class RegionRows:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.training.run import Run
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 NEAR_IOU = 0.5
 """IoU with an object from which the features for box regression of a region are kept; R-CNN uses regions from 0.6 on."""
@@ -98,7 +98,7 @@ class FeatureStore:
         index = 0
         while index < self._count:
             if index and not self._path(index).is_file() and self._is_budget_spent():
-                log.warning("warning: the budget allows the features of %d of %d images; the other images are skipped", index, self._count)
+                _log.warning("warning: the budget allows the features of %d of %d images; the other images are skipped", index, self._count)
                 self._count = index
                 return
             yield self[index]

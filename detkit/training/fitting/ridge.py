@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
+from detkit.arrays import Doubles, Floats
 from detkit.config import Config
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 MAX_FEATURES = 13_000
 """Above this number, the square matrix of the features in float64 takes more than 1.4 GB, in which the system is also solved. SPPNet has
 12,800 features."""

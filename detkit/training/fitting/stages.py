@@ -13,17 +13,18 @@ import numpy as np
 import torch
 from torch import nn
 
+from detkit.arrays import Floats, Halves
 from detkit.ops.coder import encode
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
-from detkit.training.fitting.example_rows import Floats, Halves, RegionRows
+from detkit.training.fitting.example_rows import RegionRows
 from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, feature_store, fitting_data, mean_norms
 from detkit.training.fitting.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.fitting.svm import ExampleBuffer, HardNegatives, SVMConfig
 from detkit.training.run import Run
 from detkit.training.stages import StageResult
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 FITTING_SHARE = 0.95
 """Fraction of a stage's budget after which it reads no further image and fits to the images read so far."""
@@ -117,7 +118,7 @@ class SVMStage(FittedStage):
                 miner.new_count = 0
             self._pass(run, store, miners)
             counts = sum(m.new_count for m in miners), sum(m.fits for m in miners)
-            log.info("svm: pass %d: %d new hard negatives, %d fits so far", number + 1, *counts)
+            _log.info("svm: pass %d: %d new hard negatives, %d fits so far", number + 1, *counts)
             if run.is_budget_spent(FITTING_SHARE) or (self.svm.exhaustive and not any(miner.new_count for miner in miners)):
                 break
         fitted = detector.region.fitted
@@ -138,7 +139,7 @@ class SVMStage(FittedStage):
                 hard = (class_ious.max(1, initial=0.0) < self.svm.negative_iou) & (margins[:, label] > self.svm.hard_margin)
                 miner.add(regions.hidden[hard], keys[hard], margins[hard, label])
             if run.is_budget_spent(FITTING_SHARE):
-                log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d images", index + 1, len(store))
+                _log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d images", index + 1, len(store))
                 break
         for miner in miners:
             miner.finish()
@@ -175,7 +176,7 @@ class BoxRegressionStage(FittedStage):
             for count, regions in enumerate(store):
                 _check_signal(run)
                 if run.is_budget_spent(FITTING_SHARE):
-                    log.warning("warning: boxes: the budget ends the pass after %d of %d images; fitting to these", count, len(store))
+                    _log.warning("warning: boxes: the budget ends the pass after %d of %d images; fitting to these", count, len(store))
                     break
                 for label, features, targets in self._examples(regions, detector.region.config.box_weights):
                     rows.add(label, features, targets)
@@ -204,7 +205,7 @@ class BoxRegressionStage(FittedStage):
         outputs = slice(4 * label, 4 * label + 4)
         layer.weight.data[outputs] = torch.from_numpy(weights * scale).to(layer.weight)
         layer.bias.data[outputs] = torch.from_numpy(biases).to(layer.bias)
-        log.info("boxes: class %d: fitted to %d regions", label, ridge.count)
+        _log.info("boxes: class %d: fitted to %d regions", label, ridge.count)
 
 
 def _check_signal(run: Run) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from detkit.heads.region.classifier import RegionClassifier
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 def reset_stale_fits(detector: nn.Module, stage: str, *, unfreezes: bool = False) -> None:
@@ -28,7 +28,7 @@ def reset_stale_fits(detector: nn.Module, stage: str, *, unfreezes: bool = False
     boxes = features if region.fitted.config.boxes_from == "pooled" else hidden
     disabled = region.fitted.mark_unfitted(svm=hidden, boxes=boxes)
     if disabled:
-        log.info("%s: the earlier fits (%s) are disabled until they are fitted again", stage, ", ".join(disabled))
+        _log.info("%s: the earlier fits (%s) are disabled until they are fitted again", stage, ", ".join(disabled))
 
 
 def _is_trainable(module: nn.Module) -> bool:

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from detkit.arrays import Features, Floats
 from detkit.config import Config
 
-Floats = NDArray[np.float32]
-Features = NDArray[np.floating[Any]]
 ABSENT_MARGIN = -10.0
 """Margin of every region for a class without a single example."""
 BYTES_KEPT = 2

@@ -14,7 +14,7 @@ from detkit.accelerate.fast_gradients import FastGradients
 from detkit.machine import bf16_support
 from detkit.training.config import Precision
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -28,7 +28,7 @@ def resolve_precision(requested: Precision, device: torch.device) -> Precision:
     if requested == "fp16" and device.type == "cpu":
         raise ValueError("training.precision=fp16: expected a GPU, got the CPU, whose fp16 is slow and unscaled; use bf16, fp32 or auto")
     if requested == "bf16" and device.type == "cpu" and not bf16_support().fused:
-        log.warning("warning: training.precision=bf16: this CPU has no bfloat16 instructions, so fp32 is several times faster")
+        _log.warning("warning: training.precision=bf16: this CPU has no bfloat16 instructions, so fp32 is several times faster")
     if requested != "auto":
         return requested
     if device.type == "cuda":
@@ -65,7 +65,9 @@ class MixedPrecision:
             precision: Precision of the run; None if it was not recorded.
         """
         if precision not in {None, self.precision}:
-            log.warning("warning: the run was saved in %s and is resumed in %s, so it does not continue exactly", precision, self.precision)
+            _log.warning(
+                "warning: the run was saved in %s and is resumed in %s, so it does not continue exactly", precision, self.precision
+            )
         if scaler:
             self.scaler.load_state_dict(dict(scaler))
 

@@ -11,7 +11,7 @@ from torch import nn
 from detkit.backbones import Backbone
 from detkit.training.optim.optimizer import innermost_backbone
 
-log = logging.getLogger("detkit.training")
+_log = logging.getLogger(__name__)
 
 
 class Unfreezing:
@@ -41,7 +41,7 @@ class Unfreezing:
         if not all(trainable):
             raise ValueError("training.unfreeze: the stage's `frozen` also freezes parts of the backbone; use only one of the two")
         listed = ", ".join(f"{100 * fraction:g} %" for fraction in self.fractions)
-        log.info("gradual unfreezing: one more stage of %s is unfrozen at %s of the training", backbone.name, listed)
+        _log.info("gradual unfreezing: one more stage of %s is unfrozen at %s of the training", backbone.name, listed)
 
     @property
     def frozen(self) -> int:
@@ -67,10 +67,10 @@ class Unfreezing:
         if due >= self.frozen:  # a raised limit makes the fraction smaller; unfrozen stages stay unfrozen
             return False
         self.backbone.freeze(due)
-        log.info("%.0f %% of the training: backbone %s: %s", 100 * progress, self.backbone.name, self.backbone.frozen_summary())
+        _log.info("%.0f %% of the training: backbone %s: %s", 100 * progress, self.backbone.name, self.backbone.frozen_summary())
         return True
 
     def restore(self, frozen: int) -> None:
         """Resume with ``frozen`` frozen stages."""
         self.backbone.freeze(frozen)
-        log.info("backbone %s: %s", self.backbone.name, self.backbone.frozen_summary())
+        _log.info("backbone %s: %s", self.backbone.name, self.backbone.frozen_summary())

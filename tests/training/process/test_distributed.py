@@ -19,7 +19,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Results of each of two processes."""
     folder = tmp_path_factory.mktemp("two")
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-    script = str(Path(__file__).with_name("two_processes.py"))
+    script = str(Path(__file__).resolve().parents[1] / "two_processes.py")
     processes = [subprocess.Popen([sys.executable, script, str(rank), str(folder)], env=environment) for rank in range(2)]
     try:
         assert [process.wait(timeout=120) for process in processes] == [0, 0]
