@@ -1,14 +1,20 @@
-"""The layers of the package: every import points down, and every package has a layer."""
+"""The layers of the package: every import points down, no modules import one another, and every package has a layer."""
 
 from __future__ import annotations
 
 import ast
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "detkit"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "detkit"
+sys.path.insert(0, str(ROOT / "tools"))
+
+import structure  # noqa: E402
 
 LAYERS = (
     {"structures", "registry", "machine", "lazy", "label_values", "about", "arrays"},
@@ -25,14 +31,16 @@ SIDEWAYS = {
     ("layers", "ops"),
     ("layers", "accelerate"),
     ("ops", "accelerate"),
-    ("diagnostics", "inference"),
     ("preprocess", "config"),
     ("training", "inference"),
     ("export", "inference"),
+    ("diagnostics", "inference"),
     ("evaluation", "data"),
     ("config_classes", "experiment"),
     ("__main__", "cli"),
 }
+MAX_FILES = 20
+"""Largest number of modules in one folder."""
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -86,15 +94,44 @@ def test_every_import_points_down() -> None:
     ("part", "source"),
     [
         ("ops", "from detkit.models.detector import Detector"),
+        ("accelerate", "from detkit.layers import FrozenBatchNorm"),
         ("backbones", "from detkit.necks import fpn"),
         ("models", "def f():\n    import detkit.cli.main"),
         ("data", "from detkit import experiment"),
         ("heads", "from . import dense"),
         ("training", "from detkit.utils import x"),
+        ("data", "from detkit import __version__"),
     ],
 )
 def test_wrong_imports_are_detected(part: str, source: str) -> None:
     assert wrong_imports(part, source, "file.py")
+
+
+def test_no_modules_import_one_another() -> None:
+    groups = structure.cycles(structure.import_graph(structure.read_modules(PACKAGE)))
+    assert not groups, "\n".join(" <-> ".join(group) for group in groups)
+
+
+def test_import_cycles_are_detected(tmp_path: Path) -> None:
+    package = tmp_path / "house"
+    (package / "rooms").mkdir(parents=True)
+    for name, source in {
+        "__init__": "",
+        "rooms/__init__": "",
+        "rooms/hall": "def door():\n    from house.rooms import kitchen",
+        "rooms/kitchen": "from house.rooms.pantry import shelf",
+        "rooms/pantry": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import house.rooms.hall",
+        "garden": "from house.rooms import hall",
+    }.items():
+        (package / f"{name}.py").write_text(source, "utf-8")
+    groups = structure.cycles(structure.import_graph(structure.read_modules(package)))
+    assert groups == [["house.rooms.hall", "house.rooms.kitchen", "house.rooms.pantry"]]
+
+
+def test_no_folder_has_too_many_files() -> None:
+    files = Counter(path.parent.relative_to(PACKAGE).as_posix() for _, path in modules() if path.name != "__init__.py")
+    crowded = {folder: count for folder, count in files.items() if count > MAX_FILES}
+    assert not crowded
 
 
 def test_only_the_cli_prints() -> None:
