@@ -48,13 +48,11 @@ from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
 from detkit.models.yolox import YOLOXConfig
-from detkit.necks import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
-from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
-from detkit.necks.yolov1_config import YOLOv1NeckConfig
+from detkit.necks import ExtraLevelConfig, FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig, SSDExtrasConfig, YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
-from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.fitting.ridge import RidgeConfig
 from detkit.training.fitting.svm import SVMConfig
 from detkit.training.multi_scale import MultiScaleConfig

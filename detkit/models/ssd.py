@@ -11,7 +11,7 @@ from detkit.heads.ssd import SSDHeadConfig
 from detkit.models.checks import fixed_input_size
 from detkit.models.detector import DetectorConfig
 from detkit.models.one_stage import OneStage
-from detkit.necks.ssd_config import SSDExtrasConfig
+from detkit.necks import SSDExtrasConfig
 from detkit.preprocess import PreprocessConfig
 
 

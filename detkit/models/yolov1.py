@@ -11,7 +11,7 @@ from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.models.checks import fixed_input_size
 from detkit.models.detector import DetectorConfig
 from detkit.models.one_stage import OneStage
-from detkit.necks.yolov1_config import YOLOv1NeckConfig
+from detkit.necks import YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
 
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from detkit.lazy import lazy_getattr
-from detkit.necks.config import FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig
+from detkit.necks.config import (
+    ExtraLevelConfig,
+    FPNConfig,
+    LightPANConfig,
+    PANConfig,
+    SingleLevelConfig,
+    SSDExtrasConfig,
+    YOLOv1NeckConfig,
+)
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
@@ -16,7 +24,19 @@ if TYPE_CHECKING:
 
 NeckConfig = Annotated[FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig, Field(discriminator="kind")]
 
-__all__ = ["FPN", "PAN", "FPNConfig", "LightPANConfig", "NeckConfig", "PANConfig", "SingleLevel", "SingleLevelConfig"]
+__all__ = [
+    "FPN",
+    "PAN",
+    "ExtraLevelConfig",
+    "FPNConfig",
+    "LightPANConfig",
+    "NeckConfig",
+    "PANConfig",
+    "SSDExtrasConfig",
+    "SingleLevel",
+    "SingleLevelConfig",
+    "YOLOv1NeckConfig",
+]
 
 # Modules that need torch are imported on first access.
 __getattr__ = lazy_getattr(__name__, {".fpn": ("FPN",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)})

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
     from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
+    from detkit.necks.ssd_extras import SSDExtras
+    from detkit.necks.yolov1 import YOLOv1Neck
 
 
 class FPNConfig(Config):
@@ -103,3 +105,61 @@ class LightPANConfig(Config):
 
         activation = ACTIVATIONS[self.activation]
         return light_pan(backbone, self.out_channels, kernel=self.kernel, activation=activation, dropout=self.dropout)
+
+
+class ExtraLevelConfig(Config):
+    """A level coarser than the one before it: a 1x1 convolution to half its channels, then one that reduces its size."""
+
+    channels: int = Field(256, ge=2)
+    """Channels of the new map."""
+    kernel: int = Field(3, ge=1)
+    """Kernel size of the second convolution."""
+    stride: int = Field(2, ge=1)
+    """Stride of the second convolution."""
+    padding: int = Field(1, ge=0)
+    """Zero padding of the second convolution; without padding, a stride of 1 also reduces the size, by ``kernel - 1`` cells."""
+
+
+_VALID = ExtraLevelConfig(stride=1, padding=0)
+
+
+class SSDExtrasConfig(Config):
+    """SSD's extra levels after a backbone; the defaults are those of SSD300 (arXiv:1512.02325, figure 2, and ssd_pascal.py)."""
+
+    kind: Literal["ssd_extras"] = "ssd_extras"
+    extras: tuple[ExtraLevelConfig, ...] = (ExtraLevelConfig(channels=512), ExtraLevelConfig(), _VALID, _VALID)
+    """Levels after the backbone's last map."""
+    rescale: float | None = Field(20.0, gt=0)
+    """Initial scale of the L2 normalization of the first map: the channels of each cell are divided by their L2 norm and multiplied by
+    learned factors (section 3.1); none: no normalization."""
+    atrous_channels: int | None = Field(1024, ge=1)
+    """Channels of the convolutions that replace VGG's fully connected layers, over the last map: a 3x3 one with dilation 6 and a 1x1 one
+    (section 3, "base network"); none: no such convolutions."""
+    lite: bool = False
+    """Whether to use depthwise separable convolutions with norms and ReLU6 (SSDLite, arXiv:1801.04381, section 6.2)."""
+
+    def build(self, backbone: Any) -> SSDExtras:
+        """Build the levels over a backbone."""
+        from detkit.necks.ssd_extras import ExtraLevel, SSDExtras
+
+        extras = tuple(ExtraLevel(extra.channels, extra.kernel, extra.stride, extra.padding) for extra in self.extras)
+        return SSDExtras(backbone, extras, rescale=self.rescale, atrous_channels=self.atrous_channels, lite=self.lite)
+
+
+class YOLOv1NeckConfig(Config):
+    """Convolutions that YOLOv1 adds for detection after a backbone's last map (arXiv:1506.02640, section 2.2)."""
+
+    kind: Literal["yolov1_convolutions"] = "yolov1_convolutions"
+    channels: tuple[int, ...] = Field((1024, 1024, 1024, 1024), min_length=1)
+    """Channels of each 3x3 convolution."""
+    downsample: Literal["convolution", "pooling"] = "convolution"
+    """How the size of the map is halved: ``convolution``, by the second convolution (the first, if there is only one), or ``pooling``
+    before the first, as in Fast YOLO."""
+    norm: Literal["batch"] | None = "batch"
+    """Norm after each convolution; the paper mentions none, the author's published yolov1.cfg has batch norm."""
+
+    def build(self, backbone: Any) -> YOLOv1Neck:
+        """Build the convolutions over a backbone."""
+        from detkit.necks.yolov1 import YOLOv1Neck
+
+        return YOLOv1Neck(backbone, self.channels, self.downsample, self.norm)

@@ -47,8 +47,8 @@ class FPN(Neck):
             lateral = self.inner_blocks[level]
             # Upsample to the size of the map instead of by a factor of 2, which fails for odd sizes.
             above = functional.interpolate(inner, size=maps[level].shape[-2:], mode="nearest")
-            joined = isinstance(lateral[0], FusedConv)  # type: ignore[index]
-            inner = lateral[0](maps[level], above, into=True) if joined else lateral(maps[level]) + above  # type: ignore[index, operator]
+            first = lateral.get_submodule("0")
+            inner = first(maps[level], above, into=True) if isinstance(first, FusedConv) else lateral(maps[level]) + above
             pyramid.insert(0, self.layer_blocks[level](inner))
         return (*pyramid, *self._extra_levels(pyramid[-1], maps[-1]))
 

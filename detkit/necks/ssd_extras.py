@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.layers import ConvNormAct
 from detkit.necks.base import MapSource, Neck
-from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
 from detkit.structures import Size
+
+
+@dataclass(frozen=True)
+class ExtraLevel:
+    """A level coarser than the one before it; see :class:`detkit.necks.ExtraLevelConfig`."""
+
+    channels: int
+    kernel: int
+    stride: int
+    padding: int
 
 
 class SSDExtras(Neck):
@@ -17,24 +28,29 @@ class SSDExtras(Neck):
 
     Args:
         backbone: Source of the finer maps, finest first.
-        config: The extra levels.
+        extras: The levels after the backbone's last map.
+        rescale: Initial scale of the L2 normalization of the first map; None: no normalization.
+        atrous_channels: Channels of the convolutions that replace VGG's fully connected layers; None: no such convolutions.
+        lite: Whether to use depthwise separable convolutions, as SSDLite.
     """
 
-    def __init__(self, backbone: MapSource, config: SSDExtrasConfig) -> None:
+    def __init__(
+        self, backbone: MapSource, extras: tuple[ExtraLevel, ...], *, rescale: float | None, atrous_channels: int | None, lite: bool
+    ) -> None:
         channels, strides = list(backbone.channels), list(backbone.strides)
-        if config.atrous_channels is not None:
-            channels[-1] = config.atrous_channels
-        for extra in config.extras:
+        if atrous_channels is not None:
+            channels[-1] = atrous_channels
+        for extra in extras:
             channels.append(extra.channels)
             strides.append(strides[-1] * extra.stride)
         super().__init__(backbone, tuple(channels), tuple(strides))
-        self.config, self.backbone_stride = config, backbone.strides[-1]
-        self.rescale = None if config.rescale is None else Rescale(channels[0], config.rescale)
-        self.atrous = None if config.atrous_channels is None else _atrous(backbone.channels[-1], config.atrous_channels)
+        self.extra_levels, self.backbone_stride = extras, backbone.strides[-1]
+        self.rescale = None if rescale is None else Rescale(channels[0], rescale)
+        self.atrous = None if atrous_channels is None else _atrous(backbone.channels[-1], atrous_channels)
         finer = len(backbone.channels) - 1
-        make = _separable if config.lite else _plain
-        self.extras = nn.ModuleList(make(channels[finer + index], extra) for index, extra in enumerate(config.extras))
-        _initialize(self, config.lite)
+        make = _separable if lite else _plain
+        self.extras = nn.ModuleList(make(channels[finer + index], extra) for index, extra in enumerate(extras))
+        _initialize(self, lite)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the maps of normalized images ``(B, 3, H, W)``, finest first."""
@@ -55,7 +71,7 @@ class SSDExtras(Neck):
             ValueError: If a level would have no cells.
         """
         sides = [-(-side // self.backbone_stride) for side in size]
-        for index, extra in enumerate(self.config.extras):
+        for index, extra in enumerate(self.extra_levels):
             new = [(side + 2 * extra.padding - extra.kernel) // extra.stride + 1 for side in sides]
             if min(new) < 1:
                 raise ValueError(
@@ -93,7 +109,7 @@ def _atrous(in_channels: int, channels: int) -> nn.Sequential:
     )
 
 
-def _plain(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
+def _plain(in_channels: int, extra: ExtraLevel) -> nn.Sequential:
     half = extra.channels // 2
     return nn.Sequential(
         nn.Conv2d(in_channels, half, 1),
@@ -103,15 +119,14 @@ def _plain(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
     )
 
 
-def _separable(in_channels: int, extra: ExtraLevelConfig) -> nn.Sequential:
+def _separable(in_channels: int, extra: ExtraLevel) -> nn.Sequential:
     half = extra.channels // 2
-    block = nn.Sequential(
-        ConvNormAct(in_channels, half, 1, norm="batch", activation=nn.ReLU6),
-        ConvNormAct(half, half, extra.kernel, stride=extra.stride, groups=half, norm="batch", activation=nn.ReLU6),
-        ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6),
-    )
-    block[1].get_submodule("0").padding = (extra.padding, extra.padding)  # type: ignore[assignment]
-    return set_ssdlite_norms(block)
+    depthwise = ConvNormAct(half, half, extra.kernel, stride=extra.stride, groups=half, norm="batch", activation=nn.ReLU6)
+    convolution = depthwise.get_submodule("0")
+    if isinstance(convolution, nn.Conv2d):
+        convolution.padding = (extra.padding, extra.padding)
+    first = ConvNormAct(in_channels, half, 1, norm="batch", activation=nn.ReLU6)
+    return set_ssdlite_norms(nn.Sequential(first, depthwise, ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6)))
 
 
 def set_ssdlite_norms(module: nn.Sequential) -> nn.Sequential:

@@ -24,8 +24,7 @@ from detkit.inference import ImagePyramid, Predictor
 from detkit.inference.optimize import optimize
 from detkit.models import MODELS, presets
 from detkit.models.detector import Detector, DetectorConfig
-from detkit.necks import FPNConfig
-from detkit.necks.ssd_config import ExtraLevelConfig
+from detkit.necks import ExtraLevelConfig, FPNConfig
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets

@@ -15,8 +15,7 @@ from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.models import MODELS
 from detkit.models.detector import Detector
-from detkit.necks import FPNConfig
-from detkit.necks.ssd_config import ExtraLevelConfig
+from detkit.necks import ExtraLevelConfig, FPNConfig
 from detkit.ops.boxes import clip_boxes, xyxy_to_xywh
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Targets

@@ -12,7 +12,7 @@ from detkit.heads.ssd import SSDHead, SSDHeadConfig
 from detkit.models import presets
 from detkit.models.published import publication
 from detkit.models.ssd import SSDConfig
-from detkit.necks.ssd_config import ExtraLevelConfig
+from detkit.necks import ExtraLevelConfig
 from detkit.ops.match import BACKGROUND, IGNORE, match_every_target
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Targets

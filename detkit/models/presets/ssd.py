@@ -7,7 +7,7 @@ from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.ssd import SSDHeadConfig
 from detkit.models.ssd import SSDConfig
-from detkit.necks.ssd_config import ExtraLevelConfig, SSDExtrasConfig
+from detkit.necks import ExtraLevelConfig, SSDExtrasConfig
 from detkit.preprocess import PreprocessConfig
 
 _RATIOS_OF_7: tuple[tuple[float, ...], ...] = ((2.0,), *((2.0, 3.0),) * 4, (2.0,), (2.0,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from detkit.backbones import BackboneConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
 from detkit.models.yolov1 import YOLOv1Config
-from detkit.necks.yolov1_config import YOLOv1NeckConfig
+from detkit.necks import YOLOv1NeckConfig
 
 
 def yolov1() -> YOLOv1Config:
