@@ -15,7 +15,7 @@ from detkit.data.loader import LoaderConfig
 from detkit.models.detector import AnyDetectorConfig, DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.training.config import TrainingConfig
-from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.fitting.ridge import RidgeConfig
 from detkit.training.fitting.stages import BoxRegressionStage, SVMStage
 from detkit.training.fitting.svm import SVMConfig

@@ -5,9 +5,8 @@ from __future__ import annotations
 from detkit.data import DetectionData, load_data
 from detkit.data.crops import classification_data, require_two_classes
 from detkit.experiment.config import Experiment
-from detkit.training.class_validation import ClassValidation
 from detkit.training.run import Run
-from detkit.training.validation import Validation
+from detkit.training.validation import ClassValidation, Validation
 
 
 def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:

@@ -49,7 +49,7 @@ class PartLosses(nn.Module):
         check_images(images)
         check_targets(targets, len(images), self.detector.num_classes)
         batch = self.detector.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
-        raw = self.detector.raw(batch)
+        raw = self.detector.raw(batch, targets=targets)
         losses: dict[str, Tensor] = {}
         if self._part != "region":
             losses |= self.detector.rpn_loss(raw, batch, targets)
@@ -104,53 +104,3 @@ def _detector_before_stage(run: Run, detector: FasterRCNN, copy_path: Path, from
     elif run.processes.first:
         save_checkpoint(copy_path, proposer.state_dict(), dict(run.header))
     return proposer
-
-
-@contextmanager
-def frozen(model: nn.Module, stage: str, prefixes: Sequence[str]) -> Iterator[None]:
-    """Freeze parameters whose names start with one of the prefixes inside the block; norms among them keep their statistics.
-
-    Raises:
-        ValueError: If a prefix matches no parameter.
-    """
-    parameters = [p for prefix in prefixes for p in _parameters_with_prefix(model, stage, "frozen", prefix) if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    inside = [module for name, module in model.named_modules() if prefixes and name.startswith(tuple(prefixes))]
-    norms = [module for module in inside if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    hooks = [norm.register_forward_pre_hook(_set_eval_mode) for norm in norms]  # even if the whole model is put into training mode
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-def _set_eval_mode(module: nn.Module, _: object) -> None:
-    module.eval()
-
-
-def reset_parts(run: Run, stage: str, prefixes: Sequence[str]) -> None:
-    """Reset parameters and buffers whose names start with one of the prefixes to their values at the start of the run.
-
-    Raises:
-        ValueError: If a prefix matches no parameter, or the initial weights of the run were not recorded.
-    """
-    if not prefixes:
-        return
-    if run.initial_state is None:
-        raise ValueError(f"stage {stage}: reset={','.join(prefixes)}: the run's initial weights were not recorded")
-    for prefix in prefixes:
-        _parameters_with_prefix(run.detector, stage, "reset", prefix)
-    state = {name: value for name, value in run.initial_state().items() if name.startswith(tuple(prefixes))}
-    run.detector.load_state_dict(state, strict=False)
-    _log.info("reset to the initial weights: %s", ", ".join(prefixes))
-
-
-def _parameters_with_prefix(model: nn.Module, stage: str, key: str, prefix: str) -> list[nn.Parameter]:
-    parameters = [parameter for name, parameter in model.named_parameters() if name.startswith(prefix)]
-    if not parameters:
-        raise ValueError(f"stage {stage}: {key}: no parameter name starts with {prefix!r}")
-    return parameters

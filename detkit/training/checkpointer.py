@@ -13,8 +13,8 @@ from torch import nn
 from detkit.about import __version__
 from detkit.checkpoint import save_checkpoint, save_state
 from detkit.registry import did_you_mean
-from detkit.training.batch_drawing import draw_batch
 from detkit.training.config import TrainingConfig
+from detkit.training.drawings import draw_batch
 from detkit.training.run import Run
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from detkit.checkpoint import load_checkpoint, load_state
-from detkit.training.alternating import Part, ProposalsFrom, frozen, reset_parts, train_part
+from detkit.training.alternating import Part, ProposalsFrom, train_part
 from detkit.training.checkpointer import STATE_FORMAT
 from detkit.training.config import TrainingConfig
-from detkit.training.fitting.stale_fits import reset_stale_fits
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.parts import frozen, reset_parts, reset_stale_fits
 from detkit.training.run import Run
 from detkit.training.trainer import Trainer
 

@@ -1,9 +1,9 @@
-"""Validation: the model's metrics on data that it is not trained on, and drawings of ground truth next to predictions."""
+"""Validation: a model's metrics on data that it is not trained on, by boxes or by the classes of whole images."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -12,18 +12,20 @@ from pydantic import Field
 from torch import nn
 
 from detkit.config import Config
-from detkit.data import DetectionData, ImageRecord
-from detkit.data.record_image import read_record
-from detkit.drawing import side_by_side
+from detkit.data import DetectionData
 from detkit.evaluation import COCO_NAMES
+from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
 from detkit.inference.loop import detect_records
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
-from detkit.training.batch_drawing import write_image
+from detkit.training.drawings import draw_validation
 from detkit.training.run import Run
 
 _log = logging.getLogger(__name__)
+
+DetectedImages = Sequence[tuple[Any, Detections]]
+"""Pairs of an image id and the detections of this image."""
 
 
 class EvaluationConfig(Config):
@@ -85,7 +87,7 @@ class Validation:
         metrics: dict[str, float] = run.processes.broadcast(self._metrics(by_process, step) if run.processes.first else None)
         return metrics
 
-    def _metrics(self, by_process: Sequence[Sequence[tuple[Any, Detections]]], step: int) -> dict[str, float]:
+    def _metrics(self, by_process: Sequence[DetectedImages], step: int) -> dict[str, float]:
         detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
         evaluator = self.evaluator
         for record in self.data.records:
@@ -93,15 +95,26 @@ class Validation:
         self._draw(detections, step)
         return dict(evaluator.numbers(evaluator=self.config.evaluator).values)
 
-    def _draw(self, detections: dict[Any, Detections], step: int) -> None:
+    def _draw(self, detections: Mapping[Any, Detections], step: int) -> None:
         count = min(self.config.drawn_images, len(self.data))
-        records: list[ImageRecord] = [self.data.records[index * len(self.data) // count] for index in range(count)]
+        records = [self.data.records[index * len(self.data) // count] for index in range(count)]
+        names, folder = self.run.header["class_names"], self.run.folder.images
         for index, record in enumerate(records):
-            sheet = side_by_side(
-                read_record(record),
-                record.targets,
-                detections[record.image_id],
-                self.run.header["class_names"],
-                min_score=self.config.min_score,
-            )
-            write_image(self.run.folder.images / f"validation_{index + 1}_step_{step:06}.jpg", sheet)
+            path = folder / f"validation_{index + 1}_step_{step:06}.jpg"
+            draw_validation(path, record, detections[record.image_id], names, min_score=self.config.min_score)
+
+
+class ClassValidation(Validation):
+    """Evaluate the classifier of a run on validation data: the accuracy of its classes of whole images."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return NAMES
+
+    def _metrics(self, by_process: Sequence[DetectedImages], step: int) -> dict[str, float]:
+        detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
+        ids = self.data.records.image_ids
+        predictions = [detections[image_id].labels.tolist() for image_id in ids]
+        self._draw(detections, step)
+        return accuracy(self.data.records.labels.tolist(), predictions, len(self.data.class_names)).values

@@ -19,7 +19,8 @@ from detkit.models.fcos import FCOSConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.distillation.detector import DistilledDetector
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.config import DistillationConfig
+from detkit.training.distillation.teacher import Teacher
 
 SIZE = PreprocessConfig(rule="letterbox", input_size=(64, 64))
 BACKBONE = BackboneConfig(name="resnet18", weights=None, levels=("c3", "c4", "c5"))

@@ -26,7 +26,7 @@ from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 
 Tiny = Callable[..., Experiment]

@@ -29,7 +29,7 @@ from detkit.necks import FPNConfig, LightPANConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
-from detkit.training.distillation.teacher import DistillationConfig
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.optim.optimizer import SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.validation import EvaluationConfig

@@ -13,8 +13,9 @@ from detkit.models.classifier import Classifier
 from detkit.models.detector import Losses, Raw
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size, Targets
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.distillation.student import DistilledModel
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from detkit.models.detector import Detector, Losses, Raw
 from detkit.models.one_stage import OneStage
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size, Targets
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.distillation.losses import HeadOutputs, dense_losses, feature_loss
 from detkit.training.distillation.student import DistilledModel
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.teacher import Teacher
 
 _log = logging.getLogger(__name__)
 
@@ -158,9 +159,10 @@ class DistilledDetector(DistilledModel):
 
 
 def _neck_maps(detector: Detector, raw: Raw) -> Raw:
-    """Return the feature maps of the neck, which are at the end of the raw outputs."""
-    first = next((index for index, tensor in enumerate(raw) if tensor.ndim == 4), len(raw))
-    return raw[detector.head.num_outputs if isinstance(detector, OneStage) else first :]
+    """Return the feature maps of the neck, which are among the raw outputs."""
+    if isinstance(detector, OneStage):
+        return detector.maps(raw)
+    return raw[next((index for index, tensor in enumerate(raw) if tensor.ndim == 4), len(raw)) :]
 
 
 def _select_images(batch: Batch, rows: Sequence[int]) -> Batch:

@@ -12,7 +12,8 @@ from detkit.models.detector import Detector, Losses, Raw
 from detkit.ops.losses import zero_loss
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Proposals, Targets
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.config import DistillationConfig
+from detkit.training.distillation.teacher import Teacher
 
 
 class DistilledModel(nn.Module):
@@ -49,7 +50,7 @@ class DistilledModel(nn.Module):
         check_targets(targets, len(images), self.student.num_classes)
         teacher_outputs = self._teacher_outputs(images, seeds)
         batch = self.student.prepare(images, seeds)
-        raw = self.student.raw(batch, proposals)
+        raw = self.student.raw(batch, proposals, targets)
         losses: Losses = {}
         if self.config.supervised_weight:
             own = self._own_losses(raw, batch, targets, is_labeled)

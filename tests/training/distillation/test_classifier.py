@@ -14,7 +14,8 @@ from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Targets
 from detkit.training.distillation.classifier import DistilledClassifier, imitation_loss
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.config import DistillationConfig
+from detkit.training.distillation.teacher import Teacher
 
 NAMES = ("a", "b", "c")
 

@@ -19,9 +19,10 @@ from detkit.models.yolox import YOLOXConfig
 from detkit.necks import FPNConfig, LightPANConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets
+from detkit.training.distillation.config import DistillationConfig
 from detkit.training.distillation.detector import DistilledDetector
 from detkit.training.distillation.losses import feature_loss, quality_focal
-from detkit.training.distillation.teacher import DistillationConfig, Teacher
+from detkit.training.distillation.teacher import Teacher
 from detkit.training.optim.optimizer import AdamWConfig, build_optimizer
 
 NAMES = ("cat", "dog", "cup")

@@ -1,4 +1,4 @@
-"""Drawings of training batches."""
+"""The drawings of a run: its first training batches, and validation images with ground truth next to predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from detkit.checkpoint import atomic_write
-from detkit.drawing import contact_sheet, draw_targets
+from detkit.data import ImageRecord
+from detkit.data.record_image import read_record
+from detkit.drawing import contact_sheet, draw_targets, side_by_side
+from detkit.structures import Detections
 
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
@@ -25,6 +28,13 @@ def draw_batch(path: Path, batch: SampleBatch, class_names: Sequence[str | None]
     samples = zip(batch.images[:_MAX_IMAGES], batch.targets[:_MAX_IMAGES], strict=True)
     drawn = [draw_targets(image, targets, class_names) for image, targets in samples]
     write_image(path, contact_sheet(drawn, captions=[Path(path).name for path in batch.paths[:_MAX_IMAGES]]))
+
+
+def draw_validation(
+    path: Path, record: ImageRecord, detections: Detections, class_names: Sequence[str | None], *, min_score: float
+) -> None:
+    """Write a validation image twice, side by side: with its ground truth, and with the detections from ``min_score`` on."""
+    write_image(path, side_by_side(read_record(record), record.targets, detections, class_names, min_score=min_score))
 
 
 def write_image(path: Path, image: NDArray[np.uint8]) -> None:
