@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from detkit.about import __version__
 from detkit.cli.advice import import_advice
-from detkit.cli.collector import collect_rarely
 from detkit.cli.flags import add_flags
+from detkit.cli.process import collect_rarely
 from detkit.registry import did_you_mean
 
 
@@ -30,15 +30,15 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "train": Command("start", "detkit.cli.train", "train a detector on a folder of labeled images, or from a config"),
-    "detect": Command("start", "detkit.cli.detect", "detect objects in images and videos"),
-    "evaluate": Command("start", "detkit.cli.evaluate", "evaluate a detector, or a results file, on your labels"),
+    "train": Command("start", "detkit.cli.train.command", "train a detector on a folder of labeled images, or from a config"),
+    "detect": Command("start", "detkit.cli.detect.command", "detect objects in images and videos"),
+    "evaluate": Command("start", "detkit.cli.evaluate.command", "evaluate a detector, or a results file, on your labels"),
     "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
     "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
-    "propose": Command("data", "detkit.cli.propose", "compute object proposals; report their recall against labels"),
+    "propose": Command("data", "detkit.cli.propose.command", "compute object proposals; report their recall against labels"),
     "export": Command("use", "detkit.cli.export", "write a detector to an ONNX file, and verify that its outputs match"),
-    "models": Command("look up", "detkit.cli.models", "list, show, copy, download, import, pack and average models"),
-    "info": Command("look up", "detkit.cli.info", "describe a config, a data set, a checkpoint, or this machine"),
+    "models": Command("look up", "detkit.cli.models.command", "list, show, copy, download, import, pack and average models"),
+    "info": Command("look up", "detkit.cli.info.command", "describe a config, a data set, a checkpoint, or this machine"),
 }
 """Every subcommand, in the order of the help."""
 

@@ -17,7 +17,7 @@ MISSING = re.compile(r"(?<![\w/}])(docs|configs|datasets|tools)/\w+\.(md|py|json
 def test_no_message_names_a_file_of_the_checkout(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)}
-    help_text = ast.get_docstring(tree) or "" if path.parent.name == "cli" else ""
+    help_text = ast.get_docstring(tree) or "" if PACKAGE / "cli" in path.parents else ""
     texts = [
         node.value
         for node in ast.walk(tree)

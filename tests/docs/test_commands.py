@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from detkit.cli.main import COMMANDS, command_parser
-from detkit.cli.train import load_target, split_words
+from detkit.cli.subjects import load_target
+from detkit.cli.train.command import split_words
 from detkit.config import apply_overrides
 from detkit.experiment import Experiment
 from detkit.zoo import names

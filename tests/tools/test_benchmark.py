@@ -18,7 +18,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 def tools_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TOOLS))
     # The allocator of the test process stays as it is.
-    monkeypatch.setattr("detkit.cli.allocator.keep_freed_memory", lambda: False)
+    monkeypatch.setattr("detkit.cli.process.keep_freed_memory", lambda: False)
 
 
 def run(arguments: list[str], folder: Path) -> dict[str, object]:

@@ -23,7 +23,7 @@ def prepare(threads: int | None) -> None:
     """Set torch's number of threads, and keep freed memory as the command line does, for all sides alike."""
     import torch
 
-    from detkit.cli.allocator import keep_freed_memory
+    from detkit.cli.process import keep_freed_memory
 
     if threads:
         torch.set_num_threads(threads)

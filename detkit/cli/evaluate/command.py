@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.evaluate_jobs import VOC_RULES, DetectorJob, FileJob
+from detkit.cli.evaluate.jobs import VOC_RULES, DetectorJob, FileJob
 from detkit.cli.flags import MODEL_HELP, add_device_flags, add_flags, parse_number
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments
@@ -86,7 +86,7 @@ def _evaluate(args: argparse.Namespace, outputs: Outputs) -> int:
     from detkit.checkpoint import write_text
 
     if not args.annotations and _is_classifier(args):
-        from detkit.cli.evaluate_classifier import evaluate_images
+        from detkit.cli.evaluate.classifier import evaluate_images
 
         return evaluate_images(args, outputs)
     job = FileJob(args) if args.annotations else DetectorJob(args)
@@ -156,7 +156,7 @@ def _check(args: argparse.Namespace) -> None:
 def _print(
     args: argparse.Namespace, numbers: Any, details: Details | None, against: Sequence[Difference], job: FileJob | DetectorJob
 ) -> None:
-    from detkit.cli.evaluation_text import against_text, coco_text, counts_text, details_text, voc_text
+    from detkit.cli.evaluate.text import against_text, coco_text, counts_text, details_text, voc_text
 
     coco = args.metric == "coco"
     print(f"\n{coco_text(numbers) if coco else voc_text(numbers)}")

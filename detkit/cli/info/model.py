@@ -8,8 +8,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.info_data import recall_text
+from detkit.cli.info.data import recall_text
 from detkit.cli.report import MEGABYTE, count, table
+from detkit.cli.subjects import load_target
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -21,7 +22,6 @@ ASSUMED_CLASSES = 80
 
 def print_config(args: argparse.Namespace) -> None:
     """Print the parts of a config's detector, and how well its anchors fit its data."""
-    from detkit.cli.train import load_target
     from detkit.config import apply_overrides
 
     config = apply_overrides(load_target(args.subject), args.overrides)

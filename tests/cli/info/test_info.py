@@ -11,8 +11,8 @@ import torch
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli import advice
-from detkit.cli.info import kind_of
 from detkit.cli.main import main
+from detkit.cli.subjects import kind_of
 from detkit.experiment import Experiment
 from detkit.models.classifier import ClassifierConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig

@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.label_writer import LabelWriter
 from detkit.cli.outputs import Outputs
 from detkit.cli.pyramid import wants_pyramid
 from detkit.cli.report import count, duration, memory_line, table
-from detkit.cli.results_files import CocoIds, ImageResult, as_coco, as_csv, as_json
 
 if TYPE_CHECKING:
     from detkit.data.media.video import Video

@@ -116,13 +116,13 @@ def _weight_row(entry: WeightEntry, folder: str | None) -> tuple[str, ...]:
 
 
 def _backbone_names() -> list[str]:
-    from detkit.backbones.table import BACKBONES
+    from detkit.backbones.registry import BACKBONES
 
     return list(BACKBONES.names())
 
 
 def _list_backbones(words: Sequence[str]) -> None:
-    from detkit.backbones.info import describe_backbones
+    from detkit.backbones.registry import describe_backbones
 
     rows = [row for row in describe_backbones() if all(word.lower() in row["name"].lower() for word in words)]
     if not rows:
@@ -174,7 +174,7 @@ def _show_config(name: str) -> None:
 
 
 def _show_backbone(name: str) -> None:
-    from detkit.backbones.info import describe_backbones
+    from detkit.backbones.registry import describe_backbones
 
     row = next(row for row in describe_backbones() if row["name"] == name)
     _print_lines({"name": name, "kind": "backbone", **{title: row.get(key, "") for key, title in _BACKBONES[1:]}})

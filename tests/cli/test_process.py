@@ -7,11 +7,11 @@ import sys
 
 import pytest
 
-from detkit.cli.allocator import keep_freed_memory
+from detkit.cli.process import keep_freed_memory
 
 FAULTS = """
 import resource, sys
-from detkit.cli.allocator import keep_freed_memory
+from detkit.cli.process import keep_freed_memory
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import torch
@@ -45,3 +45,22 @@ def test_settings_of_the_user_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert keep_freed_memory() is False
+
+
+COMMAND = """
+import atexit, gc
+atexit.register(lambda: print(gc.get_threshold()[0], gc.get_freeze_count() > 0))
+{}
+from detkit.cli.main import main
+main(["--version"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "skipped"),
+    [("", "True"), ("Kind = type('nb_type_0', (type,), {'__module__': 'nanobind'})", "False")],
+    ids=["plain", "nanobind"],
+)
+def test_final_collection_is_skipped_unless_leaks_would_be_reported(before: str, skipped: str) -> None:
+    done = subprocess.run([sys.executable, "-c", COMMAND.format(before)], capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == f"10000 {skipped}", done.stderr

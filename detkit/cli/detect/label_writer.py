@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.results_files import ClassNames, ImageResult
+from detkit.cli.detect.results import ClassNames, ImageResult
 
 if TYPE_CHECKING:
     from detkit.data.records import ImageRecord

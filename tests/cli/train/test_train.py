@@ -12,9 +12,9 @@ from bright import image, saved
 
 import detkit.experiment
 from detkit import weights, zoo
-from detkit.cli import recipe
 from detkit.cli.main import main
-from detkit.cli.train import split_words
+from detkit.cli.train import recipe
+from detkit.cli.train.command import split_words
 from detkit.data import DataConfig, SourceConfig, load_data
 from detkit.data.synthetic import make_sample
 from detkit.experiment import Experiment

@@ -143,13 +143,13 @@ def test_unreadable_images_have_no_labels(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_an_interruption_keeps_the_labels_of_processed_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = detkit.cli.detect_job.DetectJob._keep  # type: ignore[attr-defined]
+    original = detkit.cli.detect.job.DetectJob._keep  # type: ignore[attr-defined]
 
     def keep(job: Any, result: Any, pixels: Any) -> None:
         if len(job.results) == 2:
             raise KeyboardInterrupt
         original(job, result, pixels)
 
-    monkeypatch.setattr("detkit.cli.detect_job.DetectJob._keep", keep)
+    monkeypatch.setattr("detkit.cli.detect.job.DetectJob._keep", keep)
     assert detect("in", "--labels", "made") == 130
     assert len(read().records) == 2

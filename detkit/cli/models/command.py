@@ -20,17 +20,17 @@ import sys
 from pathlib import Path
 
 from detkit import weights
-from detkit.cli import models_list, models_write
 from detkit.cli.flags import add_flags
+from detkit.cli.models import listing, write
 from detkit.cli.report import MEGABYTE
 from detkit.registry import did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of ``detkit models``."""
-    parser.set_defaults(action=models_list.run_list, kind=None, words=[], folder=None, debug=False)
+    parser.set_defaults(action=listing.run_list, kind=None, words=[], folder=None, debug=False)
     actions = parser.add_subparsers(metavar="COMMAND", parser_class=type(parser), required=False)
-    for add in (_add_list, _add_show, _add_copy, _add_download, models_write.add_import, models_write.add_pack, models_write.add_average):
+    for add in (_add_list, _add_show, _add_copy, _add_download, write.add_import, write.add_pack, write.add_average):
         add(actions)
 
 
@@ -45,16 +45,16 @@ def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "list", help="list configs and weights, or backbones", description="List configs and published weights, or backbones."
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="list only models with all of these words in their name")
-    parser.add_argument("--kind", choices=models_list.KINDS, help="list only models of this kind (default: configs and weights)")
+    parser.add_argument("--kind", choices=listing.KINDS, help="list only models of this kind (default: configs and weights)")
     add_flags(parser, "--folder")
-    parser.set_defaults(action=models_list.run_list)
+    parser.set_defaults(action=listing.run_list)
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser("show", help="show everything known about a model", description="Show everything known about a model.")
     parser.add_argument("names", nargs="+", metavar="NAME", help="names from `detkit models list`")
     add_flags(parser, "--folder")
-    parser.set_defaults(action=models_list.run_show)
+    parser.set_defaults(action=listing.run_show)
 
 
 def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

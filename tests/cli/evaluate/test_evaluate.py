@@ -10,7 +10,7 @@ import pytest
 from bright import image, predictor, saved
 
 import detkit.inference
-from detkit.cli.evaluate_classifier import evaluate_images
+from detkit.cli.evaluate.classifier import evaluate_images
 from detkit.cli.main import main
 from detkit.cli.outputs import Outputs
 from detkit.weights import embedded_path

@@ -11,13 +11,10 @@ A config file (.py) is executed, as by `detkit train`; a .json file is only read
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from detkit.cli.flags import add_flags
-from detkit.registry import did_you_mean
-
-_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+from detkit.cli.subjects import kind_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: If overrides are given for something that is not a config.
     """
     if args.subject is None:
-        from detkit.cli.info_machine import print_machine
+        from detkit.cli.info.machine import print_machine
 
         print_machine()
     else:
@@ -64,52 +61,14 @@ def _print_subject(args: argparse.Namespace) -> None:
         thing = "data" if kind == "data" else f"a {kind}"
         raise ValueError(f"{' '.join(args.overrides)}: only a config takes KEY=VALUE, and {args.subject} is {thing}; leave it out")
     if kind == "data":
-        from detkit.cli.info_data import print_data
+        from detkit.cli.info.data import print_data
 
         print_data(args.subject, args.images, args.split)
     elif kind == "config":
-        from detkit.cli.info_model import print_config
+        from detkit.cli.info.model import print_config
 
         print_config(args)
     else:
-        from detkit.cli.info_model import print_checkpoint
+        from detkit.cli.info.model import print_checkpoint
 
         print_checkpoint(args)
-
-
-def kind_of(path: Path) -> str:
-    """Return the kind of a path or name, ``config``, ``checkpoint`` or ``data``, by its name, suffix and content.
-
-    Raises:
-        FileNotFoundError: If there is no such file, config or published weights.
-    """
-    from detkit import weights, zoo
-
-    if path.is_dir():
-        return "checkpoint" if any((path / name).is_file() for name in _CHECKPOINTS) else "data"
-    if not path.exists():
-        models = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
-        if str(path) in models:
-            return "checkpoint"
-        if str(path) in zoo.names():
-            return "config"
-        nearby = [str(file) for file in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = did_you_mean(str(path), [*models, *zoo.names(), *nearby])
-        expected = "expected data, a config, a checkpoint, or a name from `detkit models list`"
-        raise FileNotFoundError(f"info {path}: no such file; {hint if hint.startswith('did you mean') else expected}")
-    if path.suffix == ".json":
-        return "config" if is_experiment(path) else "data"
-    return {".py": "config", ".safetensors": "checkpoint", ".pth": "checkpoint", ".pt": "checkpoint"}.get(path.suffix, "data")
-
-
-def is_experiment(path: Path) -> bool:
-    """Whether a JSON file holds a config, as opposed to labels.
-
-    Raises:
-        ValueError: If it is not JSON.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
-    return isinstance(content, dict) and "model" in content and "images" not in content

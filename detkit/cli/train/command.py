@@ -24,12 +24,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detkit.cli.flags import add_flags, parse_number
-
-if TYPE_CHECKING:
-    from detkit.experiment import Experiment
+from detkit.cli.subjects import is_data, load_target
 
 TERMINATED = 143
 INTERRUPTED = 130
@@ -61,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, and print the log."""
-    from detkit.cli.allocator import keep_freed_memory
+    from detkit.cli.process import keep_freed_memory
 
     keep_freed_memory()
     _return_word_of_resume(args)
@@ -127,7 +124,7 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
             "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
         )
     elif is_data(target):
-        from detkit.cli.recipe import choose_recipe
+        from detkit.cli.train.recipe import choose_recipe
 
         recipe = choose_recipe(target, args, flag_keys, overrides)
         for line in recipe.lines:
@@ -139,35 +136,6 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0
-
-
-def is_data(target: str) -> bool:
-    """Whether a word names labeled data, as opposed to a config.
-
-    Raises:
-        ValueError: If it names neither.
-    """
-    from detkit import zoo
-    from detkit.cli.info import is_experiment
-    from detkit.registry import did_you_mean
-
-    path = Path(target)
-    if target in zoo.names() or path.suffix == ".py":
-        return False
-    if not path.exists():
-        hint = did_you_mean(target, zoo.names())
-        hint = f"{hint} " if hint.startswith("did you mean") else ""
-        raise ValueError(f"train {target}: no such folder, file or config; {hint}`detkit models list` lists the configs")
-    return path.is_dir() or path.suffix != ".json" or not is_experiment(path)
-
-
-def load_target(target: str) -> Experiment:
-    """Load a config by name, or from a file."""
-    from detkit import zoo
-    from detkit.config import load_config
-    from detkit.experiment import Experiment
-
-    return zoo.load(target) if target in zoo.names() else load_config(target, Experiment)
 
 
 def _smoke(target: str | None, overrides: list[str]) -> int:

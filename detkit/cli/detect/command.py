@@ -22,16 +22,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.allocator import keep_freed_memory
-from detkit.cli.detect_job import DetectJob
+from detkit.cli.detect.job import DetectJob
+from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.results import CocoIds
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.flags import add_device_flags, add_flags, add_min_score, class_names, min_score, positive
 from detkit.cli.inputs import images_or_sample
-from detkit.cli.label_writer import LabelWriter
 from detkit.cli.outputs import Outputs
+from detkit.cli.process import keep_freed_memory
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
 from detkit.cli.resolve import model_line, resolve_model
-from detkit.cli.results_files import CocoIds
 from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:

@@ -192,7 +192,7 @@ class _Job:
 
     def write(self, outputs: Outputs, preparing: float, searching: float) -> None:
         """Print a summary, and write the requested files."""
-        from detkit.cli.propose_report import report, speed_line, write_proposals
+        from detkit.cli.propose.report import report, speed_line, write_proposals
 
         if self.counts:
             mean = sum(self.counts) / len(self.counts)

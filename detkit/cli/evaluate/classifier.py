@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.evaluate_jobs import chosen_classes, labeled, with_bar
+from detkit.cli.evaluate.jobs import chosen_classes, labeled, with_bar
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.resolve import model_line, resolve_model

@@ -1,0 +1,1 @@
+"""``detkit evaluate``: evaluate a detector, a classifier or a results file on labels."""

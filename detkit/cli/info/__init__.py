@@ -1,0 +1,1 @@
+"""``detkit info``: describe this machine, a config, a data set or a checkpoint."""

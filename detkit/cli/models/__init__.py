@@ -1,0 +1,1 @@
+"""``detkit models``: list, show, copy, download, import, pack and average models."""

@@ -1,0 +1,1 @@
+"""``detkit propose``: compute object proposals, and report their recall."""

@@ -1,0 +1,82 @@
+"""Find what a word of a command line names: a config, labeled data, or a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from detkit.registry import did_you_mean
+
+if TYPE_CHECKING:
+    from detkit.experiment import Experiment
+
+Kind = Literal["config", "checkpoint", "data"]
+
+_CHECKPOINTS = ("best.safetensors", "last.safetensors")
+_KINDS: dict[str, Kind] = {".py": "config", ".safetensors": "checkpoint", ".pth": "checkpoint", ".pt": "checkpoint"}
+
+
+def kind_of(path: Path) -> Kind:
+    """Return the kind of a path or name by its name, suffix and content.
+
+    Raises:
+        FileNotFoundError: If there is no such file, config or published weights.
+    """
+    from detkit import weights, zoo
+
+    if path.is_dir():
+        return "checkpoint" if any((path / name).is_file() for name in _CHECKPOINTS) else "data"
+    if not path.exists():
+        models = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
+        if str(path) in models:
+            return "checkpoint"
+        if str(path) in zoo.names():
+            return "config"
+        nearby = [str(file) for file in path.parent.glob("*")] if path.parent.is_dir() else []
+        hint = did_you_mean(str(path), [*models, *zoo.names(), *nearby])
+        expected = "expected data, a config, a checkpoint, or a name from `detkit models list`"
+        raise FileNotFoundError(f"info {path}: no such file; {hint if hint.startswith('did you mean') else expected}")
+    if path.suffix == ".json":
+        return "config" if is_experiment(path) else "data"
+    return _KINDS.get(path.suffix, "data")
+
+
+def is_experiment(path: Path) -> bool:
+    """Whether a JSON file holds a config, as opposed to labels.
+
+    Raises:
+        ValueError: If it is not JSON.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    return isinstance(content, dict) and "model" in content and "images" not in content
+
+
+def is_data(target: str) -> bool:
+    """Whether a word names labeled data, as opposed to a config.
+
+    Raises:
+        ValueError: If it names neither.
+    """
+    from detkit import zoo
+
+    path = Path(target)
+    if target in zoo.names() or path.suffix == ".py":
+        return False
+    if not path.exists():
+        hint = did_you_mean(target, zoo.names())
+        hint = f"{hint} " if hint.startswith("did you mean") else ""
+        raise ValueError(f"train {target}: no such folder, file or config; {hint}`detkit models list` lists the configs")
+    return path.is_dir() or path.suffix != ".json" or not is_experiment(path)
+
+
+def load_target(target: str) -> Experiment:
+    """Load a config by name, or from a file."""
+    from detkit import zoo
+    from detkit.config import load_config
+    from detkit.experiment import Experiment
+
+    return zoo.load(target) if target in zoo.names() else load_config(target, Experiment)
