@@ -17,7 +17,7 @@ from detkit.models.detector import Detector, Raw
 from detkit.models.one_stage import OneStage
 from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Detections, Proposals, Size
+from detkit.structures import Batch, Detections, Proposals, Size, Targets
 
 METADATA_KEY = "detkit"
 """Key of the file's metadata entry that describes the detector, as JSON."""
@@ -143,7 +143,7 @@ class ExportedDetector(Detector):
             image[:, :, width:] = self.filling
         return batch
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return scores, boxes and level lengths, see :meth:`detkit.export.graph.Graph.forward`."""
         missing = self.batch_size - len(batch)
         images = torch.cat((batch.images, batch.images[-1:].expand(missing, -1, -1, -1))) if missing else batch.images

@@ -97,7 +97,7 @@ class Classifier(Detector):
         ratio = float(np.random.default_rng(seeds[0]).beta(self.config.mixup, self.config.mixup))
         return ratio * values + (1 - ratio) * values.flip(0)
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return the logits ``(B, K)`` of each head, followed in training mode by those of the auxiliary classifiers."""
         return self.neck(batch.images)  # type: ignore[no-any-return]
 

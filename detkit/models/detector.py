@@ -151,7 +151,7 @@ class Detector(nn.Module):
             return self.detect(self.raw(batch, proposals), batch)
         check_targets(targets, len(images), self.num_classes)
         batch = self.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
-        return self.loss(self.raw(batch, proposals), batch, targets)
+        return self.loss(self.raw(batch, proposals, targets), batch, targets)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
         """Normalize the images and pad them with zeros, at the right and the bottom, to one size divisible by the strides.
@@ -171,8 +171,16 @@ class Detector(nn.Module):
             padded[index, :, : image.shape[-2], : image.shape[-1]] = (image.to(self.mean.device) - self.mean) / self.std
         return Batch(padded, sizes, tuple(seeds or ()))
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """Return the raw outputs of the networks for a batch, before postprocessing, as a tuple of tensors."""
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
+        """Return the raw outputs of the networks for a batch, before postprocessing, as a tuple of tensors.
+
+        Args:
+            batch: The images, as :meth:`prepare` returns them.
+            proposals: Proposals of each image, for detectors that take them.
+            targets: Ground truth of each image, given only while losses are computed, for networks that are shown the objects as they
+                learn, such as with denoising queries; other networks ignore them. Detection, export, explanations and teachers never
+                pass them.
+        """
         raise NotImplementedError
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:

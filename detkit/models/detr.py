@@ -10,7 +10,7 @@ from detkit.models.detector import DetectorConfig, Raw
 from detkit.models.one_stage import OneStage
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Proposals
+from detkit.structures import Batch, Proposals, Targets
 
 SMALL_DATA = 10_000
 """Number of images below which DETR is not known to train well from an ImageNet backbone. Its authors had success with 10,000 to 15,000 and
@@ -75,7 +75,7 @@ class DETR(OneStage):
     pad_multiple: ClassVar[int] = 1
     head: DETRHead
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return the head's two tensors, see :meth:`DETRHead.forward`, followed by the map ``(B, C, h, w)``."""
         maps = self.neck(batch.images)
         return (*self.head(maps, batch), *maps)

@@ -98,7 +98,7 @@ class FastRCNN(Detector):
         super().__init__(neck, region.num_classes)
         self.region, self.scales = region, scales
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return the number of proposals per image ``(B,)``, their boxes ``(N, 4)`` and scores ``(N,)``, and the maps."""
         given = proposals or [Proposals.empty(batch.images.device)] * len(batch)
         counts = torch.tensor([len(rows) for rows in given])

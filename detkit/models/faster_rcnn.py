@@ -65,7 +65,7 @@ class FasterRCNN(Detector):
         super().__init__(neck, region.num_classes)
         self.rpn, self.region = rpn, region
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return ``(B, N)`` objectness logits, ``(B, N, 4)`` deltas, and the maps that regions are pooled from."""
         maps = self.neck(batch.images)
         return (*self.rpn(maps), *maps)

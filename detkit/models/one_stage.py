@@ -24,8 +24,11 @@ class OneStage(Detector):
         super().__init__(neck, head.num_classes)
         self.head, self.input_size = head, input_size
 
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None) -> Raw:
-        """Return the head's tensors ``(B, N, ...)``, followed by the maps ``(B, C, H, W)`` that they come from, finest first."""
+    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
+        """Return the head's tensors ``(B, N, ...)``, followed by the maps ``(B, C, H, W)`` that they come from, finest first.
+
+        A network that is shown ``targets`` adds its other outputs after the maps, with the images as first dimension.
+        """
         maps = self.neck(batch.images)
         return (*self.head(maps), *maps)
 
@@ -46,8 +49,12 @@ class OneStage(Detector):
 
     def split_outputs(self, raw: Raw, batch: Batch) -> tuple[Outputs, list[Tensor]]:
         """Split off the head's own tensors from :meth:`raw`, and return them with their locations."""
-        outputs, maps = raw[: self.head.num_outputs], raw[self.head.num_outputs :]
-        return outputs, self.head.locations([(m.shape[-2], m.shape[-1]) for m in maps], batch)
+        return raw[: self.head.num_outputs], self.head.locations([(m.shape[-2], m.shape[-1]) for m in self.maps(raw)], batch)
+
+    def maps(self, raw: Raw) -> Raw:
+        """Return the maps among the outputs of :meth:`raw`, finest first."""
+        levels: tuple[int, ...] = self.neck.strides  # type: ignore[assignment]
+        return raw[self.head.num_outputs :][: len(levels)]
 
     def set_progress(self, progress: float) -> None:
         """See :meth:`Detector.set_progress`."""
