@@ -112,7 +112,7 @@ def arrows_between(modules: dict[str, Module]) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     for module in modules.values():
         for _, other in imports_of(module, modules):
-            if module.name != "detkit" and other != "detkit" and modules[other].package != module.package:
+            if "." in module.name and "." in other and modules[other].package != module.package:
                 counts[module.package, modules[other].package] += 1
     return counts
 
