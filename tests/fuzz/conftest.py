@@ -1,0 +1,8 @@
+"""Import path of the cases, which ``tools/fuzz.py`` also runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))

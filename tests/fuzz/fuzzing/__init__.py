@@ -1,0 +1,26 @@
+"""Damaged, foreign and hostile files for every reader and loader, built from valid ones by seeded changes of their structure."""
+
+from . import labels, media, models, overrides, results
+from .case import Case, Fault, MakeCase, random_of, verdict
+
+TARGETS: dict[str, MakeCase] = {
+    "coco": labels.coco,
+    "voc": labels.voc,
+    "yolo": labels.yolo,
+    "class_folders": labels.class_folders,
+    "results": results.results,
+    "config": results.config,
+    "overrides": overrides.overrides,
+    "images": media.images,
+    "exif": media.exif,
+    "tiff": media.tiff,
+    "video": media.video,
+    "checkpoint": models.checkpoint,
+    "state": models.state,
+    "weights": models.weights,
+    "proposal_cache": models.proposal_cache,
+    "onnx": models.onnx,
+}
+"""What is read, and how a case of it is made."""
+
+__all__ = ["TARGETS", "Case", "Fault", "MakeCase", "random_of", "verdict"]
