@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from detkit.backbones.catalog import CATALOG
-from detkit.backbones.catalog.entry import BackboneInfo
+from detkit.backbones.info import BackboneInfo
 from detkit.weights import NOT_STATED, WeightEntry, catalog
 
 DOCS = Path(__file__).resolve().parent
@@ -32,6 +32,8 @@ Use any of these networks as the backbone of any detector that can use its featu
 - **Top-1** is the published ImageNet-1K accuracy of the default weights; `detkit models show NAME` gives the source.
 - **Speed** is relative to ResNet-18 on the same 224x224 image (higher is faster), without the head. It was measured for the smallest member
   of each family; empty cells were not measured.
+- **One channel**: with `model.backbone.grayscale=true` any of them sees the luma of an image. The weights of its first convolution are summed
+  over the colors, so that a gray image has the maps that it had in three equal channels; color and gray images go in as they are.
 - Other networks of timm are available as `timm/NAME`, if timm can extract feature maps from them.
 """
 

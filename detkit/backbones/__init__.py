@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.info import BackboneInfo, Level, backbone_info, describe_backbones
-from detkit.backbones.table import BACKBONES
+from detkit.backbones.info import BackboneInfo, Level
+from detkit.backbones.registry import BACKBONES, backbone_info, describe_backbones
 from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:

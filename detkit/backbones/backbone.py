@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from torch import Tensor, nn
 
 from detkit.accelerate.scaled_conv import absorb_frozen_norms
+from detkit.backbones.grayscale import fit_colors, make_grayscale, take_luma
 from detkit.backbones.info import BackboneInfo
 from detkit.backbones.recipe import Recipe
 from detkit.layers import GroupNormAct, LayerNorm2d, SyncNormAct, freeze_norms, replace_norms
@@ -29,6 +30,7 @@ class Backbone(nn.Module):
         strides: Of each map, in pixels.
         mean: Of its input, RGB in [0, 1].
         std: Of its input, RGB in [0, 1].
+        grayscale: Whether the network sees one channel: the luma of color images.
         frozen_stages: Number of stages, counted from the stem, that are not trained and stay in eval mode.
         unused_prefixes: Prefixes of the published network's tensors that this one does not have: its head, and stages after the last map.
         new_prefixes: Prefixes of this network's tensors that no published file has; they belong to no stage and are always trained.
@@ -42,6 +44,10 @@ class Backbone(nn.Module):
         self.channels = tuple(level.channels for level in selected)
         self.strides = tuple(level.stride for level in selected)
         self.mean, self.std = info.mean, info.std
+        self.grayscale = info.grayscale
+        self.color_weight: str | None = None
+        if info.grayscale:
+            take_luma(self)
         self.frozen_stages = 0
         self.unused_prefixes: tuple[str, ...] = ()
         self.new_prefixes: tuple[str, ...] = ()
@@ -57,6 +63,29 @@ class Backbone(nn.Module):
     def rename_published(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the tensors of a published file under this network's names; most files need no change."""
         return dict(tensors)
+
+    def make_grayscale(self) -> None:
+        """Let the network see one channel, in place: the luma of color images, normalized by the mean of the colors' numbers.
+
+        The weights of the first convolution are summed over the colors, here and in published files: a gray image has the maps that it had
+        with its channel repeated for every color. A network that sees one channel already is left as it is.
+
+        Raises:
+            ValueError: If no convolution reads the image.
+        """
+        if self.grayscale:
+            return
+        try:
+            self.color_weight = make_grayscale(self)
+        except ValueError as error:
+            raise ValueError(f"backbone {self.name}: {error}; set model.backbone.grayscale=false") from None
+        self.grayscale = True
+        mean, std = sum(self.mean) / 3, sum(self.std) / 3
+        self.mean, self.std = (mean, mean, mean), (std, std, std)
+
+    def fit_colors(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Return the tensors of a file, under this network's names, for as many channels as it sees."""
+        return dict(tensors) if self.color_weight is None else fit_colors(tensors, self.color_weight)
 
     def freeze(self, stages: int) -> None:
         """Freeze the first stages; they stay in eval mode even after ``.train()``, so that their norms do not change.

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.grayscale import take_luma
 from detkit.backbones.recipe import Recipe, steps
+from detkit.backbones.registry import BACKBONE_INFO
 
 
 def lenet5(**options: Any) -> Backbone:
@@ -17,7 +18,7 @@ def lenet5(**options: Any) -> Backbone:
 
     The second convolution connects all maps, where the paper omits some connections, and pooling is a plain mean.
     """
-    stages = (("features.gray", "features.conv1", "features.tanh1"), ("features.pool1", "features.conv2", "features.tanh2"))
+    stages = (("features.conv1", "features.tanh1"), ("features.pool1", "features.conv2", "features.tanh2"))
     last = ("features.pool2", "features.conv3", "features.tanh3")
     taps = {"c0": "features.tanh1", "c1": "features.tanh2", "c2": "features.tanh3"}
     return SequentialBackbone.from_recipe(network("lenet5"), BACKBONE_INFO["lenet5"], Recipe((*stages, last), taps), **options)
@@ -35,20 +36,13 @@ def network(name: str) -> nn.Module:
     return LeNet5() if name == "lenet5" else ZFNet()
 
 
-class Gray(nn.Module):
-    """The luma of an image, weighted as in ITU-R BT.601."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """``(B, 3, H, W)`` to ``(B, 1, H, W)``."""
-        return (images * images.new_tensor((0.299, 0.587, 0.114)).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
-
-
 class LeNet5(nn.Module):
     """The classifier of ten digits in images of 32x32 pixels."""
 
     def __init__(self) -> None:
         super().__init__()
-        parts: dict[str, nn.Module] = {"gray": Gray()}
+        take_luma(self)
+        parts: dict[str, nn.Module] = {}
         for number, (in_channels, channels) in enumerate(((1, 6), (6, 16), (16, 120)), 1):
             if number > 1:
                 parts[f"pool{number - 1}"] = nn.AvgPool2d(2, ceil_mode=True)
@@ -59,9 +53,13 @@ class LeNet5(nn.Module):
         self.classifier = nn.Sequential(nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits ``(B, 10)`` of normalized images, from the middle cell of the last map, whose receptive field is 32x32 pixels."""
+        """Return logits ``(B, 10)`` of normalized images ``(B, 1, H, W)``.
+
+        They are those of the middle cell of the last map, whose receptive field is 32x32 pixels.
+        """
         features = self.features(images)
-        return self.classifier(features[:, :, features.shape[-2] // 2, features.shape[-1] // 2])  # type: ignore[no-any-return]
+        logits: Tensor = self.classifier(features[:, :, features.shape[-2] // 2, features.shape[-1] // 2])
+        return logits
 
 
 class ZFNet(nn.Module):
@@ -85,4 +83,5 @@ class ZFNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits ``(B, 1000)`` of normalized images."""
-        return self.classifier(torch.flatten(self.pool(self.features(images)), 1))  # type: ignore[no-any-return]
+        logits: Tensor = self.classifier(torch.flatten(self.pool(self.features(images)), 1))
+        return logits

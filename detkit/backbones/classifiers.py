@@ -10,9 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.info import backbone_info
 from detkit.backbones.loading import find_weights
-from detkit.backbones.table import TIMM
+from detkit.backbones.registry import TIMM, backbone_info
 from detkit.weights.read import read_tensors
 
 _COUNTER = "num_batches_tracked"

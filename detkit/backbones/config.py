@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from detkit.backbones.info import BACKBONE_INFO, backbone_info
-from detkit.backbones.table import BACKBONES
+from detkit.backbones.registry import BACKBONE_INFO, BACKBONES, backbone_info
 from detkit.config import Config
 from detkit.registry import did_you_mean
 
@@ -37,6 +36,9 @@ class BackboneConfig(Config):
     window: int | None = Field(default=None, ge=1)
     """For plain vision transformers: side, in patches, of the attention windows of all but four blocks (ViTDet: 14); none: attention is
     global in every block. An image of 800 pixels has 50 patches per side."""
+    grayscale: bool = False
+    """Whether the network sees one channel, the luma of color images; published weights of its first convolution are summed over the
+    colors. LeNet-5 always sees one."""
     levels: tuple[str, ...] | None = None
     """Names of the feature maps to use (``c2`` has stride 4, ``c5`` 32); none: the backbone's default levels."""
 
@@ -80,6 +82,8 @@ class BackboneConfig(Config):
         if self.window is not None:
             options["window"] = self._supported("window", "is_plain_transformer", "none")
         backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **options)
+        if self.grayscale:
+            backbone.make_grayscale()
         backbone.freeze(self.stages_to_freeze)
         return backbone
 

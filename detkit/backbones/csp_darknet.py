@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO
 from detkit.layers import ConvNormAct, CSPBlock, SpatialPyramidPooling, conv_block, set_yolox_norms
 
 _STAGES = (("stem",), ("dark2",), ("dark3",), ("dark4",), ("dark5",))

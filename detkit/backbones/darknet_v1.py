@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO
 from detkit.layers import ConvNormAct, Leaky
 
 # Figure 3 of the paper: for each stage the (channels, kernel) of its convolutions; stages are separated by 2x2 max pooling.

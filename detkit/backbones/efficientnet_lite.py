@@ -14,8 +14,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
 from detkit.backbones.recipe import Recipe
+from detkit.backbones.registry import BACKBONE_INFO
 
 EPS, MOMENTUM = 1e-3, 0.01
 """Of the norms; the publisher's momentum is 0.99, which torch calls 0.01."""

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from detkit.backbones.backbone import Backbone, Tensors, apply_norm_policy
 from detkit.backbones.classifiers import has_network, library_network
 from detkit.backbones.config import BackboneConfig
-from detkit.backbones.info import backbone_info
-from detkit.backbones.table import BACKBONES
+from detkit.backbones.registry import BACKBONES, backbone_info
 
 _AUXILIARY = ("aux1", "aux2", "AuxLogits")
 """torchvision's names for the auxiliary classifiers of GoogLeNet and Inception v3."""
@@ -52,6 +51,8 @@ class FullNetwork(Backbone):
         self.unused_prefixes = () if auxiliary else auxiliaries
         self.head_names = tuple(f"network.{name}" for name in head)
         self._parts = self._assign_stages()
+        if config.grayscale:
+            self.make_grayscale()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return logits ``(B, K)`` of normalized images: of the heads, then, in training mode, of the auxiliary classifiers."""
@@ -110,7 +111,7 @@ class FullNetwork(Backbone):
         stage_of = {names[id(p)]: index for index, stage in enumerate(plain.stages()) for p in stage.parameters() if id(p) in names}
         body = self.network.backbone if isinstance(self.network, _Pooled) else self.network
         # Renaming keeps the tensor objects, so each parameter is identified by its id.
-        renamed: Any = plain.rename_published(dict(body.named_parameters()))  # type: ignore[union-attr, operator]
+        renamed = plain.rename_published(dict(body.named_parameters()))
         stages = {id(parameter): stage_of.get(name, max(stage_of.values())) for name, parameter in renamed.items()}
         for name, parameter in self.named_parameters():
             if name.startswith(self.new_prefixes):
@@ -124,12 +125,13 @@ class _Pooled(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         last = backbone_info(name).levels[-1]
-        self.backbone = BACKBONES.get(name)(levels=(last.name,), norm="train", norm_eps=None)
+        self.backbone: Backbone = BACKBONES.get(name)(levels=(last.name,), norm="train", norm_eps=None)
         self.head = nn.Linear(last.channels, 1000)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits of normalized images."""
-        return self.head(self.backbone(images)[-1].mean((-2, -1)))  # type: ignore[no-any-return]
+        logits: Tensor = self.head(self.backbone(images)[-1].mean((-2, -1)))
+        return logits
 
 
 def _replace_head(network: nn.Module, num_classes: int) -> tuple[str, ...]:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.backbones.backbone import Backbone, NormPolicy, Tensors, apply_norm_policy
-from detkit.backbones.catalog.entry import BackboneInfo, Level
-from detkit.backbones.table import TIMM
+from detkit.backbones.info import BackboneInfo, Level
+from detkit.backbones.registry import TIMM
 from detkit.backbones.vision_transformer import VisionTransformer
 from detkit.registry import did_you_mean
 

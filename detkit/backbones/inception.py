@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
 from detkit.backbones.recipe import Recipe
+from detkit.backbones.registry import BACKBONE_INFO
 
 
 def bn_inception(**options: Any) -> Backbone:
@@ -55,7 +56,8 @@ class Inception(nn.Module):
         """Return logits ``(B, 1000)`` of normalized images."""
         for number in (1, 2, 3, 4, 5):
             images = self.get_submodule(f"stage{number}")(images)
-        return self.classifier(self.dropout(images.mean((-2, -1))))  # type: ignore[no-any-return]
+        logits: Tensor = self.classifier(self.dropout(images.mean((-2, -1))))
+        return logits
 
 
 class Branches(nn.Module):
@@ -82,7 +84,8 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a map of the same shape."""
-        return self.relu(x + self.scale * self.project(self.branches(x)))  # type: ignore[no-any-return]
+        output: Tensor = self.relu(x + self.scale * self.project(self.branches(x)))
+        return output
 
 
 def _conv(in_channels: int, channels: int, kernel: int | tuple[int, int] = 1, stride: int = 1) -> nn.Sequential:
@@ -105,11 +108,30 @@ def _pool(stride: int = 2) -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride, 1)
 
 
-def _block(in_channels: int, one: int, three: tuple[int, int], double: tuple[int, int], pooled: tuple[type[nn.Module], int]) -> Branches:
+@dataclass(frozen=True)
+class Widths:
+    """Channels of the branches of a BN-Inception block (figure 5).
+
+    Attributes:
+        one: Of the 1x1 convolution.
+        three: Of the 1x1 and the 3x3 convolution in sequence.
+        double: Of the 1x1 convolution and the two 3x3 convolutions in sequence.
+        pooled: Of the 1x1 convolution after the pooling.
+        pool: The pooling.
+    """
+
+    one: int
+    three: tuple[int, int]
+    double: tuple[int, int]
+    pooled: int
+    pool: type[nn.AvgPool2d | nn.MaxPool2d] = nn.AvgPool2d
+
+
+def _block(in_channels: int, widths: Widths) -> Branches:
     """Build a BN-Inception block: 1x1; 1x1 and 3x3; 1x1 and two 3x3; pooling and 1x1."""
-    pool, projected = pooled
-    last = nn.Sequential(pool(3, 1, 1), _conv(in_channels, projected))
-    return Branches(_conv(in_channels, one), _sequence(in_channels, (three[0], 1), (three[1], 3)), _double(in_channels, double), last)
+    last = nn.Sequential(widths.pool(3, 1, 1), _conv(in_channels, widths.pooled))
+    three = _sequence(in_channels, (widths.three[0], 1), (widths.three[1], 3))
+    return Branches(_conv(in_channels, widths.one), three, _double(in_channels, widths.double), last)
 
 
 def _double(in_channels: int, channels: tuple[int, int], stride: int = 1) -> nn.Sequential:
@@ -123,23 +145,22 @@ def _downsample(in_channels: int, three: tuple[int, int], double: tuple[int, int
 
 def _bn_inception() -> tuple[tuple[nn.Module, ...], ...]:
     """Build the stages of figure 5, with 96 pooling channels in 4c and 4d, which yields the widths that the figure states."""
-    mean = nn.AvgPool2d
     fourth = (
         _downsample(320, (128, 160), (64, 96)),
-        _block(576, 224, (64, 96), (96, 128), (mean, 128)),
-        _block(576, 192, (96, 128), (96, 128), (mean, 128)),
-        _block(576, 160, (128, 160), (128, 160), (mean, 96)),
-        _block(576, 96, (128, 192), (160, 192), (mean, 96)),
+        _block(576, Widths(224, (64, 96), (96, 128), 128)),
+        _block(576, Widths(192, (96, 128), (96, 128), 128)),
+        _block(576, Widths(160, (128, 160), (128, 160), 96)),
+        _block(576, Widths(96, (128, 192), (160, 192), 96)),
     )
     fifth = (
         _downsample(576, (128, 192), (192, 256)),
-        _block(1024, 352, (192, 320), (160, 224), (mean, 128)),
-        _block(1024, 352, (192, 320), (192, 224), (nn.MaxPool2d, 128)),
+        _block(1024, Widths(352, (192, 320), (160, 224), 128)),
+        _block(1024, Widths(352, (192, 320), (192, 224), 128, nn.MaxPool2d)),
     )
     return (
         (_conv(3, 64, 7, 2),),
         (_pool(), _conv(64, 64), _conv(64, 192, 3)),
-        (_pool(), _block(192, 64, (64, 64), (64, 96), (mean, 32)), _block(256, 64, (64, 96), (64, 96), (mean, 64))),
+        (_pool(), _block(192, Widths(64, (64, 64), (64, 96), 32)), _block(256, Widths(64, (64, 96), (64, 96), 64))),
         fourth,
         fifth,
     )

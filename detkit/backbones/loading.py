@@ -45,7 +45,7 @@ def load_backbone_weights(backbone: Backbone, config: BackboneConfig, folder: st
         _log.info("backbone %s: from scratch", backbone.name)
         return LoadedBackbone(None)
     source = find_weights(backbone.name, config.weights, folder)
-    tensors = backbone.rename_published(_backbone_tensors(read_tensors(source)))
+    tensors = backbone.fit_colors(backbone.rename_published(_backbone_tensors(read_tensors(source))))
     unused_names = _find_unused(backbone, tensors, source)
     fitting = {name: tensor for name, tensor in tensors.items() if name not in unused_names}
     # Only num_batches_tracked can be missing or unexpected here; frozen norms do not have it.

@@ -11,8 +11,8 @@ import timm
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
 from detkit.backbones.recipe import Recipe, center, steps
+from detkit.backbones.registry import BACKBONE_INFO
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:

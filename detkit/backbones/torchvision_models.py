@@ -14,8 +14,8 @@ from torchvision import models
 from torchvision.models import regnet, vgg
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
-from detkit.backbones.info import BACKBONE_INFO
 from detkit.backbones.recipe import Recipe, center, pad_before, pad_patches, steps
+from detkit.backbones.registry import BACKBONE_INFO
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
@@ -68,7 +68,8 @@ def _regnet_network(name: str) -> nn.Module:
 
     try:
         params.from_init_params = on_cpu
-        return models.get_model(name)  # type: ignore[no-any-return]
+        created: nn.Module = models.get_model(name)
+        return created
     finally:
         params.from_init_params = widths
 
@@ -186,7 +187,7 @@ def _mobilenet_v3(body: nn.Module) -> Recipe:
 
 
 def _efficientnet_v2(body: nn.Module) -> Recipe:
-    last = len(body.get_submodule("features")) - 2  # type: ignore[arg-type]
+    last = len(list(body.get_submodule("features").children())) - 2
     return _features_recipe((0, 2, 3, 4, 6, last + 1), {"c1": 1, "c2": 2, "c3": 3, "c4": 5, "c5": last})(body)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from detkit.backbones.backbone import Tensors
 from detkit.backbones.config import BackboneConfig
 from detkit.backbones.full_network import FullNetwork
-from detkit.backbones.info import backbone_info
+from detkit.backbones.registry import backbone_info
 
 _VISUAL = "visual."
 _CONVERTERS = {"visual.class_embedding": vision_transformer, "visual.attnpool.positional_embedding": byobnet}

@@ -11,7 +11,8 @@ import timm
 from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, Tensors
-from detkit.backbones.info import BACKBONE_INFO, BackboneInfo
+from detkit.backbones.info import BackboneInfo
+from detkit.backbones.registry import BACKBONE_INFO
 from detkit.backbones.windows import run_windowed_blocks
 from detkit.layers import LayerNorm2d
 
@@ -54,17 +55,17 @@ class VisionTransformer(Backbone):
         window: Side, in patches, of the attention windows of most blocks; None: attention is global in all blocks.
     """
 
-    def __init__(self, body: nn.Module, info: BackboneInfo, levels: tuple[str, ...] | None = None, window: int | None = None) -> None:
+    def __init__(self, body: Any, info: BackboneInfo, levels: tuple[str, ...] | None = None, window: int | None = None) -> None:
         super().__init__(info, levels)
         self.window = window
         for head in ("head", "head_dist", "fc_norm"):
             if isinstance(getattr(body, head, None), nn.Module):
                 setattr(body, head, nn.Identity())
         if getattr(body, "attn_pool", None) is not None:
-            body.attn_pool = None  # type: ignore[assignment]
+            body.attn_pool = None
         self.body = body
-        patch = body.patch_embed.patch_size[0]  # type: ignore[union-attr, index]
-        self.pyramid = nn.ModuleList(_scaled(body.embed_dim, patch, stride) for stride in self.strides)  # type: ignore[arg-type]
+        patch = body.patch_embed.patch_size[0]
+        self.pyramid = nn.ModuleList(_scaled(body.embed_dim, patch, stride) for stride in self.strides)
         self.unused_prefixes, self.new_prefixes = _HEADS, ("pyramid.",)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -84,7 +85,8 @@ class VisionTransformer(Backbone):
         # Positions are added before the class token is removed, because the embedding of some networks includes a position for it.
         tokens = body.norm_pre(body._pos_embed(patches)[:, body.num_prefix_tokens :])
         tokens = run_windowed_blocks(body.blocks, tokens.view(patches.shape), window)
-        return body.norm(tokens).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+        level: Tensor = body.norm(tokens).permute(0, 3, 1, 2)
+        return level
 
     def stages(self) -> tuple[nn.ModuleList, ...]:
         """Return the patch embedding with its positions and tokens as the first stage, then each block as a stage."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torchvision import models
 
 from detkit.backbones import BackboneConfig, load_backbone_weights, published_classifier
-from detkit.backbones.catalog.entry import IMAGENET_MEAN, IMAGENET_STD
+from detkit.backbones.info import IMAGENET_MEAN, IMAGENET_STD
 
 CATS, CUPS = range(281, 286), (504, 967, 968)  # tabby to Egyptian cat; coffee mug, espresso, cup
 

@@ -7,7 +7,7 @@ import timm
 import torch
 
 from detkit.backbones import efficientnet_lite
-from detkit.backbones.info import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO
 
 
 @pytest.mark.parametrize("name", efficientnet_lite.SCALES)

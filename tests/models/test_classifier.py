@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision import models
 
 from detkit.backbones import BackboneConfig
-from detkit.backbones.catalog.entry import IMAGENET_MEAN, IMAGENET_STD
+from detkit.backbones.info import IMAGENET_MEAN, IMAGENET_STD
 from detkit.models.classifier import Classifier, ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.backbones.catalog.entry import BLOCKS, HALVES, BackboneInfo, Family, Level, Numbers
+from detkit.backbones.info import BLOCKS, HALVES, BackboneInfo, Family, Level, Numbers
 
 LENET = Family(
     "LeNet",
@@ -114,7 +114,16 @@ VGGS = (
 
 MEMBERS = (
     LENET.member(
-        "lenet5", (6, 16, 120), 61706, 0.004, levels=LENET_LEVELS, default_levels=("c1", "c2"), input_size=32, mean=HALVES, std=HALVES
+        "lenet5",
+        (6, 16, 120),
+        61706,
+        0.004,
+        levels=LENET_LEVELS,
+        default_levels=("c1", "c2"),
+        input_size=32,
+        mean=HALVES,
+        std=HALVES,
+        grayscale=True,
     ),
     ALEXNET.member("alexnet", (64, 192, 256, 256), 61100840, 0.714),
     ZFNET.member("zfnet", (96, 96, 256, 256, 256), 62357608, 1.324),

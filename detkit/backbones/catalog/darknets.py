@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.backbones.catalog.entry import BackboneInfo, Family, Level
+from detkit.backbones.info import BackboneInfo, Family, Level
 
 DARKNET = Family(
     "Darknet of YOLOv1",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.backbones.catalog.entry import HALVES, BackboneInfo, Family, Level, Numbers
+from detkit.backbones.info import HALVES, BackboneInfo, Family, Level, Numbers
 
 MOBILENET_V2 = Family(
     "MobileNetV2",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.backbones.catalog.entry import BLOCKS, HALVES, BackboneInfo, Family, Level, Numbers
+from detkit.backbones.info import BLOCKS, HALVES, BackboneInfo, Family, Level, Numbers
 
 VIT = Family(
     "ViT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detkit.backbones.catalog.entry import Family
+from detkit.backbones.info import Family
 
 RESNET = Family(
     "ResNet",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detkit import weights, zoo
@@ -37,21 +37,50 @@ _METRICS = ("AP", "AP50")
 _BUFFERS = (".running_mean", ".running_var", ".num_batches_tracked")
 
 
-def run_list(args: argparse.Namespace) -> None:
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """Options of ``detkit models list``.
+
+    Attributes:
+        words: Words that the name of a listed model has.
+        kind: The only kind to list; None: configs and weights.
+        folder: Folder of the published weights; None: the default.
+    """
+
+    words: tuple[str, ...] = ()
+    kind: str | None = None
+    folder: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShowOptions:
+    """Options of ``detkit models show``.
+
+    Attributes:
+        names: Names of models.
+        folder: Folder of the published weights; None: the default.
+    """
+
+    names: tuple[str, ...]
+    folder: str | None = None
+
+
+def run_list(options: ListOptions) -> int:
     """Print the table of detectors or of backbones."""
-    if args.kind == "backbone":
-        _list_backbones(args.words)
-        return
-    rows = [*(_weight_rows(args.folder) if args.kind != "config" else ()), *(_config_rows() if args.kind != "weights" else ())]
-    rows = [row for row in rows if all(word.lower() in row[0].lower() for word in args.words)]
+    if options.kind == "backbone":
+        _list_backbones(options.words)
+        return 0
+    rows = [*(_weight_rows(options.folder) if options.kind != "config" else ()), *(_config_rows() if options.kind != "weights" else ())]
+    rows = [row for row in rows if all(word.lower() in row[0].lower() for word in options.words)]
     if not rows:
-        raise ValueError(f"models list: no model has {' and '.join(args.words)} in its name; `detkit models list` lists all models")
+        raise ValueError(f"models list: no model has {' and '.join(options.words)} in its name; `detkit models list` lists all models")
     print(table(rows, _HEADER, _NUMBERS))
     print(f"\nAP: the measured result of a config ({__docs__}/results.md), and the published one of weights.")
     print("Use a config with: detkit train NAME --data FOLDER. Use weights with: detkit detect IMAGE --model NAME.")
-    print(f"Downloads go to {_target(args.folder)}.")
-    if args.kind is None:
+    print(f"Downloads go to {_target(options.folder)}.")
+    if options.kind is None:
         print(f"List the {len(_backbone_names())} backbones with: detkit models list --kind backbone")
+    return 0
 
 
 def _config_rows() -> list[tuple[str, ...]]:
@@ -141,20 +170,20 @@ def _list_backbones(words: Sequence[str]) -> None:
     print("Any other network of timm can be used as timm/NAME, if timm can extract feature maps from it.")
 
 
-def run_show(args: argparse.Namespace) -> None:
+def run_show(options: ShowOptions) -> int:
     """Print everything about each named model.
 
     Raises:
         ValueError: If a name is not in the catalog.
     """
-    for name in args.names:
+    for name in options.names:
         shown = False
         if name == weights.EMBEDDED:
             _show_embedded()
             shown = True
         for entry in weights.catalog():
             if entry.name == name:
-                _show_weights(entry, args.folder)
+                _show_weights(entry, options.folder)
                 shown = True
         if name in _backbone_names():
             _show_backbone(name)
@@ -165,6 +194,7 @@ def run_show(args: argparse.Namespace) -> None:
         if not shown:
             known = dict.fromkeys([weights.EMBEDDED, *(entry.name for entry in weights.catalog()), *zoo.names(), *_backbone_names()])
             raise ValueError(f"models show {name}: no such model: {did_you_mean(name, list(known))}")
+    return 0
 
 
 def _show_config(name: str) -> None:
