@@ -9,6 +9,7 @@ import torch
 from detkit.data.records import DetectionData
 from detkit.heads.yolov1 import YOLOv1Head
 from detkit.models.detector import Detector
+from detkit.models.one_stage import OneStage
 from detkit.ops.match_cells import match_by_cell
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch
@@ -35,7 +36,7 @@ def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: Detectio
     Returns:
         The counts, or None for a detector other than YOLOv1.
     """
-    head, size = getattr(detector, "head", None), detector.input_size
+    head, size = detector.head if isinstance(detector, OneStage) else None, detector.input_size
     if not isinstance(head, YOLOv1Head) or size is None:
         return None
     (locations,) = head.locations([head.grid], Batch(torch.empty(1, 1, *size), (size,)))

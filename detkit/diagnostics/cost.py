@@ -108,7 +108,7 @@ class _NoProducts(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _proposal_kwargs(detector: Detector, size: Size) -> dict[str, list[Proposals]]:
     """Return random proposals as keyword arguments, for a detector that takes proposals."""
-    if not getattr(detector, "takes_proposals", False):
+    if not detector.takes_proposals:
         return {}
     corners = torch.rand(2, NUM_PROPOSALS, 2, generator=torch.Generator().manual_seed(0)).sort(0).values
     boxes = torch.cat((corners[0], corners[1]), 1) * torch.tensor([size[1], size[0]] * 2)

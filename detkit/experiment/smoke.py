@@ -18,6 +18,7 @@ from detkit.experiment.training_run import train
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference.loading import load
+from detkit.models.detector import DetectorConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
@@ -78,9 +79,9 @@ def smoke(config: Experiment) -> SmokeResult:
 
 def smoke_config(config: Experiment, folder: Path) -> Experiment:
     """Return the config on generated data in ``folder``, small enough for two cores and a minute."""
-    model = _narrow(_without_embeddings(config.model))
-    if model.proposals_config is not None:
-        model = _with_few_proposals(model)
+    model = _with_few_proposals(config.model)
+    if model.region_config is not None:
+        model = model.replace(region=_small_region(model.region_config, few_samples=model.proposals_config is not None))
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
@@ -95,31 +96,23 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
     )
 
 
-def _with_few_proposals(model: Any) -> Any:
-    """Return the config of a detector that takes proposals, with few proposals and small crops."""
+def _with_few_proposals(model: DetectorConfig) -> DetectorConfig:
+    """Return the config of a detector that takes proposals, with few of them, and with small crops."""
+    if model.proposals_config is None:
+        return model
     model = model.replace(proposals=model.proposals_config.replace(mode="single", max_proposals=_PROPOSALS, cache=None))
     if isinstance(model, RCNNConfig) and model.warp_size > _WARP:
         model = model.replace(warp_size=_WARP, context_pixels=model.context_pixels * _WARP // model.warp_size)
-    region = getattr(model, "region", None)
-    if not isinstance(region, RegionConfig):
-        return model
-    return model.replace(region=region.replace(samples_per_image=min(region.samples_per_image, _SAMPLES)))
+    return model
 
 
-def _narrow(model: Any) -> Any:
-    """Return the config of a detector with narrower layers on regions."""
-    region = getattr(model, "region", None)
-    if not isinstance(region, RegionConfig) or not isinstance(region.head, TwoFCConfig) or region.head.hidden <= _WIDE:
-        return model
-    return model.replace(region=region.replace(head=region.head.replace(hidden=_HIDDEN)))
-
-
-def _without_embeddings(model: Any) -> Any:
-    """Return the config of a detector that needs no checkpoint with embeddings of its classes."""
-    region = getattr(model, "region", None)
-    if not isinstance(region, RegionConfig) or region.text is None:
-        return model
-    return model.replace(region=region.replace(text=region.text.replace(embeddings=None)))
+def _small_region(region: RegionConfig, *, few_samples: bool) -> RegionConfig:
+    """Return settings of a second stage with narrower layers, few samples, and embeddings that need no checkpoint."""
+    if isinstance(region.head, TwoFCConfig) and region.head.hidden > _WIDE:
+        region = region.replace(head=region.head.replace(hidden=_HIDDEN))
+    if region.text is not None:
+        region = region.replace(text=region.text.replace(embeddings=None))
+    return region.replace(samples_per_image=min(region.samples_per_image, _SAMPLES)) if few_samples else region
 
 
 def _short_stage(stage: Any) -> Any:

@@ -13,6 +13,7 @@ from detkit.accelerate.mixed_precision import MixedPrecisionConv
 from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
 from detkit.models.detector import Detector
+from detkit.models.one_stage import OneStage
 from detkit.necks.fpn import FPN
 
 _FLOAT32_LAYERS = (Float32Conv2d, Float32Linear)
@@ -88,7 +89,7 @@ def _halve_products(detector: nn.Module) -> None:
     """Make wide classification layers multiply in bfloat16, and joint last layers in split bfloat16 without loss."""
     for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
         head.joint = MixedPrecisionConv(head.joint, split=True)  # type: ignore[arg-type]
-    exact = not getattr(getattr(detector, "head", None), "keeps_score_order_in_bf16", False)
+    exact = not (isinstance(detector, OneStage) and detector.head.keeps_score_order_in_bf16)
     for name, part in list(detector.named_modules()):
         wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MIN_WIDE_CHANNELS
         if wide and "logits" in name.split("."):

@@ -70,7 +70,7 @@ class Predictor:
         self.detector = detector if reference else optimize(detector, self.dtype)
         self.preprocess = preprocess
         self.class_names = tuple(class_names)
-        self.proposer = proposer if getattr(detector, "takes_proposals", False) else None
+        self.proposer = proposer if detector.takes_proposals else None
         self.min_score = min_score
         self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
         self._reported = self._reported_mask(classes)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
-from typing import Any
 
 import torch
 
 from detkit.arrays import ImageArray
-from detkit.heads.rpn import RPN
 from detkit.inference.loading import checkpoint_path, load
 from detkit.inference.predictor import Predictor
+from detkit.models.faster_rcnn import FasterRCNN
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer
+from detkit.proposals.backends import SearchSettings
 from detkit.structures import Detections, Proposals
 
 
@@ -49,30 +49,28 @@ class RPNProposals:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        if not isinstance(getattr(predictor.detector, "rpn", None), RPN):
+        if not isinstance(predictor.detector, FasterRCNN):
             raise ValueError(
                 f"proposal backend: {type(predictor.detector).__name__} has no region proposal network; use a checkpoint of Faster R-CNN"
             )
-        self._predictor = predictor
+        self._predictor, self._detector = predictor, predictor.detector
 
     @cached_property
     def version(self) -> str:
         """Hash of the weights, the config of the network, and the preprocessing."""
-        detector: Any = self._predictor.detector
+        detector = self._detector
         digest = hashlib.sha256(f"{detector.rpn.config} {self._predictor.preprocess.to_json()} {self._predictor.precision}".encode())
         for name, tensor in detector.state_dict().items():
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
         return f"rpn {digest.hexdigest()}"
 
-    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         """See :class:`detkit.proposals.Backend`."""
         prepared = self._predictor.prepare(image)
-        with self._predictor.running() as model:
-            detector: Any = model
-            batch = detector.prepare([prepared.image])
-            logits, deltas, *maps = detector.raw(batch)
-            (proposals,) = detector.rpn.propose(logits, deltas, detector.rpn.anchors_for(maps, batch), batch, training=False)
+        with self._predictor.running():
+            batch = self._detector.prepare([prepared.image])
+            (proposals,) = self._detector.propose(self._detector.raw(batch), batch, training=False)
         rows = Detections(proposals.boxes, proposals.scores, torch.zeros(len(proposals), dtype=torch.int64, device=proposals.device))
         restored = prepared.restore(rows).to("cpu")
         return Proposals(restored.boxes, restored.scores)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 from detkit.heads.region.layers import TwoFC
 from detkit.layers import low_rank
 from detkit.models.detector import Detector
+from detkit.models.regions import has_regions
 
 
 def with_low_ranks(detector: Detector, ranks: Sequence[int]) -> Detector:
@@ -19,13 +19,11 @@ def with_low_ranks(detector: Detector, ranks: Sequence[int]) -> Detector:
     Raises:
         ValueError: If the region head has no such layers, or a rank is missing or too high.
     """
-    head: Any = getattr(getattr(detector, "region", None), "head", None)
-    if not isinstance(head, TwoFC):
+    if not has_regions(detector) or not isinstance(detector.region.head, TwoFC):
         raise ValueError(f"svd: {type(detector).__name__} has no region head with two fully connected layers (two_fc)")
     if len(ranks) != 2:
         raise ValueError(f"svd: expected two ranks, one for each fully connected layer, such as 1024,256; got {tuple(ranks)}")
-    fast: Any = copy.deepcopy(detector)
-    fast.region.head.fc6 = low_rank(head.fc6, ranks[0])
-    fast.region.head.fc7 = low_rank(head.fc7, ranks[1])
-    result: Detector = fast
-    return result
+    fast = copy.deepcopy(detector)
+    for name, rank in zip(("fc6", "fc7"), ranks, strict=True):
+        fast.region.head.add_module(name, low_rank(getattr(fast.region.head, name), rank))
+    return fast

@@ -1,38 +1,19 @@
-"""Class-dependent parameters of a region head, and the text embeddings of its classes."""
+"""Text embeddings of the classes of a detector, loaded from a checkpoint that embedded them."""
 
 from __future__ import annotations
 
 import json
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
 from detkit.checkpoint import load_checkpoint
-from detkit.heads.region.classifier import RegionClassifier
 from detkit.heads.text_classes import TextLogits
-from detkit.models.detector import ClassLayout, Detector
+from detkit.models.detector import Detector
+from detkit.models.regions import EMBEDDINGS, has_regions
 
 _log = logging.getLogger(__name__)
-
-_EMBEDDINGS = "predictor.logits.embeddings"
-
-
-def region_layout(region: RegionClassifier) -> dict[str, ClassLayout]:
-    """Return the class layouts of the last layers, by their names in a detector; background is the last row of linear logits."""
-    predictor = region.predictor
-    rows: dict[str, ClassLayout] = {}
-    layers: dict[str, ClassLayout] = {}
-    if isinstance(predictor.logits, TextLogits):
-        rows[f"region.{_EMBEDDINGS}"] = ClassLayout()
-    else:
-        layers["predictor.logits"] = ClassLayout(after=1)
-    if predictor.deltas is not None:
-        layers["predictor.deltas"] = ClassLayout(per_class=4)
-    if region.fitted is not None:
-        layers |= {"fitted.svm": ClassLayout(), "fitted.boxes": ClassLayout(per_class=4)}
-    return rows | {f"region.{layer}.{part}": layout for layer, layout in layers.items() for part in ("weight", "bias")}
 
 
 @torch.no_grad()
@@ -48,8 +29,7 @@ def embed_classes(detector: Detector, class_names: Sequence[str]) -> bool:
         FileNotFoundError: If the checkpoint does not exist.
         ValueError: If it has no embeddings, embeddings of other dimensions, or not those of every class.
     """
-    region: Any = getattr(detector, "region", None)
-    logits: Any = getattr(getattr(region, "predictor", None), "logits", None)
+    logits = detector.region.predictor.logits if has_regions(detector) else None
     if not isinstance(logits, TextLogits):
         return False
     if logits.config.embeddings is None:
@@ -57,7 +37,7 @@ def embed_classes(detector: Detector, class_names: Sequence[str]) -> bool:
         return False
     path = logits.config.embeddings
     checkpoint = load_checkpoint(path)
-    embeddings = next((tensor for name, tensor in checkpoint.tensors.items() if name.endswith(_EMBEDDINGS)), None)
+    embeddings = next((tensor for name, tensor in checkpoint.tensors.items() if name.endswith(EMBEDDINGS)), None)
     if embeddings is None or embeddings.shape[1] != logits.config.dimensions:
         got = "none" if embeddings is None else f"{embeddings.shape[1]}"
         raise ValueError(f"region.text.embeddings={path}: expected embeddings of {logits.config.dimensions} dimensions, got {got}")

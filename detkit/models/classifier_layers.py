@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from torch import Tensor, nn
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.layers import ConvPool, TwoFC
+from detkit.models.detector import Detector
+from detkit.models.regions import has_regions
 from detkit.weights.read import read_tensors
 
 _log = logging.getLogger(__name__)
@@ -22,16 +23,15 @@ CLASSIFIER = "classifier"
 """Name of EfficientNet's last layer in timm."""
 
 
-def load_with_head(detector: Any, config: BackboneConfig) -> LoadedBackbone:
+def load_with_head(detector: Detector, config: BackboneConfig) -> LoadedBackbone:
     """Load the weights that the backbone's config names into the backbone, and into the region head if there is one.
 
     Raises:
         FileNotFoundError: If the weights are not on this machine; the message gives the command that fetches them.
     """
     loaded: LoadedBackbone = load_backbone_weights(detector.backbone, config)
-    head = getattr(getattr(detector, "region", None), "head", None)
-    if loaded.source is not None and isinstance(head, (ConvPool, TwoFC)):
-        load_head(head, detector.backbone, loaded)
+    if loaded.source is not None and has_regions(detector) and isinstance(detector.region.head, (ConvPool, TwoFC)):
+        load_head(detector.region.head, detector.backbone, loaded)
     return loaded
 
 

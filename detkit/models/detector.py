@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.config import Config, one_of_kinds
+from detkit.heads.region.classifier import RegionConfig
 from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
 from detkit.preprocess import PreprocessConfig
@@ -72,6 +73,11 @@ class DetectorConfig(Config):
     @property
     def proposals_config(self) -> ProposalsConfig | None:
         """Source of the proposals, for detectors that take proposals; otherwise None."""
+        return None
+
+    @property
+    def region_config(self) -> RegionConfig | None:
+        """Settings of the second stage, for detectors with regions; otherwise None."""
         return None
 
     def load_pretrained(self, detector: Detector) -> Any:

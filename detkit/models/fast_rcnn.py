@@ -13,9 +13,9 @@ from torch.nn import functional
 from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionSource
-from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.regions import region_layout
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.proposals import ProposalsConfig
 from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
@@ -33,6 +33,11 @@ class ProposalDetectorConfig(DetectorConfig):
     def proposals_config(self) -> ProposalsConfig:
         """See :attr:`DetectorConfig.proposals_config`."""
         return self.proposals
+
+    @property
+    def region_config(self) -> RegionConfig:
+        """See :attr:`DetectorConfig.region_config`."""
+        return self.region
 
     def load_pretrained(self, detector: Detector) -> LoadedBackbone:
         """Load the weights that the config names into the backbone, and those layers of its classifier that match into the head.
@@ -130,7 +135,7 @@ class FastRCNN(Detector):
         return (self.region.explain(self.region_source(raw[3:]), proposals, batch, targets, self.unreported),)
 
     def class_layout(self) -> dict[str, ClassLayout]:
-        """See :func:`detkit.models.class_embeddings.region_layout`."""
+        """See :func:`detkit.models.regions.region_layout`."""
         return region_layout(self.region)
 
 

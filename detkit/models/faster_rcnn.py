@@ -10,9 +10,9 @@ from torch import nn
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
-from detkit.models.class_embeddings import region_layout
 from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.regions import region_layout
 from detkit.necks import FPNConfig, NeckConfig
 from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
 
@@ -28,6 +28,11 @@ class FasterRCNNConfig(DetectorConfig):
     """First stage: proposes regions that may contain an object."""
     region: RegionConfig = RegionConfig()
     """Second stage: classifies and refines each region."""
+
+    @property
+    def region_config(self) -> RegionConfig:
+        """See :attr:`DetectorConfig.region_config`."""
+        return self.region
 
     def load_pretrained(self, detector: Detector) -> LoadedBackbone:
         """Load the weights that the config names into the backbone, and matching layers of its classifier into the second stage.
@@ -102,5 +107,5 @@ class FasterRCNN(Detector):
         return first, self.region.explain(maps, proposals, batch, targets, self.unreported)
 
     def class_layout(self) -> dict[str, ClassLayout]:
-        """See :func:`detkit.models.class_embeddings.region_layout`."""
+        """See :func:`detkit.models.regions.region_layout`."""
         return region_layout(self.region)

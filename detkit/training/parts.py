@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from torch import nn
 
-from detkit.heads.region.classifier import RegionClassifier
+from detkit.models.regions import has_regions
 from detkit.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -65,8 +65,8 @@ def reset_stale_fits(detector: nn.Module, stage: str, *, unfreezes: bool = False
         stage: Name of the stage that is about to train it, for the log.
         unfreezes: Whether frozen stages of the backbone will be unfrozen later.
     """
-    region = getattr(detector, "region", None)
-    if not isinstance(region, RegionClassifier) or region.fitted is None:
+    region = detector.region if has_regions(detector) else None
+    if region is None or region.fitted is None:
         return
     rest = [part for name, part in detector.named_children() if name != "region"]
     features = unfreezes or any(_is_trainable(part) for part in rest)

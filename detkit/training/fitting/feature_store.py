@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -19,12 +19,16 @@ from detkit.checkpoint import write_text
 from detkit.checkpoint.atomic import atomic_write
 from detkit.data.media.images import read_image
 from detkit.inference.predictor import Predictor
+from detkit.models.fast_rcnn import FastRCNN
 from detkit.ops.boxes import box_iou
+from detkit.structures import Targets
 from detkit.training.config import Precision
 from detkit.training.optim.precision import resolve_precision
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
+    from detkit.heads.region.fitted import FittedLayers
+    from detkit.models.detector import Detector
     from detkit.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -128,10 +132,17 @@ def fitting_data(run: Run) -> DetectionData:
     Raises:
         ValueError: If the detector has no fitted layers.
     """
-    detector: Any = run.detector
-    if run.data.records is None or getattr(getattr(detector, "region", None), "fitted", None) is None:
-        raise ValueError(f"stage: {type(detector).__name__} has no layers to fit to features; set model.region.fitted, or remove the stage")
+    if run.data.records is None or not isinstance(run.detector, FastRCNN) or run.detector.region.fitted is None:
+        raise ValueError(
+            f"stage: {type(run.detector).__name__} has no layers to fit to features; expected a detector that takes proposals, with "
+            "model.region.fitted set; set it, or remove the stage"
+        )
     return run.data.records
+
+
+def fitted_layers(detector: Detector) -> FittedLayers:
+    """Return the fitted layers of a detector that :func:`fitting_data` accepts."""
+    return cast("FittedLayers", cast("FastRCNN", detector).region.fitted)
 
 
 def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> FeatureStore:
@@ -167,19 +178,19 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
     return FeatureStore(folder, _key(run, precision), megabytes, len(records), compute, is_budget_spent=is_budget_spent)
 
 
-def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Any) -> RegionFeatures:
+def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Targets) -> RegionFeatures:
     """Compute the features of the objects and proposals of an image."""
     prepared = predictor.prepare(image)
     truth = prepared.placement.apply(targets[~targets.is_crowd])
     with predictor.running() as running:
-        detector: Any = running
+        detector = cast("FastRCNN", running)
         batch = detector.prepare([prepared.image])
         proposals = prepared.proposals
         boxes = truth.boxes.to(predictor.device) if proposals is None else torch.cat((truth.boxes.to(predictor.device), proposals.boxes))
         pooled = detector.region.pooled(detector.region_source(detector.maps(batch.images)), [boxes])
         hidden = detector.region.head(pooled)
         near = (box_iou(boxes, truth.boxes.to(boxes.device)) >= NEAR_IOU).any(1).nonzero().flatten()
-        box_features = detector.region.fitted.box_features(pooled[near], hidden[near])
+        box_features = fitted_layers(detector).box_features(pooled[near], hidden[near])
     parts = boxes.float(), truth.labels, hidden.half(), near, box_features.half()
     return RegionFeatures(*(part.cpu().numpy() for part in parts))
 

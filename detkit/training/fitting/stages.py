@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -18,11 +18,14 @@ from detkit.ops.coder import encode
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.fitting.example_rows import RegionRows
-from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, feature_store, fitting_data, mean_norms
+from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, feature_store, fitted_layers, fitting_data, mean_norms
 from detkit.training.fitting.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.fitting.svm import ExampleBuffer, HardNegatives, SVMConfig
 from detkit.training.run import Run
 from detkit.training.stages import StageResult
+
+if TYPE_CHECKING:
+    from detkit.models.fast_rcnn import FastRCNN
 
 _log = logging.getLogger(__name__)
 
@@ -104,10 +107,10 @@ class SVMStage(FittedStage):
 
     def fit(self, run: Run, store: FeatureStore) -> None:
         """See :meth:`FittedStage.fit`."""
-        detector: Any = run.detector
-        scale, dimensions = self.svm.target_norm / mean_norms(store)[0], detector.region.fitted.svm.in_features
-        limit = self.svm.max_examples(dimensions, detector.num_classes)
-        buffers = [ExampleBuffer(max(1, limit // 2), dimensions) for _ in range(detector.num_classes)]
+        fitted = fitted_layers(run.detector)
+        scale, dimensions = self.svm.target_norm / mean_norms(store)[0], fitted.svm.in_features
+        limit = self.svm.max_examples(dimensions, run.detector.num_classes)
+        buffers = [ExampleBuffer(max(1, limit // 2), dimensions) for _ in range(run.detector.num_classes)]
         for regions in store:
             _check_signal(run)
             for row, label in enumerate(regions.labels.tolist()):
@@ -121,15 +124,13 @@ class SVMStage(FittedStage):
             _log.info("svm: pass %d: %d new hard negatives, %d fits so far", number + 1, *counts)
             if run.is_budget_spent(FITTING_SHARE) or (self.svm.exhaustive and not any(miner.new_count for miner in miners)):
                 break
-        fitted = detector.region.fitted
         weights = torch.from_numpy(np.stack([miner.weights for miner in miners]) * np.float32(scale))
         fitted.svm.weight.data.copy_(weights)
         fitted.svm.bias.data.copy_(torch.tensor([miner.bias for miner in miners]))
         fitted.has_svm.fill_(True)
 
     def _pass(self, run: Run, store: FeatureStore, miners: list[HardNegatives]) -> None:
-        for index, regions in enumerate(store):
-            _check_signal(run)
+        for index, regions in enumerate(_within_budget(run, store, "svm: the budget ends the search for hard negatives")):
             ious, keys = regions.ious(), index * 1_000_000 + np.arange(len(regions.hidden))
             weights, biases = np.stack([miner.weights * np.float32(miner.scale) for miner in miners], 1), [miner.bias for miner in miners]
             margins = regions.hidden.astype(np.float32) @ weights + np.array(biases, np.float32)
@@ -138,9 +139,6 @@ class SVMStage(FittedStage):
                 # The objects of other classes are negatives too, as in the released code.
                 hard = (class_ious.max(1, initial=0.0) < self.svm.negative_iou) & (margins[:, label] > self.svm.hard_margin)
                 miner.add(regions.hidden[hard], keys[hard], margins[hard, label])
-            if run.is_budget_spent(FITTING_SHARE):
-                _log.warning("warning: svm: the budget ends the search for hard negatives after %d of %d images", index + 1, len(store))
-                break
         for miner in miners:
             miner.finish()
 
@@ -163,27 +161,21 @@ class BoxRegressionStage(FittedStage):
             ValueError: If the detector has no fitted layers, or a region has too many features.
         """
         super().check(run)
-        detector: Any = run.detector
-        check_features(detector.region.fitted.boxes.in_features)
+        check_features(fitted_layers(run.detector).boxes.in_features)
 
     def fit(self, run: Run, store: FeatureStore) -> None:
         """See :meth:`FittedStage.fit`."""
-        detector: Any = run.detector
-        layer = detector.region.fitted.boxes
+        fitted, box_weights = fitted_layers(run.detector), cast("FastRCNN", run.detector).region.config.box_weights
         scale = self.ridge.target_norm / mean_norms(store)[1]
         with TemporaryDirectory(prefix="regions-", dir=store.folder) as folder:
-            rows = RegionRows(Path(folder), layer.in_features)
-            for count, regions in enumerate(store):
-                _check_signal(run)
-                if run.is_budget_spent(FITTING_SHARE):
-                    _log.warning("warning: boxes: the budget ends the pass after %d of %d images; fitting to these", count, len(store))
-                    break
-                for label, features, targets in self._examples(regions, detector.region.config.box_weights):
+            rows = RegionRows(Path(folder), fitted.boxes.in_features)
+            for regions in _within_budget(run, store, "boxes: the budget ends the pass"):
+                for label, features, targets in self._examples(regions, box_weights):
                     rows.add(label, features, targets)
-            for label in range(detector.num_classes):
+            for label in range(run.detector.num_classes):
                 _check_signal(run)
-                self._solve(rows, label, scale, layer)
-        detector.region.fitted.has_boxes.fill_(True)
+                self._solve(rows, label, scale, fitted.boxes)
+        fitted.has_boxes.fill_(True)
 
     def _examples(self, regions: RegionFeatures, box_weights: tuple[float, float, float, float]) -> Iterator[tuple[int, Halves, Floats]]:
         """Yield, for each class in an image, the features of the regions on its objects and the deltas to these objects."""
@@ -206,6 +198,16 @@ class BoxRegressionStage(FittedStage):
         layer.weight.data[outputs] = torch.from_numpy(weights * scale).to(layer.weight)
         layer.bias.data[outputs] = torch.from_numpy(biases).to(layer.bias)
         _log.info("boxes: class %d: fitted to %d regions", label, ridge.count)
+
+
+def _within_budget(run: Run, store: FeatureStore, warning: str) -> Iterator[RegionFeatures]:
+    """Yield the regions of each image until the stage's budget ends, which is logged; the first image always counts."""
+    for index, regions in enumerate(store):
+        _check_signal(run)
+        if index and run.is_budget_spent(FITTING_SHARE):
+            _log.warning("warning: %s after %d of %d images", warning, index, len(store))
+            return
+        yield regions
 
 
 def _check_signal(run: Run) -> None:
