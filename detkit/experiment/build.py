@@ -138,17 +138,29 @@ def build_distilled(
 def run_data(config: Experiment, parts: Parts, processes: Processes, device: torch.device) -> RunData:
     """Return the training data of one process."""
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
-    sampling = {"is_labeled": labeled, "labeled_repeats": config.data.labeled_repeats}
+    repeats = config.data.labeled_repeats
     proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
     augmenter = Augmenter(config.augmentation, config.model.preprocess)
-    shared = {"rank": processes.rank, "world": processes.world, "pin_memory": device.type == "cuda"}
 
     def batches(start: int) -> Iterable[SampleBatch]:
-        return build_loader(train, augmenter, config.loader, seed=config.seed, start_step=start, proposals=proposals, **shared, **sampling)  # type: ignore[arg-type]
+        return build_loader(
+            train,
+            augmenter,
+            config.loader,
+            seed=config.seed,
+            start_step=start,
+            rank=processes.rank,
+            world=processes.world,
+            pin_memory=device.type == "cuda",
+            proposals=proposals,
+            is_labeled=labeled,
+            labeled_repeats=repeats,
+        )
 
     # The length of an epoch, for limits given in epochs.
-    images = batch_plan(train, config.loader, config.seed, **sampling).steps_per_epoch * config.loader.images_per_batch  # type: ignore[arg-type]
-    resampled = config.loader.skip_empty or config.data.labeled_repeats > 1
+    plan = batch_plan(train, config.loader, config.seed, labeled, repeats)
+    images = plan.steps_per_epoch * config.loader.images_per_batch
+    resampled = config.loader.skip_empty or repeats > 1
     return RunData(batches, config.loader.images_per_batch, images if resampled else len(train), records=parts.train)
 
 

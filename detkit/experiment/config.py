@@ -79,7 +79,12 @@ class GradientStageConfig(Config):
         )
 
 
-class SVMStageConfig(Config):
+class _FittedStageConfig(Config):
+    cache_megabytes: float = Field(default=20_000.0, ge=0)
+    """Disk space for features in the run's folder, in units of 10^6 bytes; features that do not fit are recomputed in each pass."""
+
+
+class SVMStageConfig(_FittedStageConfig):
     """A stage that fits one linear SVM per class to the features of regions, as R-CNN does after fine-tuning."""
 
     kind: Literal["svm"] = "svm"
@@ -88,8 +93,6 @@ class SVMStageConfig(Config):
     """Name in the log and for ``--stage``."""
     svm: SVMConfig = SVMConfig()
     """Settings of the SVMs."""
-    cache_megabytes: float = Field(default=20_000.0, ge=0)
-    """Disk space for features in the run's folder, in units of 10^6 bytes; features that do not fit are recomputed in each pass."""
     budget_share: float | None = Field(default=0.3, gt=0, le=1)
     """Fraction of ``training.budget`` for this stage, including the computation of features, in addition to what earlier stages leave. If
     it is not enough, the SVMs are fitted to the features of fewer images."""
@@ -99,7 +102,7 @@ class SVMStageConfig(Config):
         return SVMStage(experiment.training, self.cache_megabytes, self.name, self.budget_share, self.svm)
 
 
-class BoxRegressionStageConfig(Config):
+class BoxRegressionStageConfig(_FittedStageConfig):
     """A stage that fits one ridge regressor of boxes per class."""
 
     kind: Literal["boxes"] = "boxes"
@@ -108,8 +111,6 @@ class BoxRegressionStageConfig(Config):
     """Name in the log and for ``--stage``."""
     ridge: RidgeConfig = RidgeConfig()
     """Settings of the regressors."""
-    cache_megabytes: float = Field(default=20_000.0, ge=0)
-    """Disk space for features in the run's folder, in units of 10^6 bytes; features that do not fit are recomputed in each pass."""
     budget_share: float | None = Field(default=0.1, gt=0, le=1)
     """Fraction of ``training.budget`` for this stage, in addition to what earlier stages leave."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
 import subprocess
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from detkit.about import __version__
-from detkit.checkpoint import write_text
+from detkit.checkpoint.atomic import write_json
 from detkit.machine import processor
 from detkit.training.folder import RunFolder
 
@@ -71,7 +70,7 @@ def write_results(path: Path, config_json: str, result: TrainResult) -> None:
         **result.facts,
         "config": config,
     }
-    write_text(path, json.dumps(_finite(row), indent=1) + "\n")
+    write_json(path, row)
 
 
 def machine_facts() -> dict[str, Any]:
@@ -105,14 +104,3 @@ def _revision() -> str | None:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _finite(value: Any) -> Any:
-    """Replace non-finite numbers by None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value

@@ -16,6 +16,7 @@ from detkit.checkpoint import load_checkpoint, save_checkpoint
 from detkit.models.checks import check_images, check_targets
 from detkit.models.faster_rcnn import FasterRCNN
 from detkit.structures import Proposals, Targets
+from detkit.training.optim.precision import use_channels_last
 from detkit.training.run import Run
 
 _log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def _detector_before_stage(run: Run, detector: FasterRCNN, copy_path: Path, from
     """Return a copy of the detector as it was when the stage began."""
     proposer = copy.deepcopy(detector).eval().requires_grad_(False)
     # Training may have changed the memory format of the detector. A fixed format makes an uninterrupted and a resumed run round equally.
-    proposer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    use_channels_last(proposer)
     if not from_start:
         proposer.load_state_dict(load_checkpoint(copy_path, run.device).tensors)
     elif run.processes.first:

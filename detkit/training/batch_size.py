@@ -89,8 +89,9 @@ def _trial_step(detector: Detector, mixed: MixedPrecision, size: Size, count: in
         kwargs["proposals"] = [Proposals(regions, torch.ones(_PROPOSALS, device=device)) for _ in range(count)]
     with mixed.context():
         losses = detector(images, [Targets.of(boxes, labels) for _ in range(count)], seeds=list(range(count)), **kwargs)
-    total = torch.stack([value.float() for value in losses.values()]).sum()  # type: ignore[union-attr]
-    mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+    if not isinstance(losses, dict):
+        raise TypeError(f"expected losses from {type(detector).__name__} with targets, got {type(losses).__name__}")
+    mixed.backward(losses)
     _optimizer_state(detector)
 
 

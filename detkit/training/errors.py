@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from detkit.checkpoint import write_text
+from detkit.checkpoint.atomic import write_json
 
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
@@ -93,7 +92,7 @@ def non_finite_error(step: int, terms: Mapping[str, float], batches: Sequence[Sa
     listed = ", ".join(f"{name} = {value}" for name, value in terms.items())
     columns = [zip(batch.paths, batch.image_ids, batch.seeds, strict=True) for batch in batches]
     rows = [{"path": path, "image_id": image_id, "seed": seed} for column in columns for path, image_id, seed in column]
-    write_text(path, json.dumps({"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows}, indent=1))
+    write_json(path, {"step": step, "lr": lr, "terms": {k: str(v) for k, v in terms.items()}, "samples": rows})
     files = ", ".join(path for batch in batches for path in batch.paths)
     return NotFiniteError(
         f"step {step}: not finite: {listed}; images: {files}; learning rate {lr:.3g}; the weights were not updated and the last "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detkit.checkpoint import write_text
+from detkit.checkpoint.atomic import finite, write_text
 
 _log = logging.getLogger(__name__)
 
@@ -132,14 +131,7 @@ class MetricsFile(Hook):
     def _append(self, row: dict[str, Any]) -> None:
         row = {"stage": self._stage, **row} if self._stage else row
         with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(_without_nan(row)) + "\n")
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace non-finite numbers, which JSON does not have, by null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+            handle.write(json.dumps(finite(row)) + "\n")
 
 
 def _stage_and_step(line: str) -> tuple[int, int]:

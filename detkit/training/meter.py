@@ -15,6 +15,9 @@ class Meter:
     """Sums of detached losses on their device, and of the seconds spent on steps and on waiting for data."""
 
     def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
         self._losses: dict[str, Tensor] = {}
         self._batches = 0
         self._steps = 0
@@ -47,5 +50,5 @@ class Meter:
         spent = max(time.perf_counter() - self._since, 1e-9)
         waiting = min(1.0, self._waited / spent)
         seconds = spent / max(self._steps, 1)
-        self.__init__()  # type: ignore[misc]
+        self._reset()
         return losses, seconds, waiting

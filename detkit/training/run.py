@@ -32,7 +32,7 @@ EVALUATION_MARGIN = 1.1
 Batches = Callable[[int], Iterable["SampleBatch"]]
 """Returns an endless iterable of this process's batches, starting at a step."""
 
-Evaluate = Callable[[nn.Module, int], Mapping[str, float]]
+Evaluate = Callable[["Detector", int], Mapping[str, float]]
 """Evaluates a detector on the validation data after a number of steps; called in every process and returns the same metrics in each."""
 
 
@@ -115,6 +115,11 @@ class Run:
         path = self.folder.failed_batch
         return path if self.processes.world == 1 else path.with_stem(f"{path.stem}_process_{self.processes.rank}")
 
+    @property
+    def network(self) -> nn.Module:
+        """The module that computes the losses: the detector, alone, with its teacher, or only a part of it."""
+        return self.loss_module or self.distilled or self.detector
+
     def minutes(self) -> float:
         """Return the core-minutes over all processes; every process must call it at the same point."""
         return self.processes.sum(self.clock.minutes())[0]
@@ -127,7 +132,7 @@ class Run:
                 total[name] = total.get(name, 0.0) + minutes
         return total
 
-    def evaluate(self, model: nn.Module, step: int) -> Mapping[str, float]:
+    def evaluate(self, model: Detector, step: int) -> Mapping[str, float]:
         """Return the validation metrics of a model, empty without validation data.
 
         The model stays in evaluation mode, and the random generators are not changed.

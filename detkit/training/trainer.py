@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from detkit.data.loader import SampleBatch, image_seed
+from detkit.models.detector import Detector
 from detkit.preprocess import as_input
 from detkit.structures import Proposals, Size, Targets
 from detkit.training.checkpointer import Checkpointer
@@ -23,7 +24,7 @@ from detkit.training.meter import Meter
 from detkit.training.multi_scale import resized_image, resized_rows, scaled_sizes
 from detkit.training.optim.ema import EMA
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_lr
-from detkit.training.optim.precision import MixedPrecision, resolve_precision
+from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
 from detkit.training.optim.schedule import CosineConfig, MultistepConfig
 from detkit.training.optim.unfreeze import Unfreezing
 from detkit.training.process.random_state import random_state, restore_random_state
@@ -53,13 +54,13 @@ class Trainer:
         adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
         if config.channels_last:
             for part in (run.detector, adapters):  # otherwise the gradients are channels-last and the weights are not, and DDP would copy
-                part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                use_channels_last(part)
         self.unfreezing = Unfreezing(run.detector, config.unfreeze) if config.unfreeze else None
         with self.unfreezing.all_trainable() if self.unfreezing else nullcontext():
             self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
-        self.network = wrap_distributed(run)
+        self.network = self._wrapped()
         self.progress = Progress(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
         if run.evaluation_minutes:
             self.progress.reserve_evaluation(run.evaluation_minutes)  # measured in an earlier stage
@@ -146,7 +147,7 @@ class Trainer:
         self.run.detector.load_state_dict(state["detector"])
         if self.unfreezing:
             self.unfreezing.restore(int(state["frozen_stages"]))
-            self.network = wrap_distributed(self.run)
+            self.network = self._wrapped()
         self.optimizer.load_state_dict(state["optimizer"])
         self.mixed.load(state["scaler"], state.get("precision"))
         if self.run.distilled:
@@ -165,7 +166,7 @@ class Trainer:
         self.checkpointer.save_last(self.model, state, minutes)
 
     @property
-    def model(self) -> nn.Module:
+    def model(self) -> Detector:
         """The model that is evaluated and saved: the EMA if there is one."""
         return self.ema.model if self.ema else self.run.detector
 
@@ -182,7 +183,7 @@ class Trainer:
         set_lr(self.optimizer, factor)
         self.run.detector.set_progress(self.progress.fraction)
         if self.unfreezing and self.unfreezing.update(self.progress.fraction):
-            self.network = wrap_distributed(self.run)  # DDP must know which parameters have gradients
+            self.network = self._wrapped()  # DDP must know which parameters have gradients
         started = time.perf_counter()
         samples = [next(batches) for _ in range(self.config.accumulation_steps)]
         waited = time.perf_counter() - started
@@ -205,8 +206,7 @@ class Trainer:
         with self._gradient_sync(last), explain_out_of_memory(images, run.device, self.config.accumulation_steps):
             with explain_norm_errors(images), self.mixed.context():
                 losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labeled)
-            total = torch.stack([value.float() for value in losses.values()]).sum() / self.config.accumulation_steps
-            self.mixed.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+            self.mixed.backward(losses, self.config.accumulation_steps)
         self.meter.add(losses)
         return losses
 
@@ -263,6 +263,9 @@ class Trainer:
     def _lr(self) -> float:
         groups = self.optimizer.param_groups
         return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
+
+    def _wrapped(self) -> nn.Module:
+        return wrap_distributed(self.run.network, self.run.processes, self.run.device)
 
     def _gradient_sync(self, last: bool) -> AbstractContextManager[Any]:
         """Return a context in which gradients are exchanged only after the last batch of a step."""

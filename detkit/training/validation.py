@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field
-from torch import nn
 
 from detkit.config import Config
 from detkit.data import DetectionData
@@ -18,6 +17,7 @@ from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
 from detkit.inference.loop import detect_records
 from detkit.inference.predictor import Predictor
+from detkit.models.detector import Detector
 from detkit.structures import Detections
 from detkit.training.drawings import draw_validation
 from detkit.training.run import Run
@@ -77,10 +77,10 @@ class Validation:
         """Names of the metrics."""
         return tuple(COCO_NAMES)
 
-    def __call__(self, model: nn.Module, step: int) -> dict[str, float]:
+    def __call__(self, model: Detector, step: int) -> dict[str, float]:
         """Return the metrics after ``step`` steps (the 12 COCO metrics), equal in every process."""
         run, names = self.run, self.run.header["class_names"]
-        predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)  # type: ignore[arg-type]
+        predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)
         own = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
         detected = [(record.image_id, detections) for record, detections in detect_records(predictor, own, threads=self.config.threads)]
         by_process = run.processes.gather(detected)

@@ -37,6 +37,8 @@ class DistilledClassifier(DistilledModel):
         ValueError: If the teacher is not a classifier, or does not know all classes.
     """
 
+    student: Classifier
+
     def __init__(
         self,
         student: Classifier,
@@ -46,40 +48,45 @@ class DistilledClassifier(DistilledModel):
         preprocess: PreprocessConfig,
     ) -> None:
         super().__init__(student, teacher, config, preprocess)
-        if not isinstance(teacher.detector, Classifier):
-            kind = type(teacher.detector).__name__
-            raise ValueError(f"distillation.teacher {teacher.name}: expected a classifier as teacher of a classifier, got a {kind}")
+        _classifier(teacher)
         if not config.logit_weight:
             raise ValueError("distillation.logit_weight is 0, so nothing is learned from the teacher; set it above 0 or remove the teacher")
         self._teacher_columns = _teacher_labels(class_names, teacher)
         _log.info("teacher: %s; learning its %s", teacher.name, "most probable class" if config.hard_labels else "class probabilities")
 
-    @property
-    def _classifier(self) -> Classifier:
-        """The student."""
-        return self.student  # type: ignore[return-value]
-
     def _own_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], is_labeled: Sequence[bool]) -> Losses:
         """Return the supervised losses; the head of a distillation token has none."""
-        heads = self._classifier.network.num_heads
+        heads = self.student.network.num_heads
         return self.student.loss((raw[0],) * heads + raw[heads:], batch, targets)
 
     def _distillation_losses(self, raw: Raw, batch: Batch, teacher_outputs: Tensor) -> Losses:
         """See :meth:`DistilledModel._distillation_losses`."""
-        logits = raw[self._classifier.network.num_heads - 1].float()
+        logits = raw[self.student.network.num_heads - 1].float()
         loss = imitation_loss(logits, teacher_outputs, self.config.temperature, self.config.hard_labels)
         return {"distill_logits": self.config.logit_weight * loss}
 
     @torch.no_grad()
     def _teacher_outputs(self, images: Sequence[Tensor], seeds: Sequence[int]) -> Tensor:
         """Return the teacher's logits ``(B, K)`` for the student's classes."""
-        detector: Classifier = self.teacher.detector  # type: ignore[assignment]
+        detector = _classifier(self.teacher)
         resized = [_resize(image, detector.input_size) for image in images]
         with torch.autocast(images[0].device.type, enabled=False):  # folded weights are float32
             teacher_batch = self.teacher.prepare(resized, self._preprocess)
-            blended = self._classifier.blend(teacher_batch.images, seeds)
+            blended = self.student.blend(teacher_batch.images, seeds)
             raw = detector.raw(Batch(blended, teacher_batch.sizes))
         return torch.stack([logits.float() for logits in raw[: detector.network.num_heads]]).mean(0)[:, self._teacher_columns]
+
+
+def _classifier(teacher: Teacher) -> Classifier:
+    """Return the model of a teacher.
+
+    Raises:
+        ValueError: If it is not a classifier.
+    """
+    if not isinstance(teacher.detector, Classifier):
+        kind = type(teacher.detector).__name__
+        raise ValueError(f"distillation.teacher {teacher.name}: expected a classifier as teacher of a classifier, got a {kind}")
+    return teacher.detector
 
 
 def imitation_loss(logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0, hard: bool = False) -> Tensor:

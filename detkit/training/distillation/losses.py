@@ -122,6 +122,6 @@ class _QualityFocal(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
-        return slope * gradient, None, None
+        return slope * gradients[0], None, None

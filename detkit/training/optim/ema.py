@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from detkit.training.config import EMAConfig
 
+M = TypeVar("M", bound=nn.Module)
 
-class EMA:
+
+class EMA(Generic[M]):
     """Copy of a model (``model``) whose weights and float buffers are moving averages of those of the trained model.
 
     Integer buffers are copied. The decay warms up, so that the weights of the first steps are soon forgotten.
     """
 
-    def __init__(self, model: nn.Module, config: EMAConfig) -> None:
+    def __init__(self, model: M, config: EMAConfig) -> None:
         self.config = config
         self.updates = 0
         self.model = copy.deepcopy(model).requires_grad_(False).eval()
@@ -30,7 +32,7 @@ class EMA:
         return self.config.decay * (1 - math.exp(-(self.updates + 1) / self.config.warmup_steps))
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
+    def update(self, model: M) -> None:
         """Move the average toward the current weights of the model."""
         averages: list[Tensor] = []
         values: list[Tensor] = []

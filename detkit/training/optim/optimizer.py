@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from detkit.config import Config
 
@@ -24,6 +25,9 @@ class _Optimizer(Config):
     """How the learning rate scales with the batch size: linearly, with its square root, or not at all."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Weight decay; not applied to norms and biases unless ``decay_norms_and_biases`` is set."""
+    l1_penalty: float = Field(default=0.0, ge=0)
+    """L1 penalty (Lasso): after each step, weights shrink toward 0 by ``lr * l1_penalty`` and stay exactly 0 when they reach it. Never
+    applied to norms and biases; usually 1e-6 to 1e-3."""
     decay_norms_and_biases: bool = False
     """Apply weight decay to parameters with one dimension too, as torchvision's reference training does."""
     backbone_lr_factor: float = Field(default=1.0, ge=0)
@@ -95,16 +99,16 @@ def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[
         ValueError: If every parameter is frozen.
     """
     factors = _backbone_factors(model, config)
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    groups: dict[tuple[float, float, float], list[Tensor]] = {}
     for parameter in model.parameters():
         if not parameter.requires_grad:
             continue
         decays = config.decay_norms_and_biases or parameter.ndim > 1
-        key = (factors.get(id(parameter), 1.0), config.weight_decay if decays else 0.0)
+        key = (factors.get(id(parameter), 1.0), config.weight_decay if decays else 0.0, config.l1_penalty if parameter.ndim > 1 else 0.0)
         groups.setdefault(key, []).append(parameter)
     if not groups:
         raise ValueError("every parameter is frozen, so there is nothing to train; lower model.backbone.frozen_stages")
-    return [{"params": params, "factor": factor, "weight_decay": decay} for (factor, decay), params in groups.items()]
+    return [{"params": params, "factor": factor, "weight_decay": decay, "l1_penalty": l1} for (factor, decay, l1), params in groups.items()]
 
 
 def build_optimizer(
@@ -120,11 +124,13 @@ def build_optimizer(
     """
     groups = parameter_groups(model, config)
     if extra:
-        groups.append({"params": list(extra), "factor": 1.0, "weight_decay": 0.0})
+        groups.append({"params": list(extra), "factor": 1.0, "weight_decay": 0.0, "l1_penalty": 0.0})
     fused = groups[0]["params"][0].device.type in {"cpu", "cuda"}
     optimizer = config.build(groups, config.scaled_lr(batch_size), fused)
     for group in optimizer.param_groups:
         group["base_lr"] = config.scaled_lr(batch_size) * group["factor"]
+    if config.l1_penalty:
+        optimizer.register_step_post_hook(shrink_weights)
     return optimizer
 
 
@@ -134,12 +140,28 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
         group["lr"] = group["base_lr"] * factor
 
 
+@torch.no_grad()
+def shrink_weights(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Apply the L1 penalty of each group after a step: move its weights toward 0 by ``lr * l1_penalty``, and no further than 0.
+
+    This is the proximal step of ISTA, the standard solver of the Lasso (Beck and Teboulle 2009, section 1). A gradient
+    of ``l1_penalty * sign(w)`` would step over 0 again and again instead. As decoupled weight decay (arXiv:1711.05101), it is independent
+    of momentum and of Adam's scaling.
+    """
+    for group in optimizer.param_groups:
+        amount = group["lr"] * group.get("l1_penalty", 0.0)  # states of earlier versions have none
+        for weight in group["params"] if amount else ():
+            if weight.grad is not None:
+                weight.copy_(functional.softshrink(weight, amount))
+
+
 def innermost_backbone(model: nn.Module) -> nn.Module | None:
     """Return the network that the necks wrap, or None for a model without a ``backbone``."""
-    backbone = getattr(model, "backbone", None)
-    while isinstance(getattr(backbone, "backbone", None), nn.Module):
-        backbone = backbone.backbone  # type: ignore[union-attr]
-    return backbone if isinstance(backbone, nn.Module) else None
+    inner: Any = getattr(model, "backbone", None)
+    backbone = None
+    while isinstance(inner, nn.Module):
+        backbone, inner = inner, getattr(inner, "backbone", None)
+    return backbone
 
 
 def _init_momentum(optimizer: torch.optim.Optimizer) -> None:

@@ -1,4 +1,4 @@
-"""Mixed precision: choice of the number format, autocast for the forward pass, and scaling of fp16 gradients."""
+"""Mixed precision: choice of the number format, autocast for the forward pass, and scaling of fp16 gradients; and the memory format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from detkit.accelerate.fast_gradients import FastGradients
 from detkit.machine import bf16_support
@@ -38,6 +38,11 @@ def resolve_precision(requested: Precision, device: torch.device) -> Precision:
     return "fp32"
 
 
+def use_channels_last(module: nn.Module) -> None:
+    """Convert the weights of convolutions to the channels-last memory format, in place."""
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in PyTorch's annotations
+
+
 class MixedPrecision:
     """The autocast context and the gradient scaler of one precision on one device."""
 
@@ -56,6 +61,11 @@ class MixedPrecision:
         if self.precision == "fp16":
             bad = bad & (self.scaler.scale(torch.ones_like(norm)) < 1)
         return bad | torch.isfinite(total).logical_not()
+
+    def backward(self, losses: Mapping[str, Tensor], batches: int = 1) -> None:
+        """Add the gradients of the sum of a batch's losses, divided by the number of batches of the step."""
+        total = torch.stack([value.float() for value in losses.values()]).sum() / batches
+        torch.autograd.backward(self.scaler.scale(total))
 
     def load(self, scaler: Mapping[str, Any], precision: str | None) -> None:
         """Resume with the scaler state of a run.

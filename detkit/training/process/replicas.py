@@ -11,16 +11,14 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from detkit.training.process.distributed import Processes
-from detkit.training.run import Run
 
 
-def wrap_distributed(run: Run) -> nn.Module:
-    """Return the module that computes the losses (the detector, alone or with its teacher), in DDP if there are several processes."""
-    network: nn.Module = run.loss_module or run.distilled or run.detector
-    if run.processes.world == 1:
+def wrap_distributed(network: nn.Module, processes: Processes, device: torch.device) -> nn.Module:
+    """Return the module that computes the losses, in DDP if there are several processes."""
+    if processes.world == 1:
         return network
-    devices = [run.device.index] if run.device.type == "cuda" else None
-    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in run.detector.modules())
+    devices = [device.index] if device.type == "cuda" else None
+    has_batch_norm = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in network.modules())
     known = inspect.signature(DistributedDataParallel).parameters
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before PyTorch 2.14
     options: dict[str, Any] = {"device_ids": devices, option: has_batch_norm}
