@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from detkit.lazy import lazy_getattr
-from detkit.proposals.config import ProposalsConfig, SelectiveSearchConfig, Strategy
+from detkit.proposals.config import ProposalsConfig
+from detkit.proposals.search_config import SelectiveSearchConfig, Strategy
 
 if TYPE_CHECKING:
     from detkit.proposals.backends import BACKENDS, Backend

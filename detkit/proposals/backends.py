@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from detkit.arrays import ImageArray
-from detkit.proposals.config import Mode, ProposalsConfig, SelectiveSearchConfig
+from detkit.proposals.search_config import Mode, SelectiveSearchConfig
 from detkit.registry import Registry
 from detkit.structures import Proposals
 
@@ -30,19 +30,31 @@ ALGORITHM_VERSION = 3
 """Incremented whenever the same image and settings give different boxes, which invalidates cached proposals."""
 
 
+class SearchSettings(Protocol):
+    """What a backend may read of a config."""
+
+    @property
+    def mode(self) -> Mode:
+        """Thoroughness of the search."""
+
+    @property
+    def seed(self) -> int:
+        """Random seed of the ranking."""
+
+
 class Backend(Protocol):
     """Computes the proposals of one image; picklable, so that it can be sent to other processes."""
 
     @property
     def version(self) -> str:
-        """Name and version of everything the proposals depend on besides image and config, such as a release or a checkpoint's hash."""
+        """Name and version of everything the proposals depend on besides image and settings, such as a release or a checkpoint's hash."""
 
-    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         """Return all proposals, best first, in the pixels of the image; they are filtered later.
 
         Args:
             image: ``(H, W, 3)`` uint8 RGB, at least one pixel.
-            config: ``mode`` and ``seed`` are used where the backend has them.
+            settings: Mode and seed, used where the backend has them.
             threads: Maximum number of threads; by default as many as torch uses.
         """
 
@@ -55,11 +67,11 @@ class SelectiveSearch:
         """See :data:`ALGORITHM_VERSION`."""
         return f"detkit {ALGORITHM_VERSION}"
 
-    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         from detkit.proposals.search import selective_search
 
-        return selective_search(image, config=SelectiveSearchConfig.of(config.mode, seed=config.seed), threads=threads)
+        return selective_search(image, config=SelectiveSearchConfig.of(settings.mode, seed=settings.seed), threads=threads)
 
 
 class OpenCV:
@@ -85,18 +97,19 @@ class OpenCV:
 
         return f"opencv {cv2.__version__}"
 
-    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         import cv2
 
-        search: Any = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()  # type: ignore[attr-defined]
+        contributed: Any = cv2
+        search = contributed.ximgproc.segmentation.createSelectiveSearchSegmentation()
         search.setBaseImage(np.ascontiguousarray(image[..., ::-1]))
         prepare = {
             "single": search.switchToSingleStrategy,
             "fast": search.switchToSelectiveSearchFast,
             "quality": search.switchToSelectiveSearchQuality,
         }
-        prepare[config.mode]()
+        prepare[settings.mode]()
         return _ranked(np.asarray(search.process(), dtype=np.float32).reshape(-1, 4))
 
 
@@ -124,12 +137,12 @@ class SelectiveSearchPackage:
         """Version of the package."""
         return f"selectivesearch {metadata.version('selectivesearch')}"
 
-    def __call__(self, image: ImageArray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: ImageArray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         """See :class:`Backend`."""
         from selectivesearch import selective_search
 
         per_scale = []
-        for scale in _SCALES[config.mode]:
+        for scale in _SCALES[settings.mode]:
             _, regions = selective_search(image, scale=scale, sigma=0.8, min_size=20)
             # The package has inclusive corners: a region of one pixel has a width of 0.
             boxes = np.array([region["rect"] for region in regions[::-1]], dtype=np.float32).reshape(-1, 4)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.checkpoint.atomic import atomic_write
-from detkit.proposals.config import ProposalsConfig
+from detkit.proposals.backends import SearchSettings
 from detkit.structures import Proposals
 
 _log = logging.getLogger(__name__)
@@ -39,13 +39,13 @@ _CORRUPTION_ERRORS = (
 """Exceptions raised by reading arrays from a corrupt file."""
 
 
-def cache_key(image: NDArray[np.uint8], config: ProposalsConfig, version: str) -> str:
+def cache_key(image: ImageArray, settings: SearchSettings, version: str) -> str:
     """Return the cache key of an image: a hash of its pixels, of the settings and of the backend's version.
 
     The maximum number and the filters are not part of the key: they are applied to the cached proposals.
     """
     digest = hashlib.blake2b(digest_size=20)
-    digest.update(repr((FORMAT, version, config.mode, config.seed, image.shape)).encode())
+    digest.update(repr((FORMAT, version, settings.mode, settings.seed, image.shape)).encode())
     digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detkit.accelerate.threads import compiled
 from detkit.proposals.region_features import Regions
+
+
+class _Features(NamedTuple):
+    """The columns of :class:`Regions` that merging extends; numba takes named tuples."""
+
+    sizes: Any
+    boxes: Any
+    colors: Any
+    textures: Any
 
 
 @compiled(fastmath=True)
@@ -21,8 +30,9 @@ def _intersection(one: Any, other: Any) -> Any:
 
 
 @compiled(fastmath=False)
-def _similarity(one: Any, other: Any, sizes: Any, boxes: Any, colors: Any, textures: Any, uses: Any, area: Any) -> Any:
+def _similarity(one: Any, other: Any, regions: Any, uses: Any, area: Any) -> Any:
     """Return the sum of the enabled similarities (equations 1 to 5); ``uses`` flags color, texture, size and fill."""
+    sizes, boxes, colors, textures = regions
     total = np.float32(0)
     if uses[0]:
         total += _intersection(colors[one], colors[other])
@@ -48,8 +58,9 @@ def _most_similar(similarities: Any, count: Any) -> Any:
 
 
 @compiled(fastmath=False)
-def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, colors: Any, textures: Any) -> Any:
+def _absorb(one: Any, other: Any, merged: Any, regions: Any) -> Any:
     """Compute the features of the region ``merged`` of ``one`` and ``other`` (equations 2 and 3)."""
+    sizes, boxes, colors, textures = regions
     sizes[merged] = sizes[one] + sizes[other]
     weight = np.float32(sizes[one] / sizes[merged])
     for axis in range(2):
@@ -62,17 +73,18 @@ def _absorb(one: Any, other: Any, merged: Any, sizes: Any, boxes: Any, colors: A
 
 
 @compiled(fastmath=False)
-def _group(count: Any, sizes: Any, boxes: Any, colors: Any, textures: Any, edges: Any, edge_count: Any, uses: Any, area: Any) -> Any:
+def _group(count: Any, regions: Any, edges: Any, uses: Any, area: Any) -> Any:
     """Append the merged regions to the arrays from row ``count`` on, in the order of merging; return the final count."""
+    edge_count = len(edges)
     similarities = np.empty(len(edges), dtype=np.float32)
     for edge in range(edge_count):
-        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], sizes, boxes, colors, textures, uses, area)
-    seen = np.full(len(sizes), -1, dtype=np.int32)
-    touching = np.empty(len(sizes), dtype=np.int32)
+        similarities[edge] = _similarity(edges[edge, 0], edges[edge, 1], regions, uses, area)
+    seen = np.full(len(regions.sizes), -1, dtype=np.int32)
+    touching = np.empty(len(regions.sizes), dtype=np.int32)
     while edge_count > 0:
         best = _most_similar(similarities, edge_count)
         one, other, merged = edges[best, 0], edges[best, 1], count
-        _absorb(one, other, merged, sizes, boxes, colors, textures)
+        _absorb(one, other, merged, regions)
         neighbor_count, kept = 0, 0
         for edge in range(edge_count):
             left, right = edges[edge, 0], edges[edge, 1]
@@ -88,7 +100,7 @@ def _group(count: Any, sizes: Any, boxes: Any, colors: Any, textures: Any, edges
                     neighbor_count += 1
         for index in range(neighbor_count):
             edges[kept, 0], edges[kept, 1] = touching[index], merged
-            similarities[kept] = _similarity(touching[index], merged, sizes, boxes, colors, textures, uses, area)
+            similarities[kept] = _similarity(touching[index], merged, regions, uses, area)
             kept += 1
         edge_count = kept
         count += 1
@@ -114,6 +126,6 @@ def group(regions: Regions, uses: tuple[bool, bool, bool, bool], area: int) -> N
     boxes = padded(regions.boxes)
     colors = padded(regions.colors) if uses[0] else np.empty((total, 0), np.float32)
     textures = padded(regions.textures) if uses[1] else np.empty((total, 0), np.float32)
-    edges = regions.neighbors.copy()
-    end = _group(count, padded(regions.sizes), boxes, colors, textures, edges, len(edges), np.array(uses), np.float32(area))
+    features = _Features(padded(regions.sizes), boxes, colors, textures)
+    end = _group(count, features, regions.neighbors.copy(), np.array(uses), np.float32(area))
     return np.asarray(boxes[:end], dtype=np.int32)

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 
 from detkit.arrays import ImageArray
-from detkit.proposals.backends import BACKENDS, Backend
+from detkit.proposals.backends import Backend, SearchSettings
 from detkit.proposals.cache import ProposalCache, cache_key
-from detkit.proposals.config import ProposalsConfig
+from detkit.proposals.limits import Limits, within_limits
 from detkit.structures import Proposals, Size
 
 Item = TypeVar("Item")
@@ -45,6 +45,10 @@ class ProposalResult:
     error: Exception | None = None
 
 
+class ProposerSettings(SearchSettings, Limits, Protocol):
+    """What a proposer reads of its config."""
+
+
 class Proposer:
     """Computes the proposals of images, or loads them from the cache.
 
@@ -55,18 +59,13 @@ class Proposer:
     >>> for proposals in proposer.propose_all(paths, read_image, processes=2): ...   # fills the cache
 
     Args:
-        config: Backend, filters and cache.
-        backend: Used in place of the one named in the config.
-
-    Raises:
-        ValueError: If the backend does not exist.
-        ImportError: If the backend needs a package that is not installed.
+        config: Settings of the search, and limits.
+        backend: Computes the proposals.
+        cache: Keeps them; None: no cache.
     """
 
-    def __init__(self, config: ProposalsConfig, backend: Backend | None = None) -> None:
-        self.config = config
-        self.backend: Backend = BACKENDS.get(config.backend)() if backend is None else backend
-        self.cache = None if config.cache is None else ProposalCache(config.cache, config.cache_megabytes)
+    def __init__(self, config: ProposerSettings, backend: Backend, cache: ProposalCache | None = None) -> None:
+        self.config, self.backend, self.cache = config, backend, cache
 
     def __call__(self, image: ImageArray, threads: int | None = None) -> Proposals:
         """Return the proposals of an image, best first, in its own pixels.
@@ -78,7 +77,7 @@ class Proposer:
         Raises:
             ValueError: If the image has another shape or type.
         """
-        return filter_proposals(self._propose(image, threads)[0], self.config)
+        return self._within_limits(self._propose(image, threads)[0])
 
     def propose_all(self, items: Iterable[Item], read: Callable[[Item], ImageArray], processes: int = 1) -> Iterator[Proposals]:
         """Yield the proposals of many images in order; with a cache folder, this fills the cache.
@@ -121,9 +120,8 @@ class Proposer:
             proposals, from_cache = self._propose(image, None)
         except (OSError, ValueError) as error:
             return ProposalResult(Proposals.empty(), (0, 0), 0.0, False, error)
-        return ProposalResult(
-            filter_proposals(proposals, self.config), (image.shape[0], image.shape[1]), time.perf_counter() - start, from_cache
-        )
+        size = (image.shape[0], image.shape[1])
+        return ProposalResult(self._within_limits(proposals), size, time.perf_counter() - start, from_cache)
 
     def _propose(self, image: ImageArray, threads: int | None) -> tuple[Proposals, bool]:
         """Return all proposals, and whether they are from the cache."""
@@ -139,10 +137,5 @@ class Proposer:
         self.cache.put(key, proposals)
         return proposals, False
 
-
-def filter_proposals(proposals: Proposals, config: ProposalsConfig) -> Proposals:
-    """Remove proposals outside the area and aspect limits of the config, and keep the best up to ``max_proposals``."""
-    width, height = (proposals.boxes[:, 2:] - proposals.boxes[:, :2]).unbind(1)
-    longer, shorter = torch.maximum(width, height), torch.minimum(width, height)
-    kept = (width * height >= config.min_area) & ((longer <= config.max_aspect * shorter) | (config.max_aspect == float("inf")))
-    return proposals[kept.nonzero().flatten()[: config.max_proposals]]
+    def _within_limits(self, proposals: Proposals) -> Proposals:
+        return proposals[within_limits(proposals.boxes, self.config)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
@@ -10,16 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detkit.arrays import ImageArray
 from detkit.proposals.color_spaces import COLOR_SPACES, segmentation_values
-from detkit.proposals.config import Mode, SelectiveSearchConfig
 from detkit.proposals.grouping import group
+from detkit.proposals.limits import within_limits
 from detkit.proposals.region_features import region_features, texture_bins
+from detkit.proposals.search_config import Mode, SelectiveSearchConfig
 from detkit.proposals.segmentation import SegmentationGraph
 from detkit.structures import Proposals
 
 
 def selective_search(
-    image: NDArray[np.uint8], mode: Mode = "fast", *, config: SelectiveSearchConfig | None = None, threads: int | None = None
+    image: ImageArray, mode: Mode = "fast", *, config: SelectiveSearchConfig | None = None, threads: int | None = None
 ) -> Proposals:
     """Return the boxes of possible objects, best first, without duplicates.
 
@@ -43,12 +46,12 @@ def selective_search(
     boxes, values = _ranked(hierarchies, config.seed)
     scale = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]] * 2)
     boxes = boxes * scale
-    kept = _filtered(boxes, config)[: config.max_proposals]
+    kept = within_limits(torch.from_numpy(boxes), config).numpy()
     scores = 1 / (1 + values[kept])
     return Proposals(torch.from_numpy(boxes[kept].astype(np.float32)), torch.from_numpy(scores.astype(np.float32)))
 
 
-def _shrunk(image: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
+def _shrunk(image: ImageArray, max_pixels: int) -> ImageArray:
     height, width = image.shape[:2]
     factor = min(1.0, (max_pixels / (height * width)) ** 0.5)
     if factor == 1.0:
@@ -57,22 +60,30 @@ def _shrunk(image: NDArray[np.uint8], max_pixels: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _hierarchies(image: NDArray[np.uint8], config: SelectiveSearchConfig, threads: int) -> list[NDArray[np.int32]]:
+@dataclass(frozen=True, eq=False)
+class _ColoredImage:
+    """An image in one color space, ready to be segmented at any scale."""
+
+    values: ImageArray
+    graph: SegmentationGraph
+    bins: NDArray[np.int8]
+
+
+def _hierarchies(image: ImageArray, config: SelectiveSearchConfig, threads: int) -> list[NDArray[np.int32]]:
     """Return the boxes in the order of merging, for every color space, scale and strategy."""
 
-    def prepare(name: str) -> tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]]:
+    def prepare(name: str) -> _ColoredImage:
         colored = np.ascontiguousarray(COLOR_SPACES[name](image))
-        return colored, SegmentationGraph(segmentation_values(name, colored)), texture_bins(colored)
+        return _ColoredImage(colored, SegmentationGraph(segmentation_values(name, colored)), texture_bins(colored))
 
-    def search(job: tuple[tuple[NDArray[np.uint8], SegmentationGraph, NDArray[np.int8]], float]) -> list[NDArray[np.int32]]:
-        (colored, graph, bins), k = job
-        labels, count = graph.regions(k, min_size=int(k))
-        regions = region_features(labels, count, colored, bins)
+    def search(colored: _ColoredImage, k: float) -> list[NDArray[np.int32]]:
+        labels, count = colored.graph.regions(k, min_size=int(k))
+        regions = region_features(labels, count, colored.values, colored.bins)
         return [group(regions, strategy.uses, labels.size) for strategy in config.strategies]
 
     with ThreadPoolExecutor(threads) as pool:
-        jobs = product(pool.map(prepare, config.color_spaces), config.scales)
-        return [boxes for hierarchies in pool.map(search, list(jobs)) for boxes in hierarchies]
+        jobs = list(product(pool.map(prepare, config.color_spaces), config.scales))
+        return [boxes for hierarchies in pool.map(search, *zip(*jobs, strict=True)) for boxes in hierarchies]
 
 
 def _ranked(hierarchies: list[NDArray[np.int32]], seed: int) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -85,9 +96,3 @@ def _ranked(hierarchies: list[NDArray[np.int32]], seed: int) -> tuple[NDArray[np
     packed = boxes.astype(np.int64) @ np.array([1, 1 << 16, 1 << 32, 1 << 48], dtype=np.int64)
     unique = np.sort(np.unique(packed, return_index=True)[1])
     return boxes[unique], values[unique]
-
-
-def _filtered(boxes: NDArray[np.float64], config: SelectiveSearchConfig) -> NDArray[np.int64]:
-    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    longer, shorter = np.maximum(width, height), np.minimum(width, height)
-    return np.flatnonzero((width * height >= config.min_area) & (longer <= config.max_aspect * shorter))

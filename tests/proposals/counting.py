@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from detkit.proposals import ProposalsConfig
+from detkit.proposals.backends import SearchSettings
 from detkit.structures import Proposals
 
 
@@ -16,7 +16,7 @@ class Counting:
         self.version = version
         self.calls = 0
 
-    def __call__(self, image: np.ndarray, config: ProposalsConfig, threads: int | None = None) -> Proposals:
+    def __call__(self, image: np.ndarray, settings: SearchSettings, threads: int | None = None) -> Proposals:
         self.calls += 1
         x = float(image[0, 0, 0])
         boxes = torch.tensor([[x, 0, x + 40, 10], [x, 0, x + 10, 10], [x, 0, x + 2, 2], [x, 0, x + 30, 20], [x, 0, x, 9]])

@@ -10,7 +10,7 @@ import torch
 from counting import Counting, plain_image
 
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer, selective_search
-from detkit.proposals.config import Mode
+from detkit.proposals.search_config import Mode
 
 
 def counting_proposer(**values: object) -> tuple[Proposer, Counting]:

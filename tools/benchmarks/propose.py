@@ -22,7 +22,7 @@ from detkit.cli.report import table
 
 if TYPE_CHECKING:
     from detkit.data.records import Records
-    from detkit.proposals.config import Mode
+    from detkit.proposals.search_config import Mode
     from detkit.structures import Proposals
 
 HERE = Path(__file__).resolve().parent
