@@ -9,30 +9,70 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detkit.cli.flags import add_flags, positive
+from detkit.cli.options import bind
 from detkit.curation.archives import Archive
-from detkit.curation.data_sets import DATA_SETS
+from detkit.curation.data_sets import DATA_SETS, DataSet
 from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, readable_size
 from detkit.weights import NOT_STATED
+
+if TYPE_CHECKING:
+    from detkit.data.writers import Kind
 
 INTERRUPTED = 130
 NOT_CONFIRMED = 2
 _Subparsers = argparse._SubParsersAction
 
 
+@dataclass(frozen=True, kw_only=True)
+class ExampleOptions:
+    """Options of ``detkit data example``.
+
+    Attributes:
+        folder: The new folder.
+        train_images: Number of training images.
+        val_images: Number of validation images; None: a third of ``train_images``.
+        format: Format of the labels.
+        short_side: Short side of the images in pixels.
+        seed: Seed of the random numbers.
+    """
+
+    folder: Path
+    train_images: int = 120
+    val_images: int | None = None
+    format: Kind = "coco"
+    short_side: int = 192
+    seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchOptions:
+    """Options of ``detkit data fetch``.
+
+    Attributes:
+        data_set: The data set.
+        folder: Its folder.
+        parts: Parts to download; None: all.
+        yes: Whether to download without asking.
+        keep: Whether to keep the archives.
+    """
+
+    data_set: DataSet
+    folder: Path
+    parts: tuple[str, ...] | None = None
+    yes: bool = False
+    keep: bool = False
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of ``detkit data``."""
-    actions = parser.add_subparsers(dest="action", required=True, metavar="COMMAND")
+    actions = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_example(actions)
     _add_fetch(actions)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the subcommand and return the exit code."""
-    code: int = args.run(args)
-    return code
 
 
 def _add_example(actions: _Subparsers[argparse.ArgumentParser]) -> None:
@@ -42,27 +82,27 @@ def _add_example(actions: _Subparsers[argparse.ArgumentParser]) -> None:
         description="Make labeled images of cats, coins, cups, rockets and wheels from the photographs of scikit-image.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample")
-    parser.add_argument("--train-images", type=positive, default=120, metavar="N", help="number of training images (default: %(default)s)")
+    parser.add_argument("--train-images", type=positive, metavar="N", help="number of training images (default: %(default)s)")
     parser.add_argument("--val-images", type=positive, metavar="N", help="number of validation images (default: a third of --train-images)")
-    parser.add_argument("--format", choices=("coco", "voc", "yolo"), default="coco", help="format of the labels (default: %(default)s)")
-    parser.add_argument(
-        "--short-side", type=positive, default=192, metavar="N", help="short side of the images in pixels (default: %(default)s)"
-    )
+    parser.add_argument("--format", choices=("coco", "voc", "yolo"), help="format of the labels (default: %(default)s)")
+    parser.add_argument("--short-side", type=positive, metavar="N", help="short side of the images in pixels (default: %(default)s)")
     add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
-    parser.set_defaults(run=_run_example)
+    bind(parser, ExampleOptions, _run_example)
 
 
-def _run_example(args: argparse.Namespace) -> int:
+def _run_example(options: ExampleOptions) -> int:
     from detkit.curation.example import make_example
 
-    make_example(args.folder, args.train_images, args.format, args.seed, val_images=args.val_images, short_side=args.short_side)
-    print(f"{args.folder}: ready; train on it with: detkit train {args.folder}")
+    make_example(
+        options.folder, options.train_images, options.format, options.seed, val_images=options.val_images, short_side=options.short_side
+    )
+    print(f"{options.folder}: ready; train on it with: detkit train {options.folder}")
     return 0
 
 
 def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser("fetch", help="download a public data set", description="Download a public data set.")
-    names = parser.add_subparsers(dest="data_set", required=True, metavar="DATASET")
+    names = parser.add_subparsers(required=True, metavar="DATASET")
     for name, data_set in DATA_SETS.items():
         help_text = f"{data_set.name}: {data_set.description}"
         set_parser = names.add_parser(name, help=help_text, description=f"Download {help_text} {data_set.license}")
@@ -78,18 +118,18 @@ def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
             add_flags(set_parser, "--parts", help=f"parts to download: {', '.join(data_set.parts)} (default: all)")
         add_flags(set_parser, "--yes", help="download without asking")
         add_flags(set_parser, "--keep")
-        set_parser.set_defaults(run=_run_fetch, parts=None)
+        bind(set_parser, FetchOptions, _run_fetch, data_set=data_set, **({} if data_set.parts else {"parts": None}))
 
 
-def _run_fetch(args: argparse.Namespace) -> int:
-    data_set = DATA_SETS[args.data_set]
+def _run_fetch(options: FetchOptions) -> int:
+    data_set = options.data_set
     try:
         complete = fetch_data_set(
             data_set,
-            args.folder,
-            args.parts,
-            confirm=lambda plan: args.yes or _ask(),
-            keep_archives=args.keep,
+            options.folder,
+            options.parts,
+            confirm=lambda plan: options.yes or _ask(),
+            keep_archives=options.keep,
             observer=_Printer(),
         )
     except KeyboardInterrupt:
@@ -98,7 +138,7 @@ def _run_fetch(args: argparse.Namespace) -> int:
     if not complete:
         print("nothing was downloaded")
         return NOT_CONFIRMED
-    print(f"{args.folder}: ready; train on it with: detkit train CONFIG {data_set.train_with.format(folder=args.folder)}")
+    print(f"{options.folder}: ready; train on it with: detkit train CONFIG {data_set.train_with.format(folder=options.folder)}")
     return 0
 
 

@@ -18,11 +18,13 @@ the activation projected back to pixels, by a deconvnet in plain networks (AlexN
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_device_flags, add_flags, add_min_score, min_score, positive
+from detkit.cli.flags import add_flags, add_min_score, min_score, positive
+from detkit.cli.options import bind
 from detkit.cli.report import count, table
 from detkit.cli.resolve import model_line, resolve_model
 
@@ -32,6 +34,41 @@ if TYPE_CHECKING:
     from detkit.structures import Size, StageExplanation, Targets
 
 NUMBERS = {"matched", "best IoU", "best score"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions:
+    """Options of ``detkit explain``.
+
+    Attributes:
+        image: The image file.
+        model: The detector; None: the one inside the package.
+        latest: Whether to use the newest run.
+        data: Labels of the image; None: its detections are used instead.
+        images: Folder of the images of ``data``.
+        split: Part of the data; None: all parts are searched.
+        rename: Classes of the data and the corresponding classes of the detector, as ``A=B``.
+        min_score: Lowest score of the detections; None: the model's suggestion.
+        features: Backbone layer whose activations are shown instead of the stages.
+        top: Number of channels of that layer.
+        output: Folder of the images; None: a new one.
+        device: Name of the device.
+        precision: Number format.
+    """
+
+    image: str
+    model: str | None = None
+    latest: bool = False
+    data: str | None = None
+    images: str | None = None
+    split: str | None = None
+    rename: tuple[str, ...] | None = None
+    min_score: float | None = None
+    features: str | None = None
+    top: int = 9
+    output: str | None = None
+    device: str = "auto"
+    precision: str = "fp32"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,29 +83,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--rename")
     add_min_score(parser, "lowest score of the detections that are labeled, and used as ground truth without --data")
     parser.add_argument("--features", metavar="LAYER", help="show what a backbone layer responds to, such as layer2 or features.4")
-    parser.add_argument("--top", type=positive, default=9, metavar="N", help="with --features: number of channels (default: %(default)s)")
+    parser.add_argument("--top", type=positive, metavar="N", help="with --features: number of channels (default: %(default)s)")
     add_flags(parser, "--output", help="folder for the images (default: a new runs/explain-N)")
-    add_device_flags(parser, precision="fp32")
+    add_flags(parser, "--device", "--precision")
+    bind(parser, ExplainOptions, run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: ExplainOptions) -> int:
     """Explain, print and draw."""
     from detkit.inference import explain, load
 
-    image = Path(args.image)
-    drawings = DrawingWriter(args.output, [image], "explain", "png")
-    if args.features:
-        return _features(args, image, drawings)
-    model, reason = resolve_model(args.model, args.latest)
-    predictor = load(model, args.device, args.precision)
+    image = Path(options.image)
+    drawings = DrawingWriter(options.output, [image], "explain", "png")
+    if options.features:
+        return _features(options, image, drawings, options.features)
+    model, reason = resolve_model(options.model, options.latest)
+    predictor = load(model, options.device, options.precision)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     pixels = predictor.pixels(image)
-    targets = _targets(args, predictor, (int(pixels.shape[1]), int(pixels.shape[2]))) if args.data else None
-    lowest, score_line = min_score(args, model)
+    size = int(pixels.shape[1]), int(pixels.shape[2])
+    targets = _targets(options, options.data, predictor, size) if options.data else None
+    lowest, score_line = min_score(options.min_score, model)
     if score_line:
         print(score_line)
     explanation = explain(predictor, pixels, targets, min_score=lowest)
-    _print(image, explanation, args, lowest)
+    _print(image, explanation, options.data, lowest)
     for stage in explanation.stages:
         _print_stage(stage, explanation.targets, predictor.class_names)
         written = _draw(drawings, image, stage, explanation, predictor, lowest)
@@ -76,16 +115,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _features(args: argparse.Namespace, image: Path, drawings: DrawingWriter) -> int:
+def _features(options: ExplainOptions, image: Path, drawings: DrawingWriter, layer_name: str) -> int:
     """Draw what a layer responds to."""
     from detkit.diagnostics.features import explain_features, feature_tiles
     from detkit.drawing import contact_sheet
     from detkit.inference import load
 
-    model, reason = resolve_model(args.model, args.latest)
-    predictor = load(model, args.device, "fp32", reference=True)
+    model, reason = resolve_model(options.model, options.latest)
+    predictor = load(model, options.device, "fp32", reference=True)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
-    layer = explain_features(predictor, image, args.features, args.top)
+    layer = explain_features(predictor, image, layer_name, options.top)
     channels, height, width = layer.shape
     method = {"deconvnet": "a deconvnet", "guided": "guided backpropagation"}[layer.method]
     print(f"layer {layer.layer}: {count(channels, 'channel')} of {height} x {width} cells; activations projected to pixels by {method}")
@@ -95,18 +134,18 @@ def _features(args: argparse.Namespace, image: Path, drawings: DrawingWriter) ->
     _print_table(table(rows, ("channel", "activation", "window x, y"), {"channel", "activation"}))
     images, captions = feature_tiles(layer)
     sheet = contact_sheet(images, captions=captions)
-    print(f"written: {drawings.write(Path(f'{image.stem}-{args.features}.png'), sheet)}")
+    print(f"written: {drawings.write(Path(f'{image.stem}-{layer_name}.png'), sheet)}")
     return 0
 
 
-def _print(image: Path, explanation: Explanation, args: argparse.Namespace, min_score: float) -> None:
+def _print(image: Path, explanation: Explanation, data: str | None, min_score: float) -> None:
     height, width = explanation.original_size
     print(f"image: {image} ({width} x {height}), resized to {explanation.image.shape[2]} x {explanation.image.shape[1]}")
     objects = len(explanation.targets)
     if explanation.from_detections:
         print(f"ground truth: {objects} of the detector's own detections (score of at least {min_score:g}), as --data is not given")
     else:
-        print(f"ground truth: {count(objects, 'object')} of {args.data}")
+        print(f"ground truth: {count(objects, 'object')} of {data}")
 
 
 def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[str | None, ...]) -> None:
@@ -155,20 +194,20 @@ def _draw(
     )
 
 
-def _targets(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targets:
+def _targets(options: ExplainOptions, path: str, predictor: Predictor, size: Size) -> Targets:
     """Return the labels of the image, with the detector's classes; objects of other classes are counted and left out."""
     import torch
 
     from detkit.data import ClassMapping, parse_renames
 
-    data, index = _find_image(args)
+    data, index = _find_image(options, path)
     record = data.records[index]
     if record.size != size:
         raise ValueError(
-            f"{args.image}: expected {record.size[1]} x {record.size[0]} pixels, as in {args.data}, got {size[1]} x {size[0]}, "
+            f"{options.image}: expected {record.size[1]} x {record.size[0]} pixels, as in {path}, got {size[1]} x {size[0]}, "
             "so the boxes would be wrong; correct the labels, or give the image that was labeled"
         )
-    mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(args.rename or ()))
+    mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(options.rename or ()))
     labels = torch.tensor([-1 if label is None else label for label in mapping.indices])[record.targets.labels]
     targets = record.targets.replace(labels=labels)[labels >= 0]
     if len(targets) < len(record.targets):
@@ -176,13 +215,13 @@ def _targets(args: argparse.Namespace, predictor: Predictor, size: Size) -> Targ
     return targets
 
 
-def _find_image(args: argparse.Namespace) -> tuple[DetectionData, int]:
+def _find_image(options: ExplainOptions, data_path: str) -> tuple[DetectionData, int]:
     """Return the part of the data that has the image, and its index there: by path, or else by file name."""
     from detkit.data import SourceConfig, read_source, splits_of
 
-    source = SourceConfig(path=args.data, images=args.images, split=args.split)
-    parts = [args.split] if args.split is not None else splits_of(source) or (None,)
-    image, total = Path(args.image), 0
+    source = SourceConfig(path=data_path, images=options.images, split=options.split)
+    parts = [options.split] if options.split is not None else splits_of(source) or (None,)
+    image, total = Path(options.image), 0
     by_name: list[tuple[DetectionData, int]] = []
     for part in parts:
         data = read_source(source.replace(split=part))
@@ -193,7 +232,7 @@ def _find_image(args: argparse.Namespace) -> tuple[DetectionData, int]:
                     return data, index
                 by_name.append((data, index))
     if not by_name:
-        raise ValueError(f"{image}: not among the {count(total, 'image')} of {args.data} (by file name); leave out --data, or correct it")
+        raise ValueError(f"{image}: not among the {count(total, 'image')} of {data_path} (by file name); leave out --data, or correct it")
     if len({data.records.paths[index] for data, index in by_name}) > 1:
-        raise ValueError(f"{image}: {len(by_name)} images of {args.data} have this file name; give the path of one of them")
+        raise ValueError(f"{image}: {len(by_name)} images of {data_path} have this file name; give the path of one of them")
     return by_name[0]

@@ -12,13 +12,34 @@ reads them from there. A file whose outputs differ by more than rounding is not 
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 from detkit.cli.flags import MODEL_HELP, add_flags, positive
 from detkit.cli.inputs import images_or_sample
+from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 from detkit.cli.resolve import resolve_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of ``detkit export``.
+
+    Attributes:
+        model: The detector; None: the one inside the package.
+        latest: Whether to use the newest run.
+        output: The file to write.
+        check_images: Images, folders and patterns on which the outputs are compared; empty: a sample photograph.
+        batch_size: Images per call of the file.
+    """
+
+    model: str | None = None
+    latest: bool = False
+    output: str | None = None
+    check_images: tuple[str, ...] = ()
+    batch_size: int = 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,27 +50,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check-images",
         nargs="+",
-        default=[],
         metavar="IMAGE",
         help="images, folders or patterns on which the outputs are compared (default: a sample photograph)",
     )
-    parser.add_argument("--batch-size", type=positive, default=1, metavar="N", help="images per call of the file (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="images per call of the file (default: %(default)s)")
+    bind(parser, ExportOptions, run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: ExportOptions) -> int:
     """Write the file, compare the outputs, and report."""
     from detkit.export import export_onnx
     from detkit.inference import load, suggested_min_score
 
-    if args.output is None:
+    if options.output is None:
         raise ValueError("--output: expected the file to write; give --output FILE.onnx")
-    check_file("--output", args.output)
-    files = images_or_sample(args.check_images)
-    model, reason = resolve_model(args.model, args.latest)
+    check_file("--output", options.output)
+    files = images_or_sample(options.check_images)
+    model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True)
     print(f"model: {model} ({reason})")
-    agreement = export_onnx(predictor, args.output, files, args.batch_size, min_score=suggested_min_score(model))
-    print(f"written: {args.output}, {Path(args.output).stat().st_size / MEGABYTE:.1f} MB")
+    agreement = export_onnx(predictor, options.output, files, options.batch_size, min_score=suggested_min_score(model))
+    print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")
     return 0

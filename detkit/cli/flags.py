@@ -97,12 +97,12 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat class A of the data as class B of the detector"},
     "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
     "--min-score": {"type": unit_interval, "metavar": "S", "help": "lowest score reported"},
-    "--device": {"metavar": "NAME", "default": "auto", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
+    "--device": {"metavar": "NAME", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
     "--precision": {
         "choices": ("auto", "fp32", "bf16", "fp16"),
         "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
     },
-    "--seed": {"type": int, "metavar": "N", "default": 0, "help": "seed of the random numbers (default: %(default)s)"},
+    "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
     "--folder": {"metavar": "DIR", "help": "folder of published weights: searched first, and the target of downloads"},
@@ -139,16 +139,10 @@ def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -
     Args:
         parser: The parser of a command, or a group of its flags.
         names: Keys of :data:`FLAGS`.
-        changes: The command's own ``help`` or ``default``; name, type, choices and metavar stay the same in all commands.
+        changes: The command's own ``help``; name, type, choices and metavar stay the same in all commands.
     """
     for name in names:
         parser.add_argument(name, **{**FLAGS[name], **changes})
-
-
-def add_device_flags(parser: argparse.ArgumentParser, precision: str = "auto") -> None:
-    """Add ``--device`` and ``--precision``, the latter with the command's own default."""
-    add_flags(parser, "--device")
-    add_flags(parser, "--precision", default=precision)
 
 
 def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
@@ -157,12 +151,12 @@ def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
     add_flags(parser, "--min-score", help=f"{help_text} (default: {default})")
 
 
-def min_score(args: argparse.Namespace, model: str | Path) -> tuple[float, str]:
-    """Return the lowest score to report and a line that explains it, empty if the user chose the score."""
+def min_score(given: float | None, model: str | Path) -> tuple[float, str]:
+    """Return the lowest score to report and a line that explains it, empty if the user gave the score."""
     from detkit.inference import suggested_min_score
 
-    if args.min_score is not None:
-        return args.min_score, ""
+    if given is not None:
+        return given, ""
     suggested = suggested_min_score(model)
     if suggested is None:
         return DEFAULT_MIN_SCORE, ""

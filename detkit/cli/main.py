@@ -21,7 +21,7 @@ from detkit.registry import did_you_mean
 class Command(NamedTuple):
     """A subcommand: the group it is listed in, its module, and its line in the help.
 
-    The module has ``add_arguments(parser)`` and ``run(args) -> int``; its docstring is the command's description.
+    The module has ``add_arguments(parser)``, which ends with :func:`detkit.cli.options.bind`; its docstring is the command's description.
     """
 
     group: str
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USER_ERROR
     module = importlib.import_module(COMMANDS[name].module)
     args = _parse(command_parser(name, module), words[1:])
-    return _run(module, args)
+    return _run(args)
 
 
 def _escape_unencodable_output() -> None:
@@ -130,12 +130,14 @@ def _parse(parser: Parser, words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words) if nested else parser.parse_intermixed_args(words)
 
 
-def _run(module: ModuleType, args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     """Run a command; an error that a user can cause is printed on one line, any other keeps its traceback."""
+    from detkit.cli import options
+
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("detkit").setLevel(logging.INFO)
     try:
-        code: int = module.run(args)
+        code = options.run(args)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -145,7 +147,7 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone: Python must not report it again at exit
         return 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        if args.debug:
+        if getattr(args, "debug", False):  # a parser of subcommands has no flags of its own
             raise
         advice = import_advice(error) if isinstance(error, ImportError) else ""
         print(f"detkit: error: {one_line(error)}{advice}", file=sys.stderr)

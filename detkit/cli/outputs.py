@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -14,17 +13,17 @@ class Outputs:
     """The output files that flags name; leaving the ``with`` block raises an error that lists those that could not be written.
 
     Args:
-        args: The parsed command line.
-        files: The flags that name files, as attributes of ``args``; flags that were not given are ignored.
-        folders: The flags that name folders.
+        files: The files, by the names of the flags without dashes; None for a flag that was not given.
+        folders: The folders, likewise.
 
     Raises:
         ValueError: If a file is expected and the path is a folder, or the reverse, or its parent is not a folder.
         OSError: If no file can be created there, or, at the end of the block, if a file could not be written.
     """
 
-    def __init__(self, args: argparse.Namespace, *files: str, folders: Sequence[str] = ()) -> None:
-        self._paths: dict[str, str] = {name: getattr(args, name) for name in (*files, *folders) if getattr(args, name) is not None}
+    def __init__(self, files: Mapping[str, str | None], folders: Mapping[str, str | None] | None = None) -> None:
+        folders = folders or {}
+        self._paths = {name: path for name, path in {**files, **folders}.items() if path is not None}
         self._written: set[str] = set()
         self._failed: list[str] = []
         for name, path in self._paths.items():

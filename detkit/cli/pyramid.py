@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detkit.cli.flags import add_flags
 
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Predictor
+    from detkit.inference.pyramid import Merge
+
+
+@dataclass(frozen=True, kw_only=True)
+class PyramidOptions:
+    """Options of the commands that detect on several scales.
+
+    Attributes:
+        pyramid: Scales of the image pyramid; empty: the detector's own size.
+        flip: Whether to detect also on the mirrored image.
+        sizes: Range of box sizes of each scale.
+        merge: How overlapping boxes are merged; None: hard NMS.
+    """
+
+    pyramid: tuple[float, ...] = ()
+    flip: bool = False
+    sizes: tuple[tuple[float, float], ...] = ()
+    merge: Merge | None = None
+
+    @property
+    def wants_pyramid(self) -> bool:
+        """Whether more than one view of an image is requested."""
+        return bool(self.pyramid or self.flip)
 
 
 def add_pyramid_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,29 +41,24 @@ def add_pyramid_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(group, "--pyramid", "--flip", "--sizes", "--merge")
 
 
-def check_pyramid_arguments(args: argparse.Namespace) -> None:
+def check_pyramid_options(options: PyramidOptions) -> None:
     """Refuse flags that do not go together, before any work.
 
     Raises:
         ValueError: If a flag needs scales and none are given.
     """
-    for flag in ("sizes", "merge"):
-        if getattr(args, flag) and not wants_pyramid(args):
+    for flag, value in (("sizes", options.sizes), ("merge", options.merge)):
+        if value and not options.wants_pyramid:
             raise ValueError(f"--{flag} needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2")
 
 
-def wants_pyramid(args: argparse.Namespace) -> bool:
-    """Whether the flags request more than one view of an image."""
-    return bool(args.pyramid or args.flip)
-
-
-def with_pyramid(predictor: Predictor, args: argparse.Namespace, min_score: float = 0.0) -> Predictor | ImagePyramid:
+def with_pyramid(predictor: Predictor, options: PyramidOptions, min_score: float = 0.0) -> Predictor | ImagePyramid:
     """Return the requested pyramid after printing it, or the predictor itself without such flags."""
-    if not wants_pyramid(args):
+    if not options.wants_pyramid:
         return predictor
     from detkit.inference import ImagePyramid
 
-    settings = {"sizes": args.sizes, "flip": args.flip, "merge": args.merge or "hard", "min_score": min_score}
-    pyramid = ImagePyramid(predictor, args.pyramid or (1,), **settings)
+    scales, sizes, merge = options.pyramid or (1,), options.sizes or None, options.merge or "hard"
+    pyramid = ImagePyramid(predictor, scales, sizes=sizes, flip=options.flip, merge=merge, min_score=min_score)
     print(f"pyramid: {pyramid}")
     return pyramid

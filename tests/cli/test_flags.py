@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -97,8 +97,8 @@ def test_help_texts_of_commands_use_plain_words() -> None:
         (size_range, "64:", (64.0, float("inf"))),
     ],
 )
-def test_types_accept_valid_text(parse: object, text: str, value: object) -> None:
-    assert parse(text) == value  # type: ignore[operator]
+def test_types_accept_valid_text(parse: Callable[[str], object], text: str, value: object) -> None:
+    assert parse(text) == value
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_types_accept_valid_text(parse: object, text: str, value: object) -> Non
         (size_range, "a:b", "expected FROM:BELOW, such as 24:128, 64: or :48; got 'a:b'"),
     ],
 )
-def test_types_refuse_other_text(parse: object, text: str, message: str) -> None:
+def test_types_refuse_other_text(parse: Callable[[str], object], text: str, message: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError) as error:
-        parse(text)  # type: ignore[operator]
+        parse(text)
     assert str(error.value) == message
 
 

@@ -6,43 +6,56 @@ import os
 import subprocess
 import sys
 import types
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import detkit
 from detkit.cli import main as cli
+from detkit.cli.options import bind
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def fake(monkeypatch: pytest.MonkeyPatch, action: object) -> None:
-    """Add a command ``probe`` with words and one flag that runs ``action(args)``."""
+@dataclass(frozen=True, kw_only=True)
+class ProbeOptions:
+    words: tuple[str, ...] = ()
+    flag: float = 0.0
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, action: Callable[[ProbeOptions], int]) -> None:
+    """Add a command ``probe`` with words and one flag that runs ``action(options)``."""
     module = types.ModuleType("probe_module", "A probe.")
 
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("words", nargs="*")
-        parser.add_argument("--flag", type=float, default=0.0)
+        parser.add_argument("--flag", type=float)
+        bind(parser, ProbeOptions, action)
 
-    module.add_arguments = add_arguments  # type: ignore[attr-defined]
-    module.run = action  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "add_arguments", add_arguments, raising=False)
     monkeypatch.setitem(sys.modules, "probe_module", module)
     monkeypatch.setitem(cli.COMMANDS, "probe", cli.Command("start", "probe_module", "does nothing"))
 
 
-def raising(error: BaseException) -> object:
-    def run(args: argparse.Namespace) -> int:
+def raising(error: BaseException) -> Callable[[ProbeOptions], int]:
+    def run(options: ProbeOptions) -> int:
         raise error
 
     return run
 
 
 def test_flags_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[argparse.Namespace] = []
-    fake(monkeypatch, lambda args: seen.append(args) or 7)
+    seen: list[ProbeOptions] = []
+
+    def run(options: ProbeOptions) -> int:
+        seen.append(options)
+        return 7
+
+    fake(monkeypatch, run)
     assert cli.main(["probe", "a=1", "--flag", "2.5", "b=2"]) == 7
-    assert seen[0].words == ["a=1", "b=2"]
-    assert seen[0].flag == 2.5
+    assert seen == [ProbeOptions(words=("a=1", "b=2"), flag=2.5)]
 
 
 @pytest.mark.parametrize(
@@ -83,11 +96,16 @@ def test_keyboard_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def test_unencodable_characters_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
-    out = io.TextIOWrapper(io.BytesIO(), "cp1252", newline="")
-    monkeypatch.setattr(sys, "stdout", out)
-    fake(monkeypatch, lambda args: print("\u732b ä") or 0)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "cp1252", newline=""))
+
+    def run(options: ProbeOptions) -> int:
+        print("\u732b ä")
+        return 0
+
+    fake(monkeypatch, run)
     assert cli.main(["probe"]) == 0
-    assert out.buffer.getvalue() == b"\\u732b \xe4\n"  # type: ignore[attr-defined]
+    assert written.getvalue() == b"\\u732b \xe4\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

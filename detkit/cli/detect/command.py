@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,18 +28,65 @@ from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.results import CocoIds
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_device_flags, add_flags, add_min_score, class_names, min_score, positive
+from detkit.cli.flags import add_flags, add_min_score, class_names, min_score, positive
 from detkit.cli.inputs import images_or_sample
+from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import keep_freed_memory
-from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_arguments, wants_pyramid, with_pyramid
+from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options, with_pyramid
 from detkit.cli.resolve import model_line, resolve_model
 from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
+    from detkit.data.writers import Kind
     from detkit.inference import ImagePyramid, Predictor
 
 SOME_FAILED = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions(PyramidOptions):
+    """Options of ``detkit detect``.
+
+    Attributes:
+        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
+        model: The detector; None: the one inside the package.
+        latest: Whether to use the newest run.
+        weights_file: The file with the weights of a published model.
+        min_score: Lowest score reported; None: the model's suggestion.
+        classes: Classes to report, or phrases to look for; None: all classes.
+        svd: Ranks of the truncated fully connected layers.
+        every: Process every N-th frame of a video.
+        output: Folder of the drawn images; None: a new one.
+        no_draw: Whether to draw nothing.
+        json: File of the detections as JSON.
+        csv: File of the detections as CSV.
+        coco: File of the detections as COCO results.
+        labels: Folder of a new data set with the detections as labels.
+        labels_format: Format of that data set.
+        annotations: COCO annotation file that gives the ids for ``coco``.
+        device: Name of the device.
+        precision: Number format.
+    """
+
+    images: tuple[str, ...] = ()
+    model: str | None = None
+    latest: bool = False
+    weights_file: str | None = None
+    min_score: float | None = None
+    classes: tuple[str, ...] | None = None
+    svd: tuple[int, ...] | None = None
+    every: int = 1
+    output: str | None = None
+    no_draw: bool = False
+    json: str | None = None
+    csv: str | None = None
+    coco: str | None = None
+    labels: str | None = None
+    labels_format: Kind = "yolo"
+    annotations: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,49 +107,51 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R6,R7",
         help="truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
     )
-    parser.add_argument("--every", type=positive, default=1, metavar="N", help="process every N-th frame of a video (default: 1)")
+    parser.add_argument("--every", type=positive, metavar="N", help="process every N-th frame of a video (default: 1)")
     add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
     add_flags(parser, "--json", help="write all detections, image by image, as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
-    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), default="yolo", help="format of --labels (default: yolo)")
+    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
-    add_device_flags(parser)
+    add_flags(parser, "--device", "--precision")
     add_pyramid_arguments(parser)
+    bind(parser, DetectOptions, run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: DetectOptions) -> int:
     """Detect, print, draw and write; 0 if every image could be read."""
-    check_pyramid_arguments(args)
-    if args.weights_file and args.model is None:
+    check_pyramid_options(options)
+    if options.weights_file and options.model is None:
         raise ValueError("--weights-file is the file of a published model; give the model's name with --model, see `detkit models list`")
-    with Outputs(args, "json", "csv", "coco", folders=("labels",)) as outputs:
-        return _detect(args, outputs)
+    files = {"json": options.json, "csv": options.csv, "coco": options.coco}
+    with Outputs(files, folders={"labels": options.labels}) as outputs:
+        return _detect(options, outputs)
 
 
-def _detect(args: argparse.Namespace, outputs: Outputs) -> int:
+def _detect(options: DetectOptions, outputs: Outputs) -> int:
     start = time.perf_counter()
     keep_freed_memory()
-    files = images_or_sample(args.images, videos=True)
-    ids = CocoIds.from_annotations(args.annotations) if args.annotations else CocoIds()
-    if args.coco:
+    files = images_or_sample(options.images, videos=True)
+    ids = CocoIds.from_annotations(options.annotations) if options.annotations else CocoIds()
+    if options.coco:
         ids.check(files)
-    drawings = None if args.no_draw else DrawingWriter(args.output, files)
-    labels = None if args.labels is None else LabelWriter(args.labels, args.labels_format)
-    predictor, model, lowest = _predictor(args)
+    drawings = None if options.no_draw else DrawingWriter(options.output, files)
+    labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
+    predictor, metadata = _predictor(options)
     loaded = time.perf_counter()
-    job = DetectJob(predictor, args, lowest, drawings, labels)
+    job = DetectJob(predictor, options.every, drawings, labels)
     try:
         job.detect(files)
     finally:  # an interruption keeps what was detected before it
-        job.write_files(outputs, model, ids)
+        job.write_files(outputs, metadata, ids)
     job.conclude(outputs, loaded - start, time.perf_counter() - loaded)
     return SOME_FAILED if job.failed else 0
 
 
-def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
+def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None:
     """Return the classes to report, or None without ``--classes``; the flag takes every word that follows it.
 
     Raises:
@@ -118,21 +169,22 @@ def _classes(words: list[str] | None, model: str | Path) -> list[str] | None:
     return names
 
 
-def _predictor(args: argparse.Namespace) -> tuple[Predictor | ImagePyramid, str, float]:
-    """Return the detector, what it was loaded from, and the lowest score to report."""
+def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[str, object]]:
+    """Return the detector, and the keys of the JSON file that describe it."""
     from detkit.inference import load
 
-    model, reason = resolve_model(args.model, args.latest)
-    file = {"file": args.weights_file} if args.weights_file else {}
-    classes = _classes(args.classes, model)
-    lowest, score_line = min_score(args, model)
-    threshold = 0.0 if wants_pyramid(args) else lowest  # a pyramid filters after merging, which changes scores
-    predictor = load(model, args.device, args.precision, min_score=threshold, classes=classes, svd=args.svd, **file)
+    model, reason = resolve_model(options.model, options.latest)
+    file = {"file": options.weights_file} if options.weights_file else {}
+    classes = _classes(options.classes, model)
+    lowest, score_line = min_score(options.min_score, model)
+    threshold = 0.0 if options.wants_pyramid else lowest  # a pyramid filters after merging, which changes scores
+    predictor = load(model, options.device, options.precision, min_score=threshold, classes=classes, svd=options.svd, **file)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     for line in (score_line, better_models_hint() if model == embedded_path() else ""):
         if line:
             print(line)
-    return with_pyramid(predictor, args, lowest), str(model), lowest
+    detector = with_pyramid(predictor, options, lowest)
+    return detector, {"model": str(model), "min_score": lowest, **({"pyramid": str(detector)} if options.wants_pyramid else {})}
 
 
 def _ranks(text: str) -> tuple[int, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +15,6 @@ from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.outputs import Outputs
-from detkit.cli.pyramid import wants_pyramid
 from detkit.cli.report import count, duration, memory_line, table
 
 if TYPE_CHECKING:
@@ -35,8 +33,7 @@ class DetectJob:
 
     Args:
         predictor: The detector, or an image pyramid of it.
-        args: The parsed command line.
-        min_score: The lowest score to report.
+        every: Process every N-th frame of a video.
         drawings: Writes the drawn images; None: draw nothing.
         labels: Writes the detections as a new data set; None: write none.
     """
@@ -44,14 +41,12 @@ class DetectJob:
     def __init__(
         self,
         predictor: Predictor | ImagePyramid,
-        args: argparse.Namespace,
-        min_score: float,
+        every: int,
         drawings: DrawingWriter | None,
         labels: LabelWriter | None,
     ) -> None:
         self.predictor = predictor
-        self.args = args
-        self.min_score = min_score
+        self.every = every
         self.drawings = drawings
         self.labels = labels
         self.results: list[ImageResult] = []
@@ -108,10 +103,10 @@ class DetectJob:
         from detkit.drawing.video import VideoWriter
         from detkit.inference import detect_video
 
-        rate = (video.frames_per_second or _DEFAULT_RATE) / self.args.every
+        rate = (video.frames_per_second or _DEFAULT_RATE) / self.every
         with nullcontext() if drawing is None else VideoWriter(drawing, rate) as writer:
             first: float | None = None
-            for frame, detections in self._with_bar(detect_video(self.predictor, video, every=self.args.every), video):
+            for frame, detections in self._with_bar(detect_video(self.predictor, video, every=self.every), video):
                 first = frame.seconds if first is None else first
                 size = (frame.pixels.shape[0], frame.pixels.shape[1])
                 self._keep(ImageResult(video.path, size, detections, frame.index, frame.seconds), frame.pixels)
@@ -122,7 +117,7 @@ class DetectJob:
         """Yield the frames, with a progress bar on a terminal."""
         from tqdm import tqdm
 
-        total = None if video.length is None else -(-video.length // self.args.every)
+        total = None if video.length is None else -(-video.length // self.every)
         return tqdm(frames, desc=video.path.name, total=total, unit="frame", disable=None, leave=False, file=sys.stderr)
 
     def _keep(self, result: ImageResult, pixels: Any) -> None:
@@ -163,13 +158,17 @@ class DetectJob:
         listed = ", ".join(f"{number} {name}" for name, number in totals.most_common(12))
         return f"{count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}"
 
-    def write_files(self, outputs: Outputs, model: str, ids: CocoIds) -> None:
-        """Write the requested files."""
+    def write_files(self, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds) -> None:
+        """Write the requested files.
+
+        Args:
+            outputs: The files that flags name.
+            metadata: Further keys of the JSON file.
+            ids: The ids of the COCO file.
+        """
         from detkit.checkpoint import write_text
 
         names = self.predictor.class_names
-        metadata = {"model": model, "min_score": self.min_score}
-        metadata |= {"pyramid": str(self.predictor)} if wants_pyramid(self.args) else {}
 
         def write_coco(path: str) -> None:
             text, skipped = as_coco(self.results, names, ids)

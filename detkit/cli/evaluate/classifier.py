@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.evaluate.jobs import chosen_classes, labeled, with_bar
+from detkit.cli.evaluate.options import EvaluateOptions
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.resolve import model_line, resolve_model
@@ -20,31 +20,32 @@ if TYPE_CHECKING:
 _BOX_FLAGS = ("results", "pyramid", "flip", "details", "against")
 
 
-def evaluate_images(args: argparse.Namespace, outputs: Outputs) -> int:
+def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
     """Evaluate the classifier, print and write.
 
     Raises:
         ValueError: If a flag concerns boxes.
     """
-    given = [name for name in _BOX_FLAGS if getattr(args, name)]
-    if given or args.metric != "coco":
+    given = [name for name in _BOX_FLAGS if getattr(options, name)]
+    if given or options.metric != "coco":
         raise ValueError(
-            f"--{given[0] if given else 'metric'} concerns boxes, and {args.model or 'the newest run'} is a classifier; leave it out"
+            f"--{given[0] if given else 'metric'} concerns boxes, and {options.model or 'the newest run'} is a classifier; leave it out"
         )
     from detkit.data import parse_renames
     from detkit.experiment.evaluation_run import evaluate_classifier
     from detkit.inference import load
 
     start = time.perf_counter()
-    model, reason = resolve_model(args.model, args.latest)
-    predictor = load(model, args.device, args.precision)
+    model, reason = resolve_model(options.model, options.latest)
+    predictor = load(model, options.device, options.precision)
     names = predictor.class_names
     print(model_line(model, reason, names, predictor.device, predictor.precision))
-    data = labeled(args, model)
-    renames = parse_renames(args.rename or ())
-    options = {"renames": renames, "classes": chosen_classes(args.classes, data, renames), "crops": _crops(model)}
+    data = labeled(options, model)
+    renames = parse_renames(options.rename or ())
+    classes, crops = chosen_classes(options.classes, data, renames), _crops(model)
     loaded = time.perf_counter()
-    accuracy = evaluate_classifier(predictor, data, progress=with_bar(len(data.records.labels)), **options)  # type: ignore[arg-type]
+    progress = with_bar(len(data.records.labels))
+    accuracy = evaluate_classifier(predictor, data, renames=renames, classes=classes, crops=crops, progress=progress)
     done = time.perf_counter()
     print(f"\n{_text(accuracy, names)}\n")
     images = int(accuracy.counts.sum())

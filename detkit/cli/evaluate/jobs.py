@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.cli.evaluate.options import VOC_RULES, EvaluateOptions
 from detkit.cli.flags import class_names
-from detkit.cli.pyramid import wants_pyramid, with_pyramid
+from detkit.cli.pyramid import with_pyramid
 from detkit.cli.report import count
 from detkit.cli.resolve import model_line, resolve_model
 
@@ -22,17 +22,16 @@ if TYPE_CHECKING:
     from detkit.evaluation.evaluator import Evaluator
     from detkit.inference import PredictorLike
 
-VOC_RULES = {"voc07": "11-point", "voc": "all-point"}
-
 
 class FileJob:
     """Evaluates a results file against annotations; torch is not imported."""
 
     left_out: Mapping[str, int] = {}
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
-        self.metadata: dict[str, Any] = {"annotations": args.annotations, "results": args.results}
+    def __init__(self, options: EvaluateOptions) -> None:
+        self.options = options
+        self._files = str(options.annotations), str(options.results)  # both are given: check_evaluate_options
+        self.metadata: dict[str, Any] = {"annotations": options.annotations, "results": options.results}
         self.seconds: dict[str, float] = {}
 
     def numbers(self) -> CocoNumbers | VocNumbers:
@@ -40,11 +39,10 @@ class FileJob:
         from detkit.evaluation import evaluate_coco_files, evaluate_voc_files
 
         start = time.perf_counter()
-        files = self.args.annotations, self.args.results
-        if self.args.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = evaluate_coco_files(*files, self.args.evaluator)
+        if self.options.metric == "coco":
+            numbers: CocoNumbers | VocNumbers = evaluate_coco_files(*self._files, self.options.evaluator)
         else:
-            numbers = evaluate_voc_files(*files, VOC_RULES[self.args.metric], tuple(self.args.iou))  # type: ignore[arg-type]
+            numbers = evaluate_voc_files(*self._files, VOC_RULES[self.options.metric], self.options.iou)
         self.seconds["judging"] = time.perf_counter() - start
         return numbers
 
@@ -52,20 +50,20 @@ class FileJob:
         """Return the error analysis."""
         from detkit.evaluation.files import details_of_files
 
-        return details_of_files(self.args.annotations, self.args.results)
+        return details_of_files(*self._files)
 
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another results file."""
         from detkit.evaluation.files import differences_of_files
 
-        return differences_of_files(self.args.annotations, self.args.results, other)
+        return differences_of_files(*self._files, other)
 
 
 class DetectorJob:
     """Evaluates a detector on labeled images."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
-        self.args = args
+    def __init__(self, options: EvaluateOptions) -> None:
+        self.options = options
         self.metadata: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
         self.evaluator = self._detect()
@@ -80,18 +78,18 @@ class DetectorJob:
         from detkit.inference import load
 
         start = time.perf_counter()
-        model, reason = resolve_model(self.args.model, self.args.latest)
-        predictor = load(model, self.args.device, self.args.precision)
+        model, reason = resolve_model(self.options.model, self.options.latest)
+        predictor = load(model, self.options.device, self.options.precision)
         print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
-        detector = with_pyramid(predictor, self.args)
+        detector = with_pyramid(predictor, self.options)
         self.data = self._data(model)
-        self.other = self._load_other(self.args.against) if self.args.against else None
+        self.other = self._load_other(self.options.against) if self.options.against else None
         loaded = time.perf_counter()
         self.seconds["loading"] = loaded - start
         evaluator = run_evaluator(detector, self.data, with_bar(len(self.data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.metadata = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
-        self.metadata |= {"pyramid": str(detector)} if wants_pyramid(self.args) else {}
+        self.metadata |= {"pyramid": str(detector)} if self.options.wants_pyramid else {}
         return evaluator
 
     def _load_other(self, other: str) -> PredictorLike | None:
@@ -103,9 +101,9 @@ class DetectorJob:
             if not Path(other).is_file():
                 raise FileNotFoundError(f"--against {other}: no such file; expected COCO results, as --results writes them, or a detector")
             return None
-        predictor = load(resolve_model(other)[0], self.args.device, self.args.precision)
+        predictor = load(resolve_model(other)[0], self.options.device, self.options.precision)
         ClassMapping.subset(self.data.class_names, predictor.class_names)
-        return with_pyramid(predictor, self.args)
+        return with_pyramid(predictor, self.options)
 
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another detector or results file."""
@@ -121,19 +119,19 @@ class DetectorJob:
         from detkit.data import parse_renames
         from detkit.experiment.evaluation_run import with_classes
 
-        data = labeled(self.args, model)
-        renames = parse_renames(self.args.rename or ())
+        data = labeled(self.options, model)
+        renames = parse_renames(self.options.rename or ())
         for old, new in renames.items():
             print(f"class {old} of the data is evaluated as {new}")
-        return with_classes(data, chosen_classes(self.args.classes, data, renames), renames)
+        return with_classes(data, chosen_classes(self.options.classes, data, renames), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
         """Return the numbers of the chosen metric."""
         start = time.perf_counter()
-        if self.args.metric == "coco":
-            numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.args.evaluator)
+        if self.options.metric == "coco":
+            numbers: CocoNumbers | VocNumbers = self.evaluator.numbers(self.options.evaluator)
         else:
-            numbers = self.evaluator.voc_numbers(VOC_RULES[self.args.metric], tuple(self.args.iou))  # type: ignore[arg-type]
+            numbers = self.evaluator.voc_numbers(VOC_RULES[self.options.metric], self.options.iou)
         self.seconds["judging"] = time.perf_counter() - start
         return numbers
 
@@ -142,18 +140,20 @@ class DetectorJob:
         return self.evaluator.details()
 
 
-def labeled(args: argparse.Namespace, model: str | Path) -> DetectionData:
+def labeled(options: EvaluateOptions, model: str | Path) -> DetectionData:
     """Return the data to evaluate on, after printing its size and the reader's report."""
     from detkit.experiment.evaluation_run import labeled_data
 
-    data = labeled_data(model, args.data, images=args.images, split=args.split, val_fraction=args.val_fraction, trained_on=args.trained_on)
+    data = labeled_data(
+        model, options.data, images=options.images, split=options.split, val_fraction=options.val_fraction, trained_on=options.trained_on
+    )
     print(f"data: {data.name}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
     for line in data.report.summary():
         print(line)
     return data
 
 
-def chosen_classes(words: list[str] | None, data: DetectionData, renames: Mapping[str, str]) -> list[str]:
+def chosen_classes(words: Sequence[str] | None, data: DetectionData, renames: Mapping[str, str]) -> list[str]:
     """Return the classes of ``--classes``, by the names that they have after renaming; empty without the flag."""
     return class_names(words, {renames.get(name, name) for name in data.class_names}) or []
 

@@ -14,6 +14,8 @@ import argparse
 from pathlib import Path
 
 from detkit.cli.flags import add_flags
+from detkit.cli.info.options import InfoOptions
+from detkit.cli.options import bind
 from detkit.cli.subjects import kind_of
 
 
@@ -21,10 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit info``."""
     parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="data, a config or a model (default: this machine)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: keys to override")
-    parser.add_argument("--size", type=image_size, default=(480, 640), metavar="HxW", help="image size for the profile (default: 480x640)")
+    parser.add_argument("--size", type=image_size, metavar="HxW", help="image size for the profile (default: 480x640)")
     add_flags(parser, "--data", help="for a config or a model: labeled data; report how well the anchors fit its boxes")
     add_flags(parser, "--images")
     add_flags(parser, "--split", help="only this part of the data")
+    bind(parser, InfoOptions, run)
 
 
 def image_size(text: str) -> tuple[int, int]:
@@ -39,36 +42,36 @@ def image_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: InfoOptions) -> int:
     """Determine the kind of the subject, and describe it.
 
     Raises:
         FileNotFoundError: If there is no such file, config or model.
         ValueError: If overrides are given for something that is not a config.
     """
-    if args.subject is None:
+    if options.subject is None:
         from detkit.cli.info.machine import print_machine
 
         print_machine()
     else:
-        _print_subject(args)
+        _print_subject(options, options.subject)
     return 0
 
 
-def _print_subject(args: argparse.Namespace) -> None:
-    kind = kind_of(Path(args.subject))
-    if kind != "config" and args.overrides:
+def _print_subject(options: InfoOptions, subject: str) -> None:
+    kind = kind_of(Path(subject))
+    if kind != "config" and options.overrides:
         thing = "data" if kind == "data" else f"a {kind}"
-        raise ValueError(f"{' '.join(args.overrides)}: only a config takes KEY=VALUE, and {args.subject} is {thing}; leave it out")
+        raise ValueError(f"{' '.join(options.overrides)}: only a config takes KEY=VALUE, and {subject} is {thing}; leave it out")
     if kind == "data":
         from detkit.cli.info.data import print_data
 
-        print_data(args.subject, args.images, args.split)
+        print_data(subject, options.images, options.split)
     elif kind == "config":
         from detkit.cli.info.model import print_config
 
-        print_config(args)
+        print_config(subject, options)
     else:
         from detkit.cli.info.model import print_checkpoint
 
-        print_checkpoint(args)
+        print_checkpoint(subject, options)

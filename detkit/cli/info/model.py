@@ -2,50 +2,51 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info.data import recall_text
+from detkit.cli.info.options import InfoOptions
 from detkit.cli.report import MEGABYTE, count, table
 from detkit.cli.subjects import load_target
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.models.detector import Detector, DetectorConfig
+    from detkit.structures import Size
 
 ASSUMED_CLASSES = 80
 """Number of classes of a config whose data is not available: COCO's."""
 
 
-def print_config(args: argparse.Namespace) -> None:
+def print_config(subject: str, options: InfoOptions) -> None:
     """Print the parts of a config's detector, and how well its anchors fit its data."""
     from detkit.config import apply_overrides
 
-    config = apply_overrides(load_target(args.subject), args.overrides)
+    config = apply_overrides(load_target(subject), options.overrides)
     model: DetectorConfig = config.model
-    data, note = _data_of(config, args)
+    data, note = _data_of(config, options)
     classes = len(data.class_names) if data is not None else ASSUMED_CLASSES
-    print(f"{args.subject}: {model.kind}, {classes} classes{note}\n")
-    _print_detector(model.build(classes), model, args, data)
+    print(f"{subject}: {model.kind}, {classes} classes{note}\n")
+    _print_detector(model.build(classes), model, options.size, data)
 
 
-def print_checkpoint(args: argparse.Namespace) -> None:
+def print_checkpoint(subject: str, options: InfoOptions) -> None:
     """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
     from detkit.inference.loading import checkpoint_path, load_detector
 
-    path = checkpoint_path(args.subject)
+    path = checkpoint_path(subject)
     if path is not None:
         from detkit.checkpoint import read_header
 
         _print_header(path, read_header(path))
-    detector, config, names = load_detector(args.subject) if path is not None else _published(args.subject)
+    detector, config, names = load_detector(subject) if path is not None else _published(subject)
     named = [name for name in names if name is not None]
     unnamed = f" and {count(len(names) - len(named), 'unnamed output')}" if len(named) < len(names) else ""
     print(f"{config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {', '.join(named)}\n")
-    _print_detector(detector, config, args, _named_data(args))
+    _print_detector(detector, config, options.size, _named_data(options))
 
 
 def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
@@ -80,10 +81,10 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
     print()
 
 
-def _print_detector(detector: Detector, config: DetectorConfig, args: argparse.Namespace, data: DetectionData | None) -> None:
+def _print_detector(detector: Detector, config: DetectorConfig, size: Size, data: DetectionData | None) -> None:
     from detkit.diagnostics.cost import profile
 
-    measured = profile(detector, config.preprocess, args.size)
+    measured = profile(detector, config.preprocess, size)
     rows = [(part.name, *_millions(part.parameters, part.trainable), *_billions(part.flops)) for part in measured.parts]
     rows.append(("all", *_millions(measured.parameters, measured.trainable), *_billions(measured.flops)))
     header = ("part", "parameters", "trainable", "GFLOPs", "GMACs")
@@ -133,11 +134,11 @@ def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionDat
     print(recall_text(rows))
 
 
-def _data_of(config: Any, args: argparse.Namespace) -> tuple[DetectionData | None, str]:
+def _data_of(config: Any, options: InfoOptions) -> tuple[DetectionData | None, str]:
     """Return the data of ``--data``, or else the config's own if it can be read, and a note if there is none."""
     from detkit.data import load_data
 
-    named = _named_data(args)
+    named = _named_data(options)
     if named is not None:
         return named, ""
     try:
@@ -146,12 +147,12 @@ def _data_of(config: Any, args: argparse.Namespace) -> tuple[DetectionData | Non
         return None, f" assumed, because its data cannot be read: {error}"
 
 
-def _named_data(args: argparse.Namespace) -> DetectionData | None:
+def _named_data(options: InfoOptions) -> DetectionData | None:
     from detkit.data import SourceConfig, read_source, with_split
 
-    if args.data is None:
+    if options.data is None:
         return None
-    return read_source(with_split(SourceConfig(path=args.data, images=args.images, split=args.split), "train"))
+    return read_source(with_split(SourceConfig(path=options.data, images=options.images, split=options.split), "train"))
 
 
 def _millions(*values: int) -> list[str]:

@@ -17,27 +17,49 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from detkit import weights
 from detkit.cli.flags import add_flags
 from detkit.cli.models import listing, write
+from detkit.cli.options import bind
 from detkit.cli.report import MEGABYTE
 from detkit.registry import did_you_mean
 
 
+@dataclass(frozen=True, kw_only=True)
+class CopyOptions:
+    """Options of ``detkit models copy``.
+
+    Attributes:
+        name: Name of the config.
+        file: The file to write; None: ``NAME.py``.
+    """
+
+    name: str
+    file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions:
+    """Options of ``detkit models download``.
+
+    Attributes:
+        names: Names of the published weights.
+        folder: Folder to download to; None: the default.
+    """
+
+    names: tuple[str, ...]
+    folder: str | None = None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands of ``detkit models``."""
-    parser.set_defaults(action=listing.run_list, kind=None, words=[], folder=None, debug=False)
+    bind(parser, listing.ListOptions, listing.run_list, kind=None, words=(), folder=None)
     actions = parser.add_subparsers(metavar="COMMAND", parser_class=type(parser), required=False)
     for add in (_add_list, _add_show, _add_copy, _add_download, write.add_import, write.add_pack, write.add_average):
         add(actions)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run the subcommand; without one, print the list."""
-    args.action(args)
-    return 0
 
 
 def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,14 +69,14 @@ def _add_list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("words", nargs="*", metavar="WORD", help="list only models with all of these words in their name")
     parser.add_argument("--kind", choices=listing.KINDS, help="list only models of this kind (default: configs and weights)")
     add_flags(parser, "--folder")
-    parser.set_defaults(action=listing.run_list)
+    bind(parser, listing.ListOptions, listing.run_list)
 
 
 def _add_show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser("show", help="show everything known about a model", description="Show everything known about a model.")
     parser.add_argument("names", nargs="+", metavar="NAME", help="names from `detkit models list`")
     add_flags(parser, "--folder")
-    parser.set_defaults(action=listing.run_show)
+    bind(parser, listing.ShowOptions, listing.run_show)
 
 
 def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -65,7 +87,7 @@ def _add_copy(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("name", metavar="NAME", help="a config from `detkit models list --kind config`")
     parser.add_argument("file", nargs="?", metavar="FILE", help="the file to write (default: NAME.py in the current folder)")
-    parser.set_defaults(action=_copy)
+    bind(parser, CopyOptions, _copy)
 
 
 def _add_download(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,32 +98,34 @@ def _add_download(actions: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="weights from `detkit models list`")
     add_flags(parser, "--folder")
-    parser.set_defaults(action=_download)
+    bind(parser, DownloadOptions, _download)
 
 
-def _copy(args: argparse.Namespace) -> None:
+def _copy(options: CopyOptions) -> int:
     from detkit import zoo
     from detkit.checkpoint import write_text
 
-    if args.name not in zoo.names():
-        raise ValueError(f"models copy {args.name}: no such config: {did_you_mean(args.name, zoo.names())}")
-    path = Path(args.file or f"{args.name}.py")
+    if options.name not in zoo.names():
+        raise ValueError(f"models copy {options.name}: no such config: {did_you_mean(options.name, zoo.names())}")
+    path = Path(options.file or f"{options.name}.py")
     if path.exists():
         raise ValueError(f"models copy: {path} already exists; give another file name")
-    write_text(path, zoo.path(args.name).read_text("utf-8"))
+    write_text(path, zoo.path(options.name).read_text("utf-8"))
     print(f"{path}: written; edit it, then train with: detkit train {path} --data FOLDER")
+    return 0
 
 
-def _download(args: argparse.Namespace) -> None:
-    names = [name for name in args.names if name != weights.EMBEDDED]
-    if len(names) < len(args.names):
+def _download(options: DownloadOptions) -> int:
+    names = [name for name in options.names if name != weights.EMBEDDED]
+    if len(names) < len(options.names):
         print(f"{weights.EMBEDDED}: {weights.require_embedded_path()}")
     for entry in [weights.find(name) for name in names]:
         progress = _ByteCounter(entry.name) if sys.stderr.isatty() else None
-        path = weights.resolve(entry.name, args.folder, fetch=True, progress=progress)
+        path = weights.resolve(entry.name, options.folder, fetch=True, progress=progress)
         if progress is not None:
             progress.end()
         print(f"{entry.name}: {path}")
+    return 0
 
 
 class _ByteCounter:

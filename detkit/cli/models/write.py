@@ -4,15 +4,63 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detkit.cli.flags import add_flags
+from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE
 
 _MODEL = "model."
 Actions = argparse._SubParsersAction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """Options of ``detkit models import``.
+
+    Attributes:
+        file: The published file.
+        model: Name of the detector in the file.
+        classes: Phrases to look for, for a detector that takes them.
+        output: The checkpoint to write.
+    """
+
+    file: str
+    model: str | None = None
+    classes: tuple[str, ...] | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackOptions:
+    """Options of ``detkit models pack``.
+
+    Attributes:
+        words: A checkpoint or a run's folder, and keys of its model config to change.
+        min_score: Lowest score that commands report by default with the checkpoint.
+        metrics: File of the metrics to store in it.
+        output: The checkpoint to write.
+    """
+
+    words: tuple[str, ...]
+    min_score: float | None = None
+    metrics: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageOptions:
+    """Options of ``detkit models average``.
+
+    Attributes:
+        sources: Checkpoints or runs' folders.
+        output: The checkpoint to write.
+    """
+
+    sources: tuple[str, ...]
+    output: str | None = None
 
 
 def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -24,7 +72,7 @@ def add_import(actions: Actions[argparse.ArgumentParser]) -> None:
     add_flags(parser, "--model", help="the detector in the file: a name from `detkit models list --kind weights`")
     add_flags(parser, "--classes", help="with a clip_rcnn model: the phrases to look for")
     _add_output(parser)
-    parser.set_defaults(action=_import)
+    bind(parser, ImportOptions, _import)
 
 
 def add_pack(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -44,7 +92,7 @@ def add_pack(actions: Actions[argparse.ArgumentParser]) -> None:
     add_flags(parser, "--min-score", help="lowest score that commands report by default with this checkpoint")
     parser.add_argument("--metrics", metavar="FILE", help="metrics to store in it, a file written by `detkit evaluate --json FILE`")
     _add_output(parser)
-    parser.set_defaults(action=_pack)
+    bind(parser, PackOptions, _pack)
 
 
 def add_average(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -54,53 +102,56 @@ def add_average(actions: Actions[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("sources", nargs="+", metavar="MODEL", help="two or more checkpoints or runs' folders, of the same model and start")
     _add_output(parser)
-    parser.set_defaults(action=_average)
+    bind(parser, AverageOptions, _average)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--output", help="the checkpoint to write (.safetensors)")
 
 
-def _import(args: argparse.Namespace) -> None:
-    if args.model is None:
+def _import(options: ImportOptions) -> int:
+    if options.model is None:
         raise ValueError(
             "models import: expected the name of the detector in the file; give --model NAME, see `detkit models list --kind weights`"
         )
-    output = _checkpoint_to_write(args)
+    output = _checkpoint_to_write(options.output)
     from detkit.checkpoint import make_header, save_checkpoint
     from detkit.models.published import load_published
 
-    published = load_published(args.model, args.file, args.classes)
-    header = make_header(published.config.to_json(), published.class_names, imported_from=Path(args.file).name)
+    published = load_published(options.model, options.file, options.classes)
+    header = make_header(published.config.to_json(), published.class_names, imported_from=Path(options.file).name)
     save_checkpoint(output, published.detector.state_dict(), header)
     named = sum(name is not None for name in published.class_names)
-    print(f"{output}: {args.model} with {named} classes; use it with: detkit detect IMAGE --model {output}")
+    print(f"{output}: {options.model} with {named} classes; use it with: detkit detect IMAGE --model {output}")
+    return 0
 
 
-def _pack(args: argparse.Namespace) -> None:
-    sources = [word for word in args.words if "=" not in word]
-    overrides = [word for word in args.words if "=" in word]
+def _pack(options: PackOptions) -> int:
+    sources = [word for word in options.words if "=" not in word]
+    overrides = [word for word in options.words if "=" in word]
     if len(sources) != 1:
         raise ValueError(f"models pack: expected one checkpoint or run's folder, got {', '.join(sources) or 'none'}")
-    output = _checkpoint_to_write(args)
+    output = _checkpoint_to_write(options.output)
     from detkit.checkpoint import pack
 
     source = _source(sources[0])
-    metrics = None if args.metrics is None else _metrics(args.metrics)
-    before, after = pack(source, output, min_score=args.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
+    metrics = None if options.metrics is None else _metrics(options.metrics)
+    before, after = pack(source, output, min_score=options.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
     print(f"{output}: {before / MEGABYTE:.1f} MB -> {after / MEGABYTE:.1f} MB; use it with: detkit detect IMAGE --model {output}")
+    return 0
 
 
-def _average(args: argparse.Namespace) -> None:
-    if len(args.sources) < 2:
-        raise ValueError(f"models average: expected two or more checkpoints or runs' folders, got only {args.sources[0]}")
-    output = _checkpoint_to_write(args)
+def _average(options: AverageOptions) -> int:
+    if len(options.sources) < 2:
+        raise ValueError(f"models average: expected two or more checkpoints or runs' folders, got only {options.sources[0]}")
+    output = _checkpoint_to_write(options.output)
     from detkit.checkpoint import average
 
-    others = average([_source(name) for name in args.sources], output)
+    others = average([_source(name) for name in options.sources], output)
     if others:
         print(f"the models differ in {', '.join(others)}; the first model's values are used")
-    print(f"{output}: the mean of {len(args.sources)} models; evaluate it with: detkit evaluate {output} --data PATH")
+    print(f"{output}: the mean of {len(options.sources)} models; evaluate it with: detkit evaluate {output} --data PATH")
+    return 0
 
 
 def _source(name: str) -> Path:
@@ -135,7 +186,7 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
         return None
     from detkit.checkpoint import load_checkpoint
     from detkit.config import apply_overrides
-    from detkit.inference.loading import from_checkpoint, model_config
+    from detkit.models.checkpoints import from_checkpoint, model_config
 
     foreign = [word for word in overrides if not word.startswith(_MODEL)]
     if foreign:
@@ -147,11 +198,11 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
     return text
 
 
-def _checkpoint_to_write(args: argparse.Namespace) -> Path:
-    if args.output is None:
+def _checkpoint_to_write(output: str | None) -> Path:
+    if output is None:
         raise ValueError("--output: expected the file to write; give --output FILE.safetensors")
-    path = Path(args.output)
+    path = Path(output)
     if path.suffix != ".safetensors":
         raise ValueError(f"--output {path}: expected a name that ends in .safetensors")
-    check_file("--output", args.output)
+    check_file("--output", path)
     return path

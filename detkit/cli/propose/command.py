@@ -22,9 +22,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
 from detkit.cli.inputs import image_files
+from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
+from detkit.cli.propose.options import ProposeOptions, add_propose_flags, check_propose_options
 from detkit.cli.report import count, duration, memory_line
 from detkit.cli.resolve import model_line, resolve_model
 
@@ -35,117 +36,65 @@ if TYPE_CHECKING:
     from detkit.proposals import ProposalResult, Proposer
 
 SOME_FAILED = 1
-OUTPUT_ENDINGS = (".json", ".npz")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit propose``."""
-    parser.add_argument("image_words", nargs="*", metavar="IMAGE", help="images, folders of them, or patterns such as 'photos/**/*.jpg'")
-    add_flags(parser, "--data", "--images")
-    add_flags(parser, "--split", help="part of the data (default: val, else test, if the data has such parts)")
-    parser.add_argument("--backend", default="detkit", metavar="NAME", help="algorithm that computes the proposals (default: %(default)s)")
-    add_flags(parser, "--model", help=f"a Faster R-CNN whose region proposal network is used instead of --backend: {MODEL_HELP}")
-    add_flags(parser, "--latest")
-    parser.add_argument(
-        "--mode",
-        choices=("single", "fast", "quality"),
-        default="fast",
-        help="thoroughness of selective search (default: %(default)s)",
-    )
-    parser.add_argument("--max-proposals", type=positive, metavar="N", help="keep only the N best proposals per image (default: all)")
-    parser.add_argument("--min-area", type=float, default=0.0, metavar="A", help="drop smaller boxes, in square pixels (default: keep all)")
-    parser.add_argument(
-        "--max-aspect",
-        type=float,
-        default=float("inf"),
-        metavar="R",
-        help="drop boxes with a larger ratio of the longer to the shorter side",
-    )
-    add_flags(parser, "--seed", help="seed of the random numbers in the ranking (default: %(default)s)")
-    parser.add_argument("--cache", metavar="DIR", help="folder that caches the proposals of every image")
-    parser.add_argument(
-        "--cache-megabytes", type=float, default=2000.0, metavar="MB", help="largest size of the cache (default: %(default)g)"
-    )
-    parser.add_argument("--processes", type=positive, default=1, metavar="N", help="images processed in parallel (default: %(default)s)")
-    add_flags(parser, "--output", help="write all proposals: .json, or .npz (smaller)")
-    parser.add_argument("--report", action="store_true", help="report recall against the labels of --data, and plot it")
-    add_flags(parser, "--json", help="write the numbers of --report as JSON")
-    parser.add_argument("--plot", metavar="FILE", help="PNG file for the plot of --report (default: recall.png in a new runs/propose-N)")
+    add_propose_flags(parser)
+    bind(parser, ProposeOptions, run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: ProposeOptions) -> int:
     """Propose, print and write; 0 if every image could be read."""
-    _check(args)
-    with Outputs(args, "output", "json", "plot") as outputs:
-        return _propose(args, outputs)
+    check_propose_options(options)
+    with Outputs({"output": options.output, "json": options.json, "plot": options.plot}) as outputs:
+        return _propose(options, outputs)
 
 
-def _propose(args: argparse.Namespace, outputs: Outputs) -> int:
+def _propose(options: ProposeOptions, outputs: Outputs) -> int:
     start = time.perf_counter()
-    data = _read_data(args)
-    paths = [Path(path) for path in data.records.paths] if data is not None else image_files(args.image_words)
+    data = _read_data(options)
+    paths = [Path(path) for path in data.records.paths] if data is not None else image_files(options.image_words)
     from detkit.data.media.images import read_image
 
-    proposer, source = _proposer(args)
-    print(f"proposals: {proposer.backend.version.split()[0]}, mode {args.mode}, of {count(len(paths), 'image')}", flush=True)
+    proposer, source = _proposer(options)
+    print(f"proposals: {proposer.backend.version.split()[0]}, mode {options.mode}, of {count(len(paths), 'image')}", flush=True)
     ready = time.perf_counter()
-    job = _Job(args, source, paths, data)
+    job = _Job(options, source, paths, data)
     try:
-        for index, result in enumerate(_with_bar(proposer.results(paths, read_image, args.processes), len(paths))):
+        for index, result in enumerate(_with_bar(proposer.results(paths, read_image, options.processes), len(paths))):
             job.add(index, result)
     finally:  # an interruption keeps the proposals computed before it
         job.write(outputs, ready - start, time.perf_counter() - ready)
     return SOME_FAILED if job.failed else 0
 
 
-def _check(args: argparse.Namespace) -> None:
-    """Refuse flags that do not go together, before any work.
-
-    Raises:
-        ValueError: If two flags contradict each other, or one needs another.
-    """
-    if bool(args.image_words) == (args.data is not None):
-        raise ValueError("propose: expected images, or labeled data with --data PATH; got " + ("both" if args.data else "neither"))
-    for name in ("report", "split", "images"):
-        if getattr(args, name) and args.data is None:
-            raise ValueError(f"--{name} needs labeled data; give --data PATH instead of {' '.join(args.image_words[:3])}")
-    if (args.model is not None or args.latest) and args.backend != "detkit":
-        raise ValueError(f"--{'latest' if args.latest else 'model'} replaces --backend {args.backend}; give one of the two")
-    if args.output and Path(args.output).suffix.lower() not in OUTPUT_ENDINGS:
-        raise ValueError(f"--output {args.output}: expected a file ending in {' or '.join(OUTPUT_ENDINGS)}")
-    for name in ("json", "plot"):
-        if getattr(args, name) and not args.report:
-            raise ValueError(f"--{name} writes the results of --report; give that flag too")
-    if args.plot and Path(args.plot).suffix.lower() != ".png":
-        raise ValueError(f"--plot {args.plot}: expected a file ending in .png")
-
-
-def _proposer(args: argparse.Namespace) -> tuple[Proposer, str]:
+def _proposer(options: ProposeOptions) -> tuple[Proposer, str]:
     """Return the source of the proposals, and its name for the report."""
     from detkit.inference.proposals import RPNProposals, build_proposer
     from detkit.proposals import ProposalsConfig
 
     names = ("mode", "max_proposals", "min_area", "max_aspect", "seed", "cache", "cache_megabytes")
-    settings = {name: getattr(args, name) for name in names}
-    device = "auto" if args.processes == 1 else "cpu"
-    if args.model is None and not args.latest:
-        return build_proposer(ProposalsConfig(backend=args.backend, **settings), device), args.backend
+    settings = {name: getattr(options, name) for name in names}
+    device = "auto" if options.processes == 1 else "cpu"
+    if options.model is None and not options.latest:
+        return build_proposer(ProposalsConfig(backend=options.backend, **settings), device), options.backend
     from detkit.inference import load
 
-    model, reason = resolve_model(args.model, args.latest)
+    model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, device, "fp32")
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     return ProposalsConfig(backend=str(model), **settings).build(RPNProposals(predictor)), str(model)
 
 
-def _read_data(args: argparse.Namespace) -> DetectionData | None:
+def _read_data(options: ProposeOptions) -> DetectionData | None:
     """Read the labeled data of ``--data``, and print its size and the reader's report; None without the flag."""
-    if args.data is None:
+    if options.data is None:
         return None
     from detkit.data import SourceConfig, read_source
     from detkit.data.sources import with_split
 
-    data = read_source(with_split(SourceConfig(path=args.data, images=args.images, split=args.split), "val", "test"))
+    data = read_source(with_split(SourceConfig(path=options.data, images=options.images, split=options.split), "val", "test"))
     print(f"data: {data.name}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
     for line in data.report.summary():
         print(line)
@@ -162,10 +111,10 @@ def _with_bar(results: Iterable[ProposalResult], total: int) -> Iterable[Proposa
 class _Job:
     """The results of one run of the command."""
 
-    def __init__(self, args: argparse.Namespace, source: str, paths: list[Path], data: DetectionData | None) -> None:
+    def __init__(self, options: ProposeOptions, source: str, paths: list[Path], data: DetectionData | None) -> None:
         from detkit.proposals import ProposalRecall
 
-        self.args, self.source, self.paths, self.data = args, source, paths, data
+        self.options, self.source, self.paths, self.data = options, source, paths, data
         self.recall = ProposalRecall()
         self.results: list[tuple[Path, ProposalResult]] = []
         self.failed: dict[Path, str] = {}
@@ -185,9 +134,9 @@ class _Job:
             self.cached += 1
         else:
             self.seconds.append(result.seconds)
-        if self.args.report and self.data is not None:
+        if self.options.report and self.data is not None:
             self.recall.add(self.data.records[index].targets, result.proposals)
-        if self.args.output:
+        if self.options.output:
             self.results.append((path, result))
 
     def write(self, outputs: Outputs, preparing: float, searching: float) -> None:
@@ -201,17 +150,17 @@ class _Job:
             print(f"{count(len(self.failed), 'image')} could not be read")
         print(speed_line(self.seconds, self.cached))
         outputs.write("output", lambda path: write_proposals(path, self.results, self.failed))
-        if self.args.report and self.data is not None:
+        if self.options.report and self.data is not None:
             metadata = {
                 "backend": self.source,
-                "mode": self.args.mode,
-                "seed": self.args.seed,
-                "max_proposals": self.args.max_proposals,
+                "mode": self.options.mode,
+                "seed": self.options.seed,
+                "max_proposals": self.options.max_proposals,
                 "data": self.data.name,
                 "seconds_of_each": statistics.median(self.seconds or [0.0]),
             }
-            title = f"{Path(self.args.data).name}: {self.source}, {self.args.mode}"
-            report(self.recall, self.args.plot, title, outputs, metadata)
+            title = f"{Path(self.options.data or '').name}: {self.source}, {self.options.mode}"
+            report(self.recall, self.options.plot, title, outputs, metadata)
         if outputs.written:
             print(f"written: {', '.join(outputs.written)}")
-        print(f"preparing {duration(preparing)}, proposing {duration(searching)}; {memory_line(workers=self.args.processes > 1)}")
+        print(f"preparing {duration(preparing)}, proposing {duration(searching)}; {memory_line(workers=self.options.processes > 1)}")

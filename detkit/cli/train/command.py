@@ -19,14 +19,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-from detkit.cli.flags import add_flags, parse_number
+from detkit.cli.options import bind
 from detkit.cli.subjects import is_data, load_target
+from detkit.cli.train.options import TrainOptions, add_train_flags
 
 TERMINATED = 143
 INTERRUPTED = 130
@@ -34,51 +35,30 @@ INTERRUPTED = 130
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit train``."""
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="FOLDER|CONFIG [key=value ...]",
-        help="labeled data, the name of a config, or a config file (.py or .json); then config keys to override, in any order",
-    )
-    add_flags(parser, "--data", help="data to train on, instead of the config's; the same as data.train=PATH")
-    add_flags(parser, "--images", "--split", "--val-fraction")
-    parser.add_argument(
-        "--budget", type=_minutes, metavar="M", help="core-minutes that the run may use, validation included; sets training.budget"
-    )
-    parser.add_argument(
-        "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
-    )
-    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="resume the run in this folder (default: your newest run)")
-    parser.add_argument("--stage", metavar="NAME", help="run only this stage, such as svm; with --resume, rerun it")
-    add_flags(parser, "--output", help="folder of the run (default: runs/NAME-N)")
-    add_flags(parser, "--yes", help="download the recommended starting weights without asking")
-    add_flags(parser, "--device")
-    add_flags(parser, "--precision", default=None, help="number format of the training; sets training.precision (default: auto)")
+    add_train_flags(parser)
+    bind(parser, TrainOptions, run)
 
 
-def run(args: argparse.Namespace) -> int:
+def run(options: TrainOptions) -> int:
     """Train, and print the log."""
     from detkit.cli.process import keep_freed_memory
 
     keep_freed_memory()
-    _return_word_of_resume(args)
-    target, overrides = split_words(args.words)
+    options = _return_word_of_resume(options)
+    target, overrides = split_words(options.words)
     with _log_to_stdout():
-        return _smoke(target, overrides) if args.smoke else _train(args, target, overrides)
+        return _smoke(target, overrides) if options.smoke else _train(options, target, overrides)
 
 
-def _return_word_of_resume(args: argparse.Namespace) -> None:
+def _return_word_of_resume(options: TrainOptions) -> TrainOptions:
     """Return the word after ``--resume`` to the others if it is a config or ``key=value``; the newest run is resumed then."""
-    word = args.resume or ""
+    word = options.resume or ""
     if ("=" in word or word.endswith(".py")) and not Path(word).is_dir():
-        args.words, args.resume = [word, *args.words], ""
+        return replace(options, words=(word, *options.words), resume="")
+    return options
 
 
-def _minutes(text: str) -> float:
-    return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")
-
-
-def split_words(words: list[str]) -> tuple[str | None, list[str]]:
+def split_words(words: Sequence[str]) -> tuple[str | None, list[str]]:
     """Return the data or config to train, if one is named, and the overrides.
 
     Raises:
@@ -92,33 +72,18 @@ def split_words(words: list[str]) -> tuple[str | None, list[str]]:
     return (targets[0] if targets else None), [word for word in words if word not in targets]
 
 
-def _flag_overrides(args: argparse.Namespace) -> list[str]:
-    """Return the flags that set config keys as ``key=value``."""
-    pairs = (
-        ("data.train", args.data),
-        ("data.train.images", args.images),
-        ("data.train.split", args.split),
-        ("data.val_fraction", args.val_fraction),
-        ("training.budget", args.budget),
-        ("training.precision", args.precision),
-        ("output", args.output),
-    )
-    reset_val = ["data.val=none"] if args.data is not None else []
-    return [*reset_val, *(f"{key}={value}" for key, value in pairs if value is not None)]
-
-
-def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -> int:
+def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
     from detkit.config import apply_overrides
     from detkit.experiment import train
     from detkit.experiment.resume import resumed_config
     from detkit.training.folder import find_run
     from detkit.training.process.clock import CoreClock
 
-    folder, flag_keys = None, _flag_overrides(args)
-    if args.resume is not None:
-        folder = find_run(args.resume or None)
+    folder, flag_keys = None, options.key_overrides()
+    if options.resume is not None:
+        folder = find_run(options.resume or None)
         base = None if target is None else load_target(target)
-        config = resumed_config(folder, base, [*flag_keys, *overrides], repeats=args.stage is not None)
+        config = resumed_config(folder, base, [*flag_keys, *overrides], repeats=options.stage is not None)
     elif target is None:
         raise ValueError(
             "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
@@ -126,13 +91,13 @@ def _train(args: argparse.Namespace, target: str | None, overrides: list[str]) -
     elif is_data(target):
         from detkit.cli.train.recipe import choose_recipe
 
-        recipe = choose_recipe(target, args, flag_keys, overrides)
+        recipe = choose_recipe(target, options, flag_keys, overrides)
         for line in recipe.lines:
             print(line, flush=True)
         config = apply_overrides(load_target(recipe.config), [*recipe.overrides, *flag_keys, *overrides])
     else:
         config = apply_overrides(load_target(target), [*flag_keys, *overrides])
-    result = train(config, device=args.device, resume=folder, clock=CoreClock(whole_process=True), stage=args.stage)
+    result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0

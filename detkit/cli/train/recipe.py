@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from detkit.cli.report import count
+from detkit.cli.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -34,7 +34,7 @@ class Recipe:
     lines: tuple[str, ...]
 
 
-def choose_recipe(path: str, args: argparse.Namespace, flag_keys: Sequence[str], overrides: Sequence[str]) -> Recipe:
+def choose_recipe(path: str, options: TrainOptions, flag_keys: Sequence[str], overrides: Sequence[str]) -> Recipe:
     """Choose how to train on the data at ``path`` on this machine.
 
     On a CPU, training starts from the detector inside the package. On a GPU, it starts from the best published detector that detkit can
@@ -42,7 +42,7 @@ def choose_recipe(path: str, args: argparse.Namespace, flag_keys: Sequence[str],
 
     Args:
         path: The labeled data.
-        args: The parsed command line.
+        options: The options of the command.
         flag_keys: The keys that its flags set, as ``key=value``.
         overrides: The ``key=value`` words of the command line.
 
@@ -54,21 +54,21 @@ def choose_recipe(path: str, args: argparse.Namespace, flag_keys: Sequence[str],
     train, val = _load([*data, *(word for word in (*flag_keys, *overrides) if word.startswith("data."))])
     if train.is_classification:
         reason = f"{path} has a folder of images for each class, so the model is a classifier"
-        return _recipe(path, "classify_folder", data, (reason,), args, overrides)
-    if not _on_cpu(args.device) and _has_weights(args.yes):
-        keys = [*data, f"weights={GPU_WEIGHTS}", *([] if args.budget else [f"training.epochs={GPU_EPOCHS}", "training.budget=none"])]
+        return _recipe(path, "classify_folder", data, (reason,), options, overrides)
+    if not _on_cpu(options.device) and _has_weights(options.yes):
+        keys = [*data, f"weights={GPU_WEIGHTS}", *([] if options.budget else [f"training.epochs={GPU_EPOCHS}", "training.budget=none"])]
         reason = f"this machine has a GPU, and {GPU_WEIGHTS} is the most accurate published detector that detkit can fine-tune"
-        return _recipe(path, GPU_CONFIG, keys, (reason,), args, overrides)
-    limit, reason = _limit(len(train), args.budget)
+        return _recipe(path, GPU_CONFIG, keys, (reason,), options, overrides)
+    limit, reason = _limit(len(train), options.budget)
     cost = count(max(1, round(EVALUATION_COST * EVALUATIONS * len(val))), "image")
     lines = (
         "no GPU is used, and a few core-minutes of fine-tuning the detector inside the package are enough"
-        if _on_cpu(args.device)
+        if _on_cpu(options.device)
         else _no_download(),
         reason,
         f"validation: {count(len(val), 'image')}, evaluated {EVALUATIONS} times, which takes as long as training on about {cost}",
     )
-    return _recipe(path, "embedded", [*data, *limit], lines, args, overrides)
+    return _recipe(path, "embedded", [*data, *limit], lines, options, overrides)
 
 
 def _limit(images: int, budget: float | None) -> tuple[list[str], str]:
@@ -80,25 +80,25 @@ def _limit(images: int, budget: float | None) -> tuple[list[str], str]:
     return keys, f"length: {minutes:g} core-minutes for {count(images, 'image')}; change it with --budget"
 
 
-def _recipe(path: str, config: str, keys: list[str], reasons: Sequence[str], args: argparse.Namespace, overrides: Sequence[str]) -> Recipe:
+def _recipe(path: str, config: str, keys: list[str], reasons: Sequence[str], options: TrainOptions, overrides: Sequence[str]) -> Recipe:
     """Return the recipe, with the equivalent command that names the config and its keys."""
     shown = [key for key in keys if not key.startswith("data.")]
     has_budget = any(key.startswith("training.budget=") for key in keys)
-    words = ["detkit", "train", config, "--data", path, *shown, *_typed_flags(args, has_budget), *overrides]
+    words = ["detkit", "train", config, "--data", path, *shown, *_typed_flags(options, has_budget), *overrides]
     lines = (f"recipe: {config}", *(f"  {reason}" for reason in reasons), f"  the same as: {shlex.join(words)}", "")
     return Recipe(config, tuple(keys), lines)
 
 
-def _typed_flags(args: argparse.Namespace, has_budget: bool) -> list[str]:
+def _typed_flags(options: TrainOptions, has_budget: bool) -> list[str]:
     """Return the flags of the command line that the keys of a recipe do not replace."""
     pairs = (
-        ("--images", args.images),
-        ("--split", args.split),
-        ("--val-fraction", args.val_fraction),
-        ("--budget", None if has_budget or args.budget is None else f"{args.budget:g}"),
-        ("--output", args.output),
-        ("--device", None if args.device == "auto" else args.device),
-        ("--precision", args.precision),
+        ("--images", options.images),
+        ("--split", options.split),
+        ("--val-fraction", options.val_fraction),
+        ("--budget", None if has_budget or options.budget is None else f"{options.budget:g}"),
+        ("--output", options.output),
+        ("--device", None if options.device == "auto" else options.device),
+        ("--precision", options.precision),
     )
     return [word for flag, value in pairs if value is not None for word in (flag, str(value))]
 

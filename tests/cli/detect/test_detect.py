@@ -17,6 +17,7 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.detect.results import CocoIds
 from detkit.cli.main import main
 from detkit.data.media.video import Video
+from detkit.inference import Predictor
 
 
 @pytest.fixture
@@ -257,9 +258,9 @@ def test_a_truncated_video(folder: Path, capsys: pytest.CaptureFixture[str], cap
 def test_an_interrupted_video_keeps_the_processed_frames(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film(folder / "a.mp4", frames=9)
 
-    class Interrupting(type(predictor(60))):  # type: ignore[misc]
+    class Interrupting(Predictor):
         def detect(self, prepared: Any) -> Any:
-            self.calls = getattr(self, "calls", 0) + 1
+            self.calls: int = getattr(self, "calls", 0) + 1
             if self.calls == 4:
                 raise KeyboardInterrupt
             return super().detect(prepared)

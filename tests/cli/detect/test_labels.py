@@ -13,6 +13,7 @@ from torch import Tensor, zeros
 from videos import film
 
 import detkit.inference
+from detkit.cli.detect.job import DetectJob
 from detkit.cli.main import main
 from detkit.data import DetectionData, SourceConfig, read_image, read_source
 from detkit.structures import Detections
@@ -143,7 +144,7 @@ def test_unreadable_images_have_no_labels(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_an_interruption_keeps_the_labels_of_processed_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = detkit.cli.detect.job.DetectJob._keep  # type: ignore[attr-defined]
+    original = DetectJob._keep
 
     def keep(job: Any, result: Any, pixels: Any) -> None:
         if len(job.results) == 2:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from bright import image, predictor, saved
 
 import detkit.inference
 from detkit.cli.evaluate.classifier import evaluate_images
+from detkit.cli.evaluate.options import EvaluateOptions
 from detkit.cli.main import main
 from detkit.cli.outputs import Outputs
 from detkit.weights import embedded_path
@@ -284,8 +285,11 @@ def test_iou_thresholds_outside_of_0_to_1_are_refused(value: str, capsys: pytest
     assert f"expected numbers above 0 and at most 1, such as 0.5 0.75; got '{value}'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["results", "pyramid", "flip", "details", "against", "metric"])
-def test_a_classifier_refuses_flags_about_boxes(flag: str) -> None:
-    given = dict.fromkeys(("results", "pyramid", "flip", "details", "against")) | {"metric": "coco", "model": "runs/cats"} | {flag: "voc"}
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("results", "r.json"), ("pyramid", (1.0,)), ("flip", True), ("details", True), ("against", "o.json"), ("metric", "voc")],
+)
+def test_a_classifier_refuses_flags_about_boxes(flag: str, value: Any) -> None:
+    options = replace(EvaluateOptions(model="runs/cats"), **{flag: value})
     with pytest.raises(ValueError, match=f"^--{flag} concerns boxes, and runs/cats is a classifier; leave it out$"):
-        evaluate_images(Namespace(**given), Outputs(Namespace()))
+        evaluate_images(options, Outputs({}))

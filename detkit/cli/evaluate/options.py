@@ -1,0 +1,132 @@
+"""The flags of ``detkit evaluate``, the options that they fill, and the combinations that are refused."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.flags import MODEL_HELP, add_flags, parse_number
+from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options
+
+if TYPE_CHECKING:
+    from detkit.evaluation.coco_curves import EvaluatorName
+    from detkit.evaluation.voc import Rule
+
+VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
+
+_ONLY_WITH_A_DETECTOR = ("model", "latest", "data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "pyramid", "flip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(PyramidOptions):
+    """Options of ``detkit evaluate``.
+
+    Attributes:
+        model: The detector; None: the one inside the package.
+        latest: Whether to use the newest run.
+        data: Labeled data; None: the validation data of the run.
+        images: Folder of the images of ``data``.
+        split: Part of the data; None: val, else test.
+        val_fraction: Evaluate the part that training keeps for validation with this fraction.
+        trained_on: Whether to evaluate the other images of that division.
+        rename: Classes of the data and the corresponding classes of the detector, as ``A=B``.
+        classes: Classes to evaluate; None: all.
+        annotations: COCO annotations; ``results`` is evaluated against them, without a detector.
+        results: COCO results: read with ``annotations``, written otherwise.
+        metric: ``coco``, ``voc07`` or ``voc``.
+        iou: IoU thresholds of the VOC metrics.
+        evaluator: Library for the COCO metric.
+        details: Whether to report operating points, errors and confusions.
+        against: Another detector, or a COCO results file, to compare with.
+        json: File of all numbers as JSON.
+        device: Name of the device.
+        precision: Number format.
+    """
+
+    model: str | None = None
+    latest: bool = False
+    data: str | None = None
+    images: str | None = None
+    split: str | None = None
+    val_fraction: float | None = None
+    trained_on: bool = False
+    rename: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    annotations: str | None = None
+    results: str | None = None
+    metric: str = "coco"
+    iou: tuple[float, ...] = (0.5,)
+    evaluator: EvaluatorName = "hotcoco"
+    details: bool = False
+    against: str | None = None
+    json: str | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+
+
+def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``detkit evaluate``."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"the detector: {MODEL_HELP} (default: embedded)")
+    add_flags(parser, "--latest", "--data", "--images")
+    add_flags(parser, "--split", help="part of the data (default: val, else test, if the data has such parts)")
+    add_flags(
+        parser, "--val-fraction", help="of --data, evaluate only the part that training with the same --val-fraction keeps for validation"
+    )
+    parser.add_argument(
+        "--trained-on", action="store_true", help="with --val-fraction: the other images, to see how much the detector has memorized"
+    )
+    add_flags(parser, "--rename", "--classes")
+    add_flags(parser, "--annotations", help="COCO annotations: evaluate the file of --results against them, without a detector")
+    parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, written otherwise")
+    parser.add_argument("--metric", choices=("coco", *VOC_RULES), help="coco (default), voc07 (11-point AP) or voc (all-point AP)")
+    parser.add_argument("--iou", nargs="+", type=_iou, metavar="T", help="IoU thresholds of the VOC metrics (default: 0.5)")
+    parser.add_argument("--evaluator", choices=("hotcoco", "pycocotools"), help="library for the COCO metric; pycocotools is slower")
+    parser.add_argument(
+        "--details", action="store_true", help="also report operating points, kinds of error (TIDE), confusions and the worst images"
+    )
+    parser.add_argument(
+        "--against",
+        metavar="OTHER",
+        help="also report the difference from another detector, or from a COCO results file (.json), with 95 %% "
+        "intervals from 2,000 bootstrap resamples of the images",
+    )
+    add_flags(parser, "--json", help="write all numbers as JSON")
+    add_flags(parser, "--device", "--precision")
+    add_pyramid_arguments(parser)
+
+
+def _iou(text: str) -> float:
+    return parse_number(text, lambda value: 0 < value <= 1, "numbers above 0 and at most 1, such as 0.5 0.75;")
+
+
+def check_evaluate_options(options: EvaluateOptions) -> None:
+    """Refuse flags that do not go together, before any work.
+
+    Raises:
+        ValueError: If two flags contradict each other, or one needs another.
+    """
+    if options.annotations:
+        given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(options, name)]
+        if given:
+            flag = given[0] if given[0] == "model" else f"--{given[0].replace('_', '-')}"
+            raise ValueError(
+                f"--annotations evaluates a results file without a detector, so it cannot be combined with {flag}; leave out one of them"
+            )
+        if not options.results:
+            raise ValueError("--annotations needs --results FILE, the COCO results to evaluate")
+    elif options.results and Path(options.results).exists() and not options.data:
+        raise ValueError(
+            f"--results {options.results} exists: to evaluate it, add --annotations FILE; "
+            "to overwrite it, add --data PATH or remove the file"
+        )
+    if options.val_fraction and not options.data:
+        raise ValueError("--val-fraction needs --data PATH, which it splits; without --data, a run is evaluated on its own validation data")
+    if options.trained_on and not options.val_fraction:
+        raise ValueError("--trained-on needs --val-fraction F: it evaluates the images that F leaves for training")
+    if options.against and options.metric != "coco":
+        raise ValueError(f"--against compares COCO metrics, so it cannot be combined with --metric {options.metric}; leave out one of them")
+    if options.against and options.annotations and not options.against.endswith(".json"):
+        raise ValueError(f"--against {options.against}: with --annotations, expected another COCO results file ending in .json")
+    check_pyramid_options(options)
