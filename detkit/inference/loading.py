@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from detkit.checkpoint import Checkpoint, load_checkpoint, read_header
-from detkit.config import ConfigError
+from detkit.checkpoint import load_checkpoint, read_header
 from detkit.inference.device import Precision
 from detkit.inference.exported import is_exported, load_exported, open_session
 from detkit.inference.predictor import Predictor, ProposalFunction
-from detkit.models import MODELS
+from detkit.models.checkpoints import from_checkpoint
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.published import publication
-from detkit.models.published.load import PUBLISHED, load_published, load_tensors
+from detkit.models.published.load import PUBLISHED, load_published
 from detkit.proposals import ProposalsConfig
-from detkit.registry import did_you_mean
 from detkit.weights import EMBEDDED, catalog, require_embedded_path
 
 RUNS = "runs"
@@ -166,42 +163,6 @@ def checkpoint_path(source: str | Path) -> Path | None:
     if _is_embedded(source):
         return require_embedded_path()
     return path if path.is_file() and not is_exported(path) else None
-
-
-def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """Build the detector of a checkpoint, and return it with its config and class names.
-
-    Raises:
-        ValueError: If the kind of the model is not installed, or the tensors do not match the config.
-    """
-    config = model_config(checkpoint.model_json, name)
-    detector = config.build(len(checkpoint.class_names))
-    load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
-    detector.hide_unnamed_classes(checkpoint.class_names)
-    return detector.eval(), config, checkpoint.class_names
-
-
-def model_config(text: str, name: str) -> DetectorConfig:
-    """Parse the model config in the header of a checkpoint.
-
-    Args:
-        text: The config as JSON.
-        name: Name of the checkpoint in error messages.
-
-    Raises:
-        ValueError: If the kind of the model is not installed, or the config does not match the class of that kind.
-    """
-    kind = json.loads(text).get("kind")
-    if kind not in MODELS:
-        raise ValueError(
-            f"checkpoint {name}: unknown model kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
-            "install the package that provides it, or update detkit"
-        )
-    try:
-        config: DetectorConfig = MODELS.get(kind).from_json(text)  # type: ignore[attr-defined]
-    except ConfigError as error:
-        raise ConfigError(f"checkpoint {name}: its model config does not match this version of detkit: {error}") from None
-    return config
 
 
 def _run_checkpoint(folder: Path) -> Path | None:

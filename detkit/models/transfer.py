@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from detkit.heads.region.fitted import FittedLayers
+from detkit.models.checkpoints import COUNTER
 from detkit.models.detector import ClassLayout, Detector
-
-_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def transfer(
     layouts = model.class_layout()
     pairs = [(new, tensor_class_names.index(name)) for new, name in enumerate(class_names) if name and name in tensor_class_names]
     common = [name for name in own if name in tensors]
-    if not [name for name in common if not name.endswith(_COUNTER)]:
+    if not [name for name in common if not name.endswith(COUNTER)]:
         raise ValueError("weights: expected tensors of this model, got none with a known name; they are for another kind of model")
     for name in common:
         _check_shape(name, own[name], tensors[name], layouts.get(name), (len(class_names), len(tensor_class_names)))
@@ -94,8 +93,8 @@ def transfer(
         classes_copied=tuple(name for name in class_names if name in shared and name),
         classes_reset=classes_reset,
         classes_unused=tuple(name for name in tensor_class_names if name not in shared and name),
-        reset=tuple(name for name in own if name not in tensors and not name.endswith(_COUNTER)),
-        unused=tuple(name for name in tensors if name not in own and not name.endswith(_COUNTER)),
+        reset=tuple(name for name in own if name not in tensors and not name.endswith(COUNTER)),
+        unused=tuple(name for name in tensors if name not in own and not name.endswith(COUNTER)),
         to_fit=to_fit,
     )
 

@@ -9,7 +9,7 @@ from detkit.backbones import BackboneConfig
 from detkit.models import presets
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.published import PUBLISHED, publication
-from detkit.models.published.coco import COCO_CLASSES, COCO_SLOTS
+from detkit.models.published.conversion import COCO_CLASSES, COCO_SLOTS
 from detkit.structures import Targets
 
 

@@ -14,8 +14,17 @@ from detkit.models.presets.torchvision import (
     retinanet_resnet50_fpn_paper,
     retinanet_resnet50_fpn_v2,
 )
-from detkit.models.presets.yolov1 import yolov1, yolov1_tiny
-from detkit.models.presets.yolox import light_lite0, yolox_l, yolox_m, yolox_nano, yolox_s, yolox_tiny, yolox_x
+from detkit.models.presets.yolo import (
+    light_lite0,
+    yolov1,
+    yolov1_tiny,
+    yolox_l,
+    yolox_m,
+    yolox_nano,
+    yolox_s,
+    yolox_tiny,
+    yolox_x,
+)
 
 __all__ = [
     "detr_r50",

@@ -14,7 +14,7 @@ from detkit.backbones.tower import ImageTower
 from detkit.heads.contrastive import MAX_SCALE
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.models.clip_rcnn import CLIPRCNNConfig
-from detkit.models.published.load import Publication
+from detkit.models.published.conversion import Publication
 from detkit.text import require_open_clip, text_tower
 
 _log = logging.getLogger(__name__)

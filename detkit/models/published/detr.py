@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from torch import Tensor
 
 from detkit.models import presets
 from detkit.models.detr import DETRConfig
-from detkit.models.published.coco import COCO_SLOTS
-from detkit.models.published.load import Publication
-from detkit.models.published.torchvision import Renaming, rename_tensors
+from detkit.models.published.conversion import COCO_SLOTS, Publication, Renaming, rename_tensors
 
 CLASS_NAMES = (None, *COCO_SLOTS)
 """One class for every category id of COCO, from 0 on; "no object" comes after the last in the files, as in this package."""
@@ -40,21 +39,7 @@ def _publication(preset: Callable[[], DETRConfig]) -> Publication:
     return Publication(config.replace(backbone=config.backbone.replace(weights=None, norm="frozen", frozen_stages=2)), CLASS_NAMES, convert)
 
 
-def r50() -> Publication:
-    """Return the publication of ``detr_r50``."""
-    return _publication(presets.detr_r50)
-
-
-def r50_dc5() -> Publication:
-    """Return the publication of ``detr_r50_dc5``."""
-    return _publication(presets.detr_r50_dc5)
-
-
-def r101() -> Publication:
-    """Return the publication of ``detr_r101``."""
-    return _publication(presets.detr_r101)
-
-
-def r101_dc5() -> Publication:
-    """Return the publication of ``detr_r101_dc5``."""
-    return _publication(presets.detr_r101_dc5)
+r50 = partial(_publication, presets.detr_r50)
+r50_dc5 = partial(_publication, presets.detr_r50_dc5)
+r101 = partial(_publication, presets.detr_r101)
+r101_dc5 = partial(_publication, presets.detr_r101_dc5)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
+from detkit.models.checkpoints import load_tensors
 from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.published.conversion import Publication
 from detkit.registry import Registry
 from detkit.weights import resolve
 from detkit.weights.read import read_tensors
@@ -30,9 +30,9 @@ PUBLISHED = Registry(
         "fasterrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn_v2",
         "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
         "fasterrcnn_mobilenet_v3_large_320_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_320_fpn",
-        "fcos_resnet50_fpn": "detkit.models.published.torchvision_fcos:resnet50_fpn",
-        "retinanet_resnet50_fpn": "detkit.models.published.torchvision_retinanet:resnet50_fpn",
-        "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_retinanet:resnet50_fpn_v2",
+        "fcos_resnet50_fpn": "detkit.models.published.torchvision_dense:fcos_resnet50_fpn",
+        "retinanet_resnet50_fpn": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn",
+        "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn_v2",
         "ssd300_vgg16": "detkit.models.published.torchvision_ssd:ssd300_vgg16",
         "ssdlite320_mobilenet_v3_large": "detkit.models.published.torchvision_ssd:ssdlite320_mobilenet_v3_large",
         "zero_shot_rcnn": "detkit.models.published.zero_shot:zero_shot_rcnn",
@@ -45,27 +45,6 @@ PUBLISHED = Registry(
     },
 )
 """Name of published weights (as in ``detkit models list``) to the function that returns their :class:`Publication`."""
-
-_COUNTER = "num_batches_tracked"
-
-
-@dataclass(frozen=True)
-class Publication:
-    """How published weights become a detector of this package.
-
-    Attributes:
-        config: Config of the model.
-        class_names: One per class, in the order of the converted weights; None for a slot that the publisher never used.
-        convert: Renames the publisher's tensors and reorders their classes.
-        weights: Name of the weights if they were published for something else, such as a classifier.
-        for_classes: For a detector of arbitrary classes: returns the publication for given classes. ``class_names`` is empty then.
-    """
-
-    config: DetectorConfig
-    class_names: tuple[str | None, ...]
-    convert: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-    weights: str | None = None
-    for_classes: Callable[[Sequence[str]], Publication] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,27 +97,3 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
     load_tensors(detector, renamed, error_prefix)
     detector.hide_unnamed_classes(source.class_names)
     return PublishedDetector(detector.eval(), source.config, source.class_names)
-
-
-def load_tensors(detector: Detector, tensors: Mapping[str, Tensor], error_prefix: str) -> None:
-    """Load all tensors of a detector; only the counters of batch norms may be missing or unknown.
-
-    Args:
-        detector: The detector, changed in place.
-        tensors: Tensors by their names in the detector.
-        error_prefix: Start of the error message.
-
-    Raises:
-        ValueError: If a tensor is missing, unknown or of another shape.
-    """
-    own = {name: tensor for name, tensor in detector.state_dict().items() if not name.endswith(_COUNTER)}
-    given = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNTER)}
-    missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
-    if missing or unknown:
-        raise ValueError(
-            f"{error_prefix}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} unknown ({', '.join(unknown[:3])})"
-        )
-    for name, tensor in own.items():
-        if given[name].shape != tensor.shape:
-            raise ValueError(f"{error_prefix}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(given[name].shape)}")
-    detector.load_state_dict(given, strict=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from detkit.models import presets
-from detkit.models.published.load import Publication
-from detkit.models.published.torchvision import PYRAMID, Renaming, rename_tensors, torchvision_publication
+from detkit.models.published.conversion import Renaming, rename_tensors
+from detkit.models.published.torchvision import PYRAMID, torchvision_publication
 
 # The RPN's convolution was separate before torchvision 0.13 (`conv.weight`); since then it is the first part of a block
 # (`conv.0.0.weight`).
@@ -41,24 +42,8 @@ def convert(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return converted
 
 
-def resnet50_fpn() -> Publication:
-    """Return the publication of ``fasterrcnn_resnet50_fpn``.
-
-    The norms have an eps of 0, as torchvision's loader sets it for this file.
-    """
-    return torchvision_publication(presets.fasterrcnn_resnet50_fpn(), convert, norm="frozen", norm_eps=0.0, frozen_stages=2)
-
-
-def resnet50_fpn_v2() -> Publication:
-    """Return the publication of ``fasterrcnn_resnet50_fpn_v2``."""
-    return torchvision_publication(presets.fasterrcnn_resnet50_fpn_v2(), convert, frozen_stages=2)
-
-
-def mobilenet_v3_large_fpn() -> Publication:
-    """Return the publication of ``fasterrcnn_mobilenet_v3_large_fpn``."""
-    return torchvision_publication(presets.fasterrcnn_mobilenet_v3_large_fpn(), convert, norm="frozen")
-
-
-def mobilenet_v3_large_320_fpn() -> Publication:
-    """Return the publication of ``fasterrcnn_mobilenet_v3_large_320_fpn``."""
-    return torchvision_publication(presets.fasterrcnn_mobilenet_v3_large_320_fpn(), convert, norm="frozen")
+# Torchvision's loader sets the eps of the norms to 0 for the first file.
+resnet50_fpn = partial(torchvision_publication, presets.fasterrcnn_resnet50_fpn, convert, norm="frozen", norm_eps=0.0, frozen_stages=2)
+resnet50_fpn_v2 = partial(torchvision_publication, presets.fasterrcnn_resnet50_fpn_v2, convert, frozen_stages=2)
+mobilenet_v3_large_fpn = partial(torchvision_publication, presets.fasterrcnn_mobilenet_v3_large_fpn, convert, norm="frozen")
+mobilenet_v3_large_320_fpn = partial(torchvision_publication, presets.fasterrcnn_mobilenet_v3_large_320_fpn, convert, norm="frozen")

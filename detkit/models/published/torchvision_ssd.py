@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from detkit.models import presets
-from detkit.models.published.load import Publication
-from detkit.models.published.torchvision import Renaming, rename_tensors, torchvision_publication
+from detkit.models.published.conversion import Renaming, rename_tensors
+from detkit.models.published.torchvision import torchvision_publication
 
 _FIRST_OF_STAGE_5 = 23
 """Index of VGG's fourth pooling layer, where torchvision restarts the numbering."""
@@ -72,11 +73,5 @@ def _background_last(tensors: dict[str, Tensor], bias: str) -> dict[str, Tensor]
     return converted
 
 
-def ssd300_vgg16() -> Publication:
-    """Return the publication of ``ssd300_vgg16``."""
-    return torchvision_publication(presets.ssd300_vgg16(), convert_ssd)
-
-
-def ssdlite320_mobilenet_v3_large() -> Publication:
-    """Return the publication of ``ssdlite320_mobilenet_v3_large``."""
-    return torchvision_publication(presets.ssdlite320_mobilenet_v3_large(), convert_ssdlite)
+ssd300_vgg16 = partial(torchvision_publication, presets.ssd300_vgg16, convert_ssd)
+ssdlite320_mobilenet_v3_large = partial(torchvision_publication, presets.ssdlite320_mobilenet_v3_large, convert_ssdlite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from detkit.models import presets
 from detkit.models.detector import Detector
-from detkit.models.published.coco import COCO_CLASSES
-from detkit.models.published.load import Publication
+from detkit.models.published.conversion import COCO_CLASSES, Publication
 from detkit.models.yolox import YOLOXConfig
 
 _NAMES = (
@@ -109,35 +108,14 @@ def execution_order(detector: Detector) -> list[str]:
     return order
 
 
-def _publication(config: YOLOXConfig) -> Publication:
+def _publication(preset: Callable[[], YOLOXConfig]) -> Publication:
+    config = preset()
     return Publication(config, COCO_CLASSES, partial(convert, config=config))
 
 
-def yolox_nano() -> Publication:
-    """Return the publication of ``yolox_nano``."""
-    return _publication(presets.yolox_nano())
-
-
-def yolox_tiny() -> Publication:
-    """Return the publication of ``yolox_tiny``."""
-    return _publication(presets.yolox_tiny())
-
-
-def yolox_s() -> Publication:
-    """Return the publication of ``yolox_s``."""
-    return _publication(presets.yolox_s())
-
-
-def yolox_m() -> Publication:
-    """Return the publication of ``yolox_m``."""
-    return _publication(presets.yolox_m())
-
-
-def yolox_l() -> Publication:
-    """Return the publication of ``yolox_l``."""
-    return _publication(presets.yolox_l())
-
-
-def yolox_x() -> Publication:
-    """Return the publication of ``yolox_x``."""
-    return _publication(presets.yolox_x())
+yolox_nano = partial(_publication, presets.yolox_nano)
+yolox_tiny = partial(_publication, presets.yolox_tiny)
+yolox_s = partial(_publication, presets.yolox_s)
+yolox_m = partial(_publication, presets.yolox_m)
+yolox_l = partial(_publication, presets.yolox_l)
+yolox_x = partial(_publication, presets.yolox_x)

@@ -10,7 +10,7 @@ from torch import Tensor
 from detkit.backbones import BackboneConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.layers import ConvPoolConfig
-from detkit.models.published.load import Publication
+from detkit.models.published.conversion import Publication
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
 

@@ -45,7 +45,7 @@ from detkit.config_classes import (
     SourceConfig,
     TrainingConfig,
 )
-from detkit.models.presets.yolox import light_lite0
+from detkit.models.presets import light_lite0
 
 light = light_lite0(128)  # after a frozen backbone, neck and head must be wider
 frozen = light.backbone.replace(frozen_stages=5, norm="frozen")

@@ -1,0 +1,77 @@
+"""Detectors rebuilt from detkit's own checkpoints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from detkit.checkpoint import Checkpoint
+from detkit.config import ConfigError
+from detkit.models import MODELS
+from detkit.models.detector import Detector, DetectorConfig
+from detkit.registry import did_you_mean
+
+COUNTER = "num_batches_tracked"
+"""End of the names of counters in batch norms, which no result depends on."""
+
+
+def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+    """Build the detector of a checkpoint, and return it with its config and class names.
+
+    Raises:
+        ValueError: If the kind of the model is not installed, or the tensors do not match the config.
+    """
+    config = model_config(checkpoint.model_json, name)
+    detector = config.build(len(checkpoint.class_names))
+    load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
+    detector.hide_unnamed_classes(checkpoint.class_names)
+    return detector.eval(), config, checkpoint.class_names
+
+
+def model_config(text: str, name: str) -> DetectorConfig:
+    """Parse the model config in the header of a checkpoint.
+
+    Args:
+        text: The config as JSON.
+        name: Name of the checkpoint in error messages.
+
+    Raises:
+        ValueError: If the kind of the model is not installed, or the config does not match the class of that kind.
+    """
+    kind = json.loads(text).get("kind")
+    if kind not in MODELS:
+        raise ValueError(
+            f"checkpoint {name}: unknown model kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
+            "install the package that provides it, or update detkit"
+        )
+    try:
+        config: DetectorConfig = MODELS.get(kind).from_json(text)  # type: ignore[attr-defined]
+    except ConfigError as error:
+        raise ConfigError(f"checkpoint {name}: its model config does not match this version of detkit: {error}") from None
+    return config
+
+
+def load_tensors(detector: Detector, tensors: Mapping[str, Tensor], error_prefix: str) -> None:
+    """Load all tensors of a detector; only the counters of batch norms may be missing or unknown.
+
+    Args:
+        detector: The detector, changed in place.
+        tensors: Tensors by their names in the detector.
+        error_prefix: Start of the error message.
+
+    Raises:
+        ValueError: If a tensor is missing, unknown or of another shape.
+    """
+    own = {name: tensor for name, tensor in detector.state_dict().items() if not name.endswith(COUNTER)}
+    given = {name: tensor for name, tensor in tensors.items() if not name.endswith(COUNTER)}
+    missing, unknown = sorted(own.keys() - given.keys()), sorted(given.keys() - own.keys())
+    if missing or unknown:
+        raise ValueError(
+            f"{error_prefix}: {len(missing)} tensors missing ({', '.join(missing[:3])}), {len(unknown)} unknown ({', '.join(unknown[:3])})"
+        )
+    for name, tensor in own.items():
+        if given[name].shape != tensor.shape:
+            raise ValueError(f"{error_prefix}: {name}: expected shape {tuple(tensor.shape)}, got {tuple(given[name].shape)}")
+    detector.load_state_dict(given, strict=False)
