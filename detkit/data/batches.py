@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +13,7 @@ from torch import Tensor
 from detkit.data.dataset import Sample
 from detkit.data.records import ImageId
 from detkit.structures import Proposals, Rows, Targets
-
-R = TypeVar("R", bound=Rows)
+from detkit.structures.columns import to_array, to_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,45 +59,83 @@ class SampleBatch:
         """Return the batch with images in page-locked memory, from which a GPU copies while it computes."""
         return SampleBatch(**{**self._columns(), "images": tuple(image.pin_memory() for image in self.images)})
 
-    def __reduce__(self) -> tuple[Callable[..., SampleBatch], tuple[Any, ...]]:
-        """Pickle the images as one block of shared memory; one block per tensor would take a file descriptor each."""
+    def packed(self) -> PackedBatch:
+        """Return the batch with its images in one block of shared memory; one block per tensor would take a file descriptor each.
+
+        Raises:
+            RuntimeError: If there is too little shared memory.
+        """
         pixels = sum(image.numel() for image in self.images)
         block: Tensor = torch.empty(pixels, dtype=torch.uint8).share_memory_()  # type: ignore[no-untyped-call]
         start = 0
         for image in self.images:
             block[start : start + image.numel()].view(image.shape).copy_(image)
             start += image.numel()
-        packed = {
+        columns = {
             **self._columns(),
             "images": tuple(tuple(image.shape) for image in self.images),
-            "targets": _packed(self.targets),
-            "proposals": None if self.proposals is None else _packed(self.proposals),
+            "targets": _PackedRows.of(self.targets, Targets),
+            "proposals": None if self.proposals is None else _PackedRows.of(self.proposals, Proposals),
         }
-        return _unpacked_batch, (block, packed)
+        return PackedBatch(block, columns)
 
     def _columns(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
-def _unpacked_batch(block: Tensor, packed: dict[str, Any]) -> SampleBatch:
-    shapes = packed["images"]
-    parts = torch.split(block, [int(np.prod(shape)) for shape in shapes])
-    return SampleBatch(
-        **{
-            **packed,
-            "images": tuple(part.view(shape) for part, shape in zip(parts, shapes, strict=True)),
-            "targets": _unpacked(Targets, *packed["targets"]),
-            "proposals": None if packed["proposals"] is None else _unpacked(Proposals, *packed["proposals"]),
-        }
-    )
+@dataclass(frozen=True, eq=False)
+class PackedBatch:
+    """A batch as a worker process sends it.
+
+    Attributes:
+        block: The pixels of all images, in shared memory.
+        columns: The other columns of the batch, and the shapes of the images.
+    """
+
+    block: Tensor
+    columns: dict[str, Any]
+
+    def unpacked(self) -> SampleBatch:
+        """Return the batch; its images stay in the shared memory."""
+        shapes, proposals = self.columns["images"], self.columns["proposals"]
+        parts = torch.split(self.block, [int(np.prod(shape)) for shape in shapes])
+        return SampleBatch(
+            **{
+                **self.columns,
+                "images": tuple(part.view(shape) for part, shape in zip(parts, shapes, strict=True)),
+                "targets": self.columns["targets"].unpacked(),
+                "proposals": None if proposals is None else proposals.unpacked(),
+            }
+        )
+
+    def pin_memory(self) -> SampleBatch:
+        """Return the batch with images in page-locked memory; called by PyTorch's loader."""
+        return self.unpacked().pin_memory()
 
 
-def _packed(tables: Sequence[Rows]) -> tuple[list[int], dict[str, np.ndarray[Any, Any]]]:
-    """Return the number of rows of each table, and the concatenated columns as arrays, which are sent by value."""
-    combined = type(tables[0]).cat(tables) if tables else Rows.empty()
-    return [len(rows) for rows in tables], {field.name: getattr(combined, field.name).numpy() for field in fields(combined)}
+@dataclass(frozen=True)
+class _PackedRows:
+    """Rows of several images: their number for each image, and their concatenated columns as arrays, which are sent by value."""
+
+    kind: type[Rows]
+    lengths: tuple[int, ...]
+    columns: dict[str, Any]
+
+    @classmethod
+    def of(cls, tables: Sequence[Rows], kind: type[Rows]) -> _PackedRows:
+        kind = type(tables[0]) if tables else kind
+        combined = kind.cat(tables)
+        return cls(kind, tuple(map(len, tables)), {name: to_array(getattr(combined, name)) for name in kind.columns})
+
+    def unpacked(self) -> tuple[Any, ...]:
+        split = {name: _split(value, self.lengths) for name, value in self.columns.items()}
+        return tuple(self.kind(**{name: parts[index] for name, parts in split.items()}) for index in range(len(self.lengths)))
 
 
-def _unpacked(kind: type[R], lengths: list[int], columns: dict[str, np.ndarray[Any, Any]]) -> tuple[R, ...]:
-    split = {name: torch.split(torch.from_numpy(column), lengths) for name, column in columns.items()}
-    return tuple(kind(**{name: parts[index] for name, parts in split.items()}) for index in range(len(lengths)))
+def _split(value: Any, lengths: Sequence[int]) -> Sequence[Any]:
+    if value is None:
+        return [None] * len(lengths)
+    if isinstance(value, np.ndarray):
+        return torch.split(to_tensor(value), list(lengths))
+    ends = np.cumsum(lengths).tolist()
+    return [value[end - length : end] for end, length in zip(ends, lengths, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader
 from detkit.arrays import Flags
 from detkit.config import Config
 from detkit.data.augment import Augmenter
-from detkit.data.batches import SampleBatch
+from detkit.data.batches import PackedBatch, SampleBatch
 from detkit.data.cache import ImageCache
 from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, SampleError, image_seed
+from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors, too_little_memory
 from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
 
@@ -57,26 +58,49 @@ class LoaderConfig(Config):
         return self.batch_size
 
 
+POLL_SECONDS = 1.0
+"""Seconds between two checks, while waiting for a batch, whether the run was asked to stop and whether all workers live."""
+_TIMED_OUT = "timed out"
+"""Part of PyTorch's message about a batch that did not arrive in time; the error has no type of its own."""
+
+
 @dataclass(frozen=True)
 class _WorkerFailure:
     """An error in a worker, sent as data; PyTorch's own transfer wraps the message in a traceback of several lines."""
 
     message: str
     trace: str
+    by_memory: bool = False
+
+    def error(self) -> RuntimeError:
+        """Return the error to raise in the training process."""
+        failure = LoaderError(too_little_memory(self.message)) if self.by_memory else SampleError(self.message)
+        failure.add_note(self.trace)
+        return failure
 
 
 class _BatchDataset(torch.utils.data.Dataset[Any]):
-    """A data set of whole batches that returns failures instead of raising exceptions."""
+    """A data set of whole batches that returns failures instead of raising exceptions.
+
+    A worker process packs a batch here, where an error is still reported, and not in the thread that sends it, where it would be lost.
+    """
 
     def __init__(self, data: DetectionDataset) -> None:
         self._data = data
 
-    def __getitem__(self, keys: list[SampleKey]) -> SampleBatch | _WorkerFailure:
+    def __getitem__(self, keys: list[SampleKey]) -> SampleBatch | PackedBatch | _WorkerFailure:
         try:
-            samples = [self._data[key] for key in keys]
+            batch = SampleBatch.of([self._data[key] for key in keys])
         except SampleError as error:
             return _WorkerFailure(str(error), traceback.format_exc())
-        return SampleBatch.of(samples)
+        if torch.utils.data.get_worker_info() is None:
+            return batch
+        try:
+            return batch.packed()
+        except (RuntimeError, OSError):
+            megabytes = sum(image.numel() for image in batch.images) / 1e6
+            message = f"a batch of {len(batch)} images needs {megabytes:.1f} MB of shared memory"
+            return _WorkerFailure(message, traceback.format_exc(), by_memory=True)
 
 
 class Loader:
@@ -87,8 +111,15 @@ class Loader:
         data: The samples, by ``(epoch, index)``.
     """
 
-    def __init__(self, data: DetectionDataset, batches: RankBatches, config: LoaderConfig, pin_memory: bool = False) -> None:
-        self.data, self.plan, self._batches = data, batches.plan, batches
+    def __init__(
+        self,
+        data: DetectionDataset,
+        batches: RankBatches,
+        config: LoaderConfig,
+        pin_memory: bool = False,
+        is_stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.data, self.plan, self._batches, self._is_stopping = data, batches.plan, batches, is_stopping
         method = config.start_method
         self._loader: DataLoader[Any] = DataLoader(
             _BatchDataset(data),
@@ -98,6 +129,7 @@ class Loader:
             prefetch_factor=config.prefetch if config.workers else None,
             multiprocessing_context=None if method == "default" or not config.workers else method,
             pin_memory=pin_memory,
+            timeout=POLL_SECONDS if config.workers else 0,
             worker_init_fn=_init_worker,
             generator=torch.Generator().manual_seed(0),  # else it draws from the global one, and training would depend on it
         )
@@ -106,16 +138,31 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[SampleBatch]:
-        batches = iter(self._loader)
+        with explain_worker_errors():
+            batches = iter(self._loader)
         try:
-            for batch in batches:
+            while True:
+                with explain_worker_errors():
+                    batch = self._next(batches)
+                if batch is None:
+                    return
                 if isinstance(batch, _WorkerFailure):
-                    error = SampleError(batch.message)
-                    error.add_note(batch.trace)
-                    raise error
-                yield batch
+                    raise batch.error()
+                yield batch.unpacked() if isinstance(batch, PackedBatch) else batch
         finally:
             del batches  # joins the workers
+
+    def _next(self, batches: Iterator[Any]) -> SampleBatch | PackedBatch | _WorkerFailure | None:
+        """Return the next batch; None after the last one."""
+        while True:
+            try:
+                batch: SampleBatch | PackedBatch | _WorkerFailure | None = next(batches, None)
+                return batch
+            except RuntimeError as error:
+                if _TIMED_OUT not in str(error):
+                    raise
+                if self._is_stopping():
+                    raise WaitInterrupted from None
 
 
 def build_loader(
@@ -132,11 +179,13 @@ def build_loader(
     proposals: ProposalSource | None = None,
     is_labeled: Flags | None = None,
     labeled_repeats: float = 1.0,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Loader:
     """Build one process's loader for the steps from ``start_step`` to below ``stop_step`` (None: endless).
 
     ``is_labeled`` ``(M,)`` and ``labeled_repeats`` describe unlabeled images: see :class:`DetectionDataset` and
-    :class:`detkit.data.sources.DataConfig`.
+    :class:`detkit.data.sources.DataConfig`. While the loader waits for a worker it calls ``is_stopping``, and raises a
+    :class:`WaitInterrupted` if that returns True.
 
     Raises:
         ValueError: If the data is empty, or if the processes cannot share a batch equally.
@@ -153,7 +202,7 @@ def build_loader(
         is_classification=data.is_classification,
     )
     batches = RankBatches(batch_plan(data, config, seed, is_labeled, labeled_repeats), start_step, stop_step, rank, world)
-    return Loader(dataset, batches, config, pin_memory)
+    return Loader(dataset, batches, config, pin_memory, is_stopping)
 
 
 def batch_plan(
