@@ -11,6 +11,7 @@ import torch
 from detkit.backbones import BackboneConfig
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load
+from detkit.models.loading.transfer import transfer
 from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
@@ -55,6 +56,16 @@ def test_gray_and_color_arrays_of_one_image_have_the_same_detections(reference: 
     torch.testing.assert_close(first.scores, second.scores)
 
 
+def test_a_detector_of_color_images_is_transferred() -> None:
+    color = CONFIG.replace(backbone=CONFIG.backbone.replace(grayscale=False)).build(2)
+    gray = CONFIG.build(2)
+    report = transfer(gray, ("a", "b"), color.state_dict(), ("a", "b"))
+    assert not report.reset
+    name = "conv1.0.weight"
+    torch.testing.assert_close(gray.backbone.get_parameter(name), color.backbone.get_parameter(name).sum(1, keepdim=True))
+
+
+@pytest.mark.slow
 def test_the_exported_file_takes_color_images(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     original = predictor(True)
