@@ -21,10 +21,10 @@ from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import read_data
 from detkit.inference.loading import load_detector
 from detkit.inference.proposals import build_proposer
-from detkit.models.class_embeddings import embed_classes
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
-from detkit.models.transfer import transfer
+from detkit.models.loading.class_embeddings import embed_classes
+from detkit.models.loading.transfer import transfer
 from detkit.proposals import Proposer
 from detkit.structures import Proposals
 from detkit.training.distillation.classifier import DistilledClassifier
@@ -205,8 +205,8 @@ def _load_weights(detector: Detector, config: Experiment, class_names: tuple[str
     if config.weights is None:
         config.model.load_pretrained(detector)
     else:
-        other, _, other_names = load_detector(config.weights)
-        report = transfer(detector, class_names, other.state_dict(), other_names)
+        other = load_detector(config.weights)
+        report = transfer(detector, class_names, other.detector.state_dict(), other.class_names)
         _log.info("weights from %s", config.weights)
         for line in report.summary():
             _log.info("  %s", line)

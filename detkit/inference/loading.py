@@ -12,8 +12,7 @@ from detkit.checkpoint import load_checkpoint, read_header
 from detkit.inference.device import Precision
 from detkit.inference.exported import is_exported, load_exported, open_session
 from detkit.inference.predictor import Predictor, ProposalFunction
-from detkit.models.checkpoints import from_checkpoint
-from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.loading.checkpoints import LoadedDetector, from_checkpoint
 from detkit.models.published import publication
 from detkit.models.published.load import PUBLISHED, load_published
 from detkit.proposals import ProposalsConfig
@@ -51,10 +50,10 @@ def load(
     source = choose_model(source)[0]
     if file is None and is_exported(source):
         return load_exported(source, device, precision, **options)
-    detector, config, class_names = load_detector(source, file, options.get("classes"))
-    if config.proposals_config is not None and "proposer" not in options:
-        options["proposer"] = _proposer(config.proposals_config, device)
-    return Predictor(detector, config.preprocess, class_names, device, precision, **options)
+    loaded = load_detector(source, file, options.get("classes"))
+    if loaded.config.proposals_config is not None and "proposer" not in options:
+        options["proposer"] = _proposer(loaded.config.proposals_config, device)
+    return Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, precision, **options)
 
 
 def _proposer(config: ProposalsConfig, device: str | torch.device) -> ProposalFunction:
@@ -131,17 +130,14 @@ def _metadata(source: str | Path) -> dict[str, Any]:
     return {} if path is None else read_header(path)
 
 
-def load_detector(
-    source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None
-) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """Return the detector, its config and its class names, on the CPU and in evaluation mode; see :func:`load`."""
+def load_detector(source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None) -> LoadedDetector:
+    """Return the detector of any source but an exported file, without a predictor around it; see :func:`load`."""
     if is_exported(source):
         raise ValueError(f"{source}: exported files support only detection and evaluation; use the checkpoint that it was exported from")
     path = checkpoint_path(source) if file is None else None
     names = PUBLISHED.names()
     if file is not None or (path is None and str(source) in names):
-        published = load_published(str(source), file, classes)
-        return published.detector, published.config, published.class_names
+        return load_published(str(source), file, classes)
     if path is None and str(source) in {entry.name for entry in catalog()}:
         raise ValueError(f"weights {source}: expected a detector, got a backbone; choose one of: {', '.join(names)}")
     path = path or Path(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -83,7 +83,7 @@ class Classifier(Detector):
     @property
     def network(self) -> FullNetwork:
         """The network that computes the logits."""
-        return self.backbone  # type: ignore[return-value]
+        return cast("FullNetwork", self.backbone)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
         """See :meth:`Detector.prepare`."""
@@ -99,7 +99,8 @@ class Classifier(Detector):
 
     def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
         """Return the logits ``(B, K)`` of each head, followed in training mode by those of the auxiliary classifiers."""
-        return self.neck(batch.images)  # type: ignore[no-any-return]
+        logits: Raw = self.neck(batch.images)
+        return logits
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """Return the cross entropy ``class`` and, with auxiliary classifiers, ``auxiliary_1`` and ``auxiliary_2``.
@@ -159,4 +160,5 @@ class _NoNeck(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the outputs of the network."""
-        return self.backbone(images)  # type: ignore[no-any-return]
+        outputs: tuple[Tensor, ...] = self.backbone(images)
+        return outputs

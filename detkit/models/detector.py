@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -123,8 +123,7 @@ class Detector(nn.Module):
     @property
     def backbone(self) -> Backbone:
         """The backbone inside the neck."""
-        backbone: Backbone = self.neck.backbone  # type: ignore[assignment]
-        return backbone
+        return cast("Backbone", self.neck.backbone)
 
     def forward(
         self,

@@ -13,8 +13,8 @@ from torch.nn import functional
 from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionSource
-from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.loading.classifier_layers import load_with_head
 from detkit.models.regions import region_layout
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.proposals import ProposalsConfig

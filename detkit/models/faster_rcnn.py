@@ -10,8 +10,8 @@ from torch import nn
 from detkit.backbones.loading import LoadedBackbone
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
-from detkit.models.classifier_layers import load_with_head
 from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.loading.classifier_layers import load_with_head
 from detkit.models.regions import region_layout
 from detkit.necks import FPNConfig, NeckConfig
 from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets

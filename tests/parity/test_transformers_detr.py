@@ -15,8 +15,8 @@ from torchvision import models
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.detr import DETRHeadConfig
-from detkit.models.checkpoints import load_tensors
 from detkit.models.detr import DETR, DETRConfig
+from detkit.models.loading.checkpoints import load_tensors
 from detkit.models.published import load_published
 from detkit.models.published.detr import CLASS_NAMES, convert
 from detkit.ops.boxes import xyxy_to_cxcywh

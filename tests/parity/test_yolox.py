@@ -18,7 +18,8 @@ from yolox_reference import SIZES, YOLOX
 from detkit.data.media.images import read_image
 from detkit.inference import Predictor
 from detkit.models.detector import Detector
-from detkit.models.published import PublishedDetector, load_published, publication
+from detkit.models.loading.checkpoints import LoadedDetector
+from detkit.models.published import load_published, publication
 from detkit.models.published.yolox import convert, execution_order, stem_weights
 from detkit.ops.boxes import clip_boxes
 from detkit.preprocess import preprocess
@@ -97,7 +98,7 @@ def convolutions(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def nano(convolutions: Path) -> PublishedDetector:
+def nano(convolutions: Path) -> LoadedDetector:
     return load_published("yolox_nano", convolutions)
 
 
@@ -117,7 +118,7 @@ def photograph_files(shared: Path) -> dict[int, Path]:
     return {row["id"]: shared / "data" / "coco_sample" / "images" / row["file_name"] for row in truth["images"]}
 
 
-def test_convolutions_run_in_the_order_of_the_file(convolutions: Path, nano: PublishedDetector) -> None:
+def test_convolutions_run_in_the_order_of_the_file(convolutions: Path, nano: LoadedDetector) -> None:
     parts = [nano.detector.get_submodule(name) for name in execution_order(nano.detector)]
     stated = json.loads(convolutions.with_suffix(".json").read_text())
     assert len(parts) == len(stated) == 113
@@ -137,14 +138,14 @@ def test_a_file_with_another_number_of_convolutions_is_rejected() -> None:
 
 
 @torch.no_grad()
-def test_raw_outputs_equal_onnxruntime(shared: Path, nano: PublishedDetector, session: Any) -> None:
+def test_raw_outputs_equal_onnxruntime(shared: Path, nano: LoadedDetector, session: Any) -> None:
     for path in list(photograph_files(shared).values())[:2]:
         image = preprocess(read_image(path), nano.config.preprocess).image
         torch.testing.assert_close(raw_outputs(nano.detector, [image])[0], onnx_outputs(session, image), atol=1e-3, rtol=0)
 
 
 @torch.no_grad()
-def test_detections_equal_the_published_postprocessing(shared: Path, nano: PublishedDetector, session: Any) -> None:
+def test_detections_equal_the_published_postprocessing(shared: Path, nano: LoadedDetector, session: Any) -> None:
     path = next(iter(photograph_files(shared).values()))
     image = preprocess(read_image(path), nano.config.preprocess).image
     boxes, scores, labels = published_postprocess(onnx_outputs(session, image))
@@ -195,7 +196,7 @@ def rows_of(image: int, boxes: Tensor, scores: Tensor, categories: list[int]) ->
     return [{"image_id": image, "category_id": category, "bbox": box, "score": score} for box, score, category in rows]
 
 
-def test_letterbox_equals_the_published_code(shared: Path, nano: PublishedDetector) -> None:
+def test_letterbox_equals_the_published_code(shared: Path, nano: LoadedDetector) -> None:
     for path in list(photograph_files(shared).values())[:8]:
         pixels = read_image(path)
         torch.testing.assert_close(preprocess(pixels, nano.config.preprocess).image, published_letterbox(pixels)[0], atol=1e-6, rtol=0)
@@ -203,7 +204,7 @@ def test_letterbox_equals_the_published_code(shared: Path, nano: PublishedDetect
 
 @pytest.mark.slow
 @torch.no_grad()
-def test_ap_equals_that_of_the_onnx_file(shared: Path, nano: PublishedDetector, session: Any) -> None:
+def test_ap_equals_that_of_the_onnx_file(shared: Path, nano: LoadedDetector, session: Any) -> None:
     """Compare the full pipelines: detkit's predictor, and the ONNX file with the code's letterbox, postprocessing and scale.
 
     They differ in one thing: detkit clips detections to the image, while the code's evaluation keeps boxes that extend beyond it. Such a

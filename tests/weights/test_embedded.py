@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,8 @@ def test_file_is_small_complete_and_contains_no_training_config() -> None:
 
 
 def test_weights_differ_from_the_teacher(shared: Path) -> None:
-    student, config, _ = load_detector(EMBEDDED)
+    embedded = load_detector(EMBEDDED)
+    student, config = embedded.detector, embedded.config
     assert (config.kind, config.backbone.name, config.neck.kind) == ("yolox", "efficientnet_lite0", "light_pan")
     teacher = load_published("yolox_nano", shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz").detector
     teacher_kernels, own_kernels = (
@@ -197,11 +199,11 @@ def test_packed_checkpoint_with_other_postprocessing(tmp_path: Path, capsys: pyt
     output = tmp_path / "other.safetensors"
     words = ["models", "pack", EMBEDDED]
     assert main([*words, "model.head.postprocess.nms_iou=0.35", "--output", str(output), "--min-score", "0.4"]) == 0
-    detector, config, _ = load_detector(output)
-    own, own_config, _ = load_detector(EMBEDDED)
-    assert config == own_config.replace(head=own_config.head.replace(postprocess=own_config.head.postprocess.replace(nms_iou=0.35)))
+    other, own = load_detector(output), load_detector(EMBEDDED)
+    head: Any = own.config.head
+    assert other.config == own.config.replace(head=head.replace(postprocess=head.postprocess.replace(nms_iou=0.35)))
     assert suggested_min_score(output) == 0.4
-    assert all(torch.equal(tensor, own.state_dict()[name]) for name, tensor in detector.state_dict().items())
+    assert all(torch.equal(tensor, own.detector.state_dict()[name]) for name, tensor in other.detector.state_dict().items())
     capsys.readouterr()
     for word, message in (
         ("model.head.channels=64", "its tensors do not match its config"),

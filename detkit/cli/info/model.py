@@ -15,6 +15,7 @@ from detkit.cli.subjects import load_target
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.models.detector import Detector, DetectorConfig
+    from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.structures import Size
 
 ASSUMED_CLASSES = 80
@@ -42,29 +43,30 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
         from detkit.checkpoint import read_header
 
         _print_header(path, read_header(path))
-    detector, config, names = load_detector(subject) if path is not None else _published(subject)
-    named = [name for name in names if name is not None]
-    unnamed = f" and {count(len(names) - len(named), 'unnamed output')}" if len(named) < len(names) else ""
-    print(f"{config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {', '.join(named)}\n")
-    _print_detector(detector, config, options.size, _named_data(options))
+    loaded = load_detector(subject) if path is not None else _published(subject)
+    named = [name for name in loaded.class_names if name is not None]
+    unnamed = f" and {count(len(loaded.class_names) - len(named), 'unnamed output')}" if len(named) < len(loaded.class_names) else ""
+    print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {', '.join(named)}\n")
+    _print_detector(loaded.detector, loaded.config, options.size, _named_data(options))
 
 
-def _published(name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
+def _published(name: str) -> LoadedDetector:
     """Return the detector of published weights, with the weights loaded if they are on this machine."""
     from detkit.inference.loading import load_detector
+    from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.models.published import PUBLISHED, publication
 
     published = publication(name) if name in PUBLISHED else None
     if published is not None and published.for_classes is not None:
         print(f"{name} takes its classes from --classes; the following is for one class and needs no weights\n")
-        return published.config.build(1), published.config, ("(any class)",)
+        return LoadedDetector(published.config.build(1), published.config, ("(any class)",))
     try:
         return load_detector(name)
     except FileNotFoundError as error:
         if published is None:
             raise
         print(f"{error}; the following needs no weights\n")
-        return published.config.build(len(published.class_names)), published.config, published.class_names
+        return LoadedDetector(published.config.build(len(published.class_names)), published.config, published.class_names)
 
 
 def _print_header(path: Path, header: dict[str, Any]) -> None:

@@ -186,7 +186,7 @@ def _changed_model(source: Path, overrides: list[str]) -> str | None:
         return None
     from detkit.checkpoint import load_checkpoint
     from detkit.config import apply_overrides
-    from detkit.models.checkpoints import from_checkpoint, model_config
+    from detkit.models.loading.checkpoints import from_checkpoint, model_config
 
     foreign = [word for word in overrides if not word.startswith(_MODEL)]
     if foreign:

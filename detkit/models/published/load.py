@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from detkit.models.checkpoints import load_tensors
-from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.loading.checkpoints import LoadedDetector, load_tensors
 from detkit.models.published.conversion import Publication
 from detkit.registry import Registry
 from detkit.weights import resolve
@@ -47,15 +45,6 @@ PUBLISHED = Registry(
 """Name of published weights (as in ``detkit models list``) to the function that returns their :class:`Publication`."""
 
 
-@dataclass(frozen=True, eq=False)
-class PublishedDetector:
-    """A detector with published weights, on the CPU, in evaluation mode."""
-
-    detector: Detector
-    config: DetectorConfig
-    class_names: tuple[str | None, ...]
-
-
 def publication(name: str) -> Publication:
     """Return the publication with this name.
 
@@ -66,7 +55,7 @@ def publication(name: str) -> Publication:
     return result
 
 
-def load_published(name: str, path: str | Path | None = None, classes: Sequence[str] | None = None) -> PublishedDetector:
+def load_published(name: str, path: str | Path | None = None, classes: Sequence[str] | None = None) -> LoadedDetector:
     """Load a detector from a published file; no code in the file is executed.
 
     Args:
@@ -96,4 +85,4 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
         raise ValueError(f"{error_prefix}: {error}") from None
     load_tensors(detector, renamed, error_prefix)
     detector.hide_unnamed_classes(source.class_names)
-    return PublishedDetector(detector.eval(), source.config, source.class_names)
+    return LoadedDetector(detector.eval(), source.config, source.class_names)

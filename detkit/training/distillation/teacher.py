@@ -12,7 +12,6 @@ from torch import Tensor
 from detkit.inference.loading import load_detector
 from detkit.inference.optimize import optimize
 from detkit.models.detector import Detector
-from detkit.models.published.load import load_published
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch
 from detkit.training.distillation.config import DistillationConfig
@@ -45,15 +44,12 @@ class Teacher:
         if not config.teacher:
             raise ValueError("distillation.teacher: no teacher is named; give a checkpoint, a run folder or a name from `detkit models`")
         try:
-            if config.teacher_file is None:
-                detector, model, names = load_detector(config.teacher)
-            else:
-                published = load_published(config.teacher, config.teacher_file)
-                detector, model, names = published.detector, published.config, published.class_names
+            loaded = load_detector(config.teacher, config.teacher_file)
         except FileNotFoundError as error:
             hint = f"; get it with: {config.fetch_command}" if config.fetch_command else ""
             raise FileNotFoundError(f"distillation.teacher: {error}{hint}") from None
-        return cls(optimize(detector.to(device), torch.float32), model.preprocess, names, config.teacher)
+        detector = optimize(loaded.detector.to(device), torch.float32)
+        return cls(detector, loaded.config.preprocess, loaded.class_names, config.teacher)
 
     def prepare(self, images: Sequence[Tensor], student: PreprocessConfig) -> Batch:
         """Convert images of the student to the teacher's channel order, value range and normalization."""

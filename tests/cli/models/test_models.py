@@ -81,7 +81,7 @@ def test_list_counts_parameters_without_buffers(capsys: pytest.CaptureFixture[st
     if embedded_path() is None:
         pytest.skip("the package has no embedded detector")
     _, out, _ = run_command(capsys, "list", "embedded", "--kind", "weights")
-    total = sum(parameter.numel() for parameter in load_detector("embedded")[0].parameters())
+    total = sum(parameter.numel() for parameter in load_detector("embedded").detector.parameters())
     assert rows_of(out)[0][5] == f"{total / 1e6:.1f} M"
 
 
@@ -221,7 +221,7 @@ def test_packed_checkpoint_gives_the_same_detections(shared: Path, tmp_path: Pat
     assert (code, f"{packed}: " in out) == (0, True)
     assert packed.stat().st_size < 0.6 * whole.stat().st_size
     images = [torch.rand(3, 416, 416, generator=torch.Generator().manual_seed(0))]
-    before, after = (load_detector(path)[0] for path in (whole, packed))
+    before, after = (load_detector(path).detector for path in (whole, packed))
     assert {tensor.dtype for tensor in after.state_dict().values() if tensor.is_floating_point()} == {torch.float32}
     with torch.no_grad():
         first, second = (detector.raw(detector.prepare(images))[0].sigmoid() for detector in (before, after))
@@ -262,7 +262,7 @@ def test_pack_changes_config_keys_and_stores_metrics(tmp_path: Path, capsys: pyt
     words = ("pack", str(source), "model.rpn.max_proposals=7", "--min-score", "0.3", "--metrics", str(metrics), "--output", str(output))
     assert run_command(capsys, *words)[0] == 0
     assert suggested_min_score(output) == 0.3
-    assert load_detector(output)[1].rpn.max_proposals == 7  # type: ignore[attr-defined]
+    assert load_detector(output).config.rpn.max_proposals == 7  # type: ignore[attr-defined]
     assert read_header(output)["metrics"] == {"AP": 0.5}
     code, _, err = run_command(capsys, "pack", str(source), "training.epochs=2", "--output", str(output))
     assert (code, err) == (

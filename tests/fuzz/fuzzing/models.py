@@ -72,8 +72,8 @@ def _load(path: Path) -> None:
     names, min_score = known_classes(path), suggested_min_score(path)
     expect(all(name is None or isinstance(name, str) for name in names), f"class names {names!r:.200}")
     expect(min_score is None or 0 <= min_score <= 1, f"min_score {min_score}")
-    detector, _, loaded = load_detector(path)
-    expect(tuple(loaded) == tuple(names) and detector.num_classes == len(names), "other classes than the header has")
+    loaded = load_detector(path)
+    expect(loaded.class_names == tuple(names) and loaded.detector.num_classes == len(names), "other classes than the header has")
 
 
 def state(rng: Random, folder: Path) -> Case:

@@ -8,8 +8,8 @@ from detkit.backbones import BackboneConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.detector import ClassLayout
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
+from detkit.models.loading.transfer import _copy_rows, transfer
 from detkit.models.rcnn import RCNN, RCNNConfig
-from detkit.models.transfer import _copy_rows, transfer
 from detkit.necks import FPNConfig
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor
 
@@ -17,8 +19,23 @@ COUNTER = "num_batches_tracked"
 """End of the names of counters in batch norms, which no result depends on."""
 
 
-def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, DetectorConfig, tuple[str | None, ...]]:
-    """Build the detector of a checkpoint, and return it with its config and class names.
+@dataclass(frozen=True, eq=False)
+class LoadedDetector:
+    """A detector with its weights, on the CPU, in evaluation mode.
+
+    Attributes:
+        detector: The detector.
+        config: Its config.
+        class_names: One per class; None for a slot without a name.
+    """
+
+    detector: Detector
+    config: DetectorConfig
+    class_names: tuple[str | None, ...]
+
+
+def from_checkpoint(checkpoint: Checkpoint, name: str) -> LoadedDetector:
+    """Build the detector of a checkpoint.
 
     Raises:
         ValueError: If the kind of the model is not installed, or the tensors do not match the config.
@@ -27,7 +44,7 @@ def from_checkpoint(checkpoint: Checkpoint, name: str) -> tuple[Detector, Detect
     detector = config.build(len(checkpoint.class_names))
     load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
     detector.hide_unnamed_classes(checkpoint.class_names)
-    return detector.eval(), config, checkpoint.class_names
+    return LoadedDetector(detector.eval(), config, checkpoint.class_names)
 
 
 def model_config(text: str, name: str) -> DetectorConfig:
@@ -47,7 +64,7 @@ def model_config(text: str, name: str) -> DetectorConfig:
             "install the package that provides it, or update detkit"
         )
     try:
-        config: DetectorConfig = MODELS.get(kind).from_json(text)  # type: ignore[attr-defined]
+        config: DetectorConfig = cast("type[DetectorConfig]", MODELS.get(kind)).from_json(text)
     except ConfigError as error:
         raise ConfigError(f"checkpoint {name}: its model config does not match this version of detkit: {error}") from None
     return config
