@@ -7,9 +7,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from detkit.arrays import Size
 from detkit.config import Config
 from detkit.preprocess.placement import Placement
-from detkit.structures import Size
 
 
 class PreprocessConfig(Config):

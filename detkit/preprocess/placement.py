@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
-from detkit.structures import Detections, Rows, Size
+import numpy as np
 
-R = TypeVar("R", bound=Rows)
+from detkit.arrays import Size, is_tensor
+
+
+class BoxRows(Protocol):
+    """Rows with boxes, as tensors or as numpy arrays."""
+
+    @property
+    def boxes(self) -> Any:
+        """``(N, 4)`` float32 ``x1 y1 x2 y2``."""
+
+    def replace(self, **values: Any) -> Self:
+        """Return a copy with new values for some fields."""
+
+
+class ResizableRows(BoxRows, Protocol):
+    """Rows that scale with their image, such as targets with their areas."""
+
+    def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Self:
+        """Return the rows scaled as an image resized from ``size`` to ``new_size``."""
+
+
+R = TypeVar("R", bound=ResizableRows)
+B = TypeVar("B", bound=BoxRows)
 
 
 @dataclass(frozen=True)
@@ -37,14 +59,18 @@ class Placement:
         """Convert rows from pixels of the image to pixels of the input."""
         y, x = self.offset
         moved = rows.resized(self.original, self._scaled)
-        return moved.replace(boxes=moved.boxes + moved.boxes.new_tensor([x, y, x, y])) if (y or x) else moved
+        return moved.replace(boxes=moved.boxes + _vector([x, y, x, y], moved.boxes)) if (y or x) else moved
 
-    def restore(self, detections: Detections) -> Detections:
+    def restore(self, detections: B) -> B:
         """Convert detections from pixels of the input to pixels of the image, clipped to it."""
-        y, x = self.offset
-        boxes = detections.boxes
-        shifted = detections.replace(boxes=boxes - boxes.new_tensor([x, y, x, y])) if (y or x) else detections
-        restored = shifted.resized(self._scaled, self.original).boxes
-        height, width = self.original
-        low = restored.new_zeros(4)
-        return detections.replace(boxes=restored.maximum(low).minimum(restored.new_tensor([width, height, width, height])))
+        boxes, (y, x), (height, width) = detections.boxes, self.offset, self.original
+        if y or x:
+            boxes = boxes - _vector([x, y, x, y], boxes)
+        factor_y, factor_x = height / self._scaled[0], width / self._scaled[1]
+        boxes = boxes * _vector([factor_x, factor_y, factor_x, factor_y], boxes)
+        return detections.replace(boxes=boxes.clip(_vector([0, 0, 0, 0], boxes), _vector([width, height, width, height], boxes)))
+
+
+def _vector(values: list[float], like: Any) -> Any:
+    """Return numbers as a tensor or an array of the type, and on the device, of another one."""
+    return like.new_tensor(values) if is_tensor(like) else np.asarray(values, like.dtype)

@@ -1,49 +1,34 @@
-"""Conversion of an image to a model's input."""
+"""Conversion of an image to a model's input as a tensor, on any device."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from detkit.preprocess.arrays import Prepared, check_shape, resize_bytes
 from detkit.preprocess.config import PreprocessConfig
-from detkit.preprocess.downscale import downscale, is_large_downscale
+from detkit.preprocess.downscale import downscale
 from detkit.preprocess.placement import Placement
-from detkit.structures import Detections, Proposals, Size
+from detkit.preprocess.resample import is_large_downscale
+from detkit.structures import Proposals, Size
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedImage:
-    """An image converted to a model's input.
+class PreparedImage(Prepared):
+    """An image prepared for a model as a tensor.
 
     Attributes:
         image: ``(3, H, W)`` float32, RGB in [0, 1] unless the config states otherwise.
-        placement: Placement of the original image in ``image``.
         proposals: Proposals in pixels of ``image``, for detectors that take them.
     """
 
     image: Tensor
-    placement: Placement
     proposals: Proposals | None = None
-
-    @property
-    def size(self) -> Size:
-        """``(height, width)`` of :attr:`image`."""
-        return self.placement.canvas
-
-    @property
-    def original_size(self) -> Size:
-        """``(height, width)`` of the original image."""
-        return self.placement.original
-
-    def restore(self, detections: Detections) -> Detections:
-        """Convert detections from pixels of :attr:`image` to pixels of the original image, clipped to it."""
-        return self.placement.restore(detections)
 
 
 def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> PreparedImage:
@@ -58,13 +43,11 @@ def preprocess(image: NDArray[np.uint8] | Tensor, config: PreprocessConfig) -> P
     Raises:
         ValueError: If the image has another shape or dtype, or no pixels.
     """
-    channels = image.shape[-1 if isinstance(image, np.ndarray) else 0] if image.ndim == 3 else 0
-    if channels != 3 or 0 in image.shape:
-        raise ValueError(f"image: expected a non-empty (H, W, 3) uint8 array or (3, H, W) tensor, got shape {tuple(image.shape)}")
+    check_shape(tuple(image.shape), -1 if isinstance(image, np.ndarray) else 0)
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) if isinstance(image, np.ndarray) else image
     placement = config.placement((int(pixels.shape[1]), int(pixels.shape[2])))
     resized = _resize(pixels, placement.content, config)
-    return PreparedImage(_pad(resized, placement, config), placement)
+    return PreparedImage(placement, _pad(resized, placement, config))
 
 
 def as_input(image: Tensor, config: PreprocessConfig) -> Tensor:
@@ -116,7 +99,7 @@ def _resize_bytes(pixels: Tensor, size: Size) -> Tensor:
     image = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().to(torch.uint8)
     if tuple(pixels.shape[-2:]) == size:
         return image
-    resized = cv2.resize(image.permute(1, 2, 0).contiguous().cpu().numpy(), (size[1], size[0]), interpolation=cv2.INTER_LINEAR)
+    resized = resize_bytes(image.permute(1, 2, 0).cpu().numpy(), size)
     return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
 
 

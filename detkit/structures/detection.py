@@ -1,0 +1,192 @@
+"""The detections of one image without PyTorch: one detection, the methods that need plain numbers only, and rows of numpy arrays."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+
+from detkit.arrays import Flags, Floats, ImageArray, Integers
+
+_MOST_CLASSES = 6
+"""Classes that the text of detections lists."""
+
+ArrayIndex = Flags | Integers | slice | list[int]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One detection, in plain Python numbers.
+
+    Attributes:
+        box: ``(x1, y1, x2, y2)`` in pixels of the image.
+        score: From 0 to 1.
+        label: Number of the class, from 0.
+        class_name: Name of the class; None if it has none or is unknown.
+    """
+
+    box: tuple[float, float, float, float]
+    score: float
+    label: int
+    class_name: str | None = None
+
+
+class DetectionMethods:
+    """Methods of the detections of one image, whose ``boxes``, ``scores`` and ``labels`` are tensors or numpy arrays."""
+
+    boxes: Any
+    scores: Any
+    labels: Any
+    class_names: tuple[str | None, ...] | None
+
+    def __iter__(self) -> Iterator[Detection]:
+        for box, score, label in zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True):
+            yield Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label))
+
+    def __repr__(self) -> str:
+        name, labels = type(self).__name__, self.labels.tolist()
+        if not labels:
+            return f"{name}(none)"
+        counts = Counter(self.class_name(label) or f"label {label}" for label in labels)
+        listed = [f"{count} {name}" for name, count in counts.most_common(_MOST_CLASSES)]
+        more = f", and {len(counts) - _MOST_CLASSES} more classes" if len(counts) > _MOST_CLASSES else ""
+        return f"{name}({len(labels)}: {', '.join(listed)}{more}; best score {float(self.scores.max()):.3f})"
+
+    def one(self, index: int) -> Detection:
+        """Return the detection in a row; negative numbers count from the end.
+
+        Raises:
+            IndexError: If there is no such row.
+        """
+        box, score, label = self.boxes[index].tolist(), float(self.scores[index]), int(self.labels[index])
+        return Detection((box[0], box[1], box[2], box[3]), score, label, self.class_name(label))
+
+    def class_name(self, label: int) -> str | None:
+        """Return the name of a class, or None if it has none or the names are unknown."""
+        known = self.class_names is not None and 0 <= label < len(self.class_names)
+        return self.class_names[label] if known and self.class_names is not None else None
+
+    def draw(self, image: Any, *, min_score: float = 0.0, scale: int = 1) -> ImageArray:
+        """Return a copy of the image with boxes, class names and scores.
+
+        Args:
+            image: The image that the detections are of: a path, a PIL image, an ``(H, W, 3)`` uint8 RGB array, or a ``(3, H, W)`` tensor.
+            min_score: Detections with a lower score are not drawn.
+            scale: Factor by which the copy is enlarged.
+
+        Returns:
+            ``(scale * H, scale * W, 3)`` uint8 RGB.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it is not an image.
+        """
+        # Reading and drawing are layers above this one: they are found by name when they are needed.
+        pixels = importlib.import_module("detkit.inference.image_like").as_pixels(image)
+        drawing: ImageArray = importlib.import_module("detkit.drawing.boxes").draw_detections(
+            pixels, self, self.class_names or (), min_score=min_score, scale=scale
+        )
+        return drawing
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the detections as plain Python data, ready for JSON: the form that ``detkit detect --json`` writes for each image."""
+        return {
+            "detections": [
+                {"class": row.class_name, "label": row.label, "score": round(row.score, 7), "box": [round(value, 4) for value in row.box]}
+                for row in self
+            ]
+        }
+
+    def to_pandas(self) -> Any:
+        """Return a data frame with the columns x1, y1, x2, y2, score, label and class_name.
+
+        Raises:
+            ImportError: If pandas is not installed.
+        """
+        pandas, rows = _require("pandas", "to_pandas"), self.numpy()
+        frame = pandas.DataFrame(rows.boxes, columns=["x1", "y1", "x2", "y2"])
+        return frame.assign(score=rows.scores, label=rows.labels, class_name=[row.class_name for row in self])
+
+    def to_supervision(self) -> Any:
+        """Return a ``supervision.Detections``, with the class names under ``data["class_name"]``.
+
+        Raises:
+            ImportError: If supervision is not installed.
+        """
+        supervision, rows = _require("supervision", "to_supervision"), self.numpy()
+        names = np.array([row.class_name or f"class {row.label}" for row in self], dtype=str)
+        return supervision.Detections(xyxy=rows.boxes, confidence=rows.scores, class_id=rows.labels.astype(int), data={"class_name": names})
+
+    def numpy(self) -> DetectionArrays:
+        """Return the detections as numpy arrays."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DetectionArrays(DetectionMethods):
+    """The detections of one image as numpy arrays, best first: what an exported detector returns where PyTorch is not loaded.
+
+    Iterating and indexing work as for :class:`detkit.Detections`, which holds tensors.
+
+    Attributes:
+        boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
+        scores: ``(N,)`` float32 in [0, 1].
+        labels: ``(N,)`` int64, 0 to K - 1.
+        class_names: The K names of the classes; None for a class without a name.
+    """
+
+    boxes: Floats
+    scores: Floats
+    labels: Integers
+    class_names: tuple[str | None, ...] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes)
+        for name, shape, dtype in (("boxes", (count, 4), "float32"), ("scores", (count,), "float32"), ("labels", (count,), "int64")):
+            value = getattr(self, name)
+            if value.shape != shape or value.dtype != dtype:
+                raise ValueError(f"DetectionArrays.{name}: expected {shape} of {dtype}, got {value.shape} of {value.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    @overload
+    def __getitem__(self, index: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, index: ArrayIndex) -> DetectionArrays: ...
+
+    def __getitem__(self, index: int | ArrayIndex) -> Detection | DetectionArrays:
+        """Return one detection, or those that a mask, an index array, a list of row numbers or a slice selects.
+
+        Raises:
+            IndexError: If there is no such row.
+        """
+        if isinstance(index, (int, np.integer)):
+            return self.one(int(index))
+        return replace(self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index])
+
+    def replace(self, **values: Any) -> DetectionArrays:
+        """Return a copy with new values for some fields."""
+        return replace(self, **values)
+
+    def numpy(self) -> DetectionArrays:
+        """Return the detections themselves."""
+        return self
+
+    @classmethod
+    def cat(cls, rows: Sequence[DetectionArrays]) -> DetectionArrays:
+        """Concatenate detections of one image, in order."""
+        columns = {name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")}
+        return replace(rows[0], **columns)
+
+
+def _require(package: str, method: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise ImportError(f"Detections.{method}() needs the package {package}, which is not installed: pip install {package}") from None
