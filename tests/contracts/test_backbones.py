@@ -115,26 +115,35 @@ def test_default_levels_and_a_single_level(name: str) -> None:
     assert (single.level_names, single.strides, level_map.shape[1:]) == ((level.name,), (level.stride,), (level.channels, side, side))
 
 
-def cell_centers(network: nn.Module, size: int) -> list[tuple[float, float]]:
+def cell_centers(network: nn.Module, size: int, side: int) -> list[tuple[float, float]]:
     """Return the center ``(y, x)`` in the image of the receptive field of each map's middle cell.
 
-    It is the circular mean of the gradient's magnitude over ``size`` pixels. The network has no borders and the image is of one color, so
-    the gradient is symmetric around the center of the cell, wherever that is.
+    Each axis is measured on a strip of its own, ``size`` pixels long and ``side`` wide, which is a quarter of the work on a square: the
+    strip is a circle in both directions, so what a square has across it is folded, and the sums along it stay the same.
+    """
+    ys = strip_centers(network, (size, side), axis=0)
+    return list(zip(ys, strip_centers(network, (side, size), axis=1), strict=True))
+
+
+def strip_centers(network: nn.Module, shape: tuple[int, int], axis: int) -> list[float]:
+    """Return the circular mean of the gradient's magnitude along ``axis``, for the middle cell of each map.
+
+    The network has no borders and the image is of one color, so the gradient is symmetric around the center of the cell, wherever that is.
     """
     # A small value, because ReLU6 and similar activations have no gradient where they saturate.
-    image = torch.full((1, 3, size, size), 1e-9, dtype=torch.float64, requires_grad=True)
+    image = torch.full((1, 3, *shape), 1e-9, requires_grad=True)
+    size = shape[axis]
     phases = torch.exp(2j * torch.pi * torch.arange(size) / size)
     centers = []
     for level in network(image):
         (gradient,) = torch.autograd.grad(level[:, :, level.shape[-2] // 2, level.shape[-1] // 2].sum(), image, retain_graph=True)
-        weight = gradient.abs().sum((0, 1))
-        angles = [float(torch.angle((weight.sum(axis) * phases).sum())) for axis in (1, 0)]
-        centers.append((angles[0] / (2 * torch.pi) * size % size, angles[1] / (2 * torch.pi) * size % size))
+        angle = float(torch.angle((gradient.double().abs().sum((0, 1, 3 - axis)) * phases).sum()))
+        centers.append(angle / (2 * torch.pi) * size % size)
     return centers
 
 
 def make_symmetric(network: nn.Module) -> nn.Module:
-    """Set all weights equal, in float64, and disable attention, which sees the whole map, and layer norms, which cancel equal values."""
+    """Set all weights equal, and disable attention, which sees the whole map, and layer norms, which cancel equal values."""
     with torch.no_grad():
         for key, parameter in network.named_parameters():
             if key.endswith("pos_embed"):
@@ -148,10 +157,10 @@ def make_symmetric(network: nn.Module) -> nn.Module:
                 part.forward = lambda x: x  # type: ignore[method-assign]
             if "Attention" in type(part).__name__:
                 part.forward = lambda x, *_, **__: torch.zeros_like(x)  # type: ignore[method-assign]
-    return network.double().eval()
+    return network.eval()
 
 
-AVG_POOL, PAD = nn.functional.avg_pool2d, nn.functional.pad
+AVG_POOL = nn.functional.avg_pool2d
 
 
 def circular_mean_pool(x: Tensor, kernel_size: Any, stride: Any = None, padding: int = 0, *_: object, **__: object) -> Tensor:
@@ -161,8 +170,12 @@ def circular_mean_pool(x: Tensor, kernel_size: Any, stride: Any = None, padding:
 
 
 def circular_pad(x: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
-    """Circular padding instead of zero padding."""
-    return PAD(x, pad, mode="circular") if any(pad) else x
+    """Circular padding instead of zero padding, also by more than once around."""
+    if not any(pad):
+        return x
+    for axis, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
+        x = x.index_select(x.ndim - axis, torch.arange(-before, x.shape[-axis] + after) % x.shape[-axis])
+    return x
 
 
 CELLS = {"VGG": 3, "Darknet of YOLOv1": 5, "Inception v4": 5, "Inception-ResNet v1": 5, "Inception-ResNet v2": 5, "SENet": 5}
@@ -192,8 +205,9 @@ def check_centers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nn.functional, "max_pool2d", circular_mean_pool)
     monkeypatch.setattr(nn.functional, "avg_pool2d", circular_mean_pool)
     monkeypatch.setattr(nn.functional, "pad", circular_pad)
-    size = CELLS.get(info.family, 7) * levels[-1].stride
-    for level, center in zip(levels, cell_centers(backbone, size), strict=True):
+    stride = levels[-1].stride
+    size = CELLS.get(info.family, 7) * stride
+    for level, center in zip(levels, cell_centers(backbone, size, stride), strict=True):
         expected = size // level.stride // 2 * level.stride + level.offset
         # Blocks of Inception v3 that pad before the convolution break the circle: their accuracy is half a cell.
         tolerance = level.stride / 2 if info.family == "Inception v3" and level.stride > 8 else 0.01
@@ -205,7 +219,7 @@ def test_the_center_check_detects_one_sided_padding() -> None:
 
     network = make_symmetric(timm.create_model("tf_efficientnet_lite0", features_only=True))
     # For an even size TensorFlow pads at the right and bottom only, which shifts the map of stride 2 by a pixel.
-    image = torch.rand(1, 3, 64, 64, dtype=torch.float64, requires_grad=True)
+    image = torch.rand(1, 3, 64, 64, requires_grad=True)
     network(image)[0][:, :, 8, 8].sum().backward()
     columns = image.grad.abs().sum((0, 1, 2))
     centroid = float((columns * torch.arange(64)).sum() / columns.sum())
