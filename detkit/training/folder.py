@@ -1,9 +1,13 @@
-"""The folder of a training run: its file names, and the search for the newest run."""
+"""The folder of a training run: its file names, the claim on it while a run uses it, and the search for the newest run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from detkit.checkpoint.folder_lock import FolderLock
 
 DEFAULT_ROOT = "runs"
 
@@ -64,17 +68,52 @@ class RunFolder:
         return self.path / "not_finite.json"
 
 
-def new_run_folder(name: str, output: str | None = None, root: str = DEFAULT_ROOT) -> RunFolder:
-    """Create ``output`` if given, otherwise the first ``root/name-N`` that does not exist.
+@contextmanager
+def claimed(folder: RunFolder, new: bool = False) -> Iterator[RunFolder]:
+    """Hold a folder while a run uses it.
+
+    Args:
+        folder: The folder of the run, which must exist.
+        new: Whether the run starts, so that the folder must not hold anything yet.
 
     Raises:
-        ValueError: If ``output`` already holds a run.
+        ValueError: If another process uses the folder, or a new run would be mixed with what is in it.
+    """
+    with FolderLock(folder.path):
+        if new:
+            _check_empty(folder)
+        yield folder
+
+
+def _check_empty(folder: RunFolder) -> None:
+    """Check that a folder holds nothing but hidden files, which no run writes or reads.
+
+    Raises:
+        ValueError: If it holds a run or files of someone else; the message names them.
+    """
+    path = folder.path
+    if folder.config.exists() or folder.state.exists():
+        raise ValueError(f"{path} already holds a run: choose another --output, or resume this run with --resume {path}")
+    names = sorted(item.name for item in path.iterdir() if not item.name.startswith("."))
+    if names:
+        listed = ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+        raise ValueError(
+            f"{path}: expected a new or empty folder for the run, as files of other origin would be replaced or mixed with it; "
+            f"it has {listed}; choose another --output"
+        )
+
+
+def new_run_folder(name: str, output: str | None = None, root: str = DEFAULT_ROOT) -> RunFolder:
+    """Create ``output`` if given, otherwise the first ``root/name-N`` that does not exist; no other process gets the same.
+
+    Raises:
+        ValueError: If ``output`` holds a run or anything else.
+        FileExistsError: If ``output`` is a file.
     """
     if output is not None:
         folder = RunFolder(Path(output))
-        if folder.config.exists() or folder.state.exists():
-            raise ValueError(f"{output} already holds a run: choose another --output, or resume this run with --resume {output}")
         folder.path.mkdir(parents=True, exist_ok=True)
+        _check_empty(folder)
         return folder
     number = 1
     while True:
