@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field
-from torch import Tensor
 
 from detkit.config import Config
-from detkit.ops.select import NMSKind, Selection, select
+from detkit.ops.select_arrays import NMSKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detkit.ops.select import Selection
 
 
 class PostprocessConfig(Config):
@@ -45,7 +50,8 @@ class PostprocessConfig(Config):
         Returns:
             ``(n, 4)`` boxes, best first, and the entries that they come from.
         """
-        return select(
+        # An exported file is run with these parameters, but without torch, which the selection from tensors needs.
+        selected: tuple[Tensor, Selection] = importlib.import_module("detkit.ops.select").select(
             boxes,
             scores,
             min_score=self.min_score,
@@ -59,3 +65,4 @@ class PostprocessConfig(Config):
             sigma=self.sigma,
             max_detections=self.max_detections,
         )
+        return selected

@@ -13,14 +13,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.accelerate.torchvision_nms import nms as torchvision_nms
 from detkit.ops.boxes import valid_boxes
-
-NMSKind = Literal["hard", "linear", "gaussian"]
-"""Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`soft_nms`."""
+from detkit.ops.select_arrays import NMSKind as NMSKind
+from detkit.ops.select_arrays import SoftRule, soft_nms_rows
 
 FIRST_CANDIDATES = 512
 """Number of boxes that :func:`batched_nms` examines first; it examines more only while too few remain."""
@@ -180,48 +178,10 @@ def soft_nms(
     # Each step depends on the previous one, so this runs on the CPU and in numpy, whose calls take a tenth of the time of torch's.
     corners = np.ascontiguousarray(boxes.float().cpu().numpy().T)
     groups = None if labels is None else labels.cpu().numpy()
-    kept = _soft_nms(corners, np.array(scores.float().cpu().numpy()), groups, (kind, nms_iou, sigma), min_score, max_detections)
+    rule = SoftRule(kind, nms_iou, sigma, min_score)
+    kept = soft_nms_rows(corners, np.array(scores.float().cpu().numpy()), groups, rule, max_detections)
     rows, reduced = ([row for row, _ in kept], [score for _, score in kept])
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device), torch.tensor(reduced, device=boxes.device)
-
-
-def _soft_nms(
-    corners: NDArray[np.float32],
-    scores: NDArray[np.float32],
-    groups: NDArray[np.int64] | None,
-    rule: tuple[str, float, float],
-    min_score: float,
-    max_detections: int | None,
-) -> list[tuple[int, float]]:
-    """Kept rows and their reduced scores, best first; modifies ``scores``."""
-    kept: list[tuple[int, float]] = []
-    while len(kept) < (len(scores) if max_detections is None else min(max_detections, len(scores))):
-        row = int(scores.argmax())
-        if not scores[row] > min_score:
-            break
-        kept.append((row, float(scores[row])))
-        factors = _factors(_ious(corners, row), *rule)
-        scores *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
-        scores[row] = -1
-    return kept
-
-
-def _factors(ious: NDArray[np.float32], kind: str, nms_iou: float, sigma: float) -> NDArray[np.float32]:
-    """Score multipliers of boxes with these IoUs with the box just kept."""
-    if kind == "linear":
-        return np.where(ious > nms_iou, 1 - ious, np.float32(1))
-    factors: NDArray[np.float32] = np.exp(ious * ious * np.float32(-1 / sigma))
-    return factors
-
-
-def _ious(corners: NDArray[np.float32], row: int) -> NDArray[np.float32]:
-    """``(n,)`` IoU of one of ``n`` boxes, given as ``(4, n)``, with all of them."""
-    x1, y1, x2, y2 = corners
-    shared = np.maximum(np.minimum(x2, x2[row]) - np.maximum(x1, x1[row]), 0)
-    shared *= np.maximum(np.minimum(y2, y2[row]) - np.maximum(y1, y1[row]), 0)
-    areas = (x2 - x1) * (y2 - y1)
-    ious: NDArray[np.float32] = shared / np.maximum(areas + areas[row] - shared, np.finfo(np.float32).tiny)
-    return ious
 
 
 def select(
