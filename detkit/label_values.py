@@ -8,6 +8,9 @@ from typing import Any
 
 _FLAGS = {"": False, "0": False, "0.0": False, "false": False, "nan": False, "unspecified": False, "1": True, "1.0": True, "true": True}
 
+_LONGEST_NUMBER = 20
+"""Digits; a longer text is no id of 64 bits."""
+
 
 def parse_flag(value: Any) -> bool:
     """Return whether a flag is set: 1 or true, as a number or text; an empty value and "unspecified" mean not set.
@@ -36,6 +39,25 @@ def parse_integer(value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         pass
     raise ValueError(f"expected a whole number (64 bits), got {value!r}")
+
+
+def canonical_id(value: Any) -> int | str:
+    """Return an id in the one form in which ids are compared: ``7``, ``7.0`` and ``"7"`` are the number 7, other texts stay as they are.
+
+    ``"007"`` is a text of its own, since it may be the name of a file.
+
+    Raises:
+        ValueError: If the value is neither a whole number nor a text.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if not isinstance(value, str):
+        raise ValueError(f"expected a whole number or a text as id, got {value!r}")
+    digits = value.removeprefix("-")
+    is_number = digits.isascii() and digits.isdigit() and len(digits) < _LONGEST_NUMBER and str(int(value)) == value
+    return int(value) if is_number else value
 
 
 def parse_number(value: Any) -> float:

@@ -11,19 +11,16 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detkit.cli.flags import add_flags, positive
 from detkit.cli.options import bind
+from detkit.cli.process import INTERRUPTED, TERMINATED, Terminated
 from detkit.curation.archives import Archive
 from detkit.curation.data_sets import DATA_SETS, DataSet
 from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, readable_size
+from detkit.data.writers import WRITERS
 from detkit.weights import NOT_STATED
 
-if TYPE_CHECKING:
-    from detkit.data.writers import Kind
-
-INTERRUPTED = 130
 NOT_CONFIRMED = 2
 _Subparsers = argparse._SubParsersAction
 
@@ -44,7 +41,7 @@ class ExampleOptions:
     folder: Path
     train_images: int = 120
     val_images: int | None = None
-    format: Kind = "coco"
+    format: str = "coco"
     short_side: int = 192
     seed: int = 0
 
@@ -84,7 +81,7 @@ def _add_example(actions: _Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample")
     parser.add_argument("--train-images", type=positive, metavar="N", help="number of training images (default: %(default)s)")
     parser.add_argument("--val-images", type=positive, metavar="N", help="number of validation images (default: a third of --train-images)")
-    parser.add_argument("--format", choices=("coco", "voc", "yolo"), help="format of the labels (default: %(default)s)")
+    parser.add_argument("--format", choices=tuple(WRITERS), help="format of the labels (default: %(default)s)")
     parser.add_argument("--short-side", type=positive, metavar="N", help="short side of the images in pixels (default: %(default)s)")
     add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
     bind(parser, ExampleOptions, _run_example)
@@ -132,9 +129,9 @@ def _run_fetch(options: FetchOptions) -> int:
             keep_archives=options.keep,
             observer=_Printer(),
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nstopped; run the same command again to resume", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     if not complete:
         print("nothing was downloaded")
         return NOT_CONFIRMED

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from detkit.data import DataConfig, make_sample
+from detkit.data.writers import WRITERS
 
-KINDS = ("coco", "voc", "yolo")
+KINDS = tuple(WRITERS)
 """Label formats that an example data set can be written in."""
 
 
 def make_example(
     folder: str | Path,
     images: int = 120,
-    kind: Literal["coco", "voc", "yolo"] = "coco",
+    kind: str = "coco",
     seed: int = 0,
     *,
     val_images: int | None = None,

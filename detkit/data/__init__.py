@@ -1,13 +1,20 @@
 """Labeled images: the image reader, label readers, class mapping by name, augmentation and batch loading."""
 
-from detkit.data.classes import ClassMapping, parse_renames
-from detkit.data.media.images import IMAGE_EXTENSIONS, decode_image, image_size, read_image
-from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
-from detkit.data.report import ReadIssue, ReadReport
-from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
-from detkit.data.splits import class_lines, load_data, split_by_image
-from detkit.data.synthetic import make_sample
-from detkit.data.writers import write_labels
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detkit.lazy import lazy_getattr
+
+if TYPE_CHECKING:
+    from detkit.data.classes import ClassMapping, parse_renames
+    from detkit.data.media.images import IMAGE_EXTENSIONS, decode_image, image_size, read_image
+    from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
+    from detkit.data.report import ReadIssue, ReadReport
+    from detkit.data.sources import DataConfig, SourceConfig, read_source, splits_of, with_split
+    from detkit.data.splits import class_lines, load_data, split_by_image
+    from detkit.data.synthetic import make_sample
+    from detkit.data.writers import write_labels
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -33,3 +40,18 @@ __all__ = [
     "with_split",
     "write_labels",
 ]
+
+# The command line lists the label formats without importing torch.
+__getattr__ = lazy_getattr(
+    __name__,
+    {
+        ".classes": ("ClassMapping", "parse_renames"),
+        ".media.images": ("IMAGE_EXTENSIONS", "decode_image", "image_size", "read_image"),
+        ".records": ("DetectionData", "ImageId", "ImageRecord", "Records"),
+        ".report": ("ReadIssue", "ReadReport"),
+        ".sources": ("DataConfig", "SourceConfig", "read_source", "splits_of", "with_split"),
+        ".splits": ("class_lines", "load_data", "split_by_image"),
+        ".synthetic": ("make_sample",),
+        ".writers": ("write_labels",),
+    },
+)

@@ -11,6 +11,7 @@ from pydantic import Field
 from detkit.config import Config
 from detkit.data.record_image import whole_image_targets
 from detkit.data.records import DetectionData, ImageRecord
+from detkit.ops.windows import Window
 
 
 class CropConfig(Config):
@@ -66,9 +67,8 @@ def _crops(record: ImageRecord, config: CropConfig) -> list[ImageRecord]:
         center, height_width = (box[:2] + box[2:]) / 2, np.array(record.size)
         low = np.floor(np.maximum(center - half, 0)).astype(int)
         high = np.ceil(np.minimum(center + half, height_width[::-1])).astype(int)
-        size = (int(high[1] - low[1]), int(high[0] - low[0]))
-        window = (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+        window = Window(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         label = torch.tensor([int(record.targets.labels[index])])
         image_id = f"{record.image_id} object {index + 1}"
-        crops.append(ImageRecord(record.path, image_id, size, whole_image_targets(size, label), window))
+        crops.append(ImageRecord(record.path, image_id, window.size, whole_image_targets(window.size, label), window))
     return crops

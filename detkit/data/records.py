@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from detkit.data.report import ReadReport
-from detkit.structures import Size, Targets
+from detkit.ops.windows import Window
+from detkit.structures import Segmentations, Size, Targets
+from detkit.structures.columns import select, to_array, to_tensor
 
 ImageId = int | str
 """An image's id in its data set: COCO's number, VOC's file stem, YOLO's path in the image folder."""
-
-Window = tuple[int, int, int, int]
-"""A part of an image, ``x1 y1 x2 y2`` in whole pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,54 +49,90 @@ class Records(Sequence[ImageRecord]):
         image_ids: ``M`` ids.
         sizes: ``(M, 2)`` int64 ``height width``.
         offsets: ``(M + 1,)`` int64; the rows of image ``i`` are ``offsets[i]:offsets[i + 1]``.
-        boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
-        labels: ``(N,)`` int64.
-        is_crowd: ``(N,)`` bool.
-        is_difficult: ``(N,)`` bool.
-        areas: ``(N,)`` float32.
+        columns: Values of all ``N`` boxes by the names of the columns of ``kind``, as NumPy arrays of the same types.
         windows: ``(M, 4)`` int64 ``x1 y1 x2 y2``, the part of each file that is the image; None if all images are whole files.
+        kind: The type of a record's targets, which declares the columns.
     """
 
     paths: tuple[str, ...]
     image_ids: tuple[ImageId, ...]
     sizes: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
-    boxes: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    is_crowd: npt.NDArray[np.bool_]
-    is_difficult: npt.NDArray[np.bool_]
-    areas: npt.NDArray[np.float32]
+    columns: Mapping[str, Any]
     windows: npt.NDArray[np.int64] | None = None
+    kind: type[Targets] = Targets
+
+    def __post_init__(self) -> None:
+        if self.columns.keys() != self.kind.columns.keys():
+            raise ValueError(f"Records.columns: expected {', '.join(self.kind.columns)}, got {', '.join(self.columns)}")
+
+    @property
+    def boxes(self) -> npt.NDArray[np.float32]:
+        """``(N, 4)`` float32 ``x1 y1 x2 y2``."""
+        return self._array("boxes")
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """``(N,)`` int64."""
+        return self._array("labels")
+
+    @property
+    def is_crowd(self) -> npt.NDArray[np.bool_]:
+        """``(N,)`` bool."""
+        return self._array("is_crowd")
+
+    @property
+    def is_difficult(self) -> npt.NDArray[np.bool_]:
+        """``(N,)`` bool."""
+        return self._array("is_difficult")
+
+    @property
+    def areas(self) -> npt.NDArray[np.float32]:
+        """``(N,)`` float32 square pixels."""
+        return self._array("areas")
+
+    @property
+    def segmentations(self) -> Segmentations | None:
+        """The outlines and masks; None if no object has one."""
+        value: Segmentations | None = self.columns["segmentations"]
+        return value
+
+    def _array(self, name: str) -> npt.NDArray[Any]:
+        value: npt.NDArray[Any] = self.columns[name]
+        return value
 
     @classmethod
     def of(cls, records: Iterable[ImageRecord]) -> Records:
-        """Build the table from single records."""
+        """Build the table from single records, whose targets are all of the same type."""
         if isinstance(records, Records):
             return records
         rows = tuple(records)
-        targets = Targets.cat([row.targets for row in rows])
+        kind = type(rows[0].targets) if rows else Targets
+        targets = kind.cat([row.targets for row in rows])
         lengths = [len(row.targets) for row in rows]
         has_windows = any(row.window for row in rows)
         return cls(
             tuple(str(row.path) for row in rows),
             tuple(row.image_id for row in rows),
             np.array([row.size for row in rows], np.int64).reshape(-1, 2),
-            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            **{name: getattr(targets, name).cpu().numpy() for name in ("boxes", "labels", "is_crowd", "is_difficult", "areas")},
-            windows=np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if has_windows else None,
+            _offsets(lengths),
+            {name: to_array(getattr(targets, name)) for name in kind.columns},
+            np.array([row.window or (0, 0, *row.size[::-1]) for row in rows], np.int64) if has_windows else None,
+            kind,
         )
 
     @classmethod
     def cat(cls, tables: Sequence[Records]) -> Records:
-        """Concatenate the images of several tables."""
-        columns = ("sizes", "boxes", "labels", "is_crowd", "is_difficult", "areas")
-        lengths = np.concatenate([table.lengths for table in tables])
+        """Concatenate the images of several tables with the same columns."""
+        kind, counts = tables[0].kind, [len(table.boxes) for table in tables]
         return cls(
-            paths=tuple(path for table in tables for path in table.paths),
-            image_ids=tuple(image_id for table in tables for image_id in table.image_ids),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-            windows=np.concatenate([table._windows() for table in tables]) if any(t.windows is not None for t in tables) else None,
-            **{name: np.concatenate([getattr(table, name) for table in tables]) for name in columns},
+            tuple(path for table in tables for path in table.paths),
+            tuple(image_id for table in tables for image_id in table.image_ids),
+            np.concatenate([table.sizes for table in tables]),
+            _offsets(np.concatenate([table.lengths for table in tables])),
+            {name: column.cat([table.columns[name] for table in tables], counts) for name, column in kind.columns.items()},
+            np.concatenate([table._windows() for table in tables]) if any(t.windows is not None for t in tables) else None,
+            kind,
         )
 
     def __len__(self) -> int:
@@ -115,13 +149,9 @@ class Records(Sequence[ImageRecord]):
             return self.take(range(len(self))[index])
         index = range(len(self))[index]
         rows = slice(self.offsets[index], self.offsets[index + 1])
-        columns = (self.boxes, self.labels, self.is_crowd, self.is_difficult, self.areas)
-        targets = Targets(*(torch.from_numpy(column[rows].copy()) for column in columns))
+        targets = self.kind(**{name: to_tensor(_copied(select(value, rows))) for name, value in self.columns.items()})
         height, width = self.sizes[index].tolist()
-        window: Window | None = None
-        if self.windows is not None:
-            left, top, right, bottom = self.windows[index].tolist()
-            window = (left, top, right, bottom)
+        window = None if self.windows is None else Window(*self.windows[index].tolist())
         return ImageRecord(Path(self.paths[index]), self.image_ids[index], (height, width), targets, window)
 
     @property
@@ -138,7 +168,7 @@ class Records(Sequence[ImageRecord]):
         """Return the records of the images with the given indices, in the given order."""
         selected = np.fromiter(images, np.int64)
         lengths = self.lengths[selected]
-        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        offsets = _offsets(lengths)
         rows = np.arange(offsets[-1]) + np.repeat(self.offsets[selected] - offsets[:-1], lengths)
         indices = selected.tolist()
         return replace(
@@ -152,16 +182,23 @@ class Records(Sequence[ImageRecord]):
 
     def where(self, keep: npt.NDArray[np.bool_], labels: npt.NDArray[np.int64] | None = None) -> Records:
         """Return all images with only the boxes where ``keep``, ``(N,)`` bool, is set; with new labels ``(N,)`` if given."""
-        kept = np.concatenate([[0], np.cumsum(keep)]).astype(np.int64)
-        table = self if labels is None else replace(self, labels=labels)
-        return replace(table._rows(np.flatnonzero(keep)), offsets=kept[self.offsets])
+        table = self if labels is None else replace(self, columns={**self.columns, "labels": labels})
+        return replace(table._rows(np.flatnonzero(keep)), offsets=_offsets(keep)[self.offsets])
 
     def _windows(self) -> npt.NDArray[np.int64]:
         return np.concatenate([np.zeros_like(self.sizes), self.sizes[:, ::-1]], axis=1) if self.windows is None else self.windows
 
     def _rows(self, rows: npt.NDArray[np.int64]) -> Records:
-        columns = ("boxes", "labels", "is_crowd", "is_difficult", "areas")
-        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
+        return replace(self, columns={name: select(value, rows) for name, value in self.columns.items()})
+
+
+def _offsets(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy of an array, so that the table stays as it is; other columns cannot be written to."""
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ It needs no network, is the same for the same seed, and a small detector learns 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from detkit.data.cutouts import CLASS_NAMES, Cutout, backgrounds, cutouts
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.sources import DataConfig, SourceConfig
-from detkit.data.writers import image_folder, write_labels
+from detkit.data.writers import image_folder, write_labels, writer
 from detkit.structures import Size, Targets
 
 Pixels = npt.NDArray[np.uint8]
@@ -74,7 +74,7 @@ def images(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> 
 def make_sample(
     folder: str | Path,
     images: int = 120,
-    kind: Literal["coco", "voc", "yolo"] = "coco",
+    kind: str = "coco",
     *,
     seed: int = 0,
     short_side: int = 192,
@@ -88,16 +88,18 @@ def make_sample(
         The config that reads it.
 
     Raises:
-        ValueError: If the folder contains something else, or if there would be fewer than one image.
+        ValueError: If the folder contains something else, if there would be fewer than one image, or if the format is unknown.
     """
     folder = Path(folder)
+    writer(kind)
     val_images = max(1, images // 3) if val_images is None else val_images
     if images < 1 or val_images < 1:
         raise ValueError(f"make_sample: expected at least one training and one validation image, got {images} and {val_images}")
     about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}.\n"
     if not _is_complete(folder, about):
-        _write(folder, "train", range(images), kind, (seed, short_side))
-        _write(folder, "val", range(images, images + val_images), kind, (seed, short_side))
+        sample = _Sample(folder, kind, seed, short_side)
+        sample.write("train", range(images))
+        sample.write("val", range(images, images + val_images))
         (folder / _ABOUT).write_text(about, "utf-8")  # last, so that an interrupted sample does not count as complete
     source = SourceConfig(path=str(folder), split="train")
     return DataConfig(train=source, val=source.replace(split="val"))
@@ -116,18 +118,26 @@ def _is_complete(folder: Path, about: str) -> bool:
     raise ValueError(f"{folder}: it exists and is not empty; name a new folder, or remove it first")
 
 
-def _write(folder: Path, split: str, indices: range, kind: Literal["coco", "voc", "yolo"], seed_and_short_side: tuple[int, int]) -> None:
-    seed, short_side = seed_and_short_side
-    records = []
-    target_folder = image_folder(folder, kind, split)
-    target_folder.mkdir(parents=True, exist_ok=True)
-    for index in indices:
-        image, targets = make_image(seed, index, short_side)
-        path = target_folder / f"sample_{index:05d}.jpg"
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
-        path.write_bytes(data.tobytes())
-        records.append(ImageRecord(path, index + 1, (image.shape[0], image.shape[1]), targets))
-    write_labels(DetectionData.of(str(folder), CLASS_NAMES, records), folder, kind, split)
+@dataclass(frozen=True)
+class _Sample:
+    """Where and how a sample is written."""
+
+    folder: Path
+    kind: str
+    seed: int
+    short_side: int
+
+    def write(self, split: str, indices: range) -> None:
+        records = []
+        images = image_folder(self.folder, self.kind, split)
+        images.mkdir(parents=True, exist_ok=True)
+        for index in indices:
+            image, targets = make_image(self.seed, index, self.short_side)
+            path = images / f"sample_{index:05d}.jpg"
+            _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
+            path.write_bytes(data.tobytes())
+            records.append(ImageRecord(path, index + 1, (image.shape[0], image.shape[1]), targets))
+        write_labels(DetectionData.of(str(self.folder), CLASS_NAMES, records), self.folder, self.kind, split)
 
 
 def _random_cutout(random: np.random.Generator) -> Cutout:

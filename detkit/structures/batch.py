@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-Size = tuple[int, int]
-"""An image's ``(height, width)`` in pixels."""
+from detkit.arrays import Size
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from detkit.structures.columns import column
 from detkit.structures.rows import Rows
 
 
@@ -20,6 +20,4 @@ class Proposals(Rows):
         scores: ``(N,)`` float32, higher is better; comparable only within one image.
     """
 
-    scores: Tensor
-
-    _dtypes: ClassVar[dict[str, torch.dtype]] = {"boxes": torch.float32, "scores": torch.float32}
+    scores: Tensor = field(metadata=column(torch.float32))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
+
+from detkit.structures.columns import Column, declared, select
 
 Index = Tensor | slice | list[int]
 
@@ -16,28 +18,32 @@ Index = Tensor | slice | list[int]
 class Rows:
     """Base class of the row types; ``boxes`` are ``(N, 4)`` float32 ``x1 y1 x2 y2`` in absolute, continuous pixels.
 
-    The constructor checks shapes and dtypes only, because checking values would synchronize a GPU and break ``torch.export``. Call
-    :meth:`checked` on rows from untrusted input.
+    A subclass declares each column once, with :func:`~detkit.structures.columns.column`; everything else here, the tables of data sets,
+    augmentation and batches follow from the declaration. The constructor checks shapes and dtypes only, because checking values would
+    synchronize a GPU and break ``torch.export``. Call :meth:`checked` on rows from untrusted input.
     """
+
+    columns: ClassVar[Mapping[str, Column]] = {"boxes": Column(torch.float32, (4,), follows="boxes")}
 
     boxes: Tensor
 
-    _dtypes: ClassVar[dict[str, torch.dtype]] = {"boxes": torch.float32}
+    def __init_subclass__(cls) -> None:
+        cls.columns = {**cls.columns, **declared(vars(cls))}
 
     def __post_init__(self) -> None:
         name = type(self).__name__
-        for field, dtype in self._dtypes.items():
-            value = getattr(self, field)
-            expected = (len(self.boxes), 4) if field == "boxes" else (len(self.boxes),)
-            if tuple(value.shape) != expected:
-                raise ValueError(f"{name}.{field}: expected shape {expected}, got {tuple(value.shape)}")
-            if value.dtype != dtype:
-                raise TypeError(f"{name}.{field}: expected {dtype}, got {value.dtype}")
+        for key, value in self.columns.items():
+            value.check(getattr(self, key), len(self.boxes), f"{name}.{key}")
 
     @classmethod
-    def _names(cls) -> tuple[str, ...]:
-        """Names of the fields that have one value per row."""
-        return tuple(cls._dtypes)
+    def filled(cls, boxes: Tensor, **columns: Any) -> Self:
+        """Create rows from their boxes and some columns; the others get their default, and areas are those of the boxes."""
+        values = {"boxes": boxes, **columns}
+        for name, value in cls.columns.items():
+            if values.get(name) is None:
+                sides = boxes[:, 2:] - boxes[:, :2]
+                values[name] = sides[:, 0] * sides[:, 1] if value.follows == "area" else value.blank(len(boxes), boxes.device)
+        return cls(**values)
 
     def _with(self, columns: dict[str, Any]) -> Self:
         """Return a copy with new values for some fields; other fields are kept."""
@@ -46,15 +52,15 @@ class Rows:
     @classmethod
     def empty(cls, device: torch.device | str | None = None) -> Self:
         """Return zero rows, for an image without objects."""
-        shapes = {name: (0, 4) if name == "boxes" else (0,) for name in cls._names()}
-        return cls(**{name: torch.zeros(shapes[name], dtype=cls._dtypes[name], device=device) for name in cls._names()})
+        return cls(**{name: value.blank(0, device) for name, value in cls.columns.items()})
 
     @classmethod
     def cat(cls, rows: Sequence[Self]) -> Self:
         """Concatenate rows about the same image, in order; an empty sequence gives empty rows."""
         if not rows:
             return cls.empty()
-        return rows[0]._with({name: torch.cat([getattr(row, name) for row in rows]) for name in cls._names()})
+        counts = [len(row) for row in rows]
+        return rows[0]._with({name: value.cat([getattr(row, name) for row in rows], counts) for name, value in rows[0].columns.items()})
 
     def __len__(self) -> int:
         return self.boxes.shape[0]
@@ -64,7 +70,7 @@ class Rows:
         if isinstance(index, int):
             expected = "a mask, an index tensor, a list of rows or a slice"
             raise TypeError(f"{type(self).__name__}[{index}]: expected {expected}, got a number; use [[{index}]]")
-        return self._with({name: getattr(self, name)[index] for name in self._names()})
+        return self._with({name: select(getattr(self, name), index) for name in self.columns})
 
     @property
     def device(self) -> torch.device:
@@ -73,7 +79,8 @@ class Rows:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the rows on another device."""
-        return self.replace(**{n: getattr(self, n).to(device, non_blocking=non_blocking) for n in self._names()})
+        tensors = {name: value for name in self.columns if isinstance(value := getattr(self, name), Tensor)}
+        return self.replace(**{name: value.to(device, non_blocking=non_blocking) for name, value in tensors.items()})
 
     def replace(self, **values: Any) -> Self:
         """Return a copy with new values for some fields.
@@ -88,8 +95,13 @@ class Rows:
 
     def resized(self, size: tuple[float, float], new_size: tuple[float, float]) -> Self:
         """Return the rows scaled as an image resized from ``size`` to ``new_size``, both ``(height, width)``."""
-        y, x = new_size[0] / size[0], new_size[1] / size[1]
-        return self.replace(boxes=self.boxes * self.boxes.new_tensor([x, y, x, y]))
+        y, x, area = new_size[0] / size[0], new_size[1] / size[1], new_size[0] / size[0] * new_size[1] / size[1]
+        return self.replace(**{name: value.resized(getattr(self, name), x, y, area) for name, value in self.columns.items()})
+
+    def moved(self, boxes: Tensor, kept: Tensor) -> Self:
+        """Return the rows with other boxes, of which the fraction ``kept``, ``(N,)``, of the object is still visible."""
+        areas = {name: getattr(self, name) * kept for name, value in self.columns.items() if value.follows == "area"}
+        return self.replace(boxes=boxes, **areas)
 
     def checked(self, num_classes: int | None = None, source: str = "rows") -> Self:
         """Check the values and return ``self``: finite boxes, ``x2 >= x1``, ``y2 >= y1``, labels below ``num_classes``.

@@ -13,6 +13,7 @@ from detkit.data.augment.config import IoUCropConfig, KeepSizeConfig, MosaicConf
 from detkit.data.augment.geometry import visible_patch
 from detkit.data.augment.library import LibraryTransforms
 from detkit.data.augment.views import iou_crop
+from detkit.ops.windows import Window
 from detkit.structures import Proposals, Targets
 
 
@@ -29,11 +30,11 @@ def test_cropping_drops_barely_visible_rows_but_keeps_visible_crowds() -> None:
     boxes = torch.tensor([[-90.0, 0, 10, 10], [-89.0, 0, 10, 10], [-99.0, 0, 1, 10], [-20.0, 0, -10, 10], [5.0, 5, 15, 15]])
     crowd = torch.tensor([False, False, True, True, False])
     rows = Targets.of(boxes, torch.arange(5), is_crowd=crowd).replace(areas=torch.tensor([500.0, 500, 500, 500, 50]))
-    cropped = crop_rows(rows, (20, 10), 0.1005)
+    cropped = crop_rows(rows, Window(0, 0, 10, 20), 0.1005)
     assert cropped.labels.tolist() == [1, 2, 4]
     torch.testing.assert_close(cropped.boxes, torch.tensor([[0.0, 0, 10, 10], [0, 0, 1, 10], [5, 5, 10, 15]]))
     torch.testing.assert_close(cropped.areas, torch.tensor([500 * 10 / 99, 5.0, 25.0]))
-    assert crop_rows(Proposals(boxes, torch.arange(5.0)), (20, 10), 0.1005).scores.tolist() == [1.0, 4.0]
+    assert crop_rows(Proposals(boxes, torch.arange(5.0)), Window(0, 0, 10, 20), 0.1005).scores.tolist() == [1.0, 4.0]
 
 
 def test_drop_small() -> None:

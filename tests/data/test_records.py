@@ -75,11 +75,7 @@ def test_large_tables_pickle_to_few_bytes() -> None:
         tuple(range(count)),
         np.ones((count, 2), np.int64),
         np.arange(count + 1),
-        np.zeros((count, 4), np.float32),
-        np.zeros(count, np.int64),
-        np.zeros(count, np.bool_),
-        np.zeros(count, np.bool_),
-        np.zeros(count, np.float32),
+        {name: column.blank_array(count) for name, column in Targets.columns.items()},
     )
     assert len(pickle.dumps(table, 5)) < 80 * count
 

@@ -32,13 +32,13 @@ from detkit.cli.flags import add_flags, add_min_score, class_names, min_score, p
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
-from detkit.cli.process import keep_freed_memory
+from detkit.cli.process import announce_stop, keep_freed_memory
 from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options, with_pyramid
 from detkit.cli.resolve import model_line, resolve_model
+from detkit.data.writers import WRITERS
 from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
-    from detkit.data.writers import Kind
     from detkit.inference import ImagePyramid, Predictor
 
 SOME_FAILED = 1
@@ -83,7 +83,7 @@ class DetectOptions(PyramidOptions):
     csv: str | None = None
     coco: str | None = None
     labels: str | None = None
-    labels_format: Kind = "yolo"
+    labels_format: str = "yolo"
     annotations: str | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -114,7 +114,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--csv", metavar="FILE", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
-    parser.add_argument("--labels-format", choices=("coco", "voc", "yolo"), help="format of --labels (default: yolo)")
+    parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
     add_flags(parser, "--device", "--precision")
     add_pyramid_arguments(parser)
@@ -145,6 +145,9 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     job = DetectJob(predictor, options.every, drawings, labels)
     try:
         job.detect(files)
+    except KeyboardInterrupt:
+        announce_stop("writing what was detected")
+        raise
     finally:  # an interruption keeps what was detected before it
         job.write_files(outputs, metadata, ids)
     job.conclude(outputs, loaded - start, time.perf_counter() - loaded)

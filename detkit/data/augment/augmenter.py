@@ -7,11 +7,12 @@ import numpy as np
 from detkit.arrays import ImageArray
 from detkit.data.augment.annotated_image import AnnotatedImage, ImageSampler, drop_small
 from detkit.data.augment.config import AugmentationConfig, JitterConfig
-from detkit.data.augment.geometry import Resampler, Window, filled_canvas, paste, visible_patch
+from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
 from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls
 from detkit.data.augment.mixes import mixup, mosaic
 from detkit.data.augment.sizes import Layout, SizeRule
 from detkit.data.augment.views import drop_outside_centers, iou_crop, zoom_out
+from detkit.ops.windows import Window
 from detkit.preprocess import PreprocessConfig
 
 
@@ -75,7 +76,7 @@ class Augmenter:
 
     def _view(self, image: AnnotatedImage, random_numbers: np.random.Generator) -> Window:
         """Draw the visible window, in pixels of the image; it may extend beyond it."""
-        config, view = self.config, (0, 0, image.size[1], image.size[0])
+        config, view = self.config, Window(0, 0, image.size[1], image.size[0])
         if config.zoom_out is not None and random_numbers.random() < config.zoom_out.probability:
             view = zoom_out(view, config.zoom_out, random_numbers)
         if config.crop is not None and random_numbers.random() < config.crop.probability:
@@ -86,7 +87,7 @@ class Augmenter:
     def _render(self, image: AnnotatedImage, view: Window, random_numbers: np.random.Generator) -> AnnotatedImage:
         """Return the view at its final size, with pixels resampled once; colors are changed before the canvas is filled."""
         x1, y1, x2, y2 = view
-        layout = self._sizes.layout((y2 - y1, x2 - x1), random_numbers)
+        layout = self._sizes.layout(view.size, random_numbers)
         scale = layout.content[0] / (y2 - y1), layout.content[1] / (x2 - x1)
         corner = layout.corner[0] - y1 * scale[0], layout.corner[1] - x1 * scale[1]
         patch = visible_patch(image.size, scale, corner, layout.bounds)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from detkit.arrays import ImageArray
 from detkit.data.augment.annotated_image import R, crop_rows, shift_rows
+from detkit.ops.windows import Window
 from detkit.structures import Size
 
-Window = tuple[int, int, int, int]
-"""``x1 y1 x2 y2`` in whole pixels."""
 Fill = int | tuple[int, int, int]
 """A gray value, or an RGB color."""
 
@@ -66,9 +66,7 @@ class Patch:
 
     def rows(self, rows: R, min_visibility: float) -> R:
         """Transform rows of the image to canvas pixels, cropped as in :func:`~detkit.data.augment.annotated_image.crop_rows`."""
-        x1, y1, x2, y2 = self.window
-        part = (y2 - y1, x2 - x1)
-        visible = crop_rows(shift_rows(rows, -x1, -y1), part, min_visibility).resized(part, self.size)
+        visible = crop_rows(rows, self.window, min_visibility).resized(self.window.size, self.size)
         return shift_rows(visible, self.corner[1], self.corner[0])
 
 
@@ -85,12 +83,21 @@ def visible_patch(size: Size, scale: tuple[float, float], corner: tuple[float, f
     columns = _span(size[1], scale[1], corner[1], (bounds[0], bounds[2]))
     if rows is None or columns is None:
         return None
-    (y1, y2, top, bottom), (x1, x2, left, right) = rows, columns
-    return Patch((x1, y1, x2, y2), (bottom - top, right - left), (top, left))
+    window = Window(columns.image_first, rows.image_first, columns.image_end, rows.image_end)
+    return Patch(window, (rows.end - rows.first, columns.end - columns.first), (rows.first, columns.first))
 
 
-def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> Window | None:
-    """Return, along one axis, the visible pixel ranges: first and end in the image, first and end on the canvas.
+class _Span(NamedTuple):
+    """The visible pixels along one axis: first and end in the image, first and end on the canvas."""
+
+    image_first: int
+    image_end: int
+    first: int
+    end: int
+
+
+def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> _Span | None:
+    """Return the visible pixels along one axis, None if there are none.
 
     Where the image extends beyond the bounds, the range ends exactly there; where it ends earlier, its end is rounded to the
     nearest pixel.
@@ -102,7 +109,7 @@ def _span(length: int, scale: float, start: float, bounds: tuple[int, int]) -> W
     end = bounds[1] if high < length else min(max(round(start + length * scale), first + 1), bounds[1])
     image_first = min(max(0, round(low)), length - 1)
     image_end = max(min(length, round(high)), image_first + 1)
-    return image_first, image_end, max(first, bounds[0]), end
+    return _Span(image_first, image_end, max(first, bounds[0]), end)
 
 
 def paste(canvas: ImageArray, pixels: ImageArray, corner: Size) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detkit.data.augment.annotated_image import AnnotatedImage, R, box_areas, scale_areas
+from detkit.data.augment.annotated_image import AnnotatedImage, R
 from detkit.data.augment.config import AugmentationConfig
+from detkit.ops.windows import kept_fraction
 from detkit.registry import did_you_mean
-from detkit.structures import Rows
 
 Call = tuple[str, dict[str, Any]]
 """A transform's name and its arguments."""
@@ -54,18 +54,15 @@ class LibraryTransforms:
         compose.set_random_state(random_numbers, random.Random(int(random_numbers.integers(2**62))))
         if not self._any_moves_boxes():
             return replace(image, image=compose(image=image.image)["image"])
-        tables: list[Rows] = [image.targets] if image.proposals is None else [image.targets, image.proposals]
-        boxes = torch.cat([rows.boxes for rows in tables])
+        targets, proposals = image.targets, image.proposals
+        boxes = targets.boxes if proposals is None else torch.cat([targets.boxes, proposals.boxes])
         result = compose(image=image.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
         indices = torch.from_numpy(np.asarray(result["rows"]).astype(np.int64).reshape(-1))  # returned as floats, or as an empty list
         new_boxes = torch.from_numpy(np.asarray(result["bboxes"], dtype=np.float32).reshape(-1, 4))
-        parts, start = [], 0
-        for rows in tables:
-            own = (indices >= start) & (indices < start + len(rows))
-            parts.append(_with_boxes(rows[indices[own] - start], new_boxes[own]))
-            start += len(rows)
-        changed = dict(zip(("targets", "proposals"), parts, strict=False))
-        return replace(image, image=np.ascontiguousarray(result["image"]), **changed)  # type: ignore[arg-type]
+        first = indices < len(targets)
+        targets = _moved(targets, indices[first], new_boxes[first])
+        proposals = None if proposals is None else _moved(proposals, indices[~first] - len(image.targets), new_boxes[~first])
+        return replace(image, image=np.ascontiguousarray(result["image"]), targets=targets, proposals=proposals)
 
     def _any_moves_boxes(self) -> bool:
         return any(moves_boxes(name) for name, _ in self.calls)
@@ -168,6 +165,7 @@ def _parse_call(text: str) -> Call:
         raise ValueError(f"augmentation.extra: expected plain numbers, strings and tuples as arguments, got {text!r}") from None
 
 
-def _with_boxes(rows: R, boxes: Tensor) -> R:
-    fractions = box_areas(boxes) / box_areas(rows.boxes).clamp(min=1e-9)
-    return scale_areas(rows.replace(boxes=boxes), fractions)
+def _moved(rows: R, indices: Tensor, boxes: Tensor) -> R:
+    """Return the rows that are left, with their new boxes."""
+    left = rows[indices]
+    return left.moved(boxes, kept_fraction(left.boxes, boxes))

@@ -12,6 +12,7 @@ from detkit.arrays import ImageArray
 from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import MixupConfig, MosaicConfig
 from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
+from detkit.ops.windows import Window
 from detkit.structures import Proposals, Size, Targets
 
 _RESAMPLER = Resampler(average_below=0.5)
@@ -32,7 +33,7 @@ def mosaic(
     for number, tile in enumerate(images):
         down, right = divmod(number, 2)
         left, top = max(0, x) if right else 0, max(0, y) if down else 0
-        bounds = (left, top, size[1] if right else min(x, size[1]), size[0] if down else min(y, size[0]))
+        bounds = Window(left, top, size[1] if right else min(x, size[1]), size[0] if down else min(y, size[0]))
         factor = min(size[0] / tile.size[0], size[1] / tile.size[1]) * scale
         corner = (y if down else y - tile.size[0] * factor, x if right else x - tile.size[1] * factor)
         patch = visible_patch(tile.size, (factor, factor), corner, bounds)
@@ -50,7 +51,7 @@ def mixup(
     factor = min(size[0] / other.size[0], size[1] / other.size[1]) * random_numbers.uniform(*config.scale)
     corner = [random_numbers.random() * (side - length * factor) for side, length in zip(size, other.size, strict=True)]
     layer = filled_canvas(size, 114)
-    patch = visible_patch(other.size, (factor, factor), (corner[0], corner[1]), (0, 0, size[1], size[0]))
+    patch = visible_patch(other.size, (factor, factor), (corner[0], corner[1]), Window(0, 0, size[1], size[0]))
     parts = [image]
     if patch is not None:
         paste(layer, patch.pixels(other.image, _RESAMPLER), patch.corner)

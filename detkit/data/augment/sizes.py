@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detkit.data.augment.config import FixedSizeConfig, JitterConfig, KeepSizeConfig, ResizeConfig, ShortSideConfig
-from detkit.data.augment.geometry import Window
+from detkit.ops.windows import Window
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Size
 
@@ -32,7 +32,7 @@ class Layout:
     def bounds(self) -> Window:
         """``x1 y1 x2 y2`` of the part of the canvas that the image covers."""
         (y, x), (height, width) = self.corner, self.content
-        return max(0, x), max(0, y), min(self.canvas[1], x + width), min(self.canvas[0], y + height)
+        return Window(max(0, x), max(0, y), min(self.canvas[1], x + width), min(self.canvas[0], y + height))
 
 
 class SizeRule:

@@ -9,7 +9,7 @@ import numpy as np
 from detkit.arrays import Doubles
 from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import IoUCropConfig, ZoomOutConfig
-from detkit.data.augment.geometry import Window
+from detkit.ops.windows import Window
 from detkit.structures import Targets
 
 
@@ -20,7 +20,7 @@ def zoom_out(view: Window, config: ZoomOutConfig, random_numbers: np.random.Gene
     width, height = int((x2 - x1) * scale), int((y2 - y1) * scale)
     left = x1 - int(random_numbers.integers(width - (x2 - x1) + 1))
     top = y1 - int(random_numbers.integers(height - (y2 - y1) + 1))
-    return left, top, left + width, top + height
+    return Window(left, top, left + width, top + height)
 
 
 def iou_crop(view: Window, boxes: Doubles, config: IoUCropConfig, random_numbers: np.random.Generator) -> Window:
@@ -43,7 +43,7 @@ def iou_crop(view: Window, boxes: Doubles, config: IoUCropConfig, random_numbers
         accepted = np.flatnonzero(_best_ious(crops, boxes) >= min_iou) if len(boxes) else np.arange(len(crops))
         if len(accepted):
             x1, y1, x2, y2 = crops[accepted[0]].tolist()
-            return int(x1), int(y1), int(x2), int(y2)
+            return Window(int(x1), int(y1), int(x2), int(y2))
     return view
 
 

@@ -6,17 +6,21 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from detkit.arrays import Doubles, Flags, Floats
 from detkit.data.media.exif import orient_boxes
 from detkit.data.media.images import stored_size
+from detkit.data.readers.outlines import RawPolygons, oriented
 from detkit.data.records import ImageId, Records
 from detkit.data.report import ReadIssue, ReadReport
-from detkit.structures import Size
+from detkit.structures import Segmentations, Size, Targets
 
-Floats = npt.NDArray[np.float64]
+NO_CLASS = int(np.iinfo(np.int64).min)
+"""Class id of an object for which the file states none."""
 
 TOLERANCE = 0.02
 """Pixels by which a box may exceed its image through rounding before it counts as clipped; COCO writes two decimals."""
@@ -35,10 +39,10 @@ class RawLabels:
         image_index: ``(N,)`` index of each box's image.
         boxes: ``(N, 4)`` ``x1 y1 x2 y2`` in pixels, or as fractions of the image if ``relative``.
         labels: ``(N,)`` class numbers; -1 where the data does not define the class.
-        is_crowd: ``(N,)`` bool.
-        is_difficult: ``(N,)`` bool.
-        areas: ``(N,)`` published areas, NaN where there is none.
-        relative: Whether the boxes are fractions of the image.
+        columns: Other columns of ``kind`` that the format has, by name; in an area, NaN means that there is none.
+        kind: The type of the targets, which declares the columns.
+        polygons: Outlines of the boxes, in the same unit; None if the format has none, or if they are in ``columns``.
+        relative: Whether the boxes and polygons are fractions of the image.
         class_ids: ``(N,)`` class ids as stated in the file, for messages; may be empty.
         folder: Where the images were searched, for messages.
         report: Labels and images that were skipped, changed or noticed.
@@ -50,11 +54,11 @@ class RawLabels:
     image_ids: list[ImageId]
     sizes: list[Size | None]
     image_index: npt.NDArray[np.int64]
-    boxes: Floats
+    boxes: Doubles
     labels: npt.NDArray[np.int64]
-    is_crowd: npt.NDArray[np.bool_]
-    is_difficult: npt.NDArray[np.bool_]
-    areas: Floats
+    columns: dict[str, Any] = field(default_factory=dict)
+    kind: type[Targets] = Targets
+    polygons: RawPolygons | None = None
     relative: bool = False
     class_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     folder: str = ""
@@ -91,7 +95,7 @@ def assemble(raw: RawLabels, check: int) -> Records:
     return records
 
 
-def _existing(raw: RawLabels) -> npt.NDArray[np.bool_]:
+def _existing(raw: RawLabels) -> Flags:
     """Return which images have a file; each folder is listed once, because checking every file is slow on network disks."""
     listed: dict[str, set[str]] = {}
     exists = np.zeros(len(raw.paths), np.bool_)
@@ -114,7 +118,7 @@ def _existing(raw: RawLabels) -> npt.NDArray[np.bool_]:
     return exists
 
 
-def _checked_sizes(raw: RawLabels, exists: npt.NDArray[np.bool_], check: int) -> list[Size | None]:
+def _checked_sizes(raw: RawLabels, exists: Flags, check: int) -> list[Size | None]:
     """Return the upright size of every usable image; boxes labeled without the EXIF orientation are rotated in ``raw``."""
     existing = np.flatnonzero(exists).tolist()
     stated = [index for index in existing if raw.sizes[index] is not None]
@@ -164,13 +168,20 @@ def _rotate_boxes(raw: RawLabels, rotated: dict[int, tuple[int, Size]]) -> None:
     for index, (orientation, stored) in rotated.items():
         rows = raw.image_index == index
         raw.boxes[rows] = orient_boxes(raw.boxes[rows], orientation, stored)
+        segmentations: Segmentations | None = raw.columns.get("segmentations")
+        if segmentations is not None:
+            raw.columns["segmentations"] = oriented(segmentations, rows, orientation, stored)
+        if raw.polygons is not None:
+            raw.polygons.orient(rows, orientation, stored)
 
 
-def _valid_boxes(raw: RawLabels, sizes: list[Size | None]) -> npt.NDArray[np.bool_]:
+def _valid_boxes(raw: RawLabels, sizes: list[Size | None]) -> Flags:
     """Return which boxes to keep; afterwards ``raw.boxes`` are in pixels and clipped to their images."""
     limits = np.array([size or (0, 0) for size in sizes], np.float64).reshape(-1, 2)[raw.image_index][:, [1, 0, 1, 0]]
     usable = np.array([size is not None for size in sizes], np.bool_)[raw.image_index]
     boxes = raw.boxes * limits if raw.relative else raw.boxes
+    if raw.relative and raw.polygons is not None:
+        raw.polygons.scale(limits[:, :2])
     raw.boxes = np.clip(boxes, 0, limits)
     with np.errstate(invalid="ignore"):
         tests = (
@@ -188,40 +199,56 @@ def _valid_boxes(raw: RawLabels, sizes: list[Size | None]) -> npt.NDArray[np.boo
     return keep
 
 
-def _has_extent(boxes: Floats) -> npt.NDArray[np.bool_]:
+def _has_extent(boxes: Doubles) -> Flags:
     """Return which boxes have a positive width and height as float32, the final type, in which two edges may become equal."""
     narrow = boxes.astype(np.float32)
     return np.asarray((narrow[:, 2] > narrow[:, 0]) & (narrow[:, 3] > narrow[:, 1]))
 
 
-def _report_boxes(raw: RawLabels, issue: ReadIssue, rows: npt.NDArray[np.bool_], boxes: Floats) -> None:
+def _report_boxes(raw: RawLabels, issue: ReadIssue, rows: Flags, boxes: Doubles) -> None:
     for row in np.flatnonzero(rows).tolist():
         if issue is ReadIssue.UNKNOWN_CLASS:
-            detail = f"class id {raw.class_ids[row]}" if len(raw.class_ids) else ""
+            detail = _class_detail(raw, row)
         else:
             detail = "x1 y1 x2 y2 = " + " ".join(f"{value:g}" for value in boxes[row])
         raw.report.add(issue, raw.names[raw.image_index[row]], detail=detail)
 
 
-def _table(raw: RawLabels, sizes: list[Size | None], keep: npt.NDArray[np.bool_]) -> Records:
+def _class_detail(raw: RawLabels, row: int) -> str:
+    if not len(raw.class_ids):
+        return ""
+    return "no class id" if raw.class_ids[row] == NO_CLASS else f"class id {raw.class_ids[row]}"
+
+
+def _table(raw: RawLabels, sizes: list[Size | None], keep: Flags) -> Records:
     images = [index for index, size in enumerate(sizes) if size is not None]
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(raw.image_index[rows], kind="stable")]
     boxes = raw.boxes[rows].astype(np.float32)
-    areas = raw.areas[rows].astype(np.float32)
-    box_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     counts = np.bincount(raw.image_index[rows], minlength=len(sizes))[images] if images else np.zeros(0, np.int64)
+    if raw.polygons is not None:
+        raw.columns["segmentations"] = raw.polygons.segmentations()
     return Records(
         tuple(raw.paths[index] for index in images),
         tuple(raw.image_ids[index] for index in images),
         np.array([sizes[index] for index in images], np.int64).reshape(-1, 2),
         np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
-        boxes,
-        raw.labels[rows].astype(np.int64),
-        raw.is_crowd[rows].astype(np.bool_),
-        raw.is_difficult[rows].astype(np.bool_),
-        np.where(np.isfinite(areas) & (areas >= 0), areas, box_areas).astype(np.float32),
+        {"boxes": boxes, **{name: _column(raw, name, rows, boxes) for name in raw.kind.columns if name != "boxes"}},
+        kind=raw.kind,
     )
+
+
+def _column(raw: RawLabels, name: str, rows: npt.NDArray[np.int64], boxes: Floats) -> Any:
+    """Return the values of the kept rows in the type of their column, with the default or the area of the box where there is none."""
+    column = raw.kind.columns[name]
+    value = raw.labels if name == "labels" else raw.columns.get(name)
+    if column.follows == "area":
+        box_areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        areas = np.full(len(rows), np.nan, np.float32) if value is None else value[rows].astype(np.float32)
+        return np.where(np.isfinite(areas) & (areas >= 0), areas, box_areas).astype(np.float32)
+    if value is None:
+        return column.blank_array(len(rows))
+    return value[rows].astype(column.blank_array(0).dtype) if isinstance(value, np.ndarray) else value[rows]
 
 
 def is_below(folder: Path, file: str) -> bool:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import codecs
 import gc
-import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from pydantic_core import from_json
 
-from detkit.data.readers.assemble import Floats, RawLabels, assemble, resolve_in_folder
+from detkit.data.readers.assemble import RawLabels, assemble, resolve_in_folder
+from detkit.data.readers.coco_annotations import Annotations
 from detkit.data.readers.coco_files import annotation_files, image_folder, split_names
+from detkit.data.readers.ids import id_indices
+from detkit.data.readers.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.data.readers.protocol import resolve_split
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.data.report import ReadIssue, ReadReport
-from detkit.label_values import parse_area, parse_box, parse_flag, parse_integer, parse_size
+from detkit.label_values import canonical_id, parse_integer, parse_size
 from detkit.structures import Size
-
-T = TypeVar("T")
 
 
 class CocoReader:
@@ -44,18 +44,86 @@ class CocoReader:
         split = resolve_split(path, split, self.splits(path))
         if path.is_dir():
             path = annotation_files(path)[split or ""]
-        with _without_garbage_collection():
-            content = _content(path)
-            names, ids = _categories(content["categories"], path)
-            raw = _labels(content, ids, path, images)
+        content = _read(path)
+        raw = _labels(content, path, images)
         records = assemble(raw, check)
-        labels = {category: label for label, category in enumerate(ids)}
-        return DetectionData(str(path), names, ids, records, raw.report, CocoFile(str(path), labels))
+        labels = {category: label for label, category in enumerate(content.category_ids)}
+        # Numbers are compared with the boxes of the file, unless these are not the boxes that were read.
+        file = None if content.annotations.altered else CocoFile(str(path), labels)
+        return DetectionData(str(path), content.class_names, content.category_ids, records, raw.report, file)
 
 
-_POLYGONS = re.compile(rb'"segmentation"\s*:\s*\[[\[\]0-9.eE+\-,\s]*\]')
-"""Polygons, which are two thirds of COCO's files and of the memory after parsing. Because quotes inside JSON strings are escaped,
-this matches nothing but a key and its numbers."""
+@dataclass
+class _Images:
+    """The images of a file, collected part by part: ids as published, names, and sizes where they are stated."""
+
+    path: Path
+    ids: list[ImageId] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    sizes: list[Size | None] = field(default_factory=list)
+
+    def add(self, entries: list[Any]) -> None:
+        try:
+            ids, names = [entry["id"] for entry in entries], [entry["file_name"] for entry in entries]
+        except (KeyError, TypeError):
+            invalid = next(entry for entry in entries if not isinstance(entry, dict) or not {"id", "file_name"} <= entry.keys())
+            raise ValueError(f"{self.path}: every image needs an id and a file_name, got {invalid!r}") from None
+        for image_id, name in zip(ids, names, strict=True):
+            if not _is_id(image_id) or not isinstance(name, str) or not name:
+                raise ValueError(
+                    f"{self.path}: image id {image_id!r}, file_name {name!r}: expected an integer (or a string) and a non-empty string"
+                )
+        self.ids += [int(image_id) if isinstance(image_id, float) else image_id for image_id in ids]
+        self.names += names
+        self.sizes += [parse_size(entry) for entry in entries]
+
+
+@dataclass
+class _Content:
+    """The lists of a COCO file."""
+
+    images: _Images
+    annotations: Annotations
+    categories: list[Any] = field(default_factory=list)
+    class_names: tuple[str, ...] = ()
+    category_ids: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, path: Path) -> _Content:
+        return cls(_Images(path), Annotations(str(path), ReadReport(str(path))))
+
+    def add_text(self, key: str, text: bytes, position: int) -> None:
+        if key == "annotations":
+            self.annotations.add(text, position)
+        elif key in ("images", "categories"):
+            self.add(key, parsed_items(text))
+
+    def add(self, key: str, entries: list[Any]) -> None:
+        if key == "annotations":
+            self.annotations.add_parsed(entries)
+        elif key == "images":
+            self.images.add(entries)
+        elif key == "categories":
+            self.categories += entries
+
+
+def _read(path: Path) -> _Content:
+    """Read a file part by part, or as a whole if that fails, so that the message of an error is that of the JSON parser."""
+    content = _Content.of(path)
+    with _without_garbage_collection():
+        try:
+            rest = read_lists(path, content.add_text)
+        except NotStreamableError:
+            content = _Content.of(path)
+            rest = _whole(path)
+            for key in _LISTS:
+                content.add(key, rest[key] if isinstance(rest.get(key), list) else [])
+        _check_keys(rest, path)
+    content.class_names, content.category_ids = _categories(content.categories, path)
+    return content
+
+
+_LISTS = ("images", "annotations", "categories")
 
 
 @contextmanager
@@ -70,33 +138,28 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _whole(path: Path) -> dict[str, Any]:
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if not data.strip():
         raise ValueError(f"{path}: the file is empty; expected COCO JSON")
     try:
-        content = from_json(_POLYGONS.sub(b'"segmentation":0', data))
-    except ValueError:
-        content = _parse_original(data, path)
-    if isinstance(content, list):
-        raise ValueError(f"{path}: expected COCO annotations, got a list, as in a results file; give the ground truth here")
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: expected a COCO object with images, annotations and categories, got {type(content).__name__}")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content.get(key), list):
-            keys = ", ".join(content) or "nothing"
-            raise ValueError(f"{path}: expected a list {key!r}, as in COCO's instances files, got the keys: {keys}")
-    return content
-
-
-def _parse_original(data: bytes, path: Path) -> Any:
-    """Parse the unmodified file, so that positions in error messages are those of the file."""
-    try:
-        return from_json(data)
+        content = from_json(data)
     except ValueError as error:
         is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         advice = "it is UTF-16, save it as UTF-8" if is_utf16 else "the file may be truncated, download or export it again"
         raise ValueError(f"{path}: not valid JSON ({error}); {advice}") from None
+    if isinstance(content, list):
+        raise ValueError(f"{path}: expected COCO annotations, got a list, as in a results file; give the ground truth here")
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a COCO object with images, annotations and categories, got {type(content).__name__}")
+    return content
+
+
+def _check_keys(content: dict[str, Any], path: Path) -> None:
+    for key in _LISTS:
+        if not isinstance(content.get(key), list):
+            keys = ", ".join(content) or "nothing"
+            raise ValueError(f"{path}: expected a list {key!r}, as in COCO's instances files, got the keys: {keys}")
 
 
 def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -106,8 +169,12 @@ def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[
     except (KeyError, TypeError):
         raise ValueError(f"{path}: every category needs an id and a name; got {entries[:3]}") from None
     for number, name in pairs:
-        if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str) or not name:
+        if not isinstance(number, (int, float, str)) or isinstance(number, bool) or not isinstance(name, str) or not name:
             raise ValueError(f"{path}: category id {number!r}, name {name!r}: expected an integer and a non-empty string")
+    try:
+        pairs = [(parse_integer(number), name) for number, name in pairs]
+    except ValueError as error:
+        raise ValueError(f"{path}: category id: {error}; correct the file") from None
     duplicates = [number for number, count in Counter(number for number, _ in pairs).items() if count > 1]
     if duplicates:
         raise ValueError(f"{path}: category id {duplicates[0]} belongs to several categories; expected a unique id for each category")
@@ -117,93 +184,48 @@ def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[
     return tuple(name for _, name in pairs), tuple(number for number, _ in pairs)
 
 
-def _labels(content: dict[str, Any], category_ids: tuple[int, ...], path: Path, images: Path | None) -> RawLabels:
-    entries, report = content["images"], ReadReport(str(path))
-    ids, names, sizes = _images(entries, path)
-    _report_duplicate_files(names, report)
-    folder = images or image_folder(path, names)
-    annotations = _of_listed_images(content["annotations"], ids, report, path)
-    image_index = {image_id: index for index, image_id in enumerate(ids)}
-    label = {number: index for index, number in enumerate(category_ids)}
-    classes = _column(annotations, "category_id", parse_integer, path)
+def _labels(content: _Content, path: Path, images: Path | None) -> RawLabels:
+    entries, report = content.images, content.annotations.report
+    canonical = [canonical_id(image_id) for image_id in entries.ids]
+    _check_unique(canonical, path)
+    _report_duplicate_files(entries.names, report)
+    folder = images or image_folder(path, entries.names)
+    image_index, annotations = content.annotations.joined(canonical)
     return RawLabels(
         source=str(path),
-        paths=[resolve_in_folder(folder, name, str(path)) for name in names],
-        names=names,
-        image_ids=ids,
-        sizes=sizes,
-        image_index=np.array([image_index[entry["image_id"]] for entry in annotations], np.int64),
-        boxes=_boxes(annotations, path),
-        labels=np.array([label.get(number, -1) for number in classes], np.int64),
-        is_crowd=np.array(_column(annotations, "iscrowd", parse_flag, path), np.bool_),
-        is_difficult=np.array(_column(annotations, "difficult", parse_flag, path), np.bool_),
-        areas=np.array(_column(annotations, "area", parse_area, path), np.float64),
-        class_ids=np.array(classes, np.int64),
+        paths=[resolve_in_folder(folder, name, str(path)) for name in entries.names],
+        names=entries.names,
+        image_ids=entries.ids,
+        sizes=entries.sizes,
+        image_index=image_index,
+        boxes=annotations.boxes,
+        labels=id_indices(annotations.classes, content.category_ids),
+        columns=annotations.columns,
+        class_ids=annotations.classes,
         folder=str(folder),
         report=report,
     )
 
 
-def _images(entries: list[Any], path: Path) -> tuple[list[ImageId], list[str], list[Size | None]]:
+def _is_id(value: Any) -> bool:
     try:
-        ids = [entry["id"] for entry in entries]
-        names = [entry["file_name"] for entry in entries]
-    except (KeyError, TypeError):
-        invalid = next(entry for entry in entries if not isinstance(entry, dict) or not {"id", "file_name"} <= entry.keys())
-        raise ValueError(f"{path}: every image needs an id and a file_name, got {invalid!r}") from None
-    for image_id, name in zip(ids, names, strict=True):
-        if not isinstance(image_id, (int, str)) or isinstance(image_id, bool) or not isinstance(name, str) or not name:
-            raise ValueError(f"{path}: image id {image_id!r}, file_name {name!r}: expected an integer (or a string) and a non-empty string")
-    if len(set(ids)) != len(ids):
-        image_id, count = Counter(ids).most_common(1)[0]
-        duplicates = sum(1 for n in Counter(ids).values() if n > 1)
-        raise ValueError(
-            f"{path}: image id {image_id!r} belongs to {count} images ({duplicates} ids occur more than once), "
-            "so their boxes are ambiguous; give every image its own id"
-        )
-    return ids, names, [parse_size(entry) for entry in entries]
+        canonical_id(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_unique(ids: list[ImageId], path: Path) -> None:
+    if len(set(ids)) == len(ids):
+        return
+    image_id, count = Counter(ids).most_common(1)[0]
+    duplicates = sum(1 for number in Counter(ids).values() if number > 1)
+    raise ValueError(
+        f"{path}: image id {image_id!r} belongs to {count} images ({duplicates} ids occur more than once), "
+        "so their boxes are ambiguous; give every image its own id"
+    )
 
 
 def _report_duplicate_files(names: list[str], report: ReadReport) -> None:
     for name, count in Counter(names).items():
         report.add(ReadIssue.DUPLICATE_FILE, name, count - 1)
-
-
-def _of_listed_images(entries: list[Any], ids: list[ImageId], report: ReadReport, path: Path) -> list[dict[str, Any]]:
-    """Return the annotations of listed images; the others are counted under their image's id."""
-    listed = set(ids)
-    try:
-        kept = [entry for entry in entries if entry["image_id"] in listed]
-    except (KeyError, TypeError):
-        invalid = next(entry for entry in entries if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), (int, str)))
-        raise ValueError(f"{path}: every annotation needs an image_id, the id of a listed image, got {invalid!r}") from None
-    if len(kept) != len(entries):
-        report.add_all(ReadIssue.UNLISTED_IMAGE, (f"image id {entry['image_id']}" for entry in entries if entry["image_id"] not in listed))
-    annotation_ids = [entry["id"] for entry in kept if isinstance(entry.get("id"), (int, str))]
-    if len(set(annotation_ids)) != len(annotation_ids):
-        for annotation_id, count in Counter(annotation_ids).items():
-            report.add(ReadIssue.DUPLICATE_ANNOTATION_ID, f"annotation id {annotation_id}", count - 1)
-    return kept
-
-
-def _column(annotations: list[dict[str, Any]], key: str, parse: Callable[[Any], T], path: Path) -> list[T]:
-    """Parse one value of each annotation; the error message names the annotation and its image."""
-    values = []
-    for entry in annotations:
-        try:
-            values.append(parse(entry.get(key)))
-        except ValueError as error:
-            where = f"annotation {entry.get('id')!r} of image {entry['image_id']!r}"
-            raise ValueError(f"{path}: {where}: {key}: {error}; correct the file") from None
-    return values
-
-
-def _boxes(annotations: list[dict[str, Any]], path: Path) -> Floats:
-    """Return the boxes, ``(N, 4)`` float64 ``x1 y1 x2 y2``; null becomes NaN, which is counted later."""
-    try:
-        xywh = np.array([entry.get("bbox") for entry in annotations], np.float64)
-    except (TypeError, ValueError, OverflowError):
-        xywh = np.zeros(0)
-    if xywh.shape != (len(annotations), 4):
-        xywh = np.array(_column(annotations, "bbox", parse_box, path), np.float64).reshape(-1, 4)
-    return np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)

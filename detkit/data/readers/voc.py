@@ -10,6 +10,7 @@ import numpy as np
 
 from detkit.data.media.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
+from detkit.data.readers.outlines import RawPolygons
 from detkit.data.readers.protocol import resolve_split
 from detkit.data.readers.voc_files import annotation_folder, image_index, listed_stems, split_files, split_folders, voc_folders
 from detkit.data.records import DetectionData
@@ -53,11 +54,12 @@ class VocReader:
 
 @dataclass(frozen=True)
 class _Object:
-    """One ``<object>`` of an XML file; the box is ``x1 y1 x2 y2`` in detkit's convention."""
+    """One ``<object>`` of an XML file; the box is ``x1 y1 x2 y2``, and polygons are ``x y x y ...``, in detkit's convention."""
 
     name: str
     box: tuple[float, float, float, float]
     difficult: bool
+    polygons: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,22 @@ def _parse_object(node: ElementTree.Element, number: int, file: Path) -> _Object
         raise ValueError(f"{file}: object {number} ({name}): difficult: {error}") from None
     if x2 <= x1 or y2 <= y1:  # a click without a drag; strictly a one-pixel box, but nobody labels that, so it is counted as degenerate
         return _Object(name, (x1, y1, x2, y2), difficult)
-    return _Object(name, (x1 - 1, y1 - 1, x2, y2), difficult)
+    return _Object(name, (x1 - 1, y1 - 1, x2, y2), difficult, _polygons(node))
+
+
+def _polygons(node: ElementTree.Element) -> tuple[tuple[float, ...], ...]:
+    """Return the outlines of an object, of which a point counted from 1 is the center of a pixel; unreadable ones are left out."""
+    found = []
+    for polygon in node.findall("polygon"):
+        points = [(point.findtext("x"), point.findtext("y")) for point in (*polygon.findall("pt"), *polygon.findall("point"))]
+        points = points or [(polygon.findtext(f"x{number}"), polygon.findtext(f"y{number}")) for number in range(1, len(polygon) // 2 + 1)]
+        try:
+            numbers = tuple(float(value or "missing") - 0.5 for point in points for value in point)
+        except ValueError:
+            continue
+        if len(numbers) >= 6:
+            found.append(numbers)
+    return tuple(found)
 
 
 def _size(root: ElementTree.Element) -> Size | None:
@@ -148,6 +165,9 @@ def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLa
     report.add_all(ReadIssue.NO_LABEL_FILE, (f"{entry.stem}.xml" for entry in entries if entry.annotation is None))
     objects = [(index, item) for index, entry in enumerate(entries) if entry.annotation for item in entry.annotation.objects]
     label = {name: index for index, name in enumerate(names)}
+    polygons = RawPolygons()
+    for _, item in objects:
+        polygons.add(item.polygons)
     return RawLabels(
         source=source,
         paths=[entry.image for entry in entries],
@@ -157,8 +177,7 @@ def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLa
         image_index=np.array([index for index, _ in objects], np.int64),
         boxes=np.array([item.box for _, item in objects], np.float64).reshape(-1, 4),
         labels=np.array([label[item.name] for _, item in objects], np.int64),
-        is_crowd=np.zeros(len(objects), np.bool_),
-        is_difficult=np.array([item.difficult for _, item in objects], np.bool_),
-        areas=np.full(len(objects), np.nan),
+        columns={"is_difficult": np.array([item.difficult for _, item in objects], np.bool_)},
+        polygons=polygons,
         report=report,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from detkit.data.readers.assemble import RawLabels, assemble
+from detkit.data.readers.outlines import RawPolygons
 from detkit.data.readers.protocol import resolve_split
 from detkit.data.readers.text import read_text
+from detkit.data.readers.turned import box_around
 from detkit.data.readers.yolo_files import (
     YoloDescription,
     description_file,
@@ -55,11 +56,12 @@ class YoloReader:
 
 @dataclass
 class _Rows:
-    """Columns of the lines of all label files: image index, class number and box."""
+    """Columns of the lines of all label files: image index, class number, box and outline."""
 
     images: list[int] = field(default_factory=list)
     classes: list[int] = field(default_factory=list)
     boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
+    polygons: RawPolygons = field(default_factory=RawPolygons)
 
 
 def _labels(description: YoloDescription, split: str, images: Path | None, source: str) -> RawLabels:
@@ -81,7 +83,6 @@ def _labels(description: YoloDescription, split: str, images: Path | None, sourc
         expected = label_file_candidates(files[0])[0]
         raise ValueError(f"{source}: none of its {len(files)} images has a label file; expected {expected} for the first")
     classes = np.array(rows.classes, np.int64)
-    count = len(classes)
     return RawLabels(
         source=source,
         paths=[str(file) for file in files],
@@ -91,9 +92,7 @@ def _labels(description: YoloDescription, split: str, images: Path | None, sourc
         image_index=np.array(rows.images, np.int64),
         boxes=np.array(rows.boxes, np.float64).reshape(-1, 4),
         labels=np.where((classes >= 0) & (classes < len(description.names)), classes, -1),
-        is_crowd=np.zeros(count, np.bool_),
-        is_difficult=np.zeros(count, np.bool_),
-        areas=np.full(count, math.nan),
+        polygons=rows.polygons,
         relative=True,
         class_ids=classes,
         folder=str(root),
@@ -125,6 +124,7 @@ def _read_label_file(file: Path, index: int, rows: _Rows, max_values: int | None
         rows.images.append(index)
         rows.classes.append(int(values[0]))
         rows.boxes.append(box)
+        rows.polygons.add([values[1:]] if len(values) > 5 else [])
     return polygons
 
 
@@ -134,8 +134,5 @@ def _box(values: list[float]) -> tuple[float, float, float, float] | None:
         _, x, y, width, height = values
         return x - width / 2, y - height / 2, x + width / 2, y + height / 2
     if len(values) >= 7 and len(values) % 2 == 1:
-        xs, ys = values[1::2], values[2::2]
-        if any(math.isnan(value) for value in values):
-            return math.nan, math.nan, math.nan, math.nan
-        return min(xs), min(ys), max(xs), max(ys)
+        return box_around(values[1:])
     return None

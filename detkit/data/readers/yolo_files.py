@@ -47,10 +47,11 @@ class YoloDescription:
             path = self._resolve(entry)
             if path is not None and path.is_file():
                 files += _from_list(path, images)
-            elif images is not None or path is not None:
-                files += _from_folder(images or path)  # type: ignore[arg-type]
-            else:
+                continue
+            folder = images or path
+            if folder is None:
                 raise ValueError(f"{self.file}: {split}: {entry}: no such folder or list; searched in {self.root}; correct path or {split}")
+            files += _from_folder(folder)
         if not files:
             entries = ", ".join(self.splits[split])
             raise ValueError(f"{self.file}: {split}: no images in {entries}; expected files that end in .jpg, .png or the like")
