@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
-
 _LIBRARIES = {
     "libGL.so.1": "libgl1 (Debian, Ubuntu: apt-get install libgl1; Fedora: dnf install mesa-libGL)",
     "libgthread-2.0.so.0": "libglib2.0-0 (Debian, Ubuntu: apt-get install libglib2.0-0; Fedora: dnf install glib2)",
@@ -26,6 +24,8 @@ def import_advice(error: ImportError) -> str:
 
 def opencv_problem() -> str:
     """Return the problem with OpenCV, a failed import or packages of different versions in one folder; empty if there is none."""
+    from importlib import metadata
+
     try:
         import cv2
     except ImportError as error:
@@ -52,6 +52,8 @@ def distribution_problem() -> str:
 
     This project is distributed as ``detkit-vision``; ``detkit`` on the package index is unrelated.
     """
+    from importlib import metadata
+
     try:
         other = metadata.distribution("detkit")
     except metadata.PackageNotFoundError:

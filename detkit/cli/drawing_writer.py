@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from detkit.cli.outputs import check_folder
 
+RUNS = "runs"
+"""Folder of the outputs of commands without ``--output``."""
 MARK = b"drawn by detkit"
 """Comment in each drawn image; a file without it belongs to the user and is never overwritten."""
 
+_FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 _MAX_JPEG_SIDE = 65500
 """Longest side of a JPEG file, in pixels, that the library can write."""
 
@@ -19,34 +23,51 @@ class DrawingWriter:
     """A folder of drawn images.
 
     Args:
-        folder: The folder, created when the first image is written; None: the first unused ``runs/detect-N``.
+        folder: The folder, created when the first image is written; None: the first ``runs/detect-N`` that does not exist then, so that
+            commands that run at the same time have a folder each.
         inputs: Files that must not be overwritten.
         command: Name of the command, used in the name of the default folder.
         extension: ``jpg`` or ``png``.
     """
 
     def __init__(self, folder: str | None, inputs: Iterable[Path], command: str = "detect", extension: str = "jpg") -> None:
-        self.folder = Path(folder) if folder is not None else _unused_folder(command)
+        self._folder = None if folder is None else Path(folder)
+        self._command = command
         self.extension = extension
-        check_folder("--output", self.folder)
+        check_folder("--output", RUNS if folder is None else folder)
+        if self._folder is not None:
+            from detkit.checkpoint.temporary import remove_stale_temporaries
+
+            remove_stale_temporaries(self._folder)
         self._used = {_key(path) for path in inputs}
+        self._started = time.time()
+
+    @property
+    def folder(self) -> Path:
+        """The folder; it is created if none was given."""
+        if self._folder is None:
+            self._folder = new_folder(self._command)
+        return self._folder
 
     def write(self, source: Path, image: Any) -> Path:
         """Write the drawing of ``source``, an ``(H, W, 3)`` uint8 array, under the name of ``source``, and return the path."""
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
-        self.folder.mkdir(parents=True, exist_ok=True)
+        from detkit.checkpoint import atomic_write
+
         fits = max(image.shape[:2]) <= _MAX_JPEG_SIDE
         path = self._unused_path(source.stem, self.extension if fits else "png")
         png_info = PngInfo()
         png_info.add_text("comment", MARK.decode())
-        Image.fromarray(image).save(path, quality=92, comment=MARK, pnginfo=png_info)
+        with atomic_write(path) as temporary:
+            Image.fromarray(image).save(temporary, _FORMATS[path.suffix], quality=92, comment=MARK, pnginfo=png_info)
         self._used.add(_key(path))
         return path
 
     def video_path(self, source: Path) -> Path:
         """Return an unused path for the drawn video of ``source``; videos are never overwritten, as they carry no mark."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self._unused_path(source.stem, "mp4")
         self._used.add(_key(path))
         return path
@@ -55,9 +76,13 @@ class DrawingWriter:
         number = 1
         while True:
             path = self.folder / (f"{stem}.{extension}" if number == 1 else f"{stem}-{number}.{extension}")
-            if _key(path) not in self._used and (not path.exists() or _is_marked(path)):
+            if _key(path) not in self._used and (not path.exists() or self._may_replace(path)):
                 return path
             number += 1
+
+    def _may_replace(self, path: Path) -> bool:
+        """Return whether a file is an image drawn by an earlier command; those of commands that run now are kept."""
+        return _is_marked(path) and path.stat().st_mtime < self._started
 
 
 def _key(path: Path) -> str:
@@ -65,11 +90,16 @@ def _key(path: Path) -> str:
     return str(path.resolve()).casefold()
 
 
-def _unused_folder(command: str, root: str = "runs") -> Path:
+def new_folder(command: str, root: str = RUNS) -> Path:
+    """Create and return the first folder ``root/command-N`` that does not exist; no other process gets the same."""
     number = 1
-    while (Path(root) / f"{command}-{number}").exists():
-        number += 1
-    return Path(root) / f"{command}-{number}"
+    while True:
+        folder = Path(root) / f"{command}-{number}"
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
 
 
 def _is_marked(path: Path) -> bool:

@@ -27,6 +27,7 @@ from detkit.cli.flags import add_flags, add_min_score, min_score, positive
 from detkit.cli.options import bind
 from detkit.cli.report import count, table
 from detkit.cli.resolve import model_line, resolve_model
+from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -111,7 +112,7 @@ def run(options: ExplainOptions) -> int:
     for stage in explanation.stages:
         _print_stage(stage, explanation.targets, predictor.class_names)
         written = _draw(drawings, image, stage, explanation, predictor, lowest)
-        print(f"written: {', '.join(str(path) for path in written)}")
+        print(f"written: {', '.join(map(printable, written))}")
     return 0
 
 
@@ -134,13 +135,13 @@ def _features(options: ExplainOptions, image: Path, drawings: DrawingWriter, lay
     _print_table(table(rows, ("channel", "activation", "window x, y"), {"channel", "activation"}))
     images, captions = feature_tiles(layer)
     sheet = contact_sheet(images, captions=captions)
-    print(f"written: {drawings.write(Path(f'{image.stem}-{layer_name}.png'), sheet)}")
+    print(f"written: {printable(drawings.write(Path(f'{image.stem}-{layer_name}.png'), sheet))}")
     return 0
 
 
 def _print(image: Path, explanation: Explanation, data: str | None, min_score: float) -> None:
     height, width = explanation.original_size
-    print(f"image: {image} ({width} x {height}), resized to {explanation.image.shape[2]} x {explanation.image.shape[1]}")
+    print(f"image: {printable(image)} ({width} x {height}), resized to {explanation.image.shape[2]} x {explanation.image.shape[1]}")
     objects = len(explanation.targets)
     if explanation.from_detections:
         print(f"ground truth: {objects} of the detector's own detections (score of at least {min_score:g}), as --data is not given")

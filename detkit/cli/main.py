@@ -8,13 +8,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn, cast
 
 from detkit.about import __version__
-from detkit.cli.advice import import_advice
 from detkit.cli.flags import add_flags
-from detkit.cli.process import collect_rarely
+from detkit.cli.process import INTERRUPTED, TERMINATED, Terminated, collect_rarely, stop_on_signals
+from detkit.printable import PrintableFormatter, printable, printable_lines, printable_message
 from detkit.registry import did_you_mean
 
 
@@ -45,7 +46,6 @@ COMMANDS = {
 RENAMED = {"weights": "models"}
 """Commands of version 0.1.0 that have another name."""
 
-INTERRUPTED = 130
 USER_ERROR = 2
 
 
@@ -57,7 +57,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the error and the command that shows the help, and exit with code 2."""
-        self.exit(USER_ERROR, f"detkit: error: {message}; see {self.prog} --help\n")
+        self.exit(USER_ERROR, f"detkit: error: {printable(message)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = words[0]
     if name not in COMMANDS:
         hint = f"it is now called {RENAMED[name]!r}" if name in RENAMED else did_you_mean(name, list(COMMANDS))
-        print(f"detkit: error: unknown command {name!r}: {hint}", file=sys.stderr)
+        print(f"detkit: error: unknown command {printable(name)!r}: {hint}", file=sys.stderr)
         return USER_ERROR
     module = importlib.import_module(COMMANDS[name].module)
     args = _parse(command_parser(name, module), words[1:])
@@ -134,29 +134,52 @@ def _run(args: argparse.Namespace) -> int:
     """Run a command; an error that a user can cause is printed on one line, any other keeps its traceback."""
     from detkit.cli import options
 
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("detkit").setLevel(logging.INFO)
+    _log_to_stderr()
     try:
-        code = options.run(args)
-        sys.stdout.flush()
+        with stop_on_signals(), redirect_stdout(cast("IO[str]", PrintableStream(sys.stdout))):
+            code = options.run(args)
+            sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("detkit: stopped", file=sys.stderr)
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader is gone: Python must not report it again at exit
         return 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if getattr(args, "debug", False):  # a parser of subcommands has no flags of its own
             raise
-        advice = import_advice(error) if isinstance(error, ImportError) else ""
-        print(f"detkit: error: {one_line(error)}{advice}", file=sys.stderr)
+        print(f"detkit: error: {printable_message(error)}{_advice(error)}", file=sys.stderr)
         return USER_ERROR
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line, or its type's name if it has no message."""
-    return " ".join(str(error).split()) or type(error).__name__
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("detkit").setLevel(logging.INFO)
+
+
+def _advice(error: Exception) -> str:
+    if not isinstance(error, ImportError):
+        return ""
+    from detkit.cli.advice import import_advice
+
+    return import_advice(error)
+
+
+class PrintableStream:
+    """A text stream on which control characters other than line breaks, such as those of a file's name, are written as escapes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write the text and return its length."""
+        return self._stream.write(printable_lines(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 if __name__ == "__main__":

@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from detkit.machine import peak_memory
+from detkit.printable import LONGEST, printable
 
+if TYPE_CHECKING:
+    from detkit.data.report import ReadReport
+
+T = TypeVar("T")
+
+_COLUMNS = 80
+LONGEST_CELL = 200
+"""Characters of a cell of a table, such as a class name; longer ones are shortened."""
 MEGABYTE = 1e6
 """Bytes in a printed MB."""
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: frozenset[str] | set[str] = frozenset()) -> str:
-    """Return rows aligned in columns under ``header``; the columns named in ``numbers`` are right-aligned."""
-    texts = [[str(cell) for cell in row] for row in rows]
+    """Return rows aligned in columns under ``header``, one line a row; the columns named in ``numbers`` are right-aligned."""
+    texts = [[printable(cell, LONGEST_CELL) for cell in row] for row in rows]
     widths = [max([len(name), *(len(row[i]) for row in texts)]) for i, name in enumerate(header)]
     lines = []
     for row in [list(header), *texts]:
         cells = [cell.rjust(width) if name in numbers else cell.ljust(width) for cell, width, name in zip(row, widths, header, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def report_lines(report: ReadReport) -> list[str]:
+    """Return the lines of a reader's report, which quote names of files and classes."""
+    return [printable(line, 4 * LONGEST) for line in report.summary()]
+
+
+def with_bar(items: Iterable[T], total: int | None, unit: str, title: str | None = None) -> Iterable[T]:
+    """Yield the items, with a progress bar if stderr is a terminal; one that states no width, as in some containers, has 80 columns."""
+    from tqdm import tqdm
+
+    columns = None if terminal_columns() else _COLUMNS
+    bar: Iterable[T] = tqdm(items, title, total, unit=unit, disable=None, leave=False, file=sys.stderr, ncols=columns)
+    return bar
+
+
+def terminal_columns() -> int:
+    """Return the width of the terminal of stderr; 0 if it has none or is none."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # closed, or not a file
+        return 0
 
 
 def memory_line(workers: bool = False) -> str:

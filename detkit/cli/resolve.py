@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detkit.cli.report import count
+from detkit.printable import printable
 
 
 def resolve_model(word: str | None, latest: bool = False) -> tuple[str | Path, str]:
@@ -41,4 +42,4 @@ def _refuse_config(word: str) -> None:
 def model_line(model: str | Path, reason: str, class_names: tuple[str | None, ...], device: object, precision: str) -> str:
     """Return the line that a command prints about the detector that it loaded."""
     named = sum(name is not None for name in class_names)
-    return f"model: {model} ({reason}; {count(named, 'class', 'classes')}), on {device} in {precision}"
+    return f"model: {printable(model)} ({reason}; {count(named, 'class', 'classes')}), on {device} in {precision}"

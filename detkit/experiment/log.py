@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
+from detkit.printable import PrintableFormatter
+
 _CAPACITY = 100_000
 """Maximum number of lines that are buffered until the file is known."""
 
@@ -28,8 +30,8 @@ def log_to_file(first: bool) -> Iterator[Callable[[Path], None]]:
     def write_to(path: Path) -> None:
         if not first:
             return
-        file = logging.FileHandler(path, encoding="utf-8")
-        file.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
         memory.setTarget(file)
         memory.flush()
         logger.removeHandler(memory)

@@ -15,7 +15,8 @@ from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.outputs import Outputs
-from detkit.cli.report import count, duration, memory_line, table
+from detkit.cli.report import LONGEST_CELL, count, duration, memory_line, table, with_bar
+from detkit.printable import printable, printable_message
 
 if TYPE_CHECKING:
     from detkit.data.media.video import Video
@@ -115,10 +116,8 @@ class DetectJob:
 
     def _with_bar(self, frames: Iterator[T], video: Video) -> Iterable[T]:
         """Yield the frames, with a progress bar on a terminal."""
-        from tqdm import tqdm
-
         total = None if video.length is None else -(-video.length // self.every)
-        return tqdm(frames, desc=video.path.name, total=total, unit="frame", disable=None, leave=False, file=sys.stderr)
+        return with_bar(frames, total, "frame", printable(video.path.name, 40))
 
     def _keep(self, result: ImageResult, pixels: Any) -> None:
         self.results.append(result)
@@ -132,14 +131,16 @@ class DetectJob:
         return draw_detections(image, detections, self.predictor.class_names, scale=scale)
 
     def _fail(self, path: Path, error: Exception | None) -> None:
-        message = " ".join(str(error).split())
+        message = printable_message(error) if error is not None else "not readable"
         self.failed[path] = message
         print(f"detkit: {message}", file=sys.stderr, flush=True)
 
     def _print(self, result: ImageResult, seconds: float, drawing: Path | None) -> None:
         height, width = result.size
-        arrow = f" -> {drawing}" if drawing is not None else ""
-        print(f"\n{result.path} ({width} x {height}): {count(len(result.detections), 'detection')} in {duration(seconds)}{arrow}")
+        arrow = f" -> {printable(drawing)}" if drawing is not None else ""
+        print(
+            f"\n{printable(result.path)} ({width} x {height}): {count(len(result.detections), 'detection')} in {duration(seconds)}{arrow}"
+        )
         names = self.predictor.class_names
         rows = [(names[label], f"{score:.3f}", *(f"{value:.1f}" for value in box)) for label, score, box in result.rows()]
         if rows:
@@ -148,14 +149,17 @@ class DetectJob:
 
     def _print_video(self, frames: list[ImageResult], seconds: float, drawing: Path | None) -> None:
         height, width = frames[0].size
-        arrow = f" -> {drawing}" if drawing is not None else ""
+        arrow = f" -> {printable(drawing)}" if drawing is not None else ""
         speed = f"{duration(seconds)}, {len(frames) / seconds:.1f} frames/s{arrow}"
-        print(f"\n{frames[0].path} ({width} x {height}, {count(len(frames), 'frame')}): {self._totals(frames)} in {speed}", flush=True)
+        print(
+            f"\n{printable(frames[0].path)} ({width} x {height}, {count(len(frames), 'frame')}): {self._totals(frames)} in {speed}",
+            flush=True,
+        )
 
     def _totals(self, results: list[ImageResult]) -> str:
         """Return the total number of detections and those of the most frequent classes."""
         totals = Counter(self.predictor.class_names[label] for result in results for label in result.detections.labels.tolist())
-        listed = ", ".join(f"{number} {name}" for name, number in totals.most_common(12))
+        listed = ", ".join(f"{number} {printable(name, LONGEST_CELL)}" for name, number in totals.most_common(12))
         return f"{count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}"
 
     def write_files(self, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds) -> None:
@@ -174,13 +178,15 @@ class DetectJob:
             text, skipped = as_coco(self.results, names, ids)
             write_text(path, text)
             if skipped:
-                print(f"{path}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
+                print(f"{printable(path)}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
 
         def write_labels(path: str) -> None:
             if self.labels is not None:
                 images, boxes = self.labels.write(names, self.predictor.reported)
                 summary = f"{count(images, 'image')}, {count(boxes, 'box', 'boxes')} to correct"
-                print(f"labels: {summary}; then train on them with: detkit train {path}")
+                print(f"labels: {summary}; then train on them with: detkit train {printable(path)}")
+                if self.labels.renamed:
+                    print(f"labels: {count(self.labels.renamed, 'copy', 'copies')} renamed, as label formats cannot hold the names")
 
         outputs.write("json", lambda path: write_text(path, as_json(self.results, self.failed, names, **metadata)))
         outputs.write("csv", lambda path: write_text(path, as_csv(self.results, names)))
@@ -190,7 +196,7 @@ class DetectJob:
     def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
         """Print totals, times, memory and the written files."""
         frames = sum(result.frame is not None for result in self.results)
-        images = len(self.results) - frames + sum(path not in self.videos for path in self.failed)
+        images = len(self.results) - frames
         total = images + frames
         print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
         per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
@@ -199,9 +205,10 @@ class DetectJob:
         if self.drawings is not None and self.results:
             written.append(f"{self.drawings.folder}/")
         if written:
-            print(f"written: {', '.join(written)}")
+            print(f"written: {', '.join(map(printable, written))}")
         if self.failed:
-            files = count(images + len(self.videos), "file" if self.videos else "image")
+            given = images + len(self.videos) + sum(path not in self.videos for path in self.failed)
+            files = count(given, "file" if self.videos else "image")
             print(f"detkit: {len(self.failed)} of {files} could not be read", file=sys.stderr)
 
     def _inputs(self, images: int, frames: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +45,28 @@ class ImageResult:
         return [(label, round(score, 7), box) for label, score, box in columns]
 
 
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+"""Beginning of a cell that a spreadsheet would compute, or of a cell that was quoted for that reason."""
+
+
+def plain_text(text: str) -> str:
+    """Return text that UTF-8 can encode: bytes of a file name that are not UTF-8, such as 0xe9, as escapes like U+DCE9.
+
+    JSON reads these escapes back as the name that :func:`os.fsencode` takes.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def quoted_cell(value: object) -> str:
+    """Return the cell of a name: with a single quote in front if it begins like a formula, as spreadsheets expect of text.
+
+    To read the name back, remove one quote from cells that begin with a quote and, after all of its quotes, one of ``= + - @`` or a
+    tab or line break.
+    """
+    text = str(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
 def as_json(results: Sequence[ImageResult], failed: Mapping[Path, str], class_names: ClassNames, **metadata: Any) -> str:
     """Return all detections as JSON: per image and, under ``videos``, per frame; files that could not be read have an error."""
     from detkit.data.media.video import is_video
@@ -68,21 +89,37 @@ def as_json(results: Sequence[ImageResult], failed: Mapping[Path, str], class_na
             videos.setdefault(path, {"file": str(path)})["error"] = message
     content = {"detkit": __version__, **metadata, "class_names": list(class_names), "images": images}
     content |= {"videos": list(videos.values())} if videos else {}
-    return json.dumps(content, ensure_ascii=False, indent=1)
+    return plain_text(json.dumps(content, ensure_ascii=False, indent=1))
+
+
+class _Lines:
+    """Collects the rows of a CSV writer. Both kinds of line break must be quoted in cells, so the writer ends its rows with both."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+
+    def write(self, row: str) -> None:
+        """Keep a row, ended by a single line break."""
+        self.text.append(row.removesuffix("\r\n") + "\n")
 
 
 def as_csv(results: Sequence[ImageResult], class_names: ClassNames) -> str:
-    """Return one CSV row per detection, with a header; corners in pixels. With videos, two more columns hold frame and seconds."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    """Return one CSV row per detection, with a header; corners in pixels. With videos, two more columns hold frame and seconds.
+
+    Names that begin like formulas are quoted, see :func:`quoted_cell`; bytes that are not UTF-8 are escaped, see :func:`plain_text`.
+    """
+    lines = _Lines()
+    writer = csv.writer(lines)
     has_frames = any(result.frame is not None for result in results)
     columns = ("file", "width", "height", "class", "label", "score", "x1", "y1", "x2", "y2")
     writer.writerow([*columns, *(("frame", "seconds") if has_frames else ())])
     for result in results:
         frame = () if not has_frames else ("", "") if result.frame is None else (result.frame, round(result.seconds, 3))
         height, width = result.size
-        writer.writerows([result.path, width, height, class_names[n], n, score, *box, *frame] for n, score, box in result.rows())
-    return text.getvalue()
+        file, names = quoted_cell(result.path), class_names
+        rows = ([file, width, height, quoted_cell(names[n] or ""), n, score, *box, *frame] for n, score, box in result.rows())
+        writer.writerows(rows)
+    return plain_text("".join(lines.text))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.evaluate.jobs import chosen_classes, labeled, with_bar
+from detkit.cli.evaluate.jobs import chosen_classes, image_bar, labeled
 from detkit.cli.evaluate.options import EvaluateOptions
 from detkit.cli.outputs import Outputs
 from detkit.cli.report import count, duration, memory_line, table
@@ -44,7 +44,7 @@ def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
     renames = parse_renames(options.rename or ())
     classes, crops = chosen_classes(options.classes, data, renames), _crops(model)
     loaded = time.perf_counter()
-    progress = with_bar(len(data.records.labels))
+    progress = image_bar(len(data.records.labels))
     accuracy = evaluate_classifier(predictor, data, renames=renames, classes=classes, crops=crops, progress=progress)
     done = time.perf_counter()
     print(f"\n{_text(accuracy, names)}\n")

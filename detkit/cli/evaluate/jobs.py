@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate.options import VOC_RULES, EvaluateOptions
 from detkit.cli.flags import class_names
 from detkit.cli.pyramid import with_pyramid
-from detkit.cli.report import count
+from detkit.cli.report import count, report_lines, with_bar
 from detkit.cli.resolve import model_line, resolve_model
+from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -86,7 +87,7 @@ class DetectorJob:
         self.other = self._load_other(self.options.against) if self.options.against else None
         loaded = time.perf_counter()
         self.seconds["loading"] = loaded - start
-        evaluator = run_evaluator(detector, self.data, with_bar(len(self.data)))
+        evaluator = run_evaluator(detector, self.data, image_bar(len(self.data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.metadata = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
         self.metadata |= {"pyramid": str(detector)} if self.options.wants_pyramid else {}
@@ -113,7 +114,7 @@ class DetectorJob:
         truth, own = self.evaluator.ground_truth, self.evaluator.table()
         if self.other is None:
             return differences(truth, own, self.evaluator.read_results(other))
-        return differences(truth, own, run_evaluator(self.other, self.data, with_bar(len(self.data))).table())
+        return differences(truth, own, run_evaluator(self.other, self.data, image_bar(len(self.data))).table())
 
     def _data(self, model: str | Path) -> DetectionData:
         from detkit.data import parse_renames
@@ -122,7 +123,7 @@ class DetectorJob:
         data = labeled(self.options, model)
         renames = parse_renames(self.options.rename or ())
         for old, new in renames.items():
-            print(f"class {old} of the data is evaluated as {new}")
+            print(f"class {printable(old)} of the data is evaluated as {printable(new)}")
         return with_classes(data, chosen_classes(self.options.classes, data, renames), renames)
 
     def numbers(self) -> CocoNumbers | VocNumbers:
@@ -147,8 +148,8 @@ def labeled(options: EvaluateOptions, model: str | Path) -> DetectionData:
     data = labeled_data(
         model, options.data, images=options.images, split=options.split, val_fraction=options.val_fraction, trained_on=options.trained_on
     )
-    print(f"data: {data.name}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
-    for line in data.report.summary():
+    print(f"data: {printable(data.name)}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
+    for line in report_lines(data.report):
         print(line)
     return data
 
@@ -158,13 +159,6 @@ def chosen_classes(words: Sequence[str] | None, data: DetectionData, renames: Ma
     return class_names(words, {renames.get(name, name) for name in data.class_names}) or []
 
 
-def with_bar(total: int) -> Any:
-    """Return a wrapper that shows a progress bar on a terminal."""
-
-    def wrapped(images: Iterable[Any]) -> Iterable[Any]:
-        from tqdm import tqdm
-
-        bar: Iterable[Any] = tqdm(images, total=total, unit="image", disable=None, leave=False, file=sys.stderr)
-        return bar
-
-    return wrapped
+def image_bar(total: int) -> Callable[[Iterable[Any]], Iterable[Any]]:
+    """Return a wrapper of images that shows a progress bar on a terminal."""
+    return partial(with_bar, total=total, unit="image")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from detkit.cli.report import count, shown, table
+from detkit.cli.report import LONGEST_CELL, count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.details import ERRORS, Details, OperatingPoint
+from detkit.printable import printable
 
 _MAX_ROWS = 15
 
@@ -51,7 +52,7 @@ def counts_text(counts: Counts, ignored: str, skipped_classes: Mapping[str, int]
         lines.append(f"left out: {number:,} {reason}")
     if skipped_classes:
         by_count = sorted(skipped_classes.items(), key=lambda item: -item[1])
-        listed = ", ".join(f"{name} {number:,}" for name, number in by_count[:_MAX_ROWS])
+        listed = ", ".join(f"{printable(name, LONGEST_CELL)} {number:,}" for name, number in by_count[:_MAX_ROWS])
         lines[-1] += f" ({listed}{f', and {len(by_count) - _MAX_ROWS} more classes' if len(by_count) > _MAX_ROWS else ''})"
     return lines
 

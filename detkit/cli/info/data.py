@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detkit.cli.report import count, shown, table
+from detkit.cli.report import count, report_lines, shown, table
+from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -32,9 +33,10 @@ def data_text(data: DetectionData) -> str:
         f"{int(flag.sum()):,} {name}" for name, flag in (("crowd", records.is_crowd), ("difficult", records.is_difficult)) if flag.any()
     ]
     boxes = count(len(records.boxes), "box", "boxes") + (f" ({', '.join(flags)})" if flags else "")
-    lines = [f"{data.name}: {count(len(data), 'image')} ({count(empty, 'image')} without objects), {boxes}"]
+    lines = [f"{printable(data.name)}: {count(len(data), 'image')} ({count(empty, 'image')} without objects), {boxes}"]
     lines += [_image_sizes(records.sizes), "", _classes(data), "", _box_sizes(data)]
-    return "\n".join([*lines, *([""] if data.report.summary() else []), *data.report.summary()])
+    report = report_lines(data.report)
+    return "\n".join([*lines, *([""] if report else []), *report])
 
 
 def recall_text(rows: Sequence[AnchorRecall]) -> str:

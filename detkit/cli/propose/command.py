@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING
 from detkit.cli.inputs import image_files
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
+from detkit.cli.process import announce_stop
 from detkit.cli.propose.options import ProposeOptions, add_propose_flags, check_propose_options
-from detkit.cli.report import count, duration, memory_line
+from detkit.cli.report import count, duration, memory_line, report_lines, with_bar
 from detkit.cli.resolve import model_line, resolve_model
+from detkit.printable import printable, printable_message
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from detkit.data import DetectionData
     from detkit.proposals import ProposalResult, Proposer
 
@@ -62,8 +62,12 @@ def _propose(options: ProposeOptions, outputs: Outputs) -> int:
     ready = time.perf_counter()
     job = _Job(options, source, paths, data)
     try:
-        for index, result in enumerate(_with_bar(proposer.results(paths, read_image, options.processes), len(paths))):
+        results = proposer.results(paths, read_image, options.processes)
+        for index, result in enumerate(with_bar(results, len(paths), "image")):
             job.add(index, result)
+    except KeyboardInterrupt:
+        announce_stop("writing what was computed")
+        raise
     finally:  # an interruption keeps the proposals computed before it
         job.write(outputs, ready - start, time.perf_counter() - ready)
     return SOME_FAILED if job.failed else 0
@@ -95,17 +99,10 @@ def _read_data(options: ProposeOptions) -> DetectionData | None:
     from detkit.data.sources import with_split
 
     data = read_source(with_split(SourceConfig(path=options.data, images=options.images, split=options.split), "val", "test"))
-    print(f"data: {data.name}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
-    for line in data.report.summary():
+    print(f"data: {printable(data.name)}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
+    for line in report_lines(data.report):
         print(line)
     return data
-
-
-def _with_bar(results: Iterable[ProposalResult], total: int) -> Iterable[ProposalResult]:
-    """Yield the results, with a progress bar on a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(results, total=total, unit="image", disable=None, leave=False, file=sys.stderr)
 
 
 class _Job:
@@ -126,7 +123,7 @@ class _Job:
         """Add the proposals of one image."""
         path = self.paths[index]
         if result.error is not None:
-            self.failed[path] = " ".join(str(result.error).split())
+            self.failed[path] = printable_message(result.error)
             print(f"detkit: {self.failed[path]}", file=sys.stderr, flush=True)
             return
         self.counts.append(len(result.proposals))

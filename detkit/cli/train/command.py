@@ -26,11 +26,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from detkit.cli.options import bind
+from detkit.cli.process import INTERRUPTED, TERMINATED
 from detkit.cli.subjects import is_data, load_target
 from detkit.cli.train.options import TrainOptions, add_train_flags
-
-TERMINATED = 143
-INTERRUPTED = 130
+from detkit.printable import PrintableFormatter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +120,7 @@ def _log_to_stdout() -> Iterator[None]:
     """Print the log of the run, the output of this command, to stdout."""
     logger = logging.getLogger("detkit")
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(PrintableFormatter("%(message)s"))
     logger.addHandler(handler)
     before = logger.propagate, logger.level
     logger.propagate = False

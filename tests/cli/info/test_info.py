@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -172,14 +173,14 @@ def test_opencv_packages_of_two_versions(monkeypatch: pytest.MonkeyPatch) -> Non
     def version(name: str) -> str:
         known = {"opencv-python": "4.10.0.84", "opencv-python-headless": "4.9.0.80"}
         if name not in known:
-            raise advice.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return known[name]
 
-    monkeypatch.setattr(advice.metadata, "version", version)
+    monkeypatch.setattr(metadata, "version", version)
     problem = advice.opencv_problem()
     assert "opencv-python 4.10.0.84, opencv-python-headless 4.9.0.80 share the folder cv2 (now version " in problem
     assert "pip install --force-reinstall opencv-python==4.10.0.84 opencv-python-headless==4.10.0.84" in problem
-    monkeypatch.setattr(advice.metadata, "version", lambda name: "4.10.0.84")
+    monkeypatch.setattr(metadata, "version", lambda name: "4.10.0.84")
     assert advice.opencv_problem() == ""
 
 
@@ -188,10 +189,10 @@ def test_another_distribution_called_detkit(monkeypatch: pytest.MonkeyPatch, cap
 
     def distribution(name: str) -> SimpleNamespace:
         if name not in installed:
-            raise advice.metadata.PackageNotFoundError(name)
+            raise metadata.PackageNotFoundError(name)
         return SimpleNamespace(version=installed[name])
 
-    monkeypatch.setattr(advice.metadata, "distribution", distribution)
+    monkeypatch.setattr(metadata, "distribution", distribution)
     assert advice.distribution_problem() == ""
     installed["detkit"] = "1.3"
     assert advice.distribution_problem() == (
