@@ -241,6 +241,7 @@ def _init_worker(number: int) -> None:
     """Limit a worker to one thread, since there are as many workers as should run at once, and leave signals to the training process."""
     import cv2
 
+    signal.set_wakeup_fd(-1)  # inherited: the training process would take this worker's signals for its own
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _ignore_once)
     cv2.setNumThreads(0)

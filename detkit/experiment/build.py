@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,8 @@ from detkit.data.splits import report_lines
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import read_data
-from detkit.inference.loading import load_detector
 from detkit.inference.proposals import build_proposer
+from detkit.inference.sources import load_detector
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.loading.class_embeddings import embed_classes
@@ -135,8 +135,13 @@ def build_distilled(
     return DistilledDetector(detector, teacher, config.distillation, parts.class_names, config.model.preprocess, **options)
 
 
-def run_data(config: Experiment, parts: Parts, processes: Processes, device: torch.device) -> RunData:
-    """Return the training data of one process."""
+def run_data(
+    config: Experiment, parts: Parts, processes: Processes, device: torch.device, is_stopping: Callable[[], bool] = lambda: False
+) -> RunData:
+    """Return the training data of one process.
+
+    A single process that is asked to stop does not wait for its next batch; several processes make each step together.
+    """
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
     repeats = config.data.labeled_repeats
     proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
@@ -155,6 +160,7 @@ def run_data(config: Experiment, parts: Parts, processes: Processes, device: tor
             proposals=proposals,
             is_labeled=labeled,
             labeled_repeats=repeats,
+            is_stopping=is_stopping if processes.world == 1 else lambda: False,
         )
 
     # The length of an epoch, for limits given in epochs.

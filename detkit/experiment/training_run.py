@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 from detkit.checkpoint import write_text
+from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.config import load_config
 from detkit.data import DetectionData
 from detkit.experiment.build import Parts, build_distilled, build_parts, checkpoint_header, initial_state, run_data
@@ -25,16 +27,37 @@ from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
 from detkit.training.batch_size import measured_batch_size
 from detkit.training.checkpointer import format_metric
-from detkit.training.folder import RunFolder, new_run_folder
-from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.fingerprint import DataFingerprint
+from detkit.training.fitting.feature_store import feature_folder
+from detkit.training.folder import RunFolder, claimed, new_run_folder
+from detkit.training.hooks import Hook, Hooks, MetricsFile, TensorBoard
 from detkit.training.optim.precision import resolve_precision
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.distributed import Processes, process_group, resolve_device, torch_threads
 from detkit.training.process.random_state import preserved_random_state, seed_everything
+from detkit.training.process.signals import StopSignals
+from detkit.training.progress_bar import ProgressBar
 from detkit.training.run import Run
 from detkit.training.stages import StageResult, run_stages
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Session:
+    """What a run gets from the process that trains it, and not from its config.
+
+    Attributes:
+        processes: The processes that train it.
+        device: Device of this process.
+        clock: Core-minutes of this process.
+        hooks: Callbacks besides those that write files.
+    """
+
+    processes: Processes
+    device: torch.device
+    clock: CoreClock
+    hooks: tuple[Hook, ...]
 
 
 def train(
@@ -70,19 +93,25 @@ def train(
     config = config if isinstance(config, Experiment) else load_config(config, Experiment)
     only = None if stage is None else stage_index(config, stage)
     folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
-    with process_group(device) as processes, torch_threads(config.training.threads), log_to_file(processes.first) as write_log_to:
+    with (
+        process_group(device) as processes,
+        torch_threads(config.training.threads),
+        log_to_file(processes.first) as write_log_to,
+        ExitStack() as held,
+    ):
         if folder is not None:
             check_resumable(folder, config, repeats=stage is not None)
+            _claim(folder, False, processes, held)
         own_device = resolve_device(device, processes.local_rank, processes.world)
-        started = time.monotonic()
         seed_everything(config.seed)
         parts = build_parts(config, folder is None, clock)
         if processes.first and folder is None and config.weights is None:
             _log_data_warnings(config, parts.train)
         config = _with_batch_size(config, parts, own_device, processes)
-        run = _make_run(config, parts, folder or _new_folder(config, processes), processes, (own_device, clock, progress, hooks))
+        session = _Session(processes, own_device, clock, (*([ProgressBar()] if progress else []), *hooks))
+        run = _make_run(config, parts, folder or _new_folder(config, processes, held), session)
         write_log_to(run.folder.log)
-        return _train(config, run, parts, started, (folder is not None, only))
+        return _train(config, run, parts, only, resume=folder is not None)
 
 
 def _with_batch_size(config: Experiment, parts: Parts, device: torch.device, processes: Processes) -> Experiment:
@@ -109,16 +138,16 @@ def stage_index(config: Experiment, name: str) -> int:
     return names.index(name)
 
 
-def _train(config: Experiment, run: Run, parts: Parts, started: float, how: tuple[bool, int | None]) -> TrainResult:
-    resume, only = how
+def _train(config: Experiment, run: Run, parts: Parts, only: int | None, *, resume: bool) -> TrainResult:
     _log.info("%s run in %s", "resuming the" if resume else "new", run.folder.path)
     stages = [stage.build(config) for stage in config.stages]
     for stage in stages if only is None else [stages[only]]:
         stage.check(run)
     if run.processes.first:
+        remove_stale_temporaries(run.folder.path, run.folder.images, feature_folder(run))
         write_text(run.folder.config, config.to_json(indent=1))
     end = run_stages(run, stages, resume, only)
-    result = _result(run, end, parts, time.monotonic() - started)
+    result = _result(run, end, parts)
     if run.processes.first:
         write_results(run.folder.results, config.to_json(), result)
     _log_end(result)
@@ -131,12 +160,10 @@ def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
         _log.warning("warning: %s", message)
 
 
-def _make_run(
-    config: Experiment, parts: Parts, folder: RunFolder, processes: Processes, context: tuple[torch.device, CoreClock, bool, Sequence[Hook]]
-) -> Run:
-    device, clock, progress, hooks = context
-    writers = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *([ProgressBar()] if progress else []))
-    data, detector = run_data(config, parts, processes, device), parts.detector.to(device)
+def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Session) -> Run:
+    device, signals = session.device, StopSignals()
+    hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *session.hooks)
+    data, detector = run_data(config, parts, session.processes, device, signals.is_stopping), parts.detector.to(device)
     run = Run(
         detector,
         config.model.preprocess,
@@ -144,30 +171,47 @@ def _make_run(
         folder,
         checkpoint_header(config, parts.class_names, parts.train),
         seed=config.seed,
-        processes=processes,
+        processes=session.processes,
         device=device,
-        clock=clock,
-        hooks=Hooks((*writers, *hooks) if processes.first else ()),
+        clock=session.clock,
+        hooks=Hooks(hooks if session.processes.first else ()),
+        signals=signals,
         distilled=build_distilled(config, parts, detector, device),
         proposer=parts.proposer,
         budget=config.training.budget,
         initial_state=partial(initial_state, config, parts.class_names),
+        fingerprints=_fingerprints(parts),
     )
     if len(parts.val):
         run.data = data.with_evaluation(build_validation(parts.val, config, run))
     return run
 
 
-def _new_folder(config: Experiment, processes: Processes) -> RunFolder:
-    """Create the folder in the first process and return it in all."""
+def _new_folder(config: Experiment, processes: Processes, held: ExitStack) -> RunFolder:
+    """Create and claim the folder in the first process and return it in all."""
     path = str(new_run_folder(config.name, config.output).path) if processes.first else None
-    return RunFolder(Path(processes.broadcast(path)))
+    folder = RunFolder(Path(processes.broadcast(path)))
+    _claim(folder, True, processes, held)
+    return folder
 
 
-def _result(run: Run, end: StageResult, parts: Parts, seconds: float) -> TrainResult:
+def _claim(folder: RunFolder, new: bool, processes: Processes, held: ExitStack) -> None:
+    """Hold the folder in the first process, which writes it, until the run ends."""
+    if processes.first:
+        held.enter_context(claimed(folder, new))
+
+
+def _fingerprints(parts: Parts) -> dict[str, DataFingerprint]:
+    """Return the fingerprint of each part of the data, by its use."""
+    unlabeled = {f"unlabeled data {number}": data for number, data in enumerate(parts.unlabeled, start=1)}
+    data = {"training data": parts.train, "validation data": parts.val, **unlabeled}
+    return {use: DataFingerprint.of(part) for use, part in data.items()}
+
+
+def _result(run: Run, end: StageResult, parts: Parts) -> TrainResult:
     best = run.folder.best if run.folder.best.is_file() else run.folder.last
     facts: dict[str, Any] = {
-        "wall_minutes": round(seconds / 60, 3),
+        "wall_minutes": round(run.clock.wall_minutes(), 3),
         "core_minutes_by_stage": {name: round(minutes, 3) for name, minutes in run.parts().items()},
         "parameters": sum(parameter.numel() for parameter in run.detector.parameters()),
         "data": {"train": _size(parts.train), "validation": _size(parts.val), "unlabeled": [_size(data) for data in parts.unlabeled]},

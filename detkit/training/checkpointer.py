@@ -6,16 +6,19 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from detkit.about import __version__
-from detkit.checkpoint import save_checkpoint, save_state
+from detkit.checkpoint import read_header, save_checkpoint, save_state
+from detkit.checkpoint.fields import check_fields
 from detkit.registry import did_you_mean
 from detkit.training.config import TrainingConfig
 from detkit.training.drawings import draw_batch
 from detkit.training.run import Run
+from detkit.training.saved_state import KEEPER
 
 if TYPE_CHECKING:
     from detkit.data.loader import SampleBatch
@@ -26,6 +29,8 @@ STATE_FORMAT = 1
 """Version of the resumable state. It changes whenever an older state could no longer be resumed exactly."""
 
 _DRAWN_BATCHES = 2
+_UNSAVED_SECONDS = 60.0
+"""Seconds of training that may be lost if an evaluation fails."""
 
 
 def format_metric(value: float) -> str:
@@ -48,13 +53,15 @@ class Checkpointer:
         self.numbers: dict[str, float] = {}
         self.without_gain = 0
         self._reference = -math.inf
-        self._last_saved = time.monotonic()
+        self._last_saved: float | None = None
+        self._started = time.monotonic()
+        self._best_is_unwritten = False
         names = getattr(run.data.evaluate, "names", None)
         if names is not None:
             self._check_metric(names)
 
-    def add_evaluation(self, numbers: Mapping[str, float], step: int, model: nn.Module) -> None:
-        """Record an evaluation and write the best checkpoint if it is the best so far.
+    def add_evaluation(self, numbers: Mapping[str, float], step: int) -> None:
+        """Record an evaluation; the next :meth:`save_last` writes the best checkpoint if it is the best so far.
 
         Raises:
             ValueError: If ``training.best_metric`` is not among the metrics.
@@ -70,7 +77,7 @@ class Checkpointer:
             self._reference = value
         if self.best is None or value > self.best:
             self.best, self.best_step, self.best_numbers = value, step, dict(numbers)
-            self._write(self.run.folder.best, model, step, numbers)
+            self._best_is_unwritten = True
         _log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
 
     def should_stop(self) -> bool:
@@ -80,19 +87,31 @@ class Checkpointer:
 
     def save_due(self) -> bool:
         """Return whether the last write was ``save_minutes`` ago or earlier."""
-        return time.monotonic() - self._last_saved >= 60 * self.config.save_minutes
+        return time.monotonic() - (self._last_saved or self._started) >= 60 * self.config.save_minutes
+
+    def must_save_before_evaluation(self) -> bool:
+        """Return whether a failing evaluation would lose more than a minute of training, or everything; equal in all processes."""
+        late = self._last_saved is not None and time.monotonic() - self._last_saved > _UNSAVED_SECONDS
+        return self._last_saved is None or self.run.processes.sum(float(late and self.run.processes.first))[0] > 0
 
     def save_last(self, model: nn.Module, state: Mapping[str, Any], minutes: float) -> None:
-        """Write the resumable state, then the newest checkpoint."""
+        """Write the resumable state, then the best checkpoint if it is a new one, then the newest.
+
+        The state comes first: it has all that is needed to write the others again, as :meth:`restore_best` does.
+        """
         self._last_saved = time.monotonic()
         parts = self.run.parts()
         if not self.run.processes.first:
             return
         shared: dict[str, Any] = {"format": STATE_FORMAT, "detkit": __version__}
         shared |= {"class_names": list(self.run.header["class_names"]), "images_seen": self.run.images_seen, "core_minutes": minutes}
-        shared |= {"parts": parts, "evaluation_minutes": self.run.evaluation_minutes}
+        shared |= {"parts": parts, "evaluation_minutes": self.run.evaluation_minutes, "wall_minutes": self.run.clock.wall_minutes()}
+        shared |= {"data": {use: asdict(fingerprint) for use, fingerprint in self.run.fingerprints.items()}}
         inside = {"minutes_before": self.run.stage_start_minutes, **state}
         save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": inside})
+        if self._best_is_unwritten:
+            self._write(self.run.folder.best, model, self.best_step, self.best_numbers)
+            self._best_is_unwritten = False
         self._write(self.run.folder.last, model, state["step"], self.numbers)
 
     def draw_batch(self, step: int, batch: SampleBatch) -> None:
@@ -107,8 +126,18 @@ class Checkpointer:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Resume from the result of :meth:`state`."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        check_fields(state, KEEPER, f"training state {self.run.folder.state}: evaluations", "start a new run")
+        for name in KEEPER:
+            setattr(self, name, state[name])
+
+    def restore_best(self, model: nn.Module, step: int) -> None:
+        """Write the best checkpoint if the run ended after saving the state of its best evaluation and before writing the checkpoint."""
+        if self.best is None or self.best_step != step or not self.run.processes.first:
+            return
+        path = self.run.folder.best
+        header = read_header(path) if path.is_file() else {}
+        if header.get("step") != step or header.get("metrics") != self.best_numbers:
+            self._write(path, model, step, self.best_numbers)
 
     def _check_metric(self, names: Sequence[str]) -> None:
         name = self.config.best_metric

@@ -1,13 +1,11 @@
-"""Callbacks of a training run: the metrics file, TensorBoard and the progress bar."""
+"""Callbacks of a training run, and those that write the metrics file and TensorBoard's files."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
-import time
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +46,8 @@ class Hook:
     """Base class of callbacks; does nothing by default.
 
     Pass your own to :func:`detkit.train`: ``detkit.train(config, hooks=[MyHook()])``. They are called in the first process, in this order:
-    ``start``; then ``after_step`` after every step, ``record`` every ``training.log_every`` steps and ``evaluation`` after each evaluation;
-    and ``close`` in the end, also after an error. An exception in a hook ends the run.
+    ``start``; then ``after_step`` after every step, ``record`` every ``training.log_every`` steps, ``evaluating`` after every image of an
+    evaluation and ``evaluation`` after it; and ``close`` in the end, also after an error. An exception in a hook ends the run.
     """
 
     def start(self, step: int, stage: int = 0) -> None:
@@ -60,6 +58,9 @@ class Hook:
 
     def record(self, record: Record) -> None:
         """Called every few steps with a summary of them."""
+
+    def evaluating(self, done: int, images: int) -> None:
+        """Called before the first image of an evaluation and after each, with the images done and all images of this process."""
 
     def evaluation(self, step: int, numbers: Mapping[str, float]) -> None:
         """Called after an evaluation with its metrics."""
@@ -88,6 +89,11 @@ class Hooks(Hook):
         """See :meth:`Hook.record`."""
         for hook in self.hooks:
             hook.record(record)
+
+    def evaluating(self, done: int, images: int) -> None:
+        """See :meth:`Hook.evaluating`."""
+        for hook in self.hooks:
+            hook.evaluating(done, images)
 
     def evaluation(self, step: int, numbers: Mapping[str, float]) -> None:
         """See :meth:`Hook.evaluation`."""
@@ -173,57 +179,3 @@ class TensorBoard(Hook):
         """Flush and close the file."""
         if self._writer is not None:
             self._writer.close()
-
-
-class ProgressBar(Hook):
-    """Progress bar with percentage, remaining time and losses; a log line at intervals if the output is not a terminal."""
-
-    def __init__(self, every_seconds: float = 30.0) -> None:
-        self.every_seconds = every_seconds
-        self._bar: Any = None
-        self._started = self._last_logged = time.monotonic()
-        self._first_progress: float | None = None
-        self._open = ExitStack()
-
-    def start(self, step: int, stage: int = 0) -> None:
-        """Show the bar; log lines appear above it."""
-        from tqdm import tqdm
-        from tqdm.contrib.logging import logging_redirect_tqdm
-
-        self._first_progress = None
-        self._started = self._last_logged = time.monotonic()
-        bar_format = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-        self._bar = tqdm(total=100, unit="%", bar_format=bar_format, disable=None, dynamic_ncols=True, leave=True)
-        if not self._bar.disable:
-            self._open.enter_context(logging_redirect_tqdm([logging.getLogger("detkit")]))
-
-    def after_step(self, step: int, progress: float) -> None:
-        """Move the bar."""
-        if self._first_progress is None:
-            self._first_progress = progress
-            self._bar.initial = self._bar.n = 100 * progress
-        self._bar.set_description(f"step {step}", refresh=False)
-        self._bar.update(max(0.0, min(100 * progress, 100.0) - self._bar.n))
-
-    def record(self, record: Record) -> None:
-        """Show the losses."""
-        losses = " ".join(f"{name} {value:.3f}" for name, value in record.losses.items())
-        self._bar.set_postfix_str(f"{losses} lr {record.lr:.2g}", refresh=False)
-        now = time.monotonic()
-        if self._bar.disable and now - self._last_logged >= self.every_seconds:
-            self._last_logged = now
-            left = self._time_left(record.progress)
-            _log.info("step %d, %.0f %%, %s left: %s lr %.3g", record.step, 100 * record.progress, left, losses, record.lr)
-
-    def close(self) -> None:
-        """Close the bar and leave it on the screen."""
-        self._open.close()
-        if self._bar is not None:
-            self._bar.close()
-
-    def _time_left(self, progress: float) -> str:
-        done = progress - (self._first_progress or 0.0)
-        if done <= 0:
-            return "?"
-        seconds = int((time.monotonic() - self._started) * (1 - progress) / done)
-        return f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -15,6 +15,8 @@ class Meter:
     """Sums of detached losses on their device, and of the seconds spent on steps and on waiting for data."""
 
     def __init__(self) -> None:
+        self.step_seconds: float | None = None
+        """Seconds of a step between the last two log rows."""
         self._reset()
 
     def _reset(self) -> None:
@@ -36,6 +38,10 @@ class Meter:
         self._steps += 1
         self._waited += waited
 
+    def current_step_seconds(self) -> float | None:
+        """Return the seconds of a step, before the first log row those so far; None before the first step."""
+        return self.step_seconds or ((time.perf_counter() - self._since) / self._steps if self._steps else None)
+
     def pause(self, seconds: float) -> None:
         """Exclude ``seconds`` from the step time, such as those of an evaluation or a write."""
         self._since += seconds
@@ -49,6 +55,6 @@ class Meter:
         losses["total"] = sum(losses.values())
         spent = max(time.perf_counter() - self._since, 1e-9)
         waiting = min(1.0, self._waited / spent)
-        seconds = spent / max(self._steps, 1)
+        seconds = self.step_seconds = spent / max(self._steps, 1)
         self._reset()
         return losses, seconds, waiting

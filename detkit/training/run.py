@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.preprocess import PreprocessConfig
+from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
 from detkit.training.process.clock import CoreClock
@@ -34,6 +35,10 @@ Batches = Callable[[int], Iterable["SampleBatch"]]
 
 Evaluate = Callable[["Detector", int], Mapping[str, float]]
 """Evaluates a detector on the validation data after a number of steps; called in every process and returns the same metrics in each."""
+
+
+class EvaluationStopped(Exception):  # noqa: N818  # a request, not an error
+    """The run was asked to stop within an evaluation, which is repeated when the run is resumed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,8 @@ class Run:
         proposer: Supplies proposals for an image to a detector that takes them.
         loss_module: Computes the losses instead of the detector while only a part of it is trained.
         initial_state: Returns the weights and buffers that the run started with.
+        fingerprints: Fingerprints of the data, by its use, which a resumed run compares.
+        image_seconds: Seconds of wall time of a training image in this process, once measured.
     """
 
     detector: Detector
@@ -108,6 +115,8 @@ class Run:
     proposer: ProposalFunction | None = None
     loss_module: nn.Module | None = None
     initial_state: Callable[[], Mapping[str, Tensor]] | None = None
+    fingerprints: Mapping[str, DataFingerprint] = field(default_factory=dict)
+    image_seconds: float | None = None
 
     @property
     def failed_batch(self) -> Path:
@@ -136,6 +145,9 @@ class Run:
         """Return the validation metrics of a model, empty without validation data.
 
         The model stays in evaluation mode, and the random generators are not changed.
+
+        Raises:
+            EvaluationStopped: If the run is asked to stop meanwhile.
         """
         if self.data.evaluate is None:
             return {}

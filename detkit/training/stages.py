@@ -11,10 +11,12 @@ from detkit.checkpoint import load_checkpoint, load_state
 from detkit.training.alternating import Part, ProposalsFrom, train_part
 from detkit.training.checkpointer import STATE_FORMAT
 from detkit.training.config import TrainingConfig
+from detkit.training.fingerprint import check_data
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 from detkit.training.optim.schedule import CosineConfig, MultistepConfig
 from detkit.training.parts import frozen, reset_parts, reset_stale_fits
 from detkit.training.run import Run
+from detkit.training.saved_state import check_saved_state, explain_foreign_state
 from detkit.training.trainer import Trainer
 
 _log = logging.getLogger(__name__)
@@ -109,7 +111,8 @@ class GradientStage:
     def _train(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
         trainer = Trainer(run, self.training, self.optimizer, self.schedule)
         if state is not None:
-            trainer.load(state)
+            with explain_foreign_state(run.folder.state, run.folder.last):
+                trainer.load(state)
             _log.info("resuming after step %d", trainer.step)
         reason = trainer.fit()
         best = trainer.checkpointer
@@ -149,9 +152,10 @@ def run_stages(run: Run, stages: Sequence[Stage], resume: bool = False, only: in
     state = load_state(run.folder.state) if resume else None
     if state is not None:
         _check_state(run, stages, state)
+        check_data(run.folder.path, run.fingerprints, state.get("data", {}))
         run.images_seen = int(state["images_seen"])
         if run.processes.first:
-            run.clock.add_previous(float(state["core_minutes"]), state.get("parts"))
+            run.clock.add_previous(float(state["core_minutes"]), state.get("parts"), float(state.get("wall_minutes", 0.0)))
         run.evaluation_minutes = float(state.get("evaluation_minutes", 0.0))
     end = StageResult("finished")
     with run.signals:
@@ -191,6 +195,7 @@ def _check_state(run: Run, stages: Sequence[Stage], state: Mapping[str, Any]) ->
             f"resume {run.folder.path}: expected a state of format {STATE_FORMAT}, got {state.get('format')}, written by detkit "
             f"{state.get('detkit')}; resume with that version of detkit, or start a new run with weights={run.folder.last}"
         )
+    check_saved_state(run.folder.state, state, run.folder.last)
     names, saved = list(run.header["class_names"]), list(state["class_names"])
     if names != saved:
         raise ValueError(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from detkit.data.loader import SampleBatch, image_seed
+from detkit.data.loader_errors import WaitInterrupted, explain_worker_errors
 from detkit.models.detector import Detector
 from detkit.preprocess import as_input
 from detkit.structures import Proposals, Size, Targets
@@ -30,7 +31,8 @@ from detkit.training.optim.unfreeze import Unfreezing
 from detkit.training.process.random_state import random_state, restore_random_state
 from detkit.training.process.replicas import broadcast_buffers, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
-from detkit.training.run import Run
+from detkit.training.run import EvaluationStopped, Run
+from detkit.training.saved_state import explain_foreign_state, load_optimizer
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +51,7 @@ class Trainer:
         self, run: Run, config: TrainingConfig, optimizer: SGDConfig | AdamWConfig, schedule: MultistepConfig | CosineConfig
     ) -> None:
         self.run, self.config, self.schedule = run, config, schedule
-        images = run.data.batch_size * config.accumulation_steps
+        images = self._images_per_step()
         precision = resolve_precision(config.precision, run.device)
         adapters = run.distilled.adapters if run.distilled else nn.ModuleList()
         if config.channels_last:
@@ -79,14 +81,19 @@ class Trainer:
         """
         self.run.hooks.start(self.step, self.run.stage)
         try:
-            return self._loop()
+            with explain_worker_errors():
+                return self._loop()
+        except (WaitInterrupted, EvaluationStopped):  # nothing of the interrupted step or evaluation has happened
+            self.save()
+            return self._signal()
         finally:
             self.run.hooks.close()
 
     def _loop(self) -> str:
         batches = iter(self.run.data.batches(self.step * self.config.accumulation_steps))
         if self._random:
-            restore_random_state(self._random[self.run.processes.rank % len(self._random)])
+            with explain_foreign_state(self.run.folder.state, self.run.folder.last):
+                restore_random_state(self._random[self.run.processes.rank % len(self._random)])
         self.run.detector.train()
         while True:
             minutes, signaled, save_due = self._synchronize()
@@ -94,7 +101,7 @@ class Trainer:
             due = self.config.evaluations if over else self.progress.evaluations_due(self.config.evaluations)
             if signaled:
                 self.save()
-                return self.run.signals.received or "SIGTERM"
+                return self._signal()
             if due > self.evaluations:
                 self._evaluate(due, minutes)
             elif save_due:
@@ -104,6 +111,9 @@ class Trainer:
             if self.checkpointer.should_stop():
                 return "early stop"
             self._train_step(batches, minutes)
+
+    def _signal(self) -> str:
+        return self.run.signals.received or "SIGTERM"
 
     def _end_reason(self) -> str:
         if self.progress.is_finished(self.step):
@@ -148,13 +158,14 @@ class Trainer:
         if self.unfreezing:
             self.unfreezing.restore(int(state["frozen_stages"]))
             self.network = self._wrapped()
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self.mixed.load(state["scaler"], state.get("precision"))
         if self.run.distilled:
             self.run.distilled.adapters.load_state_dict(state.get("adapters", {}))
         if self.ema:
             self.ema.load(state["ema"])
         self.checkpointer.load(state["keeper"])
+        self.checkpointer.restore_best(self.model, self.step)
         self._random = list(state["random"])
         if len(self._random) != self.run.processes.world:
             counts = len(self._random), self.run.processes.world
@@ -191,7 +202,7 @@ class Trainer:
         losses = [self._backward(batch, last=index == len(samples) - 1) for index, batch in enumerate(samples)]
         self._update_weights(losses, samples)
         self.step += 1
-        self.run.images_seen += self.run.data.batch_size * self.config.accumulation_steps
+        self.run.images_seen += self._images_per_step()
         self.meter.step(waited)
         self.run.hooks.after_step(self.step, self.progress.fraction)
         if self.step % self.config.log_every == 0:
@@ -243,10 +254,14 @@ class Trainer:
     def _evaluate(self, due: int, minutes: float) -> None:
         started, run = time.perf_counter(), self.run
         if run.data.evaluate is not None:
+            if self.checkpointer.must_save_before_evaluation():
+                self.save()
+            seconds = self.meter.current_step_seconds()
+            run.image_seconds = None if seconds is None else seconds * run.processes.world / self._images_per_step()
             broadcast_buffers(run.processes, run.detector, *([self.ema.model] if self.ema else []))
             numbers = run.evaluate(self.model, self.step)
             run.detector.train()
-            self.checkpointer.add_evaluation(numbers, self.step, self.model)
+            self.checkpointer.add_evaluation(numbers, self.step)
             self.run.hooks.evaluation(self.step, numbers)
         self.evaluations = due
         self.save()
@@ -263,6 +278,9 @@ class Trainer:
     def _lr(self) -> float:
         groups = self.optimizer.param_groups
         return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
+
+    def _images_per_step(self) -> int:
+        return self.run.data.batch_size * self.config.accumulation_steps
 
     def _wrapped(self) -> nn.Module:
         return wrap_distributed(self.run.network, self.run.processes, self.run.device)

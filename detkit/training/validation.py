@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,9 +21,13 @@ from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector
 from detkit.structures import Detections
 from detkit.training.drawings import draw_validation
-from detkit.training.run import Run
+from detkit.training.progress_bar import format_duration
+from detkit.training.run import EvaluationStopped, Run
 
 _log = logging.getLogger(__name__)
+
+_SHARE_OF_TRAINING = 0.4
+"""Time of a validation image as a fraction of that of a training image: a forward pass without the backward pass."""
 
 DetectedImages = Sequence[tuple[Any, Detections]]
 """Pairs of an image id and the detections of this image."""
@@ -58,6 +63,7 @@ class Validation:
     data: DetectionData
     config: EvaluationConfig
     run: Run
+    _image_seconds: float | None = field(default=None, init=False)
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -82,10 +88,32 @@ class Validation:
         run, names = self.run, self.run.header["class_names"]
         predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)
         own = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
-        detected = [(record.image_id, detections) for record, detections in detect_records(predictor, own, threads=self.config.threads)]
-        by_process = run.processes.gather(detected)
-        metrics: dict[str, float] = run.processes.broadcast(self._metrics(by_process, step) if run.processes.first else None)
+        by_process = run.processes.gather(self._detect(predictor, own, step))
+        if any(len(detected) < images for images, detected in by_process):
+            raise EvaluationStopped
+        metrics: dict[str, float] = run.processes.broadcast(
+            self._metrics([detected for _, detected in by_process], step) if run.processes.first else None
+        )
         return metrics
+
+    def _detect(self, predictor: Predictor, data: DetectionData, step: int) -> tuple[int, DetectedImages]:
+        """Return the number of images and the detections of each; of fewer images if the run is asked to stop meanwhile."""
+        started, detected = time.perf_counter(), list[tuple[Any, Detections]]()
+        _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(len(data)))
+        self.run.hooks.evaluating(0, len(data))
+        for record, detections in detect_records(predictor, data, threads=self.config.threads):
+            detected.append((record.image_id, detections))
+            self.run.hooks.evaluating(len(detected), len(data))
+            if self.run.signals.is_stopping():
+                break
+        self._image_seconds = (time.perf_counter() - started) / max(len(detected), 1)
+        return len(data), detected
+
+    def _price(self, images: int) -> str:
+        """Return the time that the validation will take, from the previous one, or from the training before the first one."""
+        training = self.run.image_seconds
+        seconds = self._image_seconds or (None if training is None else training * _SHARE_OF_TRAINING)
+        return "" if seconds is None else f", about {format_duration(seconds * images)}"
 
     def _metrics(self, by_process: Sequence[DetectedImages], step: int) -> dict[str, float]:
         detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}

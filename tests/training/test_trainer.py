@@ -15,11 +15,12 @@ from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
-from detkit.training.hooks import Hook, Hooks, MetricsFile, ProgressBar, TensorBoard
+from detkit.training.hooks import Hook, Hooks, MetricsFile, TensorBoard
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.random_state import seed_everything
+from detkit.training.progress_bar import ProgressBar
 from detkit.training.run import Run
 from detkit.training.stages import GradientStage, run_stages
 

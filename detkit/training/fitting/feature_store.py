@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
+import re
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -16,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from detkit.checkpoint import write_text
-from detkit.checkpoint.atomic import atomic_write
+from detkit.checkpoint.atomic import WriteError, atomic_write
+from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.data.media.images import read_image
 from detkit.inference.predictor import Predictor
 from detkit.models.fast_rcnn import FastRCNN
@@ -38,6 +42,10 @@ NEAR_IOU = 0.5
 FEATURES_SHARE = 0.8
 """Fraction of a stage's budget after which no more features are computed, so that time remains to fit the layers to those computed."""
 KEY = "key.txt"
+"""File that marks a folder as a feature cache, with a hash of everything that the features depend on."""
+_MARK, _ROWS = "detkit features ", "regions-"
+_OWN_FILES = re.compile(r"\d+\.npz")
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +77,7 @@ class FeatureStore:
     """Features of many images, cached in a folder up to a size limit; those that do not fit are recomputed on every access.
 
     Args:
-        folder: The cache folder; features of other weights in it are deleted.
+        folder: The cache folder; features of other weights in it are deleted, and nothing else.
         key: Identifies everything that the features depend on.
         megabytes: The size limit, in units of 10^6 bytes.
         count: Number of images.
@@ -89,10 +97,13 @@ class FeatureStore:
     ) -> None:
         self.folder, self._limit, self._count, self._compute = folder, megabytes * 1e6, count, compute
         self._is_budget_spent = is_budget_spent
-        if folder.exists() and (not (folder / KEY).is_file() or (folder / KEY).read_text("utf-8") != key):
-            shutil.rmtree(folder)
+        check_feature_folder(folder)
+        if folder.exists():
+            _remove_leftovers(folder)
+        if (folder / KEY).is_file() and (folder / KEY).read_text("utf-8") != _MARK + key:
+            _delete_features(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / KEY, key)
+        write_text(folder / KEY, _MARK + key)
         self._used = sum(path.stat().st_size for path in folder.glob("*.npz"))
 
     def __len__(self) -> int:
@@ -115,15 +126,70 @@ class FeatureStore:
         """Return the features of an image."""
         path = self._path(index)
         if path.is_file():
-            with np.load(path, allow_pickle=False) as arrays:
-                return RegionFeatures(**{name: arrays[name] for name in arrays.files})
+            try:
+                with np.load(path, allow_pickle=False) as arrays:
+                    return RegionFeatures(**{name: arrays[name] for name in arrays.files})
+            except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                _log.warning("features: %s is damaged (%s) and computed again", path, type(error).__name__)
         features = self._compute(index)
         size = sum(value.nbytes for value in vars(features).values())
         if self._used + size <= self._limit:
+            self._write(path, features, size)
+        return features
+
+    def _write(self, path: Path, features: RegionFeatures, size: int) -> None:
+        """Write the features of an image; they only save time, so those that do not fit the disk are computed in every pass."""
+        try:
             with atomic_write(path) as temporary, temporary.open("wb") as handle:
                 np.savez(handle, **vars(features))
             self._used += size
-        return features
+        except WriteError as error:
+            self._limit = 0.0
+            _log.warning("warning: features are no longer cached, and are computed again in each pass: %s", error)
+
+
+def check_feature_folder(folder: Path) -> None:
+    """Check that a folder can hold a feature cache: it does not exist, is empty, or is a feature cache already.
+
+    Raises:
+        ValueError: If it holds files of another origin.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    mark = (folder / KEY).read_text("utf-8", "replace") if (folder / KEY).is_file() else ""
+    if not mark.startswith(_MARK) and not _HASH.fullmatch(mark):  # earlier versions wrote the hash alone
+        raise ValueError(
+            f"{folder}: expected no such folder or the features of this run, got files of another origin; move them, as the run caches "
+            "features there"
+        )
+
+
+def _delete_features(folder: Path) -> None:
+    """Delete the features of other weights, by their names; the marker stays until the new one replaces it."""
+    for path in folder.iterdir():
+        if path.is_file() and _OWN_FILES.fullmatch(path.name):
+            path.unlink()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left in a feature cache: temporary files, and folders of :func:`temporary_rows`."""
+    remove_stale_temporaries(folder)
+    for rows in folder.glob(f"{_ROWS}*/"):
+        for path in rows.glob("*.*"):
+            if path.suffix in {".features", ".targets"} and path.stem.isdecimal():
+                path.unlink()
+        if not any(rows.iterdir()):
+            rows.rmdir()
+
+
+def temporary_rows(store: FeatureStore) -> TemporaryDirectory[str]:
+    """Return a temporary folder in a feature cache for the regions of each class."""
+    return TemporaryDirectory(prefix=_ROWS, dir=store.folder)
+
+
+def feature_folder(run: Run) -> Path:
+    """Return the folder of a run's feature cache."""
+    return run.folder.path / "features"
 
 
 def fitting_data(run: Run) -> DetectionData:
@@ -174,8 +240,7 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
     def is_budget_spent() -> bool:
         return run.is_budget_spent(FEATURES_SHARE)
 
-    folder = run.folder.path / "features"
-    return FeatureStore(folder, _key(run, precision), megabytes, len(records), compute, is_budget_spent=is_budget_spent)
+    return FeatureStore(feature_folder(run), _key(run, precision), megabytes, len(records), compute, is_budget_spent=is_budget_spent)
 
 
 def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Targets) -> RegionFeatures:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -18,10 +17,21 @@ from detkit.ops.coder import encode
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.fitting.example_rows import RegionRows
-from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, feature_store, fitted_layers, fitting_data, mean_norms
+from detkit.training.fitting.feature_store import (
+    FeatureStore,
+    RegionFeatures,
+    check_feature_folder,
+    feature_folder,
+    feature_store,
+    fitted_layers,
+    fitting_data,
+    mean_norms,
+    temporary_rows,
+)
 from detkit.training.fitting.ridge import Ridge, RidgeConfig, check_features
 from detkit.training.fitting.svm import ExampleBuffer, HardNegatives, SVMConfig
-from detkit.training.run import Run
+from detkit.training.run import EvaluationStopped, Run
+from detkit.training.saved_state import explain_foreign_state
 from detkit.training.stages import StageResult
 
 if TYPE_CHECKING:
@@ -59,9 +69,10 @@ class FittedStage:
         """See :meth:`Stage.check`.
 
         Raises:
-            ValueError: If the detector has no fitted layers.
+            ValueError: If the detector has no fitted layers, or the folder of the features holds other files.
         """
         fitting_data(run)
+        check_feature_folder(feature_folder(run))
 
     def run(self, run: Run, state: Mapping[str, Any] | None) -> StageResult:
         """See :meth:`Stage.run`.
@@ -70,28 +81,37 @@ class FittedStage:
             ValueError: If the detector has no fitted layers, or there are several processes.
         """
         if state is not None:
-            run.detector.load_state_dict(state["detector"])
-        checkpointer = Checkpointer(run, self.training)
-        self._save(run, checkpointer)
+            with explain_foreign_state(run.folder.state, run.folder.last):
+                run.detector.load_state_dict(state["detector"])
+        checkpointer, fitted = Checkpointer(run, self.training), state is not None and bool(state.get("fitted"))
+        self._save(run, checkpointer, fitted)
         try:
-            self.fit(run, feature_store(run, self.cache_megabytes, self.training.precision))
-        except StageInterrupted:
+            if not fitted:
+                self.fit(run, feature_store(run, self.cache_megabytes, self.training.precision))
+                self._save(run, checkpointer, True)
+            self._evaluate(run, checkpointer)
+        except (StageInterrupted, EvaluationStopped):
             return StageResult(run.signals.received or "SIGTERM", True)
-        numbers = run.evaluate(run.detector, 0)
-        if numbers:
-            checkpointer.add_evaluation(numbers, 0, run.detector)
-            run.hooks.start(0, run.stage)
-            run.hooks.evaluation(0, numbers)
-            run.hooks.close()
-        self._save(run, checkpointer)
+        self._save(run, checkpointer, True)
         return StageResult("finished", False, 0, checkpointer.numbers, checkpointer.best_numbers, 0)
 
     def fit(self, run: Run, store: FeatureStore) -> None:
         """Fit the layers to the features."""
         raise NotImplementedError
 
-    def _save(self, run: Run, checkpointer: Checkpointer) -> None:
-        checkpointer.save_last(run.detector, {"step": 0, "detector": dict(run.detector.state_dict())}, run.minutes())
+    def _evaluate(self, run: Run, checkpointer: Checkpointer) -> None:
+        run.hooks.start(0, run.stage)
+        try:
+            numbers = run.evaluate(run.detector, 0)
+            if numbers:
+                checkpointer.add_evaluation(numbers, 0)
+                run.hooks.evaluation(0, numbers)
+        finally:
+            run.hooks.close()
+
+    def _save(self, run: Run, checkpointer: Checkpointer, fitted: bool) -> None:
+        state = {"step": 0, "fitted": fitted, "detector": dict(run.detector.state_dict())}
+        checkpointer.save_last(run.detector, state, run.minutes())
 
 
 @dataclass(frozen=True)
@@ -167,7 +187,7 @@ class BoxRegressionStage(FittedStage):
         """See :meth:`FittedStage.fit`."""
         fitted, box_weights = fitted_layers(run.detector), cast("FastRCNN", run.detector).region.config.box_weights
         scale = self.ridge.target_norm / mean_norms(store)[1]
-        with TemporaryDirectory(prefix="regions-", dir=store.folder) as folder:
+        with temporary_rows(store) as folder:
             rows = RegionRows(Path(folder), fitted.boxes.in_features)
             for regions in _within_budget(run, store, "boxes: the budget ends the pass"):
                 for label, features, targets in self._examples(regions, box_weights):

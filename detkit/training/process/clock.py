@@ -50,6 +50,7 @@ class CoreClock:
     def __init__(self, whole_process: bool = False) -> None:
         self._start = 0.0 if whole_process else processor_seconds()
         self._previous = 0.0
+        self._previous_wall, self._start_wall = 0.0, time.monotonic()
         self._parts: dict[str, float] = {}
         self._current, self._recorded = OTHER, 0.0
 
@@ -57,9 +58,14 @@ class CoreClock:
         """Return the core-minutes of this process and its workers, including those before a resume."""
         return self._previous + (processor_seconds() - self._start) / 60
 
-    def add_previous(self, minutes: float, parts: Mapping[str, float] | None = None) -> None:
-        """Add the core-minutes that the run used before it was resumed, in total and by activity."""
+    def wall_minutes(self) -> float:
+        """Return the minutes of wall time of this session and, if the run was resumed, of the earlier ones."""
+        return self._previous_wall + (time.monotonic() - self._start_wall) / 60
+
+    def add_previous(self, minutes: float, parts: Mapping[str, float] | None = None, wall: float = 0.0) -> None:
+        """Add the core-minutes that the run used before it was resumed, in total and by activity, and its wall time."""
         self._previous += minutes
+        self._previous_wall += wall
         for name, value in (parts or {}).items():
             self._parts[name] = self._parts.get(name, 0.0) + value
 

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from detkit.checkpoint.temporary import temporary_path
 from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures
 
 
@@ -46,10 +51,69 @@ def test_features_above_the_size_limit_are_recomputed(tmp_path: Path) -> None:
 def test_features_are_recomputed_for_other_weights(tmp_path: Path) -> None:
     compute = Counter()
     list(FeatureStore(tmp_path / "f", "a", 1.0, 2, compute))
-    (tmp_path / "f" / "1.npz.tmp").touch()  # left by a killed run
     list(FeatureStore(tmp_path / "f", "b", 1.0, 2, compute))
     assert compute.indices == [0, 1, 0, 1]
     assert sorted(path.name for path in (tmp_path / "f").iterdir()) == ["0.npz", "1.npz", "key.txt"]
+
+
+def test_a_cache_deletes_nothing_but_its_own_features(tmp_path: Path) -> None:
+    list(FeatureStore(tmp_path / "f", "a", 1.0, 2, Counter()))
+    for name in ("precious.txt", "1.npz.bak", "regions-mine/notes.txt"):
+        (tmp_path / "f" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "f" / name).write_text("mine")
+    list(FeatureStore(tmp_path / "f", "b", 1.0, 1, Counter()))
+    kept = sorted(str(path.relative_to(tmp_path / "f")) for path in (tmp_path / "f").rglob("*") if path.is_file())
+    assert kept == ["0.npz", "1.npz.bak", "key.txt", "precious.txt", "regions-mine/notes.txt"]
+
+
+@pytest.mark.parametrize("mark", [None, "notes of mine"])
+def test_a_folder_of_other_files_is_refused_and_left_as_it_is(tmp_path: Path, mark: str | None) -> None:
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / "0.npz").write_text("mine")
+    if mark:
+        (tmp_path / "features" / "key.txt").write_text(mark)
+    with pytest.raises(ValueError, match=r"features: expected no such folder or the features of this run, got files of another origin"):
+        FeatureStore(tmp_path / "features", "a", 1.0, 2, Counter())
+    assert (tmp_path / "features" / "0.npz").read_text() == "mine"
+
+
+def test_what_killed_runs_left_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    list(FeatureStore(folder, "a", 1.0, 2, Counter()))
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    own = temporary_path(folder / "1.npz")
+    own.touch()
+    own.with_name(own.name.replace(f"-{os.getpid()}-", f"-{ended.pid}-")).touch()
+    (folder / "regions-x").mkdir()
+    (folder / "regions-x" / "3.features").touch()
+    FeatureStore(folder, "a", 1.0, 2, Counter())
+    assert sorted(path.name for path in folder.iterdir()) == sorted([own.name, "0.npz", "1.npz", "key.txt"])
+
+
+def test_damaged_features_are_computed_again(tmp_path: Path) -> None:
+    compute = Counter()
+    store = FeatureStore(tmp_path / "f", "a", 1.0, 2, compute)
+    list(store)
+    content = (tmp_path / "f" / "1.npz").read_bytes()
+    for damaged in (b"", content[:100], content[:-30], b"x" * 100):
+        (tmp_path / "f" / "1.npz").write_bytes(damaged)
+        assert int(store[1].hidden[0, 0]) == 1
+    assert compute.indices == [0, 1, 1, 1, 1, 1]
+
+
+def test_a_full_disk_costs_only_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    compute = Counter()
+    store = FeatureStore(tmp_path / "f", "a", 1.0, 3, compute)
+
+    def full(handle: object, **arrays: object) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as device:
+            device.write(b"0")
+
+    monkeypatch.setattr(np, "savez", full)
+    assert [int(regions.hidden[0, 0]) for regions in store] == [0, 1, 2]
+    assert [message for message in caplog.messages if "no space left on the disk" in message] == [caplog.messages[0]]
+    assert "0.npz: could not be written" in caplog.messages[0]
 
 
 def test_images_without_features_are_skipped_when_the_budget_is_spent(tmp_path: Path) -> None:
