@@ -22,9 +22,9 @@ from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.default_boxes import DefaultBoxConfig
+from detkit.heads.dense_config import FocalConfig
 from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
-from detkit.heads.focal import FocalConfig
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.fitted import FittedConfig

@@ -111,6 +111,23 @@ def _use_sparse_gradients(head: nn.Module) -> None:
                 parent.add_module(name, conv_like(kind, child))
 
 
+def common_channels(channels: Sequence[int], owner: str) -> int:
+    """Return the number of channels that all levels share.
+
+    Args:
+        channels: Channels of each level.
+        owner: The part that needs them to be equal; the error message names it.
+
+    Raises:
+        ValueError: If the levels differ in channels.
+    """
+    if len(set(channels)) != 1:
+        raise ValueError(
+            f"{owner}: expected the same channels on every level, got {tuple(channels)}; use model.neck.kind=fpn, or a single level"
+        )
+    return channels[0]
+
+
 def by_anchor(output: Tensor, columns: int) -> Tensor:
     """Reshape ``(B, A * columns, H, W)`` to ``(B, H * W * A, columns)``.
 

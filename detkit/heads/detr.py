@@ -10,9 +10,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.config import Config
 from detkit.heads.float32 import Float32Linear
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import loss_normalizer
 from detkit.layers.positions import sine_positions
@@ -25,7 +24,7 @@ from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 
-class DETRHeadConfig(Config):
+class DETRHeadConfig(OneStageHeadConfig):
     """Parameters of DETR's transformer, matching and losses; the defaults are those of the released code and of the paper."""
 
     num_queries: int = Field(100, ge=1)
@@ -70,6 +69,19 @@ class DETRHeadConfig(Config):
             raise ValueError(f"channels: expected a multiple of 4 and of attention_heads={self.attention_heads}, got {self.channels}")
         return self
 
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> DETRHead:
+        """Build the head for one map; see :meth:`OneStageHeadConfig.build`.
+
+        Raises:
+            ValueError: If there are several maps.
+        """
+        if len(channels) != 1:
+            raise ValueError(
+                f"model.neck: expected one level, got {len(channels)} levels (strides {', '.join(map(str, strides))}); "
+                "set model.neck.kind=single"
+            )
+        return DETRHead(channels[0], num_classes, self)
+
 
 class DETRHead(OneStageHead):
     """Queries that attend to the whole map, each predicting one object or none.
@@ -97,27 +109,27 @@ class DETRHead(OneStageHead):
             nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU(), Float32Linear(channels, 4)
         )
 
-    def forward(self, maps: Sequence[Tensor], batch: Batch | None = None) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return the predictions of all L decoder layers, last layer last, or of the last one only without auxiliary losses.
 
         Args:
             maps: One map ``(B, C, h, w)``.
-            batch: Gives the size of each image without padding; None: no padding, and images have height and width 1.
+            batch: Gives the size of each image without padding.
 
         Returns:
             ``(B, N, L, K + 1)`` logits, "no object" last, and ``(B, N, L, 4)`` boxes as center and size in pixels.
         """
         (map_,) = maps
         grid = (map_.shape[-2], map_.shape[-1])
-        valid = map_.new_ones((len(map_), *grid), dtype=torch.bool) if batch is None else valid_cells(batch, grid)
-        padded = None if batch is None or set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
+        valid = valid_cells(batch, grid)
+        padded = None if set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
         positions = sine_positions(valid, self.config.channels)
         # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
         cells = self.encoder(self.projection(map_).float().flatten(2).transpose(1, 2), positions, padded)
         decoded = self.decoder(self.queries.weight, cells, positions, padded)
         decoded = decoded if self.config.auxiliary_losses else decoded[:, :, -1:]
         boxes = self.box_layers(decoded).sigmoid()
-        return self.logits(decoded), boxes if batch is None else boxes * _extents(batch)[:, None, None]
+        return self.logits(decoded), boxes * _extents(batch)[:, None, None]
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """Return one level of shape ``(N, 0)``: queries have no coordinates."""

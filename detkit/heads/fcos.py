@@ -9,16 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from detkit.config import Config
+from detkit.heads.assigned import AssignedTargets, AssigningHead
 from detkit.heads.dense import DenseHead
-from detkit.heads.focal import FocalConfig
-from detkit.heads.levels import common_channels
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.dense_config import DenseHeadConfig
+from detkit.heads.one_stage import Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import NormName, loss_normalizer
+from detkit.layers import NormName
 from detkit.ops.anchors import grid_points, grid_strides
 from detkit.ops.coder import from_distances, to_distances
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy
+from detkit.ops.match_atss import match_atss, square_anchors
 from detkit.ops.match_points import match_points
 from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
@@ -27,15 +27,11 @@ MAX_EXPONENT = 10.0
 """Maximum exponent of a distance, which keeps it finite: 22,000 pixels."""
 
 
-class FCOSHeadConfig(Config):
+class FCOSHeadConfig(DenseHeadConfig):
     """Parameters of FCOS's head; the defaults are those of torchvision."""
 
-    depth: int = Field(4, ge=1)
-    """Number of 3x3 convolutions in each tower."""
     norm: NormName | None = "group"
     """Norm of the towers."""
-    prior: float = Field(0.01, gt=0, lt=1)
-    """Initial probability of every class."""
     offset: float = Field(0.0, ge=0, le=1)
     """Position of a point in its cell, in strides: 0 is the corner (torchvision), 0.5 the center (section 3.1)."""
     center_radius: float | None = Field(1.5, gt=0)
@@ -47,8 +43,6 @@ class FCOSHeadConfig(Config):
     factor per level."""
     centerness_tower: Literal["boxes", "classes"] = "boxes"
     """Tower that predicts the center-ness."""
-    focal: FocalConfig = FocalConfig()
-    """Loss of the classes."""
     box_loss: BoxLossName = "giou"
     """Loss of the boxes."""
     score_rule: Literal["root", "product"] = "root"
@@ -58,27 +52,16 @@ class FCOSHeadConfig(Config):
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.2, nms_iou=0.6)
     """How scored boxes become detections."""
 
-    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> FCOSHead:
-        """Build the head for feature maps with these channels and strides.
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> FCOSHead:
+        """Build the head; see :meth:`OneStageHeadConfig.build`.
 
         Raises:
             ValueError: If the levels differ in channels.
         """
-        dense = DenseHead(
-            common_channels(channels, "fcos"),
-            1,
-            num_classes,
-            depth=self.depth,
-            shared=False,
-            norm=self.norm,
-            prior=self.prior,
-            bias=True,
-            quality=self.centerness_tower,
-        )
-        return FCOSHead(dense, strides, self)
+        return FCOSHead(self.towers(channels, 1, num_classes, bias=True, quality=self.centerness_tower), strides, self)
 
 
-class FCOSHead(OneStageHead):
+class FCOSHead(AssigningHead):
     """Classifies every point and predicts the box around it.
 
     Args:
@@ -98,7 +81,7 @@ class FCOSHead(OneStageHead):
         else:
             self.register_buffer("scales", torch.tensor(self.strides, dtype=torch.float32), persistent=False)
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``(B, N, K)`` logits, ``(B, N, 4)`` distances in pixels, and ``(B, N)`` center-ness logits."""
         logits, distances, centerness = self.dense(maps)
         cells = [m.shape[-2] * m.shape[-1] for m in maps]
@@ -113,13 +96,12 @@ class FCOSHead(OneStageHead):
         device = batch.images.device
         return [grid_points(grid, stride, self.config.offset, device) for grid, stride in zip(grids, strides, strict=True)]
 
-    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """Assign by a point's position in an object and by the object's size."""
-        config = self.config
-        return [
-            match_points(locations, rows, strides=self.strides, center_radius=config.center_radius, regress_range=config.regress_range)
-            for rows in targets
-        ]
+    def match(self, locations: list[Tensor], targets: Targets) -> Tensor:
+        """Assign by a point's position in an object and by the object's size, or by ATSS with one square anchor per point."""
+        config, radius = self.config, self.config.center_radius
+        if config.atss_top_k is not None:
+            return match_atss(square_anchors(locations, self.strides), targets, top_k=config.atss_top_k)
+        return match_points(locations, targets, strides=self.strides, center_radius=radius, regress_range=config.regress_range)
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Return scores from class probability and center-ness; 0 where the class probability is at most ``min_class_score``."""
@@ -135,21 +117,16 @@ class FCOSHead(OneStageHead):
         """Return the boxes around the points."""
         return from_distances(outputs[1][image, selection.rows], locations[selection.rows])
 
-    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Return ``class``, ``box`` and ``centerness``, each divided by the number of positive points in the batch (equation 2)."""
-        (logits, distances, centerness), points = outputs, torch.cat(locations)
-        classes, boxes, central, count = [], [], [], 0
-        for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
-            positive = (assignment >= 0).nonzero().flatten()
-            positive_points, target_boxes = points[positive], target.boxes[assignment[positive]]
-            predicted = from_distances(distances[image, positive], positive_points)
-            classes.append(self.config.focal.loss(logits[image], assignment, target.labels))
-            boxes.append(BOX_LOSSES[self.config.box_loss](predicted, target_boxes).sum())
-            central.append(binary_cross_entropy(centerness[image, positive], centerness_of(to_distances(target_boxes, positive_points))))
-            count += len(positive)
-        total = loss_normalizer(logits.new_tensor(float(count)))
-        sums = {"class": classes, "box": boxes, "centerness": central}
-        return {name: torch.stack(parts).sum() / total for name, parts in sums.items()}
+    def image_losses(self, outputs: Outputs, assigned: AssignedTargets) -> dict[str, Tensor]:
+        """Return ``class``, ``box`` and ``centerness`` of one image (equation 2)."""
+        logits, distances, centerness = outputs
+        predicted = from_distances(distances[assigned.positive], assigned.locations)
+        central = centerness_of(to_distances(assigned.boxes, assigned.locations))
+        return {
+            "class": self.config.focal.loss(logits, assigned.assignment, assigned.targets.labels),
+            "box": BOX_LOSSES[self.config.box_loss](predicted, assigned.boxes).sum(),
+            "centerness": binary_cross_entropy(centerness[assigned.positive], central),
+        }
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """Return the layout of the last layer of the classes."""

@@ -8,12 +8,34 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from detkit.config import Config
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.boxes import clip_boxes
 from detkit.ops.select import Selection
 from detkit.structures import Batch, Detections, Size, StageExplanation, Targets
 
 Outputs = tuple[Tensor, ...]
+
+
+class OneStageHeadConfig(Config):
+    """Base of the configs of one-stage heads; each builds its head."""
+
+    postprocess: PostprocessConfig = PostprocessConfig()
+    """How scored boxes become detections."""
+
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> OneStageHead:
+        """Build the head for the maps of a neck.
+
+        Args:
+            channels: Channels of each map, finest first.
+            strides: Strides of the maps in pixels.
+            num_classes: K.
+            input_size: ``(height, width)`` of the only images that the detector takes; None: any size.
+
+        Raises:
+            ValueError: If the head does not fit the maps.
+        """
+        raise NotImplementedError
 
 
 class OneStageHead(nn.Module):
@@ -39,9 +61,17 @@ class OneStageHead(nn.Module):
         super().__init__()
         self.num_classes, self.postprocess = num_classes, postprocess
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``num_outputs`` float32 tensors of shape ``(B, N, ...)``, the predictions at every location."""
         raise NotImplementedError
+
+    def forward_with_targets(self, maps: Sequence[Tensor], batch: Batch, targets: Sequence[Targets]) -> Outputs:
+        """Return the outputs for training: those of :meth:`forward`, then any others that :meth:`loss` needs.
+
+        A head that is shown targets in training, as denoising queries, overrides this method.
+        """
+        outputs: Outputs = self(maps, batch)
+        return outputs
 
     def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
         """Return for each level its anchors ``(N_l, 4)`` or points ``(N_l, 2)``, in pixels of the padded image."""

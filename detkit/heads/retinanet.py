@@ -9,17 +9,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from detkit.config import Config
 from detkit.heads.anchors import AnchorConfig, GridAnchors
+from detkit.heads.assigned import AssignedTargets, AssigningHead
 from detkit.heads.dense import DenseHead
-from detkit.heads.focal import FocalConfig
-from detkit.heads.levels import common_channels
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.dense_config import DenseHeadConfig
+from detkit.heads.one_stage import Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import NormName, mean_over_processes
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, smooth_l1
 from detkit.ops.match import match_by_iou
+from detkit.ops.match_atss import match_atss
 from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
@@ -27,25 +26,17 @@ ANCHORS = AnchorConfig(sizes=((32.0, 40.0, 50.0), (64.0, 80.0, 101.0), (128.0, 1
 """Three sizes per octave for P3 to P7 (section 4), truncated to whole pixels as in torchvision."""
 
 
-class RetinaNetHeadConfig(Config):
-    """Parameters of RetinaNet's head; the defaults are those of torchvision."""
+class RetinaNetHeadConfig(DenseHeadConfig):
+    """Parameters of RetinaNet's head; the defaults are those of torchvision, whose version 2 has the norm ``group``."""
 
     anchors: AnchorConfig = ANCHORS
     """Anchors of every level."""
-    depth: int = Field(4, ge=1)
-    """Number of 3x3 convolutions in each tower."""
-    norm: NormName | None = None
-    """Norm of the towers; torchvision's version 2 has ``group``."""
-    prior: float = Field(0.01, gt=0, lt=1)
-    """Initial probability of every class (section 4.1)."""
     positive_iou: float = Field(0.5, ge=0, le=1)
     """IoU with an object from which an anchor is positive."""
     negative_iou: float = Field(0.4, ge=0, le=1)
     """IoU below which an anchor is background."""
     allow_low_quality: bool = True
     """Whether each object's best anchors are positive at any IoU, as in an RPN."""
-    focal: FocalConfig = FocalConfig()
-    """Loss of the classes."""
     box_loss: Literal["smooth_l1"] | BoxLossName = "smooth_l1"
     """Loss of the boxes: ``smooth_l1`` on their deltas, or a loss on their overlap with the target."""
     beta: float = Field(0.0, ge=0)
@@ -53,20 +44,20 @@ class RetinaNetHeadConfig(Config):
     postprocess: PostprocessConfig = PostprocessConfig(max_detections=300)
     """How scored boxes become detections."""
 
-    def build(self, channels: Sequence[int], num_classes: int) -> RetinaNetHead:
-        """Build the head for feature maps with these channels.
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> RetinaNetHead:
+        """Build the head; see :meth:`OneStageHeadConfig.build`.
 
         Raises:
             ValueError: If the levels differ in channels, or the anchors are for another number of levels.
         """
         anchors = self.anchors.build(len(channels))
-        width = common_channels(channels, "retinanet")
-        dense = DenseHead(width, anchors.per_cell, num_classes, depth=self.depth, shared=False, norm=self.norm, prior=self.prior)
-        return RetinaNetHead(dense, anchors, self)
+        return RetinaNetHead(self.towers(channels, anchors.per_cell, num_classes), anchors, self)
 
 
-class RetinaNetHead(OneStageHead):
+class RetinaNetHead(AssigningHead):
     """Classifies every anchor and refines it.
+
+    The losses of each image are divided by its positive anchors (section 4.1) and averaged over the images.
 
     Args:
         dense: Predicts logits and deltas.
@@ -75,12 +66,13 @@ class RetinaNetHead(OneStageHead):
     """
 
     num_outputs = 2
+    loss_divisor = "images"
 
     def __init__(self, dense: DenseHead, anchors: GridAnchors, config: RetinaNetHeadConfig) -> None:
         super().__init__(dense.num_classes, config.postprocess)
         self.dense, self.anchors, self.config = dense, anchors, config
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``(B, N, K)`` logits and ``(B, N, 4)`` deltas."""
         outputs: Outputs = self.dense(maps)
         return outputs
@@ -90,11 +82,13 @@ class RetinaNetHead(OneStageHead):
         levels: list[Tensor] = self.anchors(batch.padded_size, grids)
         return levels
 
-    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """Assign by IoU."""
-        config, anchors = self.config, torch.cat(locations)
+    def match(self, locations: list[Tensor], targets: Targets) -> Tensor:
+        """Assign by IoU, or by ATSS."""
+        config = self.config
+        if config.atss_top_k is not None:
+            return match_atss(locations, targets, top_k=config.atss_top_k)
         thresholds = {"positive_iou": config.positive_iou, "negative_iou": config.negative_iou}
-        return [match_by_iou(anchors, rows, **thresholds, allow_low_quality=config.allow_low_quality) for rows in targets]
+        return match_by_iou(torch.cat(locations), targets, **thresholds, allow_low_quality=config.allow_low_quality)
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Return a sigmoid for each class."""
@@ -104,17 +98,13 @@ class RetinaNetHead(OneStageHead):
         """Decode the deltas of the selected anchors."""
         return decode(outputs[1][image, selection.rows], locations[selection.rows])
 
-    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Return ``class`` and ``box``, of each image divided by its positive anchors (section 4.1), averaged over the images."""
-        (logits, deltas), anchors = outputs, torch.cat(locations)
-        images = mean_over_processes(logits.new_tensor(float(len(targets))))
-        classes, boxes = [], []
-        for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
-            positive = (assignment >= 0).nonzero().flatten()
-            count = max(1, len(positive))
-            classes.append(self.config.focal.loss(logits[image], assignment, target.labels) / count)
-            boxes.append(self._box_loss(deltas[image, positive], anchors[positive], target.boxes[assignment[positive]]) / count)
-        return {"class": torch.stack(classes).sum() / images, "box": torch.stack(boxes).sum() / images}
+    def image_losses(self, outputs: Outputs, assigned: AssignedTargets) -> dict[str, Tensor]:
+        """Return ``class`` and ``box`` of one image."""
+        (logits, deltas), count = outputs, max(1, len(assigned.positive))
+        return {
+            "class": self.config.focal.loss(logits, assigned.assignment, assigned.targets.labels) / count,
+            "box": self._box_loss(deltas[assigned.positive], assigned.locations, assigned.boxes) / count,
+        }
 
     def _box_loss(self, deltas: Tensor, anchors: Tensor, target_boxes: Tensor) -> Tensor:
         """Return the loss summed over ``(n, 4)`` rows."""

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from detkit.config import Config
 from detkit.heads.anchors import AnchorConfig, GridAnchors
-from detkit.heads.dense import DenseHead
-from detkit.heads.levels import common_channels
+from detkit.heads.dense import DenseHead, common_channels
 from detkit.layers import loss_normalizer
 from detkit.ops.boxes import clip_boxes
 from detkit.ops.coder import decode, encode

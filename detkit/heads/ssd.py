@@ -8,13 +8,13 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from detkit.config import Config
+from detkit.heads.assigned import AssignedTargets, AssigningHead
 from detkit.heads.default_boxes import DefaultBoxConfig, DefaultBoxes
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import ConvNormAct, loss_normalizer
+from detkit.layers import ConvNormAct
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import smooth_l1
 from detkit.ops.match import BACKGROUND, match_every_target
@@ -22,7 +22,7 @@ from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 
-class SSDHeadConfig(Config):
+class SSDHeadConfig(OneStageHeadConfig):
     """Parameters of SSD's head; the defaults are those of torchvision for SSD300."""
 
     default_boxes: DefaultBoxConfig = DefaultBoxConfig()
@@ -40,8 +40,8 @@ class SSDHeadConfig(Config):
     )
     """How scored boxes become detections."""
 
-    def build(self, channels: Sequence[int], num_classes: int) -> SSDHead:
-        """Build the head for feature maps with these channels.
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> SSDHead:
+        """Build the head; see :meth:`OneStageHeadConfig.build`.
 
         Raises:
             ValueError: If the default boxes are for another number of levels.
@@ -49,7 +49,7 @@ class SSDHeadConfig(Config):
         return SSDHead(channels, num_classes, self.default_boxes.build(len(channels)), self)
 
 
-class SSDHead(OneStageHead):
+class SSDHead(AssigningHead):
     """Classifies every default box and refines it.
 
     Args:
@@ -70,7 +70,7 @@ class SSDHead(OneStageHead):
         self.logits = nn.ModuleList(layer(width, count * (num_classes + 1)) for width, count in counts)
         self.deltas = nn.ModuleList(layer(width, count * 4) for width, count in counts)
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``(B, N, K + 1)`` logits, background last, and ``(B, N, 4)`` deltas."""
         logits = [by_anchor(layer(level), self.num_classes + 1) for layer, level in zip(self.logits, maps, strict=True)]
         deltas = [by_anchor(layer(level), 4) for layer, level in zip(self.deltas, maps, strict=True)]
@@ -81,10 +81,9 @@ class SSDHead(OneStageHead):
         levels: list[Tensor] = self.anchors(batch.padded_size, grids)
         return levels
 
-    def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
+    def match(self, locations: list[Tensor], targets: Targets) -> Tensor:
         """Assign by IoU, at least one box to every object; background boxes that mining skips are background here too."""
-        boxes = torch.cat(locations)
-        return [match_every_target(boxes, rows, positive_iou=self.config.positive_iou) for rows in targets]
+        return match_every_target(torch.cat(locations), targets, positive_iou=self.config.positive_iou)
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Return the softmax without background."""
@@ -94,26 +93,21 @@ class SSDHead(OneStageHead):
         """Decode the deltas of the selected default boxes."""
         return decode(outputs[1][image, selection.rows], locations[selection.rows], self.config.box_weights)
 
-    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Return ``class`` and ``box``, both divided by the number of positive boxes in the batch (equations 1 to 3)."""
-        (logits, deltas), anchors = outputs, torch.cat(locations)
-        classes, boxes, count = [], [], 0
-        for image, (target, assignment) in enumerate(zip(targets, self.assignment(outputs, locations, batch, targets), strict=True)):
-            positive = (assignment >= 0).nonzero().flatten()
-            rows = assignment[positive]
-            classes.append(self._class_loss(logits[image], assignment, positive, target.labels[rows]))
-            target_deltas = encode(target.boxes[rows], anchors[positive], self.config.box_weights)
-            boxes.append(smooth_l1(deltas[image, positive], target_deltas, beta=1.0))
-            count += len(positive)
-        total = loss_normalizer(logits.new_tensor(float(count)))
-        return {"class": torch.stack(classes).sum() / total, "box": torch.stack(boxes).sum() / total}
+    def image_losses(self, outputs: Outputs, assigned: AssignedTargets) -> dict[str, Tensor]:
+        """Return ``class`` and ``box`` of one image (equations 1 to 3)."""
+        logits, deltas = outputs
+        target_deltas = encode(assigned.boxes, assigned.locations, self.config.box_weights)
+        return {
+            "class": self._class_loss(logits, assigned),
+            "box": smooth_l1(deltas[assigned.positive], target_deltas, beta=1.0),
+        }
 
-    def _class_loss(self, logits: Tensor, assignment: Tensor, positive: Tensor, labels: Tensor) -> Tensor:
+    def _class_loss(self, logits: Tensor, assigned: AssignedTargets) -> Tensor:
         """Return the summed cross entropy of the positive boxes of an image and of its hardest background boxes."""
         log_probabilities = logits.float().log_softmax(-1)
-        background_losses = -log_probabilities[assignment == BACKGROUND, self.num_classes]
-        count = min(len(background_losses), int(self.config.negatives_per_positive * len(positive)))
-        return background_losses.topk(count).values.sum() - log_probabilities[positive, labels].sum()
+        background_losses = -log_probabilities[assigned.assignment == BACKGROUND, self.num_classes]
+        count = min(len(background_losses), int(self.config.negatives_per_positive * len(assigned.positive)))
+        return background_losses.topk(count).values.sum() - log_probabilities[assigned.positive, assigned.labels].sum()
 
     def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
         """Return the layout of the last layers of the classes: anchor by anchor, background after the classes."""

@@ -11,11 +11,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.config import Config
+from detkit.heads.assigned import AssignedTargets, AssigningHead
 from detkit.heads.float32 import Float32Linear
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import Leaky, mean_over_processes
+from detkit.layers import Leaky
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detkit.ops.match import BACKGROUND
 from detkit.ops.match_cells import match_by_cell
@@ -23,7 +23,7 @@ from detkit.ops.select import Selection
 from detkit.structures import Batch, Size, Targets
 
 
-class YOLOv1HeadConfig(Config):
+class YOLOv1HeadConfig(OneStageHeadConfig):
     """Parameters of YOLOv1's head; the defaults are those of the paper, except ``postprocess``, of which it says little."""
 
     boxes_per_cell: int = Field(2, ge=1)
@@ -42,12 +42,22 @@ class YOLOv1HeadConfig(Config):
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.001, pre_nms_top_k=None, nms_iou=0.5)
     """How scored boxes become detections; the threshold and the NMS IoU are those of Darknet's validation."""
 
-    def build(self, channels: int, grid: Size, num_classes: int) -> YOLOv1Head:
-        """Build the head for one map with ``channels`` channels and ``grid`` (height, width) cells."""
-        return YOLOv1Head(channels, grid, num_classes, self)
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> YOLOv1Head:
+        """Build the head for the cells of one map; see :meth:`OneStageHeadConfig.build`.
+
+        Raises:
+            ValueError: If there are several maps, or no ``input_size``.
+        """
+        if len(channels) != 1 or input_size is None:
+            raise ValueError(
+                f"yolov1: expected one map and a fixed input size, got {len(channels)} maps and input size {input_size}; "
+                "use model.neck.kind=yolov1 and model.preprocess.rule=fixed"
+            )
+        grid = (-(-input_size[0] // strides[0]), -(-input_size[1] // strides[0]))
+        return YOLOv1Head(channels[0], grid, num_classes, self)
 
 
-class YOLOv1Head(OneStageHead):
+class YOLOv1Head(AssigningHead):
     """Predicts for each cell the probability of each class, and for each of its boxes the coordinates and a confidence.
 
     A box is its center within the cell, from 0 to 1, and the square roots of its width and height as fractions of the image's.
@@ -60,6 +70,7 @@ class YOLOv1Head(OneStageHead):
     """
 
     num_outputs = 3
+    loss_divisor = "images"
 
     def __init__(self, channels: int, grid: Size, num_classes: int, config: YOLOv1HeadConfig) -> None:
         super().__init__(num_classes, config.postprocess)
@@ -72,7 +83,7 @@ class YOLOv1Head(OneStageHead):
         self.hidden = nn.Sequential(*layers, nn.Dropout(config.dropout))
         self.last = Float32Linear(widths[-1], self.groups * (num_classes + 5 * config.boxes_per_cell))
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return linear predictions for the S cells of the map and their N boxes.
 
         Returns:
@@ -107,28 +118,16 @@ class YOLOv1Head(OneStageHead):
         """Return the predicted boxes."""
         return _decode(outputs[2][image, selection.rows], locations[selection.rows], locations[-1, 2:])
 
-    def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Return ``box``, ``confidence`` and ``class``: the terms of equation 3, averaged over the images."""
-        assignment = self.assignment(outputs, locations, batch, targets)
-        parts = [
-            self._image_losses(tuple(tensor[image] for tensor in outputs), locations[0], assignment[image], rows)
-            for image, rows in enumerate(targets)
-        ]
-        images = mean_over_processes(outputs[1].new_tensor(float(len(targets))))
-        return {name: torch.stack([part[name] for part in parts]).sum() / images for name in ("box", "confidence", "class")}
-
-    def _image_losses(self, outputs: Outputs, cells: Tensor, assignment: Tensor, targets: Targets) -> dict[str, Tensor]:
-        """Return the losses summed over one image."""
-        (classes, confidences, coordinates), config = outputs, self.config
-        positive = (assignment >= 0).nonzero().flatten()
-        truth, labels = targets.boxes[assignment[positive]], targets.labels[assignment[positive]]
-        overlaps = paired_iou(_decode(coordinates[positive].detach(), cells[positive], cells[-1, 2:]), truth)
-        coordinate_target = _encode(truth, cells[positive], cells[-1, 2:])
+    def image_losses(self, outputs: Outputs, assigned: AssignedTargets) -> dict[str, Tensor]:
+        """Return ``box``, ``confidence`` and ``class`` of one image: the terms of equation 3."""
+        (classes, confidences, coordinates), config, positive = outputs, self.config, assigned.positive
+        cells, extent = assigned.locations, assigned.every_location[-1, 2:]
+        overlaps = paired_iou(_decode(coordinates[positive].detach(), cells, extent), assigned.boxes)
         present = (confidences[positive] - overlaps).square().sum()
-        absent = confidences[assignment == BACKGROUND].square().sum()
-        class_target = functional.one_hot(labels, self.num_classes).float()
+        absent = confidences[assigned.assignment == BACKGROUND].square().sum()
+        class_target = functional.one_hot(assigned.labels, self.num_classes).float()
         return {
-            "box": config.coordinate_weight * (coordinates[positive] - coordinate_target).square().sum(),
+            "box": config.coordinate_weight * (coordinates[positive] - _encode(assigned.boxes, cells, extent)).square().sum(),
             "confidence": present + config.background_weight * absent,
             "class": (classes[positive // config.boxes_per_cell] - class_target).square().sum(),
         }

@@ -12,10 +12,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.config import Config
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
-from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, set_yolox_norms
 from detkit.ops.anchors import grid_points
@@ -30,7 +29,7 @@ MAX_EXPONENT = 10.0
 """Maximum exponent of a side in strides, which keeps it finite: 176,000 pixels at stride 8; the original code has no limit."""
 
 
-class YOLOXHeadConfig(Config):
+class YOLOXHeadConfig(OneStageHeadConfig):
     """Parameters of YOLOX's head; the defaults are those of its code (version 0.3.0) for size s."""
 
     channels: int = Field(128, ge=1)
@@ -65,8 +64,8 @@ class YOLOXHeadConfig(Config):
     postprocess: PostprocessConfig = PostprocessConfig(min_score=0.01, pre_nms_top_k=None, nms_iou=0.65, max_detections=None)
     """How scored boxes become detections; the defaults are those of the original code's evaluation, which has no limit."""
 
-    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int) -> YOLOXHead:
-        """Build the head for feature maps with these channels and strides."""
+    def build(self, channels: Sequence[int], strides: Sequence[int], num_classes: int, input_size: Size | None = None) -> YOLOXHead:
+        """Build the head; see :meth:`OneStageHeadConfig.build`."""
         return YOLOXHead(channels, strides, num_classes, self)
 
 
@@ -88,7 +87,7 @@ class YOLOXHead(OneStageHead):
         self.levels = nn.ModuleList(_Level(source, num_classes, config) for source in channels)
         set_yolox_norms(self)
 
-    def forward(self, maps: Sequence[Tensor]) -> Outputs:
+    def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``(B, N, K)`` class logits, ``(B, N, 1)`` objectness logits and ``(B, N, 4)`` deltas, over the cells of all levels."""
         outputs = [level(level_map) for level, level_map in zip(self.levels, maps, strict=True)]
         return tuple(torch.cat(parts, 1) for parts in zip(*outputs, strict=True))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar, Literal
 
-from detkit.heads.detr import DETRHead, DETRHeadConfig
-from detkit.models.detector import DetectorConfig, Raw
+from detkit.heads.detr import DETRHeadConfig
+from detkit.models.detector import DetectorConfig
 from detkit.models.one_stage import OneStage
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Proposals, Targets
 
 SMALL_DATA = 10_000
 """Number of images below which DETR is not known to train well from an ImageNet backbone. Its authors had success with 10,000 to 15,000 and
@@ -41,12 +39,7 @@ class DETRConfig(DetectorConfig):
             ValueError: If the parts do not fit together.
         """
         neck = self.neck.build(self.backbone.build())
-        if len(neck.channels) != 1:
-            raise ValueError(
-                f"model.neck: expected one level, got {self.neck.kind} with {len(neck.channels)} levels "
-                f"(strides {', '.join(map(str, neck.strides))}); set model.neck.kind=single"
-            )
-        return DETR(neck, DETRHead(neck.channels[0], num_classes, self.head))
+        return DETR(neck, self.head.build(neck.channels, neck.strides, num_classes))
 
     def data_warnings(self, images: int, max_objects: int) -> tuple[str, ...]:
         """See :meth:`DetectorConfig.data_warnings`."""
@@ -73,9 +66,3 @@ class DETR(OneStage):
     """
 
     pad_multiple: ClassVar[int] = 1
-    head: DETRHead
-
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
-        """Return the head's two tensors, see :meth:`DETRHead.forward`, followed by the map ``(B, C, h, w)``."""
-        maps = self.neck(batch.images)
-        return (*self.head(maps, batch), *maps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
@@ -20,6 +21,8 @@ class OneStage(Detector):
         input_size: ``(height, width)`` of the only images that it takes; None: any size.
     """
 
+    exportable: ClassVar[bool] = True
+
     def __init__(self, neck: nn.Module, head: OneStageHead, input_size: Size | None = None) -> None:
         super().__init__(neck, head.num_classes)
         self.head, self.input_size = head, input_size
@@ -29,13 +32,15 @@ class OneStage(Detector):
 
         A network that is shown ``targets`` adds its other outputs after the maps, with the images as first dimension.
         """
-        maps = self.neck(batch.images)
-        return (*self.head(maps), *maps)
+        maps, count = self.neck(batch.images), self.head.num_outputs
+        outputs = self.head(maps, batch) if targets is None else self.head.forward_with_targets(maps, batch, targets)
+        return (*outputs[:count], *maps, *outputs[count:])
 
     def loss(self, raw: Raw, batch: Batch, targets: Sequence[Targets]) -> Losses:
         """See :meth:`Detector.loss`; the head names the terms."""
         outputs, locations = self.split_outputs(raw, batch)
-        return self.head.loss(outputs, locations, batch, targets)
+        extra = raw[len(outputs) + len(self.maps(raw)) :]
+        return self.head.loss((*outputs, *extra), locations, batch, targets)
 
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
         """See :meth:`Detector.detect`."""
@@ -53,8 +58,8 @@ class OneStage(Detector):
 
     def maps(self, raw: Raw) -> Raw:
         """Return the maps among the outputs of :meth:`raw`, finest first."""
-        levels: tuple[int, ...] = self.neck.strides  # type: ignore[assignment]
-        return raw[self.head.num_outputs :][: len(levels)]
+        strides = cast("tuple[int, ...]", self.neck.strides)
+        return raw[self.head.num_outputs :][: len(strides)]
 
     def set_progress(self, progress: float) -> None:
         """See :meth:`Detector.set_progress`."""

@@ -35,4 +35,4 @@ class RetinaNetConfig(DetectorConfig):
             ValueError: If the parts do not fit together.
         """
         neck = self.neck.build(self.backbone.build())
-        return OneStage(neck, self.head.build(neck.channels, num_classes))
+        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes))

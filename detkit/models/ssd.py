@@ -53,7 +53,7 @@ class SSDConfig(DetectorConfig):
         levels = self.backbone.levels or _levels(self.backbone.name, self.first_level)
         neck = self.neck.build(self.backbone.replace(levels=levels).build())
         neck.check_size(size)
-        return OneStage(neck, self.head.build(neck.channels, num_classes), size)
+        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes), size)
 
 
 def _levels(backbone: str, first: Literal["c3", "c4"]) -> tuple[str, str]:

@@ -46,7 +46,6 @@ class YOLOv1Config(DetectorConfig):
         Raises:
             ValueError: If the parts do not fit together.
         """
-        height, width = fixed_input_size(self.kind, self.preprocess)
+        size = fixed_input_size(self.kind, self.preprocess)
         neck = self.neck.build(self.backbone.replace(levels=self.backbone.levels or ("c5",)).build())
-        grid = (-(-height // neck.strides[0]), -(-width // neck.strides[0]))
-        return OneStage(neck, self.head.build(neck.channels[0], grid, num_classes), (height, width))
+        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes, size), size)

@@ -23,7 +23,7 @@ def batch() -> Batch:
 
 def head(**changes: object) -> DETRHead:
     torch.manual_seed(0)
-    return DETRHead(8, 4, CONFIG.replace(**changes)).eval()
+    return CONFIG.replace(**changes).build((8,), (16,), 4).eval()
 
 
 def predict(head: DETRHead) -> tuple[Tensor, Tensor]:

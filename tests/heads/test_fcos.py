@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from detkit.heads.fcos import FCOSHead, FCOSHeadConfig, centerness_of
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.coder import to_distances
+from detkit.ops.match_atss import match_atss
 from detkit.structures import Batch, Targets
 
 GRIDS = [(8, 12), (4, 6)]
@@ -61,7 +62,7 @@ def test_distances_are_in_pixels() -> None:
             module.dense.deltas.bias.fill_(2.0)
             if kind == "exp":
                 module.scales.copy_(torch.tensor([1.0, 0.5]))
-            _, distances, _ = module(maps)
+            _, distances, _ = module(maps, batch())
         levels = (16.0, 32.0) if kind == "strides" else (torch.tensor(2.0).exp().item(), torch.tensor(1.0).exp().item())
         assert_close(distances[0, :96], torch.full((96, 4), levels[0]))
         assert_close(distances[0, 96:], torch.full((24, 4), levels[1]))
@@ -71,13 +72,13 @@ def test_exponential_distances_stay_finite() -> None:
     module = head(distance_encoding="exp")
     with torch.no_grad():
         module.dense.deltas.bias.fill_(1e4)
-        assert module([torch.zeros(1, 32, *grid) for grid in GRIDS])[1].isfinite().all()
+        assert module([torch.zeros(1, 32, *grid) for grid in GRIDS], batch())[1].isfinite().all()
 
 
 def test_every_level_learns_its_scale() -> None:
     module, targets = head(distance_encoding="exp", center_radius=None), [target((10.0, 10.0, 34.0, 33.0), (2.0, 2.0, 90.0, 60.0))]
     maps = [torch.randn(1, 32, *grid) for grid in GRIDS]
-    module.loss(module(maps), module.locations(GRIDS, batch()), batch(), targets)["box"].backward()
+    module.loss(module(maps, batch()), module.locations(GRIDS, batch()), batch(), targets)["box"].backward()
     assert module.scales.grad is not None
     assert (module.scales.grad != 0).all()
 
@@ -127,7 +128,18 @@ def test_detections_are_boxes_around_points() -> None:
 
 
 def test_unsupported_channels_are_rejected() -> None:
-    with pytest.raises(ValueError, match="fcos: expected the same channels on every level"):
+    with pytest.raises(ValueError, match="model.head: expected the same channels on every level"):
         FCOSHeadConfig().build((32, 64), (8, 16), 3)
     with pytest.raises(ValueError, match="expected a multiple of 32 channels, got 48"):
         FCOSHeadConfig().build((48, 48), (8, 16), 3)
+
+
+def test_atss_replaces_the_assignment() -> None:
+    module, targets = head(atss_top_k=9, offset=0.5), [target((2.0, 2.0, 46.0, 46.0), (48.0, 10.0, 92.0, 60.0)), Targets.empty()]
+    locations = module.locations(GRIDS, batch(2))
+    anchors = [torch.cat((level - side / 2, level + side / 2), 1) for level, side in zip(locations, (64, 128), strict=True)]
+    expected = [match_atss(anchors, rows, top_k=9) for rows in targets]
+    assert_close(module.assignment((), locations, batch(2), targets), expected)
+    assert set(expected[0].tolist()) == {-1, 0, 1}
+    right = module.loss(perfect_outputs(module, targets, confidence=30.0), locations, batch(2), targets)
+    assert_close(torch.stack([right["class"], right["box"]]), torch.zeros(2), atol=1e-5, rtol=0)

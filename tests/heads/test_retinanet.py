@@ -11,6 +11,7 @@ from detkit.heads.anchors import AnchorConfig
 from detkit.heads.retinanet import RetinaNetHead, RetinaNetHeadConfig
 from detkit.ops.coder import encode
 from detkit.ops.match import BACKGROUND, IGNORE
+from detkit.ops.match_atss import match_atss
 from detkit.structures import Batch, Targets
 
 GRIDS = [(8, 12), (4, 6)]
@@ -19,7 +20,7 @@ SQUARES = AnchorConfig(sizes=((16.0,), (32.0,)), ratios=(1.0,))
 
 def head(**numbers: object) -> RetinaNetHead:
     torch.manual_seed(0)
-    return RetinaNetHeadConfig(anchors=SQUARES, depth=1, **numbers).build((8, 8), 3)
+    return RetinaNetHeadConfig(anchors=SQUARES, depth=1, **numbers).build((8, 8), (8, 16), 3)
 
 
 def batch(images: int = 1) -> Batch:
@@ -44,7 +45,7 @@ def perfect_outputs(module: RetinaNetHead, targets: list[Targets], *, confidence
 
 def test_untrained_head_predicts_the_prior() -> None:
     module = head(prior=0.02)
-    logits, deltas = module([torch.zeros(2, 8, *grid) for grid in GRIDS])
+    logits, deltas = module([torch.zeros(2, 8, *grid) for grid in GRIDS], batch(2))
     assert (logits.shape, deltas.shape) == ((2, 120, 3), (2, 120, 4))
     assert_close(module.scores((logits, deltas)), torch.full((2, 120, 3), 0.02))
 
@@ -96,8 +97,16 @@ def test_detections_are_decoded_anchors() -> None:
     assert_close(detections.scores, torch.tensor([1 / (1 + math.exp(-3.0))]))
 
 
+def test_atss_replaces_the_assignment() -> None:
+    module, targets = head(atss_top_k=3), [target((10.0, 10.0, 34.0, 33.0), (40.0, 10.0, 75.0, 45.0))]
+    locations = module.locations(GRIDS, batch())
+    (assignment,) = module.assignment((), locations, batch(), targets)
+    assert_close(assignment, match_atss(locations, targets[0], top_k=3))
+    assert set(assignment.tolist()) == {BACKGROUND, 0, 1}, "nothing is ignored, unlike by IoU"
+
+
 def test_mismatched_levels_are_rejected() -> None:
     with pytest.raises(ValueError, match="anchors.sizes: expected sizes for the 2 levels of the neck, got 5 levels"):
-        RetinaNetHeadConfig().build((8, 8), 3)
-    with pytest.raises(ValueError, match="retinanet: expected the same channels on every level"):
-        RetinaNetHeadConfig(anchors=SQUARES).build((8, 16), 3)
+        RetinaNetHeadConfig().build((8, 8), (8, 16), 3)
+    with pytest.raises(ValueError, match="model.head: expected the same channels on every level"):
+        RetinaNetHeadConfig(anchors=SQUARES).build((8, 16), (8, 16), 3)

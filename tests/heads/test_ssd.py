@@ -24,7 +24,7 @@ K, SIDE = 3, 64
 def head() -> SSDHead:
     torch.manual_seed(0)
     boxes = DefaultBoxConfig(scales=(0.2, 0.5, 0.9), ratios=((2.0,), (2.0,)), steps=None)
-    return SSDHeadConfig(default_boxes=boxes).build((4, 8), K)
+    return SSDHeadConfig(default_boxes=boxes).build((4, 8), (8, 16), K)
 
 
 def batch(count: int) -> Batch:

@@ -21,7 +21,7 @@ S, B, K, SIDE = 7, 2, 3, 448
 @pytest.fixture
 def head() -> YOLOv1Head:
     torch.manual_seed(0)
-    return YOLOv1HeadConfig(hidden=(16,)).build(4, (S, S), K).eval()
+    return YOLOv1HeadConfig(hidden=(16,)).build((4,), (64,), K, (SIDE, SIDE)).eval()
 
 
 def batch(count: int) -> Batch:
@@ -166,9 +166,9 @@ def test_variable_image_sizes_are_rejected() -> None:
 
 @torch.no_grad()
 def test_by_cell_predicts_each_cell_from_its_own_features() -> None:
-    head = YOLOv1HeadConfig(hidden=(16,), by_cell=True, dropout=0.0).build(4, (2, 3), K).eval()
+    head = YOLOv1HeadConfig(hidden=(16,), by_cell=True, dropout=0.0).build((4,), (32,), K, (64, 96)).eval()
     maps = torch.randn(2, 4, 2, 3)
-    outputs = head((maps,))
+    outputs = head((maps,), Batch(torch.zeros(2, 3, 64, 96), ((64, 96),) * 2))
     assert [tuple(output.shape) for output in outputs] == [(2, 6, K), (2, 12), (2, 12, 4)]
     for row, column in ((0, 0), (1, 2)):
         expected = head.last(head.hidden(maps[:, :, row, column]))

@@ -25,7 +25,7 @@ def head(**numbers: object) -> YOLOXHead:
 
 def test_prior_side_sets_the_initial_box_size() -> None:
     maps = [torch.zeros(1, channels, *grid) for channels, grid in zip((4, 6, 8), GRIDS, strict=True)]
-    plain, large = (head(prior_side=side).eval()(maps)[2] for side in (1.0, 4.0))
+    plain, large = (head(prior_side=side).eval()(maps, BATCH)[2] for side in (1.0, 4.0))
     assert_close(large - plain, torch.tensor([0.0, 0.0, 4.0, 4.0]).clamp(min=1).log().expand_as(plain))
 
 
@@ -101,6 +101,6 @@ def test_a_cell_reports_its_best_class_or_every_class() -> None:
 
 def test_untrained_head_predicts_the_prior() -> None:
     with torch.no_grad():
-        logits, objectness, _ = head().eval()([torch.zeros(1, c, *grid) for c, grid in zip((4, 6, 8), GRIDS, strict=True)])
+        logits, objectness, _ = head().eval()([torch.zeros(1, c, *grid) for c, grid in zip((4, 6, 8), GRIDS, strict=True)], BATCH)
     assert_close(objectness.sigmoid(), torch.full_like(objectness, 0.01), atol=0.01, rtol=0)
     assert_close(logits.sigmoid(), torch.full_like(logits, 0.01), atol=0.01, rtol=0)

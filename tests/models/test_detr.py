@@ -23,7 +23,7 @@ def test_any_backbone(name: str) -> None:
 
 def test_one_level_is_required() -> None:
     config = DETRConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(), head=SMALL)
-    with pytest.raises(ValueError, match=r"model.neck: expected one level, got fpn with 5 levels \(strides 4, 8, .*model.neck.kind=single"):
+    with pytest.raises(ValueError, match=r"model.neck: expected one level, got 5 levels \(strides 4, 8, .*model.neck.kind=single"):
         config.build(2)
     one = config.replace(backbone=config.backbone.replace(levels=("c5",)), neck=FPNConfig(extra_levels=None))
     assert one.build(2).neck.strides == (32,)

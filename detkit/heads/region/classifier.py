@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from detkit.heads.levels import common_channels
+from detkit.heads.dense import common_channels
 from detkit.heads.region.fitted import FittedConfig, FittedLayers
 from detkit.heads.region.layers import ConvFC, ConvPool, Flat, RegionHeadConfig, RegionPredictor, TwoFC, TwoFCConfig
 from detkit.heads.region.pooling import PooledRegionsConfig, pool_regions

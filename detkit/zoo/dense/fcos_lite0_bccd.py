@@ -11,14 +11,16 @@ from detkit.config_classes import FCOSConfig, FCOSHeadConfig, PostprocessConfig
 from detkit.zoo.two_stage.faster_rcnn_lite0_bccd import config as base
 from detkit.zoo.two_stage.faster_rcnn_lite0_bccd import model as base_model
 
+model = FCOSConfig(
+    preprocess=base_model.preprocess,
+    backbone=base_model.backbone.replace(frozen_stages=2),
+    neck=base_model.neck,
+    head=FCOSHeadConfig(depth=2, offset=0.5, postprocess=PostprocessConfig(min_score=0.05, nms_iou=0.6)),
+)
+
 config = base.replace(
     name="fcos_lite0_bccd",
-    model=FCOSConfig(
-        preprocess=base_model.preprocess,
-        backbone=base_model.backbone.replace(frozen_stages=2),
-        neck=base_model.neck,
-        head=FCOSHeadConfig(depth=2, offset=0.5, postprocess=PostprocessConfig(min_score=0.05, nms_iou=0.6)),
-    ),
+    model=model,
     optimizer=base.optimizer.replace(lr=1e-3),
     training=base.training.replace(threads=1),
 )

@@ -1,0 +1,13 @@
+"""FCOS with ATSS on an EfficientNet-Lite0 FPN, for the blood cells of BCCD, in one core-hour.
+
+    detkit data fetch bccd data/bccd
+    detkit train atss_lite0_bccd
+    detkit evaluate runs/atss_lite0_bccd-1 --data data/bccd --split test
+
+Result: not yet run.
+"""
+
+from detkit.zoo.dense.fcos_lite0_bccd import config as base
+from detkit.zoo.dense.fcos_lite0_bccd import model as fcos
+
+config = base.replace(name="atss_lite0_bccd", model=fcos.replace(head=fcos.head.replace(atss_top_k=9)))
