@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from detkit.checkpoint.atomic import atomic_write
-from detkit.checkpoint.header import HEADER_KEY, make_header, read_header
+from detkit.checkpoint.header import HEADER_KEY, check_header, make_header, read_header
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,7 @@ def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Map
     if missing:
         raise ValueError(f"checkpoint {path}: the header lacks {', '.join(missing)}; build it with make_header(...)")
     full = {**make_header(header["model"], header["class_names"]), **header}
+    check_header(full, f"checkpoint {path}: header")
     with atomic_write(path) as temporary:
         temporary.touch()
         mode = temporary.stat().st_mode

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detkit.checkpoint.fields import Field, check_fields, is_count, is_mapping, is_text
+from detkit.json_text import parse_json
+from detkit.printable import shortened
 from detkit.registry import did_you_mean
 
-_LARGEST_HEADER = 100_000_000
-"""Bytes; the limit of safetensors itself."""
+_ADVICE = "the file is damaged or was not written by detkit: copy it again, or use another checkpoint"
+
+_LARGEST_HEADER = 25_000_000
+"""Bytes. A model of a thousand layers has a tenth of a megabyte; parsed, a header takes up to thirty times its size."""
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(map(is_count, value))
+
+
+def _are_offsets(value: Any) -> bool:
+    return _are_sizes(value) and len(value) == 2 and value[0] <= value[1]
+
+
+_ENTRY = {
+    "dtype": Field("text", is_text),
+    "shape": Field("a list of sizes", _are_sizes),
+    "data_offsets": Field("two ascending positions", _are_offsets),
+}
+"""The fields of a tensor in the header of a safetensors file."""
 
 
 def check_file(path: Path, known_names: Sequence[str] = ()) -> dict[str, str]:
@@ -31,10 +51,9 @@ def check_file(path: Path, known_names: Sequence[str] = ()) -> dict[str, str]:
         raise ValueError(
             f"checkpoint {path}: not a safetensors file, or truncated: expected a header of {length} bytes, got a file of {size} bytes"
         )
-    try:
-        header: dict[str, Any] = json.loads(text)
-    except ValueError:
-        raise ValueError(f"checkpoint {path}: not a safetensors file: it begins with {start!r}, which no JSON header follows") from None
+    if length > _LARGEST_HEADER:
+        raise ValueError(f"checkpoint {path}: expected a header of at most {_LARGEST_HEADER:,} bytes, got {length:,}; {_ADVICE}")
+    header = _parse_header(path, start, text)
     metadata: dict[str, str] = header.pop("__metadata__", {})
     expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if size != expected:
@@ -43,6 +62,20 @@ def check_file(path: Path, known_names: Sequence[str] = ()) -> dict[str, str]:
             f"checkpoint {path}: {state}: expected {expected} bytes, got {size}; copy it again or use another checkpoint of the run"
         )
     return metadata
+
+
+def _parse_header(path: Path, start: bytes, text: bytes) -> dict[str, Any]:
+    """Return the parsed header of a safetensors file, with every field of a known type."""
+    if not text.startswith(b"{"):
+        raise ValueError(f"checkpoint {path}: not a safetensors file: it begins with {start!r}, which no JSON header follows")
+    header: dict[str, Any] = parse_json(text, f"checkpoint {path}: header of the safetensors file")
+    for name, entry in header.items():
+        if name != "__metadata__":
+            check_fields(entry, _ENTRY, f"checkpoint {path}: header of the tensor {shortened(name, 80)!r}", _ADVICE)
+    metadata = header.get("__metadata__", {})
+    if not is_mapping(metadata) or not all(map(is_text, metadata.values())):
+        raise ValueError(f"checkpoint {path}: expected text in the metadata of the safetensors file, got other values; {_ADVICE}")
+    return header
 
 
 def check_exists(path: Path, noun: str, known_names: Sequence[str] = ()) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from detkit.json_text import parse_json
 from detkit.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ def is_experiment(path: Path) -> bool:
     Raises:
         ValueError: If it is not JSON.
     """
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
+    content = parse_json(path.read_bytes(), str(path))
     return isinstance(content, dict) and "model" in content and "images" not in content
 
 

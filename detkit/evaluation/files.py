@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
 from detkit.evaluation.voc import Rule, voc_numbers
+from detkit.json_text import parse_json
 
 
 def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
@@ -101,11 +101,8 @@ def read_json(path: str | Path, kind: str) -> Any:
         ValueError: If the file is empty or not JSON.
     """
     content = _content(Path(path), kind)
-    try:
-        with _gc_disabled():
-            return json.loads(content)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{kind} {path}: expected JSON, got {error}; is the file complete?") from None
+    with _gc_disabled():
+        return parse_json(content, f"{kind} {path}")
 
 
 def _content(path: Path, kind: str) -> bytes:

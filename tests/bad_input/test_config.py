@@ -66,4 +66,4 @@ def test_the_command_prints_one_line(capsys: pytest.CaptureFixture[str], tmp_pat
     assert "`detkit train FOLDER`" in capsys.readouterr().err
     file.write_text('{"name": "cut')
     assert main(["train", str(file)]) == 2
-    assert "not JSON" in capsys.readouterr().err
+    assert "mine.json: expected JSON" in capsys.readouterr().err

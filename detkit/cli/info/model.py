@@ -11,6 +11,7 @@ from detkit.cli.info.data import recall_text
 from detkit.cli.info.options import InfoOptions
 from detkit.cli.report import MEGABYTE, count, table
 from detkit.cli.subjects import load_target
+from detkit.json_text import parse_json
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -36,7 +37,7 @@ def print_config(subject: str, options: InfoOptions) -> None:
 
 def print_checkpoint(subject: str, options: InfoOptions) -> None:
     """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
-    from detkit.inference.loading import checkpoint_path, load_detector
+    from detkit.inference.sources import checkpoint_path, load_detector
 
     path = checkpoint_path(subject)
     if path is not None:
@@ -52,7 +53,7 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
 
 def _published(name: str) -> LoadedDetector:
     """Return the detector of published weights, with the weights loaded if they are on this machine."""
-    from detkit.inference.loading import load_detector
+    from detkit.inference.sources import load_detector
     from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.models.published import PUBLISHED, publication
 
@@ -79,7 +80,9 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             print(f"{name}: {text if len(text) <= 200 else text[:200] + ' ...'}")
     if header.get("experiment"):
-        print(f"experiment: {json.loads(header['experiment']).get('name', '')}; its complete config is in the header of the file")
+        experiment = parse_json(header["experiment"], f"{path}: experiment")
+        name = experiment.get("name", "") if isinstance(experiment, dict) else ""
+        print(f"experiment: {name}; its complete config is in the header of the file")
     print()
 
 

@@ -237,7 +237,7 @@ def _show_embedded() -> None:
     lines = {
         "name": weights.EMBEDDED,
         "kind": "weights of a detector",
-        "used by": json.loads(header["model"])["kind"],
+        "used by": json.loads(header["model"]).get("kind", "an unknown kind"),
         "measured": f"{metrics or weights.NOT_STATED} ({facts['measured on']})",
         "trained on": facts["trained on"],
         "license": facts["license"],

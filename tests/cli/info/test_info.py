@@ -152,7 +152,7 @@ def test_wrong_subjects_are_refused(
 def test_invalid_json_and_size_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.json").write_text("{")
     assert main(["info", str(tmp_path / "a.json")]) == 2
-    assert "a.json: not JSON" in capsys.readouterr().err
+    assert "a.json: expected JSON" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["info", "x", "--size", "480"])
     assert "expected HEIGHTxWIDTH such as 480x640, got '480'" in capsys.readouterr().err
