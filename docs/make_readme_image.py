@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT))
 from detkit.drawing import contact_sheet  # noqa: E402
 from detkit.drawing.canvas import Canvas  # noqa: E402
 from detkit.drawing.palette import color_of  # noqa: E402
-from detkit.inference import explain, load, suggested_min_score  # noqa: E402
+from detkit.diagnostics.explanation import explain  # noqa: E402
+from detkit.inference import load, suggested_min_score  # noqa: E402
 from detkit.proposals import ProposalsConfig  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "images" / "readme.jpg"

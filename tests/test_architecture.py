@@ -32,6 +32,8 @@ SIDEWAYS = {
     ("layers", "accelerate"),
     ("ops", "accelerate"),
     ("preprocess", "config"),
+    ("structures", "arrays"),
+    ("structures", "lazy"),
     ("training", "inference"),
     ("export", "inference"),
     ("diagnostics", "inference"),
@@ -143,3 +145,78 @@ def test_only_the_cli_prints() -> None:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     ]
     assert not prints
+
+
+LIGHT = (
+    "inference/light.py",
+    "inference/exported.py",
+    "drawing/boxes.py",
+    "drawing/canvas.py",
+    "preprocess/arrays.py",
+    "data/media/images.py",
+)
+"""What runs an exported file: the result type, preprocessing, drawing, reading of images, and the runtime itself."""
+
+
+def executed(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run when a module is imported or used: those outside of ``if TYPE_CHECKING``, also in functions."""
+    for statement in statements:
+        if isinstance(statement, ast.If) and getattr(statement.test, "id", "") == "TYPE_CHECKING":
+            yield from executed(statement.orelse)
+            continue
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            yield statement
+        for block in ("body", "orelse", "finalbody", "handlers"):
+            yield from executed(getattr(statement, block, []))
+
+
+def lazy_names(package: str) -> dict[str, str]:
+    """Module of each name that a package exports lazily, from its ``if TYPE_CHECKING``."""
+    path = ROOT / package.replace(".", "/") / "__init__.py"
+    statements = ast.parse(path.read_text("utf-8")).body if path.is_file() else []
+    checked = [row for row in statements if isinstance(row, ast.If) and getattr(row.test, "id", "") == "TYPE_CHECKING"]
+    rows = [row for block in checked for row in block.body if isinstance(row, ast.ImportFrom) and row.module]
+    return {alias.asname or alias.name: str(row.module) for row in rows for alias in row.names}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Modules that a module imports when it is used, through packages that export names lazily too."""
+    for node in executed(ast.parse(path.read_text("utf-8")).body):
+        names = [alias.name for alias in node.names]
+        if isinstance(node, ast.Import):
+            yield from names
+            continue
+        module = node.module or ""
+        yield module
+        if module.partition(".")[0] == PACKAGE.name:
+            lazy = lazy_names(module)
+            yield from (lazy.get(name, f"{module}.{name}") for name in names)
+
+
+def closure(files: tuple[str, ...]) -> dict[str, str]:
+    """Every module that some files of the package import, directly or not, with the file that imports it."""
+    found: dict[str, str] = {}
+    waiting = [PACKAGE / file for file in files]
+    while waiting:
+        path = waiting.pop()
+        for module in imported_modules(path):
+            parts = module.split(".")
+            for name in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
+                file = ROOT / name.replace(".", "/")
+                source = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+                if name not in found and (parts[0] != PACKAGE.name or source.is_file()):
+                    found[name] = str(path.relative_to(ROOT))
+                    waiting += [source] if parts[0] == PACKAGE.name else []
+    return found
+
+
+def test_what_runs_an_exported_file_never_imports_torch() -> None:
+    found = closure(LIGHT)
+    assert len(found) > 30
+    assert not {name: file for name, file in found.items() if name.partition(".")[0] in {"torch", "torchvision", "timm"}}
+
+
+def test_the_closure_follows_lazy_names() -> None:
+    assert "torch" in closure(("inference/loading.py",))
+    assert lazy_names("detkit.preprocess")["preprocess"] == "detkit.preprocess.prepare"
+    assert "torch" in closure(("preprocess/prepare.py",))

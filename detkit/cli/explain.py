@@ -31,7 +31,8 @@ from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
-    from detkit.inference import Explanation, Predictor
+    from detkit.diagnostics.explanation import Explanation
+    from detkit.inference import Predictor
     from detkit.structures import Size, StageExplanation, Targets
 
 NUMBERS = {"matched", "best IoU", "best score"}
@@ -92,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: ExplainOptions) -> int:
     """Explain, print and draw."""
-    from detkit.inference import explain, load
+    from detkit.diagnostics.explanation import explain
+    from detkit.inference import load
 
     image = Path(options.image)
     drawings = DrawingWriter(options.output, [image], "explain", "png")

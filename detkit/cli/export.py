@@ -21,6 +21,7 @@ from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 from detkit.cli.resolve import resolve_model
+from detkit.export import EXPORTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit export``."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"the detector: {MODEL_HELP} (default: embedded)")
     add_flags(parser, "--latest")
-    add_flags(parser, "--output", help="the file to write (.onnx)")
+    endings = ", ".join(f".{name}" for name in EXPORTERS.names())
+    add_flags(parser, "--output", help=f"the file to write; its ending is the format: {endings}")
     parser.add_argument(
         "--check-images",
         nargs="+",
@@ -59,17 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: ExportOptions) -> int:
     """Write the file, compare the outputs, and report."""
-    from detkit.export import export_onnx
+    from detkit.export import export
     from detkit.inference import load, suggested_min_score
 
     if options.output is None:
-        raise ValueError("--output: expected the file to write; give --output FILE.onnx")
+        raise ValueError(f"--output: expected the file to write; give --output FILE.{EXPORTERS.names()[0]}")
     check_file("--output", options.output)
     files = images_or_sample(options.check_images)
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True)
     print(f"model: {model} ({reason})")
-    agreement = export_onnx(predictor, options.output, files, options.batch_size, min_score=suggested_min_score(model))
+    agreement = export(predictor, options.output, files, batch_size=options.batch_size, min_score=suggested_min_score(model))
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")

@@ -1,1 +1,1 @@
-"""What a detector can see and what it costs: recall of anchors and cells, features, parameters and operations."""
+"""What a detector can see, what it costs, and why it detects: recall of anchors and cells, operations, features, explanations."""

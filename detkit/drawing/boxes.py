@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from detkit.arrays import ImageArray
+from detkit.arrays import ImageArray, to_numpy
 from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable
 from detkit.drawing.palette import color_of
-from detkit.structures import Detections, Targets
+from detkit.structures import DetectionMethods
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detkit.structures import Targets
 
 ClassNames = Sequence[str | None]
 
@@ -23,7 +28,7 @@ def class_name(class_names: ClassNames, label: int) -> str:
 
 
 def draw_detections(
-    image: ImageArray | Tensor, detections: Detections, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
+    image: ImageArray | Tensor, detections: DetectionMethods, class_names: ClassNames, *, min_score: float = 0.0, scale: int = 1
 ) -> ImageArray:
     """Draw boxes, class names and scores on a copy of an image.
 
@@ -31,7 +36,7 @@ def draw_detections(
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
-        detections: Detections in the image's own pixels.
+        detections: Detections in the image's own pixels, as tensors or arrays.
         class_names: Class names by label; ``None`` for a class without a name.
         min_score: Detections with a lower score are not drawn.
         scale: Factor by which the copy is enlarged; see :func:`detkit.drawing.readable_scale`.
@@ -39,9 +44,9 @@ def draw_detections(
     Returns:
         ``(scale * H, scale * W, 3)`` uint8 RGB.
     """
-    shown = detections.to("cpu")
+    shown = detections.numpy()
     shown = shown[shown.scores >= min_score]
-    shown = shown[torch.argsort(shown.scores, descending=True, stable=True)]
+    shown = shown[np.argsort(-shown.scores, kind="stable")]
     canvas = Canvas(image, scale)
     rows = list(zip(shown.boxes.tolist(), shown.scores.tolist(), shown.labels.tolist(), strict=True))
     for box, _, label in reversed(rows):
@@ -63,10 +68,9 @@ def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: Clas
     Returns:
         ``(scale * H, scale * W, 3)`` uint8 RGB.
     """
-    targets = targets.to("cpu")
-    canvas = Canvas(image, scale)
-    order = torch.argsort(targets.areas, descending=True, stable=True).tolist()
-    rows = [(tuple(targets.boxes[i].tolist()), int(targets.labels[i]), _flags(targets, i)) for i in order]
+    canvas, boxes, labels = Canvas(image, scale), targets.boxes.tolist(), targets.labels.tolist()
+    order = np.argsort(-to_numpy(targets.areas), kind="stable").tolist()
+    rows = [(tuple(boxes[i]), labels[i], _flags(targets, i)) for i in order]
     for box, label, flags in rows:
         canvas.box(box, color_of(label), dashed=bool(flags))
     for box, label, flags in rows:

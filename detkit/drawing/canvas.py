@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from torch import Tensor
 
-from detkit.arrays import ImageArray
+from detkit.arrays import ImageArray, Size, is_tensor
 from detkit.drawing.fonts import Font, font_for
 from detkit.drawing.palette import Color, text_color_on
-from detkit.structures import Size
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Box = tuple[float, float, float, float]
 READABLE_SIDE = 480
@@ -32,13 +33,13 @@ def as_image(image: ImageArray | Tensor) -> ImageArray:
         ValueError: If the image has another shape or type.
     """
     array: NDArray[Any]
-    if isinstance(image, Tensor):
+    if not is_tensor(image):
+        array = np.asarray(image)
+    else:
         pixels = image.detach().cpu()
         if pixels.is_floating_point():
             pixels = (pixels.float().clamp(0, 1) * 255).round()
         array = pixels.byte().permute(1, 2, 0).numpy() if pixels.ndim == 3 else pixels.byte().numpy()
-    else:
-        array = image
     if array.ndim == 2:
         array = np.repeat(array[:, :, None], 3, axis=2)
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from detkit.arrays import ImageArray
 from detkit.drawing.boxes import ClassNames, draw_detections, draw_targets
 from detkit.drawing.canvas import Canvas, Style, as_image, readable_scale
 from detkit.drawing.fonts import drawable
-from detkit.structures import Detections, Targets
+from detkit.structures import DetectionMethods
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from detkit.structures import Targets
 
 _BACKGROUND = (255, 255, 255)
 
 
 def side_by_side(
-    image: ImageArray | Tensor, targets: Targets, detections: Detections, class_names: ClassNames, *, min_score: float = 0.3
+    image: ImageArray | Tensor, targets: Targets, detections: DetectionMethods, class_names: ClassNames, *, min_score: float = 0.3
 ) -> ImageArray:
     """Draw the ground truth on the left and the detections on the right, each with a caption.
 

@@ -27,8 +27,7 @@ from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import check_boxes
 from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
-from detkit.inference.loading import checkpoint_path
-from detkit.models.classifier import Classifier
+from detkit.inference.sources import checkpoint_path
 from detkit.registry import did_you_mean
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
@@ -89,7 +88,7 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
         ValueError: If the data has a class that the model does not have, or an image cannot be read.
     """
     check_boxes(data)
-    if isinstance(predictor, Predictor) and isinstance(predictor.detector, Classifier):
+    if isinstance(predictor, Predictor) and predictor.runtime.info.classifies:
         raise ValueError(
             f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
             "evaluate_classifier in Python"

@@ -17,7 +17,7 @@ from detkit.experiment.results import TrainResult
 from detkit.experiment.training_run import train
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.inference.loading import load
+from detkit.inference import load
 from detkit.models.detector import DetectorConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from detkit.export.graph import Graph
-from detkit.inference.exported import load_exported
+from detkit.inference.exported import OnnxRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
@@ -55,16 +56,17 @@ def compare(predictor: Predictor, path: str, images: Sequence[ImageLike]) -> Agr
         path: The file exported from it.
         images: Images to compare on, preferably of several shapes.
     """
-    exported, graph = load_exported(path), Graph(predictor.detector)  # type: ignore[arg-type]
+    runtime, graph = OnnxRuntime.open(Path(path)), Graph(predictor.detector)
+    exported = Predictor.over(runtime)
     scores = boxes = 0.0
     counted = matched = 0
     for image in images:
-        batch = exported.detector.prepare([exported.prepare(image).image])
-        actual = exported.detector.raw(batch)
-        expected = graph(batch.images)
-        scores = max(scores, float((actual[0] - expected[0]).abs().max()))
+        batch = runtime.stack([exported.prepare(image).image.numpy()])
+        actual = runtime.outputs(batch)
+        expected = graph(torch.from_numpy(batch))
+        scores = max(scores, float((torch.from_numpy(actual.scores) - expected[0]).abs().max()))
         shown = expected[0].amax(-1) > _MIN_SCORE
-        boxes = max(boxes, _largest(actual[1][shown] - expected[1][shown]))
+        boxes = max(boxes, _largest(torch.from_numpy(actual.boxes)[shown] - expected[1][shown]))
         own, other = predictor(image), exported(image)
         own = own[own.scores > _MIN_SCORE]
         counted += len(own)

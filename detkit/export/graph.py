@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from detkit.accelerate.fold import fold_batch_norms
 from detkit.heads.one_stage import level_lengths
+from detkit.models import MODELS
+from detkit.models.detector import Detector
 from detkit.models.one_stage import OneStage
 from detkit.structures import Batch
 
@@ -18,10 +20,16 @@ class Graph(nn.Module):
 
     Args:
         detector: The detector; not modified, as batch norms are folded in a copy.
+
+    Raises:
+        ValueError: If the detector cannot be exported.
     """
 
-    def __init__(self, detector: OneStage) -> None:
+    def __init__(self, detector: Detector) -> None:
         super().__init__()
+        if not detector.exportable:
+            kinds = ", ".join(exportable_kinds())
+            raise ValueError(f"{type(detector).__name__} cannot be exported: expected a one-stage detector: {kinds}")
         self.detector = cast("OneStage", fold_batch_norms(detector).requires_grad_(False).eval())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -45,3 +53,10 @@ class Graph(nn.Module):
         rows = torch.arange(scores.shape[1], device=images.device)
         boxes = [detector.head.boxes_at(outputs, locations, image, rows, torch.zeros_like(rows)) for image in range(int(count))]
         return scores, torch.stack(boxes), level_lengths(locations)
+
+
+def exportable_kinds() -> tuple[str, ...]:
+    """Return the kinds of models whose class can be exported, by the return type of each config's ``build``."""
+    configs: dict[str, Any] = {kind: MODELS.get(kind) for kind in MODELS.names()}
+    built = {kind: get_type_hints(config.build).get("return") for kind, config in configs.items()}
+    return tuple(kind for kind, detector in built.items() if getattr(detector, "exportable", False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any
 
 import torch
 
+from detkit.about import __version__
 from detkit.checkpoint.atomic import atomic_write
 from detkit.export.agreement import MAX_BOX_DIFFERENCE, MAX_SCORE_DIFFERENCE, Agreement, compare
 from detkit.export.graph import Graph
-from detkit.inference.exported import INPUT, METADATA_KEY, OUTPUTS, SUFFIX, export_metadata, is_exported
+from detkit.inference.exported import FORMAT, INPUT, METADATA_KEY, OUTPUTS, SUFFIX, ExportMetadata
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.models.one_stage import OneStage
@@ -48,16 +48,16 @@ def export_onnx(
         ImportError: If onnx or onnxruntime is not installed.
     """
     path = Path(path)
-    if not is_exported(path):
+    if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
-    detector = _traceable(predictor)
+    graph = _graph(predictor)
     onnx = _onnx()
-    metadata = export_metadata(detector, predictor.preprocess, predictor.class_names, batch_size, min_score)
+    metadata = _metadata(predictor, graph.detector, batch_size, min_score)
     with atomic_write(path) as temporary:
-        _trace(predictor, detector, batch_size, temporary)
+        _trace(predictor, graph, batch_size, temporary)
         model = onnx.load(str(temporary))
         entry = model.metadata_props.add()
-        entry.key, entry.value = METADATA_KEY, json.dumps(metadata)
+        entry.key, entry.value = METADATA_KEY, metadata.to_json()
         temporary.write_bytes(model.SerializeToString())
         agreement = compare(predictor, str(temporary), images)
         if not agreement.holds:
@@ -68,33 +68,46 @@ def export_onnx(
     return agreement
 
 
-def _traceable(predictor: Predictor) -> OneStage:
-    """Return the detector of a predictor, or raise if it cannot be exported."""
-    detector = predictor.detector
-    if not isinstance(detector, OneStage):
-        raise ValueError(
-            f"{type(detector).__name__} cannot be exported: expected a one-stage detector: retinanet, fcos, ssd, yolov1, yolox or detr"
-        )
+def _graph(predictor: Predictor) -> Graph:
+    """Return the part of a detector that is exported, or raise if it cannot be."""
+    graph = Graph(predictor.detector)
     if not predictor.reference or predictor.device.type != "cpu":
         raise ValueError('an optimized predictor cannot be exported; load the detector with device="cpu" and reference=True')
-    return detector
+    return graph
 
 
-def _trace(predictor: Predictor, detector: OneStage, batch_size: int, path: Path) -> None:
+def _metadata(predictor: Predictor, detector: OneStage, batch_size: int, min_score: float | None) -> ExportMetadata:
+    red, green, blue = detector.mean.flatten().tolist()
+    return ExportMetadata(
+        format=FORMAT,
+        detkit=__version__,
+        detector=type(detector).__name__,
+        class_names=predictor.class_names,
+        preprocess=predictor.preprocess.to_json(),
+        postprocess=detector.head.postprocess.to_json(),
+        mean=(red, green, blue),
+        pad_multiple=detector.pad_multiple,
+        input_size=detector.input_size,
+        batch_size=batch_size,
+        min_score=min_score,
+    )
+
+
+def _trace(predictor: Predictor, graph: Graph, batch_size: int, path: Path) -> None:
     """Write the graph with torch's tracing exporter, which takes seconds where the dynamo exporter takes minutes."""
     pixels = torch.zeros((3, *_TRACE_SIZE), dtype=torch.uint8)
     image = preprocess(pixels, predictor.preprocess).image
-    images = detector.prepare([image] * batch_size).images
+    images = predictor.detector.prepare([image] * batch_size).images
     dynamic_axes = {INPUT: {2: "height", 3: "width"}, "scores": {1: "locations"}, "boxes": {1: "locations"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about values that become constants; the comparison of outputs verifies them
         torch.onnx.export(
-            Graph(detector),
+            graph,
             (images,),
             str(path),
             input_names=[INPUT],
             output_names=list(OUTPUTS),
-            dynamic_axes={} if detector.input_size is not None else dynamic_axes,
+            dynamic_axes={} if graph.detector.input_size is not None else dynamic_axes,
             opset_version=OPSET,
             dynamo=False,
         )

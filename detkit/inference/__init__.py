@@ -1,14 +1,22 @@
 """Inference: loading a trained detector and running it on images."""
 
-from detkit.inference.explain import Explanation, explain
-from detkit.inference.loading import choose_model, load, newest_checkpoint, suggested_min_score
-from detkit.inference.loop import FileResult, PredictorLike, detect_files, detect_records
-from detkit.inference.predictor import Predictor
-from detkit.inference.pyramid import ImagePyramid
-from detkit.inference.video import detect_video
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from detkit.lazy import lazy_getattr
+
+if TYPE_CHECKING:
+    from detkit.inference.light import ArrayPredictor, load_exported
+    from detkit.inference.loading import load
+    from detkit.inference.loop import FileResult, PredictorLike, detect_files, detect_records
+    from detkit.inference.predictor import Predictor
+    from detkit.inference.pyramid import ImagePyramid
+    from detkit.inference.sources import choose_model, newest_checkpoint, suggested_min_score
+    from detkit.inference.video import detect_video
 
 __all__ = [
-    "Explanation",
+    "ArrayPredictor",
     "FileResult",
     "ImagePyramid",
     "Predictor",
@@ -17,8 +25,22 @@ __all__ = [
     "detect_files",
     "detect_records",
     "detect_video",
-    "explain",
     "load",
+    "load_exported",
     "newest_checkpoint",
     "suggested_min_score",
 ]
+
+# An exported file is loaded and run without torch; everything else needs it.
+__getattr__ = lazy_getattr(
+    __name__,
+    {
+        ".light": ("ArrayPredictor", "load_exported"),
+        ".loading": ("load",),
+        ".loop": ("FileResult", "PredictorLike", "detect_files", "detect_records"),
+        ".predictor": ("Predictor",),
+        ".pyramid": ("ImagePyramid",),
+        ".sources": ("choose_model", "newest_checkpoint", "suggested_min_score"),
+        ".video": ("detect_video",),
+    },
+)

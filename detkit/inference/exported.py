@@ -1,92 +1,226 @@
-"""Inference with an ONNX file written by ``detkit export``, in onnxruntime on the CPU."""
+"""The runtime of ONNX files written by ``detkit export``: onnxruntime on the CPU, without PyTorch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from pydantic import Field
 
+from detkit.arrays import Floats, Integers, Size, to_numpy
 from detkit.checkpoint.inspect import check_exists
+from detkit.config import Config, ConfigError
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.inference.predictor import Predictor
-from detkit.models.detector import Detector, Raw
-from detkit.models.one_stage import OneStage
-from detkit.ops.boxes import clip_boxes
-from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Detections, Proposals, Size, Targets
+from detkit.inference.runtime import RuntimeInfo
+from detkit.ops.select_arrays import select_arrays
+from detkit.preprocess.arrays import PreparedArray
+from detkit.preprocess.config import PreprocessConfig
+from detkit.structures.detection import DetectionArrays
+
+if TYPE_CHECKING:
+    from detkit.preprocess import PreparedImage
 
 METADATA_KEY = "detkit"
 """Key of the file's metadata entry that describes the detector, as JSON."""
 SUFFIX = ".onnx"
 INPUT, OUTPUTS = "images", ("scores", "boxes", "levels")
-_FORMAT = 1
-_OPTIONS = {"min_score", "classes", "batch_size"}
+FORMAT = 1
+"""Version of the metadata."""
 
 
-def is_exported(source: str | Path) -> bool:
-    """Whether a file name is that of an exported detector."""
-    return Path(source).suffix == SUFFIX
+class ExportMetadata(Config):
+    """What an exported file says about its detector."""
+
+    format: int = Field(FORMAT, ge=1)
+    """Version of the metadata."""
+    detkit: str
+    """Version of detkit that wrote the file."""
+    detector: str
+    """Name of the detector's class."""
+    class_names: tuple[str | None, ...] = Field(min_length=1)
+    """Class names by label; none for classes that are never reported."""
+    preprocess: str
+    """How images are resized: a ``PreprocessConfig`` as JSON."""
+    postprocess: str
+    """How scored boxes become detections: a ``PostprocessConfig`` as JSON."""
+    mean: tuple[float, float, float]
+    """Value of each channel that becomes zero in the network; images are padded with it."""
+    pad_multiple: int = Field(ge=1)
+    """Images are padded to sides divisible by this."""
+    input_size: tuple[int, int] | None
+    """``(height, width)`` of the only images that the file takes; none: any size."""
+    batch_size: int = Field(ge=1)
+    """Images per call."""
+    min_score: float | None
+    """Suggested minimum score for showing detections."""
 
 
-def load_exported(path: str | Path, device: str | torch.device = "auto", precision: str = "auto", **options: Any) -> Predictor:
-    """Load an exported detector, which runs in onnxruntime, in float32 on the CPU; see :mod:`detkit.inference.loading`.
+class RawOutputs(NamedTuple):
+    """Outputs of a file.
+
+    Attributes:
+        scores: ``(B, N, K)`` scores.
+        boxes: ``(B, N, 4)`` boxes.
+        levels: Number of the N locations in each level.
+    """
+
+    scores: Floats
+    boxes: Floats
+    levels: Integers
+
+
+class OnnxRuntime:
+    """Runs the network and the decoding of a one-stage detector in onnxruntime, and selects detections in numpy.
 
     Args:
-        path: An ONNX file written by ``detkit export``.
-        device: ``auto`` or ``cpu``.
-        precision: ``auto`` or ``fp32``.
-        options: ``min_score``, ``classes``; see :class:`Predictor`.
+        session: An ``onnxruntime.InferenceSession`` of a file written by ``detkit export``.
+        metadata: Metadata of the file.
+        path: The file, for messages.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not an exported detector, or an option is not supported by exported files.
-        ImportError: If onnxruntime is not installed.
+        ValueError: If the metadata's own configs are invalid.
     """
-    if str(device) not in ("auto", "cpu"):
-        raise ValueError(f"{path}: device {str(device)!r}: an exported file runs on the CPU; use the checkpoint that it was exported from")
-    if precision not in ("auto", "fp32"):
-        raise ValueError(f"{path}: precision {precision!r}: an exported file runs in fp32; use the checkpoint that it was exported from")
-    used_options = {name: value for name, value in options.items() if value}
-    if unsupported := sorted(set(used_options) - _OPTIONS):
-        raise ValueError(f"{path}: {unsupported[0]} is not supported by exported files; use the checkpoint that they were exported from")
-    session, metadata = open_session(Path(path))
-    batch_size = int(metadata["batch_size"])
-    if used_options.pop("batch_size", batch_size) != batch_size:
-        raise ValueError(f"{path}: batch_size: the file has a fixed batch size of {batch_size}; export it again with another --batch-size")
-    detector = ExportedDetector(session, metadata)
-    preprocess = PreprocessConfig.from_json(metadata["preprocess"])
-    return Predictor(detector, preprocess, metadata["class_names"], "cpu", "fp32", reference=True, batch_size=batch_size, **used_options)
+
+    def __init__(self, session: Any, metadata: ExportMetadata, path: Path) -> None:
+        self._session, self._path, self._batch_size = session, path, metadata.batch_size
+        try:
+            preprocess, self.postprocess = (
+                PreprocessConfig.from_json(metadata.preprocess),
+                PostprocessConfig.from_json(metadata.postprocess),
+            )
+        except ConfigError as error:
+            raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
+        self._filling = np.array(metadata.mean, np.float32).reshape(3, 1, 1)
+        self.info = RuntimeInfo(
+            name=metadata.detector,
+            class_names=metadata.class_names,
+            preprocess=preprocess,
+            device="cpu",
+            precision="fp32",
+            batch_size=metadata.batch_size,
+            input_size=metadata.input_size,
+            pad_multiple=metadata.pad_multiple,
+            max_detections=self.postprocess.max_detections,
+        )
+
+    @classmethod
+    def open(cls, path: Path, device: str = "auto", precision: str = "auto", *, batch_size: int | None = None) -> Self:
+        """Open a file; see :meth:`detkit.inference.runtime.FileRuntime.open`."""
+        if device not in ("auto", "cpu"):
+            raise ValueError(
+                f"{path}: device {str(device)!r}: an exported file runs on the CPU; use the checkpoint that it was exported from"
+            )
+        if precision not in ("auto", "fp32"):
+            raise ValueError(
+                f"{path}: precision {precision!r}: an exported file runs in fp32; use the checkpoint that it was exported from"
+            )
+        session, metadata = _open_session(path)
+        own = metadata.batch_size
+        if batch_size not in (None, own):
+            raise ValueError(f"{path}: batch_size: the file has a fixed batch size of {own}; export it again with another --batch-size")
+        return cls(session, metadata, path)
+
+    @classmethod
+    def metadata(cls, path: Path) -> dict[str, Any]:
+        """Return the class names and the suggested minimum score of a file."""
+        metadata = _open_session(path)[1]
+        return {"class_names": metadata.class_names, "min_score": metadata.min_score}
+
+    def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
+        """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
+        pixels = [to_numpy(image.image) for image in images]
+        scores, boxes, levels = self.outputs(self.stack(pixels))
+        return [self._select(boxes[row], scores[row], levels.tolist(), image.size) for row, image in enumerate(images)]
+
+    def stack(self, images: Sequence[Floats]) -> Floats:
+        """Pad images to a common size divisible by the strides, with the values that become zeros in the network.
+
+        Raises:
+            ValueError: If an image does not have the file's fixed size.
+        """
+        fixed = self.info.input_size
+        for image in images:
+            if fixed is not None and image.shape[1:] != fixed:
+                raise ValueError(
+                    f"{self._path}: expected images of {fixed[1]} x {fixed[0]} pixels, got {image.shape[2]} x {image.shape[1]}"
+                )
+        multiple = self.info.pad_multiple if fixed is None else 1
+        height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*(image.shape[1:] for image in images), strict=True))
+        padded = np.empty((len(images), 3, height, width), np.float32)
+        padded[:] = self._filling
+        for index, image in enumerate(images):
+            padded[index, :, : image.shape[1], : image.shape[2]] = image
+        return padded
+
+    def outputs(self, images: Floats) -> RawOutputs:
+        """Return the file's outputs for up to a batch of images ``(b, 3, H, W)``, see :meth:`detkit.export.graph.Graph.forward`.
+
+        Raises:
+            ValueError: If onnxruntime cannot run the file on them.
+        """
+        count = len(images)
+        batch = np.concatenate((images, np.repeat(images[-1:], self._batch_size - count, axis=0)))
+        try:
+            scores, boxes, levels = self._session.run(list(OUTPUTS), {INPUT: batch})
+        except Exception as error:  # the exceptions of onnxruntime have no other common base class
+            raise ValueError(f"{self._path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export the detector again") from None
+        if scores.shape[2:] != (len(self.info.class_names),):
+            named = len(self.info.class_names)
+            raise ValueError(
+                f"{self._path}: its metadata names {named} classes, but it gives scores of shape {scores.shape}; export it again"
+            )
+        return RawOutputs(scores[:count], boxes[:count], levels)
+
+    def _select(self, boxes: Floats, scores: Floats, levels: list[int], size: Size) -> DetectionArrays:
+        limits = np.array([size[1], size[0], size[1], size[0]], np.float32)
+        return DetectionArrays(*select_arrays(lambda rows: boxes[rows].clip(0, limits), scores, levels, self.postprocess))
 
 
-def open_session(path: Path) -> tuple[Any, dict[str, Any]]:
-    """Open the file in onnxruntime, with as many threads as torch uses; return the session and the metadata of the detector.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not an ONNX file, or was not written by ``detkit export``.
-        ImportError: If onnxruntime is not installed.
-    """
+def _open_session(path: Path) -> tuple[Any, ExportMetadata]:
+    """Open a file in onnxruntime and read the metadata of the detector; errors as in :meth:`OnnxRuntime.open`."""
     check_exists(path, "exported detector")
     runtime = _onnxruntime(path)
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    # Spinning threads would slow down those of torch, which run the postprocessing.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = _threads()
+    if "torch" in sys.modules:  # spinning threads would slow down those of torch
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the exceptions of onnxruntime have no other common base class
         raise ValueError(f"{path}: not an ONNX file that onnxruntime can run: {str(error).splitlines()[0]}") from None
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    return session, _read_metadata(path, session.get_modelmeta().custom_metadata_map)
+
+
+def _read_metadata(path: Path, entries: Mapping[str, str]) -> ExportMetadata:
+    text = entries.get(METADATA_KEY)
     if text is None:
         raise ValueError(f"{path}: not written by detkit: expected an ONNX file from `detkit export`")
-    metadata: dict[str, Any] = json.loads(text)
-    if metadata["format"] > _FORMAT:
-        raise ValueError(f"{path}: written by detkit {metadata['detkit']} in a newer format; update detkit")
-    return session, metadata
+    damaged = f"{path}: its metadata is damaged"
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{damaged}: expected JSON, got {text[:40]!r}; export the detector again") from None
+    version = values.get("format") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > FORMAT:
+        raise ValueError(f"{path}: written by detkit {values.get('detkit')} in a newer format; update detkit")
+    try:
+        return ExportMetadata.from_json(text)
+    except ConfigError as error:
+        raise ValueError(f"{damaged}: {error}; export the detector again") from None
+
+
+def _threads() -> int:
+    """As many threads as torch uses, where it is loaded; 0 leaves the choice to onnxruntime."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return int(named) if named.isdigit() else 0
 
 
 def _onnxruntime(path: Path) -> Any:
@@ -95,76 +229,3 @@ def _onnxruntime(path: Path) -> Any:
     except ImportError:
         raise ImportError(f"{path}: onnxruntime, which runs it, is not installed: pip install 'detkit-vision[export]'") from None
     return onnxruntime
-
-
-def export_metadata(
-    detector: OneStage, preprocess: PreprocessConfig, class_names: Sequence[str | None], batch_size: int, min_score: float | None
-) -> dict[str, Any]:
-    """Return the metadata of an exported detector, JSON-serializable."""
-    from detkit.about import __version__
-
-    return {
-        "format": _FORMAT,
-        "detkit": __version__,
-        "detector": type(detector).__name__,
-        "class_names": list(class_names),
-        "preprocess": preprocess.to_json(),
-        "postprocess": detector.head.postprocess.to_json(),
-        "mean": detector.mean.flatten().tolist(),
-        "pad_multiple": detector.pad_multiple,
-        "input_size": detector.input_size,
-        "batch_size": batch_size,
-        "min_score": min_score,
-    }
-
-
-class ExportedDetector(Detector):
-    """A detector whose network and decoding run in onnxruntime; only pre- and postprocessing use torch.
-
-    Args:
-        session: An ``onnxruntime.InferenceSession`` of a file written by ``detkit export``.
-        metadata: Metadata of the file.
-    """
-
-    def __init__(self, session: Any, metadata: dict[str, Any]) -> None:
-        super().__init__(_NoNeck(), len(metadata["class_names"]))
-        self.session = session
-        self.postprocess = PostprocessConfig.from_json(metadata["postprocess"])
-        self.pad_multiple = metadata["pad_multiple"]  # type: ignore[misc]
-        self.input_size = None if metadata["input_size"] is None else (int(metadata["input_size"][0]), int(metadata["input_size"][1]))
-        self.batch_size = int(metadata["batch_size"])
-        self.register_buffer("filling", torch.tensor(metadata["mean"]).reshape(3, 1, 1), persistent=False)
-
-    def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:
-        """Pad to a common size divisible by the strides, with the values that become zeros in the network."""
-        batch = super().prepare(images, seeds)
-        for image, (height, width) in zip(batch.images, batch.sizes, strict=True):
-            image[:, height:] = self.filling
-            image[:, :, width:] = self.filling
-        return batch
-
-    def raw(self, batch: Batch, proposals: Sequence[Proposals] | None = None, targets: Sequence[Targets] | None = None) -> Raw:
-        """Return scores, boxes and level lengths, see :meth:`detkit.export.graph.Graph.forward`."""
-        missing = self.batch_size - len(batch)
-        images = torch.cat((batch.images, batch.images[-1:].expand(missing, -1, -1, -1))) if missing else batch.images
-        scores, boxes, levels = (torch.from_numpy(output) for output in self.session.run(list(OUTPUTS), {INPUT: images.numpy()}))
-        return scores[: len(batch)], boxes[: len(batch)], levels
-
-    def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
-        """See :meth:`Detector.detect`."""
-        scores, boxes, levels = raw
-        return [self._select(boxes[image], scores[image], levels.tolist(), size) for image, size in enumerate(batch.sizes)]
-
-    def _select(self, boxes: Tensor, scores: Tensor, levels: list[int], size: Size) -> Detections:
-        selected_boxes, selection = self.postprocess.select(lambda rows: clip_boxes(boxes[rows.rows], size), scores, levels)
-        return Detections(selected_boxes, selection.scores, selection.labels)
-
-
-class _NoNeck(nn.Module):
-    """Placeholder for the neck, which is in the file; its inputs are not normalized."""
-
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-
-    @property
-    def backbone(self) -> nn.Module:
-        return self

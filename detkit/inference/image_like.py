@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
+from detkit.arrays import ImageArray, is_tensor
 from detkit.data.media.images import pil_to_rgb, read_image
 
-ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    ImageLike = str | Path | Image.Image | NDArray[Any] | Tensor
+else:
+    ImageLike = Any
 
 
-def as_pixels(image: ImageLike) -> NDArray[np.uint8] | Tensor:
+def as_pixels(image: ImageLike) -> ImageArray | Tensor:
     """Return an image as an ``(H, W, 3)`` uint8 RGB array; a ``(3, H, W)`` tensor is returned unchanged.
 
     Args:
@@ -31,14 +35,14 @@ def as_pixels(image: ImageLike) -> NDArray[np.uint8] | Tensor:
         return read_image(image)
     if isinstance(image, Image.Image):
         return pil_to_rgb(image)
-    if isinstance(image, Tensor):
+    if is_tensor(image):
         return _checked_tensor(image)
     if isinstance(image, np.ndarray):
         return _checked_array(image)
     raise ValueError(f"image: expected a path, a PIL image, an array or a tensor, got {type(image).__name__}")
 
 
-def _checked_array(array: NDArray[Any]) -> NDArray[np.uint8]:
+def _checked_array(array: NDArray[Any]) -> ImageArray:
     if array.dtype != np.uint8:
         raise ValueError(
             f"image: expected an array of uint8, got {array.dtype} of shape {array.shape}; "
@@ -60,7 +64,7 @@ def _checked_tensor(tensor: Tensor) -> Tensor:
         raise ValueError(f"image: expected a tensor (3, H, W), got {tuple(tensor.shape)}; give a list of images: list(batch)")
     if tensor.ndim != 3 or tensor.shape[0] != 3:
         raise ValueError(f"image: expected a tensor (3, H, W), got {tuple(tensor.shape)}")
-    if tensor.dtype != torch.uint8 and not tensor.is_floating_point():
+    if str(tensor.dtype) != "torch.uint8" and not tensor.is_floating_point():
         raise ValueError(f"image: expected a tensor of uint8, or of floats in [0, 1], got {tensor.dtype}; give uint8: tensor.byte()")
     if tensor.is_floating_point() and tensor.numel() and not (float(tensor.min()) >= 0 and float(tensor.max()) <= 1):
         low, high = float(tensor.min()), float(tensor.max())

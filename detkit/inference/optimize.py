@@ -1,7 +1,9 @@
-"""Optimization of a detector for inference: folded norms, fused layers, memory format and precision."""
+"""Optimization of a detector for inference: folded norms, fused layers, memory format and precision, and smaller layers."""
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,8 +14,11 @@ from detkit.accelerate.fused import can_fuse, fuse_activations
 from detkit.accelerate.mixed_precision import MixedPrecisionConv
 from detkit.heads.dense import DenseHead
 from detkit.heads.float32 import Float32Conv2d, Float32Linear
+from detkit.heads.region.layers import TwoFC
+from detkit.layers import low_rank
 from detkit.models.detector import Detector
 from detkit.models.one_stage import OneStage
+from detkit.models.regions import has_regions
 from detkit.necks.fpn import FPN
 
 _FLOAT32_LAYERS = (Float32Conv2d, Float32Linear)
@@ -105,3 +110,22 @@ def _convert(module: nn.Module, dtype: torch.dtype) -> None:
         if isinstance(child, (nn.Conv2d, nn.Linear)) and not isinstance(child, _FLOAT32_LAYERS):
             child.to(dtype)
         _convert(child, dtype)
+
+
+def with_low_ranks(detector: Detector, ranks: Sequence[int]) -> Detector:
+    """Copy a detector with its two fully connected layers reduced to the given ranks by truncated singular value decomposition.
+
+    It speeds up detection with many proposals. Fast R-CNN (arXiv:1504.08083, section 4.4) uses ranks 1,024 and 256 for VGG16, with a loss
+    of 0.3 points of mean AP.
+
+    Raises:
+        ValueError: If the region head has no such layers, or a rank is missing or too high.
+    """
+    if not has_regions(detector) or not isinstance(detector.region.head, TwoFC):
+        raise ValueError(f"svd: {type(detector).__name__} has no region head with two fully connected layers (two_fc)")
+    if len(ranks) != 2:
+        raise ValueError(f"svd: expected two ranks, one for each fully connected layer, such as 1024,256; got {tuple(ranks)}")
+    fast = copy.deepcopy(detector)
+    for name, rank in zip(("fc6", "fc7"), ranks, strict=True):
+        fast.region.head.add_module(name, low_rank(getattr(fast.region.head, name), rank))
+    return fast

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from detkit.inference.device import Precision, pick_device, pick_dtype
+from detkit.arrays import ImageArray
+from detkit.inference.device import Precision
 from detkit.inference.image_like import ImageLike, as_pixels
-from detkit.inference.optimize import optimize
-from detkit.inference.svd import with_low_ranks
+from detkit.inference.light import BasePredictor
+from detkit.inference.runtime import ONLY_DETECTION, Runtime
+from detkit.inference.torch_runtime import TorchRuntime
 from detkit.models.detector import Detector
 from detkit.preprocess import PreparedImage, PreprocessConfig, preprocess
-from detkit.registry import did_you_mean
 from detkit.structures import Detections, Proposals
 
-ProposalFunction = Callable[[NDArray[np.uint8]], Proposals]
+ProposalFunction = Callable[[ImageArray], Proposals]
 """A function that returns the proposals of an ``(H, W, 3)`` uint8 RGB image, in its own pixels."""
 
 
-class Predictor:
+class Predictor(BasePredictor[PreparedImage, Detections]):
     """Runs a detector on images.
 
     Args:
@@ -40,7 +39,7 @@ class Predictor:
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
         proposer: Returns the proposals of an image, for detectors that take proposals.
-        svd: Ranks to which the fully connected layers of a region head are reduced; see :func:`detkit.inference.svd.with_low_ranks`.
+        svd: Ranks to which the fully connected layers of a region head are reduced; see :func:`detkit.inference.optimize.with_low_ranks`.
 
     Raises:
         ValueError: If the device or precision is unavailable, a class is unknown to the model, or ``batch_size`` is not positive.
@@ -61,59 +60,57 @@ class Predictor:
         proposer: ProposalFunction | None = None,
         svd: Sequence[int] | None = None,
     ) -> None:
-        if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
-        self.device = pick_device(device)
-        self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
-        detector = detector.to(self.device) if svd is None else with_low_ranks(detector.to(self.device), svd)
-        self.reference = reference
-        self.detector = detector if reference else optimize(detector, self.dtype)
-        self.preprocess = preprocess
-        self.class_names = tuple(class_names)
-        self.proposer = proposer if detector.takes_proposals else None
-        self.min_score = min_score
-        self.batch_size = batch_size or (1 if self.device.type == "cpu" else 8)
-        self._reported = self._reported_mask(classes)
+        runtime = TorchRuntime(detector, preprocess, class_names, device, precision, reference=reference, svd=svd)
+        self._begin(runtime, proposer, min_score=min_score, classes=classes, batch_size=batch_size)
 
-    def __repr__(self) -> str:
-        named = sum(name is not None for name in self.class_names)
-        score = f", min_score={self.min_score:g}" if self.min_score else ""
-        return f"Predictor({type(self.detector).__name__}, {named} classes, {self.device}, {self.precision}{score})"
-
-    @overload
-    def __call__(self, images: ImageLike) -> Detections: ...
-
-    @overload
-    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Detections]: ...
-
-    def __call__(self, images: ImageLike | list[Any] | tuple[Any, ...]) -> Detections | list[Detections]:
-        """Detect on one image, or on each of a list.
+    @classmethod
+    def over(cls, runtime: Runtime, proposer: ProposalFunction | None = None, **options: Any) -> Self:
+        """Return a predictor over any runtime.
 
         Args:
-            images: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of these.
+            runtime: Runs the detector, such as an exported file.
+            proposer: Returns the proposals of an image, for detectors that take proposals.
+            options: ``min_score``, ``classes`` and ``batch_size``; see :class:`Predictor`.
+        """
+        predictor = cls.__new__(cls)
+        predictor._begin(runtime, proposer, **options)
+        return predictor
 
-        Returns:
-            Detections on the CPU, best first, in the image's own pixels; a list for a list.
+    def _begin(self, runtime: Runtime, proposer: ProposalFunction | None, **options: Any) -> None:
+        super().__init__(runtime, **options)
+        self.proposer = proposer if runtime.info.takes_proposals else None
+
+    @property
+    def detector(self) -> Detector:
+        """The detector that runs, with its weights.
 
         Raises:
-            FileNotFoundError: If the file does not exist.
-            ValueError: If an input is not an image.
+            ValueError: If the runtime is an exported file.
         """
-        if isinstance(images, (list, tuple)):
-            length = 4 * self.batch_size  # images prepared at a time
-            windows = (images[start : start + length] for start in range(0, len(images), length))
-            return [detections for window in windows for detections in self.detect([self.prepare(image) for image in window])]
-        return self.detect([self.prepare(images)])[0]
+        return self._torch_runtime().detector
 
     @property
-    def precision(self) -> str:
-        """Data type of convolutions and matrix products: ``fp32``, ``bf16`` or ``fp16``."""
-        return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self.dtype]
+    def dtype(self) -> torch.dtype:
+        """Data type of convolutions and matrix products."""
+        return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
 
     @property
-    def reported(self) -> tuple[str, ...]:
-        """Names of the classes that can be reported, in the order of their labels."""
-        return tuple(str(name) for name, reported in zip(self.class_names, self._reported.tolist(), strict=True) if reported)
+    def reference(self) -> bool:
+        """Whether the model runs as published."""
+        return isinstance(self.runtime, TorchRuntime) and self.runtime.reference
+
+    def running(self) -> AbstractContextManager[Detector]:
+        """Yield the model without gradients, in its precision and in evaluation mode; the previous mode is restored afterwards.
+
+        Raises:
+            ValueError: If the runtime is an exported file.
+        """
+        return self._torch_runtime().running()
+
+    def _torch_runtime(self) -> TorchRuntime:
+        if not isinstance(self.runtime, TorchRuntime):
+            raise ValueError(f"{self.runtime.info.name}: {ONLY_DETECTION}")
+        return self.runtime
 
     def pixels(self, image: ImageLike) -> Tensor:
         """Return an image as a tensor ``(3, H, W)``, uint8 or float in [0, 1], on the device of the model."""
@@ -135,59 +132,11 @@ class Predictor:
         image = pixels if pixels.dtype == torch.uint8 else (pixels * 255).round().clamp(0, 255).to(torch.uint8)
         return self.proposer(np.ascontiguousarray(image.permute(1, 2, 0).cpu().numpy())).to(self.device)
 
-    def detect(self, prepared: Sequence[PreparedImage]) -> list[Detections]:
-        """Return the detections of prepared images, in original pixels; images of equal size run in batches."""
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, image in enumerate(prepared):
-            groups[image.size].append(index)
-        detections: dict[int, Detections] = {}
-        for indices in groups.values():
-            for start in range(0, len(indices), self.batch_size):
-                chunk = indices[start : start + self.batch_size]
-                rows = self._run([prepared[index] for index in chunk])
-                detections |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
-        return [detections[index] for index in range(len(prepared))]
-
-    @contextmanager
-    def running(self) -> Iterator[Detector]:
-        """Yield the model without gradients, in its precision and in evaluation mode; the previous mode is restored afterwards."""
-        was_training = self.detector.training
-        self.detector.eval()
-        try:
-            with torch.no_grad(), self._autocast():
-                yield self.detector
-        finally:
-            self.detector.train(was_training)
-
     def _run(self, images: list[PreparedImage]) -> list[Detections]:
-        proposals = proposals_of(images)
-        kwargs = {} if proposals is None else {"proposals": proposals}
-        with self.running() as detector:
-            outputs: dict[str, Tensor] | list[Detections] = detector([image.image for image in images], **kwargs)
-        if isinstance(outputs, dict):
-            raise TypeError(f"{type(self.detector).__name__}: expected detections, got losses")
-        return outputs
-
-    def _autocast(self) -> AbstractContextManager[None]:
-        return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)
+        rows = self.runtime.detect(images)
+        return [row if isinstance(row, Detections) else Detections.from_numpy(row.numpy()) for row in rows]
 
     def _filter(self, detections: Detections) -> Detections:
         rows = detections.to("cpu").replace(class_names=self.class_names)
-        keep = self._reported[rows.labels]
-        if self.min_score > 0:
-            keep &= rows.scores >= self.min_score
-        return rows if bool(keep.all()) else rows[keep]
-
-    def _reported_mask(self, classes: Sequence[str] | None) -> Tensor:
-        names = [name for name in self.class_names if name is not None]
-        for name in classes or ():
-            if name not in names:
-                raise ValueError(f"class {name!r} is not among the {len(names)} classes of the model: {did_you_mean(name, names)}")
-        reported = set(names if classes is None else classes)
-        return torch.tensor([name in reported for name in self.class_names], dtype=torch.bool)
-
-
-def proposals_of(images: Sequence[PreparedImage]) -> list[Proposals] | None:
-    """Return the proposals of prepared images, or None unless all of them have proposals."""
-    proposals = [image.proposals for image in images if image.proposals is not None]
-    return proposals if len(proposals) == len(images) else None
+        keep = self._kept(rows.numpy())
+        return rows if bool(keep.all()) else rows[torch.from_numpy(keep)]

@@ -8,8 +8,8 @@ from functools import cached_property
 import torch
 
 from detkit.arrays import ImageArray
-from detkit.inference.loading import checkpoint_path, load
 from detkit.inference.predictor import Predictor
+from detkit.inference.sources import checkpoint_path, load_detector
 from detkit.models.faster_rcnn import FasterRCNN
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer
 from detkit.proposals.backends import SearchSettings
@@ -33,7 +33,9 @@ def build_proposer(config: ProposalsConfig, device: str | torch.device = "cpu") 
         return config.build()
     if checkpoint_path(config.backend) is None and not config.backend.endswith(".safetensors"):
         return config.build()  # raises an error that lists the names
-    return config.build(RPNProposals(load(config.backend, device, precision="fp32")))
+    loaded = load_detector(config.backend)
+    predictor = Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, "fp32")
+    return config.build(RPNProposals(predictor))
 
 
 class RPNProposals:

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
-from detkit.inference.views import Range, View, base_side, scale_factors, scaled_config, windows
+from detkit.inference.views import Range, View, base_side, crop, scale_factors, scaled_config
 from detkit.ops.boxes import box_area
 from detkit.ops.fuse import weighted_boxes_fusion
 from detkit.ops.select import NMSKind, batched_nms, soft_nms
+from detkit.ops.windows import cover_by_factor
 from detkit.preprocess import PreparedImage, preprocess
 from detkit.structures import Detections, Size
 
@@ -81,7 +82,7 @@ class ImagePyramid:
         self.min_score, self.merge_iou, self.window_overlap = min_score, merge_iou, window_overlap
         self.sizes: tuple[Range, ...] = tuple(sizes or ((0.0, math.inf),) * len(self.factors))
         self._check()
-        self.input_size: Size | None = predictor.detector.input_size
+        self.input_size: Size | None = predictor.runtime.info.input_size
         self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
 
@@ -118,8 +119,8 @@ class ImagePyramid:
         preprocess_config, views = self.predictor.preprocess, []
         for factor, sizes in zip(self.factors, self.sizes, strict=True):
             fixed = self.input_size is not None
-            config = preprocess_config if fixed else scaled_config(preprocess_config, factor, self.predictor.detector.pad_multiple)
-            for window in windows(size, factor if fixed else 1.0, self.window_overlap):
+            config = preprocess_config if fixed else scaled_config(preprocess_config, factor, self.predictor.runtime.info.pad_multiple)
+            for window in cover_by_factor(size, factor if fixed else 1.0, self.window_overlap):
                 views += [View(window, config, sizes, flipped) for flipped in ((False, True) if self.flip else (False,))]
         return tuple(views)
 
@@ -129,7 +130,7 @@ class ImagePyramid:
         size = (int(pixels.shape[1]), int(pixels.shape[2]))
         views, prepared, proposals = self.views(size), [], self.predictor.propose(pixels)
         for view in views:
-            part = view.window.crop(pixels, view.config.pad_value)
+            part = crop(pixels, view.window, view.config.pad_value)
             inputs = preprocess(part.flip(-1) if view.flipped else part, view.config)
             prepared.append(inputs if proposals is None else replace(inputs, proposals=inputs.placement.apply(view.project(proposals))))
         return PreparedViews(size, views, tuple(prepared))
@@ -169,7 +170,7 @@ class ImagePyramid:
         """Return a one-line description for the user."""
         factors = ", ".join(f"{factor:.3g}" for factor in self.factors)
         if self.input_size is not None:
-            counts = ", ".join(str(len(windows((1000, 1000), factor, self.window_overlap))) for factor in self.factors)
+            counts = ", ".join(str(len(cover_by_factor((1000, 1000), factor, self.window_overlap))) for factor in self.factors)
             views = f"{counts} windows of {self.input_size[1]} x {self.input_size[0]} pixels"
         else:
             views = f"short sides {', '.join(f'{base_side(self.predictor.preprocess) * factor:.0f}' for factor in self.factors)} pixels"

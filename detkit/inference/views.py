@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from detkit.ops.boxes import box_area, clip_boxes
+from detkit.ops.windows import Window, boxes_in_window, is_cut, shift_boxes
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections, Proposals, Size
 
@@ -55,35 +55,13 @@ def scaled_config(config: PreprocessConfig, factor: float, multiple: int) -> Pre
     return larger.replace(input_size=(height, width))
 
 
-@dataclass(frozen=True)
-class Window:
-    """A window of an image: upper left corner and size in pixels; it may extend beyond the image."""
-
-    y: int
-    x: int
-    height: int
-    width: int
-
-    def crop(self, pixels: Tensor, fill: int) -> Tensor:
-        """Crop pixels ``(3, H, W)``, padded with ``fill`` (0 to 255) outside the image."""
-        part = pixels[:, self.y : self.y + self.height, self.x : self.x + self.width]
-        right, bottom = self.width - part.shape[2], self.height - part.shape[1]
-        if not (right or bottom):
-            return part
-        return functional.pad(part, (0, right, 0, bottom), value=fill / 255 if part.is_floating_point() else fill)
-
-
-def windows(size: Size, factor: float, overlap: float) -> list[Window]:
-    """Return windows that cover the image evenly, with the sides of the image divided by ``factor``.
-
-    Neighbors overlap by at least the fraction ``overlap`` of their sides. A factor below 1 gives one window, larger than the image.
-    """
-    height, width = (max(1, math.ceil(side / factor)) for side in size)
-    count = 1 if factor <= 1 else math.ceil((factor - overlap) / (1 - overlap) - 1e-6)
-    steps = [step / max(1, count - 1) for step in range(count)]
-    y_range, x_range = (max(0, side - part) for side, part in zip(size, (height, width), strict=True))
-    # Windows of an image of a few pixels can coincide.
-    return list(dict.fromkeys(Window(round(y * y_range), round(x * x_range), height, width) for y in steps for x in steps))
+def crop(pixels: Tensor, window: Window, fill: int) -> Tensor:
+    """Crop pixels ``(3, H, W)``, padded with ``fill`` (0 to 255) where the window extends beyond the image."""
+    part = pixels[:, window.y1 : window.y2, window.x1 : window.x2]
+    right, bottom = window.size[1] - part.shape[2], window.size[0] - part.shape[1]
+    if not (right or bottom):
+        return part
+    return functional.pad(part, (0, right, 0, bottom), value=fill / 255 if part.is_floating_point() else fill)
 
 
 @dataclass(frozen=True)
@@ -105,10 +83,8 @@ class View:
     def restore(self, detections: Detections, size: Size) -> Detections:
         """Map detections to the pixels of an image of ``size``; cut-off ones and those outside ``sizes`` are removed."""
         window, boxes = self.window, detections.boxes
-        if self.flipped:
-            boxes = boxes[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
-        boxes = boxes + boxes.new_tensor([window.x, window.y, window.x, window.y])
-        complete = ~self._is_cut(boxes, size)
+        boxes = shift_boxes(self._flip(boxes), window.x1, window.y1)
+        complete = ~is_cut(boxes, window, size, CUT_MARGIN)
         inside = clip_boxes(boxes, size)
         sides = box_area(inside).sqrt()
         kept = complete & (sides > 0) & (sides >= self.sizes[0]) & (sides < self.sizes[1])
@@ -116,18 +92,12 @@ class View:
 
     def project(self, proposals: Proposals) -> Proposals:
         """Map proposals of the image to the window and clip them; those outside are removed."""
-        window, boxes = self.window, proposals.boxes
-        inside = clip_boxes(boxes - boxes.new_tensor([window.x, window.y, window.x, window.y]), (window.height, window.width))
-        if self.flipped:
-            inside = inside[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([window.width, 0, window.width, 0])
+        inside = self._flip(boxes_in_window(proposals.boxes, self.window).boxes)
         return proposals.replace(boxes=inside)[box_area(inside) > 0]
 
-    def _is_cut(self, boxes: Tensor, size: Size) -> Tensor:
-        """Return ``(n,)`` bool: whether a box ends at an edge of the window that is not an edge of the image."""
-        window, height, width = self.window, *size
-        low = torch.tensor([window.x, window.y])
-        high = low + torch.tensor([window.width, window.height])
-        margin = (high - low) * CUT_MARGIN
-        at_start = (boxes[:, :2] - low < margin) & (low > 0)
-        at_end = (high - boxes[:, 2:] < margin) & (high < torch.tensor([width, height]))
-        return (at_start | at_end).any(1)
+    def _flip(self, boxes: Tensor) -> Tensor:
+        """Mirror boxes in the window, if it is flipped."""
+        if not self.flipped:
+            return boxes
+        width = self.window.size[1]
+        return boxes[:, [2, 1, 0, 3]] * boxes.new_tensor([-1, 1, -1, 1]) + boxes.new_tensor([width, 0, width, 0])

@@ -6,6 +6,7 @@ Soft NMS, whose steps depend on one another, runs here for tensors too: numpy's 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -79,7 +80,7 @@ def select_arrays(boxes: Callable[[Integers], Floats], scores: Floats, levels: S
         rules: Parameters of the selection.
     """
     starts = np.cumsum([0, *levels])
-    parts = [_top_entries(scores[low:high], rules, low) for low, high in zip(starts[:-1], starts[1:], strict=True)]
+    parts = [_top_entries(scores[low:high], rules, low) for low, high in pairwise(starts)]
     values, rows, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
     if rules.pre_nms_top_k_per_class is not None:
         kept = _top_per_label(values, labels, rules.pre_nms_top_k_per_class)

@@ -112,7 +112,7 @@ def antialiasing_filter(length: int, new_length: int, cubic: bool) -> Filter:
     weights = _cubic(distances, _CUBIC_ANTIALIASED) if cubic else np.maximum(np.float32(1) - distances, np.float32(0))
     weights[indices >= high[:, None]] = 0
     totals = np.cumsum(weights, axis=1, dtype=np.float32)[:, -1:]  # in order, as PyTorch sums them
-    return Filter(np.minimum(indices, length - 1), weights / totals)
+    return Filter(np.minimum(indices, length - 1), np.divide(weights, totals, dtype=np.float32))
 
 
 def _plain_cubic(length: int, new_length: int, _: bool) -> Filter:

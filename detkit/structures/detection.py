@@ -181,8 +181,7 @@ class DetectionArrays(DetectionMethods):
     @classmethod
     def cat(cls, rows: Sequence[DetectionArrays]) -> DetectionArrays:
         """Concatenate detections of one image, in order."""
-        columns = {name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")}
-        return replace(rows[0], **columns)
+        return rows[0].replace(**{name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")})
 
 
 def _require(package: str, method: str) -> Any:

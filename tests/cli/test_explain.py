@@ -15,8 +15,9 @@ from PIL import Image
 
 import detkit.inference
 from detkit.cli.main import main
+from detkit.diagnostics.explanation import explain
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.inference import Predictor, explain
+from detkit.inference import Predictor
 from detkit.models import MODELS
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Targets

@@ -15,7 +15,8 @@ from detkit.experiment import Experiment, train
 from detkit.experiment.config import BoxRegressionStageConfig, GradientStageConfig, SVMStageConfig
 from detkit.heads.region.fitted import FittedConfig
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.inference import explain, load
+from detkit.diagnostics.explanation import explain
+from detkit.inference import load
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
 from detkit.training.process.clock import CoreClock

@@ -21,9 +21,9 @@ from detkit.cli.main import main
 from detkit.data import make_sample, read_source
 from detkit.export import compare, export_onnx
 from detkit.export.graph import Graph
-from detkit.inference import ImagePyramid, Predictor
-from detkit.inference.exported import METADATA_KEY, load_exported
-from detkit.inference.loading import load_detector
+from detkit.inference import ImagePyramid, Predictor, load_exported
+from detkit.inference.exported import METADATA_KEY
+from detkit.inference.sources import load_detector
 from detkit.models import MODELS
 from detkit.models.detector import DetectorConfig
 from detkit.preprocess import PreprocessConfig
@@ -92,7 +92,7 @@ def test_batch_size(tmp_path: Path) -> None:
     export_onnx(predictor, tmp_path / "model.onnx", shown[:1], batch_size=2)
     exported = load_exported(tmp_path / "model.onnx")
     for expected, actual in zip(predictor(shown), exported(shown), strict=True):
-        torch.testing.assert_close(expected.scores, actual.scores, atol=1e-4, rtol=0)
+        torch.testing.assert_close(expected.scores, torch.from_numpy(actual.scores), atol=1e-4, rtol=0)
     with pytest.raises(ValueError, match=r"model\.onnx: batch_size: the file has a fixed batch size of 2"):
         load_exported(tmp_path / "model.onnx", batch_size=3)
 

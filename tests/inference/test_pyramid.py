@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from detkit.inference import ImagePyramid, Predictor, detect_files
-from detkit.inference.views import View, Window, scale_factors, scaled_config, windows
+from detkit.inference.views import View, crop, scale_factors, scaled_config
+from detkit.ops.windows import Window
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections
 
@@ -96,30 +96,9 @@ def test_boxes_of_flipped_views_are_mapped_back(make: object) -> None:
 
 
 def test_flipped_view() -> None:
-    view = View(Window(0, 10, 50, 40), PreprocessConfig(), (0, INF), flipped=True)
+    view = View(Window(10, 0, 50, 50), PreprocessConfig(), (0, INF), flipped=True)
     detections = view.restore(Detections(torch.tensor([[5.0, 6, 15, 26]]), torch.ones(1), torch.zeros(1).long()), (50, 60))
     assert detections.boxes.tolist() == [[35.0, 6, 45, 26]]
-
-
-@pytest.mark.parametrize("factor", [1.01, 1.5, 2, 2.7, 4])
-@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5])
-def test_windows_cover_the_image_and_overlap(factor: float, overlap: float) -> None:
-    size = (300, 500)
-    all_windows = windows(size, factor, overlap)
-    covered = np.zeros(size, bool)
-    for window in all_windows:
-        assert min(window.y, window.x) >= 0
-        covered[window.y : window.y + window.height, window.x : window.x + window.width] = True
-        assert (window.height, window.width) == (math.ceil(300 / factor), math.ceil(500 / factor))
-    assert covered.all()
-    lefts = sorted({window.x for window in all_windows})
-    assert all(second - first <= (1 - overlap) * all_windows[0].width + 1 for first, second in pairwise(lefts))
-    assert max(window.x + window.width for window in all_windows) == 500
-
-
-def test_windows_of_a_thin_image_are_unique() -> None:
-    all_windows = windows((1, 90), 2, 0.2)
-    assert len(all_windows) == len(set(all_windows)) == 3
 
 
 def test_detector_with_fixed_input_size_sees_windows() -> None:
@@ -142,12 +121,12 @@ def test_objects_cut_by_a_window_are_left_to_other_views() -> None:
 
 def test_padding_of_a_small_view() -> None:
     pixels = torch.full((3, 4, 6), 200, dtype=torch.uint8)
-    part = Window(0, 0, 8, 12).crop(pixels, 114)
+    part = crop(pixels, Window(0, 0, 12, 8), 114)
     assert part.shape == (3, 8, 12)
     assert int(part[0, 0, 0]) == 200
     assert set(part[:, 4:].flatten().tolist()) == {114}
-    assert_close(Window(0, 0, 4, 8).crop(pixels / 255, 114)[0, 0, -1], torch.tensor(114 / 255))
-    view = View(Window(0, 0, 8, 12), PreprocessConfig(), (0, INF), flipped=False)
+    assert_close(crop(pixels / 255, Window(0, 0, 8, 4), 114)[0, 0, -1], torch.tensor(114 / 255))
+    view = View(Window(0, 0, 12, 8), PreprocessConfig(), (0, INF), flipped=False)
     rows = Detections(torch.tensor([[7.0, 5, 11, 8], [2.0, 1, 8, 3]]), torch.ones(2), torch.zeros(2).long())
     assert view.restore(rows, (4, 6)).boxes.tolist() == [[2.0, 1, 6, 3]]
 

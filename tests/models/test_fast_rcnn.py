@@ -9,7 +9,7 @@ from detkit.backbones import BackboneConfig
 from detkit.data.augment import AnnotatedImage, AugmentationConfig, Augmenter
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
-from detkit.inference.svd import with_low_ranks
+from detkit.inference.optimize import with_low_ranks
 from detkit.models.fast_rcnn import FastRCNN, FastRCNNConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.sppnet import FIVE_SCALES

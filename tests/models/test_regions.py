@@ -9,7 +9,7 @@ from torch import nn
 from detkit.backbones import BackboneConfig
 from detkit.heads.region.fitted import FittedConfig
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.inference.svd import with_low_ranks
+from detkit.inference.optimize import with_low_ranks
 from detkit.models import MODELS, presets
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.fast_rcnn import FastRCNNConfig

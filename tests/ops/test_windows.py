@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -89,3 +91,24 @@ def test_no_boxes_stay_none() -> None:
     inside = boxes_in_window(torch.zeros(0, 4), Window(0, 0, 5, 5))
     assert inside.boxes.shape == (0, 4)
     assert is_visible(inside.visible, 0.1).shape == (0,)
+
+
+@pytest.mark.parametrize("factor", [1.01, 1.5, 2, 2.7, 4])
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.5])
+def test_windows_by_a_factor_cover_the_image_and_overlap(factor: float, overlap: float) -> None:
+    size = (300, 500)
+    all_windows = cover_by_factor(size, factor, overlap)
+    covered = np.zeros(size, bool)
+    for window in all_windows:
+        assert min(window.x1, window.y1) >= 0
+        covered[window.y1 : window.y2, window.x1 : window.x2] = True
+        assert window.size == (math.ceil(300 / factor), math.ceil(500 / factor))
+    assert covered.all()
+    lefts = sorted({window.x1 for window in all_windows})
+    assert all(second - first <= (1 - overlap) * all_windows[0].size[1] + 1 for first, second in itertools.pairwise(lefts))
+    assert max(window.x2 for window in all_windows) == 500
+
+
+def test_windows_of_a_thin_image_are_unique() -> None:
+    all_windows = cover_by_factor((1, 90), 2, 0.2)
+    assert len(all_windows) == len(set(all_windows)) == 3

@@ -146,7 +146,8 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     try:
         job.detect(files)
     except KeyboardInterrupt:
-        announce_stop("writing what was detected")
+        if outputs.requested:
+            announce_stop("writing what was detected")
         raise
     finally:  # an interruption keeps what was detected before it
         job.write_files(outputs, metadata, ids)
@@ -162,7 +163,7 @@ def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None
     """
     from detkit.data.media.images import IMAGE_EXTENSIONS
     from detkit.data.media.video import VIDEO_EXTENSIONS
-    from detkit.inference.loading import known_classes
+    from detkit.inference.sources import known_classes
 
     known = known_classes(model) if words else ()
     names = class_names(words, known)

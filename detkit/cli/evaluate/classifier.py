@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from detkit.cli.evaluate.jobs import chosen_classes, image_bar, labeled
 from detkit.cli.evaluate.options import EvaluateOptions
-from detkit.cli.outputs import Outputs
+from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.resolve import model_line, resolve_model
 
@@ -72,7 +72,7 @@ def _crops(model: str | Path) -> CropConfig | None:
     """Return how training cropped the objects, if the checkpoint records it."""
     from detkit.checkpoint import read_header
     from detkit.experiment.config import Experiment
-    from detkit.inference.loading import checkpoint_path
+    from detkit.inference.sources import checkpoint_path
 
     path = checkpoint_path(model)
     text = read_header(path)["experiment"] if path is not None else ""
@@ -81,8 +81,7 @@ def _crops(model: str | Path) -> CropConfig | None:
 
 def _write(path: str, about: dict[str, str], accuracy: Accuracy, names: tuple[str | None, ...]) -> None:
     from detkit.about import __version__
-    from detkit.checkpoint import write_text
 
     by_class = {str(name): float(top1) for name, top1, number in zip(names, accuracy.by_class, accuracy.counts, strict=True) if number}
     content = {"detkit": __version__, **about, **accuracy.values, "images": int(accuracy.counts.sum()), "top1_by_class": by_class}
-    write_text(path, json.dumps({**content, "confusion": accuracy.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")
+    write_output(path, json.dumps({**content, "confusion": accuracy.confusion.tolist()}, ensure_ascii=False, indent=1) + "\n")

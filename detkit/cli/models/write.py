@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE
+from detkit.json_text import parse_json
 
 _MODEL = "model."
 Actions = argparse._SubParsersAction
@@ -156,7 +156,7 @@ def _average(options: AverageOptions) -> int:
 
 def _source(name: str) -> Path:
     """Return the checkpoint that a word names."""
-    from detkit.inference.loading import checkpoint_path
+    from detkit.inference.sources import checkpoint_path
 
     source = checkpoint_path(name)
     if source is None:
@@ -174,7 +174,7 @@ def _metrics(path: str) -> dict[str, float]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"--metrics {path}: no such file; `detkit evaluate MODEL --data PATH --json {path}` writes it")
     try:
-        values = json.loads(Path(path).read_bytes())["values"]
+        values = parse_json(Path(path).read_bytes(), "the file")["values"]
         return {str(name): float(value) for name, value in values.items() if value is not None}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"--metrics {path}: expected a file from `detkit evaluate --json` ({type(error).__name__}: {error})") from None

@@ -1,0 +1,172 @@
+"""Prediction without PyTorch: what all predictors share, and the predictor of exported files that returns numpy arrays."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from detkit.arrays import Flags
+from detkit.inference.image_like import ImageLike, as_pixels
+from detkit.inference.runtime import Runtime, file_runtime
+from detkit.preprocess.arrays import Prepared, PreparedArray, preprocess_array
+from detkit.registry import did_you_mean
+from detkit.structures.detection import DetectionArrays, DetectionMethods
+
+P = TypeVar("P", bound=Prepared)
+D = TypeVar("D", bound=DetectionMethods)
+
+
+class BasePredictor(Generic[P, D]):
+    """Runs a detector on images of any size, in batches, and keeps what the user asks for.
+
+    Args:
+        runtime: Runs the detector.
+        min_score: Detections with a lower score are removed, in addition to those that the detector removes.
+        classes: Names of the classes to report; None: all.
+        batch_size: Images of one prepared size that run together; None: the runtime's own number.
+
+    Raises:
+        ValueError: If a class is unknown to the model, or ``batch_size`` is not positive.
+    """
+
+    def __init__(
+        self, runtime: Runtime, *, min_score: float = 0.0, classes: Sequence[str] | None = None, batch_size: int | None = None
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
+        self.runtime, self.min_score = runtime, min_score
+        self.class_names, self.preprocess = runtime.info.class_names, runtime.info.preprocess
+        self.batch_size = batch_size or runtime.info.batch_size
+        self._reported = _reported(self.class_names, classes)
+
+    def __repr__(self) -> str:
+        named = sum(name is not None for name in self.class_names)
+        score = f", min_score={self.min_score:g}" if self.min_score else ""
+        return f"{type(self).__name__}({self.runtime.info.name}, {named} classes, {self.device}, {self.precision}{score})"
+
+    @overload
+    def __call__(self, images: ImageLike) -> D: ...
+
+    @overload
+    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[D]: ...
+
+    def __call__(self, images: ImageLike | list[Any] | tuple[Any, ...]) -> D | list[D]:
+        """Detect on one image, or on each of a list.
+
+        Args:
+            images: A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` uint8 RGB, a tensor ``(3, H, W)``, or a list of these.
+
+        Returns:
+            Detections on the CPU, best first, in the image's own pixels; a list for a list.
+
+        Raises:
+            FileNotFoundError: If the file does not exist.
+            ValueError: If an input is not an image.
+        """
+        if isinstance(images, (list, tuple)):
+            length = 4 * self.batch_size  # images prepared at a time
+            windows = (images[start : start + length] for start in range(0, len(images), length))
+            return [detections for window in windows for detections in self.detect([self.prepare(image) for image in window])]
+        return self.detect([self.prepare(images)])[0]
+
+    @property
+    def device(self) -> Any:
+        """Where the detector runs."""
+        return self.runtime.info.device
+
+    @property
+    def precision(self) -> str:
+        """Data type of convolutions and matrix products: ``fp32``, ``bf16`` or ``fp16``."""
+        return self.runtime.info.precision
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """Names of the classes that can be reported, in the order of their labels."""
+        return tuple(str(name) for name, reported in zip(self.class_names, self._reported.tolist(), strict=True) if reported)
+
+    def prepare(self, image: ImageLike) -> P:
+        """Return an image resized for the model."""
+        raise NotImplementedError
+
+    def detect(self, prepared: Sequence[P]) -> list[D]:
+        """Return the detections of prepared images, in original pixels; images of equal size run in batches."""
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, image in enumerate(prepared):
+            groups[image.size].append(index)
+        detections: dict[int, D] = {}
+        for indices in groups.values():
+            for start in range(0, len(indices), self.batch_size):
+                chunk = indices[start : start + self.batch_size]
+                rows = self._run([prepared[index] for index in chunk])
+                detections |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
+        return [detections[index] for index in range(len(prepared))]
+
+    def _run(self, images: list[P]) -> Sequence[Any]:
+        """Return the detections of a batch, in pixels of the prepared images."""
+        return self.runtime.detect(images)
+
+    def _filter(self, detections: Any) -> D:
+        """Return the detections to report, with the names of the classes."""
+        rows = detections.replace(class_names=self.class_names)
+        keep = self._kept(rows.numpy())
+        return rows if bool(keep.all()) else rows[keep]  # type: ignore[no-any-return]
+
+    def _kept(self, rows: DetectionArrays) -> Flags:
+        keep: Flags = self._reported[rows.labels]
+        return keep & (rows.scores >= self.min_score) if self.min_score > 0 else keep
+
+
+def _reported(class_names: tuple[str | None, ...], classes: Sequence[str] | None) -> Flags:
+    names = [name for name in class_names if name is not None]
+    for name in classes or ():
+        if name not in names:
+            raise ValueError(f"class {name!r} is not among the {len(names)} classes of the model: {did_you_mean(name, names)}")
+    reported = set(names if classes is None else classes)
+    return np.array([name in reported for name in class_names], np.bool_)
+
+
+class ArrayPredictor(BasePredictor[PreparedArray, DetectionArrays]):
+    """Runs an exported detector and returns numpy arrays; PyTorch is not imported. :func:`load_exported` makes one."""
+
+    def prepare(self, image: ImageLike) -> PreparedArray:
+        """Return an image resized for the model."""
+        pixels = as_pixels(image)
+        if not isinstance(pixels, np.ndarray):
+            raise ValueError(
+                "image: expected a path, a PIL image or an array, got a tensor; load the file with detkit.load, or give an array"
+            )
+        return preprocess_array(pixels, self.preprocess)
+
+
+def load_exported(
+    path: str | Path,
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    min_score: float = 0.0,
+    classes: Sequence[str] | None = None,
+    batch_size: int | None = None,
+) -> ArrayPredictor:
+    """Load an exported detector without importing PyTorch; its results are numpy arrays.
+
+    :func:`detkit.load` loads the same file with tensors as results, as those of every other detector.
+
+    Args:
+        path: A file written by ``detkit export``.
+        device: ``auto`` or ``cpu``.
+        precision: ``auto`` or ``fp32``.
+        min_score: Detections with a lower score are removed.
+        classes: Names of the classes to report; None: all.
+        batch_size: Images of one prepared size that run together; None: as the file states.
+
+    Raises:
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the file is not an exported detector, or cannot run as asked.
+        ImportError: If the library that runs it is not installed.
+    """
+    runtime = file_runtime(path).open(Path(path), device, precision, batch_size=batch_size)
+    return ArrayPredictor(runtime, min_score=min_score, classes=classes)

@@ -1,0 +1,94 @@
+"""Runtimes: what runs a detector under a predictor, such as a network in PyTorch or an exported file in onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from detkit.arrays import Size
+from detkit.registry import Registry
+
+if TYPE_CHECKING:
+    from detkit.preprocess import PreprocessConfig
+    from detkit.structures import DetectionMethods
+
+RUNTIMES = Registry("runtime", "detkit.runtimes", {".onnx": "detkit.inference.exported:OnnxRuntime"})
+"""File ending to the class that runs exported files with it, see :class:`FileRuntime`; other packages can add theirs."""
+
+ONLY_DETECTION = "exported files support only detection and evaluation; use the checkpoint that it was exported from"
+"""Message for what needs the network itself."""
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """Properties of a runtime and its detector.
+
+    Attributes:
+        name: The detector, for people.
+        class_names: Class names by label; None for classes that are never reported.
+        preprocess: How images are resized for the detector.
+        device: Where it runs.
+        precision: Data type of convolutions and matrix products: ``fp32``, ``bf16`` or ``fp16``.
+        batch_size: Images of one prepared size that run together, unless the user sets another number.
+        input_size: ``(height, width)`` of the only images that it takes; None: any size.
+        pad_multiple: Images are padded to sides divisible by this.
+        max_detections: Maximum number of detections per image; None: no limit.
+        takes_proposals: Whether images need proposals.
+        classifies: Whether it classifies whole images instead of detecting objects.
+    """
+
+    name: str
+    class_names: tuple[str | None, ...]
+    preprocess: PreprocessConfig
+    device: Any
+    precision: str
+    batch_size: int = 1
+    input_size: Size | None = None
+    pad_multiple: int = 1
+    max_detections: int | None = None
+    takes_proposals: bool = False
+    classifies: bool = False
+
+
+class Runtime(Protocol):
+    """What runs a detector."""
+
+    info: RuntimeInfo
+
+    def detect(self, images: Sequence[Any]) -> Sequence[DetectionMethods]:
+        """Return the detections of a batch of prepared images of one size, in pixels of the prepared images, best first."""
+
+
+class FileRuntime(Runtime, Protocol):
+    """A runtime for files of one ending, listed in :data:`RUNTIMES`; it takes images as arrays, and as tensors on the CPU."""
+
+    @classmethod
+    def open(cls, path: Path, device: str = "auto", precision: str = "auto", *, batch_size: int | None = None) -> Self:
+        """Open an exported file.
+
+        Raises:
+            FileNotFoundError: If the file does not exist.
+            ValueError: If the file is not an exported detector, or cannot run as asked.
+            ImportError: If the library that runs it is not installed.
+        """
+
+    @classmethod
+    def metadata(cls, path: Path) -> dict[str, Any]:
+        """Return the ``class_names`` and the suggested ``min_score`` of an exported file; errors as in :meth:`open`."""
+
+
+def is_exported(source: str | Path) -> bool:
+    """Whether a file name is that of an exported detector."""
+    return Path(source).suffix in RUNTIMES
+
+
+def file_runtime(source: str | Path) -> type[FileRuntime]:
+    """Return the runtime for an exported file, by its ending.
+
+    Raises:
+        ValueError: If no runtime has the ending.
+    """
+    runtime: type[FileRuntime] = RUNTIMES.get(Path(source).suffix)  # type: ignore[assignment]
+    return runtime

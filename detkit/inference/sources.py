@@ -1,0 +1,119 @@
+"""Sources of detectors: checkpoints, run folders, exported files and names of published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detkit.checkpoint import load_checkpoint, read_header
+from detkit.inference.runtime import ONLY_DETECTION, file_runtime, is_exported
+from detkit.models.loading.checkpoints import LoadedDetector, from_checkpoint
+from detkit.models.published import publication
+from detkit.models.published.load import PUBLISHED, load_published
+from detkit.weights import EMBEDDED, catalog, require_embedded_path
+
+RUNS = "runs"
+_EMBEDDED_REASON = "the detector inside the package"
+
+
+def newest_checkpoint(root: str | Path = RUNS) -> Path | None:
+    """Return the best checkpoint, else the last, of the most recently written run under ``root``."""
+    folders = {path.parent for path in Path(root).glob("*/*.safetensors")}
+    checkpoints = [path for folder in folders if (path := _run_checkpoint(folder)) is not None]
+    return max(checkpoints, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def choose_model(named: str | Path | None = None, root: str | Path = RUNS, *, latest: bool = False) -> tuple[str | Path, str]:
+    """Return what to load and the reason, for the user.
+
+    Args:
+        named: A checkpoint, a run's folder, an exported file or a published name; None for the detector inside the package.
+        root: The folder of the runs.
+        latest: Use the best checkpoint of the newest run under ``root`` if nothing is named.
+
+    Raises:
+        FileNotFoundError: If there is no run although ``latest`` asks for one, or the package was built without a detector.
+    """
+    if named is not None and not _is_embedded(named):
+        return named, "as given"
+    if named is None and latest:
+        newest = newest_checkpoint(root)
+        if newest is None:
+            raise FileNotFoundError(f"no run under {root}/ has a checkpoint; train one with `detkit train FOLDER`, or name a model")
+        return newest, "the newest run"
+    return require_embedded_path(), _EMBEDDED_REASON
+
+
+def _is_embedded(source: str | Path) -> bool:
+    """Whether a source is the name of the detector inside the package; a file or folder of that name has precedence."""
+    return str(source) == EMBEDDED and not Path(source).exists()
+
+
+def suggested_min_score(source: str | Path) -> float | None:
+    """Return the minimum score for showing detections that a checkpoint or an exported file suggests, if any.
+
+    See :func:`detkit.checkpoint.pack` and :func:`detkit.export.export_onnx`.
+
+    Raises:
+        FileNotFoundError: If a folder has no checkpoint, or the exported file does not exist.
+        ValueError: If the file is neither a detkit checkpoint nor an exported detector.
+        ImportError: If onnxruntime, needed to read exported files, is not installed.
+    """
+    min_score = _metadata(source).get("min_score")
+    return None if min_score is None else float(min_score)
+
+
+def known_classes(source: str | Path) -> tuple[str | None, ...]:
+    """Return the class names of a detector without loading it; empty for open-vocabulary detectors and unknown names.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
+    """
+    metadata = _metadata(source)
+    if not metadata and str(source) in PUBLISHED:
+        return publication(str(source)).class_names
+    return tuple(metadata.get("class_names", ()))
+
+
+def _metadata(source: str | Path) -> dict[str, Any]:
+    """Return the metadata of a checkpoint or an exported file; empty for other sources."""
+    if is_exported(source):
+        return file_runtime(source).metadata(Path(source))
+    path = checkpoint_path(source)
+    return {} if path is None else read_header(path)
+
+
+def load_detector(source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None) -> LoadedDetector:
+    """Return the detector of any source but an exported file, without a predictor around it; see :func:`load`."""
+    if is_exported(source):
+        raise ValueError(f"{source}: {ONLY_DETECTION}")
+    path = checkpoint_path(source) if file is None else None
+    names = PUBLISHED.names()
+    if file is not None or (path is None and str(source) in names):
+        return load_published(str(source), file, classes)
+    if path is None and str(source) in {entry.name for entry in catalog()}:
+        raise ValueError(f"weights {source}: expected a detector, got a backbone; choose one of: {', '.join(names)}")
+    path = path or Path(source)
+    return from_checkpoint(load_checkpoint(path, known_names=(EMBEDDED, *names)), str(path))
+
+
+def checkpoint_path(source: str | Path) -> Path | None:
+    """Return the checkpoint file of a path, a run folder or ``embedded``; None for other names and exported files.
+
+    Raises:
+        FileNotFoundError: If the folder has no checkpoint, or the package contains no detector.
+    """
+    path = Path(source)
+    if path.is_dir():
+        checkpoint = _run_checkpoint(path)
+        if checkpoint is None:
+            raise FileNotFoundError(f"{source}: expected a checkpoint, or a run folder with best.safetensors or last.safetensors")
+        return checkpoint
+    if _is_embedded(source):
+        return require_embedded_path()
+    return path if path.is_file() and not is_exported(path) else None
+
+
+def _run_checkpoint(folder: Path) -> Path | None:
+    return next((folder / name for name in ("best.safetensors", "last.safetensors") if (folder / name).is_file()), None)
