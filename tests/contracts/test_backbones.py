@@ -107,7 +107,7 @@ def test_maps_have_the_declared_shapes(name: str) -> None:
 def test_default_levels_and_a_single_level(name: str) -> None:
     info = backbone_info(name)
     with torch.device("meta"):
-        assert BackboneConfig(name=name).build().level_names == info.default_levels
+        assert without_values(name).level_names == info.default_levels
         level = info.levels[len(info.levels) // 2]
         single = BackboneConfig(name=name, levels=(level.name,), frozen_stages=0).build()
         (level_map,) = single(torch.empty(1, 3, 64, 64))
@@ -249,11 +249,17 @@ def check_training(backbone: Any) -> None:
             assert not torch.equal(before[key], value), f"{key} did not change"
 
 
+@cache
+def without_values(name: str) -> Backbone:
+    """A cached backbone on the meta device, with trainable norms and nothing frozen; do not modify it."""
+    with torch.device("meta"):
+        return BackboneConfig(name=name, norm="train", frozen_stages=0).build()
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_stages_cover_every_parameter_once(name: str) -> None:
     """Except for parameters that no published file has, which are always trained."""
-    with torch.device("meta"):
-        backbone = BackboneConfig(name=name, norm="train").build()
+    backbone = without_values(name)
     staged = [id(parameter) for stage in backbone.stages() for parameter in stage.parameters()]
     assert sorted(staged) == sorted(
         id(parameter) for key, parameter in backbone.named_parameters() if not key.startswith(backbone.new_prefixes)
@@ -262,14 +268,14 @@ def test_stages_cover_every_parameter_once(name: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_freezing_all_stages_and_too_many(name: str) -> None:
+    count = len(without_values(name).stages())
     with torch.device("meta"):
-        count = len(BackboneConfig(name=name, frozen_stages=0).build().stages())
         frozen = BackboneConfig(name=name, norm="train", frozen_stages=count).build().train()
-        trainable = [key for key, parameter in frozen.named_parameters() if parameter.requires_grad]
-        assert all(key.startswith(frozen.new_prefixes) for key in trainable), trainable
-        assert not any(part.training for part in frozen.modules() if isinstance(part, nn.BatchNorm2d))
-        with pytest.raises(ValueError, match=rf"{name}: expected 0 to {count} frozen stages"):
-            BackboneConfig(name=name, frozen_stages=count + 1).build()
+    trainable = [key for key, parameter in frozen.named_parameters() if parameter.requires_grad]
+    assert all(key.startswith(frozen.new_prefixes) for key in trainable), trainable
+    assert not any(part.training for part in frozen.modules() if isinstance(part, nn.BatchNorm2d))
+    with pytest.raises(ValueError, match=rf"{name}: expected 0 to {count} frozen stages"):
+        frozen.freeze(count + 1)
 
 
 @pytest.mark.parametrize("norm", ["frozen", "train"])

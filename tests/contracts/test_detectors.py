@@ -5,6 +5,7 @@ A kind with a large default config has a smaller version in ``TINY``; any other 
 
 from __future__ import annotations
 
+import copy
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -169,10 +170,16 @@ def config(request: pytest.FixtureRequest) -> DetectorConfig:
     return tiny(request.param)
 
 
-@pytest.fixture
-def detector(config: DetectorConfig) -> Detector:
+@pytest.fixture(scope="module")
+def built(config: DetectorConfig) -> Detector:
+    """The detector with its initial weights; tests get copies, because drawing the weights takes longer than most of them."""
     torch.manual_seed(0)
     return config.build(3).eval()
+
+
+@pytest.fixture
+def detector(built: Detector) -> Detector:
+    return copy.deepcopy(built)
 
 
 def random_images(detector: Detector, *sizes: tuple[int, int]) -> list[Tensor]:
@@ -301,7 +308,8 @@ def test_config_and_state_dict_round_trip(config: DetectorConfig, detector: Dete
 
 
 def test_class_layout_lists_every_class_dependent_tensor(config: DetectorConfig, detector: Detector) -> None:
-    few, many = detector.state_dict(), config.build(7).state_dict()
+    with torch.device("meta"):
+        few, many = detector.state_dict(), config.build(7).state_dict()
     layouts = detector.class_layout()
     assert set(layouts) == {name for name in few if few[name].shape != many[name].shape}
     for name, layout in layouts.items():
