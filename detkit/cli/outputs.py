@@ -28,6 +28,10 @@ class Outputs:
         self._failed: list[str] = []
         for name, path in self._paths.items():
             (check_folder if name in folders else check_file)(f"--{name}", path)
+        if self._paths:
+            from detkit.checkpoint.temporary import remove_stale_temporaries
+
+            remove_stale_temporaries(*{Path(path) if name in folders else Path(path).parent for name, path in self._paths.items()})
 
     def __enter__(self) -> Outputs:
         return self
@@ -37,6 +41,11 @@ class Outputs:
             print(f"detkit: error: {'; '.join(self._failed)}", file=sys.stderr)
         elif self._failed:
             raise OSError("; ".join(self._failed)) from error
+
+    @property
+    def requested(self) -> bool:
+        """Whether any output was requested."""
+        return bool(self._paths)
 
     @property
     def written(self) -> list[str]:
@@ -52,6 +61,16 @@ class Outputs:
             self._written.add(name)
         except (OSError, ValueError) as error:
             self._failed.append(f"--{name} {self._paths[name]}: could not be written: {_reason(error)}")
+
+
+def write_output(path: str, text: str) -> None:
+    """Write a text file of UTF-8 atomically; bytes of a file name that are not UTF-8, such as 0xe9, as escapes like backslash udce9.
+
+    A JSON reader turns these escapes back into the name that :func:`os.fsencode` takes.
+    """
+    from detkit.checkpoint import write_text
+
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def check_file(flag: str, path: str | Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.outputs import Outputs
+from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import LONGEST_CELL, count, duration, memory_line, table, with_bar
 from detkit.printable import printable, printable_message
 
@@ -170,13 +170,11 @@ class DetectJob:
             metadata: Further keys of the JSON file.
             ids: The ids of the COCO file.
         """
-        from detkit.checkpoint import write_text
-
         names = self.predictor.class_names
 
         def write_coco(path: str) -> None:
             text, skipped = as_coco(self.results, names, ids)
-            write_text(path, text)
+            write_output(path, text)
             if skipped:
                 print(f"{printable(path)}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
 
@@ -188,8 +186,8 @@ class DetectJob:
                 if self.labels.renamed:
                     print(f"labels: {count(self.labels.renamed, 'copy', 'copies')} renamed, as label formats cannot hold the names")
 
-        outputs.write("json", lambda path: write_text(path, as_json(self.results, self.failed, names, **metadata)))
-        outputs.write("csv", lambda path: write_text(path, as_csv(self.results, names)))
+        outputs.write("json", lambda path: write_output(path, as_json(self.results, self.failed, names, **metadata)))
+        outputs.write("csv", lambda path: write_output(path, as_csv(self.results, names)))
         outputs.write("coco", write_coco)
         outputs.write("labels", write_labels)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.about import __version__
+from detkit.json_text import parse_json
 
 if TYPE_CHECKING:
     from detkit.structures import Detections
@@ -49,14 +50,6 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """Beginning of a cell that a spreadsheet would compute, or of a cell that was quoted for that reason."""
 
 
-def plain_text(text: str) -> str:
-    """Return text that UTF-8 can encode: bytes of a file name that are not UTF-8, such as 0xe9, as escapes like U+DCE9.
-
-    JSON reads these escapes back as the name that :func:`os.fsencode` takes.
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def quoted_cell(value: object) -> str:
     """Return the cell of a name: with a single quote in front if it begins like a formula, as spreadsheets expect of text.
 
@@ -89,7 +82,7 @@ def as_json(results: Sequence[ImageResult], failed: Mapping[Path, str], class_na
             videos.setdefault(path, {"file": str(path)})["error"] = message
     content = {"detkit": __version__, **metadata, "class_names": list(class_names), "images": images}
     content |= {"videos": list(videos.values())} if videos else {}
-    return plain_text(json.dumps(content, ensure_ascii=False, indent=1))
+    return json.dumps(content, ensure_ascii=False, indent=1)
 
 
 class _Lines:
@@ -106,7 +99,7 @@ class _Lines:
 def as_csv(results: Sequence[ImageResult], class_names: ClassNames) -> str:
     """Return one CSV row per detection, with a header; corners in pixels. With videos, two more columns hold frame and seconds.
 
-    Names that begin like formulas are quoted, see :func:`quoted_cell`; bytes that are not UTF-8 are escaped, see :func:`plain_text`.
+    Names that begin like formulas are quoted, see :func:`quoted_cell`.
     """
     lines = _Lines()
     writer = csv.writer(lines)
@@ -119,7 +112,7 @@ def as_csv(results: Sequence[ImageResult], class_names: ClassNames) -> str:
         file, names = quoted_cell(result.path), class_names
         rows = ([file, width, height, quoted_cell(names[n] or ""), n, score, *box, *frame] for n, score, box in result.rows())
         writer.writerows(rows)
-    return plain_text("".join(lines.text))
+    return "".join(lines.text)
 
 
 @dataclass(frozen=True)
@@ -153,7 +146,7 @@ class CocoIds:
         if not Path(path).is_file():
             raise FileNotFoundError(f"--annotations {path}: no such file; give the COCO instances file of these images")
         try:
-            content = json.loads(Path(path).read_bytes())
+            content = parse_json(Path(path).read_bytes(), "the file")
             images = {str(image["file_name"]): image["id"] for image in content["images"]}
             return cls(images, {category["name"]: category["id"] for category in content["categories"]})
         except (ValueError, KeyError, TypeError) as error:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from detkit.cli.evaluate.jobs import DetectorJob, FileJob
 from detkit.cli.evaluate.options import EvaluateOptions, add_evaluate_flags, check_evaluate_options
 from detkit.cli.options import bind
-from detkit.cli.outputs import Outputs
+from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import duration, memory_line
 from detkit.cli.resolve import resolve_model
 from detkit.machine import peak_memory
@@ -51,8 +51,6 @@ def run(options: EvaluateOptions) -> int:
 
 
 def _evaluate(options: EvaluateOptions, outputs: Outputs) -> int:
-    from detkit.checkpoint import write_text
-
     if not options.annotations and _is_classifier(options):
         from detkit.cli.evaluate.classifier import evaluate_images
 
@@ -64,7 +62,7 @@ def _evaluate(options: EvaluateOptions, outputs: Outputs) -> int:
     details = job.details() if options.details else None
     against = job.against(options.against) if options.against else ()
     _print(options, numbers, details, against, job)
-    outputs.write("json", lambda path: write_text(path, _as_json(options, numbers, details, against, job)))
+    outputs.write("json", lambda path: write_output(path, _as_json(options, numbers, details, against, job)))
     if outputs.written:
         print(f"written: {', '.join(outputs.written)}")
     return 0

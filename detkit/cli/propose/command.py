@@ -66,7 +66,8 @@ def _propose(options: ProposeOptions, outputs: Outputs) -> int:
         for index, result in enumerate(with_bar(results, len(paths), "image")):
             job.add(index, result)
     except KeyboardInterrupt:
-        announce_stop("writing what was computed")
+        if outputs.requested:
+            announce_stop("writing what was computed")
         raise
     finally:  # an interruption keeps the proposals computed before it
         job.write(outputs, ready - start, time.perf_counter() - ready)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.about import __version__
-from detkit.cli.outputs import Outputs
+from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count, duration, shown, table
 from detkit.machine import peak_memory
 
@@ -80,8 +80,6 @@ def _save(image: NDArray[np.uint8], path: str) -> None:
 
 
 def _write_numbers(recall: ProposalRecall, file: str, metadata: Mapping[str, Any]) -> None:
-    from detkit.checkpoint import write_text
-
     peak = peak_memory()
     content = {
         "detkit": __version__,
@@ -92,7 +90,7 @@ def _write_numbers(recall: ProposalRecall, file: str, metadata: Mapping[str, Any
         "curve": [{"first": number, **numbers.to_dict()} for number, numbers in recall.curve()],
         "peak_memory_bytes": peak[0] if peak is not None else None,
     }
-    write_text(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_output(file, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
 
 def write_proposals(file: str, results: Sequence[tuple[Path, ProposalResult]], failed: Mapping[Path, str]) -> None:
@@ -100,8 +98,6 @@ def write_proposals(file: str, results: Sequence[tuple[Path, ProposalResult]], f
     if Path(file).suffix.lower() == ".npz":
         _write_arrays(file, results)
         return
-    from detkit.checkpoint import write_text
-
     images: list[dict[str, Any]] = [
         {
             "file": str(path),
@@ -113,7 +109,7 @@ def write_proposals(file: str, results: Sequence[tuple[Path, ProposalResult]], f
         for path, result in results
     ]
     images += [{"file": str(path), "error": message} for path, message in failed.items()]
-    write_text(file, json.dumps({"detkit": __version__, "images": images}, ensure_ascii=False) + "\n")
+    write_output(file, json.dumps({"detkit": __version__, "images": images}, ensure_ascii=False) + "\n")
 
 
 def _write_arrays(file: str, results: Sequence[tuple[Path, ProposalResult]]) -> None:

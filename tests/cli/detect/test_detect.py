@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from videos import film, truncated
 
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
+from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.results import CocoIds
 from detkit.cli.main import main
 from detkit.data.media.video import Video
@@ -286,7 +288,8 @@ def test_an_interruption_with_an_unwritable_file(folder: Path, capsys: pytest.Ca
     monkeypatch.setattr("detkit.cli.detect.job.as_json", fail)
     monkeypatch.setattr("detkit.cli.detect.job.DetectJob.detect", interrupt)
     assert detect("in", "--json", "a.json", "--csv", "a.csv") == 130
-    expected = ["detkit: error: --json a.json: could not be written: No space left on device", "detkit: stopped"]
+    stopping = "detkit: stopping: writing what was detected; again to stop now"
+    expected = [stopping, "detkit: error: --json a.json: could not be written: No space left on device", "detkit: stopped"]
     assert capsys.readouterr().err.splitlines() == expected
     assert Path("a.csv").is_file()
 
@@ -367,3 +370,64 @@ def test_flags_of_the_previous_version_are_refused(flag: str, capsys: pytest.Cap
     with pytest.raises(SystemExit, match="2"):
         main(["detect", "in", flag])
     assert f"unrecognized arguments: {flag}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_keeps_what_was_detected(
+    number: signal.Signals, code: int, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, before = DetectJob._keep, signal.getsignal(number)
+
+    def keep(job: Any, result: Any, pixels: Any) -> None:
+        original(job, result, pixels)
+        if len(job.results) == 2:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(DetectJob, "_keep", keep)
+    assert detect("in", "--json", "a.json", "--csv", "a.csv", "--labels", "made") == code
+    assert len(json.loads(Path("a.json").read_text())["images"]) == 2
+    assert len(Path("a.csv").read_text().splitlines()) == 5
+    assert (Path("made") / "data.yaml").is_file()
+    assert capsys.readouterr().err.splitlines() == ["detkit: stopping: writing what was detected; again to stop now", "detkit: stopped"]
+    assert signal.getsignal(number) == before
+
+
+def test_a_signal_that_is_sent_twice_at_once_counts_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(DetectJob, "detect", interrupt)
+    assert detect("in", "--json", "a.json") == 143
+    assert json.loads(Path("a.json").read_text())["images"] == []
+
+
+@pytest.mark.parametrize("output", ["drawings", "labels", "json", "csv"])
+def test_a_full_disk_is_one_line_that_names_the_file(
+    output: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    targets = {"drawings": "PIL.Image.Image.save", "labels": "shutil.copyfile", "json": "pathlib.Path.write_text"}
+    monkeypatch.setattr(targets.get(output, targets["json"]), full)
+    words = {"drawings": (), "labels": ("--no-draw", "--labels", "made")}.get(output, ("--no-draw", f"--{output}", f"a.{output}"))
+    assert detect("in", *words) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    file = {"drawings": "runs/detect-1/image_001.jpg", "labels": "made/images/train/image_001.png"}.get(output, f"a.{output}")
+    assert err.startswith(
+        f"detkit: error: {file}: could not be" if output in {"drawings", "labels"} else f"detkit: error: --{output} {file}:"
+    )
+    assert "no space left on the disk" in err
+    assert not list(folder.rglob("*.tmp"))
+
+
+def test_unreadable_images_are_not_counted_as_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "in" / "image_000.png").write_bytes(b"broken")
+    assert detect("in", "--no-draw") == 1
+    done = capsys.readouterr()
+    assert "\n3 images, 6 detections: " in done.out
+    assert done.err.splitlines()[-1] == "detkit: 1 of 4 images could not be read"
