@@ -21,8 +21,8 @@ _ADVICE = "start from a checkpoint with weights=FILE"
 
 def save_state(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write a nested state of dicts, lists, tuples, numbers, text and tensors atomically."""
-    with atomic_write(path) as temporary:
-        torch.save(dict(state), temporary)
+    with atomic_write(path) as temporary, temporary.open("wb") as handle:  # closed after an error, so that a full disk is free again
+        torch.save(dict(state), handle)
 
 
 def load_state(path: str | Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import traceback
 from collections.abc import Callable, Iterator
@@ -138,8 +139,7 @@ class Loader:
         return len(self._batches)
 
     def __iter__(self) -> Iterator[SampleBatch]:
-        with explain_worker_errors():
-            batches = iter(self._loader)
+        batches = self._start()
         try:
             while True:
                 with explain_worker_errors():
@@ -151,6 +151,15 @@ class Loader:
                 yield batch.unpacked() if isinstance(batch, PackedBatch) else batch
         finally:
             del batches  # joins the workers
+
+    def _start(self) -> Iterator[Any]:
+        """Start the workers, whose queues need shared memory."""
+        try:
+            return iter(self._loader)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise LoaderError(too_little_memory("worker processes could not be started")) from error
 
     def _next(self, batches: Iterator[Any]) -> SampleBatch | PackedBatch | _WorkerFailure | None:
         """Return the next batch; None after the last one."""

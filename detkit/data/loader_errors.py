@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +34,6 @@ def explain_worker_errors() -> Iterator[None]:
             f"a worker process of the loader was killed ({text.split('.')[0]}), usually because the memory ran out; use less of it: "
             "lower loader.workers, loader.prefetch, loader.cache_megabytes or loader.batch_size"
         ) from error
-    except OSError as error:
-        if error.errno != errno.ENOSPC or error.filename is not None:
-            raise
-        raise LoaderError(too_little_memory("worker processes could not be started")) from error
 
 
 def too_little_memory(problem: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging.handlers import MemoryHandler
 from pathlib import Path
 
@@ -12,6 +13,20 @@ from detkit.printable import PrintableFormatter
 
 _CAPACITY = 100_000
 """Maximum number of lines that are buffered until the file is known."""
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that loses lines on a full disk, where a traceback for each would hide the error that ends the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - a name of the standard library
+        """Ignore errors of the system."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file, whose last lines may not fit the disk."""
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -30,7 +45,7 @@ def log_to_file(first: bool) -> Iterator[Callable[[Path], None]]:
     def write_to(path: Path) -> None:
         if not first:
             return
-        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
+        file = _LogFile(path, encoding="utf-8", errors="backslashreplace")
         file.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
         memory.setTarget(file)
         memory.flush()

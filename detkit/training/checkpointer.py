@@ -6,7 +6,9 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -97,7 +99,7 @@ class Checkpointer:
     def save_last(self, model: nn.Module, state: Mapping[str, Any], minutes: float) -> None:
         """Write the resumable state, then the best checkpoint if it is a new one, then the newest.
 
-        The state comes first: it has all that is needed to write the others again, as :meth:`restore_best` does.
+        The state comes first: it has all that is needed to write the others again, as :meth:`restore_checkpoints` does.
         """
         self._last_saved = time.monotonic()
         parts = self.run.parts()
@@ -108,11 +110,23 @@ class Checkpointer:
         shared |= {"parts": parts, "evaluation_minutes": self.run.evaluation_minutes, "wall_minutes": self.run.clock.wall_minutes()}
         shared |= {"data": {use: asdict(fingerprint) for use, fingerprint in self.run.fingerprints.items()}}
         inside = {"minutes_before": self.run.stage_start_minutes, **state}
-        save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": inside})
+        try:
+            save_state(self.run.folder.state, {"stage": self.run.stage, **shared, "inside": inside})
+        except OSError:
+            self._keep_weights(model, state["step"])
+            raise
         if self._best_is_unwritten:
             self._write(self.run.folder.best, model, self.best_step, self.best_numbers)
             self._best_is_unwritten = False
         self._write(self.run.folder.last, model, state["step"], self.numbers)
+
+    def _keep_weights(self, model: nn.Module, step: int) -> None:
+        """Write the weights, which are smaller than a state, if the first state of a run does not fit the disk."""
+        if self.run.folder.state.exists():
+            return
+        with suppress(OSError):
+            self._write(self.run.folder.last, model, step, self.numbers)
+            _log.warning("warning: the state does not fit the disk, so only the weights are kept: weights=%s", self.run.folder.last)
 
     def draw_batch(self, step: int, batch: SampleBatch) -> None:
         """Draw the first batches with their targets."""
@@ -130,20 +144,24 @@ class Checkpointer:
         for name in KEEPER:
             setattr(self, name, state[name])
 
-    def restore_best(self, model: nn.Module, step: int) -> None:
-        """Write the best checkpoint if the run ended after saving the state of its best evaluation and before writing the checkpoint."""
-        if self.best is None or self.best_step != step or not self.run.processes.first:
+    def restore_checkpoints(self, model: nn.Module, step: int) -> None:
+        """Write the checkpoints that the run could not write after it had saved its state."""
+        if not self.run.processes.first:
             return
-        path = self.run.folder.best
+        if self.best is not None and self.best_step == step:
+            self._restore(self.run.folder.best, model, step, self.best_numbers)
+        self._restore(self.run.folder.last, model, step, self.numbers)
+
+    def _restore(self, path: Path, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
         header = read_header(path) if path.is_file() else {}
-        if header.get("step") != step or header.get("metrics") != self.best_numbers:
-            self._write(path, model, step, self.best_numbers)
+        if header.get("step") != step or header.get("metrics") != numbers:
+            self._write(path, model, step, numbers)
 
     def _check_metric(self, names: Sequence[str]) -> None:
         name = self.config.best_metric
         if name not in names:
             raise ValueError(f"training.best_metric: unknown metric {name!r}: {did_you_mean(name, list(names))}")
 
-    def _write(self, path: Any, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
+    def _write(self, path: Path, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
         if self.run.processes.first:
             save_checkpoint(path, model.state_dict(), {**self.run.header, "metrics": dict(numbers), "step": step})

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from detkit.checkpoint.atomic import finite, write_text
+from detkit.checkpoint.atomic import explain_write_errors, finite, write_text
 
 _log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ class MetricsFile(Hook):
 
     def _append(self, row: dict[str, Any]) -> None:
         row = {"stage": self._stage, **row} if self._stage else row
-        with self.path.open("a", encoding="utf-8") as handle:
+        with explain_write_errors(self.path), self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(finite(row)) + "\n")
 
 
@@ -165,17 +165,21 @@ class TensorBoard(Hook):
 
     def record(self, record: Record) -> None:
         """Write losses, learning rate and speed."""
-        for name, value in record.losses.items():
-            self._writer.add_scalar(f"losses/{name}", value, record.step)
-        for name in ("lr", "gradient_norm", "core_minutes", "seconds"):
-            self._writer.add_scalar(f"run/{name}", getattr(record, name), record.step)
+        numbers = {f"losses/{name}": value for name, value in record.losses.items()}
+        numbers |= {f"run/{name}": getattr(record, name) for name in ("lr", "gradient_norm", "core_minutes", "seconds")}
+        self._add(numbers, record.step)
 
     def evaluation(self, step: int, numbers: Mapping[str, float]) -> None:
         """Write the metrics."""
-        for name, value in numbers.items():
-            self._writer.add_scalar(f"validation/{name}", value, step)
+        self._add({f"validation/{name}": value for name, value in numbers.items()}, step)
+
+    def _add(self, numbers: Mapping[str, float], step: int) -> None:
+        with explain_write_errors(self.folder):  # of the thread that writes
+            for name, value in numbers.items():
+                self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush and close the file."""
         if self._writer is not None:
-            self._writer.close()
+            with explain_write_errors(self.folder):
+                self._writer.close()

@@ -165,7 +165,7 @@ class Trainer:
         if self.ema:
             self.ema.load(state["ema"])
         self.checkpointer.load(state["keeper"])
-        self.checkpointer.restore_best(self.model, self.step)
+        self.checkpointer.restore_checkpoints(self.model, self.step)
         self._random = list(state["random"])
         if len(self._random) != self.run.processes.world:
             counts = len(self._random), self.run.processes.world
