@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from detkit.config import Config
 from detkit.data.classes import parse_renames
 from detkit.data.crops import CropConfig
-from detkit.data.readers import find_split, recognize
+from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.records import DetectionData
 
 
@@ -27,6 +27,8 @@ class SourceConfig(Config):
     """Split to read, such as ``train``, ``val`` or ``test``; None: the file itself, or all of a folder."""
     max_checked_images: int = Field(20_000, ge=0)
     """Largest number of image headers that are compared with the sizes in the labels; of more images, evenly spaced ones are checked."""
+    outside: bool = False
+    """Allow labels and image lists to name images outside of the data folder, by absolute paths or by paths that climb out of it."""
     fetch_command: str = ""
     """Command that downloads this data, shown when the data is missing."""
 
@@ -104,7 +106,8 @@ def read_source(config: SourceConfig) -> DetectionData:
     images = Path(config.images).expanduser() if config.images else None
     if images is not None and not images.is_dir():
         raise FileNotFoundError(f"images {config.images}: no such folder, for the images of {config.path}; check the path")
-    return recognize(path).read(path, images, config.split, config.max_checked_images)
+    options = ReadOptions(images, config.split, config.max_checked_images, config.outside)
+    return recognize(path).read(path, options)
 
 
 def existing_path(config: SourceConfig) -> Path:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import logging
+import os
 from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
 
 from detkit.data.classes import ClassMapping, parse_renames
 from detkit.data.readers import find_split
@@ -36,8 +41,8 @@ def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
         return split_by_image(train, fraction, config.seed)
     val = _with_classes(val, config, allow_missing=True)
     if not config.classes:
-        val = ClassMapping.strict(val.class_names, train.class_names).apply(val)
-    _warn_of_shared_images(train, val)
+        val = _mapped(val, train.class_names)
+    warn_of_shared_images(train, val)
     return train, val
 
 
@@ -79,10 +84,37 @@ def _validation(config: DataConfig, train_source: SourceConfig) -> DetectionData
         return read_source(with_split(config.val, "val", "test"))
     if config.val_fraction is not None:
         return None
-    split = find_split("val", splits_of(train_source))
+    splits = splits_of(train_source)
+    split = find_split("val", splits)
     if split is None or split == train_source.split:
+        others = [name for name in splits if name != train_source.split and find_split("test", (name,)) is None]
+        if others:
+            _log.warning(
+                "%s: validation uses %g %% of the images of the split %s; the other splits (%s) are not used: to use one, set data.val=%s "
+                "data.val.split=NAME",
+                train_source.path,
+                100 * DEFAULT_FRACTION,
+                train_source.split,
+                ", ".join(others[:10]),
+                train_source.path,
+            )
         return None
     return read_source(train_source.replace(split=split))
+
+
+def _mapped(val: DetectionData, names: Sequence[str]) -> DetectionData:
+    """Map the classes of the validation data to those of the training data by name; it may lack some of them.
+
+    Raises:
+        ValueError: If it has others, or none of them.
+    """
+    mapping = ClassMapping.by_name(val.class_names, names)
+    if mapping.dropped or len(mapping.missing) == len(names):
+        mapping = ClassMapping.strict(val.class_names, names)
+    if mapping.missing:
+        listed = ", ".join(mapping.missing[:10]) + (" and more" if len(mapping.missing) > 10 else "")
+        _log.warning("%s: no such class as %s, so the validation says nothing about it; mapped by name", val.name, listed)
+    return mapping.apply(val)
 
 
 def _check_renames(config: DataConfig, datasets: Sequence[DetectionData]) -> None:
@@ -105,24 +137,97 @@ def _with_classes(data: DetectionData, config: DataConfig, allow_missing: bool =
     return ClassMapping.by_name(data.class_names, config.classes or renamed, renames).apply(data)
 
 
+MOST_LINES = 40
+"""Lines in which classes are listed; of more classes the most frequent ones are shown."""
+
+
 def class_lines(data: DetectionData) -> list[str]:
-    """Return one line per class: its number in the model, its name, its id in the data set and its number of boxes."""
-    counts = [int((data.records.labels == label).sum()) for label in range(len(data.class_names))]
-    width = max(map(len, data.class_names), default=0)
-    rows = zip(data.class_names, data.category_ids, counts, strict=True)
-    return [f"{label:>3} {name:<{width}}  id {number}  {count:,} boxes" for label, (name, number, count) in enumerate(rows)]
+    """Return one line per class: its number in the model, its name, its id in the data set and its number of boxes.
+
+    Of more than :data:`MOST_LINES` classes, those with the most boxes are listed, and a last line counts the others.
+    """
+    counts = np.bincount(data.records.labels, minlength=len(data.class_names))
+    labels = range(len(counts))
+    if len(counts) > MOST_LINES:
+        labels = np.sort(np.argsort(-counts, kind="stable")[: MOST_LINES - 1]).tolist()
+    width = max((len(data.class_names[label]) for label in labels), default=0)
+    lines = [f"{n:>3} {data.class_names[n]:<{width}}  id {data.category_ids[n]}  {counts[n]:,} boxes" for n in labels]
+    if len(lines) < len(counts):
+        rest = len(counts) - len(lines)
+        boxes, unused = int(counts.sum() - counts[list(labels)].sum()), int((counts == 0).sum())
+        lines.append(f"    and {rest:,} more classes with {boxes:,} boxes; {unused:,} of all {len(counts):,} classes have none")
+    return lines
 
 
-def _warn_of_shared_images(train: DetectionData, val: DetectionData) -> None:
-    shared = set(train.records.paths) & set(val.records.paths)
-    if shared:
-        example = min(shared)
+def crowded_line(data: DetectionData, max_detections: int) -> str | None:
+    """Return a line about images with more objects than a detector reports; None if there are none.
+
+    Such objects are cut in training targets that are limited by it, in detection and in evaluation.
+    """
+    lengths = data.records.lengths
+    crowded = int((lengths > max_detections).sum())
+    if not crowded:
+        return None
+    lost, total = int((lengths - max_detections).clip(min=0).sum()), int(lengths.sum())
+    return (
+        f"{data.name}: {crowded:,} of {len(data):,} images have more than {max_detections} objects (at most {int(lengths.max()):,}), "
+        f"and no more than {max_detections} are detected in an image: {lost:,} of {total:,} objects cannot be found; raise max_detections"
+    )
+
+
+def warn_of_shared_images(train: DetectionData, val: DetectionData) -> None:
+    """Warn of validation images that are also training images: the same files, or copies of them with the same bytes."""
+    known = set(train.records.paths)
+    same = [path for path in val.records.paths if path in known]
+    copies = [] if same else _copies(train.records.paths, val.records.paths)
+    if same or copies:
         _log.warning(
-            "%d of %d validation images are also training images, such as %s; the validation results will be too high",
-            len(shared),
+            "%d of %d validation images are also training images%s, such as %s; the validation results will be too high",
+            len(same or copies),
             len(val),
-            example,
+            "" if same else " (copies of the same bytes)",
+            min(same or copies),
         )
+
+
+_MOST_COMPARED = 20_000
+"""Images of which copies are searched; of more images, evenly spaced ones of the validation data are compared."""
+
+
+def _copies(train: Sequence[str], val: Sequence[str]) -> list[str]:
+    """Return the validation images of which a training image has the same bytes; only files of equal size are read."""
+    if len(train) > _MOST_COMPARED:
+        return []
+    by_size: dict[int, list[str]] = {}
+    for path in train:
+        by_size.setdefault(_file_size(path), []).append(path)
+    by_size.pop(-1, None)
+    candidates = ((path, by_size.get(_file_size(path), [])) for path in val[:: max(1, len(val) // _MOST_COMPARED)])
+    return [path for path, others in candidates if any(_start(path) == _start(other) and _are_equal(path, other) for other in others)]
+
+
+@cache
+def _start(path: str) -> bytes:
+    """Return the hash of the first bytes of a file."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.blake2b(file.read(65_536), digest_size=16).digest()
+    except OSError:
+        return b""
+
+
+def _are_equal(one: str, other: str) -> bool:
+    try:
+        return filecmp.cmp(one, other, shallow=False)
+    except OSError:
+        return False
+
+
+def _file_size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
 
 
 def report_lines(datasets: Sequence[DetectionData]) -> list[str]:

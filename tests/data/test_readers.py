@@ -17,10 +17,21 @@ import torch
 from PIL import Image
 from torch.testing import assert_close
 
-from detkit.data import DetectionData, ImageRecord, ReadIssue, SourceConfig, make_sample, read_source, splits_of, with_split, write_labels
-from detkit.data.readers import find_split
+from detkit.data import (
+    DetectionData,
+    ImageRecord,
+    ReadIssue,
+    ReadReport,
+    SourceConfig,
+    make_sample,
+    read_source,
+    splits_of,
+    with_split,
+    write_labels,
+)
+from detkit.data.readers import ReadOptions, find_split
 from detkit.data.readers.coco import CocoReader
-from detkit.data.writers import Kind, image_folder
+from detkit.data.writers import image_folder
 from detkit.structures import Targets
 
 
@@ -475,7 +486,7 @@ def test_written_labels_are_read_back_unchanged(kind: str, samples: Callable[[st
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_names_with_spaces_are_read_back(kind: Kind, tmp_path: Path) -> None:
+def test_names_with_spaces_are_read_back(kind: str, tmp_path: Path) -> None:
     names = [image(image_folder(tmp_path, kind, "train") / f"{stem}.png").name for stem in ("a", "a (1)", "a 1", "my photo -1")]
     targets = Targets.of(torch.tensor([[0.0, 0, 50, 40]]), torch.tensor([0]))
     records = [ImageRecord(image_folder(tmp_path, kind, "train") / name, name, (80, 100), targets) for name in names]
@@ -486,7 +497,7 @@ def test_names_with_spaces_are_read_back(kind: Kind, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["coco", "voc", "yolo"])
-def test_images_sharing_a_label_file_are_rejected(kind: Kind, tmp_path: Path) -> None:
+def test_images_sharing_a_label_file_are_rejected(kind: str, tmp_path: Path) -> None:
     folder = image_folder(tmp_path, kind, "train")
     data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
     with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ label file would also be that of .*a\.png"):
@@ -500,7 +511,7 @@ def darknet(folder: Path) -> None:
         (folder / name).write_text(text)
 
 
-def written(folder: Path, kind: Kind) -> None:
+def written(folder: Path, kind: str) -> None:
     target = image(image_folder(folder, kind, "train") / "a.png")
     record = ImageRecord(target, "a", (80, 100), Targets.of(torch.tensor([[0.0, 0, 100, 80]]), torch.tensor([0])))
     write_labels(DetectionData.of("made", ("cat",), [record]), folder, kind, "train")
@@ -590,7 +601,7 @@ def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(assemble, "stored_size", lambda path: ((480, 640), 1))
     monkeypatch.setattr(assemble.os, "listdir", lambda folder: [entry["file_name"] for entry in images])
     start = process_time()
-    data = CocoReader().read(path, tmp_path, None, 20_000)
+    data = CocoReader().read(path, ReadOptions(images=tmp_path))
     assert len(data.records.boxes) == 8_600
     assert process_time() - start < 2
 
@@ -598,10 +609,11 @@ def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_paths_outside_the_folder_are_rejected_on_windows_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ntpath
 
-    import detkit.data.readers.assemble as assemble
+    import detkit.data.readers.locations as locations
 
-    monkeypatch.setattr(assemble.os.path, "normpath", ntpath.normpath)
-    for name in ("../a.jpg", "b/../../a.jpg", "..\\a.jpg"):
+    monkeypatch.setattr(locations.os.path, "normpath", ntpath.normpath)
+    finder = locations.ImageFinder(tmp_path, "labels.json")
+    for name in ("../a.jpg", "b/../../a.jpg", "..\\a.jpg", "/etc/a.jpg", "C:\\a.jpg"):
         with pytest.raises(ValueError, match="is outside the image folder"):
-            assemble.resolve_in_folder(tmp_path, name, "labels.json")
-    assert assemble.resolve_in_folder(tmp_path, "b\\a.jpg", "labels.json").endswith("b/a.jpg")
+            finder.find([name], ReadReport())
+    assert finder.find(["b\\a.jpg"], ReadReport())[0].endswith("b/a.jpg")

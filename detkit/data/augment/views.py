@@ -9,6 +9,7 @@ import numpy as np
 from detkit.arrays import Doubles
 from detkit.data.augment.annotated_image import AnnotatedImage
 from detkit.data.augment.config import IoUCropConfig, ZoomOutConfig
+from detkit.ops.box_arrays import paired_iou
 from detkit.ops.windows import Window
 from detkit.structures import Targets
 
@@ -73,7 +74,5 @@ def _best_ious(crops: Doubles, boxes: Doubles) -> Doubles:
     low, high = crops[:, None, :2], crops[:, None, 2:]
     centers = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = ((centers > low) & (centers < high)).all(2)
-    intersection = np.clip(np.minimum(high, boxes[:, 2:]) - np.maximum(low, boxes[:, :2]), 0, None).prod(2)
-    union = (high - low).prod(2) + (boxes[:, 2:] - boxes[:, :2]).prod(1) - intersection
-    best: Doubles = np.where(inside, intersection / union, -1.0).max(1)
+    best: Doubles = np.where(inside, paired_iou(crops[:, None], boxes), -1.0).max(1)
     return best

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from typing import IO
 
@@ -15,8 +14,8 @@ from detkit.structures import Size
 
 _ORIENTATION_TAG = 0x0112
 
-_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OSError, SyntaxError, struct.error)
-"""Exceptions that Pillow raises on broken EXIF data."""
+_UNREADABLE = Exception
+"""What Pillow raises on broken EXIF data: struct.error, RuntimeError and others, which no list holds for long."""
 
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTATION_KEYWORDS = (b"Raw profile type exif", b"XML:com.adobe.xmp", b"exif", b"xmp")

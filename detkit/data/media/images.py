@@ -16,6 +16,8 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
+from detkit.data.media.files import check_regular, read_regular
+from detkit.data.media.limits import MAX_PIXELS, VARIABLE, TooManyPixelsError, max_pixels
 from detkit.data.media.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
 from detkit.structures import Size
 
@@ -27,8 +29,8 @@ IMAGE_EXTENSIONS: tuple[str, ...] = (
 
 Pixels = npt.NDArray[np.uint8]
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, OverflowError, MemoryError)
-"""Exceptions that Pillow's decoders raise on broken files."""
+_UNREADABLE = Exception
+"""What Pillow's decoders raise on broken files: RuntimeError, struct.error, AttributeError and others, which no list holds for long."""
 
 _FAINT = 4096
 """16-bit images with all values below this come from a camera of 12 bits or fewer, and appear almost black."""
@@ -104,7 +106,7 @@ def pil_to_rgb(image: Image.Image, name: str = "image") -> Pixels:
     except _ImageError as error:
         raise ValueError(str(error)) from None
     except _UNREADABLE as error:
-        raise ValueError(f"{name}: the image is damaged or truncated ({error}); download or export the file again") from None
+        raise _damaged(name, error) from None
 
 
 def image_size(path: str | Path) -> Size:
@@ -125,14 +127,19 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a folder, empty, or not an image.
     """
+    check_regular(path)
     try:
         with _open(path) as header:
             return _header_size(header)
-    except (*_UNREADABLE, Image.DecompressionBombError):
+    except _UNREADABLE:
         data = _read_bytes(path)
     if is_tiff(data):
         return _decode_tiff(data, str(path)).shape[:2], 1
-    return _header_size(_open_bytes(data, str(path)))
+    header = _open_bytes(data, str(path))
+    try:
+        return _header_size(header)
+    except _UNREADABLE as error:
+        raise _damaged(str(path), error) from None
 
 
 def _header_size(header: Image.Image) -> tuple[Size, int]:
@@ -143,18 +150,20 @@ def _header_size(header: Image.Image) -> tuple[Size, int]:
 
 
 def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
-    """Call ``Image.open`` without its warning for images of 89 megapixels and more; it raises from 179 on."""
+    """Call ``Image.open`` without its warning for images of half the limit and more; it raises above the limit."""
     # The filter is added once per process, at the first image and after all other filters, so that a program's own filters for this
     # warning take precedence. ``catch_warnings`` around each image would interfere with the filters of threads that read ahead, and
     # would show every other warning again.
     if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
+    if (limit := max_pixels()) != MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = -(-limit // 2)  # Pillow raises an error at twice this number
     return Image.open(file)
 
 
 def _read_bytes(path: str | Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        return read_regular(path)
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: no such image file; check the path") from None
     except IsADirectoryError:
@@ -172,9 +181,16 @@ def _open_bytes(data: bytes, name: str) -> ImageFile.ImageFile:
         description = _describe_bytes(data)
         raise ValueError(f"{name}: not a readable image: {description}") from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); cut it into tiles first") from None
+        raise ValueError(
+            f"{name}: the image has too many pixels to be read whole ({error}); cut it into tiles first, or raise the limit with {VARIABLE}"
+        ) from None
     except _UNREADABLE as error:
-        raise ValueError(f"{name}: the image is damaged or truncated ({error}); download or export the file again") from None
+        raise _damaged(name, error) from None
+
+
+def _damaged(name: str, error: Exception) -> ValueError:
+    detail = " ".join(str(error).split())[:300] or type(error).__name__
+    return ValueError(f"{name}: the image is damaged or truncated ({detail}); download or export the file again")
 
 
 def _describe_bytes(data: bytes) -> str:
@@ -213,15 +229,11 @@ class _ImageError(Exception):
 def _decode_tiff(data: bytes, name: str) -> Pixels:
     """Decode a TIFF that Pillow does not read, with colors and alpha treated as in other files."""
     try:
-        values, orientation = read_tiff(data)
+        return apply_orientation(*read_tiff(data, name))
+    except TooManyPixelsError:
+        raise
     except ValueError as error:
         raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
-    channels = values.shape[2]
-    colors = values[:, :, : 1 if channels < 3 else 3]
-    if channels in (2, 4):
-        alpha = values[:, :, -1:]
-        colors = colors * alpha + (1 - alpha)
-    return apply_orientation(np.rint(np.broadcast_to(colors, (*colors.shape[:2], 3)) * 255).astype(np.uint8), orientation)
 
 
 def _to_rgb(image: Image.Image, name: str) -> Pixels:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from detkit.data.readers.coco import CocoReader
 from detkit.data.readers.folders import FolderReader
-from detkit.data.readers.protocol import Reader, find_split, resolve_split
+from detkit.data.readers.labelme import LabelmeReader
+from detkit.data.readers.protocol import Reader, ReadOptions, find_split, resolve_split
 from detkit.data.readers.voc import VocReader
 from detkit.data.readers.yolo import YoloReader
 from detkit.data.readers.yolo_files import DESCRIPTION_NAMES
 
-BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), CocoReader())
+BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), LabelmeReader(), CocoReader())
 """Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files."""
 
 READERS: tuple[Reader, ...] = (*BOX_READERS, FolderReader())
@@ -35,10 +36,12 @@ def _hint(path: Path) -> str:
         return f"; {unnamed} has no names, which YOLO data needs: add the key names with a list of the classes"
     if path.is_dir() and (path / "labels").is_dir():
         return f"; it has a folder of labels but no data.yaml: write {path}/data.yaml with the keys train, val and names"
+    if path.is_dir() and (csv := next(path.rglob("*.csv"), None)) is not None:
+        return f"; {csv} is not read: export the labels as COCO, Pascal VOC or YOLO from the tool that they come from"
     if path.is_file():
         return f"; the file ends in {path.suffix or 'nothing'!r}"
     entries = sorted(entry.name for entry in path.iterdir())[:8]
     return f"; the folder contains {', '.join(entries) or 'nothing'}"
 
 
-__all__ = ["BOX_READERS", "READERS", "Reader", "find_split", "recognize", "resolve_split"]
+__all__ = ["BOX_READERS", "READERS", "ReadOptions", "Reader", "find_split", "recognize", "resolve_split"]

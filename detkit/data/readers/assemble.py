@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,6 +43,7 @@ class RawLabels:
         polygons: Outlines of the boxes, in the same unit; None if the format has none, or if they are in ``columns``.
         relative: Whether the boxes and polygons are fractions of the image.
         class_ids: ``(N,)`` class ids as stated in the file, for messages; may be empty.
+        unlabeled: Indices of the images without a label file, which state nothing.
         folder: Where the images were searched, for messages.
         report: Labels and images that were skipped, changed or noticed.
     """
@@ -61,6 +61,7 @@ class RawLabels:
     polygons: RawPolygons | None = None
     relative: bool = False
     class_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    unlabeled: set[int] = field(default_factory=set)
     folder: str = ""
     report: ReadReport = field(default_factory=ReadReport)
 
@@ -149,7 +150,7 @@ def _size_of(raw: RawLabels, index: int) -> tuple[Size | None, int, Size]:
         return None, 1, (0, 0)
     upright = (stored[1], stored[0]) if orientation >= 5 else stored
     if stated is None:
-        if not raw.relative:
+        if not raw.relative and index not in raw.unlabeled:
             raw.report.add(ReadIssue.MISSING_SIZE, name)
         return upright, 1, stored
     if stated == upright:
@@ -249,25 +250,3 @@ def _column(raw: RawLabels, name: str, rows: npt.NDArray[np.int64], boxes: Float
     if value is None:
         return column.blank_array(len(rows))
     return value[rows].astype(column.blank_array(0).dtype) if isinstance(value, np.ndarray) else value[rows]
-
-
-def is_below(folder: Path, file: str) -> bool:
-    """Return whether ``file``, an absolute path, is below the folder, by comparing names only."""
-    return Path(os.path.normpath(file)).is_relative_to(os.path.abspath(folder))
-
-
-def resolve_in_folder(folder: Path, name: str, source: str) -> str:
-    """Return the path of the image ``name`` of a label file in ``folder``; an absolute name may be anywhere below the folder.
-
-    Raises:
-        ValueError: If the name points outside the folder.
-    """
-    plain = name.replace("\\", "/")
-    normal = os.path.normpath(plain).replace("\\", "/")  # under Windows, normpath returns backslashes
-    if os.path.isabs(plain) and is_below(folder, normal):
-        return normal
-    if os.path.isabs(plain) or normal == ".." or normal.startswith("../") or (len(plain) > 1 and plain[1] == ":"):
-        raise ValueError(
-            f"{source}: the image {name!r} is outside the image folder {folder}; expected a path inside it; correct the labels"
-        )
-    return os.path.join(str(folder), normal)

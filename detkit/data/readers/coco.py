@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gc
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,14 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from detkit.data.readers.assemble import RawLabels, assemble, resolve_in_folder
+from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.coco_annotations import Annotations
 from detkit.data.readers.coco_files import annotation_files, image_folder, split_names
 from detkit.data.readers.ids import id_indices
 from detkit.data.readers.json_lists import NotStreamableError, parsed_items, read_lists
-from detkit.data.readers.protocol import resolve_split
+from detkit.data.readers.locations import ImageFinder
+from detkit.data.readers.other_formats import other_format
+from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.label_values import canonical_id, parse_integer, parse_size
@@ -39,14 +42,14 @@ class CocoReader:
         """Return the split names of a folder's annotation files: ``instances_train2017.json`` is ``train2017``."""
         return () if path.is_file() else split_names(annotation_files(path))
 
-    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
+    def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one annotation file; see :class:`detkit.data.readers.protocol.Reader`."""
-        split = resolve_split(path, split, self.splits(path))
+        split = resolve_split(path, options.split, self.splits(path))
         if path.is_dir():
             path = annotation_files(path)[split or ""]
         content = _read(path)
-        raw = _labels(content, path, images)
-        records = assemble(raw, check)
+        raw = _labels(content, path, options)
+        records = assemble(raw, options.check)
         labels = {category: label for label, category in enumerate(content.category_ids)}
         # Numbers are compared with the boxes of the file, unless these are not the boxes that were read.
         file = None if content.annotations.altered else CocoFile(str(path), labels)
@@ -148,6 +151,9 @@ def _whole(path: Path) -> dict[str, Any]:
         is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         advice = "it is UTF-16, save it as UTF-8" if is_utf16 else "the file may be truncated, download or export it again"
         raise ValueError(f"{path}: not valid JSON ({error}); {advice}") from None
+    other = other_format(content)
+    if other is not None:
+        raise ValueError(f"{path}: expected COCO annotations, got {other}")
     if isinstance(content, list):
         raise ValueError(f"{path}: expected COCO annotations, got a list, as in a results file; give the ground truth here")
     if not isinstance(content, dict):
@@ -158,7 +164,10 @@ def _whole(path: Path) -> dict[str, Any]:
 def _check_keys(content: dict[str, Any], path: Path) -> None:
     for key in _LISTS:
         if not isinstance(content.get(key), list):
-            keys = ", ".join(content) or "nothing"
+            other = other_format(content)
+            if other is not None:
+                raise ValueError(f"{path}: expected COCO annotations, got {other}")
+            keys = ", ".join(itertools.islice(content, 20)) or "nothing"
             raise ValueError(f"{path}: expected a list {key!r}, as in COCO's instances files, got the keys: {keys}")
 
 
@@ -184,16 +193,17 @@ def _categories(entries: list[Any], path: Path) -> tuple[tuple[str, ...], tuple[
     return tuple(name for _, name in pairs), tuple(number for number, _ in pairs)
 
 
-def _labels(content: _Content, path: Path, images: Path | None) -> RawLabels:
+def _labels(content: _Content, path: Path, options: ReadOptions) -> RawLabels:
     entries, report = content.images, content.annotations.report
     canonical = [canonical_id(image_id) for image_id in entries.ids]
     _check_unique(canonical, path)
     _report_duplicate_files(entries.names, report)
-    folder = images or image_folder(path, entries.names)
+    folder = options.images or image_folder(path, entries.names, outside=options.outside)
+    finder = ImageFinder(folder, str(path), outside=options.outside)
     image_index, annotations = content.annotations.joined(canonical)
     return RawLabels(
         source=str(path),
-        paths=[resolve_in_folder(folder, name, str(path)) for name in entries.names],
+        paths=finder.find(entries.names, report),
         names=entries.names,
         image_ids=entries.ids,
         sizes=entries.sizes,

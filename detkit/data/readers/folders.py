@@ -10,7 +10,7 @@ import torch
 
 from detkit.data.media.files import files_below
 from detkit.data.media.images import IMAGE_EXTENSIONS, image_size
-from detkit.data.readers.protocol import is_split_name, resolve_split
+from detkit.data.readers.protocol import ReadOptions, is_split_name, resolve_split
 from detkit.data.record_image import whole_image_targets
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.report import ReadIssue, ReadReport
@@ -36,15 +36,15 @@ class FolderReader:
         """Return the names of the folders that are splits; see :class:`Reader`."""
         return tuple(entry.name for entry in _folders(path) if _has_classes(entry))
 
-    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
+    def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split; see :class:`Reader`. Images are inside the class folders, so ``images`` is not accepted.
 
         Raises:
             ValueError: If a class has no image, or if there is only one class.
         """
-        if images is not None:
-            raise ValueError(f"{path}: class folders contain their own images; remove images={images}")
-        split = resolve_split(path, split, self.splits(path))
+        if options.images is not None:
+            raise ValueError(f"{path}: class folders contain their own images; remove images={options.images}")
+        split = resolve_split(path, options.split, self.splits(path))
         root = path if split is None else path / split
         folders, report = _folders(root), ReadReport(str(root))
         if len(folders) < 2:

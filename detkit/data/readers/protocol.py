@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from detkit.data.records import DetectionData
 from detkit.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What to read of a data set, and how; see :class:`detkit.data.sources.SourceConfig`.
+
+    Attributes:
+        images: The folder of the images; None: the usual one.
+        split: The split; None: the file itself, or all of a folder.
+        check: Largest number of image headers to compare with the stated sizes.
+        outside: Whether labels may name images outside of the data folder.
+    """
+
+    images: Path | None = None
+    split: str | None = None
+    check: int = 20_000
+    outside: bool = False
 
 
 class Reader(Protocol):
@@ -27,8 +45,8 @@ class Reader(Protocol):
         """Return the names of the splits; empty if the path is not divided."""
         ...
 
-    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
-        """Read the data; see :class:`detkit.data.sources.SourceConfig` for the arguments.
+    def read(self, path: Path, options: ReadOptions) -> DetectionData:
+        """Read the data.
 
         Raises:
             ValueError: If the data cannot be used; the message names the file.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
-from detkit.data.media.files import visible
 from detkit.data.readers.assemble import RawLabels, assemble
+from detkit.data.readers.locations import plain_path
 from detkit.data.readers.outlines import RawPolygons
-from detkit.data.readers.protocol import resolve_split
-from detkit.data.readers.voc_files import annotation_folder, image_index, listed_stems, split_files, split_folders, voc_folders
+from detkit.data.readers.protocol import ReadOptions, resolve_split
+from detkit.data.readers.text import read_xml
+from detkit.data.readers.turned import box_of_turned, turned_box
+from detkit.data.readers.voc_files import ImageIndex, annotation_folder, listed_stems, split_files, split_folders, voc_folders, xml_files
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.label_values import parse_flag
@@ -33,22 +37,24 @@ class VocReader:
         """Return the names of the split folders, or of the lists in ``ImageSets/Main`` of all years."""
         return tuple(split_folders(path)) or tuple(dict.fromkeys(name for folder in voc_folders(path) for name in split_files(folder)))
 
-    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
+    def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split, with the classes of all splits, so that every split has the same; see ``protocol.Reader``.
 
         All years that have the split are combined: ``trainval`` is 2007 and 2012, ``test`` only 2007.
         """
-        split = resolve_split(path, split, self.splits(path))
+        split = resolve_split(path, options.split, self.splits(path))
         source = f"{path}{f' ({split})' if split else ''}"
+        report = ReadReport(source)
         folders, names = split_folders(path), set[str]()
         entries: list[_Entry] = []
         for folder in voc_folders(path):
             annotations = _annotations(folder)
             names |= {item.name for annotation in annotations.values() for item in annotation.objects}
             if not folders or folder.name == split:
-                entries += _entries(folder, annotations, None if folders else split, image_index(folder, images))
-        raw = _labels(entries, tuple(sorted(names)), source)
-        records = assemble(raw, check)
+                images = ImageIndex.of(folder, options.images)
+                entries += _entries(annotations, _listed(folder, None if folders else split, annotations, images), images, report)
+        raw = _labels(entries, tuple(sorted(names)), report)
+        records = assemble(raw, options.check)
         return DetectionData(source, tuple(sorted(names)), tuple(range(1, len(names) + 1)), records, raw.report)
 
 
@@ -60,6 +66,7 @@ class _Object:
     box: tuple[float, float, float, float]
     difficult: bool
     polygons: tuple[tuple[float, ...], ...] = ()
+    is_turned: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,7 @@ class _Annotation:
 
 
 def _parse(file: Path) -> _Annotation:
-    data = file.read_bytes()
-    if not data.strip():
-        raise ValueError(f"{file}: the file is empty; expected an <annotation>; download or export it again")
-    try:
-        root = ElementTree.fromstring(data)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"{file}: not readable XML ({error}); the file may be truncated, download or export it again") from None
+    root = read_xml(file)
     if root.tag != "annotation":
         hint = ", as CVAT writes; export as Pascal VOC or COCO instead" if root.tag == "annotations" else ""
         raise ValueError(f"{file}: expected <annotation> as in Pascal VOC, got <{root.tag}>{hint}")
@@ -90,21 +91,48 @@ def _parse_object(node: ElementTree.Element, number: int, file: Path) -> _Object
     name = (node.findtext("name") or "").strip()
     if not name:
         raise ValueError(f"{file}: object {number} has no <name>; expected its class")
-    box = node.find("bndbox")
-    if box is None:
-        raise ValueError(f"{file}: object {number} ({name}) has no <bndbox>; expected xmin, ymin, xmax, ymax")
-    try:
-        x1, y1, x2, y2 = (float(box.findtext(tag) or "missing") for tag in ("xmin", "ymin", "xmax", "ymax"))
-    except ValueError as error:
-        value = str(error).rpartition(": ")[2]
-        raise ValueError(f"{file}: object {number} ({name}): expected four numbers xmin, ymin, xmax, ymax, got {value}") from None
+    where = f"{file}: object {number} ({name})"
     try:
         difficult = parse_flag(node.findtext("difficult"))
     except ValueError as error:
-        raise ValueError(f"{file}: object {number} ({name}): difficult: {error}") from None
+        raise ValueError(f"{where}: difficult: {error}") from None
+    turned = node.find("robndbox")  # of roLabelImg
+    if turned is not None:
+        numbers = _numbers(turned, ("cx", "cy", "w", "h", "angle"), where)
+        return _Object(name, box_of_turned(numbers, radians=True), difficult, (), True)
+    box = node.find("bndbox")
+    if box is None:
+        raise ValueError(f"{where} has no <bndbox>; expected xmin, ymin, xmax, ymax")
+    x1, y1, x2, y2 = _numbers(box, ("xmin", "ymin", "xmax", "ymax"), where)
     if x2 <= x1 or y2 <= y1:  # a click without a drag; strictly a one-pixel box, but nobody labels that, so it is counted as degenerate
         return _Object(name, (x1, y1, x2, y2), difficult)
-    return _Object(name, (x1 - 1, y1 - 1, x2, y2), difficult, _polygons(node))
+    polygons, angle = _polygons(node), _angle(node)
+    if angle % 180 and not polygons:
+        return _Object(name, turned_box((x1 - 1, y1 - 1, x2, y2), angle), difficult, (), True)
+    return _Object(name, (x1 - 1, y1 - 1, x2, y2), difficult, polygons)
+
+
+_COUNTS = {4: "four", 5: "five"}
+
+
+def _numbers(node: ElementTree.Element, tags: tuple[str, ...], where: str) -> list[float]:
+    try:
+        return [float(node.findtext(tag) or "missing") for tag in tags]
+    except ValueError as error:
+        value = str(error).rpartition(": ")[2]
+        raise ValueError(f"{where}: expected {_COUNTS[len(tags)]} numbers {', '.join(tags)}, got {value}") from None
+
+
+def _angle(node: ElementTree.Element) -> float:
+    """Return the rotation of an object's box in degrees, as CVAT writes it; 0 if there is none."""
+    for attribute in node.findall("attributes/attribute"):
+        if (attribute.findtext("name") or "").strip() == "rotation":
+            try:
+                angle = float(attribute.findtext("value") or 0)
+            except ValueError:
+                return 0.0
+            return angle if math.isfinite(angle) else 0.0
+    return 0.0
 
 
 def _polygons(node: ElementTree.Element) -> tuple[tuple[float, ...], ...]:
@@ -140,36 +168,45 @@ class _Entry:
 
 
 def _annotations(folder: Path) -> dict[str, _Annotation]:
-    """Parse all XML files of one year, by name without extension."""
+    """Parse all XML files of one year, by their path in the folder without extension."""
     annotations = annotation_folder(folder)
-    return {file.stem: _parse(file) for file in visible(annotations.glob("*.xml"))} if annotations else {}
+    return {stem: _parse(file) for stem, file in xml_files(annotations).items()} if annotations else {}
 
 
-def _entries(folder: Path, annotations: dict[str, _Annotation], split: str | None, images: dict[str, str]) -> list[_Entry]:
+def _listed(folder: Path, split: str | None, annotations: dict[str, _Annotation], images: ImageIndex) -> list[str] | None:
+    """Return the names of the images of a split; None for all."""
     lists = split_files(folder)
-    if split is not None and split not in lists:
-        return []
-    stems = list(annotations) if split is None else listed_stems(lists[split], {*annotations, *images})
-    return [_Entry(stem, _image_path(stem, annotations.get(stem), images), annotations.get(stem)) for stem in stems]
+    if split is None:
+        return None
+    return listed_stems(lists[split], {*annotations, *images.by_stem}) if split in lists else []
 
 
-def _image_path(stem: str, annotation: _Annotation | None, images: dict[str, str]) -> str:
-    """Return the image of an XML file: the one of the same name, or if there is none the one in ``<filename>``."""
-    name = annotation.file_name.replace("\\", "/").rpartition("/")[2] if annotation else ""
-    path = images.get(stem) or (images.get(Path(name).stem) if name else None)
-    return path or f"{images['']}/{name or stem + '.jpg'}"
+def _entries(annotations: dict[str, _Annotation], listed: list[str] | None, images: ImageIndex, report: ReadReport) -> list[_Entry]:
+    """Return the listed images, or all of them: those of the XML files and those without one, which have no objects."""
+    entries, used = [], set[str]()
+    for stem in annotations if listed is None else listed:
+        annotation = annotations.get(stem)
+        name = plain_path(annotation.file_name).rpartition("/")[2] if annotation else ""
+        found = images.candidates(stem, name)
+        entries.append(_Entry(stem, found[0] if found else str(images.folder / (name or f"{stem}.jpg")), annotation))
+        report.add_all(ReadIssue.OTHER_IMAGE, map(os.path.basename, found[1:]))
+        used |= set(found)
+    if listed is None:
+        left = [(stem, path, paths) for stem, paths in images.by_stem.items() for path in paths if path not in used]
+        entries += [_Entry(stem if len(paths) == 1 else stem + os.path.splitext(path)[1], path, None) for stem, path, paths in left]
+    return entries
 
 
-def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLabels:
-    report = ReadReport(source)
+def _labels(entries: list[_Entry], names: tuple[str, ...], report: ReadReport) -> RawLabels:
     report.add_all(ReadIssue.NO_LABEL_FILE, (f"{entry.stem}.xml" for entry in entries if entry.annotation is None))
     objects = [(index, item) for index, entry in enumerate(entries) if entry.annotation for item in entry.annotation.objects]
+    report.add_all(ReadIssue.TURNED, (f"{entries[index].stem}.xml" for index, item in objects if item.is_turned))
     label = {name: index for index, name in enumerate(names)}
     polygons = RawPolygons()
     for _, item in objects:
         polygons.add(item.polygons)
     return RawLabels(
-        source=source,
+        source=report.source,
         paths=[entry.image for entry in entries],
         names=[f"{entry.stem}.xml" for entry in entries],
         image_ids=[entry.stem for entry in entries],
@@ -179,5 +216,6 @@ def _labels(entries: list[_Entry], names: tuple[str, ...], source: str) -> RawLa
         labels=np.array([label[item.name] for _, item in objects], np.int64),
         columns={"is_difficult": np.array([item.difficult for _, item in objects], np.bool_)},
         polygons=polygons,
+        unlabeled={index for index, entry in enumerate(entries) if entry.annotation is None},
         report=report,
     )

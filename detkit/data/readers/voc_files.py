@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from detkit.data.media.files import visible
+from detkit.data.media.files import files_below, visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.protocol import is_split_name
 from detkit.data.readers.text import read_lines
+
+_LABEL_FOLDERS = ("annotations", "labels")
+_IMAGE_FOLDERS = ("jpegimages", "images")
+"""Names of folders, whatever their case."""
 
 _CLASS_LIST_SUFFIXES = ("_train", "_val", "_trainval", "_test")
 """Endings of the names of VOC's lists for single classes, which are not splits."""
@@ -20,11 +25,34 @@ _CLASS_FLAG = re.compile(r"\s+(-1|0|1)$")
 
 
 def annotation_folder(path: Path) -> Path | None:
-    """Return the folder of XML files: ``Annotations`` in ``path``, or ``path`` itself; None if neither has any."""
-    for folder in (path / "Annotations", path / "annotations", path):
-        if folder.is_dir() and any(not file.name.startswith(".") for file in folder.glob("*.xml")):
+    """Return the folder of XML files: one called ``Annotations`` in ``path``, or ``path`` itself; None if neither has any."""
+    for folder in _folders(path, _LABEL_FOLDERS):
+        if next(_xml_files(folder), None) is not None:
             return folder
-    return None
+    return path if path.is_dir() and any(_is_xml(entry.name) for entry in os.scandir(path)) else None
+
+
+def xml_files(annotations: Path) -> dict[str, Path]:
+    """Return all XML files in and below a folder by their path in it, without extension and with slashes."""
+    files: dict[str, Path] = {}
+    for path in sorted(_xml_files(annotations)):
+        stem = path.relative_to(annotations).with_suffix("").as_posix()
+        files[stem if stem not in files else f"{stem}{path.suffix}"] = path
+    return files
+
+
+def _xml_files(folder: Path) -> Iterator[Path]:
+    return (path for path in files_below(folder) if _is_xml(path.name))
+
+
+def _is_xml(name: str) -> bool:
+    return name.lower().endswith(".xml") and not name.startswith(".")
+
+
+def _folders(path: Path, names: tuple[str, ...]) -> list[Path]:
+    """Return the folders in ``path`` with one of the names, in the order of the names."""
+    entries = [entry for entry in visible(path.iterdir()) if entry.name.lower() in names and entry.is_dir()] if path.is_dir() else []
+    return sorted(entries, key=lambda entry: names.index(entry.name.lower()))
 
 
 def voc_folders(path: Path) -> list[Path]:
@@ -53,14 +81,14 @@ def split_files(path: Path) -> dict[str, Path]:
 
 
 def listed_stems(file: Path, known: Container[str]) -> list[str]:
-    """Return the distinct image names in a list, without extension.
+    """Return the distinct image names in a list, without extension; they may be in subfolders.
 
     A class flag after a name is removed, unless the name including the flag is ``known``.
 
     Raises:
         ValueError: If the list is empty, or if a name points outside the folder.
     """
-    lines = read_lines(file)
+    lines = [line.replace("\\", "/").removeprefix("./") for line in read_lines(file)]
     if not lines:
         raise ValueError(f"{file}: the list is empty; expected one image name per line")
     whole_lines = [_without_extension(line) for line in lines]
@@ -68,7 +96,7 @@ def listed_stems(file: Path, known: Container[str]) -> list[str]:
         stem if stem in known else _without_extension(_CLASS_FLAG.sub("", line)) for stem, line in zip(whole_lines, lines, strict=True)
     ]
     for stem in stems:
-        if "/" in stem or "\\" in stem:
+        if os.path.isabs(stem) or ".." in stem.split("/") or stem[1:2] == ":":
             raise ValueError(f"{file}: the name {stem!r} is outside the image folder; expected a plain name, such as 2007_000027")
     return list(dict.fromkeys(stems))
 
@@ -78,14 +106,51 @@ def _without_extension(name: str) -> str:
     return stem if extension.lower() in (*IMAGE_EXTENSIONS, ".xml") else name
 
 
-def image_index(path: Path, images: Path | None) -> dict[str, str]:
-    """Return the image files by name without extension; the key ``""`` is the folder that was searched."""
-    annotations = annotation_folder(path) or path
-    usual = [base / name for base in (path, annotations.parent) for name in ("JPEGImages", "images", "Images")]
-    folder = images or next((folder for folder in usual if folder.is_dir()), annotations)
-    files = {"": str(folder)}
-    for name in sorted(os.listdir(folder)):
-        stem, extension = os.path.splitext(name)
-        if extension.lower() in IMAGE_EXTENSIONS and not name.startswith("."):
-            files.setdefault(stem, os.path.join(folder, name))
-    return files
+@dataclass
+class ImageIndex:
+    """The images of a VOC folder.
+
+    Attributes:
+        folder: Where they were searched.
+        by_stem: Images by their path in the folder, without extension; several where only the extensions differ.
+        by_name: Images by their plain names in lower case, with and without extension.
+    """
+
+    folder: Path
+    by_stem: dict[str, list[str]] = field(default_factory=dict)
+    by_name: dict[str, list[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path, images: Path | None) -> ImageIndex:
+        """List the images of a VOC folder: in ``JPEGImages`` or ``images``, next to the XML files, or in ``images`` if that is given."""
+        annotations = annotation_folder(path) or path
+        usual = [folder for base in (path, annotations.parent) for folder in _folders(base, _IMAGE_FOLDERS)]
+        index = cls(images or next(iter(usual), annotations))
+        index._add_all()
+        if not index.by_stem and images is None and not usual:
+            index.folder = path
+            index._add_all()
+        return index
+
+    def _add_all(self) -> None:
+        files = [path for path in files_below(self.folder) if path.suffix.lower() in IMAGE_EXTENSIONS]
+        for path in sorted(files):
+            stem = path.relative_to(self.folder).with_suffix("").as_posix()
+            self.by_stem.setdefault(stem, []).append(str(path))
+            for name in {path.name.lower(), path.stem.lower()}:
+                self.by_name.setdefault(name, []).append(str(path))
+
+    def candidates(self, stem: str, file_name: str) -> list[str]:
+        """Return the images that an XML file may be about, the right one first; empty if there is none.
+
+        It is the one of the same name in the same folder, and of several that differ in their extensions the one that the XML file
+        names. If there is none, it is the only one with the name in the XML file, or with the name of the XML file, in any folder.
+        """
+        same = self.by_stem.get(stem, [])
+        if same:
+            return sorted(same, key=lambda path: os.path.basename(path).lower() != file_name.lower())
+        for name in (file_name.lower(), os.path.splitext(file_name)[0].lower(), stem.rpartition("/")[2].lower()):
+            found = self.by_name.get(name, []) if name else []
+            if len(found) == 1:
+                return found
+        return []

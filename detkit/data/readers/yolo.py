@@ -10,7 +10,7 @@ import numpy as np
 
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.outlines import RawPolygons
-from detkit.data.readers.protocol import resolve_split
+from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.readers.text import read_text
 from detkit.data.readers.turned import box_around
 from detkit.data.readers.yolo_files import (
@@ -28,29 +28,26 @@ class YoloReader:
     """Lines ``class x_center y_center width height`` as fractions of the upright image, or polygons."""
 
     name = "YOLO"
-    expects = "a .yaml or Darknet .data file with the class names, or a folder with a data.yaml"
+    expects = "a .yaml or Darknet .data file with the class names, or a folder with a data.yaml, or with a classes.txt and label files"
 
     def recognizes(self, path: Path) -> bool:
-        """Return whether it is a YAML or ``.data`` file, or a folder that contains one with class names."""
+        """Return whether it is a YAML or ``.data`` file, or a folder with one, or with a list of classes and labeled images."""
         return description_file(path) is not None
 
     def splits(self, path: Path) -> tuple[str, ...]:
         """Return those of ``train``, ``val`` and ``test`` that the file lists."""
-        file = description_file(path)
-        return tuple(read_description(file).splits) if file else ()
+        return tuple(filter(None, read_description(path).splits)) if description_file(path) else ()
 
-    def read(self, path: Path, images: Path | None, split: str | None, check: int) -> DetectionData:
+    def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split; see :class:`detkit.data.readers.protocol.Reader`. Every image's header is read, for its size."""
-        file = description_file(path)
-        if file is None:
-            raise ValueError(f"{path}: expected {self.expects}")
-        description = read_description(file)
-        split = resolve_split(file, split, tuple(description.splits))
-        if split is None:
+        description = read_description(path)
+        file = description.file
+        if not description.splits:
             raise ValueError(f"{file}: expected at least one of the keys train, val, test, got none")
-        source = f"{file} ({split})"
-        raw = _labels(description, split, images, source)
-        records = assemble(raw, check)
+        split = resolve_split(file, options.split, tuple(filter(None, description.splits))) or ""
+        source = f"{file} ({split})" if split else str(description.root)
+        raw = _labels(description, split, options, source)
+        records = assemble(raw, options.check)
         return DetectionData(source, description.names, tuple(range(len(description.names))), records, raw.report)
 
 
@@ -64,24 +61,16 @@ class _Rows:
     polygons: RawPolygons = field(default_factory=RawPolygons)
 
 
-def _labels(description: YoloDescription, split: str, images: Path | None, source: str) -> RawLabels:
+def _labels(description: YoloDescription, split: str, options: ReadOptions, source: str) -> RawLabels:
     report, rows = ReadReport(source), _Rows()
-    counts = Counter(description.images(split, images))
-    files, root = list(counts), images or description.root
+    for issue, entries in description.unread.items():
+        report.add_all(issue, entries)
+    counts = Counter(description.images(split, options, report))
+    files, root = list(counts), options.images or description.root
     names = [_short_name(file, root) for file in files]
     for file, name in zip(files, names, strict=True):
         report.add(ReadIssue.DUPLICATE_IMAGE, name, counts[file] - 1)
-    labeled = 0
-    for index, (file, name) in enumerate(zip(files, names, strict=True)):
-        label_file = find_label_file(file, description.darknet_label_file(file))
-        if label_file is None:
-            report.add(ReadIssue.NO_LABEL_FILE, name)
-            continue
-        labeled += 1
-        report.add(ReadIssue.POLYGON, name, _read_label_file(label_file, index, rows, 5 if description.has_keypoints else None))
-    if files and not labeled:
-        expected = label_file_candidates(files[0])[0]
-        raise ValueError(f"{source}: none of its {len(files)} images has a label file; expected {expected} for the first")
+    _read_label_files(description, dict(zip(files, names, strict=True)), rows, report)
     classes = np.array(rows.classes, np.int64)
     return RawLabels(
         source=source,
@@ -98,6 +87,29 @@ def _labels(description: YoloDescription, split: str, images: Path | None, sourc
         folder=str(root),
         report=report,
     )
+
+
+def _read_label_files(description: YoloDescription, files: dict[Path, str], rows: _Rows, report: ReadReport) -> None:
+    """Append the lines of the label files of all images, given with their names, to the rows.
+
+    Raises:
+        ValueError: If no image that exists has a label file.
+    """
+    users: dict[Path, str] = {}
+    max_values = 5 if description.has_keypoints else None
+    for index, (file, name) in enumerate(files.items()):
+        label_file = find_label_file(file, description.darknet_label_file(file))
+        if label_file is None:
+            report.add(ReadIssue.NO_LABEL_FILE, name)
+            continue
+        if label_file in users:
+            report.add(ReadIssue.SHARED_LABEL_FILE, name, detail=f"also that of {users[label_file]}")
+        users.setdefault(label_file, name)
+        report.add(ReadIssue.POLYGON, name, _read_label_file(label_file, index, rows, max_values))
+    if files and not users and any(file.is_file() for file in files):
+        first = next(iter(files))
+        expected = label_file_candidates(first)[0]
+        raise ValueError(f"{report.source}: none of its {len(files)} images has a label file; expected {expected} for the first")
 
 
 def _short_name(image: Path, root: Path) -> str:

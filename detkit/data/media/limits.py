@@ -1,0 +1,55 @@
+"""The largest image that is decoded: a few kilobytes of a broken or hostile file can ask for gigabytes."""
+
+from __future__ import annotations
+
+import os
+
+from detkit.arrays import Size
+
+MAX_PIXELS = 178_956_970
+"""Height times width, as Pillow has it: a quarter of a gigabyte of gray, three times that in color."""
+
+VARIABLE = "DETKIT_MAX_PIXELS"
+"""Environment variable with another limit; worker processes inherit it."""
+
+
+class TooManyPixelsError(ValueError):
+    """An image is larger than the limit; the message names it and what to do."""
+
+
+def max_pixels() -> int:
+    """Return the limit, from the environment if it is set there.
+
+    Raises:
+        ValueError: If the variable is not a positive number.
+    """
+    text = os.environ.get(VARIABLE, "")
+    if not text:
+        return MAX_PIXELS
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ValueError(f"{VARIABLE}: expected a number of pixels above 0, got {text!r}")
+    return int(text)
+
+
+def set_max_pixels(limit: int) -> None:
+    """Set another limit for this process and the processes that it starts.
+
+    Raises:
+        ValueError: If it is not positive.
+    """
+    if limit < 1:
+        raise ValueError(f"max_pixels: expected a number of pixels above 0, got {limit}")
+    os.environ[VARIABLE] = str(limit)
+
+
+def check_pixels(size: Size, name: str) -> None:
+    """Check that an image of ``(height, width)`` is within the limit.
+
+    Raises:
+        TooManyPixelsError: If it is not.
+    """
+    if size[0] * size[1] > max_pixels():
+        raise TooManyPixelsError(
+            f"{name}: the image has too many pixels to be read whole ({size[1]:,} x {size[0]:,}, of at most {max_pixels():,}); "
+            f"cut it into tiles first, or raise the limit with {VARIABLE}={size[0] * size[1]}"
+        )

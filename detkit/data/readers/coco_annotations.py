@@ -1,0 +1,288 @@
+"""The annotations of a COCO file, read part by part into columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, TypeVar
+
+import numpy as np
+from pydantic_core import from_json
+
+from detkit.arrays import Doubles, Flags
+from detkit.data.readers.assemble import NO_CLASS
+from detkit.data.readers.ids import Ids, Integers, compact_ids, id_indices, joined_ids
+from detkit.data.readers.json_lists import parsed_items
+from detkit.data.readers.outlines import FileText
+from detkit.data.readers.turned import box_around, box_of_turned, turned_box
+from detkit.data.report import ReadIssue, ReadReport
+from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer
+from detkit.structures import Segmentations
+
+T = TypeVar("T")
+Outline = Callable[[int], Any]
+"""Returns the segmentation of an annotation of the part, by its index; None if it has none."""
+
+_SEGMENTATION = re.compile(rb'("segmentation"\s*:\s*)(\[[\[\]0-9.eE+\-,\s]*\]|\{[^{}]*\})')
+"""Polygons or run lengths, which are two thirds of COCO's files and of the memory after parsing. Because quotes inside JSON strings are
+escaped, this matches nothing but a key and its value."""
+_PLACEHOLDER = b'"@segmentation":0'
+_TURNED = ("rbbox", "obb", "rotated_bbox", "rotated_box")
+"""Keys of turned boxes beside ``bbox``; there is no standard."""
+_PARSE: dict[str, tuple[str, Callable[[Any], bool]]] = {"is_crowd": ("iscrowd", parse_flag), "is_difficult": ("difficult", parse_flag)}
+"""Columns of flags, with their key in the file."""
+
+
+@dataclass
+class Part:
+    """Columns of some annotations of a file.
+
+    Attributes:
+        image_ids: ``(N,)`` canonical ids of the images.
+        ids: ``(N,)`` ids of the annotations as published.
+        classes: ``(N,)`` category ids.
+        boxes: ``(N, 4)`` ``x1 y1 x2 y2``.
+        has_box: ``(N,)`` bool: whether there is a box.
+        columns: Other columns by name; ``segmentations`` may be None.
+    """
+
+    image_ids: Ids
+    ids: Ids
+    classes: Integers
+    boxes: Doubles
+    has_box: Flags
+    columns: dict[str, Any]
+
+
+@dataclass
+class Annotations:
+    """The annotations of a file, collected part by part.
+
+    Attributes:
+        path: The file.
+        report: Where annotations that are changed or noticed are counted.
+        parts: The columns of the parts so far.
+        altered: Whether some box is not the one in the file.
+    """
+
+    path: str
+    report: ReadReport
+    parts: list[Part] = field(default_factory=list)
+    altered: bool = False
+
+    def __post_init__(self) -> None:
+        self._source = FileText.of(self.path)
+
+    def add(self, text: bytes, position: int) -> None:
+        """Read some annotations, with commas between them, from ``position`` in the file.
+
+        Raises:
+            NotStreamableError: If the text is not JSON.
+            ValueError: If an annotation has a wrong value.
+        """
+        pieces = _SEGMENTATION.split(text)  # what is around them, and for each its key and its value
+        entries = parsed_items(_PLACEHOLDER.join(pieces[::3]))
+        outlined = np.array([isinstance(entry, dict) and "@segmentation" in entry for entry in entries], np.bool_)
+        values = pieces[2::3]
+        if int(outlined.sum()) != len(values):  # some are not the annotations' own
+            self.add_parsed(parsed_items(text))
+            return
+        numbers = np.cumsum(outlined) - 1
+        part = self._part(entries, lambda row: from_json(values[int(numbers[row])]) if outlined[row] else None)
+        ends = np.cumsum(np.fromiter(map(len, pieces), np.int64, len(pieces)))[2::3] + position
+        part.columns["segmentations"] = self._in_file(ends, np.fromiter(map(len, values), np.int64, len(values)), outlined)
+        self.parts.append(part)
+
+    def add_parsed(self, entries: list[Any]) -> None:
+        """Read annotations that were parsed with their segmentations."""
+        values = [entry.get("segmentation") if isinstance(entry, dict) else None for entry in entries]
+        values = [value if isinstance(value, (list, dict)) and value else None for value in values]
+        part = self._part(entries, values.__getitem__)
+        part.columns["segmentations"] = Segmentations.of_values(values) if any(values) else None
+        self.parts.append(part)
+
+    def _in_file(self, ends: Integers, value_lengths: Integers, outlined: Flags) -> Segmentations | None:
+        starts, lengths = np.zeros(len(outlined), np.int64), np.zeros(len(outlined), np.int64)
+        starts[outlined] = ends - value_lengths
+        lengths[outlined] = np.where(value_lengths > len("[]"), value_lengths, 0)
+        return Segmentations.of(self._source, starts, lengths) if lengths.any() else None
+
+    def _part(self, entries: list[Any], outline: Outline) -> Part:
+        image_ids = _image_ids(entries, self.path)
+        keys: set[str] = set().union(*entries)
+        boxes, has_box = self._boxes(entries, outline)
+        if not keys.isdisjoint(("attributes", *_TURNED)):
+            self._turn(entries, boxes, outline)
+        columns: dict[str, Any] = {
+            name: self._flags(entries, key, parse) if key in keys else np.zeros(len(entries), np.bool_)
+            for name, (key, parse) in _PARSE.items()
+        }
+        if "ignore" in keys:
+            rows = self._flags(entries, "ignore", parse_flag) & ~columns["is_crowd"]
+            self.report.add_all(ReadIssue.IGNORE_FLAG, (_image_name(entries[row]) for row in np.flatnonzero(rows)))
+        columns["areas"] = self._areas(entries)
+        ids = [entry.get("id") for entry in entries]
+        return Part(compact_ids(image_ids), compact_ids(ids), self._classes(entries), boxes, has_box, columns)
+
+    def _boxes(self, entries: list[Any], outline: Outline) -> tuple[Doubles, Flags]:
+        """Return the boxes, ``(N, 4)`` ``x1 y1 x2 y2``, and which there are; null becomes NaN, which is counted later."""
+        xywh = _plain_boxes([entry.get("bbox") for entry in entries])
+        if xywh is not None:
+            xywh[:, 2:] += xywh[:, :2]
+            return xywh, np.ones(len(entries), np.bool_)
+        boxes = [self._one_box(entry, row, outline) for row, entry in enumerate(entries)]
+        has_box = np.array([box is not None for box in boxes], np.bool_)
+        return np.array([box or (np.nan,) * 4 for box in boxes], np.float64).reshape(-1, 4), has_box
+
+    def _one_box(self, entry: dict[str, Any], row: int, outline: Outline) -> tuple[float, ...] | None:
+        value = entry.get("bbox")
+        if value in (None, []):
+            polygons = outline(row)
+            if not isinstance(polygons, list) or not any(polygons):
+                self.report.add(ReadIssue.NO_BOX, _image_name(entry), detail=f"annotation {entry.get('id')!r}")
+                return None
+            self.altered = True
+            self.report.add(ReadIssue.POLYGON, _image_name(entry))
+            return box_around([number for polygon in polygons for number in polygon])
+        if isinstance(value, list) and len(value) in (5, 8):
+            return self._turned(entry, value)
+        x, y, width, height = self._parse(entry, "bbox", parse_box)
+        return x, y, x + width, y + height
+
+    def _turned(self, entry: dict[str, Any], value: list[Any]) -> tuple[float, ...]:
+        self.altered = True
+        self.report.add(ReadIssue.TURNED, _image_name(entry), detail=f"{value}")
+        return box_of_turned(self._numbers(entry, value))
+
+    def _numbers(self, entry: dict[str, Any], value: list[Any]) -> list[float]:
+        try:
+            return [float(number) for number in value]
+        except (TypeError, ValueError, OverflowError):
+            where = f"{self.path}: {_annotation_name(entry)}"
+            raise ValueError(f"{where}: expected {len(value)} numbers, got {value!r}; correct the file") from None
+
+    def _turn(self, entries: list[Any], boxes: Doubles, outline: Outline) -> None:
+        """Replace the boxes of turned rectangles, as CVAT and others write them, in place."""
+        for row, entry in enumerate(entries):
+            attributes = entry.get("attributes")
+            angle = attributes.get("rotation") if isinstance(attributes, dict) else None
+            if angle and isinstance(angle, (int, float)) and angle % 180 and not outline(row):
+                self.altered = True
+                self.report.add(ReadIssue.TURNED, _image_name(entry), detail=f"by {angle:g} degrees")
+                boxes[row] = turned_box(boxes[row].tolist(), angle)
+            for value in map(entry.get, _TURNED):
+                if isinstance(value, list) and len(value) in (5, 8):
+                    boxes[row] = self._turned(entry, value)
+
+    def _classes(self, entries: list[Any]) -> Integers:
+        values = [entry.get("category_id") for entry in entries]
+        if set(map(type, values)) <= {int}:
+            try:
+                return np.array(values, np.int64)
+            except OverflowError:
+                pass
+        return np.array([self._parse(entry, "category_id", _parse_class) for entry in entries], np.int64)
+
+    def _flags(self, entries: list[Any], key: str, parse: Callable[[Any], bool]) -> Flags:
+        values = [entry.get(key) for entry in entries]
+        if set(values) <= {0, 1, None} if set(map(type, values)) <= {int, bool, type(None)} else False:
+            return np.array(values, np.bool_)
+        return np.array([self._parse(entry, key, parse) for entry in entries], np.bool_)
+
+    def _areas(self, entries: list[Any]) -> Doubles:
+        values = [entry.get("area") for entry in entries]
+        if set(map(type, values)) <= {int, float}:
+            areas = np.array(values, np.float64)
+            return np.where((areas >= 0) & (areas < np.inf), areas, np.nan)
+        return np.array([self._parse(entry, "area", parse_area) for entry in entries], np.float64)
+
+    def _parse(self, entry: dict[str, Any], key: str, parse: Callable[[Any], T]) -> T:
+        """Parse one value of an annotation; the error message names the annotation and its image."""
+        try:
+            return parse(entry.get(key))
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {_annotation_name(entry)}: {key}: {error}; correct the file") from None
+
+    def joined(self, image_ids: Sequence[Any]) -> tuple[Integers, Part]:
+        """Return the annotations of listed images as one part, and the index of each one's image; the others are counted."""
+        parts, self.parts = self.parts, []
+        whole = _combined(parts)
+        indices = id_indices(whole.image_ids, image_ids)
+        del parts
+        unlisted = np.flatnonzero(indices < 0)
+        self.report.add_all(ReadIssue.UNLISTED_IMAGE, (f"image id {whole.image_ids[row]}" for row in unlisted.tolist()))
+        rows = np.flatnonzero((indices >= 0) & whole.has_box)
+        self._report_duplicates(whole.ids, indices >= 0)
+        columns = {name: value if value is None else value[rows] for name, value in whole.columns.items()}
+        part = Part([], [], whole.classes[rows], whole.boxes[rows], whole.has_box[rows], columns)
+        return indices[rows], part
+
+    def _report_duplicates(self, ids: Ids, listed: Flags) -> None:
+        if isinstance(ids, np.ndarray):
+            values, counts = np.unique(ids[listed], return_counts=True)
+            repeated = list(zip(values[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True))
+        else:
+            tally = Counter(value for value, kept in zip(ids, listed.tolist(), strict=True) if kept and isinstance(value, (int, str)))
+            repeated = [(value, count) for value, count in tally.items() if count > 1]
+        for value, count in repeated:
+            self.report.add(ReadIssue.DUPLICATE_ANNOTATION_ID, f"annotation id {value}", count - 1)
+
+
+def _combined(parts: list[Part]) -> Part:
+    """Return the annotations of all parts; columns are taken out of the parts, so that they are not held twice."""
+    counts = [len(part.boxes) for part in parts]
+    names = ("is_crowd", "is_difficult", "areas")
+    columns: dict[str, Any] = {name: np.concatenate([part.columns.pop(name) for part in parts] or [np.zeros(0)]) for name in names}
+    outlines = [part.columns.pop("segmentations") for part in parts]
+    known = [Segmentations.none(count) if value is None else value for value, count in zip(outlines, counts, strict=True)]
+    columns["segmentations"] = Segmentations.cat(known) if any(value is not None for value in outlines) else None
+    return Part(
+        joined_ids([part.image_ids for part in parts]),
+        joined_ids([part.ids for part in parts]),
+        np.concatenate([part.classes for part in parts] or [np.zeros(0, np.int64)]),
+        np.concatenate([part.boxes for part in parts] or [np.zeros((0, 4))]),
+        np.concatenate([part.has_box for part in parts] or [np.zeros(0, np.bool_)]),
+        columns,
+    )
+
+
+def _plain_boxes(values: list[Any]) -> Doubles | None:
+    """Return boxes, ``(N, 4)``, if all are lists of four numbers."""
+    if set(map(type, values)) != {list} or set(map(len, values)) != {4}:
+        return None
+    try:
+        return np.fromiter(chain.from_iterable(values), np.float64, 4 * len(values)).reshape(-1, 4)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _parse_class(value: Any) -> int:
+    return NO_CLASS if value is None else parse_integer(value)
+
+
+def _image_ids(entries: list[Any], path: str) -> list[int | str]:
+    try:
+        values = [entry["image_id"] for entry in entries]
+        return values if set(map(type, values)) <= {int} else [canonical_id(value) for value in values]
+    except (KeyError, TypeError, ValueError):
+        invalid = next(entry for entry in entries if not _has_image_id(entry))
+        raise ValueError(f"{path}: every annotation needs an image_id, the id of a listed image, got {invalid!r}") from None
+
+
+def _has_image_id(entry: Any) -> bool:
+    try:
+        canonical_id(entry["image_id"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True
+
+
+def _image_name(entry: dict[str, Any]) -> str:
+    return f"image id {entry['image_id']}"
+
+
+def _annotation_name(entry: dict[str, Any]) -> str:
+    return f"annotation {entry.get('id')!r} of image {entry['image_id']!r}"

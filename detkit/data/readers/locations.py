@@ -1,0 +1,180 @@
+"""The images that label files name, found in the data folder whatever the paths look like that a tool has written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote
+
+from detkit.data.media.files import files_below
+from detkit.data.media.images import IMAGE_EXTENSIONS
+from detkit.data.report import ReadIssue, ReadReport
+
+_SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_DRIVE = re.compile(r"^[A-Za-z]:")
+
+
+def is_below(folder: str | Path, file: str | Path) -> bool:
+    """Return whether ``file``, an absolute path, is below the folder, by comparing names only."""
+    return Path(os.path.normpath(file)).is_relative_to(os.path.abspath(folder))
+
+
+def is_disk_root(folder: Path) -> bool:
+    """Return whether a folder is the root of a disk, which is never a data folder."""
+    resolved = folder.resolve()
+    return resolved == resolved.parent
+
+
+def plain_path(name: str) -> str:
+    """Return a path as tools write it with slashes only, and without ``file://``, a server, or what is before Label Studio's ``?d=``."""
+    path = name.replace("\\", "/")
+    if (scheme := _SCHEME.match(path)) is not None:
+        host_and_path = path[scheme.end() :]
+        path = host_and_path[max(0, host_and_path.find("/")) :]
+    return path.partition("?d=")[2] or path
+
+
+class ImageFinder:
+    """Find images below a folder by the names in a label file.
+
+    A name is a path relative to the folder, or an absolute path below it; the case of the file's own name may differ, and ``%20`` may
+    stand for a space. If most names are no such paths, as after a move to another machine, then an image is found by its plain name if
+    only one image below the folder has it, or only one has the most of the path in common.
+
+    Args:
+        folder: The data folder.
+        source: Name of the data, for messages.
+        outside: Whether absolute paths, and paths that climb out of the folder, may be used as they are.
+    """
+
+    def __init__(self, folder: Path, source: str, *, outside: bool = False) -> None:
+        self.folder, self.source, self.outside = folder, source, outside
+        self._listed: dict[str, set[str]] = {}
+        self._folded: dict[str, dict[str, list[str]]] = {}
+
+    def find(self, names: Sequence[str], report: ReadReport) -> list[str]:
+        """Return the path of each image; paths that do not exist for those that are not found.
+
+        Raises:
+            ValueError: If a name leads out of the folder, and no image below it has its plain name.
+        """
+        plain = [plain_path(name) for name in names]
+        direct = [self._direct(path) for path in plain]
+        found = [self._as_written(name) or (path and self._existing(path)) for name, path in zip(names, direct, strict=True)]
+        missing = [index for index, path in enumerate(found) if path is None]
+        if 2 * len(missing) > len(names):
+            self._find_by_name(plain, found, report)
+        for index in missing:
+            if found[index] is None and direct[index] is None:
+                raise ValueError(
+                    f"{self.source}: the image {names[index]!r} is outside the image folder {self.folder}; expected a path inside it; "
+                    "correct the labels, or allow such paths with outside=true"
+                )
+        return [path or planned or "" for path, planned in zip(found, direct, strict=True)]
+
+    def has_path(self, name: str) -> bool:
+        """Return whether a name is a path to an image in the folder."""
+        direct = self._direct(plain_path(name))
+        return (self._as_written(name) or (direct and self._existing(direct))) is not None
+
+    def has_name(self, name: str) -> bool:
+        """Return whether an image below the folder has the plain name of ``name``."""
+        return self._by_plain_name(plain_path(name)) is not None
+
+    def _as_written(self, name: str) -> str | None:
+        """Return the path of a name that exists as it is written, whatever characters are in it."""
+        path = os.path.join(str(self.folder), name)
+        return path if ".." not in name and not os.path.isabs(name) and self._is_listed(path) else None
+
+    def _find_by_name(self, names: list[str], found: list[str | None], report: ReadReport) -> None:
+        """Fill in the images that are found by their plain names; an image is not used twice."""
+        proposed = {index: self._by_plain_name(names[index]) for index, path in enumerate(found) if path is None}
+        used = Counter([*found, *proposed.values()])
+        for index, path in proposed.items():
+            if path is not None and used[path] == 1:
+                found[index] = path
+                report.add(ReadIssue.FOUND_BY_NAME, os.path.basename(names[index]), detail=path)
+
+    def _direct(self, path: str) -> str | None:
+        """Return the path that a name means, or None if it leads out of the folder."""
+        normal = os.path.normpath(path).replace("\\", "/")  # under Windows, normpath returns backslashes
+        if os.path.isabs(path):
+            return normal if self.outside or is_below(self.folder, normal) else None
+        if _DRIVE.match(path):
+            return None
+        if normal == ".." or normal.startswith("../"):
+            return os.path.normpath(self.folder / normal) if self.outside else None
+        return os.path.join(str(self.folder), normal)
+
+    def _existing(self, path: str) -> str | None:
+        """Return the path of a file that exists, maybe with its name in another case; None if there is none.
+
+        Each folder is listed once, because checking every file is slow on network disks.
+        """
+        if self._is_listed(path):
+            return path
+        folder, name = os.path.split(path)
+        if folder not in self._folded:
+            self._folded[folder] = _by_key(self._listed[folder])
+        same = self._folded[folder].get(_key(name), [])
+        return os.path.join(folder, same[0]) if len(same) == 1 else None
+
+    def _is_listed(self, path: str) -> bool:
+        folder, name = os.path.split(path)
+        if folder not in self._listed:
+            self._listed[folder] = _listing(folder)
+        return name in self._listed[folder]
+
+    def _by_plain_name(self, path: str) -> str | None:
+        paths = self._by_name.get(_key(os.path.basename(path)), [])
+        if len(paths) < 2:
+            return next(iter(paths), None)
+        parts = [_key(part) for part in path.split("/")]
+        shared = [_common_end(parts, [_key(part) for part in other.replace("\\", "/").split("/")]) for other in paths]
+        return paths[shared.index(max(shared))] if shared.count(max(shared)) == 1 else None
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        """Paths of all images below the folder by their plain names; empty if there are too many files."""
+        if is_disk_root(self.folder):
+            return {}
+        names: dict[str, list[str]] = {}
+        try:
+            for path in files_below(self.folder):
+                if path.suffix.lower() in IMAGE_EXTENSIONS:
+                    names.setdefault(_key(path.name), []).append(str(path))
+        except ValueError:
+            return {}
+        return names
+
+
+def _key(name: str) -> str:
+    return unquote(name).casefold()
+
+
+def _common_end(one: list[str], other: list[str]) -> int:
+    count = 0
+    for first, second in zip(reversed(one), reversed(other), strict=False):
+        if first != second:
+            break
+        count += 1
+    return count
+
+
+def _listing(folder: str) -> set[str]:
+    try:
+        return set(os.listdir(folder or "."))
+    except (OSError, ValueError):  # a zero byte in the path
+        return set()
+
+
+def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return names by what is compared of them."""
+    keys: dict[str, list[str]] = {}
+    for name in names:
+        keys.setdefault(_key(name), []).append(name)
+    return keys

@@ -1,0 +1,37 @@
+"""The protocol of label writers, and the check that formats with one label file per image share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from detkit.data.records import DetectionData
+
+
+class Writer(Protocol):
+    """A writer of one label format, without state; the reader of the format finds what it writes."""
+
+    def image_folder(self, folder: Path, split: str) -> Path:
+        """Return where the images of a split belong, in a data set at ``folder``."""
+        ...
+
+    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+        """Write the labels of one split, whose images are in :meth:`image_folder`.
+
+        Raises:
+            ValueError: If the format cannot hold the data; the message names the image.
+        """
+        ...
+
+
+def check_stems(data: DetectionData, name: str) -> None:
+    """Check that every image has a label file of its own.
+
+    Raises:
+        ValueError: If two images would share one, because their names without extension are equal.
+    """
+    known: dict[str, Path] = {}
+    for path in map(Path, data.records.paths):
+        other = known.setdefault(path.stem, path)
+        if other != path:
+            raise ValueError(f"{path}: its {name} label file would also be that of {other}; rename one of the two, or write coco")

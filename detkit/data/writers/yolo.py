@@ -1,0 +1,39 @@
+"""YOLO: a ``data.yaml``, and one text file per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.writers.protocol import check_stems
+
+
+class YoloWriter:
+    """``data.yaml``, ``labels/SPLIT`` and ``images/SPLIT``; see :class:`~detkit.data.writers.protocol.Writer`."""
+
+    def image_folder(self, folder: Path, split: str) -> Path:
+        """Return where the images of a split belong."""
+        return folder / "images" / split
+
+    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+        """Write the labels of one split, which are boxes and classes only."""
+        check_stems(data, "yolo")
+        labels = folder / "labels" / split
+        labels.mkdir(parents=True, exist_ok=True)
+        for record in data.records:
+            (labels / f"{record.path.stem}.txt").write_text("".join(_yolo_lines(record)), "utf-8")
+        path = folder / "data.yaml"
+        content = yaml.safe_load(path.read_text("utf-8-sig")) if path.is_file() else {}
+        content.update({split: f"images/{split}", "names": dict(enumerate(data.class_names))})
+        path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+
+
+def _yolo_lines(record: ImageRecord) -> list[str]:
+    height, width = record.size
+    lines = []
+    for (x1, y1, x2, y2), label in zip(record.targets.boxes.tolist(), record.targets.labels.tolist(), strict=True):
+        numbers = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+        lines.append(f"{label} {' '.join(f'{number:.8f}' for number in numbers)}\n")
+    return lines

@@ -1,0 +1,61 @@
+"""Label writers are found by the name of their format; a new one is a class and a line in the table."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from detkit.cli.detect.command import DetectOptions
+from detkit.data import DetectionData, ImageRecord
+from detkit.data.synthetic import make_sample
+from detkit.data.writers import WRITERS, image_folder, write_labels, writer
+from detkit.structures import Targets
+
+
+class LinesWriter:
+    """A format of one line per box, which only this test knows."""
+
+    def image_folder(self, folder: Path, split: str) -> Path:
+        return folder / f"{split}-images"
+
+    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+        rows = [f"{record.path.name} {data.class_names[label]}" for record in data.records for label in record.targets.labels.tolist()]
+        (folder / f"{split}.txt").write_text("\n".join(rows))
+
+
+def test_a_new_writer_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(WRITERS, "lines", f"{__name__}:LinesWriter")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[LinesWriter.__module__])
+    assert image_folder(tmp_path, "lines", "val") == tmp_path / "val-images"
+    make_sample(tmp_path / "sample", images=3, val_images=1, kind="lines", short_side=64)
+    assert len(list((tmp_path / "sample" / "train-images").glob("*.jpg"))) == 3
+    assert "sample_00000.jpg " in (tmp_path / "sample" / "train.txt").read_text()
+
+
+def test_an_unknown_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = DetectionData.of("made", ["cat"], [ImageRecord(tmp_path / "a.jpg", 1, (4, 4), Targets.empty())])
+    for call in (lambda: write_labels(data, tmp_path, "csv", "train"), lambda: make_sample(tmp_path / "new", kind="csv")):
+        with pytest.raises(ValueError, match="label format 'csv': expected one of coco, voc, yolo"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_writer_writes_an_image_without_objects(tmp_path: Path, kind: str) -> None:
+    records = [
+        ImageRecord(tmp_path / "a.jpg", 1, (40, 40), Targets.empty()),
+        ImageRecord(tmp_path / "b.jpg", 2, (40, 40), Targets.of(torch.tensor([[1.0, 2, 30, 40]]), torch.tensor([0]))),
+    ]
+    writer(kind).write(DetectionData.of("made", ["cat"], records), tmp_path, "train")
+    assert any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_the_formats_are_listed_without_torch() -> None:
+    code = "import sys; from detkit.data.writers import WRITERS; assert 'torch' not in sys.modules; print(*WRITERS)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == list(WRITERS)
+    assert DetectOptions.__dataclass_fields__["labels_format"].default in WRITERS
