@@ -102,8 +102,9 @@ def image_folder(annotations: Path, names: Sequence[str], *, outside: bool = Fal
     folders = _usual_folders(annotations)
     finders = [ImageFinder(folder, str(annotations)) for folder in folders]
     hits = [sum(finder.has_path(name) for name in sample) for finder in finders]
-    if hits and max(hits):
-        return folders[hits.index(max(hits))]
+    best = max(hits, default=0)
+    if best:
+        return folders[hits.index(best)]
     base = _data_folder(annotations)
     finder = ImageFinder(base, str(annotations))
     if any(finder.has_name(name) for name in sample) or (outside and any(map(_is_file, sample))):

@@ -60,14 +60,9 @@ def _xml_text(data: bytes, file: Path) -> str:
     """Return the text without its declaration; the expat parser reads few encodings, so it gets text."""
     match = _DECLARATION.match(data)
     declared = match.group(1).decode("ascii", "replace") if match else None
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        names = ["utf-16"]
-    else:
-        name = _codec(declared) if declared else None
-        names = [*([name, _WIDER.get(name)] if name else []), "utf-8-sig"]
-    for name in names:
+    for name in _possible_codecs(data, declared):
         try:
-            return re.sub(r"^\s*<\?xml.*?\?>", "", data.decode(name), count=1, flags=re.DOTALL) if name else ""
+            return re.sub(r"^\s*<\?xml.*?\?>", "", data.decode(name), count=1, flags=re.DOTALL)
         except UnicodeDecodeError:
             continue
     if declared is None:
@@ -76,6 +71,15 @@ def _xml_text(data: bytes, file: Path) -> str:
     raise ValueError(
         f"{file}: it declares the encoding {declared!r}{unknown}, and can be read neither in that nor in UTF-8; save it as UTF-8"
     )
+
+
+def _possible_codecs(data: bytes, declared: str | None) -> list[str]:
+    """Return the encodings to try: the declared one and one that contains it, then UTF-8."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["utf-16"]
+    name = None if declared is None else _codec(declared)
+    names = [] if name is None else [name, _WIDER.get(name, name)]
+    return list(dict.fromkeys([*names, "utf-8-sig"]))
 
 
 def _codec(name: str) -> str | None:
