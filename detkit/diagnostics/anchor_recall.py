@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from detkit.data.records import DetectionData
 from detkit.models.detector import Detector
-from detkit.ops.boxes import box_area
+from detkit.ops.boxes import box_area, paired_iou
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size
 
@@ -65,12 +66,12 @@ def anchor_recall(detector: Detector, preprocess: PreprocessConfig, data: Detect
 
 def anchor_grids(detector: Detector, size: Size) -> list[Tensor]:
     """Return the anchors ``(H, W, A, 4)`` of each level for an image of ``size`` (before padding), without running the network."""
-    head = next(module for module in detector.modules() if hasattr(module, "anchors_for"))
-    strides: Sequence[int] = detector.neck.strides  # type: ignore[assignment]
+    head: Any = next(module for module in detector.modules() if hasattr(module, "anchors_for"))
+    strides = cast("Sequence[int]", detector.neck.strides)
     padded = [-(-side // detector.pad_multiple) * detector.pad_multiple for side in size]
     grids = [(-(-padded[0] // stride), -(-padded[1] // stride)) for stride in strides]
     maps = [torch.empty(1, 1, *grid) for grid in grids]
-    levels: list[Tensor] = head.anchors_for(maps, Batch(torch.empty(1, 1, *padded), (size,)))  # type: ignore[operator]
+    levels: list[Tensor] = head.anchors_for(maps, Batch(torch.empty(1, 1, *padded), (size,)))
     return [level.reshape(*grid, -1, 4) for level, grid in zip(levels, grids, strict=True)]
 
 
@@ -86,19 +87,12 @@ def best_ious(boxes: Tensor, levels: Sequence[Tensor]) -> Tensor:
         for shape in range(level.shape[2]):
             x = _nearest(level[0, :, shape, 0::2].mean(-1), center_x)
             y = _nearest(level[:, 0, shape, 1::2].mean(-1), center_y)
-            best = torch.maximum(best, _paired_iou(boxes, level[y, x, shape]))
+            best = torch.maximum(best, paired_iou(boxes, level[y, x, shape]))
     return best
 
 
 def _nearest(centers: Tensor, targets: Tensor) -> Tensor:
     return (centers[None] - targets[:, None]).abs().argmin(1)
-
-
-def _paired_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Return the IoU of each pair of rows."""
-    sides = torch.minimum(first[:, 2:], second[:, 2:]) - torch.maximum(first[:, :2], second[:, :2])
-    intersection = sides.clamp(min=0).prod(1)
-    return intersection / (box_area(first) + box_area(second) - intersection)
 
 
 def _row(name: str, best: Tensor) -> AnchorRecall:

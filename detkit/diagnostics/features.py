@@ -95,7 +95,8 @@ def explain_features(predictor: Predictor, image: ImageLike, layer: str, top: in
         feature_map = _feature_map(backbone, layer, images)
         features = tuple(_feature(feature_map, images, prepared.size, channel) for channel in _strongest(feature_map, top))
     resized = as_image(prepared.image, predictor.preprocess)
-    return LayerFeatures(resized.cpu(), layer, tuple(feature_map.shape[1:]), method, features)  # type: ignore[arg-type]
+    _, channels, height, width = feature_map.shape
+    return LayerFeatures(resized.cpu(), layer, (channels, height, width), method, features)
 
 
 def _projection_method(backbone: Backbone) -> ProjectionMethod:

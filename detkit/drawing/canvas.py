@@ -114,9 +114,9 @@ class Canvas:
         if font is None or not text:
             return
         left, top, right, bottom = font.getbbox(text)
-        padding = self.style.padding
+        padding, (x1, y1, x2, y2) = self.style.padding, box
         size = (right - left + 2 * padding, max(bottom, self._line_height(font)) - min(top, 0) + 2 * padding)
-        x, y = self._label_corner(tuple(value * self.scale for value in box), size)  # type: ignore[arg-type]
+        x, y = self._label_corner((x1 * self.scale, y1 * self.scale, x2 * self.scale, y2 * self.scale), size)
         self._labels.append((x, y, x + size[0], y + size[1]))
         self._draw.rectangle((x, y, x + size[0] - 1, y + size[1] - 1), fill=color)
         self._draw.text((x + padding - left, y + padding - min(top, 0)), text, font=font, fill=text_color_on(color))

@@ -111,9 +111,7 @@ class BasePredictor(Generic[P, D]):
 
     def _filter(self, detections: Any) -> D:
         """Return the detections to report, with the names of the classes."""
-        rows = detections.replace(class_names=self.class_names)
-        keep = self._kept(rows.numpy())
-        return rows if bool(keep.all()) else rows[keep]  # type: ignore[no-any-return]
+        raise NotImplementedError
 
     def _kept(self, rows: DetectionArrays) -> Flags:
         keep: Flags = self._reported[rows.labels]
@@ -140,6 +138,11 @@ class ArrayPredictor(BasePredictor[PreparedArray, DetectionArrays]):
                 "image: expected a path, a PIL image or an array, got a tensor; load the file with detkit.load, or give an array"
             )
         return preprocess_array(pixels, self.preprocess)
+
+    def _filter(self, detections: DetectionArrays) -> DetectionArrays:
+        rows = detections.replace(class_names=self.class_names)
+        keep = self._kept(rows)
+        return rows if bool(keep.all()) else rows[keep]
 
 
 def load_exported(

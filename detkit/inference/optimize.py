@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +45,13 @@ def optimize(detector: Detector, dtype: torch.dtype) -> Detector:
     if fuses:
         fuse_activations(fast)
     if dtype == torch.bfloat16 and has_depthwise(detector.backbone):
-        fast.neck = InFloat32(fast.neck)  # type: ignore[arg-type]
+        fast.neck = InFloat32(cast("nn.Module", fast.neck))
         _keep_convolutions_in_float32(fast)
     elif dtype == torch.bfloat16 and fuses and can_fuse(dtype):
         _halve_products(fast)
     if dtype != torch.float32:
         _convert(fast, dtype)
-    return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, return-value, no-any-return]
+    return cast("Detector", nn.Module.to(fast, memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def has_depthwise(module: nn.Module) -> bool:
@@ -92,14 +92,16 @@ def _keep_convolutions_in_float32(module: nn.Module) -> None:
 
 def _halve_products(detector: nn.Module) -> None:
     """Make wide classification layers multiply in bfloat16, and joint last layers in split bfloat16 without loss."""
-    for head in [part for part in detector.modules() if isinstance(part, DenseHead) and part.joint is not None]:
-        head.joint = MixedPrecisionConv(head.joint, split=True)  # type: ignore[arg-type]
+    for head in [part for part in detector.modules() if isinstance(part, DenseHead)]:
+        if isinstance(head.joint, nn.Conv2d):
+            head.joint = MixedPrecisionConv(head.joint, split=True)
     exact = not (isinstance(detector, OneStage) and detector.head.keeps_score_order_in_bf16)
     for name, part in list(detector.named_modules()):
-        wide = isinstance(part, Float32Conv2d) and part.kernel_size != (1, 1) and part.out_channels >= MIN_WIDE_CHANNELS
-        if wide and "logits" in name.split("."):
+        if not isinstance(part, Float32Conv2d) or part.kernel_size == (1, 1) or part.out_channels < MIN_WIDE_CHANNELS:
+            continue
+        if "logits" in name.split("."):
             parent, _, child_name = name.rpartition(".")
-            detector.get_submodule(parent).add_module(child_name, MixedPrecisionConv(part, exact))  # type: ignore[arg-type]
+            detector.get_submodule(parent).add_module(child_name, MixedPrecisionConv(part, exact))
 
 
 def _convert(module: nn.Module, dtype: torch.dtype) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from detkit.arrays import Size
 from detkit.registry import Registry
@@ -90,5 +90,4 @@ def file_runtime(source: str | Path) -> type[FileRuntime]:
     Raises:
         ValueError: If no runtime has the ending.
     """
-    runtime: type[FileRuntime] = RUNTIMES.get(Path(source).suffix)  # type: ignore[assignment]
-    return runtime
+    return cast("type[FileRuntime]", RUNTIMES.get(Path(source).suffix))

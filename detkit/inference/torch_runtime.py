@@ -15,6 +15,7 @@ from detkit.inference.runtime import RuntimeInfo
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.regions import has_regions
+from detkit.ops.pooling import kernels_are_loaded
 from detkit.preprocess import PreparedImage, PreprocessConfig
 from detkit.structures import Detections, Proposals
 
@@ -51,7 +52,7 @@ class TorchRuntime:
         self.device = pick_device(device)
         self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
         detector = detector.to(self.device) if svd is None else with_low_ranks(detector.to(self.device), svd)
-        self.reference = reference
+        self.reference, self._has_detected = reference, False
         self.detector = detector if reference else optimize(detector, self.dtype)
         postprocess = postprocess_of(detector)
         self.info = RuntimeInfo(
@@ -72,7 +73,7 @@ class TorchRuntime:
         """Return the detections of a batch of prepared images, in pixels of the prepared images, best first."""
         proposals = proposals_of(images)
         kwargs = {} if proposals is None else {"proposals": proposals}
-        with self.running() as detector:
+        with self.running() as detector, self._first_batch():
             outputs: dict[str, Tensor] | list[Detections] = detector([image.image for image in images], **kwargs)
         if isinstance(outputs, dict):
             raise TypeError(f"{type(self.detector).__name__}: expected detections, got losses")
@@ -88,6 +89,20 @@ class TorchRuntime:
                 yield self.detector
         finally:
             self.detector.train(was_training)
+
+    @contextmanager
+    def _first_batch(self) -> Iterator[None]:
+        """Do without compiled kernels for the first batch of a process that has not loaded them: often it is the only one."""
+        if self._has_detected or not has_regions(self.detector) or kernels_are_loaded():
+            yield
+        else:
+            region = self.detector.region
+            region.compiled_pooling = False
+            try:
+                yield
+            finally:
+                region.compiled_pooling = True
+        self._has_detected = True
 
     def _autocast(self) -> AbstractContextManager[None]:
         return nullcontext() if self.dtype == torch.float32 else torch.autocast(self.device.type, self.dtype)

@@ -87,14 +87,25 @@ def test_device_of_the_rpn(predictor: Predictor, tmp_path: Path, monkeypatch: py
         preprocess=CONFIG.preprocess, backbone=CONFIG.backbone, region=CONFIG.region, proposals=ProposalsConfig(backend=str(path))
     )
     save_checkpoint(tmp_path / "best.safetensors", config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
-    calls: list[tuple[str, object]] = []
+    devices: list[object] = []
 
-    def fake_load(source: str, device: object = "auto", precision: str = "auto") -> Predictor:
-        calls.append((source, device))
+    def recorded(detector: object, preprocess: object, class_names: object, device: object, precision: str) -> Predictor:
+        assert precision == "fp32"
+        devices.append(device)
         return predictor
 
-    monkeypatch.setattr(proposals, "load", fake_load)
+    monkeypatch.setattr(proposals, "Predictor", recorded)
     build_proposer(config.proposals)
     load(tmp_path / "best.safetensors", torch.device("cpu"))
     load(tmp_path / "best.safetensors", "auto")
-    assert calls == [(str(path), "cpu"), (str(path), torch.device("cpu")), (str(path), "auto")]
+    assert devices == ["cpu", torch.device("cpu"), "auto"]
+
+
+def test_a_checkpoint_that_names_itself_as_its_backend(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    config = FastRCNNConfig(
+        preprocess=CONFIG.preprocess, backbone=CONFIG.backbone, region=CONFIG.region, proposals=ProposalsConfig(backend=str(path))
+    )
+    save_checkpoint(path, config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
+    with pytest.raises(ValueError, match="FastRCNN has no region proposal network; use a checkpoint of Faster R-CNN"):
+        load(path, "cpu")
