@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import Tensor
 from detkit.weights.script import is_script, script_tensors
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
+_SMALL, _LARGEST_EXPANSION = 64 << 20, 20
+"""Bytes of an archive that is always unpacked, and how many times its size a larger one may have unpacked."""
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -61,10 +63,23 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _arrays(path: Path) -> dict[str, Tensor]:
     try:
+        _check_expansion(path)
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(arrays[name]) for name in arrays}
     except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
         raise ValueError(f"weights {path}: expected arrays saved by numpy; it is truncated or of another kind ({error})") from None
+
+
+def _check_expansion(path: Path) -> None:
+    """Check that a compressed archive does not grow beyond all measure: weights hardly compress.
+
+    Raises:
+        ValueError: If it does.
+    """
+    with ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > max(_SMALL, _LARGEST_EXPANSION * path.stat().st_size):
+        raise ValueError(f"its {path.stat().st_size:,} bytes would become {unpacked:,}")
 
 
 def _named_tensors(path: Path, content: Any) -> dict[str, Tensor]:
@@ -74,4 +89,9 @@ def _named_tensors(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content or not all(isinstance(value, Tensor) for value in content.values()):
         got = f"a mapping with {', '.join(map(str, list(content)[:3]))}" if isinstance(content, Mapping) else type(content).__name__
         raise ValueError(f"weights {path}: expected a state dict, a mapping of names to tensors, got {got}")
+    for name, value in content.items():
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():  # repeated numbers, which any use would unfold
+            raise ValueError(
+                f"weights {path}: {name}: expected as many numbers as the file stores for it, got the shape {tuple(value.shape)}"
+            )
     return {str(name): value for name, value in content.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
@@ -68,6 +69,8 @@ def _named(module: Any, prefix: str) -> Iterator[tuple[str, Tensor]]:
 
 
 def _tensor(storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> Tensor:
+    if prod(size) > storage.numel():  # repeated numbers: a few bytes would become any amount of memory
+        raise ValueError(f"expected a tensor of at most {storage.numel()} numbers, got the shape {tuple(size)}")
     return storage.as_strided(size, stride, offset).clone()
 
 

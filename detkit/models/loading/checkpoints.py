@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -11,8 +10,10 @@ from torch import Tensor
 
 from detkit.checkpoint import Checkpoint
 from detkit.config import ConfigError
+from detkit.json_text import parse_json
 from detkit.models import MODELS
 from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.loading.limits import BuildLimit, check_limits
 from detkit.registry import did_you_mean
 
 COUNTER = "num_batches_tracked"
@@ -41,7 +42,9 @@ def from_checkpoint(checkpoint: Checkpoint, name: str) -> LoadedDetector:
         ValueError: If the kind of the model is not installed, or the tensors do not match the config.
     """
     config = model_config(checkpoint.model_json, name)
-    detector = config.build(len(checkpoint.class_names))
+    check_limits(config, name)
+    with BuildLimit(checkpoint.tensors, name):
+        detector = config.build(len(checkpoint.class_names))
     load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
     detector.hide_unnamed_classes(checkpoint.class_names)
     return LoadedDetector(detector.eval(), config, checkpoint.class_names)
@@ -57,10 +60,11 @@ def model_config(text: str, name: str) -> DetectorConfig:
     Raises:
         ValueError: If the kind of the model is not installed, or the config does not match the class of that kind.
     """
-    kind = json.loads(text).get("kind")
+    model = parse_json(text, f"checkpoint {name}: model")
+    kind = str(model.get("kind")) if isinstance(model, dict) else "none"
     if kind not in MODELS:
         raise ValueError(
-            f"checkpoint {name}: unknown model kind {kind!r}: {did_you_mean(str(kind), MODELS.names())}; "
+            f"checkpoint {name}: unknown model kind {kind!r}: {did_you_mean(kind, MODELS.names())}; "
             "install the package that provides it, or update detkit"
         )
     try:
