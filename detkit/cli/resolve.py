@@ -39,6 +39,14 @@ def _refuse_config(word: str) -> None:
         )
 
 
+def settings_digest(model_json: str) -> str:
+    """Return a digest of a model's config, by which the file of an evaluation says which settings it measured."""
+    import hashlib
+    import json
+
+    return hashlib.sha256(json.dumps(json.loads(model_json), sort_keys=True).encode()).hexdigest()[:16]
+
+
 def model_line(model: str | Path, reason: str, class_names: tuple[str | None, ...], device: object, precision: str) -> str:
     """Return the line that a command prints about the detector that it loaded."""
     named = sum(name is not None for name in class_names)

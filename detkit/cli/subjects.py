@@ -26,7 +26,10 @@ def kind_of(path: Path) -> Kind:
     from detkit import weights, zoo
 
     if path.is_dir():
-        return "checkpoint" if any((path / name).is_file() for name in _CHECKPOINTS) else "data"
+        if any((path / name).is_file() for name in _CHECKPOINTS):
+            return "checkpoint"
+        _refuse_empty_run(path)
+        return "data"
     if not path.exists():
         models = [weights.EMBEDDED, *(entry.name for entry in weights.catalog())]
         if str(path) in models:
@@ -40,6 +43,22 @@ def kind_of(path: Path) -> Kind:
     if path.suffix == ".json":
         return "config" if is_experiment(path) else "data"
     return _KINDS.get(path.suffix, "data")
+
+
+def _refuse_empty_run(folder: Path) -> None:
+    """Explain that a run has no checkpoint, if a folder is that of a run.
+
+    Raises:
+        FileNotFoundError: If it is.
+    """
+    config = folder / "config.json"
+    if not config.is_file() or not is_experiment(config):
+        return
+    if (folder / "last.state").is_file():
+        advice = f"resume it with: detkit train --resume {folder}"
+    else:
+        advice = "it ended before its first one; remove the folder, and train again"
+    raise FileNotFoundError(f"{folder}: a run without a checkpoint; {advice}")
 
 
 def is_experiment(path: Path) -> bool:

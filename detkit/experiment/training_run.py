@@ -107,6 +107,8 @@ def train(
         parts = build_parts(config, folder is None, clock)
         if processes.first and folder is None and config.weights is None:
             _log_data_warnings(config, parts.train)
+        if processes.first and folder is None and len(parts.val):
+            _log_unmeasured_classes(unmeasured_classes(parts.class_names, parts.val))
         config = _with_batch_size(config, parts, own_device, processes)
         session = _Session(processes, own_device, clock, (*([ProgressBar()] if progress else []), *hooks))
         run = _make_run(config, parts, folder or _new_folder(config, processes, held), session)
@@ -158,6 +160,19 @@ def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
     """Log warnings of the model about data that its authors would not train it on; the run continues."""
     for message in config.model.data_warnings(len(data), int(np.diff(data.records.offsets).max(initial=0))):
         _log.warning("warning: %s", message)
+
+
+def unmeasured_classes(class_names: Sequence[str], validation: DetectionData) -> list[str]:
+    """Return the classes without an object in the validation data: no metric says whether the detector finds them."""
+    labels = set(validation.records.labels.tolist())
+    measured = {name for label, name in enumerate(validation.class_names) if label in labels}
+    return [name for name in class_names if name not in measured]
+
+
+def _log_unmeasured_classes(names: Sequence[str], listed: int = 10) -> None:
+    if names:
+        text = ", ".join(names[:listed]) + (f" and {len(names) - listed} more" if len(names) > listed else "")
+        _log.warning("warning: the validation data has no object of these classes, so their AP is not measured: %s", text)
 
 
 def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Session) -> Run:

@@ -116,6 +116,7 @@ def test_two_images_with_one_image_id(folder: Path, capsys: pytest.CaptureFixtur
     saved(folder, "y_07.png", image())
     line = error_of(capsys, "x_7.png", "y_07.png", "--coco", "dt.json")
     assert "x_7.png and y_07.png have the same image id 7; give their ids with --annotations" in line
+    assert "use --json, which needs no ids, or --labels DIR --labels-format coco, which numbers the images" in line
 
 
 def test_invalid_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

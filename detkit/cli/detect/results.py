@@ -169,7 +169,8 @@ class CocoIds:
             image_id = self.image_id(path)
             if image_id in seen:
                 raise ValueError(
-                    f"--coco: {seen[image_id]} and {path} have the same image id {image_id!r}; give their ids with --annotations FILE"
+                    f"--coco: {seen[image_id]} and {path} have the same image id {image_id!r}; give their ids with --annotations FILE; "
+                    "without such a file, use --json, which needs no ids, or --labels DIR --labels-format coco, which numbers the images"
                 )
             seen[image_id] = path
 

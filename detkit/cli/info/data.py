@@ -13,16 +13,27 @@ from detkit.printable import printable
 if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.diagnostics.anchor_recall import AnchorRecall
+    from detkit.preprocess import PreprocessConfig
+
+DEFAULT_CONFIG = "embedded"
+"""The config with which `detkit train FOLDER` trains on a CPU."""
+MAX_CLASSES = 30
+"""Rows of the table of classes; of more, the most frequent ones are listed."""
 
 
 def print_data(path: str, images: str | None, split: str | None) -> None:
     """Print the images, classes, box sizes and the reader's report of each part of a data set."""
+    from detkit import zoo
     from detkit.data import SourceConfig, read_source, splits_of
 
     source = SourceConfig(path=path, images=images, split=split)
     parts = [source] if split is not None else [source.replace(split=part) for part in splits_of(source)] or [source]
     for index, part in enumerate(parts):
-        print("\n" * bool(index) + data_text(read_source(part)))
+        data = read_source(part)
+        print("\n" * bool(index) + data_text(data))
+        if not data.is_classification:
+            for line in input_size_lines(data, zoo.load(DEFAULT_CONFIG).model.preprocess, f"detkit train (config {DEFAULT_CONFIG})"):
+                print(line)
 
 
 def data_text(data: DetectionData) -> str:
@@ -37,6 +48,26 @@ def data_text(data: DetectionData) -> str:
     lines += [_image_sizes(records.sizes), "", _classes(data), "", _box_sizes(data)]
     report = report_lines(data.report)
     return "\n".join([*lines, *([""] if report else []), *report])
+
+
+def input_size_lines(data: DetectionData, preprocess: PreprocessConfig, model: str) -> list[str]:
+    """Return lines about the sizes of the boxes at the input of a model, and about a larger input if many are too small."""
+    from detkit.diagnostics.input_sizes import SMALL_SIDE, input_sizes, larger_input
+
+    sizes = input_sizes(data, preprocess)
+    if sizes is None:
+        return []
+    medians = f"median {sizes.original:.0f} px -> {sizes.resized:.0f} px"
+    lines = [f"at the input size of {model}: {medians}; {100 * sizes.small:.1f} % of the boxes are under {SMALL_SIDE:.0f} px"]
+    suggestion = larger_input(data, preprocess)
+    if suggestion is not None:
+        config, larger = suggestion
+        names = ("short_side", "long_side") if config.input_size is None else ("input_size",)
+        old, new = ({name: getattr(item, name) for name in names} for item in (preprocess, config))
+        keys = " ".join(f"model.preprocess.{name}={','.join(map(str, np.ravel(value)))}" for name, value in new.items())
+        pixels = (np.ravel(new[names[0]])[0] / np.ravel(old[names[0]])[0]) ** 2
+        lines.append(f"a larger input finds more of them: {keys} leaves {100 * larger.small:.1f} %, at {pixels:.1f} times the pixels")
+    return lines
 
 
 def recall_text(rows: Sequence[AnchorRecall]) -> str:
@@ -57,15 +88,28 @@ def _image_sizes(sizes: np.ndarray) -> str:
 
 
 def _classes(data: DetectionData) -> str:
-    records = data.records
-    total = max(len(records.labels), 1)
-    rows = []
-    for label, (name, number) in enumerate(zip(data.class_names, data.category_ids, strict=True)):
-        boxes = records.labels == label
-        images = len(np.unique(records.image_index[boxes]))
-        rows.append((label, name, number, f"{boxes.sum():,}", f"{images:,}", f"{100 * boxes.sum() / total:.1f} %"))
+    """Return a table of the classes: all, or the most frequent ones and a line about the others."""
+    labels, images = data.records.labels, data.records.image_index
+    boxes = np.bincount(labels, minlength=len(data.class_names))
+    pairs = np.unique(np.stack([labels, images]), axis=1)[0]
+    images_of = np.bincount(pairs, minlength=len(boxes))
+    listed: Sequence[int] = range(len(boxes))
+    if len(boxes) > MAX_CLASSES:
+        listed = sorted(row for row in np.argsort(-boxes, kind="stable")[:MAX_CLASSES].tolist() if boxes[row])
+    rows = [
+        (row, data.class_names[row], data.category_ids[row], f"{boxes[row]:,}", f"{images_of[row]:,}", _percent(boxes[row], len(labels)))
+        for row in listed
+    ]
     header = ("label", "class", "id", "boxes", "images", "share")
-    return table(rows, header, {"label", "id", "boxes", "images", "share"})
+    text = table(rows, header, {"label", "id", "boxes", "images", "share"})
+    if len(listed) == len(boxes):
+        return text
+    others = count(len(boxes) - len(listed), "other class", "other classes")
+    return f"{text}\nand {others} with {count(len(labels) - int(boxes[listed].sum()), 'box', 'boxes')}"
+
+
+def _percent(part: int, total: int) -> str:
+    return f"{100 * part / max(total, 1):.1f} %"
 
 
 def _box_sizes(data: DetectionData) -> str:

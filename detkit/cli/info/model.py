@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.info.data import recall_text
+from detkit.cli.info.data import input_size_lines, recall_text
 from detkit.cli.info.options import InfoOptions
 from detkit.cli.report import MEGABYTE, count, table
 from detkit.cli.subjects import load_target
@@ -131,6 +131,9 @@ def _print_recall(detector: Detector, config: DetectorConfig, data: DetectionDat
         assigned = f"{cells.assigned:,} of {count(cells.boxes, 'box', 'boxes')} of {data.name} ({cells.assigned / max(cells.boxes, 1):.1%})"
         print(f"\n{assigned} are assigned to one of the {cells.grid[0]} x {cells.grid[1]} cells; the others cannot be learned")
         return
+    print()
+    for line in input_size_lines(data, config.preprocess, config.kind):
+        print(line)
     rows = anchor_recall(detector, config.preprocess, data)
     if rows is None:
         print(f"\n{config.kind} has no anchors to compare with the boxes of {data.name}")

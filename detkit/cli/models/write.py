@@ -10,6 +10,7 @@ from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE
+from detkit.cli.resolve import settings_digest
 from detkit.json_text import parse_json
 
 _MODEL = "model."
@@ -132,11 +133,15 @@ def _pack(options: PackOptions) -> int:
     if len(sources) != 1:
         raise ValueError(f"models pack: expected one checkpoint or run's folder, got {', '.join(sources) or 'none'}")
     output = _checkpoint_to_write(options.output)
-    from detkit.checkpoint import pack
+    from detkit.checkpoint import pack, read_header
 
     source = _source(sources[0])
-    metrics = None if options.metrics is None else _metrics(options.metrics)
-    before, after = pack(source, output, min_score=options.min_score, metrics=metrics, model_json=_changed_model(source, overrides))
+    changed = _changed_model(source, overrides)
+    metrics = _metrics(options.metrics, changed or read_header(source)["model"], bool(overrides)) if options.metrics is not None else None
+    if changed is not None and metrics is None and read_header(source).get("metrics"):
+        metrics = {}
+        print(f"the metrics of {source} are not kept, as they were measured before the change; evaluate {output}, and add --metrics")
+    before, after = pack(source, output, min_score=options.min_score, metrics=metrics, model_json=changed)
     print(f"{output}: {before / MEGABYTE:.1f} MB -> {after / MEGABYTE:.1f} MB; use it with: detkit detect IMAGE --model {output}")
     return 0
 
@@ -164,20 +169,32 @@ def _source(name: str) -> Path:
     return source
 
 
-def _metrics(path: str) -> dict[str, float]:
+def _metrics(path: str, model_json: str, changed: bool) -> dict[str, float]:
     """Read the metrics from a file that ``detkit evaluate --json`` wrote.
+
+    Args:
+        path: The file.
+        model_json: The model config of the packed checkpoint.
+        changed: Whether it differs from that of the source.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it has another format.
+        ValueError: If it has another format, or measured a model of other settings.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"--metrics {path}: no such file; `detkit evaluate MODEL --data PATH --json {path}` writes it")
     try:
-        values = parse_json(Path(path).read_bytes(), "the file")["values"]
-        return {str(name): float(value) for name, value in values.items() if value is not None}
+        content = parse_json(Path(path).read_bytes(), "the file")
+        measured = {str(name): float(value) for name, value in content["values"].items() if value is not None}
+        settings = content.get("model_settings")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"--metrics {path}: expected a file from `detkit evaluate --json` ({type(error).__name__}: {error})") from None
+    if settings != settings_digest(model_json) and (changed or settings is not None):
+        raise ValueError(
+            f"--metrics {path}: measured with other settings than those of the packed checkpoint; pack it without --metrics, evaluate the "
+            "new file with --json, and pack once more with these metrics"
+        )
+    return measured
 
 
 def _changed_model(source: Path, overrides: list[str]) -> str | None:

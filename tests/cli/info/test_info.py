@@ -210,3 +210,46 @@ def test_only_the_exact_name_is_another_distribution(name: str, problem: bool, t
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 0.2.0\n")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert bool(advice.distribution_problem()) is problem
+
+
+def test_data_states_what_boxes_become_at_the_input_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["images"] = [{**row, "width": 8000, "height": 6000} for row in content["images"]]
+    from PIL import Image
+
+    for row in content["images"]:
+        Image.new("1", (8000, 6000)).save(tmp_path / str(row["file_name"]))
+    content["annotations"] = [{**row, "bbox": [5, 5, 100, 100], "area": 10_000} for row in content["annotations"]]
+    path.write_text(json.dumps(content))
+    assert main(["info", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith("at the input size of detkit train (config embedded): median 100 px -> ")]
+    assert line.endswith("100.0 % of the boxes are under 9 px")
+    (advice_line,) = [line for line in lines if line.startswith("a larger input finds more of them: ")]
+    assert advice_line.endswith("model.preprocess.input_size=736,736 leaves 0.0 %, at 3.1 times the pixels")  # 416 * 9 / 5.2 = 720
+    assert main(["info", "fasterrcnn_resnet50_fpn", "--data", str(path)]) == 0
+    assert "at the input size of faster_rcnn: median 100 px -> 13 px; 0.0 % of the boxes are under 9 px" in capsys.readouterr().out
+
+
+def test_many_classes_are_a_short_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["categories"] += [{"id": number, "name": f"class {number}"} for number in range(100, 2100)]
+    path.write_text(json.dumps(content))
+    assert main(["info", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert len(out.splitlines()) <= 45
+    assert "    0  cat     7      2       2  66.7 %" in out
+    assert "and 2,000 other classes with no boxes" in out
+
+
+def test_a_run_without_a_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "runs" / "x-1"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(Experiment().to_json())
+    assert main(["info", str(run)]) == 2
+    assert f"{run}: a run without a checkpoint; it ended before its first one; remove the folder" in capsys.readouterr().err
+    (run / "last.state").write_bytes(b"")
+    assert main(["info", str(run)]) == 2
+    assert f"{run}: a run without a checkpoint; resume it with: detkit train --resume {run}" in capsys.readouterr().err

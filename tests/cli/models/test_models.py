@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from detkit import zoo
 from detkit.checkpoint import read_header
 from detkit.cli.main import main
+from detkit.cli.resolve import settings_digest
 from detkit.config import load_config
 from detkit.experiment import Experiment
 from detkit.weights import catalog, embedded_path
@@ -258,7 +260,9 @@ def test_pack_changes_config_keys_and_stores_metrics(tmp_path: Path, capsys: pyt
     from detkit.inference.sources import load_detector
 
     source, output, metrics = small_checkpoint(tmp_path / "a.safetensors", 0.0), tmp_path / "b.safetensors", tmp_path / "n.json"
-    metrics.write_text('{"values": {"AP": 0.5, "APs": null}}')
+    changed = json.loads(read_header(source)["model"])
+    changed["rpn"]["max_proposals"] = 7
+    metrics.write_text(json.dumps({"values": {"AP": 0.5, "APs": None}, "model_settings": settings_digest(json.dumps(changed))}))
     words = ("pack", str(source), "model.rpn.max_proposals=7", "--min-score", "0.3", "--metrics", str(metrics), "--output", str(output))
     assert run_command(capsys, *words)[0] == 0
     assert suggested_min_score(output) == 0.3
@@ -273,6 +277,37 @@ def test_pack_changes_config_keys_and_stores_metrics(tmp_path: Path, capsys: pyt
     assert "expected a file from `detkit evaluate --json`" in run_command(capsys, *words)[2]
     code, _, err = run_command(capsys, "pack", str(source), "--metrics", "none.json", "--output", str(output))
     assert "--metrics none.json: no such file; `detkit evaluate MODEL --data PATH --json none.json` writes it" in err
+
+
+def test_pack_refuses_metrics_of_other_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output, metrics = small_checkpoint(tmp_path / "a.safetensors", 0.0), tmp_path / "b.safetensors", tmp_path / "n.json"
+    settings = settings_digest(read_header(source)["model"])
+    change = "model.rpn.max_proposals=7"
+    for content, words, accepted in [
+        ({"values": {"AP": 0.5}, "model_settings": settings}, (), True),
+        ({"values": {"AP": 0.5}}, (), True),
+        ({"values": {"AP": 0.5}, "model_settings": settings}, (change,), False),
+        ({"values": {"AP": 0.5}}, (change,), False),
+        ({"values": {"AP": 0.5}, "model_settings": "0" * 16}, (), False),
+    ]:
+        metrics.write_text(json.dumps(content))
+        code, _, err = run_command(capsys, "pack", str(source), *words, "--metrics", str(metrics), "--output", str(output))
+        assert code == (0 if accepted else 2)
+        assert ("measured with other settings than those of the packed checkpoint; pack it without --metrics" in err) is not accepted
+
+
+def test_pack_drops_metrics_that_were_measured_before_a_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = small_checkpoint(tmp_path / "a.safetensors", 0.0), tmp_path / "b.safetensors"
+    metrics = tmp_path / "n.json"
+    metrics.write_text('{"values": {"AP": 0.5}}')
+    measured = tmp_path / "measured.safetensors"
+    assert run_command(capsys, "pack", str(source), "--metrics", str(metrics), "--output", str(measured))[0] == 0
+    code, out, _ = run_command(capsys, "pack", str(measured), "model.rpn.max_proposals=7", "--output", str(output))
+    assert code == 0
+    assert f"the metrics of {measured} are not kept, as they were measured before the change" in out
+    assert read_header(output)["metrics"] == {}
+    assert run_command(capsys, "pack", str(measured), "--output", str(output))[0] == 0
+    assert read_header(output)["metrics"] == {"AP": 0.5}
 
 
 def test_unstated_information_is_shown_as_not_stated(capsys: pytest.CaptureFixture[str]) -> None:
