@@ -10,7 +10,7 @@ import numpy as np
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.evaluation.files import read_json
 from detkit.evaluation.ground_truth import GroundTruth, is_finite, read_annotation
-from detkit.label_values import parse_size
+from detkit.label_values import canonical_id, parse_size
 
 INVALID = "ground-truth boxes that are not four finite numbers"
 
@@ -70,18 +70,19 @@ def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[Imag
     rotated = _rotated_images(data, content["images"], source.path)
     rotated_ids = {data.records.image_ids[index] for index in rotated}
     category_ids = {category: data.category_ids[label] for category, label in source.labels.items()}
+    upright = {canonical_id(image_id): number for image_id, number in numbers.items() if image_id not in rotated_ids}
     rows: Rows = []
     invalid = 0
     for index, row in enumerate(content["annotations"]):
-        image_id = row["image_id"]
-        if image_id not in numbers or image_id in rotated_ids:
+        number = upright.get(canonical_id(row["image_id"]))
+        if number is None:
             continue
         annotation = read_annotation(row, f"{source.path}: annotations[{index}]")
         category_id = category_ids.get(annotation["category_id"])
         if category_id is None:
             continue
         if is_finite(annotation):
-            rows.append({**annotation, "image_id": numbers[image_id], "category_id": category_id})
+            rows.append({**annotation, "image_id": number, "category_id": category_id})
         else:  # already reported by the reader, which skipped the box as well
             invalid += 1
     return rows + _rows_from_records(data, numbers, rotated), invalid
@@ -89,11 +90,12 @@ def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[Imag
 
 def _rotated_images(data: DetectionData, images: Sequence[Mapping[str, Any]], name: str) -> list[int]:
     """Return the indices of images whose size differs from the one in the file: they were labeled without their EXIF rotation."""
-    stated = {row["id"]: parse_size(row) for row in images}
+    stated = {canonical_id(row["id"]): parse_size(row) for row in images}
     rotated = []
     for index, image_id in enumerate(data.records.image_ids):
-        if image_id not in stated:
+        size = stated.get(canonical_id(image_id), ())
+        if size == ():
             raise ValueError(f"{name}: image {image_id!r} is no longer in the file; read the data again")
-        if stated[image_id] not in (None, tuple(data.records.sizes[index].tolist())):
+        if size not in (None, tuple(data.records.sizes[index].tolist())):
             rotated.append(index)
     return rotated

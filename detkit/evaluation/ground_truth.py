@@ -8,7 +8,8 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detkit.label_values import parse_area, parse_box, parse_flag, parse_integer
+from detkit.evaluation.image_ids import image_numbers_of
+from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer
 
 UNKNOWN_IMAGE = "ground-truth boxes of images that are not listed"
 UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
@@ -26,6 +27,7 @@ class GroundTruth:
             ``category_id``, ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult``.
         left_out: Number of skipped boxes, by reason.
         files: Image files by image id, where they are known.
+        published_ids: Number of each image by its id in the file, where these are not the numbers themselves.
     """
 
     name: str
@@ -34,6 +36,7 @@ class GroundTruth:
     annotations: Sequence[Mapping[str, Any]]
     left_out: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[int, str] = field(default_factory=dict)
+    published_ids: Mapping[int | str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, dataset: Mapping[str, Any], name: str = "ground truth") -> GroundTruth:
@@ -47,10 +50,9 @@ class GroundTruth:
         """
         if not isinstance(dataset, Mapping):
             raise ValueError(f"{name}: expected a COCO object with images, annotations and categories, got {_kind(dataset)}")
-        images = _ids(_part(dataset, "images", name), "images", name)
+        numbers = _image_numbers(_part(dataset, "images", name), name)
         categories = _categories(_part(dataset, "categories", name), name)
         left_out: Counter[str] = Counter()
-        listed = set(images)
         annotations: list[dict[str, Any]] = []
         for index, row in enumerate(_part(dataset, "annotations", name)):
             box = read_annotation(row, f"{name}: annotations[{index}]")
@@ -58,14 +60,17 @@ class GroundTruth:
                 raise ValueError(
                     f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
                 )
-            if box["image_id"] not in listed:
+            number = numbers.get(_canonical(box["image_id"]))
+            if number is None:
                 left_out[UNKNOWN_IMAGE] += 1
             elif box["category_id"] not in categories:
                 left_out[UNKNOWN_CLASS] += 1
             else:
-                annotations.append({"id": len(annotations) + 1, **box})
-        files = {row["id"]: row["file_name"] for row in dataset["images"] if isinstance(row.get("file_name"), str)}
-        return cls(name, tuple(images), categories, annotations, dict(left_out), files)
+                annotations.append({"id": len(annotations) + 1, **box, "image_id": number})
+        named = zip(numbers.values(), dataset["images"], strict=True)
+        files = {number: row["file_name"] for number, row in named if isinstance(row.get("file_name"), str)}
+        published = {} if all(image_id == number for image_id, number in numbers.items()) else numbers
+        return cls(name, tuple(numbers.values()), categories, annotations, dict(left_out), files, published)
 
     def image_name(self, image_id: int) -> str:
         """Return the file name of an image, or its id if the file is unknown."""
@@ -97,20 +102,38 @@ def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
     return rows
 
 
-def _ids(rows: Sequence[Any], key: str, name: str) -> list[int]:
+def _image_numbers(rows: Sequence[Any], name: str) -> dict[int | str, int]:
+    """Return the number of each image by its canonical id: the id itself if all ids are numbers."""
+    return image_numbers_of(_unique_ids(rows, "images", name, "a text or an integer"))
+
+
+def _unique_ids(rows: Sequence[Any], key: str, name: str, expected: str) -> list[int | str]:
+    ids = []
     for index, row in enumerate(rows):
-        value = row.get("id") if isinstance(row, Mapping) else None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**63:
-            raise ValueError(f"{name}: {key}[{index}].id: expected an integer of at least 0 (64 bits), got {value!r}")
-    ids = [row["id"] for row in rows]
+        value = _canonical(row.get("id") if isinstance(row, Mapping) else None)
+        if value is None or (isinstance(value, int) and not 0 <= value < 2**63):
+            got = row.get("id") if isinstance(row, Mapping) else None
+            raise ValueError(f"{name}: {key}[{index}].id: expected {expected} of at least 0 (64 bits), got {got!r}")
+        ids.append(value)
     if len(set(ids)) != len(ids):
         duplicate, count = Counter(ids).most_common(1)[0]
         raise ValueError(f"{name}: {key}: id {duplicate} occurs {count} times; ids must be unique")
     return ids
 
 
+def _canonical(value: Any) -> int | str | None:
+    try:
+        return canonical_id(value)
+    except ValueError:
+        return None
+
+
 def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
-    ids = _ids(rows, "categories", name)
+    ids = []
+    for index, category_id in enumerate(_unique_ids(rows, "categories", name, "an integer")):
+        if not isinstance(category_id, int):
+            raise ValueError(f"{name}: categories[{index}].id: expected an integer of at least 0 (64 bits), got {category_id!r}")
+        ids.append(category_id)
     for index, row in enumerate(rows):
         if not isinstance(row.get("name"), str):
             raise ValueError(f"{name}: categories[{index}].name: expected a string, got {row.get('name')!r}")

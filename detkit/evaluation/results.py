@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.image_ids import joined_results
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -21,7 +22,9 @@ _KEYS = ("image_id", "category_id", "bbox", "score")
 
 
 def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Results:
-    """Check that the ids of all rows are in the ground truth and their boxes and scores are finite; return the rows.
+    """Check that all rows belong to the ground truth and their boxes and scores are finite; return them with its ids.
+
+    An image may be named by its id as a number or text, or by its file; see :func:`~detkit.evaluation.image_ids.joined_results`.
 
     Raises:
         ValueError: If a row is wrong; the message names the first one, and states the expected and actual values.
@@ -29,6 +32,7 @@ def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Resul
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
         hint = "; give the results as a list of detections, not the ground truth" if isinstance(rows, Mapping) else ""
         raise ValueError(f"{name}: expected a list of rows with {', '.join(_KEYS)}, got {type(rows).__name__}{hint}")
+    rows = joined_results(rows, truth, name)
     if not _all_valid(rows, truth):
         images = frozenset(truth.image_ids)
         for index, row in enumerate(rows):

@@ -65,7 +65,7 @@ class Annotations:
         path: The file.
         report: Where annotations that are changed or noticed are counted.
         parts: The columns of the parts so far.
-        altered: Whether some box is not the one in the file.
+        altered: Whether some box is not the one in the file, or one in the file cannot be read.
     """
 
     path: str
@@ -142,6 +142,7 @@ class Annotations:
         if value in (None, []):
             polygons = outline(row)
             if not isinstance(polygons, list) or not any(polygons):
+                self.altered = True
                 self.report.add(ReadIssue.NO_BOX, _image_name(entry), detail=f"annotation {entry.get('id')!r}")
                 return None
             self.altered = True
@@ -184,7 +185,9 @@ class Annotations:
                 return np.array(values, np.int64)
             except OverflowError:
                 pass
-        return np.array([self._parse(entry, "category_id", _parse_class) for entry in entries], np.int64)
+        classes = np.array([self._parse(entry, "category_id", _parse_class) for entry in entries], np.int64)
+        self.altered |= bool((classes == NO_CLASS).any())
+        return classes
 
     def _flags(self, entries: list[Any], key: str, parse: Callable[[Any], bool]) -> Flags:
         values = [entry.get(key) for entry in entries]
