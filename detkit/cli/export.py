@@ -34,6 +34,7 @@ class ExportOptions:
         output: The file to write.
         check_images: Images, folders and patterns on which the outputs are compared; empty: a sample photograph.
         batch_size: Images per call of the file.
+        max_detections: Maximum number of detections per image; None: the model's own.
     """
 
     model: str | None = None
@@ -41,6 +42,7 @@ class ExportOptions:
     output: str | None = None
     check_images: tuple[str, ...] = ()
     batch_size: int = 1
+    max_detections: int | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="images, folders or patterns on which the outputs are compared (default: a sample photograph)",
     )
     parser.add_argument("--batch-size", type=positive, metavar="N", help="images per call of the file (default: %(default)s)")
+    add_flags(parser, "--max-detections")
     bind(parser, ExportOptions, run)
 
 
@@ -69,7 +72,7 @@ def run(options: ExportOptions) -> int:
     check_file("--output", options.output)
     files = images_or_sample(options.check_images)
     model, reason = resolve_model(options.model, options.latest)
-    predictor = load(model, "cpu", "fp32", reference=True)
+    predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
     agreement = export(predictor, options.output, files, batch_size=options.batch_size, min_score=suggested_min_score(model))
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")

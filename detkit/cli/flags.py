@@ -97,11 +97,13 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat class A of the data as class B of the detector"},
     "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
     "--min-score": {"type": unit_interval, "metavar": "S", "help": "lowest score reported"},
+    "--max-detections": {"type": positive, "metavar": "N", "help": "maximum number of detections per image (default: the model's own)"},
     "--device": {"metavar": "NAME", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
     "--precision": {
         "choices": ("auto", "fp32", "bf16", "fp16"),
         "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
     },
+    "--proposals-cache": {"metavar": "DIR", "help": "folder that caches the proposals of a detector that takes them (default: no cache)"},
     "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},

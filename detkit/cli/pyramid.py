@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PyramidOptions:
-    """Options of the commands that detect on several scales.
+    """Options of the commands that detect, also on several scales.
 
     Attributes:
+        max_detections: Maximum number of detections per image; None: the model's own.
         pyramid: Scales of the image pyramid; empty: the detector's own size.
         flip: Whether to detect also on the mirrored image.
         sizes: Range of box sizes of each scale.
         merge: How overlapping boxes are merged; None: hard NMS.
     """
 
+    max_detections: int | None = None
     pyramid: tuple[float, ...] = ()
     flip: bool = False
     sizes: tuple[tuple[float, float], ...] = ()
@@ -36,7 +38,8 @@ class PyramidOptions:
 
 
 def add_pyramid_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add ``--pyramid``, ``--flip``, ``--sizes`` and ``--merge``."""
+    """Add ``--max-detections``, ``--pyramid``, ``--flip``, ``--sizes`` and ``--merge``."""
+    add_flags(parser, "--max-detections")
     group = parser.add_argument_group("image pyramid", "detect on several scales of each image, and merge the detections")
     add_flags(group, "--pyramid", "--flip", "--sizes", "--merge")
 
@@ -59,6 +62,7 @@ def with_pyramid(predictor: Predictor, options: PyramidOptions, min_score: float
     from detkit.inference import ImagePyramid
 
     scales, sizes, merge = options.pyramid or (1,), options.sizes or None, options.merge or "hard"
-    pyramid = ImagePyramid(predictor, scales, sizes=sizes, flip=options.flip, merge=merge, min_score=min_score)
+    limit = {} if options.max_detections is None else {"max_detections": options.max_detections}
+    pyramid = ImagePyramid(predictor, scales, sizes=sizes, flip=options.flip, merge=merge, min_score=min_score, **limit)
     print(f"pyramid: {pyramid}")
     return pyramid

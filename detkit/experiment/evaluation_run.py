@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from detkit.checkpoint import read_header
 from detkit.data import (
@@ -29,6 +32,8 @@ from detkit.experiment.tasks import check_boxes
 from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
 from detkit.inference.sources import checkpoint_path
 from detkit.registry import did_you_mean
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
@@ -93,10 +98,22 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
             f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
             "evaluate_classifier in Python"
         )
+    _check_limit(data, predictor.max_detections)
     evaluator = Evaluator(data, predictor.class_names)
     for record, detections in progress(detect_records(predictor, data)):
         evaluator.add(record, detections)
     return evaluator
+
+
+def _check_limit(data: DetectionData, limit: int | None) -> None:
+    """Log how many images have more objects than a detector reports per image."""
+    if limit is None:
+        return
+    counts = np.diff(data.records.offsets)
+    above, most = int((counts > limit).sum()), int(counts.max(initial=0))
+    if above:
+        rest = f"at most {limit} detections per image are reported; raise it with max_detections (--max-detections); COCO's AP counts 100"
+        _log.warning("%d of %d images have more than %d objects (the most: %d), but %s", above, len(data), limit, most, rest)
 
 
 def is_classifier(weights: str | Path | None) -> bool:

@@ -42,6 +42,19 @@ class PostprocessConfig(Config):
         """Return the same parameters without NMS and without a limit on detections."""
         return self.replace(nms_iou=None, max_detections=None)
 
+    def with_max_detections(self, limit: int) -> Self:
+        """Return the same parameters with another limit on detections; as many enter NMS, at least.
+
+        Raises:
+            ConfigError: If the limit is below 1.
+        """
+        entering = {
+            name: max(limit, number)
+            for name in ("pre_nms_top_k", "pre_nms_top_k_per_class")
+            if (number := getattr(self, name)) is not None
+        }
+        return self.replace(max_detections=limit, **entering)
+
     def select(
         self, boxes: Tensor | Callable[[Selection], Tensor], scores: Tensor, levels: Sequence[int] | None = None, min_size: float = 0.0
     ) -> tuple[Tensor, Selection]:

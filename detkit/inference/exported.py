@@ -16,7 +16,7 @@ from detkit.arrays import Floats, Integers, Size, to_numpy
 from detkit.checkpoint.inspect import check_exists
 from detkit.config import Config, ConfigError
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.inference.runtime import RuntimeInfo
+from detkit.inference.runtime import RuntimeInfo, check_max_detections
 from detkit.ops.select_arrays import select_arrays
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -81,20 +81,20 @@ class OnnxRuntime:
         session: An ``onnxruntime.InferenceSession`` of a file written by ``detkit export``.
         metadata: Metadata of the file.
         path: The file, for messages.
+        max_detections: Maximum number of detections per image; None: as the file states.
 
     Raises:
         ValueError: If the metadata's own configs are invalid.
     """
 
-    def __init__(self, session: Any, metadata: ExportMetadata, path: Path) -> None:
+    def __init__(self, session: Any, metadata: ExportMetadata, path: Path, max_detections: int | None = None) -> None:
         self._session, self._path, self._batch_size = session, path, metadata.batch_size
         try:
-            preprocess, self.postprocess = (
-                PreprocessConfig.from_json(metadata.preprocess),
-                PostprocessConfig.from_json(metadata.postprocess),
-            )
+            preprocess = PreprocessConfig.from_json(metadata.preprocess)
+            postprocess = PostprocessConfig.from_json(metadata.postprocess)
         except ConfigError as error:
             raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
+        self.postprocess = postprocess if max_detections is None else postprocess.with_max_detections(max_detections)
         self._filling = np.array(metadata.mean, np.float32).reshape(3, 1, 1)
         self.info = RuntimeInfo(
             name=metadata.detector,
@@ -109,7 +109,15 @@ class OnnxRuntime:
         )
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto", precision: str = "auto", *, batch_size: int | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        batch_size: int | None = None,
+        max_detections: int | None = None,
+    ) -> Self:
         """Open a file; see :meth:`detkit.inference.runtime.FileRuntime.open`."""
         if device not in ("auto", "cpu"):
             raise ValueError(
@@ -119,11 +127,13 @@ class OnnxRuntime:
             raise ValueError(
                 f"{path}: precision {precision!r}: an exported file runs in fp32; use the checkpoint that it was exported from"
             )
+        if max_detections is not None:
+            check_max_detections(max_detections)
         session, metadata = _open_session(path)
         own = metadata.batch_size
         if batch_size not in (None, own):
             raise ValueError(f"{path}: batch_size: the file has a fixed batch size of {own}; export it again with another --batch-size")
-        return cls(session, metadata, path)
+        return cls(session, metadata, path, max_detections)
 
     @classmethod
     def metadata(cls, path: Path) -> dict[str, Any]:

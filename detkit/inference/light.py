@@ -29,6 +29,9 @@ class BasePredictor(Generic[P, D]):
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; None: the runtime's own number.
 
+    Attributes:
+        cut_images: Number of images, so far, of which the limit on detections may have left some out that score enough to be reported.
+
     Raises:
         ValueError: If a class is unknown to the model, or ``batch_size`` is not positive.
     """
@@ -42,6 +45,7 @@ class BasePredictor(Generic[P, D]):
         self.class_names, self.preprocess = runtime.info.class_names, runtime.info.preprocess
         self.batch_size = batch_size or runtime.info.batch_size
         self._reported = _reported(self.class_names, classes)
+        self.cut_images = 0
 
     def __repr__(self) -> str:
         named = sum(name is not None for name in self.class_names)
@@ -72,6 +76,11 @@ class BasePredictor(Generic[P, D]):
             windows = (images[start : start + length] for start in range(0, len(images), length))
             return [detections for window in windows for detections in self.detect([self.prepare(image) for image in window])]
         return self.detect([self.prepare(images)])[0]
+
+    @property
+    def max_detections(self) -> int | None:
+        """Maximum number of detections per image; None: no limit."""
+        return self.runtime.info.max_detections
 
     @property
     def device(self) -> Any:
@@ -114,8 +123,15 @@ class BasePredictor(Generic[P, D]):
         raise NotImplementedError
 
     def _kept(self, rows: DetectionArrays) -> Flags:
+        if reaches_limit(rows, self.max_detections, self.min_score):
+            self.cut_images += 1
         keep: Flags = self._reported[rows.labels]
         return keep & (rows.scores >= self.min_score) if self.min_score > 0 else keep
+
+
+def reaches_limit(rows: DetectionArrays, limit: int | None, min_score: float) -> bool:
+    """Return whether an image has as many detections as the limit allows, and all of them score enough to be reported."""
+    return limit is not None and len(rows) >= limit and float(rows.scores[-1]) >= min_score
 
 
 def _reported(class_names: tuple[str | None, ...], classes: Sequence[str] | None) -> Flags:
@@ -153,6 +169,7 @@ def load_exported(
     min_score: float = 0.0,
     classes: Sequence[str] | None = None,
     batch_size: int | None = None,
+    max_detections: int | None = None,
 ) -> ArrayPredictor:
     """Load an exported detector without importing PyTorch; its results are numpy arrays.
 
@@ -165,11 +182,12 @@ def load_exported(
         min_score: Detections with a lower score are removed.
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; None: as the file states.
+        max_detections: Maximum number of detections per image; None: as the file states.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is not an exported detector, or cannot run as asked.
         ImportError: If the library that runs it is not installed.
     """
-    runtime = file_runtime(path).open(Path(path), device, precision, batch_size=batch_size)
+    runtime = file_runtime(path).open(Path(path), device, precision, batch_size=batch_size, max_detections=max_detections)
     return ArrayPredictor(runtime, min_score=min_score, classes=classes)

@@ -35,8 +35,10 @@ def load(
         device: See :class:`Predictor`.
         precision: See :class:`Predictor`.
         file: The published file, together with its name as ``source``.
-        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``: see :class:`Predictor`. An
-            open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``.
+        options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``, ``max_detections``: see
+            :class:`Predictor`. An
+            open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``. ``proposals_cache``: folder that caches the
+            proposals of a detector that takes them; the folder of the training is not used, so that no checkpoint names files to write.
 
     Raises:
         FileNotFoundError: If the file or name does not exist, or the named weights have not been downloaded.
@@ -47,8 +49,9 @@ def load(
     if file is None and is_exported(source):
         return _load_file(Path(source), str(device), precision, options)
     loaded = load_detector(source, file, options.get("classes"))
+    cache = options.pop("proposals_cache", None)
     if loaded.config.proposals_config is not None and "proposer" not in options:
-        options["proposer"] = _proposer(loaded.config.proposals_config, device)
+        options["proposer"] = _proposer(loaded.config.proposals_config, device, cache)
     return Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, precision, **options)
 
 
@@ -59,12 +62,14 @@ def _load_file(path: Path, device: str, precision: str, options: dict[str, Any])
         ValueError: If an option is not supported by exported files.
     """
     used = {name: value for name, value in options.items() if value}
-    batch_size = used.pop("batch_size", None)
+    batch_size, max_detections = used.pop("batch_size", None), options.get("max_detections")
+    used.pop("max_detections", None)
     if unsupported := sorted(set(used) - _FILE_OPTIONS):
         raise ValueError(f"{path}: {unsupported[0]} is not supported by exported files; use the checkpoint that they were exported from")
-    return Predictor.over(file_runtime(path).open(path, device, precision, batch_size=batch_size), **used)
+    return Predictor.over(file_runtime(path).open(path, device, precision, batch_size=batch_size, max_detections=max_detections), **used)
 
 
-def _proposer(config: ProposalsConfig, device: str | torch.device) -> ProposalFunction:
-    """Build the proposer of the training config; its cache folder is used only if it exists."""
-    return build_proposer(config if config.cache is not None and Path(config.cache).is_dir() else config.replace(cache=None), device)
+def _proposer(config: ProposalsConfig, device: str | torch.device, cache: str | Path | None) -> ProposalFunction:
+    """Build the proposer of the training config, with the cache that the caller names, of the usual size."""
+    folder, megabytes = None if cache is None else str(cache), ProposalsConfig().cache_megabytes
+    return build_proposer(config.replace(cache=folder, cache_megabytes=megabytes), device)

@@ -25,6 +25,10 @@ class PredictorLike(Protocol):
     batch_size: int
     class_names: tuple[str | None, ...]
 
+    @property
+    def max_detections(self) -> int | None:
+        """Maximum number of detections per image; None: no limit."""
+
     def prepare(self, image: Any) -> Any:
         """Prepare an image for detection."""
 

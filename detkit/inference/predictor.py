@@ -40,6 +40,7 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         batch_size: Images of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
         proposer: Returns the proposals of an image, for detectors that take proposals.
         svd: Ranks to which the fully connected layers of a region head are reduced; see :func:`detkit.inference.optimize.with_low_ranks`.
+        max_detections: Maximum number of detections per image; None: as the model's config has it.
 
     Raises:
         ValueError: If the device or precision is unavailable, a class is unknown to the model, or ``batch_size`` is not positive.
@@ -59,8 +60,10 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         batch_size: int | None = None,
         proposer: ProposalFunction | None = None,
         svd: Sequence[int] | None = None,
+        max_detections: int | None = None,
     ) -> None:
-        runtime = TorchRuntime(detector, preprocess, class_names, device, precision, reference=reference, svd=svd)
+        model = detector, preprocess, class_names
+        runtime = TorchRuntime(*model, device, precision, reference=reference, svd=svd, max_detections=max_detections)
         self._begin(runtime, proposer, min_score=min_score, classes=classes, batch_size=batch_size)
 
     @classmethod

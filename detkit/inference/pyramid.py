@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from detkit.inference.image_like import ImageLike
+from detkit.inference.light import reaches_limit
 from detkit.inference.predictor import Predictor
 from detkit.inference.views import Range, View, base_side, crop, scale_factors, scaled_config
 from detkit.ops.boxes import box_area
@@ -85,6 +86,7 @@ class ImagePyramid:
         self.input_size: Size | None = predictor.runtime.info.input_size
         self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
+        self.cut_images = 0
 
     def _check(self) -> None:
         if len(self.sizes) != len(self.factors):
@@ -158,6 +160,8 @@ class ImagePyramid:
                 *columns, kind=self.merge, nms_iou=self.merge_iou, sigma=self.sigma, min_score=0.0, max_detections=limit
             )
             merged = rows[keep].replace(scores=scores)
+        if reaches_limit(merged.numpy(), limit, self.min_score):
+            self.cut_images += 1
         return merged[merged.scores >= self.min_score]
 
     def _sources(self, boxes: Tensor) -> Tensor:

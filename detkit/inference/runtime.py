@@ -65,8 +65,23 @@ class FileRuntime(Runtime, Protocol):
     """A runtime for files of one ending, listed in :data:`RUNTIMES`; it takes images as arrays, and as tensors on the CPU."""
 
     @classmethod
-    def open(cls, path: Path, device: str = "auto", precision: str = "auto", *, batch_size: int | None = None) -> Self:
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        batch_size: int | None = None,
+        max_detections: int | None = None,
+    ) -> Self:
         """Open an exported file.
+
+        Args:
+            path: The file.
+            device: Name of a device, or ``auto``.
+            precision: ``auto`` or the precision to run in.
+            batch_size: Images that run together; None: as the file states.
+            max_detections: Maximum number of detections per image; None: as the file states.
 
         Raises:
             FileNotFoundError: If the file does not exist.
@@ -91,3 +106,13 @@ def file_runtime(source: str | Path) -> type[FileRuntime]:
         ValueError: If no runtime has the ending.
     """
     return cast("type[FileRuntime]", RUNTIMES.get(Path(source).suffix))
+
+
+def check_max_detections(limit: int) -> None:
+    """Check a limit on the detections of an image.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"max_detections: expected 1 or more, got {limit}")

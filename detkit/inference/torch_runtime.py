@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.device import Precision, pick_device, pick_dtype
 from detkit.inference.optimize import optimize, with_low_ranks
-from detkit.inference.runtime import RuntimeInfo
+from detkit.inference.runtime import RuntimeInfo, check_max_detections
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.regions import has_regions
@@ -33,9 +34,10 @@ class TorchRuntime:
         precision: ``"auto"`` (fast), ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         reference: Run the model as published, in fp32, contiguous and with nothing folded.
         svd: Ranks to which the fully connected layers of a region head are reduced; see :func:`detkit.inference.optimize.with_low_ranks`.
+        max_detections: Maximum number of detections per image; None: as the model's config has it.
 
     Raises:
-        ValueError: If the device or precision is unavailable.
+        ValueError: If the device or precision is unavailable, or the detector has no limit to set.
     """
 
     def __init__(
@@ -48,13 +50,16 @@ class TorchRuntime:
         *,
         reference: bool = False,
         svd: Sequence[int] | None = None,
+        max_detections: int | None = None,
     ) -> None:
         self.device = pick_device(device)
         self.dtype = torch.float32 if reference else pick_dtype(precision, self.device)
         detector = detector.to(self.device) if svd is None else with_low_ranks(detector.to(self.device), svd)
         self.reference, self._has_detected = reference, False
         self.detector = detector if reference else optimize(detector, self.dtype)
-        postprocess = postprocess_of(detector)
+        if max_detections is not None:
+            self.detector = with_max_detections(self.detector, max_detections)
+        postprocess = postprocess_of(self.detector)
         self.info = RuntimeInfo(
             name=type(self.detector).__name__,
             class_names=tuple(class_names),
@@ -120,3 +125,20 @@ def postprocess_of(detector: Detector) -> PostprocessConfig | None:
         return detector.region.config
     config = getattr(getattr(detector, "head", None), "postprocess", None)
     return config if isinstance(config, PostprocessConfig) else None
+
+
+def with_max_detections(detector: Detector, limit: int) -> Detector:
+    """Return a detector with the same weights and another limit on the detections of an image.
+
+    Raises:
+        ValueError: If the limit is below 1, or the detector classifies whole images.
+    """
+    check_max_detections(limit)
+    postprocess = postprocess_of(detector)
+    if postprocess is None:
+        raise ValueError(f"max_detections: {type(detector).__name__} has no limit on detections")
+    name, attribute = ("region", "config") if has_regions(detector) else ("head", "postprocess")
+    limited, part = copy.copy(detector), copy.copy(getattr(detector, name))
+    setattr(part, attribute, postprocess.with_max_detections(limit))
+    limited._modules = {**detector._modules, name: part}
+    return limited

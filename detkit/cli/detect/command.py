@@ -67,6 +67,7 @@ class DetectOptions(PyramidOptions):
         annotations: COCO annotation file that gives the ids for ``coco``.
         device: Name of the device.
         precision: Number format.
+        proposals_cache: Folder that caches proposals; None: no cache.
     """
 
     images: tuple[str, ...] = ()
@@ -87,6 +88,7 @@ class DetectOptions(PyramidOptions):
     annotations: str | None = None
     device: str = "auto"
     precision: str = "auto"
+    proposals_cache: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,7 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
-    add_flags(parser, "--device", "--precision")
+    add_flags(parser, "--device", "--precision", "--proposals-cache")
     add_pyramid_arguments(parser)
     bind(parser, DetectOptions, run)
 
@@ -178,11 +180,14 @@ def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[s
     from detkit.inference import load
 
     model, reason = resolve_model(options.model, options.latest)
-    file = {"file": options.weights_file} if options.weights_file else {}
+    paths = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
+    given_paths = {name: path for name, path in paths.items() if path}
     classes = _classes(options.classes, model)
     lowest, score_line = min_score(options.min_score, model)
     threshold = 0.0 if options.wants_pyramid else lowest  # a pyramid filters after merging, which changes scores
-    predictor = load(model, options.device, options.precision, min_score=threshold, classes=classes, svd=options.svd, **file)
+    given = {"min_score": threshold, "classes": classes, "svd": options.svd, **given_paths}
+    given |= {"max_detections": options.max_detections}
+    predictor = load(model, options.device, options.precision, **given)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     for line in (score_line, better_models_hint() if model == embedded_path() else ""):
         if line:

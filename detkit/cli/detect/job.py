@@ -199,6 +199,9 @@ class DetectJob:
         print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
         per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
         print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
+        if self.predictor.cut_images:
+            limit = f"{count(self.predictor.cut_images, 'image')} reached the limit of {self.predictor.max_detections} detections"
+            print(f"note: {limit}, so others with lower scores may be left out; raise it with --max-detections")
         written = outputs.written
         if self.drawings is not None and self.results:
             written.append(f"{self.drawings.folder}/")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
 
-_BOX_FLAGS = ("results", "pyramid", "flip", "details", "against")
+_BOX_FLAGS = ("results", "max_detections", "pyramid", "flip", "details", "against")
 
 
 def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
@@ -28,9 +28,8 @@ def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
     """
     given = [name for name in _BOX_FLAGS if getattr(options, name)]
     if given or options.metric != "coco":
-        raise ValueError(
-            f"--{given[0] if given else 'metric'} concerns boxes, and {options.model or 'the newest run'} is a classifier; leave it out"
-        )
+        flag = given[0].replace("_", "-") if given else "metric"
+        raise ValueError(f"--{flag} concerns boxes, and {options.model or 'the newest run'} is a classifier; leave it out")
     from detkit.data import parse_renames
     from detkit.experiment.evaluation_run import evaluate_classifier
     from detkit.inference import load

@@ -12,7 +12,7 @@ from detkit.cli.evaluate.options import VOC_RULES, EvaluateOptions
 from detkit.cli.flags import class_names
 from detkit.cli.pyramid import with_pyramid
 from detkit.cli.report import count, report_lines, with_bar
-from detkit.cli.resolve import model_line, resolve_model
+from detkit.cli.resolve import model_line, resolve_model, settings_digest
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ class FileJob:
 
         return details_of_files(*self._files)
 
+    def _cache(self) -> dict[str, str]:
+        """Return the folder that caches proposals, if one is given, as a keyword argument."""
+        return {"proposals_cache": self.options.proposals_cache} if self.options.proposals_cache else {}
+
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another results file."""
         from detkit.evaluation.files import differences_of_files
@@ -80,7 +84,7 @@ class DetectorJob:
 
         start = time.perf_counter()
         model, reason = resolve_model(self.options.model, self.options.latest)
-        predictor = load(model, self.options.device, self.options.precision)
+        predictor = load(model, self.options.device, self.options.precision, **self._load_options())
         print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
         detector = with_pyramid(predictor, self.options)
         self.data = self._data(model)
@@ -90,8 +94,12 @@ class DetectorJob:
         evaluator = run_evaluator(detector, self.data, image_bar(len(self.data)))
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.metadata = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
+        self.metadata |= _settings(model)
         self.metadata |= {"pyramid": str(detector)} if self.options.wants_pyramid else {}
         return evaluator
+
+    def _load_options(self) -> dict[str, Any]:
+        return {"proposals_cache": self.options.proposals_cache, "max_detections": self.options.max_detections}
 
     def _load_other(self, other: str) -> PredictorLike | None:
         """Return the detector to compare with, or None for a results file; errors in either are raised before the long work."""
@@ -102,7 +110,7 @@ class DetectorJob:
             if not Path(other).is_file():
                 raise FileNotFoundError(f"--against {other}: no such file; expected COCO results, as --results writes them, or a detector")
             return None
-        predictor = load(resolve_model(other)[0], self.options.device, self.options.precision)
+        predictor = load(resolve_model(other)[0], self.options.device, self.options.precision, **self._load_options())
         ClassMapping.subset(self.data.class_names, predictor.class_names)
         return with_pyramid(predictor, self.options)
 
@@ -139,6 +147,15 @@ class DetectorJob:
     def details(self) -> Details:
         """Return the error analysis."""
         return self.evaluator.details()
+
+
+def _settings(model: str | Path) -> dict[str, str]:
+    """Return the digest of a checkpoint's settings, empty for other models."""
+    from detkit.checkpoint import read_header
+    from detkit.inference.sources import checkpoint_path
+
+    path = checkpoint_path(model)
+    return {"model_settings": settings_digest(read_header(path)["model"])} if path is not None and path.suffix == ".safetensors" else {}
 
 
 def labeled(options: EvaluateOptions, model: str | Path) -> DetectionData:

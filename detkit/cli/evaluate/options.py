@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
 
-_ONLY_WITH_A_DETECTOR = ("model", "latest", "data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "pyramid", "flip")
+_OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes")
+_ONLY_WITH_A_DETECTOR = ("model", "latest", *_OF_THE_DATA, "max_detections", "pyramid", "flip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +44,7 @@ class EvaluateOptions(PyramidOptions):
         json: File of all numbers as JSON.
         device: Name of the device.
         precision: Number format.
+        proposals_cache: Folder that caches proposals; None: no cache.
     """
 
     model: str | None = None
@@ -64,6 +66,7 @@ class EvaluateOptions(PyramidOptions):
     json: str | None = None
     device: str = "auto"
     precision: str = "fp32"
+    proposals_cache: str | None = None
 
 
 def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
@@ -93,7 +96,7 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         "intervals from 2,000 bootstrap resamples of the images",
     )
     add_flags(parser, "--json", help="write all numbers as JSON")
-    add_flags(parser, "--device", "--precision")
+    add_flags(parser, "--device", "--precision", "--proposals-cache")
     add_pyramid_arguments(parser)
 
 
