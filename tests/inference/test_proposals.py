@@ -109,3 +109,25 @@ def test_a_checkpoint_that_names_itself_as_its_backend(tmp_path: Path) -> None:
     save_checkpoint(path, config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
     with pytest.raises(ValueError, match="FastRCNN has no region proposal network; use a checkpoint of Faster R-CNN"):
         load(path, "cpu")
+
+
+def test_a_checkpoint_names_no_folder_that_is_written_or_cleaned(tmp_path: Path) -> None:
+    """Files of others in the folder that a checkpoint names as its cache were deleted, as its size limit was the checkpoint's too."""
+    victim, own = tmp_path / "home", tmp_path / "own"
+    (victim / "project").mkdir(parents=True)
+    for index in range(3):
+        np.savez(victim / "project" / f"precious{index}.npz", a=np.arange(1000))
+    before = sorted(victim.rglob("*"))
+    settings = ProposalsConfig(mode="single", max_proposals=5, cache=str(victim), cache_megabytes=1e-6)
+    config = FastRCNNConfig(preprocess=CONFIG.preprocess, backbone=CONFIG.backbone, region=CONFIG.region, proposals=settings)
+    save_checkpoint(tmp_path / "a.safetensors", config.build(2).state_dict(), make_header(config.to_json(), ["cat", "dog"]))
+    load(tmp_path / "a.safetensors", "cpu")(IMAGE)
+    assert sorted(victim.rglob("*")) == before
+    predictor = load(tmp_path / "a.safetensors", "cpu", proposals_cache=own)
+    first = predictor.propose(predictor.pixels(IMAGE))
+    assert len(list(own.rglob("*.npz"))) == 1
+    again = predictor.propose(predictor.pixels(IMAGE))
+    assert first is not None
+    assert again is not None
+    torch.testing.assert_close(first.boxes, again.boxes, rtol=0, atol=0)
+    assert sorted(victim.rglob("*")) == before
