@@ -53,10 +53,6 @@ class FileJob:
 
         return details_of_files(*self._files)
 
-    def _cache(self) -> dict[str, str]:
-        """Return the folder that caches proposals, if one is given, as a keyword argument."""
-        return {"proposals_cache": self.options.proposals_cache} if self.options.proposals_cache else {}
-
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another results file."""
         from detkit.evaluation.files import differences_of_files
@@ -99,7 +95,8 @@ class DetectorJob:
         return evaluator
 
     def _load_options(self) -> dict[str, Any]:
-        return {"proposals_cache": self.options.proposals_cache, "max_detections": self.options.max_detections}
+        given = {"proposals_cache": self.options.proposals_cache, "max_detections": self.options.max_detections}
+        return {name: value for name, value in given.items() if value is not None}
 
     def _load_other(self, other: str) -> PredictorLike | None:
         """Return the detector to compare with, or None for a results file; errors in either are raised before the long work."""
