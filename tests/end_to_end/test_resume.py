@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +61,59 @@ def test_a_run_interrupted_within_an_epoch_ends_like_an_uninterrupted_one(
     best = [load_checkpoint(result.best) for result in (whole, again)]
     assert same(best[0].tensors, best[1].tensors)
     assert again.core_minutes > first.core_minutes
+
+
+class InterruptValidation(hooks.Hook):
+    """Sends SIGINT to this process after the first image of the first validation."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int]] = []
+
+    def evaluating(self, done: int, images: int) -> None:
+        if len(self.calls) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        self.calls.append((done, images))
+
+
+def test_a_run_interrupted_within_a_validation_repeats_it(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
+    whole = train(tiny("whole", steps=4), device="cpu", progress=False)
+    hook = InterruptValidation()
+    caplog.clear()
+    first = train(tiny("cut", steps=4), device="cpu", progress=False, hooks=[hook])
+    assert hook.calls == [(0, 2), (1, 2)]
+    assert (first.interrupted, first.reason, first.steps, first.numbers) == (True, "SIGINT", 2, {})
+    told = [message for message in caplog.messages if "validation on" in message or "SIGINT: stopping" in message]
+    assert re.fullmatch(r"step 2: validation on 2 images, about 0:\d\d:\d\d", told[0])
+    assert told[1:] == ["SIGINT: stopping after this step and saving the run; again to stop now"]
+    again = train(tiny("cut", steps=4), device="cpu", resume=first.folder, progress=False)
+    assert same(again.numbers, whole.numbers)
+    for path in ("best.safetensors", "last.safetensors"):
+        assert same(*(load_checkpoint(result.folder / path).tensors for result in (whole, again)))
+
+
+def test_a_run_is_not_resumed_on_other_training_images(tiny: Tiny, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = tiny(steps=1, evaluations=1)
+    folder = Path(config.data.train.path)
+    shutil.copytree(folder, tmp_path / "data")
+    config = config.replace(data=config.data.replace(train=config.data.train.replace(path=str(tmp_path / "data"))))
+    run = train(config, device="cpu", progress=False)
+    assert run.facts["wall_minutes"] > 0
+    more = config.replace(training=config.training.replace(steps=2))
+    image = next((tmp_path / "data").rglob("train_0.png"))
+    image.write_bytes(image.read_bytes() + b"0")
+    train(more, device="cpu", resume=run.folder, progress=False)
+    assert any("training data changed since the run was saved: the content of image files" in message for message in caplog.messages)
+    labels = next((tmp_path / "data" / "annotations").glob("*train*.json"))
+    content = json.loads(labels.read_text())
+    content["images"] = content["images"][:3]
+    content["annotations"] = [row for row in content["annotations"] if row["image_id"] <= 3]
+    labels.write_text(json.dumps(content))
+    before = (run.folder / "last.state").read_bytes()
+    with pytest.raises(
+        ValueError, match="training data changed since the run was saved: 5 images became 3; restore the data, or start"
+    ):
+        train(more, device="cpu", resume=run.folder, progress=False)
+    assert (run.folder / "last.state").read_bytes() == before
 
 
 def test_a_finished_run_continues_when_its_limit_is_raised(tiny: Tiny) -> None:
