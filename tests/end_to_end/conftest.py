@@ -59,7 +59,7 @@ def toy_data(tmp_path_factory: pytest.TempPathFactory) -> DataConfig:
 
 @pytest.fixture
 def tiny(toy_data: DataConfig, tmp_path: Path) -> Callable[..., Experiment]:
-    """Return a function that builds a Faster R-CNN whose steps take a fraction of a second."""
+    """Return a function that builds a Faster R-CNN whose steps and files are small."""
 
     def make(output: str = "run", workers: int = 0, **training: Any) -> Experiment:
         rpn = RPNConfig(train_pre_nms_top_k=50, train_max_proposals=50, pre_nms_top_k=50, max_proposals=50, samples_per_image=32)
@@ -67,7 +67,7 @@ def tiny(toy_data: DataConfig, tmp_path: Path) -> Callable[..., Experiment]:
             name="tiny",
             model=FasterRCNNConfig(
                 preprocess=PreprocessConfig(short_side=64, long_side=96),
-                backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
+                backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None, norm="frozen"),
                 neck=FPNConfig(out_channels=16),
                 rpn=rpn,
                 region=RegionConfig(head=TwoFCConfig(hidden=32), samples_per_image=16),

@@ -32,10 +32,11 @@ from detkit.training.stages import GradientStage, run_stages
 
 State = dict[str, Tensor]
 RESNET = BackboneConfig(name="resnet18", weights=None)
+SMALL = BackboneConfig(name="shufflenet_v2_x0_5", weights=None)
 
 
 def tiny() -> FasterRCNNConfig:
-    whole = small_faster_rcnn(FasterRCNNConfig(backbone=RESNET))
+    whole = small_faster_rcnn(FasterRCNNConfig(backbone=SMALL))
     return whole.replace(neck=FPNConfig(out_channels=8), region=whole.region.replace(head=TwoFCConfig(hidden=16), samples_per_image=16))  # type: ignore[attr-defined,no-any-return]
 
 

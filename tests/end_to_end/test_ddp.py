@@ -26,6 +26,7 @@ def torchrun(file: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_image_each_equal_one_with_two(tiny: Tiny, tmp_path: Path) -> None:
     alone = train(tiny("alone", steps=3, evaluations=1, ema=None), device="cpu", progress=False)
     file = tmp_path / "two.json"

@@ -62,8 +62,8 @@ def test_stages_run_in_sequence_and_can_be_rerun_alone(tiny: Tiny, tmp_path: Pat
 
 def test_too_many_features_are_refused_before_training(tiny: Tiny, tmp_path: Path) -> None:
     config = rcnn(tiny)
-    region = config.model.region.replace(pool_size=8, fitted=FittedConfig(boxes_from="pooled"))
-    with pytest.raises(ValueError, match=r'at most 13000 features of a region, got 16384; set model.region.fitted.boxes_from="hidden"'):
+    region = config.model.region.replace(pool_size=12, fitted=FittedConfig(boxes_from="pooled"))
+    with pytest.raises(ValueError, match=r'at most 13000 features of a region, got 13824; set model.region.fitted.boxes_from="hidden"'):
         train(config.replace(model=config.model.replace(region=region)), device="cpu", progress=False)
     assert not (tmp_path / "fitted" / "last.state").exists()
     assert not (tmp_path / "fitted" / "config.json").exists()  # so that the folder can be used again

@@ -65,7 +65,7 @@ def test_fine_tuning_starts_from_a_checkpoint(tiny: Tiny, caplog: pytest.LogCapt
     second = train(config, device="cpu", progress=False)
     assert "copied:" in caplog.text
     assert "classes: 2 (red, green)" in caplog.text
-    one, two = load_checkpoint(first.last_checkpoint).tensors, load_checkpoint(second.last_checkpoint).tensors
+    one, two = load_checkpoint(first.best).tensors, load_checkpoint(second.last_checkpoint).tensors
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-6)
 
