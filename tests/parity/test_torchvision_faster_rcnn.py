@@ -30,12 +30,12 @@ NORM_EPS = {
     "fasterrcnn_mobilenet_v3_large_fpn": 1e-5,
     "fasterrcnn_mobilenet_v3_large_320_fpn": 1e-5,
 }
-# Name, proposals, photographs: fewer for large networks, all in the slow run.
+# Name, proposals, photographs: two to four shapes padded to one batch; all eight in the slow run.
 SMALL = [
-    ("fasterrcnn_resnet50_fpn", 80, 4),
+    ("fasterrcnn_resnet50_fpn", 80, 2),
     ("fasterrcnn_resnet50_fpn_v2", 60, 2),
-    ("fasterrcnn_mobilenet_v3_large_fpn", 150, 8),
-    ("fasterrcnn_mobilenet_v3_large_320_fpn", 150, 8),
+    ("fasterrcnn_mobilenet_v3_large_fpn", 150, 4),
+    ("fasterrcnn_mobilenet_v3_large_320_fpn", 150, 4),
 ]
 FULL = [pytest.param((name, count, 8), marks=pytest.mark.slow) for name, count in zip(NAMES, (1000, 300, 1000), strict=False)]
 
