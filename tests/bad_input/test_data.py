@@ -382,7 +382,8 @@ def test_unknown_formats(name: str, tmp_path: Path) -> None:
 def test_missing_splits(tmp_path: Path) -> None:
     make_sample(tmp_path / "s", images=2, val_images=1, short_side=64)
     folder = tmp_path / "s"
-    assert "it has no split 'tain': did you mean 'train'?; its splits are train, val" in message(folder, split="tain")
+    assert "it has no split 'tain': did you mean 'train'? Its splits are train, val" in message(folder, split="tain")
+    assert message(folder, split="test").endswith("it has no split 'test': expected one of: train, val")
     assert "it has the splits train, val; name one of them as the split" in message(folder)
     assert "it has no splits, so split 'val' cannot be read" in message(folder / "annotations" / "instances_val.json", split="val")
 

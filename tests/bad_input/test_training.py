@@ -235,3 +235,22 @@ def test_an_image_damaged_after_the_labels_were_read(make: Make, tmp_path: Path)
         path.write_bytes(path.read_bytes()[:60])
     with pytest.raises((RuntimeError, ValueError), match=r"train_\d.png"):
         run(config)
+
+
+def test_a_folder_with_other_files_is_not_mixed_with_a_run(make: Make, tmp_path: Path) -> None:
+    output = tmp_path / "mine"
+    output.mkdir()
+    for name in ("results.json", "best.safetensors"):
+        (output / name).write_text("mine")
+    with pytest.raises(ValueError, match="mine: expected a new or empty folder for the run, .* it has best.safetensors, results.json; choose"):
+        train(make(output=str(output)), device="cpu", progress=False)
+    assert {path.name: path.read_text() for path in output.iterdir()} == {"results.json": "mine", "best.safetensors": "mine"}
+
+
+def test_a_run_in_use_is_not_resumed(first_run: Path) -> None:
+    from detkit.checkpoint.folder_lock import FolderLock
+
+    before = {path.name: path.stat().st_mtime_ns for path in first_run.iterdir()}
+    with FolderLock(first_run), pytest.raises(ValueError, match="in use by process .*; wait until it has ended, or choose another folder"):
+        train(first_run / "config.json", device="cpu", progress=False, resume=first_run)
+    assert {path.name: path.stat().st_mtime_ns for path in first_run.iterdir()} == before

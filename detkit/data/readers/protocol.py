@@ -99,5 +99,6 @@ def resolve_split(path: Path, split: str | None, available: Sequence[str]) -> st
     match = find_split(split, available)
     if match is None:
         hint = did_you_mean(split, tuple(available))
-        raise ValueError(f"{path}: it has no split {split!r}: {hint}; its splits are {', '.join(available)}")
+        listing = f" Its splits are {', '.join(available)}" if hint.startswith("did you mean") else ""  # else the hint is the list
+        raise ValueError(f"{path}: it has no split {split!r}: {hint}{listing}")
     return match

@@ -59,3 +59,19 @@ def test_the_formats_are_listed_without_torch() -> None:
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert output.split() == list(WRITERS)
     assert DetectOptions.__dataclass_fields__["labels_format"].default in WRITERS
+
+
+def test_thin_boxes_survive_whole_pixels(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from detkit.data import SourceConfig, read_source
+
+    boxes = torch.tensor([[10.2, 5, 10.4, 20], [39.7, 39.8, 40, 40], [3.0, 3, 3.4, 3.2], [1.0, 2, 30, 40]])
+    path = image_folder(tmp_path, "voc", "train") / "a.png"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(path)
+    record = ImageRecord(path, 1, (40, 40), Targets.of(boxes, torch.zeros(4, dtype=torch.long)))
+    write_labels(DetectionData.of("made", ["cat"], [record]), tmp_path, "voc", "train")
+    data = read_source(SourceConfig(path=str(tmp_path), split="train"))
+    assert data.records.boxes.tolist() == [[10, 5, 12, 20], [38, 38, 40, 40], [3, 3, 5, 5], [1, 2, 30, 40]]
+    assert data.report.summary() == []
