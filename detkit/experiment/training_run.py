@@ -198,7 +198,8 @@ def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Ses
         fingerprints=_fingerprints(parts),
     )
     if len(parts.val):
-        run.data = data.with_evaluation(build_validation(parts.val, config, run))
+        validation = build_validation(parts.val, config, run)
+        run.data = data.with_evaluation(validation, validation.names)
     return run
 
 

@@ -16,6 +16,7 @@ from torch import nn
 from detkit.about import __version__
 from detkit.checkpoint import read_header, save_checkpoint, save_state
 from detkit.checkpoint.fields import check_fields
+from detkit.checkpoint.operating_points import HEADER_FIELD
 from detkit.registry import did_you_mean
 from detkit.training.config import TrainingConfig
 from detkit.training.drawings import draw_batch
@@ -53,14 +54,15 @@ class Checkpointer:
         self.best_step = 0
         self.best_numbers: dict[str, float] = {}
         self.numbers: dict[str, float] = {}
+        self.points: dict[str, Any] | None = None
+        self.best_points: dict[str, Any] | None = None
         self.without_gain = 0
         self._reference = -math.inf
         self._last_saved: float | None = None
         self._started = time.monotonic()
         self._best_is_unwritten = False
-        names = getattr(run.data.evaluate, "names", None)
-        if names is not None:
-            self._check_metric(names)
+        if run.data.metrics:
+            self._check_metric(run.data.metrics)
 
     def add_evaluation(self, numbers: Mapping[str, float], step: int) -> None:
         """Record an evaluation; the next :meth:`save_last` writes the best checkpoint if it is the best so far.
@@ -73,12 +75,13 @@ class Checkpointer:
         value = numbers[name]
         value = -math.inf if math.isnan(value) else value
         self.numbers = dict(numbers)
+        self.points = None if self.run.operating_points is None else self.run.operating_points.to_dict()
         gain = self.config.early_stopping.min_gain if self.config.early_stopping else 0.0
         self.without_gain = 0 if value > self._reference + gain else self.without_gain + 1
         if self.without_gain == 0:
             self._reference = value
         if self.best is None or value > self.best:
-            self.best, self.best_step, self.best_numbers = value, step, dict(numbers)
+            self.best, self.best_step, self.best_numbers, self.best_points = value, step, dict(numbers), self.points
             self._best_is_unwritten = True
         _log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
 
@@ -116,16 +119,16 @@ class Checkpointer:
             self._keep_weights(model, state["step"])
             raise
         if self._best_is_unwritten:
-            self._write(self.run.folder.best, model, self.best_step, self.best_numbers)
+            self._write(self.run.folder.best, model, self.best_step, self._header(best=True))
             self._best_is_unwritten = False
-        self._write(self.run.folder.last, model, state["step"], self.numbers)
+        self._write(self.run.folder.last, model, state["step"], self._header())
 
     def _keep_weights(self, model: nn.Module, step: int) -> None:
         """Write the weights, which are smaller than a state, if the first state of a run does not fit the disk."""
         if self.run.folder.state.exists():
             return
         with suppress(OSError):
-            self._write(self.run.folder.last, model, step, self.numbers)
+            self._write(self.run.folder.last, model, step, self._header())
             _log.warning("warning: the state does not fit the disk, so only the weights are kept: weights=%s", self.run.folder.last)
 
     def draw_batch(self, step: int, batch: SampleBatch) -> None:
@@ -135,33 +138,37 @@ class Checkpointer:
 
     def state(self) -> dict[str, Any]:
         """Return the state for :meth:`load`."""
-        names = ("best", "best_step", "best_numbers", "numbers", "without_gain", "_reference")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in KEEPER}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Resume from the result of :meth:`state`."""
         check_fields(state, KEEPER, f"training state {self.run.folder.state}: evaluations", "start a new run")
         for name in KEEPER:
-            setattr(self, name, state[name])
+            setattr(self, name, state.get(name))
 
     def restore_checkpoints(self, model: nn.Module, step: int) -> None:
         """Write the checkpoints that the run could not write after it had saved its state."""
         if not self.run.processes.first:
             return
         if self.best is not None and self.best_step == step:
-            self._restore(self.run.folder.best, model, step, self.best_numbers)
-        self._restore(self.run.folder.last, model, step, self.numbers)
+            self._restore(self.run.folder.best, model, step, self._header(best=True))
+        self._restore(self.run.folder.last, model, step, self._header())
 
-    def _restore(self, path: Path, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
+    def _restore(self, path: Path, model: nn.Module, step: int, evaluated: Mapping[str, Any]) -> None:
         header = read_header(path) if path.is_file() else {}
-        if header.get("step") != step or header.get("metrics") != numbers:
-            self._write(path, model, step, numbers)
+        if header.get("step") != step or header.get("metrics") != evaluated["metrics"]:
+            self._write(path, model, step, evaluated)
+
+    def _header(self, *, best: bool = False) -> dict[str, Any]:
+        """Return the fields of a checkpoint's header about its evaluation: the newest one or the best one."""
+        points = self.best_points if best else self.points
+        return {"metrics": dict(self.best_numbers if best else self.numbers), **({} if points is None else {HEADER_FIELD: points})}
 
     def _check_metric(self, names: Sequence[str]) -> None:
         name = self.config.best_metric
         if name not in names:
             raise ValueError(f"training.best_metric: unknown metric {name!r}: {did_you_mean(name, list(names))}")
 
-    def _write(self, path: Path, model: nn.Module, step: int, numbers: Mapping[str, float]) -> None:
+    def _write(self, path: Path, model: nn.Module, step: int, evaluated: Mapping[str, Any]) -> None:
         if self.run.processes.first:
-            save_checkpoint(path, model.state_dict(), {**self.run.header, "metrics": dict(numbers), "step": step})
+            save_checkpoint(path, model.state_dict(), {**self.run.header, **evaluated, "step": step})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.preprocess import PreprocessConfig
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
@@ -51,6 +52,7 @@ class RunData:
         images: Number of training images.
         evaluate: See :data:`Evaluate`; None without validation data.
         records: The training images themselves, for stages that do not use batches.
+        metrics: Names of the metrics that ``evaluate`` returns, if they are known.
     """
 
     batches: Batches
@@ -58,10 +60,11 @@ class RunData:
     images: int
     evaluate: Evaluate | None = None
     records: DetectionData | None = None
+    metrics: tuple[str, ...] = ()
 
-    def with_evaluation(self, evaluate: Evaluate) -> RunData:
-        """Return the same data with a validation function."""
-        return replace(self, evaluate=evaluate)
+    def with_evaluation(self, evaluate: Evaluate, metrics: tuple[str, ...]) -> RunData:
+        """Return the same data with a validation function and the names of its metrics."""
+        return replace(self, evaluate=evaluate, metrics=metrics)
 
 
 @dataclass(eq=False)
@@ -91,6 +94,7 @@ class Run:
         loss_module: Computes the losses instead of the detector while only a part of it is trained.
         initial_state: Returns the weights and buffers that the run started with.
         fingerprints: Fingerprints of the data, by its use, which a resumed run compares.
+        operating_points: Scores at which the detector worked best at its newest evaluation (in the first process only).
         image_seconds: Seconds of wall time of a training image in this process, once measured.
     """
 
@@ -116,6 +120,7 @@ class Run:
     loss_module: nn.Module | None = None
     initial_state: Callable[[], Mapping[str, Tensor]] | None = None
     fingerprints: Mapping[str, DataFingerprint] = field(default_factory=dict)
+    operating_points: OperatingPoints | None = None
     image_seconds: float | None = None
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from detkit.checkpoint.fields import Field, check_fields, is_count, is_mapping, is_number, is_text
+from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.checkpoint.state import first_line
 
 MAX_STEPS = 10**9
@@ -23,6 +24,13 @@ def _are_numbers(value: Any) -> bool:
 
 def _are_minutes(value: Any) -> bool:
     return is_number(value) and value >= 0
+
+
+def _are_points(value: Any) -> bool:
+    try:
+        return value is None or bool(OperatingPoints.from_dict(value))
+    except ValueError:
+        return False
 
 
 _RUN = {
@@ -55,6 +63,8 @@ KEEPER = {
     "best_step": Field("a step", is_count),
     "best_numbers": Field("metrics by name", lambda numbers: numbers is not None and _are_numbers(numbers)),
     "numbers": Field("metrics by name", lambda numbers: numbers is not None and _are_numbers(numbers)),
+    "points": Field("operating points", _are_points).optional(),
+    "best_points": Field("operating points", _are_points).optional(),
     "without_gain": Field("a number of evaluations", is_count),
     "_reference": Field("a metric", lambda value: isinstance(value, float)),
 }

@@ -121,6 +121,7 @@ class Validation:
         for record in self.data.records:
             evaluator.add(record, detections[record.image_id])
         self._draw(detections, step)
+        self.run.operating_points = evaluator.operating_points()
         return dict(evaluator.numbers(evaluator=self.config.evaluator).values)
 
     def _draw(self, detections: Mapping[Any, Detections], step: int) -> None:

@@ -17,6 +17,9 @@ from safetensors import SafetensorError
 from detkit.checkpoint import atomic_write, checkpoint, make_header, save_checkpoint, save_state, write_text
 from detkit.checkpoint.atomic import WriteError, write_json
 from detkit.checkpoint.temporary import STALE_SECONDS, remove_stale_temporaries, temporary_path
+from detkit.data import DetectionData, ImageRecord
+from detkit.data.writers import WRITERS, write_labels
+from detkit.structures import Targets
 
 LARGE = {"x": torch.zeros(2_000_000)}
 
@@ -51,6 +54,16 @@ def test_a_full_disk_is_named_and_the_old_file_stays(small_disk: Path, name: str
     )
     assert path.read_text() == "old"
     assert [file.name for file in small_disk.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_labels_on_a_full_disk_name_the_file(small_disk: Path, kind: str) -> None:
+    (small_disk / "fill").write_bytes(b"0" * ((1 << 20) - (8 << 12)))
+    boxes = torch.rand(3000, 2)
+    targets = Targets.of(torch.cat([boxes, boxes + 5], 1), torch.zeros(3000, dtype=torch.int64))
+    records = [ImageRecord(small_disk / f"{number}.jpg", number, (100, 100), targets) for number in range(3)]
+    with pytest.raises(WriteError, match=rf"{small_disk}/.*: could not be written: no space left on the disk; make room"):
+        write_labels(DetectionData.of("data", ["thing"], records), small_disk, kind, "train")
 
 
 def test_the_error_of_a_library_about_a_full_disk_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from detkit.checkpoint import write_text
 from detkit.data.records import DetectionData, ImageRecord
 
 
@@ -21,8 +22,7 @@ class CocoWriter:
         """Write the labels of one split."""
         path = folder / "annotations" / f"instances_{split}.json"
         content = json.dumps(coco_dict(data, self.image_folder(folder, split)))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, "utf-8")
+        write_text(path, content)
 
 
 def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:

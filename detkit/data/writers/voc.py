@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from detkit.checkpoint.atomic import explain_write_errors, write_text
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.writers.protocol import check_stems
 
@@ -26,8 +27,10 @@ class VocWriter:
         for record in data.records:
             tree = ElementTree.ElementTree(_annotation(record, data.class_names))
             ElementTree.indent(tree)
-            tree.write(annotations / f"{record.path.stem}.xml", encoding="utf-8")
-        (lists / f"{split}.txt").write_text("".join(f"{record.path.stem}\n" for record in data.records), "utf-8")
+            file = annotations / f"{record.path.stem}.xml"
+            with explain_write_errors(file):
+                tree.write(file, encoding="utf-8")
+        write_text(lists / f"{split}.txt", "".join(f"{record.path.stem}\n" for record in data.records))
 
 
 def _annotation(record: ImageRecord, class_names: tuple[str, ...]) -> ElementTree.Element:
@@ -42,6 +45,16 @@ def _annotation(record: ImageRecord, class_names: tuple[str, ...]) -> ElementTre
         ElementTree.SubElement(node, "name").text = class_names[label]
         ElementTree.SubElement(node, "difficult").text = str(int(difficult))
         corners = ElementTree.SubElement(node, "bndbox")
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), (box[0] + 1, box[1] + 1, box[2], box[3]), strict=True):
-            ElementTree.SubElement(corners, tag).text = str(round(value))
+        (xmin, xmax), (ymin, ymax) = _whole_pixels(box[0], box[2], record.size[1]), _whole_pixels(box[1], box[3], record.size[0])
+        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), (xmin, ymin, xmax, ymax), strict=True):
+            ElementTree.SubElement(corners, tag).text = str(value)
     return root
+
+
+def _whole_pixels(start: float, end: float, side: int) -> tuple[int, int]:
+    """Return the first and last pixel of a side of a box, counted from 1: at least two, as readers take one for a click without a drag."""
+    first, last = round(start + 1), round(end)
+    if last > first:
+        return first, last
+    first = min(first, side - 1)
+    return first, first + 1

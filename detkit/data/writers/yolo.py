@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from detkit.checkpoint.atomic import explain_write_errors, write_text
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.writers.protocol import check_stems
 
@@ -23,11 +24,13 @@ class YoloWriter:
         labels = folder / "labels" / split
         labels.mkdir(parents=True, exist_ok=True)
         for record in data.records:
-            (labels / f"{record.path.stem}.txt").write_text("".join(_yolo_lines(record)), "utf-8")
+            file = labels / f"{record.path.stem}.txt"
+            with explain_write_errors(file):
+                file.write_text("".join(_yolo_lines(record)), "utf-8")
         path = folder / "data.yaml"
         content = yaml.safe_load(path.read_text("utf-8-sig")) if path.is_file() else {}
         content.update({split: f"images/{split}", "names": dict(enumerate(data.class_names))})
-        path.write_text(yaml.safe_dump(content, sort_keys=False), "utf-8")
+        write_text(path, yaml.safe_dump(content, sort_keys=False))
 
 
 def _yolo_lines(record: ImageRecord) -> list[str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +22,7 @@ from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.data.media.images import read_image
 from detkit.inference.predictor import Predictor
 from detkit.models.fast_rcnn import FastRCNN
+from detkit.npz import read_npz
 from detkit.ops.boxes import box_iou
 from detkit.structures import Targets
 from detkit.training.config import Precision
@@ -127,9 +126,8 @@ class FeatureStore:
         path = self._path(index)
         if path.is_file():
             try:
-                with np.load(path, allow_pickle=False) as arrays:
-                    return RegionFeatures(**{name: arrays[name] for name in arrays.files})
-            except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+                return RegionFeatures(**read_npz(path))
+            except (OSError, ValueError, TypeError) as error:
                 _log.warning("features: %s is damaged (%s) and computed again", path, type(error).__name__)
         features = self._compute(index)
         size = sum(value.nbytes for value in vars(features).values())
