@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import time
 from collections import deque
@@ -19,6 +20,8 @@ from detkit.proposals.backends import Backend, SearchSettings
 from detkit.proposals.cache import ProposalCache, cache_key
 from detkit.proposals.limits import Limits, within_limits
 from detkit.structures import Proposals, Size
+
+_log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
 
@@ -66,6 +69,7 @@ class Proposer:
 
     def __init__(self, config: ProposerSettings, backend: Backend, cache: ProposalCache | None = None) -> None:
         self.config, self.backend, self.cache = config, backend, cache
+        self._can_write = True
 
     def __call__(self, image: ImageArray, threads: int | None = None) -> Proposals:
         """Return the proposals of an image, best first, in its own pixels.
@@ -134,8 +138,17 @@ class Proposer:
         if cached is not None:
             return cached, True
         proposals = self.backend(image, self.config, threads)
-        self.cache.put(key, proposals)
+        self._store(self.cache, key, proposals)
         return proposals, False
+
+    def _store(self, cache: ProposalCache, key: str, proposals: Proposals) -> None:
+        """Cache proposals; a disk that is full costs none that were computed, and is reported once."""
+        if self._can_write:
+            try:
+                cache.put(key, proposals)
+            except OSError as error:
+                self._can_write = False
+                _log.warning("proposal cache: %s; no more proposals are cached", error)
 
     def _within_limits(self, proposals: Proposals) -> Proposals:
         return proposals[within_limits(proposals.boxes, self.config)]

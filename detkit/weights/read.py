@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.npz import read_npz
 from detkit.weights.script import is_script, script_tensors
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
-_SMALL, _LARGEST_EXPANSION = 64 << 20, 20
-"""Bytes of an archive that is always unpacked, and how many times its size a larger one may have unpacked."""
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -63,23 +60,9 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
 
 def _arrays(path: Path) -> dict[str, Tensor]:
     try:
-        _check_expansion(path)
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: torch.from_numpy(arrays[name]) for name in arrays}
-    except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:
+        return {name: torch.from_numpy(array) for name, array in read_npz(path).items()}
+    except (ValueError, TypeError) as error:
         raise ValueError(f"weights {path}: expected arrays saved by numpy; it is truncated or of another kind ({error})") from None
-
-
-def _check_expansion(path: Path) -> None:
-    """Check that a compressed archive does not grow beyond all measure: weights hardly compress.
-
-    Raises:
-        ValueError: If it does.
-    """
-    with ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > max(_SMALL, _LARGEST_EXPANSION * path.stat().st_size):
-        raise ValueError(f"its {path.stat().st_size:,} bytes would become {unpacked:,}")
 
 
 def _named_tensors(path: Path, content: Any) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from counting import Counting, plain_image
 
-from detkit.proposals import BACKENDS, ProposalsConfig, Proposer, selective_search
+from detkit.proposals import BACKENDS, ProposalCache, ProposalsConfig, Proposer, selective_search
 from detkit.proposals.search_config import Mode
 
 
@@ -79,6 +79,22 @@ def test_a_image_that_cannot_be_read_stops_propose_all_but_not_results() -> None
     assert len(results[1].proposals) == 0
     with pytest.raises(ValueError, match="shade -1: not an image"):
         list(proposer.propose_all([1, -1, 2], plain_image))
+
+
+def test_a_full_disk_costs_no_proposals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    proposer, backend = counting_proposer(cache=str(tmp_path))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ProposalCache, "put", full)
+    results = list(proposer.results(range(3), plain_image))
+    assert [row.error for row in results] == [None] * 3
+    assert [len(row.proposals) for row in results] == [5] * 3
+    assert backend.calls == 3
+    assert [record.message for record in caplog.records] == [
+        "proposal cache: [Errno 28] No space left on device; no more proposals are cached"
+    ]
 
 
 def test_proposer_can_be_pickled(tmp_path: Path) -> None:
