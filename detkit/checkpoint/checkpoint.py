@@ -15,6 +15,7 @@ from torch import Tensor
 
 from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.header import HEADER_KEY, check_header, make_header, read_header
+from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class Checkpoint:
     Attributes:
         tensors: The state dict, on the requested device.
         header: ``format``, ``detkit`` (the version that wrote it), ``model`` (the model config as JSON text), ``class_names`` (``None``
-            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, and any fields that the writer added, such as
-            ``min_score``, the suggested minimum score of detections to show.
+            for a slot without a name), ``experiment`` (JSON text or ``""``), ``metrics``, ``operating_points`` (see there), and any fields
+            that the writer added, such as ``min_score``, the suggested minimum score of detections to show.
     """
 
     tensors: dict[str, Tensor]
@@ -40,6 +41,12 @@ class Checkpoint:
     def model_json(self) -> str:
         """The model config, as JSON text."""
         return str(self.header["model"])
+
+    @property
+    def operating_points(self) -> OperatingPoints | None:
+        """The scores at which the detector worked best on its validation data, if they are known."""
+        values = self.header.get(HEADER_FIELD)
+        return None if values is None else OperatingPoints.from_dict(values)
 
 
 def save_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from detkit.checkpoint.fields import Field, check_fields, is_count, is_mapping, is_number, is_text
 from detkit.checkpoint.inspect import check_file
+from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
 from detkit.json_text import parse_json
 from detkit.printable import shortened
 
@@ -66,6 +67,8 @@ def check_header(header: Any, name: str) -> None:
         ValueError: If a field is missing or wrong.
     """
     check_fields(header, _FIELDS, name, "the file was changed or not written by detkit: use another checkpoint")
+    if header.get(HEADER_FIELD) is not None:
+        OperatingPoints.from_dict(header[HEADER_FIELD], f"{name}: {HEADER_FIELD}")
     model = parse_json(header["model"], f"{name}: model")
     if not is_mapping(model) or not is_text(model.get("kind", "")):
         raise ValueError(f"{name}: model: expected a config with the kind of the model as text, got {shortened(header['model'], 80)}")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from detkit.checkpoint.checkpoint import load_checkpoint, save_checkpoint
 from detkit.checkpoint.header import make_header
+from detkit.checkpoint.operating_points import HEADER_FIELD
 
 
 def pack(
@@ -24,8 +25,8 @@ def pack(
     """Write a checkpoint with its weights rounded to half precision.
 
     Norms, biases and other tensors of one dimension stay in float32: they are small, and some hold large sums. The header keeps the model
-    config, the class names and the metrics. The training config, with the folders of its author, is omitted. A model that loads the file
-    runs in float32.
+    config, the class names, the metrics and the operating points. The training config, with the folders of its author, is omitted. A
+    model that loads the file runs in float32.
 
     Args:
         source: The checkpoint.
@@ -48,6 +49,7 @@ def pack(
     tensors = {name: _halved(tensor, f"{source}: {name}") for name, tensor in checkpoint.tensors.items()}
     suggested = checkpoint.header.get("min_score") if min_score is None else min_score
     more: dict[str, Any] = {} if suggested is None else {"min_score": suggested}
+    more |= {key: checkpoint.header[key] for key in (HEADER_FIELD,) if checkpoint.header.get(key) is not None}
     measured = checkpoint.header.get("metrics") if metrics is None else metrics
     save_checkpoint(output, tensors, make_header(model_json or checkpoint.model_json, checkpoint.class_names, metrics=measured, **more))
     return source.stat().st_size, output.stat().st_size

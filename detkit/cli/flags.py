@@ -155,14 +155,18 @@ def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
 
 def min_score(given: float | None, model: str | Path) -> tuple[float, str]:
     """Return the lowest score to report and a line that explains it, empty if the user gave the score."""
-    from detkit.inference import suggested_min_score
+    from detkit.inference.sources import known_operating_points, suggested_min_score
 
     if given is not None:
         return given, ""
     suggested = suggested_min_score(model)
     if suggested is None:
         return DEFAULT_MIN_SCORE, ""
-    return suggested, f"minimum score: {suggested:g}, as this model suggests; change it with --min-score"
+    points = known_operating_points(model)
+    if points is None or points.overall.score != suggested:
+        return suggested, f"minimum score: {suggested:g}, as this model suggests; change it with --min-score"
+    found = f"the best F1, {points.overall.f1:.2f}, on the {points.images:,} images of its validation data"
+    return suggested, f"minimum score: {suggested:.3g}, which gave {found}; change it with --min-score"
 
 
 def class_names(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:

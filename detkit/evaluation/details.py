@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from detkit.checkpoint.operating_points import ALL, OperatingPoint
 from detkit.evaluation.coco_curves import hotcoco_evaluation
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import Floats, Integers, columns
-from detkit.evaluation.voc import corners, paired_iou
+from detkit.evaluation.voc import corners
+from detkit.ops.box_arrays import paired_iou
 
 MIN_IOU = 0.5
 """IoU from which a detection is correct, used throughout the error analysis."""
@@ -25,25 +27,6 @@ ERRORS: dict[str, str] = {
     "Miss": "object without a detection",
 }
 """The error types of TIDE (Bolya et al., ECCV 2020), which together cover all errors."""
-
-
-@dataclass(frozen=True)
-class OperatingPoint:
-    """The score threshold of a class with the best F1; NaN without objects or correct detections.
-
-    Attributes:
-        name: Name of the class, or ``"all"`` for one threshold shared by all classes, counted together.
-        score: Score threshold: detections with at least this score are kept.
-        precision: Fraction of the kept detections that is correct.
-        recall: Fraction of the objects that is detected.
-        f1: Harmonic mean of precision and recall.
-    """
-
-    name: str
-    score: float
-    precision: float
-    recall: float
-    f1: float
 
 
 @dataclass(frozen=True)
@@ -88,16 +71,26 @@ def coco_details(truth: GroundTruth, results: Any, worst: int = 20) -> Details:
         results: The detections: rows, or an ``(N, 7)`` array as in :func:`~detkit.evaluation.coco_curves.curves`.
         worst: Maximum number of images in ``Details.worst``.
     """
-    import hotcoco
-
-    ground_truth = hotcoco.COCO(truth.to_dict())
-    evaluation = hotcoco_evaluation(ground_truth, ground_truth.load_res(results))
+    evaluation = _evaluation(truth, results)
     matches = _Matches.of(evaluation.image_diagnostics(MIN_IOU, float("-inf")), truth, results)
     operating_points = _operating_points(truth, matches)
     score = operating_points[0].score if operating_points[0].score == operating_points[0].score else float("inf")
     tide = evaluation.tide_errors(MIN_IOU, 0.1)
     errors = {kind: (int(tide["counts"][kind]), float(tide["delta_ap"][kind])) for kind in ERRORS}
     return Details(tuple(operating_points), errors, _confusions(truth, matches, score), _worst(truth, matches, score, worst))
+
+
+def operating_points(truth: GroundTruth, results: Any) -> tuple[OperatingPoint, ...]:
+    """Return the score threshold with the best F1 of all classes together, then that of each class; see :func:`coco_details`."""
+    diagnostics = _evaluation(truth, results).image_diagnostics(MIN_IOU, float("-inf"))
+    return tuple(_operating_points(truth, _Matches.of(diagnostics, truth, results)))
+
+
+def _evaluation(truth: GroundTruth, results: Any) -> Any:
+    import hotcoco
+
+    ground_truth = hotcoco.COCO(truth.to_dict())
+    return hotcoco_evaluation(ground_truth, ground_truth.load_res(results))
 
 
 @dataclass(frozen=True)
@@ -131,7 +124,7 @@ class _Matches:
 
 def _operating_points(truth: GroundTruth, matches: _Matches) -> list[OperatingPoint]:
     objects, _ = truth.boxes_by_class()
-    operating_points = [_operating_point("all", matches.scores, matches.target >= 0, objects.total())]
+    operating_points = [_operating_point(ALL, matches.scores, matches.target >= 0, objects.total())]
     for category_id, name in truth.categories.items():
         rows = matches.category == category_id
         operating_points.append(_operating_point(name, matches.scores[rows], matches.target[rows] >= 0, objects[category_id]))
@@ -165,7 +158,7 @@ def _confusions(truth: GroundTruth, matches: _Matches, score: float) -> tuple[tu
         rows = [row for row in free.get(int(matches.image[index]), ()) if truth.annotations[row]["category_id"] != category]
         if not rows:
             continue
-        iou = paired_iou(np.repeat(matches.boxes[index][None], len(rows), 0), boxes[rows])
+        iou = paired_iou(matches.boxes[index], boxes[rows])
         if iou.max() >= MIN_IOU:
             row = rows[int(iou.argmax())]
             free[int(matches.image[index])].remove(row)

@@ -14,12 +14,13 @@ import numpy as np
 import torch.distributed as dist
 
 from detkit.checkpoint import write_text
+from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.data.classes import ClassMapping
 from detkit.data.records import DetectionData, ImageId, ImageRecord
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import EvaluatorName, Floats, curves
 from detkit.evaluation.dataset_truth import dataset_ground_truth, image_numbers
-from detkit.evaluation.details import Details, coco_details
+from detkit.evaluation.details import Details, coco_details, operating_points
 from detkit.evaluation.files import read_results
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
@@ -133,6 +134,15 @@ class Evaluator:
             ValueError: If an image has no detections added.
         """
         return coco_details(self.ground_truth, self.table(), worst)
+
+    def operating_points(self) -> OperatingPoints | None:
+        """Return the scores at which the detector works best on this data, or None if no detection is correct.
+
+        Raises:
+            ValueError: If an image has no detections added.
+        """
+        points = operating_points(self.ground_truth, self.table())
+        return OperatingPoints.of(points, self.data.name, len(self._numbers))
 
     def table(self) -> Floats:
         """Return all detections as an ``(N, 7)`` array: image number, x, y, width, height, score, category id.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from detkit.inference.runtime import Runtime, file_runtime
 from detkit.preprocess.arrays import Prepared, PreparedArray, preprocess_array
 from detkit.registry import did_you_mean
 from detkit.structures.detection import DetectionArrays, DetectionMethods
+
+if TYPE_CHECKING:
+    from detkit.checkpoint.operating_points import OperatingPoints
 
 P = TypeVar("P", bound=Prepared)
 D = TypeVar("D", bound=DetectionMethods)
@@ -30,6 +33,8 @@ class BasePredictor(Generic[P, D]):
         batch_size: Images of one prepared size that run together; None: the runtime's own number.
 
     Attributes:
+        operating_points: Scores at which the detector worked best on its validation data, if its checkpoint has them.
+        best_left_out: Highest score, so far, of a detection that ``min_score`` removed; 0 if there is none.
         cut_images: Number of images, so far, of which the limit on detections may have left some out that score enough to be reported.
 
     Raises:
@@ -45,6 +50,8 @@ class BasePredictor(Generic[P, D]):
         self.class_names, self.preprocess = runtime.info.class_names, runtime.info.preprocess
         self.batch_size = batch_size or runtime.info.batch_size
         self._reported = _reported(self.class_names, classes)
+        self.operating_points: OperatingPoints | None = None
+        self.best_left_out = 0.0
         self.cut_images = 0
 
     def __repr__(self) -> str:
@@ -126,7 +133,11 @@ class BasePredictor(Generic[P, D]):
         if reaches_limit(rows, self.max_detections, self.min_score):
             self.cut_images += 1
         keep: Flags = self._reported[rows.labels]
-        return keep & (rows.scores >= self.min_score) if self.min_score > 0 else keep
+        if self.min_score <= 0:
+            return keep
+        high: Flags = rows.scores >= self.min_score
+        self.best_left_out = max(self.best_left_out, float(rows.scores[keep & ~high].max(initial=0.0)))
+        return keep & high
 
 
 def reaches_limit(rows: DetectionArrays, limit: int | None, min_score: float) -> bool:

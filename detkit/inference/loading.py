@@ -52,7 +52,9 @@ def load(
     cache = options.pop("proposals_cache", None)
     if loaded.config.proposals_config is not None and "proposer" not in options:
         options["proposer"] = _proposer(loaded.config.proposals_config, device, cache)
-    return Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, precision, **options)
+    predictor = Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, precision, **options)
+    predictor.operating_points = loaded.operating_points
+    return predictor
 
 
 def _load_file(path: Path, device: str, precision: str, options: dict[str, Any]) -> Predictor:

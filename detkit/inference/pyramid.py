@@ -86,6 +86,7 @@ class ImagePyramid:
         self.input_size: Size | None = predictor.runtime.info.input_size
         self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
+        self.best_left_out = 0.0
         self.cut_images = 0
 
     def _check(self) -> None:
@@ -162,6 +163,8 @@ class ImagePyramid:
             merged = rows[keep].replace(scores=scores)
         if reaches_limit(merged.numpy(), limit, self.min_score):
             self.cut_images += 1
+        left_out = merged.scores[merged.scores < self.min_score]
+        self.best_left_out = max(self.best_left_out, float(left_out.max()) if len(left_out) else 0.0)
         return merged[merged.scores >= self.min_score]
 
     def _sources(self, boxes: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.checkpoint import load_checkpoint, read_header
+from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
 from detkit.inference.runtime import ONLY_DETECTION, file_runtime, is_exported
 from detkit.models.loading.checkpoints import LoadedDetector, from_checkpoint
 from detkit.models.published import publication
@@ -53,15 +54,30 @@ def _is_embedded(source: str | Path) -> bool:
 def suggested_min_score(source: str | Path) -> float | None:
     """Return the minimum score for showing detections that a checkpoint or an exported file suggests, if any.
 
-    See :func:`detkit.checkpoint.pack` and :func:`detkit.export.export_onnx`.
+    It is the one that :func:`detkit.checkpoint.pack` or :func:`detkit.export.export_onnx` wrote, otherwise the score with the best F1 on
+    the validation data of the training.
 
     Raises:
         FileNotFoundError: If a folder has no checkpoint, or the exported file does not exist.
         ValueError: If the file is neither a detkit checkpoint nor an exported detector.
         ImportError: If onnxruntime, needed to read exported files, is not installed.
     """
-    min_score = _metadata(source).get("min_score")
-    return None if min_score is None else float(min_score)
+    metadata = _metadata(source)
+    min_score = metadata.get("min_score")
+    if min_score is not None:
+        return float(min_score)
+    points = metadata.get(HEADER_FIELD)
+    return None if points is None else OperatingPoints.from_dict(points).overall.score
+
+
+def known_operating_points(source: str | Path) -> OperatingPoints | None:
+    """Return the scores at which a detector worked best on its validation data, without loading it, if its checkpoint has them.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
+    """
+    points = _metadata(source).get(HEADER_FIELD)
+    return None if points is None else OperatingPoints.from_dict(points)
 
 
 def known_classes(source: str | Path) -> tuple[str | None, ...]:

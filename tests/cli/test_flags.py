@@ -6,10 +6,14 @@ import argparse
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import torch
 
-from detkit.cli.flags import DEFAULT_MIN_SCORE, FLAGS, class_names, fraction, positive, scale, size_range, unit_interval
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
+from detkit.cli.flags import DEFAULT_MIN_SCORE, FLAGS, class_names, fraction, min_score, positive, scale, size_range, unit_interval
 from detkit.cli.main import COMMANDS, command_parser
 
 FORBIDDEN = re.compile(r"\b(picture|tell|told|beside|so many|behind|anew)s?\b", re.IGNORECASE)
@@ -132,3 +136,21 @@ def test_class_names_are_words_or_separated_by_commas() -> None:
 
 def test_default_min_score_is_in_the_help() -> None:
     assert f"else {DEFAULT_MIN_SCORE}" in " ".join(command_parser("detect").format_help().split())
+
+
+def test_the_score_with_the_best_f1_is_the_default(tmp_path: Path) -> None:
+    points = OperatingPoints.of((OperatingPoint("all", 0.14235, 0.6, 0.62, 0.61),), "aquarium", 63)
+    assert points is not None
+    header = make_header('{"kind": "yolox"}', ["cat"], operating_points=points.to_dict())
+    path = tmp_path / "best.safetensors"
+    save_checkpoint(path, {"w": torch.zeros(1)}, header)
+    score, line = min_score(None, path)
+    assert score == 0.14235
+    assert line == (
+        "minimum score: 0.142, which gave the best F1, 0.61, on the 63 images of its validation data; change it with --min-score"
+    )
+    assert min_score(0.3, path) == (0.3, "")
+    save_checkpoint(path, {"w": torch.zeros(1)}, {**header, "min_score": 0.25})
+    assert min_score(None, path) == (0.25, "minimum score: 0.25, as this model suggests; change it with --min-score")
+    save_checkpoint(path, {"w": torch.zeros(1)}, make_header('{"kind": "yolox"}', ["cat"]))
+    assert min_score(None, path) == (0.5, "")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detkit.evaluation.details import ERRORS, ImageErrors, OperatingPoint, coco_details
+from detkit.checkpoint.operating_points import OperatingPoint
+from detkit.evaluation.details import ERRORS, ImageErrors, coco_details, operating_points
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.synthetic import synthetic_coco
 
@@ -127,3 +128,15 @@ def test_array_of_detections_gives_the_same() -> None:
     truth = GroundTruth.of(dataset)
     table = np.array([(row["image_id"], *row["bbox"], row["score"], row["category_id"]) for row in results])
     assert repr(coco_details(truth, table)) == repr(coco_details(truth, results))
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_operating_points_alone_are_those_of_the_details(kind: str) -> None:
+    truth, results = KINDS[kind]
+    points, expected = operating_points(truth, results), coco_details(truth, results).operating_points
+    assert [str(point) for point in points] == [str(point) for point in expected]  # NaN differs from itself
+    assert points[0].name == "all"
+
+
+def test_without_detections_there_is_no_operating_point() -> None:
+    assert not operating_points(scene((1, A)), np.zeros((0, 7)))[0].exists

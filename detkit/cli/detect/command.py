@@ -22,7 +22,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
@@ -185,7 +185,7 @@ def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[s
     classes = _classes(options.classes, model)
     lowest, score_line = min_score(options.min_score, model)
     threshold = 0.0 if options.wants_pyramid else lowest  # a pyramid filters after merging, which changes scores
-    given = {"min_score": threshold, "classes": classes, "svd": options.svd, **given_paths}
+    given: dict[str, Any] = {"min_score": threshold, "classes": classes, "svd": options.svd, **given_paths}
     given |= {"max_detections": options.max_detections}
     predictor = load(model, options.device, options.precision, **given)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))

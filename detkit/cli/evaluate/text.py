@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
-from detkit.cli.report import LONGEST_CELL, count, shown, table
+from detkit.checkpoint.operating_points import OperatingPoint
+from detkit.cli.report import LONGEST_CELL, LONGEST_LIST, count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import RESAMPLES, Difference
-from detkit.evaluation.details import ERRORS, Details, OperatingPoint
+from detkit.evaluation.details import ERRORS, Details
+from detkit.evaluation.numbers import CocoClass, VocClass
 from detkit.printable import printable
 
 _MAX_ROWS = 15
+_LISTED_OF_MANY = 30
+C = TypeVar("C", CocoClass, VocClass)
 
 
 def coco_text(numbers: CocoNumbers) -> str:
@@ -18,20 +23,32 @@ def coco_text(numbers: CocoNumbers) -> str:
     rows = [(name, shown(numbers[name]), meaning) for name, meaning in COCO_NAMES.items()]
     summary = table(rows, ("COCO", numbers.evaluator, ""), {numbers.evaluator})
     header = ("class", "boxes", "detections", "AP", "AP50", "AP75", "AR100")
-    classes = [
+    classes, note = _most_frequent(numbers.classes)
+    cells = [
         (row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(value) for value in (row.ap, row.ap50, row.ap75, row.ar)))
-        for row in numbers.classes
+        for row in classes
     ]
-    return f"{summary}\n\n{table(classes, header, set(header[1:]))}{_legend(row.boxes for row in numbers.classes)}"
+    return f"{summary}\n\n{table(cells, header, set(header[1:]))}{note}{_legend(row.boxes for row in classes)}"
 
 
 def voc_text(numbers: VocNumbers) -> str:
     """Return a table of the classes and their mean at each IoU threshold."""
     header = ("class", "boxes", "detections", *(f"AP{100 * iou:g}" for iou in numbers.iou_thresholds))
-    rows = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(ap) for ap in row.ap)) for row in numbers.classes]
+    classes, note = _most_frequent(numbers.classes)
+    rows = [(row.name, f"{row.boxes:,}", f"{row.detections:,}", *(shown(ap) for ap in row.ap)) for row in classes]
     rows.append(("mean", f"{numbers.counts.boxes:,}", f"{numbers.counts.detections:,}", *(shown(ap) for ap in numbers.values)))
-    legend = _legend(row.boxes for row in numbers.classes)
-    return f"Pascal VOC average precision, {numbers.rule}\n{table(rows, header, set(header[1:]))}{legend}"
+    legend = _legend(row.boxes for row in classes)
+    return f"Pascal VOC average precision, {numbers.rule}\n{table(rows, header, set(header[1:]))}{note}{legend}"
+
+
+def _most_frequent(classes: Sequence[C]) -> tuple[Sequence[C], str]:
+    """Return the classes to list, all or of very many those with the most boxes, and a line about the others."""
+    if len(classes) <= LONGEST_LIST:
+        return classes, ""
+    frequent = sorted(range(len(classes)), key=lambda index: -classes[index].boxes)[:_LISTED_OF_MANY]
+    return [
+        classes[index] for index in sorted(frequent)
+    ], f"\nand {len(classes) - _LISTED_OF_MANY:,} less frequent classes; --json has them"
 
 
 def _legend(boxes: Iterable[int]) -> str:
@@ -77,7 +94,8 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
 def details_text(details: Details) -> str:
     """Return the best operating points, the kinds of error, the confusions and the worst images."""
     header = ("class", "score", "precision", "recall", "F1")
-    points = table([_operating_point_row(point) for point in details.operating_points], header, set(header[1:]))
+    listed = details.operating_points[: LONGEST_LIST + 1]
+    points = table([_operating_point_row(point) for point in listed], header, set(header[1:]))
     parts = ["best minimum score, by F1 at IoU .5", points]
     rows = [(kind, f"{number:,}", shown(loss), ERRORS[kind]) for kind, (number, loss) in details.errors.items()]
     parts += ["", "kinds of error (TIDE) and the AP50 that each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]

@@ -9,6 +9,7 @@ from typing import cast
 from torch import Tensor
 
 from detkit.checkpoint import Checkpoint
+from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.config import ConfigError
 from detkit.json_text import parse_json
 from detkit.models import MODELS
@@ -28,11 +29,13 @@ class LoadedDetector:
         detector: The detector.
         config: Its config.
         class_names: One per class; None for a slot without a name.
+        operating_points: The scores at which it worked best on its validation data, if they are known.
     """
 
     detector: Detector
     config: DetectorConfig
     class_names: tuple[str | None, ...]
+    operating_points: OperatingPoints | None = None
 
 
 def from_checkpoint(checkpoint: Checkpoint, name: str) -> LoadedDetector:
@@ -47,7 +50,7 @@ def from_checkpoint(checkpoint: Checkpoint, name: str) -> LoadedDetector:
         detector = config.build(len(checkpoint.class_names))
     load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
     detector.hide_unnamed_classes(checkpoint.class_names)
-    return LoadedDetector(detector.eval(), config, checkpoint.class_names)
+    return LoadedDetector(detector.eval(), config, checkpoint.class_names, checkpoint.operating_points)
 
 
 def model_config(text: str, name: str) -> DetectorConfig:
