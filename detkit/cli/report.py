@@ -18,6 +18,8 @@ T = TypeVar("T")
 _COLUMNS = 80
 LONGEST_CELL = 200
 """Characters of a cell of a table, such as a class name; longer ones are shortened."""
+LONGEST_LIST = 100
+"""Names of a printed list; of more, only the number is printed."""
 MEGABYTE = 1e6
 """Bytes in a printed MB."""
 
@@ -31,6 +33,12 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str], numbers: froz
         cells = [cell.rjust(width) if name in numbers else cell.ljust(width) for cell, width, name in zip(row, widths, header, strict=True)]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def listed(names: Sequence[object], longest: int = LONGEST_LIST) -> str:
+    """Return names separated by commas; of many, the first ones and the number of the others."""
+    text = ", ".join(printable(name, LONGEST_CELL) for name in names[:longest])
+    return text if len(names) <= longest else f"{text} and {len(names) - longest:,} more"
 
 
 def report_lines(report: ReadReport) -> list[str]:

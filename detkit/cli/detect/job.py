@@ -52,6 +52,7 @@ class DetectJob:
         self.labels = labels
         self.results: list[ImageResult] = []
         self.failed: dict[Path, str] = {}
+        self.lost_frames = 0
         self.videos: list[Path] = []
 
     def detect(self, files: list[Path]) -> None:
@@ -94,6 +95,8 @@ class DetectJob:
             video = Video(path)
             drawing = self.drawings.video_path(path) if self.drawings is not None else None
             self._frames(video, drawing)
+            if video.lost:
+                self._lose_frames(video, len(self.results) - first)
         except (OSError, ValueError) as error:
             self._fail(path, error)
         frames = self.results[first:]
@@ -129,6 +132,12 @@ class DetectJob:
 
         scale = readable_scale((image.shape[0], image.shape[1]))
         return draw_detections(image, detections, self.predictor.class_names, scale=scale)
+
+    def _lose_frames(self, video: Video, read: int) -> None:
+        """Report frames that could not be decoded."""
+        self.lost_frames += video.lost
+        lost = f"{video.lost} of {count(video.lost + read, 'frame')} could not be decoded and were skipped"
+        self._fail(video.path, ValueError(f"{video.path}: {lost}; export the video again"))
 
     def _fail(self, path: Path, error: Exception | None) -> None:
         message = printable_message(error) if error is not None else "not readable"
@@ -199,6 +208,9 @@ class DetectJob:
         print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
         per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
         print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
+        if not any(len(result.detections) for result in self.results) and self.predictor.best_left_out:
+            best, lowest = self.predictor.best_left_out, self.predictor.min_score
+            print(f"note: the best score is {best:.3g}, below the minimum score of {lowest:.3g}; lower it with --min-score")
         if self.predictor.cut_images:
             limit = f"{count(self.predictor.cut_images, 'image')} reached the limit of {self.predictor.max_detections} detections"
             print(f"note: {limit}, so others with lower scores may be left out; raise it with --max-detections")
@@ -210,7 +222,8 @@ class DetectJob:
         if self.failed:
             given = images + len(self.videos) + sum(path not in self.videos for path in self.failed)
             files = count(given, "file" if self.videos else "image")
-            print(f"detkit: {len(self.failed)} of {files} could not be read", file=sys.stderr)
+            completely = " completely" if self.lost_frames else ""
+            print(f"detkit: {len(self.failed)} of {files} could not be read{completely}", file=sys.stderr)
 
     def _inputs(self, images: int, frames: int) -> str:
         """Return the number of inputs: ``3 images``, ``1 video of 250 frames``, or both."""

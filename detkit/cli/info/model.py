@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info.data import input_size_lines, recall_text
 from detkit.cli.info.options import InfoOptions
-from detkit.cli.report import MEGABYTE, count, table
+from detkit.cli.report import MEGABYTE, count, listed, table
 from detkit.cli.subjects import load_target
 from detkit.json_text import parse_json
+from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.structures import Size
 
+_LISTED_POINTS = 20
+"""Number of classes whose operating points are printed."""
 ASSUMED_CLASSES = 80
 """Number of classes of a config whose data is not available: COCO's."""
 
@@ -47,7 +50,7 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
     loaded = load_detector(subject) if path is not None else _published(subject)
     named = [name for name in loaded.class_names if name is not None]
     unnamed = f" and {count(len(loaded.class_names) - len(named), 'unnamed output')}" if len(named) < len(loaded.class_names) else ""
-    print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {', '.join(named)}\n")
+    print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {listed(named)}\n")
     _print_detector(loaded.detector, loaded.config, options.size, _named_data(options))
 
 
@@ -71,14 +74,21 @@ def _published(name: str) -> LoadedDetector:
 
 
 def _print_header(path: Path, header: dict[str, Any]) -> None:
-    print(f"{path}: {path.stat().st_size / MEGABYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
+    from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
+
+    print(f"{printable(path)}: {path.stat().st_size / MEGABYTE:.1f} MB, written by detkit {header.get('detkit', 'of unknown version')}")
     if header.get("metrics"):
         print("metrics: " + ", ".join(f"{name} {value:.4g}" for name, value in header["metrics"].items()))
-    known = {"format", "detkit", "model", "class_names", "experiment", "metrics"}
+    if header.get(HEADER_FIELD) is not None:
+        points = OperatingPoints.from_dict(header[HEADER_FIELD])
+        rows = (points.overall, *points.classes.values())
+        scores = listed([f"{point.name} {point.score:.3g} (F1 {point.f1:.2f})" for point in rows], _LISTED_POINTS)
+        print(f"minimum scores with the {points.rule}, on {printable(points.data)} ({count(points.images, 'image')}): {scores}")
+    known = {"format", "detkit", "model", "class_names", "experiment", "metrics", HEADER_FIELD}
     for name, value in header.items():
         if name not in known and value not in ("", None, [], {}):
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            print(f"{name}: {text if len(text) <= 200 else text[:200] + ' ...'}")
+            print(f"{printable(name)}: {printable(text, 200)}")
     if header.get("experiment"):
         experiment = parse_json(header["experiment"], f"{path}: experiment")
         name = experiment.get("name", "") if isinstance(experiment, dict) else ""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from bright import image, predictor, saved
 from PIL import Image
-from videos import film, truncated
+from videos import damaged, film, truncated
 
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
@@ -156,6 +156,17 @@ def test_no_detections_are_not_an_error(folder: Path, capsys: pytest.CaptureFixt
     assert Path("a.csv").read_text().splitlines() == ["file,width,height,class,label,score,x1,y1,x2,y2"]
 
 
+def test_no_detections_name_the_best_score_below_the_minimum(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("in", "--min-score", "0.95", "--no-draw") == 0
+    assert "note: the best score is 0.9, below the minimum score of 0.95; lower it with --min-score" in capsys.readouterr().out
+    assert detect("in", "--min-score", "0.95", "--classes", "green", "--no-draw") == 0
+    assert "note: the best score is 0.6, below" in capsys.readouterr().out
+    assert detect("in", "--min-score", "0.95", "--pyramid", "1", "2", "--no-draw") == 0
+    assert "note: the best score is 0.9, below the minimum score of 0.95" in capsys.readouterr().out
+    assert detect("in", "--min-score", "0.7", "--no-draw") == 0
+    assert "note: the best score" not in capsys.readouterr().out
+
+
 def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:
     other = saved(folder / "in", "image_002.jpg", image(90, 90))
     own = saved(folder, "a.jpg", image())
@@ -255,6 +266,19 @@ def test_a_truncated_video(folder: Path, capsys: pytest.CaptureFixture[str], cap
     frames = len(videos["truncated_a.avi"]["frames"])
     assert f"1 image, 2 videos of {frames} frames" in done.out
     assert Video("runs/detect-1/truncated_a.mp4").length == frames > 5
+
+
+def test_damaged_frames_of_a_video(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damaged(film(folder / "b.avi", frames=10, codec="MJPG"), 3, 4)
+    assert main(["detect", "damaged_b.avi", "--model", "bright", "--json", "b.json"]) == 1
+    done = capsys.readouterr()
+    assert "damaged_b.avi: 2 of 10 frames could not be decoded and were skipped; export the video again" in done.err
+    assert "detkit: 1 of 1 file could not be read completely" in done.err
+    assert "1 video of 8 frames" in done.out
+    (video,) = json.loads(Path("b.json").read_text())["videos"]
+    assert [frame["frame"] for frame in video["frames"]] == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert "2 of 10 frames could not be decoded" in video["error"]
+    assert Video("runs/detect-1/damaged_b.mp4").length >= 8
 
 
 def test_an_interrupted_video_keeps_the_processed_frames(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
