@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from bright import image, predictor, saved
-from videos import film, truncated, with_rotation_mark
+from videos import damaged, film, truncated, with_rotation_mark
 
 from detkit.data.media.images import read_image
 from detkit.data.media.video import Frame, Video, is_video
@@ -55,6 +55,21 @@ def test_detections_match_those_of_single_images(tmp_path: Path, batch_size: int
         assert np.array_equal(detections.boxes, expected.boxes)
         assert detections.boxes[0, 0] == pytest.approx(3 * frame.index, abs=3)
     assert pairs[0][1].boxes[0, 0] < pairs[-1][1].boxes[0, 0]
+
+
+@pytest.mark.parametrize("lost", [(4,), (0,), (3, 4, 5, 6, 7, 8, 9), (2, 5, 6, 10)])
+def test_damaged_frames_are_skipped_and_counted(tmp_path: Path, lost: tuple[int, ...]) -> None:
+    video = Video(damaged(film(tmp_path / "a.avi", frames=12, codec="MJPG"), *lost))
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == [index for index in range(12) if index not in lost]
+    assert video.lost == len(lost)
+    whole = {frame.index: frame for frame in Video(tmp_path / "a.avi").frames()}
+    for frame in frames:
+        assert np.array_equal(frame.pixels, whole[frame.index].pixels)
+        assert frame.seconds == pytest.approx(whole[frame.index].seconds, abs=0.15)
+    pairs = list(detect_video(predictor(60, batch_size=4), video, every=2))
+    assert [frame.index for frame, _ in pairs] == [index for index in range(0, 12, 2) if index not in lost]
+    assert video.lost == sum(index % 2 == 0 for index in lost)
 
 
 def test_pyramid_on_a_video(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
@@ -38,3 +39,16 @@ def truncated(path: Path, fraction: float = 0.5) -> Path:
     shorter = path.with_name(f"truncated_{path.name}")
     shorter.write_bytes(data[: int(fraction * len(data))])
     return shorter
+
+
+def damaged(path: Path, *numbers: int) -> Path:
+    """Copy a Motion JPEG film with some of its frames overwritten by zeros."""
+    data = bytearray(path.read_bytes())
+    starts = [match.start() for match in re.finditer(b"00dc", bytes(data)) if match.start() > data.find(b"movi")]
+    for number in numbers:
+        start = starts[number] + 8
+        length = struct.unpack("<I", data[start - 4 : start])[0]
+        data[start : start + length] = bytes(length)
+    copy = path.with_name(f"damaged_{path.name}")
+    copy.write_bytes(data)
+    return copy

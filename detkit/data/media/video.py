@@ -33,6 +33,9 @@ VIDEO_EXTENSIONS: tuple[str, ...] = (
 _MAX_MISSING = 0.02
 """Fraction of its frames that a file may lack before a warning; headers often only estimate the number."""
 
+_TRIALS, _MAX_TRIALS = 30, 300
+"""Damaged frames in a row after which the video is considered finished: if the header has no length, and at most."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -66,6 +69,7 @@ class Video:
         path: The file.
         frames_per_second: Frame rate in the header; ``None`` if it has none.
         length: Number of frames in the header, often an estimate; ``None`` if it has none.
+        lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -79,11 +83,12 @@ class Video:
         capture.release()
         self.frames_per_second = rate if math.isfinite(rate) and rate > 0 else None
         self.length = round(length) if math.isfinite(length) and length > 0 else None
+        self.lost = 0
 
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
 
-        If there are far fewer frames than in the header, a warning is logged: the file may be truncated, or trimmed without being
+        A frame that cannot be decoded is skipped, keeps its index, and is counted in :attr:`lost`. If there are far fewer frames than in the header, a warning is logged: the file may be truncated, or trimmed without being
         rewritten.
 
         Raises:
@@ -92,19 +97,31 @@ class Video:
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
         capture = _opened(self.path)
-        index = 0
+        index, self.lost = 0, 0
         try:
-            while capture.grab():
+            while (skipped := self._grab(capture, index)) is not None:
+                self.lost += sum(number % every == 0 for number in range(index, index + skipped))
+                index += skipped
                 if index % every == 0:
                     seconds = self._seconds(index, capture.get(cv2.CAP_PROP_POS_MSEC))
                     decoded, pixels = capture.retrieve()
-                    if not decoded:
-                        break
-                    yield Frame(index, seconds, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
+                    if decoded:
+                        yield Frame(index, seconds, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8))
+                    else:
+                        self.lost += 1
                 index += 1
         finally:
             capture.release()
         self._check_end(index)
+
+    def _grab(self, capture: cv2.VideoCapture, index: int) -> int | None:
+        """Go to the next frame that can be decoded; return the number of damaged frames before it, or None at the end of the file.
+
+        OpenCV reports a damaged frame and the end alike; after the end, no frame follows. The header limits the number of trials,
+        because FFmpeg's decoders complain about each one on the standard error stream.
+        """
+        remaining = _TRIALS if self.length is None else self.length - index
+        return next((skipped for skipped in range(min(max(remaining, 1), _MAX_TRIALS)) if capture.grab()), None)
 
     def _seconds(self, index: int, milliseconds: float) -> float:
         if index and milliseconds <= 0 and self.frames_per_second is not None:  # some containers have no timestamps
