@@ -1,0 +1,17 @@
+"""Box arithmetic on numpy arrays ``(..., 4)``, ``x1 y1 x2 y2``, for code that runs without PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from detkit.arrays import Features
+
+
+def paired_iou(first: Features, second: Features) -> Features:
+    """Return the IoU ``(...)`` of boxes with the matching ones, whose shapes must broadcast; 0 where neither has an area."""
+    (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    shared = np.maximum(np.minimum(x2, other_x2) - np.maximum(x1, other_x1), 0)
+    shared = shared * np.maximum(np.minimum(y2, other_y2) - np.maximum(y1, other_y1), 0)
+    union = (x2 - x1) * (y2 - y1) + (other_x2 - other_x1) * (other_y2 - other_y1) - shared
+    ious: Features = shared / np.maximum(union, np.finfo(shared.dtype).tiny)
+    return ious
