@@ -22,7 +22,8 @@ _CHUNKS = 8
 
 def depthwise_conv(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
     """Convolve ``(N, C, H, W)`` with ``(C, 1, K, K)``; gradients are summed in float32."""
-    out: Tensor = _Depthwise.apply(x, weight, bias, stride, padding)  # type: ignore[no-untyped-call]
+    apply: Any = _Depthwise.apply
+    out: Tensor = apply(x, weight, bias, stride, padding)
     return out
 
 

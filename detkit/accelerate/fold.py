@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Iterator
-from typing import Protocol, TypeGuard, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 import torch
 from torch import nn
@@ -31,8 +31,18 @@ def is_foldable(norm: nn.Module) -> TypeGuard[nn.BatchNorm2d]:
     return isinstance(norm, nn.BatchNorm2d | FrozenNorm)
 
 
-def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
-    """Yield every convolution that is followed by a norm, as (parent, name of the convolution, name of the norm).
+class ConvNormPair(NamedTuple):
+    """A convolution and the norm that follows it in the same parent module, with their names there."""
+
+    parent: nn.Module
+    conv_name: str
+    conv: nn.Conv2d
+    norm_name: str
+    norm: nn.BatchNorm2d
+
+
+def conv_norm_pairs(module: nn.Module) -> Iterator[ConvNormPair]:
+    """Yield every convolution that is followed by a norm.
 
     A pair is two neighbors in registration order with the same number of channels. In all convolutional networks of torchvision
     and timm the registration order is the execution order; the contract tests check this for every backbone of detkit.
@@ -41,7 +51,7 @@ def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
         children = list(parent.named_children())
         for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
             if isinstance(conv, nn.Conv2d) and is_foldable(norm) and conv.out_channels == norm.num_features:
-                yield parent, conv_name, norm_name
+                yield ConvNormPair(parent, conv_name, conv, norm_name, norm)
 
 
 @torch.no_grad()
@@ -51,11 +61,10 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
     The output is the same up to rounding; the weights are folded in float64. The input module is not modified.
     """
     folded = copy.deepcopy(module).eval()
-    for parent, conv_name, norm_name in list(conv_norm_pairs(folded)):
-        conv, norm = parent.get_submodule(conv_name), parent.get_submodule(norm_name)
-        activation = getattr(norm, "activation", None) or getattr(norm, "act", None)
-        parent.add_module(conv_name, _fold(conv, norm))  # type: ignore[arg-type]
-        parent.add_module(norm_name, activation or nn.Identity())
+    for pair in list(conv_norm_pairs(folded)):
+        activation = getattr(pair.norm, "activation", None) or getattr(pair.norm, "act", None)
+        pair.parent.add_module(pair.conv_name, _fold(pair.conv, pair.norm))
+        pair.parent.add_module(pair.norm_name, activation or nn.Identity())
     return folded
 
 
@@ -80,17 +89,8 @@ def _to_float64(values: torch.Tensor) -> torch.Tensor:
 
 def conv_like(kind: type[C], conv: nn.Conv2d) -> C:
     """Create a convolution of class ``kind`` with the geometry of ``conv``, sharing its parameters."""
-    created = kind(
-        conv.in_channels,
-        conv.out_channels,
-        conv.kernel_size,  # type: ignore[arg-type]
-        stride=conv.stride,  # type: ignore[arg-type]
-        padding=conv.padding,  # type: ignore[arg-type]
-        dilation=conv.dilation,  # type: ignore[arg-type]
-        groups=conv.groups,
-        bias=conv.bias is not None,
-        padding_mode=conv.padding_mode,
-        device="meta",
-    )
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    geometry: dict[str, Any] = {name: getattr(conv, name) for name in names}
+    created = kind(**geometry, bias=conv.bias is not None, device="meta")
     created.weight, created.bias = conv.weight, conv.bias
     return created

@@ -137,12 +137,13 @@ class FusedResidual(nn.Module):
         super().__init__()
         self.into = not first or block.downsample is not None
         names = [name for name in ("conv1", "conv2", "conv3") if hasattr(block, name)]
-        self.convs = nn.ModuleList(FusedConv.of(block.get_submodule(name), nn.ReLU) for name in names)  # type: ignore[arg-type]
-        self.downsample = block.downsample
+        convs = [block.get_submodule(name) for name in names]
+        self.convs = nn.ModuleList(FusedConv.of(conv, nn.ReLU) for conv in convs if isinstance(conv, nn.Conv2d))
+        self.downsample = None if block.downsample is None else block.get_submodule("downsample")
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, H, W)`` to the block's output."""
-        shortcut = x if self.downsample is None else self.downsample(x)  # type: ignore[operator]
+        shortcut = x if self.downsample is None else self.downsample(x)
         for conv in self.convs[:-1]:
             x = conv(x)
         out: Tensor = self.convs[-1](x, shortcut, into=self.into)
@@ -162,8 +163,8 @@ class HasSequences(Protocol):
 def can_fuse(dtype: torch.dtype = torch.float32) -> bool:
     """Whether this torch has oneDNN's operators and, for bfloat16, whether they accept it on this processor."""
     accepted = dtype != torch.bfloat16 or bf16_support().fused
-    available: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return accepted and available and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
+    is_available: Callable[[], bool] = torch.backends.mkldnn.is_available
+    return accepted and is_available() and all(hasattr(torch.ops.mkldnn, name) for name in _OPERATIONS)
 
 
 def fuse_activations(module: nn.Module) -> nn.Module:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from detkit.accelerate.fold import conv_like
 from detkit.accelerate.fused import FusedConv, can_fuse
@@ -36,7 +35,8 @@ class MixedPrecisionConv(nn.Module):
         if x.device.type != "cpu" or torch.is_grad_enabled() or not can_fuse(torch.bfloat16):
             with torch.autocast(x.device.type, enabled=False):
                 weight = self._join(conv.weight.float(), 0)
-                return functional.conv2d(x.float(), weight, self.bias, conv.stride, conv.padding, conv.dilation, conv.groups)  # type: ignore[arg-type]
+                plain: Tensor = conv._conv_forward(x.float(), weight, self.bias)
+                return plain
         rounded, error = conv.rounded_sums(x.to(torch.bfloat16), self.exact)
         out = self._join(rounded.float() if error is None else rounded.float().add_(error), 1)
         return out if self.bias is None else out.add_(self.bias[:, None, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,14 @@ _MAX_COORDINATE = 1e6
 """Box corners are clamped to this many pixels, so that adaptive sampling of a diverged box terminates."""
 
 
-_Options = tuple[int, int, tuple[float, ...], bool]
+@dataclass(frozen=True)
+class _Options:
+    """Numbers of :func:`pool_on_cpu` that the backward pass needs again."""
+
+    cells: int
+    ratio: int
+    strides: tuple[float, ...]
+    aligned: bool
 
 
 def pool_on_cpu(
@@ -35,9 +43,10 @@ def pool_on_cpu(
     Returns:
         ``(N, C, cells, cells)``.
     """
-    options = (cells, ratio, strides, aligned)
+    apply: Any = _Pool.apply
+    options = _Options(cells, ratio, strides, aligned)
     regions = regions.detach().float().nan_to_num().clamp(-_MAX_COORDINATE, _MAX_COORDINATE).contiguous()
-    pooled: Tensor = _Pool.apply(regions, tuple(rows), options, *(level_map.to(maps[0].dtype) for level_map in maps))  # type: ignore[no-untyped-call]
+    pooled: Tensor = apply(regions, tuple(rows), options, *(level_map.to(maps[0].dtype) for level_map in maps))
     return pooled
 
 
@@ -46,24 +55,23 @@ class _Pool(torch.autograd.Function):
     def forward(ctx: Any, regions: Tensor, rows: tuple[Tensor, ...], options: _Options, *maps: Tensor) -> Tensor:
         ctx.regions, ctx.rows, ctx.options = regions, rows, options
         ctx.shapes, ctx.dtype = [level_map.shape for level_map in maps], maps[0].dtype
-        cells, ratio, strides, aligned = options
-        pooled = maps[0].new_empty((len(regions), maps[0].shape[1], cells, cells))
+        pooled = maps[0].new_empty((len(regions), maps[0].shape[1], options.cells, options.cells))
         jobs = []
-        for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
+        for level_map, level_rows, stride in zip(maps, rows, options.strides, strict=True):
             values = _as_numpy(level_map.detach().permute(0, 2, 3, 1).contiguous())
             for chunk in _chunks(level_rows.numpy()):
-                arguments = (values, regions.numpy(), chunk, _as_numpy(pooled.flatten(2)), ratio, np.float32(1 / stride), aligned)
-                jobs.append((kernels.pool, arguments))
+                arguments = (values, regions.numpy(), chunk, _as_numpy(pooled.flatten(2)))
+                jobs.append((kernels.pool, (*arguments, options.ratio, np.float32(1 / stride), options.aligned)))
         run_jobs(jobs)
         return pooled
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        _, ratio, strides, aligned = ctx.options
+        options: _Options = ctx.options
         values, regions = _as_numpy(gradient.to(ctx.dtype).contiguous().flatten(2)), ctx.regions.numpy()
         out: list[Tensor | None] = []
         jobs = []
-        for index, ((batch, channels, height, width), stride) in enumerate(zip(ctx.shapes, strides, strict=True)):
+        for index, ((batch, channels, height, width), stride) in enumerate(zip(ctx.shapes, options.strides, strict=True)):
             if not ctx.needs_input_grad[3 + index]:
                 out.append(None)
                 continue
@@ -72,8 +80,8 @@ class _Pool(torch.autograd.Function):
             block = -(-channels // torch.get_num_threads())
             for first in range(0, channels, block) if len(ctx.rows[index]) else ():
                 span = (first, min(first + block, channels))
-                arguments = (values, regions, ctx.rows[index].numpy(), level.numpy(), *span, ratio, np.float32(1 / stride), aligned)
-                jobs.append((kernels.pool_backward, arguments))
+                arguments = (values, regions, ctx.rows[index].numpy(), level.numpy(), *span)
+                jobs.append((kernels.pool_backward, (*arguments, options.ratio, np.float32(1 / stride), options.aligned)))
         run_jobs(jobs)
         return (None, None, None, *(level if level is None else level.to(ctx.dtype).permute(0, 3, 1, 2) for level in out))
 

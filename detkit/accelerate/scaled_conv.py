@@ -39,8 +39,7 @@ class ScaledConv(nn.Conv2d):
 
 def absorb_frozen_norms(module: nn.Module) -> nn.Module:
     """Replace, in place, every convolution that is followed by a frozen norm by a :class:`ScaledConv`; names and values stay."""
-    for parent, conv_name, norm_name in conv_norm_pairs(module):
-        conv, norm = parent.get_submodule(conv_name), parent.get_submodule(norm_name)
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenNorm) and not norm.absorbed:
-            parent.add_module(conv_name, ScaledConv.of(conv, norm))
+    for pair in conv_norm_pairs(module):
+        if isinstance(pair.norm, FrozenNorm) and not pair.norm.absorbed:
+            pair.parent.add_module(pair.conv_name, ScaledConv.of(pair.conv, pair.norm))
     return module

@@ -21,8 +21,9 @@ def sparse_gradient_conv(x: Tensor, weight: Tensor, bias: Tensor | None, padding
     if torch.is_autocast_enabled("cpu"):
         dtype = torch.get_autocast_dtype("cpu")
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    apply: Any = _SparseGradientConv.apply
     with torch.autocast("cpu", enabled=False):
-        out: Tensor = _SparseGradientConv.apply(x, weight, bias, padding)  # type: ignore[no-untyped-call]
+        out: Tensor = apply(x, weight, bias, padding)
     return out
 
 

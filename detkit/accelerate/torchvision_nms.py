@@ -23,11 +23,12 @@ def nms(boxes: Tensor, scores: Tensor, nms_iou: float) -> Tensor:
 @cache
 def _kernel() -> Any:
     """Load torchvision's compiled operators, or import torchvision if its library is not where it usually is."""
+    load: Any = torch.ops.load_library
     found = importlib.util.find_spec("torchvision")
     folder = Path(found.submodule_search_locations[0]) if found is not None and found.submodule_search_locations else None
     for library in sorted([*folder.glob("_C*.so"), *folder.glob("_C*.pyd")]) if folder is not None else ():
         try:
-            torch.ops.load_library(str(library))  # type: ignore[no-untyped-call]
+            load(str(library))
             return torch.ops.torchvision.nms
         except (OSError, AttributeError):
             continue

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.registry import BACKBONE_INFO
-from detkit.layers import ConvNormAct, CSPBlock, SpatialPyramidPooling, conv_block, set_yolox_norms
+from detkit.layers import ConvNormAct, CSPBlock, SpatialPyramidPooling, conv_block, set_batch_norms
 
 _STAGES = (("stem",), ("dark2",), ("dark3",), ("dark4",), ("dark5",))
 _TAPS = {"c1": "stem", "c2": "dark2", "c3": "dark3", "c4": "dark4", "c5": "dark5"}
@@ -73,7 +73,7 @@ class CSPDarknet(nn.Module):
             parts.append(CSPBlock(2 * channels, 2 * channels, bottlenecks, shortcut=not last, depthwise=depthwise))
             self.add_module(f"dark{stage}", nn.Sequential(*parts))
             channels *= 2
-        set_yolox_norms(self)
+        set_batch_norms(self)
 
 
 class Stem(ConvNormAct):

@@ -16,6 +16,7 @@ from torchvision.models import regnet, vgg
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe, center, pad_before, pad_patches, steps
 from detkit.backbones.registry import BACKBONE_INFO
+from detkit.layers import NORM_EPS, NORM_MOMENTUM
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
@@ -79,7 +80,7 @@ def _reduced_mobilenet() -> nn.Module:
 
     The momentum of the norms and the normal initialization are those of torchvision's ``ssdlite320_mobilenet_v3_large``.
     """
-    norm = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.03)
+    norm = partial(nn.BatchNorm2d, eps=NORM_EPS, momentum=NORM_MOMENTUM)
     body: nn.Module = models.mobilenet_v3_large(reduced_tail=True, norm_layer=norm)
     for part in body.modules():
         if isinstance(part, nn.Conv2d):

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import Counts, VocClass, VocNumbers
 from detkit.evaluation.results import check_results, columns
+from detkit.ops.box_arrays import paired_iou
 
 Rule = Literal["11-point", "all-point"]
 RULES: tuple[Rule, ...] = ("11-point", "all-point")
@@ -136,15 +137,6 @@ def _best_targets(tables: _Tables, objects: Integers, detections: Integers) -> t
     target = np.zeros(len(detections), np.int64)
     target[matched] = candidate[is_best][first_best]
     return target, best
-
-
-def paired_iou(boxes: Floats, others: Floats) -> Floats:
-    """Return the IoU of each pair of rows, ``x1 y1 x2 y2``; 0 for boxes without area."""
-    sides = np.minimum(boxes[:, 2:], others[:, 2:]) - np.maximum(boxes[:, :2], others[:, :2])
-    intersection = np.prod(np.maximum(sides, 0), axis=1)
-    union = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(others[:, 2:] - others[:, :2], axis=1) - intersection
-    iou: Floats = np.divide(intersection, union, out=np.zeros_like(intersection), where=union > 0)
-    return iou
 
 
 def _mark_correct(target: Integers, overlaps: Flags, ignored: Flags) -> tuple[Flags, Flags]:

@@ -10,12 +10,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import loss_normalizer
 from detkit.layers.positions import sine_positions
-from detkit.layers.transformer import Decoder, Encoder
+from detkit.layers.transformer import Decoder, Encoder, LayerSizes
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import giou_loss
 from detkit.ops.match import BACKGROUND, ignore_crowds
@@ -99,10 +100,11 @@ class DETRHead(OneStageHead):
     def __init__(self, in_channels: int, num_classes: int, config: DETRHeadConfig) -> None:
         super().__init__(num_classes, config.postprocess)
         self.config = config
-        channels, numbers = config.channels, (config.channels, config.attention_heads, config.hidden, config.dropout)
+        channels = config.channels
+        sizes = LayerSizes(channels, config.attention_heads, config.hidden, config.dropout)
         self.projection = nn.Conv2d(in_channels, channels, 1)
-        self.encoder = Encoder(config.encoder_layers, *numbers)
-        self.decoder = Decoder(config.decoder_layers, *numbers)
+        self.encoder = Encoder(config.encoder_layers, sizes)
+        self.decoder = Decoder(config.decoder_layers, sizes)
         self.queries = nn.Embedding(config.num_queries, channels)
         self.logits = Float32Linear(channels, num_classes + 1)
         self.box_layers = nn.Sequential(
@@ -177,9 +179,9 @@ class DETRHead(OneStageHead):
             losses |= {f"auxiliary_{name}": values[:-1].sum() for name, values in named.items()}
         return losses
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """See :meth:`OneStageHead.class_layout`."""
-        return {f"logits.{part}": (1, 1, 0, 1) for part in ("weight", "bias")}
+        return {f"logits.{part}": ClassLayout(after=1) for part in ("weight", "bias")}
 
     @torch.no_grad()
     def _match(self, outputs: Outputs, batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from detkit.heads.assigned import AssignedTargets, AssigningHead
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.dense import DenseHead
 from detkit.heads.dense_config import DenseHeadConfig
 from detkit.heads.one_stage import Outputs
@@ -128,9 +129,9 @@ class FCOSHead(AssigningHead):
             "centerness": binary_cross_entropy(centerness[assigned.positive], central),
         }
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """Return the layout of the last layer of the classes."""
-        return {f"dense.logits.{part}": (1, 1, 0, 0) for part in ("weight", "bias")}
+        return {f"dense.logits.{part}": ClassLayout() for part in ("weight", "bias")}
 
 
 def centerness_of(distances: Tensor) -> Tensor:

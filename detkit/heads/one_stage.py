@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.config import Config
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.ops.boxes import clip_boxes
 from detkit.ops.select import Selection
@@ -122,12 +123,8 @@ class OneStageHead(nn.Module):
         """Return weighted losses; see :meth:`detkit.models.detector.Detector.loss`."""
         raise NotImplementedError
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
-        """Return for each parameter that is laid out by class its layout.
-
-        Returns:
-            Parameter name to (groups, rows per class, rows before the first class of a group, rows after its last class).
-        """
+    def class_layout(self) -> Mapping[str, ClassLayout]:
+        """Return the layout of each parameter that is laid out by class, by its name."""
         raise NotImplementedError
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from detkit.heads.anchors import AnchorConfig, GridAnchors
 from detkit.heads.assigned import AssignedTargets, AssigningHead
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.dense import DenseHead
 from detkit.heads.dense_config import DenseHeadConfig
 from detkit.heads.one_stage import Outputs
@@ -112,6 +113,6 @@ class RetinaNetHead(AssigningHead):
             return smooth_l1(deltas, encode(target_boxes, anchors), self.config.beta)
         return BOX_LOSSES[self.config.box_loss](decode(deltas, anchors), target_boxes).sum()
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """Return the layout of the last layer of the classes: anchor by anchor."""
-        return {f"dense.logits.{part}": (self.dense.num_anchors, 1, 0, 0) for part in ("weight", "bias")}
+        return {f"dense.logits.{part}": ClassLayout(groups=self.dense.num_anchors) for part in ("weight", "bias")}

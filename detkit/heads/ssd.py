@@ -9,12 +9,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from detkit.heads.assigned import AssignedTargets, AssigningHead
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.default_boxes import DefaultBoxConfig, DefaultBoxes
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import ConvNormAct
+from detkit.layers import ConvNormAct, set_batch_norms
 from detkit.ops.coder import decode, encode
 from detkit.ops.losses import smooth_l1
 from detkit.ops.match import BACKGROUND, match_every_target
@@ -109,11 +110,11 @@ class SSDHead(AssigningHead):
         count = min(len(background_losses), int(self.config.negatives_per_positive * len(assigned.positive)))
         return background_losses.topk(count).values.sum() - log_probabilities[assigned.positive, assigned.labels].sum()
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """Return the layout of the last layers of the classes: anchor by anchor, background after the classes."""
         last = "1." if self.config.lite else ""
         return {
-            f"logits.{level}.{last}{part}": (count, 1, 0, 1)
+            f"logits.{level}.{last}{part}": ClassLayout(groups=count, after=1)
             for level, count in enumerate(self.anchors.per_cell)
             for part in ("weight", "bias")
         }
@@ -135,6 +136,5 @@ def _separable(in_channels: int, out_channels: int) -> nn.Module:
             nn.init.normal_(part.weight, std=0.03)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        if isinstance(part, nn.BatchNorm2d):
-            part.eps, part.momentum = 1e-3, 0.03
+    set_batch_norms(layer)
     return layer

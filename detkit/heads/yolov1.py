@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.heads.assigned import AssignedTargets, AssigningHead
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
@@ -132,9 +133,9 @@ class YOLOv1Head(AssigningHead):
             "class": (classes[positive // config.boxes_per_cell] - class_target).square().sum(),
         }
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """Return the layout of the last layer: cell by cell, classes before confidences and boxes."""
-        return {f"last.{part}": (self.groups, 1, 0, 5 * self.config.boxes_per_cell) for part in ("weight", "bias")}
+        return {f"last.{part}": ClassLayout(groups=self.groups, after=5 * self.config.boxes_per_cell) for part in ("weight", "bias")}
 
 
 def _decode(coordinates: Tensor, cells: Tensor, extent: Tensor) -> Tensor:

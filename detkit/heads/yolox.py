@@ -12,11 +12,12 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.dense import by_anchor
 from detkit.heads.float32 import Float32Conv2d
 from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, set_yolox_norms
+from detkit.layers import ACTIVATIONS, ActivationName, ConvNormAct, conv_block, loss_normalizer, set_batch_norms
 from detkit.ops.anchors import grid_points
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import BOX_LOSSES, BoxLossName, binary_cross_entropy, iou_loss
@@ -85,7 +86,7 @@ class YOLOXHead(OneStageHead):
         super().__init__(num_classes, config.postprocess)
         self.config, self.strides = config, tuple(strides)
         self.levels = nn.ModuleList(_Level(source, num_classes, config) for source in channels)
-        set_yolox_norms(self)
+        set_batch_norms(self)
 
     def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return ``(B, N, K)`` class logits, ``(B, N, 1)`` objectness logits and ``(B, N, 4)`` deltas, over the cells of all levels."""
@@ -148,9 +149,9 @@ class YOLOXHead(OneStageHead):
             losses["box_l1"] = (deltas[positive] - encode(target_boxes, points, strides)).abs().sum()
         return {name: loss / total for name, loss in losses.items()}
 
-    def class_layout(self) -> Mapping[str, tuple[int, int, int, int]]:
+    def class_layout(self) -> Mapping[str, ClassLayout]:
         """Return the layout of the class layer of every level."""
-        return {f"levels.{level}.logits.{part}": (1, 1, 0, 0) for level in range(len(self.levels)) for part in ("weight", "bias")}
+        return {f"levels.{level}.logits.{part}": ClassLayout() for level in range(len(self.levels)) for part in ("weight", "bias")}
 
     def _strides_of(self, locations: list[Tensor]) -> Tensor:
         """Return the stride of each location in pixels, ``(N, 1)``."""

@@ -1,4 +1,4 @@
-"""Convolution block: convolution, norm and activation."""
+"""Convolution block: convolution, norm and activation, the latter two by name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ ActivationName = Literal["relu", "relu6", "silu", "hardswish"]
 
 ACTIVATIONS: dict[ActivationName, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6, "silu": nn.SiLU, "hardswish": nn.Hardswish}
 """Activations by their names in configs."""
+
+
+class Leaky(nn.LeakyReLU):
+    """``max(x, 0.1 x)``, the activation of YOLO (arXiv:1506.02640, section 2.2)."""
+
+    def __init__(self) -> None:
+        super().__init__(0.1, inplace=True)
 
 
 def make_norm(name: NormName | None, channels: int) -> nn.Module | None:

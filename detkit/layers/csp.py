@@ -9,13 +9,6 @@ from torch.nn import functional
 from detkit.layers.blocks import ConvNormAct
 
 
-def set_yolox_norms(network: nn.Module) -> None:
-    """Set the eps and momentum of batch norms to those of YOLOX's code (``yolox_base.py``: 1e-3 and 0.03)."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eps, module.momentum = 1e-3, 0.03
-
-
 def conv_block(
     in_channels: int, out_channels: int, kernel: int = 3, *, stride: int = 1, depthwise: bool = False, activation: type[nn.Module] = nn.SiLU
 ) -> nn.Sequential:

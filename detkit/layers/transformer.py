@@ -5,6 +5,8 @@ Sequences are ``(B, length, channels)``. The parts of a layer have the names of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,17 +14,34 @@ from torch.nn import functional
 from detkit.layers.attention import Attention
 
 
+@dataclass(frozen=True)
+class LayerSizes:
+    """Sizes of a transformer layer.
+
+    Attributes:
+        channels: Channels per cell or query.
+        heads: Attention heads.
+        hidden: Hidden width of the feed-forward network.
+        dropout: Dropout probability in training.
+    """
+
+    channels: int
+    heads: int
+    hidden: int
+    dropout: float
+
+
 class _Layer(nn.Module):
     """Common parts of both layers: self-attention, and a two-layer feed-forward network."""
 
-    def __init__(self, channels: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, sizes: LayerSizes) -> None:
         super().__init__()
-        self.self_attn = Attention(channels, heads, dropout)
-        self.linear1 = nn.Linear(channels, hidden)
-        self.linear2 = nn.Linear(hidden, channels)
-        self.norm1 = nn.LayerNorm(channels)
-        self.norm2 = nn.LayerNorm(channels)
-        self.dropout = nn.Dropout(dropout)
+        self.self_attn = Attention(sizes.channels, sizes.heads, sizes.dropout)
+        self.linear1 = nn.Linear(sizes.channels, sizes.hidden)
+        self.linear2 = nn.Linear(sizes.hidden, sizes.channels)
+        self.norm1 = nn.LayerNorm(sizes.channels)
+        self.norm2 = nn.LayerNorm(sizes.channels)
+        self.dropout = nn.Dropout(sizes.dropout)
 
     def self_attention(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
         """Apply self-attention, the residual sum and the norm; ``padded`` elements are masked out."""
@@ -38,14 +57,7 @@ class _Layer(nn.Module):
 
 
 class EncoderLayer(_Layer):
-    """Self-attention over the cells of a map.
-
-    Args:
-        channels: Channels per cell.
-        heads: Attention heads.
-        hidden: Hidden width of the feed-forward network.
-        dropout: Dropout probability in training.
-    """
+    """Self-attention over the cells of a map."""
 
     def forward(self, x: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
         """``(B, cells, channels)`` in and out; ``padded`` ``(B, cells)`` bool marks cells in the padding, None: no padding."""
@@ -55,12 +67,12 @@ class EncoderLayer(_Layer):
 
 
 class DecoderLayer(_Layer):
-    """Self-attention of queries, then cross-attention to the cells of a map; arguments as for :class:`EncoderLayer`."""
+    """Self-attention of queries, then cross-attention to the cells of a map."""
 
-    def __init__(self, channels: int, heads: int, hidden: int, dropout: float) -> None:
-        super().__init__(channels, heads, hidden, dropout)
-        self.multihead_attn = Attention(channels, heads, dropout)
-        self.norm3 = nn.LayerNorm(channels)
+    def __init__(self, sizes: LayerSizes) -> None:
+        super().__init__(sizes)
+        self.multihead_attn = Attention(sizes.channels, sizes.heads, sizes.dropout)
+        self.norm3 = nn.LayerNorm(sizes.channels)
 
     def forward(self, x: Tensor, queries: Tensor, keys: Tensor, cells: Tensor, padded: Tensor | None = None) -> Tensor:
         """``(B, queries, channels)`` in and out.
@@ -82,9 +94,9 @@ class DecoderLayer(_Layer):
 class Encoder(nn.Module):
     """Sequence of encoder layers."""
 
-    def __init__(self, depth: int, channels: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, depth: int, sizes: LayerSizes) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(EncoderLayer(channels, heads, hidden, dropout) for _ in range(depth))
+        self.layers = nn.ModuleList(EncoderLayer(sizes) for _ in range(depth))
         xavier_init(self)
 
     def forward(self, x: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
@@ -97,10 +109,10 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Sequence of decoder layers, with one norm for the output of each."""
 
-    def __init__(self, depth: int, channels: int, heads: int, hidden: int, dropout: float) -> None:
+    def __init__(self, depth: int, sizes: LayerSizes) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(channels, heads, hidden, dropout) for _ in range(depth))
-        self.norm = nn.LayerNorm(channels)
+        self.layers = nn.ModuleList(DecoderLayer(sizes) for _ in range(depth))
+        self.norm = nn.LayerNorm(sizes.channels)
         xavier_init(self)
 
     def forward(self, queries: Tensor, cells: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:

@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from detkit.backbones import BackboneConfig
 from detkit.backbones.full_network import FullNetwork
+from detkit.heads.class_layout import ClassLayout
 from detkit.layers.distributed import loss_normalizer
-from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.detector import Detector, DetectorConfig, Losses, Raw
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Detections, Proposals, Targets
 

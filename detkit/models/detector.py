@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
@@ -11,6 +10,8 @@ from torch import Tensor, nn
 
 from detkit.backbones import Backbone, BackboneConfig, load_backbone_weights
 from detkit.config import Config, one_of_kinds
+from detkit.heads.class_layout import ClassLayout
+from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
@@ -20,24 +21,6 @@ from detkit.structures import Batch, Detections, Proposals, Size, StageExplanati
 
 Losses = dict[str, Tensor]
 Raw = tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class ClassLayout:
-    """Class layout of the first dimension of a parameter: ``groups`` x (``before`` + K * ``per_class`` + ``after``).
-
-    A softmax layer with background last has ``after=1``; a dense head with 9 anchors has ``groups=9``; a layer with a box for every class
-    has ``per_class=4``.
-    """
-
-    groups: int = 1
-    per_class: int = 1
-    before: int = 0
-    after: int = 0
-
-    def rows(self, num_classes: int) -> int:
-        """Return the length of the dimension for ``num_classes`` classes."""
-        return self.groups * (self.before + num_classes * self.per_class + self.after)
 
 
 class DetectorConfig(Config):
@@ -68,7 +51,22 @@ class DetectorConfig(Config):
             images: Number of training images.
             max_objects: Maximum number of objects in an image.
         """
-        return ()
+        key, limit = self.detection_limit
+        if limit is None or max_objects <= limit:
+            return ()
+        return (
+            f"a training image has {max_objects} objects, but at most model.{key}={limit} per image are detected, also in validation; "
+            "increase it",
+        )
+
+    @property
+    def detection_limit(self) -> tuple[str, int | None]:
+        """Config key of the maximum number of detections per image, and its value; None: no limit."""
+        parts = {"head.postprocess": getattr(getattr(self, "head", None), "postprocess", None), "region": getattr(self, "region", None)}
+        for name, part in parts.items():
+            if isinstance(part, PostprocessConfig):
+                return f"{name}.max_detections", part.max_detections
+        return "", None
 
     @property
     def proposals_config(self) -> ProposalsConfig | None:

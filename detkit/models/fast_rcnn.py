@@ -12,8 +12,9 @@ from torch.nn import functional
 
 from detkit.backbones import BackboneConfig
 from detkit.backbones.loading import LoadedBackbone
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig, RegionSource
-from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.detector import Detector, DetectorConfig, Losses, Raw
 from detkit.models.loading.classifier_layers import load_with_head
 from detkit.models.regions import region_layout
 from detkit.necks import NeckConfig, SingleLevelConfig

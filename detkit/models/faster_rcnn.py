@@ -8,9 +8,10 @@ from typing import Literal
 from torch import nn
 
 from detkit.backbones.loading import LoadedBackbone
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.region.classifier import RegionClassifier, RegionConfig
 from detkit.heads.rpn import RPN, RPNConfig
-from detkit.models.detector import ClassLayout, Detector, DetectorConfig, Losses, Raw
+from detkit.models.detector import Detector, DetectorConfig, Losses, Raw
 from detkit.models.loading.classifier_layers import load_with_head
 from detkit.models.regions import region_layout
 from detkit.necks import FPNConfig, NeckConfig

@@ -7,8 +7,9 @@ from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.models.detector import ClassLayout, Detector, Losses, Raw
+from detkit.models.detector import Detector, Losses, Raw
 from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 
@@ -67,7 +68,4 @@ class OneStage(Detector):
 
     def class_layout(self) -> dict[str, ClassLayout]:
         """See :meth:`Detector.class_layout`."""
-        return {
-            f"head.{name}": ClassLayout(groups, per_class, before, after)
-            for name, (groups, per_class, before, after) in self.head.class_layout().items()
-        }
+        return {f"head.{name}": layout for name, layout in self.head.class_layout().items()}

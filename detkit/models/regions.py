@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.region.classifier import RegionClassifier
 from detkit.heads.text_classes import TextLogits
-from detkit.models.detector import ClassLayout
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct, CSPBlock, conv_block, set_yolox_norms
+from detkit.layers import ConvNormAct, CSPBlock, conv_block, set_batch_norms
 from detkit.necks.base import MapSource, Neck
 
 
@@ -51,7 +51,7 @@ class PAN(Neck):
         self.shrinks = nn.ModuleList(shrink(fine) for fine in finer)
         self.up_blocks = nn.ModuleList(fuse(2 * fine, coarse) for fine, coarse in pairs)
         for part in (self.inputs, self.laterals, self.down_blocks, self.shrinks, self.up_blocks):
-            set_yolox_norms(part)
+            set_batch_norms(part)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the maps of normalized images ``(B, 3, H, W)``, finest first."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from detkit.layers import ConvNormAct
+from detkit.layers import ConvNormAct, set_batch_norms
 from detkit.necks.base import MapSource, Neck
 from detkit.structures import Size
 
@@ -126,15 +126,9 @@ def _separable(in_channels: int, extra: ExtraLevel) -> nn.Sequential:
     if isinstance(convolution, nn.Conv2d):
         convolution.padding = (extra.padding, extra.padding)
     first = ConvNormAct(in_channels, half, 1, norm="batch", activation=nn.ReLU6)
-    return set_ssdlite_norms(nn.Sequential(first, depthwise, ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6)))
-
-
-def set_ssdlite_norms(module: nn.Sequential) -> nn.Sequential:
-    """Set the eps and momentum of every batch norm, in place, to those of torchvision's SSDLite."""
-    for part in module.modules():
-        if isinstance(part, nn.BatchNorm2d):
-            part.eps, part.momentum = 1e-3, 0.03
-    return module
+    layers = nn.Sequential(first, depthwise, ConvNormAct(half, extra.channels, 1, norm="batch", activation=nn.ReLU6))
+    set_batch_norms(layers)
+    return layers
 
 
 def _initialize(neck: SSDExtras, lite: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -65,11 +67,27 @@ def box_iou(first: Tensor, second: Tensor) -> Tensor:
     return shared / union.clamp_(min=torch.finfo(torch.float32).tiny)
 
 
+class Overlap(NamedTuple):
+    """Areas ``(...)`` of the intersection and the union of pairs of boxes, and the sides of the box that encloses both."""
+
+    intersection: Tensor
+    union: Tensor
+    width: Tensor
+    height: Tensor
+
+
+def paired_overlap(first: Tensor, second: Tensor) -> Overlap:
+    """Overlap of ``(..., 4)`` boxes, each with the matching row."""
+    inner = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
+    outer = torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
+    shared = inner.clamp(min=0).prod(-1)
+    return Overlap(shared, box_area(first) + box_area(second) - shared, outer[..., 0], outer[..., 1])
+
+
 def paired_iou(first: Tensor, second: Tensor) -> Tensor:
     """``(...)`` IoU of ``(..., 4)`` boxes, each with the matching row; 0 where neither has an area."""
-    sides = (torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])).clamp(min=0)
-    shared = sides.prod(-1)
-    return shared / (box_area(first) + box_area(second) - shared).clamp(min=torch.finfo(torch.float32).tiny)
+    overlap = paired_overlap(first, second)
+    return overlap.intersection / overlap.union.clamp(min=torch.finfo(torch.float32).tiny)
 
 
 def crowd_overlap(boxes: Tensor, crowds: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from detkit.arrays import Doubles
+from detkit.ops.box_arrays import paired_iou
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Tens
     """Fused boxes, mean scores and counts of the clusters of one label, in order of creation."""
     fused, clusters = np.zeros_like(boxes), list[_Cluster]()
     for box, score in zip(boxes, scores.tolist(), strict=True):
-        ious = _ious(fused[: len(clusters)], box)
+        ious = paired_iou(fused[: len(clusters)], box)
         index = int(ious.argmax()) if len(ious) else 0
         if not len(ious) or not ious[index] > merge_iou:
             index = len(clusters)
@@ -86,12 +87,3 @@ def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Tens
     counts = torch.tensor([cluster.count for cluster in clusters])
     means = torch.tensor([cluster.score_sum / cluster.count for cluster in clusters], dtype=torch.float32)
     return torch.from_numpy(fused[: len(clusters)]).float(), means, counts
-
-
-def _ious(boxes: Doubles, box: Doubles) -> Doubles:
-    """``(n,)`` IoU of ``(n, 4)`` boxes with one box."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    shared = np.maximum(sides, 0).prod(1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(1)
-    ious: Doubles = shared / np.maximum(areas + (box[2:] - box[:2]).prod() - shared, np.finfo(np.float64).tiny)
-    return ious

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from detkit.ops.boxes import box_area, xyxy_to_cxcywh
+from detkit.ops.boxes import paired_overlap, xyxy_to_cxcywh
 
 EPSILON = 1e-7
 """Keeps quotients of areas finite (torchvision's constant)."""
@@ -47,19 +47,19 @@ def sigmoid_focal(logits: Tensor, target: Tensor, alpha: float = 0.25, gamma: fl
 
 def iou_loss(boxes: Tensor, target: Tensor) -> Tensor:
     """``(N,)`` 1 - IoU of ``(N, 4)`` boxes and targets, row by row; no gradient where they do not intersect."""
-    shared, union, _, _ = _overlap(boxes.float(), target.float())
+    shared, union, _, _ = paired_overlap(boxes.float(), target.float())
     return 1 - shared / (union + EPSILON)
 
 
 def log_iou_loss(boxes: Tensor, target: Tensor) -> Tensor:
     """``(N,)`` -ln(IoU); no gradient where they do not intersect. Source: UnitBox (arXiv:1608.01471), equation 2."""
-    shared, union, _, _ = _overlap(boxes.float(), target.float())
+    shared, union, _, _ = paired_overlap(boxes.float(), target.float())
     return -(shared / (union + EPSILON)).clamp(min=EPSILON).log()
 
 
 def giou_loss(boxes: Tensor, target: Tensor) -> Tensor:
     """``(N,)`` 1 - generalized IoU, which adds the fraction of the enclosing box that neither fills. Source: arXiv:1902.09630."""
-    shared, union, width, height = _overlap(boxes.float(), target.float())
+    shared, union, width, height = paired_overlap(boxes.float(), target.float())
     enclosing = width * height
     return 1 - shared / (union + EPSILON) + (enclosing - union) / (enclosing + EPSILON)
 
@@ -67,7 +67,7 @@ def giou_loss(boxes: Tensor, target: Tensor) -> Tensor:
 def diou_loss(boxes: Tensor, target: Tensor) -> Tensor:
     """``(N,)`` 1 - IoU + (distance of the centers / diagonal of the enclosing box)^2. Source: arXiv:1911.08287, equation 7."""
     boxes, target = boxes.float(), target.float()
-    shared, union, width, height = _overlap(boxes, target)
+    shared, union, width, height = paired_overlap(boxes, target)
     distance = (xyxy_to_cxcywh(boxes) - xyxy_to_cxcywh(target))[..., :2].square().sum(-1)
     return 1 - shared / (union + EPSILON) + distance / (width.square() + height.square() + EPSILON)
 
@@ -97,14 +97,6 @@ def _aspect_angle(boxes: Tensor) -> Tensor:
     """``(N,)`` arctangent of width / height in radians; the gradient stays finite for a box without a height."""
     width, height = xyxy_to_cxcywh(boxes)[..., 2:].unbind(-1)
     return torch.atan(width / height.clamp(min=EPSILON))
-
-
-def _overlap(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Intersection, union, and width and height of the enclosing box, row by row, ``(N,)`` each."""
-    inner = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
-    outer = torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2])
-    shared = inner.clamp(min=0).prod(-1)
-    return shared, box_area(first) + box_area(second) - shared, outer[..., 0], outer[..., 1]
 
 
 def zero_loss(*tensors: Tensor) -> Tensor:

@@ -6,14 +6,12 @@ import logging
 import math
 import sys
 from functools import cache
-from itertools import count
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 _log = logging.getLogger(__name__)
-_calls_without_kernels = count()
 
 
 class _Pooling(Protocol):
@@ -40,7 +38,7 @@ def multilevel_roi_align(
     canonical_size: int = 224,
     canonical_level: int = 4,
     aligned: bool = False,
-    reference: bool = False,
+    compiled: bool = True,
     levels: Tensor | None = None,
 ) -> Tensor:
     """Pool every box by RoI align from the map that suits its size (FPN, arXiv:1612.03144, equation 1).
@@ -54,7 +52,8 @@ def multilevel_roi_align(
         canonical_size: Side in pixels of a box that belongs to ``canonical_level``.
         canonical_level: Level of a box of the canonical size, as the base-2 logarithm of the level's stride.
         aligned: Shift samples by half a cell (detectron2's "v2"); torchvision's detectors do not.
-        reference: Use torchvision's own operator on every device.
+        compiled: Use compiled kernels on a CPU where they support the maps; otherwise torchvision's operator. Loading the kernels takes
+            half a second, and several seconds on a machine that has not compiled them yet.
         levels: ``(sum N_i,)`` index of the map to pool each box from; None: the one that suits its size.
 
     Returns:
@@ -69,25 +68,21 @@ def multilevel_roi_align(
     if levels is None:
         levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
     rows = [torch.where(levels == level)[0] for level in range(len(maps))]
-    pool = _pool_by_torchvision if reference or not _use_kernels(maps) else _kernels()
+    pool = _kernels() if compiled and _supports_kernels(maps) else _pool_by_torchvision
     return pool(maps, regions, rows, cells=output_size, ratio=sampling_ratio, strides=strides, aligned=aligned)
 
 
-def _use_kernels(maps: tuple[Tensor, ...]) -> bool:
-    """Whether the compiled kernels can be used and are worth loading.
+def kernels_are_loaded() -> bool:
+    """Whether this process has loaded the compiled kernels, so that using them costs no time."""
+    return "detkit.accelerate.pooling_cpu" in sys.modules
 
-    Loading them takes half a second, and several seconds on a machine that has not compiled them yet. So the first image of a
-    process, which is often the only one, goes through torchvision's operator. Training loads them at once, because a resumed run
-    must give exactly the same results.
-    """
+
+def _supports_kernels(maps: tuple[Tensor, ...]) -> bool:
+    """Whether the compiled kernels can pool from these maps here."""
     supported = all(type(level_map) is Tensor and level_map.device.type == "cpu" for level_map in maps)
     if not supported or any(level_map.dtype not in (torch.float32, torch.bfloat16) for level_map in maps):
         return False
-    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
-        return False
-    training = torch.is_grad_enabled() and any(level_map.requires_grad for level_map in maps)
-    loaded = "detkit.accelerate.pooling_cpu" in sys.modules
-    return loaded or training or next(_calls_without_kernels) > 0
+    return not (torch.compiler.is_compiling() or torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
 @cache

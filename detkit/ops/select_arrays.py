@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from detkit.arrays import Flags, Floats, Integers
+from detkit.arrays import Features, Flags, Floats, Integers
+from detkit.ops.box_arrays import paired_iou
 
 NMSKind = Literal["hard", "linear", "gaussian"]
 """Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`detkit.ops.select.soft_nms`."""
@@ -161,25 +162,15 @@ def soft_nms_rows(
         if not scores[row] > rule.min_score:
             break
         kept.append((row, float(scores[row])))
-        factors = _factors(_ious(corners, row), rule)
+        factors = _factors(paired_iou(corners.T, corners[:, row]), rule)
         scores *= factors if groups is None else np.where(groups == groups[row], factors, np.float32(1))
         scores[row] = -1
     return kept
 
 
-def _factors(ious: Floats, rule: SoftRule) -> Floats:
+def _factors(ious: Features, rule: SoftRule) -> Floats:
     """Score multipliers of boxes with these IoUs with the box just kept."""
     if rule.kind == "linear":
         return np.where(ious > rule.nms_iou, 1 - ious, np.float32(1))
     factors: Floats = np.exp(ious * ious * np.float32(-1 / rule.sigma))
     return factors
-
-
-def _ious(corners: Floats, row: int) -> Floats:
-    """``(n,)`` IoU of one of ``n`` boxes, given as ``(4, n)``, with all of them."""
-    x1, y1, x2, y2 = corners
-    shared = np.maximum(np.minimum(x2, x2[row]) - np.maximum(x1, x1[row]), 0)
-    shared *= np.maximum(np.minimum(y2, y2[row]) - np.maximum(y1, y1[row]), 0)
-    areas = (x2 - x1) * (y2 - y1)
-    ious: Floats = shared / np.maximum(areas + areas[row] - shared, np.finfo(np.float32).tiny)
-    return ious

@@ -5,9 +5,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from detkit.layers.attention import Attention
-from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer
+from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer, LayerSizes
 
 CHANNELS, HEADS = 16, 4
+SIZES = LayerSizes(CHANNELS, HEADS, hidden=32, dropout=0.1)
 
 
 def attend(layer: Attention, queries: Tensor, keys: Tensor, values: Tensor, padded: Tensor | None) -> Tensor:
@@ -38,7 +39,7 @@ def inputs() -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def test_an_encoder_layer_equals_its_formula() -> None:
     x, positions, padded = inputs()
-    layer = EncoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
+    layer = EncoderLayer(SIZES).eval()
     first = layer.norm1(x + attend(layer.self_attn, x + positions, x + positions, x, padded))
     assert_close(layer(x, positions, padded), layer.norm2(first + feed_forward(layer, first)), atol=1e-5, rtol=1e-5)
 
@@ -46,7 +47,7 @@ def test_an_encoder_layer_equals_its_formula() -> None:
 @torch.no_grad()
 def test_a_decoder_layer_equals_its_formula() -> None:
     cells, positions, padded = inputs()
-    layer = DecoderLayer(CHANNELS, HEADS, 32, 0.1).eval()
+    layer = DecoderLayer(SIZES).eval()
     x, queries = torch.randn(2, 3, CHANNELS), torch.randn(2, 3, CHANNELS)
     first = layer.norm1(x + attend(layer.self_attn, x + queries, x + queries, x, None))
     second = layer.norm2(first + attend(layer.multihead_attn, first + queries, cells + positions, cells, padded))
@@ -57,7 +58,7 @@ def test_a_decoder_layer_equals_its_formula() -> None:
 @torch.no_grad()
 def test_the_padding_has_no_influence() -> None:
     cells, positions, padded = inputs()
-    encoder, decoder = Encoder(2, CHANNELS, HEADS, 32, 0.1).eval(), Decoder(2, CHANNELS, HEADS, 32, 0.1).eval()
+    encoder, decoder = Encoder(2, SIZES).eval(), Decoder(2, SIZES).eval()
     queries = torch.randn(3, CHANNELS)
     other = torch.where(padded[..., None], torch.randn_like(cells), cells)
     first, second = encoder(cells, positions, padded), encoder(other, positions, padded)
@@ -68,6 +69,6 @@ def test_the_padding_has_no_influence() -> None:
 
 def test_matrices_are_initialized_by_xaviers_rule() -> None:
     torch.manual_seed(0)
-    layer = Encoder(1, 64, HEADS, 256, 0.1).layers[0]
+    layer = Encoder(1, LayerSizes(64, HEADS, 256, 0.1)).layers[0]
     bound = (6 / (64 + 256)) ** 0.5
     assert 0.95 * bound < float(layer.linear1.weight.detach().abs().max()) <= bound

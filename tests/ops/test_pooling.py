@@ -60,7 +60,7 @@ def with_gradients(maps: tuple[Tensor, ...], boxes: list[Tensor], **options: obj
 def test_values_and_gradients_equal_torchvisions_operator(boxes: Tensor, ratio: int, aligned: bool) -> None:
     options = {"output_size": 7, "sampling_ratio": ratio, "aligned": aligned, "canonical_size": 40, "canonical_level": 3}
     split = [boxes[: len(boxes) // 3], boxes[len(boxes) // 3 :]]
-    expected, expected_gradients = with_gradients(pyramid(), split, reference=True, **options)
+    expected, expected_gradients = with_gradients(pyramid(), split, compiled=False, **options)
     pooled, gradients = with_gradients(pyramid(), split, **options)
     torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=1e-5)
     for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
@@ -72,7 +72,7 @@ def test_both_paths_equal_torchvisions_multi_scale_pooling() -> None:
     reference = MultiScaleRoIAlign(["0", "1", "2", "3"], 7, 2)
     expected = reference({str(i): level for i, level in enumerate(maps)}, boxes, [(768, 1024)] * 2)
     options = {"output_size": 7, "sampling_ratio": 2, "strides": STRIDES}
-    torch.testing.assert_close(multilevel_roi_align(maps, boxes, reference=True, **options), expected, atol=0, rtol=0)  # type: ignore[arg-type]
+    torch.testing.assert_close(multilevel_roi_align(maps, boxes, compiled=False, **options), expected, atol=0, rtol=0)  # type: ignore[arg-type]
     torch.testing.assert_close(multilevel_roi_align(maps, boxes, **options), expected, atol=1e-4, rtol=1e-5)  # type: ignore[arg-type]
 
 
@@ -95,7 +95,7 @@ def test_images_without_boxes(counts: tuple[int, int]) -> None:
 def test_bfloat16_maps_round_once() -> None:
     maps, boxes = tuple(level.bfloat16() for level in pyramid(channels=20)), [random_boxes(20), UNUSUAL]
     options = {"output_size": 7, "sampling_ratio": 2}
-    expected, expected_gradients = with_gradients(maps, boxes, reference=True, **options)
+    expected, expected_gradients = with_gradients(maps, boxes, compiled=False, **options)
     pooled, gradients = with_gradients(maps, boxes, **options)
     assert pooled.dtype == gradients[0].dtype == torch.bfloat16
     torch.testing.assert_close(pooled, expected, atol=1e-5, rtol=2**-7)
@@ -155,15 +155,15 @@ def test_falls_back_to_torchvision_without_numba(monkeypatch: pytest.MonkeyPatch
     assert "numba is not usable" in caplog.text
 
 
-def test_the_first_image_of_a_process_does_not_load_numba() -> None:
+def test_kernels_are_loaded_only_if_asked_for() -> None:
     code = (
-        "import sys, torch; from detkit.ops.pooling import multilevel_roi_align as pool\n"
-        "with torch.no_grad():\n"
-        "    for _ in range(2):\n"
-        "        pool((torch.zeros(1, 2, 8, 8),), [torch.ones(1, 4)], output_size=2, sampling_ratio=1, strides=(4.0,))\n"
-        "        print('numba' in sys.modules)\n"
+        "import sys, torch; from detkit.ops.pooling import kernels_are_loaded, multilevel_roi_align as pool\n"
+        "for compiled in (False, False, True):\n"
+        "    pool((torch.zeros(1, 2, 8, 8),), [torch.ones(1, 4)], output_size=2, sampling_ratio=1, strides=(4.0,), compiled=compiled)\n"
+        "    print('numba' in sys.modules, kernels_are_loaded())\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == ["False", "True"]
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert out == ["False False", "False False", "True True"]
 
 
 def test_wrong_numbers_of_strides_or_images() -> None:

@@ -108,7 +108,12 @@ class RegionClassifier(nn.Module):
         config: Pooling, sampling, losses and postprocessing.
         fitted: Layers that are fitted after the others are trained.
         factors: Image scales of the maps, if they come from one network at several scales.
+
+    Attributes:
+        compiled_pooling: Whether pooling may load compiled kernels; a runtime that detects in a single image can do without.
     """
+
+    compiled_pooling: bool = True
 
     def __init__(
         self,
@@ -138,7 +143,8 @@ class RegionClassifier(nn.Module):
         """Return ``(n, C, S, S)``, the input of the head for the boxes of all images, image by image."""
         if callable(maps):
             return maps(boxes)
-        return pool_regions(tuple(maps[: len(self.strides)]), boxes, self.strides, self.config, self.factors)
+        levels = tuple(maps[: len(self.strides)])
+        return pool_regions(levels, boxes, self.strides, self.config, factors=self.factors, compiled=self.compiled_pooling)
 
     def assignment(self, boxes: Tensor, targets: Targets) -> Tensor:
         """Return ``(N,)``: the row of the target that each of ``(N, 4)`` proposals is assigned to, or ``BACKGROUND`` or ``IGNORE``."""

@@ -38,7 +38,13 @@ class PooledRegionsConfig(PostprocessConfig):
 
 
 def pool_regions(
-    maps: Sequence[Tensor], boxes: list[Tensor], strides: tuple[float, ...], config: PooledRegionsConfig, factors: tuple[float, ...] = ()
+    maps: Sequence[Tensor],
+    boxes: list[Tensor],
+    strides: tuple[float, ...],
+    config: PooledRegionsConfig,
+    *,
+    factors: tuple[float, ...] = (),
+    compiled: bool = True,
 ) -> Tensor:
     """Pool each box from the feature map that suits its size.
 
@@ -49,14 +55,22 @@ def pool_regions(
         config: How to pool.
         factors: Image scales of the maps, if they come from one network at several scales; each box is then pooled from the scale at which
             it is nearest to 224 x 224 pixels. Empty: the maps are the levels of a pyramid.
+        compiled: Whether ``align`` may load compiled kernels; see :func:`detkit.ops.pooling.multilevel_roi_align`.
 
     Returns:
         ``(sum N_i, channels, side, side)``.
     """
     levels = nearest_scales(torch.cat(boxes), factors) if factors else None
     if config.pooling == "align":
-        numbers = {"output_size": config.pool_size, "sampling_ratio": config.sampling_ratio}
-        return multilevel_roi_align(tuple(maps), boxes, strides=strides, levels=levels, **numbers)  # type: ignore[arg-type]
+        return multilevel_roi_align(
+            tuple(maps),
+            boxes,
+            output_size=config.pool_size,
+            sampling_ratio=config.sampling_ratio,
+            strides=strides,
+            compiled=compiled,
+            levels=levels,
+        )
     if levels is None:
         levels = box_levels(torch.cat(boxes), strides)
     size = config.pyramid_bins[0] if config.pooling == "pyramid" else config.pool_size

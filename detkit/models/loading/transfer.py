@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from detkit.backbones.grayscale import fit_colors
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.region.fitted import FittedLayers
-from detkit.models.detector import ClassLayout, Detector
+from detkit.models.detector import Detector
 from detkit.models.loading.checkpoints import COUNTER
 
 
@@ -102,11 +103,8 @@ def transfer(
 
 def _fit_colors(model: Detector, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Return the tensors for as many channels as the backbone of the model sees."""
-    color_weight = model.backbone.color_weight
-    if color_weight is None:
-        return tensors
-    weight = model.backbone.get_parameter(color_weight)
-    return fit_colors(tensors, next(name for name, parameter in model.named_parameters() if parameter is weight))
+    weights = {id(model.backbone.get_parameter(name)) for name in model.backbone.color_weights}
+    return fit_colors(tensors, {name for name, parameter in model.named_parameters() if id(parameter) in weights})
 
 
 def _reset_fitted(model: Detector, names: Sequence[str]) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ import torch
 from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.models.detector import ClassLayout
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.loading.transfer import _copy_rows, transfer
 from detkit.models.rcnn import RCNN, RCNNConfig

@@ -1,4 +1,4 @@
-"""Replacement of batch norms by other norms."""
+"""Norms besides batch norm, and the replacement and settings of batch norms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from detkit.layers.blocks import GROUPS
+
+NORM_EPS, NORM_MOMENTUM = 1e-3, 0.03
+"""Eps and momentum of the batch norms of YOLOX (``yolox_base.py``) and of torchvision's SSDLite."""
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of each cell, as for the maps of ConvNeXt and ViTDet."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize ``(B, C, H, W)``."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class GroupNormAct(nn.GroupNorm):
@@ -48,3 +59,10 @@ def replace_norms(module: nn.Module, make: Callable[[nn.BatchNorm2d], nn.Module]
             module.add_module(name, make(child))
         else:
             replace_norms(child, make)
+
+
+def set_batch_norms(network: nn.Module) -> None:
+    """Set the eps and momentum of every batch norm, in place, to :data:`NORM_EPS` and :data:`NORM_MOMENTUM`."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps, module.momentum = NORM_EPS, NORM_MOMENTUM
