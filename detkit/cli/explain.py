@@ -6,7 +6,8 @@
 
 For each stage, three images are written: its anchors, points, proposals or queries; which of them match each object in training; and the
 candidates before and after NMS, colored from blue (score 0) to red (score 1). A one-stage detector has one stage; Faster R-CNN has two, rpn
-and region. Everything is drawn on the image as the detector sees it, resized.
+and region. Everything is drawn on the image as the detector sees it, resized. The weights are those of --model: a checkpoint, a run or a
+published name; an exported file has none to look into.
 
 The objects are the labels of this image in --data, which is searched for its path or file name. Without --data, the detector's own
 detections are used instead.

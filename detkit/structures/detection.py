@@ -166,7 +166,7 @@ class DetectionArrays(DetectionMethods):
         Raises:
             IndexError: If there is no such row.
         """
-        if isinstance(index, (int, np.integer)):
+        if not isinstance(index, slice | list) and np.ndim(index) == 0:
             return self.one(int(index))
         return replace(self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index])
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from detkit.structures.columns import column
 from detkit.structures.detection import Detection, DetectionArrays, DetectionMethods
-from detkit.structures.rows import Index, Rows
+from detkit.structures.rows import Index, Rows, is_number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +43,7 @@ class Detections(DetectionMethods, Rows):
         Raises:
             IndexError: If there is no such row.
         """
-        if isinstance(index, (int, np.integer)):
+        if is_number(index):
             return self.one(int(index))
         return super().__getitem__(index)
 

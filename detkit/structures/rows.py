@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeGuard
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from detkit.structures.columns import Column, declared, select
 
 Index = Tensor | slice | list[int]
+
+
+def is_number(index: Any) -> TypeGuard[int]:
+    """Whether an index selects a single row: a whole number, or a tensor or array of one without a dimension."""
+    if isinstance(index, (Tensor, np.generic, np.ndarray)):
+        return index.ndim == 0 and not str(index.dtype).endswith("bool")
+    return isinstance(index, int)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +75,7 @@ class Rows:
 
     def __getitem__(self, index: Index) -> Self:
         """Return the rows selected by a mask, an index tensor, a list of row numbers or a slice; a slice shares memory."""
-        if isinstance(index, int):
+        if is_number(index):
             expected = "a mask, an index tensor, a list of rows or a slice"
             raise TypeError(f"{type(self).__name__}[{index}]: expected {expected}, got a number; use [[{index}]]")
         return self._with({name: select(getattr(self, name), index) for name in self.columns})

@@ -32,7 +32,9 @@ def test_iteration_gives_plain_values(detections: Detections) -> None:
 def test_one_row_by_index(detections: Detections) -> None:
     assert detections[0] == next(iter(detections))
     assert detections[-1] == list(detections)[-1]
-    assert detections[np.int64(1)] == list(detections)[1]
+    for index in (np.int64(1), np.array(1), torch.tensor(1), torch.tensor(-2)):
+        assert detections[index] == list(detections)[1]  # type: ignore[call-overload]
+        assert detections.numpy()[index] == list(detections)[1]  # type: ignore[call-overload]
     with pytest.raises(IndexError):
         detections[3]
 
@@ -52,6 +54,9 @@ def test_a_number_is_no_index_of_other_rows() -> None:
         TypeError, match=r"Targets\[0\]: expected a mask, an index tensor, a list of rows or a slice, got a number; use \[\[0\]\]"
     ):
         targets[0]
+    for index in (torch.tensor(0), np.int64(0)):
+        with pytest.raises(TypeError, match="got a number; use"):
+            targets[index]  # type: ignore[index]
 
 
 def test_repr(detections: Detections) -> None:

@@ -88,8 +88,8 @@ class Video:
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
 
-        A frame that cannot be decoded is skipped, keeps its index, and is counted in :attr:`lost`. If there are far fewer frames than in the header, a warning is logged: the file may be truncated, or trimmed without being
-        rewritten.
+        A frame that cannot be decoded is skipped, keeps its index, and is counted in :attr:`lost`. If there are far fewer frames than in
+        the header, a warning is logged: the file may be truncated, or trimmed without being rewritten.
 
         Raises:
             ValueError: If ``every`` is not positive, or if no frame can be decoded.
