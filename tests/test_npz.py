@@ -56,6 +56,13 @@ def test_a_header_that_states_more_than_there_is(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
+def test_a_header_that_is_no_python_literal(tmp_path: Path) -> None:
+    """numpy passes such a header to Python's tokenizer, whose error has a base class of its own."""
+    content = npy_bytes({"descr": "<f4", "fortran_order": False, "shape": (4,)}, bytes(16)).replace(b"}", b" ", 1)
+    with pytest.raises(ValueError, match="EOF in multi-line statement|never closed|[Cc]annot parse"):
+        read_npz(archive(tmp_path, boxes=content))
+
+
 def test_an_archive_that_unpacks_to_a_multiple(tmp_path: Path) -> None:
     zeros = npy_bytes({"descr": "|u1", "fortran_order": False, "shape": (100 << 20,)}, bytes(100 << 20))
     path = archive(tmp_path, zeros=zeros)

@@ -26,7 +26,7 @@ def load_config(path: str | Path, expected: type[C]) -> C:
         siblings = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise FileNotFoundError(f"config {path}: no such file" + (f"; the folder contains: {', '.join(siblings)}" if siblings else ""))
     if path.suffix == ".json":
-        return expected.from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        return _from_json(path, expected)
     if path.suffix != ".py":
         raise ConfigError(f"config {path}: expected a .py or .json file, got {path.suffix or 'no extension'!r}")
     try:
@@ -41,6 +41,13 @@ def load_config(path: str | Path, expected: type[C]) -> C:
         got = "nothing" if config is None else f"{type(config).__name__}"
         raise ConfigError(f"config {path}: expected the file to bind config = {expected.__name__}(...), got {got}")
     return config
+
+
+def _from_json(path: Path, expected: type[C]) -> C:
+    try:
+        return expected.from_json(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from None
 
 
 def _line_of(error: Exception, path: Path) -> str:

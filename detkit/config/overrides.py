@@ -72,11 +72,12 @@ def _override(config: Any, keys: list[str], text: str, full_key: str) -> Any:
 
 
 def _override_in_tuple(current: tuple[Any, ...], rest: list[str], text: str, full_key: str) -> tuple[Any, ...]:
-    if not rest[0].isdigit() or int(rest[0]) >= len(current):
+    if not rest[0].isdecimal() or int(rest[0]) >= len(current):
         raise ConfigError(f"{full_key}: expected an index from 0 to {len(current) - 1}, got {rest[0]!r}")
     index = int(rest[0])
-    if len(rest) == 1:
-        raise ConfigError(f"{full_key}: give the whole tuple, or a key of its member {index}")
+    if len(rest) == 1 or not isinstance(current[index], Config):
+        keys = f", or a key of its member {index}" if isinstance(current[index], Config) else ""
+        raise ConfigError(f"{full_key}: give the whole tuple{keys}")
     return (*current[:index], _override(current[index], rest[1:], text, full_key), *current[index + 1 :])
 
 
@@ -156,7 +157,7 @@ def _interpretations(text: str) -> list[Any]:
     values: list[Any] = [text]
     try:
         literal = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, MemoryError, RecursionError):  # the last two are raised by many nested brackets
         literal = tuple(part.strip() for part in text.split(",")) if text else ()
     values.append(literal)
     if not isinstance(literal, (tuple, list)):

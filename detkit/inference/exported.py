@@ -50,7 +50,7 @@ class ExportMetadata(Config):
     """How scored boxes become detections: a ``PostprocessConfig`` as JSON."""
     mean: tuple[float, float, float]
     """Value of each channel that becomes zero in the network; images are padded with it."""
-    pad_multiple: int = Field(ge=1)
+    pad_multiple: int = Field(ge=1, le=1024)
     """Images are padded to sides divisible by this."""
     input_size: tuple[int, int] | None
     """``(height, width)`` of the only images that the file takes; none: any size."""
@@ -130,6 +130,7 @@ class OnnxRuntime:
         if max_detections is not None:
             check_max_detections(max_detections)
         session, metadata = _open_session(path)
+        _check_interface(path, session, metadata)
         own = metadata.batch_size
         if batch_size not in (None, own):
             raise ValueError(f"{path}: batch_size: the file has a fixed batch size of {own}; export it again with another --batch-size")
@@ -179,7 +180,7 @@ class OnnxRuntime:
             scores, boxes, levels = self._session.run(list(OUTPUTS), {INPUT: batch})
         except Exception as error:  # the exceptions of onnxruntime have no other common base class
             raise ValueError(f"{self._path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export the detector again") from None
-        if scores.shape[2:] != (len(self.info.class_names),):
+        if scores.shape[2:] != (len(self.info.class_names),) or levels.sum() != scores.shape[1]:
             named = len(self.info.class_names)
             raise ValueError(
                 f"{self._path}: its metadata names {named} classes, but it gives scores of shape {scores.shape}; export it again"
@@ -203,7 +204,23 @@ def _open_session(path: Path) -> tuple[Any, ExportMetadata]:
         session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the exceptions of onnxruntime have no other common base class
         raise ValueError(f"{path}: not an ONNX file that onnxruntime can run: {str(error).splitlines()[0]}") from None
-    return session, _read_metadata(path, session.get_modelmeta().custom_metadata_map)
+    try:
+        entries = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
+    return session, _read_metadata(path, entries)
+
+
+def _check_interface(path: Path, session: Any, metadata: ExportMetadata) -> None:
+    """Check that the inputs and outputs of a file are those that its metadata describes, before anything is allocated for them."""
+    inputs, outputs = session.get_inputs(), {row.name for row in session.get_outputs()}
+    if [row.name for row in inputs] != [INPUT] or not outputs.issuperset(OUTPUTS):
+        names = f"input {INPUT} and the outputs {', '.join(OUTPUTS[:-1])} and {OUTPUTS[-1]}"
+        got = f"{', '.join(row.name for row in inputs)}, and {', '.join(sorted(outputs))}"
+        raise ValueError(f"{path}: expected the {names}, got {got}; export the detector again")
+    if inputs[0].shape[0] != metadata.batch_size:
+        stated = f"its metadata states a batch size of {metadata.batch_size}, but it takes {inputs[0].shape[0]}"
+        raise ValueError(f"{path}: {stated}; export the detector again")
 
 
 def _read_metadata(path: Path, entries: Mapping[str, str]) -> ExportMetadata:

@@ -31,6 +31,7 @@ from detkit.experiment import Experiment
         ("seed.value=5", r"unknown key 'seed.value': 'seed' is a single value \(0\) with no keys of its own"),
         ("name=../climbs", r"name: expected letters, digits, and . _ \+ -, as it names a folder; got '../climbs'"),
         ("stages.3.name=x", r"stages.3.name: expected an index from 0 to 0, got '3'"),
+        ("model.rpn.anchors.sizes.0.0=16", r"model.rpn.anchors.sizes.0.0: give the whole tuple$"),
         ("augmentation=mirror", r"augmentation.*expected .*(none|flip).*mirror"),
     ],
 )
@@ -51,6 +52,14 @@ def test_a_config_file_with_a_misspelled_key(tmp_path: Path) -> None:
     file.write_text("from detkit.experiment import Experiment\nconfig = Experiment(nane='x')\n")
     with pytest.raises(ConfigError, match=r"config .*mine.py: unknown key 'nane': did you mean 'name'\?"):
         load_config(file, Experiment)
+
+
+def test_a_json_config_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    for text, message in (('{"nane": "x"}', "unknown key 'nane': did you mean 'name'"), ("[1]", "expected an object"), ("{", "not JSON")):
+        file.write_text(text)
+        with pytest.raises(ConfigError, match=f"config .*config.json: .*{message}"):
+            load_config(file, Experiment)
 
 
 def test_the_command_prints_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -122,6 +122,8 @@ def test_a_group_is_replaced_before_its_keys_are_set(overrides: list[str], expec
         ("source.path.x=1", "'path' is a single value"),
         ("stages.3.lr=2", "expected an index from 0 to 1, got '3'"),
         ("stages.0=2", "give the whole tuple, or a key of its member 0"),
+        ("stages.²=2", "expected an index from 0 to 1, got '²'"),
+        ("optimizer.lr=" + "(" * 3000, "optimizer.lr: expected a number, got"),
     ],
 )
 def test_invalid_overrides_have_actionable_errors(override: str, message: str) -> None:

@@ -145,6 +145,12 @@ def test_only_one_class(tmp_path: Path) -> None:
         )
 
 
+def test_a_class_without_a_visible_name(folders: Path) -> None:
+    image(folders / "train" / " " / "a.png")
+    with pytest.raises(ValueError, match=r"the name of the folder ' ' is a class without a visible character; rename the folder"):
+        read_source(SourceConfig(path=str(folders / "train")))
+
+
 def test_splits_are_not_classes(tmp_path: Path) -> None:
     for name in ("train/a.png", "valid/b.png", "test/c.png"):
         image(tmp_path / name)

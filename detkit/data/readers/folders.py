@@ -50,6 +50,8 @@ class FolderReader:
         if len(folders) < 2:
             only = f"one: {folders[0].name}" if folders else "none"
             raise ValueError(f"{root}: expected a folder for each of two or more classes, got {only}; add a folder for each class")
+        if blank := next((folder for folder in folders if not folder.name.strip()), None):
+            raise ValueError(f"{root}: the name of the folder {blank.name!r} is a class without a visible character; rename the folder")
         rows = [row for label, folder in enumerate(folders) for row in _rows(root, folder, label, report)]
         data = DetectionData.of(str(root), [folder.name for folder in folders], rows)
         return replace(data, report=report, is_classification=True)

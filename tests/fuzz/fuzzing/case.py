@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from detkit.cli.main import one_line
+from detkit.printable import printable_message
 
 MAX_SECONDS = 5.0
 """Processor time from which a case counts as a hang."""
-MAX_MESSAGE = 3000
-"""Characters from which a message counts as a flood."""
 USER_ERRORS = (ValueError, OSError, RuntimeError, ImportError)
 """Exceptions that the command line turns into one line, as ``detkit.cli.main`` has it."""
 
@@ -51,7 +49,7 @@ class Fault:
     """What is wrong with an outcome.
 
     Attributes:
-        kind: ``wrong result``, ``traceback``, ``names no file``, ``invisible characters``, ``too long`` or ``too slow``.
+        kind: ``wrong result``, ``traceback``, ``names no file`` or ``too slow``.
         place: The exception's type and the innermost function of detkit that raised it; cases with the same kind and place have one cause.
         text: The message.
     """
@@ -80,19 +78,11 @@ def _run(case: Case) -> Fault | None:
     except WrongResult as error:
         return _fault("wrong result", error)
     except USER_ERRORS as error:
-        kind = _wrong_message(one_line(error), case.names)
-        return None if kind is None else _fault(kind, error)
+        line = printable_message(error)  # as the command line shows it: shortened, with control characters as escapes
+        return None if any(" ".join(name.split()) in line for name in case.names) else _fault("names no file", error)
     except BaseException as error:
         return _fault("traceback", error)
     return None
-
-
-def _wrong_message(line: str, names: tuple[str, ...]) -> str | None:
-    if not any(" ".join(name.split()) in line for name in names):
-        return "names no file"
-    if not line.isprintable():
-        return "invisible characters"
-    return "too long" if len(line) > MAX_MESSAGE else None
 
 
 def _fault(kind: str, error: BaseException) -> Fault:

@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import load_state, make_header
+from detkit.inference import load
 from detkit.inference.sources import known_classes, load_detector, suggested_min_score
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
@@ -218,9 +219,7 @@ def _onnx_file(metadata: str) -> bytes:
 
 
 def _load_exported(path: Path) -> None:
-    from detkit.inference.exported import load_exported
-
-    predictor = load_exported(path)
+    predictor = load(path)
     expect(all(name is None or isinstance(name, str) for name in predictor.class_names), "class names that are no text")
     detections = predictor(np.zeros((32, 32, 3), np.uint8))
     expect(bool(detections.boxes.isfinite().all()), "boxes that are not finite")
