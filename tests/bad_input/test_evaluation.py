@@ -47,7 +47,7 @@ RESULTS = {
     ),
     "id as text": (
         {"image_id": "ten"},
-        r"\[1\]\.image_id: expected one of the ground truth: 10.*; got 'ten'; .* 1 of 2 rows name 1 images",
+        r"\[1\]\.image_id: expected one of the ground truth: 10.*; got 'ten'; .* 1 of 2 rows",
     ),
     "id as list": ({"image_id": [10]}, r"\[1\]\.image_id: expected an integer, got \[10\]"),
     "id as bool": ({"category_id": True}, r"\[1\]\.category_id: expected an integer, got True"),

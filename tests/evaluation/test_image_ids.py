@@ -53,7 +53,7 @@ def test_images_are_joined_by_id_and_by_file(ids: list[Any], named: list[Any], e
 
 @pytest.mark.parametrize("ids", [["1", "2"], [1, 2], [1.0, 2.0], ["x", "y"]])
 def test_annotations_are_joined_as_results_are(tmp_path: Path, ids: list[Any]) -> None:
-    other = {"1": 1, "2": 2, 1: "1", 2: "2", 1.0: "1", 2.0: "2", "x": "x", "y": "y"}
+    other = {"1": 1, "2": 2, 1: "1", 2: "2", "x": "x", "y": "y"}
     written = truth(ids, "1", [other[image_id] for image_id in ids])
     (tmp_path / "gt.json").write_text(json.dumps(written))
     (tmp_path / "dt.json").write_text(json.dumps(results(ids, 1)))
@@ -63,10 +63,9 @@ def test_annotations_are_joined_as_results_are(tmp_path: Path, ids: list[Any]) -
 
 def test_what_cannot_be_joined_is_counted_with_examples() -> None:
     rows = results(["one", 7, "gone.jpg", 99, "gone.jpg", "x", None])
-    with pytest.raises(
-        ValueError, match=r"results\[0\]\.image_id: .*got 'one'; do these results belong to .*\? 5 of 7 rows name 4 images"
-    ) as error:
+    with pytest.raises(ValueError, match=r"results\[0\]\.image_id: .*got 'one'; do these results belong to ") as error:
         joined(truth([7, 9, 3]), rows)
+    assert "5 of 7 rows name 4 images" in str(error.value)
     assert str(error.value).endswith("images that are not in it: 'one', 'gone.jpg', 99 and more")
 
 

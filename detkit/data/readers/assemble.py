@@ -177,26 +177,43 @@ def _rotate_boxes(raw: RawLabels, rotated: dict[int, tuple[int, Size]]) -> None:
 
 
 def _valid_boxes(raw: RawLabels, sizes: list[Size | None]) -> Flags:
-    """Return which boxes to keep; afterwards ``raw.boxes`` are in pixels and clipped to their images."""
-    limits = np.array([size or (0, 0) for size in sizes], np.float64).reshape(-1, 2)[raw.image_index][:, [1, 0, 1, 0]]
-    usable = np.array([size is not None for size in sizes], np.bool_)[raw.image_index]
-    boxes = raw.boxes * limits if raw.relative else raw.boxes
+    """Return which boxes to keep; afterwards ``raw.boxes`` are in pixels and clipped to their images.
+
+    They are checked in blocks, because each intermediate result takes as much memory as the boxes.
+    """
+    limits = np.array([size or (0, 0) for size in sizes], np.float64).reshape(-1, 2)[:, [1, 0, 1, 0]]
+    usable = np.array([size is not None for size in sizes], np.bool_)
     if raw.relative and raw.polygons is not None:
-        raw.polygons.scale(limits[:, :2])
-    raw.boxes = np.clip(boxes, 0, limits)
+        raw.polygons.scale(limits[raw.image_index, :2])
+    keep = np.zeros(len(raw.boxes), np.bool_)
+    for start in range(0, len(raw.boxes), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        images = raw.image_index[rows]
+        keep[rows] = _valid_block(raw, rows, limits[images], usable[images])
+    return keep
+
+
+_BLOCK = 65_536
+"""Boxes that are checked at once."""
+
+
+def _valid_block(raw: RawLabels, rows: slice, limits: Doubles, usable: Flags) -> Flags:
+    boxes = raw.boxes[rows] * limits if raw.relative else raw.boxes[rows].copy()
+    inside = np.clip(boxes, 0, limits)
+    raw.boxes[rows] = inside
     with np.errstate(invalid="ignore"):
         tests = (
-            (ReadIssue.UNKNOWN_CLASS, raw.labels < 0),
+            (ReadIssue.UNKNOWN_CLASS, raw.labels[rows] < 0),
             (ReadIssue.NOT_FINITE, ~np.isfinite(boxes).all(1)),
             (ReadIssue.DEGENERATE, ~_has_extent(boxes)),
-            (ReadIssue.OUTSIDE, ~_has_extent(raw.boxes)),
+            (ReadIssue.OUTSIDE, ~_has_extent(inside)),
         )
-        clipped = (np.abs(boxes - raw.boxes) > TOLERANCE).any(1)
+        clipped = (np.abs(boxes - inside) > TOLERANCE).any(1)
     keep = usable
     for issue, invalid in tests:
-        _report_boxes(raw, issue, keep & invalid, boxes)
+        _report_boxes(raw, issue, keep & invalid, boxes, rows.start)
         keep = keep & ~invalid
-    _report_boxes(raw, ReadIssue.CLIPPED, keep & clipped, boxes)
+    _report_boxes(raw, ReadIssue.CLIPPED, keep & clipped, boxes, rows.start)
     return keep
 
 
@@ -206,13 +223,14 @@ def _has_extent(boxes: Doubles) -> Flags:
     return np.asarray((narrow[:, 2] > narrow[:, 0]) & (narrow[:, 3] > narrow[:, 1]))
 
 
-def _report_boxes(raw: RawLabels, issue: ReadIssue, rows: Flags, boxes: Doubles) -> None:
+def _report_boxes(raw: RawLabels, issue: ReadIssue, rows: Flags, boxes: Doubles, first: int) -> None:
+    """Count the invalid ones of some boxes, of which the first is that of row ``first``."""
     for row in np.flatnonzero(rows).tolist():
         if issue is ReadIssue.UNKNOWN_CLASS:
-            detail = _class_detail(raw, row)
+            detail = _class_detail(raw, first + row)
         else:
             detail = "x1 y1 x2 y2 = " + " ".join(f"{value:g}" for value in boxes[row])
-        raw.report.add(issue, raw.names[raw.image_index[row]], detail=detail)
+        raw.report.add(issue, raw.names[raw.image_index[first + row]], detail=detail)
 
 
 def _class_detail(raw: RawLabels, row: int) -> str:
@@ -223,9 +241,11 @@ def _class_detail(raw: RawLabels, row: int) -> str:
 
 def _table(raw: RawLabels, sizes: list[Size | None], keep: Flags) -> Records:
     images = [index for index, size in enumerate(sizes) if size is not None]
+    boxes = raw.boxes.astype(np.float32)
+    raw.boxes = np.zeros((0, 4))
     rows = np.flatnonzero(keep)
     rows = rows[np.argsort(raw.image_index[rows], kind="stable")]
-    boxes = raw.boxes[rows].astype(np.float32)
+    boxes = boxes[rows]
     counts = np.bincount(raw.image_index[rows], minlength=len(sizes))[images] if images else np.zeros(0, np.int64)
     if raw.polygons is not None:
         raw.columns["segmentations"] = raw.polygons.segmentations()

@@ -64,6 +64,7 @@ class _Images:
     ids: list[ImageId] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     sizes: list[Size | None] = field(default_factory=list)
+    _known_sizes: dict[Size, Size] = field(default_factory=dict)
 
     def add(self, entries: list[Any]) -> None:
         try:
@@ -78,7 +79,8 @@ class _Images:
                 )
         self.ids += [int(image_id) if isinstance(image_id, float) else image_id for image_id in ids]
         self.names += names
-        self.sizes += [parse_size(entry) for entry in entries]
+        sizes = (parse_size(entry) for entry in entries)
+        self.sizes += [size and self._known_sizes.setdefault(size, size) for size in sizes]  # most images share a few sizes
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from detkit.arrays import Doubles, Flags
 from detkit.data.readers.assemble import NO_CLASS
-from detkit.data.readers.ids import Ids, Integers, compact_ids, id_indices, joined_ids
+from detkit.data.readers.ids import GrowingArray, Ids, Integers, compact_ids, id_indices, joined_ids
 from detkit.data.readers.json_lists import parsed_items
 from detkit.data.readers.outlines import FileText
 from detkit.data.readers.turned import box_around, box_of_turned, turned_box
@@ -44,17 +44,17 @@ class Part:
         image_ids: ``(N,)`` canonical ids of the images.
         ids: ``(N,)`` ids of the annotations as published.
         classes: ``(N,)`` category ids.
-        boxes: ``(N, 4)`` ``x1 y1 x2 y2``.
         has_box: ``(N,)`` bool: whether there is a box.
         columns: Other columns by name; ``segmentations`` may be None.
+        boxes: ``(N, 4)`` ``x1 y1 x2 y2``, when all parts are joined.
     """
 
     image_ids: Ids
     ids: Ids
     classes: Integers
-    boxes: Doubles
     has_box: Flags
     columns: dict[str, Any]
+    boxes: Doubles = field(default_factory=lambda: np.zeros((0, 4)))
 
 
 @dataclass
@@ -75,6 +75,7 @@ class Annotations:
 
     def __post_init__(self) -> None:
         self._source = FileText.of(self.path)
+        self._all_boxes, self._all_areas = GrowingArray(np.float64, (4,)), GrowingArray(np.float32)
 
     def add(self, text: bytes, position: int) -> None:
         """Read some annotations, with commas between them, from ``position`` in the file.
@@ -123,9 +124,10 @@ class Annotations:
         if "ignore" in keys:
             rows = self._flags(entries, "ignore", parse_flag) & ~columns["is_crowd"]
             self.report.add_all(ReadIssue.IGNORE_FLAG, (_image_name(entries[row]) for row in np.flatnonzero(rows)))
-        columns["areas"] = self._areas(entries)
+        self._all_boxes.extend(boxes)
+        self._all_areas.extend(self._areas(entries))
         ids = [entry.get("id") for entry in entries]
-        return Part(compact_ids(image_ids), compact_ids(ids), self._classes(entries), boxes, has_box, columns)
+        return Part(compact_ids(image_ids), compact_ids(ids), self._classes(entries), has_box, columns)
 
     def _boxes(self, entries: list[Any], outline: Outline) -> tuple[Doubles, Flags]:
         """Return the boxes, ``(N, 4)`` ``x1 y1 x2 y2``, and which there are; null becomes NaN, which is counted later."""
@@ -212,16 +214,23 @@ class Annotations:
     def joined(self, image_ids: Sequence[Any]) -> tuple[Integers, Part]:
         """Return the annotations of listed images as one part, and the index of each one's image; the others are counted."""
         parts, self.parts = self.parts, []
+        indices = self._image_indices(parts, image_ids)
+        self._report_duplicates(joined_ids([_taken(part, "ids") for part in parts]), indices >= 0)
         whole = _combined(parts)
-        indices = id_indices(whole.image_ids, image_ids)
-        del parts
-        unlisted = np.flatnonzero(indices < 0)
-        self.report.add_all(ReadIssue.UNLISTED_IMAGE, (f"image id {whole.image_ids[row]}" for row in unlisted.tolist()))
-        rows = np.flatnonzero((indices >= 0) & whole.has_box)
-        self._report_duplicates(whole.ids, indices >= 0)
+        whole.boxes, whole.columns["areas"] = self._all_boxes.taken(), self._all_areas.taken()
+        rows = (indices >= 0) & whole.has_box
+        if rows.all():
+            return indices, whole
         columns = {name: value if value is None else value[rows] for name, value in whole.columns.items()}
-        part = Part([], [], whole.classes[rows], whole.boxes[rows], whole.has_box[rows], columns)
-        return indices[rows], part
+        return indices[rows], Part([], [], whole.classes[rows], whole.has_box[rows], columns, whole.boxes[rows])
+
+    def _image_indices(self, parts: list[Part], image_ids: Sequence[Any]) -> Integers:
+        """Return the index of each annotation's image; -1 for images that are not listed, which are counted."""
+        wanted = joined_ids([_taken(part, "image_ids") for part in parts])
+        indices = id_indices(wanted, image_ids)
+        unlisted = np.flatnonzero(indices < 0)
+        self.report.add_all(ReadIssue.UNLISTED_IMAGE, (f"image id {wanted[row]}" for row in unlisted.tolist()))
+        return indices
 
     def _report_duplicates(self, ids: Ids, listed: Flags) -> None:
         if isinstance(ids, np.ndarray):
@@ -234,22 +243,24 @@ class Annotations:
             self.report.add(ReadIssue.DUPLICATE_ANNOTATION_ID, f"annotation id {value}", count - 1)
 
 
+def _taken(part: Part, name: str) -> Any:
+    """Return a column of a part and take it out of it, so that the columns of all parts are not held twice."""
+    value = getattr(part, name)
+    setattr(part, name, ())
+    return value
+
+
 def _combined(parts: list[Part]) -> Part:
-    """Return the annotations of all parts; columns are taken out of the parts, so that they are not held twice."""
-    counts = [len(part.boxes) for part in parts]
-    names = ("is_crowd", "is_difficult", "areas")
-    columns: dict[str, Any] = {name: np.concatenate([part.columns.pop(name) for part in parts] or [np.zeros(0)]) for name in names}
+    """Return the annotations of all parts, without their ids."""
+    if not parts:
+        return Part([], [], np.zeros(0, np.int64), np.zeros(0, np.bool_), {"segmentations": None})
+    counts = [len(part.has_box) for part in parts]
     outlines = [part.columns.pop("segmentations") for part in parts]
+    columns: dict[str, Any] = {name: np.concatenate([part.columns.pop(name) for part in parts]) for name in list(parts[0].columns)}
     known = [Segmentations.none(count) if value is None else value for value, count in zip(outlines, counts, strict=True)]
     columns["segmentations"] = Segmentations.cat(known) if any(value is not None for value in outlines) else None
-    return Part(
-        joined_ids([part.image_ids for part in parts]),
-        joined_ids([part.ids for part in parts]),
-        np.concatenate([part.classes for part in parts] or [np.zeros(0, np.int64)]),
-        np.concatenate([part.boxes for part in parts] or [np.zeros((0, 4))]),
-        np.concatenate([part.has_box for part in parts] or [np.zeros(0, np.bool_)]),
-        columns,
-    )
+    classes, has_box = (np.concatenate([_taken(part, name) for part in parts]) for name in ("classes", "has_box"))
+    return Part([], [], classes, has_box, columns)
 
 
 def _plain_boxes(values: list[Any]) -> Doubles | None:

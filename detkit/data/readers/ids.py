@@ -1,4 +1,4 @@
-"""Ids of images and annotations: an array where all are numbers, which takes a fifth of the memory of a list."""
+"""Columns that are read part by part: arrays that grow, and ids, which are an array where all are numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64] | npt.NDArray[np.int32]
 Ids = Sequence[Any] | Integers
+
+
+class GrowingArray:
+    """An array to which rows are appended; memory that is not used yet is not taken from the system.
+
+    Args:
+        dtype: Type of the values.
+        shape: Shape of one row.
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, shape: tuple[int, ...] = ()) -> None:
+        self._values = np.empty((0, *shape), dtype)
+        self._length = 0
+
+    def extend(self, rows: npt.NDArray[Any]) -> None:
+        """Append rows."""
+        end = self._length + len(rows)
+        if end > len(self._values):
+            self._values.resize((max(end, 2 * len(self._values)), *self._values.shape[1:]), refcheck=False)
+        self._values[self._length : end] = rows
+        self._length = end
+
+    def taken(self) -> npt.NDArray[Any]:
+        """Return all rows, and forget them."""
+        values, self._values = self._values, self._values[:0].copy()
+        length, self._length = self._length, 0
+        values.resize((length, *values.shape[1:]), refcheck=False)
+        return values
 
 
 def joined_ids(values: list[Ids]) -> Ids:
@@ -20,12 +48,13 @@ def joined_ids(values: list[Ids]) -> Ids:
 
 
 def compact_ids(values: list[Any]) -> list[Any] | Integers:
-    """Return integers as an array, other values unchanged."""
+    """Return integers as an array of the smallest type, other values unchanged."""
     if set(map(type, values)) <= {int}:
         try:
-            return np.array(values, np.int64)
+            numbers = np.array(values, np.int64)
         except OverflowError:
-            pass
+            return values
+        return numbers.astype(np.int32) if len(numbers) and max(-int(numbers.min()), int(numbers.max())) < 2**31 else numbers
     return values
 
 
@@ -35,6 +64,6 @@ def id_indices(wanted: Ids, image_ids: Sequence[Any]) -> Integers:
     if isinstance(wanted, np.ndarray) and isinstance(known, np.ndarray) and len(known):
         order = np.argsort(known, kind="stable")
         places = np.minimum(np.searchsorted(known[order], wanted), len(known) - 1)
-        return np.where(known[order][places] == wanted, order[places], -1)
+        return np.where(known[order][places] == wanted, order[places], -1).astype(np.int64)
     index = {image_id: number for number, image_id in enumerate(image_ids)}
     return np.array([index.get(value, -1) for value in (wanted.tolist() if isinstance(wanted, np.ndarray) else wanted)], np.int64)

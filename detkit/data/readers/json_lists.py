@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic_core import from_json
 
-BLOCK = 4 << 20
+BLOCK = 2 << 20
 """Bytes that are read at once."""
 
 _QUOTE, _BACKSLASH = ord('"'), ord("\\")

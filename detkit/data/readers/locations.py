@@ -53,6 +53,7 @@ class ImageFinder:
 
     def __init__(self, folder: Path, source: str, *, outside: bool = False) -> None:
         self.folder, self.source, self.outside = folder, source, outside
+        self._prefix = str(folder).replace(os.sep, "/").rstrip("/") + "/"
         self._listed: dict[str, set[str]] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
 
@@ -62,9 +63,10 @@ class ImageFinder:
         Raises:
             ValueError: If a name leads out of the folder, and no image below it has its plain name.
         """
-        plain = [plain_path(name) for name in names]
-        direct = [self._direct(path) for path in plain]
-        found = [self._as_written(name) or (path and self._existing(path)) for name, path in zip(names, direct, strict=True)]
+        found: list[str | None] = [self._as_written(name) for name in names]
+        plain = [name if path else plain_path(name) for name, path in zip(names, found, strict=True)]
+        direct = [path or self._direct(name) for name, path in zip(plain, found, strict=True)]
+        found = [path or (planned and self._existing(planned)) for path, planned in zip(found, direct, strict=True)]
         missing = [index for index, path in enumerate(found) if path is None]
         if 2 * len(missing) > len(names):
             self._find_by_name(plain, found, report)
@@ -74,6 +76,8 @@ class ImageFinder:
                     f"{self.source}: the image {names[index]!r} is outside the image folder {self.folder}; expected a path inside it; "
                     "correct the labels, or allow such paths with outside=true"
                 )
+        self._listed.clear()
+        self._folded.clear()
         return [path or planned or "" for path, planned in zip(found, direct, strict=True)]
 
     def has_path(self, name: str) -> bool:
@@ -87,8 +91,10 @@ class ImageFinder:
 
     def _as_written(self, name: str) -> str | None:
         """Return the path of a name that exists as it is written, whatever characters are in it."""
-        path = os.path.join(str(self.folder), name)
-        return path if ".." not in name and not os.path.isabs(name) and self._is_listed(path) else None
+        if "./" in name or "//" in name or ".." in name or os.path.isabs(name):
+            return None
+        path = f"{self._prefix}{name}"
+        return path if self._is_listed(path) else None
 
     def _find_by_name(self, names: list[str], found: list[str | None], report: ReadReport) -> None:
         """Fill in the images that are found by their plain names; an image is not used twice."""
@@ -108,7 +114,7 @@ class ImageFinder:
             return None
         if normal == ".." or normal.startswith("../"):
             return os.path.normpath(self.folder / normal) if self.outside else None
-        return os.path.join(str(self.folder), normal)
+        return f"{self._prefix}{normal}"
 
     def _existing(self, path: str) -> str | None:
         """Return the path of a file that exists, maybe with its name in another case; None if there is none.
@@ -117,17 +123,18 @@ class ImageFinder:
         """
         if self._is_listed(path):
             return path
-        folder, name = os.path.split(path)
+        folder, _, name = path.rpartition("/")
         if folder not in self._folded:
             self._folded[folder] = _by_key(self._listed[folder])
         same = self._folded[folder].get(_key(name), [])
         return os.path.join(folder, same[0]) if len(same) == 1 else None
 
     def _is_listed(self, path: str) -> bool:
-        folder, name = os.path.split(path)
-        if folder not in self._listed:
-            self._listed[folder] = _listing(folder)
-        return name in self._listed[folder]
+        folder, _, name = path.rpartition("/")
+        names = self._listed.get(folder)
+        if names is None:
+            names = self._listed[folder] = _listing(folder or "/")
+        return name in names
 
     def _by_plain_name(self, path: str) -> str | None:
         paths = self._by_name.get(_key(os.path.basename(path)), [])
@@ -167,7 +174,7 @@ def _common_end(one: list[str], other: list[str]) -> int:
 
 def _listing(folder: str) -> set[str]:
     try:
-        return set(os.listdir(folder or "."))
+        return set(os.listdir(folder))
     except (OSError, ValueError):  # a zero byte in the path
         return set()
 
