@@ -74,7 +74,7 @@ def write_output(path: str, text: str) -> None:
 
 
 def check_file(flag: str, path: str | Path) -> None:
-    """Check that a file can be written at ``path``, without leaving one there.
+    """Check that a file can be written at ``path``, without leaving one there; what a killed command left in its folder is removed.
 
     Raises:
         ValueError: If it is a folder or a device, or its parent is not a folder.
@@ -84,6 +84,7 @@ def check_file(flag: str, path: str | Path) -> None:
     if file.exists() and not file.is_file():
         raise ValueError(f"{flag} {path}: expected a file name, got {'a folder; name a file in it' if file.is_dir() else 'a device'}")
     _try(flag, path, file.parent, f".{file.name}.")
+    _remove_leftovers(file.parent)
 
 
 def check_folder(flag: str, path: str | Path) -> None:
@@ -96,6 +97,13 @@ def check_folder(flag: str, path: str | Path) -> None:
     if Path(path).is_file():
         raise ValueError(f"{flag} {path}: expected a folder, got a file")
     _try(flag, path, Path(path))
+    _remove_leftovers(Path(path))
+
+
+def _remove_leftovers(folder: Path) -> None:
+    from detkit.checkpoint.temporary import remove_stale_temporaries
+
+    remove_stale_temporaries(folder)
 
 
 def _try(flag: str, path: str | Path, folder: Path, prefix: str = ".detkit.") -> None:
