@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_COLUMNS = 80
+_COLUMNS, _LINES = 80, 24
 LONGEST_CELL = 200
 """Characters of a cell of a table, such as a class name; longer ones are shortened."""
 LONGEST_LIST = 100
@@ -47,20 +47,20 @@ def report_lines(report: ReadReport) -> list[str]:
 
 
 def with_bar(items: Iterable[T], total: int | None, unit: str, title: str | None = None) -> Iterable[T]:
-    """Yield the items, with a progress bar if stderr is a terminal; one that states no width, as in some containers, has 80 columns."""
+    """Yield the items, with a progress bar if stderr is a terminal; one that states no size, as in some containers, has 24 x 80."""
     from tqdm import tqdm
 
-    columns = None if terminal_columns() else _COLUMNS
-    bar: Iterable[T] = tqdm(items, title, total, unit=unit, disable=None, leave=False, file=sys.stderr, ncols=columns)
+    columns, lines = (None, None) if _has_size() else (_COLUMNS, _LINES)
+    bar: Iterable[T] = tqdm(items, title, total, unit=unit, disable=None, leave=False, file=sys.stderr, ncols=columns, nrows=lines)
     return bar
 
 
-def terminal_columns() -> int:
-    """Return the width of the terminal of stderr; 0 if it has none or is none."""
+def _has_size() -> bool:
+    """Return whether stderr is a terminal of known size."""
     try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
+        return min(os.get_terminal_size(sys.stderr.fileno())) > 0
     except (OSError, ValueError, AttributeError):  # closed, or not a file
-        return 0
+        return False
 
 
 def memory_line(workers: bool = False) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,9 +67,9 @@ def test_a_foreign_safetensors_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("save", [lambda o, p: torch.save(o, p), lambda o, p: p.write_bytes(pickle.dumps(o))])
-def test_a_pickle_with_code_in_it_is_never_opened(tmp_path: Path, save: object) -> None:
+def test_a_pickle_with_code_in_it_is_never_opened(tmp_path: Path, save: Callable[[object, Path], object]) -> None:
     path = tmp_path / "model.safetensors"
-    save(Bomb(tmp_path / "mark"), path)  # type: ignore[operator]
+    save(Bomb(tmp_path / "mark"), path)
     with pytest.raises(ValueError, match=r"a pickle .* not opened because it can execute code"):
         load_checkpoint(path)
     with pytest.raises(ValueError, match=r"could execute code; it was not opened|truncated or damaged"):

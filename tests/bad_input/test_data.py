@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -400,8 +400,8 @@ CONFIGS: dict[str, tuple[Callable[[], Any], str]] = {
     "rename without equals": (lambda: DataConfig(rename=("tvmonitor",)), "rename: class rename 'tvmonitor': expected DATA_NAME=NEW_NAME"),
     "fraction of one": (lambda: DataConfig(val_fraction=1.0), "val_fraction: expected less than 1, got 1.0"),
     "fraction of zero": (lambda: DataConfig(val_fraction=0.0), "val_fraction: expected greater than 0"),
-    "misspelled key": (lambda: SourceConfig(pth="x"), "unknown key 'pth': did you mean 'path'?"),  # type: ignore[call-arg]
-    "classes as one string": (lambda: DataConfig(classes="cat"), "classes: expected a tuple, got 'cat'"),  # type: ignore[arg-type]
+    "misspelled key": (lambda: SourceConfig(**cast("dict[str, Any]", {"pth": "x"})), "unknown key 'pth': did you mean 'path'?"),
+    "classes as one string": (lambda: DataConfig(classes=cast("Any", "cat")), "classes: expected a tuple, got 'cat'"),
 }
 
 

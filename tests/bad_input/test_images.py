@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -81,15 +82,15 @@ def test_errors_name_the_file_and_the_remedy(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_image, image_size])
-def test_missing_file(read: object, tmp_path: Path) -> None:
+def test_missing_file(read: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.jpg: no such image file; check the path"):
-        read(tmp_path / "nowhere.jpg")  # type: ignore[operator]
+        read(tmp_path / "nowhere.jpg")
 
 
 @pytest.mark.parametrize("read", [read_image, image_size])
-def test_folder(read: object, tmp_path: Path) -> None:
+def test_folder(read: Callable[[Path], object], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected an image file, got a folder; name a file in it"):
-        read(tmp_path)  # type: ignore[operator]
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b"", b"hello world", bytes(100)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,9 +33,9 @@ from detkit.inference import ImagePyramid
         ({"sigma": 0.0}, "sigma: expected a number above 0, got 0"),
     ],
 )
-def test_invalid_arguments(numbers: dict[str, object], message: str) -> None:
+def test_invalid_arguments(numbers: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        ImagePyramid(predictor(60), **numbers)  # type: ignore[arg-type]
+        ImagePyramid(predictor(60), **numbers)
 
 
 def test_invalid_image() -> None:

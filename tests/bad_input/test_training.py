@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,8 +88,8 @@ def maker(folder: Path, data: DataConfig) -> Make:
     return build
 
 
-def run(config: Experiment, **options: object) -> object:
-    return train(config, device="cpu", progress=False, **options)  # type: ignore[arg-type]
+def run(config: Experiment, **options: Any) -> object:
+    return train(config, device="cpu", progress=False, **options)
 
 
 def test_data_without_a_single_object(make: Make, tmp_path: Path) -> None:
@@ -214,8 +215,8 @@ def test_an_ema_cannot_be_added_on_resume(make: Make, finished: Path) -> None:
 def test_a_loss_that_is_not_finite(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = FasterRCNN.loss
 
-    def broken(self: FasterRCNN, *given: object) -> dict[str, torch.Tensor]:
-        losses = original(self, *given)  # type: ignore[arg-type]
+    def broken(self: FasterRCNN, *given: Any) -> dict[str, torch.Tensor]:
+        losses = original(self, *given)
         return {**losses, "rpn_box": losses["rpn_box"] * float("inf")}
 
     monkeypatch.setattr(FasterRCNN, "loss", broken)
@@ -242,7 +243,9 @@ def test_a_folder_with_other_files_is_not_mixed_with_a_run(make: Make, tmp_path:
     output.mkdir()
     for name in ("results.json", "best.safetensors"):
         (output / name).write_text("mine")
-    with pytest.raises(ValueError, match="mine: expected a new or empty folder for the run, .* it has best.safetensors, results.json; choose"):
+    with pytest.raises(
+        ValueError, match="mine: expected a new or empty folder for the run, .* it has best.safetensors, results.json; choose"
+    ):
         train(make(output=str(output)), device="cpu", progress=False)
     assert {path.name: path.read_text() for path in output.iterdir()} == {"results.json": "mine", "best.safetensors": "mine"}
 

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from detkit.cli.process import keep_freed_memory
+from detkit.cli.process import Terminated, keep_freed_memory, stop_on_signals
 
 FAULTS = """
 import resource, sys
-from detkit.cli.process import keep_freed_memory
+from detkit.cli.process import Terminated, keep_freed_memory, stop_on_signals
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 import torch
@@ -64,3 +65,34 @@ main(["--version"])
 def test_final_collection_is_skipped_unless_leaks_would_be_reported(before: str, skipped: str) -> None:
     done = subprocess.run([sys.executable, "-c", COMMAND.format(before)], capture_output=True, text=True, timeout=120)
     assert done.stdout.splitlines()[-1] == f"10000 {skipped}", done.stderr
+
+
+WORKER = """
+import os, signal, sys
+from detkit.cli.process import stop_on_signals
+with stop_on_signals():
+    child = os.fork()
+    if not child:
+        signal.raise_signal(signal.SIGTERM)
+        os._exit(5)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="forks")
+def test_a_forked_worker_ends_without_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", WORKER], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("-15\n", "")
+
+
+def test_signals_that_the_parent_ignores_stay_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stop_on_signals():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            with pytest.raises(Terminated):
+                signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

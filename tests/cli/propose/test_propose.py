@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     photos = tmp_path / "photos"
     photos.mkdir()
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for number, name in enumerate("abc"):
         image = np.full((48, 60, 3), 40 * number, dtype=np.uint8)
         if number < 2:
@@ -38,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.fromarray(image).save(photos / f"{name}.png")
     images = [{"id": number, "file_name": f"{name}.png", "width": 60, "height": 48} for number, name in enumerate("abc")]
     for row in annotations:
-        row["area"] = row["bbox"][2] * row["bbox"][3]  # type: ignore[index]
+        row["area"] = row["bbox"][2] * row["bbox"][3]
     content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "square"}]}
     (tmp_path / "labels.json").write_text(json.dumps(content))
     return tmp_path
