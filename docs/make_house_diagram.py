@@ -6,6 +6,7 @@ python docs/make_house_diagram.py
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import textwrap
 from html import escape
@@ -17,6 +18,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 from test_architecture import LAYERS  # noqa: E402
 
 WIDTH, GAP, LEFT, ROW_GAP = 1120, 12, 78, 18
+MAX_BOXES = 6
+"""Largest number of packages in one row; a layer with more has several rows."""
 HEADER, LINE, PADDING = 35, 13, 8
 """Distance from the top of a box to its first line of text, distance between two lines, and inner margin, in pixels."""
 CHARACTER = 6.2
@@ -31,7 +34,8 @@ def sentence(part: str) -> str:
     if not path.is_file():
         path = ROOT / "detkit" / f"{part}.py"
     text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    return text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".").replace("``", "")
+    first = text.split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
+    return re.sub(r":\w+:`~?([\w.]+)`|``(.*?)``", lambda match: match[1] or match[2], first)
 
 
 def wrap(part: str, width: float) -> list[str]:
@@ -50,18 +54,25 @@ def box(part: str, left: float, top: float, width: float, height: float, color: 
     return rows
 
 
+def rows_of(parts: list[str]) -> list[list[str]]:
+    """Return the packages of a layer in rows of nearly equal length."""
+    count = -(-len(parts) // MAX_BOXES)
+    return [parts[len(parts) * row // count : len(parts) * (row + 1) // count] for row in range(count)]
+
+
 def drawing() -> str:
     """Return the SVG."""
     rows, top = [], 10.0
     for layer in reversed(range(len(LAYERS))):
-        parts = sorted(LAYERS[layer] - {"__main__"})
-        width = (WIDTH - LEFT - 10 - GAP * (len(parts) - 1)) / len(parts)
-        height = HEADER + LINE * max(len(wrap(part, width)) for part in parts)
         rows.append(f'<text x="8" y="{top + 24:.0f}" class="layer">{layer}</text>')
         rows.append(f'<text x="8" y="{top + 40:.0f}" class="small">{TITLES[layer]}</text>')
-        for number, part in enumerate(parts):
-            rows += box(part, LEFT + number * (width + GAP), top, width, height, COLORS[layer])
-        top += height + ROW_GAP
+        for parts in rows_of(sorted(LAYERS[layer] - {"__main__"})):
+            width = (WIDTH - LEFT - 10 - GAP * (len(parts) - 1)) / len(parts)
+            height = HEADER + LINE * max(len(wrap(part, width)) for part in parts)
+            for number, part in enumerate(parts):
+                rows += box(part, LEFT + number * (width + GAP), top, width, height, COLORS[layer])
+            top += height + GAP
+        top += ROW_GAP - GAP
         if layer:
             middle = LEFT + (WIDTH - LEFT) / 2
             rows.append(f'<path d="M{middle} {top - 17:.0f} v9 m-5 -5 l5 6 l5 -6" fill="none" stroke="#667" stroke-width="2"/>')
