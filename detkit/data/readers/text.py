@@ -74,12 +74,11 @@ def _xml_text(data: bytes, file: Path) -> str:
 
 
 def _possible_codecs(data: bytes, declared: str | None) -> list[str]:
-    """Return the encodings to try: the declared one and one that contains it, then UTF-8."""
+    """Return the encodings to try: the declared one, then UTF-8, which is stricter than one that contains the declared one."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return ["utf-16"]
     name = None if declared is None else _codec(declared)
-    names = [] if name is None else [name, _WIDER.get(name, name)]
-    return list(dict.fromkeys([*names, "utf-8-sig"]))
+    return ["utf-8-sig"] if name is None else [name, "utf-8-sig", *([_WIDER[name]] if name in _WIDER else [])]
 
 
 def _codec(name: str) -> str | None:
