@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from detkit.checkpoint.atomic import finite
 
 COCO_NAMES: dict[str, str] = {
     "AP": "average precision, mean over IoU .50 to .95",
@@ -96,7 +97,7 @@ class CocoNumbers:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict, with None for NaN."""
-        return {"metric": "coco", **{key: _without_nan(value) for key, value in asdict(self).items()}}
+        return {"metric": "coco", **{key: finite(value) for key, value in asdict(self).items()}}
 
 
 @dataclass(frozen=True)
@@ -147,14 +148,4 @@ class VocNumbers:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict, with None for NaN."""
         names = {"iou_thresholds": "overlaps"}  # the key in files
-        return {"metric": "voc", **{names.get(key, key): _without_nan(value) for key, value in asdict(self).items()}}
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return None if math.isnan(value) else value
-    if isinstance(value, Mapping):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_without_nan(item) for item in value]
-    return value
+        return {"metric": "voc", **{names.get(key, key): finite(value) for key, value in asdict(self).items()}}

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.config import Config
-from detkit.structures import Rows, Size
+from detkit.structures import Proposals, Rows, Size, Targets
 
 R = TypeVar("R", bound=Rows)
 
@@ -52,6 +52,16 @@ class MultiScaleConfig(Config):
         """
         block = step // self.every_steps
         return int(np.random.default_rng((seed, block)).choice(self.sizes)) if block else None
+
+
+def resized_batch(
+    images: Sequence[Tensor], targets: Sequence[Targets], proposals: Sequence[Proposals] | None, side: int
+) -> tuple[list[Tensor], list[Targets], list[Proposals] | None]:
+    """Return a batch with its annotations, scaled so that the longest of all sides has ``side`` pixels."""
+    sizes: list[Size] = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
+    new = scaled_sizes(sizes, side)
+    resized = [resized_image(image, size) for image, size in zip(images, new, strict=True)]
+    return resized, resized_rows(targets, sizes, new), None if proposals is None else resized_rows(proposals, sizes, new)
 
 
 def scaled_sizes(sizes: Sequence[Size], side: int) -> list[Size]:

@@ -16,13 +16,13 @@ from detkit.data.loader import SampleBatch, image_seed
 from detkit.data.loader_errors import WaitInterrupted, explain_worker_errors
 from detkit.models.detector import Detector
 from detkit.preprocess import as_input
-from detkit.structures import Proposals, Size, Targets
+from detkit.structures import Proposals, Targets
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.errors import explain_norm_errors, explain_out_of_memory, non_finite_error, non_finite_terms
 from detkit.training.hooks import Record
 from detkit.training.meter import Meter
-from detkit.training.multi_scale import resized_image, resized_rows, scaled_sizes
+from detkit.training.multi_scale import resized_batch
 from detkit.training.optim.ema import EMA
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_lr
 from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
@@ -228,12 +228,7 @@ class Trainer:
         targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
         proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
         side = self.config.multi_scale.side(run.seed, self.step) if self.config.multi_scale else None
-        if side is None:
-            return images, targets, proposals
-        sizes: list[Size] = [(int(image.shape[-2]), int(image.shape[-1])) for image in images]
-        new = scaled_sizes(sizes, side)
-        resized = [resized_image(image, size) for image, size in zip(images, new, strict=True)]
-        return resized, resized_rows(targets, sizes, new), None if proposals is None else resized_rows(proposals, sizes, new)
+        return (images, targets, proposals) if side is None else resized_batch(images, targets, proposals, side)
 
     def _update_weights(self, losses: Sequence[dict[str, Tensor]], batches: Sequence[SampleBatch]) -> None:
         """Make the optimizer step if all losses and gradients are finite."""

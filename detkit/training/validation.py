@@ -13,6 +13,7 @@ from pydantic import Field
 
 from detkit.config import Config
 from detkit.data import DetectionData
+from detkit.data.splits import crowded_line
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
@@ -98,6 +99,9 @@ class Validation:
 
     def _detect(self, predictor: Predictor, data: DetectionData, step: int) -> tuple[int, DetectedImages]:
         """Return the number of images and the detections of each; of fewer images if the run is asked to stop meanwhile."""
+        if self._image_seconds is None and predictor.max_detections is not None:  # said once
+            for line in filter(None, [crowded_line(self.data, predictor.max_detections)]):
+                _log.warning("%s", line)
         started, detected = time.perf_counter(), list[tuple[Any, Detections]]()
         _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(len(data)))
         self.run.hooks.evaluating(0, len(data))
