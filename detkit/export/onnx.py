@@ -58,6 +58,7 @@ def export_onnx(
         model = onnx.load(str(temporary))
         entry = model.metadata_props.add()
         entry.key, entry.value = METADATA_KEY, metadata.to_json()
+        _name_dimensions(model, batch_size, metadata)
         temporary.write_bytes(model.SerializeToString())
         agreement = compare(predictor, str(temporary), images)
         if not agreement.holds:
@@ -111,6 +112,14 @@ def _trace(predictor: Predictor, graph: Graph, batch_size: int, path: Path) -> N
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _name_dimensions(model: Any, batch_size: int, metadata: ExportMetadata) -> None:
+    """State the known dimensions of the outputs; the tracer names them after its nodes."""
+    known: dict[str, dict[int, int]] = {"scores": {0: batch_size, 2: len(metadata.class_names)}, "boxes": {0: batch_size, 2: 4}}
+    for output in model.graph.output:
+        for position, length in known.get(output.name, {}).items():
+            output.type.tensor_type.shape.dim[position].dim_value = length
 
 
 def _onnx() -> Any:

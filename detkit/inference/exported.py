@@ -36,7 +36,7 @@ FORMAT = 1
 class ExportMetadata(Config):
     """What an exported file says about its detector."""
 
-    format: int = Field(FORMAT, ge=1)
+    format: int = Field(ge=1)
     """Version of the metadata."""
     detkit: str
     """Version of detkit that wrote the file."""

@@ -11,6 +11,9 @@ from detkit.arrays import Size
 from detkit.config import Config
 from detkit.preprocess.placement import Placement
 
+MAX_AREA = 2**27
+"""Largest input in pixels: 1.6 GB, so that a damaged or hostile file cannot ask for more."""
+
 
 class PreprocessConfig(Config):
     """How images are resized for the model; the default is torchvision's detection transform.
@@ -48,6 +51,9 @@ class PreprocessConfig(Config):
 
     @model_validator(mode="after")
     def _check_size(self) -> Self:
+        height, width = self.input_size or (self.short_side, self.long_side)
+        if height * width > MAX_AREA:
+            raise ValueError(f"the input has {width:,} x {height:,} pixels; expected at most {MAX_AREA:,}")
         if self.antialias and self.interpolation == "bilinear_bytes":
             raise ValueError("interpolation 'bilinear_bytes' does not antialias: set antialias=False, or interpolation='bilinear'")
         if self.rule == "short_side":

@@ -104,6 +104,10 @@ def test_metadata_and_interface_of_the_file(tmp_path: Path) -> None:
     onnx.checker.check_model(model)
     assert [value.name for value in model.graph.input] == ["images"]
     assert [value.name for value in model.graph.output] == ["scores", "boxes", "levels"]
+    shapes = {value.name: [row.dim_value or row.dim_param for row in value.type.tensor_type.shape.dim] for value in model.graph.output}
+    assert shapes == {"scores": [1, "locations", 3], "boxes": [1, "locations", 4], "levels": [5]}
+    (entrance,) = model.graph.input
+    assert [row.dim_value or row.dim_param for row in entrance.type.tensor_type.shape.dim] == [1, 3, "height", "width"]
     metadata = json.loads(next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY))
     assert (metadata["class_names"], metadata["pad_multiple"], metadata["input_size"]) == (list(NAMES), 32, None)
     assert metadata["mean"] == pytest.approx([0.485, 0.456, 0.406])
@@ -160,6 +164,79 @@ def test_invalid_files(change: Callable[[Path], object], message: str, tmp_path:
     change(path)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         detkit.load(path)
+
+
+METADATA: list[tuple[object, str]] = [
+    ("[1, 2]", "its metadata is damaged: "),
+    ("not JSON", "its metadata is damaged: expected JSON, got 'not JSON'"),
+    ("[" * 100_000, "its metadata is damaged: expected JSON"),
+    ({"format": "1"}, "its metadata is damaged: .*format"),
+    ({"class_names": "cat"}, "its metadata is damaged: .*class_names"),
+    ({"class_names": []}, "its metadata is damaged: .*class_names"),
+    ({"class_names": [1, 2, 3]}, "its metadata is damaged: .*class_names"),
+    ({"class_names": ["a"]}, r"its metadata names 1 classes, but it gives scores of shape \(1, \d+, 3\)"),
+    ({"mean": [0.1]}, "its metadata is damaged: .*mean"),
+    ({"mean": "red"}, "its metadata is damaged: .*mean"),
+    ({"pad_multiple": 0}, "its metadata is damaged: .*pad_multiple"),
+    ({"pad_multiple": 10**9}, "its metadata is damaged: .*pad_multiple"),
+    ({"preprocess": '{"rule": "fixed", "input_size": [1000000, 1000000]}'}, "its metadata is damaged: .*at most"),
+    ({"batch_size": -1}, "its metadata is damaged: .*batch_size"),
+    ({"batch_size": 10**9}, "its metadata states a batch size of 1000000000, but it takes 1"),
+    ({"input_size": [5]}, "its metadata is damaged: .*input_size"),
+    ({"input_size": [7, 9]}, "expected images of 9 x 7 pixels"),
+    ({"min_score": "high"}, "its metadata is damaged: .*min_score"),
+    ({"preprocess": "{}x"}, "its metadata is damaged: "),
+    ({"preprocess": {"rule": "fixed"}}, "its metadata is damaged: .*preprocess"),
+    ({"postprocess": '{"nms_iou": 7}'}, "its metadata is damaged: .*nms_iou"),
+    ({"unheard_of": 1}, "its metadata is damaged: .*unheard_of"),
+    ({"mean": None}, "its metadata is damaged: .*mean"),
+]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("exported") / "m.onnx"
+    export_onnx(predictor_of("yolov1"), path, noise_images((96, 128)))
+    return path
+
+
+@pytest.mark.parametrize(("change", "message"), METADATA, ids=range(len(METADATA)))
+def test_wrong_metadata_is_one_sentence(change: object, message: str, exported: Path, tmp_path: Path) -> None:
+    model, path = onnx.load(exported), tmp_path / "m.onnx"
+    entry = model.metadata_props[0]
+    entry.value = json.dumps(json.loads(entry.value) | change) if isinstance(change, dict) else str(change)
+    onnx.save(model, path)
+    with pytest.raises(ValueError, match=rf"^{re.escape(str(path))}: {message}") as caught:
+        detkit.load(path)(noise_images((96, 128))[0])
+    assert "\n" not in str(caught.value)
+
+
+def test_every_missing_key_is_named(exported: Path, tmp_path: Path) -> None:
+    for key in json.loads(onnx.load(exported).metadata_props[0].value):
+        model, path = onnx.load(exported), tmp_path / "m.onnx"
+        entry = model.metadata_props[0]
+        values = json.loads(entry.value)
+        del values[key]
+        entry.value = json.dumps(values)
+        onnx.save(model, path)
+        with pytest.raises(ValueError, match=rf"m\.onnx: its metadata is damaged: .*{key}"):
+            load_exported(path)
+
+
+def test_a_file_with_other_outputs(exported: Path, tmp_path: Path) -> None:
+    from onnx import TensorProto, helper
+
+    entrance, exit_ = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 3, 4, 4]) for name in ("x", "y"))
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "other", [entrance], [exit_])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other\.onnx: not written by detkit"):
+        detkit.load(tmp_path / "other.onnx")
+    source = onnx.load(exported)
+    model.metadata_props.extend(source.metadata_props)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ValueError, match=r"other\.onnx: expected the input images and the outputs scores, boxes and levels, got x, and y"):
+        detkit.load(tmp_path / "other.onnx")
 
 
 def _without_metadata(path: Path) -> Any:
