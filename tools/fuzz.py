@@ -145,15 +145,13 @@ class Worker:
             while self._results.poll():
                 report.add(*self._jobs[self._done], self._results.recv())
                 self._done, self._last = self._done + 1, max(self._last, time.monotonic())
-        except EOFError:
-            pass
-        if not self.is_running():
-            return
-        died, hangs = not self._process.is_alive() and not self._results.poll(), time.monotonic() - self._last > HANG_SECONDS
-        if died or hangs:
+            died = False
+        except EOFError:  # the process has closed its end of the pipe
+            died = self.is_running()
+        if died or (self.is_running() and time.monotonic() - self._last > HANG_SECONDS):
             self._process.kill()
             self._process.join()
-            fault = ("hang", "", f"killed after {HANG_SECONDS:.0f} s") if hangs else ("crash", "", f"exit code {self._process.exitcode}")
+            fault = ("crash", "", f"exit code {self._process.exitcode}") if died else ("hang", "", f"killed after {HANG_SECONDS:.0f} s")
             report.add(*self._jobs[self._done], fault)
             self._done += 1
             if self.is_running():

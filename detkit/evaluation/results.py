@@ -109,4 +109,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.number)) and math.isfinite(value)
+    try:
+        return isinstance(value, (int, float, np.number)) and math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False

@@ -53,6 +53,7 @@ RESULTS = {
     "id as bool": ({"category_id": True}, r"\[1\]\.category_id: expected an integer, got True"),
     "score NaN": ({"score": float("nan")}, r"\[1\]\.score: expected a finite number, got nan; detections are ranked by it"),
     "score null": ({"score": None}, r"\[1\]\.score: expected a finite number, got None"),
+    "score beyond all floats": ({"score": 10**400}, r"\[1\]\.score: expected a finite number, got 1000"),
     "score as text": ({"score": "high"}, r"\[1\]\.score: expected a finite number, got 'high'"),
     "box infinite": (
         {"bbox": [0, 0, float("inf"), 1]},

@@ -7,6 +7,7 @@ TARGETS: dict[str, MakeCase] = {
     "coco": labels.coco,
     "voc": labels.voc,
     "yolo": labels.yolo,
+    "labelme": labels.labelme,
     "class_folders": labels.class_folders,
     "results": results.results,
     "config": results.config,

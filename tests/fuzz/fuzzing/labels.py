@@ -16,7 +16,7 @@ from detkit.data import SourceConfig, read_source
 from detkit.data.records import DetectionData
 
 from .case import Case, expect
-from .mutate import ODD_TEXTS, dump_json, encode, mutate_text, mutate_value, odd_text
+from .mutate import ODD_TEXTS, dump_json, encode, mutate_text, mutate_value, odd_text, to_json
 
 SIZE = (24, 32)
 """Height and width of both images."""
@@ -158,6 +158,22 @@ def _mutate_xml(rng: Random, text: str) -> str:
         else:
             node.text = "".join(character for character in odd_text(rng) if character.isprintable() or character in "\n\t")
     return ElementTree.tostring(root, "unicode")
+
+
+def labelme(rng: Random, folder: Path) -> Case:
+    """One JSON file per image, as labelme writes them, one of which is changed."""
+    write_images(folder)
+    shapes = [
+        {"label": "cat", "points": [[2.0, 3.0], [20.5, 22.0]], "shape_type": "rectangle", "flags": {}, "group_id": None},
+        {"label": "dog", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"},
+        {"label": "dog", "points": [[10, 10], [14, 10]], "shape_type": "circle", "difficult": True},
+    ]
+    for name in ("a", "b"):
+        size = {"imageHeight": SIZE[0], "imageWidth": SIZE[1]}
+        content = {"version": "5.0.1", "flags": {}, "shapes": shapes, "imagePath": f"{name}.png", "imageData": None, **size}
+        changed = mutate_value(rng, content) if name == "a" else content
+        (folder / f"{name}.json").write_bytes(dump_json(rng, changed) if name == "a" else to_json(content).encode())
+    return read(folder, rng.choice((folder, folder, folder / "a.json")))
 
 
 YAML = """path: .

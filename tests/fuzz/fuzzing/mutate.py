@@ -94,7 +94,7 @@ def _near(rng: Random, value: Any) -> Any:
         return rng.choice((str(value), -value, value + 1, value * 1000, [value]))
     if isinstance(value, str):
         return rng.choice((value.upper(), value + " ", value[:-1], value * 2, [value], value.encode().hex()))
-    return rng.choice((str(value)[:200], [value, value]))
+    return rng.choice((to_json(value)[:200], [value, value]))
 
 
 def _add(rng: Random, parent: Any, key: Any, depth: int) -> None:
