@@ -29,9 +29,13 @@ BOXES = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Changes that make a kind of detector small, and its training settings."""
+    """Changes that make a kind of detector small, its backbone and its training settings.
+
+    Detectors that memorize the images with the smaller network, which takes a third of the time, do so.
+    """
 
     shrink: Callable[[Config], Config] = field(default=lambda config: config)
+    backbone: str = "shufflenet_v2_x0_5"
     lr: float = 0.01
     steps: int = 200
     adam: bool = False
@@ -99,7 +103,7 @@ def small_sppnet(config: Config) -> Config:
 
 
 RECIPES = {
-    "clip_rcnn": Recipe(small_clip_rcnn, steps=120),
+    "clip_rcnn": Recipe(small_clip_rcnn, "resnet18", steps=120),
     "detr": Recipe(small_detr, lr=1e-3, steps=100, adam=True),
     "fast_rcnn": Recipe(small_fast_rcnn, steps=120),
     "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
@@ -107,9 +111,9 @@ RECIPES = {
     "rcnn": Recipe(small_rcnn, steps=80),
     "sppnet": Recipe(small_sppnet, steps=120),
     "ssd": Recipe(small_ssd),
-    "yolov1": Recipe(small_yolov1, lr=0.01, steps=250),
-    "retinanet": Recipe(small_dense, steps=100),
-    "yolox": Recipe(small_yolox),
+    "yolov1": Recipe(small_yolov1, "resnet18", lr=0.01, steps=250),
+    "retinanet": Recipe(small_dense, "resnet18", steps=100),
+    "yolox": Recipe(small_yolox, "resnet18"),
 }
 
 
@@ -171,9 +175,9 @@ def average_precision_50(detections: list[Detections], targets: list[Targets]) -
 @pytest.mark.parametrize("kind", [kind for kind in MODELS.names() if kind != "classifier"])
 def test_two_images_are_memorized(kind: str) -> None:
     torch.manual_seed(0)
-    recipe = RECIPES.get(kind, Recipe())
+    recipe = RECIPES.get(kind, Recipe(backbone="resnet18"))
     config = MODELS.get(kind)()
-    config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
+    config = config.replace(backbone=config.backbone.replace(name=recipe.backbone, weights=None))
     if config.preprocess.rule == "short_side":  # small objects on small images, not enlarged to 800 pixels
         config = config.replace(preprocess=config.preprocess.replace(short_side=192, long_side=320))
     detector = recipe.shrink(config).build(len(COLORS))
