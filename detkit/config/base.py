@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from detkit.config.explain import explain, nested_configs
 
@@ -37,6 +38,12 @@ def _from_shorthand(owner: type[BaseModel], name: str, value: Any) -> Any:
     return groups[0](**{groups[0].shorthand: str(value)}) if len(groups) == 1 else value  # type: ignore[attr-defined]
 
 
+def _has_nan(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_has_nan, value))
+    return isinstance(value, float) and math.isnan(value)
+
+
 class Config(BaseModel, metaclass=_Checked):
     """A frozen, validated group of settings: an unknown key or a wrong type is an error.
 
@@ -55,6 +62,14 @@ class Config(BaseModel, metaclass=_Checked):
     )
 
     shorthand: ClassVar[str | None] = None
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _check_nan(cls, value: Any) -> Any:
+        """Refuse NaN, which no setting means and which differs from itself, so that nothing restores it."""
+        if _has_nan(value):
+            raise ValueError("expected a number, got nan")
+        return value
 
     def replace(self, **values: Any) -> Self:
         """Return a validated copy with some fields replaced.

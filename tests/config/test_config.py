@@ -218,3 +218,15 @@ def test_errors_raised_by_a_config_file(tmp_path: Path, text: str, message: str)
 )
 def test_describe_type(annotation: Any, description: str) -> None:
     assert describe_type(annotation) == description
+
+
+@pytest.mark.parametrize("value", ["NaN", "[1.0, NaN]"])
+def test_nan_is_no_setting(value: str) -> None:
+    class Numbers(Config):
+        plain: float = 1.0
+        several: tuple[float, ...] = (float("inf"),)
+
+    key = "several" if value.startswith("[") else "plain"
+    with pytest.raises(ConfigError, match=f"{key}: expected a number, got nan"):
+        Numbers.from_json(f'{{"{key}": {value}}}')
+    assert Numbers.from_json(Numbers().to_json()) == Numbers()

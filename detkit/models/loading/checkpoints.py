@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detkit.checkpoint import Checkpoint
 from detkit.checkpoint.operating_points import OperatingPoints
+from detkit.checkpoint.state import first_line
 from detkit.config import ConfigError
 from detkit.json_text import parse_json
 from detkit.models import MODELS
@@ -46,11 +47,20 @@ def from_checkpoint(checkpoint: Checkpoint, name: str) -> LoadedDetector:
     """
     config = model_config(checkpoint.model_json, name)
     check_limits(config, name)
-    with BuildLimit(checkpoint.tensors, name):
-        detector = config.build(len(checkpoint.class_names))
+    detector = _built(config, checkpoint, name)
     load_tensors(detector, checkpoint.tensors, f"checkpoint {name}: its tensors do not match its config")
     detector.hide_unnamed_classes(checkpoint.class_names)
     return LoadedDetector(detector.eval(), config, checkpoint.class_names, checkpoint.operating_points)
+
+
+def _built(config: DetectorConfig, checkpoint: Checkpoint, name: str) -> Detector:
+    try:
+        with BuildLimit(checkpoint.tensors, name):
+            return config.build(len(checkpoint.class_names))
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, AssertionError) as error:
+        if str(error).startswith(f"checkpoint {name}:"):
+            raise
+        raise ValueError(f"checkpoint {name}: its config cannot be built: {first_line(error)}; use another checkpoint") from error
 
 
 def model_config(text: str, name: str) -> DetectorConfig:

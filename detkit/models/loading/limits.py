@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from detkit.models.detector import DetectorConfig
+from detkit.printable import shortened
 
 MAX_NUMBER = 10_000_000
 """Largest integer in the config of a model; the largest in use is a number of proposals."""
@@ -26,12 +27,9 @@ MAX_NUMBERS: Mapping[str, float] = {
     "scales": 16,
     "short_side": 16_384,
     "long_side": 16_384,
-    "input_size": 16_384,
 }
 """Largest values of the keys that multiply the memory of a detection, by the last part of the key."""
-MAX_PIXELS = 1 << 27
-"""Largest size of a resized image; its pixels take 1.6 GB as numbers."""
-SPARE_ELEMENTS, SPARE_TENSORS, FACTOR = 100_000_000, 20_000, 4
+SPARE_ELEMENTS, SPARE_TENSORS, FACTOR = 100_000_000, 2_000, 4
 """A network may be built with parts that are dropped again, such as the last layers of AlexNet, which have 59 million numbers."""
 
 _WITH_SIZE = {torch.empty, torch.zeros, torch.ones, torch.rand, torch.randn}
@@ -51,13 +49,9 @@ def check_limits(config: DetectorConfig, name: str) -> None:
     for key, value in _numbers(json.loads(config.to_json()), "model"):
         limit = MAX_NUMBERS.get(key.rpartition(".")[2], MAX_NUMBER if isinstance(value, int) else float("inf"))
         if value > limit and not key.endswith(".seed"):
-            raise ValueError(f"checkpoint {name}: {key}: expected at most {limit:,}, got {value:.7g}; use another checkpoint")
-    sides = config.preprocess.input_size or (config.preprocess.short_side, config.preprocess.long_side or config.preprocess.short_side)
-    if prod(sides) > MAX_PIXELS:
-        raise ValueError(
-            f"checkpoint {name}: model.preprocess: expected images of at most {MAX_PIXELS:,} pixels, got {sides[0]:,} x {sides[1]:,}; use "
-            "another checkpoint"
-        )
+            raise ValueError(
+                f"checkpoint {name}: {key}: expected at most {limit:,}, got {shortened(str(value), 40)}; use another checkpoint"
+            )
 
 
 def _numbers(value: Any, key: str) -> Iterator[tuple[str, int | float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from detkit.models.fcos import FCOSConfig
 from detkit.models.loading.checkpoints import from_checkpoint
 from detkit.models.loading.limits import BuildLimit
 from detkit.models.rcnn import RCNNConfig
-from detkit.models.ssd import SSDConfig
 from detkit.models.yolox import YOLOXConfig
 from detkit.necks import FPNConfig
 
@@ -75,13 +75,21 @@ def test_layers_of_any_size_are_not_built(tmp_path: Path, config: DetectorConfig
         (FAST, "region.sampling_ratio=100000", "sampling_ratio"),
         (FAST, "scales=1000000,1", "scales"),
         (FCOS, "preprocess.short_side=100000", "short_side"),
-        (FCOS.replace(preprocess=SSDConfig().preprocess), "preprocess.input_size=16000,16000", "preprocess"),
-        (YOLOX, "preprocess.input_size=1000000,1000000", "input_size"),
+        (FCOS, "preprocess.long_side=100000", "long_side"),
     ],
 )
 def test_numbers_that_multiply_the_memory_of_a_detection(tmp_path: Path, config: DetectorConfig, override: str, key: str) -> None:
     message = error_of(tmp_path / "a.safetensors", apply_overrides(config, [override]))
     assert f"{key}: expected" in message
+
+
+@pytest.mark.parametrize("side", [16_000, 10**6, 10**12])
+def test_an_input_of_any_size_is_refused(tmp_path: Path, side: int) -> None:
+    model = json.loads(YOLOX.to_json())
+    model["preprocess"]["input_size"] = [side, side]
+    save_checkpoint(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, make_header(json.dumps(model), ["a"]))
+    with pytest.raises(ValueError, match="checkpoint a: .*pixels"):
+        from_checkpoint(load_checkpoint(tmp_path / "a.safetensors"), "a")
 
 
 def test_three_million_classes_are_refused_by_the_header(tmp_path: Path) -> None:
@@ -115,3 +123,19 @@ def test_a_seed_may_be_any_number(tmp_path: Path, seed: int) -> None:
     save_checkpoint(tmp_path / "a.safetensors", detector.state_dict(), make_header(config.to_json(), ["a", "b"]))
     loaded = from_checkpoint(load_checkpoint(tmp_path / "a.safetensors"), "a")
     assert loaded.config == config
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (FCOS.replace(head=FCOSHeadConfig(depth=1, norm="group"), neck=FPNConfig(out_channels=7)), "its config cannot be built"),
+        (FAST.replace(scales=(0.5, -1.0)), "its config cannot be built: model.scales: expected factors above 0"),
+        (FAST.replace(proposals=FAST.proposals.replace(max_proposals=10**400)), "max_proposals: expected at most"),
+    ],
+)
+def test_a_config_that_cannot_be_built_names_the_checkpoint(tmp_path: Path, config: DetectorConfig, message: str) -> None:
+    assert message in error_of(tmp_path / "a.safetensors", config)
+
+
+def test_no_classes_name_the_checkpoint(tmp_path: Path) -> None:
+    assert "num_classes: expected at least one class" in error_of(tmp_path / "a.safetensors", FCOS, classes=0)
