@@ -39,7 +39,7 @@ def error_of(path: Path, config: DetectorConfig, classes: int = 2, **tensors: An
     started = time.perf_counter()
     with pytest.raises(ValueError, match="checkpoint") as error:
         from_checkpoint(load_checkpoint(path), str(path))
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 60
     message = str(error.value)
     assert str(path) in message
     assert "\n" not in message
