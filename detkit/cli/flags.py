@@ -130,6 +130,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": ("hard", "linear", "gaussian", "fusion"),
         "help": "how to merge overlapping boxes: hard NMS (default), linear or gaussian Soft-NMS, or weighted boxes fusion",
     },
+    "--max-pixels": {"type": positive, "metavar": "N", "help": "largest image that is decoded, in pixels (default: 178956970)"},
     "--debug": {"action": "store_true", "help": "show the traceback of an error"},
 }
 """Every flag that more than one command has, with its arguments for argparse."""

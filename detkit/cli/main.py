@@ -43,6 +43,9 @@ COMMANDS = {
 }
 """Every subcommand, in the order of the help."""
 
+WITHOUT_IMAGES = {"models"}
+"""Commands that read no images of the user."""
+
 RENAMED = {"weights": "models"}
 """Commands of version 0.1.0 that have another name."""
 
@@ -90,7 +93,7 @@ def command_parser(name: str, module: ModuleType | None = None) -> Parser:
     parser = Parser(prog=f"detkit {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     module.add_arguments(parser)
     for leaf in leaf_parsers(parser):
-        add_flags(leaf, "--debug")
+        add_flags(leaf, *(("--max-pixels", "--debug") if name not in WITHOUT_IMAGES else ("--debug",)))
     return parser
 
 
@@ -133,9 +136,12 @@ def _parse(parser: Parser, words: list[str]) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> int:
     """Run a command; an error that a user can cause is printed on one line, any other keeps its traceback."""
     from detkit.cli import options
+    from detkit.data.media.limits import set_max_pixels
 
     _log_to_stderr()
     try:
+        if getattr(args, "max_pixels", None) is not None:
+            set_max_pixels(args.max_pixels)
         with stop_on_signals(), redirect_stdout(cast("IO[str]", PrintableStream(sys.stdout))):
             code = options.run(args)
             sys.stdout.flush()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Options = TypeVar("Options", bound=DataclassInstance)
 
 _BOUND = "bound"
-_OWN = {"help", "debug"}
+_OWN = {"help", "debug", "max_pixels"}
 """Flags of every command that are not options of one."""
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from detkit.machine import peak_memory
-from detkit.printable import LONGEST, printable
-
-if TYPE_CHECKING:
-    from detkit.data.report import ReadReport
+from detkit.printable import printable
 
 T = TypeVar("T")
 
@@ -39,11 +36,6 @@ def listed(names: Sequence[object], longest: int = LONGEST_LIST) -> str:
     """Return names separated by commas; of many, the first ones and the number of the others."""
     text = ", ".join(printable(name, LONGEST_CELL) for name in names[:longest])
     return text if len(names) <= longest else f"{text} and {len(names) - longest:,} more"
-
-
-def report_lines(report: ReadReport) -> list[str]:
-    """Return the lines of a reader's report, which quote names of files and classes."""
-    return [printable(line, 4 * LONGEST) for line in report.summary()]
 
 
 def with_bar(items: Iterable[T], total: int | None, unit: str, title: str | None = None) -> Iterable[T]:

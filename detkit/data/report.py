@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from detkit.printable import LONGEST, printable
+
+_LONGEST_LINE = 4 * LONGEST
+
 
 class ReadIssue(Enum):
     """A kind of problem found while reading labels; the value is its text in the report."""
@@ -90,8 +94,11 @@ class ReadReport:
         return dict(sorted(files.items()))
 
     def summary(self, files: int = 3) -> list[str]:
-        """Return one line per issue, with its count and its first ``files`` files; empty if there are none."""
-        lines = [self._format_line(issue, files) for issue in ReadIssue if self.count(issue)]
+        """Return one line per issue, with its count and its first ``files`` files; empty if there are none.
+
+        Control characters of the names are escapes, so that no name breaks a line or controls a terminal.
+        """
+        lines = [printable(self._format_line(issue, files), _LONGEST_LINE) for issue in ReadIssue if self.count(issue)]
         if self.checked is not None:
             lines.append(f"{self.source}: compared the sizes of {self.checked} evenly spaced images with their labels, not of all images")
         return lines

@@ -15,6 +15,7 @@ import pytest
 import detkit
 from detkit.cli import main as cli
 from detkit.cli.options import bind
+from detkit.data.media.limits import VARIABLE, max_pixels
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,20 @@ def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     fake(monkeypatch, raising(ValueError("deep")))
     with pytest.raises(ValueError, match="deep"):
         cli.main(["probe", "--debug"])
+
+
+def test_max_pixels_holds_for_all_images_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "5")
+    limits: list[int] = []
+    fake(monkeypatch, lambda options: limits.append(max_pixels()) or 0)
+    assert cli.main(["probe"]) == 0
+    assert cli.main(["probe", "--max-pixels", "7"]) == 0
+    assert limits == [5, 7]
+    for command in cli.COMMANDS:
+        flags = {
+            flag for leaf in cli.leaf_parsers(cli.command_parser(command)) for action in leaf._actions for flag in action.option_strings
+        }
+        assert ("--max-pixels" in flags) == (command not in cli.WITHOUT_IMAGES)
 
 
 def test_internal_errors_keep_their_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

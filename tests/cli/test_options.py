@@ -37,7 +37,7 @@ def parser_of(*flags: str) -> argparse.ArgumentParser:
 def test_flags_and_fields_are_the_same(parser: argparse.ArgumentParser) -> None:
     bound = options.bound_to(parser)
     fields = {field.name: field for field in dataclasses.fields(bound.options)}
-    flags = {action.dest: action for action in parser._actions if action.dest not in {"help", "debug"}}
+    flags = {action.dest: action for action in parser._actions if action.dest not in {"help", "debug", "max_pixels"}}
     assert flags.keys() == fields.keys() - bound.fixed.keys()
     for name, action in flags.items():
         default = fields[name].default

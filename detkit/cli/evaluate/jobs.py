@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from detkit.cli.evaluate.options import VOC_RULES, EvaluateOptions
 from detkit.cli.flags import class_names
 from detkit.cli.pyramid import with_pyramid
-from detkit.cli.report import count, report_lines, with_bar
+from detkit.cli.report import count, with_bar
 from detkit.cli.resolve import model_line, resolve_model, settings_digest
 from detkit.printable import printable
 
@@ -163,7 +163,7 @@ def labeled(options: EvaluateOptions, model: str | Path) -> DetectionData:
         model, options.data, images=options.images, split=options.split, val_fraction=options.val_fraction, trained_on=options.trained_on
     )
     print(f"data: {printable(data.name)}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
-    for line in report_lines(data.report):
+    for line in data.report.summary():
         print(line)
     return data
 

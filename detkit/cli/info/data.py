@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from detkit.cli.report import count, report_lines, shown, table
+from detkit.cli.report import count, shown, table
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def data_text(data: DetectionData) -> str:
     boxes = count(len(records.boxes), "box", "boxes") + (f" ({', '.join(flags)})" if flags else "")
     lines = [f"{printable(data.name)}: {count(len(data), 'image')} ({count(empty, 'image')} without objects), {boxes}"]
     lines += [_image_sizes(records.sizes), "", _classes(data), "", _box_sizes(data)]
-    report = report_lines(data.report)
+    report = data.report.summary()
     return "\n".join([*lines, *([""] if report else []), *report])
 
 

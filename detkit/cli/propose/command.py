@@ -27,7 +27,7 @@ from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop
 from detkit.cli.propose.options import ProposeOptions, add_propose_flags, check_propose_options
-from detkit.cli.report import count, duration, memory_line, report_lines, with_bar
+from detkit.cli.report import count, duration, memory_line, with_bar
 from detkit.cli.resolve import model_line, resolve_model
 from detkit.printable import printable, printable_message
 
@@ -101,7 +101,7 @@ def _read_data(options: ProposeOptions) -> DetectionData | None:
 
     data = read_source(with_split(SourceConfig(path=options.data, images=options.images, split=options.split), "val", "test"))
     print(f"data: {printable(data.name)}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
-    for line in report_lines(data.report):
+    for line in data.report.summary():
         print(line)
     return data
 
