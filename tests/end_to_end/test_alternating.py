@@ -31,7 +31,6 @@ from detkit.training.run import Run, RunData
 from detkit.training.stages import GradientStage, run_stages
 
 State = dict[str, Tensor]
-RESNET = BackboneConfig(name="resnet18", weights=None)
 SMALL = BackboneConfig(name="shufflenet_v2_x0_5", weights=None)
 
 
@@ -138,7 +137,7 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(make_run: Callable[..
 
 
 def test_parts_that_cannot_be_trained_are_refused(make_run: Callable[..., Run]) -> None:
-    one_stage = make_run(FCOSConfig(backbone=RESNET))
+    one_stage = make_run(FCOSConfig(backbone=SMALL))
     with pytest.raises(
         ValueError, match="stage gradient: trains=rpn proposals_from=current: expected a two-stage detector .*, got OneStage"
     ):
@@ -151,7 +150,7 @@ def test_parts_that_cannot_be_trained_are_refused(make_run: Callable[..., Run]) 
 
 @pytest.mark.slow
 def test_two_images_are_memorized_in_four_steps(make_run: Callable[..., Run]) -> None:
-    run = make_run(small_faster_rcnn(FasterRCNNConfig(backbone=RESNET)))
+    run = make_run(small_faster_rcnn(FasterRCNNConfig(backbone=SMALL)))
     run_stages(run, four_stages((50, 60, 30, 30)))
     assert isinstance(run.detector, FasterRCNN)
     images, targets = toy_images()

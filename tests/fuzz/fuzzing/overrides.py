@@ -70,4 +70,7 @@ def _key(rng: Random, keys: list[str]) -> str:
 
 
 def _value(rng: Random) -> str:
-    return rng.choice(BRACKETS) if rng.random() < 0.2 else odd_text(rng)
+    kind = rng.random()
+    if kind < 0.3:
+        return rng.choice(("1", "2", "0.5", "1e-3", "true", "none", "2,3", "(0.5,)", "auto", "16,32,64"))
+    return rng.choice(BRACKETS) if kind < 0.5 else odd_text(rng)
