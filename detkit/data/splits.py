@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detkit.data.classes import ClassMapping, parse_renames
 from detkit.data.readers import find_split
@@ -141,20 +142,26 @@ MOST_LINES = 40
 """Lines in which classes are listed; of more classes the most frequent ones are shown."""
 
 
+def most_frequent(counts: NDArray[np.int64], lines: int) -> list[int]:
+    """Return the labels of all classes, or if there are more than ``lines``, of those with the most boxes, with a line left."""
+    if len(counts) <= lines:
+        return list(range(len(counts)))
+    labels: list[int] = np.sort(np.argsort(-counts, kind="stable")[: lines - 1]).tolist()
+    return labels
+
+
 def class_lines(data: DetectionData) -> list[str]:
     """Return one line per class: its number in the model, its name, its id in the data set and its number of boxes.
 
     Of more than :data:`MOST_LINES` classes, those with the most boxes are listed, and a last line counts the others.
     """
     counts = np.bincount(data.records.labels, minlength=len(data.class_names))
-    labels = range(len(counts))
-    if len(counts) > MOST_LINES:
-        labels = np.sort(np.argsort(-counts, kind="stable")[: MOST_LINES - 1]).tolist()
+    labels = most_frequent(counts, MOST_LINES)
     width = max((len(data.class_names[label]) for label in labels), default=0)
     lines = [f"{n:>3} {data.class_names[n]:<{width}}  id {data.category_ids[n]}  {counts[n]:,} boxes" for n in labels]
     if len(lines) < len(counts):
         rest = len(counts) - len(lines)
-        boxes, unused = int(counts.sum() - counts[list(labels)].sum()), int((counts == 0).sum())
+        boxes, unused = int(counts.sum() - counts[labels].sum()), int((counts == 0).sum())
         lines.append(f"    and {rest:,} more classes with {boxes:,} boxes; {unused:,} of all {len(counts):,} classes have none")
     return lines
 

@@ -8,7 +8,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detkit.evaluation.image_ids import image_numbers_of
 from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer
 
 UNKNOWN_IMAGE = "ground-truth boxes of images that are not listed"
@@ -60,7 +59,8 @@ class GroundTruth:
                 raise ValueError(
                     f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
                 )
-            number = numbers.get(_canonical(box["image_id"]))
+            image_id = _canonical(box["image_id"])
+            number = None if image_id is None else numbers.get(image_id)
             if number is None:
                 left_out[UNKNOWN_IMAGE] += 1
             elif box["category_id"] not in categories:
@@ -103,8 +103,11 @@ def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:
 
 
 def _image_numbers(rows: Sequence[Any], name: str) -> dict[int | str, int]:
-    """Return the number of each image by its canonical id: the id itself if all ids are numbers."""
-    return image_numbers_of(_unique_ids(rows, "images", name, "a text or an integer"))
+    """Return the number of each image by its canonical id: the id itself if all ids are numbers, else counted from 1."""
+    ids = _unique_ids(rows, "images", name, "a text or an integer")
+    if all(isinstance(image_id, int) for image_id in ids):
+        return {image_id: int(image_id) for image_id in ids}
+    return {image_id: number for number, image_id in enumerate(ids, 1)}
 
 
 def _unique_ids(rows: Sequence[Any], key: str, name: str, expected: str) -> list[int | str]:

@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from detkit.evaluation.ground_truth import GroundTruth
 from detkit.label_values import canonical_id
-
-if TYPE_CHECKING:
-    from detkit.evaluation.ground_truth import GroundTruth
-
-
-def image_numbers_of(ids: Sequence[int | str]) -> dict[int | str, int]:
-    """Return the number of each canonical id: the id itself if all are numbers of at least 0, else counted from 1 in their order."""
-    if all(isinstance(image_id, int) and image_id >= 0 for image_id in ids):
-        return {image_id: int(image_id) for image_id in ids}
-    return {image_id: number for number, image_id in enumerate(ids, 1)}
 
 
 def joined_results(rows: Sequence[Any], truth: GroundTruth, name: str) -> Sequence[Any]:

@@ -37,7 +37,8 @@ def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Resul
         images = frozenset(truth.image_ids)
         for index, row in enumerate(rows):
             _check_row(row, truth, images, f"{name}[{index}]")
-    return rows
+    checked: Results = rows
+    return checked
 
 
 def columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:

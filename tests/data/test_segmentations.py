@@ -21,7 +21,7 @@ COMPRESSED = {"counts": "aa]],[0\\", "size": [80, 100]}
 COUNTS = {"size": [80, 100], "counts": [272, 2, 4, 4]}
 
 
-def picture(path: Path, orientation: int = 1) -> Path:
+def image_file(path: Path, orientation: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -30,7 +30,7 @@ def picture(path: Path, orientation: int = 1) -> Path:
 
 
 def coco_file(folder: Path, values: list[Any], orientation: int = 1, **fields: Any) -> Path:
-    picture(folder / "a.jpg", orientation)
+    image_file(folder / "a.jpg", orientation)
     rows = [{"segmentation": value} if value is not ... else {} for value in values]
     annotations = [{"id": n, "image_id": 7, "category_id": 1, "bbox": [5, 5, 40, 30 + n], **row, **fields} for n, row in enumerate(rows, 1)]
     images = [{"id": 7, "file_name": "a.jpg", "width": 100, "height": 80}]
@@ -104,8 +104,8 @@ def test_masks_of_rotated_images_turn_with_the_boxes(tmp_path: Path, orientation
 
 
 def test_yolo_polygons_are_in_pixels(tmp_path: Path) -> None:
-    picture(tmp_path / "images" / "a.jpg")
-    picture(tmp_path / "images" / "b.jpg", 6)
+    image_file(tmp_path / "images" / "a.jpg")
+    image_file(tmp_path / "images" / "b.jpg", 6)
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels" / "a.txt").write_text("0 .5 .5 .2 .2\n0 .1 .25 .5 .25 .5 .5\n")
     (tmp_path / "labels" / "b.txt").write_text("0 .1 .25 .5 .25 .5 .5 .1 .5\n")
@@ -122,7 +122,7 @@ def test_yolo_polygons_are_in_pixels(tmp_path: Path) -> None:
     ],
 )
 def test_voc_polygons_are_read(tmp_path: Path, polygon: str) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     box = "<bndbox><xmin>11</xmin><ymin>21</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>"
     size = "<size><width>100</width><height>80</height></size>"
     objects = f"<object><name>cat</name>{box}{polygon}</object><object><name>cat</name>{box}</object>"

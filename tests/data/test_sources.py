@@ -6,11 +6,24 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from detkit.config import Config, apply_overrides
-from detkit.data import DataConfig, DetectionData, SourceConfig, class_lines, load_data, make_sample, read_source, split_by_image
-from detkit.data.splits import report_lines
+from detkit.data import (
+    DataConfig,
+    DetectionData,
+    ImageRecord,
+    SourceConfig,
+    class_lines,
+    load_data,
+    make_sample,
+    read_source,
+    split_by_image,
+)
+from detkit.data.splits import MOST_LINES, crowded_line, report_lines
+from detkit.structures import Targets
 
 
 class Settings(Config):
@@ -146,3 +159,28 @@ def test_real_data_by_folder(shared: Path) -> None:
     assert len(one) + len(other) == 335
     assert 45 <= len(other) <= 90
     assert isinstance(one, DetectionData)
+
+
+def many_classes(count: int, boxes: dict[int, int]) -> DetectionData:
+    labels = np.array([label for label, number in boxes.items() for _ in range(number)], np.int64)
+    rows = Targets.of(torch.tensor([[0.0, 0, 5, 5]]).repeat(len(labels), 1), torch.from_numpy(labels))
+    return DetectionData.of("made", [f"c{number}" for number in range(count)], [ImageRecord(Path("a.jpg"), 1, (10, 10), rows)])
+
+
+def test_of_many_classes_the_most_frequent_are_listed() -> None:
+    data = many_classes(20_000, {19_999: 5, 7: 3, **dict.fromkeys(range(100, 160), 1)})
+    lines = class_lines(data)
+    assert len(lines) == MOST_LINES
+    assert lines[0].split() == ["7", "c7", "id", "8", "3", "boxes"]
+    assert lines[-2].split() == ["19999", "c19999", "id", "20000", "5", "boxes"]
+    assert lines[-1] == "    and 19,961 more classes with 23 boxes; 19,938 of all 20,000 classes have none"
+    assert len(class_lines(many_classes(MOST_LINES, {0: 1}))) == MOST_LINES
+
+
+def test_images_with_more_objects_than_are_detected_are_counted() -> None:
+    data = many_classes(3, {0: 4, 2: 3})
+    assert crowded_line(data, 7) is None
+    assert crowded_line(data, 5) == (
+        "made: 1 of 1 images have more than 5 objects (at most 7), and no more than 5 are detected in an image: "
+        "2 of 7 objects cannot be found; raise max_detections"
+    )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64] | npt.NDArray[np.int32]
-Ids = Sequence[Any] | Integers
+Integers = npt.NDArray[np.int64]
+Ids = Sequence[Any] | npt.NDArray[np.signedinteger[Any]]
 
 
 class GrowingArray:
@@ -43,11 +43,12 @@ class GrowingArray:
 def joined_ids(values: list[Ids]) -> Ids:
     """Concatenate several groups of ids."""
     if values and all(isinstance(value, np.ndarray) for value in values):
-        return np.concatenate(values)
+        joined: npt.NDArray[np.signedinteger[Any]] = np.concatenate(values)
+        return joined
     return [item for value in values for item in (value.tolist() if isinstance(value, np.ndarray) else value)]
 
 
-def compact_ids(values: list[Any]) -> list[Any] | Integers:
+def compact_ids(values: list[Any]) -> Ids:
     """Return integers as an array of the smallest type, other values unchanged."""
     if set(map(type, values)) <= {int}:
         try:

@@ -125,7 +125,7 @@ def _parse_shape(shape: Any, number: int, file: Path) -> _Object | None:
     kind = shape.get("shape_type") or "polygon"
     try:
         points = np.array(shape.get("points"), np.float64).reshape(-1, 2)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: expected points [x, y], got {str(shape.get('points'))[:200]}") from None
     if kind == "circle" and len(points) == 2:
         radius = float(np.hypot(*(points[1] - points[0])))

@@ -11,7 +11,7 @@ from pathlib import Path
 from detkit.data.media.files import files_below, visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.protocol import is_split_name
-from detkit.data.readers.text import read_lines
+from detkit.data.readers.text import read_text
 
 _LABEL_FOLDERS = ("annotations", "labels")
 _IMAGE_FOLDERS = ("jpegimages", "images")
@@ -88,17 +88,23 @@ def listed_stems(file: Path, known: Container[str]) -> list[str]:
     Raises:
         ValueError: If the list is empty, or if a name points outside the folder.
     """
-    lines = [line.replace("\\", "/").removeprefix("./") for line in read_lines(file)]
+    lines = [line.rstrip("\r") for line in read_text(file).split("\n") if line.strip()]
     if not lines:
         raise ValueError(f"{file}: the list is empty; expected one image name per line")
-    whole_lines = [_without_extension(line) for line in lines]
-    stems = [
-        stem if stem in known else _without_extension(_CLASS_FLAG.sub("", line)) for stem, line in zip(whole_lines, lines, strict=True)
-    ]
+    stems = [_listed_stem(line, known) for line in lines]
     for stem in stems:
-        if os.path.isabs(stem) or ".." in stem.split("/") or stem[1:2] == ":":
+        if os.path.isabs(stem) or ".." in stem.split("/") or stem[1:3] == ":/":
             raise ValueError(f"{file}: the name {stem!r} is outside the image folder; expected a plain name, such as 2007_000027")
     return list(dict.fromkeys(stems))
+
+
+def _listed_stem(line: str, known: Container[str]) -> str:
+    """Return the name that a line means: the line itself if it is known, else what is left without extension, or without class flag."""
+    name = line.strip().replace("\\", "/").removeprefix("./")
+    for stem in (line, line.strip(), name, _without_extension(name)):
+        if stem in known:
+            return stem
+    return _without_extension(_CLASS_FLAG.sub("", name))
 
 
 def _without_extension(name: str) -> str:

@@ -25,13 +25,16 @@ class Writer(Protocol):
 
 
 def check_stems(data: DetectionData, name: str) -> None:
-    """Check that every image has a label file of its own.
+    """Check that every image has a label file of its own, which is found again.
 
     Raises:
-        ValueError: If two images would share one, because their names without extension are equal.
+        ValueError: If two images would share one, because their names without extension are equal, or if a name is that of a hidden
+            file or has a line break.
     """
     known: dict[str, Path] = {}
     for path in map(Path, data.records.paths):
+        if path.name.startswith(".") or not path.stem.isprintable():
+            raise ValueError(f"{str(path)!r}: {name} labels of an image of this name could not be read back; rename it, or write coco")
         other = known.setdefault(path.stem, path)
         if other != path:
             raise ValueError(f"{path}: its {name} label file would also be that of {other}; rename one of the two, or write coco")

@@ -18,7 +18,7 @@ BOX = "<bndbox><xmin>11</xmin><ymin>21</ymin><xmax>50</xmax><ymax>60</ymax></bnd
 SIZE = "<size><width>100</width><height>80</height></size>"
 
 
-def picture(path: Path, gray: int = 120) -> Path:
+def image_file(path: Path, gray: int = 120) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (100, 80), (gray, gray, gray)).save(path)
     return path
@@ -43,7 +43,7 @@ def coco(path: Path, names: list[str], boxes: list[dict[str, Any]] | None = None
 
 
 def yolo(folder: Path, description: str, images: str = "images", labels: str = "labels") -> Path:
-    picture(folder / images / "a.jpg")
+    image_file(folder / images / "a.jpg")
     (folder / labels).mkdir(parents=True, exist_ok=True)
     (folder / labels / "a.txt").write_text("0 .5 .5 .2 .2\n")
     (folder / "data.yaml").write_text(description)
@@ -68,7 +68,7 @@ def read(path: Path, **fields: Any) -> DetectionData:
     ],
 )
 def test_a_turned_coco_box_becomes_the_box_around_it(tmp_path: Path, row: dict[str, Any]) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     data = read(coco(tmp_path / "labels.json", ["a.jpg"], [row]))
     assert_close(data.records[0].targets.boxes, torch.tensor([[50.0, 20, 70, 60]]))
     assert data.report.totals() == {"turned": 1}
@@ -77,14 +77,14 @@ def test_a_turned_coco_box_becomes_the_box_around_it(tmp_path: Path, row: dict[s
 
 @pytest.mark.parametrize("angle", [0, 180, 360.0])
 def test_a_half_turn_changes_nothing(tmp_path: Path, angle: float) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     data = read(coco(tmp_path / "labels.json", ["a.jpg"], [{"attributes": {"rotation": angle}}]))
     assert_close(data.records[0].targets.boxes, torch.tensor([[10.0, 20, 50, 60]]))
     assert data.report.totals() == {}
 
 
 def test_turned_voc_boxes(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     attribute = "<attributes><attribute><name>rotation</name><value>45.0</value></attribute></attributes>"
     xml(tmp_path / "a.xml", extra=attribute)
     data = read(tmp_path)
@@ -101,7 +101,7 @@ def test_turned_voc_boxes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("box", [{"bbox": []}, {"bbox": None}, {}])
 def test_annotations_without_a_box_are_skipped_or_take_the_box_of_their_polygon(tmp_path: Path, box: dict[str, Any]) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     path = coco(tmp_path / "labels.json", ["a.jpg"])
     content = json.loads(path.read_text())
     bare: dict[str, Any] = {"image_id": 1, "category_id": 1, **box}
@@ -113,7 +113,7 @@ def test_annotations_without_a_box_are_skipped_or_take_the_box_of_their_polygon(
 
 
 def test_the_flag_ignore_is_reported(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     data = read(coco(tmp_path / "labels.json", ["a.jpg"], [{"ignore": 1}, {"ignore": 0, "image_id": 1}]))
     assert data.report.totals() == {"ignore_flag": 1}
     assert len(data.records.boxes) == 2
@@ -121,7 +121,7 @@ def test_the_flag_ignore_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("listed", "named"), [("7", 7), (7, "7"), (7.0, 7), ("a-7", "a-7"), (7, 7.0)])
 def test_ids_are_joined_as_text_and_as_number(tmp_path: Path, listed: Any, named: Any) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     path = coco(tmp_path / "labels.json", ["a.jpg"], [{"image_id": named, "category_id": "1"}])
     content = json.loads(path.read_text())
     content["images"][0]["id"] = listed
@@ -148,7 +148,7 @@ def test_ids_are_joined_as_text_and_as_number(tmp_path: Path, listed: Any, named
     ],
 )
 def test_images_are_found_whatever_their_paths_look_like(tmp_path: Path, name: str) -> None:
-    found = picture(tmp_path / "images" / "deep" / "my photo.jpg")
+    found = image_file(tmp_path / "images" / "deep" / "my photo.jpg")
     path = coco(tmp_path / "result.json", [name])
     assert [record.path for record in read(path).records] == [found]
     elsewhere = coco(tmp_path / "other" / "labels" / "result.json", [name])
@@ -157,7 +157,7 @@ def test_images_are_found_whatever_their_paths_look_like(tmp_path: Path, name: s
 
 def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
     for part in ("train", "val"):
-        picture(tmp_path / "images" / part / "a.jpg")
+        image_file(tmp_path / "images" / part / "a.jpg")
     data = read(coco(tmp_path / "result.json", ["/elsewhere/val/a.jpg"]))
     assert [record.path for record in data.records] == [tmp_path / "images" / "val" / "a.jpg"]
     with pytest.raises(ValueError, match=r"its images, such as /elsewhere/a\.jpg, were not found"):
@@ -167,19 +167,19 @@ def test_images_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> N
 def test_a_missing_image_is_not_replaced_by_one_of_the_same_name(tmp_path: Path) -> None:
     """Where most paths are right, a path that leads nowhere means that the image is missing."""
     for name in ("train/a.jpg", "train/b.jpg", "val/c.jpg"):
-        picture(tmp_path / "images" / name)
+        image_file(tmp_path / "images" / name)
     data = read(coco(tmp_path / "result.json", ["train/a.jpg", "train/b.jpg", "train/c.jpg"]))
     assert data.report.totals() == {"missing_image": 1}
 
 
 @pytest.mark.parametrize("kind", ["coco", "yolo"])
 def test_images_outside_of_the_data_folder_need_a_flag(tmp_path: Path, kind: str) -> None:
-    outside = picture(tmp_path / "secret" / "images" / "b.jpg")
+    outside = image_file(tmp_path / "secret" / "images" / "b.jpg")
     (tmp_path / "secret" / "labels").mkdir()
     (tmp_path / "secret" / "labels" / "b.txt").write_text("0 .5 .5 .2 .2\n")
     folder = tmp_path / "a" / "b" / "data"
     if kind == "coco":
-        picture(folder / "a.jpg")
+        image_file(folder / "a.jpg")
         path, allowed = coco(folder / "labels.json", ["a.jpg", str(outside)]), 2
     else:
         path, allowed = yolo(folder, "train: list.txt\nnames: [cat]\n"), 2
@@ -208,7 +208,7 @@ def test_images_outside_of_the_data_folder_need_a_flag(tmp_path: Path, kind: str
 )
 def test_the_parts_of_a_data_set_are_recognized(tmp_path: Path, names: tuple[str, str]) -> None:
     for number, name in enumerate(names):
-        picture(tmp_path / "images" / f"{number}.jpg", 100 + number)
+        image_file(tmp_path / "images" / f"{number}.jpg", 100 + number)
         coco(tmp_path / name, [f"{number}.jpg"])
     train, val = load_data(DataConfig(train=SourceConfig(path=str(tmp_path))))
     assert [record.path.name for record in (*train.records, *val.records)] == ["0.jpg", "1.jpg"]
@@ -224,7 +224,7 @@ def test_the_parts_of_a_data_set_are_recognized(tmp_path: Path, names: tuple[str
     ],
 )
 def test_every_file_keeps_a_name_of_its_own(tmp_path: Path, names: tuple[str, ...], splits: tuple[str, ...]) -> None:
-    picture(tmp_path / "images" / "a.jpg")
+    image_file(tmp_path / "images" / "a.jpg")
     for name in names:
         coco(tmp_path / name, ["a.jpg"])
     assert splits_of(SourceConfig(path=str(tmp_path))) == splits
@@ -232,7 +232,7 @@ def test_every_file_keeps_a_name_of_its_own(tmp_path: Path, names: tuple[str, ..
 
 def test_naming_one_part_does_not_drop_another_in_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name, count in (("first", 4), ("second", 2)):
-        images = [picture(tmp_path / "images" / f"{name}{number}.jpg", number).name for number in range(count)]
+        images = [image_file(tmp_path / "images" / f"{name}{number}.jpg", number).name for number in range(count)]
         coco(tmp_path / f"{name}.json", images)
     load_data(DataConfig(train=SourceConfig(path=str(tmp_path), split="first")))
     assert "validation uses 10 % of the images of the split first; the other splits (second) are not used" in caplog.text
@@ -240,7 +240,7 @@ def test_naming_one_part_does_not_drop_another_in_silence(tmp_path: Path, caplog
 
 def test_a_class_may_be_missing_in_validation_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for part, classes in (("train", ("cat", "dog", "owl")), ("val", ("owl", "cat"))):
-        picture(tmp_path / "images" / f"{part}.jpg", len(part))
+        image_file(tmp_path / "images" / f"{part}.jpg", len(part))
         coco(tmp_path / f"instances_{part}.json", [f"{part}.jpg"], classes=classes)
     train, val = load_data(DataConfig(train=SourceConfig(path=str(tmp_path))))
     assert val.class_names == train.class_names == ("cat", "dog", "owl")
@@ -250,7 +250,7 @@ def test_a_class_may_be_missing_in_validation_data(tmp_path: Path, caplog: pytes
 
 def test_copies_of_training_images_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for part in ("train", "val"):
-        picture(tmp_path / "images" / part / f"{part}.png")
+        image_file(tmp_path / "images" / part / f"{part}.png")
         coco(tmp_path / f"instances_{part}.json", [f"{part}.png"])
     load_data(DataConfig(train=SourceConfig(path=str(tmp_path))))
     assert "1 of 1 validation images are also training images (copies of the same bytes)" in caplog.text
@@ -261,7 +261,7 @@ def test_copies_of_training_images_are_reported(tmp_path: Path, caplog: pytest.L
 
 def test_voc_subfolders_and_upper_case(tmp_path: Path) -> None:
     for stem, ending in (("top", "xml"), ("cam1/a", "xml"), ("cam2/a", "XML")):
-        picture(tmp_path / "JPEGImages" / f"{stem}.JPG")
+        image_file(tmp_path / "JPEGImages" / f"{stem}.JPG")
         xml(tmp_path / "Annotations" / f"{stem}.{ending}", stem.replace("/", "-"))
     data = read(tmp_path)
     assert [(record.image_id, data.class_names[int(record.targets.labels[0])]) for record in data.records] == [
@@ -279,21 +279,21 @@ def test_voc_subfolders_and_upper_case(tmp_path: Path) -> None:
 
 
 def test_flat_voc_labels_of_images_in_subfolders(tmp_path: Path) -> None:
-    picture(tmp_path / "JPEGImages" / "cam" / "a.jpg")
+    image_file(tmp_path / "JPEGImages" / "cam" / "a.jpg")
     xml(tmp_path / "Annotations" / "a.xml")
     assert len(read(tmp_path).records.boxes) == 1
 
 
 @pytest.mark.parametrize(("images", "labels"), [("Images", "Labels"), ("images", "annotations"), ("JPEGImages", "ANNOTATIONS"), (".", ".")])
 def test_names_of_voc_folders(tmp_path: Path, images: str, labels: str) -> None:
-    picture(tmp_path / images / "a.JPG")
+    image_file(tmp_path / images / "a.JPG")
     xml(tmp_path / labels / "a.XML")
     assert len(read(tmp_path).records.boxes) == 1
 
 
 def test_voc_images_without_labels_are_kept_and_counted(tmp_path: Path) -> None:
     for stem in "abc":
-        picture(tmp_path / f"{stem}.jpg")
+        image_file(tmp_path / f"{stem}.jpg")
     xml(tmp_path / "a.xml")
     data = read(tmp_path)
     assert [len(record.targets) for record in data.records] == [1, 0, 0]
@@ -303,7 +303,7 @@ def test_voc_images_without_labels_are_kept_and_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("filename", "expected"), [("a.png", "a.png"), ("A.JPG", "a.jpg"), ("folder/a.png", "a.png"), ("", "a.jpg")])
 def test_the_name_in_a_voc_file_decides_between_images(tmp_path: Path, filename: str, expected: str) -> None:
     for name in ("a.jpg", "a.png"):
-        picture(tmp_path / "JPEGImages" / name)
+        image_file(tmp_path / "JPEGImages" / name)
     xml(tmp_path / "Annotations" / "a.xml", filename=filename)
     data = read(tmp_path)
     assert [record.path.name for record in data.records] == [expected]
@@ -312,7 +312,7 @@ def test_the_name_in_a_voc_file_decides_between_images(tmp_path: Path, filename:
 
 def test_yolo_images_that_share_a_label_file_are_reported(tmp_path: Path) -> None:
     yolo(tmp_path, "train: images\nnames: [cat]\n")
-    picture(tmp_path / "images" / "a.png")
+    image_file(tmp_path / "images" / "a.png")
     data = read(tmp_path)
     assert (len(data.records), data.report.totals()) == (2, {"shared_label_file": 1})
 
@@ -340,7 +340,7 @@ def test_yolo_images_that_share_a_label_file_are_reported(tmp_path: Path) -> Non
     ],
 )
 def test_xml_in_every_encoding(tmp_path: Path, declared: str, encoding: str, name: str) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     xml(tmp_path / "a.xml", name, encoding=encoding, declared=declared)
     assert read(tmp_path).class_names == (name,)
 
@@ -350,7 +350,7 @@ def test_xml_in_every_encoding(tmp_path: Path, declared: str, encoding: str, nam
     [("", "not in UTF-8, and it declares no other encoding"), ("latin9x", "declares the encoding 'latin9x', which is unknown")],
 )
 def test_xml_that_cannot_be_decoded_names_file_and_encoding(tmp_path: Path, declared: str, message: str) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     path = xml(tmp_path / "a.xml", "汽车", encoding="gbk", declared=declared)
     with pytest.raises(ValueError, match=message) as error:
         read(tmp_path)
@@ -411,7 +411,7 @@ def test_keys_and_folders_that_are_not_read_are_reported(tmp_path: Path) -> None
         "images/train",
         "labels/train",
     )
-    picture(tmp_path / "test" / "images" / "b.jpg")
+    image_file(tmp_path / "test" / "images" / "b.jpg")
     assert splits_of(SourceConfig(path=str(tmp_path))) == ("train", "val")
     report = read(tmp_path, split="train").report
     assert report.totals() == {"unread_key": 2, "unnamed_split": 1}
@@ -440,7 +440,7 @@ def test_class_names_of_darknet_are_read_from_its_folder_only(tmp_path: Path) ->
     secret = tmp_path / "secret.txt"
     secret.write_text("password\n")
     folder = tmp_path / "data"
-    picture(folder / "images" / "a.jpg")
+    image_file(folder / "images" / "a.jpg")
     for names in (str(secret), "../secret.txt"):
         (folder / "obj.data").write_text(f"classes = 1\ntrain = images\nnames = {names}\n")
         with pytest.raises(ValueError, match="is not in its folder"):
@@ -455,8 +455,8 @@ def test_yolo_folders_without_a_description(tmp_path: Path, layout: str) -> None
         "roboflow": ("train", "train", "train/_darknet.labels"),
     }
     images, labels, names = places[layout]
-    picture(tmp_path / images / "a.jpg")
-    picture(tmp_path / images / "b.jpg")
+    image_file(tmp_path / images / "a.jpg")
+    image_file(tmp_path / images / "b.jpg")
     (tmp_path / labels).mkdir(exist_ok=True)
     (tmp_path / labels / "a.txt").write_text("1 .5 .5 .2 .2\n")
     (tmp_path / names).write_text("cat\ndog\n")
@@ -466,7 +466,7 @@ def test_yolo_folders_without_a_description(tmp_path: Path, layout: str) -> None
 
 
 def test_voc_labels_beside_a_list_of_classes_are_no_yolo_labels(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     xml(tmp_path / "a.xml")
     (tmp_path / "classes.txt").write_text("cat\n")
     assert len(read(tmp_path).records.boxes) == 1
@@ -491,7 +491,7 @@ def labelme(path: Path, shapes: list[dict[str, Any]], image: str) -> None:
 
 def test_labelme(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg", "c.jpg"):
-        picture(tmp_path / name)
+        image_file(tmp_path / name)
     shapes = [
         {"label": "dog", "points": [[50, 60], [10, 20]], "shape_type": "rectangle", "difficult": True},
         {"label": "cat", "points": [[1, 2], [30, 2], [30, 40]], "shape_type": "polygon"},
@@ -514,7 +514,7 @@ def test_labelme(tmp_path: Path) -> None:
 
 def test_labelme_splits(tmp_path: Path) -> None:
     for part, label in (("train", "cat"), ("val", "dog")):
-        picture(tmp_path / part / "a.jpg", len(part))
+        image_file(tmp_path / part / "a.jpg", len(part))
         labelme(tmp_path / part / "a.json", [{"label": label, "points": [[1, 1], [9, 9]], "shape_type": "rectangle"}], "a.jpg")
     train, val = load_data(DataConfig(train=SourceConfig(path=str(tmp_path))))
     assert train.class_names == val.class_names == ("cat", "dog")
@@ -533,7 +533,7 @@ def test_labelme_splits(tmp_path: Path) -> None:
     ],
 )
 def test_other_formats_are_named(tmp_path: Path, name: str, content: Any, message: str) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     (tmp_path / name).write_text(json.dumps(content))
     for path in (tmp_path / name, tmp_path):
         with pytest.raises(ValueError, match=message):
@@ -541,7 +541,7 @@ def test_other_formats_are_named(tmp_path: Path, name: str, content: Any, messag
 
 
 def test_other_files_are_named(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
+    image_file(tmp_path / "a.jpg")
     (tmp_path / "boxes.csv").write_text("filename,xmin\n")
     with pytest.raises(ValueError, match=r"boxes\.csv is not read: export the labels"):
         read(tmp_path)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from detkit.cli.detect.command import DetectOptions
-from detkit.data import DetectionData, ImageRecord
+from detkit.data import DetectionData, ImageRecord, SourceConfig, read_source
 from detkit.data.synthetic import make_sample
 from detkit.data.writers import WRITERS, image_folder, write_labels, writer
 from detkit.structures import Targets
@@ -75,3 +76,37 @@ def test_thin_boxes_survive_whole_pixels(tmp_path: Path) -> None:
     data = read_source(SourceConfig(path=str(tmp_path), split="train"))
     assert data.records.boxes.tolist() == [[10, 5, 12, 20], [38, 38, 40, 40], [3, 3, 5, 5], [1, 2, 30, 40]]
     assert data.report.summary() == []
+
+
+NAMES = [
+    *("a", "a b", " lead", "trail ", "two.dots", "x.jpg", "x.xml", "é", "日本"),
+    *("-1", "a 1", "b -1", "100%20", "a&b<c>", "q'\"", "#h", "~", "c:d", "b\\s"),
+]
+
+
+def named(folder: Path, kind: str, names: list[str]) -> DetectionData:
+    images = image_folder(folder, kind, "train")
+    images.mkdir(parents=True)
+    targets = Targets.of(torch.tensor([[1.0, 2, 20, 25]]), torch.tensor([0]))
+    records = []
+    for number, name in enumerate(names):
+        Image.new("RGB", (40, 30)).save(images / f"{name}.jpg")
+        records.append(ImageRecord(images / f"{name}.jpg", number, (30, 40), targets))
+    return DetectionData.of("made", ["cat"], records)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_images_of_any_name_are_read_back(tmp_path: Path, kind: str) -> None:
+    write_labels(named(tmp_path, kind, NAMES), tmp_path, kind, "train")
+    data = read_source(SourceConfig(path=str(tmp_path), split="train"))
+    assert {record.path.stem for record in data.records if len(record.targets) == 1} == set(NAMES)
+    assert data.report.totals() == {}
+
+
+@pytest.mark.parametrize("kind", ["voc", "yolo"])
+@pytest.mark.parametrize("name", [".hidden", "new\nline", "tab\tx", "\x1b[31mred"])
+def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, kind: str, name: str) -> None:
+    data = named(tmp_path, kind, ["a", name])
+    with pytest.raises(ValueError, match="of an image of this name could not be read back; rename it, or write coco") as error:
+        write_labels(data, tmp_path, kind, "train")
+    assert str(error.value).isprintable()
