@@ -136,11 +136,12 @@ def _parse(parser: Parser, words: list[str]) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> int:
     """Run a command; an error that a user can cause is printed on one line, any other keeps its traceback."""
     from detkit.cli import options
-    from detkit.data.media.limits import set_max_pixels
 
     _log_to_stderr()
     try:
         if getattr(args, "max_pixels", None) is not None:
+            from detkit.data.media.limits import set_max_pixels
+
             set_max_pixels(args.max_pixels)
         with stop_on_signals(), redirect_stdout(cast("IO[str]", PrintableStream(sys.stdout))):
             code = options.run(args)

@@ -114,7 +114,7 @@ def _windows(
 def _result(future: Future[ImageArray]) -> ImageArray | Exception:
     try:
         return future.result()
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         return error
 
 

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
 from detkit.data.media.files import check_regular, read_regular
-from detkit.data.media.limits import ADVICE, MAX_PIXELS, TooManyPixelsError, max_pixels
+from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
 from detkit.data.media.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
 from detkit.structures import Size
 
@@ -181,7 +181,7 @@ def _open_bytes(data: bytes, name: str) -> ImageFile.ImageFile:
         description = _describe_bytes(data)
         raise ValueError(f"{name}: not a readable image: {description}") from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); {ADVICE}") from None
+        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); {advice()}") from None
     except _UNREADABLE as error:
         raise _damaged(name, error) from None
 

@@ -13,9 +13,6 @@ VARIABLE = "DETKIT_MAX_PIXELS"
 """Environment variable with another limit; worker processes inherit it."""
 
 
-ADVICE = f"cut it into tiles first, or raise the limit with --max-pixels (in Python: {VARIABLE} in the environment)"
-
-
 class TooManyPixelsError(ValueError):
     """An image is larger than the limit; the message names it and what to do."""
 
@@ -53,5 +50,10 @@ def check_pixels(size: Size, name: str) -> None:
     """
     if size[0] * size[1] > max_pixels():
         raise TooManyPixelsError(
-            f"{name}: the image has too many pixels to be read whole ({size[1]:,} x {size[0]:,}, of at most {max_pixels():,}); {ADVICE}"
+            f"{name}: the image has too many pixels to be read whole ({size[1]:,} x {size[0]:,}, of at most {max_pixels():,}); {advice(size[0] * size[1])}"
         )
+
+
+def advice(pixels: int | str = "N") -> str:
+    """Return what to do about an image with too many pixels."""
+    return f"cut it into tiles first, or raise the limit with --max-pixels {pixels} (in Python: {VARIABLE}={pixels} in the environment)"
