@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 
@@ -55,6 +54,8 @@ class Registry:
         return function
 
     def _entries(self) -> dict[str, str]:
-        if self._plugins is None:  # searching the installed packages takes 20 ms
+        if self._plugins is None:  # searching the installed packages takes 20 ms, and importing the library 10
+            from importlib.metadata import entry_points
+
             self._plugins = {point.name: point.value for point in entry_points(group=self.group)}
         return {**self._plugins, **self._table}

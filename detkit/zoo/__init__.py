@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import importlib.util
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,6 +81,8 @@ def path(name: str) -> Path:
         return files[name]
     if name not in _registry():
         raise ValueError(f"unknown config {name!r}: {did_you_mean(name, list(names()))}")
+    from importlib.metadata import entry_points
+
     (point,) = (point for point in entry_points(group=GROUP) if point.name == name)
     spec = importlib.util.find_spec(point.module)
     if spec is None or spec.origin is None or not spec.has_location:

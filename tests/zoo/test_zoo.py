@@ -74,8 +74,7 @@ def test_other_packages_add_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     points = EntryPoints([EntryPoint(name, f"other_configs:{attribute}", zoo.GROUP) for name, attribute in _OTHER.items()])
-    for module in ("detkit.registry", "detkit.zoo"):
-        monkeypatch.setattr(f"{module}.entry_points", lambda group: points.select(group=group))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **wanted: points.select(**wanted))
     assert set(zoo.names()) == {*NAMES, *_OTHER}
     entry = zoo.describe("other")
     assert (entry.title, entry.commands, entry.measured) == ("A config of another package.", ("detkit train other",), False)
