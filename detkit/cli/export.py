@@ -79,8 +79,8 @@ def run(options: ExportOptions) -> int:
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
-    settings = {"batch_size": options.batch_size, "fixed_size": options.fixed_size}
-    agreement = export(predictor, options.output, files, min_score=suggested_min_score(model), **settings)
+    batch_size, fixed_size, min_score = options.batch_size, options.fixed_size, suggested_min_score(model)
+    agreement = export(predictor, options.output, files, batch_size=batch_size, fixed_size=fixed_size, min_score=min_score)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")
