@@ -512,6 +512,13 @@ def test_labelme(tmp_path: Path) -> None:
     assert len(read(tmp_path / "a.json").records) == 1
 
 
+def test_labelme_points_beyond_all_floats(tmp_path: Path) -> None:
+    image_file(tmp_path / "a.jpg")
+    labelme(tmp_path / "a.json", [{"label": "dog", "points": [[10**400, 6], [1, 2]], "shape_type": "rectangle"}], "a.jpg")
+    with pytest.raises(ValueError, match=r"a\.json: shape 1: expected points \[x, y\], got"):
+        read(tmp_path)
+
+
 def test_labelme_splits(tmp_path: Path) -> None:
     for part, label in (("train", "cat"), ("val", "dog")):
         image_file(tmp_path / part / "a.jpg", len(part))
