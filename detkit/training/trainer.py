@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
-from detkit.data.loader import SampleBatch, image_seed
-from detkit.data.loader_errors import WaitInterrupted, explain_worker_errors
+from detkit.data.loader import SampleBatch, SampleError, image_seed
+from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors
 from detkit.models.detector import Detector
 from detkit.preprocess import as_input
 from detkit.structures import Proposals, Targets
@@ -24,12 +23,12 @@ from detkit.training.hooks import Record
 from detkit.training.meter import Meter
 from detkit.training.multi_scale import resized_batch
 from detkit.training.optim.ema import EMA
-from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, set_lr
+from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, current_lr, set_lr
 from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
 from detkit.training.optim.schedule import CosineConfig, MultistepConfig
 from detkit.training.optim.unfreeze import Unfreezing
 from detkit.training.process.random_state import random_state, restore_random_state
-from detkit.training.process.replicas import broadcast_buffers, wrap_distributed
+from detkit.training.process.replicas import broadcast_buffers, gradient_sync, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
 from detkit.training.run import EvaluationStopped, Run
 from detkit.training.saved_state import explain_foreign_state, load_optimizer
@@ -196,7 +195,7 @@ class Trainer:
         if self.unfreezing and self.unfreezing.update(self.progress.fraction):
             self.network = self._wrapped()  # DDP must know which parameters have gradients
         started = time.perf_counter()
-        samples = [next(batches) for _ in range(self.config.accumulation_steps)]
+        samples = self._next_batches(batches)
         waited = time.perf_counter() - started
         self.checkpointer.draw_batch(self.step, samples[0])
         losses = [self._backward(batch, last=index == len(samples) - 1) for index, batch in enumerate(samples)]
@@ -208,13 +207,22 @@ class Trainer:
         if self.step % self.config.log_every == 0:
             self._record(minutes)
 
+    def _next_batches(self, batches: Iterator[SampleBatch]) -> list[SampleBatch]:
+        """Return the batches of a step; if one cannot be made, the run is saved as it was before the step."""
+        try:
+            return [next(batches) for _ in range(self.config.accumulation_steps)]
+        except (SampleError, LoaderError):
+            if self.run.processes.world == 1:  # several processes save together
+                self.save()
+            raise
+
     def _backward(self, batch: SampleBatch, last: bool) -> dict[str, Tensor]:
         """Return the losses of one batch after adding their gradients."""
         run = self.run
         images, targets, proposals = self._inputs(batch)
         seeds = [image_seed(run.seed, self.step, image_id) for image_id in batch.image_ids]
         labeled = (batch.is_labeled,) if run.distilled else ()
-        with self._gradient_sync(last), explain_out_of_memory(images, run.device, self.config.accumulation_steps):
+        with gradient_sync(self.network, last), explain_out_of_memory(images, run.device, self.config.accumulation_steps):
             with explain_norm_errors(images), self.mixed.context():
                 losses: dict[str, Tensor] = self.network(images, targets, proposals, seeds, *labeled)
             self.mixed.backward(losses, self.config.accumulation_steps)
@@ -237,7 +245,9 @@ class Trainer:
         self.norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         total = torch.stack([value.detach().float() for terms in losses for value in terms.values()]).sum()
         if self.run.processes.any_true(self.mixed.must_stop(total, self.norm)):  # the only device synchronization of a step
-            raise non_finite_error(self.step, non_finite_terms(losses, self.norm), batches, self._lr(), self.run.failed_batch)
+            raise non_finite_error(
+                self.step, non_finite_terms(losses, self.norm), batches, current_lr(self.optimizer), self.run.failed_batch
+            )
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grads_with_norm_(parameters, self.config.clip_grad_norm, self.norm)
         self.mixed.scaler.step(self.optimizer)
@@ -268,23 +278,13 @@ class Trainer:
     def _record(self, minutes: float) -> None:
         losses, seconds, waiting = self.meter.flush(self.run.processes)
         progress, norm, images = self.progress.fraction, float(self.norm), self.run.images_seen
-        self.run.hooks.record(Record(self.step, progress, losses, self._lr(), norm, images, minutes, seconds, waiting))
-
-    def _lr(self) -> float:
-        groups = self.optimizer.param_groups
-        return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
+        self.run.hooks.record(Record(self.step, progress, losses, current_lr(self.optimizer), norm, images, minutes, seconds, waiting))
 
     def _images_per_step(self) -> int:
         return self.run.data.batch_size * self.config.accumulation_steps
 
     def _wrapped(self) -> nn.Module:
         return wrap_distributed(self.run.network, self.run.processes, self.run.device)
-
-    def _gradient_sync(self, last: bool) -> AbstractContextManager[Any]:
-        """Return a context in which gradients are exchanged only after the last batch of a step."""
-        if isinstance(self.network, DistributedDataParallel) and not last:
-            return self.network.no_sync()
-        return nullcontext()
 
     def _budget(self) -> float | None:
         """Return the core-minutes of this stage: the smaller of its own limit and what remains of the run's budget."""

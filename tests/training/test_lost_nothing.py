@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from detkit.checkpoint import load_checkpoint, load_state
+from detkit.data.dataset import SampleError
+from detkit.data.loader_errors import LoaderError, WaitInterrupted
 from detkit.training import checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.optim.optimizer import SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.random_state import seed_everything
-from detkit.training.run import EvaluationStopped, Run
+from detkit.training.run import EvaluationStopped, Run, RunData
 from detkit.training.stages import GradientStage, run_stages
 
 MakeRun = Callable[..., Run]
@@ -133,10 +135,29 @@ def test_wall_minutes_count_all_sessions(toy_run: MakeRun) -> None:
     assert 10.0 < run.clock.wall_minutes() < 11.0
 
 
-def test_a_signal_that_arrives_while_waiting_for_a_batch_ends_the_run_at_its_last_step(toy_run: MakeRun) -> None:
-    from detkit.data.loader_errors import WaitInterrupted
-    from detkit.training.run import RunData
+@pytest.mark.parametrize("error", [SampleError("0.jpg: the file is empty"), LoaderError("a worker process of the loader was killed")])
+def test_a_batch_that_cannot_be_made_loses_no_step(toy_run: MakeRun, error: Exception) -> None:
+    whole = whole_run(toy_run)
+    seed_everything(5)
+    run = toy_run("cut", evaluate=norm)
+    batches = run.data.batches
 
+    def broken(start: int) -> Any:
+        for step, batch in enumerate(batches(start), start=start):
+            if step == 2:
+                raise error
+            yield batch
+
+    run.data = RunData(broken, 4, 12, norm)
+    with pytest.raises(type(error), match=str(error)):
+        run_stages(run, stages())
+    assert load_state(run.folder.state)["inside"]["step"] == 2
+    again = toy_run("cut", evaluate=norm)
+    run_stages(again, stages(), resume=True)
+    assert_ends_alike(whole, again)
+
+
+def test_a_signal_that_arrives_while_waiting_for_a_batch_ends_the_run_at_its_last_step(toy_run: MakeRun) -> None:
     run = toy_run("cut", evaluate=norm)
     batches = run.data.batches
 

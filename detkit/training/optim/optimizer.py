@@ -134,6 +134,12 @@ def build_optimizer(
     return optimizer
 
 
+def current_lr(optimizer: torch.optim.Optimizer) -> float:
+    """Return the learning rate of the group with factor 1, otherwise of the first group."""
+    groups = optimizer.param_groups
+    return float(next((group["lr"] for group in groups if group["factor"] == 1), groups[0]["lr"]))
+
+
 def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
     """Set the learning rate of every group to its base rate times the factor of the schedule."""
     for group in optimizer.param_groups:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ def wrap_distributed(network: nn.Module, processes: Processes, device: torch.dev
     option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"  # its name before PyTorch 2.14
     options: dict[str, Any] = {"device_ids": devices, option: has_batch_norm}
     return DistributedDataParallel(network, **options)
+
+
+def gradient_sync(network: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Return a context in which processes exchange gradients only after the last batch of a step."""
+    return network.no_sync() if isinstance(network, DistributedDataParallel) and not last else nullcontext()
 
 
 @torch.no_grad()
