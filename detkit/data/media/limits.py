@@ -49,9 +49,8 @@ def check_pixels(size: Size, name: str) -> None:
         TooManyPixelsError: If it is not.
     """
     if size[0] * size[1] > max_pixels():
-        raise TooManyPixelsError(
-            f"{name}: the image has too many pixels to be read whole ({size[1]:,} x {size[0]:,}, of at most {max_pixels():,}); {advice(size[0] * size[1])}"
-        )
+        got = f"{size[1]:,} x {size[0]:,}, of at most {max_pixels():,}"
+        raise TooManyPixelsError(f"{name}: the image has too many pixels to be read whole ({got}); {advice(size[0] * size[1])}")
 
 
 def advice(pixels: int | str = "N") -> str:

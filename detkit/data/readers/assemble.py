@@ -13,7 +13,7 @@ import numpy.typing as npt
 from detkit.arrays import Doubles, Flags, Floats
 from detkit.data.media.exif import orient_boxes
 from detkit.data.media.images import stored_size
-from detkit.data.readers.outlines import RawPolygons, oriented
+from detkit.data.readers.outlines import RawPolygons, Stored, oriented
 from detkit.data.records import ImageId, Records
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.structures import Segmentations, Size, Targets
@@ -128,14 +128,14 @@ def _checked_sizes(raw: RawLabels, exists: Flags, check: int) -> list[Size | Non
         compared = {stated[number * len(stated) // check] for number in range(check)}
         raw.report.checked = check
     sizes: list[Size | None] = [None] * len(raw.paths)
-    rotated: dict[int, tuple[int, Size]] = {}
+    rotated: dict[int, Stored] = {}
     for index in existing:
         if raw.sizes[index] is not None and index not in compared:
             sizes[index] = raw.sizes[index]
             continue
         sizes[index], orientation, stored = _size_of(raw, index)
         if orientation != 1:
-            rotated[index] = (orientation, stored)
+            rotated[index] = Stored(orientation, stored)
     _rotate_boxes(raw, rotated)
     return sizes
 
@@ -163,17 +163,21 @@ def _size_of(raw: RawLabels, index: int) -> tuple[Size | None, int, Size]:
     return None, 1, stored
 
 
-def _rotate_boxes(raw: RawLabels, rotated: dict[int, tuple[int, Size]]) -> None:
-    if rotated:
-        raw.boxes = raw.boxes.copy()
-    for index, (orientation, stored) in rotated.items():
-        rows = raw.image_index == index
-        raw.boxes[rows] = orient_boxes(raw.boxes[rows], orientation, stored)
-        segmentations: Segmentations | None = raw.columns.get("segmentations")
-        if segmentations is not None:
-            raw.columns["segmentations"] = oriented(segmentations, rows, orientation, stored)
+def _rotate_boxes(raw: RawLabels, rotated: dict[int, Stored]) -> None:
+    if not rotated:
+        return
+    raw.boxes = raw.boxes.copy()
+    order = np.argsort(raw.image_index, kind="stable")
+    ends = np.searchsorted(raw.image_index[order], np.arange(len(raw.paths)), side="right")
+    rows_of = {index: order[ends[index - 1] if index else 0 : ends[index]] for index in rotated}
+    for index, stored in rotated.items():
+        rows = rows_of[index]
+        raw.boxes[rows] = orient_boxes(raw.boxes[rows], stored.orientation, stored.size)
         if raw.polygons is not None:
-            raw.polygons.orient(rows, orientation, stored)
+            raw.polygons.orient(raw.image_index == index, stored.orientation, stored.size)
+    segmentations: Segmentations | None = raw.columns.get("segmentations")
+    if segmentations is not None:
+        raw.columns["segmentations"] = oriented(segmentations, [(rows_of[index], stored) for index, stored in rotated.items()])
 
 
 def _valid_boxes(raw: RawLabels, sizes: list[Size | None]) -> Flags:

@@ -14,12 +14,12 @@ from pydantic_core import from_json
 
 from detkit.arrays import Doubles, Flags
 from detkit.data.readers.assemble import NO_CLASS
-from detkit.data.readers.ids import GrowingArray, Ids, Integers, compact_ids, id_indices, joined_ids
+from detkit.data.readers.ids import GrowingArray, Ids, Integers, annotated_ids, compact_ids, id_indices, joined_ids
 from detkit.data.readers.json_lists import parsed_items
 from detkit.data.readers.outlines import FileText
 from detkit.data.readers.turned import box_around, box_of_turned, turned_box
 from detkit.data.report import ReadIssue, ReadReport
-from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer
+from detkit.label_values import parse_area, parse_box, parse_flag, parse_integer
 from detkit.structures import Segmentations
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class Annotations:
         return Segmentations.of(self._source, starts, lengths) if lengths.any() else None
 
     def _part(self, entries: list[Any], outline: Outline) -> Part:
-        image_ids = _image_ids(entries, self.path)
+        image_ids = annotated_ids(entries, self.path)
         keys: set[str] = set().union(*entries)
         boxes, has_box = self._boxes(entries, outline)
         if not keys.isdisjoint(("attributes", *_TURNED)):
@@ -275,23 +275,6 @@ def _plain_boxes(values: list[Any]) -> Doubles | None:
 
 def _parse_class(value: Any) -> int:
     return NO_CLASS if value is None else parse_integer(value)
-
-
-def _image_ids(entries: list[Any], path: str) -> list[int | str]:
-    try:
-        values = [entry["image_id"] for entry in entries]
-        return values if set(map(type, values)) <= {int} else [canonical_id(value) for value in values]
-    except (KeyError, TypeError, ValueError):
-        invalid = next(entry for entry in entries if not _has_image_id(entry))
-        raise ValueError(f"{path}: every annotation needs an image_id, the id of a listed image, got {invalid!r}") from None
-
-
-def _has_image_id(entry: Any) -> bool:
-    try:
-        canonical_id(entry["image_id"])
-    except (KeyError, TypeError, ValueError):
-        return False
-    return True
 
 
 def _image_name(entry: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from detkit.label_values import canonical_id
+
 Integers = npt.NDArray[np.int64]
 Ids = Sequence[Any] | npt.NDArray[np.signedinteger[Any]]
 
@@ -68,3 +70,25 @@ def id_indices(wanted: Ids, image_ids: Sequence[Any]) -> Integers:
         return np.where(known[order][places] == wanted, order[places], -1).astype(np.int64)
     index = {image_id: number for number, image_id in enumerate(image_ids)}
     return np.array([index.get(value, -1) for value in (wanted.tolist() if isinstance(wanted, np.ndarray) else wanted)], np.int64)
+
+
+def annotated_ids(entries: list[Any], path: str) -> list[int | str]:
+    """Return the canonical id of the image of each annotation.
+
+    Raises:
+        ValueError: If an annotation names none; the message shows it.
+    """
+    try:
+        values = [entry["image_id"] for entry in entries]
+        return values if set(map(type, values)) <= {int} else [canonical_id(value) for value in values]
+    except (KeyError, TypeError, ValueError):
+        invalid = next(entry for entry in entries if not _has_image_id(entry))
+        raise ValueError(f"{path}: every annotation needs an image_id, the id of a listed image, got {invalid!r}") from None
+
+
+def _has_image_id(entry: Any) -> bool:
+    try:
+        canonical_id(entry["image_id"])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return True

@@ -6,7 +6,7 @@ import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -101,11 +101,21 @@ class FileText:
         return self, starts
 
 
-def oriented(segmentations: Segmentations, rows: Flags, orientation: int, size: Size) -> Segmentations:
-    """Return a column in which some rows were rotated upright, from an image stored as ``size`` (height, width)."""
-    selected = segmentations[rows]
-    values = (_oriented_value(selected.stored(row), orientation, size) for row in range(len(selected)))
-    return segmentations.replaced(rows, Segmentations.of_values(list(values)))
+class Stored(NamedTuple):
+    """The EXIF orientation of an image, and its ``(height, width)`` before it is rotated upright."""
+
+    orientation: int
+    size: Size
+
+
+def oriented(segmentations: Segmentations, images: Sequence[tuple[npt.NDArray[np.int64], Stored]]) -> Segmentations:
+    """Return a column in which the rows of some images, given as indices, were rotated upright."""
+    values: dict[int, Any] = {}
+    for rows, stored in images:
+        values |= {row: _oriented_value(segmentations.stored(row), stored.orientation, stored.size) for row in rows.tolist()}
+    mask = np.zeros(len(segmentations), np.bool_)
+    mask[list(values)] = True
+    return segmentations.replaced(mask, Segmentations.of_values([values[row] for row in sorted(values)]))
 
 
 def _oriented_value(value: Any, orientation: int, size: Size) -> Any:

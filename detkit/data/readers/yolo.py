@@ -16,10 +16,9 @@ from detkit.data.readers.turned import box_around
 from detkit.data.readers.yolo_files import (
     YoloDescription,
     description_file,
-    find_label_file,
-    label_file_candidates,
     read_description,
 )
+from detkit.data.readers.yolo_labels import find_label_file, label_file_candidates
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
 

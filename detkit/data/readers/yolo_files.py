@@ -10,19 +10,16 @@ from typing import Any
 
 import yaml
 
-from detkit.data.media.files import files_below, read_regular, visible
-from detkit.data.media.images import IMAGE_EXTENSIONS
+from detkit.data.media.files import read_regular, visible
 from detkit.data.readers.locations import ImageFinder, is_below, is_disk_root, plain_path
-from detkit.data.readers.protocol import ReadOptions, is_split_name
+from detkit.data.readers.protocol import ReadOptions
 from detkit.data.readers.text import read_lines, read_yaml, written_texts
+from detkit.data.readers.yolo_labels import CLASS_LISTS, class_lists, images_below
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.registry import did_you_mean
 
 DESCRIPTION_NAMES = ("data.yaml", "data.yml", "dataset.yaml")
 """Usual names of the file that describes a data set."""
-
-_CLASS_LISTS = ("classes.txt", "_darknet.labels", "obj.names")
-"""Files of class names in folders without a description, as labelImg, Label Studio and Roboflow write them."""
 
 _SPLIT_KEYS = {"train": "train", "val": "val", "valid": "valid", "validation": "val", "dev": "val", "test": "test"}
 """Keys of splits, and the names of the splits."""
@@ -111,32 +108,14 @@ class YoloDescription:
 def description_file(path: Path) -> Path | None:
     """Return the file that describes a YOLO data set: ``path`` itself, or the one in a folder; None if there is none."""
     if path.is_file():
-        return path if path.suffix.lower() in (".yaml", ".yml", ".data") or path.name in _CLASS_LISTS else None
+        return path if path.suffix.lower() in (".yaml", ".yml", ".data") or path.name in CLASS_LISTS else None
     for pattern in (*DESCRIPTION_NAMES, "*.yaml", "*.yml", "*.data"):
         for file in visible(path.glob(pattern)):
             # UTF-16 has zero bytes; such a file is accepted here and gets its error message when it is read.
             if file.is_file() and (file.suffix == ".data" or b"names" in read_regular(file).replace(b"\0", b"")):
                 return file
-    lists = _class_lists(path)
+    lists = class_lists(path)
     return next(iter(lists.values()), None)
-
-
-def _class_lists(path: Path) -> dict[str, Path]:
-    """Return the class lists of a folder without a description: its own under the name "", else those of its splits."""
-    own = _class_list(path)
-    if own is not None:
-        return {"": own}
-    folders = [folder for folder in visible(path.iterdir()) if folder.is_dir() and is_split_name(folder.name)] if path.is_dir() else []
-    return {folder.name: file for folder in folders if (file := _class_list(folder)) is not None}
-
-
-def _class_list(folder: Path) -> Path | None:
-    """Return the list of class names of a folder whose images have label files."""
-    file = next((folder / name for name in _CLASS_LISTS if (folder / name).is_file()), None)
-    if file is None:
-        return None
-    images = (path for path, _ in zip(_images_below(folder), range(100), strict=False))
-    return file if any(candidate.is_file() for path in images for candidate in label_file_candidates(path)) else None
 
 
 def read_description(path: Path) -> YoloDescription:
@@ -148,8 +127,8 @@ def read_description(path: Path) -> YoloDescription:
     file = description_file(path)
     if file is None:
         raise ValueError(f"{path}: expected a data.yaml, an obj.data, or a classes.txt beside labeled images; got none")
-    if file.name in _CLASS_LISTS:
-        return _from_class_lists(path if path.is_dir() else path.parent, file)
+    if file.name in CLASS_LISTS:
+        return _fromclass_lists(path if path.is_dir() else path.parent, file)
     content, names = _read_darknet(file) if file.suffix.lower() == ".data" else _read_yaml(file)
     count = content.get("nc", content.get("classes"))
     if isinstance(count, int) and count != len(names):
@@ -158,8 +137,8 @@ def read_description(path: Path) -> YoloDescription:
     return YoloDescription(file, root, names, splits, "kpt_shape" in content, _unread(content, root, splits))
 
 
-def _from_class_lists(folder: Path, file: Path) -> YoloDescription:
-    lists = _class_lists(folder) or {"": file}
+def _fromclass_lists(folder: Path, file: Path) -> YoloDescription:
+    lists = class_lists(folder) or {"": file}
     names = tuple(read_lines(file))
     if not names:
         raise ValueError(f"{file}: the list of class names is empty; expected one name per line")
@@ -206,7 +185,7 @@ def _names_a_path(value: Any, root: Path) -> bool:
 
 
 def _has_images(folder: Path) -> bool:
-    return folder.is_dir() and next(_images_below(folder), None) is not None
+    return folder.is_dir() and next(images_below(folder), None) is not None
 
 
 def _exists(path: Path) -> bool:
@@ -275,27 +254,5 @@ def _root(content: dict[str, Any], file: Path) -> Path:
     return file.parent
 
 
-def _images_below(folder: Path) -> Any:
-    return (path for path in files_below(folder) if path.name.lower().endswith(IMAGE_EXTENSIONS))
-
-
 def _from_folder(folder: Path) -> list[Path]:
-    return sorted(_images_below(folder), key=lambda path: (str(path.parent), path.name))
-
-
-def label_file_candidates(image: Path) -> list[Path]:
-    """Return the possible label files of an image: with the last ``images`` in its path replaced by ``labels``, or next to it."""
-    adjacent = image.with_suffix(".txt")
-    parts = list(adjacent.parts)
-    folders = [index for index, part in enumerate(parts[:-1]) if part.lower() == "images"]
-    if not folders:
-        return [adjacent]
-    name = parts[folders[-1]]
-    same_case = "LABELS" if name.isupper() else "Labels" if name[0].isupper() else "labels"
-    candidates = [Path(*parts[: folders[-1]], labels, *parts[folders[-1] + 1 :]) for labels in dict.fromkeys((same_case, "labels"))]
-    return [*candidates, adjacent]
-
-
-def find_label_file(image: Path, fallback: Path) -> Path | None:
-    """Return the image's label file, or None if it has none, which means that it has no objects."""
-    return next((path for path in (*label_file_candidates(image), fallback) if path.is_file()), None)
+    return sorted(images_below(folder), key=lambda path: (str(path.parent), path.name))
