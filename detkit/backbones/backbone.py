@@ -45,7 +45,7 @@ class Backbone(nn.Module):
         self.strides = tuple(level.stride for level in selected)
         self.mean, self.std = info.mean, info.std
         self.grayscale = info.grayscale
-        self.color_weight: str | None = None
+        self.color_weights: tuple[str, ...] = ()
         if info.grayscale:
             take_luma(self)
         self.frozen_stages = 0
@@ -67,7 +67,7 @@ class Backbone(nn.Module):
     def make_grayscale(self) -> None:
         """Let the network see one channel, in place: the luma of color images, normalized by the mean of the colors' numbers.
 
-        The weights of the first convolution are summed over the colors, here and in published files: a gray image has the maps that it had
+        The weights of the first convolutions are summed over the colors, here and in published files: a gray image has the maps that it had
         with its channel repeated for every color. A network that sees one channel already is left as it is.
 
         Raises:
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
         if self.grayscale:
             return
         try:
-            self.color_weight = make_grayscale(self)
+            self.color_weights = make_grayscale(self)
         except ValueError as error:
             raise ValueError(f"backbone {self.name}: {error}; set model.backbone.grayscale=false") from None
         self.grayscale = True
@@ -85,7 +85,7 @@ class Backbone(nn.Module):
 
     def fit_colors(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the tensors of a file, under this network's names, for as many channels as it sees."""
-        return dict(tensors) if self.color_weight is None else fit_colors(tensors, self.color_weight)
+        return fit_colors(tensors, self.color_weights)
 
     def freeze(self, stages: int) -> None:
         """Freeze the first stages; they stay in eval mode even after ``.train()``, so that their norms do not change.

@@ -1,8 +1,8 @@
-"""Networks of one-channel images: the luma of an image goes in, and the weights of the first convolution are summed over the colors."""
+"""Networks of one-channel images: the luma of an image goes in, and the weights of the first convolutions are summed over the colors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -28,10 +28,9 @@ def _convert_input(_network: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, .
     return (luma(inputs[0]), *inputs[1:])
 
 
-def image_convolution(network: nn.Module) -> str | None:
-    """Return the name of the first convolution over three channels, which reads the image; None if there is none."""
-    convolutions = ((name, part) for name, part in network.named_modules() if isinstance(part, nn.Conv2d))
-    return next((name for name, part in convolutions if part.in_channels == 3), None)
+def image_convolutions(network: nn.Module) -> tuple[str, ...]:
+    """Return the names of the convolutions over three channels, which read the image: one, or one for each parallel branch."""
+    return tuple(name for name, part in network.named_modules() if isinstance(part, nn.Conv2d) and part.in_channels == 3)
 
 
 def sum_colors(weight: Tensor) -> Tensor:
@@ -39,31 +38,32 @@ def sum_colors(weight: Tensor) -> Tensor:
     return weight.sum(1, keepdim=True)
 
 
-def make_grayscale(network: nn.Module) -> str:
-    """Let a network see one channel: sum the weights of its first convolution over the colors, in place; return the name of the weights.
+def make_grayscale(network: nn.Module) -> tuple[str, ...]:
+    """Let a network see one channel: sum the weights of its first convolutions over the colors, in place; return the names of the weights.
 
     Raises:
         ValueError: If no convolution reads the image.
     """
-    name = image_convolution(network)
-    if name is None:
+    names = image_convolutions(network)
+    if not names:
         raise ValueError("expected a network whose first layer is a convolution over three channels, got none")
-    convolution: Any = network.get_submodule(name)
-    convolution.in_channels = 1
-    with torch.no_grad():
-        convolution.weight = nn.Parameter(sum_colors(convolution.weight), convolution.weight.requires_grad)
+    for name in names:
+        convolution: Any = network.get_submodule(name)
+        convolution.in_channels = 1
+        with torch.no_grad():
+            convolution.weight = nn.Parameter(sum_colors(convolution.weight), convolution.weight.requires_grad)
     take_luma(network)
-    return f"{name}.weight"
+    return tuple(f"{name}.weight" for name in names)
 
 
-def fit_colors(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """Return the tensors of a file for color images with those of the first convolution summed over the colors.
+def fit_colors(tensors: Mapping[str, Tensor], names: Collection[str]) -> dict[str, Tensor]:
+    """Return the tensors of a file for color images with those of the first convolutions summed over the colors.
 
     Args:
         tensors: Of the file, under the names of the network.
-        name: Of the weights that :func:`make_grayscale` changed.
+        names: Of the weights that :func:`make_grayscale` changed.
     """
-    weight = tensors.get(name)
-    if weight is None or weight.ndim != 4 or weight.shape[1] != 3:
-        return dict(tensors)
-    return {**tensors, name: sum_colors(weight)}
+    return {
+        name: sum_colors(tensor) if name in names and tensor.ndim == 4 and tensor.shape[1] == 3 else tensor
+        for name, tensor in tensors.items()
+    }

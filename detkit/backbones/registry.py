@@ -14,7 +14,7 @@ from detkit.registry import Registry
 
 TIMM = "timm/"
 """Prefix of the names of timm networks that are not in the catalog."""
-_TIMM_MODULE = "detkit.backbones.generic_timm"
+_TIMM_INFO, _TIMM_FACTORY = "detkit.backbones.any_timm.maps", "detkit.backbones.any_timm.features"
 
 BACKBONE_INFO: Mapping[str, BackboneInfo] = {info.name: info for info in CATALOG}
 
@@ -27,7 +27,7 @@ class BackboneRegistry(Registry):
 
     def get(self, name: str) -> Callable[..., Any]:
         """See :meth:`Registry.get`."""
-        return partial(importlib.import_module(_TIMM_MODULE).make, name) if name.startswith(TIMM) else super().get(name)
+        return partial(importlib.import_module(_TIMM_FACTORY).make, name) if name.startswith(TIMM) else super().get(name)
 
 
 BACKBONES = BackboneRegistry("backbone", "detkit.backbones", {info.name: info.factory for info in CATALOG})
@@ -42,7 +42,7 @@ def backbone_info(name: str) -> BackboneInfo:
     """
     if name in BACKBONE_INFO:
         return BACKBONE_INFO[name]
-    timm = importlib.import_module(_TIMM_MODULE) if name.startswith(TIMM) else None
+    timm = importlib.import_module(_TIMM_INFO) if name.startswith(TIMM) else None
     info = getattr(BACKBONES.get(name), "info", None) if timm is None else timm.timm_info(name)
     if not isinstance(info, BackboneInfo):
         raise ValueError(f"backbone {name}: its function has no attribute .info of class BackboneInfo; ask the authors of its package")

@@ -9,6 +9,7 @@ from typing import Any
 
 import timm
 from torch import Tensor, nn
+from torch.nn import functional
 
 from detkit.backbones.backbone import Backbone, Tensors
 from detkit.backbones.info import BackboneInfo
@@ -64,20 +65,22 @@ class VisionTransformer(Backbone):
         if getattr(body, "attn_pool", None) is not None:
             body.attn_pool = None
         self.body = body
-        patch = body.patch_embed.patch_size[0]
-        self.pyramid = nn.ModuleList(_scaled(body.embed_dim, patch, stride) for stride in self.strides)
+        self._patch: int = body.patch_embed.feat_ratio(as_scalar=True)  # includes the stride of a convolutional stem
+        self.pyramid = nn.ModuleList(_scaled(body.embed_dim, self._patch, stride) for stride in self.strides)
         self.unused_prefixes, self.new_prefixes = _HEADS, ("pyramid.",)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """See :meth:`Backbone.forward`."""
         body: Any = self.body
+        high, wide = images.shape[-2:]
+        images = functional.pad(images, (0, -wide % self._patch, 0, -high % self._patch))
         if self.window is None:
             (patches,) = body.forward_intermediates(images, indices=1, norm=True, intermediates_only=True)
         else:
             patches = self._windowed_features(images, self.window)
         maps = (scale(patches) for scale in self.pyramid)
-        sizes = ([-(-side // stride) for side in images.shape[-2:]] for stride in self.strides)
-        return tuple(level[..., :high, :wide] for level, (high, wide) in zip(maps, sizes, strict=True))
+        sizes = ([-(-side // stride) for side in (high, wide)] for stride in self.strides)
+        return tuple(level[..., :rows, :columns] for level, (rows, columns) in zip(maps, sizes, strict=True))
 
     def _windowed_features(self, images: Tensor, window: int) -> Tensor:
         body: Any = self.body

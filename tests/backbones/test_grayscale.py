@@ -38,7 +38,7 @@ def pair(name: str, **options: Any) -> tuple[Backbone, Backbone]:
 @pytest.mark.parametrize("name", EACH)
 @torch.no_grad()
 def test_every_backbone_sees_one_channel(name: str) -> None:
-    """Maps keep their shapes, and the only other weights are those of one convolution, a third as many."""
+    """Maps keep their shapes, and the only other weights are those of the first convolutions, a third as many."""
     with torch.device("meta"):
         color = BackboneConfig(name=name, weights=None).build().eval()
         gray = BackboneConfig(name=name, weights=None, grayscale=True).build().eval()
@@ -47,7 +47,7 @@ def test_every_backbone_sees_one_channel(name: str) -> None:
     before, after = color.state_dict(), gray.state_dict()
     changed = [key for key in before if after[key].shape != before[key].shape]
     assert list(before) == list(after)
-    assert changed == ([] if backbone_info(name).grayscale else [gray.color_weight])
+    assert changed == ([] if backbone_info(name).grayscale else list(gray.color_weights))
     assert all(after[key].shape == (before[key].shape[0], 1, *before[key].shape[2:]) for key in changed)
     assert gray.grayscale
     assert len({*gray.mean}) == len({*gray.std}) == 1

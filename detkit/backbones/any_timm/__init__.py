@@ -1,0 +1,1 @@
+"""Any network of timm that returns feature maps, by ``timm/NAME``."""
