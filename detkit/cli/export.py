@@ -35,7 +35,6 @@ class ExportOptions:
         check_images: Images, folders and patterns on which the outputs are compared; empty: a sample photograph.
         batch_size: Images per call of the file.
         max_detections: Maximum number of detections per image; None: the model's own.
-        fixed_size: Whether to fix height and width to the model's input size.
     """
 
     model: str | None = None
@@ -44,7 +43,6 @@ class ExportOptions:
     check_images: tuple[str, ...] = ()
     batch_size: int = 1
     max_detections: int | None = None
-    fixed_size: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,9 +59,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--batch-size", type=positive, metavar="N", help="images per call of the file (default: %(default)s)")
     add_flags(parser, "--max-detections")
-    parser.add_argument(
-        "--fixed-size", action="store_true", help="fix height and width to the model's input size; OpenCV's dnn loads only such files"
-    )
     bind(parser, ExportOptions, run)
 
 
@@ -79,8 +74,8 @@ def run(options: ExportOptions) -> int:
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
-    batch_size, fixed_size, min_score = options.batch_size, options.fixed_size, suggested_min_score(model)
-    agreement = export(predictor, options.output, files, batch_size=batch_size, fixed_size=fixed_size, min_score=min_score)
+    batch_size, min_score = options.batch_size, suggested_min_score(model)
+    agreement = export(predictor, options.output, files, batch_size=batch_size, min_score=min_score)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")

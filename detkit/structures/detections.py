@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import overload
+from typing import cast, overload
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ class Detections(DetectionMethods, Rows):
         """
         if is_number(index):
             return self.one(int(index))
-        return super().__getitem__(index)
+        return super().__getitem__(cast("Index", index))
 
     def numpy(self) -> DetectionArrays:
         """Return the detections as numpy arrays, which share the memory of tensors on the CPU."""

@@ -21,13 +21,22 @@ pytest.importorskip("onnx")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 
 
+@pytest.mark.parametrize(
+    "preprocess",
+    [
+        PreprocessConfig(short_side=480, long_side=800),
+        PreprocessConfig(short_side=480, long_side=500),
+        PreprocessConfig(rule="letterbox", input_size=(320, 448)),
+    ],
+    ids=["short side", "long side", "letterbox"],
+)
 def test_example_gives_the_detections_of_detkit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    preprocess: PreprocessConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     example = re.search(r"<!-- the example -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert example
     torch.manual_seed(0)
-    config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=PreprocessConfig(short_side=480, long_side=800))
+    config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=preprocess)
     detector = config.build(2).eval()
     with torch.no_grad():
         for name, parameter in detector.named_parameters():
