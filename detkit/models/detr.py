@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from detkit.heads.detr import DETRHeadConfig
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStage, OneStageConfig
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -16,12 +15,24 @@ called 2,000 too few (github.com/facebookresearch/detr, issues 9 and 125); on th
 epochs, and a related detector that attends to regions 22.2 in 50 (github.com/encounter1997/DE-DETRs, arXiv:2203.09507)."""
 
 
-class DETRConfig(DetectorConfig):
+class DETR(OneStage):
+    """A backbone's last map, and a transformer that predicts a set of objects from it.
+
+    Images are padded to the largest of the batch and no further, as in the training of the released weights. The transformer masks the
+    padding, the backbone does not.
+    """
+
+    pad_multiple: ClassVar[int] = 1
+
+
+class DETRConfig(OneStageConfig):
     """DETR; the defaults are those of the released ``detr_resnet50``, which are also the paper's.
 
     There is one difference: a query that is matched to no object and is mostly inside a crowd region is ignored in the loss; the released
     code treats it as "no object", as if there were no crowds.
     """
+
+    detector: ClassVar[type[OneStage]] = DETR
 
     kind: Literal["detr"] = "detr"
     """Kind of detector."""
@@ -32,18 +43,9 @@ class DETRConfig(DetectorConfig):
     head: DETRHeadConfig = DETRHeadConfig()
     """Transformer, matching and losses."""
 
-    def build(self, num_classes: int) -> DETR:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        neck = self.neck.build(self.backbone.build())
-        return DETR(neck, self.head.build(neck.channels, neck.strides, num_classes))
-
     def data_warnings(self, images: int, max_objects: int) -> tuple[str, ...]:
         """See :meth:`DetectorConfig.data_warnings`."""
-        warnings = []
+        warnings = list(super().data_warnings(images, max_objects))
         if images < SMALL_DATA:
             warnings.append(
                 f"{images:,} training images are few for DETR, which has no anchors and learns where to look from the data: its authors "
@@ -56,13 +58,3 @@ class DETRConfig(DetectorConfig):
                 "image and does not learn the others; increase model.head.num_queries"
             )
         return tuple(warnings)
-
-
-class DETR(OneStage):
-    """A backbone's last map, and a transformer that predicts a set of objects from it.
-
-    Images are padded to the largest of the batch and no further, as in the training of the released weights. The transformer masks the
-    padding, the backbone does not.
-    """
-
-    pad_multiple: ClassVar[int] = 1

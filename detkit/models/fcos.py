@@ -6,12 +6,11 @@ from typing import Literal
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.fcos import FCOSHeadConfig
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStageConfig
 from detkit.necks import FPNConfig, NeckConfig
 
 
-class FCOSConfig(DetectorConfig):
+class FCOSConfig(OneStageConfig):
     """FCOS; the defaults are those of torchvision's ``fcos_resnet50_fpn``, which follows the second paper (arXiv:2006.09214).
 
     The first paper differs; ``presets.fcos_resnet50_fpn_paper`` has its settings. Its points are at the centers of their cells
@@ -30,12 +29,3 @@ class FCOSConfig(DetectorConfig):
     """Neck over the backbone's feature maps."""
     head: FCOSHeadConfig = FCOSHeadConfig()
     """Head that predicts at every point."""
-
-    def build(self, num_classes: int) -> OneStage:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        neck = self.neck.build(self.backbone.build())
-        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes))

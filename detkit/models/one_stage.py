@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from detkit.heads.class_layout import ClassLayout
-from detkit.heads.one_stage import OneStageHead, Outputs
-from detkit.models.detector import Detector, Losses, Raw
+from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
+from detkit.models.checks import fixed_input_size
+from detkit.models.detector import Detector, DetectorConfig, Losses, Raw
 from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 
@@ -69,3 +71,40 @@ class OneStage(Detector):
     def class_layout(self) -> dict[str, ClassLayout]:
         """See :meth:`Detector.class_layout`."""
         return {f"head.{name}": layout for name, layout in self.head.class_layout().items()}
+
+
+class OneStageConfig(DetectorConfig):
+    """Base of the configs of one-stage detectors; a subclass adds ``kind``, ``neck`` and ``head``."""
+
+    detector: ClassVar[type[OneStage]] = OneStage
+    """Class of the detector."""
+    has_fixed_size: ClassVar[bool] = False
+    """Whether the detector takes images of one size only, that of ``preprocess.input_size``."""
+
+    if TYPE_CHECKING:  # each subclass declares them after its own fields, with their types and defaults
+        neck: Any
+        head: OneStageHeadConfig
+
+    @model_validator(mode="after")
+    def _check_input_size(self) -> Self:
+        if self.has_fixed_size:
+            fixed_input_size(self.kind, self.preprocess)
+        return self
+
+    def build(self, num_classes: int) -> OneStage:
+        """Build the detector for ``num_classes`` classes with randomly initialized weights.
+
+        Raises:
+            ValueError: If the parts do not fit together.
+        """
+        size = self.preprocess.input_size if self.has_fixed_size else None
+        neck = self.build_neck()
+        return self.detector(neck, self.head.build(neck.channels, neck.strides, num_classes, size), size)
+
+    def build_neck(self) -> Any:
+        """Build the neck over the backbone."""
+        return self.neck.build(self.backbone.replace(levels=self.backbone.levels or self.default_levels()).build())
+
+    def default_levels(self) -> tuple[str, ...] | None:
+        """Return the levels of the backbone that are used unless its config names them; None: its own default."""
+        return None

@@ -6,12 +6,11 @@ from typing import Literal
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.retinanet import RetinaNetHeadConfig
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStageConfig
 from detkit.necks import FPNConfig, NeckConfig
 
 
-class RetinaNetConfig(DetectorConfig):
+class RetinaNetConfig(OneStageConfig):
     """RetinaNet; the defaults are those of torchvision's ``retinanet_resnet50_fpn``.
 
     They differ from the paper, whose settings ``presets.retinanet_resnet50_fpn_paper`` has, in four respects: P6 is computed from P5 and
@@ -27,12 +26,3 @@ class RetinaNetConfig(DetectorConfig):
     """Neck over the backbone's feature maps."""
     head: RetinaNetHeadConfig = RetinaNetHeadConfig()
     """Head that predicts at every anchor."""
-
-    def build(self, num_classes: int) -> OneStage:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        neck = self.neck.build(self.backbone.build())
-        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes))

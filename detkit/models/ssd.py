@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
-
-from pydantic import model_validator
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from detkit.backbones import BackboneConfig, backbone_info
 from detkit.heads.ssd import SSDHeadConfig
 from detkit.models.checks import fixed_input_size
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStageConfig
 from detkit.necks import SSDExtrasConfig
 from detkit.preprocess import PreprocessConfig
 
+if TYPE_CHECKING:
+    from detkit.necks.ssd_extras import SSDExtras
 
-class SSDConfig(DetectorConfig):
+
+class SSDConfig(OneStageConfig):
     """SSD; the defaults are those of torchvision's ``ssd300_vgg16``.
 
     They are the paper's for COCO and differ from its code in three respects: no default box is larger than the image
@@ -23,6 +23,8 @@ class SSDConfig(DetectorConfig):
     subsampled weights, and the scales are those for COCO (``head.default_boxes.scales``; ``presets.ssd300_vgg16_voc`` has Pascal VOC's). It
     takes images of one size.
     """
+
+    has_fixed_size: ClassVar[bool] = True
 
     kind: Literal["ssd"] = "ssd"
     """Kind of detector."""
@@ -38,22 +40,15 @@ class SSDConfig(DetectorConfig):
     head: SSDHeadConfig = SSDHeadConfig()
     """Head that predicts at every default box."""
 
-    @model_validator(mode="after")
-    def _check_input_size(self) -> Self:
-        fixed_input_size(self.kind, self.preprocess)
-        return self
+    def default_levels(self) -> tuple[str, ...]:
+        """See :meth:`OneStageConfig.default_levels`."""
+        return _levels(self.backbone.name, self.first_level)
 
-    def build(self, num_classes: int) -> OneStage:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        size = fixed_input_size(self.kind, self.preprocess)
-        levels = self.backbone.levels or _levels(self.backbone.name, self.first_level)
-        neck = self.neck.build(self.backbone.replace(levels=levels).build())
-        neck.check_size(size)
-        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes), size)
+    def build_neck(self) -> SSDExtras:
+        """Build the neck over the backbone, and check that the images are large enough for every level."""
+        neck: SSDExtras = super().build_neck()
+        neck.check_size(fixed_input_size(self.kind, self.preprocess))
+        return neck
 
 
 def _levels(backbone: str, first: Literal["c3", "c4"]) -> tuple[str, str]:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
-
-from pydantic import model_validator
+from typing import ClassVar, Literal
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.yolov1 import YOLOv1HeadConfig
-from detkit.models.checks import fixed_input_size
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStageConfig
 from detkit.necks import YOLOv1NeckConfig
 from detkit.preprocess import PreprocessConfig
 
 
-class YOLOv1Config(DetectorConfig):
+class YOLOv1Config(OneStageConfig):
     """YOLOv1; the defaults are the paper's: S = 7, B = 2, its loss, images of 448 x 448.
 
     It differs from the paper in three respects: its convolutions have batch norms, as in the author's published yolov1.cfg (``neck.norm``);
@@ -23,6 +19,8 @@ class YOLOv1Config(DetectorConfig):
     initialized at random, as nobody publishes their ImageNet weights. Another backbone has weights: ``model.backbone.name=resnet18
     model.backbone.weights=default``. S is the image's side divided by twice the backbone's stride.
     """
+
+    has_fixed_size: ClassVar[bool] = True
 
     kind: Literal["yolov1"] = "yolov1"
     """Kind of detector."""
@@ -35,17 +33,6 @@ class YOLOv1Config(DetectorConfig):
     head: YOLOv1HeadConfig = YOLOv1HeadConfig()
     """Head that predicts every cell."""
 
-    @model_validator(mode="after")
-    def _check_input_size(self) -> Self:
-        fixed_input_size(self.kind, self.preprocess)
-        return self
-
-    def build(self, num_classes: int) -> OneStage:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        size = fixed_input_size(self.kind, self.preprocess)
-        neck = self.neck.build(self.backbone.replace(levels=self.backbone.levels or ("c5",)).build())
-        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes, size), size)
+    def default_levels(self) -> tuple[str, ...]:
+        """See :meth:`OneStageConfig.default_levels`."""
+        return ("c5",)

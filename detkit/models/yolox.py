@@ -6,8 +6,7 @@ from typing import Literal
 
 from detkit.backbones import BackboneConfig
 from detkit.heads.yolox import YOLOXHeadConfig
-from detkit.models.detector import DetectorConfig
-from detkit.models.one_stage import OneStage
+from detkit.models.one_stage import OneStageConfig
 from detkit.necks import NeckConfig, PANConfig
 from detkit.preprocess import PreprocessConfig
 
@@ -19,7 +18,7 @@ def letterbox(side: int) -> PreprocessConfig:
     return PreprocessConfig(rule="letterbox", input_size=(side, side), interpolation="bilinear_bytes", box_scaling="factor")
 
 
-class YOLOXConfig(DetectorConfig):
+class YOLOXConfig(OneStageConfig):
     """YOLOX; the defaults are those of its code (version 0.3.0) for size s.
 
     The paper differs from the code: the candidates for an object are the cells in a central region of fixed size or in its box
@@ -38,12 +37,6 @@ class YOLOXConfig(DetectorConfig):
     head: YOLOXHeadConfig = YOLOXHeadConfig()
     """Head that predicts at every cell."""
 
-    def build(self, num_classes: int) -> OneStage:
-        """Build the detector for ``num_classes`` classes with randomly initialized weights.
-
-        Raises:
-            ValueError: If the parts do not fit together.
-        """
-        backbone = self.backbone if self.backbone.levels else self.backbone.replace(levels=LEVELS)
-        neck = self.neck.build(backbone.build())
-        return OneStage(neck, self.head.build(neck.channels, neck.strides, num_classes))
+    def default_levels(self) -> tuple[str, ...]:
+        """See :meth:`OneStageConfig.default_levels`."""
+        return LEVELS
