@@ -63,8 +63,10 @@ def multilevel_roi_align(
         ValueError: If the number of strides differs from the number of maps, or the number of box tensors from that of images.
     """
     _check(maps, boxes, strides)
-    images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(boxes)])
-    regions = torch.cat([images, torch.cat(boxes)], 1)
+    # Whatever the boxes' dtype, in float32: halves would be off by pixels, and the operators take one dtype only.
+    parts = [rows.float() for rows in boxes] or [maps[0].new_zeros((0, 4), dtype=torch.float32)]
+    images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(parts)])
+    regions = torch.cat([images, torch.cat(parts)], 1)
     if levels is None:
         levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
     rows = [torch.where(levels == level)[0] for level in range(len(maps))]

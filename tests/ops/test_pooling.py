@@ -171,3 +171,28 @@ def test_wrong_numbers_of_strides_or_images() -> None:
         multilevel_roi_align(pyramid(), [random_boxes()] * 2, output_size=7, sampling_ratio=2, strides=(4.0, 8.0))
     with pytest.raises(ValueError, match="got 1 for 2 images"):
         multilevel_roi_align(pyramid(), [random_boxes()], output_size=7, sampling_ratio=2, strides=STRIDES)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_boxes_of_any_dtype_give_the_same_by_both_ways(dtype: torch.dtype, compiled: bool) -> None:
+    maps, boxes = pyramid(), [random_boxes(20).round(), random_boxes(7, seed=2).round()]
+    expected = multilevel_roi_align(maps, boxes, output_size=7, sampling_ratio=2, strides=STRIDES, compiled=compiled)
+    given = [rows.to(dtype) for rows in boxes]
+    pooled = multilevel_roi_align(maps, given, output_size=7, sampling_ratio=2, strides=STRIDES, compiled=compiled)
+    assert pooled.dtype == torch.float32
+    single = multilevel_roi_align(
+        maps, [rows.float() for rows in given], output_size=7, sampling_ratio=2, strides=STRIDES, compiled=compiled
+    )
+    torch.testing.assert_close(pooled, single, rtol=0, atol=0)
+    if dtype != torch.bfloat16:
+        torch.testing.assert_close(pooled, expected)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_an_empty_batch(compiled: bool) -> None:
+    maps = tuple(level[:0] for level in pyramid())
+    pooled = multilevel_roi_align(maps, [], output_size=7, sampling_ratio=2, strides=STRIDES, compiled=compiled)
+    assert pooled.shape == (0, 6, 7, 7)
+    none = multilevel_roi_align(pyramid(), [torch.zeros(0, 4)] * 2, output_size=7, sampling_ratio=2, strides=STRIDES, compiled=compiled)
+    assert none.shape == (0, 6, 7, 7)
