@@ -32,10 +32,10 @@ Use any of these networks as the backbone of any detector that can use its featu
 - **Top-1** is the published ImageNet-1K accuracy of the default weights; `detkit models show NAME` gives the source.
 - **Speed** is relative to ResNet-18 on the same 224x224 image (higher is faster), without the head. It was measured for the smallest member
   of each family; empty cells were not measured.
-- **One channel**: with `model.backbone.grayscale=true` any of them sees the luma of an image. The weights of its first convolution are summed
-  over the colors, so that a gray image has the maps that it had in three equal channels; color and gray images go in as they are.
-- Other networks of timm are available as `timm/NAME`, with the maps that timm returns by default: of every stride that is a power of two the
-  last. `docs/results/timm_backbones.json` lists the maps of each, or why it is refused; `python tools/timm_backbones.py` writes it.
+- **One channel**: with `model.backbone.grayscale=true` any of them sees the luma of an image. The weights of its first convolution are
+  summed over the colors, so that a gray image has the maps that it had in three equal channels; color and gray images go in as they are.
+- Other networks of timm are available as `timm/NAME`, with the maps that timm returns by default: the last map of every stride that is
+  a power of two. `docs/results/timm_backbones.json` lists the maps of each, or why it is refused; `python tools/timm_backbones.py` writes it.
 """
 
 TREE = """

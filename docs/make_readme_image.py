@@ -18,10 +18,10 @@ from skimage import data
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from detkit.diagnostics.explanation import explain  # noqa: E402
 from detkit.drawing import contact_sheet  # noqa: E402
 from detkit.drawing.canvas import Canvas  # noqa: E402
 from detkit.drawing.palette import color_of  # noqa: E402
-from detkit.diagnostics.explanation import explain  # noqa: E402
 from detkit.inference import load, suggested_min_score  # noqa: E402
 from detkit.proposals import ProposalsConfig  # noqa: E402
 

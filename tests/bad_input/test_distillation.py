@@ -18,8 +18,8 @@ from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
-from detkit.training.distillation.detector import DistilledDetector
 from detkit.training.distillation.config import DistillationConfig
+from detkit.training.distillation.detector import DistilledDetector
 from detkit.training.distillation.teacher import Teacher
 
 SIZE = PreprocessConfig(rule="letterbox", input_size=(64, 64))

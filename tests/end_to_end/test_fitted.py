@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from detkit.checkpoint import load_checkpoint
+from detkit.diagnostics.explanation import explain
 from detkit.experiment import Experiment, train
 from detkit.experiment.config import BoxRegressionStageConfig, GradientStageConfig, SVMStageConfig
 from detkit.heads.region.fitted import FittedConfig
 from detkit.heads.region.layers import TwoFCConfig
-from detkit.diagnostics.explanation import explain
 from detkit.inference import load
 from detkit.models.rcnn import RCNNConfig
 from detkit.proposals import ProposalsConfig
