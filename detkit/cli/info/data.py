@@ -91,8 +91,8 @@ def _classes(data: DetectionData) -> str:
     """Return a table of the classes: all, or the most frequent ones and a line about the others."""
     labels, images = data.records.labels, data.records.image_index
     boxes = np.bincount(labels, minlength=len(data.class_names))
-    pairs = np.unique(np.stack([labels, images]), axis=1)[0]
-    images_of = np.bincount(pairs, minlength=len(boxes))
+    classes = max(len(boxes), 1)
+    images_of = np.bincount(np.unique(images * classes + labels) % classes, minlength=len(boxes))
     listed: Sequence[int] = range(len(boxes))
     if len(boxes) > MAX_CLASSES:
         listed = sorted(row for row in np.argsort(-boxes, kind="stable")[:MAX_CLASSES].tolist() if boxes[row])
