@@ -1,6 +1,6 @@
 """Kill training, detection, proposals, feature caching and export at random times, and check what is left and that each can go on.
 
-    python tools/kill_test.py                          50 kills, written to docs/results/kill_test.json
+    python tools/kill_test.py                          50 kills, written to docs/results/faults/kill_test.json
     python tools/kill_test.py --kills 5 --jobs export
 
 After each kill every file must be complete. Then the command runs again, and a training is resumed: it must succeed, end with the results
@@ -33,7 +33,7 @@ from detkit.checkpoint import load_checkpoint, load_state
 from detkit.data.synthetic import make_sample
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "docs" / "results" / "kill_test.json"
+RESULTS = ROOT / "docs" / "results" / "faults" / "kill_test.json"
 _MAX_TRIES = 5
 """Commands that are started for each kill, at most: one that ends before its kill is not counted."""
 LIMIT_SECONDS = 600.0
