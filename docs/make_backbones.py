@@ -35,7 +35,7 @@ Use any of these networks as the backbone of any detector that can use its featu
 - **One channel**: with `model.backbone.grayscale=true` any of them sees the luma of an image. The weights of its first convolution are
   summed over the colors, so that a gray image has the maps that it had in three equal channels; color and gray images go in as they are.
 - Other networks of timm are available as `timm/NAME`, with the maps that timm returns by default: the last map of every stride that is
-  a power of two. `docs/results/timm_backbones.json` lists the maps of each, or why it is refused; `python tools/timm_backbones.py` writes it.
+  a power of two. `docs/backbones_timm.json` lists the maps of each, or why it is refused; `python tools/timm_backbones.py` writes it.
 """
 
 TREE = """

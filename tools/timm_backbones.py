@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check `timm/NAME` for every network of the installed timm: shapes, strides, parameters and names of weights, without values.
 
-    python tools/timm_backbones.py                      check all, and write docs/results/timm_backbones.json
+    python tools/timm_backbones.py                      check all, and write docs/backbones_timm.json
     python tools/timm_backbones.py beit_base_patch16_224 dla34     check these, and print the rows
 
 Each network is built on the meta device and runs on an image of its own size. Its maps must have the stated channels and
@@ -21,7 +21,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "results" / "timm_backbones.json"
+OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "backbones_timm.json"
 
 Row = dict[str, Any]
 

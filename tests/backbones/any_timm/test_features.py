@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info, load_backbone_weights
 
-RESULTS = Path(__file__).resolve().parents[3] / "docs" / "results" / "timm_backbones.json"
+RESULTS = Path(__file__).resolve().parents[3] / "docs" / "backbones_timm.json"
 FAST = ["test_vit", "test_vit_relpos", "test_mambaout"]
 """The last map of a plain transformer, the last of three by intermediate layers, and maps with their channels last."""
 
