@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from detkit.backbones import BackboneConfig
+from detkit.diagnostics.explanation import explain
 from detkit.export.graph import Graph
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
-from detkit.diagnostics.explanation import explain
 from detkit.models.detector import Losses, Raw
 from detkit.models.faster_rcnn import FasterRCNN, FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def test_a_validation_finds_the_score_with_the_best_f1(toy_run: MakeRun, tmp_pat
             yield record, Detections.cat([right, wrong])
 
     monkeypatch.setattr(validation, "detect_records", detect_records)
-    monkeypatch.setattr(validation, "Predictor", lambda *args, **more: None)
+    monkeypatch.setattr(validation, "Predictor", lambda *args, **more: SimpleNamespace(max_detections=None, cut_images=0))
     validate = Validation.build(data, EvaluationConfig(drawn_images=0), run)
     validate(run.detector, 3)
     assert run.operating_points is not None
