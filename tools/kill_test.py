@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -98,14 +99,19 @@ def jobs(data: Path) -> dict[str, Job]:
     rcnn += ("training.accumulation_steps=1", "stages.1.budget_share=none", "stages.2.budget_share=none", "model.region.head.hidden=32")
     detect = lambda folder: [  # noqa: E731
         *("detect", images, "--device", "cpu", "--output", str(folder / "drawn"), "--json", str(folder / "found.json")),
-        *("--labels", str(folder / f"labels-{len(list(folder.glob('labels-*')))}"), "--min-score", "0.1"),
+        *("--labels", str(folder / "labels"), "--min-score", "0.1"),
     ]
+
+    def detect_again(folder: Path) -> Words:
+        shutil.rmtree(folder / "labels", ignore_errors=True)  # an unfinished data set, into which the command would not write
+        return detect(folder)
+
     propose = lambda folder: ["propose", images, "--mode", "single", "--cache", str(folder / "cache"), "--output", str(folder / "p.json")]  # noqa: E731
     export = lambda folder: ["export", "--output", str(folder / "model.onnx")]  # noqa: E731
     return {
         "train": train("quickstart", *light),
         "features": train("rcnn_lite0_bccd", *rcnn),
-        "detect": Job(detect, detect, lambda folder: without_times(json.loads((folder / "found.json").read_text()))),
+        "detect": Job(detect, detect_again, lambda folder: without_times(json.loads((folder / "found.json").read_text()))),
         "propose": Job(propose, propose, lambda folder: json.loads((folder / "p.json").read_text())),
         "export": Job(export, export, lambda folder: (folder / "model.onnx").stat().st_size),
     }
