@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from detkit.data.augment import Augmenter
 from detkit.data.batches import PackedBatch, SampleBatch
 from detkit.data.cache import ImageCache
 from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, SampleError, image_seed
-from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors, too_little_memory
+from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors, killed_worker, too_little_memory
 from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
 
@@ -172,6 +173,9 @@ class Loader:
                     raise
                 if self._is_stopping():
                     raise WaitInterrupted from None
+            except (ConnectionError, EOFError, FileNotFoundError) as error:  # a worker died while its batch was received
+                time.sleep(POLL_SECONDS)  # within which PyTorch notices that, and raises an error of its own
+                raise LoaderError(killed_worker(f"{type(error).__name__} while receiving a batch")) from error
 
 
 def build_loader(

@@ -24,16 +24,23 @@ def explain_worker_errors() -> Iterator[None]:
     """
     try:
         yield
+    except LoaderError:
+        raise
     except RuntimeError as error:
         text = str(error)
         if "DataLoader worker" not in text:
             raise
         if "Bus error" in text or "shared memory" in text:
             raise LoaderError(too_little_memory("a worker process could not store a batch")) from error
-        raise LoaderError(
-            f"a worker process of the loader was killed ({text.split('.')[0]}), usually because the memory ran out; use less of it: "
-            "lower loader.workers, loader.prefetch, loader.cache_megabytes or loader.batch_size"
-        ) from error
+        raise LoaderError(killed_worker(text.split(".")[0])) from error
+
+
+def killed_worker(how: str) -> str:
+    """Return the message about a worker that was killed, with what to change."""
+    return (
+        f"a worker process of the loader was killed ({how}), usually because the memory ran out; use less of it: "
+        "lower loader.workers, loader.prefetch, loader.cache_megabytes or loader.batch_size"
+    )
 
 
 def too_little_memory(problem: str) -> str:

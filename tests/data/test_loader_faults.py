@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import resource
-import signal
 import sys
 import time
 from pathlib import Path
@@ -65,10 +63,11 @@ def test_a_killed_worker_is_named_with_advice_on_memory(data: DetectionData) -> 
     def kill_workers() -> None:
         for _ in build_loader(data, augmenter(), CONFIG, stop_step=1000):
             for child in multiprocessing.active_children():
-                os.kill(child.pid or 0, signal.SIGKILL)
+                child.kill()
 
-    with pytest.raises(LoaderError, match=r"worker process of the loader was killed .*pid.* memory ran out; .*loader\.workers"):
-        kill_workers()
+    for _ in range(5):  # a worker may die while it computes, sends or has sent a batch
+        with pytest.raises(LoaderError, match=r"^a worker process of the loader was killed \(.*\), usually because .*loader\.workers"):
+            kill_workers()
     assert not multiprocessing.active_children()
 
 
