@@ -8,9 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
+from detkit.arrays import ImageArray
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Cutout:
 
     name: str
     max_angle: float
-    pixels: Pixels
+    pixels: ImageArray
 
 
 CLASS_NAMES: tuple[str, ...] = ("cat", "coin", "cup", "rocket", "wheel")
@@ -50,12 +49,12 @@ def cutouts() -> tuple[Cutout, ...]:
 
 
 @lru_cache(maxsize=1)
-def backgrounds() -> tuple[Pixels, ...]:
+def backgrounds() -> tuple[ImageArray, ...]:
     """Return photographs that show none of the classes, ``(H, W, 3)`` uint8 RGB."""
     return tuple(_photograph(name) for name in _BACKGROUNDS)
 
 
-def _photograph(name: str) -> Pixels:
+def _photograph(name: str) -> ImageArray:
     """Return one of scikit-image's photographs, ``(H, W, 3)`` uint8 RGB; the left one of a stereo pair."""
     from skimage import data  # imported here because only the generated data needs it
 
@@ -64,24 +63,24 @@ def _photograph(name: str) -> Pixels:
     return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
 
 
-def _ellipse(size: tuple[int, int], center: tuple[int, int], radii: tuple[int, int]) -> Pixels:
+def _ellipse(size: tuple[int, int], center: tuple[int, int], radii: tuple[int, int]) -> ImageArray:
     mask = np.zeros(size, np.uint8)
     cv2.ellipse(mask, center, radii, 0, 0, 360, 255, -1, cv2.LINE_AA)
     return mask
 
 
-def _polygon(size: tuple[int, int], points: tuple[tuple[int, int], ...]) -> Pixels:
+def _polygon(size: tuple[int, int], points: tuple[tuple[int, int], ...]) -> ImageArray:
     mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.array(points, np.int32)], 255, cv2.LINE_AA)
     return mask
 
 
-def _cup_mask() -> Pixels:
+def _cup_mask() -> ImageArray:
     """Return the mask of the saucer and the cup on it."""
     return np.maximum(_ellipse((400, 600), (278, 226), (201, 160)), _ellipse((400, 600), (290, 115), (119, 98)))
 
 
-def _cut_out(image: Pixels, mask: Pixels) -> Pixels:
+def _cut_out(image: ImageArray, mask: ImageArray) -> ImageArray:
     """Return the masked part of the image as RGBA, cropped to the mask."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

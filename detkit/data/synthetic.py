@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from detkit.arrays import ImageArray
 from detkit.data.cutouts import CLASS_NAMES, Cutout, backgrounds, cutouts
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.sources import DataConfig, SourceConfig
 from detkit.data.writers import image_folder, write_labels, writer
 from detkit.structures import Size, Targets
 
-Pixels = npt.NDArray[np.uint8]
 Premultiplied = npt.NDArray[np.float32]
 """``(H, W, 4)``: RGB of 0 to 255 times alpha, and alpha of 0 to 1."""
 
@@ -32,7 +32,7 @@ _MAX_COVERED = 0.2
 """Largest intersection of two objects, as a fraction of the smaller box."""
 
 
-def make_image(seed: int, index: int, short_side: int = 192) -> tuple[Pixels, Targets]:
+def make_image(seed: int, index: int, short_side: int = 192) -> tuple[ImageArray, Targets]:
     """Generate one image, ``(H, W, 3)`` uint8 RGB, and its targets with labels in ``CLASS_NAMES``.
 
     The same arguments give the same image. About one image in twelve has no objects. Objects of which less than two thirds are
@@ -65,7 +65,7 @@ def make_image(seed: int, index: int, short_side: int = 192) -> tuple[Pixels, Ta
     return canvas, targets
 
 
-def images(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> Iterator[tuple[Pixels, Targets]]:
+def images(count: int, seed: int = 0, short_side: int = 192, first: int = 0) -> Iterator[tuple[ImageArray, Targets]]:
     """Yield ``count`` images with their targets, starting at index ``first``; see :func:`make_image`."""
     for index in range(first, first + count):
         yield make_image(seed, index, short_side)
@@ -147,7 +147,7 @@ def _random_cutout(random: np.random.Generator) -> Cutout:
     return candidates[int(random.integers(len(candidates)))]
 
 
-def _background(random: np.random.Generator, size: Size) -> Pixels:
+def _background(random: np.random.Generator, size: Size) -> ImageArray:
     """Return a random crop of a photograph, tinted and slightly blurred, since the objects in front are in focus."""
     photograph = backgrounds()[int(random.integers(len(backgrounds())))]
     height, width = size
@@ -180,7 +180,7 @@ def _transformed(cutout: Cutout, random: np.random.Generator, short_side: int) -
     return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _premultiply(pixels: Pixels) -> Premultiplied:
+def _premultiply(pixels: ImageArray) -> Premultiplied:
     """Multiply RGB by alpha, scaled to 0 to 1, so that blending with pixels outside the mask leaves no dark rim."""
     values = pixels.astype(np.float32)
     values[:, :, 3] /= 255
@@ -217,7 +217,7 @@ def _covered(first: Box, second: Box) -> float:
     return max(width, 0) * max(height, 0) / smaller
 
 
-def _paste(canvas: Pixels, pixels: Premultiplied, corner: tuple[int, int]) -> None:
+def _paste(canvas: ImageArray, pixels: Premultiplied, corner: tuple[int, int]) -> None:
     """Blend an object into the canvas in place; parts outside the canvas are cropped."""
     x, y = corner
     top, left = max(y, 0), max(x, 0)

@@ -49,9 +49,7 @@ class PostprocessConfig(Config):
             ConfigError: If the limit is below 1.
         """
         entering = {
-            name: max(limit, number)
-            for name in ("pre_nms_top_k", "pre_nms_top_k_per_class")
-            if (number := getattr(self, name)) is not None
+            name: max(limit, number) for name in ("pre_nms_top_k", "pre_nms_top_k_per_class") if (number := getattr(self, name)) is not None
         }
         return self.replace(max_detections=limit, **entering)
 

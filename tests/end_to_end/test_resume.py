@@ -109,9 +109,7 @@ def test_a_run_is_not_resumed_on_other_training_images(tiny: Tiny, tmp_path: Pat
     content["annotations"] = [row for row in content["annotations"] if row["image_id"] <= 3]
     labels.write_text(json.dumps(content))
     before = (run.folder / "last.state").read_bytes()
-    with pytest.raises(
-        ValueError, match="training data changed since the run was saved: 5 images became 3; restore the data, or start"
-    ):
+    with pytest.raises(ValueError, match="training data changed since the run was saved: 5 images became 3; restore the data, or start"):
         train(more, device="cpu", resume=run.folder, progress=False)
     assert (run.folder / "last.state").read_bytes() == before
 

@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from detkit.backbones import BackboneConfig
 from detkit.config import ConfigError
+from detkit.heads.class_layout import ClassLayout
 from detkit.heads.yolov1 import YOLOv1Head, YOLOv1HeadConfig
 from detkit.models import presets
 from detkit.models.yolov1 import YOLOv1Config
@@ -177,5 +178,5 @@ def test_by_cell_predicts_each_cell_from_its_own_features() -> None:
             (outputs[0][:, cell], outputs[1][:, 2 * cell : 2 * cell + 2], outputs[2][:, 2 * cell : 2 * cell + 2].flatten(1)), 1
         )
         assert_close(outputs_of_cell, expected)
-    assert head.class_layout() == {"last.weight": (1, 1, 0, 10), "last.bias": (1, 1, 0, 10)}
+    assert head.class_layout() == dict.fromkeys(("last.weight", "last.bias"), ClassLayout(groups=1, per_class=1, before=0, after=10))
     assert head.last.out_features == K + 10

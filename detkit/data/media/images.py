@@ -12,9 +12,10 @@ from typing import IO
 
 import cv2
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
+from detkit.arrays import ImageArray
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
 from detkit.data.media.files import check_regular, read_regular
 from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
@@ -26,8 +27,6 @@ IMAGE_EXTENSIONS: tuple[str, ...] = (
     *(".webp", ".gif", ".ppm", ".pgm", ".jp2", ".avif"),
 )
 """File extensions, in lower case, by which images are found in a folder."""
-
-Pixels = npt.NDArray[np.uint8]
 
 _UNREADABLE = Exception
 """What Pillow's decoders raise on broken files: RuntimeError, struct.error, AttributeError and others, which no list holds for long."""
@@ -55,7 +54,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 """Offset and bytes that identify other kinds of files, and how a message describes them."""
 
 
-def read_image(path: str | Path) -> Pixels:
+def read_image(path: str | Path) -> ImageArray:
     """Read an image as ``(H, W, 3)`` uint8 RGB, upright: the EXIF orientation is applied, once.
 
     Gray is repeated over the three channels. Transparent pixels are composited over white, as in a viewer. 16-bit values
@@ -69,7 +68,7 @@ def read_image(path: str | Path) -> Pixels:
     return decode_image(_read_bytes(path), str(path))
 
 
-def decode_image(data: bytes, name: str = "image") -> Pixels:
+def decode_image(data: bytes, name: str = "image") -> ImageArray:
     """Decode the bytes of an image file as :func:`read_image` does; messages refer to it as ``name``.
 
     Raises:
@@ -91,7 +90,7 @@ def decode_image(data: bytes, name: str = "image") -> Pixels:
     return pil_to_rgb(header, name)
 
 
-def pil_to_rgb(image: Image.Image, name: str = "image") -> Pixels:
+def pil_to_rgb(image: Image.Image, name: str = "image") -> ImageArray:
     """Convert a PIL image to the format of :func:`read_image`: ``(H, W, 3)`` uint8 RGB, upright.
 
     Raises:
@@ -156,9 +155,22 @@ def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
     # would show every other warning again.
     if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
-    if (limit := max_pixels()) != MAX_PIXELS:
-        Image.MAX_IMAGE_PIXELS = -(-limit // 2)  # Pillow raises an error at twice this number
+    _limit_pillow(max_pixels())
     return Image.open(file)
+
+
+_pillows_limit: list[int | None] = []
+"""Pillow's own limit, while another one is set."""
+
+
+def _limit_pillow(limit: int) -> None:
+    """Make Pillow refuse images of more than ``limit`` pixels; with the usual limit it keeps its own."""
+    if limit != MAX_PIXELS:
+        if not _pillows_limit:
+            _pillows_limit.append(Image.MAX_IMAGE_PIXELS)
+        Image.MAX_IMAGE_PIXELS = -(-limit // 2)  # it raises an error at twice this number
+    elif _pillows_limit:
+        Image.MAX_IMAGE_PIXELS = _pillows_limit.pop()
 
 
 def _read_bytes(path: str | Path) -> bytes:
@@ -211,7 +223,7 @@ def _check_end_of_jpeg(data: bytes, name: str) -> None:
         raise ValueError(f"{name}: the JPEG is truncated after {len(data)} bytes; download or export the file again")
 
 
-def _decode_with_opencv(data: bytes) -> Pixels | None:
+def _decode_with_opencv(data: bytes) -> ImageArray | None:
     """Decode to RGB as stored, or return None if OpenCV cannot; the same pixels as Pillow's in two thirds of the time."""
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
@@ -224,7 +236,7 @@ class _ImageError(Exception):
     """An image that decodes, but whose values cannot be interpreted as colors."""
 
 
-def _decode_tiff(data: bytes, name: str) -> Pixels:
+def _decode_tiff(data: bytes, name: str) -> ImageArray:
     """Decode a TIFF that Pillow does not read, with colors and alpha treated as in other files."""
     try:
         return apply_orientation(*read_tiff(data, name))
@@ -234,7 +246,7 @@ def _decode_tiff(data: bytes, name: str) -> Pixels:
         raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
 
 
-def _to_rgb(image: Image.Image, name: str) -> Pixels:
+def _to_rgb(image: Image.Image, name: str) -> ImageArray:
     convert = _CONVERSIONS.get(image.mode)
     if convert is not None:
         values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
@@ -256,7 +268,7 @@ def _warn_of_faint(name: str, high: int, zero: str) -> None:
     _log.warning("%s: its largest value is %d of 65535, so it is read as nearly %s; scale the values to 16 bits", name, high, zero)
 
 
-def _gray_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
+def _gray_from_integers(values: NDArray[np.generic], name: str) -> ImageArray:
     """Scale 16 bits to 8: 65535 becomes 255, and values in between are rounded."""
     wide = values.astype(np.int64)
     low, high = int(wide.min()), int(wide.max())
@@ -265,7 +277,7 @@ def _gray_from_integers(values: npt.NDArray[np.generic], name: str) -> Pixels:
     return ((wide * 255 + 32767) // 65535).astype(np.uint8)
 
 
-def _gray_from_floats(values: npt.NDArray[np.generic], name: str) -> Pixels:
+def _gray_from_floats(values: NDArray[np.generic], name: str) -> ImageArray:
     numbers = values.astype(np.float64)
     low, high = float(numbers.min()), float(numbers.max())
     if not (low >= 0 and high <= 1):
@@ -273,7 +285,7 @@ def _gray_from_floats(values: npt.NDArray[np.generic], name: str) -> Pixels:
     return np.rint(numbers * 255).astype(np.uint8)
 
 
-_CONVERSIONS: dict[str, Callable[[npt.NDArray[np.generic], str], Pixels]] = {
+_CONVERSIONS: dict[str, Callable[[NDArray[np.generic], str], ImageArray]] = {
     "I;16": _gray_from_integers,
     "I;16B": _gray_from_integers,
     "I;16L": _gray_from_integers,

@@ -31,10 +31,12 @@ def test_a_small_tiff_of_a_huge_image_is_refused(tmp_path: Path, monkeypatch: py
             read(path)
     monkeypatch.setenv(VARIABLE, "20000")
     assert read_image(path).shape == (200, 100, 3)
+    monkeypatch.delenv(VARIABLE)
+    assert read_image(path).shape == (200, 100, 3)  # Pillow has its own limit again
 
 
 def test_the_limit_of_pillow_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    before = Image.MAX_IMAGE_PIXELS
     path = tmp_path / "a.png"
     Image.new("L", (200, 100)).save(path)
     monkeypatch.setenv(VARIABLE, "10000")
@@ -44,6 +46,8 @@ def test_the_limit_of_pillow_follows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read_image(path).shape == (100, 200, 3)
     monkeypatch.delenv(VARIABLE)
     assert max_pixels() == MAX_PIXELS
+    assert read_image(path).shape == (100, 200, 3)
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "many", "1e9"])
@@ -63,7 +67,7 @@ def test_a_tiff_with_a_wrong_height_is_refused_at_once(tmp_path: Path) -> None:
     struct.pack_into("<HHII", data, entry, 257, 4, 1, 4_000_000)
     path.write_bytes(data)
     start = time.process_time()
-    with pytest.raises(ValueError, match=r"a\.tif: a TIFF that cannot be read \(.*(damaged|truncated|strips)"):
+    with pytest.raises(ValueError, match=r"a\.tif: .*(damaged|truncated|strips)"):
         read_image(path)
     assert time.process_time() - start < 2
 

@@ -167,7 +167,7 @@ def encode(rng: Random, text: str) -> bytes:
 def to_json(value: Any, **options: Any) -> str:
     """Return the content as JSON text, or brackets if it is nested more deeply than Python writes."""
     try:
-        return json.dumps(value, **options)
+        return json.dumps(value, default=str, **options)  # a training state has tensors, too
     except RecursionError:
         return "[" * 20_000
 
