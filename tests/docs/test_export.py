@@ -24,11 +24,10 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 @pytest.mark.parametrize(
     "preprocess",
     [
-        PreprocessConfig(short_side=480, long_side=800),
-        PreprocessConfig(short_side=480, long_side=500),
-        PreprocessConfig(rule="letterbox", input_size=(320, 448)),
+        pytest.param(PreprocessConfig(short_side=480, long_side=800), id="short side", marks=pytest.mark.slow),
+        pytest.param(PreprocessConfig(short_side=480, long_side=500), id="long side", marks=pytest.mark.slow),
+        pytest.param(PreprocessConfig(rule="letterbox", input_size=(320, 448)), id="letterbox"),
     ],
-    ids=["short side", "long side", "letterbox"],
 )
 def test_example_gives_the_detections_of_detkit(
     preprocess: PreprocessConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -21,6 +21,7 @@ from detkit.cli.report import table
 from detkit.data.media.images import read_image
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load
+from detkit.inference.exported import OnnxRuntime
 from detkit.models.published import load_published
 from detkit.preprocess import preprocess
 
@@ -51,13 +52,19 @@ def yolox(rounds: int, onnx: str, weights: str, image_path: str) -> Report:
     }
     predictors[EXPORTED] = _exported(predictors[EAGER], pixels)
     for name, predictor in predictors.items():
-        batch = predictor.detector.prepare([image])
-        sides |= {f"{name}, network": partial(predictor.detector.raw, batch), f"{name}, whole call": partial(predictor, pixels)}
+        sides |= {f"{name}, network": _network(predictor, image), f"{name}, whole call": partial(predictor, pixels)}
     counts = ", ".join(f"{name} {len(sides[f'{name}, whole call']())}" for name in (PEER, *predictors))
     with torch.no_grad():
         seconds = in_turn(sides, rounds, before=2)
     title = f"YOLOX-Nano at {SIDE} pixels, one image of {pixels.shape[0]}x{pixels.shape[1]}"
     return Report(title, seconds, {}, [_comparison(seconds), f"detections: {counts}"])
+
+
+def _network(predictor: Predictor, image: Tensor) -> Callable[[], Any]:
+    """Return a call of the network alone, without padding and without decoding."""
+    if isinstance(predictor.runtime, OnnxRuntime):
+        return partial(predictor.runtime.outputs, predictor.runtime.stack([image.numpy()]))
+    return partial(predictor.detector.raw, predictor.detector.prepare([image]))
 
 
 def _exported(predictor: Predictor, pixels: ImageArray) -> Predictor:
