@@ -15,7 +15,7 @@ LONGEST_VALUE = 80
 
 @dataclass(frozen=True)
 class Field:
-    """What a field may hold.
+    """The values that a field may hold.
 
     Attributes:
         expected: Its description in messages, such as "a list of names".

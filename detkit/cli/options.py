@@ -22,7 +22,7 @@ _OWN = {"help", "debug", "max_pixels"}
 
 
 class Bound(NamedTuple):
-    """What a parser leads to: the options that it fills, the function that takes them, and fields that no flag sets."""
+    """The target of a parser: the options that it fills, the function that takes them, and fields that no flag sets."""
 
     options: type[DataclassInstance]
     function: Callable[[Any], int]

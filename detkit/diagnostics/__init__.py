@@ -1,1 +1,1 @@
-"""What a detector can see, what it costs, and why it detects: recall of anchors and cells, operations, features, explanations."""
+"""Diagnostics of a detector: recall of its anchors and cells, its operations and features, and explanations of its detections."""

@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class _Session:
-    """What a run gets from the process that trains it, and not from its config.
+    """Parts of a run that come from the process that trains it, not from its config.
 
     Attributes:
         processes: The processes that train it.

@@ -34,7 +34,7 @@ FORMAT = 1
 
 
 class ExportMetadata(Config):
-    """What an exported file says about its detector."""
+    """The metadata of an exported file about its detector."""
 
     format: int = Field(ge=1)
     """Version of the metadata."""

@@ -31,7 +31,7 @@ ALGORITHM_VERSION = 3
 
 
 class SearchSettings(Protocol):
-    """What a backend may read of a config."""
+    """The settings that a backend may read from a config."""
 
     @property
     def mode(self) -> Mode:

@@ -49,7 +49,7 @@ class ProposalResult:
 
 
 class ProposerSettings(SearchSettings, Limits, Protocol):
-    """What a proposer reads of its config."""
+    """The settings that a proposer reads from its config."""
 
 
 class Proposer:

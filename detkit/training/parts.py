@@ -1,4 +1,4 @@
-"""What a stage does to parts of a detector before it trains: freeze them, reset them, or disable fits that its training invalidates."""
+"""Changes to parts of a detector before a stage: freeze them, reset them, or disable fits that its training invalidates."""
 
 from __future__ import annotations
 

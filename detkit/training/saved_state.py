@@ -68,7 +68,7 @@ KEEPER = {
     "without_gain": Field("a number of evaluations", is_count),
     "_reference": Field("a metric", lambda value: isinstance(value, float)),
 }
-"""What the state holds of the evaluations of a stage."""
+"""Entries of the state about the evaluations of a stage."""
 
 
 def check_saved_state(path: Path, state: Mapping[str, Any], last: Path) -> None:

@@ -38,7 +38,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Network:
-    """What is known about a timm network without its values.
+    """The properties of a timm network that do not depend on its values.
 
     Attributes:
         info: Its static information, under the name ``timm/NAME``.

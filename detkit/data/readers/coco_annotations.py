@@ -31,7 +31,7 @@ _SEGMENTATION = re.compile(rb'("segmentation"\s*:\s*)(\[[\[\]0-9.eE+\-,\s]*\]|\{
 escaped, this matches nothing but a key and its value."""
 _PLACEHOLDER = b'"@segmentation":0'
 _TURNED = ("rbbox", "obb", "rotated_bbox", "rotated_box")
-"""Keys of turned boxes beside ``bbox``; there is no standard."""
+"""Keys of turned boxes next to ``bbox``; there is no standard."""
 _PARSE: dict[str, tuple[str, Callable[[Any], bool]]] = {"is_crowd": ("iscrowd", parse_flag), "is_difficult": ("difficult", parse_flag)}
 """Columns of flags, with their key in the file."""
 

@@ -1,4 +1,4 @@
-"""What a conversion of a publisher's file is made of: its publication, renamed tensors, and the classes of COCO."""
+"""Parts of the conversion of a publisher's file: its publication, renamed tensors, and the classes of COCO."""
 
 from __future__ import annotations
 
