@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import multi_scale_deformable_attention_v2
+
+from detkit.ops.deformable import sample_deformable
+
+Array = np.ndarray
+SIZES, POINTS = ((5, 7), (3, 4), (1, 2)), (2, 3, 1)
+
+
+def random_inputs(batch: int = 2, queries: int = 4, heads: int = 2, channels: int = 3) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, locations of which some are outside of the image, and weights, in float64."""
+    generator = torch.Generator().manual_seed(0)
+    cells = sum(height * width for height, width in SIZES)
+    values = torch.randn((batch, cells, heads, channels), generator=generator, dtype=torch.float64)
+    locations = torch.rand((batch, queries, heads, sum(POINTS), 2), generator=generator, dtype=torch.float64) * 1.6 - 0.3
+    weights = torch.rand((batch, queries, heads, sum(POINTS)), generator=generator, dtype=torch.float64)
+    return values, locations, weights
+
+
+def cell_weights(location: Array, size: tuple[int, int]) -> list[tuple[int, float, float, float]]:
+    """Cells of a map around a location that are inside of it: index, bilinear weight, and the weight's derivatives by x and y."""
+    height, width = size
+    x, y = location[0] * width - 0.5, location[1] * height - 0.5
+    cells = []
+    for row in (math.floor(y), math.floor(y) + 1):
+        for column in (math.floor(x), math.floor(x) + 1):
+            if 0 <= row < height and 0 <= column < width:
+                across, down = 1 - abs(x - column), 1 - abs(y - row)
+                slopes = (1 if column > x else -1) * down * width, (1 if row > y else -1) * across * height
+                cells.append((row * width + column, across * down, *slopes))
+    return cells
+
+
+def loop(values: Array, locations: Array, weights: Array, gradient: Array) -> tuple[Array, Array, Array, Array]:
+    """The sums by a direct loop, and the gradients of ``(sums * gradient).sum()`` by values, locations and weights."""
+    batch, queries, heads, _, _ = locations.shape
+    out = np.zeros((batch, queries, heads, values.shape[3]))
+    by_values, by_locations, by_weights = np.zeros_like(values), np.zeros_like(locations), np.zeros_like(weights)
+    levels = [level for level, count in enumerate(POINTS) for _ in range(count)]
+    starts = np.cumsum([0, *(height * width for height, width in SIZES)])
+    for image, query, head in np.ndindex(batch, queries, heads):
+        upstream = gradient.reshape(out.shape)[image, query, head]
+        for point, level in enumerate(levels):
+            at = (image, query, head, point)
+            for index, share, by_x, by_y in cell_weights(locations[at], SIZES[level]):
+                cell = values[image, starts[level] + index, head]
+                out[image, query, head] += weights[at] * share * cell
+                by_values[image, starts[level] + index, head] += weights[at] * share * upstream
+                by_weights[at] += share * (cell @ upstream)
+                by_locations[at] += weights[at] * (cell @ upstream) * np.array([by_x, by_y])
+    return out.reshape(batch, queries, -1), by_values, by_locations, by_weights
+
+
+def check_against_loop(inputs: Sequence[Tensor], tolerance: float) -> None:
+    values, locations, weights = (tensor.detach().clone().requires_grad_() for tensor in inputs)
+    out = sample_deformable(values, SIZES, locations, weights, POINTS)
+    upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(out.dtype)
+    gradients = torch.autograd.grad(out, (values, locations, weights), upstream)
+    expected = loop(*(tensor.detach().double().numpy() for tensor in (values, locations, weights, upstream)))
+    for result, reference in zip((out, *gradients), expected, strict=True):
+        assert_close(result.detach().double(), torch.from_numpy(reference), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_values_and_gradients_equal_a_direct_loop(batch: int) -> None:
+    check_against_loop(random_inputs(batch), 1e-12)
+
+
+def test_numerical_gradients() -> None:
+    inputs = tuple(tensor.requires_grad_() for tensor in random_inputs(1, queries=2))
+
+    def sample(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+        return sample_deformable(values, SIZES, locations, weights, POINTS)
+
+    assert torch.autograd.gradcheck(sample, inputs, fast_mode=True)
+
+
+def test_a_location_at_the_center_of_a_cell_reads_this_cell() -> None:
+    values, _, weights = random_inputs(1, queries=1)
+    cells = [(4, 2), (0, 0), (1, 0), (2, 3), (0, 2), (0, 1)]  # row and column on the level of each point
+    levels = [level for level, count in enumerate(POINTS) for _ in range(count)]
+    centers = [((column + 0.5) / SIZES[i][1], (row + 0.5) / SIZES[i][0]) for (row, column), i in zip(cells, levels, strict=True)]
+    locations = torch.tensor(centers, dtype=torch.float64).expand(1, 1, 2, -1, -1)
+    rows = [(0, 35, 47)[i] + row * SIZES[i][1] + column for (row, column), i in zip(cells, levels, strict=True)]
+    expected = torch.einsum("hp,phc->hc", weights[0, 0], values[0, rows])
+    assert_close(sample_deformable(values, SIZES, locations, weights, POINTS).view(2, 3), expected)
+
+
+def test_discrete_sampling_equals_transformers() -> None:
+    values, locations, weights = (tensor.float().requires_grad_() for tensor in random_inputs())
+    out = sample_deformable(values, SIZES, locations, weights, POINTS, discrete=True)
+    expected = multi_scale_deformable_attention_v2(values, SIZES, locations, weights, POINTS, "discrete")
+    assert_close(out, expected)
+    upstream = torch.randn_like(out)
+    gradients = [torch.autograd.grad((result * upstream).sum(), (values, weights)) for result in (out, expected)]
+    assert_close(gradients[0], gradients[1])
+    assert torch.autograd.grad((out * upstream).sum(), locations, allow_unused=True) == (None,)
+
+
+@pytest.mark.parametrize("discrete", [False, True])
+def test_no_queries_and_no_images(discrete: bool) -> None:
+    for batch, queries in ((2, 0), (0, 4)):
+        inputs = tuple(tensor.requires_grad_() for tensor in random_inputs(batch, queries))
+        out = sample_deformable(inputs[0], SIZES, *inputs[1:], POINTS, discrete=discrete)
+        assert out.shape == (batch, queries, 6)
+        out.sum().backward()  # type: ignore[no-untyped-call]
+        assert inputs[0].grad is not None
+        assert not inputs[0].grad.any()
+
+
+def test_wrong_sizes_or_points() -> None:
+    values, locations, weights = random_inputs()
+    with pytest.raises(ValueError, match="got 49 cells"):
+        sample_deformable(values, [(5, 7), (3, 4), (2, 2)], locations, weights, POINTS)
+    with pytest.raises(ValueError, match=r"6 points in all, got \[2, 2, 1\] for 3 levels"):
+        sample_deformable(values, SIZES, locations, weights, (2, 2, 1))
+    with pytest.raises(ValueError, match="for 2 levels"):
+        sample_deformable(values, SIZES[:2], locations, weights, POINTS)
