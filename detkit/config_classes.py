@@ -48,7 +48,16 @@ from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
 from detkit.models.yolox import YOLOXConfig
-from detkit.necks import ExtraLevelConfig, FPNConfig, LightPANConfig, PANConfig, SingleLevelConfig, SSDExtrasConfig, YOLOv1NeckConfig
+from detkit.necks import (
+    ExtraLevelConfig,
+    FPNConfig,
+    HybridEncoderConfig,
+    LightPANConfig,
+    PANConfig,
+    SingleLevelConfig,
+    SSDExtrasConfig,
+    YOLOv1NeckConfig,
+)
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
@@ -93,6 +102,7 @@ __all__ = [
     "FlatConfig",
     "FocalConfig",
     "GradientStageConfig",
+    "HybridEncoderConfig",
     "IoUCropConfig",
     "JitterConfig",
     "KeepSizeConfig",

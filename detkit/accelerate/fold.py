@@ -1,4 +1,4 @@
-"""Folding of batch norms into the preceding convolutions, for inference."""
+"""Folding of batch norms into the preceding convolutions, and of parallel convolutions into one, for inference."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeGuard, TypeVar, runtime_checka
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 C = TypeVar("C", bound=nn.Conv2d)
 
@@ -23,6 +24,15 @@ class FrozenNorm(Protocol):
 
     def scale_and_shift(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Scale and shift of each channel, ``(C,)`` each."""
+        ...
+
+
+@runtime_checkable
+class HasBranches(Protocol):
+    """A block of parallel branches that equals a shorter one when its norms are folded, as :class:`detkit.layers.RepVGGBlock`."""
+
+    def merge_branches(self) -> nn.Module:
+        """Return the equal, shorter module, or the block itself where it has none."""
         ...
 
 
@@ -58,14 +68,35 @@ def conv_norm_pairs(module: nn.Module) -> Iterator[ConvNormPair]:
 def fold_batch_norms(module: nn.Module) -> nn.Module:
     """Return a copy of ``module`` in eval mode in which every convolution includes the norm that follows it.
 
-    The output is the same up to rounding; the weights are folded in float64. The input module is not modified.
+    Blocks of parallel convolutions (:class:`HasBranches`) become a single one. The output is the same up to rounding; the weights are
+    folded in float64. The input module is not modified.
     """
     folded = copy.deepcopy(module).eval()
     for pair in list(conv_norm_pairs(folded)):
         activation = getattr(pair.norm, "activation", None) or getattr(pair.norm, "act", None)
         pair.parent.add_module(pair.conv_name, _fold(pair.conv, pair.norm))
         pair.parent.add_module(pair.norm_name, activation or nn.Identity())
-    return folded
+    for parent in list(folded.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, HasBranches):
+                parent.add_module(name, child.merge_branches())
+    return folded.merge_branches() if isinstance(folded, HasBranches) else folded
+
+
+@torch.no_grad()
+def sum_convolutions(first: nn.Conv2d, second: nn.Conv2d) -> nn.Conv2d:
+    """Return the convolution that equals the sum of two with biases and of the same output size, the second with the smaller kernel.
+
+    The kernels are added around their centers, as in RepVGG (arXiv:2101.03697, section 3.3), in float64.
+    """
+    margins = [(large - small) // 2 for large, small in zip(first.kernel_size, second.kernel_size, strict=True)]
+    height, width = margins
+    centered = functional.pad(_to_float64(second.weight), (width, width, height, height))
+    total = conv_like(nn.Conv2d, first)
+    total.weight = nn.Parameter((_to_float64(first.weight) + centered).to(first.weight), requires_grad=False)
+    if first.bias is not None and second.bias is not None:
+        total.bias = nn.Parameter((_to_float64(first.bias) + _to_float64(second.bias)).to(first.bias), requires_grad=False)
+    return total.eval()
 
 
 def _fold(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:

@@ -5,13 +5,23 @@ Sequences are ``(B, length, channels)``. The parts of a layer have the names of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.layers.attention import Attention
+
+FeedForwardActivation = Literal["relu", "gelu", "silu"]
+
+_FUNCTIONS: dict[FeedForwardActivation, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+}
 
 
 @dataclass(frozen=True)
@@ -23,12 +33,14 @@ class LayerSizes:
         heads: Attention heads.
         hidden: Hidden width of the feed-forward network.
         dropout: Dropout probability in training.
+        activation: Between the two layers of the feed-forward network; DETR's is ReLU, that of RT-DETR's encoder GELU.
     """
 
     channels: int
     heads: int
     hidden: int
     dropout: float
+    activation: FeedForwardActivation = "relu"
 
 
 class _Layer(nn.Module):
@@ -42,6 +54,7 @@ class _Layer(nn.Module):
         self.norm1 = nn.LayerNorm(sizes.channels)
         self.norm2 = nn.LayerNorm(sizes.channels)
         self.dropout = nn.Dropout(sizes.dropout)
+        self.activation = sizes.activation
 
     def self_attention(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
         """Apply self-attention, the residual sum and the norm; ``padded`` elements are masked out."""
@@ -52,7 +65,7 @@ class _Layer(nn.Module):
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """Output of the feed-forward network, before the residual sum."""
-        out: Tensor = self.dropout(self.linear2(self.dropout(functional.relu(self.linear1(x)))))
+        out: Tensor = self.dropout(self.linear2(self.dropout(_FUNCTIONS[self.activation](self.linear1(x)))))
         return out
 
 

@@ -10,6 +10,7 @@ from detkit.lazy import lazy_getattr
 from detkit.necks.config import (
     ExtraLevelConfig,
     FPNConfig,
+    HybridEncoderConfig,
     LightPANConfig,
     PANConfig,
     SingleLevelConfig,
@@ -19,16 +20,22 @@ from detkit.necks.config import (
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
+    from detkit.necks.hybrid_encoder import HybridEncoder
     from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
 
-NeckConfig = Annotated[FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig, Field(discriminator="kind")]
+NeckConfig = Annotated[
+    FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig | HybridEncoderConfig,
+    Field(discriminator="kind"),
+]
 
 __all__ = [
     "FPN",
     "PAN",
     "ExtraLevelConfig",
     "FPNConfig",
+    "HybridEncoder",
+    "HybridEncoderConfig",
     "LightPANConfig",
     "NeckConfig",
     "PANConfig",
@@ -39,4 +46,6 @@ __all__ = [
 ]
 
 # Modules that need torch are imported on first access.
-__getattr__ = lazy_getattr(__name__, {".fpn": ("FPN",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)})
+__getattr__ = lazy_getattr(
+    __name__, {".fpn": ("FPN",), ".hybrid_encoder": ("HybridEncoder",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)}
+)

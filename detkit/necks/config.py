@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from detkit.config import Config
 
@@ -12,6 +12,7 @@ ActivationName = Literal["relu", "relu6", "silu", "hardswish"]  # the names of d
 
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
+    from detkit.necks.hybrid_encoder import HybridEncoder
     from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
     from detkit.necks.ssd_extras import SSDExtras
@@ -105,6 +106,66 @@ class LightPANConfig(Config):
 
         activation = ACTIVATIONS[self.activation]
         return light_pan(backbone, self.out_channels, kernel=self.kernel, activation=activation, dropout=self.dropout)
+
+
+class HybridEncoderConfig(Config):
+    """RT-DETR's encoder: self-attention over the coarsest map, then a top-down and a bottom-up path (arXiv:2304.08069, section 4.2).
+
+    The defaults are those of RT-DETR-R50. D-FINE (arXiv:2410.13842) has ``block="rep_elan"`` and ``downsample="separable"``.
+    """
+
+    kind: Literal["hybrid_encoder"] = "hybrid_encoder"
+    channels: int = Field(default=256, ge=4)
+    """Channels of every map, divisible by 4 and by ``attention_heads``; 128 in D-FINE-N, 384 in the largest models."""
+    encoder_layers: int = Field(default=1, ge=0)
+    """Attention layers of each map in ``attention_levels``."""
+    attention_levels: tuple[int, ...] = (-1,)
+    """Indices of the maps with self-attention, 0 for the finest; negative ones count from the coarsest, -1."""
+    attention_heads: int = Field(default=8, ge=1)
+    """Heads of each attention layer."""
+    hidden: int = Field(default=1024, ge=1)
+    """Hidden width of the feed-forward network in each attention layer; 512 in D-FINE-N, 2048 in the largest models."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout probability in the attention layers."""
+    activation: Literal["relu", "gelu", "silu"] = "gelu"
+    """Activation in the feed-forward network of each attention layer."""
+    block: Literal["csp_rep", "rep_elan"] = "csp_rep"
+    """Blocks that join two maps: ``csp_rep`` (RT-DETR), or ``rep_elan`` (D-FINE), whose top-down path has no activation after the 1x1
+    convolutions."""
+    expansion: float = Field(default=1.0, gt=0)
+    """Width of the blocks relative to ``channels``, for ``rep_elan`` to half of them: 0.5 in RT-DETR-R18 and R34, 0.34 to 1 in D-FINE."""
+    depth: float = Field(default=1.0, gt=0)
+    """RepVGG blocks per block as a multiple of 3, rounded: 0.34 to 1."""
+    downsample: Literal["convolution", "separable"] = "convolution"
+    """Downsampling of the bottom-up path: ``convolution``, a strided 3x3 one (RT-DETR), or ``separable``, a 1x1 and a strided depthwise
+    one (D-FINE)."""
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> Self:
+        if self.channels % 4 or self.channels % self.attention_heads:
+            raise ValueError(f"channels: expected a multiple of 4 and of attention_heads={self.attention_heads}, got {self.channels}")
+        return self
+
+    def build(self, backbone: Any) -> HybridEncoder:
+        """Build the encoder over a backbone.
+
+        Raises:
+            ValueError: If the backbone has no map of an index in ``attention_levels``.
+        """
+        from detkit.layers.transformer import LayerSizes
+        from detkit.necks.hybrid_encoder import HybridEncoder, make_blocks
+
+        sizes = LayerSizes(self.channels, self.attention_heads, self.hidden, self.dropout, self.activation)
+        fuse, downsample = make_blocks(self.block, self.downsample, depth=round(3 * self.depth), expansion=self.expansion)
+        return HybridEncoder(
+            backbone,
+            sizes,
+            attention=self.attention_levels,
+            depth=self.encoder_layers,
+            fuse=fuse,
+            downsample=downsample,
+            lateral_activation=self.block == "csp_rep",
+        )
 
 
 class ExtraLevelConfig(Config):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from detkit.layers.positions import sine_positions
+from detkit.layers.positions import index_positions, sine_positions
 
 
 def reference_encoding(valid: torch.Tensor, channels: int, image: int, y: int, x: int) -> list[float]:
@@ -38,3 +38,28 @@ def test_padding_does_not_change_the_encoding() -> None:
     valid[:, :3, :4] = True
     unpadded = sine_positions(torch.ones(1, 3, 4, dtype=torch.bool), 16).view(3, 4, 16)
     assert_close(sine_positions(valid, 16).view(4, 6, 16)[:3, :4], unpadded)
+
+
+def published_positions(height: int, width: int, channels: int) -> torch.Tensor:
+    """Encodings as in RT-DETR's own code, in plain loops: the grid is flattened by columns, and columns come first."""
+    quarter = channels // 4
+    frequencies = [10000 ** -(k / quarter) for k in range(quarter)]
+    cells = [
+        [function(index * f) for index in (x, y) for function in (math.sin, math.cos) for f in frequencies]
+        for x in range(width)
+        for y in range(height)
+    ]
+    return torch.tensor(cells)
+
+
+def test_index_positions_equal_the_published_code_on_square_maps_only() -> None:
+    assert_close(index_positions((5, 5), 16), published_positions(5, 5, 16), atol=1e-5, rtol=0)
+    assert float((index_positions((3, 5), 16) - published_positions(3, 5, 16)).abs().max()) > 0.1
+
+
+def test_index_positions_list_the_row_first() -> None:
+    encodings = index_positions((3, 5), 8).view(3, 5, 8)
+    assert encodings.dtype == torch.float32
+    for y, x in ((0, 0), (2, 4), (1, 3)):
+        expected = [function(index * f) for index in (y, x) for function in (math.sin, math.cos) for f in (1, 0.01)]
+        assert_close(encodings[y, x], torch.tensor(expected), atol=1e-6, rtol=0)

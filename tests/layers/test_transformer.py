@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.testing import assert_close
 
 from detkit.layers.attention import Attention
-from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer, LayerSizes
+from detkit.layers.transformer import Decoder, DecoderLayer, Encoder, EncoderLayer, FeedForwardActivation, LayerSizes
 
 CHANNELS, HEADS = 16, 4
 SIZES = LayerSizes(CHANNELS, HEADS, hidden=32, dropout=0.1)
@@ -42,6 +46,14 @@ def test_an_encoder_layer_equals_its_formula() -> None:
     layer = EncoderLayer(SIZES).eval()
     first = layer.norm1(x + attend(layer.self_attn, x + positions, x + positions, x, padded))
     assert_close(layer(x, positions, padded), layer.norm2(first + feed_forward(layer, first)), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "function"), [("relu", torch.relu), ("gelu", functional.gelu), ("silu", functional.silu)])
+@torch.no_grad()
+def test_the_activation_of_the_feed_forward_network(name: FeedForwardActivation, function: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    layer, x = EncoderLayer(LayerSizes(CHANNELS, HEADS, 32, 0.0, name)).eval(), torch.randn(2, 7, CHANNELS)
+    assert_close(layer.feed_forward(x), layer.linear2(function(layer.linear1(x))), atol=0, rtol=0)
 
 
 @torch.no_grad()
