@@ -13,7 +13,7 @@ from detkit.training.checkpointer import STATE_FORMAT
 from detkit.training.config import TrainingConfig
 from detkit.training.fingerprint import check_data
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
-from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.optim.schedule import AnySchedule
 from detkit.training.parts import frozen, reset_parts, reset_stale_fits
 from detkit.training.run import Run
 from detkit.training.saved_state import check_saved_state, explain_foreign_state
@@ -81,7 +81,7 @@ class GradientStage:
 
     training: TrainingConfig
     optimizer: SGDConfig | AdamWConfig
-    schedule: MultistepConfig | CosineConfig
+    schedule: AnySchedule
     frozen: tuple[str, ...] = ()
     name: str = "gradient"
     budget_share: float | None = None

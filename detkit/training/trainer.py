@@ -25,7 +25,7 @@ from detkit.training.multi_scale import resized_batch
 from detkit.training.optim.ema import EMA
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, current_lr, set_lr
 from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
-from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.optim.schedule import AnySchedule
 from detkit.training.optim.unfreeze import Unfreezing
 from detkit.training.process.random_state import random_state, restore_random_state
 from detkit.training.process.replicas import broadcast_buffers, gradient_sync, wrap_distributed
@@ -46,9 +46,7 @@ class Trainer:
         schedule: The learning rate schedule.
     """
 
-    def __init__(
-        self, run: Run, config: TrainingConfig, optimizer: SGDConfig | AdamWConfig, schedule: MultistepConfig | CosineConfig
-    ) -> None:
+    def __init__(self, run: Run, config: TrainingConfig, optimizer: SGDConfig | AdamWConfig, schedule: AnySchedule) -> None:
         self.run, self.config, self.schedule = run, config, schedule
         images = self._images_per_step()
         precision = resolve_precision(config.precision, run.device)
