@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -12,6 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from detkit.config import Config
+from detkit.training.optim.groups import ParameterGroupConfig, match_groups
+
+_log = logging.getLogger(__name__)
 
 Scaling = Literal["linear", "sqrt", "none"]
 
@@ -30,10 +34,14 @@ class _Optimizer(Config):
     applied to norms and biases; usually 1e-6 to 1e-3."""
     decay_norms_and_biases: bool = False
     """Apply weight decay to parameters with one dimension too, as torchvision's reference training does."""
+    decay_biases: bool = False
+    """Apply weight decay to the biases of layers that are not norms too, as RT-DETR does."""
     backbone_lr_factor: float = Field(default=1.0, ge=0)
     """Factor of the learning rate in the backbone (the network that an FPN wraps, not the FPN)."""
     layer_decay: float = Field(default=1.0, gt=0, le=1)
     """Additional factor of the learning rate for each backbone stage between a parameter and the neck; 1 disables it."""
+    groups: tuple[ParameterGroupConfig, ...] = ()
+    """Parameters with their own learning rate or weight decay, by name; the first group that matches a name is used."""
 
     def scaled_lr(self, batch_size: int) -> float:
         """Return the learning rate for ``batch_size`` images per step."""
@@ -96,19 +104,34 @@ def parameter_groups(model: nn.Module, config: SGDConfig | AdamWConfig) -> list[
     """Return the trainable parameters, grouped by learning rate factor and decay; each group keeps its ``factor`` for the schedule.
 
     Raises:
-        ValueError: If every parameter is frozen.
+        ValueError: If every parameter is frozen, or a pattern of ``config.groups`` matches no parameter.
     """
-    factors = _backbone_factors(model, config)
+    factors, matches = _backbone_factors(model, config), match_groups([name for name, _ in model.named_parameters()], config.groups)
+    decaying_biases = _layer_biases(model) if config.decay_biases else set()
     groups: dict[tuple[float, float, float], list[Tensor]] = {}
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = config.decay_norms_and_biases or parameter.ndim > 1
-        key = (factors.get(id(parameter), 1.0), config.weight_decay if decays else 0.0, config.l1_penalty if parameter.ndim > 1 else 0.0)
-        groups.setdefault(key, []).append(parameter)
+        decays = config.decay_norms_and_biases or parameter.ndim > 1 or id(parameter) in decaying_biases
+        factor, decay = factors.get(id(parameter), 1.0), config.weight_decay if decays else 0.0
+        if (group := matches.get(name)) is not None:
+            factor = factor if group.lr_factor is None else group.lr_factor
+            decay = decay if group.weight_decay is None else group.weight_decay
+        groups.setdefault((factor, decay, config.l1_penalty if parameter.ndim > 1 else 0.0), []).append(parameter)
     if not groups:
         raise ValueError("every parameter is frozen, so there is nothing to train; lower model.backbone.frozen_stages")
+    for group in config.groups:
+        count = sum(match is group for match in matches.values())
+        _log.info(
+            "parameters %r: %d, learning rate factor %s, weight decay %s", group.parameters, count, group.lr_factor, group.weight_decay
+        )
     return [{"params": params, "factor": factor, "weight_decay": decay, "l1_penalty": l1} for (factor, decay, l1), params in groups.items()]
+
+
+def _layer_biases(model: nn.Module) -> set[int]:
+    """Return the ids of the biases of all layers that are not norms."""
+    layers = [module for module in model.modules() if "norm" not in type(module).__name__.lower()]
+    return {id(parameter) for layer in layers for name, parameter in layer.named_parameters(recurse=False) if name.endswith("bias")}
 
 
 def build_optimizer(
