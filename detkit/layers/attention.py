@@ -20,7 +20,9 @@ class Attention(nn.MultiheadAttention):
     def __init__(self, channels: int, heads: int, dropout: float = 0.0) -> None:
         super().__init__(channels, heads, dropout=dropout, batch_first=True)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, padded: Tensor | None = None) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, query: Tensor, key: Tensor, value: Tensor, padded: Tensor | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         """Attend to ``(B, K, channels)`` keys and values with ``(B, Q, channels)`` queries; returns ``(B, Q, channels)``.
 
         Args:
@@ -28,12 +30,13 @@ class Attention(nn.MultiheadAttention):
             key: Keys.
             value: Values.
             padded: ``(B, K)`` bool, True for keys to mask out; None: no mask.
+            mask: ``(Q, K)`` bool, True where a query must not attend to a key; used if ``padded`` is None.
         """
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
         q, k, v = (self._heads(functional.linear(*parts)) for parts in zip((query, key, value), weights, biases, strict=True))
-        mask = None if padded is None else ~padded[:, None, None]
+        masked = mask if padded is None else padded[:, None, None]
         dropout = self.dropout if self.training else 0.0
-        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+        attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=None if masked is None else ~masked, dropout_p=dropout)
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return out
 

@@ -1,0 +1,1 @@
+"""Heads whose locations are queries: selection, decoders, denoising, matching and losses."""

@@ -1,0 +1,41 @@
+"""Base of the heads whose locations are queries, each predicting one object or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor
+
+from detkit.heads.one_stage import OneStageHead, Outputs
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.ops.boxes import cxcywh_to_xyxy
+from detkit.ops.select import Selection
+from detkit.structures import Batch, Size
+
+
+class QueryHead(OneStageHead):
+    """Head with N queries and S stages, such as decoder layers; the last stage gives the detections.
+
+    Its outputs are ``(B, N, S, ...)`` logits and ``(B, N, S, 4)`` boxes as center and size in pixels, where the logits may lack the first
+    stages. Its locations are the queries, which have no coordinates: :meth:`locations` returns an empty row for each.
+
+    Args:
+        num_classes: K.
+        num_queries: N.
+        postprocess: How queries become detections.
+    """
+
+    num_outputs: ClassVar[int] = 2
+
+    def __init__(self, num_classes: int, num_queries: int, postprocess: PostprocessConfig) -> None:
+        super().__init__(num_classes, postprocess)
+        self.num_queries = num_queries
+
+    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
+        """Return one level of shape ``(N, 0)``: queries have no coordinates."""
+        return [batch.images.new_zeros((self.num_queries, 0))]
+
+    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
+        """See :meth:`OneStageHead.boxes`."""
+        return cxcywh_to_xyxy(outputs[1][image, selection.rows, -1])
