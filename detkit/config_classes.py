@@ -3,29 +3,21 @@
 from detkit.backbones import BackboneConfig
 from detkit.config import load_config
 from detkit.data import DataConfig, SourceConfig
-from detkit.data.augment.config import (
-    AugmentationConfig,
-    FixedSizeConfig,
-    IoUCropConfig,
-    JitterConfig,
-    KeepSizeConfig,
-    MixupConfig,
-    ModelSizeConfig,
-    MosaicConfig,
-    PhotometricConfig,
-    RotationConfig,
-    ShortSideConfig,
-    ZoomOutConfig,
-)
+from detkit.data.augment.config import AugmentationConfig, FixedSizeConfig, JitterConfig, KeepSizeConfig, ModelSizeConfig, ShortSideConfig
+from detkit.data.augment.transforms import IoUCropConfig, MixupConfig, MosaicConfig, PhotometricConfig, RotationConfig, ZoomOutConfig
 from detkit.data.crops import CropConfig
 from detkit.data.loader import LoaderConfig
 from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.default_boxes import DefaultBoxConfig
 from detkit.heads.dense_config import FocalConfig
-from detkit.heads.detr import DETRHeadConfig
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.postprocess import PostprocessConfig
+from detkit.heads.queries.denoising import DenoisingConfig
+from detkit.heads.queries.detr import DETRHeadConfig
+from detkit.heads.queries.dfine import DFINEHeadConfig
+from detkit.heads.queries.losses import QueryLossConfig, QueryMatchingConfig
+from detkit.heads.queries.rtdetr import RTDETRHeadConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.fitted import FittedConfig
 from detkit.heads.region.layers import ConvFCConfig, ConvPoolConfig, FlatConfig, TwoFCConfig
@@ -39,11 +31,13 @@ from detkit.models import presets
 from detkit.models.classifier import ClassifierConfig
 from detkit.models.clip_rcnn import CLIPRCNNConfig
 from detkit.models.detr import DETRConfig
+from detkit.models.dfine import DFINEConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.models.fcos import FCOSConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.retinanet import RetinaNetConfig
+from detkit.models.rtdetr import RTDETRConfig
 from detkit.models.sppnet import FIVE_SCALES, SPPNetConfig
 from detkit.models.ssd import SSDConfig
 from detkit.models.yolov1 import YOLOv1Config
@@ -60,13 +54,14 @@ from detkit.necks import (
 )
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
-from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
+from detkit.training.config import EarlyStoppingConfig, EMAConfig, EMARestartConfig, TrainingConfig
 from detkit.training.distillation.config import DistillationConfig
 from detkit.training.fitting.ridge import RidgeConfig
 from detkit.training.fitting.svm import SVMConfig
 from detkit.training.multi_scale import MultiScaleConfig
+from detkit.training.optim.groups import ParameterGroupConfig
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
-from detkit.training.optim.schedule import CosineConfig, MultistepConfig
+from detkit.training.optim.schedule import CosineConfig, FlatCosineConfig, MultistepConfig
 from detkit.training.validation import EvaluationConfig
 
 __all__ = [
@@ -84,10 +79,14 @@ __all__ = [
     "CropConfig",
     "DETRConfig",
     "DETRHeadConfig",
+    "DFINEConfig",
+    "DFINEHeadConfig",
     "DataConfig",
     "DefaultBoxConfig",
+    "DenoisingConfig",
     "DistillationConfig",
     "EMAConfig",
+    "EMARestartConfig",
     "EarlyStoppingConfig",
     "EvaluationConfig",
     "Experiment",
@@ -100,6 +99,7 @@ __all__ = [
     "FittedConfig",
     "FixedSizeConfig",
     "FlatConfig",
+    "FlatCosineConfig",
     "FocalConfig",
     "GradientStageConfig",
     "HybridEncoderConfig",
@@ -114,12 +114,17 @@ __all__ = [
     "MultiScaleConfig",
     "MultistepConfig",
     "PANConfig",
+    "ParameterGroupConfig",
     "PhotometricConfig",
     "PostprocessConfig",
     "PreprocessConfig",
     "ProposalsConfig",
+    "QueryLossConfig",
+    "QueryMatchingConfig",
     "RCNNConfig",
     "RPNConfig",
+    "RTDETRConfig",
+    "RTDETRHeadConfig",
     "RegionConfig",
     "RetinaNetConfig",
     "RetinaNetHeadConfig",

@@ -56,10 +56,10 @@ class _Layer(nn.Module):
         self.dropout = nn.Dropout(sizes.dropout)
         self.activation = sizes.activation
 
-    def self_attention(self, x: Tensor, positions: Tensor, padded: Tensor | None) -> Tensor:
-        """Apply self-attention, the residual sum and the norm; ``padded`` elements are masked out."""
+    def self_attention(self, x: Tensor, positions: Tensor, padded: Tensor | None, mask: Tensor | None = None) -> Tensor:
+        """Apply self-attention, the residual sum and the norm; ``padded`` elements or the pairs in ``mask`` are masked out."""
         with_positions = x + positions
-        attended = self.self_attn(with_positions, with_positions, x, padded)
+        attended = self.self_attn(with_positions, with_positions, x, padded, mask)
         normed: Tensor = self.norm1(x + self.dropout(attended))
         return normed
 
@@ -87,7 +87,9 @@ class DecoderLayer(_Layer):
         self.multihead_attn = Attention(sizes.channels, sizes.heads, sizes.dropout)
         self.norm3 = nn.LayerNorm(sizes.channels)
 
-    def forward(self, x: Tensor, queries: Tensor, keys: Tensor, cells: Tensor, padded: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, queries: Tensor, keys: Tensor, cells: Tensor, padded: Tensor | None = None, *, mask: Tensor | None = None
+    ) -> Tensor:
         """``(B, queries, channels)`` in and out.
 
         Args:
@@ -96,8 +98,9 @@ class DecoderLayer(_Layer):
             keys: The cells with their positions added.
             cells: The cells.
             padded: As in :class:`EncoderLayer`.
+            mask: ``(queries, queries)`` bool, True where the query of a row must not see the query of a column.
         """
-        x = self.self_attention(x, queries, None)
+        x = self.self_attention(x, queries, None, mask)
         attended = self.multihead_attn(x + queries, keys, cells, padded)
         x = self.norm2(x + self.dropout(attended))
         normed: Tensor = self.norm3(x + self.feed_forward(x))
@@ -128,19 +131,30 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(sizes.channels)
         xavier_init(self)
 
-    def forward(self, queries: Tensor, cells: Tensor, positions: Tensor, padded: Tensor | None = None) -> Tensor:
-        """State of the queries after each layer, ``(B, queries, layers, channels)``; they start at zero.
+    def forward(
+        self,
+        queries: Tensor,
+        cells: Tensor,
+        positions: Tensor,
+        padded: Tensor | None = None,
+        *,
+        start: Tensor | None = None,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """State of the queries after each layer, ``(B, queries, layers, channels)``.
 
         Args:
-            queries: ``(queries, channels)`` learned query embeddings, the same for every image.
+            queries: ``(B, queries, channels)`` query embeddings, or ``(queries, channels)`` for the same in every image.
             cells: ``(B, cells, channels)`` encoder output.
             positions: ``(B, cells, channels)`` position encodings.
             padded: As in :class:`EncoderLayer`.
+            start: ``(B, queries, channels)`` state before the first layer; None: zero.
+            mask: As in :class:`DecoderLayer`.
         """
         queries = queries.expand(len(cells), -1, -1)
-        x, keys, outputs = torch.zeros_like(queries), cells + positions, []
+        x, keys, outputs = torch.zeros_like(queries) if start is None else start, cells + positions, []
         for layer in self.layers:
-            x = layer(x, queries, keys, cells, padded)
+            x = layer(x, queries, keys, cells, padded, mask=mask)
             outputs.append(self.norm(x))
         return torch.stack(outputs, 2)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from detkit.heads.detr import DETRHeadConfig
+from detkit.heads.queries.detr import DETRHeadConfig
 from detkit.models.one_stage import OneStage, OneStageConfig
 from detkit.necks import NeckConfig, SingleLevelConfig
 from detkit.preprocess import PreprocessConfig

@@ -11,7 +11,7 @@ import detkit
 from detkit.checkpoint import load_checkpoint, read_header
 from detkit.cli.main import main
 from detkit.experiment import Experiment, train
-from detkit.heads.detr import DETRHeadConfig
+from detkit.heads.queries.detr import DETRHeadConfig
 from detkit.models.detr import DETRConfig
 from detkit.training.config import EMAConfig
 from detkit.training.optim.optimizer import AdamWConfig

@@ -5,7 +5,7 @@ import torch
 
 from detkit.backbones import BACKBONES, BackboneConfig
 from detkit.config import Config
-from detkit.heads.detr import DETRHeadConfig
+from detkit.heads.queries.detr import DETRHeadConfig
 from detkit.models import presets
 from detkit.models.detr import DETRConfig
 from detkit.necks import FPNConfig

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from torchvision import models
 
 from detkit.backbones import BackboneConfig
-from detkit.heads.detr import DETRHeadConfig
+from detkit.heads.queries.detr import DETRHeadConfig
 from detkit.models.detr import DETR, DETRConfig
 from detkit.models.loading.checkpoints import load_tensors
 from detkit.models.published import load_published

@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 from torchvision.ops import box_convert, generalized_box_iou
 
-from detkit.heads.detr import DETRHead, DETRHeadConfig, valid_cells
+from detkit.heads.queries.detr import DETRHead, DETRHeadConfig, valid_cells
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Batch, Targets
 

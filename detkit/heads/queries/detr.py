@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from typing import Self
 
 import torch
 from pydantic import Field, model_validator
@@ -12,16 +12,17 @@ from torch.nn import functional
 
 from detkit.heads.class_layout import ClassLayout
 from detkit.heads.float32 import Float32Linear
-from detkit.heads.one_stage import OneStageHead, OneStageHeadConfig, Outputs
+from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
+from detkit.heads.queries.denoising import DenoisingConfig, DenoisingQueries, denoising_queries, draw_noise
+from detkit.heads.queries.layers import Perceptron
+from detkit.heads.queries.losses import pair_losses
+from detkit.heads.queries.matching import CostWeights, MatchedPairs, image_extents, match_queries, num_groups, num_objects
+from detkit.heads.queries.query_head import QueryHead
 from detkit.layers import loss_normalizer
 from detkit.layers.positions import sine_positions
 from detkit.layers.transformer import Decoder, Encoder, LayerSizes
-from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
-from detkit.ops.losses import giou_loss
-from detkit.ops.match import BACKGROUND, ignore_crowds
-from detkit.ops.match_hungarian import match_hungarian
-from detkit.ops.select import Selection
+from detkit.ops.match import BACKGROUND
 from detkit.structures import Batch, Size, Targets
 
 
@@ -42,6 +43,8 @@ class DETRHeadConfig(OneStageHeadConfig):
     """Hidden width of the feed-forward network in each layer."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout probability in the transformer."""
+    denoising: DenoisingConfig = DenoisingConfig(queries=0)
+    """Noised copies of the objects in training (DN-DETR, arXiv:2203.01305), which help on small data sets; the released code has none."""
     auxiliary_losses: bool = True
     """Whether the output of each decoder layer is matched and has its own losses (section 3.2 of the paper)."""
     target_copies: int = Field(1, ge=1)
@@ -84,10 +87,8 @@ class DETRHeadConfig(OneStageHeadConfig):
         return DETRHead(channels[0], num_classes, self)
 
 
-class DETRHead(OneStageHead):
-    """Queries that attend to the whole map, each predicting one object or none.
-
-    Its locations are the queries, which have no coordinates: :meth:`locations` returns an empty row for each.
+class DETRHead(QueryHead):
+    """Queries that attend to the whole map, each predicting one object or none; the stages are the decoder layers.
 
     Args:
         in_channels: Channels of the map.
@@ -95,10 +96,8 @@ class DETRHead(OneStageHead):
         config: Transformer, matching, losses and postprocessing.
     """
 
-    num_outputs: ClassVar[int] = 2
-
     def __init__(self, in_channels: int, num_classes: int, config: DETRHeadConfig) -> None:
-        super().__init__(num_classes, config.postprocess)
+        super().__init__(num_classes, config.num_queries, config.postprocess)
         self.config = config
         channels = config.channels
         sizes = LayerSizes(channels, config.attention_heads, config.hidden, config.dropout)
@@ -110,6 +109,9 @@ class DETRHead(OneStageHead):
         self.box_layers = nn.Sequential(
             nn.Linear(channels, channels), nn.ReLU(), nn.Linear(channels, channels), nn.ReLU(), Float32Linear(channels, 4)
         )
+        if config.denoising.queries:
+            self.copied_classes = nn.Embedding(num_classes + 1, channels)
+            self.copied_boxes = Perceptron((4, channels, channels))
 
     def forward(self, maps: Sequence[Tensor], batch: Batch) -> Outputs:
         """Return the predictions of all L decoder layers, last layer last, or of the last one only without auxiliary losses.
@@ -121,25 +123,29 @@ class DETRHead(OneStageHead):
         Returns:
             ``(B, N, L, K + 1)`` logits, "no object" last, and ``(B, N, L, 4)`` boxes as center and size in pixels.
         """
-        (map_,) = maps
-        grid = (map_.shape[-2], map_.shape[-1])
-        valid = valid_cells(batch, grid)
-        padded = None if set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
-        positions = sine_positions(valid, self.config.channels)
-        # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
-        cells = self.encoder(self.projection(map_).float().flatten(2).transpose(1, 2), positions, padded)
-        decoded = self.decoder(self.queries.weight, cells, positions, padded)
-        decoded = decoded if self.config.auxiliary_losses else decoded[:, :, -1:]
-        boxes = self.box_layers(decoded).sigmoid()
-        return self.logits(decoded), boxes * _extents(batch)[:, None, None]
+        return self._predict(self.decoder(self.queries.weight, *self._encode(maps, batch)), batch)
 
-    def locations(self, grids: Sequence[Size], batch: Batch) -> list[Tensor]:
-        """Return one level of shape ``(N, 0)``: queries have no coordinates."""
-        return [batch.images.new_zeros((self.config.num_queries, 0))]
+    def forward_with_targets(self, maps: Sequence[Tensor], batch: Batch, targets: Sequence[Targets]) -> Outputs:
+        """Return the outputs of :meth:`forward`, and with denoising also those for D noised copies of the objects.
+
+        Returns:
+            The two outputs; then the same for the copies, ``(B, D, L, ...)``, and ``(B, D)`` the rows of the targets that they restore.
+        """
+        if not self.config.denoising.queries:
+            return self(maps, batch)
+        copies = self._copies(batch, targets)
+        count = copies.labels.shape[1]
+        labels, boxes = self.copied_classes(copies.labels), self.copied_boxes(copies.boxes)
+        learned = self.queries.weight.expand(len(batch), -1, -1)
+        # Without copies the layers still take part, with an empty input, so that every parameter has a gradient.
+        start, queries = torch.cat((labels, torch.zeros_like(learned)), 1), torch.cat((boxes, learned), 1)
+        decoded = self.decoder(queries, *self._encode(maps, batch), start=start, mask=copies.mask(len(self.queries.weight)))
+        logits, predicted = self._predict(decoded, batch)
+        return logits[:, count:], predicted[:, count:], logits[:, :count], predicted[:, :count], copies.assignment
 
     def assignment(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
         """Return the matching of the last decoder layer; see :meth:`OneStageHead.assignment`."""
-        return [rows[:, -1] for rows in self._match(_last_layer(outputs), batch, targets)]
+        return list(self._match(outputs[0][:, :, -1:], outputs[1][:, :, -1:], batch, targets)[:, :, -1])
 
     def scores(self, outputs: Outputs) -> Tensor:
         """Return ``(B, N, K)`` scores: for each query the probability of its best class, and 0 for all others.
@@ -154,10 +160,6 @@ class DETRHead(OneStageHead):
         """Return the class probabilities of each query; see :meth:`OneStageHead.raw_scores`."""
         return outputs[0][:, :, -1].softmax(-1)[..., :-1]
 
-    def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
-        """See :meth:`OneStageHead.boxes`."""
-        return cxcywh_to_xyxy(outputs[1][image, selection.rows, -1])
-
     def loss(self, outputs: Outputs, locations: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Return the losses of the last decoder layer and the summed auxiliary losses of the others.
 
@@ -165,73 +167,85 @@ class DETRHead(OneStageHead):
         objects, both over all images (section 3.1 of the paper and the released ``SetCriterion``).
 
         Returns:
-            ``class``, ``box`` and ``giou``; with auxiliary losses also the same with the prefix ``auxiliary_``.
+            ``class``, ``box`` and ``giou``; with auxiliary losses also the same with the prefix ``auxiliary_``, and with denoising those of
+            all layers for the noised copies, with the prefix ``denoising_``.
         """
-        logits, boxes = outputs
-        assigned = self._match(outputs, batch, targets)
-        by_layer = (
-            self.config.class_weight * self._class_loss(logits, assigned, targets),
-            *self._box_losses(boxes, assigned, batch, targets),
-        )
-        named = dict(zip(("class", "box", "giou"), by_layer, strict=True))
-        losses = {name: values[-1] for name, values in named.items()}
+        assignment = self._match(*outputs[:2], batch, targets)
+        by_layer = self._losses_by_layer(*outputs[:2], assignment, batch, targets, loss_normalizer(self._num_matched(assignment, targets)))
+        losses = {name: values[-1] for name, values in by_layer.items()}
         if self.config.auxiliary_losses:
-            losses |= {f"auxiliary_{name}": values[:-1].sum() for name, values in named.items()}
+            losses |= {f"auxiliary_{name}": values[:-1].sum() for name, values in by_layer.items()}
+        if len(outputs) > 2:
+            logits, boxes, copied = outputs[2:]
+            rows = copied[:, :, None].expand(logits.shape[:3])
+            total = num_objects(targets, logits.device) * num_groups(copied, targets)
+            by_layer = self._losses_by_layer(logits, boxes, rows, batch, targets, total)
+            losses |= {f"denoising_{name}": values.sum() for name, values in by_layer.items()}
         return losses
 
     def class_layout(self) -> Mapping[str, ClassLayout]:
         """See :meth:`OneStageHead.class_layout`."""
-        return {f"logits.{part}": ClassLayout(after=1) for part in ("weight", "bias")}
+        layout = {f"logits.{part}": ClassLayout(after=1) for part in ("weight", "bias")}
+        if self.config.denoising.queries:
+            layout["copied_classes.weight"] = ClassLayout(after=1)
+        return layout
 
-    @torch.no_grad()
-    def _match(self, outputs: Outputs, batch: Batch, targets: Sequence[Targets]) -> list[Tensor]:
-        """Return for each image ``(N, L)``: the matching of each decoder layer."""
-        logits, boxes = outputs
-        extents = _extents(batch)
-        assignment = []
+    def _encode(self, maps: Sequence[Tensor], batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return the cells after the encoder, their position encodings, and which are in the padding."""
+        (map_,) = maps
+        valid = valid_cells(batch, (map_.shape[-2], map_.shape[-1]))
+        padded = None if set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
+        positions = sine_positions(valid, self.config.channels)
+        # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
+        return self.encoder(self.projection(map_).float().flatten(2).transpose(1, 2), positions, padded), positions, padded
+
+    def _predict(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits and boxes for the states ``(B, Q, L, channels)`` of queries after each layer."""
+        decoded = decoded if self.config.auxiliary_losses else decoded[:, :, -1:]
+        return self.logits(decoded), self.box_layers(decoded).sigmoid() * image_extents(batch)[:, None, None]
+
+    def _copies(self, batch: Batch, targets: Sequence[Targets]) -> DenoisingQueries:
+        config = self.config.denoising
+        noise = draw_noise(targets, batch, self.num_classes, config)
+        return denoising_queries(targets, image_extents(batch), self.num_classes, config, noise)
+
+    def _match(self, logits: Tensor, boxes: Tensor, batch: Batch, targets: Sequence[Targets]) -> Tensor:
+        """Return ``(B, N, L)``: the matching of each decoder layer."""
+        config = self.config
+        weights = CostWeights(config.class_cost, config.box_cost, config.giou_cost, config.target_copies)
+        probabilities, boxes = logits.detach().softmax(-1), boxes.detach()
+        extents, assignment = image_extents(batch), []
         for image, target in enumerate(targets):
-            costs = self._costs(logits[image].softmax(-1), boxes[image], target, extents[image]).cpu()
-            rows = [match_hungarian(costs[:, layer], target.to("cpu"), self.config.target_copies) for layer in range(costs.shape[1])]
-            corners = cxcywh_to_xyxy(boxes[image])
-            rows = [ignore_crowds(row.to(boxes.device), corners[:, layer], target) for layer, row in enumerate(rows)]
-            assignment.append(torch.stack(rows, 1))
-        return assignment
+            costs = -probabilities[image][..., target.labels]
+            assignment.append(match_queries(costs, boxes[image], target, extents[image], weights))
+        return torch.stack(assignment)
 
-    def _costs(self, probabilities: Tensor, boxes: Tensor, target: Targets, extent: Tensor) -> Tensor:
-        """Return ``(N, L, M)``: the cost of matching each query of each layer to each target."""
-        config, boxes = self.config, boxes[:, :, None]
-        distance = (boxes / extent - xyxy_to_cxcywh(target.boxes) / extent).abs().sum(-1)
-        giou = giou_loss(cxcywh_to_xyxy(boxes), target.boxes)
-        return config.box_cost * distance + config.giou_cost * giou - config.class_cost * probabilities[..., target.labels]
+    def _num_matched(self, assignment: Tensor, targets: Sequence[Targets]) -> Tensor:
+        """Return the number of objects: one counts once for each query matched to it, and once if there is none."""
+        counts = [max(int((rows[:, 0] >= 0).sum()), int((~t.is_crowd).sum())) for rows, t in zip(assignment, targets, strict=True)]
+        return torch.tensor(float(sum(counts)), device=assignment.device)
 
-    def _class_loss(self, logits: Tensor, assigned: list[Tensor], targets: Sequence[Targets]) -> Tensor:
+    def _losses_by_layer(
+        self, logits: Tensor, boxes: Tensor, assignment: Tensor, batch: Batch, targets: Sequence[Targets], total: Tensor
+    ) -> dict[str, Tensor]:
+        """Return the weighted losses ``(L,)`` of each kind; the box losses are divided by ``total``."""
+        config = self.config
+        distance, giou = pair_losses(boxes, MatchedPairs.of(assignment, targets), image_extents(batch))
+        return {
+            "class": config.class_weight * self._class_losses(logits, assignment, targets),
+            "box": config.box_weight * distance / total,
+            "giou": config.giou_weight * giou / total,
+        }
+
+    def _class_losses(self, logits: Tensor, assignment: Tensor, targets: Sequence[Targets]) -> Tensor:
         """Return ``(L,)`` cross entropies; ignored queries have the weight 0."""
-        labels, weights = [], []
-        for rows, target in zip(assigned, targets, strict=True):
-            padded = functional.pad(target.labels, (0, 1), value=self.num_classes)
-            labels.append(padded[rows.clamp(min=-1)])
-            weights.append((rows >= 0).float() + self.config.no_object_weight * (rows == BACKGROUND).float())
-        entropy = functional.cross_entropy(logits.flatten(0, 2).float(), torch.stack(labels).flatten(), reduction="none")
-        weight = torch.stack(weights)
+        pairs = MatchedPairs.of(assignment, targets)
+        labels = torch.full_like(assignment, self.num_classes)
+        labels[pairs.image, pairs.query, pairs.stage] = pairs.labels
+        weight = (assignment >= 0).float() + self.config.no_object_weight * (assignment == BACKGROUND).float()
+        entropy = functional.cross_entropy(logits.flatten(0, 2).float(), labels.flatten(), reduction="none")
         total = loss_normalizer(weight.sum((0, 1)), self.config.no_object_weight)
         return (entropy.view_as(weight) * weight).sum((0, 1)) / total
-
-    def _box_losses(self, boxes: Tensor, assigned: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> tuple[Tensor, Tensor]:
-        """Return the weighted L1 distances and generalized IoU losses, ``(L,)`` each."""
-        distances, giou_losses = [], []
-        objects = 0
-        for image, (rows, target, extent) in enumerate(zip(assigned, targets, _extents(batch), strict=True)):
-            matched = rows >= 0
-            # Every layer has the same number of matches, so that they form a table. An object counts once for each query matched to it,
-            # and once if there is none.
-            objects += max(int(matched[:, 0].sum()), int((~target.is_crowd).sum()))
-            predicted = boxes[image].transpose(0, 1)[matched.T].view(rows.shape[1], -1, 4)
-            target_boxes = target.boxes[rows.T[matched.T]].view_as(predicted)
-            distances.append((predicted / extent - xyxy_to_cxcywh(target_boxes) / extent).abs().sum((1, 2)))
-            giou_losses.append(giou_loss(cxcywh_to_xyxy(predicted), target_boxes).sum(1))
-        total = loss_normalizer(boxes.new_tensor(float(objects)))
-        box, giou = (torch.stack(sums).sum(0) / total for sums in (distances, giou_losses))
-        return self.config.box_weight * box, self.config.giou_weight * giou
 
 
 def valid_cells(batch: Batch, grid: Size) -> Tensor:
@@ -240,13 +254,3 @@ def valid_cells(batch: Batch, grid: Size) -> Tensor:
     for image, (height, width) in enumerate(batch.sizes):
         pixels[image, :, :height, :width] = 1
     return functional.interpolate(pixels, size=grid, mode="nearest")[:, 0].bool()
-
-
-def _extents(batch: Batch) -> Tensor:
-    """Return ``(B, 4)``: width, height, width and height of each image without padding."""
-    sides = [torch.as_tensor(side) for height, width in batch.sizes for side in (width, height, width, height)]
-    return torch.stack(sides).to(batch.images.device, torch.float32).reshape(-1, 4)
-
-
-def _last_layer(outputs: Outputs) -> Outputs:
-    return tuple(output[:, :, -1:] for output in outputs)
