@@ -83,6 +83,10 @@ class Backbone(nn.Module):
         mean, std = sum(self.mean) / 3, sum(self.std) / 3
         self.mean, self.std = (mean, mean, mean), (std, std, std)
 
+    def skip_normalization(self) -> None:
+        """Let the network see RGB values in [0, 1], in place, as the backbones of RT-DETR and D-FINE do."""
+        self.mean, self.std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+
     def fit_colors(self, tensors: Tensors) -> dict[str, Tensor]:
         """Return the tensors of a file, under this network's names, for as many channels as it sees."""
         return fit_colors(tensors, self.color_weights)

@@ -39,6 +39,9 @@ class BackboneConfig(Config):
     grayscale: bool = False
     """Whether the network sees one channel, the luma of color images; published weights of its first convolution are summed over the
     colors. LeNet-5 always sees one."""
+    normalization: Literal["weights", "none"] = "weights"
+    """Normalization of the images: ``weights``, by the mean and standard deviation of the backbone's published weights, or ``none``: the
+    network sees RGB values in [0, 1], as in RT-DETR and D-FINE."""
     levels: tuple[str, ...] | None = None
     """Names of the feature maps to use (``c2`` has stride 4, ``c5`` 32); none: the backbone's default levels."""
 
@@ -82,6 +85,8 @@ class BackboneConfig(Config):
         if self.window is not None:
             options["window"] = self._supported("window", "is_plain_transformer", "none")
         backbone: Backbone = BACKBONES.get(self.name)(levels=self.levels, norm=self.norm_policy, norm_eps=self.norm_eps, **options)
+        if self.normalization == "none":
+            backbone.skip_normalization()
         if self.grayscale:
             backbone.make_grayscale()
         backbone.freeze(self.stages_to_freeze)

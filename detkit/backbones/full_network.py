@@ -51,6 +51,8 @@ class FullNetwork(Backbone):
         self.unused_prefixes = () if auxiliary else auxiliaries
         self.head_names = tuple(f"network.{name}" for name in head)
         self._parts = self._assign_stages()
+        if config.normalization == "none":
+            self.skip_normalization()
         if config.grayscale:
             self.make_grayscale()
 

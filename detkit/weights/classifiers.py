@@ -78,6 +78,29 @@ def _clip(name: str, parameters: int, repository: str, license: str) -> WeightEn
     )
 
 
+def _hgnet(name: str, parameters: int) -> WeightEntry:
+    """Return the entry of an HGNetV2 that was distilled on ImageNet-1K; timm's table of results has no row for it."""
+    entry = _timm(name, parameters, 0.0, f"{name}.ssld_stage2_ft_in1k")
+    return replace(entry, source="timm 1.0.31, pretrained configs", metrics={})
+
+
+def _resnet_vd(depth: int, parameters: int) -> WeightEntry:
+    """Return the entry of the backbone of an RT-DETR, converted by its authors from PaddleClas; they state neither accuracy nor license."""
+    file_name = f"ResNet{depth}_vd_pretrained_from_paddle.pth"
+    return WeightEntry(
+        name=f"resnet{depth}vd",
+        kind="backbone",
+        model=f"resnet{depth}vd",
+        file_name=file_name,
+        url=f"https://github.com/lyuwenyu/storage/releases/download/v0.1/{file_name}",
+        size=None,
+        sha256=NOT_STATED,
+        training_data="ImageNet-1K",
+        parameters=parameters,
+        source="github.com/lyuwenyu/RT-DETR, rtdetr_pytorch/src/nn/backbone/presnet.py",
+    )
+
+
 _GITHUB = "github.com/rwightman/pytorch-image-models/releases/download"
 _DEIT = "dl.fbaipublicfiles.com/deit"
 _VIT_CLIP = "Apache-2.0 as timm states; MIT in OpenAI's repository of the code"
@@ -237,6 +260,18 @@ CLASSIFIERS = (
     _timm("legacy_seresnext50_32x4d", 27559896, 79.076, f"{_GITHUB}/v0.1-weights/legacy_se_resnext50_32x4d-f3651bad.pth"),
     _timm("legacy_seresnext101_32x4d", 48955416, 80.23, f"{_GITHUB}/v0.1-weights/legacy_se_resnext101_32x4d-37725eac.pth"),
     _timm("legacy_senet154", 115088984, 81.308, f"{_GITHUB}/v0.1-weights/legacy_senet154-e9eb9fe6.pth"),
+    _timm("resnet18d", 11708744, 73.794, f"{_GITHUB}/v0.1-weights/resnet18d_ra2-48a79e06.pth"),
+    _timm("resnet34d", 21816904, 78.436, f"{_GITHUB}/v0.1-weights/resnet34d_ra2-f8dcfcaf.pth"),
+    _timm("resnet50d", 25576264, 81.356, f"{_GITHUB}/v0.1-weights/resnet50d_ra2-464e36ba.pth"),
+    _timm("resnet101d", 44568392, 83.016, f"{_GITHUB}/v0.1-weights/resnet101d_ra2-2803ffab.pth"),
+    _resnet_vd(18, 11712968),
+    _resnet_vd(34, 21821128),
+    _hgnet("hgnetv2_b0", 5996550),
+    _hgnet("hgnetv2_b1", 6343158),
+    _hgnet("hgnetv2_b2", 11221356),
+    _hgnet("hgnetv2_b3", 16292216),
+    _hgnet("hgnetv2_b4", 19796680),
+    _hgnet("hgnetv2_b5", 39569064),
     _timm("efficientnet_lite1", 5416680, 76.644, f"{_GITHUB}/v0.1-weights/tf_efficientnet_lite1-bde8b488.pth"),
     _timm("efficientnet_lite2", 6092072, 77.464, f"{_GITHUB}/v0.1-weights/tf_efficientnet_lite2-dcccb7df.pth"),
     _timm("efficientnet_lite3", 8197096, 79.808, f"{_GITHUB}/v0.1-weights/tf_efficientnet_lite3-b733e338.pth"),

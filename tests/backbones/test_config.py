@@ -9,6 +9,7 @@ from torch import nn
 from detkit.backbones import BackboneConfig, load_backbone_weights
 from detkit.config import ConfigError, apply_overrides
 from detkit.layers import FrozenBatchNorm
+from detkit.models.fcos import FCOSConfig
 
 
 def norms(config: BackboneConfig) -> set[type[nn.Module]]:
@@ -115,3 +116,17 @@ def test_sync_norms_in_one_process_equal_batch_norms() -> None:
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(trained(images), shared(images), strict=True))
+
+
+def test_pixels_without_normalization() -> None:
+    assert BackboneConfig(name="resnet18").build().mean == (0.485, 0.456, 0.406)
+    for grayscale in (False, True):
+        backbone = BackboneConfig(name="resnet18", normalization="none", grayscale=grayscale).build()
+        assert (backbone.mean, backbone.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def test_a_detector_and_its_config_file_keep_the_normalization() -> None:
+    config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None, normalization="none"))
+    detector = FCOSConfig.from_json(config.to_json()).build(2)
+    image = torch.rand(3, 32, 64)
+    torch.testing.assert_close(detector.prepare([image]).images[0], image, atol=0, rtol=0)

@@ -21,7 +21,7 @@ def full_network(name: str, **options: object) -> FullNetwork:
 NAMES = ("lenet5", "csp_darknet_nano", "timm/resnet10t")
 SLOW = (
     *("bn_inception", "deit_tiny_distilled_patch16_224", "densenet121", "efficientnet_lite0", "googlenet", "legacy_seresnet50"),
-    *("mobilenet_v3_large", "resnet50_clip", "swin_t", "vgg11", "zfnet"),
+    *("hgnetv2_b0", "mobilenet_v3_large", "resnet18vd", "resnet50_clip", "swin_t", "vgg11", "zfnet"),
 )
 
 
@@ -54,7 +54,8 @@ def test_frozen_stages_stay_in_eval_mode_and_do_not_move() -> None:
     assert network.get_parameter("network.fc.weight").grad is not None
 
 
-def test_norms_follow_the_config() -> None:
+def test_norms_and_normalization_follow_the_config() -> None:
+    assert full_network("shufflenet_v2_x0_5", normalization="none").std == (1.0, 1.0, 1.0)
     network = full_network("shufflenet_v2_x0_5", norm="frozen")
     assert isinstance(network.get_submodule("network.conv1.1"), FrozenBatchNorm)
     assert network(torch.rand(1, 3, 64, 64))[0].shape == (1, 3)

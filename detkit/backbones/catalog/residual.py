@@ -42,11 +42,52 @@ SENET = Family(
     source="timm",
 )
 
+RESNET_D = Family(
+    "ResNet-D",
+    2018,
+    "https://arxiv.org/abs/1812.01187",
+    "Three 3x3 convolutions as stem, and shortcuts that average before they project, so that no value is skipped.",
+    module="rtdetr.resnet_d",
+    source="timm",
+    # Of the shortcuts, which average blocks of 2 x 2 cells. The convolutions beside them are centered, and so each map is in between.
+    offsets=(0.0, 0.0, 2.0, 6.0, 14.0),
+)
+
+HGNET_V2 = Family(
+    "HGNetV2",
+    2023,
+    "https://github.com/PaddlePaddle/PaddleClas/blob/release/2.5.1/docs/en/models/PP-HGNet_en.md",
+    "Blocks that concatenate the outputs of all their layers, designed for speed on GPUs and distilled from larger networks.",
+    module="rtdetr.hgnet_v2",
+    source="timm",
+    # The stem joins a 2x2 pooling, which moves cells by 1 pixel, with two 2x2 convolutions, which move them by 2.
+    offsets=(1.5, 1.5, 1.5, 1.5, 1.5),
+)
+
 REGNET = Family(
     "RegNet",
     2020,
     "https://arxiv.org/abs/2003.13678",
     "Widths that grow linearly from block to block, found by analyzing whole design spaces of networks.",
+)
+
+RESNET_DS = (
+    RESNET_D.member("resnet18d", (64, 64, 128, 256, 512), 11708744, 2.054),
+    RESNET_D.member("resnet34d", (64, 64, 128, 256, 512), 21816904, 3.903),
+    RESNET_D.member("resnet50d", (64, 256, 512, 1024, 2048), 25576264, 4.329),
+    RESNET_D.member("resnet101d", (64, 256, 512, 1024, 2048), 44568392, 10.502, input_size=256),
+    # RT-DETR's, of which only the weights of the backbone are published; counted with a classifier's head.
+    RESNET_D.member("resnet18vd", (64, 64, 128, 256, 512), 11712968, 2.067),
+    RESNET_D.member("resnet34vd", (64, 64, 128, 256, 512), 21821128, 3.916),
+)
+
+HGNETS = (
+    HGNET_V2.member("hgnetv2_b0", (64, 256, 512, 1024), 5996550, 0.321),
+    HGNET_V2.member("hgnetv2_b1", (64, 256, 512, 1024), 6343158, 0.489),
+    HGNET_V2.member("hgnetv2_b2", (96, 384, 768, 1536), 11221356, 1.138),
+    HGNET_V2.member("hgnetv2_b3", (128, 512, 1024, 2048), 16292216, 1.771),
+    HGNET_V2.member("hgnetv2_b4", (128, 512, 1024, 2048), 19796680, 2.734),
+    HGNET_V2.member("hgnetv2_b5", (128, 512, 1024, 2048), 39569064, 6.538),
 )
 
 MEMBERS = (
@@ -68,6 +109,8 @@ MEMBERS = (
     SENET.member("legacy_seresnext50_32x4d", (64, 256, 512, 1024, 2048), 27559896, 4.233),
     SENET.member("legacy_seresnext101_32x4d", (64, 256, 512, 1024, 2048), 48955416, 7.975),
     SENET.member("legacy_senet154", (128, 256, 512, 1024, 2048), 115088984, 20.688),
+    *RESNET_DS,
+    *HGNETS,
     REGNET.member("regnet_x_400mf", (32, 32, 64, 160, 400), 5495976, 0.414),
     REGNET.member("regnet_x_800mf", (32, 64, 128, 288, 672), 7259656, 0.8),
     REGNET.member("regnet_x_1_6gf", (32, 72, 168, 408, 912), 9190136, 1.603),
