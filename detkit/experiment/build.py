@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from detkit.checkpoint import make_header
 from detkit.data import DetectionData, ImageRecord, class_lines
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
+from detkit.data.phases import Phase
 from detkit.data.splits import report_lines
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
@@ -145,9 +147,8 @@ def run_data(
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
     repeats = config.data.labeled_repeats
     proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
-    augmenter = Augmenter(config.augmentation, config.model.preprocess)
 
-    def batches(start: int) -> Iterable[SampleBatch]:
+    def batches(augmenter: Augmenter, start: int) -> Iterable[SampleBatch]:
         return build_loader(
             train,
             augmenter,
@@ -167,7 +168,19 @@ def run_data(
     plan = batch_plan(train, config.loader, config.seed, labeled, repeats)
     images = plan.steps_per_epoch * config.loader.images_per_batch
     resampled = config.loader.skip_empty or repeats > 1
-    return RunData(batches, config.loader.images_per_batch, images if resampled else len(train), records=parts.train)
+    phases = _phases(config, batches)
+    size, images = config.loader.images_per_batch, images if resampled else len(train)
+    return RunData(phases[0].batches, size, images, records=parts.train, phases=phases)
+
+
+def _phases(config: Experiment, batches: Callable[[Augmenter, int], Iterable[SampleBatch]]) -> tuple[Phase[SampleBatch], ...]:
+    """Return the parts of the training with their own augmentation."""
+    phases = []
+    for start in (0.0, *config.augmentation.changes):
+        augmentation = config.augmentation.at(start)
+        augmenter = Augmenter(augmentation, config.model.preprocess)
+        phases.append(Phase(start, partial(batches, augmenter), f"augmentation: {augmentation.describe()}"))
+    return tuple(phases)
 
 
 def checkpoint_header(config: Experiment, class_names: tuple[str, ...], data: DetectionData) -> dict[str, object]:

@@ -16,6 +16,15 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
+class EMARestartConfig(Config):
+    """Continue the last part of the training from the best evaluation before it, as D-FINE and DEIM do when augmentation stops."""
+
+    at: float = Field(default=120 / 132, gt=0, lt=1)
+    """Fraction of the training at which weights, average and optimizer become those of the best evaluation so far."""
+    decay: float = Field(default=0.9999, gt=0, lt=1)
+    """Fraction of the average that is kept at each step from then on."""
+
+
 class EMAConfig(Config):
     """Exponential moving average of weights and buffers; when set, the average is evaluated and saved."""
 
@@ -23,6 +32,8 @@ class EMAConfig(Config):
     """Fraction of the average that is kept at each step, once warmed up."""
     warmup_steps: int = Field(default=2000, ge=0)
     """The decay rises as ``decay * (1 - exp(-step / warmup_steps))``; 0 disables the warm-up."""
+    restart: EMARestartConfig | None = None
+    """Continue the last part of the training from the best evaluation."""
 
 
 class EarlyStoppingConfig(Config):
@@ -88,6 +99,16 @@ class TrainingConfig(Config):
             raise ValueError("schedule_by=budget needs training.budget, in core-minutes")
         if self.schedule_by == "steps" and self.budget is not None and self.steps is None and self.epochs is None:
             raise ValueError("schedule_by=steps needs training.steps or training.epochs in addition to training.budget")
+        return self
+
+    @model_validator(mode="after")
+    def _check_restart(self) -> Self:
+        restart = None if self.ema is None else self.ema.restart
+        if restart is not None and restart.at * self.evaluations < 1:
+            raise ValueError(
+                f"ema.restart.at: expected a fraction of the training after the first of {self.evaluations} evaluations, "
+                f"{1 / self.evaluations:g}, got {restart.at:g}; raise training.evaluations"
+            )
         return self
 
     @property

@@ -38,6 +38,11 @@ class RunFolder:
         return self.path / "last.state"
 
     @property
+    def best_state(self) -> Path:
+        """The tensors of the best evaluation, while a run needs them for ``training.ema.restart``."""
+        return self.path / "best.state"
+
+    @property
     def config(self) -> Path:
         """The experiment config as JSON."""
         return self.path / "config.json"

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.config import Config
+from detkit.data.augment.schedule import WHOLE_TRAINING, Span, is_within
 from detkit.structures import Proposals, Rows, Size, Targets
 
 R = TypeVar("R", bound=Rows)
@@ -20,7 +21,8 @@ class MultiScaleConfig(Config):
     """Sizes to which batches are resized; a new one is drawn every few steps.
 
     Source: YOLO9000 (arXiv:1612.08242), section 2, "Multi-Scale Training"; ``random_resize`` and ``preprocess`` in YOLOX's
-    ``exp/yolox_base.py``, whose first steps also use images at their original size.
+    ``exp/yolox_base.py``, whose first steps also use images at their original size. ``base_size_repeat`` and the end: ``generate_scales``
+    and ``BatchImageCollateFunction`` in D-FINE's ``data/dataloader.py``.
     """
 
     min_size: int = Field(default=480, ge=1)
@@ -31,6 +33,12 @@ class MultiScaleConfig(Config):
     """Sizes are multiples of this number."""
     every_steps: int = Field(default=10, ge=1)
     """Steps for which a size is used."""
+    base_size: int | None = Field(default=None, ge=1)
+    """Size that is drawn more often than the others, usually that of the model's input."""
+    base_size_repeat: int = Field(default=1, ge=1)
+    """How many times as often ``base_size`` is drawn as each other size; RT-DETR uses 3, D-FINE 3 to 20."""
+    between: Span = WHOLE_TRAINING
+    """Fractions of the training from which and until which batches are resized."""
 
     @model_validator(mode="after")
     def _check_sizes(self) -> Self:
@@ -38,6 +46,8 @@ class MultiScaleConfig(Config):
             raise ValueError(
                 f"min_size={self.min_size}, max_size={self.max_size}: expected a multiple of divisor={self.divisor} between them, got none"
             )
+        if self.base_size is not None and self.base_size not in self.sizes:
+            raise ValueError(f"base_size: expected one of {', '.join(map(str, self.sizes))}, got {self.base_size}")
         return self
 
     @property
@@ -45,13 +55,21 @@ class MultiScaleConfig(Config):
         """All sizes that can be drawn."""
         return range(-(-self.min_size // self.divisor) * self.divisor, self.max_size + 1, self.divisor)
 
-    def side(self, seed: int, step: int) -> int | None:
+    def side(self, seed: int, step: int, progress: float = 0.0) -> int | None:
         """Return the longest side in pixels for the batches of ``step``; None for the original size.
 
         It is the same in all processes and after a resume.
+
+        Args:
+            seed: Seed of the run.
+            step: Optimizer steps made before this one.
+            progress: Fraction of the training that is done.
         """
         block = step // self.every_steps
-        return int(np.random.default_rng((seed, block)).choice(self.sizes)) if block else None
+        if not block or not is_within(progress, self.between):
+            return None
+        repeats = [] if self.base_size is None else [self.base_size] * (self.base_size_repeat - 1)
+        return int(np.random.default_rng((seed, block)).choice([*self.sizes, *repeats]))
 
 
 def resized_batch(

@@ -51,6 +51,13 @@ class Progress:
         by_budget = minutes / max(self._available(), 1e-9) if self.budget is not None and self.by_budget else 0.0
         self.fraction = max(self.fraction, min(1.0, max(by_steps, by_budget)))
 
+    def limits(self) -> str:
+        """Return a description of the limits for the log."""
+        steps = [f"{self.total_steps} steps"] if self.total_steps else []
+        budget = [f"{self.budget:g} core-minutes"] if self.budget else []
+        unit = "budget" if self.by_budget else "steps"
+        return f"limit: {' or '.join([*steps, *budget]) or 'none'}; the schedule follows the {unit}"
+
     def is_over(self, step: int, minutes: float) -> bool:
         """Return whether no further step may be made."""
         spent = self.budget is not None and minutes >= self._available()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.checkpoint.operating_points import OperatingPoints
+from detkit.data.phases import Phase, PhasedBatches
 from detkit.preprocess import PreprocessConfig
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
@@ -53,6 +54,7 @@ class RunData:
         evaluate: See :data:`Evaluate`; None without validation data.
         records: The training images themselves, for stages that do not use batches.
         metrics: Names of the metrics that ``evaluate`` returns, if they are known.
+        phases: All parts of the training if the batches change during it; the first one has ``batches``.
     """
 
     batches: Batches
@@ -61,6 +63,11 @@ class RunData:
     evaluate: Evaluate | None = None
     records: DetectionData | None = None
     metrics: tuple[str, ...] = ()
+    phases: tuple[Phase[SampleBatch], ...] = ()
+
+    def phased_batches(self) -> PhasedBatches[SampleBatch]:
+        """Return the batches of the whole training, which change where its phases do."""
+        return PhasedBatches(self.phases or (Phase(0.0, self.batches),))
 
     def with_evaluation(self, evaluate: Evaluate, metrics: tuple[str, ...]) -> RunData:
         """Return the same data with a validation function and the names of its metrics."""

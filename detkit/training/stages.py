@@ -119,6 +119,8 @@ class GradientStage:
         interrupted = reason not in {"finished", "budget", "early stop"}
         if trainer.ema and not interrupted:
             run.detector.load_state_dict(trainer.ema.model.state_dict())
+        if trainer.restart and not interrupted and run.processes.first:
+            trainer.restart.clean()
         return StageResult(reason, interrupted, trainer.step, best.numbers, best.best_numbers, best.best_step)
 
 

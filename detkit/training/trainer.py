@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from detkit.data.loader import SampleBatch, SampleError, image_seed
 from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors
+from detkit.data.phases import PhasedBatches
 from detkit.models.detector import Detector
 from detkit.preprocess import as_input
 from detkit.structures import Proposals, Targets
@@ -26,12 +27,13 @@ from detkit.training.optim.ema import EMA
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, current_lr, set_lr
 from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
 from detkit.training.optim.schedule import AnySchedule
+from detkit.training.optim.trained_state import EMARestart, TrainedState
 from detkit.training.optim.unfreeze import Unfreezing
 from detkit.training.process.random_state import random_state, restore_random_state
 from detkit.training.process.replicas import broadcast_buffers, gradient_sync, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
 from detkit.training.run import EvaluationStopped, Run
-from detkit.training.saved_state import explain_foreign_state, load_optimizer
+from detkit.training.saved_state import explain_foreign_state
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +61,9 @@ class Trainer:
             self.optimizer = build_optimizer(run.detector, optimizer, images, tuple(adapters.parameters()))
         self.mixed = MixedPrecision(precision, run.device)
         self.ema = EMA(run.detector, config.ema) if config.ema else None
+        self.trained = TrainedState(run.detector, self.optimizer, self.ema, adapters)
+        restart = config.ema.restart if config.ema else None
+        self.restart = EMARestart(restart, self.trained, run.folder.best_state) if restart else None
         self.network = self._wrapped()
         self.progress = Progress(config.total_steps(run.data.images, images), self._budget(), config.follows_budget)
         if run.evaluation_minutes:
@@ -68,7 +73,7 @@ class Trainer:
         self.step = self.evaluations = 0
         self._random: list[dict[str, Any]] = []
         _log.info("%s", optimizer.describe_lr(images))
-        _log.info("precision %s on %s; %s", precision, run.device, self._limits())
+        _log.info("precision %s on %s; %s", precision, run.device, self.progress.limits())
 
     def fit(self) -> str:
         """Train, and return why it ended: ``finished``, ``budget``, ``early stop``, or the name of a signal.
@@ -87,7 +92,8 @@ class Trainer:
             self.run.hooks.close()
 
     def _loop(self) -> str:
-        batches = iter(self.run.data.batches(self.step * self.config.accumulation_steps))
+        batches = self.run.data.phased_batches()
+        batches.start(self.step * self.config.accumulation_steps, self.progress.fraction)
         if self._random:
             with explain_foreign_state(self.run.folder.state, self.run.folder.last):
                 restore_random_state(self._random[self.run.processes.rank % len(self._random)])
@@ -127,14 +133,11 @@ class Trainer:
             "evaluations": self.evaluations,
             "reserve": self.progress.reserve,
             "frozen_stages": self.unfreezing.frozen if self.unfreezing else None,
-            "detector": dict(self.run.detector.state_dict()),
-            "optimizer": self.optimizer.state_dict(),
             "scaler": self.mixed.scaler.state_dict(),
             "precision": self.mixed.precision,
-            "ema": self.ema.state() if self.ema else None,
             "keeper": self.checkpointer.state(),
-            "adapters": dict(self.run.distilled.adapters.state_dict()) if self.run.distilled else {},
             "random": self.run.processes.gather(random_state()),
+            **self.trained.state(),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -151,18 +154,14 @@ class Trainer:
         self.progress.update(self.step, self.run.minutes() - self.run.stage_start_minutes)
         # If a limit was raised, the evaluations of the longer run that are now ahead are made.
         self.evaluations = min(int(state["evaluations"]), self.progress.evaluations_due(self.config.evaluations))
-        self.run.detector.load_state_dict(state["detector"])
+        self.trained.load(state)
         if self.unfreezing:
             self.unfreezing.restore(int(state["frozen_stages"]))
             self.network = self._wrapped()
-        load_optimizer(self.optimizer, state["optimizer"])
         self.mixed.load(state["scaler"], state.get("precision"))
-        if self.run.distilled:
-            self.run.distilled.adapters.load_state_dict(state.get("adapters", {}))
-        if self.ema:
-            self.ema.load(state["ema"])
         self.checkpointer.load(state["keeper"])
         self.checkpointer.restore_checkpoints(self.model, self.step)
+        self._keep_best_state()
         self._random = list(state["random"])
         if len(self._random) != self.run.processes.world:
             counts = len(self._random), self.run.processes.world
@@ -186,7 +185,10 @@ class Trainer:
         self.progress.update(self.step, minutes - self.run.stage_start_minutes)
         return minutes, signals > 0, saves > 0
 
-    def _train_step(self, batches: Iterator[SampleBatch], minutes: float) -> None:
+    def _train_step(self, batches: PhasedBatches[SampleBatch], minutes: float) -> None:
+        if self.restart:
+            best_step = None if self.checkpointer.best is None else self.checkpointer.best_step
+            self.restart.run(self.progress.fraction, best_step, self.run.folder.last)
         factor = self.schedule.factor(self.step, self.progress.fraction)
         set_lr(self.optimizer, factor)
         self.run.detector.set_progress(self.progress.fraction)
@@ -205,10 +207,11 @@ class Trainer:
         if self.step % self.config.log_every == 0:
             self._record(minutes)
 
-    def _next_batches(self, batches: Iterator[SampleBatch]) -> list[SampleBatch]:
+    def _next_batches(self, batches: PhasedBatches[SampleBatch]) -> list[SampleBatch]:
         """Return the batches of a step; if one cannot be made, the run is saved as it was before the step."""
         try:
-            return [next(batches) for _ in range(self.config.accumulation_steps)]
+            count = self.config.accumulation_steps
+            return [batches.next(self.step * count + index, self.progress.fraction) for index in range(count)]
         except (SampleError, LoaderError):
             if self.run.processes.world == 1:  # several processes save together
                 self.save()
@@ -233,7 +236,7 @@ class Trainer:
         images = [as_input(image.to(run.device, non_blocking=True), run.preprocess) for image in batch.images]
         targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
         proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
-        side = self.config.multi_scale.side(run.seed, self.step) if self.config.multi_scale else None
+        side = self.config.multi_scale.side(run.seed, self.step, self.progress.fraction) if self.config.multi_scale else None
         return (images, targets, proposals) if side is None else resized_batch(images, targets, proposals, side)
 
     def _update_weights(self, losses: Sequence[dict[str, Tensor]], batches: Sequence[SampleBatch]) -> None:
@@ -268,10 +271,17 @@ class Trainer:
             self.run.hooks.evaluation(self.step, numbers)
         self.evaluations = due
         self.save()
+        self._keep_best_state()
         after = run.minutes()
         self.progress.reserve_evaluation(after - minutes)
         self.progress.update(self.step, after - run.stage_start_minutes)
         self.meter.pause(time.perf_counter() - started)
+
+    def _keep_best_state(self) -> None:
+        """Write the tensors of the best evaluation if it was the one just made; the state of the run, from which they follow, is first."""
+        best = self.checkpointer.best is not None and self.checkpointer.best_step == self.step
+        if self.restart and not self.restart.is_done and best and self.run.processes.first:
+            self.restart.keep(self.step)
 
     def _record(self, minutes: float) -> None:
         losses, seconds, waiting = self.meter.flush(self.run.processes)
@@ -288,9 +298,3 @@ class Trainer:
         """Return the core-minutes of this stage: the smaller of its own limit and what remains of the run's budget."""
         left = None if self.run.deadline is None else max(self.run.deadline - self.run.stage_start_minutes, 1e-6)
         return min((limit for limit in (self.config.budget, left) if limit is not None), default=None)
-
-    def _limits(self) -> str:
-        steps = [f"{self.progress.total_steps} steps"] if self.progress.total_steps else []
-        budget = [f"{self.progress.budget:g} core-minutes"] if self.progress.budget else []
-        unit = "budget" if self.progress.by_budget else "steps"
-        return f"limit: {' or '.join([*steps, *budget]) or 'none'}; the schedule follows the {unit}"

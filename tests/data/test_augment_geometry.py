@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from detkit.data.augment import AnnotatedImage, AugmentationConfig, Augmenter
-from detkit.data.augment.config import (
-    FixedSizeConfig,
-    IoUCropConfig,
-    JitterConfig,
-    KeepSizeConfig,
-    MixupConfig,
-    ModelSizeConfig,
-    MosaicConfig,
-    PhotometricConfig,
-    RotationConfig,
-    ShortSideConfig,
-    ZoomOutConfig,
-)
+from detkit.data.augment.config import FixedSizeConfig, JitterConfig, KeepSizeConfig, ModelSizeConfig, ShortSideConfig
+from detkit.data.augment.transforms import IoUCropConfig, MixupConfig, MosaicConfig, PhotometricConfig, RotationConfig, ZoomOutConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Proposals, Targets
 
@@ -42,6 +33,12 @@ GEOMETRY = {
     "mosaic": AugmentationConfig(mosaic=MosaicConfig(size=SMALL), resize=KEEP),
     "mixup": AugmentationConfig(mixup=MixupConfig(), resize=KEEP),
     "mosaic and mixup": AugmentationConfig(mosaic=MosaicConfig(size=(200, 160), fill=0), mixup=MixupConfig(), vertical_flip=0.5),
+    "mixup after augmentation": AugmentationConfig(
+        mosaic=MosaicConfig(probability=0.5, size=SMALL, fill=0),
+        mixup=MixupConfig(after_augmentation=True, share_spread=0.05),
+        vertical_flip=0.5,
+        resize=FixedSizeConfig(size=SMALL, keep_shape=False),
+    ),
     "everything": AugmentationConfig(
         mosaic=MosaicConfig(size=(200, 160), probability=0.5, fill=0),
         mixup=MixupConfig(probability=0.5),
@@ -118,8 +115,16 @@ def test_boxes_flags_and_proposals_follow_the_pixels(name: str) -> None:
     assert count >= 8
 
 
-def test_boxes_bound_rotated_ellipses() -> None:
-    config = AugmentationConfig(rotation=RotationConfig(probability=1.0, degrees=30.0, shear=5.0), resize=KEEP, min_visibility=0.9)
+@pytest.mark.parametrize(
+    "rotation",
+    [
+        {"rotation": RotationConfig(probability=1.0, degrees=30.0, shear=5.0)},
+        {"mosaic": MosaicConfig(size=(300, 300), scale=(0.4, 0.5), fill=0, max_shift=0.1, degrees=30.0), "flip": 0.0},
+    ],
+    ids=["image", "mosaic"],
+)
+def test_boxes_bound_rotated_ellipses(rotation: dict[str, Any]) -> None:
+    config = AugmentationConfig(**rotation, resize=KEEP, min_visibility=0.9)
     count = 0
     for seed in range(6):
         whole = augmented(config, seed, -1).targets

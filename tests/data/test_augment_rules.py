@@ -9,9 +9,10 @@ import torch
 from detkit.config import Config, apply_overrides
 from detkit.data.augment import PRESETS, AnnotatedImage, AugmentationConfig, Augmenter
 from detkit.data.augment.annotated_image import crop_rows, drop_small
-from detkit.data.augment.config import IoUCropConfig, KeepSizeConfig, MosaicConfig
+from detkit.data.augment.config import KeepSizeConfig
 from detkit.data.augment.geometry import visible_patch
 from detkit.data.augment.library import LibraryTransforms
+from detkit.data.augment.transforms import IoUCropConfig, MosaicConfig
 from detkit.data.augment.views import iou_crop
 from detkit.ops.windows import Window
 from detkit.structures import Proposals, Targets

@@ -12,7 +12,8 @@ from torch.testing import assert_close
 
 from detkit.data import DataConfig, DetectionData, ImageRecord, Records, SourceConfig, load_data, read_source
 from detkit.data.augment import AugmentationConfig, Augmenter
-from detkit.data.augment.config import IoUCropConfig, JitterConfig
+from detkit.data.augment.config import JitterConfig
+from detkit.data.augment.transforms import IoUCropConfig
 from detkit.data.crops import CropConfig, classification_data, require_two_classes
 from detkit.data.loader import DetectionDataset, LoaderConfig, build_loader
 from detkit.data.record_image import read_record

@@ -10,7 +10,8 @@ from PIL import Image
 from detkit.data import DetectionData, ImageRecord, SourceConfig
 from detkit.data.augment import AugmentationConfig, Augmenter
 from detkit.data.augment.annotated_image import AnnotatedImage
-from detkit.data.augment.config import KeepSizeConfig, MixupConfig, MosaicConfig
+from detkit.data.augment.config import KeepSizeConfig
+from detkit.data.augment.transforms import MixupConfig, MosaicConfig
 from detkit.data.loader import LoaderConfig, SampleBatch, batch_plan, build_loader
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.data.writers import image_folder, write_labels

@@ -8,8 +8,8 @@ from detkit.arrays import ImageArray
 from detkit.data.augment.annotated_image import AnnotatedImage, ImageSampler, drop_small
 from detkit.data.augment.config import AugmentationConfig, JitterConfig
 from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
-from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls
-from detkit.data.augment.mixes import mixup, mosaic
+from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls, mosaic_calls
+from detkit.data.augment.mixes import blend, mixup, mosaic
 from detkit.data.augment.sizes import Layout, SizeRule
 from detkit.data.augment.views import drop_outside_centers, iou_crop, zoom_out
 from detkit.ops.windows import Window
@@ -39,6 +39,9 @@ class Augmenter:
         self._resampler = Resampler(model.interpolation, 1.0 if model.antialias else 0.5 * shrinks)
         self._geometry = LibraryTransforms(geometry_calls(config), config.min_visibility)
         self._colors = LibraryTransforms(color_calls(config))
+        self._mosaic = LibraryTransforms(mosaic_calls(config), config.min_visibility)
+        after = config.mixup is not None and config.mixup.after_augmentation
+        self._mixup, self._blend = None if after else config.mixup, config.mixup if after else None
 
     def __call__(
         self,
@@ -56,23 +59,36 @@ class Augmenter:
             epoch: The current epoch; mosaic and mixup end at ``mix_until_epoch``.
         """
         last = self.config.mix_until_epoch
-        if sample_image is not None and (last is None or epoch < last):
-            image = self._mix(image, random_numbers, sample_image)
+        if last is not None and epoch >= last:
+            sample_image = None
+        augmented = self._augment(image, random_numbers, sample_image)
+        if sample_image is not None and self._blend is not None and random_numbers.random() < self._blend.probability:
+            other = self._augment(sample_image(random_numbers), random_numbers, sample_image)
+            augmented = blend(augmented, other, self._blend, random_numbers)
+        return augmented
+
+    def _augment(self, image: AnnotatedImage, random_numbers: np.random.Generator, sample_image: ImageSampler | None) -> AnnotatedImage:
+        """Return an augmented copy of the image, before it is blended with another one."""
+        keeps_view = False
+        if sample_image is not None:
+            image, keeps_view = self._mix(image, random_numbers, sample_image)
         image = self._geometry(image, random_numbers)
-        view = self._view(image, random_numbers)
+        view = Window(0, 0, image.size[1], image.size[0]) if keeps_view else self._view(image, random_numbers)
         if self.config.crop is not None:
             image = drop_outside_centers(image, view)
         return self._render(image, view, random_numbers)
 
-    def _mix(self, image: AnnotatedImage, random_numbers: np.random.Generator, sample_image: ImageSampler) -> AnnotatedImage:
-        config = self.config
-        if config.mosaic is not None and random_numbers.random() < config.mosaic.probability:
-            size = config.mosaic.size or self._sizes.input_size
+    def _mix(self, image: AnnotatedImage, random_numbers: np.random.Generator, sample_image: ImageSampler) -> tuple[AnnotatedImage, bool]:
+        """Return the image combined with others, and whether it is neither zoomed out nor cropped afterwards."""
+        config, keeps_view = self.config.mosaic, False
+        if config is not None and random_numbers.random() < config.probability:
+            size = config.size or self._sizes.input_size
             images = [image, *(sample_image(random_numbers) for _ in range(3))]
-            image = mosaic(images, size, config.mosaic, config.min_visibility, random_numbers)
-        if config.mixup is not None and random_numbers.random() < config.mixup.probability:
-            image = mixup(image, sample_image(random_numbers), config.mixup, config.min_visibility, random_numbers)
-        return image
+            image = self._mosaic(mosaic(images, size, config, self.config.min_visibility, random_numbers), random_numbers)
+            keeps_view = config.skip_crops
+        if self._mixup is not None and random_numbers.random() < self._mixup.probability:
+            image = mixup(image, sample_image(random_numbers), self._mixup, self.config.min_visibility, random_numbers)
+        return image, keeps_view
 
     def _view(self, image: AnnotatedImage, random_numbers: np.random.Generator) -> Window:
         """Draw the visible window, in pixels of the image; it may extend beyond it."""

@@ -8,16 +8,21 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from detkit.config import Config
+from detkit.data.augment.schedule import changes_within
+from detkit.data.augment.transforms import (
+    IoUCropConfig,
+    MixupConfig,
+    MosaicConfig,
+    PhotometricConfig,
+    Probability,
+    RandomTransformConfig,
+    Range,
+    RotationConfig,
+    ZoomOutConfig,
+    check_range,
+)
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Range = tuple[float, float]
 Numbers = TypeVar("Numbers", tuple[int, ...], tuple[float, ...])
-
-
-def _ordered(value: Range) -> Range:
-    if value[0] > value[1]:
-        raise ValueError(f"expected (minimum, maximum), got {value}")
-    return value
 
 
 def _positive(values: Numbers) -> Numbers:
@@ -31,94 +36,6 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-class PhotometricConfig(Config):
-    """Random color changes, each by a factor from 1 - x to 1 + x; the hue is shifted by up to x of the color circle."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 0.5
-    """Probability that colors are changed."""
-    brightness: float = Field(0.125, ge=0, le=1)
-    """Largest change of brightness."""
-    contrast: float = Field(0.5, ge=0, le=1)
-    """Largest change of contrast."""
-    saturation: float = Field(0.5, ge=0, le=1)
-    """Largest change of saturation."""
-    hue: float = Field(0.05, ge=0, le=0.5)
-    """Largest shift of the hue; .5 is half the color circle."""
-
-
-class RotationConfig(Config):
-    """Small rotations and shears; a box becomes the bounds of its rotated inscribed ellipse, which is tighter than its rotated corners."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 0.5
-    """Probability of applying it."""
-    degrees: float = Field(10.0, ge=0, le=180)
-    """Largest rotation either way, in degrees."""
-    shear: float = Field(2.0, ge=0, le=45)
-    """Largest shear either way, in degrees, along each axis."""
-
-
-class ZoomOutConfig(Config):
-    """Place the image at random on a larger canvas of one color, for smaller objects (SSD, arXiv:1512.02325, section 3.6)."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 0.5
-    """Probability of applying it."""
-    max_scale: float = Field(4.0, ge=1)
-    """Largest factor of the canvas's height and width; drawn from 1 to this."""
-    fill: tuple[int, int, int] = (124, 116, 104)
-    """RGB color of the canvas; by default ImageNet's mean, which most models normalize to zero."""
-
-
-class IoUCropConfig(Config):
-    """Random crop with at least a randomly drawn IoU with some object (SSD, arXiv:1512.02325, section 2.2)."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 1.0
-    """Probability that a crop is tried; with the default ``min_ious``, one time in seven that is the whole image."""
-    min_ious: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-    """Values from which the minimum IoU of a crop with some object is drawn; 1 means the whole image."""
-    min_scale: float = Field(0.3, gt=0, le=1)
-    """Minimum height and width of a crop, as a fraction of the image's."""
-    aspect: tuple[float, float] = (0.5, 2.0)
-    """Minimum and maximum aspect ratio of a crop, width divided by height."""
-    trials: int = Field(40, ge=1)
-    """Number of crops tried for one minimum IoU before another is drawn."""
-
-    _check = field_validator("aspect")(_ordered)
-
-
-class MosaicConfig(Config):
-    """Four images that meet at a random point of a canvas (YOLOv4, arXiv:2004.10934; defaults from YOLOX's code)."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 1.0
-    """Probability of applying it."""
-    size: tuple[int, int] | None = None
-    """Canvas size, ``(height, width)``; none: the model's input size, or a square of its short side."""
-    scale: Range = (0.5, 1.5)
-    """Range of the scale factor applied after each image is fitted to the canvas; one factor is drawn for all four images."""
-    fill: int = Field(114, ge=0, le=255)
-    """Gray value where no image covers the canvas."""
-
-    _check = field_validator("scale")(_ordered)
-
-
-class MixupConfig(Config):
-    """Blend a second image over the first and keep the objects of both (YOLOX, arXiv:2107.08430)."""
-
-    shorthand: ClassVar[str | None] = "probability"
-    probability: Probability = 1.0
-    """Probability of applying it."""
-    scale: Range = (0.5, 1.5)
-    """Range of the scale factor applied after the second image is fitted to the first."""
-    share: float = Field(0.5, gt=0, lt=1)
-    """Weight of the first image in the blend."""
-
-    _check = field_validator("scale")(_ordered)
 
 
 class ModelSizeConfig(Config):
@@ -154,7 +71,7 @@ class JitterConfig(Config):
     fill: int = Field(114, ge=0, le=255)
     """Gray value of the padding."""
 
-    _check = field_validator("scale")(_ordered)
+    _check = field_validator("scale")(check_range)
 
 
 class FixedSizeConfig(Config):
@@ -196,6 +113,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "rotation": RotationConfig(probability=1.0),
         "photometric": PhotometricConfig(probability=1.0, brightness=0.2, contrast=0.0, saturation=0.7, hue=0.015),
     },
+    "rtdetr": {
+        "photometric": PhotometricConfig(independent=True, channel_shuffle=0.5, between=(0.0, 0.9)),
+        "zoom_out": ZoomOutConfig(fill=(0, 0, 0), between=(0.0, 0.9)),
+        "crop": IoUCropConfig(probability=0.8, between=(0.0, 0.9)),
+    },
+    "deim": {
+        "photometric": PhotometricConfig(independent=True, channel_shuffle=0.5, between=(0.03, 0.9)),
+        "zoom_out": ZoomOutConfig(fill=(0, 0, 0), between=(0.03, 0.9)),
+        "crop": IoUCropConfig(probability=0.8, between=(0.03, 0.9)),
+        "mosaic": MosaicConfig(
+            probability=0.5, scale=(0.25, 0.75), fill=0, max_shift=0.2, degrees=10.0, skip_crops=True, between=(0.03, 0.48)
+        ),
+        "mixup": MixupConfig(probability=0.5, share_spread=0.05, after_augmentation=True, between=(0.03, 0.48)),
+    },
     "micrographs": {
         "vertical_flip": 0.5,
         "quarter_turns": 0.5,
@@ -203,7 +134,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "resize": ModelSizeConfig(factors=(0.8, 0.9, 1.0, 1.1, 1.2)),
     },
 }
-"""Values that each preset sets; all others keep their defaults. For a model of 800, ``multiscale`` is detectron2's 640 to 800."""
+"""Values that each preset sets; all others keep their defaults. For a model of 800, ``multiscale`` is detectron2's 640 to 800. ``rtdetr``
+is the augmentation of RT-DETRv2 and D-FINE, ``deim`` DEIM's dense one-to-one recipe; theirs stop after 71 of 72 to 120 of 132 epochs."""
 
 
 class AugmentationConfig(Config):
@@ -211,7 +143,7 @@ class AugmentationConfig(Config):
 
     shorthand: ClassVar[str | None] = "preset"
 
-    preset: Literal["none", "flip", "light", "multiscale", "lsj", "ssd", "yolox", "micrographs"] = "flip"
+    preset: Literal["none", "flip", "light", "multiscale", "lsj", "ssd", "yolox", "rtdetr", "deim", "micrographs"] = "flip"
     """Preset for all values that are not set."""
     flip: Probability = 0.5
     """Probability of a horizontal flip."""
@@ -260,6 +192,24 @@ class AugmentationConfig(Config):
             raise ValueError(f"expected calls such as 'GaussianBlur(p=0.2)', got {', '.join(value)!r}") from None
         calls = tree.elts if isinstance(tree, ast.Tuple) else [tree]
         return tuple(ast.unparse(call) for call in calls)
+
+    def at(self, progress: float) -> Self:
+        """Return the augmentation at a fraction of the training: without the changes that are not applied then."""
+        inactive = {name: None for name, transform in self._transforms().items() if not transform.is_active(progress)}
+        return self.replace(**inactive) if inactive else self
+
+    @property
+    def changes(self) -> tuple[float, ...]:
+        """Fractions of the training, in ascending order, at which the result of :meth:`at` changes."""
+        return changes_within([transform.between for transform in self._transforms().values()])
+
+    def describe(self) -> str:
+        """Return the names of the random changes for the log."""
+        return ", ".join(self._transforms()) or "no change but flips and the size"
+
+    def _transforms(self) -> dict[str, RandomTransformConfig]:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in values.items() if isinstance(value, RandomTransformConfig)}
 
     def replace(self, **values: Any) -> Self:
         """Replace values as :meth:`Config.replace`; with ``preset``, all values that are not given are reset to the preset's."""

@@ -95,9 +95,14 @@ def geometry_calls(config: AugmentationConfig) -> list[Call]:
     if config.quarter_turns:
         calls.append(("RandomRotate90", {"p": config.quarter_turns}))
     if rotation is not None and rotation.probability:
-        ranges = {"rotate": (-rotation.degrees, rotation.degrees), "shear": (-rotation.shear, rotation.shear)}
-        calls.append(("Affine", {**ranges, "rotate_method": "ellipse", "fill": 114, "p": rotation.probability}))
+        calls.append(_rotation_call(rotation.degrees, rotation.shear, 114, rotation.probability))
     return calls + [call for call in extra_calls(config) if moves_boxes(call[0])]
+
+
+def mosaic_calls(config: AugmentationConfig) -> list[Call]:
+    """Return the transforms that are applied only to mosaics."""
+    mosaic = config.mosaic
+    return [] if mosaic is None or not mosaic.degrees else [_rotation_call(mosaic.degrees, 0.0, mosaic.fill, 1.0)]
 
 
 def color_calls(config: AugmentationConfig) -> list[Call]:
@@ -106,8 +111,19 @@ def color_calls(config: AugmentationConfig) -> list[Call]:
     photometric = config.photometric
     if photometric is not None and photometric.probability:
         changes = {name: getattr(photometric, name) for name in ("brightness", "contrast", "saturation", "hue")}
-        calls.append(("ColorJitter", {**changes, "p": photometric.probability}))
+        no_change = dict.fromkeys(changes, 0.0)
+        separate = [{**no_change, name: value} for name, value in changes.items() if value]
+        calls += [
+            ("ColorJitter", {**values, "p": photometric.probability}) for values in (separate if photometric.independent else [changes])
+        ]
+    if photometric is not None and photometric.channel_shuffle:
+        calls.append(("ChannelShuffle", {"p": photometric.channel_shuffle}))
     return calls + [call for call in extra_calls(config) if not moves_boxes(call[0])]
+
+
+def _rotation_call(degrees: float, shear: float, fill: int, probability: float) -> Call:
+    ranges = {"rotate": (-degrees, degrees), "shear": (-shear, shear)}
+    return "Affine", {**ranges, "rotate_method": "ellipse", "fill": fill, "p": probability}
 
 
 def extra_calls(config: AugmentationConfig) -> list[Call]:

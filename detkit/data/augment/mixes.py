@@ -10,8 +10,8 @@ import numpy as np
 
 from detkit.arrays import ImageArray
 from detkit.data.augment.annotated_image import AnnotatedImage
-from detkit.data.augment.config import MixupConfig, MosaicConfig
 from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
+from detkit.data.augment.transforms import MixupConfig, MosaicConfig
 from detkit.ops.windows import Window
 from detkit.structures import Proposals, Size, Targets
 
@@ -27,7 +27,7 @@ def mosaic(
     is fitted to it, scaled, and cropped by the canvas and by the lines through the point.
     """
     scale = random_numbers.uniform(*config.scale)
-    spread = 0.5 * scale  # the point is within half an image of the center, as on the doubled canvas
+    spread = config.max_shift * scale  # by default the point is within half an image of the center, as on the doubled canvas
     y, x = (round(side * (0.5 + random_numbers.uniform(-spread, spread))) for side in size)
     canvas, parts = filled_canvas(size, config.fill), []
     for number, tile in enumerate(images):
@@ -56,7 +56,22 @@ def mixup(
     if patch is not None:
         paste(layer, patch.pixels(other.image, _RESAMPLER), patch.corner)
         parts.append(other.mapped(layer, partial(patch.rows, min_visibility=min_visibility)))
-    return _combine(np.asarray(cv2.addWeighted(image.image, config.share, layer, 1 - config.share, 0.0), np.uint8), parts, image)
+    share = _draw_share(config, random_numbers)
+    return _combine(np.asarray(cv2.addWeighted(image.image, share, layer, 1 - share, 0.0), np.uint8), parts, image)
+
+
+def blend(image: AnnotatedImage, other: AnnotatedImage, config: MixupConfig, random_numbers: np.random.Generator) -> AnnotatedImage:
+    """Blend two augmented images, the second stretched to the size of the first, and keep the objects of both (DEIM, arXiv:2412.04234)."""
+    share, size = _draw_share(config, random_numbers), image.size
+    layer = other.mapped(_RESAMPLER.resize(other.image, size), lambda rows: rows.resized(other.size, size))
+    pixels = np.asarray(cv2.addWeighted(image.image, share, layer.image, 1 - share, 0.0), np.uint8)
+    return _combine(pixels, [image, layer], image)
+
+
+def _draw_share(config: MixupConfig, random_numbers: np.random.Generator) -> float:
+    """Return the weight of the first image."""
+    spread = config.share_spread
+    return config.share + random_numbers.uniform(-spread, spread) if spread else config.share
 
 
 def _combine(image: ImageArray, parts: Sequence[AnnotatedImage], first: AnnotatedImage) -> AnnotatedImage:

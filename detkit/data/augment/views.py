@@ -8,7 +8,7 @@ import numpy as np
 
 from detkit.arrays import Doubles
 from detkit.data.augment.annotated_image import AnnotatedImage
-from detkit.data.augment.config import IoUCropConfig, ZoomOutConfig
+from detkit.data.augment.transforms import IoUCropConfig, ZoomOutConfig
 from detkit.ops.box_arrays import paired_iou
 from detkit.ops.windows import Window
 from detkit.structures import Targets
