@@ -127,11 +127,9 @@ def draw_noise(targets: Sequence[Targets], batch: Batch, num_classes: int, confi
 
 
 def _layout(targets: Sequence[Targets], config: DenoisingConfig) -> tuple[int, int]:
-    """Return the number of groups, and the largest number of objects in an image; none of both without objects or denoising."""
+    """Return the number of groups, 0 without objects or denoising, and the largest number of objects in an image."""
     largest = max(int((~target.is_crowd).sum()) for target in targets)
-    if not largest or not config.queries:
-        return 0, 0
-    return max(1, config.queries // largest), largest
+    return max(1, config.queries // largest) if largest and config.queries else 0, largest
 
 
 def _noised(boxes: Tensor, noise: Noise, scale: float) -> Tensor:
