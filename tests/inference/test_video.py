@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from bright import image, predictor, saved
-from videos import damaged, film, truncated, with_rotation_mark
+from videos import damaged, film, trimmed, truncated, with_rotation_mark
 
+from detkit.checkpoint.temporary import remove_stale_temporaries
+from detkit.data.media.containers import missing_bytes, shows_every_frame
 from detkit.data.media.images import read_image
 from detkit.data.media.video import Frame, Video, is_video
 from detkit.drawing.video import VideoWriter
@@ -84,12 +87,56 @@ def test_closing_before_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_truncated_video_gives_the_frames_before_the_cut(tmp_path: Path, batch_size: int, caplog: pytest.LogCaptureFixture) -> None:
-    path = truncated(film(tmp_path / "a.avi", frames=30, codec="MJPG"))
-    indices = [frame.index for frame, _ in detect_video(predictor(60, batch_size=batch_size), path)]
-    assert re.search(rf"truncated_a\.avi: expected 30 frames as in its header, read {len(indices)};", caplog.text)
+def test_the_frames_that_a_truncated_video_lacks_are_counted(tmp_path: Path, batch_size: int, caplog: pytest.LogCaptureFixture) -> None:
+    video = Video(truncated(film(tmp_path / "a.avi", frames=30, codec="MJPG")))
+    indices = [frame.index for frame, _ in detect_video(predictor(60, batch_size=batch_size), video)]
     assert len(indices) > 5
     assert indices == list(range(len(indices)))
+    assert video.lost == 30 - len(indices)
+    assert caplog.text == ""
+    every_third = [frame.index for frame in video.frames(3)]
+    assert len(every_third) + video.lost == 10
+
+
+@pytest.mark.parametrize("codec", ["MJPG", "mp4v"])
+@pytest.mark.parametrize("lost", [(11,), (9, 10, 11), (4, 11)])
+def test_damaged_frames_at_the_end_are_counted(tmp_path: Path, codec: str, lost: tuple[int, ...]) -> None:
+    video = Video(damaged(film(tmp_path / "a.avi", frames=12, codec=codec), *lost))
+    assert len(list(video.frames())) == 12 - len(lost)
+    assert video.lost == len(lost)
+
+
+def test_a_trimmed_video_has_lost_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    whole = film(tmp_path / "a.mp4", frames=30)
+    video = Video(trimmed(whole))
+    assert shows_every_frame(whole, 30)
+    assert not shows_every_frame(video.path, 30)
+    read = len(list(video.frames()))
+    assert 10 <= read <= 20
+    assert video.lost == 0
+    assert f"trimmed_a.mp4: expected 30 frames as in its header, read {read}; it is trimmed, or of variable frame rate" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.avi", "MJPG"), ("a.avi", "mp4v"), ("a.mp4", "mp4v"), ("a.mkv", "mp4v"), ("a.webm", "VP80")]
+)
+def test_truncated_containers_are_recognized(tmp_path: Path, name: str, codec: str) -> None:
+    whole = film(tmp_path / name, frames=20, codec=codec)
+    size = whole.stat().st_size
+    assert missing_bytes(whole) == 0
+    for fraction in (0.5, 0.99):
+        lacking = missing_bytes(truncated(whole, fraction))  # of an MP4, at least from the end of the box that is cut
+        assert (0 < lacking <= size - int(fraction * size)) if name == "a.mp4" else lacking == size - int(fraction * size)
+    video = Video(whole)
+    list(video.frames())
+    assert video.lost == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"\x1aE\xdf\xa3", b"\0\0\0\x08moov", b"\0\0\0\0ftyp", b"text" * 9])
+def test_containers_that_state_nothing(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.mp4").write_bytes(content)
+    assert missing_bytes(tmp_path / "a.mp4") == 0
+    assert shows_every_frame(tmp_path / "a.mp4", 10) == content.startswith(b"RIFF")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +231,18 @@ def test_frames_must_have_equal_sizes(tmp_path: Path) -> None:
 def test_no_frames_create_no_file(tmp_path: Path) -> None:
     with VideoWriter(tmp_path / "a.mp4", 5):
         pass
-    assert not (tmp_path / "a.mp4").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unfinished_video_has_another_name(tmp_path: Path) -> None:
+    with VideoWriter(tmp_path / "a.mp4", 5) as writer:
+        writer.write(image())
+        (unfinished,) = tmp_path.iterdir()
+        assert unfinished.name.startswith(".a.mp4.")
+        copy = unfinished.with_name(unfinished.name.replace(f"-{os.getpid()}-", "-99999999-"))
+        copy.write_bytes(b"of a killed process")
+    assert remove_stale_temporaries(tmp_path) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_incomplete_video_is_an_error(tmp_path: Path) -> None:
@@ -193,6 +251,7 @@ def test_incomplete_video_is_an_error(tmp_path: Path) -> None:
     writer.written += 1  # as if a frame had been lost on a full disk
     with pytest.raises(OSError, match=r"a\.mp4: 1 of 2 frames were written"):
         writer.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_earlier_error_is_not_hidden(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def truncated(path: Path, fraction: float = 0.5) -> Path:
 
 
 def damaged(path: Path, *numbers: int) -> Path:
-    """Copy a Motion JPEG film with some of its frames overwritten by zeros."""
+    """Copy an AVI film with some of its frames overwritten by zeros."""
     data = bytearray(path.read_bytes())
     starts = [match.start() for match in re.finditer(b"00dc", bytes(data)) if match.start() > data.find(b"movi")]
     for number in numbers:
@@ -50,5 +50,17 @@ def damaged(path: Path, *numbers: int) -> Path:
         length = struct.unpack("<I", data[start - 4 : start])[0]
         data[start : start + length] = bytes(length)
     copy = path.with_name(f"damaged_{path.name}")
+    copy.write_bytes(data)
+    return copy
+
+
+def trimmed(path: Path) -> Path:
+    """Copy an MP4 film with an edit list that shows its first half, as phones trim without writing the frames again."""
+    data = bytearray(path.read_bytes())
+    header = data.find(b"elst") + 4
+    assert header > 4
+    (duration,) = struct.unpack_from(">I", data, header + 8)
+    struct.pack_into(">I", data, header + 8, duration // 2)
+    copy = path.with_name(f"trimmed_{path.name}")
     copy.write_bytes(data)
     return copy

@@ -11,6 +11,14 @@ Without --model, detkit uses the detector inside the package, which knows COCO's
 folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read is reported, the others
 are processed, and the exit code is 1.
 
+The files of --json, --csv and --coco are written at the end, also after an interruption. Until then, the detections of the images
+processed so far are in FILE.partial next to the first of them, as lines of JSON, which stays if the command is killed. The data set of
+--labels grows image by image (its coco file every few seconds), and a drawn image or video appears when it is complete; that of a killed
+command does not.
+
+In the JSON file, a video's frames_lost counts frames that could not be decoded or that its truncated file lacks; damaged frames that the
+decoder completes from others are not counted (frames_concealed is null), as OpenCV does not report them.
+
 In the file of --coco, an image_id is the number at the end of the image's name (000000000139.jpg: 139), or the name without its extension
 if there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
 """
@@ -26,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.partial import PartialFile
 from detkit.cli.detect.results import CocoIds
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.flags import add_flags, add_min_score, class_names, min_score, positive
@@ -142,9 +151,11 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
         ids.check(files)
     drawings = None if options.no_draw else DrawingWriter(options.output, files)
     labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
+    partial = PartialFile(next(filter(None, (options.json, options.csv, options.coco)), None))
     predictor, metadata = _predictor(options)
     loaded = time.perf_counter()
-    job = DetectJob(predictor, options.every, drawings, labels)
+    partial.begin(predictor.class_names, metadata)
+    job = DetectJob(predictor, options.every, drawings, labels, partial=partial)
     try:
         job.detect(files)
     except KeyboardInterrupt:
@@ -153,6 +164,7 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
         raise
     finally:  # an interruption keeps what was detected before it
         job.write_files(outputs, metadata, ids)
+        partial.close(outputs.complete)
     job.conclude(outputs, loaded - start, time.perf_counter() - loaded)
     return SOME_FAILED if job.failed else 0
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.partial import PartialFile
 from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.outputs import Outputs, write_output
@@ -37,6 +38,7 @@ class DetectJob:
         every: Process every N-th frame of a video.
         drawings: Writes the drawn images; None: draw nothing.
         labels: Writes the detections as a new data set; None: write none.
+        partial: Keeps what was detected if the command is killed; None: keep nothing.
     """
 
     def __init__(
@@ -45,14 +47,19 @@ class DetectJob:
         every: int,
         drawings: DrawingWriter | None,
         labels: LabelWriter | None,
+        *,
+        partial: PartialFile | None = None,
     ) -> None:
         self.predictor = predictor
         self.every = every
         self.drawings = drawings
         self.labels = labels
+        self.partial = partial
+        if labels is not None:
+            labels.begin(predictor.class_names, predictor.reported)
         self.results: list[ImageResult] = []
         self.failed: dict[Path, str] = {}
-        self.lost_frames = 0
+        self.lost_frames: dict[Path, int] = {}
         self.videos: list[Path] = []
 
     def detect(self, files: list[Path]) -> None:
@@ -124,6 +131,8 @@ class DetectJob:
 
     def _keep(self, result: ImageResult, pixels: Any) -> None:
         self.results.append(result)
+        if self.partial is not None:
+            self.partial.add(result)
         if self.labels is not None:
             self.labels.add(result, pixels)
 
@@ -134,9 +143,9 @@ class DetectJob:
         return draw_detections(image, detections, self.predictor.class_names, scale=scale)
 
     def _lose_frames(self, video: Video, read: int) -> None:
-        """Report frames that could not be decoded."""
-        self.lost_frames += video.lost
-        lost = f"{video.lost} of {count(video.lost + read, 'frame')} could not be decoded and were skipped"
+        """Report frames that could not be decoded, or that a truncated file lacks."""
+        self.lost_frames[video.path] = video.lost
+        lost = f"{video.lost} of {count(video.lost + read, 'frame')} are damaged or missing and were skipped"
         self._fail(video.path, ValueError(f"{video.path}: {lost}; export the video again"))
 
     def _fail(self, path: Path, error: Exception | None) -> None:
@@ -189,13 +198,13 @@ class DetectJob:
 
         def write_labels(path: str) -> None:
             if self.labels is not None:
-                images, boxes = self.labels.write(names, self.predictor.reported)
+                images, boxes = self.labels.finish()
                 summary = f"{count(images, 'image')}, {count(boxes, 'box', 'boxes')} to correct"
                 print(f"labels: {summary}; then train on them with: detkit train {printable(path)}")
                 if self.labels.renamed:
                     print(f"labels: {count(self.labels.renamed, 'copy', 'copies')} renamed, as label formats cannot hold the names")
 
-        outputs.write("json", lambda path: write_output(path, as_json(self.results, self.failed, names, **metadata)))
+        outputs.write("json", lambda path: write_output(path, as_json(self.results, self.failed, names, self.lost_frames, **metadata)))
         outputs.write("csv", lambda path: write_output(path, as_csv(self.results, names)))
         outputs.write("coco", write_coco)
         outputs.write("labels", write_labels)
@@ -217,6 +226,8 @@ class DetectJob:
         written = outputs.written
         if self.drawings is not None and self.results:
             written.append(f"{self.drawings.folder}/")
+        if self.lost_frames:
+            print("note: damaged frames that the decoder completes from others are not counted, as OpenCV does not report them")
         if written:
             print(f"written: {', '.join(map(printable, written))}")
         if self.failed:

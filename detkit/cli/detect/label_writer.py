@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,14 @@ from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.data.records import ImageRecord
+    from detkit.data.writers.protocol import ImageWise
 
 SPLIT = "train"
 _LABEL_ENDINGS = (".xml", ".txt", ".json", ".yaml")
 _UNSAFE = re.compile(r"[^\w\-.()+,=@]|^[^\w(+=,@]")
 """Characters that a format's lists, labels or readers do not keep: spaces, controls, quotes, brackets; a dot or a dash in front."""
+_UPDATE_SECONDS, _UPDATE_COST = 10.0, 20.0
+"""Time between two updates of a label file of all images: at least this, and this multiple of the time that an update takes."""
 _LONGEST_STEM = 180
 """Bytes of the name of a copy without its extension; file systems allow 255, extensions and temporary names included."""
 
@@ -49,12 +52,16 @@ def safe_names(names: Sequence[str]) -> list[str]:
 class LabelWriter:
     """A data set with copies of the processed images, and their detections as labels.
 
+    The labels of an image are written before its copy appears, so that a data set whose command was killed holds no image that its
+    labels declare empty. With a single file for all images, that file is updated from time to time.
+
     Args:
         folder: A new or empty folder, so that corrected labels are never overwritten.
         kind: A label format of :data:`detkit.data.writers.WRITERS`.
 
     Attributes:
         renamed: Number of copies that could not keep their names.
+        boxes: Number of boxes written.
 
     Raises:
         ValueError: If the folder is not empty.
@@ -68,36 +75,68 @@ class LabelWriter:
                 f"--labels {folder}: expected a new or empty folder, as labels in it may have been corrected; give another one"
             )
         self.renamed = 0
+        self.boxes = 0
+        self._class_names: list[str] = []
+        self._image_wise: ImageWise | None = None
         self._records: list[ImageRecord] = []
         self._stems: set[str] = set()
+        self._updated, self._update_seconds = time.monotonic(), 0.0
+
+    def begin(self, class_names: ClassNames, reported: Sequence[str]) -> None:
+        """Set the classes, before the first image.
+
+        Args:
+            class_names: The class name of each label of the detections.
+            reported: The classes of the data set: those that the detector reports.
+        """
+        import torch
+
+        from detkit.data.writers import writer
+        from detkit.data.writers.protocol import ImageWise
+
+        labels = writer(self.kind)
+        self._image_wise = labels if isinstance(labels, ImageWise) else None
+        index_of = {name: index for index, name in enumerate(reported)}  # by the detector's own names
+        self._new_labels = torch.tensor([index_of.get(name or "", -1) for name in class_names])
+        self._class_names = safe_names(reported)
 
     def add(self, result: ImageResult, pixels: Any) -> None:
-        """Copy an image, or save a frame of a video, ``(H, W, 3)`` uint8 RGB, and keep its detections."""
-        from PIL import Image
-
-        from detkit.checkpoint import atomic_write
-        from detkit.data.media.images import IMAGE_EXTENSIONS
+        """Write the labels of an image, then copy it, or save a frame of a video, ``(H, W, 3)`` uint8 RGB."""
         from detkit.data.records import ImageRecord
         from detkit.data.writers import image_folder
         from detkit.structures import Targets
 
-        images = image_folder(self.folder, self.kind, SPLIT)
-        images.mkdir(parents=True, exist_ok=True)
-        if result.frame is not None:
-            path = images / f"{self._unused_stem(f'{result.path.stem}_{result.frame:06d}')}.jpg"
-            with atomic_write(path) as temporary:
-                Image.fromarray(pixels).save(temporary, "JPEG", quality=95)
-        elif result.path.suffix.lower() in IMAGE_EXTENSIONS:
-            path = images / (self._unused_stem(result.path.stem) + result.path.suffix)
-            with atomic_write(path) as temporary:
-                shutil.copyfile(result.path, temporary)
-        else:  # readers recognize images by their extensions
-            path = images / f"{self._unused_stem(result.path.name)}.png"
-            with atomic_write(path) as temporary:
-                Image.fromarray(pixels).save(temporary, "PNG")
-        targets = Targets.of(result.detections.boxes, result.detections.labels)
+        path = image_folder(self.folder, self.kind, SPLIT) / self._unused_name(result)
+        targets = Targets.of(result.detections.boxes, self._new_labels[result.detections.labels])
         targets = targets[targets.areas > 0]  # a box without area was in the padding of the network's input
-        self._records.append(ImageRecord(path, len(self._records) + 1, result.size, targets))
+        record = ImageRecord(path, len(self._records) + 1, result.size, targets)
+        if self._image_wise is not None:
+            if not self._records:
+                self._image_wise.describe(self._class_names, self.folder, SPLIT)
+            self._image_wise.write_image(record, self._class_names, self.folder, SPLIT)
+        _save(result, pixels, path)
+        self._records.append(record)
+        self.boxes += len(targets)
+        if self._image_wise is None:
+            self._update()
+
+    def _update(self) -> None:
+        """Write the one file of all images, if the last time is long ago compared with what it took."""
+        if time.monotonic() - self._updated > max(_UPDATE_SECONDS, _UPDATE_COST * self._update_seconds):
+            start = time.monotonic()
+            self.finish()
+            self._updated = time.monotonic()
+            self._update_seconds = self._updated - start
+
+    def _unused_name(self, result: ImageResult) -> str:
+        """Return the name of the copy: that of the image, or a name by which readers recognize it as one."""
+        from detkit.data.media.images import IMAGE_EXTENSIONS
+
+        if result.frame is not None:
+            return f"{self._unused_stem(f'{result.path.stem}_{result.frame:06d}')}.jpg"
+        if result.path.suffix.lower() in IMAGE_EXTENSIONS:
+            return self._unused_stem(result.path.stem) + result.path.suffix
+        return f"{self._unused_stem(result.path.name)}.png"
 
     def _unused_stem(self, stem: str) -> str:
         """Return a stem that every format can hold, with a number appended if another image has it, ignoring case."""
@@ -110,21 +149,30 @@ class LabelWriter:
         self._stems.add(name.casefold())
         return name
 
-    def write(self, class_names: ClassNames, reported: Sequence[str]) -> tuple[int, int]:
-        """Write the labels of all added images, and return the number of images and of boxes.
-
-        Args:
-            class_names: The class name of each label of the detections.
-            reported: The classes of the data set: those that the detector reports.
-        """
-        import torch
-
+    def finish(self) -> tuple[int, int]:
+        """Complete the data set, and return the number of images and of boxes."""
         from detkit.data.records import DetectionData
         from detkit.data.writers import write_labels
 
-        index_of = {name: index for index, name in enumerate(reported)}  # by the detector's own names
-        new_labels = torch.tensor([index_of.get(name or "", -1) for name in class_names])
-        records = [replace(record, targets=record.targets.replace(labels=new_labels[record.targets.labels])) for record in self._records]
-        if records:
-            write_labels(DetectionData.of(str(self.folder), safe_names(reported), records), self.folder, self.kind, SPLIT)
-        return len(records), sum(len(record.targets) for record in records)
+        if self._records:
+            data = DetectionData.of(str(self.folder), self._class_names, self._records)
+            if self._image_wise is not None:
+                self._image_wise.finish(data, self.folder, SPLIT)
+            else:
+                write_labels(data, self.folder, self.kind, SPLIT)
+        return len(self._records), self.boxes
+
+
+def _save(result: ImageResult, pixels: Any, path: Path) -> None:
+    """Copy an image to ``path`` unchanged if its extension says what it is; otherwise write its pixels."""
+    from PIL import Image
+
+    from detkit.checkpoint import atomic_write
+
+    with atomic_write(path) as temporary:
+        if result.frame is not None:
+            Image.fromarray(pixels).save(temporary, "JPEG", quality=95)
+        elif path.suffix == result.path.suffix:
+            shutil.copyfile(result.path, temporary)
+        else:
+            Image.fromarray(pixels).save(temporary, "PNG")

@@ -60,29 +60,51 @@ def quoted_cell(value: object) -> str:
     return f"'{text}" if _FORMULA.match(text) else text
 
 
-def as_json(results: Sequence[ImageResult], failed: Mapping[Path, str], class_names: ClassNames, **metadata: Any) -> str:
-    """Return all detections as JSON: per image and, under ``videos``, per frame; files that could not be read have an error."""
+def _rows(result: ImageResult, class_names: ClassNames) -> list[dict[str, Any]]:
+    return [{"class": class_names[label], "label": label, "score": score, "box": box} for label, score, box in result.rows()]
+
+
+def _file_info(result: ImageResult) -> dict[str, Any]:
+    return {"file": str(result.path), "width": result.size[1], "height": result.size[0]}
+
+
+def _frame_info(result: ImageResult) -> dict[str, Any]:
+    return {} if result.frame is None else {"frame": result.frame, "seconds": round(result.seconds, 3)}
+
+
+def as_json(
+    results: Sequence[ImageResult],
+    failed: Mapping[Path, str],
+    class_names: ClassNames,
+    lost_frames: Mapping[Path, int] | None = None,
+    **metadata: Any,
+) -> str:
+    """Return all detections as JSON: per image and, under ``videos``, per frame; files that could not be read have an error.
+
+    A video's ``frames_lost`` is the number of its frames that could not be decoded, or that its header states and the file lacks;
+    ``frames_concealed``, of damaged frames that the decoder completed from others, is null, as OpenCV does not report them.
+    """
     from detkit.data.media.video import is_video
 
-    def rows(result: ImageResult) -> list[dict[str, Any]]:
-        return [{"class": class_names[n], "label": n, "score": score, "box": box} for n, score, box in result.rows()]
-
-    def file_info(result: ImageResult) -> dict[str, Any]:
-        return {"file": str(result.path), "width": result.size[1], "height": result.size[0]}
-
-    images: list[dict[str, Any]] = [{**file_info(result), "detections": rows(result)} for result in results if result.frame is None]
+    images = [{**_file_info(result), "detections": _rows(result, class_names)} for result in results if result.frame is None]
     images += [{"file": str(path), "error": message} for path, message in failed.items() if not is_video(path)]
     videos: dict[Path, dict[str, Any]] = {}
     for result in results:
         if result.frame is not None:
-            frames = videos.setdefault(result.path, {**file_info(result), "frames": []})["frames"]
-            frames.append({"frame": result.frame, "seconds": round(result.seconds, 3), "detections": rows(result)})
+            lost = {"frames_lost": (lost_frames or {}).get(result.path, 0), "frames_concealed": None}
+            frames = videos.setdefault(result.path, {**_file_info(result), **lost, "frames": []})["frames"]
+            frames.append({**_frame_info(result), "detections": _rows(result, class_names)})
     for path, message in failed.items():
         if is_video(path):
             videos.setdefault(path, {"file": str(path)})["error"] = message
     content = {"detkit": __version__, **metadata, "class_names": list(class_names), "images": images}
     content |= {"videos": list(videos.values())} if videos else {}
     return json.dumps(content, ensure_ascii=False, indent=1)
+
+
+def as_json_line(result: ImageResult, class_names: ClassNames) -> str:
+    """Return the detections of one image or frame as a line of JSON."""
+    return json.dumps({**_file_info(result), **_frame_info(result), "detections": _rows(result, class_names)}) + "\n"
 
 
 class _Lines:

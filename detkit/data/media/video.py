@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detkit.data.media.containers import missing_bytes, shows_every_frame
+
 VIDEO_EXTENSIONS: tuple[str, ...] = (
     ".mp4",
     ".m4v",
@@ -69,7 +71,9 @@ class Video:
         path: The file.
         frames_per_second: Frame rate in the header; ``None`` if it has none.
         length: Number of frames in the header, often an estimate; ``None`` if it has none.
-        lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded.
+        lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded, or that
+            the header states although the file is cut short before them. A damaged frame that the decoder completes from its neighbors
+            is yielded and not counted, as OpenCV does not report it.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -88,8 +92,9 @@ class Video:
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
 
-        A frame that cannot be decoded is skipped, keeps its index, and is counted in :attr:`lost`. If there are far fewer frames than in
-        the header, a warning is logged: the file may be truncated, or trimmed without being rewritten.
+        A frame that cannot be decoded is skipped, keeps its index, and is counted in :attr:`lost`, as are the frames that a truncated
+        file lacks. If there are far fewer frames than in the header for no known reason, a warning is logged: the file may be trimmed
+        without being rewritten.
 
         Raises:
             ValueError: If ``every`` is not positive, or if no frame can be decoded.
@@ -112,7 +117,7 @@ class Video:
                 index += 1
         finally:
             capture.release()
-        self._check_end(index)
+        self._check_end(index, every)
 
     def _grab(self, capture: cv2.VideoCapture, index: int) -> int | None:
         """Go to the next frame that can be decoded; return the number of damaged frames before it, or None at the end of the file.
@@ -128,16 +133,28 @@ class Video:
             return index / self.frames_per_second
         return milliseconds / 1000
 
-    def _check_end(self, read: int) -> None:
+    def _check_end(self, read: int, every: int) -> None:
         if not read:
             raise ValueError(f"{self.path}: no frame of the video can be decoded; download or export it again")
-        if self.length is not None and self.length - read > max(2, _MAX_MISSING * self.length):
+        if self.length is None or self.length <= read:
+            return
+        end = self._certain_end(read)
+        if end > read:
+            self.lost += sum(number % every == 0 for number in range(read, end))
+        elif self.length - read > max(2, _MAX_MISSING * self.length):
             _log.warning(
-                "%s: expected %d frames as in its header, read %d; it is trimmed, of variable frame rate, or truncated: check its end",
+                "%s: expected %d frames as in its header, read %d; it is trimmed, or of variable frame rate: check its end",
                 self.path,
                 self.length,
                 read,
             )
+
+    def _certain_end(self, read: int) -> int:
+        """Return how many frames the video should have, given its header and the number that was read."""
+        length = self.length or read
+        if missing_bytes(self.path):
+            return length
+        return min(length, _packets(self.path)) if shows_every_frame(self.path, length) else read
 
 
 def _opened(path: Path) -> cv2.VideoCapture:
@@ -151,3 +168,13 @@ def _opened(path: Path) -> cv2.VideoCapture:
     if not capture.isOpened():
         raise ValueError(f"{path}: not a readable video; it is damaged, truncated, or in a format that FFmpeg does not support")
     return capture
+
+
+def _packets(path: Path) -> int:
+    """Return the number of compressed frames in a video, without decoding them."""
+    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+    number = 0
+    while capture.grab():
+        number += 1
+    capture.release()
+    return number

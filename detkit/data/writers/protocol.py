@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from detkit.data.records import DetectionData
+from detkit.data.records import DetectionData, ImageRecord
 
 
 class Writer(Protocol):
@@ -21,6 +22,23 @@ class Writer(Protocol):
         Raises:
             ValueError: If the format cannot hold the data; the message names the image.
         """
+        ...
+
+
+@runtime_checkable
+class ImageWise(Writer, Protocol):
+    """A writer whose format has a label file for each image, so that a data set can be built image by image."""
+
+    def describe(self, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Write what the format states of a split before its images, such as a file of class names; nothing if there is no such file."""
+        ...
+
+    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Write the label file of one image."""
+        ...
+
+    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+        """Complete a split of which every image was given to :meth:`write_image`."""
         ...
 
 

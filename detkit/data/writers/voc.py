@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from detkit.checkpoint.atomic import explain_write_errors, write_text
+from detkit.checkpoint.atomic import atomic_write, write_text
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.writers.protocol import check_stems
 
 
 class VocWriter:
-    """``Annotations``, ``ImageSets/Main/SPLIT.txt`` and ``JPEGImages``; see :class:`~detkit.data.writers.protocol.Writer`."""
+    """``Annotations``, ``ImageSets/Main/SPLIT.txt`` and ``JPEGImages``; see :class:`~detkit.data.writers.protocol.ImageWise`."""
 
     def image_folder(self, folder: Path, split: str) -> Path:
         """Return where the images of all splits belong."""
@@ -21,19 +22,28 @@ class VocWriter:
     def write(self, data: DetectionData, folder: Path, split: str) -> None:
         """Write the labels of one split; crowd flags are lost, and boxes are rounded to whole pixels."""
         check_stems(data, "voc")
-        annotations, lists = folder / "Annotations", folder / "ImageSets" / "Main"
-        annotations.mkdir(parents=True, exist_ok=True)
-        lists.mkdir(parents=True, exist_ok=True)
         for record in data.records:
-            tree = ElementTree.ElementTree(_annotation(record, data.class_names))
-            ElementTree.indent(tree)
-            file = annotations / f"{record.path.stem}.xml"
-            with explain_write_errors(file):
-                tree.write(file, encoding="utf-8")
-        write_text(lists / f"{split}.txt", "".join(f"{record.path.stem}\n" for record in data.records))
+            self.write_image(record, data.class_names, folder, split)
+        self.finish(data, folder, split)
+
+    def describe(self, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Do nothing: the classes are those of the boxes."""
+
+    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Write the XML file of one image."""
+        del split
+        tree = ElementTree.ElementTree(_annotation(record, class_names))
+        ElementTree.indent(tree)
+        with atomic_write(folder / "Annotations" / f"{record.path.stem}.xml", sync=False) as temporary:
+            tree.write(temporary, encoding="utf-8")
+
+    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+        """Write the list of the images."""
+        path = folder / "ImageSets" / "Main" / f"{split}.txt"
+        write_text(path, "".join(f"{record.path.stem}\n" for record in data.records))
 
 
-def _annotation(record: ImageRecord, class_names: tuple[str, ...]) -> ElementTree.Element:
+def _annotation(record: ImageRecord, class_names: Sequence[str]) -> ElementTree.Element:
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = record.path.name
     size = ElementTree.SubElement(root, "size")

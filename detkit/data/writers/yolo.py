@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
-from detkit.checkpoint.atomic import explain_write_errors, write_text
+from detkit.checkpoint.atomic import atomic_write, write_text
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.writers.protocol import check_stems
 
 
 class YoloWriter:
-    """``data.yaml``, ``labels/SPLIT`` and ``images/SPLIT``; see :class:`~detkit.data.writers.protocol.Writer`."""
+    """``data.yaml``, ``labels/SPLIT`` and ``images/SPLIT``; see :class:`~detkit.data.writers.protocol.ImageWise`."""
 
     def image_folder(self, folder: Path, split: str) -> Path:
         """Return where the images of a split belong."""
@@ -21,16 +22,25 @@ class YoloWriter:
     def write(self, data: DetectionData, folder: Path, split: str) -> None:
         """Write the labels of one split, which are boxes and classes only."""
         check_stems(data, "yolo")
-        labels = folder / "labels" / split
-        labels.mkdir(parents=True, exist_ok=True)
         for record in data.records:
-            file = labels / f"{record.path.stem}.txt"
-            with explain_write_errors(file):
-                file.write_text("".join(_yolo_lines(record)), "utf-8")
+            self.write_image(record, data.class_names, folder, split)
+        self.describe(data.class_names, folder, split)
+
+    def describe(self, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Write the split and the class names to ``data.yaml``."""
         path = folder / "data.yaml"
         content = yaml.safe_load(path.read_text("utf-8-sig")) if path.is_file() else {}
-        content.update({split: f"images/{split}", "names": dict(enumerate(data.class_names))})
+        content.update({split: f"images/{split}", "names": dict(enumerate(class_names))})
         write_text(path, yaml.safe_dump(content, sort_keys=False))
+
+    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+        """Write the text file of one image."""
+        del class_names
+        with atomic_write(folder / "labels" / split / f"{record.path.stem}.txt", sync=False) as temporary:
+            temporary.write_text("".join(_yolo_lines(record)), "utf-8")
+
+    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+        """Do nothing: the description and the files of the images are all there is."""
 
 
 def _yolo_lines(record: ImageRecord) -> list[str]:

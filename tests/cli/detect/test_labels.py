@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -154,3 +158,54 @@ def test_an_interruption_keeps_the_labels_of_processed_images(folder: Path, monk
     monkeypatch.setattr("detkit.cli.detect.job.DetectJob._keep", keep)
     assert detect("in", "--labels", "made") == 130
     assert len(read().records) == 2
+
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {tests!r})
+import detkit.inference
+from bright import predictor
+from detkit.cli.detect.job import DetectJob
+from detkit.cli.main import main
+detkit.inference.load = lambda *_, **options: predictor(60, **{{**options, "svd": None}})
+keep = DetectJob._keep
+def killing(job, result, pixels):
+    keep(job, result, pixels)
+    if len(job.results) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+DetectJob._keep = killing
+import detkit.cli.detect.label_writer as labels
+labels._UPDATE_SECONDS = labels._UPDATE_COST = 0.0
+words = "detect --model bright in clip.mp4 --labels made --labels-format {kind} --json a.json --csv a.csv"
+main(words.split())
+"""
+
+
+@pytest.mark.parametrize("kind", ["yolo", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("voc", "coco"))])
+def test_a_killed_command_leaves_what_it_had_detected(folder: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    film(folder / "clip.mp4", frames=5)
+    tests = str(Path(__file__).parents[2] / "inference")
+    code = KILLED.format(tests=tests, kind=kind)
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == -signal.SIGKILL
+    data = read_source(SourceConfig(path="made", split=None if kind == "voc" else "train"))  # VOC's list of images is written at the end
+    boxes = {record.path.stem: len(record.targets) for record in data.records}
+    assert boxes == {"image_1": 2, "image_2": 2, "image_3": 0, "clip_000000": 2, "clip_000001": 2}
+    assert data.report.totals() == {}
+    header, *rows = map(json.loads, Path("a.json.partial").read_text().splitlines())
+    assert (header["partial"], header["model"], header["class_names"]) == (True, "bright", ["red", "green", None])
+    assert [(Path(row["file"]).name, row.get("frame"), len(row["detections"])) for row in rows] == [
+        *((f"image_{number}.png", None, 2 * (number < 3)) for number in (1, 2, 3)),
+        *(("clip.mp4", frame, 2) for frame in (0, 1)),
+    ]
+    assert not any(Path(name).exists() for name in ("a.json", "a.csv", "runs/detect-1/clip.mp4"))
+    assert len(list(Path("runs/detect-1").glob(".clip.mp4.*.tmp.mp4"))) == 1
+    assert main(["detect", "--model", "bright", "in", "clip.mp4", "--json", "a.json"]) == 0
+    assert not Path("a.json.partial").exists()
+    assert list(Path("runs").rglob(".*.tmp*")) == []
+
+
+def test_a_partial_file_of_the_user_is_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.json.partial").write_text("mine")
+    assert detect("in", "--json", "a.json") == 2
+    assert "a.json.partial: expected no such file, as it would be overwritten" in capsys.readouterr().err
+    assert Path("a.json.partial").read_text() == "mine"
