@@ -15,6 +15,8 @@ T = TypeVar("T")
 _COLUMNS, _LINES = 80, 24
 LONGEST_CELL = 200
 """Characters of a cell of a table, such as a class name; longer ones are shortened."""
+MOST_ROWS, ROWS_OF_MANY = 40, 30
+"""Rows of a table of classes; of more classes than the first number, the second are listed."""
 LONGEST_LIST = 100
 """Names of a printed list; of more, only the number is printed."""
 MEGABYTE = 1e6

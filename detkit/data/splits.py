@@ -166,11 +166,16 @@ def class_lines(data: DetectionData) -> list[str]:
     return lines
 
 
-def crowded_line(data: DetectionData, max_detections: int) -> str | None:
+def crowded_line(data: DetectionData, max_detections: int | None, advice: str = "raise max_detections") -> str | None:
     """Return a line about images with more objects than a detector reports; None if there are none.
 
-    Such objects are cut in training targets that are limited by it, in detection and in evaluation.
+    Args:
+        data: The images.
+        max_detections: Maximum number of detections per image; None: no limit.
+        advice: What to do, such as the key or flag to raise.
     """
+    if max_detections is None:
+        return None
     lengths = data.records.lengths
     crowded = int((lengths > max_detections).sum())
     if not crowded:
@@ -178,7 +183,7 @@ def crowded_line(data: DetectionData, max_detections: int) -> str | None:
     lost, total = int((lengths - max_detections).clip(min=0).sum()), int(lengths.sum())
     return (
         f"{data.name}: {crowded:,} of {len(data):,} images have more than {max_detections} objects (at most {int(lengths.max()):,}), "
-        f"and no more than {max_detections} are detected in an image: {lost:,} of {total:,} objects cannot be found; raise max_detections"
+        f"and no more than {max_detections} are detected in an image: {lost:,} of {total:,} objects cannot be found; {advice}"
     )
 
 

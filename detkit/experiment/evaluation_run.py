@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detkit.checkpoint import read_header
 from detkit.data import (
     ClassMapping,
@@ -23,6 +21,7 @@ from detkit.data import (
     with_split,
 )
 from detkit.data.crops import CropConfig, classification_data
+from detkit.data.splits import crowded_line
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.accuracy import Accuracy, accuracy
 from detkit.evaluation.coco_curves import EvaluatorName, check_evaluator
@@ -98,22 +97,13 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
             f"{data.name}: expected a detector, got a classifier, which predicts no boxes; evaluate it with `detkit evaluate`, or with "
             "evaluate_classifier in Python"
         )
-    _check_limit(data, predictor.max_detections)
+    crowded = crowded_line(data, predictor.max_detections, "raise max_detections (--max-detections); COCO's AP counts 100")
+    if crowded is not None:
+        _log.warning("%s", crowded)
     evaluator = Evaluator(data, predictor.class_names)
     for record, detections in progress(detect_records(predictor, data)):
         evaluator.add(record, detections)
     return evaluator
-
-
-def _check_limit(data: DetectionData, limit: int | None) -> None:
-    """Log how many images have more objects than a detector reports per image."""
-    if limit is None:
-        return
-    counts = np.diff(data.records.offsets)
-    above, most = int((counts > limit).sum()), int(counts.max(initial=0))
-    if above:
-        rest = f"at most {limit} detections per image are reported; raise it with max_detections (--max-detections); COCO's AP counts 100"
-        _log.warning("%d of %d images have more than %d objects (the most: %d), but %s", above, len(data), limit, most, rest)
 
 
 def is_classifier(weights: str | Path | None) -> bool:

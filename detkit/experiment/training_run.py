@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from detkit.checkpoint import write_text
 from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.config import load_config
 from detkit.data import DetectionData
+from detkit.data.splits import crowded_line
 from detkit.experiment.build import Parts, build_distilled, build_parts, checkpoint_header, initial_state, run_data
 from detkit.experiment.config import Experiment
 from detkit.experiment.log import log_to_file
@@ -158,7 +158,10 @@ def _train(config: Experiment, run: Run, parts: Parts, only: int | None, *, resu
 
 def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
     """Log warnings of the model about data that its authors would not train it on; the run continues."""
-    for message in config.model.data_warnings(len(data), int(np.diff(data.records.offsets).max(initial=0))):
+    key, limit = config.model.detection_limit
+    crowded = crowded_line(data, limit, f"raise model.{key}")
+    warnings = config.model.data_warnings(len(data), int(data.records.lengths.max(initial=0)))
+    for message in (*warnings, *([crowded] if crowded is not None else [])):
         _log.warning("warning: %s", message)
 
 

@@ -51,13 +51,8 @@ class DetectorConfig(Config):
             images: Number of training images.
             max_objects: Maximum number of objects in an image.
         """
-        key, limit = self.detection_limit
-        if limit is None or max_objects <= limit:
-            return ()
-        return (
-            f"a training image has {max_objects} objects, but at most model.{key}={limit} per image are detected, also in validation; "
-            "increase it",
-        )
+        del images, max_objects
+        return ()
 
     @property
     def detection_limit(self) -> tuple[str, int | None]:

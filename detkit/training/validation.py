@@ -99,9 +99,8 @@ class Validation:
 
     def _detect(self, predictor: Predictor, data: DetectionData, step: int) -> tuple[int, DetectedImages]:
         """Return the number of images and the detections of each; of fewer images if the run is asked to stop meanwhile."""
-        if self._image_seconds is None and predictor.max_detections is not None:  # said once
-            for line in filter(None, [crowded_line(self.data, predictor.max_detections)]):
-                _log.warning("%s", line)
+        if self._image_seconds is None and (crowded := crowded_line(self.data, predictor.max_detections)):  # said once
+            _log.warning("%s", crowded)
         started, detected = time.perf_counter(), list[tuple[Any, Detections]]()
         _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(len(data)))
         self.run.hooks.evaluating(0, len(data))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import detkit
+from detkit import zoo
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
+from detkit.experiment import evaluation_run
+from detkit.experiment.training_run import _log_data_warnings
 from detkit.inference import ImagePyramid, Predictor
 from detkit.models.classifier import ClassifierConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -126,22 +129,30 @@ def test_detect_says_once_that_detections_were_cut(
 
 
 def test_evaluation_and_training_say_that_objects_exceed_the_limit(
-    checkpoints: dict[str, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = read_source(make_sample(tmp_path / "data", 3).train)
     most = int(np.diff(data.records.offsets).max())
     assert most > 1
-    with caplog.at_level(logging.WARNING, "detkit.experiment.evaluation_run"):
-        from detkit.experiment.evaluation_run import _check_limit
+    monkeypatch.setattr(evaluation_run, "detect_records", lambda *_: [])
 
-        _check_limit(data, most)
+    def evaluate(limit: int) -> None:
+        evaluation_run.run_evaluator(SimpleNamespace(max_detections=limit, class_names=data.class_names), data)  # type: ignore[arg-type]
+
+    def start_training(limit: int) -> None:
+        postprocess = RetinaNetConfig().head.postprocess.replace(max_detections=limit)
+        config = RetinaNetConfig(head=RetinaNetConfig().head.replace(postprocess=postprocess))
+        _log_data_warnings(zoo.load("quickstart").replace(model=config), data)
+
+    for log, advice in (
+        (evaluate, "raise max_detections (--max-detections); COCO's AP counts 100"),
+        (start_training, "raise model.head.postprocess.max_detections"),
+    ):
+        log(most)
         assert caplog.messages == []
-        _check_limit(data, 1)
-    assert f"images have more than 1 objects (the most: {most}), but at most 1 detections per image are reported" in caplog.text
-    config = RetinaNetConfig()
-    assert config.data_warnings(5000, 300) == ()
-    assert config.data_warnings(5000, 400) == (
-        "a training image has 400 objects, but at most model.head.postprocess.max_detections=300 per image are detected, also in "
-        "validation; increase it",
-    )
-    assert "model.region.max_detections=100" in FasterRCNNConfig().data_warnings(10, 101)[0]
+        log(1)
+        (message,) = caplog.messages
+        assert f"images have more than 1 objects (at most {most}), and no more than 1 are detected in an image" in message
+        assert message.endswith(advice)
+        caplog.clear()
+    assert FasterRCNNConfig().detection_limit == ("region.max_detections", 100)

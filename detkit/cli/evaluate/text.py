@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from detkit.checkpoint.operating_points import OperatingPoint
-from detkit.cli.report import LONGEST_CELL, LONGEST_LIST, count, shown, table
+from detkit.cli.report import LONGEST_CELL, MOST_ROWS, ROWS_OF_MANY, count, shown, table
 from detkit.evaluation import COCO_NAMES, CocoNumbers, Counts, VocNumbers
 from detkit.evaluation.compare import RESAMPLES, Difference
 from detkit.evaluation.details import ERRORS, Details
@@ -14,7 +14,6 @@ from detkit.evaluation.numbers import CocoClass, VocClass
 from detkit.printable import printable
 
 _MAX_ROWS = 15
-_LISTED_OF_MANY = 30
 C = TypeVar("C", CocoClass, VocClass)
 
 
@@ -42,13 +41,11 @@ def voc_text(numbers: VocNumbers) -> str:
 
 
 def _most_frequent(classes: Sequence[C]) -> tuple[Sequence[C], str]:
-    """Return the classes to list, all or of very many those with the most boxes, and a line about the others."""
-    if len(classes) <= LONGEST_LIST:
+    """Return the classes to list, all or of many those with the most boxes, and a line about the others."""
+    if len(classes) <= MOST_ROWS:
         return classes, ""
-    frequent = sorted(range(len(classes)), key=lambda index: -classes[index].boxes)[:_LISTED_OF_MANY]
-    return [
-        classes[index] for index in sorted(frequent)
-    ], f"\nand {len(classes) - _LISTED_OF_MANY:,} less frequent classes; --json has them"
+    frequent = sorted(range(len(classes)), key=lambda index: -classes[index].boxes)[:ROWS_OF_MANY]
+    return [classes[index] for index in sorted(frequent)], f"\nand {len(classes) - ROWS_OF_MANY:,} less frequent classes; --json has them"
 
 
 def _legend(boxes: Iterable[int]) -> str:
@@ -94,9 +91,12 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
 def details_text(details: Details) -> str:
     """Return the best operating points, the kinds of error, the confusions and the worst images."""
     header = ("class", "score", "precision", "recall", "F1")
-    listed = details.operating_points[: LONGEST_LIST + 1]
-    points = table([_operating_point_row(point) for point in listed], header, set(header[1:]))
+    overall, *of_classes = details.operating_points
+    listed = of_classes if len(of_classes) <= MOST_ROWS else of_classes[:ROWS_OF_MANY]
+    points = table([_operating_point_row(point) for point in (overall, *listed)], header, set(header[1:]))
     parts = ["best minimum score, by F1 at IoU .5", points]
+    if len(listed) < len(of_classes):
+        parts.append(f"and {len(of_classes) - len(listed):,} more classes; --json has them")
     rows = [(kind, f"{number:,}", shown(loss), ERRORS[kind]) for kind, (number, loss) in details.errors.items()]
     parts += ["", "kinds of error (TIDE) and the AP50 that each costs", table(rows, ("error", "count", "AP50", ""), {"count", "AP50"})]
     score = details.operating_points[0].score

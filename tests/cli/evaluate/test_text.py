@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from detkit.cli.evaluate.text import coco_text, voc_text
+import pytest
+
+from detkit.checkpoint.operating_points import OperatingPoint
+from detkit.cli.evaluate.text import coco_text, details_text, voc_text
 from detkit.evaluation import evaluate_coco, evaluate_voc
+from detkit.evaluation.details import Details
 
 
 def truth(classes: int) -> dict[str, list[dict[str, object]]]:
@@ -23,7 +27,17 @@ def test_of_very_many_classes_the_most_frequent_are_listed() -> None:
         assert "class 7  " in text
 
 
+@pytest.mark.parametrize("classes", [41, 100, 300])
+def test_no_table_is_longer_than_its_limit(classes: int) -> None:
+    points = tuple(OperatingPoint(f"class {index}", 0.5, 0.5, 0.5, 0.5) for index in range(classes + 1))
+    details = Details(points, {}, (), ())
+    text = details_text(details)
+    assert f"\nand {classes - 30} more classes; --json has them" in text
+    for table in (text, coco_text(evaluate_coco(truth(classes), []))):
+        assert max(len(part.splitlines()) for part in table.split("\n\n")) <= 40
+
+
 def test_few_classes_are_all_listed() -> None:
-    text = coco_text(evaluate_coco(truth(80), []))
-    assert sum(line.startswith("class ") and not line.startswith("class  ") for line in text.splitlines()) == 80
+    text = coco_text(evaluate_coco(truth(40), []))
+    assert sum(line.startswith("class ") and not line.startswith("class  ") for line in text.splitlines()) == 40
     assert "less frequent" not in text
