@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import platform
 import sys
+import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from detkit.checkpoint.atomic import explain_write_errors, finite, write_text
 
@@ -115,10 +119,12 @@ class MetricsFile(Hook):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stage = 0
+        self._exists = False
 
     def start(self, step: int, stage: int = 0) -> None:
         """Delete the rows after ``step``."""
         self._stage = stage
+        self._exists = False
         if not self.path.exists():
             return
         lines = [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
@@ -135,9 +141,21 @@ class MetricsFile(Hook):
         self._append({"step": step, "evaluation": dict(numbers)})
 
     def _append(self, row: dict[str, Any]) -> None:
+        """Append a row.
+
+        Raises:
+            FileNotFoundError: If the folder of the run, or the file in it, was removed.
+            WriteError: If the disk is full.
+        """
+        if not self.path.parent.is_dir() or (self._exists and not self.path.exists()):
+            raise FileNotFoundError(
+                f"{self.path.parent}: the folder of the run was removed or emptied during the training; nothing more can be kept in it, "
+                "so start the training again"
+            )
         row = {"stage": self._stage, **row} if self._stage else row
         with explain_write_errors(self.path), self.path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(finite(row)) + "\n")
+        self._exists = True
 
 
 def _stage_and_step(line: str) -> tuple[int, int]:
@@ -150,18 +168,26 @@ def _stage_and_step(line: str) -> tuple[int, int]:
 
 
 class TensorBoard(Hook):
-    """Event files for TensorBoard."""
+    """Event files for TensorBoard, written as the numbers come, so that an error of the disk is raised where it can be handled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._writer: Any = None
+        self._file: BinaryIO | None = None
 
     def start(self, step: int, stage: int = 0) -> None:
-        """Open the writer; repeated steps replace the old ones."""
-        from torch.utils.tensorboard import SummaryWriter
+        """Open a file; repeated steps replace the old ones."""
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
+        self.close()
         folder = self.folder / f"stage_{stage + 1}" if stage else self.folder
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
+        name = f"events.out.tfevents.{int(time.time()):010d}.{platform.node()}.{os.getpid()}.{stage}"
+        with explain_write_errors(self.folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = (folder / name).open("ab")
+        self._write(
+            Event(wall_time=time.time(), file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=step + 1, session_log=SessionLog(status=SessionLog.START)),
+        )
 
     def record(self, record: Record) -> None:
         """Write losses, learning rate and speed."""
@@ -174,12 +200,26 @@ class TensorBoard(Hook):
         self._add({f"validation/{name}": value for name, value in numbers.items()}, step)
 
     def _add(self, numbers: Mapping[str, float], step: int) -> None:
-        with explain_write_errors(self.folder):  # of the thread that writes
-            for name, value in numbers.items():
-                self._writer.add_scalar(name, value, step)
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [Summary.Value(tag=name, simple_value=value) for name, value in numbers.items()]
+        self._write(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def _write(self, *events: Any) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        if self._file is None:
+            return
+        with explain_write_errors(self.folder):
+            writer = RecordWriter(self._file)
+            for event in events:
+                writer.write(event.SerializeToString())
+            self._file.flush()
 
     def close(self) -> None:
-        """Flush and close the file."""
-        if self._writer is not None:
-            with explain_write_errors(self.folder):
-                self._writer.close()
+        """Close the file; everything is in it already."""
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what did not fit the disk was reported when it was written
+                file.close()

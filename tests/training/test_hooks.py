@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from pathlib import Path
 
-from detkit.training.hooks import MetricsFile, Record
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from detkit.training.hooks import Hooks, MetricsFile, Record, TensorBoard
 
 
 def test_rows_of_repeated_steps_are_deleted(tmp_path: Path) -> None:
@@ -28,3 +33,39 @@ def test_a_later_stage_keeps_the_rows_of_earlier_stages(tmp_path: Path) -> None:
     hook.start(2, 1)
     rows = [json.loads(line) for line in hook.path.read_text().splitlines()]
     assert rows == [{"step": 5, "evaluation": {"AP": 0.1}}]
+
+
+def row(step: int) -> Record:
+    return Record(step, step / 20, {"total": 2.0 * step}, 0.1, 1.0, 4 * step, 0.5, 0.25, 0.0)
+
+
+def test_tensorboard_reads_the_numbers_at_once_and_drops_repeated_steps(tmp_path: Path) -> None:
+    hook = TensorBoard(tmp_path / "tensorboard")
+    hook.start(0)
+    for step in (5, 10, 15):
+        hook.record(row(step))
+    hook.evaluation(15, {"AP": 0.5})
+    hook.start(10)  # as a resumed run
+    hook.record(row(15))
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("losses/total")] == [(5, 10.0), (10, 20.0), (15, 30.0)]
+    assert [event.step for event in events.Scalars("run/seconds")] == [5, 10, 15]
+    assert events.Tags()["scalars"].count("validation/AP") == 1
+    hook.close()
+
+
+@pytest.mark.parametrize("recreated", [False, True])
+def test_a_removed_folder_is_one_error_that_names_it(tmp_path: Path, recreated: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    folder, threads = tmp_path / "run", threading.active_count()
+    folder.mkdir()
+    hooks = Hooks((TensorBoard(folder / "tensorboard"), MetricsFile(folder / "metrics.jsonl")))
+    hooks.start(0)
+    hooks.record(row(5))
+    shutil.rmtree(folder)
+    if recreated:
+        folder.mkdir()  # as a checkpoint written afterwards does
+    with pytest.raises(FileNotFoundError, match=r"/run: the folder of the run was removed or emptied during the training"):
+        hooks.record(row(10))
+    hooks.close()
+    assert threading.active_count() == threads
+    assert capfd.readouterr().err == ""
