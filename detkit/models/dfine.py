@@ -15,7 +15,9 @@ class DFINEConfig(QueryDetectorConfig):
 
     kind: Literal["dfine"] = "dfine"
     """Kind of detector."""
-    backbone: BackboneConfig = BackboneConfig(name="resnet50", levels=("c3", "c4", "c5"))
+    backbone: BackboneConfig = BackboneConfig(
+        name="hgnetv2_b4", levels=("c3", "c4", "c5"), normalization="none", norm="frozen", frozen_stages=1
+    )
     """Network that computes the feature maps."""
     neck: NeckConfig = HybridEncoderConfig(block="rep_elan", downsample="separable")
     """Encoder between backbone and decoder."""

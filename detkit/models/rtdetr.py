@@ -42,5 +42,7 @@ class RTDETRConfig(QueryDetectorConfig):
 
     kind: Literal["rtdetr"] = "rtdetr"
     """Kind of detector."""
-    backbone: BackboneConfig = BackboneConfig(name="resnet50", levels=("c3", "c4", "c5"))
+    backbone: BackboneConfig = BackboneConfig(
+        name="resnet50d", levels=("c3", "c4", "c5"), normalization="none", norm="frozen", frozen_stages=1
+    )
     """Network that computes the feature maps."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from detkit.registry import did_you_mean
 from detkit.weights.classifiers import CLASSIFIERS
 from detkit.weights.entry import NOT_STATED, WeightEntry
+from detkit.weights.query_detectors import QUERY_DETECTORS
 
 _TORCH = "https://download.pytorch.org/models/"
 _AZURE = "https://openaipublic.azureedge.net/clip/models/"
@@ -125,6 +126,7 @@ _ALL = (
     _detr("detr_r101", "detr-r101-2c7b67e5", 232.0, 60464672, 43.5),
     _detr("detr_r101_dc5", "detr-r101-dc5-a2e86def", 232.0, 60464672, 44.9),
     _coco(_SSDLITE, f"{_SSDLITE}_coco-a79551df", 13.418, 3440060, 21.3, "SSDLite320_MobileNet_V3_Large_Weights.COCO_V1"),
+    *QUERY_DETECTORS,
     _yolox("nano", 912159, 25.8),
     _yolox("tiny", 5055855, 32.8),
     _yolox("s", 8968255, 40.5),

@@ -20,9 +20,8 @@ from detkit.heads.queries.losses import QueryLossConfig, QueryMatchingConfig
 from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects, padded_extents
 from detkit.heads.queries.query_head import QueryHead
 from detkit.heads.queries.selection import QuerySelection, prior_bias
-from detkit.layers import ACTIVATIONS
+from detkit.layers import ACTIVATIONS, ActivationName
 from detkit.layers.transformer import LayerSizes
-from detkit.necks.config import ActivationName
 from detkit.structures import Batch, Size, Targets
 
 
@@ -198,7 +197,7 @@ class RTDETRHead(QueryHead):
             ``class``, ``box`` and ``giou``, and the same with the prefixes ``auxiliary_`` (other decoder layers), ``encoder_`` (the query
             selection) and ``denoising_``; D-FINE adds ``fine_grained`` and ``distillation``, of all decoder layers.
         """
-        losses = {}
+        losses: dict[str, Tensor] = {}
         for name, values in self.loss_terms(outputs, batch, targets).items():
             if name in ("class", "box", "giou"):
                 losses |= {name: values[-1], f"auxiliary_{name}": values[1:-1].sum(), f"encoder_{name}": values[0]}

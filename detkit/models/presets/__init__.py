@@ -1,6 +1,17 @@
 """Model configs with the settings of known publications; a config file starts from one and replaces values."""
 
 from detkit.models.presets.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_small
+from detkit.models.presets.dfine import dfine_l, dfine_m, dfine_n, dfine_s, dfine_x
+from detkit.models.presets.rtdetr import (
+    rtdetr_r18,
+    rtdetr_r34,
+    rtdetr_r50,
+    rtdetr_r101,
+    rtdetr_v2_r18,
+    rtdetr_v2_r34,
+    rtdetr_v2_r50,
+    rtdetr_v2_r101,
+)
 from detkit.models.presets.ssd import ssd300_vgg16, ssd300_vgg16_voc, ssd512_vgg16, ssdlite320_mobilenet_v3_large
 from detkit.models.presets.torchvision import (
     fasterrcnn_mobilenet_v3_large_320_fpn,
@@ -32,6 +43,11 @@ __all__ = [
     "detr_r101",
     "detr_r101_dc5",
     "detr_small",
+    "dfine_l",
+    "dfine_m",
+    "dfine_n",
+    "dfine_s",
+    "dfine_x",
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     "fasterrcnn_mobilenet_v3_large_fpn",
     "fasterrcnn_resnet50_c4",
@@ -43,6 +59,14 @@ __all__ = [
     "retinanet_resnet50_fpn",
     "retinanet_resnet50_fpn_paper",
     "retinanet_resnet50_fpn_v2",
+    "rtdetr_r18",
+    "rtdetr_r34",
+    "rtdetr_r50",
+    "rtdetr_r101",
+    "rtdetr_v2_r18",
+    "rtdetr_v2_r34",
+    "rtdetr_v2_r50",
+    "rtdetr_v2_r101",
     "ssd300_vgg16",
     "ssd300_vgg16_voc",
     "ssd512_vgg16",

@@ -24,6 +24,19 @@ PUBLISHED = Registry(
         "detr_r50_dc5": "detkit.models.published.detr:r50_dc5",
         "detr_r101": "detkit.models.published.detr:r101",
         "detr_r101_dc5": "detkit.models.published.detr:r101_dc5",
+        "dfine_n": "detkit.models.published.dfine:n",
+        "dfine_s": "detkit.models.published.dfine:s",
+        "dfine_m": "detkit.models.published.dfine:m",
+        "dfine_l": "detkit.models.published.dfine:l",
+        "dfine_x": "detkit.models.published.dfine:x",
+        "dfine_s_obj365": "detkit.models.published.dfine:s_obj365",
+        "dfine_m_obj365": "detkit.models.published.dfine:m_obj365",
+        "dfine_l_obj365": "detkit.models.published.dfine:l_obj365",
+        "dfine_x_obj365": "detkit.models.published.dfine:x_obj365",
+        "dfine_s_obj2coco": "detkit.models.published.dfine:s",
+        "dfine_m_obj2coco": "detkit.models.published.dfine:m",
+        "dfine_l_obj2coco": "detkit.models.published.dfine:l",
+        "dfine_x_obj2coco": "detkit.models.published.dfine:x",
         "fasterrcnn_resnet50_fpn": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn",
         "fasterrcnn_resnet50_fpn_v2": "detkit.models.published.torchvision_faster_rcnn:resnet50_fpn_v2",
         "fasterrcnn_mobilenet_v3_large_fpn": "detkit.models.published.torchvision_faster_rcnn:mobilenet_v3_large_fpn",
@@ -31,6 +44,17 @@ PUBLISHED = Registry(
         "fcos_resnet50_fpn": "detkit.models.published.torchvision_dense:fcos_resnet50_fpn",
         "retinanet_resnet50_fpn": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn",
         "retinanet_resnet50_fpn_v2": "detkit.models.published.torchvision_dense:retinanet_resnet50_fpn_v2",
+        "rtdetr_r18": "detkit.models.published.rtdetr:r18",
+        "rtdetr_r34": "detkit.models.published.rtdetr:r34",
+        "rtdetr_r50": "detkit.models.published.rtdetr:r50",
+        "rtdetr_r101": "detkit.models.published.rtdetr:r101",
+        "rtdetr_r18_obj2coco": "detkit.models.published.rtdetr:r18",
+        "rtdetr_r50_obj2coco": "detkit.models.published.rtdetr:r50",
+        "rtdetr_r101_obj2coco": "detkit.models.published.rtdetr:r101",
+        "rtdetr_v2_r18": "detkit.models.published.rtdetr:v2_r18",
+        "rtdetr_v2_r34": "detkit.models.published.rtdetr:v2_r34",
+        "rtdetr_v2_r50": "detkit.models.published.rtdetr:v2_r50",
+        "rtdetr_v2_r101": "detkit.models.published.rtdetr:v2_r101",
         "ssd300_vgg16": "detkit.models.published.torchvision_ssd:ssd300_vgg16",
         "ssdlite320_mobilenet_v3_large": "detkit.models.published.torchvision_ssd:ssdlite320_mobilenet_v3_large",
         "zero_shot_rcnn": "detkit.models.published.zero_shot:zero_shot_rcnn",
@@ -43,6 +67,9 @@ PUBLISHED = Registry(
     },
 )
 """Name of published weights (as in ``detkit models list``) to the function that returns their :class:`Publication`."""
+
+_FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
+"""Names of the weights in a folder of ``transformers``; larger models have several files, but none of these detectors has."""
 
 
 def publication(name: str) -> Publication:
@@ -60,7 +87,7 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
 
     Args:
         name: Name of the weights, such as ``fasterrcnn_resnet50_fpn``.
-        path: The file as published; None: where ``detkit models download`` stores it.
+        path: The file as published, or a folder of ``transformers``; None: where ``detkit models download`` stores the file.
         classes: Classes to detect, for a detector of arbitrary classes; others have their own.
 
     Raises:
@@ -76,7 +103,7 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
                 "or make a checkpoint with fixed classes with `detkit models import`"
             )
         source = source.for_classes(classes)
-    path = path or resolve(source.weights or name)
+    path = _file_of(Path(path or resolve(source.weights or name)))
     detector = source.config.build(len(source.class_names))
     error_prefix, tensors = f"weights {path}: not {name}", read_tensors(path)
     try:
@@ -86,3 +113,13 @@ def load_published(name: str, path: str | Path | None = None, classes: Sequence[
     load_tensors(detector, renamed, error_prefix)
     detector.hide_unnamed_classes(source.class_names)
     return LoadedDetector(detector.eval(), source.config, source.class_names)
+
+
+def _file_of(path: Path) -> Path:
+    """Return a file itself, or the file with the weights in a folder that ``save_pretrained`` of ``transformers`` wrote."""
+    if not path.is_dir():
+        return path
+    found = next((path / name for name in _FOLDER_FILES if (path / name).is_file()), None)
+    if found is None:
+        raise FileNotFoundError(f"weights {path}: expected a file, or a folder with {' or '.join(_FOLDER_FILES)}")
+    return found
