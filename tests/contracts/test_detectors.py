@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from detkit.config import Config
 from detkit.heads.default_boxes import DefaultBoxConfig
+from detkit.heads.queries.denoising import DenoisingConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import ImagePyramid, Predictor
@@ -100,6 +101,18 @@ def detr_dc5(config: Config) -> Config:
     return tiny_detr(config.replace(backbone=config.backbone.replace(dilated_c5=True)))
 
 
+def detr_with_denoising(config: Config) -> Config:
+    small = tiny_detr(config)
+    return small.replace(head=small.head.replace(denoising=DenoisingConfig(queries=6)))
+
+
+def tiny_queries(config: Config) -> Config:
+    """RT-DETR and D-FINE with a narrow encoder and two decoder layers."""
+    neck = config.neck.replace(channels=32, attention_heads=4, hidden=64, depth=0.34, expansion=0.5)
+    head = config.head.replace(num_queries=20, channels=32, attention_heads=4, hidden=64, layers=2)
+    return config.replace(neck=neck, head=head.replace(denoising=head.denoising.replace(queries=6)))
+
+
 def tiny_ssd(config: Config) -> Config:
     """Images of 96 x 128, and one level after the backbone's two."""
     boxes = DefaultBoxConfig(scales=(0.2, 0.4, 0.6, 0.8), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
@@ -139,6 +152,8 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "clip_rcnn": tiny_clip_rcnn,
     "detr": tiny_detr,
     "detr/dc5": detr_dc5,
+    "detr/denoising": detr_with_denoising,
+    "dfine": tiny_queries,
     "fast_rcnn": tiny_fast_rcnn,
     "fast_rcnn/fpn": fast_rcnn_on_a_pyramid,
     "fast_rcnn/scales": fast_rcnn_at_three_scales,
@@ -149,6 +164,7 @@ TINY: dict[str, Callable[[Config], Config]] = {
     "fcos/paper": fcos_of_the_paper,
     "rcnn": tiny_rcnn,
     "retinanet": tiny_dense,
+    "rtdetr": tiny_queries,
     "sppnet": tiny_sppnet,
     "ssd": tiny_ssd,
     "ssd/lite": ssdlite,
