@@ -1,4 +1,4 @@
-"""D-FINE's losses on edges, and the union of matches, compared with those of the released criterion, frozen in ``fixtures``."""
+"""Matches, their union and every loss term of D-FINE and DEIM, compared with those of the released criteria, frozen in ``fixtures``."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ from detkit.heads.queries.distribution_targets import (
     matched_share,
     unite_assignments,
 )
+from detkit.heads.queries.losses import QueryLossConfig, QueryMatchingConfig
+from detkit.heads.queries.matching import MatchedPairs
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou
+from detkit.structures import Targets
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ("three_layers", "one_layer", "more_objects_than_queries", "no_objects")
 FINE_GRAINED_WEIGHT, DISTILLATION_WEIGHT = 0.15, 1.5
+CLASS_LOSSES = {
+    "dfine": ("loss_vfl", QueryLossConfig(class_loss="varifocal", alpha=0.75, gamma=2.0)),
+    "deim": ("loss_mal", QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
+}
+EXTENT = torch.tensor([640.0, 480.0, 640.0, 480.0])
 
 
 @pytest.fixture(scope="module")
@@ -113,3 +121,61 @@ def test_edge_losses_and_their_gradients(case: str, criterion: str, arrays: dict
         (gradient,) = torch.autograd.grad((fine + distilled).sum(), edges)
         norms = torch.tensor(gradients[f"{prefix}edge_logits"])
         assert_close(gradient.movedim(2, 0).flatten(1).norm(dim=1), norms, rtol=1e-4, atol=1e-6)
+
+
+def targets_of(arrays: dict[str, Tensor]) -> list[Targets]:
+    counts = arrays["object_counts"].tolist()
+    corners = cxcywh_to_xyxy(arrays["object_boxes"] * EXTENT)
+    return [Targets.of(boxes, labels) for boxes, labels in zip(corners.split(counts), arrays["labels"].split(counts), strict=True)]
+
+
+def stages_of(arrays: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """Logits and boxes of the layers, of the state before refinement and of the encoder, ready for gradients."""
+    names = [prefix + name for name in ("logits", "boxes", "pre_logits", "pre_boxes")]
+    names += [] if prefix else ["encoder_logits", "encoder_boxes"]
+    return {name: arrays[name].clone().requires_grad_() for name in names}
+
+
+def stacked(stages: dict[str, Tensor], kind: str) -> Tensor:
+    """``(B, N, S, ...)`` of all stages."""
+    parts = [value if value.ndim == 4 else value[:, :, None] for name, value in stages.items() if name.endswith(kind)]
+    return torch.cat(parts, 2)
+
+
+def test_matches(arrays: dict[str, Tensor]) -> None:
+    stages, targets = stages_of(arrays), targets_of(arrays)
+    logits, boxes = stacked(stages, "logits"), stacked(stages, "boxes") * EXTENT
+    assignment = QueryMatchingConfig().match(logits, boxes, targets, EXTENT.expand(len(targets), 4))
+    assert torch.equal(assignment, arrays["assignment"])
+
+
+@pytest.mark.parametrize("criterion", ["dfine", "deim"])
+@pytest.mark.parametrize("prefix", ["", "denoising_"])
+def test_class_and_box_losses_and_their_gradients(
+    case: str, criterion: str, prefix: str, arrays: dict[str, Tensor], frozen: dict[str, Any]
+) -> None:
+    if prefix and "denoising_groups" not in arrays:
+        assert not any("_dn_" in name for name in frozen[case][criterion]["losses"])
+        return
+    name, config = CLASS_LOSSES[criterion]
+    stages, targets = stages_of(arrays, prefix), targets_of(arrays)
+    logits, boxes = stacked(stages, "logits"), stacked(stages, "boxes") * EXTENT
+    matches = arrays["denoising_assignment"] if prefix else arrays["union_assignment"]
+    matches = matches[..., None].expand(*logits.shape[:3])
+    groups = float(arrays["denoising_groups"]) if prefix else 1.0
+    objects = max(1, len(arrays["labels"])) * groups
+    class_losses = config.class_losses(logits, boxes, matches if prefix else arrays["assignment"], targets) / objects
+    box_losses, giou_losses = config.box_losses(boxes, MatchedPairs.of(matches, targets), EXTENT.expand(len(targets), 4))
+    count = objects if prefix else max(1.0, float((arrays["union_assignment"] >= 0).sum()))
+    layers = arrays[f"{prefix}logits"].shape[2]
+    suffixes = (
+        [f"_dn_{k}" for k in range(layers)] + ["_dn_pre"] if prefix else [*(f"_aux_{k}" for k in range(layers - 1)), "", "_pre", "_enc_0"]
+    )
+    total = torch.zeros(())
+    for losses, term in ((class_losses, name), (box_losses / count, "loss_bbox"), (giou_losses / count, "loss_giou")):
+        expected = torch.tensor([frozen[case][criterion]["losses"][term + suffix] for suffix in suffixes])
+        assert_close(losses.detach(), expected, rtol=1e-5, atol=1e-6)
+        total = total + losses.sum()
+    for (key, value), gradient in zip(stages.items(), torch.autograd.grad(total, list(stages.values())), strict=True):
+        norms = gradient.movedim(2, 0).flatten(1).norm(dim=1) if value.ndim == 4 else gradient.norm()
+        assert_close(norms, torch.tensor(frozen[case][criterion]["gradients"][key]), rtol=1e-4, atol=1e-6)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from detkit.config import Config
-from detkit.heads.queries.matching import CostWeights, MatchedPairs, focal_cost, match_queries
+from detkit.heads.queries.matching import CostWeights, MatchedPairs, focal_cost, match_queries, predicted_corners
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detkit.ops.losses import giou_loss
 from detkit.ops.match import IGNORE
@@ -123,6 +123,6 @@ def pair_losses(boxes: Tensor, pairs: MatchedPairs, extents: Tensor) -> tuple[Te
     """
     predicted, extent = pairs.of_predictions(boxes), extents[pairs.image]
     distance = (predicted / extent - xyxy_to_cxcywh(pairs.target_boxes) / extent).abs().sum(-1)
-    giou = giou_loss(cxcywh_to_xyxy(predicted), pairs.target_boxes)
+    giou = giou_loss(predicted_corners(predicted), pairs.target_boxes)
     num_stages = boxes.shape[2]
     return pairs.sum_by_stage(distance, num_stages), pairs.sum_by_stage(giou, num_stages)

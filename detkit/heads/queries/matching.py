@@ -47,6 +47,14 @@ def focal_cost(logits: Tensor, labels: Tensor, alpha: float, gamma: float) -> Te
     return as_object - as_background
 
 
+def predicted_corners(boxes: Tensor) -> Tensor:
+    """Return the corners of ``(..., 4)`` predicted boxes given as center and size; negative sizes, which D-FINE can predict, count as 0.
+
+    Source: ``box_cxcywh_to_xyxy`` of the released code.
+    """
+    return cxcywh_to_xyxy(torch.cat((boxes[..., :2], boxes[..., 2:].clamp(min=0)), -1))
+
+
 @torch.no_grad()
 def match_queries(class_costs: Tensor, boxes: Tensor, target: Targets, extent: Tensor, weights: CostWeights) -> Tensor:
     """Match the queries of one image to its targets, each stage by itself.
@@ -63,7 +71,7 @@ def match_queries(class_costs: Tensor, boxes: Tensor, target: Targets, extent: T
     """
     pairs = boxes[:, :, None]
     distance = (pairs / extent - xyxy_to_cxcywh(target.boxes) / extent).abs().sum(-1)
-    giou = giou_loss(cxcywh_to_xyxy(pairs), target.boxes)
+    giou = giou_loss(predicted_corners(pairs), target.boxes)
     costs = (weights.box_cost * distance + weights.giou_cost * giou + weights.class_cost * class_costs).cpu()
     target_on_cpu, corners, assignment = target.to("cpu"), cxcywh_to_xyxy(boxes), []
     for stage in range(costs.shape[1]):
