@@ -28,6 +28,7 @@ class ReadIssue(Enum):
     CLIPPED = "boxes clipped to their image"
     POLYGON = "polygons replaced by their bounding boxes"
     TURNED = "turned rectangles replaced by the upright boxes around them"
+    CONFIDENCE = "boxes with a sixth number from 0 to 1, taken for the confidence of a detector and not read"
     NO_BOX = "annotations skipped because they have neither a box nor a polygon"
     FOUND_BY_NAME = "images found below the data folder by their name alone, because their paths in the labels lead nowhere"
     SHARED_LABEL_FILE = "images that share a label file with another image of the same name, which were given the same boxes"

@@ -265,8 +265,9 @@ def yolo(folder: Path, labels: str | None = "0 .5 .5 .2 .2\n", description: str 
 YOLO: dict[str, tuple[dict[str, Any], str]] = {
     "four numbers": (
         {"labels": "0 .5 .5 .2\n"},
-        "line 1: expected class x y width height, or a class and the points of a polygon, got 4 numbers",
+        "line 1: expected class x y width height (and a confidence from 0 to 1), or a class and the points of a polygon, got 4 numbers",
     ),
+    "a sixth number that is no confidence": ({"labels": "0 .5 .5 .2 .2 17\n"}, "of a polygon, got 6 numbers: '0 .5 .5 .2 .2 17'"),
     "a word": ({"labels": "0 .5 .5 .2 .2\ncat .5 .5 .2 .2\n"}, "line 2: expected numbers, class x y width height, got 'cat .5 .5 .2 .2'"),
     "class with a fraction": ({"labels": "0.5 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),
     "class too large": ({"labels": "1e300 .5 .5 .2 .2\n"}, "line 1: expected class x y width height"),

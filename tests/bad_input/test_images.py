@@ -14,7 +14,7 @@ import skimage.data
 import tifffile
 from PIL import Image
 
-from detkit.data import image_size, read_image
+from detkit.data import SourceConfig, image_size, read_image, read_source
 
 
 def jpeg(**options: object) -> bytes:
@@ -99,3 +99,35 @@ def test_size_of_other_files(data: bytes, tmp_path: Path) -> None:
     path.write_bytes(data)
     with pytest.raises(ValueError, match=r"a\.jpg: "):
         image_size(path)
+
+
+def webp() -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()[:100, :150]).save(buffer, "WEBP")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "extension"),
+    [(jpeg()[:-300], "jpg"), (jpeg_with_thumbnail()[:-900], "jpg"), (png()[:-300], "png"), (webp()[:-300], "webp")],
+)
+def test_truncated_images_are_reported_by_the_reader(data: bytes, extension: str, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [cat]\n")
+    (folder / f"cut.{extension}").write_bytes(data)
+    (folder / "whole.jpg").write_bytes(jpeg())
+    for name in ("cut", "whole"):
+        (folder / f"{name}.txt").write_text("0 .5 .5 .5 .5\n")
+    read = read_source(SourceConfig(path=str(tmp_path), split="train"))
+    assert [Path(path).name for path in read.records.paths] == ["whole.jpg"]
+    (line,) = read.report.summary()
+    assert f"the file cannot be read: 1 (cut.{extension}; such as" in line.replace("images/", "", 1)
+    assert "truncated" in line
+
+
+@pytest.mark.parametrize("ending", [b"", b"\0" * 40, b"appended by a camera" * 30])
+@pytest.mark.parametrize("data", [jpeg(), jpeg_with_thumbnail(), png(), webp()])
+def test_sizes_of_whole_images_with_an_appendix(data: bytes, ending: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(data + ending)
+    assert image_size(tmp_path / "a.jpg") == read_image(tmp_path / "a.jpg").shape[:2]

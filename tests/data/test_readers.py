@@ -378,6 +378,14 @@ def test_yolo_lines(tmp_path: Path) -> None:
     assert data.report.totals() == {"polygon": 1, "no_label_file": 1}
 
 
+def test_yolo_confidences_are_reported_and_not_read(tmp_path: Path) -> None:
+    data = read(yolo(tmp_path, {"a": "1 0.5 0.5 0.2 0.5 0.875\n0 0.1 0.1 0.2 0.2 1\n", "b": "0 .5 .5 .2 .2\n"}))
+    assert_close(data.records[0].targets.boxes, torch.tensor([[40.0, 20, 60, 60], [0, 0, 20, 16]]))
+    assert data.records[0].targets.labels.tolist() == [1, 0]
+    assert data.report.totals() == {"confidence": 2}
+    assert data.report.by_file() == {"images/train/a.png": {"confidence": 2}}
+
+
 def test_yolo_ignores_macos_resource_files(tmp_path: Path) -> None:
     yolo(tmp_path, {"a": "0 0.5 0.5 0.1 0.1"}).rename(tmp_path / "mine.yaml")
     (tmp_path / "._mine.yaml").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X names")

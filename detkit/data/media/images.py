@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detkit.arrays import ImageArray
+from detkit.data.media.endings import check_jpeg_end, seems_whole
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
 from detkit.data.media.files import check_regular, read_regular
 from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
@@ -83,7 +84,7 @@ def decode_image(data: bytes, name: str = "image") -> ImageArray:
     if pillow_misreads(header):
         return _decode_tiff(data, name)
     if header.format in ("JPEG", "MPO"):
-        _check_end_of_jpeg(data, name)
+        check_jpeg_end(data, name)
         image = _decode_with_opencv(data) if header.mode in ("RGB", "L") else None
         if image is not None and image.shape[:2] == (header.height, header.width):
             return apply_orientation(image, exif_orientation(header))
@@ -113,7 +114,7 @@ def image_size(path: str | Path) -> Size:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is a folder, empty, or not an image.
+        ValueError: If the file is a folder, empty, truncated, or not an image.
     """
     size, orientation = stored_size(path)
     return (size[1], size[0]) if orientation >= 5 else size
@@ -124,14 +125,19 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is a folder, empty, or not an image.
+        ValueError: If the file is a folder, empty, truncated, or not an image.
     """
     check_regular(path)
     try:
         with _open(path) as header:
-            return _header_size(header)
+            stored = _header_size(header)
+            whole = header.fp is None or seems_whole(header.fp, header.format)
     except _UNREADABLE:
         data = _read_bytes(path)
+    else:
+        if not whole:
+            read_image(path)
+        return stored
     if is_tiff(data):
         return _decode_tiff(data, str(path)).shape[:2], 1
     header = _open_bytes(data, str(path))
@@ -210,17 +216,6 @@ def _describe_bytes(data: bytes) -> str:
     if not any(data):
         return f"its {len(data)} bytes are all zero; the copy failed, download or export the file again"
     return f"it begins with {data[:8]!r}; expected JPEG, PNG, TIFF, WebP, BMP or GIF"
-
-
-def _check_end_of_jpeg(data: bytes, name: str) -> None:
-    """Raise an error for a truncated JPEG, which the decoders would silently fill with gray.
-
-    An end marker cannot occur within the compressed pixels, where 0xFF is always followed by zero or a restart marker.
-    It can occur before them, in an embedded thumbnail; so if the file does not end with one, the last scan is searched.
-    """
-    end = b"\xff\xd9"
-    if end not in data[-64:] and data.find(end, max(data.rfind(b"\xff\xda"), 0)) < 0:
-        raise ValueError(f"{name}: the JPEG is truncated after {len(data)} bytes; download or export the file again")
 
 
 def _decode_with_opencv(data: bytes) -> ImageArray | None:

@@ -104,7 +104,9 @@ def _read_label_files(description: YoloDescription, files: dict[Path, str], rows
         if label_file in users:
             report.add(ReadIssue.SHARED_LABEL_FILE, name, detail=f"also that of {users[label_file]}")
         users.setdefault(label_file, name)
-        report.add(ReadIssue.POLYGON, name, _read_label_file(label_file, index, rows, max_values))
+        polygons, confidences = _read_label_file(label_file, index, rows, max_values)
+        report.add(ReadIssue.POLYGON, name, polygons)
+        report.add(ReadIssue.CONFIDENCE, name, confidences)
     if files and not users and any(file.is_file() for file in files):
         first = next(iter(files))
         expected = label_file_candidates(first)[0]
@@ -115,9 +117,16 @@ def _short_name(image: Path, root: Path) -> str:
     return image.relative_to(root).as_posix() if image.is_relative_to(root) else image.as_posix()
 
 
-def _read_label_file(file: Path, index: int, rows: _Rows, max_values: int | None) -> int:
-    """Append the lines of one label file, with at most ``max_values`` numbers each, to the rows; return the number of polygons."""
-    polygons = 0
+def _read_label_file(file: Path, index: int, rows: _Rows, max_values: int | None) -> tuple[int, int]:
+    """Append the lines of one label file, with at most ``max_values`` numbers each, to the rows.
+
+    Returns:
+        The number of polygons, and of lines with a confidence.
+
+    Raises:
+        ValueError: If a line is not that of a box or polygon.
+    """
+    polygons = confidences = 0
     for number, line in enumerate(read_text(file).splitlines(), 1):
         if not line.strip():
             continue
@@ -125,18 +134,21 @@ def _read_label_file(file: Path, index: int, rows: _Rows, max_values: int | None
             values = [float(value) for value in line.split()][:max_values]
         except ValueError:
             raise ValueError(f"{file}, line {number}: expected numbers, class x y width height, got {line.strip()[:80]!r}") from None
+        if len(values) == 6 and 0 <= values[5] <= 1:  # as tools write detections; 6 is no number of values of a polygon
+            confidences += 1
+            values.pop()
         box = _box(values)
         if box is None or not values[0].is_integer() or abs(values[0]) >= 2**63:
             raise ValueError(
-                f"{file}, line {number}: expected class x y width height, or a class and the points of a polygon, "
-                f"got {len(values)} numbers: {line.strip()[:80]!r}"
+                f"{file}, line {number}: expected class x y width height (and a confidence from 0 to 1), or a class and the points of a "
+                f"polygon, got {len(values)} numbers: {line.strip()[:80]!r}"
             )
         polygons += len(values) > 5
         rows.images.append(index)
         rows.classes.append(int(values[0]))
         rows.boxes.append(box)
         rows.polygons.add([values[1:]] if len(values) > 5 else [])
-    return polygons
+    return polygons, confidences
 
 
 def _box(values: list[float]) -> tuple[float, float, float, float] | None:
