@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from detkit.heads.queries.denoising import DenoisingConfig
+from detkit.heads.queries.dfine import DFINEHeadConfig
 from detkit.heads.queries.distribution import bin_values, distances_to_cxcywh, expected_distances
 from detkit.heads.queries.distribution_targets import (
     bin_targets,
@@ -25,7 +27,7 @@ from detkit.heads.queries.distribution_targets import (
 from detkit.heads.queries.losses import QueryLossConfig, QueryMatchingConfig
 from detkit.heads.queries.matching import MatchedPairs
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou
-from detkit.structures import Targets
+from detkit.structures import Batch, Targets
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CASES = ("three_layers", "one_layer", "more_objects_than_queries", "no_objects")
@@ -179,3 +181,44 @@ def test_class_and_box_losses_and_their_gradients(
     for (key, value), gradient in zip(stages.items(), torch.autograd.grad(total, list(stages.values())), strict=True):
         norms = gradient.movedim(2, 0).flatten(1).norm(dim=1) if value.ndim == 4 else gradient.norm()
         assert_close(norms, torch.tensor(frozen[case][criterion]["gradients"][key]), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("criterion", ["dfine", "deim"])
+def test_losses_of_the_head(case: str, criterion: str, arrays: dict[str, Tensor], frozen: dict[str, Any]) -> None:
+    """The head computes the sum of all terms of the released code."""
+    layers = arrays["logits"].shape[2]
+    size = {"channels": 8, "attention_heads": 1, "hidden": 8, "points": (1,), "layers": layers}
+    copies = DenoisingConfig(queries=100 if "denoising_groups" in arrays else 0)
+    config = DFINEHeadConfig(**size, reg_scale=float(arrays["reg_scale"]), losses=CLASS_LOSSES[criterion][1], denoising=copies)
+    head = config.build((8,), (16,), arrays["logits"].shape[-1])
+    parts = ["encoder", "pre"]
+    logits, boxes = (
+        torch.cat([*(arrays[f"{part}_{kind}"][:, :, None] for part in parts), arrays[kind]], 2) for kind in ("logits", "boxes")
+    )
+    outputs = [logits, boxes * EXTENT, *(arrays["logits"][:, :0],) * 2, arrays["union_assignment"][:, :0]]
+    outputs += [arrays["edge_logits"], arrays["edge_logits"][:, :0]]
+    if copies.queries:
+        for index, kind in ((2, "logits"), (3, "boxes")):
+            outputs[index] = torch.cat((arrays[f"denoising_pre_{kind}"][:, :, None], arrays[f"denoising_{kind}"]), 2)
+        outputs[3] = outputs[3] * EXTENT
+        outputs[4], outputs[6] = arrays["denoising_assignment"], arrays["denoising_edge_logits"]
+    batch = Batch(torch.zeros(len(logits), 3, 480, 640), ((480, 640),) * len(logits))
+    losses = head.loss(tuple(outputs), [], batch, targets_of(arrays))
+    released_losses = frozen[case][criterion]["losses"]
+    groups = {
+        "fine_grained": "loss_fgl",
+        "distillation": "loss_ddf",
+        "class": CLASS_LOSSES[criterion][0],
+        "box": "loss_bbox",
+        "giou": "loss_giou",
+    }
+    for name, value in losses.items():
+        kind = next(kind for kind in groups if name.endswith(kind))
+        names = [key for key in released_losses if key.startswith(groups[kind]) and ("_dn_" in key) == name.startswith("denoising_")]
+        if name in {"class", "box", "giou"}:
+            names = [groups[kind]]
+        elif name.startswith(("auxiliary_", "encoder_")):
+            names = [key for key in names if key != groups[kind] and ("_enc_" in key) == name.startswith("encoder_")]
+        expected = sum(released_losses[key] for key in names)
+        assert float(value.detach()) == pytest.approx(expected, rel=2e-5, abs=1e-5), name
+    assert float(sum(losses.values())) == pytest.approx(sum(released_losses.values()), rel=1e-5)

@@ -132,7 +132,7 @@ class DETRHead(QueryHead):
             The two outputs; then the same for the copies, ``(B, D, L, ...)``, and ``(B, D)`` the rows of the targets that they restore.
         """
         if not self.config.denoising.queries:
-            return self(maps, batch)
+            return super().forward_with_targets(maps, batch, targets)
         copies = self._copies(batch, targets)
         count = copies.labels.shape[1]
         labels, boxes = self.copied_classes(copies.labels), self.copied_boxes(copies.boxes)
@@ -170,8 +170,9 @@ class DETRHead(QueryHead):
             ``class``, ``box`` and ``giou``; with auxiliary losses also the same with the prefix ``auxiliary_``, and with denoising those of
             all layers for the noised copies, with the prefix ``denoising_``.
         """
-        assignment = self._match(*outputs[:2], batch, targets)
-        by_layer = self._losses_by_layer(*outputs[:2], assignment, batch, targets, loss_normalizer(self._num_matched(assignment, targets)))
+        logits, boxes = outputs[0], outputs[1]
+        assignment = self._match(logits, boxes, batch, targets)
+        by_layer = self._losses_by_layer(logits, boxes, assignment, batch, targets, loss_normalizer(_num_matched(assignment, targets)))
         losses = {name: values[-1] for name, values in by_layer.items()}
         if self.config.auxiliary_losses:
             losses |= {f"auxiliary_{name}": values[:-1].sum() for name, values in by_layer.items()}
@@ -220,11 +221,6 @@ class DETRHead(QueryHead):
             assignment.append(match_queries(costs, boxes[image], target, extents[image], weights))
         return torch.stack(assignment)
 
-    def _num_matched(self, assignment: Tensor, targets: Sequence[Targets]) -> Tensor:
-        """Return the number of objects: one counts once for each query matched to it, and once if there is none."""
-        counts = [max(int((rows[:, 0] >= 0).sum()), int((~t.is_crowd).sum())) for rows, t in zip(assignment, targets, strict=True)]
-        return torch.tensor(float(sum(counts)), device=assignment.device)
-
     def _losses_by_layer(
         self, logits: Tensor, boxes: Tensor, assignment: Tensor, batch: Batch, targets: Sequence[Targets], total: Tensor
     ) -> dict[str, Tensor]:
@@ -254,3 +250,9 @@ def valid_cells(batch: Batch, grid: Size) -> Tensor:
     for image, (height, width) in enumerate(batch.sizes):
         pixels[image, :, :height, :width] = 1
     return functional.interpolate(pixels, size=grid, mode="nearest")[:, 0].bool()
+
+
+def _num_matched(assignment: Tensor, targets: Sequence[Targets]) -> Tensor:
+    """Return the number of objects: one counts once for each query matched to it, and once if there is none."""
+    counts = [max(int((rows[:, 0] >= 0).sum()), int((~t.is_crowd).sum())) for rows, t in zip(assignment, targets, strict=True)]
+    return torch.tensor(float(sum(counts)), device=assignment.device)

@@ -20,11 +20,11 @@ from detkit.heads.queries.distribution_targets import (
     unite_assignments,
 )
 from detkit.heads.queries.layers import Grids, QueryLayerSizes, inverse_sigmoid, projection
-from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects, padded_extents
+from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects, padded_extents, predicted_corners
 from detkit.heads.queries.rtdetr import Decoded, RTDETRHead, RTDETRHeadConfig
 from detkit.layers import ACTIVATIONS, loss_normalizer
 from detkit.layers.transformer import LayerSizes
-from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
+from detkit.ops.boxes import paired_iou, xyxy_to_cxcywh
 from detkit.structures import Batch, Size, Targets
 
 _POSITION_LIMIT = 10.0
@@ -104,7 +104,7 @@ class DFINEHead(RTDETRHead):
         distance, giou = config.losses.box_losses(boxes, MatchedPairs.of(assignment, targets), extents)
         pairs = MatchedPairs.of(assignment[:, :, -layers:], targets)
         predicted, references = boxes[:, :, -layers:].detach(), boxes[:, :, -layers - 1].detach()
-        ious = paired_iou(cxcywh_to_xyxy(pairs.of_predictions(predicted)), pairs.target_boxes)
+        ious = paired_iou(predicted_corners(pairs.of_predictions(predicted)), pairs.target_boxes)
         distances = cxcywh_to_distances(xyxy_to_cxcywh(pairs.target_boxes), references[pairs.image, pairs.query], self.reg_scale)
         goals = bin_targets(distances, bin_values(self.up, self.reg_scale, config.bins))
         fine = pairs.sum_by_stage(fine_grained_losses(pairs.of_predictions(edges), goals, ious), layers)
@@ -118,7 +118,7 @@ class DFINEHead(RTDETRHead):
         pairs = MatchedPairs.of(assignment[:, :, -layers:], targets)
         ious = edges.new_zeros(edges.shape[:3])
         matched_boxes = pairs.of_predictions(boxes[:, :, -layers:].detach())
-        ious[pairs.image, pairs.query, pairs.stage] = paired_iou(cxcywh_to_xyxy(matched_boxes), pairs.target_boxes)
+        ious[pairs.image, pairs.query, pairs.stage] = paired_iou(predicted_corners(matched_boxes), pairs.target_boxes)
         matched = assignment[..., -1] >= 0
         weights = distillation_weights(logits[:, :, -1].detach(), ious, matched)
         losses = distillation_losses(edges, edges[:, :, -1], weights, matched, share)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from detkit.config import Config
 from detkit.heads.queries.matching import CostWeights, MatchedPairs, focal_cost, match_queries, predicted_corners
-from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
+from detkit.ops.boxes import paired_iou, xyxy_to_cxcywh
 from detkit.ops.losses import giou_loss
 from detkit.ops.match import IGNORE
 from detkit.structures import Targets
@@ -82,7 +82,7 @@ class QueryLossConfig(Config):
             targets: Targets of each image.
         """
         pairs = MatchedPairs.of(assignment, targets)
-        quality = paired_iou(cxcywh_to_xyxy(pairs.of_predictions(boxes.detach())), pairs.target_boxes)
+        quality = paired_iou(predicted_corners(pairs.of_predictions(boxes.detach())), pairs.target_boxes)
         is_class, target = torch.zeros_like(logits, dtype=torch.float32), torch.zeros_like(logits, dtype=torch.float32)
         index = (pairs.image, pairs.query, pairs.stage, pairs.labels)
         is_class[index] = 1.0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.ops.boxes import cxcywh_to_xyxy
+from detkit.heads.queries.matching import predicted_corners
 from detkit.ops.select import Selection
 from detkit.structures import Batch, Size
 
@@ -38,4 +38,4 @@ class QueryHead(OneStageHead):
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """See :meth:`OneStageHead.boxes`."""
-        return cxcywh_to_xyxy(outputs[1][image, selection.rows, -1])
+        return predicted_corners(outputs[1][image, selection.rows, -1])
