@@ -56,6 +56,12 @@ def small_detr(config: Config) -> Config:
     return config.replace(head=config.head.replace(num_queries=10, dropout=0.0, **sizes))
 
 
+def small_queries(config: Config) -> Config:
+    neck = config.neck.replace(channels=64, attention_heads=4, hidden=128, depth=0.34, expansion=0.5)
+    head = config.head.replace(num_queries=20, channels=64, attention_heads=4, hidden=128, layers=2)
+    return config.replace(neck=neck, head=head.replace(denoising=head.denoising.replace(queries=20)))
+
+
 def small_ssd(config: Config) -> Config:
     boxes = DefaultBoxConfig(scales=(0.2, 0.35, 0.6, 0.9), ratios=((2.0,), (2.0, 3.0), (2.0,)), steps=None)
     return config.replace(
@@ -105,10 +111,12 @@ def small_sppnet(config: Config) -> Config:
 RECIPES = {
     "clip_rcnn": Recipe(small_clip_rcnn, "resnet18", steps=120),
     "detr": Recipe(small_detr, lr=1e-3, steps=100, adam=True),
+    "dfine": Recipe(small_queries, "resnet18", lr=1e-3, steps=100, adam=True),
     "fast_rcnn": Recipe(small_fast_rcnn, steps=120),
     "faster_rcnn": Recipe(small_faster_rcnn, lr=0.02, steps=150),
     "fcos": Recipe(small_dense, steps=100),
     "rcnn": Recipe(small_rcnn, steps=80),
+    "rtdetr": Recipe(small_queries, "resnet18", lr=1e-3, steps=100, adam=True),
     "sppnet": Recipe(small_sppnet, steps=120),
     "ssd": Recipe(small_ssd),
     "yolov1": Recipe(small_yolov1, "resnet18", lr=0.01, steps=250),

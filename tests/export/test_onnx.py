@@ -47,6 +47,10 @@ def small_config(kind: str) -> DetectorConfig:
     if kind == "detr":
         head = config.head.replace(channels=32, hidden=64, num_queries=9, encoder_layers=1, decoder_layers=2)
         return config.replace(backbone=backbone, preprocess=SMALL, head=head)  # type: ignore[no-any-return]
+    if kind in {"rtdetr", "dfine"}:
+        neck = config.neck.replace(channels=32, attention_heads=4, hidden=64, depth=0.34, expansion=0.5)
+        head = config.head.replace(num_queries=20, channels=32, attention_heads=4, hidden=64, layers=2)
+        return config.replace(backbone=backbone, preprocess=FIXED, neck=neck, head=head)  # type: ignore[no-any-return]
     letterbox = config.preprocess.replace(input_size=(96, 96)) if kind == "yolox" else SMALL
     return config.replace(backbone=backbone, preprocess=letterbox)  # type: ignore[no-any-return]
 
@@ -71,7 +75,7 @@ def noise_images(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
-@pytest.mark.parametrize("kind", ["retinanet", "fcos", "ssd", "yolov1", "yolox", "detr"])
+@pytest.mark.parametrize("kind", ["retinanet", "fcos", "ssd", "yolov1", "yolox", "detr", "rtdetr", "dfine"])
 def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, tmp_path: Path) -> None:
     predictor, shown = predictor_of(kind), noise_images((120, 200), (230, 100), (61, 60))
     agreement = export_onnx(predictor, tmp_path / "model.onnx", shown)
