@@ -57,6 +57,11 @@ def toy_batches(start: int) -> Iterator[SampleBatch]:
         step += 1
 
 
+@pytest.fixture(name="toy_batches")
+def batches_fixture() -> Callable[[int], Iterator[SampleBatch]]:
+    return toy_batches
+
+
 @pytest.fixture
 def toy_run(tmp_path: Path) -> Callable[..., Run]:
     def make(folder: str = "run", **options: Any) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,10 +14,12 @@ from conftest import ToyDetector, toy_samples
 
 from detkit.checkpoint import make_header
 from detkit.data.loader import SampleBatch
+from detkit.data.phases import Phase
 from detkit.preprocess import PreprocessConfig
-from detkit.training.config import EMAConfig, TrainingConfig
+from detkit.training.config import EMAConfig, EMARestartConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
 from detkit.training.folder import RunFolder
+from detkit.training.multi_scale import MultiScaleConfig
 from detkit.training.optim.optimizer import SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.process.distributed import Processes, process_group
@@ -62,6 +65,33 @@ def evaluated_difference(processes: Processes, folder: Path, ema: EMAConfig | No
     return max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
 
 
+def last_part(processes: Processes, folder: Path) -> dict[str, object]:
+    """Return the batches of a run whose last part restarts from its best evaluation, and the difference of the processes at its end."""
+    metrics, used = iter((0.1, 0.3, 0.2, 0.1)), []
+    run = toy_run(processes, folder / "last_part", lambda model, step: {"AP": next(metrics)})
+
+    def phase(start: float, name: str) -> Phase[SampleBatch]:
+        def batches(first: int) -> Iterator[SampleBatch]:
+            for step, batch in enumerate(run.data.batches(first), first):
+                used.append(f"{name}{step}")
+                yield batch
+
+        return Phase(start, batches, name)
+
+    run.data = replace(run.data, phases=(phase(0.0, "a"), phase(0.75, "b")))
+    ema = EMAConfig(decay=0.9, warmup_steps=2, restart=EMARestartConfig(at=0.75, decay=0.5))
+    scales = MultiScaleConfig(min_size=32, max_size=64, every_steps=1, between=(0.0, 0.75))
+    trainer = Trainer(
+        run, TrainingConfig(steps=8, evaluations=4, ema=ema, multi_scale=scales, precision="fp32"), SGDConfig(), CosineConfig()
+    )
+    trainer.fit()
+    weights = [*run.detector.parameters(), *trainer.model.parameters()]
+    first, second = processes.gather([weight.detach().double() for weight in weights])
+    difference = max(float((a - b).abs().max()) for a, b in zip(first, second, strict=True))
+    updates = 0 if trainer.ema is None else trainer.ema.updates
+    return {"used": used, "difference": difference, "updates": updates, "restarted": trainer.ema is not None and trainer.ema.restarted}
+
+
 def main(rank: int, folder: Path) -> None:
     """Run everything and write the results."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
@@ -70,6 +100,7 @@ def main(rank: int, folder: Path) -> None:
             "plain": evaluated_difference(processes, folder, None),
             "mean": evaluated_difference(processes, folder, EMAConfig(decay=0.9, warmup_steps=2)),
             "error": error_of_a_nan_loss(processes, folder),
+            "last_part": last_part(processes, folder),
         }
     (folder / f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()

@@ -38,3 +38,11 @@ def test_a_loss_that_is_not_finite_ends_every_process(results: Results) -> None:
 @pytest.mark.parametrize("model", ["plain", "mean"])
 def test_every_process_evaluates_the_model_of_the_first(results: Results, model: str) -> None:
     assert results[0][model] == 0
+
+
+def test_processes_restart_the_last_part_of_a_training_together(results: Results) -> None:
+    for last_part in (one["last_part"] for one in results):
+        assert last_part["used"] == ["a0", "a1", "a2", "a3", "a4", "a5", "b6", "b7"]
+        assert last_part["difference"] == 0
+        assert last_part["restarted"]
+        assert last_part["updates"] == 6  # four until the best evaluation, and the last two
