@@ -66,6 +66,7 @@ def run(options: ExportOptions) -> int:
     """Write the file, compare the outputs, and report."""
     from detkit.export import export
     from detkit.inference import load, suggested_min_score
+    from detkit.inference.sources import known_operating_points
 
     if options.output is None:
         raise ValueError(f"--output: expected the file to write; give --output FILE.{EXPORTERS.names()[0]}")
@@ -74,8 +75,8 @@ def run(options: ExportOptions) -> int:
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
-    batch_size, min_score = options.batch_size, suggested_min_score(model)
-    agreement = export(predictor, options.output, files, batch_size=batch_size, min_score=min_score)
+    scores = {"min_score": suggested_min_score(model), "operating_points": known_operating_points(model)}
+    agreement = export(predictor, options.output, files, batch_size=options.batch_size, **scores)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")

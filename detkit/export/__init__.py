@@ -10,6 +10,7 @@ from detkit.lazy import lazy_getattr
 from detkit.registry import Registry
 
 if TYPE_CHECKING:
+    from detkit.checkpoint.operating_points import OperatingPoints
     from detkit.export.agreement import Agreement, compare
     from detkit.export.onnx import export_onnx
     from detkit.inference.image_like import ImageLike
@@ -32,6 +33,7 @@ def export(
     *,
     batch_size: int = 1,
     min_score: float | None = None,
+    operating_points: OperatingPoints | None = None,
 ) -> Agreement:
     """Export a detector in the format of the file's ending, and compare the outputs of both.
 
@@ -41,6 +43,7 @@ def export(
         images: Images on which both are compared.
         batch_size: Batch size of the file.
         min_score: Suggested minimum score for showing detections, stored in the file.
+        operating_points: The scores at which the detector worked best on its validation data, stored in the file.
 
     Raises:
         ValueError: If no format has the ending, or the detector cannot be exported.
@@ -50,5 +53,6 @@ def export(
     if name not in EXPORTERS:
         endings = " or ".join(f".{known}" for known in EXPORTERS.names())
         raise ValueError(f"{path}: expected a file name ending in {endings}")
-    agreement: Agreement = EXPORTERS.get(name)(predictor, path, images, batch_size, min_score=min_score)
+    known = {} if operating_points is None else {"operating_points": operating_points}
+    agreement: Agreement = EXPORTERS.get(name)(predictor, path, images, batch_size, min_score=min_score, **known)
     return agreement

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 
 from detkit.about import __version__
 from detkit.checkpoint.atomic import atomic_write
+from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.export.agreement import MAX_BOX_DIFFERENCE, MAX_SCORE_DIFFERENCE, Agreement, compare
 from detkit.export.graph import Graph
 from detkit.inference.exported import FORMAT, INPUT, METADATA_KEY, OUTPUTS, SUFFIX, ExportMetadata
@@ -25,7 +27,13 @@ _TRACE_SIZE = (480, 640)
 
 
 def export_onnx(
-    predictor: Predictor, path: str | Path, images: Sequence[ImageLike], batch_size: int = 1, *, min_score: float | None = None
+    predictor: Predictor,
+    path: str | Path,
+    images: Sequence[ImageLike],
+    batch_size: int = 1,
+    *,
+    min_score: float | None = None,
+    operating_points: OperatingPoints | None = None,
 ) -> Agreement:
     """Export a one-stage detector to a file for onnxruntime and other runtimes, and compare the outputs of both.
 
@@ -38,6 +46,7 @@ def export_onnx(
         images: Images on which both are compared.
         batch_size: Batch size of the file.
         min_score: Suggested minimum score for showing detections, stored in the file; see :func:`detkit.inference.suggested_min_score`.
+        operating_points: The scores at which the detector worked best on its validation data, stored in the file.
 
     Returns:
         The differences between the detector and the file.
@@ -52,7 +61,9 @@ def export_onnx(
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
     graph = _graph(predictor)
     onnx = _onnx()
-    metadata = _metadata(predictor, graph.detector, batch_size, min_score)
+    metadata = _metadata(predictor, graph.detector, batch_size).replace(
+        min_score=min_score, operating_points=None if operating_points is None else json.dumps(operating_points.to_dict())
+    )
     with atomic_write(path) as temporary:
         _trace(predictor, graph, batch_size, temporary)
         model = onnx.load(str(temporary))
@@ -77,7 +88,7 @@ def _graph(predictor: Predictor) -> Graph:
     return graph
 
 
-def _metadata(predictor: Predictor, detector: OneStage, batch_size: int, min_score: float | None) -> ExportMetadata:
+def _metadata(predictor: Predictor, detector: OneStage, batch_size: int) -> ExportMetadata:
     red, green, blue = detector.mean.flatten().tolist()
     return ExportMetadata(
         format=FORMAT,
@@ -90,7 +101,7 @@ def _metadata(predictor: Predictor, detector: OneStage, batch_size: int, min_sco
         pad_multiple=detector.pad_multiple,
         input_size=detector.input_size,
         batch_size=batch_size,
-        min_score=min_score,
+        min_score=None,
     )
 
 

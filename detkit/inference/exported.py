@@ -14,9 +14,11 @@ from pydantic import Field
 
 from detkit.arrays import Floats, Integers, Size, to_numpy
 from detkit.checkpoint.inspect import check_exists
+from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
 from detkit.config import Config, ConfigError
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.runtime import RuntimeInfo, check_max_detections
+from detkit.json_text import parse_json
 from detkit.ops.select_arrays import select_arrays
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -29,8 +31,8 @@ METADATA_KEY = "detkit"
 """Key of the file's metadata entry that describes the detector, as JSON."""
 SUFFIX = ".onnx"
 INPUT, OUTPUTS = "images", ("scores", "boxes", "levels")
-FORMAT = 1
-"""Version of the metadata."""
+FORMAT = 2
+"""Version of the metadata; version 1 has no operating points."""
 
 
 class ExportMetadata(Config):
@@ -58,6 +60,8 @@ class ExportMetadata(Config):
     """Images per call."""
     min_score: float | None
     """Suggested minimum score for showing detections."""
+    operating_points: str | None = None
+    """The scores at which the detector worked best on its validation data: ``OperatingPoints`` as JSON."""
 
 
 class RawOutputs(NamedTuple):
@@ -138,9 +142,17 @@ class OnnxRuntime:
 
     @classmethod
     def metadata(cls, path: Path) -> dict[str, Any]:
-        """Return the class names and the suggested minimum score of a file."""
+        """Return the class names, the suggested minimum score and the operating points of a file, where it has them.
+
+        Raises:
+            ValueError: If the file is not an exported detector, or its metadata is damaged.
+        """
         metadata = _open_session(path)[1]
-        return {"class_names": metadata.class_names, "min_score": metadata.min_score}
+        known = {"class_names": metadata.class_names, "min_score": metadata.min_score}
+        if metadata.operating_points is None:
+            return known
+        name = f"{path}: {HEADER_FIELD}"
+        return {**known, HEADER_FIELD: OperatingPoints.from_dict(parse_json(metadata.operating_points, name), name).to_dict()}
 
     def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
         """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
