@@ -75,8 +75,8 @@ def run(options: ExportOptions) -> int:
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
-    scores = {"min_score": suggested_min_score(model), "operating_points": known_operating_points(model)}
-    agreement = export(predictor, options.output, files, batch_size=options.batch_size, **scores)
+    min_score, points = suggested_min_score(model), known_operating_points(model)
+    agreement = export(predictor, options.output, files, batch_size=options.batch_size, min_score=min_score, operating_points=points)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")
