@@ -166,7 +166,12 @@ def _work(jobs: list[tuple[str, int]], seed: int, megabytes: int, results: Any) 
     with tempfile.TemporaryDirectory(prefix="fuzz-") as root:
         for target, number in jobs:
             with tempfile.TemporaryDirectory(dir=root) as folder:
-                fault = verdict(TARGETS[target](random_of(target, number, seed), Path(folder)))
+                try:
+                    case = TARGETS[target](random_of(target, number, seed), Path(folder))
+                except Exception as error:  # a fault of the suite, which must not end the process
+                    results.send(("not made", type(error).__name__, str(error)[:300]))
+                    continue
+                fault = verdict(case)
             results.send(None if fault is None else (fault.kind, fault.place, fault.text))
 
 

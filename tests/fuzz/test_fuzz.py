@@ -10,10 +10,12 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fuzzing import TARGETS, Case, random_of, verdict
 from fuzzing.case import WrongResult
+from fuzzing.mutate import DEEPEST, _change, dump_json, is_deep
 
 CASES = {"overrides": 60}
 """Cases of a target, where they are not :data:`USUAL_CASES`; 3 ms each, except where a config is built again and again."""
@@ -78,3 +80,21 @@ def test_the_same_number_makes_the_same_case(tmp_path: Path) -> None:
     assert contents[0] == contents[1]
     TARGETS["coco"](random_of("coco", 6), folder)
     assert (folder / "labels.json").read_bytes() != contents[1]
+
+
+@pytest.mark.parametrize(("target", "number"), [("checkpoint", 3727), ("config", 305)])
+def test_deeply_nested_cases_can_be_made(target: str, number: int, tmp_path: Path) -> None:
+    assert verdict(TARGETS[target](random_of(target, number), tmp_path)) is None
+
+
+def test_content_of_any_depth_is_changed_and_written() -> None:
+    for levels in (10, DEEPEST - 1, DEEPEST + 1, 3000, 100_000):
+        value: Any = 0
+        for _ in range(levels):
+            value = [value]
+        assert is_deep(value) == (levels > DEEPEST)
+        content: dict[str, Any] = {"a": [value, 1], "b": {"c": value}}
+        for number in range(30):
+            random = random_of("depth", number)
+            _change(random, content["a"] if number % 2 and isinstance(content.get("a"), list) and content["a"] else content, 50)
+            dump_json(random, content)

@@ -99,11 +99,30 @@ def _near(rng: Random, value: Any) -> Any:
 
 def _add(rng: Random, parent: Any, key: Any, depth: int) -> None:
     if isinstance(parent, list):
-        parent.insert(rng.randrange(len(parent) + 1), copy.deepcopy(parent[key]) if rng.random() < 0.6 else odd_value(rng, depth))
+        parent.insert(rng.randrange(len(parent) + 1), _copied(parent[key]) if rng.random() < 0.6 else odd_value(rng, depth))
     elif rng.random() < 0.5:
         parent[rng.choice(ODD_TEXTS)] = odd_value(rng, depth)
     else:
         parent[f"{key}{rng.choice(('s', '_', ' ', 'X'))}"] = parent.pop(key)
+
+
+DEEPEST = 300
+"""Levels down to which content is copied and written as it is: each takes several of the thousand that Python allows."""
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether content is nested in more than :data:`DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [item for node in level if isinstance(node, (dict, list)) for item in (node.values() if isinstance(node, dict) else node)]
+        if not level:
+            return False
+    return True
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy, or the value itself if it is nested too deeply; it is only written."""
+    return value if is_deep(value) else copy.deepcopy(value)
 
 
 def mutate_bytes(rng: Random, data: bytes) -> bytes:
@@ -166,10 +185,9 @@ def encode(rng: Random, text: str) -> bytes:
 
 def to_json(value: Any, **options: Any) -> str:
     """Return the content as JSON text, or brackets if it is nested more deeply than Python writes."""
-    try:
-        return json.dumps(value, default=str, **options)  # a training state has tensors, too
-    except RecursionError:
+    if is_deep(value):
         return "[" * 20_000
+    return json.dumps(value, default=str, **options)  # a training state has tensors, too
 
 
 def dump_json(rng: Random, value: Any) -> bytes:
