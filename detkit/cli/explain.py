@@ -5,7 +5,8 @@
     detkit explain photo.jpg --features layer2 --model fasterrcnn_resnet50_fpn
 
 For each stage, three images are written: its anchors, points, proposals or queries; which of them match each object in training; and the
-candidates before and after NMS, colored from blue (score 0) to red (score 1). A one-stage detector has one stage; Faster R-CNN has two, rpn
+candidates before and after NMS, colored from blue (score 0) to red (score 1). Detectors with queries (DETR, RT-DETR, D-FINE) get a fourth
+image, which shows how their boxes move from one decoder layer to the next. A one-stage detector has one stage; Faster R-CNN has two, rpn
 and region. Everything is drawn on the image as the detector sees it, resized. The weights are those of --model: a checkpoint, a run or a
 published name; an exported file has none to look into.
 
@@ -183,19 +184,22 @@ def _format_size(box: list[float]) -> str:
 
 def _draw(
     drawings: DrawingWriter, image: Path, stage: StageExplanation, explanation: Explanation, predictor: Predictor, min_score: float
-) -> tuple[Path, Path, Path]:
-    from detkit.drawing import draw_locations, draw_matches, draw_scores
+) -> list[Path]:
+    from detkit.drawing import draw_locations, draw_matches, draw_refinement, draw_scores
 
     names = predictor.class_names
 
     def write(content: str, pixels: object) -> Path:
         return drawings.write(Path(f"{image.stem}-{stage.name}-{content}.png"), pixels)
 
-    return (
+    written = [
         write("locations", draw_locations(explanation.image, stage)),
         write("matches", draw_matches(explanation.image, stage, explanation.targets, names)),
         write("scores", draw_scores(explanation.image, stage, names, min_score=min_score)),
-    )
+    ]
+    if stage.refinement:
+        written.append(write("refinement", draw_refinement(explanation.image, stage, explanation.targets)))
+    return written
 
 
 def _targets(options: ExplainOptions, path: str, predictor: Predictor, size: Size) -> Targets:

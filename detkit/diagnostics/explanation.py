@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -63,7 +63,12 @@ def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = No
 
 
 def _on_cpu(stage: StageExplanation) -> StageExplanation:
-    locations, detections = tuple(level.cpu() for level in stage.locations), (stage.before_nms.to("cpu"), stage.after_nms.to("cpu"))
-    return StageExplanation(
-        stage.name, stage.location_name, locations, stage.assignment.cpu(), stage.scores.float().cpu(), *detections, stage.has_classes
+    return replace(
+        stage,
+        locations=tuple(level.cpu() for level in stage.locations),
+        assignment=stage.assignment.cpu(),
+        scores=stage.scores.float().cpu(),
+        before_nms=stage.before_nms.to("cpu"),
+        after_nms=stage.after_nms.to("cpu"),
+        refinement={name: boxes.float().cpu() for name, boxes in stage.refinement.items()},
     )

@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from detkit.drawing.boxes import draw_detections, draw_targets
     from detkit.drawing.canvas import readable_scale
     from detkit.drawing.sheets import contact_sheet, side_by_side
-    from detkit.drawing.stages import draw_locations, draw_matches, draw_scores
+    from detkit.drawing.stages import draw_locations, draw_matches, draw_refinement, draw_scores
 
 __all__ = [
     "contact_sheet",
     "draw_detections",
     "draw_locations",
     "draw_matches",
+    "draw_refinement",
     "draw_scores",
     "draw_targets",
     "readable_scale",
@@ -30,6 +31,6 @@ __getattr__ = lazy_getattr(
         ".boxes": ("draw_detections", "draw_targets"),
         ".canvas": ("readable_scale",),
         ".sheets": ("contact_sheet", "side_by_side"),
-        ".stages": ("draw_locations", "draw_matches", "draw_scores"),
+        ".stages": ("draw_locations", "draw_matches", "draw_refinement", "draw_scores"),
     },
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,12 @@ class Canvas:
         """Draw a dot, slightly wider than the line of a box, at ``x y`` in the image's own pixels."""
         x, y, half = point[0] * self.scale, point[1] * self.scale, (self.style.line_width + 1) / 2
         self._draw.ellipse((x - half, y - half, x + half, y + half), fill=color)
+
+    def path(self, points: Sequence[tuple[float, float]], color: Color) -> None:
+        """Draw a line through points at ``x y`` in the image's own pixels, with a dot at its end."""
+        if len(points) > 1:
+            self._draw.line([(x * self.scale, y * self.scale) for x, y in points], fill=color, width=self.style.line_width)
+        self.dot(points[-1], color)
 
     def label(self, box: Box, text: str, color: Color) -> None:
         """Draw the label of a box inside the image, without covering earlier labels where there is room."""

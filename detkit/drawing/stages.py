@@ -10,6 +10,7 @@ from detkit.drawing.boxes import ClassNames, class_name
 from detkit.drawing.canvas import Canvas, as_image, readable_scale
 from detkit.drawing.palette import Color, color_of, heat_color
 from detkit.drawing.sheets import contact_sheet
+from detkit.ops.boxes import paired_iou
 from detkit.ops.match import IGNORE
 from detkit.structures import Detections, StageExplanation, Targets
 
@@ -82,6 +83,37 @@ def draw_matches(image: ImageArray | Tensor, stage: StageExplanation, targets: T
     matched, ignored = int((stage.assignment >= 0).sum()), int((stage.assignment == IGNORE).sum())
     caption = f"{matched} of {len(locations)} {stage.location_name}s assigned to {len(targets)} objects, {ignored} ignored"
     return contact_sheet([canvas.array()], captions=[caption], max_side=max(canvas.image.size))
+
+
+def draw_refinement(image: ImageArray | Tensor, stage: StageExplanation, targets: Targets) -> ImageArray:
+    """Draw how the boxes of matched queries move from step to step, one panel per step, with the objects dashed.
+
+    A query has the color of its object in every panel, its box of the step before is thin, and a line shows the path of its center. The
+    caption gives the mean IoU with the objects.
+
+    Args:
+        image: The image as the detector saw it.
+        stage: A stage with ``refinement``.
+        targets: The objects of the assignment.
+    """
+    matched = (stage.assignment >= 0).nonzero().flatten()
+    rows = stage.assignment[matched].tolist()
+    colors = [color_of(row) for row in rows]
+    panels, captions, centers, previous = [], [], list[Tensor](), torch.zeros(0, 4)
+    for name, every_box in stage.refinement.items():
+        canvas, boxes = _canvas(image), every_box[matched]
+        centers.append((boxes[:, :2] + boxes[:, 2:]) / 2)
+        for box in targets.boxes.tolist():
+            canvas.box(tuple(box), _GRAY, dashed=True)
+        _draw_boxes(canvas, previous, colors[: len(previous)])
+        _draw_boxes(canvas, boxes, colors, thin=False)
+        for color, path in zip(colors, torch.stack(centers, 1).tolist(), strict=True):
+            canvas.path(path, color)
+        previous = boxes
+        iou = f", mean IoU {float(paired_iou(boxes, targets.boxes[rows]).mean()):.2f}" if rows else ""
+        captions.append(f"{name}: {len(rows)} matched queries{iou}")
+        panels.append(canvas.array())
+    return contact_sheet(panels, captions=captions, columns=min(3, len(panels)), max_side=max(panels[0].shape[:2]))
 
 
 def draw_scores(image: ImageArray | Tensor, stage: StageExplanation, class_names: ClassNames, *, min_score: float = 0.0) -> ImageArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -23,6 +24,7 @@ class StageExplanation:
         before_nms: All candidates before NMS, best first.
         after_nms: Detections that NMS keeps.
         has_classes: Whether labels are classes; otherwise the only label is 0.
+        refinement: Where locations are queries: the boxes ``(N, 4)`` that they predict at each step, by the name of the step.
     """
 
     name: str
@@ -33,3 +35,4 @@ class StageExplanation:
     before_nms: Detections
     after_nms: Detections
     has_classes: bool = True
+    refinement: Mapping[str, Tensor] = field(default_factory=dict)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from detkit.drawing import draw_locations, draw_matches, draw_scores
+from detkit.drawing import draw_locations, draw_matches, draw_refinement, draw_scores
 from detkit.drawing.palette import color_of, heat_color
 from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Detections, StageExplanation, Targets
@@ -80,3 +82,34 @@ def test_inputs_are_not_modified() -> None:
 
 def test_heat_color_goes_from_blue_to_red() -> None:
     assert [heat_color(score) for score in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [(0, 0, 255), (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 0, 0)]
+
+
+def test_refinement_shows_matched_queries_step_by_step() -> None:
+    """Query 1 moves onto the object; query 0 is not matched and is not drawn."""
+    first, last = (
+        torch.tensor([[0.0, 0.0, 20.0, 20.0], [40.0, 40.0, 80.0, 80.0]]),
+        torch.tensor([[0.0, 0.0, 20.0, 20.0], [60.0, 60.0, 100.0, 100.0]]),
+    )
+    target = Targets.of(last[1:], torch.tensor([0]))
+    nothing = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+    queries = StageExplanation(
+        "head", "query", (last,), torch.tensor([-1, 0]), torch.ones(2), nothing, nothing, refinement={"selection": first, "layer 1": last}
+    )
+    image = np.zeros((120, 120, 3), np.uint8)
+    both = draw_refinement(image, queries, target)
+    alone = draw_refinement(image, replace(queries, refinement={"layer 1": last}), target)
+    assert both.shape[1] > alone.shape[1]
+    moved = draw_refinement(image, replace(queries, refinement={"selection": first + 5, "layer 1": last}), target)
+    assert not np.array_equal(both, moved)
+    assert np.array_equal(
+        both,
+        draw_refinement(image, replace(queries, refinement={"selection": torch.stack((first[0] + 50, first[1])), "layer 1": last}), target),
+    )
+
+
+def test_refinement_without_matches() -> None:
+    nothing, boxes = Detections(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.int64)), torch.zeros(3, 4)
+    queries = StageExplanation(
+        "head", "query", (boxes,), torch.full((3,), -1), torch.ones(3), nothing, nothing, refinement={"layer 1": boxes}
+    )
+    assert draw_refinement(np.zeros((60, 60, 3), np.uint8), queries, Targets.empty()).any()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -62,6 +63,7 @@ class DFINEHead(RTDETRHead):
         config: Decoder, matching, losses and postprocessing.
     """
 
+    first_stages: ClassVar[tuple[str, ...]] = ("selection", "first estimate")
     config: DFINEHeadConfig
 
     def __init__(self, in_channels: Sequence[int], num_classes: int, config: DFINEHeadConfig) -> None:

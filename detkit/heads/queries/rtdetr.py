@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -111,6 +111,8 @@ class RTDETRHead(QueryHead):
         num_classes: K, one sigmoid each.
         config: Decoder, matching, losses and postprocessing.
     """
+
+    first_stages: ClassVar[tuple[str, ...]] = ("selection",)
 
     def __init__(self, in_channels: Sequence[int], num_classes: int, config: RTDETRHeadConfig) -> None:
         super().__init__(num_classes, config.num_queries, config.postprocess)

@@ -145,3 +145,15 @@ def test_configs_refuse_what_does_not_fit() -> None:
         CONFIGS[0].replace(inference_layers=4)
     with pytest.raises(ValueError, match="multiple of attention_heads=3"):
         CONFIGS[1].replace(attention_heads=3)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=KINDS)
+def test_explanation_has_the_boxes_of_every_stage(config: RTDETRHeadConfig) -> None:
+    head, image = build(config), Batch(torch.zeros(1, 3, *SIZE), (SIZE,))
+    outputs = head([level[:1] for level in maps()], image)
+    explanation = head.explain(outputs, head.locations([(4, 6), (2, 3)], image), image, truth()[0], None)
+    first = ["selection"] if config is CONFIGS[0] else ["selection", "first estimate"]
+    assert list(explanation.refinement) == [*first, "layer 1", "layer 2", "layer 3"]
+    assert_close(explanation.refinement["layer 3"], explanation.locations[0])
+    assert explanation.location_name == "query"
+    assert int((explanation.assignment >= 0).sum()) == 3
