@@ -93,14 +93,16 @@ class DeformableAttention(nn.Module):
         values = cells if self.value_proj is None else self.value_proj(cells)
         values = values.reshape(*cells.shape[:2], self.heads, self.channels // self.heads)
         weights = self.attention_weights(queries).reshape(*queries.shape[:2], self.heads, sum(self.points)).softmax(-1)
-        out = sample_deformable(values, sizes, self.locations(queries, references), weights, self.points, discrete=self.discrete)
-        if self.output_proj is not None:
-            out = self.output_proj(out)
-        return out
+        locations = self.locations(queries, references)
+        sampled = sample_deformable(values, sizes, locations, weights, self.points, discrete=self.discrete)
+        if self.output_proj is None:
+            return sampled
+        projected: Tensor = self.output_proj(sampled)
+        return projected
 
     def locations(self, queries: Tensor, references: Tensor) -> Tensor:
         """Sampled locations ``(B, Q, heads, P, 2)``, x and y as fractions of the image, level by level; arguments as of ``forward``."""
-        offsets = self.sampling_offsets(queries).reshape(*queries.shape[:2], self.heads, sum(self.points), 2)
+        offsets: Tensor = self.sampling_offsets(queries).reshape(*queries.shape[:2], self.heads, sum(self.points), 2)
         scale = (self.num_points_scale * self.offset_scale)[:, None]
         boxes = references[:, :, None, None]
         return boxes[..., :2] + offsets * scale * boxes[..., 2:]

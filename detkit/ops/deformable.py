@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
+from functools import cache, reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+_log = logging.getLogger(__name__)
+
 Size = tuple[int, int]
+_MAX_CELLS = 2**24
+"""Largest number of cells of an image that the compiled kernels support: they compute indices in float32."""
 
 
 def sample_deformable(
-    values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor, points: Sequence[int], *, discrete: bool = False
+    values: Tensor,
+    sizes: Sequence[Size],
+    locations: Tensor,
+    weights: Tensor,
+    points: Sequence[int],
+    *,
+    discrete: bool = False,
+    compiled: bool = True,
 ) -> Tensor:
     """Sum the values at the locations of every query and head, multiplied by the attention weights.
 
@@ -30,6 +42,8 @@ def sample_deformable(
         points: Number of locations on each level; P is their sum.
         discrete: Read a single cell instead of interpolating, as RT-DETRv2's "discrete" sampling (arXiv:2407.17140, section 2.2) does: the
             one at ``floor(location * size + 0.5)``, or the nearest one inside the map. Locations get no gradient.
+        compiled: Use compiled kernels on a CPU where they support the values; they provide no gradients of gradients. Loading them takes
+            half a second, and several seconds on a machine that has not compiled them yet.
 
     Returns:
         ``(B, Q, heads * C)`` in the dtype of the values.
@@ -38,23 +52,49 @@ def sample_deformable(
         ValueError: If the values or the locations do not belong to these sizes and points.
     """
     _check(values, sizes, locations, points)
+    if compiled and not discrete and _supports_kernels(values, locations, weights):
+        return _kernels()(values, sizes, locations, weights, points)
     return _sample_by_torch(values, sizes, locations, weights, points, discrete=discrete)
 
 
+def _supports_kernels(values: Tensor, locations: Tensor, weights: Tensor) -> bool:
+    """Whether the compiled kernels can sample these values here."""
+    if torch.compiler.is_compiling() or _is_tracing():
+        return False
+    if any(type(tensor) is not Tensor or tensor.device.type != "cpu" for tensor in (values, locations, weights)):
+        return False
+    return values.dtype in (torch.float32, torch.bfloat16) and values.shape[1] <= _MAX_CELLS
+
+
+def _is_tracing() -> bool:
+    """Whether the tracer of an export records operations; sizes are then tensors, and comparisons of them become constants."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+@cache
+def _kernels() -> Callable[[Tensor, Sequence[Size], Tensor, Tensor, Sequence[int]], Tensor]:
+    try:
+        from detkit.accelerate.deformable import sample_on_cpu
+    except Exception as error:  # numba raises various exceptions when it cannot cache compiled code on disk
+        _log.warning("numba is not usable (%s): falling back to torch's grid_sample, which is slow on the CPU", error)
+        return _sample_by_torch
+    return sample_on_cpu
+
+
 def _check(values: Tensor, sizes: Sequence[Size], locations: Tensor, points: Sequence[int]) -> None:
+    if _is_tracing():
+        return
     if len(sizes) != len(points) or sum(points) != locations.shape[3]:
         raise ValueError(
             f"sample_deformable: expected one number of points per level and {locations.shape[3]} points in all, "
             f"got {list(points)} for {len(sizes)} levels"
         )
-    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]  # sizes are then tensors, and a comparison would be recorded
-        return
     if sum(height * width for height, width in sizes) != values.shape[1]:
         raise ValueError(f"sample_deformable: expected the cells of maps of sizes {list(sizes)}, got {values.shape[1]} cells")
 
 
 def _sample_by_torch(
-    values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor, points: Sequence[int], *, discrete: bool
+    values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor, points: Sequence[int], *, discrete: bool = False
 ) -> Tensor:
     """Sample level by level with torch's operators."""
     batch, _, heads, channels = values.shape
@@ -70,7 +110,7 @@ def _sample_by_torch(
         sampled = sample(level, grid[:, :, first : first + count])
         parts.append((sampled * scales[..., first : first + count]).sum(-1))
         cell = cell + height * width
-    total = functools.reduce(torch.add, parts)
+    total = reduce(torch.add, parts)
     return total.reshape(batch, heads * channels, queries).transpose(1, 2).to(values.dtype)
 
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import multi_scale_deformable_attention_v2
 
+from detkit.ops import deformable
 from detkit.ops.deformable import sample_deformable
 
 Array = np.ndarray
@@ -60,19 +62,18 @@ def loop(values: Array, locations: Array, weights: Array, gradient: Array) -> tu
     return out.reshape(batch, queries, -1), by_values, by_locations, by_weights
 
 
-def check_against_loop(inputs: Sequence[Tensor], tolerance: float) -> None:
-    values, locations, weights = (tensor.detach().clone().requires_grad_() for tensor in inputs)
-    out = sample_deformable(values, SIZES, locations, weights, POINTS)
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(("dtype", "compiled"), [(torch.float64, False), (torch.float32, False), (torch.float32, True)])
+def test_values_and_gradients_equal_a_direct_loop(batch: int, dtype: torch.dtype, compiled: bool) -> None:
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    values, locations, weights = (tensor.to(dtype).requires_grad_() for tensor in random_inputs(batch))
+    out = sample_deformable(values, SIZES, locations, weights, POINTS, compiled=compiled)
+    assert out.dtype == dtype
     upstream = torch.randn(out.shape, generator=torch.Generator().manual_seed(1)).to(out.dtype)
     gradients = torch.autograd.grad(out, (values, locations, weights), upstream)
     expected = loop(*(tensor.detach().double().numpy() for tensor in (values, locations, weights, upstream)))
     for result, reference in zip((out, *gradients), expected, strict=True):
         assert_close(result.detach().double(), torch.from_numpy(reference), atol=tolerance, rtol=tolerance)
-
-
-@pytest.mark.parametrize("batch", [1, 2])
-def test_values_and_gradients_equal_a_direct_loop(batch: int) -> None:
-    check_against_loop(random_inputs(batch), 1e-12)
 
 
 def test_numerical_gradients() -> None:
@@ -106,15 +107,51 @@ def test_discrete_sampling_equals_transformers() -> None:
     assert torch.autograd.grad((out * upstream).sum(), locations, allow_unused=True) == (None,)
 
 
-@pytest.mark.parametrize("discrete", [False, True])
-def test_no_queries_and_no_images(discrete: bool) -> None:
+@pytest.mark.parametrize(("discrete", "compiled"), [(False, False), (False, True), (True, False)])
+def test_no_queries_and_no_images(discrete: bool, compiled: bool) -> None:
     for batch, queries in ((2, 0), (0, 4)):
-        inputs = tuple(tensor.requires_grad_() for tensor in random_inputs(batch, queries))
-        out = sample_deformable(inputs[0], SIZES, *inputs[1:], POINTS, discrete=discrete)
+        inputs = tuple(tensor.float().requires_grad_() for tensor in random_inputs(batch, queries))
+        out = sample_deformable(inputs[0], SIZES, *inputs[1:], POINTS, discrete=discrete, compiled=compiled)
         assert out.shape == (batch, queries, 6)
         out.sum().backward()  # type: ignore[no-untyped-call]
         assert inputs[0].grad is not None
         assert not inputs[0].grad.any()
+
+
+def test_kernels_are_loaded_only_where_they_are_used() -> None:
+    code = (
+        "import sys, torch; from detkit.ops.deformable import sample_deformable as sample\n"
+        "values, locations, weights = torch.zeros(1, 4, 2, 3), torch.zeros(1, 5, 2, 1, 2), torch.zeros(1, 5, 2, 1)\n"
+        "for values, options in ((values, {'compiled': False}), (values.double(), {}), (values, {'discrete': True}), (values, {})):\n"
+        "    sample(values, [(2, 2)], locations, weights, (1,), **options)\n"
+        "    print('numba' in sys.modules)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert out == ["False", "False", "False", "True"]
+
+
+def test_falls_back_to_torch_without_numba(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    values, locations, weights = (tensor.float() for tensor in random_inputs())
+    expected = sample_deformable(values, SIZES, locations, weights, POINTS, compiled=False)
+    monkeypatch.setitem(sys.modules, "detkit.accelerate.deformable", None)
+    deformable._kernels.cache_clear()
+    try:
+        assert_close(sample_deformable(values, SIZES, locations, weights, POINTS), expected, atol=0, rtol=0)
+    finally:
+        deformable._kernels.cache_clear()
+    assert "numba is not usable" in caplog.text
+
+
+def test_gradients_of_gradients_need_torchs_operators() -> None:
+    values, locations, weights = (tensor.float().requires_grad_() for tensor in random_inputs())
+    for compiled in (False, True):
+        out = sample_deformable(values, SIZES, locations, weights, POINTS, compiled=compiled)
+        (gradient,) = torch.autograd.grad(out.square().sum(), weights, create_graph=True)
+        if compiled:
+            with pytest.raises(RuntimeError, match="once_differentiable"):
+                gradient.sum().backward()
+        else:
+            assert torch.autograd.grad(gradient.sum(), values)[0].abs().sum() > 0
 
 
 def test_wrong_sizes_or_points() -> None:
