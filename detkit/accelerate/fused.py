@@ -16,7 +16,7 @@ from detkit.accelerate.fold import conv_like
 from detkit.accelerate.sparse_gradient import SparseGradientConv
 from detkit.machine import bf16_support
 
-_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Identity: "none"}
+_NAMES: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Hardtanh: "hardtanh", nn.Identity: "none"}
 """Names of activations in torch's oneDNN operators; the identity stands for no activation."""
 _OPERATIONS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
 SMALL_MAP_CELLS = 800
@@ -31,14 +31,16 @@ class FusedConv(nn.Conv2d):
     """
 
     activation: type[nn.Module] = nn.ReLU
+    limits: tuple[float, ...] = ()
+    """Lower and upper limit of a ``Hardtanh``."""
     _packed: Tensor | None = None
     _packed_from: tuple[Any, ...] = ()
 
     @classmethod
-    def of(cls, conv: nn.Conv2d, activation: type[nn.Module]) -> FusedConv:
-        """Create a fused convolution that shares the parameters of ``conv``; ``activation``: ReLU, SiLU, or Identity for none."""
+    def of(cls, conv: nn.Conv2d, activation: type[nn.Module], limits: tuple[float, ...] = ()) -> FusedConv:
+        """Create a fused convolution that shares the parameters of ``conv``; ``activation``: one of ``_NAMES``, Identity for none."""
         fused = conv_like(cls, conv)
-        fused.activation = activation
+        fused.activation, fused.limits = activation, limits
         return fused
 
     def forward(self, x: Tensor, added: Tensor | None = None, *, into: bool = False) -> Tensor:
@@ -52,19 +54,19 @@ class FusedConv(nn.Conv2d):
             return self._product(x, added)
         name, options = _NAMES[self.activation], self._options(x)
         if added is None:
-            out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *options, name, [], "")
+            out: Tensor = torch.ops.mkldnn._convolution_pointwise(x, *options, name, list(self.limits), "")
             return out
         fused = name if self.activation is nn.ReLU else None  # the only activation that the operator supports after a sum
         if into and added.dtype == x.dtype:
             total: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(added, x, *options, "add", 1.0, fused, [], "")
         else:
             total = self._binary(x, added.to(x.dtype), options, "add", fused)
-        return total if fused else _IN_PLACE[self.activation](total)
+        return total if fused else _IN_PLACE[self.activation](total, *self.limits)
 
     def _unfused(self, x: Tensor, added: Tensor | None) -> Tensor:
         """Run the convolution, the addition and the activation separately."""
         plain = super().forward(x)
-        out: Tensor = self.activation()(plain if added is None else plain + added)
+        out: Tensor = self.activation(*self.limits)(plain if added is None else plain + added)
         return out
 
     def rounded_sums(self, x: Tensor, with_error: bool) -> tuple[Tensor, Tensor | None]:
@@ -110,16 +112,17 @@ class FusedConv(nn.Conv2d):
         out = rows.view(count, height, width, -1).permute(0, 3, 1, 2)
         if added is not None:
             out += added
-        return _IN_PLACE[self.activation](out)
+        return _IN_PLACE[self.activation](out, *self.limits)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the weights in oneDNN's layout, which can be neither copied nor pickled."""
         return {name: value for name, value in self.__dict__.items() if name not in ("_packed", "_packed_from")}
 
 
-_IN_PLACE: dict[type[nn.Module], Callable[[Tensor], Tensor]] = {
+_IN_PLACE: dict[type[nn.Module], Callable[..., Tensor]] = {
     nn.ReLU: torch.relu_,
     nn.SiLU: partial(functional.silu, inplace=True),
+    nn.Hardtanh: functional.hardtanh_,
     nn.Identity: lambda x: x,
 }
 
@@ -194,9 +197,10 @@ def _is_residual_block(module: nn.Module) -> bool:
 def _fuse_sequence(parent: nn.Module, sequence: Sequence[str]) -> None:
     names = [name for name in sequence if not isinstance(parent.get_submodule(name), nn.Identity)]
     for conv_name, name in itertools.pairwise(names):
-        conv, activation = parent.get_submodule(conv_name), type(parent.get_submodule(name))
-        if activation in _NAMES and is_fusable_conv(conv):
-            parent.set_submodule(conv_name, FusedConv.of(conv, activation))
+        conv, activation = parent.get_submodule(conv_name), parent.get_submodule(name)
+        if type(activation) in _NAMES and is_fusable_conv(conv):
+            limits = (activation.min_val, activation.max_val) if isinstance(activation, nn.Hardtanh) else ()
+            parent.set_submodule(conv_name, FusedConv.of(conv, type(activation), limits))
             parent.set_submodule(name, nn.Identity())
 
 

@@ -37,6 +37,21 @@ def test_a_fused_sequence_gives_the_same_result(activation: type[nn.Module], opt
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("size", [(13, 17), (40, 40)])
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_limits_of_a_clamp_are_kept(kernel: int, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(1, 8, *size)
+    plain = nn.Sequential(nn.Conv2d(8, 8, kernel, padding=kernel // 2), nn.Hardtanh(-0.1, 0.3))
+    fused = fuse_activations(copy.deepcopy(plain))
+    assert [type(part) for part in fused.children()] == [FusedConv, nn.Identity]
+    assert_close(fused(x), plain(x), atol=1e-6, rtol=1e-5)
+    assert_close(fused[0](x, x), (plain[0](x) + x).clamp(-0.1, 0.3), atol=1e-6, rtol=1e-5)
+    with torch.enable_grad():
+        assert_close(fused(x), plain(x), atol=1e-6, rtol=1e-5)
+
+
+@torch.no_grad()
 def test_the_addend_is_added_before_the_activation(x: Tensor) -> None:
     conv = sequence(nn.ReLU)[0]
     assert isinstance(conv, nn.Conv2d)

@@ -9,9 +9,12 @@ from functools import partial
 from typing import Any
 
 import timm
-from timm.models.hgnet import ConvBNAct
+import torch
+from timm.models.hgnet import ConvBNAct, LearnableAffineBlock
 from torch import Tensor, nn
+from torch.nn import functional
 
+from detkit.accelerate.fold import conv_like
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe
 from detkit.backbones.registry import BACKBONE_INFO
@@ -37,7 +40,7 @@ def __getattr__(name: str) -> Callable[..., Backbone]:
 def make(name: str, **options: Any) -> Backbone:
     """Build the backbone of this name; see :class:`detkit.backbones.BackboneConfig` for the options."""
     body = network(name)
-    _use_sequences(body)
+    _use_own_blocks(body)
     # Backbone.stages is a method.
     body.add_module("trunk", body.get_submodule("stages"))
     del body.stages
@@ -50,13 +53,45 @@ def network(name: str) -> nn.Module:
     return created
 
 
-def _use_sequences(module: nn.Module) -> None:
-    """Replace every convolution block of timm, in place, by a sequence of its parts under their names, which are fused for detection."""
-    for name, child in list(module.named_children()):
+class ConvBlock(nn.Sequential):
+    """The parts of timm's convolution block in a sequence: ``conv``, ``bn``, ``act`` and ``lab``, the latter ``scale * x + bias``."""
+
+    @torch.no_grad()
+    def merge_branches(self) -> nn.Module:
+        """Return an equal convolution and clamp for ``scale > 0``, once the norm is folded; otherwise the block itself.
+
+        ``scale * relu(x) + bias`` is ``max(scale * x + bias, bias)``.
+        """
+        conv, norm, activation, affine = self.children()
+        folded = isinstance(norm, nn.Identity) and isinstance(activation, nn.ReLU) and isinstance(affine, LearnableAffineBlock)
+        if not (folded and isinstance(conv, nn.Conv2d) and conv.bias is not None):
+            return self
+        scale, shift = (float(affine.get_parameter(name)) for name in ("scale", "bias"))
+        if scale <= 0:
+            return self
+        merged = conv_like(nn.Conv2d, conv)
+        merged.weight = nn.Parameter(conv.weight * scale, requires_grad=False)
+        merged.bias = nn.Parameter(conv.bias * scale + shift, requires_grad=False)
+        return nn.Sequential(OrderedDict(conv=merged, act=nn.Hardtanh(shift, torch.finfo(torch.float32).max))).eval()
+
+
+class FastPool(nn.Module):
+    """Maximum of 2x2 cells with a stride of 1; without gradients by comparing shifted maps, which is faster than torch's pooling."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(B, C, H, W)`` to ``(B, C, H - 1, W - 1)``."""
+        if torch.is_grad_enabled():
+            return functional.max_pool2d(x, 2, 1)
+        rows = torch.maximum(x[..., :-1, :], x[..., 1:, :])
+        return torch.maximum(rows[..., :-1], rows[..., 1:])
+
+
+def _use_own_blocks(body: nn.Module) -> None:
+    """Replace timm's convolution blocks and the pooling of its stem, in place, by modules of the same names that are fast in detection."""
+    for name, child in list(body.named_modules()):
         if isinstance(child, ConvBNAct):
-            module.add_module(name, nn.Sequential(OrderedDict(child.named_children())))
-        else:
-            _use_sequences(child)
+            body.set_submodule(name, ConvBlock(OrderedDict(child.named_children())))
+    body.get_submodule("stem").add_module("pool", FastPool())
 
 
 _NAMES = (
