@@ -63,7 +63,8 @@ def copy_block(locations: Any, head: int, start: int, stop: int, block: Any) -> 
     """Copy the locations ``(Q, heads, 2 * P)`` of a head and the queries ``start`` to ``stop`` (exclusive) to the front of ``block``."""
     length = locations.shape[2]
     for query in range(start, stop):
-        block[(query - start) * length : (query - start + 1) * length] = locations[query, head]
+        for i in range(length):
+            block[(query - start) * length + i] = locations[query, head, i]
 
 
 @compiled(fastmath=False)
@@ -101,7 +102,8 @@ def sample(inputs: Any, levels: Any, first: int, last: int, out: Any) -> None:
             axis_taps(block, 1, levels[1], y_taps)
             for query in range(start, stop):
                 sums = out[query, head]
-                sums[:] = _F(0)
+                for channel in range(channels):
+                    sums[channel] = _F(0)
                 for point in range(points):
                     i = (query - start) * points + point
                     a, b, c, d = corner_cells(x_taps, y_taps, 4 * i, levels[0, i], levels[2, i])

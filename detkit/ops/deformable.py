@@ -49,9 +49,9 @@ def sample_deformable(
         ``(B, Q, heads * C)`` in the dtype of the values.
 
     Raises:
-        ValueError: If the values or the locations do not belong to these sizes and points.
+        ValueError: If the shapes do not match one another, the sizes or the points.
     """
-    _check(values, sizes, locations, points)
+    _check(values, sizes, locations, weights, points)
     if compiled and not discrete and _supports_kernels(values, locations, weights):
         return _kernels()(values, sizes, locations, weights, points)
     return _sample_by_torch(values, sizes, locations, weights, points, discrete=discrete)
@@ -81,16 +81,21 @@ def _kernels() -> Callable[[Tensor, Sequence[Size], Tensor, Tensor, Sequence[int
     return sample_on_cpu
 
 
-def _check(values: Tensor, sizes: Sequence[Size], locations: Tensor, points: Sequence[int]) -> None:
+def _check(values: Tensor, sizes: Sequence[Size], locations: Tensor, weights: Tensor, points: Sequence[int]) -> None:
     if _is_tracing():
         return
-    if len(sizes) != len(points) or sum(points) != locations.shape[3]:
+    batch, cells, heads, _ = values.shape
+    if len(sizes) != len(points) or sum(height * width for height, width in sizes) != cells:
         raise ValueError(
-            f"sample_deformable: expected one number of points per level and {locations.shape[3]} points in all, "
-            f"got {list(points)} for {len(sizes)} levels"
+            f"sample_deformable: expected the cells of {len(points)} levels, got sizes {list(sizes)} and {cells} cells; "
+            "pass one size and one number of points for each level"
         )
-    if sum(height * width for height, width in sizes) != values.shape[1]:
-        raise ValueError(f"sample_deformable: expected the cells of maps of sizes {list(sizes)}, got {values.shape[1]} cells")
+    expected = (batch, weights.shape[1], heads, sum(points))
+    if weights.shape != expected or locations.shape != (*expected, 2):
+        raise ValueError(
+            f"sample_deformable: expected weights of shape {expected} and locations of shape {(*expected, 2)}, "
+            f"got {tuple(weights.shape)} and {tuple(locations.shape)}"
+        )
 
 
 def _sample_by_torch(

@@ -130,6 +130,7 @@ class Sampler(torch.nn.Module):
         return sample_deformable(values, SIZES, locations, weights, POINTS)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch deprecates the tracer that the export uses
 def test_tracing_uses_torchs_operators() -> None:
     values, locations, weights = random_inputs(batch=1, queries=3)
     traced = torch.jit.trace(Sampler(), (values, locations, weights))  # type: ignore[no-untyped-call]

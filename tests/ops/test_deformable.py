@@ -118,6 +118,7 @@ def test_no_queries_and_no_images(discrete: bool, compiled: bool) -> None:
         assert not inputs[0].grad.any()
 
 
+@pytest.mark.slow
 def test_kernels_are_loaded_only_where_they_are_used() -> None:
     code = (
         "import sys, torch; from detkit.ops.deformable import sample_deformable as sample\n"
@@ -154,11 +155,14 @@ def test_gradients_of_gradients_need_torchs_operators() -> None:
             assert torch.autograd.grad(gradient.sum(), values)[0].abs().sum() > 0
 
 
-def test_wrong_sizes_or_points() -> None:
-    values, locations, weights = random_inputs()
-    with pytest.raises(ValueError, match="got 49 cells"):
+def test_shapes_that_do_not_match() -> None:
+    values, locations, weights = (tensor.float() for tensor in random_inputs())
+    with pytest.raises(ValueError, match=r"expected the cells of 3 levels, got sizes .*\(2, 2\)\] and 49 cells"):
         sample_deformable(values, [(5, 7), (3, 4), (2, 2)], locations, weights, POINTS)
-    with pytest.raises(ValueError, match=r"6 points in all, got \[2, 2, 1\] for 3 levels"):
-        sample_deformable(values, SIZES, locations, weights, (2, 2, 1))
-    with pytest.raises(ValueError, match="for 2 levels"):
+    with pytest.raises(ValueError, match="expected the cells of 3 levels"):
         sample_deformable(values, SIZES[:2], locations, weights, POINTS)
+    with pytest.raises(ValueError, match=r"expected weights of shape \(2, 4, 2, 5\) .*, got \(2, 4, 2, 6\) and \(2, 4, 2, 6, 2\)"):
+        sample_deformable(values, SIZES, locations, weights, (2, 2, 1))
+    for given in ((values[:1], locations, weights), (values, locations[:, 1:], weights), (values, locations, weights[..., :5])):
+        with pytest.raises(ValueError, match="expected weights of shape"):
+            sample_deformable(given[0], SIZES, *given[1:], POINTS)
