@@ -9,10 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from detkit.heads.queries.query_head import QueryHead
 from detkit.models.detector import Detector, Losses, Raw
 from detkit.models.one_stage import OneStage
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size, Targets
+from detkit.training.distillation.alignment import align_queries
 from detkit.training.distillation.config import DistillationConfig
 from detkit.training.distillation.losses import HeadOutputs, dense_losses, feature_loss
 from detkit.training.distillation.student import DistilledModel
@@ -93,6 +95,7 @@ class DistilledDetector(DistilledModel):
         if config.dense:
             own = self._head_outputs(self.student, raw, batch, 0)
             reference = self._head_outputs(teacher, teacher_raw, teacher_batch, 1)
+            reference = align_queries(own, reference) if isinstance(own.head, QueryHead) else reference
             classes, boxes = dense_losses(own, reference, beta=config.beta, min_score=config.min_score)
             losses = {"distill_class": config.score_weight * classes, "distill_box": config.box_weight * boxes}
         if config.feature_weight:
@@ -135,6 +138,8 @@ class DistilledDetector(DistilledModel):
 
     def _check_locations(self, student: HeadOutputs, teacher: HeadOutputs, size: Size) -> None:
         own, reference = student.locations, teacher.locations
+        if isinstance(student.head, QueryHead) and isinstance(teacher.head, QueryHead):
+            return
         same = [level.shape for level in own] == [level.shape for level in reference]
         if not same or not all(torch.allclose(a, b, atol=1e-3) for a, b in zip(own, reference, strict=True)):
             counts = [f"{sum(map(len, levels))} locations on {len(levels)} levels" for levels in (own, reference)]

@@ -27,21 +27,33 @@ class HeadOutputs:
         outputs: Its output tensors.
         locations: Its locations, by level.
         labels: Its labels ``(C,)`` of the classes that student and teacher have in common.
+        order: ``(B, N)`` rows that replace the locations, -1 for none; None: the locations as they are.
     """
 
     head: OneStageHead
     outputs: Outputs
     locations: list[Tensor]
     labels: Tensor
+    order: Tensor | None = None
 
     def scores(self) -> Tensor:
         """Return the probabilities ``(B, N, C)`` of the common classes, float32."""
         scores = self.head.raw_scores(self.outputs).float()
         every = torch.arange(scores.shape[-1], device=self.labels.device)
-        return scores if torch.equal(self.labels, every) else scores[..., self.labels]
+        scores = scores if torch.equal(self.labels, every) else scores[..., self.labels]
+        if self.order is None:
+            return scores
+        rows = self.order[..., None]
+        return torch.where(rows >= 0, scores.gather(1, rows.clamp(min=0).expand(-1, -1, scores.shape[-1])), 0.0)
+
+    def best_boxes(self, image: int) -> Tensor:
+        """Return the boxes ``(N, 4)`` of an image at every location, each for its most probable common class."""
+        classes = self.scores()[image].argmax(-1)
+        return self.boxes(image, torch.arange(len(classes), device=classes.device), classes)
 
     def boxes(self, image: int, rows: Tensor, classes: Tensor) -> Tensor:
         """Return the boxes ``(n, 4)`` of an image at the locations ``rows`` for the common ``classes``, both ``(n,)``."""
+        rows = rows if self.order is None else self.order[image, rows]
         return self.head.boxes_at(self.outputs, self.locations, image, rows, self.labels[classes]).float()
 
 
