@@ -18,7 +18,10 @@ class Settings(Config):
     ("override", "message"),
     [
         ("augmentation.preset=flop", "augmentation.preset: expected"),
-        ("augmentation=sdd", "expected 'none', 'flip', 'light', 'multiscale', 'lsj', 'ssd', 'yolox', 'rtdetr', 'deim' or 'micrographs', got 'sdd'"),
+        (
+            "augmentation=sdd",
+            "expected 'none', 'flip', 'light', 'multiscale', 'lsj', 'ssd', 'yolox', 'rtdetr', 'deim' or 'micrographs', got 'sdd'",
+        ),
         ("augmentation.filp=0.5", "unknown key 'augmentation.filp': did you mean 'flip'?"),
         ("augmentation.flip=often", "augmentation.flip: expected a number, got 'often'"),
         ("augmentation.flip=1.5", "augmentation.flip: expected less than or equal to 1, got 1.5"),
