@@ -1,0 +1,5 @@
+"""The config ``deim_dfine_l`` of the model zoo: see ``detkit/zoo/queries``."""
+
+from detkit.zoo.queries.deim_dfine_l import config
+
+__all__ = ["config"]

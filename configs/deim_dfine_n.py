@@ -1,0 +1,5 @@
+"""The config ``deim_dfine_n`` of the model zoo: see ``detkit/zoo/queries``."""
+
+from detkit.zoo.queries.deim_dfine_n import config
+
+__all__ = ["config"]

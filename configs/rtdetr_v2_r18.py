@@ -1,0 +1,5 @@
+"""The config ``rtdetr_v2_r18`` of the model zoo: see ``detkit/zoo/queries``."""
+
+from detkit.zoo.queries.rtdetr_v2_r18 import config
+
+__all__ = ["config"]

@@ -1,0 +1,1 @@
+"""RT-DETR, D-FINE, and DEIM's recipe for both."""
