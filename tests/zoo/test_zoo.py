@@ -16,7 +16,7 @@ NAMES = zoo.names()
 
 
 def test_names_are_the_files() -> None:
-    files = sorted(path.stem for path in (ROOT / "detkit" / "zoo").glob("*/*.py") if path.stem != "__init__")
+    files = sorted(path.stem for path in (ROOT / "detkit" / "zoo").glob("*/*.py") if not path.stem.startswith("_"))
     assert list(NAMES) == files
     assert files == sorted(path.stem for path in (ROOT / "configs").glob("*.py"))
     assert all(zoo.path(name).is_file() for name in NAMES)
