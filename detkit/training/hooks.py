@@ -124,9 +124,9 @@ class MetricsFile(Hook):
     def start(self, step: int, stage: int = 0) -> None:
         """Delete the rows after ``step``."""
         self._stage = stage
-        self._exists = False
-        if not self.path.exists():
-            return
+        with explain_write_errors(self.path):
+            self.path.touch()
+        self._exists = True
         lines = [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
         kept = [line for line in lines if _stage_and_step(line) <= (stage, step)]
         if len(kept) < len(lines):

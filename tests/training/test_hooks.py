@@ -54,13 +54,17 @@ def test_tensorboard_reads_the_numbers_at_once_and_drops_repeated_steps(tmp_path
     hook.close()
 
 
+@pytest.mark.parametrize("recorded", [False, True])
 @pytest.mark.parametrize("recreated", [False, True])
-def test_a_removed_folder_is_one_error_that_names_it(tmp_path: Path, recreated: bool, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_removed_folder_is_one_error_that_names_it(
+    tmp_path: Path, recreated: bool, recorded: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder, threads = tmp_path / "run", threading.active_count()
     folder.mkdir()
     hooks = Hooks((TensorBoard(folder / "tensorboard"), MetricsFile(folder / "metrics.jsonl")))
     hooks.start(0)
-    hooks.record(row(5))
+    if recorded:
+        hooks.record(row(5))
     shutil.rmtree(folder)
     if recreated:
         folder.mkdir()  # as a checkpoint written afterwards does
