@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import structure  # noqa: E402
 
 LAYERS = (
-    {"structures", "registry", "machine", "lazy", "label_values", "about", "arrays", "npz", "printable", "json_text"},
+    {"structures", "registry", "machine", "lazy", "label_values", "about", "arrays", "npz", "printable", "json_text", "json_lists"},
     {"accelerate", "ops", "layers", "config", "checkpoint", "preprocess", "weights"},
     {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
     {"models"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.compare import Difference, differences
 from detkit.evaluation.details import Details, coco_details
-from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.ground_truth import GroundTruth, read_annotations
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
 from detkit.evaluation.voc import Rule, voc_numbers
+from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.json_text import parse_json
 
 
@@ -76,7 +78,37 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is not COCO ground truth.
     """
-    return GroundTruth.of(read_json(path, "annotations"), str(path))
+    path = Path(path)
+    _check_file(path, "annotations")
+    parts = _Parts(str(path))
+    try:
+        with _gc_disabled():
+            rest = read_lists(path, parts.add)
+    except NotStreamableError:  # the parser of the whole file says what is wrong
+        return GroundTruth.of(read_json(path, "annotations"), str(path))
+    lists = {key: rows for key, rows in parts.lists.items() if isinstance(rest.get(key), list)}
+    return GroundTruth.of_parts({**rest, **lists}, parts.boxes, str(path))
+
+
+class _Parts:
+    """The lists of a COCO file, read part by part without what the evaluation does not use, such as outlines."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.boxes: list[dict[str, Any]] = []
+        self.lists: dict[str, list[Any]] = {"images": [], "categories": []}
+
+    def add(self, key: str, text: bytes, position: int) -> None:
+        """Add a part of a list."""
+        del position
+        if key == "annotations":
+            self.boxes += read_annotations(parsed_items(text), self.name, len(self.boxes))
+        elif key in self.lists:
+            self.lists[key] += [_reduced(row) for row in parsed_items(text)]
+
+
+def _reduced(row: Any) -> Any:
+    return {key: row[key] for key in ("id", "file_name", "name") if key in row} if isinstance(row, dict) else row
 
 
 def read_results(path: str | Path, truth: GroundTruth) -> Any:
@@ -105,9 +137,13 @@ def read_json(path: str | Path, kind: str) -> Any:
         return parse_json(content, f"{kind} {path}")
 
 
-def _content(path: Path, kind: str) -> bytes:
+def _check_file(path: Path, kind: str) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{kind} {path}: {'expected a JSON file, got a folder' if path.is_dir() else 'no such file'}")
+
+
+def _content(path: Path, kind: str) -> bytes:
+    _check_file(path, kind)
     content = path.read_bytes()
     if not content.strip():
         raise ValueError(f"{kind} {path}: the file is empty, expected JSON")
@@ -132,7 +168,7 @@ def _plain_detections(ground_truth: Any, path: Path, content: bytes) -> Any | No
     Hotcoco rejects a key that occurs twice in a row, a box that is not four numbers, and NaN. It warns of ids that are not in the
     ground truth. It accepts rows without a score or a box (detected here by counting the keys), null, and negative sides.
     """
-    if b"null" in content or not content.lstrip().startswith(b"["):
+    if b"null" in content or re.match(rb"\s*\[", content) is None:
         return None
     try:
         with _stderr_suppressed():

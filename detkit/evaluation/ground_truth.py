@@ -49,16 +49,21 @@ class GroundTruth:
         """
         if not isinstance(dataset, Mapping):
             raise ValueError(f"{name}: expected a COCO object with images, annotations and categories, got {_kind(dataset)}")
+        return cls.of_parts(dataset, read_annotations(_part(dataset, "annotations", name), name), name)
+
+    @classmethod
+    def of_parts(cls, dataset: Mapping[str, Any], boxes: list[dict[str, Any]], name: str) -> GroundTruth:
+        """Return the ground truth of a COCO dict and the rows that :func:`read_annotations` made of its annotations, which are changed.
+
+        Raises:
+            ValueError: As for :meth:`of`.
+        """
+        _part(dataset, "annotations", name)
         numbers = _image_numbers(_part(dataset, "images", name), name)
         categories = _categories(_part(dataset, "categories", name), name)
         left_out: Counter[str] = Counter()
         annotations: list[dict[str, Any]] = []
-        for index, row in enumerate(_part(dataset, "annotations", name)):
-            box = read_annotation(row, f"{name}: annotations[{index}]")
-            if not is_finite(box):
-                raise ValueError(
-                    f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}"
-                )
+        for box in boxes:
             image_id = _canonical(box["image_id"])
             number = None if image_id is None else numbers.get(image_id)
             if number is None:
@@ -66,7 +71,8 @@ class GroundTruth:
             elif box["category_id"] not in categories:
                 left_out[UNKNOWN_CLASS] += 1
             else:
-                annotations.append({"id": len(annotations) + 1, **box, "image_id": number})
+                box["id"], box["image_id"] = len(annotations) + 1, number
+                annotations.append(box)
         named = zip(numbers.values(), dataset["images"], strict=True)
         files = {number: row["file_name"] for number, row in named if isinstance(row.get("file_name"), str)}
         published = {} if all(image_id == number for image_id, number in numbers.items()) else numbers
@@ -143,6 +149,21 @@ def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
     return dict(sorted(zip(ids, (row["name"] for row in rows), strict=True)))
 
 
+def read_annotations(rows: Sequence[Any], name: str, first: int = 0) -> list[dict[str, Any]]:
+    """Parse annotations, of which the first is that of index ``first`` in its file, and check that their boxes are finite.
+
+    Raises:
+        ValueError: If a key is missing or a value is wrong; the message states where.
+    """
+    boxes = []
+    for index, row in enumerate(rows, first):
+        box = read_annotation(row, f"{name}: annotations[{index}]")
+        if not is_finite(box):
+            raise ValueError(f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}")
+        boxes.append(box)
+    return boxes
+
+
 def read_annotation(row: Any, where: str) -> dict[str, Any]:
     """Parse the ``image_id``, ``category_id``, ``bbox``, ``area``, ``iscrowd`` and ``difficult`` of an annotation.
 
@@ -167,7 +188,8 @@ def read_annotation(row: Any, where: str) -> dict[str, Any]:
             raise ValueError(f"{where}.{key}: {error}") from None
     box_area = parsed["bbox"][2] * parsed["bbox"][3]
     area = box_area if math.isnan(parsed["area"]) else parsed["area"]
-    return {**parsed, "area": area, "iscrowd": int(parsed["iscrowd"]), "difficult": int(parsed["difficult"])}
+    parsed.update(area=area, iscrowd=int(parsed["iscrowd"]), difficult=int(parsed["difficult"]))
+    return parsed
 
 
 def is_finite(annotation: Mapping[str, Any]) -> bool:

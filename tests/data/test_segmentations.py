@@ -12,9 +12,9 @@ import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
 
+from detkit import json_lists
 from detkit.data import DetectionData, SourceConfig, read_source, write_labels
 from detkit.data.media.exif import apply_orientation
-from detkit.data.readers import json_lists
 
 POLYGONS = [[12.53, 10.1, 40, 10, 40.07, 50.123456789], [1, 2, 3, 4, 5, 6]]
 COMPRESSED = {"counts": "aa]],[0\\", "size": [80, 100]}

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 import detkit
 from detkit.evaluation import evaluate_coco, evaluate_coco_files, evaluate_voc, evaluate_voc_files, files
+from detkit.evaluation.files import read_ground_truth
+from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.synthetic import synthetic_coco, write_synthetic_coco
 
 
@@ -64,3 +68,17 @@ def test_evaluating_files_does_not_import_torch() -> None:
     code = "import sys, detkit.evaluation.files; sys.exit('torch' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], check=False, env=environment).returncode == 0
+
+
+def test_outlines_of_the_ground_truth_are_not_kept(tmp_path: Path) -> None:
+    outline = [[float(number) for number in range(2000)]]
+    rows = [{"id": n, "image_id": 1, "category_id": 3, "bbox": [n, 0, 9, 9], "segmentation": outline} for n in range(1, 400)]
+    content = {"images": [{"id": 1}], "annotations": rows, "categories": [{"id": 3, "name": "cat"}]}
+    path = tmp_path / "truth.json"
+    path.write_text(json.dumps(content))
+    tracemalloc.start()
+    truth = read_ground_truth(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert truth == GroundTruth.of(content, str(path))
+    assert peak < 3.5 * path.stat().st_size  # as a whole, 5.5 times

@@ -18,12 +18,12 @@ from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.coco_annotations import Annotations
 from detkit.data.readers.coco_files import annotation_files, image_folder, split_names
 from detkit.data.readers.ids import id_indices
-from detkit.data.readers.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.other_formats import other_format
 from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.records import CocoFile, DetectionData, ImageId
 from detkit.data.report import ReadIssue, ReadReport
+from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.label_values import canonical_id, parse_integer, parse_size
 from detkit.structures import Size
 

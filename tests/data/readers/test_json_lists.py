@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from detkit.data.readers import json_lists
-from detkit.data.readers.json_lists import NotStreamableError, parsed_items, read_lists
+from detkit import json_lists
+from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 
 CONTENT: dict[str, Any] = {
     "info": {"nested": {"list": [1, {"a": "]}"}]}, "year": 2020},

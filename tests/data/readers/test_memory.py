@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detkit.data.readers import ReadOptions, assemble, json_lists
+from detkit import json_lists
+from detkit.data.readers import ReadOptions, assemble
 from detkit.data.readers.coco import CocoReader
 
 
