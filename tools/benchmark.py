@@ -4,6 +4,7 @@
     python tools/benchmark.py detect --model retinanet
     python tools/benchmark.py yolox yolox_nano_coco.onnx yolox_nano_coco_convs_in_graph_order.npz --image photo.jpg
     python tools/benchmark.py train --rounds 3 --json train.json
+    python tools/benchmark.py queries yolox
     python tools/benchmark.py evaluate
     python tools/benchmark.py select
     python tools/benchmark.py startup
@@ -55,6 +56,13 @@ def train(args: argparse.Namespace) -> timing.Report:
     from benchmarks.detection import train as measure
 
     return measure(args.rounds, (args.short_side, args.long_side), args.batch_size)
+
+
+def queries(args: argparse.Namespace) -> timing.Report:
+    """D-FINE-N and YOLOX-S, or RT-DETRv2-R18 in detkit and in transformers."""
+    from benchmarks.queries import queries as measure
+
+    return measure(args.rounds, args.comparison, args.batch_size)
 
 
 def evaluate(args: argparse.Namespace) -> timing.Report:
@@ -128,6 +136,10 @@ def build_parser() -> argparse.ArgumentParser:
             ("--image", {"required": True}),
         ],
         train: [*_image(), ("--batch-size", {"type": int, "default": 2})],
+        queries: [
+            ("comparison", {"choices": ("yolox", "transformers", "train")}),
+            ("--batch-size", {"type": int, "default": 2, "help": "images of a training step"}),
+        ],
         evaluate: [("--images", {"type": int, "default": 5000}), ("--detections", {"type": int, "default": 470_000})],
         select: [
             ("--candidates", {"type": int, "default": 100_000, "help": "number of boxes"}),

@@ -36,9 +36,9 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
     default = pick_dtype("auto", CPU)
     sides: dict[str, Callable[[], Any]] = {
         "torchvision fp32": partial(peer, images),
-        **({"torchvision bf16 channels-last": partial(_autocast, half, images, torch.bfloat16)} if has_bf16() else {}),
+        **({"torchvision bf16 channels-last": partial(autocast, half, images, torch.bfloat16)} if has_bf16() else {}),
         "detkit fp32": partial(optimize(own, torch.float32), images),
-        f"detkit {NAMES[default]} (default)": partial(_autocast, optimize(own, default), images, default),
+        f"detkit {NAMES[default]} (default)": partial(autocast, optimize(own, default), images, default),
     }
     with torch.no_grad():
         counts = {name: _count(side()) for name, side in sides.items()}
@@ -54,7 +54,7 @@ def detect(rounds: int, size: tuple[int, int], model: str = "faster_rcnn") -> Re
 def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
     """Time a training step (forward, backward, SGD), with torchvision's frozen layers and samplers."""
     images = photographs(batch_size, *size)
-    targets = _targets(batch_size, size)
+    targets = random_targets(batch_size, size)
     pair = PEERS["faster_rcnn"]
     peer = pair.build_reference(images[:1])
     own = pair.build_own(peer)
@@ -66,8 +66,8 @@ def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
     sides = {
         "torchvision fp32": _peer_step(peer.train(), images, targets, torch.float32),
         **({"torchvision bf16 channels-last": _peer_step(half.train(), images, targets, torch.bfloat16)} if has_bf16() else {}),
-        "detkit fp32": _own_step(copy.deepcopy(own), images, targets, "fp32"),
-        f"detkit {precision} (default)": _own_step(own, images, targets, precision),
+        "detkit fp32": own_step(copy.deepcopy(own), images, targets, "fp32"),
+        f"detkit {precision} (default)": own_step(own, images, targets, precision),
     }
     return Report(
         f"a training step of Faster R-CNN R50-FPN, {batch_size} images of {size[0]}x{size[1]}",
@@ -77,7 +77,8 @@ def train(rounds: int, size: tuple[int, int], batch_size: int) -> Report:
     )
 
 
-def _autocast(model: nn.Module, images: list[Tensor], dtype: torch.dtype) -> Any:
+def autocast(model: nn.Module, images: list[Tensor], dtype: torch.dtype) -> Any:
+    """Call a model on the CPU under autocast, unless the type is float32."""
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
         return model(images)
 
@@ -93,7 +94,8 @@ def _proposals(own: Any, images: list[Tensor]) -> int:
     return len(own.rpn.propose(logits, deltas, own.rpn.anchors_for(maps, batch), batch, training=False)[0])
 
 
-def _targets(count: int, size: tuple[int, int]) -> list[Targets]:
+def random_targets(count: int, size: tuple[int, int]) -> list[Targets]:
+    """Return eight random objects of 90 classes for each of ``count`` images."""
     generator = torch.Generator().manual_seed(1)
     height, width = size
     rows = []
@@ -118,7 +120,8 @@ def _peer_step(model: nn.Module, images: list[Tensor], targets: list[Targets], d
     return step
 
 
-def _own_step(detector: Detector, images: list[Tensor], targets: list[Targets], precision: Any) -> Callable[[], None]:
+def own_step(detector: Detector, images: list[Tensor], targets: list[Targets], precision: Any) -> Callable[[], None]:
+    """Return a training step of one of our detectors."""
     detector.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD([p for p in detector.parameters() if p.requires_grad], LEARNING_RATE, 0.9)
     mixed = MixedPrecision(precision, CPU)
