@@ -13,6 +13,7 @@ from detkit.cli.train.options import TrainOptions
 
 if TYPE_CHECKING:
     from detkit.data import DetectionData
+    from detkit.weights.entry import WeightEntry
 
 BUDGET = 10.0
 """Core-minutes of the default run on a CPU; docs/training_on_your_own_data.md states the results that they reach."""
@@ -22,7 +23,7 @@ EVALUATIONS = 4
 """Evaluations of a run of the config ``embedded``."""
 EVALUATION_COST = 0.6
 """Time to evaluate an image, relative to the time to train on one; measured with the config ``embedded`` on a CPU."""
-GPU_CONFIG, GPU_WEIGHTS, GPU_EPOCHS = "fpn_r50_v2", "fasterrcnn_resnet50_fpn_v2", 12
+GPU_CONFIG, GPU_WEIGHTS = "dfine_finetune", "dfine_s"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Recipe:
 def choose_recipe(path: str, options: TrainOptions, flag_keys: Sequence[str], overrides: Sequence[str]) -> Recipe:
     """Choose how to train on the data at ``path`` on this machine.
 
-    On a CPU, training starts from the detector inside the package. On a GPU, it starts from the best published detector that detkit can
-    fine-tune, if its weights are on this machine or the user agrees to download them. A folder of images per class trains a classifier.
+    On a CPU, training starts from the detector inside the package. On a GPU, it starts from D-FINE-S, which is fast and accurate, and whose
+    license has no conditions on use, if its weights are on this machine or the user agrees to download them. A folder of images per class
+    trains a classifier.
 
     Args:
         path: The labeled data.
@@ -56,8 +58,8 @@ def choose_recipe(path: str, options: TrainOptions, flag_keys: Sequence[str], ov
         reason = f"{path} has a folder of images for each class, so the model is a classifier"
         return _recipe(path, "classify_folder", data, (reason,), options, overrides)
     if not _on_cpu(options.device) and _has_weights(options.yes):
-        keys = [*data, f"weights={GPU_WEIGHTS}", *([] if options.budget else [f"training.epochs={GPU_EPOCHS}", "training.budget=none"])]
-        reason = f"this machine has a GPU, and {GPU_WEIGHTS} is the most accurate published detector that detkit can fine-tune"
+        keys = [*data, f"weights={GPU_WEIGHTS}"]
+        reason = f"this machine has a GPU, and {GPU_WEIGHTS} is the most accurate fast detector whose weights are free to use (Apache-2.0)"
         return _recipe(path, GPU_CONFIG, keys, (reason,), options, overrides)
     limit, reason = _limit(len(train), options.budget)
     cost = count(max(1, round(EVALUATION_COST * EVALUATIONS * len(val))), "image")
@@ -127,11 +129,16 @@ def _has_weights(yes: bool) -> bool:
         return True
     except FileNotFoundError:
         pass
-    if not yes and not (sys.stdin.isatty() and _agrees(f"download {entry.name} ({entry.format_size()} MiB) from {entry.url}? [y/N] ")):
+    if not yes and not (sys.stdin.isatty() and _agrees(f"download {entry.name} ({_size(entry)} MiB) from {entry.url}? [y/N] ")):
         return False
     print(f"downloading {entry.name}", flush=True)
     weights.resolve(entry.name, fetch=True)
     return True
+
+
+def _size(entry: WeightEntry) -> str:
+    """Return the size of a file in MiB; where it is not stated, that of its parameters in float32."""
+    return entry.format_size() if entry.size else f"about {entry.parameters * 4 / 2**20:.0f}"
 
 
 def _agrees(question: str) -> bool:

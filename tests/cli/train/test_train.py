@@ -105,12 +105,12 @@ def test_a_gpu_with_consent_gets_the_best_published_weights(
     assert main(["train", "sample", "--yes"]) == 0
     out = capsys.readouterr().out
     assert downloads == [recipe.GPU_WEIGHTS]
-    assert f"downloading {recipe.GPU_WEIGHTS}\nrecipe: fpn_r50_v2\n" in out
-    assert "this machine has a GPU, and fasterrcnn_resnet50_fpn_v2 is the most accurate published detector that detkit can fine-tune" in out
-    assert "detkit train fpn_r50_v2 --data sample weights=fasterrcnn_resnet50_fpn_v2 training.epochs=12 training.budget=none\n" in out
-    assert (started[0].weights, started[0].training.epochs) == (recipe.GPU_WEIGHTS, recipe.GPU_EPOCHS)
+    assert f"downloading {recipe.GPU_WEIGHTS}\nrecipe: dfine_finetune\n" in out
+    assert "this machine has a GPU, and dfine_s is the most accurate fast detector whose weights are free to use (Apache-2.0)" in out
+    assert "detkit train dfine_finetune --data sample weights=dfine_s\n" in out
+    assert (started[0].weights, started[0].training.epochs) == (recipe.GPU_WEIGHTS, zoo.load("dfine_finetune").training.epochs)
     assert main(["train", "sample", "--yes", "--budget", "60"]) == 0
-    assert "--data sample weights=fasterrcnn_resnet50_fpn_v2 --budget 60\n" in capsys.readouterr().out
+    assert "--data sample weights=dfine_s --budget 60\n" in capsys.readouterr().out
     assert started[1].training.budget == 60
 
 
@@ -124,9 +124,9 @@ def test_a_gpu_without_consent_gets_the_embedded_detector(
     assert main(["train", "sample"]) == 0
     out = capsys.readouterr().out
     assert len(questions) == 1
-    assert questions[0].startswith(f"download {recipe.GPU_WEIGHTS} (167.1 MiB) from https://")
+    assert questions[0].startswith(f"download {recipe.GPU_WEIGHTS} (about 39 MiB) from https://")
     assert "recipe: embedded\n" in out
-    assert "is more accurate on this GPU, but not on this machine; get it with `detkit models download fasterrcnn_resnet50_fpn_v2`" in out
+    assert "is more accurate on this GPU, but not on this machine; get it with `detkit models download dfine_s`" in out
 
 
 def test_nothing_is_asked_without_a_terminal(
