@@ -1,5 +1,5 @@
-"""The config ``deim_dfine_x`` of the model zoo: see ``detkit/zoo/queries``."""
+"""The config ``deim_dfine_x`` of the model zoo: see ``detkit/zoo/deim``."""
 
-from detkit.zoo.queries.deim_dfine_x import config
+from detkit.zoo.deim.deim_dfine_x import config
 
 __all__ = ["config"]

@@ -1,5 +1,5 @@
-"""The config ``deim_rtdetr_v2_r18`` of the model zoo: see ``detkit/zoo/queries``."""
+"""The config ``deim_rtdetr_v2_r18`` of the model zoo: see ``detkit/zoo/deim``."""
 
-from detkit.zoo.queries.deim_rtdetr_v2_r18 import config
+from detkit.zoo.deim.deim_rtdetr_v2_r18 import config
 
 __all__ = ["config"]

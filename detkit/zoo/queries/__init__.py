@@ -1,1 +1,1 @@
-"""RT-DETR, D-FINE, and DEIM's recipe for both."""
+"""RT-DETRv2 and D-FINE."""

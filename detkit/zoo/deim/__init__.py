@@ -1,0 +1,1 @@
+"""D-FINE and RT-DETRv2 trained with DEIM's dense matching."""
