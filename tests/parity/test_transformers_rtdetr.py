@@ -81,7 +81,8 @@ def test_detections_are_equal(pair: Pair) -> None:
 def test_state_dicts_in_memory_load_too(pair: Pair, tmp_path: Path) -> None:
     """Names in memory differ from those in files, and tied parameters are there twice."""
     state = pair.reference.state_dict()
-    assert {"class_embed.0.weight", "model.decoder.class_embed.0.weight", "model.encoder.aifi.0.layers.0.mlp.fc1.weight"} <= state.keys()
+    assert {"model.decoder.class_embed.0.weight", "model.encoder.aifi.0.layers.0.mlp.fc1.weight"} <= state.keys()
+    assert ("class_embed.0.weight" in state) == pair.name.startswith("rtdetr_v2")
     torch.save(state, tmp_path / "state.pth")
     detector = load_published(pair.name, tmp_path / "state.pth").detector
     for (name, tensor), expected in zip(detector.state_dict().items(), pair.loaded.detector.state_dict().values(), strict=True):
@@ -95,9 +96,9 @@ def test_images_are_resized_as_by_transformers() -> None:
     expected = RTDetrImageProcessor()(images=image, return_tensors="pt")["pixel_values"][0]
     config = publication("rtdetr_v2_r18").config
     resized = preprocess(image, config.preprocess).image
-    # Theirs rounds intermediate results to whole bytes.
+    # Theirs rounds results to whole bytes, which differs by a quarter of a byte on average.
     assert_close(resized, expected, atol=1 / 255 + 1e-6, rtol=0)
-    assert float((resized - expected).abs().mean()) < 0.2 / 255
+    assert float((resized - expected).abs().mean()) < 0.3 / 255
     assert config.backbone.normalization == "none"
 
 

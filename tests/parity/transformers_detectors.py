@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def condition(reference: Any, pixels: Tensor) -> None:
     fit_norms(reference, run)
     spread_all({model.enc_score_head: 0.6, model.enc_bbox_head.layers[-1]: 0.5}, run)
     # D-FINE's edges are distributions over bins, which differ more than the edges themselves.
-    boxes = {head.layers[-1]: 0.3 if head.layers[-1].out_features == 4 else 1.5 for head in decoder.bbox_embed}
+    boxes = {head.layers[-1]: 0.3 if head.layers[-1].out_features == 4 else 0.7 for head in decoder.bbox_embed}
     if hasattr(decoder, "pre_bbox_head"):
         boxes[decoder.pre_bbox_head.layers[-1]] = 0.3
     with every_layer(reference):
@@ -136,27 +137,53 @@ class every_layer:  # a context manager
 
 @torch.no_grad()
 def assert_every_layer_is_equal(pair: Pair) -> None:
-    """Compare the logits, and the boxes as fractions of the image, of the selection and of every decoder layer."""
+    """Compare the logits, and the boxes as fractions of the image, of the selection and of every decoder layer.
+
+    They differ by at most 1e-4. Where random weights amplify rounding more than that, they are as near to the reference in float64 as the
+    reference in float32 is.
+    """
     pixels, detector = pair.pixels, pair.loaded.detector
-    with every_layer(pair.reference):
-        expected = pair.reference.model(pixels)
+    logits, target_boxes = reference_layers(pair.reference, pixels)
     batch = detector.prepare(list(pixels))
     outputs = detector.raw(batch, targets=[Targets.empty()] * len(pixels))
     height, width = pixels.shape[-2:]
     boxes = outputs[1] / torch.tensor([width, height, width, height])
-    logits = torch.cat((expected.enc_topk_logits[:, None], expected.intermediate_logits), 1).transpose(1, 2)
-    target_boxes = torch.cat((expected.enc_topk_bboxes[:, None], expected.intermediate_reference_points), 1).transpose(1, 2)
     order = matching_queries(outputs[0][:, :, 0], logits[:, :, 0])
     assert float(logits[:, :, -1].std()) > 0.5
     assert float(target_boxes[:, :, -1].std(1).mean()) > 0.02
     rows = torch.arange(len(pixels))[:, None]
-    largest = [float((ours[rows, order] - theirs).abs().max()) for ours, theirs in ((outputs[0], logits), (boxes, target_boxes))]
+    ours = outputs[0][rows, order], boxes[rows, order]
+    largest = [float((own - theirs).abs().max()) for own, theirs in zip(ours, (logits, target_boxes), strict=True)]
     print(f"largest differences: logits {largest[0]:.1e}, boxes {largest[1]:.1e}")
-    assert_close(outputs[0][rows, order], logits, atol=1e-4, rtol=0)
-    assert_close(boxes[rows, order], target_boxes, atol=1e-4, rtol=0)
+    if max(largest) > 1e-4:
+        assert_as_exact(pair.reference, pixels, ours, (logits, target_boxes))
     final = detector.raw(batch)
     assert_close(final[0][:, :, -1], outputs[0][:, :, -1], atol=0, rtol=0)
     assert_close(final[1], outputs[1][:, :, : final[1].shape[2]], atol=0, rtol=0)
+
+
+def reference_layers(reference: Any, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the logits and boxes ``(B, N, S, ...)`` of the selection and of every decoder layer."""
+    with every_layer(reference):
+        expected = reference.model(pixels)
+    logits = torch.cat((expected.enc_topk_logits[:, None], expected.intermediate_logits), 1).transpose(1, 2)
+    boxes = torch.cat((expected.enc_topk_bboxes[:, None], expected.intermediate_reference_points), 1).transpose(1, 2)
+    return logits, boxes
+
+
+def assert_as_exact(reference: Any, pixels: Tensor, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> None:
+    """Compare both results in float32 with that of the reference in float64."""
+    exact = reference_layers(copy.deepcopy(reference).double(), pixels.double())
+    # The last selected cells may differ, which changes all queries of an image through their attention: compare the other images.
+    nearest = torch.cdist(exact[0][:, :, 0], theirs[0][:, :, 0].double()).min(1)
+    images = (nearest.values < 0.01).all(1).nonzero().flatten()[:, None]
+    assert len(images)
+    for own, their, truth in zip(ours, theirs, exact, strict=True):
+        known = truth[images, nearest.indices[images[:, 0]]]
+        error, own_error = ((value[images[:, 0]] - known).abs() for value in (their, own))
+        print(f"errors in float32: {float(own_error.max()):.1e}, of transformers {float(error.max()):.1e}")
+        assert float(own_error.max()) < 2 * float(error.max()) + 1e-6
+        assert float(own_error.mean()) < 1.2 * float(error.mean()) + 1e-7
 
 
 def matching_queries(logits: Tensor, target: Tensor) -> Tensor:
