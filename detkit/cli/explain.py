@@ -157,7 +157,7 @@ def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[s
     from detkit.ops.boxes import box_iou
 
     total, levels = len(stage.scores), count(len(stage.locations), "level")
-    print(f"\nstage {stage.name}: {count(total, stage.location_name, _plural(stage.location_name))} on {levels}; ", end="")
+    print(f"\nstage {stage.name}: {count(total, stage.location_name, stage.location_names)} on {levels}; ", end="")
     print(f"{count(len(stage.before_nms), 'candidate')} before NMS, {len(stage.after_nms):,} after")
     ious = [box_iou(targets.boxes, level).amax(1) for level in stage.locations if level.shape[1] == 4 and len(level)]
     rows = []
@@ -172,10 +172,6 @@ def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[s
 
 def _print_table(text: str) -> None:
     print("\n".join("  " + line for line in text.splitlines()))
-
-
-def _plural(word: str) -> str:
-    return "queries" if word == "query" else f"{word}s"
 
 
 def _format_size(box: list[float]) -> str:

@@ -32,7 +32,7 @@ def draw_locations(image: ImageArray | Tensor, stage: StageExplanation) -> Image
     for level, locations in enumerate(stage.locations):
         canvas = _canvas(image)
         prefix = f"level {level}: " if len(stage.locations) > 1 else ""
-        captions.append(f"{prefix}{len(locations)} {stage.location_name}s{_draw_level(canvas, stage, locations, level)}")
+        captions.append(f"{prefix}{len(locations)} {stage.location_names}{_draw_level(canvas, stage, locations, level)}")
         panels.append(canvas.array())
     return contact_sheet(panels, captions=captions, columns=min(3, len(panels)), max_side=max(panels[0].shape[:2]))
 
@@ -81,7 +81,7 @@ def draw_matches(image: ImageArray | Tensor, stage: StageExplanation, targets: T
     for row, (box, label, crowd, count) in enumerate(rows):
         canvas.label(tuple(box), f"{class_name(class_names, label)}{' (crowd)' if crowd else ''}: {count}", color_of(row))
     matched, ignored = int((stage.assignment >= 0).sum()), int((stage.assignment == IGNORE).sum())
-    caption = f"{matched} of {len(locations)} {stage.location_name}s assigned to {len(targets)} objects, {ignored} ignored"
+    caption = f"{matched} of {len(locations)} {stage.location_names} assigned to {len(targets)} objects, {ignored} ignored"
     return contact_sheet([canvas.array()], captions=[caption], max_side=max(canvas.image.size))
 
 

@@ -36,3 +36,8 @@ class StageExplanation:
     after_nms: Detections
     has_classes: bool = True
     refinement: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def location_names(self) -> str:
+        """The plural of ``location_name``."""
+        return "queries" if self.location_name == "query" else f"{self.location_name}s"

@@ -113,3 +113,8 @@ def test_refinement_without_matches() -> None:
         "head", "query", (boxes,), torch.full((3,), -1), torch.ones(3), nothing, nothing, refinement={"layer 1": boxes}
     )
     assert draw_refinement(np.zeros((60, 60, 3), np.uint8), queries, Targets.empty()).any()
+
+
+def test_the_plural_of_a_query() -> None:
+    assert stage("query", POINTS, [0, 0, 0]).location_names == "queries"
+    assert stage("anchor", POINTS, [0, 0, 0]).location_names == "anchors"
