@@ -17,6 +17,7 @@ from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.layers import Leaky
+from detkit.layers.cells import map_to_cells
 from detkit.ops.boxes import cxcywh_to_xyxy, paired_iou, xyxy_to_cxcywh
 from detkit.ops.match import BACKGROUND
 from detkit.ops.match_cells import match_by_cell
@@ -91,7 +92,7 @@ class YOLOv1Head(AssigningHead):
             ``(B, S, K)`` class probabilities, ``(B, N)`` confidences and ``(B, N, 4)`` box coordinates.
         """
         (level,) = maps
-        features = level.flatten(2).transpose(1, 2) if self.config.by_cell else level.flatten(1)
+        features = map_to_cells(level) if self.config.by_cell else level.flatten(1)
         cells = self.last(self.hidden(features)).reshape(level.shape[0], math.prod(self.grid), -1)
         classes, confidences, coordinates = cells.split((self.num_classes, self.config.boxes_per_cell, 4 * self.config.boxes_per_cell), -1)
         return classes, confidences.flatten(1), coordinates.reshape(level.shape[0], -1, 4)

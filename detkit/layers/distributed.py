@@ -26,6 +26,15 @@ def loss_normalizer(total: Tensor, min_total: float = 1.0) -> Tensor:
     return mean_over_processes(total).clamp(min=min_total / world_size())
 
 
+def max_over_processes(value: int, device: torch.device) -> int:
+    """Return the largest ``value`` of all processes; ``device`` is that of the losses, where processes exchange tensors."""
+    if world_size() == 1:
+        return value
+    largest = torch.tensor(value, device=device)
+    distributed.all_reduce(largest, distributed.ReduceOp.MAX)
+    return int(largest)
+
+
 def world_size() -> int:
     """Number of processes that train together; 1 without distributed training."""
     return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

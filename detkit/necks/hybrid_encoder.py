@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from detkit.layers.cells import map_to_cells
 from detkit.layers.positions import index_positions
 from detkit.layers.rep_blocks import ConvNorm, CSPRepBlock, RepELANBlock, SeparableDownsample
 from detkit.layers.transformer import EncoderLayer, LayerSizes
@@ -89,7 +90,7 @@ class MapAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(B, C, H, W)`` in and out, in its own dtype; sums run in float32 also under autocast, as in DETR's transformer."""
         count, channels, height, width = x.shape
-        cells = x.float().flatten(2).transpose(1, 2)
+        cells = map_to_cells(x).float()
         positions = index_positions((height, width), channels, device=x.device)
         for layer in self.layers:
             cells = layer(cells, positions)

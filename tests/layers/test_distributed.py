@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import distributed
 
-from detkit.layers import loss_normalizer, mean_over_processes
+from detkit.layers import loss_normalizer, max_over_processes, mean_over_processes
 
 
 def test_one_process_returns_its_value_detached() -> None:
@@ -34,3 +34,12 @@ def test_the_normalizer_is_shared_by_all_processes(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
     monkeypatch.setattr(distributed, "all_reduce", lambda tensor: tensor.add_(other))
     assert loss_normalizer(torch.tensor(own)).item() == expected
+
+
+def test_maximum_over_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max_over_processes(3, torch.device("cpu")) == 3
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "get_world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "all_reduce", lambda tensor, operation: tensor.clamp_(min=5))  # the other process has 5
+    assert max_over_processes(3, torch.device("cpu")) == 5
+    assert max_over_processes(7, torch.device("cpu")) == 7

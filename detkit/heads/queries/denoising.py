@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from detkit.config import Config
+from detkit.layers import max_over_processes
 from detkit.ops.boxes import xyxy_to_cxcywh
 from detkit.ops.match import BACKGROUND
 from detkit.ops.sample import generator_for
@@ -101,7 +102,7 @@ def denoising_queries(
         config: Amounts of noise.
         noise: Random numbers of each image; see :func:`draw_noise`.
     """
-    num_groups, largest = _layout(targets, config)
+    num_groups, largest = _layout(targets, config, extents.device)
     device, batch_size = extents.device, len(targets)
     labels = torch.full((batch_size, num_groups, 2, largest), num_classes, device=device)
     boxes = torch.zeros(batch_size, num_groups, 2, largest, 4, device=device)
@@ -118,7 +119,7 @@ def denoising_queries(
 
 def draw_noise(targets: Sequence[Targets], batch: Batch, num_classes: int, config: DenoisingConfig) -> list[Noise]:
     """Draw the random numbers of each image from its own seed, or from its position in the batch if it has none."""
-    num_groups, _ = _layout(targets, config)
+    num_groups, _ = _layout(targets, config, batch.images.device)
     seeds = batch.seeds or range(len(batch))
     return [
         Noise.draw((num_groups, 2, int((~target.is_crowd).sum())), num_classes, generator_for(seed, _SALT))
@@ -126,9 +127,9 @@ def draw_noise(targets: Sequence[Targets], batch: Batch, num_classes: int, confi
     ]
 
 
-def _layout(targets: Sequence[Targets], config: DenoisingConfig) -> tuple[int, int]:
-    """Return the number of groups, 0 without objects or denoising, and the largest number of objects in an image."""
-    largest = max(int((~target.is_crowd).sum()) for target in targets)
+def _layout(targets: Sequence[Targets], config: DenoisingConfig, device: torch.device) -> tuple[int, int]:
+    """Return the number of groups, 0 without objects or denoising, and the largest number of objects in an image, of all processes."""
+    largest = max_over_processes(max(int((~target.is_crowd).sum()) for target in targets), device)
     return max(1, config.queries // largest) if largest and config.queries else 0, largest
 
 

@@ -20,6 +20,7 @@ from detkit.heads.queries.losses import pair_losses
 from detkit.heads.queries.matching import CostWeights, MatchedPairs, image_extents, match_queries, num_groups, num_objects
 from detkit.heads.queries.query_head import QueryHead
 from detkit.layers import loss_normalizer
+from detkit.layers.cells import map_to_cells
 from detkit.layers.positions import sine_positions
 from detkit.layers.transformer import Decoder, Encoder, LayerSizes
 from detkit.ops.match import BACKGROUND
@@ -198,7 +199,7 @@ class DETRHead(QueryHead):
         padded = None if set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
         positions = sine_positions(valid, self.config.channels)
         # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
-        return self.encoder(self.projection(map_).float().flatten(2).transpose(1, 2), positions, padded), positions, padded
+        return self.encoder(map_to_cells(self.projection(map_)).float(), positions, padded), positions, padded
 
     def _predict(self, decoded: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return logits and boxes for the states ``(B, Q, L, channels)`` of queries after each layer."""

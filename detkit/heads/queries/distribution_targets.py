@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from detkit.layers import loss_normalizer, mean_over_processes
 from detkit.ops.match import BACKGROUND
 
 TEMPERATURE = 5.0
@@ -87,7 +88,7 @@ def matched_share(matched: Tensor) -> Tensor:
     The weights are as the square roots of the numbers of queries. The released code multiplies both numbers by 4 edges and by 8 / B, which
     cancel, and uses the share of the decoder's own queries for denoising queries too.
     """
-    positive, negative = matched.float().sum().sqrt(), (~matched).float().sum().sqrt()
+    positive, negative = (mean_over_processes(queries.float().sum()).sqrt() for queries in (matched, ~matched))
     return positive / (positive + negative)
 
 
@@ -147,5 +148,5 @@ def unite_assignments(assignment: Tensor) -> Tensor:
 
 
 def _mean_over(losses: Tensor, queries: Tensor) -> Tensor:
-    """Return the mean ``(S,)`` of ``(B, N, S)`` losses over the queries ``(B, N)``, 0 without any."""
-    return torch.where(queries[..., None], losses, 0.0).sum((0, 1)) / queries.sum().clamp(min=1)
+    """Return the mean ``(S,)`` of ``(B, N, S)`` losses over the queries ``(B, N)`` of all processes, 0 without any."""
+    return torch.where(queries[..., None], losses, 0.0).sum((0, 1)) / loss_normalizer(queries.sum().float())

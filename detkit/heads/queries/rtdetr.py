@@ -21,6 +21,7 @@ from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects,
 from detkit.heads.queries.query_head import QueryHead
 from detkit.heads.queries.selection import QuerySelection, prior_bias
 from detkit.layers import ACTIVATIONS, ActivationName
+from detkit.layers.cells import map_to_cells
 from detkit.layers.transformer import LayerSizes
 from detkit.structures import Batch, Size, Targets
 
@@ -258,7 +259,7 @@ class RTDETRHead(QueryHead):
         """Return ``(B, S, channels)`` cells of all levels, and the sizes of the levels."""
         projected = [layer(map_) for layer, map_ in zip(self.input_proj, maps, strict=True)]
         grids = [(map_.shape[-2], map_.shape[-1]) for map_ in projected]
-        return torch.cat([map_.flatten(2) for map_ in projected], 2).transpose(1, 2), grids
+        return torch.cat([map_to_cells(map_) for map_ in projected], 1), grids
 
     def _copies(self, batch: Batch, targets: Sequence[Targets], extents: Tensor) -> DenoisingQueries:
         config = self.config.denoising
