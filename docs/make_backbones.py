@@ -50,7 +50,7 @@ LeNet 1998
      |   |- ResNet 2015
      |       |- Wide ResNet 2016
      |       |- ResNeXt 2016 --- RegNet 2020
-     |       |- DenseNet 2016 --- HGNetV2 2023
+     |       |- DenseNet 2016 --- HGNetV2 2023 --- HGNetV2 of DEIMv2 2025
      |       |- SENet 2017
      |       |- ResNet-D 2018
      |       |- MobileNetV2 2018

@@ -12,6 +12,7 @@ from detkit.necks.config import (
     FPNConfig,
     HybridEncoderConfig,
     LightPANConfig,
+    LiteEncoderConfig,
     PANConfig,
     SingleLevelConfig,
     SSDExtrasConfig,
@@ -21,11 +22,12 @@ from detkit.necks.config import (
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
     from detkit.necks.hybrid_encoder import HybridEncoder
+    from detkit.necks.lite_encoder import LiteEncoder
     from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
 
 NeckConfig = Annotated[
-    FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig | HybridEncoderConfig,
+    FPNConfig | SingleLevelConfig | PANConfig | LightPANConfig | HybridEncoderConfig | LiteEncoderConfig,
     Field(discriminator="kind"),
 ]
 
@@ -37,6 +39,8 @@ __all__ = [
     "HybridEncoder",
     "HybridEncoderConfig",
     "LightPANConfig",
+    "LiteEncoder",
+    "LiteEncoderConfig",
     "NeckConfig",
     "PANConfig",
     "SSDExtrasConfig",
@@ -47,5 +51,12 @@ __all__ = [
 
 # Modules that need torch are imported on first access.
 __getattr__ = lazy_getattr(
-    __name__, {".fpn": ("FPN",), ".hybrid_encoder": ("HybridEncoder",), ".pan": ("PAN",), ".single_level": ("SingleLevel",)}
+    __name__,
+    {
+        ".fpn": ("FPN",),
+        ".hybrid_encoder": ("HybridEncoder",),
+        ".lite_encoder": ("LiteEncoder",),
+        ".pan": ("PAN",),
+        ".single_level": ("SingleLevel",),
+    },
 )

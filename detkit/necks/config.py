@@ -13,6 +13,7 @@ ActivationName = Literal["relu", "relu6", "silu", "hardswish"]  # the names of d
 if TYPE_CHECKING:
     from detkit.necks.fpn import FPN
     from detkit.necks.hybrid_encoder import HybridEncoder
+    from detkit.necks.lite_encoder import LiteEncoder
     from detkit.necks.pan import PAN
     from detkit.necks.single_level import SingleLevel
     from detkit.necks.ssd_extras import SSDExtras
@@ -139,6 +140,8 @@ class HybridEncoderConfig(Config):
     downsample: Literal["convolution", "separable"] = "convolution"
     """Downsampling of the bottom-up path: ``convolution``, a strided 3x3 one (RT-DETR), or ``separable``, a 1x1 and a strided depthwise
     one (D-FINE)."""
+    join: Literal["concatenation", "sum"] = "concatenation"
+    """How two maps are joined before a block: ``concatenation`` of their channels, or their ``sum`` (DEIMv2)."""
 
     @model_validator(mode="after")
     def _check_channels(self) -> Self:
@@ -165,7 +168,30 @@ class HybridEncoderConfig(Config):
             fuse=fuse,
             downsample=downsample,
             lateral_activation=self.block == "csp_rep",
+            add=self.join == "sum",
         )
+
+
+class LiteEncoderConfig(Config):
+    """DEIMv2's encoder of the smallest sizes: two maps from one of the backbone, without attention (arXiv:2509.20787)."""
+
+    kind: Literal["lite_encoder"] = "lite_encoder"
+    channels: int = Field(default=64, ge=4)
+    """Channels of both maps: 64 in DEIMv2-Atto, 96 in Femto, 112 in Pico."""
+    expansion: float = Field(default=0.34, gt=0)
+    """Width of the blocks relative to half of ``channels``."""
+    depth: float = Field(default=0.5, gt=0)
+    """RepVGG blocks per block as a multiple of 3, rounded."""
+
+    def build(self, backbone: Any) -> LiteEncoder:
+        """Build the encoder over a backbone.
+
+        Raises:
+            ValueError: If the backbone returns more than one map.
+        """
+        from detkit.necks.lite_encoder import LiteEncoder
+
+        return LiteEncoder(backbone, self.channels, depth=round(3 * self.depth), expansion=self.expansion)
 
 
 class ExtraLevelConfig(Config):

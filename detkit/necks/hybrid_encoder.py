@@ -17,7 +17,7 @@ from detkit.necks.base import MapSource, Neck
 
 
 class HybridEncoder(Neck):
-    """Self-attention over the cells of some maps, then a top-down and a bottom-up path whose maps are joined by concatenation.
+    """Self-attention over the cells of some maps, then a top-down and a bottom-up path whose maps are joined.
 
     The parts have the names of the original repositories: ``input_proj``, ``encoder``, ``lateral_convs`` and ``fpn_blocks``, coarsest
     first, ``downsample_convs`` and ``pan_blocks``, finest first. Attention covers the whole map: images of a batch are expected at one
@@ -31,6 +31,7 @@ class HybridEncoder(Neck):
         fuse: Returns a block from the number of input channels of joined maps to the number of output channels.
         downsample: Returns a block that divides the size of a map with the given number of channels by the given stride.
         lateral_activation: Whether SiLU follows the 1x1 convolutions of the top-down path.
+        add: Whether maps are joined by addition instead of concatenation (DEIMv2).
 
     Raises:
         ValueError: If the backbone has no map of such an index, or its strides are not multiples of the preceding ones.
@@ -46,17 +47,20 @@ class HybridEncoder(Neck):
         fuse: Callable[[int, int], nn.Module],
         downsample: Callable[[int, int], nn.Module],
         lateral_activation: bool,
+        add: bool = False,
     ) -> None:
         count, channels = len(backbone.channels), sizes.channels
         super().__init__(backbone, (channels,) * count, backbone.strides)
         self.attention_levels = _level_indices(attention, count)
         ratios = _stride_ratios(backbone.strides)
+        self.add = add
+        joined = channels if add else 2 * channels
         self.input_proj = nn.ModuleList(ConvNorm(source, channels, activation=False) for source in backbone.channels)
         self.encoder = nn.ModuleList(MapAttention(sizes, depth) for _ in self.attention_levels)
         self.lateral_convs = nn.ModuleList(ConvNorm(channels, channels, activation=lateral_activation) for _ in ratios)
-        self.fpn_blocks = nn.ModuleList(fuse(2 * channels, channels) for _ in ratios)
+        self.fpn_blocks = nn.ModuleList(fuse(joined, channels) for _ in ratios)
         self.downsample_convs = nn.ModuleList(downsample(channels, ratio) for ratio in ratios)
-        self.pan_blocks = nn.ModuleList(fuse(2 * channels, channels) for _ in ratios)
+        self.pan_blocks = nn.ModuleList(fuse(joined, channels) for _ in ratios)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the maps of normalized images ``(B, 3, H, W)``, finest first."""
@@ -68,11 +72,14 @@ class HybridEncoder(Neck):
             laterals.append(lateral(current))
             # Upsample to the size of the finer map instead of by a factor of 2, which fails for odd sizes.
             larger = functional.interpolate(laterals[-1], size=finer.shape[-2:], mode="nearest")
-            current = fuse(torch.cat((larger, finer), 1))
+            current = fuse(self._join(larger, finer))
         outputs = [current]
         for shrink, fuse, coarser in zip(self.downsample_convs, self.pan_blocks, reversed(laterals), strict=True):
-            outputs.append(fuse(torch.cat((shrink(outputs[-1]), coarser), 1)))
+            outputs.append(fuse(self._join(shrink(outputs[-1]), coarser)))
         return tuple(outputs)
+
+    def _join(self, first: Tensor, second: Tensor) -> Tensor:
+        return first + second if self.add else torch.cat((first, second), 1)
 
 
 class MapAttention(nn.Module):

@@ -22,6 +22,15 @@ CSP_DARKNET = Family(
     source="detkit",
 )
 
+HGNET_V2_SMALL = Family(
+    "HGNetV2 of DEIMv2",
+    2025,
+    "https://arxiv.org/abs/2509.20787",
+    "HGNetV2-B0 without its last stage, and in the two smaller sizes with a smaller third stage.",
+    module="rtdetr.hgnet_v2",
+    source="detkit",
+)
+
 
 def _darknet_v1(name: str, channels: tuple[int, ...], first_offset: float, parameters: int, gflops: float) -> BackboneInfo:
     powers = range(6 - len(channels), 6)
@@ -54,7 +63,28 @@ def _csp_darknet(size: str, channels: int, input_size: int, parameters: int, gfl
     )
 
 
+def _hgnet_v2(size: str, channels: int, input_size: int, parameters: int, gflops: float) -> BackboneInfo:
+    """Return the entry of a size whose last map, of stride 16, has this number of channels."""
+    # For the offset, see the family HGNetV2.
+    levels = tuple(Level(f"c{k}", c, 2**k, 1.5) for k, c in zip((2, 3, 4), (64, 256, channels), strict=True))
+    return HGNET_V2_SMALL.member(
+        f"hgnetv2_{size}",
+        tuple(level.channels for level in levels),
+        parameters,
+        gflops,
+        levels=levels,
+        default_levels=("c2", "c3", "c4"),
+        input_size=input_size,
+        # DEIMv2 does not normalize the images.
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+    )
+
+
 MEMBERS = (
+    _hgnet_v2("atto", 256, 320, 230344, 0.331),
+    _hgnet_v2("femto", 512, 416, 389832, 0.667),
+    _hgnet_v2("pico", 512, 640, 749202, 2.151),
     _darknet_v1("darknet_yolov1", (64, 192, 512, 1024, 1024), 0.5, 22412224, 16.84),
     _darknet_v1("darknet_yolov1_tiny", (16, 32, 64, 128, 256, 512), 0.0, 1573776, 1.24),
     _csp_darknet("nano", 16, 416, 459968, 0.266),

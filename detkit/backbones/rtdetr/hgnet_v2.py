@@ -1,4 +1,4 @@
-"""HGNetV2 of timm, with the names of D-FINE's repository and of ``transformers``."""
+"""HGNetV2 of timm, and the smaller ones of DEIMv2, with the names of D-FINE's repository and of ``transformers``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import timm
 import torch
-from timm.models.hgnet import ConvBNAct, LearnableAffineBlock
+from timm.models.hgnet import ConvBNAct, HighPerfGpuStage, LearnableAffineBlock, StemV2
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,11 +19,14 @@ from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe
 from detkit.backbones.registry import BACKBONE_INFO
 
-# The stem is one step, because it joins two branches; timm's padding already gives ceil(size / stride) cells.
-_RECIPE = Recipe(
-    (("stem",), *((f"trunk.{index}",) for index in range(4))),
-    {f"c{index + 2}": f"trunk.{index}" for index in range(4)},
-)
+_STEM = 16
+"""Channels of the stem of HGNetV2-B0, of which DEIMv2's networks have the first stages."""
+_THIRD_STAGES: Mapping[str, tuple[int, int, int]] = {
+    "hgnetv2_atto": (256, 1, 3),
+    "hgnetv2_femto": (512, 1, 5),
+    "hgnetv2_pico": (512, 2, 5),
+}
+"""Channels, blocks and kernel size of the third and last stage of DEIMv2's networks (``hgnetv2.py`` of its repository)."""
 
 
 def __getattr__(name: str) -> Callable[..., Backbone]:
@@ -42,15 +45,40 @@ def make(name: str, **options: Any) -> Backbone:
     body = network(name)
     _use_own_blocks(body)
     # Backbone.stages is a method.
-    body.add_module("trunk", body.get_submodule("stages"))
+    trunk = body.get_submodule("stages")
+    body.add_module("trunk", trunk)
     del body.stages
-    return SequentialBackbone.from_recipe(body, BACKBONE_INFO[name], _RECIPE, rename=rename, **options)
+    return SequentialBackbone.from_recipe(body, BACKBONE_INFO[name], _recipe(len(list(trunk.children()))), rename=rename, **options)
 
 
 def network(name: str) -> nn.Module:
-    """Return timm's network with random weights."""
+    """Return the network with random weights."""
+    if name in _THIRD_STAGES:
+        return _small_network(*_THIRD_STAGES[name])
     created: nn.Module = timm.create_model(name)
     return created
+
+
+def _small_network(channels: int, blocks: int, kernel: int) -> nn.Module:
+    """Return the stem and three stages, the last one of these sizes; it differs from HGNetV2-B0 only there and has no classifier."""
+    stem = StemV2(in_chs=3, mid_chs=_STEM, out_chs=_STEM, use_lab=True)
+    first = HighPerfGpuStage(_STEM, 16, 64, 1, 3, downsample=False, use_lab=True, agg="se")
+    second = HighPerfGpuStage(64, 32, 256, 1, 3, use_lab=True, agg="se")
+    third = HighPerfGpuStage(256, 64, channels, blocks, 3, light_block=True, kernel_size=kernel, use_lab=True, agg="se")
+    body = nn.Sequential(OrderedDict(stem=stem, stages=nn.Sequential(first, second, third)))
+    for part in body.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")  # as timm does
+    return body
+
+
+def _recipe(stages: int) -> Recipe:
+    """Return the recipe of a network with this number of stages.
+
+    The stem is one step, because it joins two branches; timm's padding already gives ``ceil(size / stride)`` cells.
+    """
+    names = [f"trunk.{index}" for index in range(stages)]
+    return Recipe((("stem",), *((name,) for name in names)), {f"c{index}": name for index, name in enumerate(names, 2)})
 
 
 class ConvBlock(nn.Sequential):

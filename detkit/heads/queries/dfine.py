@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -20,9 +21,9 @@ from detkit.heads.queries.distribution_targets import (
     matched_share,
     unite_assignments,
 )
-from detkit.heads.queries.layers import Grids, QueryLayerSizes, inverse_sigmoid, projection
+from detkit.heads.queries.layers import Decoded, Grids, QueryLayerSizes, inverse_sigmoid, projection
 from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects, padded_extents, predicted_corners
-from detkit.heads.queries.rtdetr import Decoded, RTDETRHead, RTDETRHeadConfig
+from detkit.heads.queries.rtdetr import RTDETRHead, RTDETRHeadConfig
 from detkit.layers import ACTIVATIONS, loss_normalizer
 from detkit.layers.transformer import LayerSizes
 from detkit.ops.boxes import paired_iou, xyxy_to_cxcywh
@@ -41,6 +42,12 @@ class DFINEHeadConfig(RTDETRHeadConfig):
     """Steps of the distances of an edge; each distribution has one value more."""
     reg_scale: float = Field(4.0, gt=0)
     """Curvature of the steps: larger values make small distances coarser; 8 in D-FINE-X."""
+    gated: bool = True
+    """Whether a gate weighs what each query reads from the maps against its state, instead of a sum; not in DEIMv2-Atto to Pico."""
+    shared_box_head: bool = False
+    """Whether all decoder layers predict distributions by the same linear layers, as in DEIMv2-Atto to Pico."""
+    united_matches: bool = True
+    """Whether the boxes of all stages learn from the union of their matches; otherwise each from its own (DEIMv2-Atto to Pico)."""
     fine_grained_weight: float = Field(0.15, ge=0)
     """Weight of the fine-grained localization loss, by which distributions learn the distances of matched boxes."""
     distillation_weight: float = Field(1.5, ge=0)
@@ -78,7 +85,7 @@ class DFINEHead(RTDETRHead):
     def loss_terms(self, outputs: Outputs, batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """See :meth:`RTDETRHead.loss_terms`.
 
-        Boxes and distributions of all stages learn from the union of their matches. There are also ``fine_grained`` and
+        Boxes and distributions of all stages learn from the union of their matches, if so configured. There are also ``fine_grained`` and
         ``distillation``, by decoder layer, the last one last. Source: ``DFINECriterion`` of the released code.
         """
         logits, boxes, copied_logits, copied_boxes, copied, edges, copied_edges = outputs
@@ -86,8 +93,10 @@ class DFINEHead(RTDETRHead):
         assignment = config.matching.match(logits, boxes, targets, extents)
         parts = {"class": config.losses.class_losses(logits, boxes, assignment, targets) / num_objects(targets, logits.device)}
         united = unite_assignments(assignment)
-        share, rows = matched_share(united >= 0), united[..., None].expand(assignment.shape)
-        parts |= self._box_terms(boxes, edges, rows, targets, extents, loss_normalizer((united >= 0).sum().float()))
+        share, rows, total = matched_share(united >= 0), assignment, num_objects(targets, logits.device)
+        if config.united_matches:
+            rows, total = united[..., None].expand(assignment.shape), loss_normalizer((united >= 0).sum().float())
+        parts |= self._box_terms(boxes, edges, rows, targets, extents, total)
         parts["distillation"] = self._distillation(logits, boxes, edges, rows, targets, share)
         if config.denoising.queries:
             rows = copied[:, :, None].expand(copied_logits.shape[:3])
@@ -127,11 +136,15 @@ class DFINEHead(RTDETRHead):
         return self.config.distillation_weight * losses
 
     def _layer_sizes(self, sizes: LayerSizes) -> QueryLayerSizes:
-        return QueryLayerSizes(sizes, self.config.points, self.config.activation, gated=True)
+        return replace(super()._layer_sizes(sizes), gated=self.config.gated, projections=False)
 
     def _box_heads(self) -> nn.ModuleList:
         width, out = self.config.channels, 4 * (self.config.bins + 1)
-        return nn.ModuleList(self._perceptron((width, width, width, out), float32=True, zero=True) for _ in range(self.config.layers))
+        count = 1 if self.config.shared_box_head else self.config.layers
+        return nn.ModuleList(self._perceptron((width, width, width, out), float32=True, zero=True) for _ in range(count))
+
+    def _positions(self, references: Tensor, before: Tensor | None) -> Tensor:
+        return super()._positions(references, before).clamp(-_POSITION_LIMIT, _POSITION_LIMIT)
 
     def _projection(self, width: int) -> nn.Module:
         """Return the layers between a map of the neck and the cells: none, if the map already has their channels."""
@@ -146,15 +159,16 @@ class DFINEHead(RTDETRHead):
         logits: list[Tensor] = []
         boxes: list[Tensor] = []
         edges: list[Tensor] = []
+        positions = None
         for index in range(depth):
             before = x.detach()
-            positions = self.query_pos_head(references).clamp(-_POSITION_LIMIT, _POSITION_LIMIT)
+            positions = self._positions(references, positions)
             x = self.layers[index](x, positions, references, maps, mask)
             if not edges:
                 boxes.append((self.pre_bbox_head(x) + inverse_sigmoid(references)).sigmoid())
                 if every_layer:
                     logits.append(self.dec_score_head[0](x))
-            change = self.dec_bbox_head[index](x + before if edges else x).unflatten(-1, (4, -1))
+            change = self.dec_bbox_head[min(index, len(self.dec_bbox_head) - 1)](x + before if edges else x).unflatten(-1, (4, -1))
             edges.append(change + edges[-1] if edges else change)
             boxes.append(distances_to_cxcywh(expected_distances(edges[-1], values), boxes[0].detach(), self.reg_scale))
             references = boxes[-1].detach()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from detkit.heads.float32 import Float32Linear
 from detkit.layers import ACTIVATIONS, ActivationName
@@ -18,6 +20,11 @@ from detkit.layers.transformer import LayerSizes
 Grids = Sequence[tuple[int, int]]
 """Height and width of each level, in cells."""
 
+QueryNormName = Literal["layer", "rms"]
+FeedForwardName = Literal["mlp", "swiglu"]
+
+_RMS_EPSILON = 1e-6
+"""Eps of RMS norms in DEIMv2's code."""
 _EPSILON = 1e-5
 """Keeps the logits of fractions finite (the constant of Deformable DETR's code)."""
 _FLOAT16_MAX = 65504.0
@@ -65,13 +72,18 @@ def projection(in_channels: int, channels: int) -> nn.Module:
     return layers
 
 
+def query_norm(channels: int, norm: QueryNormName) -> nn.Module:
+    """Return the norm of the state of queries; an RMS norm (arXiv:1910.07467) subtracts no mean and has no bias."""
+    return nn.LayerNorm(channels) if norm == "layer" else nn.RMSNorm(channels, _RMS_EPSILON)
+
+
 class Gate(nn.Module):
     """Weighs the state of a query against what it read from the maps, channel by channel (D-FINE, ``Gate`` of its code)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: QueryNormName = "layer") -> None:
         super().__init__()
         self.gate = nn.Linear(2 * channels, 2 * channels)
-        self.norm = nn.LayerNorm(channels)
+        self.norm = query_norm(channels, norm)
         nn.init.zeros_(self.gate.weight)
         nn.init.zeros_(self.gate.bias)
 
@@ -82,6 +94,29 @@ class Gate(nn.Module):
         return normed
 
 
+class SwiGLU(nn.Module):
+    """Feed-forward network whose hidden values are weighed by other ones, through SiLU (arXiv:2002.05202); names as in DEIMv2's code.
+
+    Args:
+        channels: Channels of input and output.
+        hidden: Hidden width.
+    """
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.w12 = nn.Linear(channels, 2 * hidden)
+        self.w3 = nn.Linear(hidden, channels)
+        for layer in (self.w12, self.w3):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(..., channels)`` in and out."""
+        weights, values = self.w12(x).chunk(2, -1)
+        out: Tensor = self.w3(functional.silu(weights) * values)
+        return out
+
+
 @dataclass(frozen=True)
 class QueryLayerSizes:
     """Sizes of a decoder layer.
@@ -90,13 +125,35 @@ class QueryLayerSizes:
         layer: Channels, heads, hidden width and dropout.
         points: Sampled locations on each level, finest first.
         activation: Activation of the feed-forward network.
-        gated: Whether a gate replaces the residual sum after the cross-attention, and its linear layers are left out (D-FINE).
+        gated: Whether a gate replaces the residual sum after the cross-attention (D-FINE).
+        projections: Whether the cross-attention has linear layers before and after the sampling; D-FINE has none, and clamps the result
+            of a layer to the range of float16.
+        norm: Norm after each part.
+        feed_forward: Feed-forward network: two linear layers, or SwiGLU with half the hidden width (DEIMv2).
     """
 
     layer: LayerSizes
     points: tuple[int, ...]
     activation: ActivationName = "relu"
     gated: bool = False
+    projections: bool = True
+    norm: QueryNormName = "layer"
+    feed_forward: FeedForwardName = "mlp"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Predictions of the decoder for Q queries, copies of objects included.
+
+    Attributes:
+        logits: ``(B, Q, S, K)``.
+        boxes: ``(B, Q, S, 4)`` as center and size, fractions of the image.
+        extra: ``(B, Q, ...)`` other outputs that the losses need.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    extra: tuple[Tensor, ...] = ()
 
 
 class QueryDecoderLayer(nn.Module):
@@ -104,22 +161,26 @@ class QueryDecoderLayer(nn.Module):
 
     def __init__(self, sizes: QueryLayerSizes) -> None:
         super().__init__()
-        layer = sizes.layer
-        self.self_attn = Attention(layer.channels, layer.heads, layer.dropout)
-        self.cross_attn = DeformableAttention(layer.channels, layer.heads, sizes.points, projections=not sizes.gated)
-        self.linear1 = nn.Linear(layer.channels, layer.hidden)
-        self.linear2 = nn.Linear(layer.hidden, layer.channels)
-        self.norm1 = nn.LayerNorm(layer.channels)
-        if sizes.gated:
-            self.gateway = Gate(layer.channels)
+        layer, channels = sizes.layer, sizes.layer.channels
+        self.self_attn = Attention(channels, layer.heads, layer.dropout)
+        self.cross_attn = DeformableAttention(channels, layer.heads, sizes.points, projections=sizes.projections)
+        if sizes.feed_forward == "swiglu":
+            self.swish_ffn = SwiGLU(channels, layer.hidden // 2)
         else:
-            self.norm2 = nn.LayerNorm(layer.channels)
-        self.norm3 = nn.LayerNorm(layer.channels)
+            self.linear1 = nn.Linear(channels, layer.hidden)
+            self.linear2 = nn.Linear(layer.hidden, channels)
+        self.norm1 = query_norm(channels, sizes.norm)
+        if sizes.gated:
+            self.gateway = Gate(channels, sizes.norm)
+        else:
+            self.norm2 = query_norm(channels, sizes.norm)
+        self.norm3 = query_norm(channels, sizes.norm)
         self.activation = ACTIVATIONS[sizes.activation]()
         self.dropout = nn.Dropout(layer.dropout)
-        self.gated = sizes.gated
-        nn.init.xavier_uniform_(self.linear1.weight)
-        nn.init.xavier_uniform_(self.linear2.weight)
+        self.sizes = sizes
+        if sizes.feed_forward == "mlp":
+            nn.init.xavier_uniform_(self.linear1.weight)
+            nn.init.xavier_uniform_(self.linear2.weight)
 
     def forward(self, x: Tensor, positions: Tensor, references: Tensor, maps: tuple[Tensor, Grids], mask: Tensor | None = None) -> Tensor:
         """``(B, N, channels)`` in and out.
@@ -134,7 +195,14 @@ class QueryDecoderLayer(nn.Module):
         with_positions = x + positions
         x = self.norm1(x + self.dropout(self.self_attn(with_positions, with_positions, x, mask=mask)))
         attended = self.dropout(self.cross_attn(x + positions, references, *maps))
-        x = self.gateway(x, attended) if self.gated else self.norm2(x + attended)
-        x = x + self.dropout(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-        normed: Tensor = self.norm3(x.clamp(-_FLOAT16_MAX, _FLOAT16_MAX) if self.gated else x)
+        x = self.gateway(x, attended) if self.sizes.gated else self.norm2(x + attended)
+        x = x + self.dropout(self._feed_forward(x))
+        normed: Tensor = self.norm3(x if self.sizes.projections else x.clamp(-_FLOAT16_MAX, _FLOAT16_MAX))
         return normed
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        if self.sizes.feed_forward == "swiglu":
+            weighed: Tensor = self.swish_ffn(x)
+            return weighed
+        out: Tensor = self.linear2(self.dropout(self.activation(self.linear1(x))))
+        return out

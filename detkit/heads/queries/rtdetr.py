@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -15,7 +14,17 @@ from detkit.heads.float32 import Float32Linear
 from detkit.heads.one_stage import OneStageHeadConfig, Outputs
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.queries.denoising import DenoisingConfig, DenoisingQueries, denoising_queries, draw_noise
-from detkit.heads.queries.layers import Grids, Perceptron, QueryDecoderLayer, QueryLayerSizes, inverse_sigmoid, projection
+from detkit.heads.queries.layers import (
+    Decoded,
+    FeedForwardName,
+    Grids,
+    Perceptron,
+    QueryDecoderLayer,
+    QueryLayerSizes,
+    QueryNormName,
+    inverse_sigmoid,
+    projection,
+)
 from detkit.heads.queries.losses import QueryLossConfig, QueryMatchingConfig
 from detkit.heads.queries.matching import MatchedPairs, num_groups, num_objects, padded_extents
 from detkit.heads.queries.query_head import QueryHead
@@ -43,6 +52,15 @@ class RTDETRHeadConfig(OneStageHeadConfig):
     """Hidden width of the feed-forward network in each layer."""
     activation: ActivationName = "relu"
     """Activation of the decoder."""
+    norm: QueryNormName = "layer"
+    """Norms of the decoder: ``layer``, or ``rms`` (DEIMv2)."""
+    feed_forward: FeedForwardName = "mlp"
+    """Feed-forward network of each layer: ``mlp``, two linear layers, or ``swiglu`` with half the hidden width (DEIMv2)."""
+    positions: Literal["every_layer", "once"] = "every_layer"
+    """When the boxes of queries are embedded as their positions: in ``every_layer``, or ``once`` after the selection, by one more and
+    narrower linear layer (DEIMv2)."""
+    project_cells: bool = True
+    """Whether a linear layer and a norm precede the query selection; DEIMv2 has neither."""
     dropout: float = Field(0.0, ge=0, lt=1)
     """Dropout probability in the decoder."""
     points: tuple[int, ...] = Field((4, 4, 4), min_length=1)
@@ -87,21 +105,6 @@ class RTDETRHeadConfig(OneStageHeadConfig):
             )
 
 
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """Predictions of the decoder for Q queries, copies of objects included.
-
-    Attributes:
-        logits: ``(B, Q, S, K)``.
-        boxes: ``(B, Q, S, 4)`` as center and size, fractions of the image.
-        extra: ``(B, Q, ...)`` other outputs that the losses need.
-    """
-
-    logits: Tensor
-    boxes: Tensor
-    extra: tuple[Tensor, ...] = ()
-
-
 class RTDETRHead(QueryHead):
     """Query selection, and a decoder whose layers refine the boxes one after the other.
 
@@ -120,8 +123,9 @@ class RTDETRHead(QueryHead):
         self.config = config
         channels = config.channels
         self.input_proj = nn.ModuleList(self._projection(width) for width in in_channels)
-        self.selection = QuerySelection(channels, num_classes, config.num_queries, config.activation)
-        self.query_pos_head = self._perceptron((4, 2 * channels, channels))
+        selection = (channels, num_classes, config.num_queries, config.activation)
+        self.selection = QuerySelection(*selection, projected=config.project_cells)
+        self.query_pos_head = self._perceptron((4, *((channels,) * 2 if config.positions == "once" else (2 * channels,)), channels))
         for layer in self.query_pos_head.layers:
             nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
         sizes = LayerSizes(channels, config.attention_heads, config.hidden, config.dropout)
@@ -245,7 +249,8 @@ class RTDETRHead(QueryHead):
         return Perceptron(widths, ACTIVATIONS[self.config.activation], **options)
 
     def _layer_sizes(self, sizes: LayerSizes) -> QueryLayerSizes:
-        return QueryLayerSizes(sizes, self.config.points, self.config.activation)
+        config = self.config
+        return QueryLayerSizes(sizes, config.points, config.activation, norm=config.norm, feed_forward=config.feed_forward)
 
     def _box_heads(self) -> nn.ModuleList:
         width = self.config.channels
@@ -254,6 +259,13 @@ class RTDETRHead(QueryHead):
     def _projection(self, width: int) -> nn.Module:
         """Return the layers between a map of the neck and the cells."""
         return projection(width, self.config.channels)
+
+    def _positions(self, references: Tensor, before: Tensor | None) -> Tensor:
+        """Return the position embeddings of boxes, or those of the layer before if positions are embedded once."""
+        if before is not None and self.config.positions == "once":
+            return before
+        embedded: Tensor = self.query_pos_head(references)
+        return embedded
 
     def _cells(self, maps: Sequence[Tensor]) -> tuple[Tensor, Grids]:
         """Return ``(B, S, channels)`` cells of all levels, and the sizes of the levels."""
@@ -275,8 +287,10 @@ class RTDETRHead(QueryHead):
         """
         depth = self.config.layers if every_layer else self.config.depth
         logits, boxes, previous = [], [], references
+        positions = None
         for index in range(depth):
-            x = self.layers[index](x, self.query_pos_head(references), references, maps, mask)
+            positions = self._positions(references, positions)
+            x = self.layers[index](x, positions, references, maps, mask)
             delta = self.dec_bbox_head[index](x)
             boxes.append((delta + inverse_sigmoid(previous)).sigmoid())
             if every_layer or index == depth - 1:

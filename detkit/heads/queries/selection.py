@@ -48,17 +48,22 @@ class QuerySelection(nn.Module):
         num_classes: K.
         num_queries: Number of cells that are selected; all, if there are fewer.
         activation: Activation of the layers that predict boxes.
+        projected: Whether a linear layer and a norm precede the predictions; the cells are used as they are in DEIMv2.
     """
 
-    def __init__(self, channels: int, num_classes: int, num_queries: int, activation: ActivationName = "relu") -> None:
+    def __init__(
+        self, channels: int, num_classes: int, num_queries: int, activation: ActivationName = "relu", *, projected: bool = True
+    ) -> None:
         super().__init__()
         self.num_queries = num_queries
         self.enc_output = nn.Sequential()
-        self.enc_output.add_module("proj", nn.Linear(channels, channels))
-        self.enc_output.add_module("norm", nn.LayerNorm(channels))
+        if projected:
+            self.enc_output.add_module("proj", nn.Linear(channels, channels))
+            self.enc_output.add_module("norm", nn.LayerNorm(channels))
         self.enc_score_head = Float32Linear(channels, num_classes)
         self.enc_bbox_head = Perceptron((channels, channels, channels, 4), ACTIVATIONS[activation], float32=True, zero=True)
-        nn.init.xavier_uniform_(self.enc_output[0].weight)  # type: ignore[arg-type]
+        if projected:
+            nn.init.xavier_uniform_(self.enc_output[0].weight)  # type: ignore[arg-type]
         nn.init.constant_(self.enc_score_head.bias, prior_bias())
 
     def forward(self, cells: Tensor, grids: Grids) -> SelectedQueries:

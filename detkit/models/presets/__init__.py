@@ -1,5 +1,6 @@
 """Model configs with the settings of known publications; a config file starts from one and replaces values."""
 
+from detkit.models.presets.deimv2 import deimv2_atto, deimv2_femto, deimv2_n, deimv2_pico
 from detkit.models.presets.detr import detr_r50, detr_r50_dc5, detr_r101, detr_r101_dc5, detr_small
 from detkit.models.presets.dfine import dfine_l, dfine_m, dfine_n, dfine_s, dfine_x
 from detkit.models.presets.rtdetr import (
@@ -38,6 +39,10 @@ from detkit.models.presets.yolo import (
 )
 
 __all__ = [
+    "deimv2_atto",
+    "deimv2_femto",
+    "deimv2_n",
+    "deimv2_pico",
     "detr_r50",
     "detr_r50_dc5",
     "detr_r101",
