@@ -1,1 +1,1 @@
-"""D-FINE and RT-DETRv2 trained with DEIM's dense matching."""
+"""D-FINE, RT-DETRv2 and DEIMv2 trained with DEIM's dense matching."""
