@@ -12,5 +12,5 @@ def map_to_cells(x: Tensor) -> Tensor:
     gradient of the map is therefore copied to the usual layout.
     """
     if x.requires_grad and not x.is_leaf and len(x) == 1:
-        x.register_hook(Tensor.contiguous)
+        x.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
     return x.flatten(2).transpose(1, 2)

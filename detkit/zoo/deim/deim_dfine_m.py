@@ -10,14 +10,15 @@ from the best evaluation. All norms are trained. The tiles of the mosaic are sca
 Result: not yet run. DEIM's weights are published with AP 52.7 (val2017).
 """
 
-from detkit.config_classes import EMARestartConfig, FlatCosineConfig, QueryLossConfig
-from detkit.zoo.queries._schedules import dense_augmentation
+from detkit.config_classes import FlatCosineConfig, QueryLossConfig, presets
+from detkit.zoo.queries._schedules import dense_augmentation, restarted_ema
 from detkit.zoo.queries.dfine_m import config as base
 
 EPOCHS, FLAT, STOP = 102, 49, 90
-model = base.model.replace(
-    backbone=base.model.backbone.replace(norm="train", frozen_stages=0),
-    head=base.model.head.replace(losses=QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
+model = presets.dfine_m()
+model = model.replace(
+    backbone=model.backbone.replace(norm="train", frozen_stages=0),
+    head=model.head.replace(losses=QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
 )
 multi_scale = base.training.multi_scale
 
@@ -30,7 +31,7 @@ config = base.replace(
     training=base.training.replace(
         epochs=EPOCHS,
         multi_scale=multi_scale and multi_scale.replace(between=(0.0, STOP / EPOCHS)),
-        ema=base.training.ema.replace(restart=EMARestartConfig(at=STOP / EPOCHS, decay=0.9999)),
+        ema=restarted_ema(STOP / EPOCHS),
         evaluations=EPOCHS,
     ),
 )

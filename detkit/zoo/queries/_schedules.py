@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from detkit.config_classes import AugmentationConfig, MultiScaleConfig
+from detkit.config_classes import AugmentationConfig, EMAConfig, EMARestartConfig, MultiScaleConfig
 
 
 def augmentation_until(stop: float) -> AugmentationConfig:
@@ -21,6 +21,11 @@ def dense_augmentation(start: float, mix_until: float, stop: float) -> Augmentat
 def linear_warmup(steps: int) -> dict[str, Any]:
     """Return the settings of a warm-up in which step ``i``, from 1, has ``i / steps`` of the learning rate."""
     return {"warmup_steps": steps - 1, "warmup_fraction": 1.0, "warmup_start": 1 / steps}
+
+
+def restarted_ema(stop: float, *, decay: float = 0.9999, warmup_steps: int = 1000) -> EMAConfig:
+    """Return D-FINE's average of the weights, from whose best evaluation the training continues at the fraction ``stop``."""
+    return EMAConfig(decay=0.9999, warmup_steps=warmup_steps, restart=EMARestartConfig(at=stop, decay=decay))
 
 
 def scales(repeat: int, stop: float = 1.0) -> MultiScaleConfig:

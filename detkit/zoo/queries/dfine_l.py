@@ -9,8 +9,8 @@ frozen. After epoch 72, strong augmentation and other image sizes stop, and the 
 Result: not yet run. The released weights are published with AP 54.0 (val2017).
 """
 
-from detkit.config_classes import EMAConfig, EMARestartConfig, MultistepConfig, presets
-from detkit.zoo.queries._schedules import augmentation_until, linear_warmup, scales
+from detkit.config_classes import MultistepConfig, presets
+from detkit.zoo.queries._schedules import augmentation_until, linear_warmup, restarted_ema, scales
 from detkit.zoo.queries.rtdetr_v2_r50 import config as base
 
 EPOCHS, STOP = 80, 72
@@ -25,7 +25,7 @@ config = base.replace(
     training=base.training.replace(
         epochs=EPOCHS,
         multi_scale=scales(4, STOP / EPOCHS),
-        ema=EMAConfig(decay=0.9999, warmup_steps=1000, restart=EMARestartConfig(at=STOP / EPOCHS, decay=0.9999)),
+        ema=restarted_ema(STOP / EPOCHS),
         evaluations=EPOCHS,
     ),
 )

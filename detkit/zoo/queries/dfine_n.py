@@ -9,8 +9,8 @@ continues from the best evaluation.
 Result: not yet run. The released weights are published with AP 42.8 (val2017).
 """
 
-from detkit.config_classes import EMARestartConfig, presets
-from detkit.zoo.queries._schedules import augmentation_until
+from detkit.config_classes import presets
+from detkit.zoo.queries._schedules import augmentation_until, restarted_ema
 from detkit.zoo.queries.dfine_l import config as base
 
 EPOCHS, STOP = 160, 148
@@ -24,7 +24,7 @@ config = base.replace(
     training=base.training.replace(
         epochs=EPOCHS,
         multi_scale=None,
-        ema=base.training.ema.replace(restart=EMARestartConfig(at=STOP / EPOCHS, decay=0.9999)),
+        ema=restarted_ema(STOP / EPOCHS),
         evaluations=EPOCHS,
     ),
 )

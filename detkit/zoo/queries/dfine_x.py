@@ -9,8 +9,8 @@ image sizes stop, and the training continues from the best evaluation.
 Result: not yet run. The released weights are published with AP 55.8 (val2017).
 """
 
-from detkit.config_classes import EMARestartConfig, presets
-from detkit.zoo.queries._schedules import augmentation_until, scales
+from detkit.config_classes import presets
+from detkit.zoo.queries._schedules import augmentation_until, restarted_ema, scales
 from detkit.zoo.queries.dfine_l import config as base
 
 EPOCHS, STOP = 80, 72
@@ -24,7 +24,7 @@ config = base.replace(
     training=base.training.replace(
         epochs=EPOCHS,
         multi_scale=scales(3, STOP / EPOCHS),
-        ema=base.training.ema.replace(restart=EMARestartConfig(at=STOP / EPOCHS, decay=0.9998)),
+        ema=restarted_ema(STOP / EPOCHS, decay=0.9998),
         evaluations=EPOCHS,
     ),
 )
