@@ -114,7 +114,7 @@ def randomize(reference: nn.Module) -> None:
             module.weight.normal_()
     # Weak residual branches, as in trained networks: random ones at full strength amplify rounding ten times as much.
     for name, module in reference.named_modules():
-        if name.endswith(("o_proj", "output_proj", "fc2", "mlp.layers.1")):
+        if name.endswith(("o_proj", "output_proj", "fc2", "mlp.layers.1", "down_proj")):
             module.weight *= BRANCH
         elif hasattr(module, "shortcut"):
             module.layer[-1].normalization.weight *= BRANCH
