@@ -122,7 +122,8 @@ def _short_stage(stage: Any) -> Any:
 
 def _short(training: TrainingConfig) -> TrainingConfig:
     limits = {"steps": STEPS, "epochs": None, "budget": None, "schedule_by": "auto"}
-    return training.replace(**limits, accumulation_steps=1, evaluations=1, log_every=1, early_stopping=None)
+    ema = training.ema and training.ema.replace(restart=None)  # a restart needs an evaluation before it
+    return training.replace(**limits, accumulation_steps=1, evaluations=1, log_every=1, early_stopping=None, ema=ema)
 
 
 def _small(preprocess: PreprocessConfig) -> PreprocessConfig:

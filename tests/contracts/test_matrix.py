@@ -59,7 +59,10 @@ def yolox() -> DetectorConfig:
 
 
 DETECTORS = {"faster_rcnn": faster_rcnn, "fast_rcnn": fast_rcnn, "retinanet": retinanet, "yolox": yolox}
-INCOMPATIBLE = {("lenet5", "fast_rcnn"), ("lenet5", "faster_rcnn"), ("lenet5", "retinanet"), ("lenet5", "yolox")}
+INCOMPATIBLE = {
+    *(("lenet5", kind) for kind in ("fast_rcnn", "faster_rcnn", "retinanet", "yolox")),
+    *((f"hgnetv2_{size}", kind) for size in ("atto", "femto", "pico") for kind in ("faster_rcnn", "retinanet", "yolox")),
+}
 """Combinations in which the backbone lacks the maps that the detector needs."""
 
 

@@ -217,6 +217,8 @@ def test_wrong_metadata_is_one_sentence(change: object, message: str, exported: 
 
 def test_every_missing_key_is_named(exported: Path, tmp_path: Path) -> None:
     for key in json.loads(onnx.load(exported).metadata_props[0].value):
+        if key == "operating_points":  # older files have none
+            continue
         model, path = onnx.load(exported), tmp_path / "m.onnx"
         entry = model.metadata_props[0]
         values = json.loads(entry.value)
