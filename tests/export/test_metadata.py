@@ -1,4 +1,4 @@
-"""What an exported file keeps of its checkpoint besides the network."""
+"""Metadata that an exported file keeps of its checkpoint besides the network."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ RESNET_D = Family(
     "Three 3x3 convolutions as stem, and shortcuts that average before they project, so that no value is skipped.",
     module="rtdetr.resnet_d",
     source="timm",
-    # Of the shortcuts, which average blocks of 2 x 2 cells. The convolutions beside them are centered, and so each map is in between.
+    # Of the shortcuts, which average blocks of 2 x 2 cells. The convolutions parallel to them are centered, and so each map is in between.
     offsets=(0.0, 0.0, 2.0, 6.0, 14.0),
 )
 

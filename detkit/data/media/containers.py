@@ -1,4 +1,4 @@
-"""What the containers of videos state about themselves: whether a file is cut short, and whether all of its frames are shown."""
+"""Statements of video containers about themselves: whether a file is cut short, and whether all of its frames are shown."""
 
 from __future__ import annotations
 

@@ -10,21 +10,16 @@ from the best evaluation. All norms are trained. The tiles of the mosaic are sca
 Result: not yet run. DEIM's weights are published with AP 52.7 (val2017).
 """
 
-from detkit.config_classes import FlatCosineConfig, QueryLossConfig, presets
-from detkit.zoo.queries._schedules import dense_augmentation, restarted_ema
+from detkit.config_classes import FlatCosineConfig, presets
+from detkit.zoo.queries._schedules import dense_augmentation, restarted_ema, with_dense_matching
 from detkit.zoo.queries.dfine_m import config as base
 
 EPOCHS, FLAT, STOP = 102, 49, 90
-model = presets.dfine_m()
-model = model.replace(
-    backbone=model.backbone.replace(norm="train", frozen_stages=0),
-    head=model.head.replace(losses=QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
-)
 multi_scale = base.training.multi_scale
 
 config = base.replace(
     name="deim_dfine_m",
-    model=model,
+    model=with_dense_matching(presets.dfine_m()),
     augmentation=dense_augmentation(4 / EPOCHS, FLAT / EPOCHS, STOP / EPOCHS),
     optimizer=base.optimizer.replace(lr=4e-4, decay_biases=True),
     schedule=FlatCosineConfig(flat_until=FLAT / EPOCHS, cosine_until=STOP / EPOCHS),

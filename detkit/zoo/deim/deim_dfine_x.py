@@ -10,21 +10,16 @@ from the best evaluation. All norms are trained. The tiles of the mosaic are sca
 Result: not yet run. DEIM's weights are published with AP 56.5 (val2017).
 """
 
-from detkit.config_classes import FlatCosineConfig, QueryLossConfig, presets
-from detkit.zoo.queries._schedules import dense_augmentation, restarted_ema
+from detkit.config_classes import FlatCosineConfig, presets
+from detkit.zoo.queries._schedules import dense_augmentation, restarted_ema, with_dense_matching
 from detkit.zoo.queries.dfine_x import config as base
 
 EPOCHS, FLAT, STOP = 58, 29, 50
-model = presets.dfine_x()
-model = model.replace(
-    backbone=model.backbone.replace(norm="train", frozen_stages=0),
-    head=model.head.replace(losses=QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
-)
 multi_scale = base.training.multi_scale
 
 config = base.replace(
     name="deim_dfine_x",
-    model=model,
+    model=with_dense_matching(presets.dfine_x()),
     augmentation=dense_augmentation(4 / EPOCHS, FLAT / EPOCHS, STOP / EPOCHS),
     optimizer=base.optimizer.replace(lr=5e-4),
     schedule=FlatCosineConfig(flat_until=FLAT / EPOCHS, cosine_until=STOP / EPOCHS),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
-from detkit.config_classes import AugmentationConfig, EMAConfig, EMARestartConfig, MultiScaleConfig
+from detkit.config_classes import AugmentationConfig, EMAConfig, EMARestartConfig, MultiScaleConfig, QueryLossConfig
+from detkit.models.rtdetr import QueryDetectorConfig
+
+Model = TypeVar("Model", bound=QueryDetectorConfig)
 
 
 def augmentation_until(stop: float) -> AugmentationConfig:
@@ -16,6 +19,14 @@ def dense_augmentation(start: float, mix_until: float, stop: float) -> Augmentat
     """Return DEIM's augmentation: strong changes from ``start`` to ``stop``, mosaic and mixup from ``start`` to ``mix_until``."""
     strong = _between(AugmentationConfig(preset="deim"), ("photometric", "zoom_out", "crop"), (start, stop))
     return _between(strong, ("mosaic", "mixup"), (start, mix_until))
+
+
+def with_dense_matching(model: Model) -> Model:
+    """Return a model as DEIM trains it: with the matchability-aware loss and nothing frozen."""
+    return model.replace(
+        backbone=model.backbone.replace(norm="train", frozen_stages=0),
+        head=model.head.replace(losses=QueryLossConfig(class_loss="matchability", alpha=None, gamma=1.5)),
+    )
 
 
 def linear_warmup(steps: int) -> dict[str, Any]:
