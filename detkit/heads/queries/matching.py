@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from detkit.layers import loss_normalizer
+from detkit.layers import loss_normalizer, mean_over_processes
 from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
 from detkit.ops.losses import giou_loss
 from detkit.ops.match import ignore_crowds
@@ -135,7 +135,10 @@ def num_objects(targets: Sequence[Targets], device: torch.device) -> Tensor:
     return loss_normalizer(torch.tensor(float(count), device=device))
 
 
-def num_groups(copied: Tensor, targets: Sequence[Targets]) -> float:
-    """Return the number of groups of noised copies with the assignment ``(B, D)``, at least 1."""
-    count = sum(int((~target.is_crowd).sum()) for target in targets)
-    return max(1.0, float((copied >= 0).sum()) / max(1, count))
+def num_groups(copied: Tensor, targets: Sequence[Targets]) -> Tensor:
+    """Return the number of groups of noised copies with the assignment ``(B, D)``, the same on all processes, at least 1."""
+    objects = sum(int((~target.is_crowd).sum()) for target in targets)
+    counts = torch.stack(((copied >= 0).sum().float(), torch.tensor(float(objects), device=copied.device)))
+    restored, all_objects = mean_over_processes(counts)
+    groups: Tensor = restored / all_objects.clamp(min=torch.finfo(torch.float32).tiny)
+    return groups.clamp(min=1)
