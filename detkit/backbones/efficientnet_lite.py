@@ -7,7 +7,7 @@ to ``efficientnet_lite4``, so that checkpoints of either load, and the same seed
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe
-from detkit.backbones.registry import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 
 EPS, MOMENTUM = 1e-3, 0.01
 """Of the norms; the publisher's momentum is 0.99, which torch calls 0.01."""
@@ -37,17 +37,6 @@ _RECIPE = Recipe(
     (("conv_stem", "bn1", "blocks.0"), ("blocks.1",), ("blocks.2",), ("blocks.3", "blocks.4"), ("blocks.5", "blocks.6")),
     {"c1": "blocks.0", "c2": "blocks.1", "c3": "blocks.2", "c4": "blocks.4", "c5": "blocks.6"},
 )
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a size.
-
-    Raises:
-        AttributeError: If there is no such size.
-    """
-    if name not in SCALES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
 
 
 def make(name: str, **options: Any) -> Backbone:
@@ -193,3 +182,6 @@ def lite_names(tensors: Mapping[str, Tensor], depths: tuple[int, ...]) -> dict[s
             parts[0] = _OUTSIDE.get(parts[0], parts[0])
         renamed[".".join(parts)] = tensor
     return renamed
+
+
+__getattr__ = catalog_factories(__name__, make)

@@ -49,6 +49,22 @@ def backbone_info(name: str) -> BackboneInfo:
     return info
 
 
+def catalog_factories(module: str, make: Callable[..., Any]) -> Callable[[str], Callable[..., Any]]:
+    """Return the ``__getattr__`` of a module whose backbones are all built by one function.
+
+    Args:
+        module: ``__name__`` of the module, which the factories of its backbones name in the catalog.
+        make: Builds a backbone from its name and options.
+    """
+
+    def factory(name: str) -> Callable[..., Any]:
+        if name not in BACKBONE_INFO or not BACKBONE_INFO[name].factory.startswith(f"{module}:"):
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        return partial(make, name)
+
+    return factory
+
+
 def describe_backbones() -> list[dict[str, str]]:
     """Return one table row per backbone, as text, without importing anything heavy.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import timm
@@ -12,18 +11,7 @@ from torch import Tensor, nn
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe, center, steps
-from detkit.backbones.registry import BACKBONE_INFO
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a backbone that timm supplies according to the catalog.
-
-    Raises:
-        AttributeError: If timm does not supply it.
-    """
-    if name not in BACKBONE_INFO or BACKBONE_INFO[name].source != "timm":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 
 
 def make(name: str, **options: Any) -> Backbone:
@@ -76,3 +64,6 @@ _RECIPES: dict[str, Recipe] = {
         center,
     ),
 }
+
+
+__getattr__ = catalog_factories(__name__, make)

@@ -15,19 +15,8 @@ from torchvision.models import regnet, vgg
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe, center, pad_before, pad_patches, steps
-from detkit.backbones.registry import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 from detkit.layers import NORM_EPS, NORM_MOMENTUM
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a backbone that torchvision supplies according to the catalog.
-
-    Raises:
-        AttributeError: If torchvision does not supply it.
-    """
-    if name not in BACKBONE_INFO or BACKBONE_INFO[name].source != "torchvision":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
 
 
 def make(name: str, *, dilated_c5: bool = False, **options: Any) -> Backbone:
@@ -235,3 +224,6 @@ def _dilate(stage: nn.Module) -> None:
                 part.dilation, part.padding = (2, 2), (2, 2)
             after_stride = after_stride or (wide and part.stride != (1, 1))
             part.stride = (1, 1)
+
+
+__getattr__ = catalog_factories(__name__, make)

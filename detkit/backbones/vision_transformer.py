@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import timm
@@ -13,22 +11,11 @@ from torch.nn import functional
 
 from detkit.backbones.backbone import Backbone, Tensors
 from detkit.backbones.info import BackboneInfo
-from detkit.backbones.registry import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 from detkit.backbones.windows import run_windowed_blocks
 from detkit.layers import LayerNorm2d
 
 _HEADS = ("body.head.", "body.head_dist.", "body.fc_norm.", "body.attn_pool.")
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a vision transformer in the catalog.
-
-    Raises:
-        AttributeError: If the name is not in the catalog.
-    """
-    if name not in BACKBONE_INFO:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
 
 
 def make(name: str, *, levels: tuple[str, ...] | None = None, window: int | None = None, **_norms: Any) -> Backbone:
@@ -116,3 +103,6 @@ def _scaled(channels: int, patch: int, stride: int) -> nn.Module:
         parts.append(nn.ConvTranspose2d(channels, channels // 2, 2, 2))
         channels //= 2
     return nn.Sequential(*parts)
+
+
+__getattr__ = catalog_factories(__name__, make)

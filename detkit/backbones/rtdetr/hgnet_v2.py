@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import timm
@@ -17,7 +16,7 @@ from torch.nn import functional
 from detkit.accelerate.fold import conv_like
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe
-from detkit.backbones.registry import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 
 _STEM = 16
 """Channels of the stem of HGNetV2-B0, of which DEIMv2's networks have the first stages."""
@@ -27,17 +26,6 @@ _THIRD_STAGES: Mapping[str, tuple[int, int, int]] = {
     "hgnetv2_pico": (512, 2, 5),
 }
 """Channels, blocks and kernel size of the third and last stage of DEIMv2's networks (``hgnetv2.py`` of its repository)."""
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a backbone of this module.
-
-    Raises:
-        AttributeError: If the catalog has no such backbone here.
-    """
-    if name not in BACKBONE_INFO or not BACKBONE_INFO[name].factory.startswith(f"{__name__}:"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
 
 
 def make(name: str, **options: Any) -> Backbone:
@@ -139,3 +127,6 @@ def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             name = re.sub(pattern, replacement, name)
         renamed[name] = tensor
     return renamed
+
+
+__getattr__ = catalog_factories(__name__, make)

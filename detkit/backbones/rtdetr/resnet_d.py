@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, cast
 
 import timm
@@ -13,7 +12,7 @@ from torchvision.models import resnet
 
 from detkit.backbones.backbone import Backbone, SequentialBackbone
 from detkit.backbones.recipe import Recipe, center
-from detkit.backbones.registry import BACKBONE_INFO
+from detkit.backbones.registry import BACKBONE_INFO, catalog_factories
 
 _SHORTCUT = "vd"
 """Suffix of networks whose first block has a convolution as its shortcut."""
@@ -22,17 +21,6 @@ _RECIPE = Recipe(
     {"c1": "conv1", "c2": "layer1", "c3": "layer2", "c4": "layer3", "c5": "layer4"},
     center,
 )
-
-
-def __getattr__(name: str) -> Callable[..., Backbone]:
-    """Return the factory of a backbone of this module.
-
-    Raises:
-        AttributeError: If the catalog has no such backbone here.
-    """
-    if name not in BACKBONE_INFO or not BACKBONE_INFO[name].factory.startswith(f"{__name__}:"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(make, name)
 
 
 def make(name: str, **options: Any) -> Backbone:
@@ -109,3 +97,6 @@ def _stem_name(index: int, part: str) -> str:
 
 def _part(part: str) -> str:
     return "conv" if part.startswith("conv") else "bn"
+
+
+__getattr__ = catalog_factories(__name__, make)
