@@ -23,7 +23,7 @@ LAYERS = (
     {"models"},
     {"training", "inference", "diagnostics", "export"},
     {"experiment", "config_classes"},
-    {"zoo", "curation"},
+    {"zoo", "curation", "report", "comparison"},
     {"cli", "__main__"},
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
@@ -39,6 +39,8 @@ SIDEWAYS = {
     ("diagnostics", "inference"),
     ("evaluation", "data"),
     ("config_classes", "experiment"),
+    ("comparison", "report"),
+    ("comparison", "zoo"),
     ("__main__", "cli"),
 }
 MAX_FILES = 20

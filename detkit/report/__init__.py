@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: the report of an evaluation or a training, and the parts that other pages are built from."""
