@@ -58,6 +58,7 @@ class Details:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict, with None for NaN."""
         rows = [{key: None if value != value else value for key, value in asdict(point).items()} for point in self.operating_points]
+        rows = [{key: value for key, value in row.items() if key != "evidence"} for row in rows]
         errors = {kind: {"count": count, "ap50": cost} for kind, (count, cost) in self.errors.items()}
         confusions = [{"truth": truth, "found": found, "count": count} for truth, found, count in self.confusions]
         return {"cuts": rows, "errors": errors, "confused": confusions, "worst": [asdict(row) for row in self.worst]}

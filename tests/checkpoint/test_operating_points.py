@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from detkit.checkpoint import average, load_checkpoint, make_header, pack, save_checkpoint
-from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoint, OperatingPoints
+from detkit.checkpoint.operating_points import HEADER_FIELD, Evidence, OperatingPoint, OperatingPoints
 
 NAN = float("nan")
 FOUND = (
@@ -67,3 +68,25 @@ def test_packing_keeps_them_and_an_average_does_not(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "packed.safetensors").operating_points == points()
     average([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], tmp_path / "mean.safetensors")
     assert load_checkpoint(tmp_path / "mean.safetensors").operating_points is None
+
+
+def test_calibrated_points_keep_their_evidence() -> None:
+    evidence = Evidence(40, 0.05, {"precision": (0.8, 0.97), "recall": (0.4, 0.6)})
+    found = OperatingPoints.of((FOUND[0], FOUND[1]), "aquarium", 63)
+    assert found is not None
+    calibrated = replace(
+        found,
+        classes={"cat": replace(FOUND[1], evidence=evidence)},
+        target="precision=0.9",
+        split="val",
+        unreached=("dog",),
+        overall_reached=False,
+    )
+    assert OperatingPoints.from_dict(json.loads(json.dumps(calibrated.to_dict()))) == calibrated
+    old = {key: value for key, value in found.to_dict().items() if key in {"rule", "data", "images", "overall", "classes"}}
+    assert OperatingPoints.from_dict(old) == found, "files of earlier versions have no target"
+
+
+def test_classes_without_a_score_of_their_own_use_that_of_all() -> None:
+    assert [points().score_of(name) for name in ("cat", "dog", None)] == [0.3, 0.142, 0.142]
+    assert points().without_own(("cat", None, "dog", "bird")) == ("dog", "bird")
