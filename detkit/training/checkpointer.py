@@ -20,6 +20,7 @@ from detkit.checkpoint.operating_points import HEADER_FIELD
 from detkit.registry import did_you_mean
 from detkit.training.config import TrainingConfig
 from detkit.training.drawings import draw_batch
+from detkit.training.kept_detections import keep
 from detkit.training.run import Run
 from detkit.training.saved_state import KEEPER
 
@@ -80,9 +81,12 @@ class Checkpointer:
         self.without_gain = 0 if value > self._reference + gain else self.without_gain + 1
         if self.without_gain == 0:
             self._reference = value
-        if self.best is None or value > self.best:
+        is_best = self.best is None or value > self.best
+        if is_best:
             self.best, self.best_step, self.best_numbers, self.best_points = value, step, dict(numbers), self.points
             self._best_is_unwritten = True
+        keep(self.run.detections, self.run.folder.path, best=is_best)
+        self.run.detections = None
         _log.info("step %d: %s %s (best %s at step %d)", step, name, format_metric(value), format_metric(self.best), self.best_step)
 
     def should_stop(self) -> bool:

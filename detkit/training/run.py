@@ -16,6 +16,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
+from detkit.training.kept_detections import KeptDetections
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.distributed import Processes
 from detkit.training.process.random_state import preserved_random_state
@@ -102,6 +103,7 @@ class Run:
         initial_state: Returns the weights and buffers that the run started with.
         fingerprints: Fingerprints of the data, by its use, which a resumed run compares.
         operating_points: Scores at which the detector worked best at its newest evaluation (in the first process only).
+        detections: Detections of its newest evaluation (in the first process only), until they are written.
         image_seconds: Seconds of wall time of a training image in this process, once measured.
     """
 
@@ -128,6 +130,7 @@ class Run:
     initial_state: Callable[[], Mapping[str, Tensor]] | None = None
     fingerprints: Mapping[str, DataFingerprint] = field(default_factory=dict)
     operating_points: OperatingPoints | None = None
+    detections: KeptDetections | None = None
     image_seconds: float | None = None
 
     @property

@@ -22,6 +22,7 @@ from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector
 from detkit.structures import Detections
 from detkit.training.drawings import draw_validation
+from detkit.training.kept_detections import KeptDetections
 from detkit.training.progress_bar import format_duration
 from detkit.training.run import EvaluationStopped, Run
 
@@ -51,6 +52,14 @@ class EvaluationConfig(Config):
     """Threads that read images in advance."""
 
 
+def validation_images(data: DetectionData, config: EvaluationConfig) -> DetectionData:
+    """Return the images that an evaluation during a run uses: at most ``config.max_images``, evenly spaced."""
+    count = len(data)
+    if config.max_images is None or config.max_images >= count:
+        return data
+    return data.take([index * count // config.max_images for index in range(config.max_images)])
+
+
 @dataclass(eq=False)
 class Validation:
     """Evaluate a run's model on validation data; the images are divided among the processes.
@@ -74,10 +83,7 @@ class Validation:
     @classmethod
     def build(cls, data: DetectionData, config: EvaluationConfig, run: Run) -> Validation:
         """Build the validation on at most ``config.max_images`` images."""
-        count = len(data)
-        if config.max_images is not None and config.max_images < count:
-            data = data.take([index * count // config.max_images for index in range(config.max_images)])
-        return cls(data, config, run)
+        return cls(validation_images(data, config), config, run)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -125,6 +131,8 @@ class Validation:
             evaluator.add(record, detections[record.image_id])
         self._draw(detections, step)
         self.run.operating_points = evaluator.operating_points()
+        ids = self.data.records.image_ids
+        self.run.detections = KeptDetections.of(step, ids, [detections[image_id] for image_id in ids])
         return dict(evaluator.numbers(evaluator=self.config.evaluator).values)
 
     def _draw(self, detections: Mapping[Any, Detections], step: int) -> None:
