@@ -34,7 +34,7 @@ def image_with_boxes(image: Thumbnail, boxes: Sequence[DrawnBox] = (), alt: str 
     x1, y1, x2, y2 = image.region
     shown = (_drawn(box, (x1, y1, x2 - x1, y2 - y1)) for box in boxes)
     element = tag("img", src=image.uri, width=image.width, height=image.height, loading="lazy", decoding="async", alt=alt)
-    return tag("span", element, *shown, class_="image", style=f"aspect-ratio:{image.width}/{image.height}")
+    return tag("span", element, *shown, class_="image", style=f"--ratio:{image.width / image.height:.4f}")
 
 
 def _drawn(box: DrawnBox, frame: tuple[float, float, float, float]) -> Html:
@@ -51,12 +51,13 @@ class Card:
     """An entry of a gallery.
 
     Attributes:
-        image: The result of :func:`image_with_boxes`, or None.
+        image: The result of :func:`image_with_boxes`; None if the image cannot be shown.
         title: Its heading.
         lines: Its description.
         filters: Its value for each filter of the gallery, by the filter's name; empty where it has none.
         sorts: Its value for each order of the gallery, by the order's name.
         href: Address of the image's file.
+        attributes: Further attributes of its element, such as ``{"data_case": "3"}`` for scripts.
     """
 
     image: Html | None
@@ -65,6 +66,7 @@ class Card:
     filters: Mapping[str, str] = field(default_factory=dict)
     sorts: Mapping[str, float] = field(default_factory=dict)
     href: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def gallery(
@@ -110,4 +112,5 @@ def _card(card: Card, filters: Sequence[str], orders: Sequence[str]) -> Html:
     attributes |= {f"data_s{index}": repr(card.sorts[name]) for index, name in enumerate(orders) if name in card.sorts}
     heading = tag("a", card.title, href=card.href) if card.href else card.title
     text = tag("div", tag("strong", heading), tag("div", card.lines) if card.lines is not None else None, class_="text")
-    return tag("article", card.image, text, class_="card", **attributes)
+    image = tag("div", "no image", class_="missing") if card.image is None else card.image
+    return tag("article", image, text, class_="card", **attributes, **card.attributes)

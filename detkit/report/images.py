@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from detkit.arrays import ImageArray
 
 Box = tuple[float, float, float, float]
-Reader = Callable[[Hashable], ImageArray]
+Reader = Callable[[Any], ImageArray]
 """Returns the image of a key as ``(H, W, 3)`` uint8 RGB; raises OSError or ValueError if it cannot be read."""
 
 QUALITY = 72

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from detkit.report.markup import Html, join, tag
 from detkit.report.scale import Axis, tick_text
@@ -77,8 +77,8 @@ def lines(
         y: The y axis.
         marks: Single points on top.
         size: Width and height.
-        data: ``id`` of a JSON block of the page (``Page.data``) with exact values: ``{name: {"x": [...], "y": [...], ...}}``. Scripts show
-            the values at the pointer, and draw the curves of those names that are chosen in a menu; see ``charts.js``.
+        data: ``id`` of a JSON block of the page (``Page.data``) with exact values, for scripts; see :func:`curve_data`. They show those at
+            the pointer, and draw the curves of a key that is chosen in a menu of the section (``option_list(..., class_="curves")``).
         legend: Whether a legend is drawn below, if there are several curves.
     """
     shapes = [shape for index, one in enumerate(series) for shape in _curve(one, index, x, y, size)]
@@ -86,6 +86,12 @@ def lines(
     chart = _svg([_axes(x, y, size), tag("g", class_="extra"), *shapes, *dots], size, x, y, data)
     named = [(one.name, _color(one.color, index), one.style) for index, one in enumerate(series) if one.name]
     return join([chart, _legend(named) if legend and len(named) > 1 else None])
+
+
+def curve_data(name: str, x: Sequence[float], curves: Mapping[str, Sequence[float]], marks: Sequence[Mark] = ()) -> dict[str, Any]:
+    """Return the value of a key of the JSON block of a plot: the curves of one class, say, in the order of their colors."""
+    drawn = [[mark.x, mark.y, mark.text] for mark in marks if math.isfinite(mark.x) and math.isfinite(mark.y)]
+    return {"name": name, "x": list(x), "curves": {key: list(values) for key, values in curves.items()}, "marks": drawn}
 
 
 def scatter(points: Sequence[Point], x: Axis, y: Axis, *, size: Size = WIDE) -> Html:

@@ -1,4 +1,5 @@
-// Charts: exact values at the pointer, and curves of the names chosen in a menu (select.curves with data-source).
+// Charts: exact values at the pointer, and curves of the key chosen in a menu of the section (select.curves).
+// Data: {key: {name, x: [...], curves: {name: [...]}, marks: [[x, y, text], ...]}}; the first key is shown without a choice.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
   const sources = new Map();
@@ -30,36 +31,46 @@
       svg.addEventListener("pointermove", (event) => this.show(event));
       svg.addEventListener("pointerleave", () => { this.cursor?.remove(); this.readout.textContent = ""; });
     }
-    get names() { return this.chosen.length ? this.chosen : Object.keys(this.data).slice(0, 1); }
-    choose(names) {
-      this.chosen = names.filter((name) => name in this.data);
+    choose(keys) {
+      this.chosen = keys.filter((key) => key in this.data);
       const group = this.svg.querySelector(".extra");
       group.replaceChildren();
-      this.chosen.forEach((name, index) => {
-        const curves = Object.entries(this.data[name]).filter(([key]) => key !== "x");
-        curves.forEach(([, ys], number) => {
-          const line = document.createElementNS(NS, "polyline");
-          const points = this.data[name].x.map((x, i) => x === null || ys[i] === null ? null : `${this.x.to(x).toFixed(1)},${this.y.to(ys[i]).toFixed(1)}`);
-          line.setAttribute("points", points.filter(Boolean).join(" "));
-          line.setAttribute("class", `curve solid c${(curves.length > 1 ? number : index) % 10}`);
-          group.append(line);
+      const add = (name, attributes, text) => {
+        const element = document.createElementNS(NS, name);
+        for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+        if (text !== undefined) element.textContent = text;
+        group.append(element);
+      };
+      for (const key of this.chosen) {
+        const { x, curves, marks } = this.data[key];
+        Object.values(curves).forEach((ys, number) => {
+          const known = x.map((value, index) => [value, ys[index]]).filter(([a, b]) => a !== null && b !== null);
+          const points = known.map(([a, b]) => `${this.x.to(a).toFixed(1)},${this.y.to(b).toFixed(1)}`).join(" ");
+          add("polyline", { points, class: `curve solid c${number}` });
         });
-      });
+        for (const [a, b, label] of marks ?? []) {
+          const [px, py] = [this.x.to(a), this.y.to(b)];
+          const left = px > this.plot.left + this.plot.width * 0.55;
+          add("circle", { cx: px, cy: py, r: 5, class: "chosen" });
+          add("text", { x: px + (left ? -9 : 9), y: py > 40 ? py - 7 : py + 16, class: left ? "end" : "" }, label);
+        }
+      }
       this.svg.classList.toggle("has-extra", this.chosen.length > 0);
     }
     show(event) {
       const matrix = this.svg.getScreenCTM();
       if (!matrix) return;
-      const px = (event.clientX - matrix.e) / matrix.a;
-      const x = this.x.back(Math.min(Math.max(px, this.plot.left), this.plot.left + this.plot.width));
-      const parts = this.names.map((name) => {
-        const { x: xs, ...ys } = this.data[name];
+      const inside = (event.clientX - matrix.e) / matrix.a;
+      const px = Math.min(Math.max(inside, this.plot.left), this.plot.left + this.plot.width);
+      const x = this.x.back(px);
+      const keys = this.chosen.length ? this.chosen : Object.keys(this.data).slice(0, 1);
+      this.readout.textContent = keys.map((key) => {
+        const { name, x: xs, curves } = this.data[key];
         let best = 0;
         xs.forEach((value, index) => { if (Math.abs(value - x) < Math.abs(xs[best] - x)) best = index; });
         if (!xs.length) return name;
-        return `${name}: at ${text(xs[best])} ` + Object.entries(ys).map(([key, values]) => `${key} ${text(values[best])}`).join(", ");
-      });
-      this.readout.textContent = parts.join("; ");
+        return `${name}, at ${text(xs[best])}: ` + Object.entries(curves).map(([curve, ys]) => `${curve} ${text(ys[best])}`).join(", ");
+      }).join("; ");
       this.cursor ??= document.createElementNS(NS, "line");
       const attributes = { x1: px, x2: px, y1: this.plot.top, y2: this.plot.top + this.plot.height, class: "cursor" };
       for (const [key, value] of Object.entries(attributes)) this.cursor.setAttribute(key, value);
