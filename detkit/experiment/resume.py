@@ -26,6 +26,7 @@ _CHANGEABLE = (
     "training.early_stopping",
     "training.evaluations",
     "training.log_every",
+    "training.loggers",
     "training.save_minutes",
 )
 """Keys, or prefixes of keys, that may differ in a resumed run: none changes the steps already made, or the effect of a step."""

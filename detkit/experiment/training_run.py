@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -30,7 +31,8 @@ from detkit.training.checkpointer import format_metric
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.fitting.feature_store import feature_folder
 from detkit.training.folder import RunFolder, claimed, new_run_folder
-from detkit.training.hooks import Hook, Hooks, MetricsFile, TensorBoard
+from detkit.training.hooks import Hook, Hooks
+from detkit.training.loggers.choice import attach_results, build_loggers, check_trackers
 from detkit.training.optim.precision import resolve_precision
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.distributed import Processes, process_group, resolve_device, torch_threads
@@ -87,10 +89,12 @@ def train(
     Raises:
         FileNotFoundError: If data or weights are not found; the message has the command that gets each.
         ValueError: If the config, the data or the folder is invalid, or they do not match.
+        ImportError: If the package of a logger is not installed.
         NotFiniteError: If a loss becomes infinite or NaN.
     """
     clock = clock or CoreClock()
     config = config if isinstance(config, Experiment) else load_config(config, Experiment)
+    check_trackers(config.training.loggers)
     only = None if stage is None else stage_index(config, stage)
     folder = resume if isinstance(resume, RunFolder) or resume is None else RunFolder(Path(resume))
     with (
@@ -152,6 +156,8 @@ def _train(config: Experiment, run: Run, parts: Parts, only: int | None, *, resu
     result = _result(run, end, parts)
     if run.processes.first:
         write_results(run.folder.results, config.to_json(), result)
+        if not result.interrupted:
+            attach_results(run.folder, config.training.loggers)
     _log_end(result)
     return result
 
@@ -180,7 +186,7 @@ def _log_unmeasured_classes(names: Sequence[str], listed: int = 10) -> None:
 
 def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Session) -> Run:
     device, signals = session.device, StopSignals()
-    hooks = (MetricsFile(folder.metrics), TensorBoard(folder.path / "tensorboard"), *session.hooks)
+    hooks = (*build_loggers(folder, json.loads(config.to_json()), config.training.loggers), *session.hooks)
     data, detector = run_data(config, parts, session.processes, device, signals.is_stopping), parts.detector.to(device)
     run = Run(
         detector,

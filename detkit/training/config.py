@@ -83,6 +83,9 @@ class TrainingConfig(Config):
     """Metric by which the best checkpoint is chosen."""
     log_every: int = Field(default=20, ge=1)
     """Steps between two logged rows."""
+    loggers: tuple[Literal["wandb", "mlflow"], ...] = ()
+    """Experiment trackers that get every number, in addition to the files of the run: ``wandb``, offline unless ``WANDB_MODE`` is set, and
+    ``mlflow``, in ``mlflow.db`` next to the run unless ``MLFLOW_TRACKING_URI`` is set. A stage's own ``training`` does not change them."""
     save_minutes: float = Field(default=10.0, gt=0)
     """Minutes between two writes of the resumable state, in addition to one at each evaluation."""
 

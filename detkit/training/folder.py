@@ -58,6 +58,11 @@ class RunFolder:
         return self.path / "results.json"
 
     @property
+    def trackers(self) -> Path:
+        """The identifiers of the run in experiment trackers, as JSON."""
+        return self.path / "trackers.json"
+
+    @property
     def log(self) -> Path:
         """The log of the run."""
         return self.path / "log.txt"

@@ -27,6 +27,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.distillation.config import DistillationConfig
+from detkit.training.loggers import metrics_file
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 
 Tiny = Callable[..., Experiment]
@@ -87,7 +88,7 @@ def test_a_run_interrupted_between_two_unfreezings_ends_like_an_uninterrupted_on
             if step == 4:
                 os.kill(os.getpid(), signal.SIGINT)
 
-        patch.setattr(hooks.MetricsFile, "after_step", after_step)
+        patch.setattr(metrics_file.MetricsFile, "after_step", after_step)
         first = train(tiny("cut", **options).replace(optimizer=rule), device="cpu", progress=False)
     assert first.interrupted
     assert load_state(first.folder / "last.state")["inside"]["frozen_stages"] == 2

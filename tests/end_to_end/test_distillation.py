@@ -27,9 +27,9 @@ from detkit.models.fcos import FCOSConfig
 from detkit.models.yolox import YOLOXConfig
 from detkit.necks import FPNConfig, LightPANConfig
 from detkit.preprocess import PreprocessConfig
-from detkit.training import hooks
 from detkit.training.config import EMAConfig, TrainingConfig
 from detkit.training.distillation.config import DistillationConfig
+from detkit.training.loggers import metrics_file
 from detkit.training.optim.optimizer import SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.validation import EvaluationConfig
@@ -123,7 +123,7 @@ def test_an_interrupted_distilled_run_ends_like_an_uninterrupted_one(make: Make,
     whole = train(make("whole", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     with monkeypatch.context() as patch:
         patch.setattr(
-            hooks.MetricsFile, "after_step", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None
+            metrics_file.MetricsFile, "after_step", lambda self, step, progress: os.kill(os.getpid(), signal.SIGINT) if step == 2 else None
         )
         first = train(make("cut", ema=ema, accumulation_steps=2), device="cpu", progress=False)
     assert first.interrupted

@@ -19,6 +19,7 @@ from detkit.checkpoint import load_checkpoint, load_state
 from detkit.experiment import Experiment, train
 from detkit.training import hooks
 from detkit.training.config import EMAConfig
+from detkit.training.loggers import metrics_file
 
 Tiny = Callable[..., Experiment]
 
@@ -40,7 +41,7 @@ def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         if current == step:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(hooks.MetricsFile, "after_step", after_step)
+    monkeypatch.setattr(metrics_file.MetricsFile, "after_step", after_step)
 
 
 @pytest.mark.parametrize(("cut", "workers"), [(1, 1), pytest.param(4, 0, marks=pytest.mark.slow)])

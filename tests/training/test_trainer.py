@@ -15,7 +15,9 @@ from detkit.data.loader import image_seed
 from detkit.preprocess import as_input
 from detkit.training.config import EarlyStoppingConfig, EMAConfig, TrainingConfig
 from detkit.training.errors import NotFiniteError
-from detkit.training.hooks import Hook, Hooks, MetricsFile, TensorBoard
+from detkit.training.hooks import Hook, Hooks
+from detkit.training.loggers.event_files import TensorBoard
+from detkit.training.loggers.metrics_file import MetricsFile
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig
 from detkit.training.optim.schedule import CosineConfig
 from detkit.training.process.clock import CoreClock

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import threading
@@ -8,7 +9,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from detkit.training.hooks import Hooks, MetricsFile, Record, TensorBoard
+from detkit.training.hooks import Hooks, Record
+from detkit.training.loggers.event_files import TensorBoard
+from detkit.training.loggers.metrics_file import MetricsFile
 
 
 def test_rows_of_repeated_steps_are_deleted(tmp_path: Path) -> None:
@@ -37,6 +40,46 @@ def test_a_later_stage_keeps_the_rows_of_earlier_stages(tmp_path: Path) -> None:
 
 def row(step: int) -> Record:
     return Record(step, step / 20, {"total": 2.0 * step}, 0.1, 1.0, 4 * step, 0.5, 0.25, 0.0)
+
+
+def cells(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    with path.open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        return list(reader.fieldnames or ()), list(reader)
+
+
+def test_the_csv_file_has_the_rows_of_the_json_lines(tmp_path: Path) -> None:
+    hook = MetricsFile(tmp_path / "metrics.jsonl")
+    hook.start(0)
+    hook.record(Record(5, 0.25, {"class": 1 / 3, "total": float("nan")}, 0.1, 1.0, 20, 0.5, 0.1, 0.0))
+    hook.evaluation(5, {"AP": 0.1})
+    hook.start(0, 1)
+    hook.record(Record(5, 0.25, {"tête, 1": 2.0}, 0.1, 1.0, 40, 0.5, 0.1, 0.0))
+    columns, rows = cells(tmp_path / "metrics.csv")
+    first = ["stage", "step", "progress", "lr", "gradient_norm", "images_seen", "core_minutes", "seconds", "waiting"]
+    assert columns == [*first, "losses/class", "losses/total", "validation/AP", "losses/tête, 1"]
+    assert [(row["stage"], row["step"]) for row in rows] == [("0", "5"), ("0", "5"), ("1", "5")]
+    assert (float(rows[0]["losses/class"]), rows[0]["losses/total"], rows[0]["validation/AP"]) == (1 / 3, "", "")
+    assert (rows[1]["validation/AP"], rows[1]["lr"], rows[2]["losses/tête, 1"]) == ("0.1", "", "2.0")
+
+
+def test_a_resumed_run_repairs_its_csv_file_and_keeps_its_columns(tmp_path: Path) -> None:
+    hook = MetricsFile(tmp_path / "metrics.jsonl")
+    hook.start(0)
+    for step in (5, 10, 15):
+        hook.record(row(step))
+        hook.evaluation(step, {"AP": 0.5})
+    columns = cells(tmp_path / "metrics.csv")[0]
+    with (tmp_path / "metrics.csv").open("a") as handle:
+        handle.write("0,20,0.")  # a line of a run that was killed
+    hook = MetricsFile(tmp_path / "metrics.jsonl")
+    hook.start(10)
+    hook.record(row(15))
+    assert cells(tmp_path / "metrics.csv")[0] == columns
+    assert [row["step"] for row in cells(tmp_path / "metrics.csv")[1]] == ["5", "5", "10", "10", "15"]
+    (tmp_path / "metrics.csv").unlink()  # by the user, or a run of an earlier version
+    hook.evaluation(15, {"AP": 0.6})
+    assert [row["validation/AP"] for row in cells(tmp_path / "metrics.csv")[1]] == ["", "0.5", "", "0.5", "", "0.6"]
 
 
 def test_tensorboard_reads_the_numbers_at_once_and_drops_repeated_steps(tmp_path: Path) -> None:
