@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from detkit.checkpoint.atomic import finite
+from detkit.checkpoint.operating_points import ALL
+from detkit.evaluation.analysis.matches import Matches
+from detkit.evaluation.analysis.matching import Flags
+from detkit.evaluation.ground_truth import GroundTruth
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,14 @@ class PointNumbers:
     f1: float
     false_alarms_per_image: float
 
+    @classmethod
+    def of(cls, name: str, score: float, objects: int, correct: Flags, images: int) -> PointNumbers:
+        """Return the numbers of the kept detections, of which ``correct`` flags the correct ones."""
+        detections, detected = len(correct), int(correct.sum())
+        precision = detected / detections if detections else float("nan")
+        recall, f1 = (detected / objects, 2 * detected / (detections + objects)) if objects else (float("nan"),) * 2
+        return cls(name, score, objects, detections, detected, precision, recall, f1, (detections - detected) / images)
+
 
 @dataclass(frozen=True)
 class PointsEvaluation:
@@ -45,3 +63,28 @@ class PointsEvaluation:
     images: int
     overall: PointNumbers
     classes: tuple[PointNumbers, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a JSON-serializable dict, with None for NaN."""
+        return {"images": self.images, "overall": finite(vars(self.overall)), "classes": [finite(vars(row)) for row in self.classes]}
+
+
+def at_operating_points(truth: GroundTruth, results: Any, scores: Mapping[str, float], default: float | None = None) -> PointsEvaluation:
+    """Evaluate the detections with at least the score of their class, at IoU .5.
+
+    Args:
+        truth: The ground truth.
+        results: Checked results: rows, or an ``(N, 7)`` array as in :func:`~detkit.evaluation.coco_curves.curves`.
+        scores: Score threshold of each class, by name.
+        default: Threshold of the classes without one; None drops all their detections.
+    """
+    matches = Matches.of(truth, results)
+    objects, _ = truth.boxes_by_class()
+    images, kept_of_classes, classes = len(truth.image_ids), [], []
+    for category_id, name in truth.categories.items():
+        score = scores.get(name, float("nan") if default is None else default)
+        correct = matches.correct[(matches.category == category_id) & (matches.scores >= score)]
+        kept_of_classes.append(correct)
+        classes.append(PointNumbers.of(name, score, objects[category_id], correct, images))
+    overall = PointNumbers.of(ALL, float("nan"), objects.total(), np.concatenate(kept_of_classes), images)
+    return PointsEvaluation(images, overall, tuple(classes))

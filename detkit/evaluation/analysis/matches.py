@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from detkit.evaluation.analysis.matching import Flags, Matching, match, sorted_ids
+from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import Floats, Integers
+from detkit.evaluation.voc import corners
 
 MIN_IOU = 0.5
 """IoU from which a detection is correct, used throughout the analysis."""
@@ -38,7 +42,30 @@ class Matches:
     iou: Floats
     ignored: Integers
 
+    @classmethod
+    def of(cls, truth: GroundTruth, results: Any) -> Matches:
+        """Match checked results: rows, or an ``(N, 7)`` array as in :func:`~detkit.evaluation.coco_curves.curves`."""
+        return cls.of_matching(match(truth, results, thresholds=(MIN_IOU,)))
+
+    @classmethod
+    def of_matching(cls, matching: Matching) -> Matches:
+        """Return the matches of a matching whose first area range has all objects and whose first IoU threshold is .5."""
+        is_ignored = (matching.ignored[0] & 1).astype(np.bool_)
+        kept = np.flatnonzero(~is_ignored)
+        kept = kept[np.argsort(matching.row[kept])]
+        truth = matching.truth
+        return cls(
+            matching.row[kept],
+            sorted_ids(truth.image_ids)[matching.image[kept]],
+            sorted_ids(truth.categories)[matching.label[kept]],
+            corners(matching.boxes[kept]),
+            matching.scores[kept],
+            matching.target[kept],
+            matching.iou[kept],
+            np.sort(np.concatenate([matching.row[is_ignored], matching.dropped])),
+        )
+
     @property
-    def correct(self) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    def correct(self) -> Flags:
         """``(N,)`` whether each detection is correct."""
         return self.target >= 0
