@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for tests/browser.py
+
+os.environ.setdefault("DETKIT_NO_REPORT", "1")  # evaluate and train write a report only where a test asks for one
 
 # The processes of pytest-xdist share the cores: neither they nor the commands that they start may use all cores each.
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
@@ -19,3 +26,12 @@ def shared() -> Path:
     if not (folder / "README.md").is_file():
         pytest.skip("needs ../shared, which is not available")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium, of playwright; see tests/browser.py. Tests skip without it, but fail in CI."""
+    from browser import launched
+
+    with launched() as started:
+        yield started
