@@ -19,6 +19,7 @@ from detkit.heads.region.classifier import RegionConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import load
 from detkit.models.detector import DetectorConfig
+from detkit.models.one_stage import OneStageConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.training.config import TrainingConfig
@@ -34,7 +35,9 @@ network and of its checkpoint."""
 _SAMPLES = 8
 """Sampled regions per image for such detectors: some pass each region through the whole network."""
 _SIDE = 224
-"""Limit of the shorter side of images in pixels, if the model has no fixed input size."""
+"""Limit of the shorter side of images in pixels, if the model does not take images of one size only."""
+_MULTIPLE = 32
+"""Sides of the images of such models are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def smoke(config: Experiment) -> SmokeResult:
         if small.data.val is None:
             raise ValueError("generated data: expected a validation part")
         record = read_source(small.data.val).records[0]
-        detections = load(trained.best, "cpu")(str(record.path))
+        detections = load(trained.best, "cpu", min_score=0.0)(str(record.path))
         return SmokeResult(trained, Path(record.path).name, len(detections), time.monotonic() - started, config.output is not None)
 
 
@@ -84,7 +87,7 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         model = model.replace(region=_small_region(model.region_config, few_samples=model.proposals_config is not None))
     return config.replace(
         data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
-        model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model.preprocess)),
+        model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model)),
         augmentation=_small_augmentation(config.augmentation),
         loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
         training=_short(config.training),
@@ -126,11 +129,16 @@ def _short(training: TrainingConfig) -> TrainingConfig:
     return training.replace(**limits, accumulation_steps=1, evaluations=1, log_every=1, early_stopping=None, ema=ema)
 
 
-def _small(preprocess: PreprocessConfig) -> PreprocessConfig:
-    """Limit the image size; models with a fixed input size keep it."""
-    if preprocess.rule != "short_side":
+def _small(model: DetectorConfig) -> PreprocessConfig:
+    """Limit the image size; models that take images of one size only keep theirs."""
+    preprocess = model.preprocess
+    if preprocess.rule == "short_side":
+        return preprocess.replace(short_side=min(preprocess.short_side, _SIDE), long_side=min(preprocess.long_side, 2 * _SIDE))
+    size, takes_any = preprocess.input_size, isinstance(model, OneStageConfig) and not model.has_fixed_size
+    if size is None or not takes_any or min(size) <= _SIDE:
         return preprocess
-    return preprocess.replace(short_side=min(preprocess.short_side, _SIDE), long_side=min(preprocess.long_side, 2 * _SIDE))
+    height, width = (max(_MULTIPLE, round(side * _SIDE / min(size) / _MULTIPLE) * _MULTIPLE) for side in size)
+    return preprocess.replace(input_size=(height, width))
 
 
 def _small_augmentation(augmentation: AugmentationConfig) -> AugmentationConfig:

@@ -13,8 +13,15 @@ from detkit.experiment.smoke import smoke_config
 
 Tiny = Callable[..., Experiment]
 
-TOO_LARGE = {"faster_rcnn_alternating_vgg16", "yolox_m", "yolox_l", "yolox_x"}
-"""These take long on two cores; ``yolox_s`` and ``faster_rcnn_alternating_lite0_bccd``, which differ only in size, are tested."""
+TOO_LARGE = {
+    "faster_rcnn_alternating_vgg16",
+    *(f"yolox_{size}" for size in "mlx"),
+    *(f"rtdetr_v2_{size}" for size in ("r34", "r50", "r101")),
+    *(f"dfine_{size}" for size in "mlx"),
+    *(f"deim_dfine_{size}" for size in "smlx"),
+    *(f"deimv2_{size}" for size in ("atto", "femto", "pico")),
+}
+"""These take long on two cores; smaller configs of the same kind, which differ only in size, are tested."""
 NARROWER = {"yolov1": "model.head.hidden=256,"}
 """Overrides of networks most of whose time goes into one layer: YOLOv1's first fully connected layer has 200 million weights."""
 
