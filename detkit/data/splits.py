@@ -69,6 +69,11 @@ def split_by_image(data: DetectionData, fraction: float, seed: int = 0) -> tuple
     )
 
 
+def hash_order(image_ids: Sequence[ImageId], seed: int = 0) -> list[int]:
+    """Return the indices of the images in the order of a hash of their ids, in which any first part is a random sample."""
+    return sorted(range(len(image_ids)), key=lambda index: _unit_hash(image_ids[index], seed))
+
+
 def _unit_hash(image_id: ImageId, seed: int) -> float:
     """Hash an id to a number in [0, 1) that looks random and is the same on every machine."""
     digest = hashlib.sha256(f"{seed}:{image_id}".encode()).digest()

@@ -1,0 +1,1 @@
+"""``detkit compare``: compare detectors on labeled images under equal conditions."""

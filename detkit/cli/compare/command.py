@@ -1,0 +1,138 @@
+"""Compare detectors on your own labeled images, under equal conditions: every config is trained for the same core-minutes.
+
+    detkit compare --suite classics --data my_data --budget 10       14 detectors, from R-CNN to D-FINE, with three seeds each
+    detkit compare fcos_lite0_bccd yolox_lite0_bccd --data my_data --seeds 5
+    detkit compare yolox_lite0_bccd yolox_lite0_bccd:optimizer.lr=1e-3 --data my_data
+    detkit compare runs/first-1 runs/second-1 model.onnx results.json --data my_data
+    detkit compare --suite fast --data my_data --dry-run             print the plan and its price
+    detkit compare --resume runs/compare-1                           continue where it was interrupted
+    detkit compare runs/compare-1/compare.json                       repeat it from the start
+
+Validation images choose the best checkpoint of each training; the test images are used once, at the end. The data's own splits train, val
+and test are used; what is missing is held out by a hash of the image ids. Ctrl-C (or SIGTERM) saves the trainings that are running, and
+the same command with --output, or --resume, continues them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from detkit.cli.compare.options import CompareOptions, add_compare_flags
+from detkit.cli.options import bind
+
+if TYPE_CHECKING:
+    from detkit.comparison.plan import Plan, Protocol
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``detkit compare``."""
+    add_compare_flags(parser)
+    bind(parser, CompareOptions, run)
+
+
+def run(options: CompareOptions) -> int:
+    """Compare, print and write."""
+    from detkit.checkpoint.folder_lock import FolderLock
+    from detkit.cli.compare.launch import Worker
+    from detkit.cli.compare.text import plan_text
+    from detkit.comparison.folder import ComparisonFolder
+    from detkit.comparison.session import Session
+    from detkit.comparison.splits import prepare
+
+    plan = _plan(options)
+    if options.dry_run:
+        with TemporaryDirectory() as folder:
+            print(plan_text(plan, prepare(plan.protocol, Path(folder))))
+        return 0
+    folder = ComparisonFolder(_folder(options))
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with FolderLock(folder.path):
+        session = Session.open(plan, folder)
+        print(f"{plan_text(session.plan, session.parts)}\n\nfolder: {folder.path}", flush=True)
+        runner = session.run(Worker, jobs=options.jobs, say=lambda line: print(line, flush=True), parent=os.getpid())
+    for name, error in runner.failed.items():
+        print(f"failed: {name}: {error}")
+    return 2 if runner.failed else 0
+
+
+def _folder(options: CompareOptions) -> Path:
+    """Return the folder of the comparison.
+
+    Raises:
+        ValueError: If two are given, or the folder holds something else.
+    """
+    from detkit.training.folder import new_run_folder
+
+    if options.resume is not None:
+        return Path(options.resume)
+    if options.output is None:
+        return new_run_folder("compare").path
+    path = Path(options.output)
+    if path.is_dir() and any(not item.name.startswith(".") for item in path.iterdir()) and not (path / "compare.json").is_file():
+        raise ValueError(
+            f"{path}: expected a new or empty folder, or that of a comparison, which has a compare.json; choose another --output"
+        )
+    return path
+
+
+def _plan(options: CompareOptions) -> Plan:
+    """Return the plan that the words and flags describe, or that of a file or folder.
+
+    Raises:
+        ValueError: If flags contradict one another, or nothing is named.
+    """
+    from detkit.comparison.folder import ComparisonFolder
+    from detkit.comparison.session import is_comparison, plan_of, read_plan
+    from detkit.comparison.suites import suite
+    from detkit.comparison.things import build_plan, split_words
+
+    if options.resume is not None:
+        _refuse(options, "--resume continues a comparison with its own plan", ("words", "suite", "output", *_PROTOCOL))
+        folder = ComparisonFolder(Path(options.resume))
+        return _elsewhere(plan_of(folder.read(), folder.plan), options)
+    if len(options.words) == 1 and is_comparison(Path(options.words[0])):
+        _refuse(options, f"{options.words[0]} has the whole plan", ("suite", *_PROTOCOL))
+        return _elsewhere(read_plan(Path(options.words[0])), options)
+    things, overrides = split_words(options.words)
+    named = [*(suite(options.suite) if options.suite else ()), *things]
+    return build_plan(named, _protocol(options, tuple(overrides)))
+
+
+_PROTOCOL = ("budget", "steps", "seeds", "init", "backbone", "val_fraction", "test_fraction", "halving", "precision")
+
+
+def _refuse(options: CompareOptions, reason: str, names: tuple[str, ...]) -> None:
+    given = [name for name in names if getattr(options, name)]
+    if given:
+        flag = "THING" if given[0] == "words" else f"--{given[0].replace('_', '-')}"
+        raise ValueError(f"{reason}, so it cannot be combined with {flag}; leave out one of them")
+
+
+def _elsewhere(plan: Plan, options: CompareOptions) -> Plan:
+    """Return the plan with the data where the user says that it is on this machine."""
+    values = {"data": options.data, "images": options.images, "device": None if options.device == "auto" else options.device}
+    return plan.replace(protocol=plan.protocol.replace(**{name: value for name, value in values.items() if value is not None}))
+
+
+def _protocol(options: CompareOptions, overrides: tuple[str, ...]) -> Protocol:
+    from detkit.comparison.plan import DEFAULT_BUDGET, Protocol
+
+    if options.data is None:
+        raise ValueError("no data to compare on: give labeled images with --data PATH")
+    budget = options.budget if options.budget or options.steps else DEFAULT_BUDGET
+    names = ("seeds", "init", "backbone", "val_fraction", "test_fraction", "precision")
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    return Protocol(
+        data=options.data,
+        images=options.images,
+        budget=budget,
+        steps=options.steps,
+        overrides=overrides,
+        halving=options.halving,
+        device=options.device,
+        **given,
+    )

@@ -1,0 +1,1 @@
+"""Comparison of detectors on one's own data under equal conditions: plan, training, evaluation, statistics and report."""
