@@ -43,10 +43,11 @@ def check_file(path: Path, known_names: Sequence[str] = ()) -> dict[str, str]:
     check_exists(path, "checkpoint", known_names)
     size = path.stat().st_size
     with path.open("rb") as handle:
-        start = handle.read(8)
-        _check_type(path, start, size)
+        start, first = handle.read(8), handle.read(1)
+        if first != b"{":  # the length of a header can have the bytes of another type
+            _check_type(path, start, size)
         length = int.from_bytes(start, "little")
-        text = handle.read(length) if length <= min(size, _LARGEST_HEADER) else b""
+        text = first + handle.read(length - 1) if 0 < length <= min(size, _LARGEST_HEADER) else b""
     if not text.startswith(b"{") and length > size:
         raise ValueError(
             f"checkpoint {path}: not a safetensors file, or truncated: expected a header of {length} bytes, got a file of {size} bytes"

@@ -118,3 +118,14 @@ def test_unknown_fields_are_kept(tmp_path: Path) -> None:
     header = make_header('{"kind": "yolox"}', ["cat", None], category_ids={"cat": 7}, later=[1])
     save_checkpoint(tmp_path / "a.safetensors", {"w": torch.zeros(1)}, header)
     assert read_header(tmp_path / "a.safetensors") == header
+
+
+def test_a_header_whose_length_has_the_first_bytes_of_a_pickle(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_checkpoint(path, {"w": torch.zeros(1)}, make_header('{"kind": "yolox"}', ["cat"]))
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].ljust(0x480)
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    assert path.read_bytes().startswith(b"\x80\x04")
+    assert read_header(path)["class_names"] == ["cat"]
