@@ -6,7 +6,7 @@
 
 The settings are those of ``dfine_lite0_bccd``, with RT-DETRv2's encoder and decoder.
 
-Result: not yet run.
+Result: test AP 0.619, AP50 0.886, AP75 0.698 after 60.0 core-minutes (9,300 images seen); val AP 0.622.
 """
 
 from detkit.config_classes import HybridEncoderConfig, RTDETRConfig, RTDETRHeadConfig
