@@ -16,6 +16,7 @@ Detect
 Train and evaluate
     train(config, hooks=[...])  train; returns a TrainResult
     evaluate(model, data)       COCO metrics on labeled data
+    calibrate(model, data, "precision=.9")  the scores from which detections are used, kept in a new file
     Experiment(data="folder")   the config of a run; load_config(path), apply_overrides(config, ["optimizer.lr=0.01"])
     Hook                        base class of your own hooks: called at every step, evaluation and end
     zoo                         the configs that ship with detkit: zoo.names(), zoo.load("fpn_r50")
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from detkit.drawing import draw_detections as draw_detections
     from detkit.experiment import Experiment as Experiment
     from detkit.experiment import TrainResult as TrainResult
+    from detkit.experiment import calibrate as calibrate
     from detkit.experiment import evaluate as evaluate
     from detkit.experiment import train as train
     from detkit.inference import ImagePyramid as ImagePyramid
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "detkit.config": ("apply_overrides", "load_config"),
     "detkit.drawing": ("draw_detections",),
-    "detkit.experiment": ("Experiment", "TrainResult", "evaluate", "train"),
+    "detkit.experiment": ("Experiment", "TrainResult", "calibrate", "evaluate", "train"),
     "detkit.inference": ("ImagePyramid", "Predictor", "detect_video", "load"),
     "detkit.structures": ("Detection", "Detections", "Proposals", "Targets"),
     "detkit.training.hooks": ("Hook",),

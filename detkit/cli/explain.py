@@ -3,6 +3,7 @@
     detkit explain photo.jpg --model fasterrcnn_resnet50_fpn
     detkit explain photo.jpg --latest --data instances_val.json
     detkit explain photo.jpg --features layer2 --model fasterrcnn_resnet50_fpn
+    detkit explain photo.jpg --models rcnn,faster_rcnn,yolox,detr,dfine
 
 For each stage, three images are written: its anchors, points, proposals or queries; which of them match each object in training; and the
 candidates before and after NMS, colored from blue (score 0) to red (score 1). Detectors with queries (DETR, RT-DETR, D-FINE) get a fourth
@@ -15,6 +16,10 @@ detections are used instead.
 
 With --features LAYER, one image shows what the strongest channels of a backbone layer respond to: the part of the image and, next to it,
 the activation projected back to pixels, by a deconvnet in plain networks (AlexNet, VGG, ZFNet) and by guided backpropagation in others.
+
+With --models, several detectors see the image: one strip, with a column for each in the order in which they were invented, its detections,
+and below them the anchors, points, proposals or queries that answered; and the same as a page that opens offline, with sliders for the score
+and NMS. A model is whatever --model takes, or a kind such as yolox: the newest run of that kind, or weights on this machine.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from detkit.data import DetectionData
     from detkit.diagnostics.explanation import Explanation
     from detkit.inference import Predictor
+    from detkit.inference.min_scores import MinScores
     from detkit.structures import Size, StageExplanation, Targets
 
 NUMBERS = {"matched", "best IoU", "best score"}
@@ -52,7 +58,8 @@ class ExplainOptions:
         images: Folder of the images of ``data``.
         split: Part of the data; None: all parts are searched.
         rename: Classes of the data and the corresponding classes of the detector, as ``A=B``.
-        min_score: Lowest score of the detections; None: the model's suggestion.
+        min_score: Lowest score of the detections; None: the model's operating points or suggestion.
+        models: Detectors that are shown next to one another instead, separated by commas.
         features: Backbone layer whose activations are shown instead of the stages.
         top: Number of channels of that layer.
         output: Folder of the images; None: a new one.
@@ -68,6 +75,7 @@ class ExplainOptions:
     split: str | None = None
     rename: tuple[str, ...] | None = None
     min_score: float | None = None
+    models: str | None = None
     features: str | None = None
     top: int = 9
     output: str | None = None
@@ -86,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--split", help="part of the data (default: all parts are searched)")
     add_flags(parser, "--rename")
     add_min_score(parser, "lowest score of the detections that are labeled, and used as ground truth without --data")
+    parser.add_argument("--models", metavar="A,B,...", help="show several detectors next to one another: names, kinds, runs or checkpoints")
     parser.add_argument("--features", metavar="LAYER", help="show what a backbone layer responds to, such as layer2 or features.4")
     parser.add_argument("--top", type=positive, metavar="N", help="with --features: number of channels (default: %(default)s)")
     add_flags(parser, "--output", help="folder for the images (default: a new runs/explain-N)")
@@ -97,8 +106,11 @@ def run(options: ExplainOptions) -> int:
     """Explain, print and draw."""
     from detkit.diagnostics.explanation import explain
     from detkit.inference import load
+    from detkit.inference.min_scores import MinScores
 
     image = Path(options.image)
+    if options.models is not None:
+        return _family(options, image)
     drawings = DrawingWriter(options.output, [image], "explain", "png")
     if options.features:
         return _features(options, image, drawings, options.features)
@@ -112,12 +124,27 @@ def run(options: ExplainOptions) -> int:
     if score_line:
         print(score_line)
     explanation = explain(predictor, pixels, targets, min_score=lowest)
-    _print(image, explanation, options.data, lowest)
+    scores = MinScores(lowest, predictor.class_names)
+    _print(image, explanation, options.data, scores)
     for stage in explanation.stages:
         _print_stage(stage, explanation.targets, predictor.class_names)
-        written = _draw(drawings, image, stage, explanation, predictor, lowest)
+        written = _draw(drawings, image, stage, explanation, predictor, scores)
         print(f"written: {', '.join(map(printable, written))}")
     return 0
+
+
+def _family(options: ExplainOptions, image: Path) -> int:
+    """Show several detectors next to one another.
+
+    Raises:
+        ValueError: If flags for one detector are given too.
+    """
+    from detkit.cli.family import FamilyOptions, explain_family
+
+    given = {"--model": options.model, "--latest": options.latest, "--data": options.data, "--features": options.features}
+    if named := [flag for flag, value in given.items() if value]:
+        raise ValueError(f"--models shows several detectors, and {named[0]} is for one; give one of the two")
+    return explain_family(FamilyOptions(image, options.models or "", options.min_score, options.output, options.device, options.precision))
 
 
 def _features(options: ExplainOptions, image: Path, drawings: DrawingWriter, layer_name: str) -> int:
@@ -143,12 +170,13 @@ def _features(options: ExplainOptions, image: Path, drawings: DrawingWriter, lay
     return 0
 
 
-def _print(image: Path, explanation: Explanation, data: str | None, min_score: float) -> None:
+def _print(image: Path, explanation: Explanation, data: str | None, scores: MinScores) -> None:
     height, width = explanation.original_size
     print(f"image: {printable(image)} ({width} x {height}), resized to {explanation.image.shape[2]} x {explanation.image.shape[1]}")
     objects = len(explanation.targets)
     if explanation.from_detections:
-        print(f"ground truth: {objects} of the detector's own detections (score of at least {min_score:g}), as --data is not given")
+        from_score = f"score of at least {scores.lowest:g}" if scores.points is None else "at its minimum scores by class"
+        print(f"ground truth: {objects} of the detector's own detections ({from_score}), as --data is not given")
     else:
         print(f"ground truth: {count(objects, 'object')} of {data}")
 
@@ -179,7 +207,7 @@ def _format_size(box: list[float]) -> str:
 
 
 def _draw(
-    drawings: DrawingWriter, image: Path, stage: StageExplanation, explanation: Explanation, predictor: Predictor, min_score: float
+    drawings: DrawingWriter, image: Path, stage: StageExplanation, explanation: Explanation, predictor: Predictor, scores: MinScores
 ) -> list[Path]:
     from detkit.drawing import draw_locations, draw_matches, draw_refinement, draw_scores
 
@@ -191,7 +219,7 @@ def _draw(
     written = [
         write("locations", draw_locations(explanation.image, stage)),
         write("matches", draw_matches(explanation.image, stage, explanation.targets, names)),
-        write("scores", draw_scores(explanation.image, stage, names, min_score=min_score)),
+        write("scores", draw_scores(explanation.image, stage, names, min_score=scores.by_label)),
     ]
     if stage.refinement:
         written.append(write("refinement", draw_refinement(explanation.image, stage, explanation.targets)))

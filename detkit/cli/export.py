@@ -73,7 +73,7 @@ def run(options: ExportOptions) -> int:
     check_file("--output", options.output)
     files = images_or_sample(options.check_images)
     model, reason = resolve_model(options.model, options.latest)
-    predictor = load(model, "cpu", "fp32", reference=True, max_detections=options.max_detections)
+    predictor = load(model, "cpu", "fp32", reference=True, min_score=0.0, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
     min_score, points = suggested_min_score(model), known_operating_points(model)
     agreement = export(predictor, options.output, files, batch_size=options.batch_size, min_score=min_score, operating_points=points)

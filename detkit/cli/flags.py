@@ -6,7 +6,11 @@ import argparse
 import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detkit.checkpoint.operating_points import OperatingPoints
+    from detkit.inference.min_scores import MinScore
 
 DEFAULT_MIN_SCORE = 0.5
 """Lowest score reported where neither the user nor the checkpoint sets one."""
@@ -150,24 +154,39 @@ def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -
 
 def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Add ``--min-score``, which :func:`min_score` evaluates."""
-    default = f"the model's suggestion, else {DEFAULT_MIN_SCORE}"
+    default = f"the model's operating points, with a score for each class, or its suggestion, else {DEFAULT_MIN_SCORE}"
     add_flags(parser, "--min-score", help=f"{help_text} (default: {default})")
 
 
-def min_score(given: float | None, model: str | Path) -> tuple[float, str]:
-    """Return the lowest score to report and a line that explains it, empty if the user gave the score."""
-    from detkit.inference.sources import known_operating_points, suggested_min_score
+def min_score(given: float | None, model: str | Path) -> tuple[MinScore, str]:
+    """Return the lowest score to report, or those of each class, and lines that explain them, empty if the user gave the score."""
+    from detkit.inference.sources import known_classes, stored_scores
 
     if given is not None:
         return given, ""
-    suggested = suggested_min_score(model)
-    if suggested is None:
+    stored = stored_scores(model)
+    if stored is None:
         return DEFAULT_MIN_SCORE, ""
-    points = known_operating_points(model)
-    if points is None or points.overall.score != suggested:
-        return suggested, f"minimum score: {suggested:g}, as this model suggests; change it with --min-score"
-    found = f"the best F1, {points.overall.f1:.2f}, on the {points.images:,} images of its validation data"
-    return suggested, f"minimum score: {suggested:.3g}, which gave {found}; change it with --min-score"
+    if isinstance(stored, float):
+        return stored, f"minimum score: {stored:g}, as this model suggests; change it with --min-score"
+    return stored, _points_text(stored, known_classes(model))
+
+
+def _points_text(points: OperatingPoints, names: Sequence[str | None]) -> str:
+    """Return lines about operating points that are used, with the classes that have no score of their own."""
+    from detkit.cli.report import count, listed
+    from detkit.printable import printable
+
+    found = f"{points.rule}, on {count(points.images, 'image')} of {printable(points.data)}"
+    if not points.classes:
+        return f"minimum score: {points.overall.score:.3g} ({found}); change it with --min-score"
+    scores = [point.score for point in points.classes.values()]
+    line = f"minimum scores by class: {min(scores):.3g} to {max(scores):.3g} ({found}); change them with --min-score"
+    without = points.without_own(names)
+    if not without:
+        return line
+    have = f"{count(len(without), 'class has', 'classes have')} no score of {'its' if len(without) == 1 else 'their'} own"
+    return f"{line}\n{have} and use{'s' * (len(without) == 1)} that of all classes, {points.overall.score:.3g}: {listed(without, 10)}"
 
 
 def class_names(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:

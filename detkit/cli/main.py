@@ -34,6 +34,7 @@ COMMANDS = {
     "train": Command("start", "detkit.cli.train.command", "train a detector on a folder of labeled images, or from a config"),
     "detect": Command("start", "detkit.cli.detect.command", "detect objects in images and videos"),
     "evaluate": Command("start", "detkit.cli.evaluate.command", "evaluate a detector, or a results file, on your labels"),
+    "calibrate": Command("start", "detkit.cli.calibrate.command", "find the scores from which detections are used"),
     "compare": Command("understand", "detkit.cli.compare.command", "train detectors under equal conditions, and compare them"),
     "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
     "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),

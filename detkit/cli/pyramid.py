@@ -10,6 +10,7 @@ from detkit.cli.flags import add_flags
 
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Predictor
+    from detkit.inference.min_scores import MinScore
     from detkit.inference.pyramid import Merge
 
 
@@ -55,7 +56,7 @@ def check_pyramid_options(options: PyramidOptions) -> None:
             raise ValueError(f"--{flag} needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2")
 
 
-def with_pyramid(predictor: Predictor, options: PyramidOptions, min_score: float = 0.0) -> Predictor | ImagePyramid:
+def with_pyramid(predictor: Predictor, options: PyramidOptions, min_score: MinScore = 0.0) -> Predictor | ImagePyramid:
     """Return the requested pyramid after printing it, or the predictor itself without such flags."""
     if not options.wants_pyramid:
         return predictor

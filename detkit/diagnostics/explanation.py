@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from detkit.inference.image_like import ImageLike
+from detkit.inference.min_scores import MinScore, MinScores
 from detkit.inference.predictor import Predictor
-from detkit.preprocess import as_image
+from detkit.preprocess import Placement, as_image
 from detkit.structures import Size, StageExplanation, Targets
+
+DEFAULT_MIN_SCORE = 0.5
+"""Lowest score of detections that stand for ground truth, where neither the caller nor the detector has one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,20 +23,25 @@ class Explanation:
 
     Attributes:
         image: ``(3, H, W)`` RGB in [0, 1], as the detector saw it, before normalization and padding.
-        original_size: ``(height, width)`` of the original image.
+        placement: Where the original image is in the resized one.
         targets: The objects that the assignments refer to.
         from_detections: Whether the targets are the detector's own detections, because no ground truth was given.
         stages: Results of each stage.
     """
 
     image: Tensor
-    original_size: Size
+    placement: Placement
     targets: Targets
     from_detections: bool
     stages: tuple[StageExplanation, ...]
 
+    @property
+    def original_size(self) -> Size:
+        """``(height, width)`` of the original image."""
+        return self.placement.original
 
-def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = None, *, min_score: float = 0.5) -> Explanation:
+
+def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = None, *, min_score: MinScore | None = None) -> Explanation:
     """Run a detector on an image and keep the results of its stages.
 
     Args:
@@ -39,7 +49,7 @@ def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = No
         image: Any image that a predictor accepts.
         targets: Ground truth in the image's own pixels, with the labels of the detector. None: the detections with at least
             ``min_score`` are used instead.
-        min_score: See ``targets``.
+        min_score: See ``targets``. None: the operating points of the detector if it has any, otherwise .5.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -48,8 +58,9 @@ def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = No
     prepared = predictor.prepare(image)
     from_detections = targets is None
     if targets is None:
-        (detections,) = predictor.detect([prepared])
-        detections = detections[detections.scores >= min_score]
+        (detections,) = predictor.without_operating_points().detect([prepared])
+        lowest = (predictor.min_scores.points or DEFAULT_MIN_SCORE) if min_score is None else min_score
+        detections = detections[torch.from_numpy(MinScores(lowest, predictor.class_names).keep(detections.numpy()))]
         targets = Targets.of(detections.boxes, detections.labels)
     targets = targets.checked(len(predictor.class_names), "targets")
     resized_targets = prepared.placement.apply(targets.to(predictor.device))
@@ -59,7 +70,7 @@ def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = No
         stages = detector.explain(detector.raw(batch, *proposals), batch, resized_targets)
     resized = as_image(prepared.image, predictor.preprocess)
     results = tuple(_on_cpu(stage) for stage in stages)
-    return Explanation(resized.cpu(), prepared.original_size, resized_targets.to("cpu"), from_detections, results)
+    return Explanation(resized.cpu(), prepared.placement, resized_targets.to("cpu"), from_detections, results)
 
 
 def _on_cpu(stage: StageExplanation) -> StageExplanation:
@@ -68,6 +79,8 @@ def _on_cpu(stage: StageExplanation) -> StageExplanation:
         locations=tuple(level.cpu() for level in stage.locations),
         assignment=stage.assignment.cpu(),
         scores=stage.scores.float().cpu(),
+        before_rows=stage.before_rows.cpu(),
+        after_rows=stage.after_rows.cpu(),
         before_nms=stage.before_nms.to("cpu"),
         after_nms=stage.after_nms.to("cpu"),
         refinement={name: boxes.float().cpu() for name, boxes in stage.refinement.items()},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -116,21 +118,25 @@ def draw_refinement(image: ImageArray | Tensor, stage: StageExplanation, targets
     return contact_sheet(panels, captions=captions, columns=min(3, len(panels)), max_side=max(panels[0].shape[:2]))
 
 
-def draw_scores(image: ImageArray | Tensor, stage: StageExplanation, class_names: ClassNames, *, min_score: float = 0.0) -> ImageArray:
+def draw_scores(
+    image: ImageArray | Tensor, stage: StageExplanation, class_names: ClassNames, *, min_score: float | Sequence[float] = 0.0
+) -> ImageArray:
     """Draw the detections before NMS on the left and after NMS on the right, from blue for low to red for high scores.
 
     Args:
         image: The image as the detector saw it.
         stage: The stage.
         class_names: Class names by label.
-        min_score: Detections on the right with at least this score are labeled with class and score, if the stage has classes.
+        min_score: Detections on the right with at least this score, or that of their class by label, are labeled with class and score, if
+            the stage has classes.
     """
     panels, captions = [], []
     for when, detections in (("before", stage.before_nms), ("after", stage.after_nms)):
         canvas, shown = _canvas(image), detections[: MAX_BOXES if len(detections) else 0]
         _draw_boxes(canvas, shown.boxes, [heat_color(score) for score in shown.scores.tolist()])
         if stage.has_classes and when == "after":
-            _draw_labels(canvas, shown[shown.scores >= min_score], class_names)
+            lowest = torch.tensor(min_score)
+            _draw_labels(canvas, shown[shown.scores >= (lowest if lowest.ndim == 0 else lowest[shown.labels])], class_names)
         panels.append(canvas.array())
         best = "" if len(shown) == len(detections) else f", the best {len(shown)}"
         captions.append(f"{when} NMS: {len(detections)}{best}")

@@ -83,7 +83,7 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
     """Run a detector on labeled images and return an evaluator with its detections.
 
     Args:
-        predictor: The detector, or an image pyramid of it.
+        predictor: The detector, or an image pyramid of it; it runs without its operating points.
         data: The images; their classes must be among the detector's.
         progress: Wraps the iterable of images, to show the progress.
 
@@ -100,6 +100,8 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
     crowded = crowded_line(data, predictor.max_detections, "raise max_detections (--max-detections); COCO's AP counts 100")
     if crowded is not None:
         _log.warning("%s", crowded)
+    if isinstance(predictor, (Predictor, ImagePyramid)):
+        predictor = predictor.without_operating_points()
     evaluator = Evaluator(data, predictor.class_names)
     for record, detections in progress(detect_records(predictor, data)):
         evaluator.add(record, detections)

@@ -110,6 +110,7 @@ class OnnxRuntime:
             input_size=metadata.input_size,
             pad_multiple=metadata.pad_multiple,
             max_detections=self.postprocess.max_detections,
+            metadata=_suggestions(path, metadata),
         )
 
     @classmethod
@@ -147,12 +148,7 @@ class OnnxRuntime:
         Raises:
             ValueError: If the file is not an exported detector, or its metadata is damaged.
         """
-        metadata = _open_session(path)[1]
-        known = {"class_names": metadata.class_names, "min_score": metadata.min_score}
-        if metadata.operating_points is None:
-            return known
-        name = f"{path}: {HEADER_FIELD}"
-        return {**known, HEADER_FIELD: OperatingPoints.from_dict(parse_json(metadata.operating_points, name), name).to_dict()}
+        return _suggestions(path, _open_session(path)[1])
 
     def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
         """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
@@ -202,6 +198,15 @@ class OnnxRuntime:
     def _select(self, boxes: Floats, scores: Floats, levels: list[int], size: Size) -> DetectionArrays:
         limits = np.array([size[1], size[0], size[1], size[0]], np.float32)
         return DetectionArrays(*select_arrays(lambda rows: boxes[rows].clip(0, limits), scores, levels, self.postprocess))
+
+
+def _suggestions(path: Path, metadata: ExportMetadata) -> dict[str, Any]:
+    """Return the metadata of :meth:`OnnxRuntime.metadata`, with the same errors."""
+    known = {"class_names": metadata.class_names, "min_score": metadata.min_score}
+    if metadata.operating_points is None:
+        return known
+    name = f"{path}: {HEADER_FIELD}"
+    return {**known, HEADER_FIELD: OperatingPoints.from_dict(parse_json(metadata.operating_points, name), name).to_dict()}
 
 
 def _open_session(path: Path) -> tuple[Any, ExportMetadata]:

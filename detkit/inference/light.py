@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 import numpy as np
 
 from detkit.arrays import Flags
 from detkit.inference.image_like import ImageLike, as_pixels
+from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better, loaded_min_score, stored_points
 from detkit.inference.runtime import Runtime, file_runtime
 from detkit.preprocess.arrays import Prepared, PreparedArray, preprocess_array
 from detkit.registry import did_you_mean
@@ -28,13 +30,16 @@ class BasePredictor(Generic[P, D]):
 
     Args:
         runtime: Runs the detector.
-        min_score: Detections with a lower score are removed, in addition to those that the detector removes.
+        min_score: Detections with a lower score are removed, in addition to those that the detector removes; a number for all classes,
+            or operating points with a score for each.
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; None: the runtime's own number.
 
     Attributes:
-        operating_points: Scores at which the detector worked best on its validation data, if its checkpoint has them.
-        best_left_out: Highest score, so far, of a detection that ``min_score`` removed; 0 if there is none.
+        operating_points: Scores at which the detector works best, if its checkpoint has them, whether or not they are used.
+        min_scores: The lowest score that is reported of each class.
+        left_out: For each image of the last call of :meth:`detect`, the best detection that ``min_score`` removed, if any.
+        best_left_out: The best of these of all calls so far; None if there is none.
         cut_images: Number of images, so far, of which the limit on detections may have left some out that score enough to be reported.
 
     Raises:
@@ -42,21 +47,25 @@ class BasePredictor(Generic[P, D]):
     """
 
     def __init__(
-        self, runtime: Runtime, *, min_score: float = 0.0, classes: Sequence[str] | None = None, batch_size: int | None = None
+        self, runtime: Runtime, *, min_score: MinScore = 0.0, classes: Sequence[str] | None = None, batch_size: int | None = None
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, got {batch_size}")
-        self.runtime, self.min_score = runtime, min_score
+        self.runtime = runtime
         self.class_names, self.preprocess = runtime.info.class_names, runtime.info.preprocess
+        self.min_scores = MinScores(min_score, self.class_names)
         self.batch_size = batch_size or runtime.info.batch_size
         self._reported = _reported(self.class_names, classes)
-        self.operating_points: OperatingPoints | None = None
-        self.best_left_out = 0.0
+        self.operating_points: OperatingPoints | None = self.min_scores.points
+        self.left_out: tuple[LeftOut | None, ...] = ()
+        self.best_left_out: LeftOut | None = None
         self.cut_images = 0
 
     def __repr__(self) -> str:
         named = sum(name is not None for name in self.class_names)
+        points = self.min_scores.points
         score = f", min_score={self.min_score:g}" if self.min_score else ""
+        score = score if points is None else f", scores of {points.target} by class"
         return f"{type(self).__name__}({self.runtime.info.name}, {named} classes, {self.device}, {self.precision}{score})"
 
     @overload
@@ -83,6 +92,22 @@ class BasePredictor(Generic[P, D]):
             windows = (images[start : start + length] for start in range(0, len(images), length))
             return [detections for window in windows for detections in self.detect([self.prepare(image) for image in window])]
         return self.detect([self.prepare(images)])[0]
+
+    @property
+    def min_score(self) -> float:
+        """The lowest score that is reported of any class."""
+        return self.min_scores.lowest
+
+    def without_operating_points(self) -> Self:
+        """Return this predictor, but reporting every score if it reports from operating points on: evaluation needs all detections.
+
+        A number that was given as ``min_score`` stays.
+        """
+        if self.min_scores.points is None:
+            return self
+        other = copy.copy(self)
+        other.min_scores = MinScores(0.0, self.class_names)
+        return other
 
     @property
     def max_detections(self) -> int | None:
@@ -113,31 +138,30 @@ class BasePredictor(Generic[P, D]):
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, image in enumerate(prepared):
             groups[image.size].append(index)
-        detections: dict[int, D] = {}
+        filtered: dict[int, tuple[D, LeftOut | None]] = {}
         for indices in groups.values():
             for start in range(0, len(indices), self.batch_size):
                 chunk = indices[start : start + self.batch_size]
                 rows = self._run([prepared[index] for index in chunk])
-                detections |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
-        return [detections[index] for index in range(len(prepared))]
+                filtered |= {i: self._filter(prepared[i].restore(row)) for i, row in zip(chunk, rows, strict=True)}
+        self.left_out = tuple(filtered[index][1] for index in range(len(prepared)))
+        for left_out in self.left_out:
+            self.best_left_out = better(self.best_left_out, left_out)
+        return [filtered[index][0] for index in range(len(prepared))]
 
     def _run(self, images: list[P]) -> Sequence[Any]:
         """Return the detections of a batch, in pixels of the prepared images."""
         return self.runtime.detect(images)
 
-    def _filter(self, detections: Any) -> D:
-        """Return the detections to report, with the names of the classes."""
+    def _filter(self, detections: Any) -> tuple[D, LeftOut | None]:
+        """Return the detections to report, with the names of the classes, and the best one that scores too little."""
         raise NotImplementedError
 
-    def _kept(self, rows: DetectionArrays) -> Flags:
+    def _kept(self, rows: DetectionArrays) -> tuple[Flags, LeftOut | None]:
         if reaches_limit(rows, self.max_detections, self.min_score):
             self.cut_images += 1
-        keep: Flags = self._reported[rows.labels]
-        if self.min_score <= 0:
-            return keep
-        high: Flags = rows.scores >= self.min_score
-        self.best_left_out = max(self.best_left_out, float(rows.scores[keep & ~high].max(initial=0.0)))
-        return keep & high
+        reported: Flags = self._reported[rows.labels]
+        return reported & self.min_scores.keep(rows), self.min_scores.best_left_out(rows, reported)
 
 
 def reaches_limit(rows: DetectionArrays, limit: int | None, min_score: float) -> bool:
@@ -166,10 +190,10 @@ class ArrayPredictor(BasePredictor[PreparedArray, DetectionArrays]):
             )
         return preprocess_array(pixels, self.preprocess)
 
-    def _filter(self, detections: DetectionArrays) -> DetectionArrays:
+    def _filter(self, detections: DetectionArrays) -> tuple[DetectionArrays, LeftOut | None]:
         rows = detections.replace(class_names=self.class_names)
-        keep = self._kept(rows)
-        return rows if bool(keep.all()) else rows[keep]
+        keep, left_out = self._kept(rows)
+        return rows if bool(keep.all()) else rows[keep], left_out
 
 
 def load_exported(
@@ -177,7 +201,7 @@ def load_exported(
     device: str = "auto",
     precision: str = "auto",
     *,
-    min_score: float = 0.0,
+    min_score: MinScore | None = None,
     classes: Sequence[str] | None = None,
     batch_size: int | None = None,
     max_detections: int | None = None,
@@ -190,7 +214,7 @@ def load_exported(
         path: A file written by ``detkit export``.
         device: ``auto`` or ``cpu``.
         precision: ``auto`` or ``fp32``.
-        min_score: Detections with a lower score are removed.
+        min_score: Detections with a lower score are removed. None: the file's operating points, or nothing is removed if it has none.
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; None: as the file states.
         max_detections: Maximum number of detections per image; None: as the file states.
@@ -201,4 +225,6 @@ def load_exported(
         ImportError: If the library that runs it is not installed.
     """
     runtime = file_runtime(path).open(Path(path), device, precision, batch_size=batch_size, max_detections=max_detections)
-    return ArrayPredictor(runtime, min_score=min_score, classes=classes)
+    predictor = ArrayPredictor(runtime, min_score=loaded_min_score(min_score, runtime.info.metadata), classes=classes)
+    predictor.operating_points = stored_points(runtime.info.metadata)
+    return predictor

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.inference.device import Precision
+from detkit.inference.min_scores import loaded_min_score, stored_points
 from detkit.inference.predictor import Predictor, ProposalFunction
 from detkit.inference.proposals import build_proposer
 from detkit.inference.runtime import file_runtime, is_exported
-from detkit.inference.sources import choose_model, load_detector
+from detkit.inference.sources import choose_model, load_detector, source_metadata
 from detkit.proposals import ProposalsConfig
 
 if TYPE_CHECKING:
     import torch
 
-_FILE_OPTIONS = {"min_score", "classes"}
+_FILE_OPTIONS = {"classes"}
 
 
 def load(
@@ -28,6 +29,10 @@ def load(
 ) -> Predictor:
     """Load a :class:`Predictor`.
 
+    A detector with operating points, from its training or from ``detkit calibrate``, reports from these scores on, as ``detkit detect``
+    does: each class from its own. Give a ``min_score`` to report from another score, and 0 to report everything. Without operating points,
+    everything that the model returns is reported. Evaluation is never limited by operating points.
+
     Args:
         source: A detkit checkpoint (``.safetensors``), a run folder (its best checkpoint), a name from ``detkit models list``,
             ``embedded`` (the detector inside the package), or a file from ``detkit export``. None: the default of
@@ -36,8 +41,8 @@ def load(
         precision: See :class:`Predictor`.
         file: The published file, together with its name as ``source``.
         options: ``reference``, ``min_score``, ``classes``, ``batch_size``, ``proposer``, ``svd``, ``max_detections``: see
-            :class:`Predictor`. An
-            open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``. ``proposals_cache``: folder that caches the
+            :class:`Predictor`. An open-vocabulary detector such as ``clip_rcnn`` detects the phrases in ``classes``. ``proposals_cache``:
+            folder that caches the
             proposals of a detector that takes them; the folder of the training is not used, so that no checkpoint names files to write.
 
     Raises:
@@ -52,6 +57,7 @@ def load(
     cache = options.pop("proposals_cache", None)
     if loaded.config.proposals_config is not None and "proposer" not in options:
         options["proposer"] = _proposer(loaded.config.proposals_config, device, cache)
+    options["min_score"] = loaded_min_score(options.get("min_score"), source_metadata(source) if file is None else {})
     predictor = Predictor(loaded.detector, loaded.config.preprocess, loaded.class_names, device, precision, **options)
     predictor.operating_points = loaded.operating_points
     return predictor
@@ -63,12 +69,15 @@ def _load_file(path: Path, device: str, precision: str, options: dict[str, Any])
     Raises:
         ValueError: If an option is not supported by exported files.
     """
-    used = {name: value for name, value in options.items() if value}
+    used = {name: value for name, value in options.items() if value and name not in {"max_detections", "min_score"}}
     batch_size, max_detections = used.pop("batch_size", None), options.get("max_detections")
-    used.pop("max_detections", None)
     if unsupported := sorted(set(used) - _FILE_OPTIONS):
         raise ValueError(f"{path}: {unsupported[0]} is not supported by exported files; use the checkpoint that they were exported from")
-    return Predictor.over(file_runtime(path).open(path, device, precision, batch_size=batch_size, max_detections=max_detections), **used)
+    runtime = file_runtime(path).open(path, device, precision, batch_size=batch_size, max_detections=max_detections)
+    used["min_score"] = loaded_min_score(options.get("min_score"), runtime.info.metadata)
+    predictor = Predictor.over(runtime, **used)
+    predictor.operating_points = stored_points(runtime.info.metadata)
+    return predictor
 
 
 def _proposer(config: ProposalsConfig, device: str | torch.device, cache: str | Path | None) -> ProposalFunction:

@@ -14,6 +14,7 @@ from detkit.arrays import ImageArray
 from detkit.data.media.images import read_image
 from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
+from detkit.inference.min_scores import LeftOut
 from detkit.structures import Detections
 
 T = TypeVar("T")
@@ -45,12 +46,14 @@ class FileResult:
         image: ``(H, W, 3)`` uint8 RGB, or None if the file could not be read.
         detections: Detections in the image's own pixels, or None.
         error: Error from reading the file, or None.
+        left_out: The best detection that scores too little to be reported, or None.
     """
 
     path: Path
     image: ImageArray | None = None
     detections: Detections | None = None
     error: Exception | None = None
+    left_out: LeftOut | None = None
 
 
 def detect_records(
@@ -78,12 +81,13 @@ def detect_files(predictor: PredictorLike, paths: Iterable[str | Path], *, threa
     for window in _windows(paths, read_image, predictor.batch_size, threads):
         readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
         detections = predictor.detect([predictor.prepare(pixels) for _, pixels in readable])
-        rows = dict(zip((index for index, _ in readable), detections, strict=True))
+        left_out = getattr(predictor, "left_out", None) or (None,) * len(detections)
+        rows = dict(zip((index for index, _ in readable), zip(detections, left_out, strict=True), strict=True))
         for index, (path, pixels) in enumerate(window):
             if isinstance(pixels, Exception):
                 yield FileResult(Path(path), error=pixels)
             else:
-                yield FileResult(Path(path), pixels, rows[index])
+                yield FileResult(Path(path), pixels, rows[index][0], left_out=rows[index][1])
 
 
 def _windows(

@@ -15,6 +15,7 @@ from detkit.arrays import ImageArray
 from detkit.inference.device import Precision
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.light import BasePredictor
+from detkit.inference.min_scores import LeftOut, MinScore
 from detkit.inference.runtime import ONLY_DETECTION, Runtime
 from detkit.inference.torch_runtime import TorchRuntime
 from detkit.models.detector import Detector
@@ -35,7 +36,8 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
         precision: ``"auto"`` (fast), ``"fp32"``, ``"bf16"`` or ``"fp16"``.
         reference: Run the model as published, in fp32, contiguous and with nothing folded: slow, for comparisons.
-        min_score: Detections with a lower score are removed, in addition to those that the model removes.
+        min_score: Detections with a lower score are removed, in addition to those that the model removes; a number, or the
+            :class:`~detkit.checkpoint.operating_points.OperatingPoints` of the classes.
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; by default 8 on a GPU and 1 on a CPU.
         proposer: Returns the proposals of an image, for detectors that take proposals.
@@ -55,7 +57,7 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         precision: Precision | str = "auto",
         *,
         reference: bool = False,
-        min_score: float = 0.0,
+        min_score: MinScore = 0.0,
         classes: Sequence[str] | None = None,
         batch_size: int | None = None,
         proposer: ProposalFunction | None = None,
@@ -139,7 +141,7 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         rows = self.runtime.detect(images)
         return [row if isinstance(row, Detections) else Detections.from_numpy(row.numpy()) for row in rows]
 
-    def _filter(self, detections: Detections) -> Detections:
+    def _filter(self, detections: Detections) -> tuple[Detections, LeftOut | None]:
         rows = detections.to("cpu").replace(class_names=self.class_names)
-        keep = self._kept(rows.numpy())
-        return rows if bool(keep.all()) else rows[torch.from_numpy(keep)]
+        keep, left_out = self._kept(rows.numpy())
+        return rows if bool(keep.all()) else rows[torch.from_numpy(keep)], left_out

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, Self, get_args, overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from detkit.inference.image_like import ImageLike
 from detkit.inference.light import reaches_limit
+from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better
 from detkit.inference.predictor import Predictor
 from detkit.inference.views import Range, View, base_side, crop, scale_factors, scaled_config
 from detkit.ops.boxes import box_area
@@ -49,7 +52,8 @@ class ImagePyramid:
     Args:
         predictor: The predictor to run.
         scales: Factors (up to 16) on the input size in the detector's config, or short sides in pixels (from 32 on).
-        min_score: Merged detections with a lower score are removed.
+        min_score: Merged detections with a lower score are removed: a number, or operating points. None: the operating points of the
+            predictor if it reports from them on, which then apply after merging; otherwise 0.
         merge_iou: IoU above which detections of one class, from any scale, are merged.
         sizes: For each scale the range ``(from, below)`` of detections to keep, as square roots of areas in original pixels:
             ``((64, inf), (24, 128), (0, 48))`` for scales 0.5, 1 and 2, after SNIP (arXiv:1711.08189). None: all.
@@ -69,7 +73,7 @@ class ImagePyramid:
         predictor: Predictor,
         scales: Sequence[float] = (0.5, 1, 2),
         *,
-        min_score: float = 0.0,
+        min_score: MinScore | None = None,
         merge_iou: float = 0.5,
         sizes: Sequence[Range] | None = None,
         flip: bool = False,
@@ -78,15 +82,19 @@ class ImagePyramid:
         window_overlap: float = 0.2,
         max_detections: int | None = 100,
     ) -> None:
-        self.predictor, self.flip, self.merge, self.max_detections, self.sigma = predictor, flip, merge, max_detections, sigma
+        self.predictor = predictor.without_operating_points()
+        self.flip, self.merge, self.max_detections, self.sigma = flip, merge, max_detections, sigma
         self.factors = scale_factors(scales, predictor.preprocess)
-        self.min_score, self.merge_iou, self.window_overlap = min_score, merge_iou, window_overlap
+        points = predictor.min_scores.points if min_score is None else None
+        self.min_scores = MinScores((points or 0.0) if min_score is None else min_score, predictor.class_names)
+        self.merge_iou, self.window_overlap = merge_iou, window_overlap
         self.sizes: tuple[Range, ...] = tuple(sizes or ((0.0, math.inf),) * len(self.factors))
         self._check()
         self.input_size: Size | None = predictor.runtime.info.input_size
         self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
-        self.best_left_out = 0.0
+        self.left_out: tuple[LeftOut | None, ...] = ()
+        self.best_left_out: LeftOut | None = None
         self.cut_images = 0
 
     def _check(self) -> None:
@@ -104,6 +112,19 @@ class ImagePyramid:
             raise ValueError(f"window_overlap: expected a number from 0 to below 1, got {self.window_overlap:g}")
         if not self.sigma > 0:
             raise ValueError(f"sigma: expected a number above 0, got {self.sigma:g}")
+
+    @property
+    def min_score(self) -> float:
+        """The lowest score that is reported of any class."""
+        return self.min_scores.lowest
+
+    def without_operating_points(self) -> Self:
+        """Return this pyramid, but reporting every score if it reports from operating points on; see :class:`Predictor`."""
+        if self.min_scores.points is None:
+            return self
+        other = copy.copy(self)
+        other.min_scores = MinScores(0.0, self.class_names)
+        return other
 
     @overload
     def __call__(self, images: ImageLike) -> Detections: ...
@@ -141,12 +162,24 @@ class ImagePyramid:
     def detect(self, prepared: Sequence[PreparedViews]) -> list[Detections]:
         """Return the merged detections of each image, in its own pixels, best first; views of equal size run in batches."""
         detections = iter(self.predictor.detect([view for image in prepared for view in image.prepared]))
-        merged = []
+        merged, left_out = [], []
         for image in prepared:
             rows = islice(detections, len(image.views))
             parts = [view.restore(row, image.size) for view, row in zip(image.views, rows, strict=True)]
-            merged.append(self._merged(Detections.cat(parts)))
+            kept, best = self._filtered(self._merged(Detections.cat(parts)))
+            merged.append(kept)
+            left_out.append(best)
+            self.best_left_out = better(self.best_left_out, best)
+        self.left_out = tuple(left_out)
         return merged
+
+    def _filtered(self, rows: Detections) -> tuple[Detections, LeftOut | None]:
+        """Return the detections that score enough, and the best of the others."""
+        arrays = rows.numpy()
+        if reaches_limit(arrays, self.max_detections, self.min_score):
+            self.cut_images += 1
+        best = self.min_scores.best_left_out(arrays, np.ones(len(arrays), np.bool_))
+        return rows[torch.from_numpy(self.min_scores.keep(arrays))], best
 
     def _merged(self, rows: Detections) -> Detections:
         limit = self.max_detections
@@ -161,11 +194,7 @@ class ImagePyramid:
                 *columns, kind=self.merge, nms_iou=self.merge_iou, sigma=self.sigma, min_score=0.0, max_detections=limit
             )
             merged = rows[keep].replace(scores=scores)
-        if reaches_limit(merged.numpy(), limit, self.min_score):
-            self.cut_images += 1
-        left_out = merged.scores[merged.scores < self.min_score]
-        self.best_left_out = max(self.best_left_out, float(left_out.max()) if len(left_out) else 0.0)
-        return merged[merged.scores >= self.min_score]
+        return merged
 
     def _sources(self, boxes: Tensor) -> Tensor:
         """Return the number of views, including flipped ones, whose size range contains each of the boxes ``(n, 4)``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
@@ -37,6 +37,7 @@ class RuntimeInfo:
         max_detections: Maximum number of detections per image; None: no limit.
         takes_proposals: Whether images need proposals.
         classifies: Whether it classifies whole images instead of detecting objects.
+        metadata: Of an exported file, what :meth:`FileRuntime.metadata` returns.
     """
 
     name: str
@@ -50,6 +51,7 @@ class RuntimeInfo:
     max_detections: int | None = None
     takes_proposals: bool = False
     classifies: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Runtime(Protocol):
@@ -91,7 +93,10 @@ class FileRuntime(Runtime, Protocol):
 
     @classmethod
     def metadata(cls, path: Path) -> dict[str, Any]:
-        """Return the ``class_names`` and the suggested ``min_score`` of an exported file; errors as in :meth:`open`."""
+        """Return the ``class_names`` of a file and, where it has them, its suggested ``min_score`` and its ``operating_points``.
+
+        Errors are as in :meth:`open`.
+        """
 
 
 def is_exported(source: str | Path) -> bool:

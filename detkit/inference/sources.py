@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from detkit.checkpoint import load_checkpoint, read_header
-from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
+from detkit.checkpoint.operating_points import OperatingPoints
+from detkit.inference.min_scores import MinScore, stored_min_score, stored_points
 from detkit.inference.runtime import ONLY_DETECTION, file_runtime, is_exported
 from detkit.models.loading.checkpoints import LoadedDetector, from_checkpoint
 from detkit.models.published import publication
@@ -51,33 +52,37 @@ def _is_embedded(source: str | Path) -> bool:
     return str(source) == EMBEDDED and not Path(source).exists()
 
 
+def stored_scores(source: str | Path) -> MinScore | None:
+    """Return the lowest score that a checkpoint or an exported file suggests, or its operating points; None if it has neither.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
+    """
+    return stored_min_score(source_metadata(source))
+
+
 def suggested_min_score(source: str | Path) -> float | None:
     """Return the minimum score for showing detections that a checkpoint or an exported file suggests, if any.
 
-    It is the one that :func:`detkit.checkpoint.pack` or :func:`detkit.export.export_onnx` wrote, otherwise the score with the best F1 on
-    the validation data of the training.
+    It is the one that :func:`detkit.checkpoint.pack` or :func:`detkit.export.export_onnx` wrote, otherwise the operating point that all
+    classes share.
 
     Raises:
         FileNotFoundError: If a folder has no checkpoint, or the exported file does not exist.
         ValueError: If the file is neither a detkit checkpoint nor an exported detector.
         ImportError: If onnxruntime, needed to read exported files, is not installed.
     """
-    metadata = _metadata(source)
-    min_score = metadata.get("min_score")
-    if min_score is not None:
-        return float(min_score)
-    points = metadata.get(HEADER_FIELD)
-    return None if points is None else OperatingPoints.from_dict(points).overall.score
+    stored = stored_scores(source)
+    return stored.overall.score if isinstance(stored, OperatingPoints) else stored
 
 
 def known_operating_points(source: str | Path) -> OperatingPoints | None:
-    """Return the scores at which a detector worked best on its validation data, without loading it, if its checkpoint has them.
+    """Return the scores at which a detector works best, without loading it, if its checkpoint or exported file has them.
 
     Raises:
         FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
     """
-    points = _metadata(source).get(HEADER_FIELD)
-    return None if points is None else OperatingPoints.from_dict(points)
+    return stored_points(source_metadata(source))
 
 
 def known_classes(source: str | Path) -> tuple[str | None, ...]:
@@ -86,14 +91,18 @@ def known_classes(source: str | Path) -> tuple[str | None, ...]:
     Raises:
         FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
     """
-    metadata = _metadata(source)
+    metadata = source_metadata(source)
     if not metadata and str(source) in PUBLISHED:
         return publication(str(source)).class_names
     return tuple(metadata.get("class_names", ()))
 
 
-def _metadata(source: str | Path) -> dict[str, Any]:
-    """Return the metadata of a checkpoint or an exported file; empty for other sources."""
+def source_metadata(source: str | Path) -> dict[str, Any]:
+    """Return the header of a checkpoint, or the metadata of an exported file; empty for other sources.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
+    """
     if is_exported(source):
         return file_runtime(source).metadata(Path(source))
     path = checkpoint_path(source)

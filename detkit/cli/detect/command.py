@@ -16,6 +16,10 @@ processed so far are in FILE.partial next to the first of them, as lines of JSON
 --labels grows image by image (its coco file every few seconds), and a drawn image or video appears when it is complete; that of a killed
 command does not.
 
+Without --min-score, a model with operating points, from its training or from `detkit calibrate`, reports each class from its own score
+on, and a class that has none from the score of all classes; the command prints these scores, and the JSON file records them. Other models
+report from the score that they suggest, or from 0.5.
+
 In the JSON file, a video's frames_lost counts frames that could not be decoded or that its truncated file lacks; damaged frames that the
 decoder completes from others are not counted (frames_concealed is null), as OpenCV does not report them.
 
@@ -49,6 +53,7 @@ from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Predictor
+    from detkit.inference.min_scores import MinScore
 
 SOME_FAILED = 1
 
@@ -62,7 +67,7 @@ class DetectOptions(PyramidOptions):
         model: The detector; None: the one inside the package.
         latest: Whether to use the newest run.
         weights_file: The file with the weights of a published model.
-        min_score: Lowest score reported; None: the model's suggestion.
+        min_score: Lowest score reported; None: the model's operating points or suggestion.
         classes: Classes to report, or phrases to look for; None: all classes.
         svd: Ranks of the truncated fully connected layers.
         every: Process every N-th frame of a video.
@@ -205,7 +210,19 @@ def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[s
         if line:
             print(line)
     detector = with_pyramid(predictor, options, lowest)
-    return detector, {"model": str(model), "min_score": lowest, **({"pyramid": str(detector)} if options.wants_pyramid else {})}
+    return detector, {
+        "model": str(model),
+        **_scores(detector, lowest),
+        **({"pyramid": str(detector)} if options.wants_pyramid else {}),
+    }
+
+
+def _scores(detector: Predictor | ImagePyramid, lowest: MinScore) -> dict[str, object]:
+    """Return the keys of the JSON file about the lowest scores that are reported: of all, and with operating points of each class."""
+    if isinstance(lowest, float):
+        return {"min_score": lowest}
+    scores = {name: lowest.score_of(name) for name in detector.reported}
+    return {"min_score": min(scores.values(), default=lowest.overall.score), "min_scores": scores, "target": lowest.target}
 
 
 def _ranks(text: str) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from detkit.printable import printable, printable_message
 if TYPE_CHECKING:
     from detkit.data.media.video import Video
     from detkit.inference import FileResult, ImagePyramid, Predictor
+    from detkit.inference.min_scores import LeftOut
     from detkit.structures import Detections
 
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class DetectJob:
         result = ImageResult(path, (image.shape[0], image.shape[1]), detections)
         self._keep(result, image)
         drawing = None if self.drawings is None else self.drawings.write(path, self._draw(image, detections))
-        self._print(result, seconds, drawing)
+        self._print(result, seconds, drawing, file_result.left_out)
 
     def _video(self, path: Path) -> None:
         """Process a video frame by frame and print one line for all frames."""
@@ -153,12 +154,13 @@ class DetectJob:
         self.failed[path] = message
         print(f"detkit: {message}", file=sys.stderr, flush=True)
 
-    def _print(self, result: ImageResult, seconds: float, drawing: Path | None) -> None:
+    def _print(self, result: ImageResult, seconds: float, drawing: Path | None, left_out: LeftOut | None) -> None:
         height, width = result.size
         arrow = f" -> {printable(drawing)}" if drawing is not None else ""
-        print(
-            f"\n{printable(result.path)} ({width} x {height}): {count(len(result.detections), 'detection')} in {duration(seconds)}{arrow}"
-        )
+        found = f"{count(len(result.detections), 'detection')} in {duration(seconds)}"
+        if not len(result.detections) and left_out is not None:
+            found = f"no detections at or above {left_out.min_score:.3g}; the best is {_best(left_out)} (in {duration(seconds)})"
+        print(f"\n{printable(result.path)} ({width} x {height}): {found}{arrow}")
         names = self.predictor.class_names
         rows = [(names[label], f"{score:.3f}", *(f"{value:.1f}" for value in box)) for label, score, box in result.rows()]
         if rows:
@@ -217,9 +219,10 @@ class DetectJob:
         print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
         per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
         print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
-        if not any(len(result.detections) for result in self.results) and self.predictor.best_left_out:
-            best, lowest = self.predictor.best_left_out, self.predictor.min_score
-            print(f"note: the best score is {best:.3g}, below the minimum score of {lowest:.3g}; lower it with --min-score")
+        best = self.predictor.best_left_out
+        if not any(len(result.detections) for result in self.results) and best is not None:
+            below = f"below the minimum score of {best.min_score:.3g}"
+            print(f"note: the best detection is {_best(best)}, {below}; lower it with --min-score")
         if self.predictor.cut_images:
             limit = f"{count(self.predictor.cut_images, 'image')} reached the limit of {self.predictor.max_detections} detections"
             print(f"note: {limit}, so others with lower scores may be left out; raise it with --max-detections")
@@ -241,3 +244,7 @@ class DetectJob:
         parts = [count(images, "image")] if images or not self.videos else []
         parts += [f"{count(len(self.videos), 'video')} of {count(frames, 'frame')}"] if self.videos else []
         return ", ".join(parts)
+
+
+def _best(left_out: LeftOut) -> str:
+    return f"{printable(left_out.class_name, LONGEST_CELL)} {left_out.score:.3g}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.info.data import input_size_lines, recall_text
 from detkit.cli.info.options import InfoOptions
+from detkit.cli.points import points_text
 from detkit.cli.report import MEGABYTE, count, listed, table
 from detkit.cli.subjects import load_target
 from detkit.json_text import parse_json
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.structures import Size
 
-_LISTED_POINTS = 20
-"""Number of classes whose operating points are printed."""
 ASSUMED_CLASSES = 80
 """Number of classes of a config whose data is not available: COCO's."""
 
@@ -40,8 +39,12 @@ def print_config(subject: str, options: InfoOptions) -> None:
 
 def print_checkpoint(subject: str, options: InfoOptions) -> None:
     """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
+    from detkit.inference.runtime import is_exported
     from detkit.inference.sources import checkpoint_path, load_detector
 
+    if is_exported(subject):
+        _print_exported(Path(subject))
+        return
     path = checkpoint_path(subject)
     if path is not None:
         from detkit.checkpoint import read_header
@@ -52,6 +55,24 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
     unnamed = f" and {count(len(loaded.class_names) - len(named), 'unnamed output')}" if len(named) < len(loaded.class_names) else ""
     print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {listed(named)}\n")
     _print_detector(loaded.detector, loaded.config, options.size, _named_data(options))
+
+
+def _print_exported(path: Path) -> None:
+    """Print what an exported file states about its detector."""
+    from detkit.inference.min_scores import stored_points
+    from detkit.inference.runtime import file_runtime
+
+    info = file_runtime(path).open(path).info
+    print(f"{printable(path)}: {path.stat().st_size / MEGABYTE:.1f} MB, an exported file")
+    points = stored_points(info.metadata)
+    if points is not None:
+        print(f"\n{points_text(points)}\n")
+    elif info.metadata.get("min_score") is not None:
+        print(f"min_score: {info.metadata['min_score']:g}")
+    named = [name for name in info.class_names if name is not None]
+    print(f"{info.name}, {count(len(named), 'class', 'classes')}: {listed(named)}")
+    size = "images of any size" if info.input_size is None else f"images of {info.input_size[1]} x {info.input_size[0]} pixels"
+    print(f"takes {count(info.batch_size, 'image')} per call, {size}, padded to multiples of {info.pad_multiple}")
 
 
 def _published(name: str) -> LoadedDetector:
@@ -80,10 +101,7 @@ def _print_header(path: Path, header: dict[str, Any]) -> None:
     if header.get("metrics"):
         print("metrics: " + ", ".join(f"{name} {value:.4g}" for name, value in header["metrics"].items()))
     if header.get(HEADER_FIELD) is not None:
-        points = OperatingPoints.from_dict(header[HEADER_FIELD])
-        rows = (points.overall, *points.classes.values())
-        scores = listed([f"{point.name} {point.score:.3g} (F1 {point.f1:.2f})" for point in rows], _LISTED_POINTS)
-        print(f"minimum scores with the {points.rule}, on {printable(points.data)} ({count(points.images, 'image')}): {scores}")
+        print(f"\n{points_text(OperatingPoints.from_dict(header[HEADER_FIELD]))}\n")
     known = {"format", "detkit", "model", "class_names", "experiment", "metrics", HEADER_FIELD}
     for name, value in header.items():
         if name not in known and value not in ("", None, [], {}):

@@ -158,13 +158,13 @@ def test_no_detections_are_not_an_error(folder: Path, capsys: pytest.CaptureFixt
 
 def test_no_detections_name_the_best_score_below_the_minimum(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert detect("in", "--min-score", "0.95", "--no-draw") == 0
-    assert "note: the best score is 0.9, below the minimum score of 0.95; lower it with --min-score" in capsys.readouterr().out
+    assert "note: the best detection is red 0.9, below the minimum score of 0.95; lower it with --min-score" in capsys.readouterr().out
     assert detect("in", "--min-score", "0.95", "--classes", "green", "--no-draw") == 0
-    assert "note: the best score is 0.6, below" in capsys.readouterr().out
+    assert "note: the best detection is green 0.6, below" in capsys.readouterr().out
     assert detect("in", "--min-score", "0.95", "--pyramid", "1", "2", "--no-draw") == 0
-    assert "note: the best score is 0.9, below the minimum score of 0.95" in capsys.readouterr().out
+    assert "note: the best detection is red 0.9, below the minimum score of 0.95" in capsys.readouterr().out
     assert detect("in", "--min-score", "0.7", "--no-draw") == 0
-    assert "note: the best score" not in capsys.readouterr().out
+    assert "note: the best detection" not in capsys.readouterr().out
 
 
 def test_inputs_and_other_files_are_never_overwritten(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""``detkit calibrate``: find the scores from which detections are used."""
