@@ -18,7 +18,7 @@ With --features LAYER, one image shows what the strongest channels of a backbone
 the activation projected back to pixels, by a deconvnet in plain networks (AlexNet, VGG, ZFNet) and by guided backpropagation in others.
 
 With --models, several detectors see the image: one strip, with a column for each in the order in which they were invented, its detections,
-and below them the anchors, points, proposals or queries that answered; and the same as a page that opens offline, with sliders for the score
+and below them the anchors, points, proposals or queries that answered; and the same as a page that opens offline, with sliders for score
 and NMS. A model is whatever --model takes, or a kind such as yolox: the newest run of that kind, or weights on this machine.
 """
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from detkit.drawing.canvas import readable_scale
     from detkit.drawing.sheets import contact_sheet, side_by_side
     from detkit.drawing.stages import draw_locations, draw_matches, draw_refinement, draw_scores
+    from detkit.drawing.strip import draw_strip
 
 __all__ = [
     "contact_sheet",
@@ -19,6 +20,7 @@ __all__ = [
     "draw_matches",
     "draw_refinement",
     "draw_scores",
+    "draw_strip",
     "draw_targets",
     "readable_scale",
     "side_by_side",
@@ -32,5 +34,6 @@ __getattr__ = lazy_getattr(
         ".canvas": ("readable_scale",),
         ".sheets": ("contact_sheet", "side_by_side"),
         ".stages": ("draw_locations", "draw_matches", "draw_refinement", "draw_scores"),
+        ".strip": ("draw_strip",),
     },
 )

@@ -145,19 +145,24 @@ class OneStageHead(nn.Module):
             unreported: ``(K,)`` bool; True for classes that are never reported.
             postprocess: Parameters that replace the head's own.
         """
-        postprocess = postprocess or self.postprocess
+        selected = self._selected(outputs, locations, batch, unreported, postprocess or self.postprocess)
+        return [Detections(boxes, selection.scores, selection.labels) for boxes, selection in selected]
+
+    def _selected(
+        self, outputs: Outputs, locations: list[Tensor], batch: Batch, unreported: Tensor | None, postprocess: PostprocessConfig
+    ) -> list[tuple[Tensor, Selection]]:
+        """Return the boxes of :meth:`detect` and the entries that they come from, for each image."""
         scores, rows, levels = self.scores(outputs), torch.cat(locations), [len(level) for level in locations]
         if unreported is not None:
             scores = scores.masked_fill(unreported, -1.0)
-        detections = []
+        selected = []
         for image, size in enumerate(batch.sizes):
 
             def boxes(selection: Selection, image: int = image, size: Size = size) -> Tensor:
                 return clip_boxes(self.boxes(outputs, rows, image, selection), size)
 
-            selected_boxes, selection = postprocess.select(boxes, scores[image], levels)
-            detections.append(Detections(selected_boxes, selection.scores, selection.labels))
-        return detections
+            selected.append(postprocess.select(boxes, scores[image], levels))
+        return selected
 
     @torch.no_grad()
     def explain(
@@ -171,9 +176,21 @@ class OneStageHead(nn.Module):
         if location_name == "query":
             rows = torch.arange(len(scores), device=scores.device)
             shown = [self.boxes_at(outputs, locations, 0, rows, scores.argmax(1))]
-        (before_nms,) = self.detect(outputs, locations, batch, unreported, self.postprocess.without_nms())
-        (after_nms,) = self.detect(outputs, locations, batch, unreported)
-        return StageExplanation("head", location_name, tuple(shown), assignment, scores.amax(1), before_nms, after_nms)
+        rules = self.postprocess
+        candidates, kept = (self._selected(outputs, locations, batch, unreported, rule)[0] for rule in (rules.without_nms(), rules))
+        before_nms, after_nms = (Detections(boxes, entries.scores, entries.labels) for boxes, entries in (candidates, kept))
+        return StageExplanation(
+            "head",
+            location_name,
+            tuple(shown),
+            assignment,
+            scores.amax(1),
+            before_nms,
+            after_nms,
+            before_rows=candidates[1].rows,
+            after_rows=kept[1].rows,
+            rules=rules,
+        )
 
 
 def level_lengths(locations: Sequence[Tensor]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -19,7 +20,7 @@ from detkit.ops.losses import binary_cross_entropy, smooth_l1
 from detkit.ops.match import match_by_iou
 from detkit.ops.sample import Sampler, generator_for, sample
 from detkit.ops.select import Selection, select
-from detkit.structures import Batch, Detections, Proposals, StageExplanation, Targets
+from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
 
 MIN_SIZE = 1e-3
 """Minimum side of a proposal in pixels (torchvision)."""
@@ -88,9 +89,7 @@ class RPN(nn.Module):
         return levels
 
     @torch.no_grad()
-    def propose(
-        self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, *, training: bool, nms: bool = True
-    ) -> list[Proposals]:
+    def propose(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, *, training: bool) -> list[Proposals]:
         """Return the proposals of each image, best first, clipped to the image.
 
         Args:
@@ -99,29 +98,36 @@ class RPN(nn.Module):
             anchors: Anchors of :meth:`anchors_for`.
             batch: The images.
             training: Whether to use the limits for training.
-            nms: Whether to apply NMS and the limit on proposals; otherwise all candidates are returned.
         """
-        config, levels = self.config, [len(level) for level in anchors]
-        rows = torch.cat(anchors)
-        proposals = []
-        for image, size in enumerate(batch.sizes):
+        limits = self._limits(training)
+        selected = (self._selected((logits[n], deltas[n]), anchors, batch.sizes[n], **limits) for n in range(len(batch.sizes)))
+        return [Proposals(boxes, selection.scores.sigmoid()) for boxes, selection in selected]
 
-            def boxes(selection: Selection, image: int = image, size: tuple[int, int] = size) -> Tensor:
-                return clip_boxes(decode(deltas[image][selection.rows], rows[selection.rows]), size)
+    def _limits(self, training: bool) -> dict[str, Any]:
+        """Return the limits of :func:`select`, which differ between training and detection."""
+        config = self.config
+        return {
+            "pre_nms_top_k": config.train_pre_nms_top_k if training else config.pre_nms_top_k,
+            "nms_iou": config.nms_iou,
+            "max_detections": config.train_max_proposals if training else config.max_proposals,
+        }
 
-            boxes_kept, selection = select(
-                boxes,
-                logits[image],
-                min_score=math.log(config.min_score / (1 - config.min_score)) if config.min_score > 0 else None,
-                pre_nms_top_k=config.train_pre_nms_top_k if training else config.pre_nms_top_k,
-                levels=levels,
-                min_size=MIN_SIZE,
-                nms_iou=config.nms_iou if nms else None,
-                nms_per="levels",
-                max_detections=None if not nms else config.train_max_proposals if training else config.max_proposals,
-            )
-            proposals.append(Proposals(boxes_kept, selection.scores.sigmoid()))
-        return proposals
+    def _selected(self, outputs: tuple[Tensor, Tensor], anchors: list[Tensor], size: Size, **limits: Any) -> tuple[Tensor, Selection]:
+        """Return the boxes that the anchors propose by the logits and deltas of one image, and the anchors that they come from."""
+        (logits, deltas), rows, min_score = outputs, torch.cat(anchors), self.config.min_score
+
+        def boxes(selection: Selection) -> Tensor:
+            return clip_boxes(decode(deltas[selection.rows], rows[selection.rows]), size)
+
+        return select(
+            boxes,
+            logits,
+            min_score=math.log(min_score / (1 - min_score)) if min_score > 0 else None,
+            levels=[len(level) for level in anchors],
+            min_size=MIN_SIZE,
+            nms_per="levels",
+            **limits,
+        )
 
     def assignment(self, anchors: Tensor, targets: Targets) -> Tensor:
         """Return ``(N,)``: the row of the target that each of ``(N, 4)`` anchors is assigned to, or ``BACKGROUND`` or ``IGNORE``."""
@@ -131,13 +137,27 @@ class RPN(nn.Module):
     @torch.no_grad()
     def explain(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Targets) -> StageExplanation:
         """Explain the proposals for a batch of one image, with the limits for detection."""
-        (before_nms,) = self.propose(logits, deltas, anchors, batch, training=False, nms=False)
-        (after_nms,) = self.propose(logits, deltas, anchors, batch, training=False)
         assignment, scores = self.assignment(torch.cat(anchors), targets), logits[0].float().sigmoid()
-        detections = [
-            Detections(rows.boxes, rows.scores, rows.scores.new_zeros(len(rows), dtype=torch.int64)) for rows in (before_nms, after_nms)
-        ]
-        return StageExplanation("rpn", "anchor", tuple(anchors), assignment, scores, detections[0], detections[1], has_classes=False)
+        limits = self._limits(training=False)
+        candidates, kept = (
+            self._selected((logits[0], deltas[0]), anchors, batch.sizes[0], **limits | changed)
+            for changed in ({"nms_iou": None, "max_detections": None}, {})
+        )
+        before_nms, after_nms = (
+            Detections(boxes, entries.scores.sigmoid(), torch.zeros_like(entries.rows)) for boxes, entries in (candidates, kept)
+        )
+        return StageExplanation(
+            "rpn",
+            "anchor",
+            tuple(anchors),
+            assignment,
+            scores,
+            before_nms,
+            after_nms,
+            has_classes=False,
+            before_rows=candidates[1].rows,
+            after_rows=kept[1].rows,
+        )
 
     def loss(self, logits: Tensor, deltas: Tensor, anchors: list[Tensor], batch: Batch, targets: Sequence[Targets]) -> dict[str, Tensor]:
         """Return the losses over a sample of anchors.

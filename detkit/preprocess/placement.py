@@ -55,6 +55,11 @@ class Placement:
         """Size of the image in the input that corresponds to the scaling of boxes."""
         return self.content if self.factor is None else (self.original[0] * self.factor, self.original[1] * self.factor)
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Factors ``(x, y)`` from lengths in pixels of the input to lengths in pixels of the image."""
+        return self.original[1] / self._scaled[1], self.original[0] / self._scaled[0]
+
     def apply(self, rows: R) -> R:
         """Convert rows from pixels of the image to pixels of the input."""
         y, x = self.offset
@@ -66,7 +71,7 @@ class Placement:
         boxes, (y, x), (height, width) = detections.boxes, self.offset, self.original
         if y or x:
             boxes = boxes - _vector([x, y, x, y], boxes)
-        factor_y, factor_x = height / self._scaled[0], width / self._scaled[1]
+        factor_x, factor_y = self.scale
         boxes = boxes * _vector([factor_x, factor_y, factor_x, factor_y], boxes)
         return detections.replace(boxes=boxes.clip(_vector([0, 0, 0, 0], boxes), _vector([width, height, width, height], boxes)))
 

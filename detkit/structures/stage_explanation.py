@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from detkit.structures.detections import Detections
+
+
+class NMSRules(Protocol):
+    """The part of a stage's postprocessing that turns its candidates before NMS into its detections."""
+
+    @property
+    def min_score(self) -> float:
+        """Scores must be greater; soft NMS ends where its reduced scores are not."""
+
+    @property
+    def nms_iou(self) -> float | None:
+        """IoU above which the lower-scoring of two boxes is removed; None: no NMS."""
+
+    @property
+    def nms(self) -> str:
+        """NMS variant: ``hard``, ``linear`` or ``gaussian``."""
+
+    @property
+    def sigma(self) -> float:
+        """Width of the Gaussian of ``gaussian`` NMS."""
+
+    @property
+    def class_agnostic(self) -> bool:
+        """Whether NMS also compares detections of different classes."""
+
+    @property
+    def max_detections(self) -> int | None:
+        """Maximum number of detections per image; None: no limit."""
+
+
+def _no_rows() -> Tensor:
+    return torch.zeros(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +58,9 @@ class StageExplanation:
         before_nms: All candidates before NMS, best first.
         after_nms: Detections that NMS keeps.
         has_classes: Whether labels are classes; otherwise the only label is 0.
+        before_rows: ``(n,)`` location, of all levels in order, that each of ``before_nms`` comes from.
+        after_rows: The same for ``after_nms``.
+        rules: How ``before_nms`` becomes ``after_nms``; None for a stage that has other rules, such as NMS per level.
         refinement: Where locations are queries: the boxes ``(N, 4)`` that they predict at each step, by the name of the step.
     """
 
@@ -36,6 +73,9 @@ class StageExplanation:
     after_nms: Detections
     has_classes: bool = True
     refinement: Mapping[str, Tensor] = field(default_factory=dict)
+    before_rows: Tensor = field(default_factory=_no_rows)
+    after_rows: Tensor = field(default_factory=_no_rows)
+    rules: NMSRules | None = None
 
     @property
     def location_names(self) -> str:

@@ -202,7 +202,7 @@ class RegionClassifier(nn.Module):
         scores, deltas = self._predict(maps, proposals, unreported)
         counts = [len(rows) for rows in proposals]
         parts = zip(torch.split(scores, counts), torch.split(deltas, counts), proposals, batch.sizes, strict=True)
-        return [self._select(self.config, *part) for part in parts]
+        return [self._select(self.config, *part)[0] for part in parts]
 
     @torch.no_grad()
     def explain(
@@ -212,8 +212,18 @@ class RegionClassifier(nn.Module):
         scores, deltas = self._predict(maps, [proposals], unreported)
         configs = self.config.without_nms(), self.config
         before_nms, after_nms = (self._select(config, scores, deltas, proposals, batch.sizes[0]) for config in configs)
-        assignment = self.assignment(proposals.boxes, targets)
-        return StageExplanation("region", "proposal", (proposals.boxes,), assignment, scores.amax(1), before_nms, after_nms)
+        return StageExplanation(
+            "region",
+            "proposal",
+            (proposals.boxes,),
+            self.assignment(proposals.boxes, targets),
+            scores.amax(1),
+            before_nms[0],
+            after_nms[0],
+            before_rows=before_nms[1],
+            after_rows=after_nms[1],
+            rules=self.config,
+        )
 
     def _predict(self, maps: RegionSource, proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
         pooled = self.pooled(maps, [rows.boxes for rows in proposals])
@@ -224,10 +234,12 @@ class RegionClassifier(nn.Module):
             scores, deltas = self.fitted(pooled, hidden, scores, deltas)
         return scores if unreported is None else scores.masked_fill(unreported, 0.0), deltas
 
-    def _select(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> Detections:
+    def _select(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> tuple[Detections, Tensor]:
+        """Return the detections of one image, and the proposal of each."""
+
         def boxes(selection: Selection) -> Tensor:
             refined = decode(deltas[selection.rows, selection.labels], proposals.boxes[selection.rows], config.box_weights)
             return clip_boxes(refined, size)
 
         selected_boxes, selection = config.select(boxes, scores, min_size=MIN_SIZE)
-        return Detections(selected_boxes, selection.scores, selection.labels)
+        return Detections(selected_boxes, selection.scores, selection.labels), selection.rows
