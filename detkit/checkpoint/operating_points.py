@@ -145,11 +145,12 @@ def _to_dict(point: OperatingPoint) -> dict[str, Any]:
 
 
 def _point(name: str, values: Mapping[str, Any]) -> OperatingPoint:
-    numbers = (float(values[key]) for key in _NUMBERS)
+    score, precision, recall, f1 = (float(values[key]) for key in _NUMBERS)
     if not values.keys() >= {"objects", _FALSE_ALARMS, "intervals"}:
-        return OperatingPoint(name, *numbers)
+        return OperatingPoint(name, score, precision, recall, f1)
     intervals = {key: (float(low), float(high)) for key, (low, high) in values["intervals"].items() if key in INTERVALS}
-    return OperatingPoint(name, *numbers, Evidence(values["objects"], float(values[_FALSE_ALARMS]), intervals))
+    evidence = Evidence(values["objects"], float(values[_FALSE_ALARMS]), intervals)
+    return OperatingPoint(name, score, precision, recall, f1, evidence)
 
 
 def _is_fraction(value: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Self, cast, get_args
+from typing import Literal, Self, get_args
 
 Kind = Literal["f1", "precision", "recall", "false-alarms-per-image"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,7 +41,7 @@ class Target:
             raise ValueError(f"{kind}: expected a number between 0 and 1, such as {kind}=0.9; got {number!r}")
         if kind == "false-alarms-per-image" and not 0 < value < math.inf:
             raise ValueError(f"{kind}: expected a number above 0, such as {kind}=0.1; got {number!r}")
-        return cls(cast("Kind", kind), value)
+        return cls(kind, value)
 
     def __str__(self) -> str:
         return self.kind if self.kind == "f1" else f"{self.kind}={self.value:g}"

@@ -49,8 +49,8 @@ class ClassDetections:
     @classmethod
     def pooled(cls, name: str, classes: Sequence[ClassDetections]) -> ClassDetections:
         """Return the detections of all classes counted together; there must be at least one."""
-        columns = (np.concatenate([getattr(one, key) for one in classes]) for key in ("image", "scores", "correct"))
-        return cls(name, *columns, np.sum([one.objects for one in classes], axis=0))
+        image, scores, correct = (np.concatenate([getattr(one, key) for one in classes]) for key in ("image", "scores", "correct"))
+        return cls(name, image, scores, correct, np.sum([one.objects for one in classes], axis=0))
 
 
 def best_score(detections: ClassDetections, target: Target, min_correct: int = MIN_CORRECT) -> float | None:
@@ -61,7 +61,7 @@ def best_score(detections: ClassDetections, target: Target, min_correct: int = M
     decimals near the middle.
     """
     order = np.argsort(-detections.scores, kind="stable")
-    scores, correct = detections.scores[order], np.cumsum(detections.correct[order])
+    scores, correct = detections.scores[order], np.cumsum(detections.correct[order], dtype=np.int64)
     last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])  # equal scores are kept or dropped together
     if not len(last):
         return None
@@ -131,6 +131,11 @@ class PointCounts:
         wrong = np.bincount(detections.image[kept & ~detections.correct], minlength=images)
         return cls(correct, wrong, detections.objects - correct)
 
+    @property
+    def totals(self) -> Floats:
+        """``(3,)`` numbers of correct, wrong and missed in all images."""
+        return np.array([self.correct.sum(), self.wrong.sum(), self.missed.sum()], np.float64)
+
 
 def operating_points(
     classes: Sequence[tuple[ClassDetections, float]], resamples: int = RESAMPLES, seed: int = 0
@@ -151,18 +156,18 @@ def operating_points(
     points = []
     for (detections, score), count, sample in zip(classes, counts, drawn, strict=True):
         images = len(detections.objects)
-        numbers = _numbers(*(float(column.sum()) for column in (count.correct, count.wrong, count.missed)), images)
-        low, high = np.nanquantile(_numbers(*sample, images), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
+        precision, recall, f1, false_alarms = _numbers(count.totals, images).tolist()
+        low, high = np.nanquantile(_numbers(sample, images), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=1)
         intervals = {name: (float(low[i]), float(high[i])) for i, name in enumerate(INTERVALS)}
-        evidence = Evidence(int(detections.objects.sum()), float(numbers[3]), intervals)
-        points.append(OperatingPoint(detections.name, score, *(float(number) for number in numbers[:3]), evidence))
+        evidence = Evidence(int(detections.objects.sum()), false_alarms, intervals)
+        points.append(OperatingPoint(detections.name, score, precision, recall, f1, evidence))
     return tuple(points)
 
 
-def _numbers(correct: Floats | float, wrong: Floats | float, missed: Floats | float, images: int) -> Floats:
-    """Return precision, recall, F1 and false alarms per image, in the order of ``INTERVALS``; NaN for a fraction of nothing."""
+def _numbers(totals: Floats, images: int) -> Floats:
+    """Return precision, recall, F1 and false alarms per image, ``(4, ...)``, of correct, wrong and missed ``(3, ...)``; NaN for 0 / 0."""
+    correct, wrong, missed = totals
     with np.errstate(invalid="ignore", divide="ignore"):
-        correct, wrong, missed = np.asarray(correct), np.asarray(wrong), np.asarray(missed)
         f1 = 2 * correct / (2 * correct + wrong + missed)
         return np.stack([correct / (correct + wrong), correct / (correct + missed), f1, wrong / images])
 
