@@ -42,18 +42,18 @@ def coco_numbers(truth: GroundTruth, accumulated: Curves, evaluator: EvaluatorNa
     """Average curves over the entries that are not -1 (Lin et al., ECCV 2014, and pycocotools' ``summarize``)."""
     precision, recall = accumulated.precision, accumulated.recall
     values = {
-        "AP": _mean(precision[..., _ALL, _MAX_100]),
-        "AP50": _mean(precision[_IOU_50, ..., _ALL, _MAX_100]),
-        "AP75": _mean(precision[_IOU_75, ..., _ALL, _MAX_100]),
-        "APs": _mean(precision[..., _SMALL, _MAX_100]),
-        "APm": _mean(precision[..., _MEDIUM, _MAX_100]),
-        "APl": _mean(precision[..., _LARGE, _MAX_100]),
-        "AR1": _mean(recall[..., _ALL, _MAX_1]),
-        "AR10": _mean(recall[..., _ALL, _MAX_10]),
-        "AR100": _mean(recall[..., _ALL, _MAX_100]),
-        "ARs": _mean(recall[..., _SMALL, _MAX_100]),
-        "ARm": _mean(recall[..., _MEDIUM, _MAX_100]),
-        "ARl": _mean(recall[..., _LARGE, _MAX_100]),
+        "AP": coco_mean(precision[..., _ALL, _MAX_100]),
+        "AP50": coco_mean(precision[_IOU_50, ..., _ALL, _MAX_100]),
+        "AP75": coco_mean(precision[_IOU_75, ..., _ALL, _MAX_100]),
+        "APs": coco_mean(precision[..., _SMALL, _MAX_100]),
+        "APm": coco_mean(precision[..., _MEDIUM, _MAX_100]),
+        "APl": coco_mean(precision[..., _LARGE, _MAX_100]),
+        "AR1": coco_mean(recall[..., _ALL, _MAX_1]),
+        "AR10": coco_mean(recall[..., _ALL, _MAX_10]),
+        "AR100": coco_mean(recall[..., _ALL, _MAX_100]),
+        "ARs": coco_mean(recall[..., _SMALL, _MAX_100]),
+        "ARm": coco_mean(recall[..., _MEDIUM, _MAX_100]),
+        "ARl": coco_mean(recall[..., _LARGE, _MAX_100]),
     }
     boxes, crowds = truth.boxes_by_class()
     counts = Counts(len(truth.image_ids), boxes.total(), crowds, sum(accumulated.detections), truth.left_out)
@@ -69,16 +69,16 @@ def _classes(truth: GroundTruth, accumulated: Curves) -> tuple[CocoClass, ...]:
             category_id=category_id,
             boxes=boxes[category_id],
             detections=accumulated.detections[index],
-            ap=_mean(precision[:, :, index]),
-            ap50=_mean(precision[_IOU_50, :, index]),
-            ap75=_mean(precision[_IOU_75, :, index]),
-            ar=_mean(recall[:, index]),
+            ap=coco_mean(precision[:, :, index]),
+            ap50=coco_mean(precision[_IOU_50, :, index]),
+            ap75=coco_mean(precision[_IOU_75, :, index]),
+            ar=coco_mean(recall[:, index]),
         )
         for index, category_id in enumerate(accumulated.category_ids)
     )
 
 
-def _mean(values: Floats) -> float:
-    """Return the mean of the values that are not -1, or NaN if there are none."""
+def coco_mean(values: Floats) -> float:
+    """Return the mean of the values that are not -1 or NaN, or NaN if there are none."""
     known = values[values > -1]
     return float(np.mean(known)) if known.size else float("nan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class PointsEvaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-serializable dict, with None for NaN."""
-        return {"images": self.images, "overall": finite(vars(self.overall)), "classes": [finite(vars(row)) for row in self.classes]}
+        return {"images": self.images, "overall": finite(asdict(self.overall)), "classes": [finite(asdict(row)) for row in self.classes]}
 
 
 def at_operating_points(truth: GroundTruth, results: Any, scores: Mapping[str, float], default: float | None = None) -> PointsEvaluation:
@@ -81,9 +81,9 @@ def at_operating_points(truth: GroundTruth, results: Any, scores: Mapping[str, f
     matches = Matches.of(truth, results)
     objects, _ = truth.boxes_by_class()
     images, kept_of_classes, classes = len(truth.image_ids), [], []
-    for category_id, name in truth.categories.items():
+    for (category_id, name), rows in zip(truth.categories.items(), matches.rows_by_class(truth), strict=True):
         score = scores.get(name, float("nan") if default is None else default)
-        correct = matches.correct[(matches.category == category_id) & (matches.scores >= score)]
+        correct = matches.correct[rows[matches.scores[rows] >= score]]
         kept_of_classes.append(correct)
         classes.append(PointNumbers.of(name, score, objects[category_id], correct, images))
     overall = PointNumbers.of(ALL, float("nan"), objects.total(), np.concatenate(kept_of_classes), images)

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from detkit.checkpoint.operating_points import ALL
+from detkit.evaluation.analysis.matches import Matches
+from detkit.evaluation.analysis.matching import Flags
+from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.results import Floats
+
+BINS = 10
+"""Number of bins, which have the same width."""
+
 
 @dataclass(frozen=True)
 class CalibrationBin:
@@ -38,3 +49,26 @@ class Calibration:
     name: str
     ece: float
     bins: tuple[CalibrationBin, ...]
+
+    @classmethod
+    def of(cls, name: str, scores: Floats, correct: Flags, bins: int = BINS) -> Calibration:
+        """Return the calibration of detections; scores outside of [0, 1] fall into the first or last bin."""
+        edges = np.linspace(0.0, 1.0, bins + 1)
+        index = np.searchsorted(edges[1:-1], scores, side="right")
+        counts = np.bincount(index, minlength=bins)
+        with np.errstate(invalid="ignore"):
+            mean = np.bincount(index, scores, bins) / counts
+            precision = np.bincount(index, correct, bins) / counts
+        rows = zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), mean.tolist(), precision.tolist(), strict=True)
+        filled = counts > 0
+        error = np.sum(counts[filled] * np.abs(mean - precision)[filled]) / len(scores) if len(scores) else np.nan
+        return cls(name, float(error), tuple(CalibrationBin(*row) for row in rows))
+
+
+def calibrations(truth: GroundTruth, matches: Matches) -> tuple[Calibration, ...]:
+    """Return the calibration of all classes together, then that of each class in the order of category ids."""
+    by_class = [
+        Calibration.of(name, matches.scores[rows], matches.correct[rows])
+        for name, rows in zip(truth.categories.values(), matches.rows_by_class(truth), strict=True)
+    ]
+    return (Calibration.of(ALL, matches.scores, matches.correct), *by_class)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from detkit.checkpoint.operating_points import ALL
+from detkit.evaluation.analysis.matches import Matches
+from detkit.evaluation.analysis.matching import Flags
+from detkit.evaluation.coco_curves import Curves
+from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import Floats
+
+MAX_POINTS = 120
+"""Largest number of scores of a thinned curve."""
+_IOU_50, _IOU_75 = 0, 5
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,29 @@ class ScoreCurve:
     precision: Floats
     recall: Floats
     f1: Floats
+
+    @classmethod
+    def of(cls, scores: Floats, correct: Flags, objects: int) -> ScoreCurve:
+        """Return the curve of detections in any order, with one point for each score that occurs."""
+        order = np.argsort(-scores, kind="stable")
+        scores, detected = scores[order], np.cumsum(correct[order])
+        last = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
+        kept, detected = last + 1, detected[last]
+        unknown = np.full(len(last), np.nan)
+        recall, f1 = (detected / objects, 2 * detected / (kept + objects)) if objects else (unknown, unknown)
+        return cls(scores[last], detected / kept, recall, f1)
+
+    def thinned(self, points: int = MAX_POINTS) -> ScoreCurve:
+        """Return at most so many points: the first, the last, the best F1, and others at even distances in score and in rank."""
+        count = len(self.scores)
+        if count <= points:
+            return self
+        levels = np.linspace(self.scores[0], self.scores[-1], points // 2)
+        by_score = np.searchsorted(-self.scores, -levels).clip(0, count - 1)
+        by_rank = np.linspace(0, count - 1, points - len(levels) - 1).astype(np.int64)
+        best = [] if np.isnan(self.f1).all() else [int(np.nanargmax(self.f1))]
+        chosen = np.unique(np.concatenate([by_score, by_rank, np.array(best, np.int64)]))
+        return ScoreCurve(self.scores[chosen], self.precision[chosen], self.recall[chosen], self.f1[chosen])
 
 
 @dataclass(frozen=True)
@@ -46,3 +80,28 @@ class ClassCurves:
     precision_75: Floats
     precision_mean: Floats
     by_score: ScoreCurve
+
+
+def class_curves(truth: GroundTruth, accumulated: Curves, matches: Matches) -> tuple[ClassCurves, ...]:
+    """Return the curves of all classes, then those of each class in the order of category ids."""
+    objects, _ = truth.boxes_by_class()
+    precision = accumulated.precision[:, :, :, 0, -1]
+    precision = np.where(precision > -1, precision, np.nan)
+    known = [index for index, category_id in enumerate(truth.categories) if objects[category_id]]
+    names, rows = list(truth.categories.items()), matches.rows_by_class(truth)
+    by_class = [
+        _curves(
+            name,
+            objects[category_id],
+            precision[:, :, index],
+            ScoreCurve.of(matches.scores[kept], matches.correct[kept], objects[category_id]),
+        )
+        for index, ((category_id, name), kept) in enumerate(zip(names, rows, strict=True))
+    ]
+    mean = precision[:, :, known].mean(2) if known else np.full(precision.shape[:2], np.nan)
+    together = ScoreCurve.of(matches.scores, matches.correct, objects.total())
+    return (_curves(ALL, objects.total(), mean, together), *by_class)
+
+
+def _curves(name: str, objects: int, precision: Floats, by_score: ScoreCurve) -> ClassCurves:
+    return ClassCurves(name, objects, precision[_IOU_50], precision[_IOU_75], precision.mean(0), by_score.thinned())

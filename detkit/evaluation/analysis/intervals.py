@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from detkit.evaluation.analysis.matching import COCO_RANGES, IOU_THRESHOLDS, Matching, match
+from detkit.evaluation.analysis.weighted import Entries
+from detkit.evaluation.coco import coco_mean
+from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.numbers import COCO_NAMES
+from detkit.evaluation.results import Floats
+
+RESAMPLES = 1000
+"""Bootstrap resamples: each draws as many images as there are, with replacement."""
+CONFIDENCE = 0.95
+"""Confidence level of the intervals."""
+_BATCH = 16
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
@@ -29,3 +49,76 @@ class Intervals:
     classes: tuple[Interval, ...]
     resamples: int
     seed: int
+
+
+def metric_intervals(truth: GroundTruth, results: Any, resamples: int = RESAMPLES, seed: int = 0) -> Intervals:
+    """Return confidence intervals of the COCO metrics and of the AP of each class.
+
+    Images are resampled with replacement, and the percentiles of the resamples are corrected for bias (BC, Efron, 1981): precision is made
+    non-increasing by a maximum, so that AP of few images is too high on average, and that of a resample even more.
+
+    Args:
+        truth: The ground truth.
+        results: Checked results: rows, or an ``(N, 7)`` array as in :func:`~detkit.evaluation.coco_curves.curves`.
+        resamples: Number of bootstrap resamples.
+        seed: Random seed of the resampling.
+
+    Raises:
+        ValueError: If ``resamples`` is below 1.
+    """
+    return intervals_of(match(truth, results, COCO_RANGES, IOU_THRESHOLDS), resamples, seed)
+
+
+def intervals_of(matching: Matching, resamples: int = RESAMPLES, seed: int = 0) -> Intervals:
+    """Return the intervals of a matching whose first area ranges are COCO's, at COCO's IoU thresholds; see :func:`metric_intervals`."""
+    if resamples < 1:
+        raise ValueError(f"resamples: expected at least 1, got {resamples}")
+    entries = coco_entries(matching)
+    own = evaluate_weighted(entries, np.ones((matching.images, 1)))[:, 0]
+    samples = resampled(entries, matching.images, resamples, seed)
+    rows = [bias_corrected(float(value), row) for value, row in zip(own, samples, strict=True)]
+    return Intervals(dict(zip(COCO_NAMES, rows, strict=False)), tuple(rows[len(COCO_NAMES) :]), resamples, seed)
+
+
+def coco_entries(matching: Matching) -> tuple[Entries, ...]:
+    """Return the entries of COCO's area ranges."""
+    return tuple(Entries.of(matching, index, area, len(IOU_THRESHOLDS)) for index, area in enumerate(COCO_RANGES))
+
+
+def resampled(entries: Sequence[Entries], images: int, resamples: int, seed: int) -> Floats:
+    """Return the metrics of :func:`evaluate_weighted` ``(12 + K, resamples)`` on images drawn with replacement.
+
+    They depend on the seed alone, not on the number of processor cores; the same seed draws the same images for another detector.
+    """
+
+    def batch(number: int) -> Floats:
+        size = min(_BATCH, resamples - number * _BATCH)
+        rng = np.random.default_rng((seed, number))
+        weights = [np.bincount(rng.integers(0, images, images), minlength=images) for _ in range(size)]
+        return evaluate_weighted(entries, np.stack(weights, axis=1).astype(np.float64))
+
+    numbers = range(-(-resamples // _BATCH))
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="detkit-bootstrap") as pool:  # the kernels release the GIL
+        return np.concatenate(list(pool.map(batch, numbers)), axis=1)
+
+
+def evaluate_weighted(entries: Sequence[Entries], weights: Floats) -> Floats:
+    """Return the 12 COCO metrics and the AP of each class ``(12 + K, B)`` at each column of the weights ``(I, B)`` of the images."""
+    every, *sizes = (one.evaluate(weights) for one in entries)
+    metrics = [every[:, 0], every[:, 0, [0]], every[:, 0, [5]], *(size[:, 0] for size in sizes)]
+    metrics += [every[:, 2], every[:, 3], every[:, 1], *(size[:, 1] for size in sizes)]
+    means = [[coco_mean(metric[..., column]) for column in range(weights.shape[1])] for metric in metrics]
+    return np.concatenate([np.array(means), every[:, 0].mean(1)])
+
+
+def bias_corrected(value: float, samples: Floats) -> Interval:
+    """Return the bias-corrected percentile interval of a value and its resamples; resamples that are NaN are left out."""
+    samples = samples[~np.isnan(samples)]
+    if np.isnan(value) or not len(samples):
+        return Interval(float("nan"), float("nan"))
+    below = (np.mean(samples < value) + np.mean(samples <= value)) / 2
+    bias = _NORMAL.inv_cdf(float(np.clip(below, 0.5 / len(samples), 1 - 0.5 / len(samples))))
+    tail = _NORMAL.inv_cdf((1 - CONFIDENCE) / 2)
+    low, high = np.quantile(samples, [_NORMAL.cdf(2 * bias + tail), _NORMAL.cdf(2 * bias - tail)])
+    return Interval(float(low), float(high))

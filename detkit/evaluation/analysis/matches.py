@@ -65,6 +65,12 @@ class Matches:
             np.sort(np.concatenate([matching.row[is_ignored], matching.dropped])),
         )
 
+    def rows_by_class(self, truth: GroundTruth) -> list[Integers]:
+        """Return the positions of the detections of each class of the ground truth, in the order of category ids."""
+        categories = sorted_ids(truth.categories)
+        order = np.argsort(self.category, kind="stable")
+        return np.split(order, np.searchsorted(self.category[order], categories[1:]))
+
     @property
     def correct(self) -> Flags:
         """``(N,)`` whether each detection is correct."""

@@ -117,7 +117,7 @@ def match(
     objects = Objects.of(truth)
     order = _by_group(objects.image, objects.label, len(truth.image_ids))
     row, image, label, boxes, scores, rank, dropped = _sorted_detections(truth, results)
-    groups = _groups(_keys(image, label, len(truth.image_ids)), _keys(objects.image, objects.label, len(truth.image_ids))[order])
+    groups = group_ranges(_keys(image, label, len(truth.image_ids)), _keys(objects.image, objects.label, len(truth.image_ids))[order])
     shape = len(ranges), len(row)
     correct, ignored = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
     target, iou = np.full(len(row), -1, np.int64), np.zeros(len(row))
@@ -149,8 +149,8 @@ def _by_group(image: Integers, label: Integers, images: int) -> Integers:
     return np.argsort(_keys(image, label, images), kind="stable")
 
 
-def _groups(detection_keys: Integers, object_keys: Integers) -> Integers:
-    """Return the ranges ``(G, 4)`` of detections and objects of each image and class with detections."""
+def group_ranges(detection_keys: Integers, object_keys: Integers) -> Integers:
+    """Return the ranges ``(G, 4)`` of detections and of objects, both sorted by key, of each key with detections."""
     keys, start = np.unique(detection_keys, return_index=True)
     stop = np.append(start[1:], len(detection_keys))[: len(start)]
     return np.stack([start, stop, np.searchsorted(object_keys, keys, "left"), np.searchsorted(object_keys, keys, "right")], 1).astype(

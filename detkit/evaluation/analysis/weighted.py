@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detkit.evaluation.analysis.matching import Integers, Matching
-from detkit.evaluation.results import Floats
+from detkit.evaluation.analysis.matching import Matching
+from detkit.evaluation.results import Floats, Integers
 
 RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 """COCO's recalls, in pycocotools' floating point."""
@@ -50,10 +50,10 @@ class Entries:
             thresholds,
         )
 
-    def evaluate(self, weights: Integers) -> Floats:
+    def evaluate(self, weights: Floats) -> Floats:
         """Return AP and recall with 100, 1 and 10 detections ``(K, 4, T, B)`` at each column of the weights ``(I, B)`` of the images.
 
-        They are NaN for a class without objects.
+        The weights are whole numbers. The results are NaN for a class without objects.
         """
         from detkit.evaluation.analysis.kernels import accumulate
 

@@ -35,7 +35,10 @@ def table() -> Callable[[Results], np.ndarray[Any, Any]]:
     return _table
 
 
-def _difficult_scene(images: int = 6, detections: int = 300, classes: int = 3, seed: int = 0) -> tuple[GroundTruth, Results]:
+def _difficult_scene(
+    images: int = 6, detections: int = 300, classes: int = 3, seed: int = 0, detected: float = 0.0
+) -> tuple[GroundTruth, Results]:
+    """Detections are mostly wrong; of the objects, ``detected`` are detected in addition, some as another class, and some twice."""
     dataset, results = synthetic_coco(images, detections, classes, seed)
     rng = np.random.default_rng(seed)
     dataset["images"].reverse()
@@ -43,6 +46,11 @@ def _difficult_scene(images: int = 6, detections: int = 300, classes: int = 3, s
     for row in dataset["annotations"]:
         row["iscrowd"] = int(rng.random() < 0.15)
         row["area"] *= float(rng.uniform(0.5, 1.5))
+    for row in dataset["annotations"]:
+        for _ in range(int(rng.random() < detected) * int(rng.integers(1, 3))):
+            category_id = int(rng.integers(1, classes + 1)) if rng.random() < 0.2 else row["category_id"]
+            score = float(rng.uniform(0.2, 1))
+            results.append({"image_id": row["image_id"], "category_id": category_id, "bbox": list(row["bbox"]), "score": score})
     for row in results:
         row["score"] = round(row["score"], 1)
     return GroundTruth.of(dataset), results

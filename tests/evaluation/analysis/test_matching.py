@@ -33,9 +33,7 @@ def test_matching_is_that_of_pycocotools(seed: int, difficult_scene: Any, pycoco
     assert len(matching.dropped) == len(results) - len(matching.row) > 0
 
 
-def test_unit_weights_give_the_metrics_of_pycocotools(
-    difficult_scene: Any, pycocotools_evaluation: Any
-) -> None:
+def test_unit_weights_give_the_metrics_of_pycocotools(difficult_scene: Any, pycocotools_evaluation: Any) -> None:
     truth, results = difficult_scene(images=8, detections=500)
     precision = pycocotools_evaluation(truth, results).eval["precision"]
     recall = pycocotools_evaluation(truth, results).eval["recall"]
