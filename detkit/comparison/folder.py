@@ -172,3 +172,9 @@ def metrics_rows(run: RunFolder) -> list[dict[str, Any]]:
         except ValueError:
             continue
     return rows
+
+
+def newest_metric(run: RunFolder, name: str = "AP") -> float | None:
+    """Return a metric of a run's newest evaluation; None if there was none."""
+    values = [row["evaluation"].get(name) for row in metrics_rows(run) if "evaluation" in row]
+    return values[-1] if values else None

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from detkit.config import Config
 from detkit.experiment.config import Experiment
+from detkit.weights import EMBEDDED
 
 DEFAULT_BUDGET, DEFAULT_SEEDS = 10.0, 3
 HELD_OUT = 0.15
@@ -133,3 +134,16 @@ def price(plan: Plan) -> float | None:
     """Return the core-minutes of all trainings; None if they are limited by steps."""
     count = sum(unit.is_training for unit in units(plan))
     return None if plan.protocol.budget is None else count * plan.protocol.budget
+
+
+def start_of(entry: Entry) -> str:
+    """Return where a training starts: ImageNet, COCO, the name of weights, or scratch; empty for what is not trained."""
+    experiment = entry.experiment
+    if experiment is None:
+        return ""
+    if experiment.weights is not None:
+        return "COCO" if experiment.weights == EMBEDDED else experiment.weights
+    backbone = getattr(experiment.model, "backbone", None)
+    if backbone is None or backbone.weights is None:
+        return "scratch"
+    return "ImageNet" if backbone.weights == "default" else str(backbone.weights)

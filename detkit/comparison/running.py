@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from detkit.checkpoint.atomic import write_json
-from detkit.comparison.folder import ComparisonFolder, read_json
-from detkit.comparison.halving import last_value
-from detkit.comparison.plan import Plan, Unit
+from detkit.comparison.folder import ComparisonFolder, newest_metric, read_json
+from detkit.comparison.latency import LatencyTask
+from detkit.comparison.plan import Plan, Unit, units
 from detkit.comparison.splits import Parts
 from detkit.comparison.work import EvaluationTask, TrainTask
 from detkit.config import Config
@@ -76,22 +76,22 @@ class Runner:
     parent: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
-    def run(self, units: Iterable[Unit], pause_at: float | None = None) -> None:
+    def run(self, tasks: Iterable[Unit], pause_at: float | None = None) -> None:
         """Train and evaluate, or continue what was interrupted.
 
         A unit that fails is recorded in :attr:`failed`, and the others go on.
 
         Args:
-            units: What to run, in this order.
+            tasks: What to run, in this order.
             pause_at: Fraction of the training at which every training pauses.
 
         Raises:
             KeyboardInterrupt: If it is interrupted; all processes have then saved their work and ended.
         """
-        units = list(units)
-        for unit in units:
+        tasks = list(tasks)
+        for unit in tasks:
             self._keep_finished(unit)
-        waiting = deque(unit for unit in units if not self._is_done(unit, pause_at))
+        waiting = deque(unit for unit in tasks if not self._is_done(unit, pause_at))
         active: dict[Process, Unit] = {}
         started, total, done = time.monotonic(), len(waiting), 0
         try:
@@ -119,6 +119,44 @@ class Runner:
         run = self.folder.run(unit)
         if run.results.is_file() and not self.folder.is_trained(unit) and read_json(run.results).get("reason") in COMPLETE:
             self.folder.finish(unit)
+
+    def measure_latency(self) -> bool:
+        """Measure the time per image of all detectors that are here, in one process; return whether there is a new measurement.
+
+        A measurement that has them all is kept, so that it stays when the checkpoints are left behind.
+
+        Raises:
+            KeyboardInterrupt: If it is interrupted.
+        """
+        models = self._models()
+        known = read_json(self.folder.latency)["detectors"] if self.folder.latency.is_file() else {}
+        if not models.keys() - known.keys():
+            return False
+        self.say(f"measuring the time per image of {len(models)} detectors in one process")
+        output = self.folder.path / "latency.txt"
+        task = LatencyTask(
+            models=models, images=self.parts.sources["test"], output=str(self.folder.latency), device=self.plan.protocol.device
+        )
+        process = self.launch(task, output)
+        try:
+            while process.poll() is None:
+                time.sleep(POLL_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+        if process.poll() != FINISHED:
+            self.failed["latency"] = last_line(output, process.poll() or 0)
+        return process.poll() == FINISHED
+
+    def _models(self) -> dict[str, str]:
+        """Return the model of each entry whose detector is on this machine, by the entry's slug."""
+        models: dict[str, str] = {}
+        for unit in units(self.plan):
+            if unit.entry.kind == "detector":
+                models[unit.entry.slug] = unit.entry.source
+            elif unit.fraction == 1 and self.folder.checkpoint(unit).is_file():
+                models.setdefault(unit.entry.slug, str(self.folder.checkpoint(unit)))
+        return models
 
     def _is_done(self, unit: Unit, pause_at: float | None) -> bool:
         if self.folder.is_stopped(unit) or self.folder.is_evaluated(unit):
@@ -168,17 +206,14 @@ class Runner:
             self.folder.finish(unit)
             return True
         if code == PAUSED and pause_at is not None:
-            value = last_value(self.folder.run(unit), unit)
+            value = newest_metric(self.folder.run(unit))
             write_json(self.folder.rung(unit), {"at": pause_at, "value": value})
         else:
             self._fail(unit, code)
         return False
 
     def _fail(self, unit: Unit, code: int) -> None:
-        output = self.folder.output(unit)
-        text = output.read_bytes()[-_TAIL:].decode("utf-8", "replace") if output.is_file() else ""
-        lines = [line for line in text.splitlines() if line.strip()]
-        self.failed[unit.name] = lines[-1] if lines else f"ended with exit code {code}"
+        self.failed[unit.name] = last_line(self.folder.output(unit), code)
 
     def _outcome(self, unit: Unit) -> str:
         if unit.name in self.failed:
@@ -229,6 +264,13 @@ def run_config(unit: Unit, plan: Plan, parts: Parts, folder: ComparisonFolder) -
         return config
     model: Any = config.model
     return config.replace(model=model.replace(proposals=model.proposals.replace(cache=str(folder.proposals(unit)))))
+
+
+def last_line(output: Path, code: int) -> str:
+    """Return the last line that a process printed, which is its error."""
+    text = output.read_bytes()[-_TAIL:].decode("utf-8", "replace") if output.is_file() else ""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else f"ended with exit code {code}"
 
 
 def rung_of(folder: ComparisonFolder, unit: Unit) -> dict[str, Any]:

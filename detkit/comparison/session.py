@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from detkit.about import __version__
 from detkit.comparison.folder import ComparisonFolder, read_json
+from detkit.comparison.halving import run_halving
 from detkit.comparison.plan import Entry, Plan, Protocol, Unit, units
 from detkit.comparison.running import Launch, Runner, Say
 from detkit.comparison.splits import Parts, prepare
@@ -48,7 +49,7 @@ class Session:
         parts = prepare(plan.protocol, folder.data)
         session = cls(plan, folder, parts)
         session._check_data(saved)
-        for stale in folder.path.glob("results/*/task-*.json"):
+        for stale in (*folder.path.glob("results/*/task-*.json"), *folder.path.glob("task-*.json")):
             stale.unlink(missing_ok=True)
         session.write()
         return session
@@ -60,7 +61,10 @@ class Session:
             KeyboardInterrupt: If it is interrupted; the same call continues it.
         """
         runner = Runner(self.plan, self.folder, self.parts, launch, jobs, say, parent)
+        if self.plan.protocol.halving:
+            run_halving(runner, self.units())
         runner.run(self.units())
+        runner.measure_latency()
         return runner
 
     def units(self) -> tuple[Unit, ...]:

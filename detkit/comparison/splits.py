@@ -41,13 +41,17 @@ class Parts:
         rows = {name: DataFingerprint.of(part) for name, part in self.data.items()}
         return {name: {"images": row.images, "boxes": row.boxes, "ids": row.ids, "labels": row.labels} for name, row in rows.items()}
 
+    def images_in(self, fraction: float) -> int:
+        """Return the number of training images in a fraction of them."""
+        return max(1, round(fraction * len(self.data["train"])))
+
     def fraction_of_training(self, fraction: float, seed: int = 0) -> SourceConfig:
         """Return a fraction of the training images; a smaller fraction is a subset of a larger one."""
         if fraction == 1:
             return self.sources["train"]
         train = self.data["train"]
         order = hash_order(train.records.image_ids, seed + 2)
-        kept = sorted(order[: max(1, round(fraction * len(order)))])
+        kept = sorted(order[: self.images_in(fraction)])
         return _written(train.take(kept), self.folder / f"train-{fraction:.4g}.json")
 
 

@@ -22,11 +22,11 @@ def test_every_unit_is_trained_and_evaluated_once(tmp_path: Path) -> None:
     plan, process, lines = plan_for(write_data(tmp_path / "data")), fresh(), list[str]()
     session = Session.open(plan, folder_in(tmp_path))
     assert not session.run(process, say=lines.append).failed
-    assert process.log == [(kind, name) for name in UNITS for kind in ("train", "evaluate")]
+    assert process.log == [*((kind, name) for name in UNITS for kind in ("train", "evaluate")), ("latency", "comparison")]
     assert sum("val AP 1.000 after 1.5 core-minutes, 2 steps, 8 images" in line for line in lines) == 4
     assert not list((tmp_path / "comparison" / "runs").iterdir())
     Session.open(plan, folder_in(tmp_path)).run(process)
-    assert len(process.log) == 8  # nothing is repeated
+    assert len(process.log) == 9  # nothing is repeated
 
 
 def test_a_folder_without_checkpoints_continues_elsewhere(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_folder_without_checkpoints_continues_elsewhere(tmp_path: Path) -> Non
     after = Session.open(more, folder_in(moved))
     assert [entry.name for entry in after.plan.entries] == ["ssd_lite0_bccd", "detr_lite0_bccd", "yolox_lite0_bccd"]
     after.run(process)
-    assert [name for kind, name in process.log[4:] if kind == "train"] == ["yolox_lite0_bccd-seed0", *UNITS[2:], "yolox_lite0_bccd-seed1"]
+    assert [name for kind, name in process.log[5:] if kind == "train"] == ["yolox_lite0_bccd-seed0", *UNITS[2:], "yolox_lite0_bccd-seed1"]
 
 
 def test_a_comparison_does_not_continue_under_another_protocol_or_on_other_data(tmp_path: Path) -> None:

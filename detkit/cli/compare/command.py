@@ -5,6 +5,8 @@
     detkit compare yolox_lite0_bccd yolox_lite0_bccd:optimizer.lr=1e-3 --data my_data
     detkit compare runs/first-1 runs/second-1 model.onnx results.json --data my_data
     detkit compare --suite fast --data my_data --dry-run             print the plan and its price
+    detkit compare runs/released runs/new-1 --data my_data --gate ap=-0.005,ap50:person=-0.01
+    detkit compare yolox_lite0_bccd --data my_data --fractions 1/8,1/4,1/2,1       would more labels help?
     detkit compare --resume runs/compare-1                           continue where it was interrupted
     detkit compare runs/compare-1/compare.json                       repeat it from the start
 
@@ -19,13 +21,17 @@ import argparse
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detkit.cli.compare.options import CompareOptions, add_compare_flags
 from detkit.cli.options import bind
 
 if TYPE_CHECKING:
     from detkit.comparison.plan import Plan, Protocol
+    from detkit.comparison.session import Session
+
+GATE_FAILED = 1
+"""Exit code if a gate fails."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,11 +44,14 @@ def run(options: CompareOptions) -> int:
     """Compare, print and write."""
     from detkit.checkpoint.folder_lock import FolderLock
     from detkit.cli.compare.launch import Worker
-    from detkit.cli.compare.text import plan_text
+    from detkit.cli.compare.text import plan_text, results_text
     from detkit.comparison.folder import ComparisonFolder
+    from detkit.comparison.gate import check_gates, parse_gates
+    from detkit.comparison.results import judge
     from detkit.comparison.session import Session
     from detkit.comparison.splits import prepare
 
+    gates = parse_gates(options.gate) if options.gate is not None else ()
     plan = _plan(options)
     if options.dry_run:
         with TemporaryDirectory() as folder:
@@ -54,9 +63,28 @@ def run(options: CompareOptions) -> int:
         session = Session.open(plan, folder)
         print(f"{plan_text(session.plan, session.parts)}\n\nfolder: {folder.path}", flush=True)
         runner = session.run(Worker, jobs=options.jobs, say=lambda line: print(line, flush=True), parent=os.getpid())
+        results = judge(session)
+        session.write(results)
+        page = _write_page(session, results, options)
+    print(f"\n{results_text(results)}\n\nwritten: {folder.plan}{page}")
     for name, error in runner.failed.items():
         print(f"failed: {name}: {error}")
-    return 2 if runner.failed else 0
+    if runner.failed:
+        return 2
+    failures = check_gates(gates, results) if gates else ()
+    for line in failures:
+        print(line)
+    return GATE_FAILED if failures else 0
+
+
+def _write_page(session: Session, results: dict[str, Any], options: CompareOptions) -> str:
+    """Write the report, and return what to print about it."""
+    if options.no_report or not results["entries"]:
+        return ""
+    from detkit.comparison.pages.page import write_page
+
+    size = write_page(session, results, session.folder.report)
+    return f", {session.folder.report} ({size / 1e6:.1f} MB)"
 
 
 def _folder(options: CompareOptions) -> Path:
@@ -102,7 +130,7 @@ def _plan(options: CompareOptions) -> Plan:
     return build_plan(named, _protocol(options, tuple(overrides)))
 
 
-_PROTOCOL = ("budget", "steps", "seeds", "init", "backbone", "val_fraction", "test_fraction", "halving", "precision")
+_PROTOCOL = ("budget", "steps", "seeds", "init", "backbone", "val_fraction", "test_fraction", "halving", "fractions", "precision")
 
 
 def _refuse(options: CompareOptions, reason: str, names: tuple[str, ...]) -> None:
@@ -133,6 +161,7 @@ def _protocol(options: CompareOptions, overrides: tuple[str, ...]) -> Protocol:
         steps=options.steps,
         overrides=overrides,
         halving=options.halving,
+        fractions=options.fractions or (),
         device=options.device,
         **given,
     )

@@ -28,6 +28,9 @@ class CompareOptions:
         val_fraction: Fraction of the images for validation; None: the default.
         test_fraction: Fraction of the images for testing; None: the default.
         halving: Whether the worse half is stopped early.
+        fractions: Fractions of the training images; None: all images.
+        gate: Limits for the differences from the first detector.
+        no_report: Whether no report is written.
         dry_run: Whether only the plan and its price are printed.
         jobs: Trainings at a time.
         output: Folder of the comparison; None: a new one.
@@ -48,6 +51,9 @@ class CompareOptions:
     val_fraction: float | None = None
     test_fraction: float | None = None
     halving: bool = False
+    fractions: tuple[float, ...] | None = None
+    gate: str | None = None
+    no_report: bool = False
     dry_run: bool = False
     jobs: int = 1
     output: str | None = None
@@ -81,6 +87,18 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
         help="fraction of the images for testing, if the data has no such split (default: 0.15)",
     )
     parser.add_argument("--halving", action="store_true", help="stop the worse half after a quarter of the training, and after a half")
+    parser.add_argument(
+        "--fractions",
+        type=_fractions,
+        metavar="F,F",
+        help="train on nested fractions of the images, such as 1/8,1/4,1/2,1, and fit a curve",
+    )
+    parser.add_argument(
+        "--gate",
+        metavar="METRIC=LIMIT",
+        help="exit with code 1 if a metric is lower than that of the first detector by more than a limit: ap=-0.005,ap50:person=-0.01",
+    )
+    parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its price, and stop")
     parser.add_argument("--jobs", type=positive, metavar="N", help="trainings at a time, with one thread each (default: 1)")
     add_flags(parser, "--output", help="folder of the comparison; one that is there is continued (default: runs/compare-N)")
@@ -91,3 +109,18 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
 
 def _minutes(text: str) -> float:
     return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")
+
+
+def _fractions(text: str) -> tuple[float, ...]:
+    """Parse fractions such as ``1/8,0.5,1``; 1 is always among them."""
+    values = {1.0}
+    for part in text.split(","):
+        over, slash, under = part.partition("/")
+        try:
+            value = float(over) / float(under) if slash else float(over)
+        except (ValueError, ZeroDivisionError):
+            value = math.nan
+        if not 0 < value <= 1:
+            raise argparse.ArgumentTypeError(f"expected fractions above 0 and up to 1, such as 1/8,1/4,1/2,1; got {part!r}")
+        values.add(value)
+    return tuple(sorted(values))

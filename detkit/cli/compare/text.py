@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from detkit.cli.report import count, table
-from detkit.comparison.plan import Entry, Plan, price, units
-from detkit.weights import EMBEDDED
+from detkit.cli.report import count, shown, table
+from detkit.comparison.plan import Entry, Plan, price, start_of, units
 
 if TYPE_CHECKING:
     from detkit.comparison.splits import Parts
@@ -52,11 +51,44 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
     year = "" if entry.year is None else f"{int(entry.year)}"
     if experiment is None:
         return entry.name, year, "evaluated as it is", "", "", ""
-    backbone = getattr(experiment.model, "backbone", None)
-    start = "COCO" if experiment.weights == EMBEDDED else experiment.weights
-    if start is None:
-        start = (
-            "scratch" if backbone is None or backbone.weights is None else "ImageNet" if backbone.weights == "default" else backbone.weights
-        )
     size = str(experiment.loader.batch_size)
-    return entry.name, year, start, experiment.augmentation.preset, size, entry.trials
+    return entry.name, year, start_of(entry), experiment.augmentation.preset, size, entry.trials
+
+
+def results_text(results: dict[str, Any]) -> str:
+    """Return the results as a table, best first, and the advice."""
+    rows = sorted(results["entries"], key=lambda row: -_order(row["estimates"]["AP"]["mean"]))
+    numbers = ("test AP", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
+    header = ("name", "test AP", "95 %", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
+    lines = [table([_result_row(row) for row in rows], header, set(numbers))]
+    lines.append(
+        f"on {count(results['images'], 'test image')} with {count(results['boxes'], 'object')}; means of the runs; the interval of AP is "
+        f"over images ({results['resamples']:,} bootstrap resamples) and seeds; ms: median time of an image"
+    )
+    for unit in results["stopped"]:
+        lines.append(f"stopped early: {unit}")
+    if results["missing"]:
+        lines.append(f"missing: {', '.join(results['missing'])}")
+    lines += ["", results["advice"]]
+    if results["command"]:
+        name = results["recommended"] or results["best"]
+        lines.append(f"to train {name} for as long as it is configured: {results['command']}")
+    return "\n".join(lines)
+
+
+def _result_row(row: dict[str, Any]) -> tuple[str, ...]:
+    estimate, runs = row["estimates"]["AP"], row["runs"]
+    minutes, steps, images = (_mean_of(runs, name, digits) for name, digits in (("core_minutes", 1), ("steps", 0), ("images_seen", 0)))
+    latency = "-" if row["latency"] is None else f"{1000 * row['latency']['median']:.0f}"
+    interval = f"{shown(estimate['low'])} to {shown(estimate['high'])}"
+    numbers = (shown(row["test"][name]) for name in ("AP50", "AP75"))
+    return (row["name"], shown(estimate["mean"]), interval, *numbers, shown(row["val"]), minutes, steps, images, latency, str(len(runs)))
+
+
+def _mean_of(runs: list[dict[str, Any]], name: str, digits: int) -> str:
+    values = [run[name] for run in runs if run[name] is not None]
+    return f"{sum(values) / len(values):,.{digits}f}" if values else "-"
+
+
+def _order(value: float) -> float:
+    return value if value == value else -1.0

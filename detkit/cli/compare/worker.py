@@ -33,11 +33,15 @@ def main(argv: Sequence[str]) -> int:
 
 def _work(text: bytes) -> bool:
     """Do a task; return whether it is finished."""
+    from detkit.comparison.latency import LatencyTask, latency_task
     from detkit.comparison.work import EvaluationTask, TrainTask, evaluation_task, results_task, train_task
 
     kind = parse_json(text, "task")["kind"]
     if kind == "train":
         return train_task(TrainTask.from_json(text))
+    if kind == "latency":
+        latency_task(LatencyTask.from_json(text))
+        return True
     task = EvaluationTask.from_json(text)
     results_task(task) if kind == "results" else evaluation_task(task)
     return True

@@ -85,7 +85,8 @@ def against_text(other: str, rows: Sequence[Difference]) -> str:
         )
         for row in rows
     ]
-    return f"against {other}, {RESAMPLES:,} bootstrap resamples of the images\n{table(lines, header, set(header[1:-1]))}"
+    pointer = "to compare more detectors, with a report: detkit compare A B --data PATH"
+    return f"against {other}, {RESAMPLES:,} bootstrap resamples of the images\n{table(lines, header, set(header[1:-1]))}\n{pointer}"
 
 
 def details_text(details: Details) -> str:
