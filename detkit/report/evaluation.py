@@ -85,7 +85,7 @@ def _made(subject: Subject, chosen: Sequence[int], max_bytes: int) -> Thumbnails
 
 def _page(subject: Subject, chosen: Sequence[int], made: Thumbnails, batches: Images) -> Page:
     count = len(made.images) - len(chosen)
-    matrix, cells = confusion.section(subject)
+    matrix, cells = confusion.section(subject, chosen)
     by_score, curve_data = curves.section(subject)
     calibrated, calibration_data = calibration.section(subject)
     sections = [

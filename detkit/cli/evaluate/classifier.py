@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
 
-_BOX_FLAGS = ("results", "max_detections", "pyramid", "flip", "details", "against")
+_BOX_FLAGS = ("results", "max_detections", "pyramid", "flip", "details", "at_operating_point", "against", "report")
 
 
 def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:

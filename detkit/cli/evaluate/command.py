@@ -7,7 +7,11 @@
     detkit evaluate fasterrcnn_resnet50_fpn --data my_data/data.yaml --rename tvmonitor=tv
     detkit evaluate runs/first-1 --data my_data --pyramid 0.5 1 2
     detkit evaluate runs/second-1 --data my_data --against runs/first-1
-    detkit evaluate --annotations instances_val.json --results results.json
+    detkit evaluate runs/first-1 --data my_data --at-operating-point
+    detkit evaluate --annotations instances_val.json --results results.json --images val
+
+Every evaluation writes a report, one HTML file that opens offline: numbers with intervals, curves, confusion matrix, calibration, and the
+worst mistakes as crops. Leave it out with --no-report.
 
 Without --data, a run is evaluated on the data that it was validated on. The data's classes must be among the detector's, by name (after
 --rename); detections of other classes are skipped and counted.
@@ -17,16 +21,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from detkit.cli.evaluate.analysis import Analyzed, analyzed, json_parts, report
 from detkit.cli.evaluate.jobs import DetectorJob, FileJob
 from detkit.cli.evaluate.options import EvaluateOptions, add_evaluate_flags, check_evaluate_options
+from detkit.cli.evaluate.report import wants_report
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import duration, memory_line
 from detkit.cli.resolve import resolve_model
 from detkit.machine import peak_memory
+from detkit.printable import printable_message
 from detkit.weights import embedded_path
 
 if TYPE_CHECKING:
@@ -46,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: EvaluateOptions) -> int:
     """Evaluate, print and write."""
     check_evaluate_options(options)
-    with Outputs({"json": options.json, "results": None if options.annotations else options.results}) as outputs:
+    results = None if options.annotations else options.results
+    with Outputs({"json": options.json, "results": results, "report": options.report}) as outputs:
         return _evaluate(options, outputs)
 
 
@@ -62,10 +71,38 @@ def _evaluate(options: EvaluateOptions, outputs: Outputs) -> int:
     details = job.details() if options.details else None
     against = job.against(options.against) if options.against else ()
     _print(options, numbers, details, against, job)
-    outputs.write("json", lambda path: write_output(path, _as_json(options, numbers, details, against, job)))
+    result = _analyzed(options, job)
+    wants = wants_report(options.report, options.no_report)
+    more: dict[str, Any] = json_parts(result, wants) if options.json is not None else {}
+    more |= _print_at_points(options, job) if options.at_operating_point else {}
+    outputs.write("json", lambda path: write_output(path, _as_json(options, numbers, details, against, job, more)))
+    if result is not None and wants:
+        report(options, job, result, outputs)
     if outputs.written:
         print(f"written: {', '.join(outputs.written)}")
+    if result is None and options.report is not None:
+        raise ValueError(f"--report {options.report}: not written, as the detections could not be analyzed")
     return 0
+
+
+def _print_at_points(options: EvaluateOptions, job: FileJob | DetectorJob) -> dict[str, Any]:
+    """Print the numbers of what detect reports, and return them as a key of the JSON file."""
+    from detkit.cli.evaluate.points import at_points, points_dict, points_text
+
+    points = at_points(options, job)
+    print(f"\n{points_text(*points)}")
+    return {"at_operating_point": points_dict(*points)}
+
+
+def _analyzed(options: EvaluateOptions, job: FileJob | DetectorJob) -> Analyzed | None:
+    """Analyze the detections for a report or ``--details``; an error costs what shows the analysis, and nothing else."""
+    if not options.details and not wants_report(options.report, options.no_report):
+        return None
+    try:
+        return analyzed(job)
+    except (OSError, ValueError, MemoryError) as error:
+        print(f"detkit: warning: no analysis and no report: {printable_message(error)}", file=sys.stderr)
+        return None
 
 
 def _is_classifier(options: EvaluateOptions) -> bool:
@@ -105,7 +142,12 @@ def _print(
 
 
 def _as_json(
-    options: EvaluateOptions, numbers: Any, details: Details | None, against: Sequence[Difference], job: FileJob | DetectorJob
+    options: EvaluateOptions,
+    numbers: Any,
+    details: Details | None,
+    against: Sequence[Difference],
+    job: FileJob | DetectorJob,
+    more: Mapping[str, Any],
 ) -> str:
     from detkit.about import __version__
 
@@ -115,6 +157,7 @@ def _as_json(
         **job.metadata,
         **numbers.to_dict(),
         **({"details": details.to_dict()} if details is not None else {}),
+        **more,
         **({"against": {"other": options.against, "numbers": [row.to_dict() for row in against]}} if options.against else {}),
         "left_out_classes": dict(job.left_out),
         "seconds": {step: round(seconds, 3) for step, seconds in job.seconds.items()},

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from detkit.evaluation.compare import Difference
     from detkit.evaluation.details import Details
     from detkit.evaluation.evaluator import Evaluator
+    from detkit.evaluation.ground_truth import GroundTruth
     from detkit.inference import PredictorLike
+    from detkit.report.sources import ImageSource
 
 
 class FileJob:
@@ -52,6 +54,19 @@ class FileJob:
         from detkit.evaluation.files import details_of_files
 
         return details_of_files(*self._files)
+
+    def truth_and_results(self) -> tuple[GroundTruth, Any]:
+        """Return the ground truth and the checked results."""
+        from detkit.evaluation.files import read_ground_truth, read_results
+
+        truth = read_ground_truth(self._files[0])
+        return truth, read_results(self._files[1], truth)
+
+    def images(self, truth: GroundTruth) -> ImageSource:
+        """Return the images of ``--images``, if it was given."""
+        from detkit.report.sources import ImageSource
+
+        return ImageSource.of_folder(truth, None if self.options.images is None else Path(self.options.images))
 
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another results file."""
@@ -144,6 +159,17 @@ class DetectorJob:
     def details(self) -> Details:
         """Return the error analysis."""
         return self.evaluator.details()
+
+    def truth_and_results(self) -> tuple[GroundTruth, Any]:
+        """Return the ground truth and the detections."""
+        return self.evaluator.ground_truth, self.evaluator.table()
+
+    def images(self, truth: GroundTruth) -> ImageSource:
+        """Return the images of the data."""
+        from detkit.report.sources import ImageSource
+
+        del truth
+        return ImageSource.of_data(self.evaluator.data)
 
 
 def _settings(model: str | Path) -> dict[str, str]:

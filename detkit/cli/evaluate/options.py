@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.evaluate.report import add_report_flags, wants_report
 from detkit.cli.flags import MODEL_HELP, add_flags, parse_number
 from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
 
 _OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes")
-_ONLY_WITH_A_DETECTOR = ("model", "latest", *_OF_THE_DATA, "max_detections", "pyramid", "flip")
+_ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if name != "images"), "max_detections", "pyramid", "flip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,12 @@ class EvaluateOptions(PyramidOptions):
         iou: IoU thresholds of the VOC metrics.
         evaluator: Library for the COCO metric.
         details: Whether to report operating points, errors and confusions.
+        at_operating_point: Whether to report precision, recall and false alarms of what detect reports.
+        min_score: The lowest score for these; None: the model's operating points or suggestion.
         against: Another detector, or a COCO results file, to compare with.
         json: File of all numbers as JSON.
+        report: File of the HTML report; None: in a new folder.
+        no_report: Whether to write no report.
         device: Name of the device.
         precision: Number format.
         proposals_cache: Folder that caches proposals; None: no cache.
@@ -62,8 +67,12 @@ class EvaluateOptions(PyramidOptions):
     iou: tuple[float, ...] = (0.5,)
     evaluator: EvaluatorName = "hotcoco"
     details: bool = False
+    at_operating_point: bool = False
+    min_score: float | None = None
     against: str | None = None
     json: str | None = None
+    report: str | None = None
+    no_report: bool = False
     device: str = "auto"
     precision: str = "fp32"
     proposals_cache: str | None = None
@@ -72,7 +81,10 @@ class EvaluateOptions(PyramidOptions):
 def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit evaluate``."""
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"the detector: {MODEL_HELP} (default: embedded)")
-    add_flags(parser, "--latest", "--data", "--images")
+    add_flags(parser, "--latest", "--data")
+    add_flags(
+        parser, "--images", help="folder of the images of --data, if it is not where the labels say; with --annotations, for the report"
+    )
     add_flags(parser, "--split", help="part of the data (default: val, else test, if the data has such parts)")
     add_flags(
         parser, "--val-fraction", help="of --data, evaluate only the part that training with the same --val-fraction keeps for validation"
@@ -90,12 +102,21 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         "--details", action="store_true", help="also report operating points, kinds of error (TIDE), confusions and the worst images"
     )
     parser.add_argument(
+        "--at-operating-point",
+        action="store_true",
+        help="also report precision, recall, F1 and false alarms per image of what detect reports, overall and per class",
+    )
+    add_flags(
+        parser, "--min-score", help="with --at-operating-point: the lowest score reported (default: as of detect; AP counts all detections)"
+    )
+    parser.add_argument(
         "--against",
         metavar="OTHER",
         help="also report the difference from another detector, or from a COCO results file (.json), with 95 %% "
         "intervals from 2,000 bootstrap resamples of the images",
     )
-    add_flags(parser, "--json", help="write all numbers as JSON")
+    add_flags(parser, "--json", help="write all numbers as JSON; with a report or --details, those of the analysis too")
+    add_report_flags(parser, "report.html in a new folder evaluate-N, of the run or under runs/")
     add_flags(parser, "--device", "--precision", "--proposals-cache")
     add_pyramid_arguments(parser)
 
@@ -110,6 +131,7 @@ def check_evaluate_options(options: EvaluateOptions) -> None:
     Raises:
         ValueError: If two flags contradict each other, or one needs another.
     """
+    wants_report(options.report, options.no_report)
     if options.annotations:
         given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(options, name)]
         if given:
@@ -128,6 +150,10 @@ def check_evaluate_options(options: EvaluateOptions) -> None:
         raise ValueError("--val-fraction needs --data PATH, which it splits; without --data, a run is evaluated on its own validation data")
     if options.trained_on and not options.val_fraction:
         raise ValueError("--trained-on needs --val-fraction F: it evaluates the images that F leaves for training")
+    if options.min_score is not None and not options.at_operating_point:
+        raise ValueError("--min-score needs --at-operating-point; COCO and VOC metrics count all detections")
+    if options.at_operating_point and options.annotations and options.min_score is None:
+        raise ValueError("--at-operating-point with --annotations needs --min-score S, as a results file has no operating points")
     if options.against and options.metric != "coco":
         raise ValueError(f"--against compares COCO metrics, so it cannot be combined with --metric {options.metric}; leave out one of them")
     if options.against and options.annotations and not options.against.endswith(".json"):

@@ -12,24 +12,30 @@
 
 Any config key can be overridden with key=value; https://github.com/detkit-vision/detkit/blob/main/docs/configuration.md lists all keys. Use
 only config files that you trust: they are Python code. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or
-SIGTERM) saves the run after the current step, and --resume continues it.
+SIGTERM) saves the run after the current step, and --resume continues it. At its end, a run gets a report, one HTML file that opens offline.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from detkit.cli.command_line import command_line
+from detkit.cli.evaluate.report import wants_report
 from detkit.cli.options import bind
 from detkit.cli.process import INTERRUPTED, TERMINATED
 from detkit.cli.subjects import is_data, load_target
 from detkit.cli.train.options import TrainOptions, add_train_flags
+from detkit.cli.train.report import write_run_report
 from detkit.printable import PrintableFormatter
+
+_NOT_REPEATED = ("output", "report", "no_report", "resume", "yes")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,11 +80,13 @@ def split_words(words: Sequence[str]) -> tuple[str | None, list[str]]:
 def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
     from detkit.config import apply_overrides
     from detkit.experiment import train
+    from detkit.experiment.origin import ConfigOrigin
     from detkit.experiment.resume import resumed_config
     from detkit.training.folder import find_run
     from detkit.training.process.clock import CoreClock
 
-    folder, flag_keys = None, options.key_overrides()
+    wants = wants_report(options.report, options.no_report)
+    folder, origin, flag_keys = None, None, options.key_overrides()
     if options.resume is not None:
         folder = find_run(options.resume or None)
         base = None if target is None else load_target(target)
@@ -87,16 +95,20 @@ def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> i
         raise ValueError(
             "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
         )
-    elif is_data(target):
-        from detkit.cli.train.recipe import choose_recipe
-
-        recipe = choose_recipe(target, options, flag_keys, overrides)
-        for line in recipe.lines:
-            print(line, flush=True)
-        config = apply_overrides(load_target(recipe.config), [*recipe.overrides, *flag_keys, *overrides])
     else:
-        config = apply_overrides(load_target(target), [*flag_keys, *overrides])
+        name, recipe_keys = target, tuple[str, ...]()
+        if is_data(target):
+            from detkit.cli.train.recipe import choose_recipe
+
+            recipe = choose_recipe(target, options, flag_keys, overrides)
+            for line in recipe.lines:
+                print(line, flush=True)
+            name, recipe_keys = recipe.config, recipe.overrides
+        config = apply_overrides(load_target(name), [*recipe_keys, *flag_keys, *overrides])
+        origin = ConfigOrigin(name, recipe_keys, (*flag_keys, *overrides), command_line("train", add_train_flags, options, _NOT_REPEATED))
     result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
+    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first one
+        write_run_report(options, result, origin, wanted=wants)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0

@@ -6,6 +6,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
+from detkit.cli.evaluate.report import add_report_flags
 from detkit.cli.flags import add_flags, parse_number
 
 
@@ -27,6 +28,8 @@ class TrainOptions:
         yes: Whether to download the recommended weights without asking.
         device: Name of the device.
         precision: Number format; None: the config's.
+        report: File of the HTML report; None: in the folder of the run.
+        no_report: Whether to write no report.
     """
 
     words: tuple[str, ...] = ()
@@ -42,6 +45,8 @@ class TrainOptions:
     yes: bool = False
     device: str = "auto"
     precision: str | None = None
+    report: str | None = None
+    no_report: bool = False
 
     def key_overrides(self) -> list[str]:
         """Return the flags that set config keys as ``key=value``."""
@@ -80,6 +85,7 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--yes", help="download the recommended starting weights without asking")
     add_flags(parser, "--device")
     add_flags(parser, "--precision", help="number format of the training; sets training.precision (default: auto)")
+    add_report_flags(parser, "report.html in the folder of the run")
 
 
 def _minutes(text: str) -> float:

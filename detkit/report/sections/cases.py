@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from detkit.evaluation.analysis.cases import MISTAKES, Case
 from detkit.report.gallery import Card, DrawnBox, gallery, image_with_boxes
 from detkit.report.images import Thumbnail, Wanted, region_around
-from detkit.report.markup import Html, join
+from detkit.report.markup import Html, join, tag
 from detkit.report.page import Section
 from detkit.report.parts import facts, number, paragraph
 from detkit.report.sections.selection import area
@@ -31,7 +31,7 @@ def boxes_of(case: Case) -> list[tuple[float, float, float, float]]:
 
 def section(subject: Subject, chosen: Sequence[int], crops: Sequence[Thumbnail | None]) -> Section:
     """Return the section of the mistakes."""
-    cards = [_card(subject, position, crop) for position, crop in zip(chosen, crops, strict=True)]
+    cards = [_card(subject, index, position, crop) for index, (position, crop) in enumerate(zip(chosen, crops, strict=True))]
     filters, orders = ("kind", "true class", "detected class"), ("score", "-score", "IoU", "object size")
     shown = gallery(cards, "mistakes", filters=filters, orders=orders)
     body = join([facts(list(_totals(subject).items())), _explanation(subject, len(cards)), shown])
@@ -41,7 +41,10 @@ def section(subject: Subject, chosen: Sequence[int], crops: Sequence[Thumbnail |
 def _totals(subject: Subject) -> Mapping[str, Html]:
     """Return the number of cases of each kind, with its meaning."""
     counts = {kind: sum(case.kind == kind for case in subject.analysis.cases) for kind in MISTAKES}
-    return {kind: join([number(counts[kind]), " ", meaning]) for kind, meaning in MISTAKES.items()}
+    return {
+        kind: join([number(counts[kind], key=f"analysis/cases/{kind}" if counts[kind] else ""), " ", meaning])
+        for kind, meaning in MISTAKES.items()
+    }
 
 
 def _explanation(subject: Subject, cards: int) -> Html:
@@ -56,7 +59,7 @@ def _explanation(subject: Subject, cards: int) -> Html:
     )
 
 
-def _card(subject: Subject, position: int, crop: Thumbnail | None) -> Card:
+def _card(subject: Subject, index: int, position: int, crop: Thumbnail | None) -> Card:
     case = subject.analysis.cases[position]
     text = subject.case_text(case)
     image = None if crop is None else image_with_boxes(crop, drawn_boxes(subject, case), text)
@@ -70,7 +73,7 @@ def _card(subject: Subject, position: int, crop: Thumbnail | None) -> Card:
     return Card(
         image,
         text,
-        join([*_numbers(case, position), short_name(subject.truth.image_name(case.image_id))]),
+        join([*_numbers(case, index), tag("br"), short_name(subject.truth.image_name(case.image_id))]),
         filters,
         sorts,
         subject.images.href(case.image_id),
@@ -78,8 +81,8 @@ def _card(subject: Subject, position: int, crop: Thumbnail | None) -> Card:
     )
 
 
-def _numbers(case: Case, position: int) -> list[Html]:
-    path, parts = f"analysis/cases/{position}", []
+def _numbers(case: Case, index: int) -> list[Html]:
+    path, parts = f"crops/{index}", []
     if case.score is not None:
         parts.append(join(["score ", number(case.score, key=f"{path}/score"), " "]))
     if case.iou is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from detkit.evaluation.analysis.confusion import Confusion, ConfusionCell
@@ -23,8 +25,8 @@ _BACK = -1
 Grid = dict[tuple[int, int], tuple[int, ConfusionCell]]
 
 
-def section(subject: Subject) -> tuple[Section, dict[str, Any]]:
-    """Return the section of the matrix and the values for its scripts."""
+def section(subject: Subject, crops: Collection[int]) -> tuple[Section, dict[str, Any]]:
+    """Return the section of the matrix and the values for its scripts; ``crops`` are the positions of the cases that have a crop."""
     confusion = subject.analysis.confusion
     cells = _by_class(confusion)
     shown = [*_shown_classes(confusion, cells), _BACK]
@@ -32,7 +34,8 @@ def section(subject: Subject) -> tuple[Section, dict[str, Any]]:
     note = paragraph(
         "At score ",
         number(confusion.score, key="analysis/confusion/score"),
-        " and IoU .5. Rows are the true classes, columns the detected ones; a cell opens its images. The shade is the fraction of the row.",
+        " and IoU .5. Rows are the true classes, columns the detected ones; a cell opens its images. ",
+        "The darker a cell, the larger its fraction of the row.",
         f" The {SHOWN_CLASSES} classes that are confused most are shown." if len(confusion.categories) > SHOWN_CLASSES else "",
         note=True,
     )
@@ -43,7 +46,7 @@ def section(subject: Subject) -> tuple[Section, dict[str, Any]]:
     matrix = heat_map(names, names, grid, "true \\ detected")
     panel = tag("div", class_="cell-panel", id="cell-panel", aria_live="polite")
     pairs = details("Most frequent confusions", _pairs(subject, confusion))
-    return Section("confusion", "Confusion", join([note, matrix, panel, pairs])), {"confusion-cells": _listed(subject, cells)}
+    return Section("confusion", "Confusion", join([note, matrix, panel, pairs])), {"confusion-cells": _listed(subject, cells, set(crops))}
 
 
 def _by_class(confusion: Confusion) -> Grid:
@@ -71,7 +74,7 @@ def _cell(subject: Subject, cells: Grid, totals: Counter[int], row: int, column:
     if (row, column) not in cells:
         return None
     index, cell = cells[row, column]
-    shade = cell.count / max(totals[row], 1)
+    shade = math.sqrt(cell.count / max(totals[row], 1))
     title = f"{subject.class_name(cell.true_class)}, detected as {subject.class_name(cell.detected_class)}"
     text = number(cell.count, key=f"analysis/confusion/cells/{index}/count")
     return Cell(shade if row == column else -shade, text, title, (("data_cell", str(index)), ("data_title", title)))
@@ -98,14 +101,14 @@ def _is_confusion(cell: ConfusionCell) -> bool:
     return cell.true_class is not None and cell.detected_class is not None and cell.true_class != cell.detected_class
 
 
-def _listed(subject: Subject, cells: Grid) -> dict[str, Any]:
+def _listed(subject: Subject, cells: Grid, crops: set[int]) -> dict[str, Any]:
     """Return the cases of each cell for the page's script: images with their addresses, and rows of image, case, score and IoU."""
     rows: dict[str, list[list[Any]]] = {}
     images: dict[int, int] = {}
     left = ALL_LISTED
     wrong_first = sorted(cells.values(), key=lambda item: item[1].true_class == item[1].detected_class)
     for index, cell in wrong_first:
-        chosen = cell.cases[: min(LISTED_CASES, left)]
+        chosen = sorted(cell.cases, key=lambda position: position not in crops)[: min(LISTED_CASES, left)]  # those with a crop first
         left -= len(chosen)
         cases = ((position, subject.analysis.cases[position]) for position in chosen)
         rows[str(index)] = [[images.setdefault(case.image_id, len(images)), position, case.score, case.iou] for position, case in cases]

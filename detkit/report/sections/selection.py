@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from detkit.evaluation.analysis.cases import Case
@@ -9,8 +10,8 @@ from detkit.report.images import Box
 
 CROPS = 300
 """Crops of a report, mistakes and correct detections together."""
-_CORRECT_SHARE = 0.1
-"""Fraction of the crops that correct detections get, those with the lowest scores."""
+_CORRECT_SHARE = 0.2
+"""Fraction of the crops that correct detections get, of each class in turn those with the lowest scores."""
 KINDS = ("miss", "false alarm", "wrong class", "duplicate", "poor localization")
 
 
@@ -20,14 +21,22 @@ def select_cases(cases: Sequence[Case], limit: int = CROPS) -> list[int]:
     Of false alarms, wrong classes, duplicates and poorly localized detections those with the highest scores come first, of misses the
     largest objects. A kind with fewer cases leaves its share to the others.
     """
-    correct = _ranked(cases, "correct", lambda case: case.score or 0.0)[: max(1, int(limit * _CORRECT_SHARE))] if limit else []
-    queues = [_ranked(cases, kind, _urgency) for kind in KINDS]
-    mistakes: list[int] = []
+    by_class: dict[int | None, list[int]] = defaultdict(list)
+    for position in _ranked(cases, "correct", lambda case: case.score or 0.0):
+        by_class[cases[position].true_class].append(position)
+    correct = _in_turn(list(by_class.values()), int(limit * _CORRECT_SHARE))
+    mistakes = _in_turn([_ranked(cases, kind, _urgency) for kind in KINDS], limit - len(correct))
+    return [*mistakes, *correct]
+
+
+def _in_turn(queues: Sequence[Sequence[int]], limit: int) -> list[int]:
+    """Return the first of each queue, then the second of each, and so on, at most ``limit`` in all."""
+    taken: list[int] = []
     for turn in range(max(map(len, queues), default=0)):
-        mistakes += [queue[turn] for queue in queues if turn < len(queue)]
-        if len(mistakes) >= limit - len(correct):
+        taken += [queue[turn] for queue in queues if turn < len(queue)]
+        if len(taken) >= limit:
             break
-    return [*mistakes[: limit - len(correct)], *correct]
+    return taken[:limit]
 
 
 def _ranked(cases: Sequence[Case], kind: str, key: Callable[[Case], float]) -> list[int]:

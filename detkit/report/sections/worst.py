@@ -45,7 +45,8 @@ def _boxes(subject: Subject, shown: set[int]) -> dict[int, list[DrawnBox]]:
     boxes: dict[int, list[DrawnBox]] = defaultdict(list)
     for case in subject.analysis.cases:
         if case.image_id in shown:
-            boxes[case.image_id] += drawn_boxes(subject, case)
+            drawn = drawn_boxes(subject, case)
+            boxes[case.image_id] += drawn[-1:] if case.kind == "correct" else drawn  # right detections without the truth next to them
     return boxes
 
 

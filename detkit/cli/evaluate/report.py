@@ -1,0 +1,83 @@
+"""The HTML report of ``detkit evaluate`` and ``detkit train``: whether, where, and what a failure costs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detkit.cli.report import count, duration
+from detkit.printable import printable, printable_message
+
+if TYPE_CHECKING:
+    from detkit.report.evaluation import WrittenReport
+
+NO_REPORT = "DETKIT_NO_REPORT"
+"""Environment variable that turns reports off where no flag asks for one."""
+FILE = "report.html"
+_SHOWN_FAILURES = 3
+
+
+def add_report_flags(parser: argparse.ArgumentParser, where: str) -> None:
+    """Add ``--report`` and ``--no-report``; ``where`` is the default place in words."""
+    parser.add_argument("--report", metavar="FILE", help=f"write the HTML report to this file (default: {where})")
+    parser.add_argument(
+        "--no-report", action="store_true", help=f"write no HTML report; the environment variable {NO_REPORT}=1 does the same"
+    )
+
+
+def wants_report(report: str | None, no_report: bool) -> bool:
+    """Return whether a report is written.
+
+    Raises:
+        ValueError: If both flags are given.
+    """
+    if report is not None and no_report:
+        raise ValueError(f"--report {report} and --no-report contradict each other; leave out one of them")
+    return report is not None or not (no_report or os.environ.get(NO_REPORT))
+
+
+def new_report_file(run: Path | None) -> Path:
+    """Create the next free folder ``evaluate-N``, in the folder of a run or under ``runs``, and return the report's file in it.
+
+    Raises:
+        OSError: If no folder can be created there.
+    """
+    from detkit.training.folder import DEFAULT_ROOT, new_run_folder
+
+    return new_run_folder("evaluate", root=DEFAULT_ROOT if run is None else str(run)).path / FILE
+
+
+def run_of(model: str | Path) -> Path | None:
+    """Return the folder of the run that a model comes from; None for other models."""
+    path = Path(model)
+    folder = path if path.is_dir() else path.parent
+    is_run = (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+    return folder if is_run and path.exists() else None
+
+
+def write_report(write: Callable[[], WrittenReport], requested: bool) -> None:
+    """Write a report and print where it is; what was printed and written before stays in any case.
+
+    A failure of a report that no flag asked for is only a warning.
+
+    Raises:
+        OSError, ValueError, MemoryError: If the report was requested and cannot be written.
+    """
+    started = time.perf_counter()
+    try:
+        written = write()
+    except (OSError, ValueError, MemoryError) as error:
+        if requested:
+            raise
+        print(f"detkit: warning: no report: {printable_message(error)}", file=sys.stderr)
+        return
+    seconds, size = duration(time.perf_counter() - started), f"{written.size / 1e6:.1f} MB"
+    print(f"report: {printable(written.path)} ({size} with {count(written.images, 'image')}; {seconds})")
+    if written.failed:
+        first = "; ".join(printable(reason) for reason in written.failed[:_SHOWN_FAILURES])
+        print(f"report: {count(len(written.failed), 'image')} could not be read: {first}")
