@@ -113,9 +113,9 @@ def test_precision_on_other_images_is_in_its_interval(shared: Path) -> None:
     stored = np.load(HELD_OUT)
     bccd = [detections(read_source(SourceConfig(path=str(shared / "data/bccd"), split=s)), stored[f"bccd_{s}"]) for s in ("test", "val")]
     coco = split_by_image(read_source(SourceConfig(path=str(shared / "data/coco_sample"))), 0.15, 0)[1]
-    for classes, expected in ((joined(bccd), 30), (list(detections(coco, stored["coco"])), 15)):
-        found = held_out_precisions(classes, halves=10)
+    cells = held_out_precisions(joined(bccd), halves=10)
+    things = held_out_precisions(list(detections(coco, stored["coco"])), halves=10)
+    for found, expected in ((cells, 30), (things, 15)):
         assert len(found) >= expected
         assert np.mean([low <= precision <= high for precision, (low, high) in found]) >= 0.9
-    cells = held_out_precisions(joined(bccd), halves=10)
     assert np.mean([precision for precision, _ in cells]) >= 0.9, "with enough images, the target is met on other images"
