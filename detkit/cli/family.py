@@ -112,9 +112,10 @@ def _newest_run(name: str) -> Path | None:
 
     found: list[Path] = []
     for folder in {path.parent for path in Path(RUNS).glob("*/*.safetensors")}:
-        path = checkpoint_path(folder) if any((folder / file).is_file() for file in ("best.safetensors", "last.safetensors")) else None
-        if path is not None and name in _names_in(read_header(path)):
-            found.append(path)
+        if any((folder / file).is_file() for file in ("best.safetensors", "last.safetensors")):
+            path = checkpoint_path(folder)
+            if path is not None and name in _names_in(read_header(path)):
+                found.append(path)
     return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
 
@@ -181,13 +182,20 @@ def _member(name: str, source: str | Path, options: FamilyOptions) -> FamilyMemb
     from detkit.diagnostics.explanation import explain
     from detkit.diagnostics.family import FamilyMember
     from detkit.inference import load
-    from detkit.inference.sources import load_detector
 
     predictor: Predictor = load(source, options.device, options.precision)
     lowest, _ = min_score(options.min_score, source)
     number = lowest.overall.score if isinstance(lowest, OperatingPoints) else lowest
     explanation = explain(predictor, options.image, min_score=number)
-    return FamilyMember(name, load_detector(source).config.kind, predictor.class_names, explanation, number)
+    return FamilyMember(name, _kind(source), predictor.class_names, explanation, number)
+
+
+def _kind(source: str | Path) -> str:
+    """Return the kind of a detector that can be loaded."""
+    from detkit.inference.sources import source_metadata
+    from detkit.models.published import publication
+
+    return _names_in(source_metadata(source))[0] or publication(str(source)).config.kind
 
 
 def _print(members: Sequence[FamilyMember], found: Sequence[int]) -> None:
