@@ -16,6 +16,7 @@ Detect
 Train and evaluate
     train(config, hooks=[...])  train; returns a TrainResult
     evaluate(model, data)       COCO metrics on labeled data
+    write_report(model, data)   one HTML file with metrics, curves and the worst mistakes; also of a run
     calibrate(model, data, "precision=.9")  the scores from which detections are used, kept in a new file
     Experiment(data="folder")   the config of a run; load_config(path), apply_overrides(config, ["optimizer.lr=0.01"])
     Hook                        base class of your own hooks: called at every step, evaluation and end
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from detkit.inference import Predictor as Predictor
     from detkit.inference import detect_video as detect_video
     from detkit.inference import load as load
+    from detkit.report.api import write_report as write_report
     from detkit.structures import Detection as Detection
     from detkit.structures import Detections as Detections
     from detkit.structures import Proposals as Proposals
@@ -61,6 +63,7 @@ _MODULES = {
     "detkit.drawing": ("draw_detections",),
     "detkit.experiment": ("Experiment", "TrainResult", "calibrate", "evaluate", "train"),
     "detkit.inference": ("ImagePyramid", "Predictor", "detect_video", "load"),
+    "detkit.report.api": ("write_report",),
     "detkit.structures": ("Detection", "Detections", "Proposals", "Targets"),
     "detkit.training.hooks": ("Hook",),
 }
