@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from detkit.checkpoint.operating_points import OperatingPoint
 from detkit.evaluation.analysis.analysis import Analysis
-from detkit.evaluation.analysis.best_f1 import best_f1_points
+from detkit.evaluation.analysis.best_f1 import best_f1_points, kept_score
 from detkit.evaluation.analysis.calibration import calibrations
 from detkit.evaluation.analysis.confusion import Confusion
 from detkit.evaluation.analysis.curves import class_curves
@@ -39,7 +38,7 @@ def analyze(truth: GroundTruth, results: Any, *, score: float | None = None, res
     matching = match(truth, results, COCO_RANGES + AREAS, IOU_THRESHOLDS)
     matches = Matches.of_matching(matching)
     points = best_f1_points(truth, matches)
-    score = best_score(points) if score is None else score
+    score = kept_score(points) if score is None else score
     judgments = judge(truth, matches, score)
     cases = list_cases(truth, matches, judgments)
     return Analysis(
@@ -55,8 +54,3 @@ def analyze(truth: GroundTruth, results: Any, *, score: float | None = None, res
         images=images_with_mistakes(truth, matches, score),
         confusion=Confusion.of(truth, score, judgments, cases),
     )
-
-
-def best_score(points: tuple[OperatingPoint, ...]) -> float:
-    """Return the score with the best F1 of all classes; infinity, which keeps no detection, if none is correct."""
-    return points[0].score if points[0].exists else float("inf")

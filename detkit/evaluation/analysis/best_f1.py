@@ -30,3 +30,8 @@ def best_f1_point(name: str, scores: Floats, correct: Flags, objects: int) -> Op
     f1 = np.where(np.append(scores[1:] != scores[:-1], True), 2 * detected / (kept + objects), -1.0)
     best = int(f1.argmax())
     return OperatingPoint(name, float(scores[best]), float(detected[best] / kept[best]), float(detected[best] / objects), float(f1[best]))
+
+
+def kept_score(points: tuple[OperatingPoint, ...]) -> float:
+    """Return the score with the best F1 of all classes; infinity, which keeps no detection, if none is correct."""
+    return points[0].score if points[0].exists else float("inf")

@@ -112,7 +112,7 @@ def match(
         ranges: Area ranges; only objects inside count, and unmatched detections outside are ignored.
         thresholds: IoU thresholds, at most 16.
     """
-    from detkit.evaluation.analysis.kernels import match_all
+    from detkit.evaluation.analysis.kernels.matching import match_all
 
     objects = Objects.of(truth)
     order = _by_group(objects.image, objects.label, len(truth.image_ids))

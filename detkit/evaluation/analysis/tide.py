@@ -67,7 +67,7 @@ class _Rows:
 
     @classmethod
     def of(cls, truth: GroundTruth, results: Any) -> _Rows:
-        from detkit.evaluation.analysis.tide_kernels import classify
+        from detkit.evaluation.analysis.kernels.tide import classify
 
         image, label, boxes, scores = _best_of_images(truth, results)
         objects = Objects.of(truth)
@@ -111,7 +111,7 @@ class _Rows:
 
 def _mean_ap(label: Integers, scores: Floats, correct: Flags, objects: Integers) -> float:
     """Return the mean AP over the classes that have objects or detections."""
-    from detkit.evaluation.analysis.kernels import accumulate
+    from detkit.evaluation.analysis.kernels.accumulation import accumulate
 
     order = np.lexsort((-scores, label))
     zeros = np.zeros(len(order), np.int32)

@@ -55,7 +55,7 @@ class Entries:
 
         The weights are whole numbers. The results are NaN for a class without objects.
         """
-        from detkit.evaluation.analysis.kernels import accumulate
+        from detkit.evaluation.analysis.kernels.accumulation import accumulate
 
         output = np.zeros((len(self.starts) - 1, 4, self.thresholds, weights.shape[1]))
         accumulate(self.starts, self.detections, self.object_starts, self.object_images, weights, RECALLS, output)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from detkit.evaluation.analysis.kernels import compiled, pair_ious
+from detkit.evaluation.analysis.kernels.compilation import compiled
+from detkit.evaluation.analysis.kernels.matching import pair_ious
 
 CORRECT, CLASS, LOCATION, BOTH, DUPLICATE, BACKGROUND = -1, 0, 1, 2, 3, 4
 
