@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from detkit.checkpoint.atomic import write_json
+from detkit.comparison.folder import read_json
 from detkit.config import Config
 from detkit.data import SourceConfig, read_source
 from detkit.data.media.images import read_image
@@ -35,7 +36,10 @@ class LatencyTask(Config):
 
 
 def latency_task(task: LatencyTask) -> None:
-    """Load all detectors, measure them in turn and write the times."""
+    """Load all detectors, measure them in turn and write the times.
+
+    Detectors that were measured before, and whose checkpoint is no longer here, keep their times, marked as ``earlier``.
+    """
     from detkit.experiment.results import machine_facts
     from detkit.inference import load
 
@@ -49,7 +53,14 @@ def latency_task(task: LatencyTask) -> None:
         predictor = predictors[name]
         facts = {"precision": predictor.precision, "device": str(predictor.device), "model": Path(task.models[name]).name}
         rows[name] = {"median": statistics.median(seconds), "low": min(seconds), "high": max(seconds), "times": len(seconds), **facts}
-    write_json(Path(task.output), {"images": count, "detectors": rows, **machine_facts()})
+    earlier = {name: {**row, "earlier": True} for name, row in _measured(Path(task.output)).items() if name not in rows}
+    write_json(Path(task.output), {"images": count, "detectors": {**earlier, **rows}, **machine_facts()})
+
+
+def _measured(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the times of detectors that were measured before."""
+    rows: dict[str, dict[str, Any]] = read_json(path)["detectors"] if path.is_file() else {}
+    return rows
 
 
 def measure(

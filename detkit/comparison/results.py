@@ -214,7 +214,7 @@ def _among_tied(best: Judged, tied: Sequence[Judged], latency: Mapping[str, Mapp
     names = [one.entry.name for one in tied]
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) if len(names) < 5 else f"{len(names)} others"
     unclear = f"{best.entry.name} has the highest AP, but these images and seeds cannot tell it from {listed}"
-    times = {one.entry.name: latency[one.entry.slug]["median"] for one in (best, *tied) if one.entry.slug in latency}
+    times = {one.entry.name: latency[one.entry.slug]["median"] for one in (best, *tied) if _is_together(latency, one)}
     if len(times) == len(tied) + 1:
         fastest = min(times, key=lambda name: times[name])
         others = sorted(time for name, time in times.items() if name != fastest)
@@ -222,6 +222,11 @@ def _among_tied(best: Judged, tied: Sequence[Judged], latency: Mapping[str, Mapp
             text = f"{unclear}; of these take {fastest}, the fastest with {1000 * times[fastest]:.0f} ms an image."
             return Advice(best.entry.name, fastest, text)
     return Advice(best.entry.name, None, f"{unclear}; more test images or more seeds would.")
+
+
+def _is_together(latency: Mapping[str, Mapping[str, Any]], one: Judged) -> bool:
+    """Whether a detector was measured in the same process as the newest ones."""
+    return one.entry.slug in latency and not latency[one.entry.slug].get("earlier")
 
 
 _INIT_KEYS = {

@@ -19,6 +19,10 @@ Floats = NDArray[np.float64]
 RESAMPLES, CONFIDENCE = 2000, 0.95
 METRICS = {"AP": slice(0, 10), "AP50": slice(0, 1), "AP75": slice(5, 6)}
 """Metrics with intervals, and their IoU thresholds."""
+MOST_CLASSES = 100
+"""Of more classes, single ones get no intervals, which would take gigabytes."""
+CHUNK_BYTES = 64e6
+"""Memory for the metrics of all classes on some of the resamples."""
 
 
 @dataclass(frozen=True)
@@ -93,15 +97,16 @@ def samples(truth: GroundTruth, table: Table, weights: NDArray[np.int32]) -> dic
     """
     matching = match(truth, table, COCO_RANGES[:1], IOU_THRESHOLDS)
     entries = Entries.of(matching, 0, COCO_RANGES[0], len(IOU_THRESHOLDS))
-    precision = entries.evaluate(weights)[:, 0]  # (K, T, B)
-    found: dict[str, Sample] = {}
-    with np.errstate(invalid="ignore"):
+    names, step = tuple(truth.categories.values()), max(1, int(CHUNK_BYTES / (8 * 4 * len(IOU_THRESHOLDS) * len(truth.categories))))
+    parts: dict[str, list[Floats]] = {}
+    for start in range(0, weights.shape[1], step):
+        precision = entries.evaluate(np.ascontiguousarray(weights[:, start : start + step]))[:, 0]  # (K, T, B)
         for name, levels in METRICS.items():
             by_class = precision[:, levels].mean(axis=1)
-            found[name] = _sample(_mean_of_known(by_class))
-            for label, text in enumerate(truth.categories.values()):
-                found[f"{name}:{text}"] = _sample(by_class[label])
-    return found
+            parts.setdefault(name, []).append(_mean_of_known(by_class))
+            for label, text in enumerate(names if len(names) <= MOST_CLASSES else ()):
+                parts.setdefault(f"{name}:{text}", []).append(by_class[label])
+    return {name: _sample(np.concatenate(values)) for name, values in parts.items()}
 
 
 def _mean_of_known(values: Floats) -> Floats:

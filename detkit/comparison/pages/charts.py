@@ -50,6 +50,8 @@ def _result_row(index: int, row: Results) -> list[Content]:
     metrics = [_estimate(row["estimates"][name], f"{place}/estimates/{name}") for name in ("AP", "AP50", "AP75")]
     cost = [_mean_of(runs, name, digits) for name, digits in (("core_minutes", 1), ("steps", 0), ("images_seen", 0))]
     time: Content = DASH if latency is None else number(1000 * latency["median"], 0)
+    if latency is not None and latency.get("earlier"):
+        time = join([time, " (earlier)"])
     year: Content = None if row["year"] is None else str(int(row["year"]))
     return [row["name"], year, *metrics, number(row["val"], key=f"{place}/val"), time, *cost, number(len(runs))]
 
@@ -67,7 +69,7 @@ def _mean_of(runs: Sequence[Results], name: str, digits: int) -> Html:
 def accuracy_chart(results: Results) -> Html:
     """Return AP over latency with intervals, and AP alone for those whose latency is unknown."""
     rows = [row for row in results["entries"] if math.isfinite(row["estimates"]["AP"]["mean"])]
-    timed = [row for row in rows if row["latency"] is not None]
+    timed = [row for row in rows if row["latency"] is not None and not row["latency"].get("earlier")]
     parts: list[Html] = []
     if timed:
         points = [
@@ -90,9 +92,9 @@ def accuracy_chart(results: Results) -> Html:
         for row in ranked
     ]
     parts.append(figure(bars(shown), "Test AP with its 95 % interval over images and seeds."))
-    missing = [row["name"] for row in rows if row["latency"] is None]
+    missing = [row["name"] for row in rows if row not in timed]
     if missing and timed:
-        parts.append(paragraph(f"Not measured in the same process, so without a time: {', '.join(missing)}.", note=True))
+        parts.append(paragraph(f"Not measured in the same process as the others, so not drawn over time: {', '.join(missing)}.", note=True))
     return join(parts)
 
 

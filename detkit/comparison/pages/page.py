@@ -84,7 +84,15 @@ def protocol_part(plan: Plan, division: str, sizes: str) -> Html:
     rows.append(
         ("intervals", "95 %; over the test images by a paired bootstrap, over seeds by Student's t; both add up as independent errors do")
     )
-    columns: list[Column | str] = ["name", Column("year", True), "method", "start", "augmentation", Column("batch", True), "trials that chose its settings"]
+    columns: list[Column | str] = [
+        "name",
+        Column("year", True),
+        "method",
+        "start",
+        "augmentation",
+        Column("batch", True),
+        "trials that chose its settings",
+    ]
     entries = table(columns, [_entry_row(entry) for entry in plan.entries], identifier="entries")
     return join([facts(rows), tag("h3", "What is compared"), entries])
 
