@@ -82,7 +82,8 @@ def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> i
     from detkit.experiment import train
     from detkit.experiment.origin import ConfigOrigin
     from detkit.experiment.resume import resumed_config
-    from detkit.training.folder import find_run
+    from detkit.training.folder import RunFolder, find_run
+    from detkit.training.loggers.choice import attach_report
     from detkit.training.process.clock import CoreClock
 
     wants = wants_report(options.report, options.no_report)
@@ -109,6 +110,7 @@ def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> i
     result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
     if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first one
         write_run_report(options, result, origin, wanted=wants)
+        attach_report(RunFolder(result.folder), config.training.loggers)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0

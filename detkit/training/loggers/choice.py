@@ -54,6 +54,11 @@ def attach_results(folder: RunFolder, trackers: Sequence[str]) -> None:
     attach_files(folder, trackers, "results", [folder.results, *sorted(folder.images.glob("*"))])
 
 
+def attach_report(folder: RunFolder, trackers: Sequence[str]) -> None:
+    """Store the report of a run that has ended, if there is one in its folder, with its trackers; see :func:`attach_files`."""
+    attach_files(folder, trackers, "report", [folder.path / "report.html"])
+
+
 def attach_files(folder: RunFolder, trackers: Sequence[str], name: str, files: Sequence[Path]) -> None:
     """Store files of a run, such as its report, with its trackers; errors are only reported.
 

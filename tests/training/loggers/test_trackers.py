@@ -14,7 +14,7 @@ from detkit.config import ConfigError, apply_overrides
 from detkit.experiment import Experiment, train
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hooks, Record
-from detkit.training.loggers.choice import attach_files, attach_results, build_loggers, check_trackers
+from detkit.training.loggers.choice import attach_files, attach_report, attach_results, build_loggers, check_trackers
 
 CONFIG = {"name": "x", "optimizer": {"lr": 0.1}}
 
@@ -124,7 +124,7 @@ def test_results_images_and_report_are_attached_at_the_end(tmp_path: Path, runs:
     for path in (folder.path / "report.html", folder.images / "validation_1.jpg"):
         path.write_text("content")
     attach_results(folder, ("wandb", "wandb"))
-    attach_files(folder, ("wandb",), "report", [tmp_path / "report.html", tmp_path / "missing.html"])
+    attach_report(folder, ("wandb",))
     attach_files(folder, ("wandb",), "report", [tmp_path / "missing.html"])
     assert [run.files for run in runs] == [[], ["results.json", "images/validation_1.jpg"], ["report.html"]]
     assert runs[1].finished
