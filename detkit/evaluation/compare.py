@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from detkit.evaluation.coco_curves import hotcoco_evaluation
+import numpy as np
+
+from detkit.evaluation.analysis.intervals import coco_entries, evaluate_weighted, resampled
+from detkit.evaluation.analysis.matching import COCO_RANGES, IOU_THRESHOLDS, match
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import COCO_NAMES
+from detkit.evaluation.results import Floats
 
 RESAMPLES = 2000
 """Bootstrap resamples: each draws as many images as there are, with replacement."""
@@ -69,15 +73,17 @@ def differences(truth: GroundTruth, own: Any, other: Any, resamples: int = RESAM
     """
     if resamples < 1:
         raise ValueError(f"resamples: expected at least 1, got {resamples}")
-    import hotcoco
+    images = len(truth.image_ids)
+    every = np.ones((images, 1))
+    own_entries, other_entries = (coco_entries(match(truth, results, COCO_RANGES, IOU_THRESHOLDS)) for results in (own, other))
+    values, baseline = (evaluate_weighted(entries, every)[:, 0].tolist() for entries in (own_entries, other_entries))
+    # The same seed draws the same images.
+    samples = resampled(own_entries, images, resamples, seed) - resampled(other_entries, images, resamples, seed)
+    rows = zip(COCO_NAMES, values, baseline, samples, strict=False)  # what follows are the classes
+    return tuple(Difference(name, value, base, *_percentiles(row)) for name, value, base, row in rows if value == value)
 
-    ground_truth = hotcoco.COCO(truth.to_dict())
-    first, second = (hotcoco_evaluation(ground_truth, ground_truth.load_res(results)) for results in (other, own))
-    # hotcoco treats its first argument as the baseline.
-    comparison = hotcoco.compare(first, second, n_bootstrap=resamples, seed=seed, confidence=CONFIDENCE)
-    values, baseline = comparison["metrics_b"], comparison["metrics_a"]
-    return tuple(
-        Difference(name, values[name], baseline[name], comparison["ci"][name]["lower"], comparison["ci"][name]["upper"])
-        for name in COCO_NAMES
-        if min(values[name], baseline[name]) > -1
-    )
+
+def _percentiles(samples: Floats) -> tuple[float, float]:
+    """Return the interval of differences; resamples without objects, whose metrics are NaN, are left out."""
+    low, high = np.quantile(samples[~np.isnan(samples)], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)

@@ -13,7 +13,6 @@ import numpy as np
 
 from detkit.evaluation.analysis.matching import COCO_RANGES, IOU_THRESHOLDS, Matching, match
 from detkit.evaluation.analysis.weighted import Entries
-from detkit.evaluation.coco import coco_mean
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import COCO_NAMES
 from detkit.evaluation.results import Floats
@@ -22,7 +21,7 @@ RESAMPLES = 1000
 """Bootstrap resamples: each draws as many images as there are, with replacement."""
 CONFIDENCE = 0.95
 """Confidence level of the intervals."""
-_BATCH = 16
+_BATCH, _MANY = 16, 100_000
 _NORMAL = NormalDist()
 
 
@@ -90,17 +89,16 @@ def resampled(entries: Sequence[Entries], images: int, resamples: int, seed: int
 
     They depend on the seed alone, not on the number of processor cores; the same seed draws the same images for another detector.
     """
+    size = _BATCH if sum(len(one.detections[0]) for one in entries) > _MANY else 4 * _BATCH
 
-    def batch(number: int) -> Floats:
-        size = min(_BATCH, resamples - number * _BATCH)
-        rng = np.random.default_rng((seed, number))
-        weights = [np.bincount(rng.integers(0, images, images), minlength=images) for _ in range(size)]
+    def batch(first: int) -> Floats:
+        draws = [np.random.default_rng((seed, number)).integers(0, images, images) for number in range(first, min(first + size, resamples))]
+        weights = [np.bincount(draw, minlength=images) for draw in draws]
         return evaluate_weighted(entries, np.stack(weights, axis=1).astype(np.float64))
 
-    numbers = range(-(-resamples // _BATCH))
     threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     with ThreadPoolExecutor(threads, thread_name_prefix="detkit-bootstrap") as pool:  # the kernels release the GIL
-        return np.concatenate(list(pool.map(batch, numbers)), axis=1)
+        return np.concatenate(list(pool.map(batch, range(0, resamples, size))), axis=1)
 
 
 def evaluate_weighted(entries: Sequence[Entries], weights: Floats) -> Floats:
@@ -108,8 +106,15 @@ def evaluate_weighted(entries: Sequence[Entries], weights: Floats) -> Floats:
     every, *sizes = (one.evaluate(weights) for one in entries)
     metrics = [every[:, 0], every[:, 0, [0]], every[:, 0, [5]], *(size[:, 0] for size in sizes)]
     metrics += [every[:, 2], every[:, 3], every[:, 1], *(size[:, 1] for size in sizes)]
-    means = [[coco_mean(metric[..., column]) for column in range(weights.shape[1])] for metric in metrics]
-    return np.concatenate([np.array(means), every[:, 0].mean(1)])
+    return np.concatenate([np.stack([_mean(metric) for metric in metrics]), every[:, 0].mean(1)])
+
+
+def _mean(metric: Floats) -> Floats:
+    """Return the means ``(B,)`` of ``(K, T, B)`` values over the classes with objects, or NaN if there are none."""
+    known = ~np.isnan(metric)
+    with np.errstate(invalid="ignore"):
+        mean: Floats = np.sum(metric, axis=(0, 1), where=known) / known.sum((0, 1))
+    return mean
 
 
 def bias_corrected(value: float, samples: Floats) -> Interval:
