@@ -30,7 +30,7 @@ def strip_page(name: str, photo: ImageArray, strip: ImageArray, members: Sequenc
         strip: The drawn strip.
         members: The detectors, the oldest first.
     """
-    drawn, picture = encode(strip, _STRIP_SIDE), encode(photo, _PHOTO_SIDE)
+    drawn, shrunk = encode(strip, _STRIP_SIDE), encode(photo, _PHOTO_SIDE)
     image = tag("img", src=drawn.uri, width=drawn.width, height=drawn.height, alt="The photo, once per detector")
     lead = Html("") if not members else join(["One photo, seen by ", ", ".join(member.title for member in members), "."])
     overview = join(
@@ -52,7 +52,7 @@ def strip_page(name: str, photo: ImageArray, strip: ImageArray, members: Sequenc
         ]
     )
     data = {
-        "photo": {"uri": picture.uri, "width": photo.shape[1], "height": photo.shape[0]},
+        "photo": {"uri": shrunk.uri, "width": photo.shape[1], "height": photo.shape[0]},
         "members": [member_data(member) for member in members],
     }
     sections = (Section("strip", "The strip", overview), Section("explore", "Explore", explorer))
