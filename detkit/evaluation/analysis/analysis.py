@@ -95,11 +95,11 @@ class Analysis:
 
 
 def _plain(value: Any) -> Any:
-    """Return dataclasses as dicts, and arrays as lists, at every depth."""
+    """Return dataclasses as dicts, and arrays as lists, at every depth; None for an array without any number."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        return None if len(value) and np.isnan(value).all() else value.tolist()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
