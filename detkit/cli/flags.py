@@ -111,6 +111,11 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
+    "--report": {"metavar": "FILE", "help": "write the HTML report to this file"},
+    "--no-report": {
+        "action": "store_true",
+        "help": "write no HTML report; the environment variable DETKIT_NO_REPORT=1 does the same",
+    },
     "--folder": {"metavar": "DIR", "help": "folder of published weights: searched first, and the target of downloads"},
     "--yes": {"action": "store_true", "help": "answer yes to every question"},
     "--parts": {"nargs": "+", "metavar": "PART", "help": "parts of the data set to download (default: all)"},

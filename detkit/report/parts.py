@@ -12,7 +12,7 @@ from detkit.report.markup import DASH, Content, Html, join, tag
 SHOWN_ROWS = 25
 """Rows of a table that are shown before its button is pressed."""
 SEARCHED_ROWS = 9
-"""Tables with at least so many rows have a field to filter them."""
+"""Tables with at least this many rows have a field to filter them."""
 
 
 def number(value: float | int | None, digits: int = 3, *, key: str = "", style: Literal["plain", "percent", "signed"] = "plain") -> Html:

@@ -21,10 +21,10 @@ from detkit.proposals import ProposalsConfig
     ("words", "message"),
     [
         (["nothing.jpg"], "no such image: nothing.jpg"),
-        (["a.png", "--report"], "--report needs labeled data; give --data PATH instead of a.png"),
+        (["a.png", "--recall"], "--recall needs labeled data; give --data PATH instead of a.png"),
         (["a.png", "--split", "val"], "--split needs labeled data; give --data PATH instead of a.png"),
         (["a.png", "--images", "photos"], "--images needs labeled data; give --data PATH instead of a.png"),
-        (["a.png", "--json", "numbers.json"], "--json writes the results of --report; give that flag too"),
+        (["a.png", "--json", "numbers.json"], "--json writes the results of --recall; give that flag too"),
         (["a.png", "--output", "out.txt"], "--output out.txt: expected a file ending in .json or .npz"),
         (["a.png", "--backend", "detki"], "unknown proposal backend 'detki': did you mean 'detkit'?"),
         (["a.png", "--backend", "gone.safetensors"], "checkpoint gone.safetensors: no such file"),

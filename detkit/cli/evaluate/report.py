@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.flags import add_flags
 from detkit.cli.report import count, duration
 from detkit.printable import printable, printable_message
 
@@ -24,10 +25,8 @@ _SHOWN_FAILURES = 3
 
 def add_report_flags(parser: argparse.ArgumentParser, where: str) -> None:
     """Add ``--report`` and ``--no-report``; ``where`` is the default place in words."""
-    parser.add_argument("--report", metavar="FILE", help=f"write the HTML report to this file (default: {where})")
-    parser.add_argument(
-        "--no-report", action="store_true", help=f"write no HTML report; the environment variable {NO_REPORT}=1 does the same"
-    )
+    add_flags(parser, "--report", help=f"write the HTML report to this file (default: {where})")
+    add_flags(parser, "--no-report")
 
 
 def wants_report(report: str | None, no_report: bool) -> bool:

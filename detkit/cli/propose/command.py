@@ -1,7 +1,7 @@
 """Compute object proposals, boxes that may hold an object of any class; report their recall against labels.
 
     detkit propose photos --output proposals.json
-    detkit propose --data VOCdevkit/VOC2012 --split val --mode quality --report
+    detkit propose --data VOCdevkit/VOC2012 --split val --mode quality --recall
     detkit propose --data instances_train.json --max-proposals 2000 --cache runs/proposals --processes 2
     detkit propose photos --model runs/first-1
     detkit propose photos --latest
@@ -132,7 +132,7 @@ class _Job:
             self.cached += 1
         else:
             self.seconds.append(result.seconds)
-        if self.options.report and self.data is not None:
+        if self.options.recall and self.data is not None:
             self.recall.add(self.data.records[index].targets, result.proposals)
         if self.options.output:
             self.results.append((path, result))
@@ -148,7 +148,7 @@ class _Job:
             print(f"{count(len(self.failed), 'image')} could not be read")
         print(speed_line(self.seconds, self.cached))
         outputs.write("output", lambda path: write_proposals(path, self.results, self.failed))
-        if self.options.report and self.data is not None:
+        if self.options.recall and self.data is not None:
             metadata = {
                 "backend": self.source,
                 "mode": self.options.mode,

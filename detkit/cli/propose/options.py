@@ -34,9 +34,9 @@ class ProposeOptions:
         cache_megabytes: Largest size of the cache.
         processes: Images processed in parallel.
         output: File of all proposals.
-        report: Whether to report recall against the labels of ``data``.
-        json: File of the numbers of the report.
-        plot: File of the plot of the report; None: one in a new folder.
+        recall: Whether to report recall against the labels of ``data``.
+        json: File of the recall numbers.
+        plot: File of the plot of recall; None: one in a new folder.
     """
 
     image_words: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class ProposeOptions:
     cache_megabytes: float = 2000.0
     processes: int = 1
     output: str | None = None
-    report: bool = False
+    recall: bool = False
     json: str | None = None
     plot: str | None = None
 
@@ -86,9 +86,9 @@ def add_propose_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache-megabytes", type=float, metavar="MB", help="largest size of the cache (default: %(default)g)")
     parser.add_argument("--processes", type=positive, metavar="N", help="images processed in parallel (default: %(default)s)")
     add_flags(parser, "--output", help="write all proposals: .json, or .npz (smaller)")
-    parser.add_argument("--report", action="store_true", help="report recall against the labels of --data, and plot it")
-    add_flags(parser, "--json", help="write the numbers of --report as JSON")
-    parser.add_argument("--plot", metavar="FILE", help="PNG file for the plot of --report (default: recall.png in a new runs/propose-N)")
+    parser.add_argument("--recall", action="store_true", help="report recall against the labels of --data, and plot it")
+    add_flags(parser, "--json", help="write the numbers of --recall as JSON")
+    parser.add_argument("--plot", metavar="FILE", help="PNG file for the plot of --recall (default: recall.png in a new runs/propose-N)")
 
 
 def check_propose_options(options: ProposeOptions) -> None:
@@ -99,7 +99,7 @@ def check_propose_options(options: ProposeOptions) -> None:
     """
     if bool(options.image_words) == (options.data is not None):
         raise ValueError("propose: expected images, or labeled data with --data PATH; got " + ("both" if options.data else "neither"))
-    for name in ("report", "split", "images"):
+    for name in ("recall", "split", "images"):
         if getattr(options, name) and options.data is None:
             raise ValueError(f"--{name} needs labeled data; give --data PATH instead of {' '.join(options.image_words[:3])}")
     if (options.model is not None or options.latest) and options.backend != "detkit":
@@ -107,7 +107,7 @@ def check_propose_options(options: ProposeOptions) -> None:
     if options.output and Path(options.output).suffix.lower() not in OUTPUT_ENDINGS:
         raise ValueError(f"--output {options.output}: expected a file ending in {' or '.join(OUTPUT_ENDINGS)}")
     for name in ("json", "plot"):
-        if getattr(options, name) and not options.report:
-            raise ValueError(f"--{name} writes the results of --report; give that flag too")
+        if getattr(options, name) and not options.recall:
+            raise ValueError(f"--{name} writes the results of --recall; give that flag too")
     if options.plot and Path(options.plot).suffix.lower() != ".png":
         raise ValueError(f"--plot {options.plot}: expected a file ending in .png")

@@ -83,7 +83,7 @@ def test_report_on_labeled_images(folder: Path, capsys: pytest.CaptureFixture[st
         "single",
         "--cache",
         "kept",
-        "--report",
+        "--recall",
         "--json",
         "numbers.json",
     ]
@@ -117,7 +117,7 @@ def test_report_without_proposals(folder: Path, capsys: pytest.CaptureFixture[st
         "photos",
         "--mode",
         "single",
-        "--report",
+        "--recall",
         "--json",
         "numbers.json",
         "--min-area",
