@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ def write_detections(path: Path, table: Table) -> None:
     """Write detections; boxes and scores are stored as 32-bit floats if these are exact, as they are for boxes of a detector."""
     corners = table[:, 1:5].copy()
     corners[:, 2:] += corners[:, :2]
-    arrays = {
+    arrays: dict[str, Any] = {
         "image": table[:, 0].astype(np.int64).astype(np.int32),
         "category": table[:, 6].astype(np.int64),
         "score": _small(table[:, 5]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkit.checkpoint.atomic import write_json
+from detkit.checkpoint.atomic import finite, write_json
 from detkit.comparison.detections import Table, read_detections
 from detkit.comparison.plan import Unit
 from detkit.json_text import parse_json
@@ -126,6 +126,13 @@ class ComparisonFolder:
                 shutil.copy2(run.path / name, kept / f"{name}.part")
                 (kept / f"{name}.part").replace(kept / name)
         self.clean(unit)
+
+    def add_test(self, unit: Unit, test: dict[str, Any]) -> None:
+        """Add the numbers on the test images, and the trials of the settings, to the results of a training, as in ``docs/results``."""
+        record = self.record(unit)
+        complete = finite({**record, "config": {**record.get("config", {}), "output": None}, "tuning": unit.entry.trials, "test": test})
+        if record != complete:
+            write_json(self.results(unit) / "results.json", complete)
 
     def clean(self, unit: Unit) -> None:
         """Remove the folder of a training and its proposals."""

@@ -54,14 +54,14 @@ def judge(session: Session, resamples: int = RESAMPLES, progress: Callable[[str]
         resamples: Number of bootstrap resamples of the test images.
         progress: Called with the name of each run.
     """
-    truth = ground_truth(session)
+    truth, val = ground_truth(session), ground_truth(session, "val")
     weights = image_weights(len(truth.image_ids), resamples)
     judged: list[Judged] = []
     for entry in session.plan.entries:
         runs, found = [], []
         for unit in _evaluated(session, entry, 1.0):
             progress(unit.name)
-            runs.append(run_facts(session.folder, unit, truth))
+            runs.append(run_facts(session.folder, unit, truth, val))
             found.append(samples(truth, session.folder.table(unit, "test"), weights))
         if runs:
             judged.append(Judged(entry, tuple(runs), tuple(found)))
@@ -101,10 +101,10 @@ def _learning_curves(session: Session, truth: GroundTruth, weights: NDArray[np.i
     return curves_of_all
 
 
-def ground_truth(session: Session) -> GroundTruth:
-    """Return the ground truth of the test images."""
-    test = session.parts.data["test"]
-    return Evaluator(test, test.class_names).ground_truth
+def ground_truth(session: Session, part: str = "test") -> GroundTruth:
+    """Return the ground truth of the test or validation images."""
+    data = session.parts.data[part]
+    return Evaluator(data, data.class_names).ground_truth
 
 
 def _evaluated(session: Session, entry: Entry, fraction: float) -> list[Unit]:
@@ -115,11 +115,13 @@ def _evaluated(session: Session, entry: Entry, fraction: float) -> list[Unit]:
     ]
 
 
-def run_facts(folder: ComparisonFolder, unit: Unit, truth: GroundTruth) -> dict[str, Any]:
-    """Return the cost of a run and its numbers on the validation and test images."""
+def run_facts(folder: ComparisonFolder, unit: Unit, truth: GroundTruth, val: GroundTruth) -> dict[str, Any]:
+    """Return the cost of a run and its numbers on all validation and test images."""
     record, evaluation = folder.record(unit), folder.evaluation(unit)
     table = folder.table(unit, "test")
     numbers = coco_numbers(truth, curves(truth, table, "hotcoco"), "hotcoco")
+    if record:
+        folder.add_test(unit, {"data": truth.name, "precision": evaluation.get("precision"), **numbers.to_dict()})
     cost = {name: record.get(name) for name in ("core_minutes", "wall_minutes", "steps", "images_seen", "reason", "parameters")}
     return {
         "name": unit.name,
@@ -129,11 +131,18 @@ def run_facts(folder: ComparisonFolder, unit: Unit, truth: GroundTruth) -> dict[
         "core_minutes_by_stage": record.get("core_minutes_by_stage"),
         "processor": record.get("machine", {}).get("processor"),
         "precision": evaluation.get("precision"),
-        "val": record.get("validation", {}).get("best"),
+        "val": _numbers_on(folder, unit, "val", val),
         "test": dict(numbers.values),
         "test_classes": [{"name": row.name, "ap": row.ap, "ap50": row.ap50, "ap75": row.ap75, "ar": row.ar} for row in numbers.classes],
         "detections": len(table),
     }
+
+
+def _numbers_on(folder: ComparisonFolder, unit: Unit, part: str, truth: GroundTruth) -> dict[str, float] | None:
+    """Return the COCO metrics on a part of the data; None without detections on it."""
+    if not folder.detections(unit, part).is_file():
+        return None
+    return dict(coco_numbers(truth, curves(truth, folder.table(unit, part), "hotcoco"), "hotcoco").values)
 
 
 def latencies(folder: ComparisonFolder) -> dict[str, dict[str, Any]]:

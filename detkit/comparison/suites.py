@@ -17,6 +17,8 @@ class Member:
         year: Year and month in which the method was published, as ``2013.11``.
         paper: Its paper; empty for designs of this project.
         trials: Runs by which its settings were chosen, all of them on BCCD; the other hyper-parameters are as published.
+        validation: Config keys by which a suite validates it less often: one that takes seconds for an image would spend most of a short
+            budget on validations. They change nothing that is learned.
     """
 
     config: str
@@ -24,12 +26,19 @@ class Member:
     year: float
     paper: str = ""
     trials: str = "none"
+    validation: tuple[str, ...] = ()
 
 
 MEMBERS = (
-    Member("rcnn_lite0_bccd", "R-CNN", 2013.11, "arXiv:1311.2524"),
-    Member("sppnet_lite0_bccd", "SPPNet", 2014.06, "arXiv:1406.4729"),
-    Member("fast_rcnn_lite0_bccd", "Fast R-CNN", 2015.04, "arXiv:1504.08083"),
+    Member("rcnn_lite0_bccd", "R-CNN", 2013.11, "arXiv:1311.2524", validation=("training.evaluations=1", "evaluation.max_images=8")),
+    Member("sppnet_lite0_bccd", "SPPNet", 2014.06, "arXiv:1406.4729", validation=("training.evaluations=1", "evaluation.max_images=29")),
+    Member(
+        "fast_rcnn_lite0_bccd",
+        "Fast R-CNN",
+        2015.04,
+        "arXiv:1504.08083",
+        validation=("training.evaluations=2", "evaluation.max_images=29"),
+    ),
     Member("faster_rcnn_alternating_lite0_bccd", "Faster R-CNN, 4 steps", 2015.06, "arXiv:1506.01497"),
     Member(
         "yolov1_lite0_bccd",

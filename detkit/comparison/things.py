@@ -26,22 +26,23 @@ def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return things, [word for word in words if word not in things]
 
 
-def build_plan(words: Sequence[str], protocol: Protocol) -> Plan:
+def build_plan(words: Sequence[str], protocol: Protocol, suite: Sequence[str] = ()) -> Plan:
     """Resolve the things to compare.
 
     Args:
         words: Names and paths, variants as ``name:key=value``.
         protocol: The conditions, applied to every config.
+        suite: Configs of a suite, which come first and are validated as their :class:`~detkit.comparison.suites.Member` says.
 
     Raises:
         ValueError: If there is nothing to compare, a thing is named twice, or a config cannot follow the protocol.
         FileNotFoundError: If a name is unknown.
     """
-    if not words:
+    if not words and not suite:
         raise ValueError("nothing to compare: name configs, runs, checkpoints or results files, or give --suite classics")
     entries: list[Entry] = []
-    for word in words:
-        entries.append(_entry(word, protocol, [entry.slug for entry in entries]))
+    for word, of_suite in [*((word, True) for word in suite), *((word, False) for word in words)]:
+        entries.append(_entry(word, protocol, [entry.slug for entry in entries], of_suite))
     names = [entry.name for entry in entries]
     if len(set(names)) < len(names):  # files of the same name in two folders
         entries = [entry if names.count(entry.name) == 1 else entry.replace(name=_full_name(entry)) for entry in entries]
@@ -55,7 +56,7 @@ def _full_name(entry: Entry) -> str:
     return ":".join([entry.source, *entry.overrides])
 
 
-def _entry(word: str, protocol: Protocol, used: Sequence[str]) -> Entry:
+def _entry(word: str, protocol: Protocol, used: Sequence[str], of_suite: bool) -> Entry:
     source, *overrides = [word] if Path(word).exists() else _KEY.split(word)
     kind = kind_of(source)
     if overrides and kind != "config":
@@ -64,6 +65,8 @@ def _entry(word: str, protocol: Protocol, used: Sequence[str]) -> Entry:
     name = ":".join([name, *overrides])
     slug = _unused(re.sub(r"[^\w.+-]+", "_", name).strip("_")[:_LONGEST_SLUG] or "detector", used)
     known = member(source)
+    if of_suite and known is not None:
+        overrides = list(known.validation)
     facts: dict[str, Any] = {} if known is None else {"year": known.year, "title": known.title, "trials": known.trials}
     experiment = under_protocol(_load(source), protocol, overrides, slug) if kind == "config" else None
     return Entry(name=name, slug=slug, source=source, kind=kind, overrides=tuple(overrides), experiment=experiment, **facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -116,7 +117,7 @@ class FakeProcess:
         from detkit.data import read_source
         from detkit.evaluation.dataset_truth import image_numbers
 
-        folder, random = Path(task.output), np.random.default_rng(abs(hash(name)) % 1000)
+        folder, random = Path(task.output), np.random.default_rng(zlib.crc32(name.encode()))
         for part, source in task.parts.items():
             data = read_source(source)
             numbers = image_numbers(data)

@@ -29,6 +29,16 @@ def test_every_config_gets_the_same_limits() -> None:
     assert price(plan) == 17 * 3 * 10
 
 
+def test_slow_detectors_of_a_suite_are_validated_less_often() -> None:
+    named, of_suite = build_plan(["rcnn_lite0_bccd"], PROTOCOL), build_plan([], PROTOCOL, ["rcnn_lite0_bccd"])
+    first, second = (plan.entries[0].experiment for plan in (named, of_suite))
+    assert first is not None
+    assert second is not None
+    assert (second.training.evaluations, second.evaluation.max_images) == (1, 8)
+    assert first == second.replace(training=second.training.replace(evaluations=2), evaluation=second.evaluation.replace(max_images=29))
+    assert named.entries[0].name == of_suite.entries[0].name
+
+
 def test_the_plan_is_exact_as_json() -> None:
     plan = build_plan(["rcnn_lite0_bccd", "ssd_lite0_bccd:optimizer.lr=0.002"], PROTOCOL)
     assert Plan.from_json(json.dumps(plan.model_dump(mode="json"))) == plan

@@ -32,7 +32,7 @@ def compared(tmp_path: Path, *words: str, quality: dict[str, float], **protocol:
 
 
 def test_the_better_detector_is_recommended(tmp_path: Path) -> None:
-    session, results = compared(tmp_path, quality={"ssd": 9.0, "detr": 1.0})
+    session, results = compared(tmp_path, quality={"ssd": 14.0, "detr": 0.5}, seeds=3)
     ssd, detr = results["entries"]
     assert (results["best"], results["recommended"]) == ("detr_lite0_bccd", "detr_lite0_bccd")
     assert results["advice"].startswith("Take detr_lite0_bccd: its AP is higher than that of every other, by ")
@@ -46,6 +46,9 @@ def test_the_better_detector_is_recommended(tmp_path: Path) -> None:
     assert pair["AP"]["mean"] == pytest.approx(ssd["estimates"]["AP"]["mean"] - detr["estimates"]["AP"]["mean"])
     written = json.loads(session.folder.plan.read_text("utf-8"))
     assert written["results"]["entries"][0]["runs"][0]["test"] == finite(ssd["runs"][0]["test"])
+    record = session.folder.record(session.units()[0])
+    assert record["test"]["values"] == finite(ssd["runs"][0]["test"])
+    assert (record["test"]["metric"], record["tuning"]) == ("coco", "none")
     assert read_plan(session.folder.plan) == session.plan  # the file repeats the comparison
 
 

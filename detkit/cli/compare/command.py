@@ -126,8 +126,7 @@ def _plan(options: CompareOptions) -> Plan:
         _refuse(options, f"{options.words[0]} has the whole plan", ("suite", *_PROTOCOL))
         return _elsewhere(read_plan(Path(options.words[0])), options)
     things, overrides = split_words(options.words)
-    named = [*(suite(options.suite) if options.suite else ()), *things]
-    return build_plan(named, _protocol(options, tuple(overrides)))
+    return build_plan(things, _protocol(options, tuple(overrides)), suite(options.suite) if options.suite else ())
 
 
 _PROTOCOL = ("budget", "steps", "seeds", "init", "backbone", "val_fraction", "test_fraction", "halving", "fractions", "precision")

@@ -15,7 +15,9 @@ def plan_text(plan: Plan, parts: Parts) -> str:
     """Return the protocol, what is compared, and the price."""
     rows = [_entry_row(entry) for entry in plan.entries]
     entries = table(rows, ("name", "year", "start", "augmentation", "batch", "trials before"))
-    return "\n".join([*protocol_lines(plan, parts), "", entries, "", price_line(plan)])
+    keys = [f"{entry.name}: {' '.join(entry.overrides)}" for entry in plan.entries if entry.overrides and ":" not in entry.name]
+    rarely = ["", "validated less often, as a validation takes minutes:", *keys] if keys else []
+    return "\n".join([*protocol_lines(plan, parts), "", entries, *rarely, "", price_line(plan)])
 
 
 def protocol_lines(plan: Plan, parts: Parts) -> list[str]:

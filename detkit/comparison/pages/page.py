@@ -93,6 +93,9 @@ def protocol_part(plan: Plan, division: str, sizes: str) -> Html:
         Column("batch", True),
         "trials that chose its settings",
     ]
+    rarely = [f"{entry.name}: {' '.join(entry.overrides)}" for entry in plan.entries if entry.overrides and ":" not in entry.name]
+    if rarely:
+        rows.append(("validated less often", f"as a validation takes minutes: {'; '.join(rarely)}"))
     entries = table(columns, [_entry_row(entry) for entry in plan.entries], identifier="entries")
     return join([facts(rows), tag("h3", "What is compared"), entries])
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from detkit.comparison.plan import Entry, Unit
+from detkit.comparison.results import ground_truth
 from detkit.comparison.session import Session
 from detkit.data.media.images import read_image
 from detkit.evaluation.analysis.matches import Matches
 from detkit.evaluation.details import operating_points
-from detkit.evaluation.evaluator import Evaluator
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.report.gallery import Card, DrawnBox, gallery, image_with_boxes
 from detkit.report.images import Thumbnail, Wanted, thumbnails
@@ -50,8 +50,7 @@ class Drawn:
 
 def drawn_detectors(session: Session, test: GroundTruth) -> list[Drawn]:
     """Return the first evaluated run of each detector, in the order of invention; those without a year come last."""
-    val = session.parts.data["val"]
-    truth = Evaluator(val, val.class_names).ground_truth
+    truth = ground_truth(session, "val")
     found = []
     for entry in sorted(session.plan.entries, key=lambda entry: entry.year if entry.year is not None else 9999.0):
         unit = next((u for u in session.units() if u.entry.name == entry.name and u.fraction == 1 and session.folder.is_evaluated(u)), None)
