@@ -48,7 +48,7 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, *geometry: tuple[int, ...]) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.geometry = geometry
-        return functional.conv2d(x, weight, bias, *geometry)  # type: ignore[arg-type]
+        return functional.conv2d(x, weight, bias, *geometry)  # type: ignore[call-overload,no-any-return]
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
