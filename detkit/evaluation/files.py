@@ -8,18 +8,20 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
-from detkit.evaluation.compare import Difference, differences
-from detkit.evaluation.details import Details, coco_details
 from detkit.evaluation.ground_truth import GroundTruth, read_annotations
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
 from detkit.evaluation.voc import Rule, voc_numbers
 from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.json_text import parse_json
+
+if TYPE_CHECKING:
+    from detkit.evaluation.compare import Difference
+    from detkit.evaluation.details import Details
 
 
 def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
@@ -56,6 +58,8 @@ def details_of_files(annotations: str | Path, results: str | Path, worst: int = 
         FileNotFoundError: If the file does not exist.
         ValueError: If a file has the wrong format.
     """
+    from detkit.evaluation.details import coco_details
+
     truth = read_ground_truth(annotations)
     return coco_details(truth, read_results(results, truth), worst)
 
@@ -67,6 +71,8 @@ def differences_of_files(annotations: str | Path, results: str | Path, other: st
         FileNotFoundError: If the file does not exist.
         ValueError: If a file has the wrong format.
     """
+    from detkit.evaluation.compare import differences
+
     truth = read_ground_truth(annotations)
     return differences(truth, read_results(results, truth), read_results(other, truth))
 
