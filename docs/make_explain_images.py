@@ -5,9 +5,10 @@
     python docs/make_explain_images.py
 
     python docs/make_explain_images.py --features
+    python docs/make_explain_images.py --family IMAGE MODEL,MODEL,...
 
-The last command draws only explain_features.jpg, which needs no run: a layer of EfficientNet-Lite0 with ImageNet weights, on a photograph
-from scikit-image.
+With --features, only explain_features.jpg is drawn, which needs no run: a layer of EfficientNet-Lite0 with ImageNet weights, on a photo
+from scikit-image. With --family, only explain_family.jpg: several detectors on one image.
 
 Arguments: an image and a detector (default: data/sample/images/val/sample_00122.jpg and the newest run).
 """
@@ -54,8 +55,21 @@ def make_features() -> None:
         Image.open(Path(folder) / f"chelsea-{LAYER}.png").save(ROOT / "docs" / "images" / "explain_features.jpg", quality=85)
 
 
+def make_family(image: Path, models: str) -> None:
+    """Draw the family strip of some detectors, and save it as JPEG."""
+    with tempfile.TemporaryDirectory() as folder:
+        if main(["explain", str(image), "--models", models, "--output", folder]):
+            raise SystemExit(2)
+        strip = Image.open(Path(folder) / f"{image.stem}-family.png").convert("RGB")
+        strip.thumbnail((2000, 2000), Image.Resampling.LANCZOS)
+        strip.save(ROOT / "docs" / "images" / "explain_family.jpg", quality=82)
+
+
 if __name__ == "__main__":
     words = sys.argv[1:]
+    if words[:1] == ["--family"]:
+        make_family(Path(words[1]), words[2])
+        raise SystemExit
     if words == ["--features"]:
         make_features()
         raise SystemExit
