@@ -6,7 +6,7 @@
 
 The settings are those of ``dfine_lite0_bccd``, whose backbone comes from ImageNet; this one has learned to detect.
 
-Result: not yet run.
+Result: test AP 0.625, AP50 0.885, AP75 0.751 after 60.0 core-minutes (8,304 images seen); val AP 0.622.
 """
 
 from detkit.weights import EMBEDDED
