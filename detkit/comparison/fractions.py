@@ -83,7 +83,7 @@ def learning_curve(images: Sequence[int], runs: Sequence[Sequence[Sample]], seed
     grid = np.geomspace(images[0], more, 40)
     curve = [{"images": float(count), **_interval(law.at(float(count)))} for count in grid]
     numbers = {"ceiling": float(law.ceiling[0]), "loss": float(law.loss[0]), "exponent": float(law.exponent[0])}
-    found = {**numbers, "curve": curve, "images": more, "gain": _interval(gain)}
+    found: dict[str, Any] = {**numbers, "curve": curve, "images": more, "gain": _interval(gain)}
     return {"points": points, "fit": found, "answer": _answer(found["gain"], images[-1], int(more))}
 
 

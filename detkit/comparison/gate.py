@@ -66,6 +66,18 @@ def _parse(part: str) -> Gate:
     return Gate(_METRICS[key], class_name if colon else None, value)
 
 
+def check_classes(gates: Sequence[Gate], names: Sequence[str]) -> None:
+    """Check, before anything is trained, that the data has the classes of the gates.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    for gate in gates:
+        if gate.class_name is not None and gate.class_name not in names:
+            hint = did_you_mean(gate.class_name, list(names))
+            raise ValueError(f"--gate {gate.name}: the data has no class {gate.class_name!r}: {hint}")
+
+
 def check_gates(gates: Sequence[Gate], results: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a line for each gate and detector that fails; empty if all pass.
 
@@ -77,10 +89,7 @@ def check_gates(gates: Sequence[Gate], results: Mapping[str, Any]) -> tuple[str,
     baseline, *others = results["entries"]
     if not others:
         raise ValueError("--gate: expected at least two detectors with results, the first of which is the baseline; got one")
-    for gate in gates:
-        if gate.class_name is not None and gate.class_name not in results["classes"]:
-            hint = did_you_mean(gate.class_name, results["classes"])
-            raise ValueError(f"--gate {gate.name}: the data has no class {gate.class_name!r}: {hint}")
+    check_classes(gates, results["classes"])
     return tuple(line for gate in gates for other in others if (line := _failure(gate, baseline, other)))
 
 

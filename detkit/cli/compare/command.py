@@ -46,7 +46,7 @@ def run(options: CompareOptions) -> int:
     from detkit.cli.compare.launch import Worker
     from detkit.cli.compare.text import plan_text, results_text
     from detkit.comparison.folder import ComparisonFolder
-    from detkit.comparison.gate import check_gates, parse_gates
+    from detkit.comparison.gate import check_classes, check_gates, parse_gates
     from detkit.comparison.results import judge
     from detkit.comparison.session import Session
     from detkit.comparison.splits import prepare
@@ -54,13 +54,14 @@ def run(options: CompareOptions) -> int:
     gates = parse_gates(options.gate) if options.gate is not None else ()
     plan = _plan(options)
     if options.dry_run:
-        with TemporaryDirectory() as folder:
-            print(plan_text(plan, prepare(plan.protocol, Path(folder))))
+        with TemporaryDirectory() as temporary:
+            print(plan_text(plan, prepare(plan.protocol, Path(temporary))))
         return 0
     folder = ComparisonFolder(_folder(options))
     folder.path.mkdir(parents=True, exist_ok=True)
     with FolderLock(folder.path):
         session = Session.open(plan, folder)
+        check_classes(gates, session.parts.data["test"].class_names)
         print(f"{plan_text(session.plan, session.parts)}\n\nfolder: {folder.path}", flush=True)
         runner = session.run(Worker, jobs=options.jobs, say=lambda line: print(line, flush=True), parent=os.getpid())
         results = judge(session)

@@ -1,4 +1,4 @@
-"""The page of a comparison: protocol, results, pictures, and how to repeat it."""
+"""The page of a comparison: protocol, results, drawn images, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.comparison.pages import charts
-from detkit.comparison.pages.pictures import changed_images, drawn_detectors, same_images
+from detkit.comparison.pages.drawings import changed_images, drawn_detectors, same_images
 from detkit.comparison.plan import Entry, Plan, price, start_of, units
 from detkit.comparison.results import ground_truth
 from detkit.comparison.session import Session
