@@ -73,19 +73,7 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--suite", choices=SUITES, help="a set of configs: classics has 14 detectors, from R-CNN to D-FINE")
     add_flags(parser, "--data", "--images")
-    length = parser.add_mutually_exclusive_group()
-    length.add_argument("--budget", type=_minutes, metavar="M", help="core-minutes of each training, validation included (default: 10)")
-    length.add_argument("--steps", type=positive, metavar="N", help="steps of each training, instead of a budget")
-    parser.add_argument("--seeds", type=positive, metavar="N", help="trainings of each config (default: 3)")
-    parser.add_argument("--init", choices=("imagenet", "coco", "scratch"), help="initial weights of all trainings (default: as configured)")
-    parser.add_argument("--backbone", metavar="NAME", help="backbone of all trainings (default: as configured)")
-    add_flags(parser, "--val-fraction", help="fraction of the images for validation, if the data has no such split (default: 0.15)")
-    parser.add_argument(
-        "--test-fraction",
-        type=fraction,
-        metavar="F",
-        help="fraction of the images for testing, if the data has no such split (default: 0.15)",
-    )
+    _add_training_flags(parser)
     parser.add_argument("--halving", action="store_true", help="stop the worse half after a quarter of the training, and after a half")
     parser.add_argument(
         "--fractions",
@@ -105,6 +93,22 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", metavar="DIR", help="continue the comparison in this folder, with its own copy of the plan")
     add_flags(parser, "--device")
     add_flags(parser, "--precision", help="number format of the evaluations (default: auto)")
+
+
+def _add_training_flags(parser: argparse.ArgumentParser) -> None:
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--budget", type=_minutes, metavar="M", help="core-minutes of each training, validation included (default: 10)")
+    length.add_argument("--steps", type=positive, metavar="N", help="steps of each training, instead of a budget")
+    parser.add_argument("--seeds", type=positive, metavar="N", help="trainings of each config (default: 3)")
+    parser.add_argument("--init", choices=("imagenet", "coco", "scratch"), help="initial weights of all trainings (default: as configured)")
+    parser.add_argument("--backbone", metavar="NAME", help="backbone of all trainings (default: as configured)")
+    add_flags(parser, "--val-fraction", help="fraction of the images for validation, if the data has no such split (default: 0.15)")
+    parser.add_argument(
+        "--test-fraction",
+        type=fraction,
+        metavar="F",
+        help="fraction of the images for testing, if the data has no such split (default: 0.15)",
+    )
 
 
 def _minutes(text: str) -> float:
