@@ -75,7 +75,10 @@ def noise_images(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
-@pytest.mark.parametrize("kind", ["retinanet", "fcos", "ssd", "yolov1", "yolox", "detr", "rtdetr", "dfine"])
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("retinanet", "ssd", "yolov1", "detr", "rtdetr")]
+
+
+@pytest.mark.parametrize("kind", ["fcos", "yolox", "dfine", *SLOW])
 def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, tmp_path: Path) -> None:
     predictor, shown = predictor_of(kind), noise_images((120, 200), (230, 100), (61, 60))
     agreement = export_onnx(predictor, tmp_path / "model.onnx", shown)

@@ -76,6 +76,7 @@ def test_large_image_is_shrunk_and_boxes_are_in_original_pixels() -> None:
     assert (box_iou(boxes * 12, proposals.boxes).amax(1) > 0.9).all()
 
 
+@pytest.mark.slow
 def test_memory_of_twelve_megapixels_is_close_to_that_of_the_shrunk_image() -> None:
     """For noise, in which every pixel differs from the next, a blank image and a photograph."""
     growths = growths_in(Path(__file__).with_name("search_memory.py"))
@@ -200,6 +201,7 @@ def test_segmentation_gives_connected_regions() -> None:
         assert all(connected_components(labels == number, return_num=True, connectivity=2)[1] == 1 for number in range(count))
 
 
+@pytest.mark.slow
 def test_recall_on_photographs(shared: Path) -> None:
     best: list[float] = []
     source = read_source(
