@@ -46,7 +46,7 @@ class ScoreCurve:
         return cls(scores[last], detected / kept, recall, f1)
 
     def thinned(self, points: int = MAX_POINTS) -> ScoreCurve:
-        """Return at most so many points: the first, the last, the best F1, and others at even distances in score and in rank."""
+        """Return at most ``points`` points: the first, the last, the best F1, and others at even distances in score and in rank."""
         count = len(self.scores)
         if count <= points:
             return self
