@@ -50,8 +50,7 @@ def write_report(
         ValueError: If the data has classes that the model does not have, or an argument is invalid.
         OSError: If the file cannot be written.
     """
-    has_predictor = isinstance(model, (Predictor, ImagePyramid))
-    folder = Path(model) if not has_predictor and model is not None and Path(model).is_dir() else None
+    folder = None if model is None or isinstance(model, (Predictor, ImagePyramid)) or not Path(model).is_dir() else Path(model)
     if folder is not None and data is None and not (classes or renames or split) and has_kept_detections(folder):
         return run_report(folder, path).path
     predictor: PredictorLike

@@ -81,8 +81,9 @@ class Checkpointer:
         self.without_gain = 0 if value > self._reference + gain else self.without_gain + 1
         if self.without_gain == 0:
             self._reference = value
-        is_best = self.best is None or value > self.best
-        if is_best:
+        is_best = False
+        if self.best is None or value > self.best:
+            is_best = True
             self.best, self.best_step, self.best_numbers, self.best_points = value, step, dict(numbers), self.points
             self._best_is_unwritten = True
         keep(self.run.detections, self.run.folder.path, best=is_best)

@@ -55,10 +55,10 @@ class KeptDetections:
         Raises:
             WriteError: If the disk is full, or the file cannot be written there.
         """
-        columns = {"counts": self.counts, "boxes": self.boxes, "scores": self.scores, "labels": self.labels}
-        header = {"step": np.array([self.step], np.int64), "images": np.frombuffer(self.images, np.uint8)}
+        columns: dict[str, Any] = {"counts": self.counts, "boxes": self.boxes, "scores": self.scores, "labels": self.labels}
+        columns |= {"step": np.array([self.step], np.int64), "images": np.frombuffer(self.images, np.uint8)}
         with atomic_write(path, sync=False) as temporary, temporary.open("wb") as handle:
-            np.savez(handle, **header, **columns)
+            np.savez(handle, **columns)
 
     @classmethod
     def read(cls, path: Path) -> KeptDetections:
@@ -88,8 +88,10 @@ class KeptDetections:
         if _digest(image_ids) != self.images:
             raise ValueError(f"the detections of the evaluation at step {self.step} belong to other images; did the data change?")
         ends = np.cumsum(self.counts)
-        tensors = torch.from_numpy(self.boxes), torch.from_numpy(self.scores), torch.from_numpy(self.labels).long()
-        return [Detections(*(column[end - count : end] for column in tensors)) for end, count in zip(ends, self.counts, strict=True)]
+        boxes, scores = torch.from_numpy(self.boxes), torch.from_numpy(self.scores)
+        labels = torch.from_numpy(self.labels).long()
+        rows = [slice(int(end - count), int(end)) for end, count in zip(ends, self.counts, strict=True)]
+        return [Detections(boxes[row], scores[row], labels[row]) for row in rows]
 
 
 def keep(detections: KeptDetections | None, folder: Path, *, best: bool) -> None:
