@@ -253,6 +253,7 @@ torch.distributed.destroy_process_group()
 """
 
 
+@pytest.mark.slow
 def test_first_process_gathers_all_detections(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(detkit.__file__).parents[1])}
     processes = [subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path)], env=environment) for rank in range(2)]

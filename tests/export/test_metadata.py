@@ -50,6 +50,7 @@ def changed(file: Path, copy: Path, change: Callable[[dict[str, Any]], object]) 
     return copy
 
 
+@pytest.mark.slow
 def test_the_operating_points_of_the_checkpoint_are_kept(exported: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert known_operating_points(exported) == POINTS
     assert suggested_min_score(exported) == POINTS.overall.score

@@ -54,6 +54,7 @@ def in_a_gap(scores: np.ndarray) -> float:
     return float(middle[widest] + middle[widest + 1]) / 2
 
 
+@pytest.mark.slow
 def test_a_file_reports_what_its_checkpoint_reports(model: Path, tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 255, (64, 80, 3), np.uint8)
     everything = load(model, "cpu", "fp32", min_score=0.0)(image)

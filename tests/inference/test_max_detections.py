@@ -80,6 +80,7 @@ def test_the_detector_given_keeps_its_limit() -> None:
     assert len(Predictor(detector, SMALL, ("cat", "dog"), "cpu", reference=True)(IMAGE)) == 100  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_an_exported_file(checkpoints: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("onnx")
     source, file = str(checkpoints["one stage"]), tmp_path / "m.onnx"

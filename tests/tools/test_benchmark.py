@@ -131,6 +131,7 @@ def test_detectors_on_the_same_proposals(tmp_path: Path, capsys: pytest.CaptureF
     assert "one crop at a time in fp32" in text
 
 
+@pytest.mark.slow
 def test_the_first_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(["first"], tmp_path)
     assert len(report["seconds"]["python tools/detect.py"]) == 1  # type: ignore[index]

@@ -84,6 +84,7 @@ def test_the_number_of_stored_examples_is_limited(monkeypatch: pytest.MonkeyPatc
     assert (len(least.positive), len(least.negative)) == (1, 0)
 
 
+@pytest.mark.slow
 def test_fitting_respects_its_memory_limit() -> None:
     """Measure the resident memory, liblinear's included, with three times as many examples as fit."""
     svms, regressor = growths_in(Path(__file__).with_name("fitting_memory.py"))
