@@ -46,6 +46,11 @@ def fraction(text: str) -> float:
     return parse_number(text, lambda value: 0 < value < 1, "a number between 0 and 1, such as 0.1;")
 
 
+def core_minutes(text: str) -> float:
+    """Parse a budget, for ``type=``; see :func:`parse_number`."""
+    return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")
+
+
 def positive(text: str) -> int:
     """Parse a whole number of 1 or more, for ``type=``.
 
@@ -108,6 +113,8 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
     },
     "--proposals-cache": {"metavar": "DIR", "help": "folder that caches the proposals of a detector that takes them (default: no cache)"},
+    "--budget": {"type": core_minutes, "metavar": "M", "help": "core-minutes of a training, validation included"},
+    "--resume": {"nargs": "?", "const": "", "metavar": "DIR", "help": "continue what is in this folder (default: the newest)"},
     "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},

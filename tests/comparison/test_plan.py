@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from detkit import zoo
+from detkit.cli.compare.command import resumed
 from detkit.comparison.plan import Plan, Protocol, price, units
 from detkit.comparison.suites import MEMBERS, SUITES
 from detkit.comparison.things import build_plan, split_words
@@ -101,3 +103,16 @@ def test_wrong_words(words: list[str], message: str, tmp_path: Path, monkeypatch
     Path("labels.json").write_text('{"images": []}', "utf-8")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         build_plan(words, PROTOCOL)
+
+
+def test_resume_without_a_folder_takes_the_newest_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="--resume: no comparison under runs/"):
+        resumed("")
+    for time, name in enumerate(("compare-2", "compare-1")):
+        file = tmp_path / "runs" / name / "compare.json"
+        file.parent.mkdir(parents=True)
+        file.touch()
+        os.utime(file, (time, time))
+    assert resumed("") == Path("runs/compare-1")
+    assert resumed("elsewhere") == Path("elsewhere")

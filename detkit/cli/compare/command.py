@@ -97,7 +97,7 @@ def _folder(options: CompareOptions) -> Path:
     from detkit.training.folder import new_run_folder
 
     if options.resume is not None:
-        return Path(options.resume)
+        return resumed(options.resume)
     if options.output is None:
         return new_run_folder("compare").path
     path = Path(options.output)
@@ -106,6 +106,24 @@ def _folder(options: CompareOptions) -> Path:
             f"{path}: expected a new or empty folder, or that of a comparison, which has a compare.json; choose another --output"
         )
     return path
+
+
+def resumed(where: str) -> Path:
+    """Return the folder to continue: the given one, or without one that of the newest comparison.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    from detkit.training.folder import DEFAULT_ROOT
+
+    if where:
+        return Path(where)
+    plans = sorted(Path(DEFAULT_ROOT).glob("*/compare.json"), key=lambda path: path.stat().st_mtime)
+    if not plans:
+        raise FileNotFoundError(
+            f"--resume: no comparison under {DEFAULT_ROOT}/; give its folder, or start one with detkit compare THING ..."
+        )
+    return plans[-1].parent
 
 
 def _plan(options: CompareOptions) -> Plan:
@@ -121,7 +139,7 @@ def _plan(options: CompareOptions) -> Plan:
 
     if options.resume is not None:
         _refuse(options, "--resume continues a comparison with its own plan", ("words", "suite", "output", *_PROTOCOL))
-        folder = ComparisonFolder(Path(options.resume))
+        folder = ComparisonFolder(resumed(options.resume))
         return _elsewhere(plan_of(folder.read(), folder.plan), options)
     if len(options.words) == 1 and is_comparison(Path(options.words[0])):
         _refuse(options, f"{options.words[0]} has the whole plan", ("suite", *_PROTOCOL))

@@ -6,7 +6,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
-from detkit.cli.flags import add_flags, fraction, parse_number, positive
+from detkit.cli.flags import add_flags, fraction, positive
 
 SUITES = ("classics", "fast", "accurate", "all")
 
@@ -34,7 +34,7 @@ class CompareOptions:
         dry_run: Whether only the plan and its price are printed.
         jobs: Trainings at a time.
         output: Folder of the comparison; None: a new one.
-        resume: Folder of the comparison to continue.
+        resume: Folder of the comparison to continue; empty: the newest one.
         device: Name of the device.
         precision: Number format of evaluations; None: the default.
     """
@@ -90,14 +90,14 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its price, and stop")
     parser.add_argument("--jobs", type=positive, metavar="N", help="trainings at a time, with one thread each (default: 1)")
     add_flags(parser, "--output", help="folder of the comparison; one that is there is continued (default: runs/compare-N)")
-    parser.add_argument("--resume", metavar="DIR", help="continue the comparison in this folder, with its own copy of the plan")
+    add_flags(parser, "--resume", help="continue the comparison in this folder, with its own copy of the plan (default: your newest one)")
     add_flags(parser, "--device")
     add_flags(parser, "--precision", help="number format of the evaluations (default: auto)")
 
 
 def _add_training_flags(parser: argparse.ArgumentParser) -> None:
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--budget", type=_minutes, metavar="M", help="core-minutes of each training, validation included (default: 10)")
+    add_flags(length, "--budget", help="core-minutes of each training, validation included (default: 10)")
     length.add_argument("--steps", type=positive, metavar="N", help="steps of each training, instead of a budget")
     parser.add_argument("--seeds", type=positive, metavar="N", help="trainings of each config (default: 3)")
     parser.add_argument("--init", choices=("imagenet", "coco", "scratch"), help="initial weights of all trainings (default: as configured)")
@@ -109,10 +109,6 @@ def _add_training_flags(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="fraction of the images for testing, if the data has no such split (default: 0.15)",
     )
-
-
-def _minutes(text: str) -> float:
-    return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")
 
 
 def _fractions(text: str) -> tuple[float, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import dataclass
 
 from detkit.cli.evaluate.report import add_report_flags
-from detkit.cli.flags import add_flags, parse_number
+from detkit.cli.flags import add_flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,20 +72,14 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, "--data", help="data to train on, instead of the config's; the same as data.train=PATH")
     add_flags(parser, "--images", "--split", "--val-fraction")
-    parser.add_argument(
-        "--budget", type=_minutes, metavar="M", help="core-minutes that the run may use, validation included; sets training.budget"
-    )
+    add_flags(parser, "--budget", help="core-minutes that the run may use, validation included; sets training.budget")
     parser.add_argument(
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
     )
-    parser.add_argument("--resume", nargs="?", const="", metavar="RUN", help="resume the run in this folder (default: your newest run)")
+    add_flags(parser, "--resume", help="resume the run in this folder (default: your newest run)")
     parser.add_argument("--stage", metavar="NAME", help="run only this stage, such as svm; with --resume, rerun it")
     add_flags(parser, "--output", help="folder of the run (default: runs/NAME-N)")
     add_flags(parser, "--yes", help="download the recommended starting weights without asking")
     add_flags(parser, "--device")
     add_flags(parser, "--precision", help="number format of the training; sets training.precision (default: auto)")
     add_report_flags(parser, "report.html in the folder of the run")
-
-
-def _minutes(text: str) -> float:
-    return parse_number(text, lambda value: 0 < value < math.inf, "core-minutes, a number above 0;")

@@ -27,9 +27,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
 
     def train(config: Experiment, **_: Any) -> SimpleNamespace:
         configs.append(config)
-        return SimpleNamespace(interrupted=False)
+        return SimpleNamespace(interrupted=False, folder=Path("run"))
 
     monkeypatch.setattr(detkit.experiment, "train", train)
+    monkeypatch.setattr("detkit.cli.train.command.write_run_report", lambda *_, **__: None)
     return configs
 
 
