@@ -60,7 +60,7 @@ def test_the_mode_replaces_only_slow_convolutions() -> None:
         assert type(functional.conv2d(x, weight, bias, (2, 2), (2, 2), (1, 1), 20).grad_fn).__name__ == "_DepthwiseBackward"
         small = random_inputs(side=3)
         assert type(functional.conv2d(*small, (1, 1), (1, 1), (1, 1), 20).grad_fn).__name__ == "ConvolutionBackward0"
-        assert type(functional.conv2d(x, dense, None, (1, 1), (2, 2), (1, 1), 1).grad_fn).__name__ == "ConvolutionBackward0"
+        assert type(functional.conv2d(x.contiguous(), dense, None, (1, 1), (2, 2), (1, 1), 1).grad_fn).__name__ == "ConvolutionBackward0"
         dilated = functional.conv2d(x, weight, bias, (1, 1), (4, 4), (2, 2), 20)
         assert type(dilated.grad_fn).__name__ == "ConvolutionBackward0"
         with torch.no_grad():
