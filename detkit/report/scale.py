@@ -65,8 +65,11 @@ class Axis:
 
 
 def tick_text(value: float) -> str:
-    """Return a tick's text: ``0.2``, ``1,500``, ``2k`` from 10,000 on."""
+    """Return a tick's text: ``0.2``, ``1,500``, ``20k`` from 10,000 on, ``2.5e-4`` below .001."""
     size = abs(value)
+    if 0 < size < 9.99e-4:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}".replace("-", "\u2212")
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if size >= limit:
             base = 1e3 if unit == "k" else limit

@@ -29,12 +29,16 @@ class Numbers(HTMLParser):
         self.values: list[tuple[str, str, str]] = []
         self.blocks: dict[str, Any] = {}
         self.links: list[str] = []
+        self.ids: set[str] = set()
         self._block: str | None = None
         self._shown = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         given = dict(attrs)
+        if "id" in given:
+            assert given["id"] not in self.ids
+            self.ids.add(given["id"])
         if "data-value" in given:
             self.values.append((given.get("data-key") or "", given["data-value"], ""))
         if tag == "a":

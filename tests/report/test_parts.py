@@ -104,7 +104,14 @@ def test_axes_have_round_ticks() -> None:
     assert Axis("x", 1, 200, True).ticks() == [1, 2, 5, 10, 20, 50, 100, 200]
     assert Axis.of("x", []).ticks()
     assert Axis.of("x", [5.0, 5.0]).low < 5 < Axis.of("x", [5.0, 5.0]).high
-    assert [tick_text(value) for value in (0.1 + 0.2, 1500, 20_000, 2e6, -0.5)] == ["0.3", "1,500", "20k", "2M", "\u22120.5"]
+    assert [tick_text(value) for value in (0.1 + 0.2, 1500, 20_000, 2e6, -0.5, 2.5e-4)] == [
+        "0.3",
+        "1,500",
+        "20k",
+        "2M",
+        "\u22120.5",
+        "2.5e\u22124",
+    ]
 
 
 def test_thumbnails_are_cropped_shrunk_and_limited() -> None:

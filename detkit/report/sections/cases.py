@@ -33,7 +33,7 @@ def section(subject: Subject, chosen: Sequence[int], crops: Sequence[Thumbnail |
     """Return the section of the mistakes."""
     cards = [_card(subject, index, position, crop) for index, (position, crop) in enumerate(zip(chosen, crops, strict=True))]
     filters, orders = ("kind", "true class", "detected class"), ("score", "-score", "IoU", "object size")
-    shown = gallery(cards, "mistakes", filters=filters, orders=orders)
+    shown = gallery(cards, "mistake-gallery", filters=filters, orders=orders)
     body = join([facts(list(_totals(subject).items())), _explanation(subject, len(cards)), shown])
     return Section("mistakes", "Mistakes", body)
 
@@ -42,7 +42,7 @@ def _totals(subject: Subject) -> Mapping[str, Html]:
     """Return the number of cases of each kind, with its meaning."""
     counts = {kind: sum(case.kind == kind for case in subject.analysis.cases) for kind in MISTAKES}
     return {
-        kind: join([number(counts[kind], key=f"analysis/cases/{kind}" if counts[kind] else ""), " ", meaning])
+        kind: join([number(counts[kind], key=f"analysis/cases/{kind}" if counts[kind] else ""), " ", tag("small", meaning)])
         for kind, meaning in MISTAKES.items()
     }
 
@@ -73,7 +73,7 @@ def _card(subject: Subject, index: int, position: int, crop: Thumbnail | None) -
     return Card(
         image,
         text,
-        join([*_numbers(case, index), tag("br"), short_name(subject.truth.image_name(case.image_id))]),
+        join([*_numbers(case, index), short_name(subject.truth.image_name(case.image_id))]),
         filters,
         sorts,
         subject.images.href(case.image_id),
@@ -87,7 +87,7 @@ def _numbers(case: Case, index: int) -> list[Html]:
         parts.append(join(["score ", number(case.score, key=f"{path}/score"), " "]))
     if case.iou is not None:
         parts.append(join(["IoU ", number(case.iou, 2, key=f"{path}/iou"), " "]))
-    return parts
+    return [*parts, tag("br")] if parts else []
 
 
 def drawn_boxes(subject: Subject, case: Case) -> list[DrawnBox]:
