@@ -30,7 +30,7 @@ COMMANDS = (
     "data example data/sample --train-images 4 --val-images 2 --short-side 64",
     "train data/sample training.steps=2 training.budget=none loader.workers=0 evaluation.drawn_images=0",
     "detect data/sample/images/val --latest",
-    "evaluate --latest",
+    "evaluate --latest --report report.html",
     "export --latest --output x.onnx",
 )
 

@@ -70,10 +70,11 @@ def write_report(write: Callable[[], WrittenReport], requested: bool) -> None:
     started = time.perf_counter()
     try:
         written = write()
-    except (OSError, ValueError, MemoryError) as error:
+    except Exception as error:  # numbers and checkpoints are safe: nobody shall think they are lost
         if requested:
             raise
-        print(f"detkit: warning: no report: {printable_message(error)}", file=sys.stderr)
+        known = isinstance(error, (OSError, ValueError, MemoryError))
+        print(f"detkit: warning: no report: {'' if known else f'{type(error).__name__}: '}{printable_message(error)}", file=sys.stderr)
         return
     seconds, size = duration(time.perf_counter() - started), f"{written.size / 1e6:.1f} MB"
     print(f"report: {printable(written.path)} ({size} with {count(written.images, 'image')}; {seconds})")
