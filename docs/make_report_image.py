@@ -1,6 +1,8 @@
 """Draw docs/images/report.webp: the beginning, the curves and some mistakes of a report, in a browser.
 
-    detkit evaluate runs/atss_lite0_bccd-1 --data data/bccd --split test --report report.html
+    detkit data example data/sample
+    detkit train quickstart
+    detkit evaluate runs/quickstart-1 --data data/sample --split val --report report.html
     python docs/make_report_image.py report.html
 
 Needs playwright and Chromium (`pip install playwright`, `apt-get install chromium`).
