@@ -33,7 +33,8 @@ def trains_slowly(x: Tensor, weight: Tensor, padding: Any, groups: int) -> bool:
 
 @cache
 def _is_affected() -> bool:
-    return platform.machine().lower() in {"x86_64", "amd64"} and torch.backends.mkldnn.is_available() and not bf16_support().fused
+    has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return platform.machine().lower() in {"x86_64", "amd64"} and has_onednn and not bf16_support().fused
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any, dilation: Any) -> Tensor:
