@@ -24,9 +24,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 @pytest.mark.parametrize(
     "preprocess",
     [
-        pytest.param(PreprocessConfig(short_side=480, long_side=800), id="short side", marks=pytest.mark.slow),
-        pytest.param(PreprocessConfig(short_side=480, long_side=500), id="long side", marks=pytest.mark.slow),
-        pytest.param(PreprocessConfig(rule="letterbox", input_size=(320, 448)), id="letterbox"),
+        pytest.param(PreprocessConfig(short_side=224, long_side=400), id="short side", marks=pytest.mark.slow),
+        pytest.param(PreprocessConfig(short_side=224, long_side=250), id="long side", marks=pytest.mark.slow),
+        pytest.param(PreprocessConfig(rule="letterbox", input_size=(224, 320)), id="letterbox"),
     ],
 )
 def test_example_gives_the_detections_of_detkit(
