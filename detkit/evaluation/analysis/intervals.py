@@ -27,8 +27,10 @@ BIAS_RATIO = 1 / (math.sqrt(2) - 1)
 
 Precision is made non-increasing by a maximum, so that AP of few images is too high by some b in proportion to its standard deviation. A
 resample has twice the variance around the truth, hence a bias of sqrt(2) b, of which only (sqrt(2) - 1) b shows as a difference from the
-value. Simulations agree (``tests/evaluation/analysis/interval_coverage.py``): ratios of 2.4 to 2.9.
+value. Simulations agree (``tests/evaluation/analysis/interval_coverage.py``): ratios of 2.3 to 2.7.
 """
+WIDENING = 1.08
+"""Factor of the width: in simulations, the corrected value varies 5 % more than the value, and the resamples 3 % less."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Intervals:
 def metric_intervals(truth: GroundTruth, results: Any, resamples: int = RESAMPLES, seed: int = 0) -> Intervals:
     """Return confidence intervals of the COCO metrics and of the AP of each class.
 
-    Images are resampled with replacement, and the percentiles of the resamples (Efron, 1979) are corrected for bias by :data:`BIAS_RATIO`.
+    Images are resampled with replacement, and the percentiles of the resamples (Efron, 1979) are corrected for bias by :data:`BIAS_RATIO`,
+    and widened by :data:`WIDENING`.
     The bounds of a class with few objects are too close: if all are detected perfectly, both are 1.
 
     Args:
@@ -128,6 +131,8 @@ def corrected_interval(value: float, samples: Floats) -> Interval:
     samples = samples[~np.isnan(samples)]
     if np.isnan(value) or not len(samples):
         return Interval(float("nan"), float("nan"))
-    bias = samples.mean() - value
-    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - (1 + BIAS_RATIO) * bias
-    return Interval(*np.clip([low, high], 0.0, 1.0).tolist())
+    mean = samples.mean()
+    distances = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]) - mean
+    bounds = value - BIAS_RATIO * (mean - value) + WIDENING * distances
+    low, high = np.clip(bounds, 0.0, 1.0).tolist()
+    return Interval(min(low, value), max(high, value))

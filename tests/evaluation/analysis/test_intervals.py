@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detkit.evaluation.analysis.intervals import Interval, corrected_interval, metric_intervals
+from detkit.evaluation.analysis.intervals import WIDENING, Interval, corrected_interval, metric_intervals
 from detkit.evaluation.coco import evaluate_coco
 from detkit.evaluation.numbers import COCO_NAMES
 
@@ -31,7 +31,7 @@ def test_intervals_hold_the_metrics_and_depend_on_the_seed_alone(difficult_scene
 def test_bias_of_the_resamples_is_subtracted_with_that_of_the_value() -> None:
     samples = 0.5 + 0.01 * np.random.default_rng(0).standard_normal(100_000)
     without = corrected_interval(0.5, samples)
-    assert (without.low, without.high) == pytest.approx((0.5 - 0.0196, 0.5 + 0.0196), abs=5e-4)
+    assert (without.low, without.high) == pytest.approx((0.5 - WIDENING * 0.0196, 0.5 + WIDENING * 0.0196), abs=5e-4)
     biased = corrected_interval(0.5 - 0.003, samples)  # the resamples are .003 too high: the value is .003 / (sqrt(2) - 1) too high
     center = 0.5 - 0.003 - 0.003 / (math.sqrt(2) - 1)
     assert (biased.low + biased.high) / 2 == pytest.approx(center, abs=2e-4)
