@@ -188,6 +188,7 @@ def test_wrong_images_are_one_line(folder: Path, capsys: pytest.CaptureFixture[s
     assert "--images other: expected the images of gt.json; no file such as" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_many_classes_keep_the_page_small(folder: Path) -> None:
     truth = json.loads(Path("gt.json").read_text("utf-8"))
     truth["categories"] += [{"id": 100 + number, "name": f"class {number}"} for number in range(2000)]
