@@ -13,8 +13,8 @@ from detkit.evaluation.coco_curves import Curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import Floats
 
-MAX_POINTS = 120
-"""Largest number of scores of a thinned curve."""
+MAX_POINTS, MIN_POINTS, ALL_POINTS = 120, 20, 12_000
+"""Largest number of scores of a thinned curve, and with many classes; and about the largest number of those of all classes."""
 _IOU_50, _IOU_75 = 0, 5
 
 
@@ -88,20 +88,15 @@ def class_curves(truth: GroundTruth, accumulated: Curves, matches: Matches) -> t
     precision = accumulated.precision[:, :, :, 0, -1]
     precision = np.where(precision > -1, precision, np.nan)
     known = [index for index, category_id in enumerate(truth.categories) if objects[category_id]]
-    names, rows = list(truth.categories.items()), matches.rows_by_class(truth)
-    by_class = [
-        _curves(
-            name,
-            objects[category_id],
-            precision[:, :, index],
-            ScoreCurve.of(matches.scores[kept], matches.correct[kept], objects[category_id]),
-        )
-        for index, ((category_id, name), kept) in enumerate(zip(names, rows, strict=True))
-    ]
+    points = max(MIN_POINTS, min(MAX_POINTS, ALL_POINTS // len(truth.categories)))
+    by_class = []
+    for index, ((category_id, name), kept) in enumerate(zip(truth.categories.items(), matches.rows_by_class(truth), strict=True)):
+        by_score = ScoreCurve.of(matches.scores[kept], matches.correct[kept], objects[category_id]).thinned(points)
+        by_class.append(_curves(name, objects[category_id], precision[:, :, index], by_score))
     mean = precision[:, :, known].mean(2) if known else np.full(precision.shape[:2], np.nan)
-    together = ScoreCurve.of(matches.scores, matches.correct, objects.total())
+    together = ScoreCurve.of(matches.scores, matches.correct, objects.total()).thinned()
     return (_curves(ALL, objects.total(), mean, together), *by_class)
 
 
 def _curves(name: str, objects: int, precision: Floats, by_score: ScoreCurve) -> ClassCurves:
-    return ClassCurves(name, objects, precision[_IOU_50], precision[_IOU_75], precision.mean(0), by_score.thinned())
+    return ClassCurves(name, objects, precision[_IOU_50], precision[_IOU_75], precision.mean(0), by_score)

@@ -43,6 +43,10 @@ def _difficult_scene(
     rng = np.random.default_rng(seed)
     dataset["images"].reverse()
     dataset["categories"].append({"id": 1000, "name": "neither labeled nor detected"})
+    for row in dataset["annotations"][::4]:  # another object at almost the same place
+        x, y, width, height = row["bbox"]
+        dataset["annotations"].append({**row, "id": len(dataset["annotations"]) + 1, "bbox": [x + 0.05 * width, y, width, height]})
+        dataset["annotations"][-1]["area"] *= float(rng.choice([0.05, 20.0]))
     for row in dataset["annotations"]:
         row["iscrowd"] = int(rng.random() < 0.15)
         row["area"] *= float(rng.uniform(0.5, 1.5))
