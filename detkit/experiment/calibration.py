@@ -10,9 +10,9 @@ from detkit.checkpoint.recalibrate import check_new, recalibrate
 from detkit.data import DetectionData
 from detkit.evaluation.analysis.fitting import fit_operating_points
 from detkit.evaluation.analysis.target import Target
-from detkit.experiment.evaluation_run import is_classifier, labeled_data, run_evaluator, with_classes
+from detkit.experiment.evaluation_run import detect_labeled, is_classifier
 from detkit.export.recalibrate import recalibrate_exported
-from detkit.inference import choose_model, load
+from detkit.inference import choose_model
 from detkit.inference.runtime import is_exported
 from detkit.inference.sources import checkpoint_path
 from detkit.weights import embedded_path
@@ -55,10 +55,10 @@ def calibrate(
     if output is not None:
         calibratable(source)
         check_new(output)
-    if not isinstance(data, DetectionData):
-        data = labeled_data(source, data, images=images, split=split)
-    evaluator = run_evaluator(load(source, device, precision), with_classes(data, classes, renames))
-    points = fit_operating_points(evaluator.ground_truth, evaluator.table(), wanted, data=data.name, split=split)
+    evaluator = detect_labeled(
+        source, data, images=images, split=split, classes=classes, renames=renames, device=device, precision=precision
+    )
+    points = fit_operating_points(evaluator.ground_truth, evaluator.table(), wanted, data=evaluator.data.name, split=split)
     if output is not None:
         write_calibrated(source, output, points)
     return points

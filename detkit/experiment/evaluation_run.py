@@ -68,6 +68,22 @@ def evaluate(
         ValueError: If the data has classes that the model does not have, or an argument is invalid.
     """
     check_evaluator(evaluator)
+    detected = detect_labeled(model, data, images=images, split=split, classes=classes, renames=renames, device=device, precision=precision)
+    return detected.numbers(evaluator)
+
+
+def detect_labeled(
+    model: str | Path | Predictor | ImagePyramid | None,
+    data: str | Path | DetectionData | None,
+    *,
+    images: str | Path | None = None,
+    split: str | None = None,
+    classes: Sequence[str] = (),
+    renames: Mapping[str, str] | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> Evaluator:
+    """Load a detector and labeled images, and return an evaluator with the detections; arguments and errors as in :func:`evaluate`."""
     predictor: PredictorLike
     if isinstance(model, (Predictor, ImagePyramid)):
         predictor, source = model, None
@@ -76,7 +92,7 @@ def evaluate(
         predictor = load(source, device, precision)
     if not isinstance(data, DetectionData):
         data = labeled_data(source, data, images=images, split=split)
-    return run_evaluator(predictor, with_classes(data, classes, renames)).numbers(evaluator)
+    return run_evaluator(predictor, with_classes(data, classes, renames))
 
 
 def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progress = iter) -> Evaluator:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from detkit.data import DetectionData
 from detkit.evaluation.analysis import analyze
-from detkit.experiment.evaluation_run import labeled_data, run_evaluator, with_classes
+from detkit.experiment.evaluation_run import detect_labeled
 from detkit.experiment.results import machine_facts
-from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, load
+from detkit.inference import ImagePyramid, Predictor, choose_model
 from detkit.report.evaluation import evaluation_report
 from detkit.report.runs import FILE, has_kept_detections, run_report
 from detkit.report.sources import ImageSource
@@ -53,17 +53,11 @@ def write_report(
     folder = None if model is None or isinstance(model, (Predictor, ImagePyramid)) or not Path(model).is_dir() else Path(model)
     if folder is not None and data is None and not (classes or renames or split) and has_kept_detections(folder):
         return run_report(folder, path).path
-    predictor: PredictorLike
-    if isinstance(model, (Predictor, ImagePyramid)):
-        predictor, source = model, None
-    else:
-        source, _ = choose_model(model)
-        predictor = load(source, device, precision)
-    if not isinstance(data, DetectionData):
-        data = labeled_data(source, data, images=images, split=split)
-    evaluator = run_evaluator(predictor, with_classes(data, classes, renames))
+    evaluator = detect_labeled(
+        model, data, images=images, split=split, classes=classes, renames=renames, device=device, precision=precision
+    )
     analysis = analyze(evaluator.ground_truth, evaluator.table())
-    named = "the detector" if source is None else str(source)
+    named = "the detector" if isinstance(model, (Predictor, ImagePyramid)) else str(choose_model(model)[0])
     facts = {"model": named, "data": evaluator.data.name, "precision": precision, **machine_facts()}
     title = f"{Path(named).name} on {Path(evaluator.data.name).name}"
     subject = Subject(title, analysis, evaluator.ground_truth, ImageSource.of_data(evaluator.data), facts)

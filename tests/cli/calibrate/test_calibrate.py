@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     It detects every red rectangle with score .9, and a green one, which half of the images have as an object, with score .6.
     """
     monkeypatch.setattr(detkit.inference, "load", lambda source, device, precision, **options: predictor(60, **options))
-    monkeypatch.setattr("detkit.experiment.calibration.load", lambda source, device, precision, **options: predictor(60, **options))
+    monkeypatch.setattr("detkit.experiment.evaluation_run.load", lambda source, device, precision, **options: predictor(60, **options))
     monkeypatch.chdir(tmp_path)
     Path("data").mkdir()
     images, annotations = [], []
@@ -142,6 +142,6 @@ def test_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     def detect_nothing(*_: Any, **__: Any) -> None:
         raise AssertionError("the output must be checked before the work")
 
-    monkeypatch.setattr("detkit.experiment.calibration.run_evaluator", detect_nothing)
+    monkeypatch.setattr("detkit.experiment.calibration.detect_labeled", detect_nothing)
     with pytest.raises(FileExistsError, match=r"new\.safetensors: expected a new file"):
         detkit.calibrate("best.safetensors", "data/instances.json", output="new.safetensors")
