@@ -13,6 +13,7 @@ import numpy as np
 
 from detkit.arrays import Features, Flags, Floats, Integers
 from detkit.ops.box_arrays import paired_iou
+from detkit.structures.nms_rules import NMSRules
 
 NMSKind = Literal["hard", "linear", "gaussian"]
 """Treatment of a box that overlaps a better one: remove it, or multiply its score; see :func:`detkit.ops.select.soft_nms`."""
@@ -27,12 +28,8 @@ class SoftRule(NamedTuple):
     min_score: float
 
 
-class SelectRules(Protocol):
+class SelectRules(NMSRules, Protocol):
     """Score threshold, top-k, NMS and the final limit; see :class:`detkit.heads.postprocess.PostprocessConfig`."""
-
-    @property
-    def min_score(self) -> float:
-        """Scores must be greater."""
 
     @property
     def pre_nms_top_k(self) -> int | None:
@@ -43,24 +40,8 @@ class SelectRules(Protocol):
         """Highest-scoring entries of each class that enter NMS."""
 
     @property
-    def nms_iou(self) -> float | None:
-        """IoU above which the lower-scoring of two boxes is removed; None: no NMS."""
-
-    @property
     def nms(self) -> NMSKind:
         """NMS variant."""
-
-    @property
-    def sigma(self) -> float:
-        """Width of the Gaussian of ``gaussian`` NMS."""
-
-    @property
-    def class_agnostic(self) -> bool:
-        """Whether NMS also compares detections of different classes."""
-
-    @property
-    def max_detections(self) -> int | None:
-        """Maximum number of detections per image; None: no limit."""
 
 
 class SelectedArrays(NamedTuple):
