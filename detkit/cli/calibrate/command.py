@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detkit.cli.evaluate.options import EvaluateOptions
+from detkit.cli.evaluate.options import EvaluateOptions, LabeledOptions
 from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs, check_file, write_output
@@ -40,50 +40,20 @@ if TYPE_CHECKING:
     from detkit.checkpoint.operating_points import OperatingPoints
     from detkit.cli.evaluate.jobs import DetectorJob
 
-_EVALUATION = (
-    *("model", "latest", "data", "images", "split", "val_fraction", "rename", "classes", "max_detections"),
-    *("device", "precision", "proposals_cache"),
-)
-"""Options that mean the same as those of ``detkit evaluate``."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrateOptions:
+class CalibrateOptions(LabeledOptions):
     """Options of ``detkit calibrate``.
 
     Attributes:
-        model: The detector; None: the one inside the package.
-        latest: Whether to use the newest run.
-        data: Labeled data; None: the validation data of the run.
-        images: Folder of the images of ``data``.
-        split: Part of the data; None: val, else test.
-        val_fraction: Use the part that training keeps for validation with this fraction.
-        rename: Classes of the data and the corresponding classes of the detector, as ``A=B``.
-        classes: Find the scores of these classes only; None: of all.
         target: The target, such as ``precision=0.9``.
         output: The new file; None: next to the detector.
         json: File of the points as JSON.
-        max_detections: Maximum number of detections per image; None: the model's own.
-        device: Name of the device.
-        precision: Number format.
-        proposals_cache: Folder that caches proposals; None: no cache.
     """
 
-    model: str | None = None
-    latest: bool = False
-    data: str | None = None
-    images: str | None = None
-    split: str | None = None
-    val_fraction: float | None = None
-    rename: tuple[str, ...] | None = None
-    classes: tuple[str, ...] | None = None
     target: str = "f1"
     output: str | None = None
     json: str | None = None
-    max_detections: int | None = None
-    device: str = "auto"
-    precision: str = "fp32"
-    proposals_cache: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -127,7 +97,7 @@ def run(options: CalibrateOptions) -> int:
     check_file("--output", output)
     if options.data is None and model == embedded_path():
         raise ValueError("the detector inside the package records no validation data; give labeled images with --data PATH")
-    evaluation = EvaluateOptions(**{name: getattr(options, name) for name in _EVALUATION})
+    evaluation = EvaluateOptions(**{item.name: getattr(options, item.name) for item in fields(LabeledOptions)})
     with Outputs({"json": options.json}) as outputs:
         job = DetectorJob(evaluation)
         truth, results = job.evaluator.ground_truth, job.evaluator.table()

@@ -22,8 +22,8 @@ _ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if n
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(PyramidOptions):
-    """Options of ``detkit evaluate``.
+class LabeledOptions:
+    """Options of the commands that run a detector on labeled images.
 
     Attributes:
         model: The detector; None: the one inside the package.
@@ -31,10 +31,35 @@ class EvaluateOptions(PyramidOptions):
         data: Labeled data; None: the validation data of the run.
         images: Folder of the images of ``data``.
         split: Part of the data; None: val, else test.
-        val_fraction: Evaluate the part that training keeps for validation with this fraction.
-        trained_on: Whether to evaluate the other images of that division.
+        val_fraction: Use the part that training keeps for validation with this fraction.
         rename: Classes of the data and the corresponding classes of the detector, as ``A=B``.
         classes: Classes to evaluate; None: all.
+        max_detections: Maximum number of detections per image; None: the model's own.
+        device: Name of the device.
+        precision: Number format.
+        proposals_cache: Folder that caches proposals; None: no cache.
+    """
+
+    model: str | None = None
+    latest: bool = False
+    data: str | None = None
+    images: str | None = None
+    split: str | None = None
+    val_fraction: float | None = None
+    rename: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    max_detections: int | None = None
+    device: str = "auto"
+    precision: str = "fp32"
+    proposals_cache: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(LabeledOptions, PyramidOptions):
+    """Options of ``detkit evaluate``.
+
+    Attributes:
+        trained_on: Whether to evaluate the other images of the division by ``val_fraction``.
         annotations: COCO annotations; ``results`` is evaluated against them, without a detector.
         results: COCO results: read with ``annotations``, written otherwise.
         metric: ``coco``, ``voc07`` or ``voc``.
@@ -47,20 +72,9 @@ class EvaluateOptions(PyramidOptions):
         json: File of all numbers as JSON.
         report: File of the HTML report; None: in a new folder.
         no_report: Whether to write no report.
-        device: Name of the device.
-        precision: Number format.
-        proposals_cache: Folder that caches proposals; None: no cache.
     """
 
-    model: str | None = None
-    latest: bool = False
-    data: str | None = None
-    images: str | None = None
-    split: str | None = None
-    val_fraction: float | None = None
     trained_on: bool = False
-    rename: tuple[str, ...] | None = None
-    classes: tuple[str, ...] | None = None
     annotations: str | None = None
     results: str | None = None
     metric: str = "coco"
@@ -73,13 +87,19 @@ class EvaluateOptions(PyramidOptions):
     json: str | None = None
     report: str | None = None
     no_report: bool = False
-    device: str = "auto"
-    precision: str = "fp32"
-    proposals_cache: str | None = None
 
 
 def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit evaluate``."""
+    _add_data_flags(parser)
+    _add_metric_flags(parser)
+    add_flags(parser, "--json", help="write all numbers as JSON; with a report or --details, those of the analysis too")
+    add_report_flags(parser, "report.html in a new folder evaluate-N, of the run or under runs/")
+    add_flags(parser, "--device", "--precision", "--proposals-cache")
+    add_pyramid_arguments(parser)
+
+
+def _add_data_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"the detector: {MODEL_HELP} (default: embedded)")
     add_flags(parser, "--latest", "--data")
     add_flags(
@@ -95,6 +115,9 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--rename", "--classes")
     add_flags(parser, "--annotations", help="COCO annotations: evaluate the file of --results against them, without a detector")
     parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, written otherwise")
+
+
+def _add_metric_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", choices=("coco", *VOC_RULES), help="coco (default), voc07 (11-point AP) or voc (all-point AP)")
     parser.add_argument("--iou", nargs="+", type=_iou, metavar="T", help="IoU thresholds of the VOC metrics (default: 0.5)")
     parser.add_argument("--evaluator", choices=("hotcoco", "pycocotools"), help="library for the COCO metric; pycocotools is slower")
@@ -115,10 +138,6 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         help="also report the difference from another detector, or from a COCO results file (.json), with 95 %% "
         "intervals from 2,000 bootstrap resamples of the images",
     )
-    add_flags(parser, "--json", help="write all numbers as JSON; with a report or --details, those of the analysis too")
-    add_report_flags(parser, "report.html in a new folder evaluate-N, of the run or under runs/")
-    add_flags(parser, "--device", "--precision", "--proposals-cache")
-    add_pyramid_arguments(parser)
 
 
 def _iou(text: str) -> float:
