@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # for tests/browser.py
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for the modules that tests share
 
 os.environ.setdefault("DETKIT_NO_REPORT", "1")  # evaluate and train write a report only where a test asks for one
 

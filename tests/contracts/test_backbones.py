@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from backbone_families import smallest_of_each_family
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,13 +24,6 @@ from detkit.backbones.recipe import Recipe
 NAMES = BACKBONES.names()
 DETERMINISTIC = {"StochasticDepth": "p", "DropPath": "drop_prob", "Dropout": "p"}
 SIZES = [(64, 96), (97, 130), (63, 33)]
-
-
-def smallest_of_each_family() -> list[str]:
-    by_family: dict[str, str] = {}
-    for name in sorted(NAMES, key=lambda name: backbone_info(name).parameters):
-        by_family.setdefault(backbone_info(name).family, name)
-    return sorted(by_family.values())
 
 
 SMALL = smallest_of_each_family()

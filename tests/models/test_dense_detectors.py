@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from backbone_families import smallest_of_each_family
 
 from detkit.backbones import BackboneConfig
-from detkit.backbones.registry import BACKBONE_INFO
 from detkit.config import apply_overrides
 from detkit.models import presets
 from detkit.models.fcos import FCOSConfig
 from detkit.structures import Targets
 
-SMALLEST = {info.family: info for info in sorted(BACKBONE_INFO.values(), key=lambda info: -info.parameters)}
-"""The smallest backbone of each family."""
 
-
-@pytest.mark.parametrize("name", sorted({info.name for info in SMALLEST.values()} - {"lenet5", "hgnetv2_atto"}))
+@pytest.mark.parametrize("name", sorted(set(smallest_of_each_family()) - {"lenet5", "hgnetv2_atto"}))
 def test_any_backbone(name: str) -> None:
     with torch.device("meta"):
         detector = apply_overrides(FCOSConfig(), [f"backbone.name={name}"]).build(3)

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from backbone_families import smallest_of_each_family
 
 from detkit.backbones import BackboneConfig
-from detkit.backbones.registry import BACKBONE_INFO
 from detkit.config import Config
 from detkit.heads.queries.detr import DETRHeadConfig
 from detkit.models import presets
@@ -12,11 +12,9 @@ from detkit.models.detr import DETRConfig
 from detkit.necks import FPNConfig
 
 SMALL = DETRHeadConfig(num_queries=5, channels=16, attention_heads=2, encoder_layers=1, decoder_layers=1, hidden=16)
-SMALLEST = {info.family: info for info in sorted(BACKBONE_INFO.values(), key=lambda info: -info.parameters)}
-"""The smallest backbone of each family."""
 
 
-@pytest.mark.parametrize("name", sorted(info.name for info in SMALLEST.values()))
+@pytest.mark.parametrize("name", smallest_of_each_family())
 def test_any_backbone(name: str) -> None:
     with torch.device("meta"):
         detector = DETRConfig(backbone=BackboneConfig(name=name, weights=None), head=SMALL).build(2)
