@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from detkit.comparison.detections import Table, read_detections
 from detkit.comparison.plan import Unit
 from detkit.json_text import parse_json
 from detkit.training.folder import RunFolder
+from detkit.training.loggers.metrics_file import read_rows
 
 KEPT = ("results.json", "metrics.jsonl", "log.txt", "config.json")
 """Files of a finished training that are kept."""
@@ -168,20 +168,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def metrics_rows(run: RunFolder) -> list[dict[str, Any]]:
-    """Return the rows of a run's metrics file; an incomplete last line is skipped."""
-    if not run.metrics.is_file():
-        return []
-    rows = []
-    for line in run.metrics.read_text("utf-8").splitlines():
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            continue
-    return rows
-
-
 def newest_metric(run: RunFolder, name: str = "AP") -> float | None:
     """Return a metric of a run's newest evaluation; None if there was none."""
-    values = [row["evaluation"].get(name) for row in metrics_rows(run) if "evaluation" in row]
+    values = [row["evaluation"].get(name) for row in read_rows(run.metrics) if "evaluation" in row]
     return values[-1] if values else None

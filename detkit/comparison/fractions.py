@@ -104,5 +104,5 @@ def _interval(values: Floats) -> dict[str, float]:
 def _answer(gain: Mapping[str, float], images: int, more: int) -> str:
     text = f"{gain['mean']:+.3f} AP ({gain['low']:+.3f} to {gain['high']:+.3f})"
     if not math.isfinite(gain["mean"]) or not math.isfinite(gain["low"]):
-        return "These images do not tell whether more labels would help."
+        return "These images do not show whether more labels would help."
     return f"By the fitted curve, {more:,} instead of {images:,} labeled images would change AP by {text}."

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from detkit.comparison.statistics import known_mean
 from detkit.evaluation.numbers import COCO_NAMES
 from detkit.registry import did_you_mean
 
@@ -109,5 +110,4 @@ def _value(gate: Gate, row: Mapping[str, Any]) -> float | None:
     else:
         key = _OF_CLASSES[gate.metric.lower()]
         values = [part[key] for run in row["runs"] for part in run["test_classes"] if part["name"] == gate.class_name]
-    known = [value for value in values if value is not None and value == value]
-    return sum(known) / len(known) if known else None
+    return known_mean(values)

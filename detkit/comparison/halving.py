@@ -9,6 +9,7 @@ from detkit.checkpoint.atomic import write_json
 from detkit.comparison.folder import ComparisonFolder, read_json
 from detkit.comparison.plan import Unit
 from detkit.comparison.running import Runner
+from detkit.comparison.statistics import known_mean
 
 RUNGS = (0.25, 0.5)
 """Fractions of the training at which the worse half is stopped."""
@@ -26,7 +27,7 @@ def run_halving(runner: Runner, units: Sequence[Unit]) -> None:
     for at in RUNGS:
         alive = [unit for unit in trained if not folder.is_stopped(unit)]
         runner.run(alive, at)
-        values = {name: _mean([_value(folder, unit) for unit in part]) for name, part in _by_entry(alive).items()}
+        values = {name: known_mean([_value(folder, unit) for unit in part]) for name, part in _by_entry(alive).items()}
         for name in hopeless(values):
             for unit in _by_entry(alive)[name]:
                 if not folder.is_trained(unit):
@@ -51,11 +52,6 @@ def _value(folder: ComparisonFolder, unit: Unit) -> float | None:
         return value
     path = folder.rung(unit)
     return read_json(path).get("value") if path.is_file() else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def hopeless(values: Mapping[str, float | None]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from detkit.comparison.folder import ComparisonFolder, read_json
 from detkit.comparison.fractions import learning_curve
 from detkit.comparison.plan import Entry, Plan, Unit
 from detkit.comparison.session import Session
-from detkit.comparison.statistics import METRICS, RESAMPLES, Estimate, Samples, difference, estimate, image_weights, samples
+from detkit.comparison.statistics import METRICS, RESAMPLES, Estimate, Samples, difference, estimate, image_weights, known_mean, samples
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import curves
 from detkit.evaluation.evaluator import Evaluator
@@ -172,8 +172,8 @@ def _entry_row(one: Judged, latency: Mapping[str, Any] | None) -> dict[str, Any]
 
 
 def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None and math.isfinite(value)]
-    return sum(known) / len(known) if known else math.nan
+    mean = known_mean(values)
+    return math.nan if mean is None else mean
 
 
 def _pair_row(one: Judged, other: Judged) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class Advice:
 
     Attributes:
         best: Name of the detector with the highest AP; None if there is none.
-        recommended: Name of the detector to take; None if the data does not tell.
+        recommended: Name of the detector to take; None if the data does not decide.
         sentence: The advice in one sentence.
     """
 
@@ -200,7 +200,7 @@ class Advice:
 
 
 def advise(judged: Sequence[Judged], latency: Mapping[str, Mapping[str, Any]]) -> Advice:
-    """Return advice that the intervals support: the best detector, or the fastest of those that cannot be told from it."""
+    """Return advice that the intervals support: the best detector, or the fastest of those that do not differ from it significantly."""
     known = [one for one in judged if math.isfinite(one.estimates()["AP"].mean)]
     if not known:
         return Advice(None, None, "No detector has an AP on these images, so there is nothing to recommend.")

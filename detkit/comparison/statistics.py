@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +138,22 @@ def difference(runs: Sequence[Sample], others: Sequence[Sample]) -> tuple[Estima
     known = values[np.isfinite(values)]
     wins = float((known > 0).mean() + 0.5 * (known == 0).mean()) if len(known) else math.nan
     return Estimate(value, _half_widths(value, values), seeds), wins
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are neither None nor NaN; None if there is none."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return sum(known) / len(known) if known else None
+
+
+def ranked(entries: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Return the entries of ``compare.json`` with their positions, highest AP first; those without an AP are last."""
+
+    def order(item: tuple[int, Mapping[str, Any]]) -> float:
+        value = item[1]["estimates"]["AP"]["mean"]
+        return math.inf if value is None or math.isnan(value) else -value
+
+    return sorted(enumerate(entries), key=order)
 
 
 def _mean(runs: Sequence[Sample]) -> tuple[float, Floats]:

@@ -1,4 +1,4 @@
-"""What the files of a run tell about its training: losses, evaluations, drawn batches, config and results."""
+"""The training of a run as its files record it: losses, evaluations, drawn batches, config and results."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.training.folder import RunFolder
+from detkit.training.loggers.metrics_file import read_rows
 
 _BATCHES = "train_batch_*.jpg"
 
@@ -69,27 +70,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _stages(path: Path, names: Sequence[str]) -> list[StageCurves]:
     """Return the rows of a metrics file by stage."""
     rows: dict[int, tuple[list[Mapping[str, Any]], list[tuple[int, Mapping[str, float | None]]]]] = {}
-    for row in _rows(path):
+    for row in read_rows(path):
         records, evaluations = rows.setdefault(int(row.get("stage") or 0), ([], []))
         if isinstance(row.get("evaluation"), dict):
             evaluations.append((int(row["step"]), row["evaluation"]))
         elif isinstance(row.get("losses"), dict):
             records.append(row)
     return [StageCurves(names[index] if index < len(names) else f"stage {index + 1}", *rows[index]) for index in sorted(rows)]
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a metrics file; incomplete lines of a run that was killed are skipped."""
-    rows = []
-    try:
-        lines = path.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows

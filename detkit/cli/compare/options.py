@@ -86,7 +86,7 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
         metavar="METRIC=LIMIT",
         help="exit with code 1 if a metric is lower than that of the first detector by more than a limit: ap=-0.005,ap50:person=-0.01",
     )
-    parser.add_argument("--no-report", action="store_true", help="write no report.html")
+    add_flags(parser, "--no-report", help="write no report.html")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its price, and stop")
     parser.add_argument("--jobs", type=positive, metavar="N", help="trainings at a time, with one thread each (default: 1)")
     add_flags(parser, "--output", help="folder of the comparison; one that is there is continued (default: runs/compare-N)")

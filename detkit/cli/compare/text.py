@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.report import count, shown, table
 from detkit.comparison.plan import Entry, Plan, price, start_of, units
+from detkit.comparison.statistics import known_mean, ranked
 
 if TYPE_CHECKING:
     from detkit.comparison.splits import Parts
@@ -32,7 +34,7 @@ def protocol_lines(plan: Plan, parts: Parts) -> list[str]:
             f"start: {protocol.init or 'as configured'}; backbone: {protocol.backbone or 'as configured'}",
         ]
         if protocol.budget is not None:
-            lines.append("equal minutes favor small models, which see more images in them: steps and images are printed beside the minutes")
+            lines.append("equal minutes favor small models, which see more images in them: steps and images are printed too")
             lines.append("the minutes include imports, proposals, decoding of images and validations; the test evaluation is not included")
     lines.append(f"validation images choose the best checkpoint; test images are used once, in precision {protocol.precision}")
     return lines
@@ -59,10 +61,9 @@ def _entry_row(entry: Entry) -> tuple[str, ...]:
 
 def results_text(results: dict[str, Any]) -> str:
     """Return the results as a table, best first, and the advice."""
-    rows = sorted(results["entries"], key=lambda row: -_order(row["estimates"]["AP"]["mean"]))
     numbers = ("test AP", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
     header = ("name", "test AP", "95 %", "AP50", "AP75", "val AP", "core-minutes", "steps", "images", "ms", "runs")
-    lines = [table([_result_row(row) for row in rows], header, set(numbers))]
+    lines = [table([_result_row(row) for _, row in ranked(results["entries"])], header, set(numbers))]
     lines.append(
         f"on {count(results['images'], 'test image')} with {count(results['boxes'], 'object')}; means of the runs; the interval of AP is "
         f"over images ({results['resamples']:,} bootstrap resamples) and seeds; ms: median time of an image"
@@ -78,7 +79,7 @@ def results_text(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _result_row(row: dict[str, Any]) -> tuple[str, ...]:
+def _result_row(row: Mapping[str, Any]) -> tuple[str, ...]:
     estimate, runs = row["estimates"]["AP"], row["runs"]
     minutes, steps, images = (_mean_of(runs, name, digits) for name, digits in (("core_minutes", 1), ("steps", 0), ("images_seen", 0)))
     latency = "-" if row["latency"] is None else f"{1000 * row['latency']['median']:.0f}"
@@ -88,9 +89,5 @@ def _result_row(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _mean_of(runs: list[dict[str, Any]], name: str, digits: int) -> str:
-    values = [run[name] for run in runs if run[name] is not None]
-    return f"{sum(values) / len(values):,.{digits}f}" if values else "-"
-
-
-def _order(value: float) -> float:
-    return value if value == value else -1.0
+    mean = known_mean(run[name] for run in runs)
+    return "-" if mean is None else f"{mean:,.{digits}f}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from detkit.comparison.statistics import known_mean, ranked
 from detkit.report.bars import Bar, Cell, bars, heat_map
 from detkit.report.markup import DASH, Content, Html, join
 from detkit.report.parts import Column, figure, number, paragraph, table, with_interval
@@ -20,7 +21,6 @@ FULL_SHADE = 0.1
 
 def results_table(results: Results) -> Html:
     """Return the detectors, best first, with intervals and costs."""
-    ranked = _ranked(results)
     columns: list[Column | str] = [
         "detector",
         Column("year", True),
@@ -34,15 +34,7 @@ def results_table(results: Results) -> Html:
         Column("images", True, "training images seen, repeats included"),
         Column("runs", True),
     ]
-    return table(columns, [_result_row(index, row) for index, row in ranked], identifier="results")
-
-
-def _ranked(results: Results) -> list[tuple[int, Any]]:
-    def order(item: tuple[int, Any]) -> float:
-        value = item[1]["estimates"]["AP"]["mean"]
-        return math.inf if value is None or math.isnan(value) else -value
-
-    return sorted(enumerate(results["entries"]), key=order)
+    return table(columns, [_result_row(index, row) for index, row in ranked(results["entries"])], identifier="results")
 
 
 def _result_row(index: int, row: Results) -> list[Content]:
@@ -62,8 +54,8 @@ def _estimate(value: Results, place: str) -> Html:
 
 
 def _mean_of(runs: Sequence[Results], name: str, digits: int) -> Html:
-    values = [float(run[name]) for run in runs if run[name] is not None]
-    return number(sum(values) / len(values), digits) if values else DASH
+    mean = known_mean(run[name] for run in runs)
+    return DASH if mean is None else number(mean, digits)
 
 
 def accuracy_chart(results: Results) -> Html:
@@ -86,10 +78,10 @@ def accuracy_chart(results: Results) -> Html:
         y = Axis.of("test AP", [value for point in points for value in point.y_interval or ()])
         caption = "Vertical: 95 % interval of AP over images and seeds. Horizontal: fastest to slowest image."
         parts.append(figure(scatter(points, x, y), caption, wide=True))
-    ranked = [row for _, row in _ranked(results) if math.isfinite(row["estimates"]["AP"]["mean"])]
+    known = [row for _, row in ranked(results["entries"]) if math.isfinite(row["estimates"]["AP"]["mean"])]
     shown = [
         Bar(row["name"], row["estimates"]["AP"]["mean"], number(row["estimates"]["AP"]["mean"]), _ends(row["estimates"]["AP"]))
-        for row in ranked
+        for row in known
     ]
     parts.append(figure(bars(shown), "Test AP with its 95 % interval over images and seeds."))
     missing = [row["name"] for row in rows if row not in timed]
@@ -105,7 +97,7 @@ def _ends(estimate: Results) -> tuple[float, float] | None:
 
 def pairs_map(results: Results) -> Html:
     """Return the differences of AP of all pairs: row minus column, shaded where the interval excludes 0."""
-    names = [row["name"] for _, row in _ranked(results)]
+    names = [row["name"] for _, row in ranked(results["entries"])]
     cells: dict[tuple[str, str], Cell] = {}
     for index, pair in enumerate(results["pairs"]):
         value = pair["AP"]
@@ -128,7 +120,7 @@ def classes_table(results: Results) -> Html:
     columns: list[Column | str] = ["detector", *(Column(name, True) for name in names)]
     rows = [
         [row["name"], *(_estimate(row["estimates"][f"AP:{name}"], f"results/entries/{index}/estimates/AP:{name}") for name in names)]
-        for index, row in _ranked(results)
+        for index, row in ranked(results["entries"])
     ]
     return table(columns, rows, identifier="classes")
 
@@ -138,7 +130,7 @@ def sizes_table(results: Results) -> Html:
     columns: list[Column | str] = ["detector", *(Column(f"{text} ({name})", True) for name, text in SIZES.items())]
     rows = [
         [row["name"], *(number(row["test"][name], key=f"results/entries/{index}/test/{name}") for name in SIZES)]
-        for index, row in _ranked(results)
+        for index, row in ranked(results["entries"])
     ]
     return table(columns, rows, identifier="sizes")
 

@@ -118,5 +118,5 @@ def _repeat(session: Session, results: dict[str, Any]) -> Html:
         parts.append(paragraph(f"Stopped early: {', '.join(results['stopped'])}."))
     if results["missing"]:
         parts.append(paragraph(f"Missing: {', '.join(results['missing'])}."))
-    parts.append(paragraph("compare.json beside this page has the plan, every number of this page, and the hashes of the data.", note=True))
+    parts.append(paragraph("compare.json in this folder has the plan, every number of this page, and the hashes of the data.", note=True))
     return join(parts)

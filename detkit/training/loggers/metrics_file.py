@@ -69,6 +69,23 @@ class MetricsFile(Hook):
         return [line for line in self.path.read_text("utf-8").splitlines() if line.strip()]
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a metrics file; none if it is missing. Incomplete lines of a run that was killed are skipped."""
+    rows = []
+    try:
+        lines = path.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
+    return rows
+
+
 def _stage_and_step(line: str) -> tuple[int, int]:
     """Return the stage and the step of a row."""
     try:
