@@ -23,7 +23,7 @@ _COLUMNS = ("model", "from", "answers", "candidates", "detections")
 
 @dataclass(frozen=True)
 class FamilyOptions:
-    """What the strip shows.
+    """Options of ``detkit explain --models``.
 
     Attributes:
         image: The photo.

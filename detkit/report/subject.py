@@ -1,4 +1,4 @@
-"""What a report of an evaluation is about."""
+"""The subject of a report: the analysis of an evaluation, its data, and where its images are."""
 
 from __future__ import annotations
 

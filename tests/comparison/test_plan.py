@@ -1,4 +1,4 @@
-"""What a comparison is made of, and the configs that follow from its protocol."""
+"""The entries of a comparison, and the configs that follow from its protocol."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Candidate = tuple[int, float, bool]
 
 @dataclass(frozen=True)
 class Judgment:
-    """What a detection is: its kind, the object that it is about (or -1), their IoU, and whether it accounts for that object."""
+    """Verdict on a detection: its kind, the object that it refers to (or -1), their IoU, and whether it accounts for that object."""
 
     kind: Kind
     target: int

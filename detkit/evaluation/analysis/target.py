@@ -13,7 +13,7 @@ EXPECTED = "f1, precision=P, recall=R or false-alarms-per-image=N, such as preci
 
 @dataclass(frozen=True)
 class Target:
-    """What a score threshold is chosen for, for each class by itself, at IoU .5.
+    """Target of the score threshold of each class, at IoU .5.
 
     Attributes:
         kind: The number that counts.
