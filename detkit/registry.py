@@ -15,7 +15,7 @@ def did_you_mean(name: str, known: list[str] | tuple[str, ...]) -> str:
         ratios = [difflib.SequenceMatcher(None, other, name).ratio() for other in close]
         nearest = sorted(repr(other) for other, ratio in zip(close, ratios, strict=True) if ratio == max(ratios))
         return f"did you mean {' or '.join(nearest)}?"
-    return f"expected one of: {', '.join(sorted(known))}" if known else ""
+    return f"expected one of: {', '.join(sorted(set(known)))}" if known else ""
 
 
 class Registry:

@@ -5,10 +5,10 @@
     detkit calibrate runs/first-1 --data my_data --target recall=.8      as few detections as possible that show 8 in 10 objects
     detkit calibrate cells.onnx --data my_data --target false-alarms-per-image=.1
 
-Each class gets its own score, the one that meets the target for this class at IoU .5. All classes together get one too. The data must do
-half a standard error better than the target, because a score that was chosen on them looks too good there. The intervals in the table are
-where 95 % of the numbers lie that as many new images of the same kind would give; images are drawn, not single detections. Use images
-that the detector was not trained on.
+Each class gets its own score, the one that meets the target for this class at IoU .5. All classes together get one too. A score looks
+better on the images that it was chosen on than on others, so it must exceed the target by half a standard error. The intervals in the table
+hold 95 % of the values that as many new images of the same kind would give; they come from resampling images, not single detections. Use
+images that the detector was not trained on.
 
 The file is a copy of the detector with these scores. `detkit detect`, labels, detkit.load and exported files use them; --min-score
 overrides them, and evaluation is never limited by them. A class that does not reach the target at any score is named and gets no score of
