@@ -63,7 +63,7 @@ def test_a_training_ends_with_its_report(
     def no_detector(*_: Any, **__: Any) -> None:
         raise AssertionError("a report of a run must not detect again")
 
-    monkeypatch.setattr("detkit.report.api.load", no_detector)
+    monkeypatch.setattr("detkit.report.api.detect_labeled", no_detector)
     assert detkit.write_report(run, path=tmp_path / "again.html") == tmp_path / "again.html"
     assert value_of((tmp_path / "again.html").read_text("utf-8"), "analysis/numbers/values/AP") == value_of(
         page, "analysis/numbers/values/AP"
