@@ -151,7 +151,7 @@ def test_only_the_cli_prints() -> None:
 
 LIGHT = (
     "inference/light.py",
-    "inference/exported.py",
+    "inference/exported/onnx.py",
     "drawing/boxes.py",
     "drawing/canvas.py",
     "preprocess/arrays.py",

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from detkit.export.graph import Graph
-from detkit.inference.exported import OnnxRuntime
+from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.structures import Detections
@@ -62,11 +63,11 @@ def compare(predictor: Predictor, path: str, images: Sequence[ImageLike]) -> Agr
     counted = matched = 0
     for image in images:
         batch = runtime.stack([exported.prepare(image).image.numpy()])
-        actual = runtime.outputs(batch)
+        actual = runtime.outputs(batch, np.array([batch.shape[2:]], np.int64))
         expected = graph(torch.from_numpy(batch))
-        scores = max(scores, float((torch.from_numpy(actual.scores) - expected[0]).abs().max()))
+        scores = max(scores, float((torch.from_numpy(actual["scores"]) - expected[0]).abs().max()))
         shown = expected[0].amax(-1) > _MIN_SCORE
-        boxes = max(boxes, _largest(torch.from_numpy(actual.boxes)[shown] - expected[1][shown]))
+        boxes = max(boxes, _largest(torch.from_numpy(actual["boxes"])[shown] - expected[1][shown]))
         own, other = predictor(image), exported(image)
         own = own[own.scores > _MIN_SCORE]
         counted += len(own)

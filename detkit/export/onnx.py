@@ -15,7 +15,9 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.export.agreement import MAX_BOX_DIFFERENCE, MAX_SCORE_DIFFERENCE, Agreement, compare
 from detkit.export.graph import Graph
-from detkit.inference.exported import FORMAT, INPUT, METADATA_KEY, OUTPUTS, SUFFIX, ExportMetadata
+from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
+from detkit.inference.exported.onnx import SUFFIX
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.models.one_stage import OneStage
@@ -110,15 +112,15 @@ def _trace(predictor: Predictor, graph: Graph, batch_size: int, path: Path) -> N
     pixels = torch.zeros((3, *_TRACE_SIZE), dtype=torch.uint8)
     image = preprocess(pixels, predictor.preprocess).image
     images = predictor.detector.prepare([image] * batch_size).images
-    dynamic_axes = {INPUT: {2: "height", 3: "width"}, "scores": {1: "locations"}, "boxes": {1: "locations"}}
+    dynamic_axes = {IMAGES: {2: "height", 3: "width"}, "scores": {1: "locations"}, "boxes": {1: "locations"}}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about values that become constants; the comparison of outputs verifies them
         torch.onnx.export(
             graph,
             (images,),
             str(path),
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            input_names=[IMAGES],
+            output_names=list(OUTPUTS["locations"]),
             dynamic_axes={} if graph.detector.input_size is not None else dynamic_axes,
             opset_version=OPSET,
             dynamo=False,

@@ -8,7 +8,8 @@ from pathlib import Path
 from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.checkpoint.recalibrate import check_new
-from detkit.inference.exported import METADATA_KEY, SUFFIX, OnnxRuntime
+from detkit.inference.exported.metadata import METADATA_KEY
+from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime
 
 
 def recalibrate_exported(source: str | Path, output: str | Path, points: OperatingPoints) -> None:

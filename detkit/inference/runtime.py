@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from detkit.preprocess import PreprocessConfig
     from detkit.structures import DetectionMethods
 
-RUNTIMES = Registry("runtime", "detkit.runtimes", {".onnx": "detkit.inference.exported:OnnxRuntime"})
+RUNTIMES = Registry("runtime", "detkit.runtimes", {".onnx": "detkit.inference.exported.onnx:OnnxRuntime"})
 """File ending to the class that runs exported files with it, see :class:`FileRuntime`; other packages can add theirs."""
 
 ONLY_DETECTION = "exported files support only detection and evaluation; use the checkpoint that it was exported from"

@@ -14,7 +14,7 @@ from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoint, OperatingPoints
 from detkit.cli.main import main
-from detkit.inference.exported import METADATA_KEY
+from detkit.inference.exported.metadata import FORMAT, METADATA_KEY
 from detkit.inference.sources import known_classes, known_operating_points, suggested_min_score
 from detkit.models.fcos import FCOSConfig
 from detkit.preprocess import PreprocessConfig
@@ -71,7 +71,7 @@ def test_files_of_the_first_version_have_none(exported: Path, tmp_path: Path) ->
     old = changed(exported, tmp_path / "old.onnx", of_version_1)
     assert known_operating_points(old) is None
     assert suggested_min_score(old) == POINTS.overall.score
-    newer = changed(exported, tmp_path / "newer.onnx", lambda metadata: metadata.update(format=3))
+    newer = changed(exported, tmp_path / "newer.onnx", lambda metadata: metadata.update(format=FORMAT + 1))
     with pytest.raises(ValueError, match=r"newer\.onnx: written by detkit .* in a newer format; update detkit"):
         known_operating_points(newer)
 

@@ -21,7 +21,7 @@ from detkit.cli.report import table
 from detkit.data.media.images import read_image
 from detkit.export import export_onnx
 from detkit.inference import Predictor, load
-from detkit.inference.exported import OnnxRuntime
+from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.models.published import load_published
 from detkit.preprocess import preprocess
 

@@ -1,0 +1,137 @@
+"""The runtime of ONNX files written by ``detkit export``: onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from detkit.arrays import Floats, Integers
+from detkit.checkpoint.inspect import check_exists
+from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata, read_metadata, suggestions
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS
+from detkit.inference.exported.runtime import ExportedRuntime
+from detkit.inference.runtime import check_max_detections
+
+SUFFIX = ".onnx"
+
+
+class OnnxRuntime(ExportedRuntime):
+    """Runs a file in onnxruntime.
+
+    Args:
+        session: An ``onnxruntime.InferenceSession`` of a file written by ``detkit export``.
+        metadata: Metadata of the file.
+        path: The file, for messages.
+        max_detections: Maximum number of detections per image; None: as the file states.
+
+    Raises:
+        ValueError: If the metadata does not fit the file.
+    """
+
+    library = "onnxruntime"
+
+    def __init__(self, session: Any, metadata: ExportMetadata, path: Path, max_detections: int | None = None) -> None:
+        super().__init__(path, metadata, max_detections)
+        self._session, inputs = session, session.get_inputs()
+        shape = next((row.shape for row in inputs if row.name == IMAGES), (None,))
+        self.check_interface([row.name for row in inputs], [row.name for row in session.get_outputs()], shape[0])
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        batch_size: int | None = None,
+        max_detections: int | None = None,
+    ) -> Self:
+        """Open a file; see :meth:`detkit.inference.runtime.FileRuntime.open`."""
+        check_options(path, device, precision, max_detections)
+        session, metadata = _open_session(path)
+        runtime = cls(session, metadata, path, max_detections)
+        check_batch_size(path, metadata, batch_size)
+        return runtime
+
+    @classmethod
+    def metadata(cls, path: Path) -> dict[str, Any]:
+        """Return the class names, the suggested minimum score and the operating points of a file, where it has them.
+
+        Raises:
+            ValueError: If the file is not an exported detector, or its metadata is damaged.
+        """
+        return suggestions(path, _open_session(path)[1])
+
+    def run(self, feeds: Mapping[str, Floats | Integers]) -> Sequence[Any]:
+        """See :meth:`ExportedRuntime.run`."""
+        try:
+            outputs: Sequence[Any] = self._session.run(list(OUTPUTS[self.metadata_entry.outputs]), dict(feeds))
+        except Exception as error:  # the exceptions of onnxruntime have no other common base class
+            raise ValueError(f"{self.path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export the detector again") from None
+        return outputs
+
+
+def check_options(path: Path, device: str, precision: str, max_detections: int | None) -> None:
+    """Check how an exported file is to be run.
+
+    Raises:
+        ValueError: If it cannot run so.
+    """
+    other = "use the checkpoint that it was exported from"
+    if device not in ("auto", "cpu"):
+        raise ValueError(f"{path}: device {str(device)!r}: an exported file runs on the CPU; {other}")
+    if precision not in ("auto", "fp32"):
+        raise ValueError(f"{path}: precision {precision!r}: an exported file runs in the precision that it was written in; {other}")
+    if max_detections is not None:
+        check_max_detections(max_detections)
+
+
+def check_batch_size(path: Path, metadata: ExportMetadata, batch_size: int | None) -> None:
+    """Check the number of images that are to run together.
+
+    Raises:
+        ValueError: If the file takes another number.
+    """
+    if metadata.batch_size is not None and batch_size not in (None, metadata.batch_size):
+        raise ValueError(
+            f"{path}: batch_size: the file has a fixed batch size of {metadata.batch_size}; export it again with another --batch-size"
+        )
+
+
+def _open_session(path: Path) -> tuple[Any, ExportMetadata]:
+    """Open a file in onnxruntime and read the metadata of the detector; errors as in :meth:`OnnxRuntime.open`."""
+    check_exists(path, "exported detector")
+    runtime = _onnxruntime(path)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = _threads()
+    if "torch" in sys.modules:  # spinning threads would slow down those of torch
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the exceptions of onnxruntime have no other common base class
+        raise ValueError(f"{path}: not an ONNX file that onnxruntime can run: {str(error).splitlines()[0]}") from None
+    try:
+        entries = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
+    return session, read_metadata(path, entries.get(METADATA_KEY))
+
+
+def _threads() -> int:
+    """As many threads as torch uses, where it is loaded; 0 leaves the choice to onnxruntime."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    named = os.environ.get("OMP_NUM_THREADS", "")
+    return int(named) if named.isdigit() else 0
+
+
+def _onnxruntime(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ImportError(f"{path}: onnxruntime, which runs it, is not installed: pip install 'detkit-vision[export]'") from None
+    return onnxruntime

@@ -1,0 +1,63 @@
+"""What the outputs of an exported file mean, by their kind in the file's metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from detkit.arrays import Floats, Integers, Size
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.inference.exported.metadata import OutputKind
+from detkit.ops.select_arrays import select_arrays
+from detkit.structures.detection import DetectionArrays
+
+IMAGES, SIZES = "images", "sizes"
+"""Inputs of a file: the images, and the height and width of each before it was padded, which only ``detections`` need."""
+OUTPUTS: Mapping[OutputKind, tuple[str, ...]] = {
+    "detections": ("boxes", "scores", "labels", "counts"),
+    "locations": ("scores", "boxes", "levels"),
+    "classes": ("scores",),
+}
+"""The outputs of each kind, in the order of the file.
+
+``detections``: the detections of each image, best first, padded to the most of any image: ``boxes (B, D, 4)`` clipped to the image,
+``scores (B, D)``, ``labels (B, D)``, and their number ``counts (B,)``. ``locations``: ``scores (B, N, K)`` and ``boxes (B, N, 4)`` at every
+location, and the number of locations of each level ``levels (L,)``. ``classes``: ``scores (B, K)`` of whole images. Boxes are ``x1 y1 x2
+y2`` in pixels of the input."""
+
+Outputs = dict[str, Any]
+
+
+def detections_of(kind: OutputKind, outputs: Outputs, image: int, size: Size, rules: PostprocessConfig) -> DetectionArrays:
+    """Return the detections of one image of a batch, best first, in pixels of the input.
+
+    Args:
+        kind: Kind of the outputs.
+        outputs: Outputs of the file, by name.
+        image: Position of the image in the batch.
+        size: Height and width of the image before padding.
+        rules: How detections are selected; ``detections`` are only cut at ``max_detections``.
+    """
+    if kind == "detections":
+        return _given(outputs, image, rules.max_detections)
+    if kind == "classes":
+        return _of_whole_image(outputs["scores"][image], size, rules.max_detections)
+    boxes, limits = outputs["boxes"][image], np.array([size[1], size[0], size[1], size[0]], np.float32)
+    levels = outputs["levels"].tolist()
+    return DetectionArrays(*select_arrays(lambda rows: boxes[rows].clip(0, limits), outputs["scores"][image], levels, rules))
+
+
+def _given(outputs: Outputs, image: int, limit: int | None) -> DetectionArrays:
+    count = int(outputs["counts"][image])
+    rows = slice(0, count if limit is None else min(count, limit))
+    return DetectionArrays(outputs["boxes"][image, rows], outputs["scores"][image, rows], outputs["labels"][image, rows])
+
+
+def _of_whole_image(scores: Floats, size: Size, limit: int | None) -> DetectionArrays:
+    """Return the classes as detections of the whole image, most probable first."""
+    labels: Integers = np.argsort(-scores, kind="stable")[:limit].astype(np.int64)
+    labels = labels[scores[labels] >= 0]
+    whole = np.array([[0, 0, size[1], size[0]]], np.float32).repeat(len(labels), 0)
+    return DetectionArrays(whole, scores[labels], labels)

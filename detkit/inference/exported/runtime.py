@@ -1,0 +1,158 @@
+"""What the runtimes of exported files share: batches of padded images go in, and the outputs become detections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detkit.arrays import Floats, Integers, to_numpy
+from detkit.config import ConfigError
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.inference.exported.metadata import ExportMetadata, suggestions
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS, SIZES, Outputs, detections_of
+from detkit.inference.runtime import RuntimeInfo
+from detkit.preprocess.arrays import PreparedArray
+from detkit.preprocess.config import PreprocessConfig
+from detkit.structures.detection import DetectionArrays
+
+if TYPE_CHECKING:
+    from detkit.preprocess import PreparedImage
+
+
+class ExportedRuntime:
+    """Runs an exported file; a subclass calls the library.
+
+    Args:
+        path: The file, for messages.
+        metadata: Metadata of the file.
+        max_detections: Maximum number of detections per image; None: as the file states.
+
+    Raises:
+        ValueError: If the metadata's own configs are invalid, or the file returns fewer detections than ``max_detections``.
+    """
+
+    library = ""
+    """Name of the library, for messages."""
+
+    def __init__(self, path: Path, metadata: ExportMetadata, max_detections: int | None = None) -> None:
+        self.path, self.metadata_entry = path, metadata
+        self.inputs: tuple[str, ...] = (IMAGES,)
+        try:
+            preprocess = PreprocessConfig.from_json(metadata.preprocess)
+            postprocess = PostprocessConfig.from_json(metadata.postprocess)
+        except ConfigError as error:
+            raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
+        self.postprocess = postprocess if max_detections is None else self._limited(postprocess, max_detections)
+        self._filling = np.array(metadata.mean, np.float32).reshape(3, 1, 1)
+        self.info = RuntimeInfo(
+            name=metadata.detector,
+            class_names=metadata.class_names,
+            preprocess=preprocess,
+            device="cpu",
+            precision=metadata.precision,
+            batch_size=metadata.batch_size or 1,
+            input_size=metadata.input_size,
+            pad_multiple=metadata.pad_multiple,
+            max_detections=self.postprocess.max_detections,
+            classifies=metadata.outputs == "classes",
+            metadata=suggestions(path, metadata),
+        )
+
+    def run(self, feeds: Mapping[str, Floats | Integers]) -> Sequence[Any]:
+        """Return the outputs for a batch, in the order of :data:`OUTPUTS`.
+
+        Raises:
+            ValueError: If the library cannot run the file on them.
+        """
+        raise NotImplementedError
+
+    def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
+        """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
+        sizes = [image.size for image in images]
+        outputs = self.outputs(self.stack([to_numpy(image.image) for image in images]), np.array(sizes, np.int64))
+        kind = self.metadata_entry.outputs
+        return [detections_of(kind, outputs, row, size, self.postprocess) for row, size in enumerate(sizes)]
+
+    def stack(self, images: Sequence[Floats]) -> Floats:
+        """Pad images to a common size divisible by the strides, with the values that become zeros in the network.
+
+        Raises:
+            ValueError: If an image does not have the file's fixed size.
+        """
+        fixed = self.info.input_size
+        for image in images:
+            if fixed is not None and image.shape[1:] != fixed:
+                raise ValueError(f"{self.path}: expected images of {fixed[1]} x {fixed[0]} pixels, got {image.shape[2]} x {image.shape[1]}")
+        multiple = self.info.pad_multiple if fixed is None else 1
+        height, width = (-(-max(sides) // multiple) * multiple for sides in zip(*(image.shape[1:] for image in images), strict=True))
+        padded = np.empty((len(images), 3, height, width), np.float32)
+        padded[:] = self._filling
+        for index, image in enumerate(images):
+            padded[index, :, : image.shape[1], : image.shape[2]] = image
+        return padded
+
+    def outputs(self, images: Floats, sizes: Integers) -> Outputs:
+        """Return the file's outputs, by name, for up to a batch of images.
+
+        Args:
+            images: ``(b, 3, H, W)``, padded.
+            sizes: ``(b, 2)``: height and width of each before padding.
+
+        Raises:
+            ValueError: If the library cannot run the file on them, or the outputs contradict the metadata.
+        """
+        count, missing = len(images), (self.metadata_entry.batch_size or len(images)) - len(images)
+        feeds = {IMAGES: images, SIZES: sizes}
+        if missing:
+            feeds = {name: np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) for name, rows in feeds.items()}
+        names = OUTPUTS[self.metadata_entry.outputs]
+        outputs = dict(zip(names, self.run({name: feeds[name] for name in self.inputs}), strict=True))
+        self._check_outputs(outputs)
+        return {name: values if name == "levels" else values[:count] for name, values in outputs.items()}
+
+    def check_interface(self, inputs: Sequence[str], outputs: Sequence[str], batch: Any) -> None:
+        """Check that the inputs and outputs of a file are those that its metadata describes, before anything is allocated for them.
+
+        Args:
+            inputs: Names of the file's inputs.
+            outputs: Names of its outputs.
+            batch: First dimension of its images: a number, or anything else if it is free.
+
+        Raises:
+            ValueError: If they are not.
+        """
+        entry, (*most, last) = self.metadata_entry, OUTPUTS[self.metadata_entry.outputs]
+        allowed = ((IMAGES, SIZES), (IMAGES,)) if entry.outputs == "detections" else ((IMAGES,),)
+        if tuple(inputs) not in allowed or not set(outputs).issuperset((*most, last)):
+            wanted = f"input {' and '.join(allowed[0])}" if len(allowed[0]) == 1 else f"inputs {' and '.join(allowed[0])}"
+            names = f"{wanted} and the outputs {', '.join(most)} and {last}" if most else f"{wanted} and the output {last}"
+            got = f"{', '.join(inputs)}, and {', '.join(sorted(outputs))}"
+            raise ValueError(f"{self.path}: expected the {names}, got {got}; export the detector again")
+        own = batch if isinstance(batch, int) else None
+        if own != entry.batch_size:
+            stated = f"its metadata states a batch size of {entry.batch_size}, but it takes {'any' if own is None else own}"
+            raise ValueError(f"{self.path}: {stated}; export the detector again")
+        self.inputs = tuple(inputs)
+
+    def _check_outputs(self, outputs: Outputs) -> None:
+        named, scores = len(self.info.class_names), outputs["scores"]
+        if self.metadata_entry.outputs == "detections":
+            wrong = bool((outputs["labels"] >= named).any())
+        else:
+            wrong = scores.shape[-1] != named or ("levels" in outputs and outputs["levels"].sum() != scores.shape[1])
+        if wrong:
+            raise ValueError(
+                f"{self.path}: its metadata names {named} classes, but it gives scores of shape {scores.shape}; export it again"
+            )
+
+    def _limited(self, postprocess: PostprocessConfig, limit: int) -> PostprocessConfig:
+        own = postprocess.max_detections
+        if self.metadata_entry.outputs == "detections" and own is not None and limit > own:
+            raise ValueError(
+                f"{self.path}: max_detections: the file returns at most {own} detections per image, got {limit}; "
+                "export it again with a larger --max-detections"
+            )
+        return postprocess.with_max_detections(limit)
