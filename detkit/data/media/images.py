@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -129,7 +129,7 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
     """
     check_regular(path)
     try:
-        with _open(path) as header:
+        with open_header(path) as header:
             stored = _header_size(header)
             whole = header.fp is None or seems_whole(header.fp, header.format)
     except _UNREADABLE:
@@ -154,15 +154,15 @@ def _header_size(header: Image.Image) -> tuple[Size, int]:
     return (header.height, header.width), header_orientation(header)
 
 
-def _open(file: str | Path | IO[bytes]) -> ImageFile.ImageFile:
-    """Call ``Image.open`` without its warning for images of half the limit and more; it raises above the limit."""
+def open_header(file: str | Path | IO[bytes], formats: Sequence[str] | None = None) -> ImageFile.ImageFile:
+    """Call ``Image.open``, by default for all formats, without its warning for images of half the limit; it raises above the limit."""
     # The filter is added once per process, at the first image and after all other filters, so that a program's own filters for this
     # warning take precedence. ``catch_warnings`` around each image would interfere with the filters of threads that read ahead, and
     # would show every other warning again.
     if all(row[2] is not Image.DecompressionBombWarning for row in warnings.filters):
         warnings.simplefilter("ignore", Image.DecompressionBombWarning, append=True)
     _limit_pillow(max_pixels())
-    return Image.open(file)
+    return Image.open(file, formats=formats)
 
 
 _pillows_limit: list[int | None] = []
@@ -194,12 +194,12 @@ def _open_bytes(data: bytes, name: str) -> ImageFile.ImageFile:
     if not data:
         raise ValueError(f"{name}: the file is empty (0 bytes); download or export the image again")
     try:
-        return _open(io.BytesIO(data))
+        return open_header(io.BytesIO(data))
     except UnidentifiedImageError:
-        description = _describe_bytes(data)
+        description = describe_bytes(data)
         raise ValueError(f"{name}: not a readable image: {description}") from None
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{name}: the image has too many pixels to be read whole ({error}); {advice()}") from None
+        raise TooManyPixelsError(f"{name}: the image has too many pixels to be read whole ({error}); {advice()}") from None
     except _UNREADABLE as error:
         raise _damaged(name, error) from None
 
@@ -209,7 +209,8 @@ def _damaged(name: str, error: Exception) -> ValueError:
     return ValueError(f"{name}: the image is damaged or truncated ({detail}); download or export the file again")
 
 
-def _describe_bytes(data: bytes) -> str:
+def describe_bytes(data: bytes) -> str:
+    """Return what bytes are that are no image, for a message, and what to do if that is known."""
     for offset, signature, description in _SIGNATURES:
         if data[offset : offset + len(signature)].lower() == signature.lower():
             return f"it is {description}"
