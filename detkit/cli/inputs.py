@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
+import importlib.util
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 
@@ -39,9 +39,12 @@ def sample_photograph() -> Path:
     """Return a photograph of a cat inside scikit-image's package.
 
     Raises:
-        FileNotFoundError: If scikit-image is installed without it.
+        FileNotFoundError: If scikit-image is not installed, or without it.
     """
-    path = Path(str(resources.files("skimage"))) / "data" / "chelsea.png"
+    spec = importlib.util.find_spec("skimage")  # found, but not imported, which takes a tenth of a second
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError("scikit-image, which contains the sample photograph, is not installed; name an image of your own")
+    path = Path(spec.origin).parent / "data" / "chelsea.png"
     if not path.is_file():
         raise FileNotFoundError(f"{path}: this sample photograph of scikit-image is missing; name an image of your own")
     return path
@@ -73,9 +76,9 @@ def _matches(word: str) -> list[Path]:
 
 
 def _images_in(folder: Path, videos: bool, required: bool = True) -> list[Path]:
+    from detkit.data.media.extensions import VIDEO_EXTENSIONS
     from detkit.data.media.files import visible
     from detkit.data.media.images import IMAGE_EXTENSIONS
-    from detkit.data.media.video import VIDEO_EXTENSIONS
 
     extensions = (*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS) if videos else IMAGE_EXTENSIONS
     images = [path for path in visible(folder.iterdir()) if path.suffix.lower() in extensions and path.is_file()]

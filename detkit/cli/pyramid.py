@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from detkit.cli.flags import add_flags
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from detkit.inference import ImagePyramid, Predictor
     from detkit.inference.min_scores import MinScore
     from detkit.inference.pyramid import Merge
+
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +58,14 @@ def check_pyramid_options(options: PyramidOptions) -> None:
             raise ValueError(f"--{flag} needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2")
 
 
-def with_pyramid(predictor: Predictor, options: PyramidOptions, min_score: MinScore = 0.0) -> Predictor | ImagePyramid:
-    """Return the requested pyramid after printing it, or the predictor itself without such flags."""
+def with_pyramid(predictor: P, options: PyramidOptions, min_score: MinScore = 0.0) -> P | ImagePyramid:
+    """Return the requested pyramid of a :class:`Predictor` after printing it, or the predictor itself without such flags."""
     if not options.wants_pyramid:
         return predictor
     from detkit.inference import ImagePyramid
 
     scales, sizes, merge = options.pyramid or (1,), options.sizes or None, options.merge or "hard"
     limit = {} if options.max_detections is None else {"max_detections": options.max_detections}
-    pyramid = ImagePyramid(predictor, scales, sizes=sizes, flip=options.flip, merge=merge, min_score=min_score, **limit)
+    pyramid = ImagePyramid(cast("Predictor", predictor), scales, sizes=sizes, flip=options.flip, merge=merge, min_score=min_score, **limit)
     print(f"pyramid: {pyramid}")
     return pyramid

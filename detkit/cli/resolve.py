@@ -19,11 +19,12 @@ def resolve_model(word: str | None, latest: bool = False) -> tuple[str | Path, s
         ValueError: If both are given, or the word names a config, which has no weights until it is trained.
         FileNotFoundError: If there is no run for ``--latest``, or the package has no detector inside.
     """
-    from detkit.inference import choose_model
+    from detkit.inference.sources import choose_model
+    from detkit.weights import EMBEDDED
 
     if word is not None and latest:
         raise ValueError(f"--latest means your newest run, but a model is named too: {word}; give one of the two")
-    if word is not None and not Path(word).exists():
+    if word not in (None, EMBEDDED) and not Path(word).exists():
         _refuse_config(word)
     return choose_model(word, latest=latest)
 
@@ -32,7 +33,7 @@ def _refuse_config(word: str) -> None:
     """Explain that a config has no weights, unless published weights have the same name."""
     from detkit import weights, zoo
 
-    if word in zoo.names() and word != weights.EMBEDDED and word not in {entry.name for entry in weights.catalog()}:
+    if word in zoo.names() and word not in {entry.name for entry in weights.catalog()}:
         raise ValueError(
             f"{word} is a config and has no weights yet; train it with `detkit train {word} --data FOLDER` and give the run's folder, "
             "or choose published weights from `detkit models list`"

@@ -21,8 +21,8 @@ from detkit.data.splits import report_lines
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import read_data
+from detkit.inference.detectors import load_detector
 from detkit.inference.proposals import build_proposer
-from detkit.inference.sources import load_detector
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.loading.class_embeddings import embed_classes

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
+    from detkit.inference.files import FileResult, detect_files
     from detkit.inference.light import ArrayPredictor, load_exported
     from detkit.inference.loading import load
-    from detkit.inference.loop import FileResult, PredictorLike, detect_files, detect_records
+    from detkit.inference.loop import PredictorLike, detect_records
     from detkit.inference.predictor import Predictor
     from detkit.inference.pyramid import ImagePyramid
     from detkit.inference.sources import choose_model, newest_checkpoint, suggested_min_score
@@ -31,13 +32,14 @@ __all__ = [
     "suggested_min_score",
 ]
 
-# An exported file is loaded and run without torch; everything else needs it.
+# An exported file is loaded and run without torch, also on files and videos; everything else needs it.
 __getattr__ = lazy_getattr(
     __name__,
     {
+        ".files": ("FileResult", "detect_files"),
         ".light": ("ArrayPredictor", "load_exported"),
         ".loading": ("load",),
-        ".loop": ("FileResult", "PredictorLike", "detect_files", "detect_records"),
+        ".loop": ("PredictorLike", "detect_records"),
         ".predictor": ("Predictor",),
         ".pyramid": ("ImagePyramid",),
         ".sources": ("choose_model", "newest_checkpoint", "suggested_min_score"),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.inference.detectors import load_detector
 from detkit.inference.device import Precision
 from detkit.inference.min_scores import loaded_min_score, stored_points
 from detkit.inference.predictor import Predictor, ProposalFunction
 from detkit.inference.proposals import build_proposer
 from detkit.inference.runtime import file_runtime, is_exported
-from detkit.inference.sources import choose_model, load_detector, source_metadata
+from detkit.inference.sources import choose_model, source_metadata
 from detkit.proposals import ProposalsConfig
 
 if TYPE_CHECKING:

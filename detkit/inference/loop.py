@@ -1,59 +1,18 @@
-"""Detection on many images, which background threads read ahead."""
+"""Detection on labeled images, which background threads read ahead."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from detkit.arrays import ImageArray
-from detkit.data.media.images import read_image
 from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
-from detkit.inference.min_scores import LeftOut
+from detkit.inference.files import PredictorOf, windows
 from detkit.structures import Detections
 
-T = TypeVar("T")
-
-
-class PredictorLike(Protocol):
-    """Interface of a :class:`Predictor` and of an :class:`ImagePyramid` of one."""
-
-    batch_size: int
-    class_names: tuple[str | None, ...]
-
-    @property
-    def max_detections(self) -> int | None:
-        """Maximum number of detections per image; None: no limit."""
-
-    def prepare(self, image: Any) -> Any:
-        """Prepare an image for detection."""
-
-    def detect(self, prepared: Sequence[Any]) -> list[Detections]:
-        """Return the detections of prepared images, in original pixels."""
-
-
-@dataclass(frozen=True, eq=False)
-class FileResult:
-    """Detections of one file, or the error.
-
-    Attributes:
-        path: The file.
-        image: ``(H, W, 3)`` uint8 RGB, or None if the file could not be read.
-        detections: Detections in the image's own pixels, or None.
-        error: Error from reading the file, or None.
-        left_out: The best detection that scores too little to be reported, or None.
-    """
-
-    path: Path
-    image: ImageArray | None = None
-    detections: Detections | None = None
-    error: Exception | None = None
-    left_out: LeftOut | None = None
+PredictorLike: TypeAlias = PredictorOf[Detections]
+"""Interface of a :class:`Predictor` and of an :class:`ImagePyramid` of one."""
 
 
 def detect_records(
@@ -66,7 +25,7 @@ def detect_records(
         ValueError: If an image cannot be read, or its size differs from its record; the message names the file.
     """
     records = data.records if isinstance(data, DetectionData) else data
-    for window in _windows(records, read_record, predictor.batch_size, threads):
+    for window in windows(records, read_record, predictor.batch_size, threads):
         prepared = []
         for record, pixels in window:
             if isinstance(pixels, Exception):
@@ -74,52 +33,6 @@ def detect_records(
             _check_size(record, pixels)
             prepared.append(predictor.prepare(pixels))
         yield from zip((record for record, _ in window), predictor.detect(prepared), strict=True)
-
-
-def detect_files(predictor: PredictorLike, paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[FileResult]:
-    """Yield the result of each image file, in order; an unreadable file yields its error and does not stop."""
-    for window in _windows(paths, read_image, predictor.batch_size, threads):
-        readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
-        detections = predictor.detect([predictor.prepare(pixels) for _, pixels in readable])
-        left_out = getattr(predictor, "left_out", None) or (None,) * len(detections)
-        rows = dict(zip((index for index, _ in readable), zip(detections, left_out, strict=True), strict=True))
-        for index, (path, pixels) in enumerate(window):
-            if isinstance(pixels, Exception):
-                yield FileResult(Path(path), error=pixels)
-            else:
-                yield FileResult(Path(path), pixels, rows[index][0], left_out=rows[index][1])
-
-
-def _windows(
-    items: Iterable[T], read: Callable[[T], ImageArray], batch_size: int, threads: int
-) -> Iterator[list[tuple[T, ImageArray | Exception]]]:
-    """Yield windows of items, each with its image or the error of reading it; the next window is read ahead.
-
-    A window has several batches, so that images of equal size can be batched together.
-    """
-    length = 1 if batch_size == 1 else 4 * batch_size
-    source = iter(items)
-    with ThreadPoolExecutor(max(1, threads), thread_name_prefix="reader") as pool:
-        queue: deque[tuple[T, Future[ImageArray]]] = deque()
-
-        def fill(count: int) -> None:
-            queue.extend((item, pool.submit(read, item)) for item in islice(source, count))
-
-        fill(max(2 * length, threads + 1))
-        try:
-            while queue:
-                window = [queue.popleft() for _ in range(min(length, len(queue)))]
-                yield [(item, _result(future)) for item, future in window]
-                fill(len(window))
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _result(future: Future[ImageArray]) -> ImageArray | Exception:
-    try:
-        return future.result()
-    except (ValueError, OSError, MemoryError) as error:
-        return error
 
 
 def _check_size(record: ImageRecord, pixels: ImageArray) -> None:

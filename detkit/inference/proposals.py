@@ -8,8 +8,9 @@ from functools import cached_property
 import torch
 
 from detkit.arrays import ImageArray
+from detkit.inference.detectors import load_detector
 from detkit.inference.predictor import Predictor
-from detkit.inference.sources import checkpoint_path, load_detector
+from detkit.inference.sources import checkpoint_path
 from detkit.models.faster_rcnn import FasterRCNN
 from detkit.proposals import BACKENDS, ProposalsConfig, Proposer
 from detkit.proposals.backends import SearchSettings

@@ -1,19 +1,16 @@
-"""Sources of detectors: checkpoints, run folders, exported files and names of published weights."""
+"""Sources of detectors: checkpoints, run folders, exported files and names of published weights; found and described without PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
 from pathlib import Path
 from typing import Any
 
-from detkit.checkpoint import load_checkpoint, read_header
+from detkit.checkpoint import read_header
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.inference.min_scores import MinScore, stored_min_score, stored_points
-from detkit.inference.runtime import ONLY_DETECTION, file_runtime, is_exported
-from detkit.models.loading.checkpoints import LoadedDetector, from_checkpoint
-from detkit.models.published import publication
-from detkit.models.published.load import PUBLISHED, load_published
-from detkit.weights import EMBEDDED, catalog, require_embedded_path
+from detkit.inference.runtime import file_runtime, is_exported
+from detkit.weights import EMBEDDED, require_embedded_path
 
 RUNS = "runs"
 _EMBEDDED_REASON = "the detector inside the package"
@@ -92,9 +89,11 @@ def known_classes(source: str | Path) -> tuple[str | None, ...]:
         FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
     """
     metadata = source_metadata(source)
-    if not metadata and str(source) in PUBLISHED:
-        return publication(str(source)).class_names
-    return tuple(metadata.get("class_names", ()))
+    if metadata:
+        return tuple(metadata.get("class_names", ()))
+    # Only published detectors need torch, so that their module is found by name when it is needed.
+    published = importlib.import_module("detkit.models.published")
+    return tuple(published.publication(str(source)).class_names) if str(source) in published.PUBLISHED else ()
 
 
 def source_metadata(source: str | Path) -> dict[str, Any]:
@@ -107,20 +106,6 @@ def source_metadata(source: str | Path) -> dict[str, Any]:
         return file_runtime(source).metadata(Path(source))
     path = checkpoint_path(source)
     return {} if path is None else read_header(path)
-
-
-def load_detector(source: str | Path, file: str | Path | None = None, classes: Sequence[str] | None = None) -> LoadedDetector:
-    """Return the detector of any source but an exported file, without a predictor around it; see :func:`load`."""
-    if is_exported(source):
-        raise ValueError(f"{source}: {ONLY_DETECTION}")
-    path = checkpoint_path(source) if file is None else None
-    names = PUBLISHED.names()
-    if file is not None or (path is None and str(source) in names):
-        return load_published(str(source), file, classes)
-    if path is None and str(source) in {entry.name for entry in catalog()}:
-        raise ValueError(f"weights {source}: expected a detector, got a backbone; choose one of: {', '.join(names)}")
-    path = path or Path(source)
-    return from_checkpoint(load_checkpoint(path, known_names=(EMBEDDED, *names)), str(path))
 
 
 def checkpoint_path(source: str | Path) -> Path | None:

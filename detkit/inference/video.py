@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from detkit.data.media.video import Frame, Video
-from detkit.inference.loop import PredictorLike
-from detkit.structures import Detections
+from detkit.inference.files import PredictorOf
+
+D = TypeVar("D")
 
 
-def detect_video(predictor: PredictorLike, video: Video | str | Path, *, every: int = 1) -> Iterator[tuple[Frame, Detections]]:
+def detect_video(predictor: PredictorOf[D], video: Video | str | Path, *, every: int = 1) -> Iterator[tuple[Frame, D]]:
     """Yield every ``every``-th frame of a video with its detections, in the frame's own pixels.
 
     Frames are independent: objects are not tracked from one frame to the next.

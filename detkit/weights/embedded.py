@@ -10,6 +10,9 @@ from detkit.weights.table import find
 EMBEDDED = "embedded"
 """Name of the detector inside the package wherever weights are given by name."""
 
+WEIGHTS_KEY = "weights_sha256"
+"""Key of the metadata of the graph for onnxruntime with the SHA-256 of the checkpoint that holds its weights."""
+
 EMBEDDED_INFO = {
     "classes": "COCO's 80 classes",
     "measured on": "COCO photographs excluded from its training",
@@ -19,12 +22,21 @@ EMBEDDED_INFO = {
 """Information on it that its file does not hold."""
 
 _FILE = Path(__file__).with_name("embedded.safetensors")
+_ONNX_FILE = _FILE.with_suffix(".onnx")
 _BETTER = "fasterrcnn_resnet50_fpn_v2"
 
 
 def embedded_path() -> Path | None:
     """Return the checkpoint inside the package, or None if the package was built without one."""
     return _FILE if _FILE.is_file() else None
+
+
+def embedded_onnx_path() -> Path | None:
+    """Return the graph of the detector for onnxruntime, or None if the package was built without it.
+
+    It has no weights of its own: it names their positions in the checkpoint, which is in the same folder.
+    """
+    return _ONNX_FILE if _ONNX_FILE.is_file() and _FILE.is_file() else None
 
 
 def require_embedded_path() -> Path:

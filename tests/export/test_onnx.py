@@ -22,8 +22,8 @@ from detkit.data import make_sample, read_source
 from detkit.export import compare, export_onnx
 from detkit.export.graph import Graph
 from detkit.inference import ImagePyramid, Predictor, load_exported
+from detkit.inference.detectors import load_detector
 from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata
-from detkit.inference.sources import load_detector
 from detkit.models import MODELS
 from detkit.models.detector import DetectorConfig
 from detkit.preprocess import PreprocessConfig

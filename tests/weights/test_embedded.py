@@ -18,7 +18,8 @@ from detkit.checkpoint import load_checkpoint, make_header, pack, save_checkpoin
 from detkit.cli.inputs import sample_photograph
 from detkit.cli.main import main
 from detkit.inference import load, suggested_min_score
-from detkit.inference.sources import checkpoint_path, load_detector
+from detkit.inference.detectors import load_detector
+from detkit.inference.sources import checkpoint_path
 from detkit.models.published import load_published, publication
 from detkit.weights import EMBEDDED, embedded_path, require_embedded_path
 

@@ -32,12 +32,13 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from detkit.cli.detect.detector import load_predictor
 from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.partial import PartialFile
 from detkit.cli.detect.results import CocoIds
 from detkit.cli.drawing_writer import DrawingWriter
@@ -46,63 +47,16 @@ from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
-from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options, with_pyramid
+from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid
 from detkit.cli.resolve import model_line, resolve_model
 from detkit.data.writers import WRITERS
 from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
-    from detkit.inference import ImagePyramid, Predictor
+    from detkit.cli.detect.detector import FileDetector
     from detkit.inference.min_scores import MinScore
 
 SOME_FAILED = 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class DetectOptions(PyramidOptions):
-    """Options of ``detkit detect``.
-
-    Attributes:
-        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
-        model: The detector; None: the one inside the package.
-        latest: Whether to use the newest run.
-        weights_file: The file with the weights of a published model.
-        min_score: Lowest score reported; None: the model's operating points or suggestion.
-        classes: Classes to report, or phrases to look for; None: all classes.
-        svd: Ranks of the truncated fully connected layers.
-        every: Process every N-th frame of a video.
-        output: Folder of the drawn images; None: a new one.
-        no_draw: Whether to draw nothing.
-        json: File of the detections as JSON.
-        csv: File of the detections as CSV.
-        coco: File of the detections as COCO results.
-        labels: Folder of a new data set with the detections as labels.
-        labels_format: Format of that data set.
-        annotations: COCO annotation file that gives the ids for ``coco``.
-        device: Name of the device.
-        precision: Number format.
-        proposals_cache: Folder that caches proposals; None: no cache.
-    """
-
-    images: tuple[str, ...] = ()
-    model: str | None = None
-    latest: bool = False
-    weights_file: str | None = None
-    min_score: float | None = None
-    classes: tuple[str, ...] | None = None
-    svd: tuple[int, ...] | None = None
-    every: int = 1
-    output: str | None = None
-    no_draw: bool = False
-    json: str | None = None
-    csv: str | None = None
-    coco: str | None = None
-    labels: str | None = None
-    labels_format: str = "yolo"
-    annotations: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    proposals_cache: str | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -157,10 +111,10 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     drawings = None if options.no_draw else DrawingWriter(options.output, files)
     labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
     partial = PartialFile(next(filter(None, (options.json, options.csv, options.coco)), None))
-    predictor, metadata = _predictor(options)
+    detector, metadata = _detector(options)
     loaded = time.perf_counter()
-    partial.begin(predictor.class_names, metadata)
-    job = DetectJob(predictor, options.every, drawings, labels, partial=partial)
+    partial.begin(detector.class_names, metadata)
+    job = DetectJob(detector, options.every, drawings, labels, partial=partial)
     try:
         job.detect(files)
     except KeyboardInterrupt:
@@ -180,8 +134,8 @@ def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None
     Raises:
         ValueError: If the words hold no class name, or one of them is an image file.
     """
+    from detkit.data.media.extensions import VIDEO_EXTENSIONS
     from detkit.data.media.images import IMAGE_EXTENSIONS
-    from detkit.data.media.video import VIDEO_EXTENSIONS
     from detkit.inference.sources import known_classes
 
     known = known_classes(model) if words else ()
@@ -192,19 +146,12 @@ def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None
     return names
 
 
-def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[str, object]]:
+def _detector(options: DetectOptions) -> tuple[FileDetector, dict[str, object]]:
     """Return the detector, and the keys of the JSON file that describe it."""
-    from detkit.inference import load
-
     model, reason = resolve_model(options.model, options.latest)
-    paths = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
-    given_paths = {name: path for name, path in paths.items() if path}
     classes = _classes(options.classes, model)
     lowest, score_line = min_score(options.min_score, model)
-    threshold = 0.0 if options.wants_pyramid else lowest  # a pyramid filters after merging, which changes scores
-    given: dict[str, Any] = {"min_score": threshold, "classes": classes, "svd": options.svd, **given_paths}
-    given |= {"max_detections": options.max_detections}
-    predictor = load(model, options.device, options.precision, **given)
+    predictor = load_predictor(model, options, classes, lowest)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
     for line in (score_line, better_models_hint() if model == embedded_path() else ""):
         if line:
@@ -217,7 +164,7 @@ def _predictor(options: DetectOptions) -> tuple[Predictor | ImagePyramid, dict[s
     }
 
 
-def _scores(detector: Predictor | ImagePyramid, lowest: MinScore) -> dict[str, object]:
+def _scores(detector: FileDetector, lowest: MinScore) -> dict[str, object]:
     """Return the keys of the JSON file about the lowest scores that are reported: of all, and with operating points of each class."""
     if isinstance(lowest, float):
         return {"min_score": lowest}

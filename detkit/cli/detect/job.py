@@ -20,10 +20,10 @@ from detkit.cli.report import LONGEST_CELL, count, duration, memory_line, table,
 from detkit.printable import printable, printable_message
 
 if TYPE_CHECKING:
+    from detkit.cli.detect.detector import FileDetections, FileDetector
     from detkit.data.media.video import Video
-    from detkit.inference import FileResult, ImagePyramid, Predictor
+    from detkit.inference import FileResult
     from detkit.inference.min_scores import LeftOut
-    from detkit.structures import Detections
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class DetectJob:
     """The detections of one run of the command.
 
     Args:
-        predictor: The detector, or an image pyramid of it.
+        predictor: The detector, or an image pyramid of it; its detections are tensors or arrays.
         every: Process every N-th frame of a video.
         drawings: Writes the drawn images; None: draw nothing.
         labels: Writes the detections as a new data set; None: write none.
@@ -44,7 +44,7 @@ class DetectJob:
 
     def __init__(
         self,
-        predictor: Predictor | ImagePyramid,
+        predictor: FileDetector,
         every: int,
         drawings: DrawingWriter | None,
         labels: LabelWriter | None,
@@ -65,7 +65,7 @@ class DetectJob:
 
     def detect(self, files: list[Path]) -> None:
         """Process the files and print the detections of each."""
-        from detkit.data.media.video import is_video
+        from detkit.data.media.extensions import is_video
 
         for videos, group in itertools.groupby(files, key=is_video):
             if videos:
@@ -82,7 +82,7 @@ class DetectJob:
             self._add(file_result, time.perf_counter() - last)
             last = time.perf_counter()
 
-    def _add(self, file_result: FileResult, seconds: float) -> None:
+    def _add(self, file_result: FileResult[FileDetections], seconds: float) -> None:
         path, image, detections = file_result.path, file_result.image, file_result.detections
         if image is None or detections is None:
             self._fail(path, file_result.error)
@@ -137,7 +137,7 @@ class DetectJob:
         if self.labels is not None:
             self.labels.add(result, pixels)
 
-    def _draw(self, image: Any, detections: Detections) -> Any:
+    def _draw(self, image: Any, detections: FileDetections) -> Any:
         from detkit.drawing import draw_detections, readable_scale
 
         scale = readable_scale((image.shape[0], image.shape[1]))

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from detkit.arrays import Flags
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.printable import printable
 
 if TYPE_CHECKING:
-    from detkit.data.records import ImageRecord
+    from detkit.data.writers.labeled import ArrayImage
     from detkit.data.writers.protocol import ImageWise
 
 SPLIT = "train"
@@ -78,7 +81,7 @@ class LabelWriter:
         self.boxes = 0
         self._class_names: list[str] = []
         self._image_wise: ImageWise | None = None
-        self._records: list[ImageRecord] = []
+        self._records: list[ArrayImage] = []
         self._stems: set[str] = set()
         self._updated, self._update_seconds = time.monotonic(), 0.0
 
@@ -89,34 +92,32 @@ class LabelWriter:
             class_names: The class name of each label of the detections.
             reported: The classes of the data set: those that the detector reports.
         """
-        import torch
-
         from detkit.data.writers import writer
         from detkit.data.writers.protocol import ImageWise
 
         labels = writer(self.kind)
         self._image_wise = labels if isinstance(labels, ImageWise) else None
         index_of = {name: index for index, name in enumerate(reported)}  # by the detector's own names
-        self._new_labels = torch.tensor([index_of.get(name or "", -1) for name in class_names])
+        self._new_labels = np.array([index_of.get(name or "", -1) for name in class_names], np.int64)
         self._class_names = safe_names(reported)
 
     def add(self, result: ImageResult, pixels: Any) -> None:
         """Write the labels of an image, then copy it, or save a frame of a video, ``(H, W, 3)`` uint8 RGB."""
-        from detkit.data.records import ImageRecord
         from detkit.data.writers import image_folder
-        from detkit.structures import Targets
+        from detkit.data.writers.labeled import ArrayImage, TargetArrays
 
         path = image_folder(self.folder, self.kind, SPLIT) / self._unused_name(result)
-        targets = Targets.of(result.detections.boxes, self._new_labels[result.detections.labels])
-        targets = targets[targets.areas > 0]  # a box without area was in the padding of the network's input
-        record = ImageRecord(path, len(self._records) + 1, result.size, targets)
+        rows = result.detections.numpy()
+        has_area: Flags = (rows.boxes[:, 2:] > rows.boxes[:, :2]).all(axis=1)  # otherwise it was in the padding of the network's input
+        targets = TargetArrays(rows.boxes[has_area], self._new_labels[rows.labels[has_area]])
+        record = ArrayImage(path, len(self._records) + 1, result.size, targets)
         if self._image_wise is not None:
             if not self._records:
                 self._image_wise.describe(self._class_names, self.folder, SPLIT)
             self._image_wise.write_image(record, self._class_names, self.folder, SPLIT)
         _save(result, pixels, path)
         self._records.append(record)
-        self.boxes += len(targets)
+        self.boxes += len(targets.boxes)
         if self._image_wise is None:
             self._update()
 
@@ -151,11 +152,11 @@ class LabelWriter:
 
     def finish(self) -> tuple[int, int]:
         """Complete the data set, and return the number of images and of boxes."""
-        from detkit.data.records import DetectionData
         from detkit.data.writers import write_labels
+        from detkit.data.writers.labeled import ArrayData, ArrayImages
 
         if self._records:
-            data = DetectionData.of(str(self.folder), self._class_names, self._records)
+            data = ArrayData(tuple(self._class_names), ArrayImages(self._records))
             if self._image_wise is not None:
                 self._image_wise.finish(data, self.folder, SPLIT)
             else:

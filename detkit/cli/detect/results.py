@@ -15,7 +15,7 @@ from detkit.about import __version__
 from detkit.json_text import parse_json
 
 if TYPE_CHECKING:
-    from detkit.structures import Detections
+    from detkit.structures import DetectionArrays, Detections
 
 ClassNames = Sequence[str | None]
 
@@ -27,14 +27,14 @@ class ImageResult:
     Attributes:
         path: The file.
         size: ``(height, width)``.
-        detections: The detections, in original pixels.
+        detections: The detections, in original pixels, as tensors or arrays.
         frame: Index of the frame in the video; None for an image.
         seconds: Time of the frame in the video.
     """
 
     path: Path
     size: tuple[int, int]
-    detections: Detections
+    detections: Detections | DetectionArrays
     frame: int | None = None
     seconds: float = 0.0
 
@@ -84,7 +84,7 @@ def as_json(
     A video's ``frames_lost`` is the number of its frames that could not be decoded, or that its header states and the file lacks;
     ``frames_concealed``, of damaged frames that the decoder completed from others, is null, as OpenCV does not report them.
     """
-    from detkit.data.media.video import is_video
+    from detkit.data.media.extensions import is_video
 
     images = [{**_file_info(result), "detections": _rows(result, class_names)} for result in results if result.frame is None]
     images += [{"file": str(path), "error": message} for path, message in failed.items() if not is_video(path)]
@@ -182,7 +182,7 @@ class CocoIds:
         Raises:
             ValueError: If two files have the same image id, or a file has none.
         """
-        from detkit.data.media.video import is_video
+        from detkit.data.media.extensions import is_video
 
         seen: dict[Any, Path] = {}
         for path in files:

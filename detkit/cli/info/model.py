@@ -39,8 +39,9 @@ def print_config(subject: str, options: InfoOptions) -> None:
 
 def print_checkpoint(subject: str, options: InfoOptions) -> None:
     """Print the header of a checkpoint and the parts of its detector; with ``--data``, how well its anchors fit the data."""
+    from detkit.inference.detectors import load_detector
     from detkit.inference.runtime import is_exported
-    from detkit.inference.sources import checkpoint_path, load_detector
+    from detkit.inference.sources import checkpoint_path
 
     if is_exported(subject):
         _print_exported(Path(subject))
@@ -77,7 +78,7 @@ def _print_exported(path: Path) -> None:
 
 def _published(name: str) -> LoadedDetector:
     """Return the detector of published weights, with the weights loaded if they are on this machine."""
-    from detkit.inference.sources import load_detector
+    from detkit.inference.detectors import load_detector
     from detkit.models.loading.checkpoints import LoadedDetector
     from detkit.models.published import PUBLISHED, publication
 

@@ -15,23 +15,6 @@ import numpy.typing as npt
 
 from detkit.data.media.containers import missing_bytes, shows_every_frame
 
-VIDEO_EXTENSIONS: tuple[str, ...] = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".avi",
-    ".mkv",
-    ".webm",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".flv",
-    ".3gp",
-    ".mts",
-    ".m2ts",
-)
-"""File extensions of videos, in lower case."""
-
 _MAX_MISSING = 0.02
 """Fraction of its frames that a file may lack before a warning; headers often only estimate the number."""
 
@@ -39,11 +22,6 @@ _TRIALS, _MAX_TRIALS = 30, 300
 """Damaged frames in a row after which the video is considered finished: if the header has no length, and at most."""
 
 _log = logging.getLogger(__name__)
-
-
-def is_video(path: str | Path) -> bool:
-    """Return whether a file has the extension of a video."""
-    return Path(path).suffix.lower() in VIDEO_EXTENSIONS
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from detkit.data.records import DetectionData
+    from detkit.data.writers.labeled import LabeledData
     from detkit.data.writers.protocol import Writer
 
 WRITERS: dict[str, str] = {
@@ -40,7 +40,7 @@ def image_folder(folder: Path, kind: str, split: str) -> Path:
     return writer(kind).image_folder(folder, split)
 
 
-def write_labels(data: DetectionData, folder: str | Path, kind: str, split: str) -> None:
+def write_labels(data: LabeledData, folder: str | Path, kind: str, split: str) -> None:
     """Write the labels of one split; its images must be in :func:`image_folder`.
 
     COCO keeps everything (difficult in a field of its own, segmentations as they were read). VOC loses crowd flags and segmentations and

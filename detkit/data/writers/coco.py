@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.checkpoint import write_text
-from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.writers.labeled import LabeledData, LabeledImage
 
 
 class CocoWriter:
@@ -18,14 +18,14 @@ class CocoWriter:
         """Return where the images of a split belong."""
         return folder / "images" / split
 
-    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+    def write(self, data: LabeledData, folder: Path, split: str) -> None:
         """Write the labels of one split."""
         path = folder / "annotations" / f"instances_{split}.json"
         content = json.dumps(coco_dict(data, self.image_folder(folder, split)))
         write_text(path, content)
 
 
-def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:
+def coco_dict(data: LabeledData, folder: Path) -> dict[str, Any]:
     """Return the data as a COCO JSON object; file names are relative to ``folder``, image ids are kept if all are numbers."""
     numeric = all(isinstance(image_id, int) for image_id in data.records.image_ids)
     images: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ def coco_dict(data: DetectionData, folder: Path) -> dict[str, Any]:
     return {"images": images, "annotations": annotations, "categories": categories}
 
 
-def _entries(record: ImageRecord, data: DetectionData) -> list[dict[str, Any]]:
+def _entries(record: LabeledImage, data: LabeledData) -> list[dict[str, Any]]:
     targets = record.targets
     columns = (targets.boxes, targets.labels, targets.areas, targets.is_crowd, targets.is_difficult)
     entries: list[dict[str, Any]] = []

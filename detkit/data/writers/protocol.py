@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.writers.labeled import LabeledData, LabeledImage
 
 
 class Writer(Protocol):
@@ -16,7 +16,7 @@ class Writer(Protocol):
         """Return where the images of a split belong, in a data set at ``folder``."""
         ...
 
-    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+    def write(self, data: LabeledData, folder: Path, split: str) -> None:
         """Write the labels of one split, whose images are in :meth:`image_folder`.
 
         Raises:
@@ -33,16 +33,16 @@ class ImageWise(Writer, Protocol):
         """Write what the format states of a split before its images, such as a file of class names; nothing if there is no such file."""
         ...
 
-    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+    def write_image(self, record: LabeledImage, class_names: Sequence[str], folder: Path, split: str) -> None:
         """Write the label file of one image."""
         ...
 
-    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+    def finish(self, data: LabeledData, folder: Path, split: str) -> None:
         """Complete a split of which every image was given to :meth:`write_image`."""
         ...
 
 
-def check_stems(data: DetectionData, name: str) -> None:
+def check_stems(data: LabeledData, name: str) -> None:
     """Check that every image has a label file of its own, which is found again.
 
     Raises:

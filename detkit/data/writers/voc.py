@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from detkit.checkpoint.atomic import atomic_write, write_text
-from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.protocol import check_stems
 
 
@@ -19,7 +19,7 @@ class VocWriter:
         del split
         return folder / "JPEGImages"
 
-    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+    def write(self, data: LabeledData, folder: Path, split: str) -> None:
         """Write the labels of one split; crowd flags are lost, and boxes are rounded to whole pixels."""
         check_stems(data, "voc")
         for record in data.records:
@@ -29,7 +29,7 @@ class VocWriter:
     def describe(self, class_names: Sequence[str], folder: Path, split: str) -> None:
         """Do nothing: the classes are those of the boxes."""
 
-    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+    def write_image(self, record: LabeledImage, class_names: Sequence[str], folder: Path, split: str) -> None:
         """Write the XML file of one image."""
         del split
         tree = ElementTree.ElementTree(_annotation(record, class_names))
@@ -37,13 +37,13 @@ class VocWriter:
         with atomic_write(folder / "Annotations" / f"{record.path.stem}.xml", sync=False) as temporary:
             tree.write(temporary, encoding="utf-8")
 
-    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+    def finish(self, data: LabeledData, folder: Path, split: str) -> None:
         """Write the list of the images."""
         path = folder / "ImageSets" / "Main" / f"{split}.txt"
         write_text(path, "".join(f"{record.path.stem}\n" for record in data.records))
 
 
-def _annotation(record: ImageRecord, class_names: Sequence[str]) -> ElementTree.Element:
+def _annotation(record: LabeledImage, class_names: Sequence[str]) -> ElementTree.Element:
     root = ElementTree.Element("annotation")
     ElementTree.SubElement(root, "filename").text = record.path.name
     size = ElementTree.SubElement(root, "size")

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from detkit.checkpoint.atomic import atomic_write, write_text
-from detkit.data.records import DetectionData, ImageRecord
+from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.protocol import check_stems
 
 
@@ -19,7 +19,7 @@ class YoloWriter:
         """Return where the images of a split belong."""
         return folder / "images" / split
 
-    def write(self, data: DetectionData, folder: Path, split: str) -> None:
+    def write(self, data: LabeledData, folder: Path, split: str) -> None:
         """Write the labels of one split, which are boxes and classes only."""
         check_stems(data, "yolo")
         for record in data.records:
@@ -33,17 +33,17 @@ class YoloWriter:
         content.update({split: f"images/{split}", "names": dict(enumerate(class_names))})
         write_text(path, yaml.safe_dump(content, sort_keys=False))
 
-    def write_image(self, record: ImageRecord, class_names: Sequence[str], folder: Path, split: str) -> None:
+    def write_image(self, record: LabeledImage, class_names: Sequence[str], folder: Path, split: str) -> None:
         """Write the text file of one image."""
         del class_names
         with atomic_write(folder / "labels" / split / f"{record.path.stem}.txt", sync=False) as temporary:
             temporary.write_text("".join(_yolo_lines(record)), "utf-8")
 
-    def finish(self, data: DetectionData, folder: Path, split: str) -> None:
+    def finish(self, data: LabeledData, folder: Path, split: str) -> None:
         """Do nothing: the description and the files of the images are all there is."""
 
 
-def _yolo_lines(record: ImageRecord) -> list[str]:
+def _yolo_lines(record: LabeledImage) -> list[str]:
     height, width = record.size
     lines = []
     for (x1, y1, x2, y2), label in zip(record.targets.boxes.tolist(), record.targets.labels.tolist(), strict=True):

@@ -9,8 +9,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from detkit.inference.detectors import load_detector
 from detkit.inference.optimize import optimize
-from detkit.inference.sources import load_detector
 from detkit.models.detector import Detector
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch

@@ -78,7 +78,7 @@ def test_list_states_measured_results(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_list_counts_parameters_without_buffers(capsys: pytest.CaptureFixture[str]) -> None:
-    from detkit.inference.sources import load_detector
+    from detkit.inference.detectors import load_detector
 
     if embedded_path() is None:
         pytest.skip("the package has no embedded detector")
@@ -199,7 +199,7 @@ def test_import_writes_a_loadable_checkpoint(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_import_of_convolutions_in_execution_order(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from detkit.inference.sources import load_detector
+    from detkit.inference.detectors import load_detector
 
     file, output = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz", tmp_path / "yolox_nano.safetensors"
     code, out, _ = run_command(capsys, "import", str(file), "--model", "yolox_nano", "--output", str(output))
@@ -215,7 +215,7 @@ def test_import_of_convolutions_in_execution_order(shared: Path, tmp_path: Path,
 def test_packed_checkpoint_gives_the_same_detections(shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import torch
 
-    from detkit.inference.sources import load_detector
+    from detkit.inference.detectors import load_detector
 
     file = shared / "weights" / "yolox_nano_coco_convs_in_graph_order.npz"
     whole, packed = tmp_path / "whole.safetensors", tmp_path / "a" / "b.safetensors"
@@ -258,7 +258,7 @@ def test_average(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_pack_changes_config_keys_and_stores_metrics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from detkit.inference import suggested_min_score
-    from detkit.inference.sources import load_detector
+    from detkit.inference.detectors import load_detector
 
     source, output, metrics = small_checkpoint(tmp_path / "a.safetensors", 0.0), tmp_path / "b.safetensors", tmp_path / "n.json"
     changed = json.loads(read_header(source)["model"])

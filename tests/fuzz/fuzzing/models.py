@@ -17,7 +17,8 @@ from safetensors.torch import save
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import load_state, make_header
 from detkit.inference import load
-from detkit.inference.sources import known_classes, load_detector, suggested_min_score
+from detkit.inference.detectors import load_detector
+from detkit.inference.sources import known_classes, suggested_min_score
 from detkit.models.classifier import ClassifierConfig
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals.cache import ProposalCache

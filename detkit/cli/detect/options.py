@@ -1,0 +1,54 @@
+"""Options of ``detkit detect``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from detkit.cli.pyramid import PyramidOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions(PyramidOptions):
+    """Options of ``detkit detect``.
+
+    Attributes:
+        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
+        model: The detector; None: the one inside the package.
+        latest: Whether to use the newest run.
+        weights_file: The file with the weights of a published model.
+        min_score: Lowest score reported; None: the model's operating points or suggestion.
+        classes: Classes to report, or phrases to look for; None: all classes.
+        svd: Ranks of the truncated fully connected layers.
+        every: Process every N-th frame of a video.
+        output: Folder of the drawn images; None: a new one.
+        no_draw: Whether to draw nothing.
+        json: File of the detections as JSON.
+        csv: File of the detections as CSV.
+        coco: File of the detections as COCO results.
+        labels: Folder of a new data set with the detections as labels.
+        labels_format: Format of that data set.
+        annotations: COCO annotation file that gives the ids for ``coco``.
+        device: Name of the device.
+        precision: Number format.
+        proposals_cache: Folder that caches proposals; None: no cache.
+    """
+
+    images: tuple[str, ...] = ()
+    model: str | None = None
+    latest: bool = False
+    weights_file: str | None = None
+    min_score: float | None = None
+    classes: tuple[str, ...] | None = None
+    svd: tuple[int, ...] | None = None
+    every: int = 1
+    output: str | None = None
+    no_draw: bool = False
+    json: str | None = None
+    csv: str | None = None
+    coco: str | None = None
+    labels: str | None = None
+    labels_format: str = "yolo"
+    annotations: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    proposals_cache: str | None = None
