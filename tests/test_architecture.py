@@ -150,14 +150,33 @@ def test_only_the_cli_prints() -> None:
 
 
 LIGHT = (
-    "inference/light.py",
-    "inference/exported/onnx.py",
+    "cli/main.py",
+    "cli/detect/command.py",
+    "data/media/images.py",
+    "data/writers/coco.py",
+    "data/writers/voc.py",
+    "data/writers/yolo.py",
     "drawing/boxes.py",
     "drawing/canvas.py",
+    "inference/exported/onnx.py",
+    "inference/light.py",
     "preprocess/arrays.py",
-    "data/media/images.py",
 )
-"""What runs an exported file: the result type, preprocessing, drawing, reading of images, and the runtime itself."""
+"""What detects with an exported file or the detector inside the package: the command, its writers, and the runtime itself."""
+DOORS = frozenset({"detkit.inference.loading", "detkit.inference.pyramid"})
+"""Modules that the command imports only where what it is asked for needs PyTorch, see ``detkit.cli.detect.detector``."""
+LIBRARIES = {"numpy", "PIL", "pydantic", "onnxruntime"}
+"""Libraries without which it does not run; docs/export.md states the same."""
+OPTIONAL = {
+    "cv2": {"cli/advice.py", "data/media/images.py", "data/media/video.py", "drawing/video.py", "preprocess/arrays.py"},
+    "tifffile": {"data/media/tiff.py"},
+    "torch": {"machine.py"},
+    "tqdm": {"cli/report.py"},
+    "yaml": {"data/writers/yolo.py"},
+}
+"""Other libraries, and the modules that import them only when they are needed: OpenCV for videos and for models with its resizing (Pillow
+decodes JPEG without it), tifffile for rare TIFF files, torch for a question about bfloat16 that only users of PyTorch ask, a progress bar
+for videos, and YAML for labels in YOLO's format."""
 
 
 def executed(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -195,8 +214,8 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield from (lazy.get(name, f"{module}.{name}") for name in names)
 
 
-def closure(files: tuple[str, ...]) -> dict[str, str]:
-    """Every module that some files of the package import, directly or not, with the file that imports it."""
+def closure(files: tuple[str, ...], doors: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Every module that some files of the package import, directly or not, but not through ``doors``, with the file that imports it."""
     found: dict[str, str] = {}
     waiting = [PACKAGE / file for file in files]
     while waiting:
@@ -206,16 +225,46 @@ def closure(files: tuple[str, ...]) -> dict[str, str]:
             for name in (".".join(parts[:count]) for count in range(1, len(parts) + 1)):
                 file = ROOT / name.replace(".", "/")
                 source = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-                if name not in found and (parts[0] != PACKAGE.name or source.is_file()):
+                if name not in {*found, *doors} and (parts[0] != PACKAGE.name or source.is_file()):
                     found[name] = str(path.relative_to(ROOT))
                     waiting += [source] if parts[0] == PACKAGE.name else []
     return found
 
 
-def test_what_runs_an_exported_file_never_imports_torch() -> None:
-    found = closure(LIGHT)
-    assert len(found) > 30
-    assert not {name: file for name, file in found.items() if name.partition(".")[0] in {"torch", "torchvision", "timm"}}
+def source_files() -> set[Path]:
+    """Files of all modules that detection without torch may import."""
+    names = [ROOT / name.replace(".", "/") for name in closure(LIGHT, DOORS) if name.partition(".")[0] == PACKAGE.name]
+    return {PACKAGE / file for file in LIGHT} | {path / "__init__.py" if path.is_dir() else path.with_suffix(".py") for path in names}
+
+
+def libraries_of(path: Path, nodes: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of a library that a module imports, and the module."""
+    for name in nodes:
+        library = name.partition(".")[0]
+        if library not in {PACKAGE.name, *sys.stdlib_module_names}:
+            yield library, path.relative_to(PACKAGE).as_posix()
+
+
+def test_what_detects_without_torch_imports_few_libraries() -> None:
+    pairs = {pair for path in source_files() for pair in libraries_of(path, imported_modules(path))}
+    assert len(source_files()) > 60
+    assert {library for library, _ in pairs} == LIBRARIES | set(OPTIONAL)
+    assert {pair for pair in pairs if pair[0] not in LIBRARIES} == {(name, file) for name, files in OPTIONAL.items() for file in files}
+
+
+def test_the_doors_lead_to_torch() -> None:
+    for door in DOORS:
+        assert "torch" in closure((f"{door.removeprefix('detkit.').replace('.', '/')}.py",))
+
+
+def test_optional_libraries_are_imported_in_functions() -> None:
+    """What imports one at once is itself imported only for videos and for YOLO labels."""
+    at_once = set()
+    for path in source_files():
+        nodes = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes]
+        at_once |= {pair for pair in libraries_of(path, iter(names)) if pair[0] in OPTIONAL}
+    assert at_once == {("cv2", "data/media/video.py"), ("cv2", "drawing/video.py"), ("yaml", "data/writers/yolo.py")}
 
 
 def test_the_closure_follows_lazy_names() -> None:
