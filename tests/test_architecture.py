@@ -24,7 +24,7 @@ LAYERS = (
     {"training", "inference", "diagnostics", "export"},
     {"experiment", "config_classes"},
     {"zoo", "curation", "report", "comparison"},
-    {"cli", "__main__"},
+    {"cli", "serve", "__main__"},
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 SIDEWAYS = {
@@ -41,6 +41,7 @@ SIDEWAYS = {
     ("config_classes", "experiment"),
     ("comparison", "report"),
     ("comparison", "zoo"),
+    ("cli", "serve"),
     ("__main__", "cli"),
 }
 MAX_FILES = 20

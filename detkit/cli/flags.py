@@ -164,7 +164,7 @@ def add_flags(parser: argparse._ActionsContainer, *names: str, **changes: Any) -
         parser.add_argument(name, **{**FLAGS[name], **changes})
 
 
-def add_min_score(parser: argparse.ArgumentParser, help_text: str) -> None:
+def add_min_score(parser: argparse._ActionsContainer, help_text: str) -> None:
     """Add ``--min-score``, which :func:`min_score` evaluates."""
     default = f"the model's operating points, with a score for each class, or its suggestion, else {DEFAULT_MIN_SCORE}"
     add_flags(parser, "--min-score", help=f"{help_text} (default: {default})")

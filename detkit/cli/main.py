@@ -39,6 +39,7 @@ COMMANDS = {
     "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
     "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
     "propose": Command("data", "detkit.cli.propose.command", "compute object proposals; report their recall against labels"),
+    "serve": Command("use", "detkit.cli.serve.command", "serve detectors over HTTP, with a page to try them"),
     "export": Command("use", "detkit.cli.export", "write a detector to an ONNX file, and verify that its outputs match"),
     "models": Command("look up", "detkit.cli.models.command", "list, show, copy, download, import, pack and average models"),
     "info": Command("look up", "detkit.cli.info.command", "describe a config, a data set, a checkpoint, or this machine"),

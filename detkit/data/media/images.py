@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import IO
@@ -153,7 +153,7 @@ def _header_size(header: Image.Image) -> tuple[Size, int]:
     return (header.height, header.width), header_orientation(header)
 
 
-def open_header(file: str | Path | IO[bytes], formats: Sequence[str] | None = None) -> ImageFile.ImageFile:
+def open_header(file: str | Path | IO[bytes], formats: tuple[str, ...] | None = None) -> ImageFile.ImageFile:
     """Call ``Image.open``, by default for all formats, without its warning for images of half the limit; it raises above the limit."""
     # The filter is added once per process, at the first image and after all other filters, so that a program's own filters for this
     # warning take precedence. ``catch_warnings`` around each image would interfere with the filters of threads that read ahead, and

@@ -1,0 +1,1 @@
+"""``detkit serve``: an HTTP server for detectors."""
