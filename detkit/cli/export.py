@@ -1,12 +1,12 @@
-"""Write a one-stage detector to an ONNX file, and verify that its outputs match those of the detector.
+"""Write a detector to a file for other runtimes, and verify that its detections match those of the detector.
 
     detkit export runs/light-1 --output light.onnx
     detkit detect photo.jpg --model light.onnx
 
-onnxruntime runs such a file on the CPU, small detectors faster than PyTorch. The input is a batch of --batch-size images, of any size
-divisible by the strides or of the detector's fixed size. The outputs are the scores of every class and the boxes at every location, and the
-number of locations per level. The metadata under "detkit" holds the postprocessing, the resizing of images and the class names; detkit
-reads them from there. A file whose outputs differ by more than rounding is not written.
+The file takes batches of images, of any size divisible by the strides or of the detector's fixed size, and returns their detections: NMS
+is inside. With --outputs locations it returns the scores of every class and the boxes at every location of a one-stage detector instead.
+The metadata under "detkit" holds the resizing of images, the class names and the operating points; detkit reads them from there. A file
+whose detections differ by more than rounding is not written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from detkit.cli.flags import MODEL_HELP, add_flags, positive
 from detkit.cli.inputs import images_or_sample
@@ -22,6 +23,8 @@ from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 from detkit.cli.resolve import resolve_model
 from detkit.export import EXPORTERS
+from detkit.export.settings import OPSET
+from detkit.inference.exported.outputs import OUTPUTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,10 @@ class ExportOptions:
         latest: Whether to use the newest run.
         output: The file to write.
         check_images: Images, folders and patterns on which the outputs are compared; empty: a sample photograph.
-        batch_size: Images per call of the file.
+        batch_size: Images per call of the file; None: any number.
+        outputs: What the file returns; None: the detections.
+        opset: Version of the ONNX operator set.
+        precision: Number format of the file.
         max_detections: Maximum number of detections per image; None: the model's own.
     """
 
@@ -41,7 +47,10 @@ class ExportOptions:
     latest: bool = False
     output: str | None = None
     check_images: tuple[str, ...] = ()
-    batch_size: int = 1
+    batch_size: int | None = None
+    outputs: str | None = None
+    opset: int = OPSET
+    precision: str = "fp32"
     max_detections: int | None = None
 
 
@@ -57,14 +66,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="images, folders or patterns on which the outputs are compared (default: a sample photograph)",
     )
-    parser.add_argument("--batch-size", type=positive, metavar="N", help="images per call of the file (default: %(default)s)")
+    parser.add_argument("--batch-size", type=positive, metavar="N", help="fixed number of images per call of the file (default: any)")
+    parser.add_argument(
+        "--outputs",
+        choices=tuple(OUTPUTS),
+        help="what the file returns: the detections, with NMS inside, or scores and boxes at all locations (default: detections)",
+    )
+    parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: %(default)s)")
+    parser.add_argument("--precision", choices=("fp32", "fp16"), help="number format of the weights and layers (default: %(default)s)")
     add_flags(parser, "--max-detections")
     bind(parser, ExportOptions, run)
 
 
 def run(options: ExportOptions) -> int:
     """Write the file, compare the outputs, and report."""
-    from detkit.export import export
+    from detkit.export import ExportSettings, export
     from detkit.inference import load, suggested_min_score
     from detkit.inference.sources import known_operating_points
 
@@ -75,8 +91,15 @@ def run(options: ExportOptions) -> int:
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, min_score=0.0, max_detections=options.max_detections)
     print(f"model: {model} ({reason})")
-    min_score, points = suggested_min_score(model), known_operating_points(model)
-    agreement = export(predictor, options.output, files, batch_size=options.batch_size, min_score=min_score, operating_points=points)
+    settings = ExportSettings(
+        outputs=cast("Any", options.outputs),
+        batch_size=options.batch_size,
+        opset=options.opset,
+        precision=cast("Any", options.precision),
+        min_score=suggested_min_score(model),
+        operating_points=known_operating_points(model),
+    )
+    agreement = export(predictor, options.output, files, settings)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on {count(agreement.images, 'image')}: scores differ by at most {agreement.score:.1e}, ", end="")
     print(f"boxes by {agreement.box:.1e} pixels; {agreement.matched} of {count(agreement.detections, 'detection')} agree")

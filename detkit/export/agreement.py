@@ -1,4 +1,4 @@
-"""Comparison of the outputs of an exported file and its detector."""
+"""Comparison of the detections of an exported file with those of its detector."""
 
 from __future__ import annotations
 
@@ -10,14 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detkit.export.graph import Graph
-from detkit.inference.exported.onnx import OnnxRuntime
+from detkit.export.graph import OneStageLocations
+from detkit.export.graphs import graph_of
+from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
-from detkit.structures import Detections
+from detkit.inference.runtime import FileRuntime, file_runtime
+from detkit.arrays import Floats
+from detkit.structures.detection import DetectionArrays
 
 MAX_SCORE_DIFFERENCE, MAX_BOX_DIFFERENCE = 1e-3, 0.1
 """Maximum accepted differences of a score, and of a box coordinate in pixels."""
+MIN_MATCHED = 0.99
+"""Fraction of the detections that the file must find again: where two scores, or an overlap and a threshold, are equal up to rounding, the
+one or the other box is kept."""
 _MIN_SCORE = 0.05
 """Boxes with a lower score are not compared, as they are not shown to users."""
 _MATCH_DISTANCE = 1.0
@@ -30,7 +36,7 @@ class Agreement:
 
     Attributes:
         images: Number of images.
-        score: Maximum difference of any score.
+        score: Maximum difference of a score.
         box: Maximum difference of a coordinate, over boxes with a score above .05, in pixels of the resized image.
         detections: Number of detections of the detector with a score above .05.
         matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel.
@@ -45,41 +51,64 @@ class Agreement:
     @property
     def holds(self) -> bool:
         """Whether all differences are within rounding."""
-        return self.score <= MAX_SCORE_DIFFERENCE and self.box <= MAX_BOX_DIFFERENCE
+        found = self.matched >= MIN_MATCHED * self.detections
+        return self.score <= MAX_SCORE_DIFFERENCE and self.box <= MAX_BOX_DIFFERENCE and found
+
+    def __str__(self) -> str:
+        numbers = f"{self.matched} of {self.detections} detections are found again (expected at least {MIN_MATCHED:.0%})"
+        scores = f"scores differ by up to {self.score:.2g} (expected at most {MAX_SCORE_DIFFERENCE:g})"
+        return f"{numbers}, {scores}, boxes by up to {self.box:.2g} pixels (expected at most {MAX_BOX_DIFFERENCE:g})"
 
 
 @torch.no_grad()
-def compare(predictor: Predictor, path: str, images: Sequence[ImageLike]) -> Agreement:
+def compare(predictor: Predictor, exported: FileRuntime | str | Path, images: Sequence[ImageLike]) -> Agreement:
     """Compare a detector and its exported file on the same images.
 
     Args:
         predictor: The detector, in float32.
-        path: The file exported from it.
+        exported: The file exported from it, or a runtime that has opened it.
         images: Images to compare on, preferably of several shapes.
     """
-    runtime, graph = OnnxRuntime.open(Path(path)), Graph(predictor.detector)
-    exported = Predictor.over(runtime)
-    scores = boxes = 0.0
-    counted = matched = 0
-    for image in images:
-        batch = runtime.stack([exported.prepare(image).image.numpy()])
-        actual = runtime.outputs(batch, np.array([batch.shape[2:]], np.int64))
-        expected = graph(torch.from_numpy(batch))
-        scores = max(scores, float((torch.from_numpy(actual["scores"]) - expected[0]).abs().max()))
-        shown = expected[0].amax(-1) > _MIN_SCORE
-        boxes = max(boxes, _largest(torch.from_numpy(actual["boxes"])[shown] - expected[1][shown]))
-        own, other = predictor(image), exported(image)
-        own = own[own.scores > _MIN_SCORE]
-        counted += len(own)
-        matched += _matched(own, other)
-    return Agreement(len(images), scores, boxes, counted, matched)
+    runtime = file_runtime(exported).open(Path(exported)) if isinstance(exported, str | Path) else exported
+    parts = [_compare_one(predictor, runtime, image) for image in images]
+    highest = [max((part[column] for part in parts), default=0.0) for column in range(2)]
+    counts = [sum(int(part[column]) for part in parts) for column in (2, 3)]
+    return Agreement(len(images), highest[0], highest[1], counts[0], counts[1])
 
 
-def _largest(differences: Tensor) -> float:
-    return float(differences.abs().max()) if len(differences) else 0.0
+def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike) -> tuple[float, float, int, int]:
+    """Return the largest differences of scores and boxes, and the numbers of detections and of those found again."""
+    prepared = predictor.prepare(image)
+    own = predictor.runtime.detect([prepared])[0].numpy()
+    other = runtime.detect([prepared])[0].numpy()
+    own = own[own.scores > _MIN_SCORE]
+    score, box, matched = _match(own, other)
+    if isinstance(runtime, ExportedRuntime) and runtime.metadata_entry.outputs == "locations":
+        score, box = _at_locations(predictor, runtime, prepared.image)
+    return score, box, len(own), matched
 
 
-def _matched(own: Detections, other: Detections) -> int:
-    near = (own.boxes[:, None] - other.boxes).abs().amax(-1) <= _MATCH_DISTANCE
-    matches = near & (own.labels[:, None] == other.labels)
-    return int(matches.any(1).sum())
+def _match(own: DetectionArrays, other: DetectionArrays) -> tuple[float, float, int]:
+    """Match each detection with the one of its class that is nearest in box and score; return the differences and the matches."""
+    if not len(own) or not len(other):
+        return 0.0, 0.0, 0
+    distances = np.abs(own.boxes[:, None] - other.boxes).max(-1)
+    differences = np.abs(own.scores[:, None] - other.scores)
+    near = (distances <= _MATCH_DISTANCE) & (own.labels[:, None] == other.labels)
+    nearest = np.where(near, distances + differences, np.inf).argmin(1)
+    rows = np.flatnonzero(near.any(1))
+    if not len(rows):
+        return 0.0, 0.0, 0
+    return float(differences[rows, nearest[rows]].max()), float(distances[rows, nearest[rows]].max()), len(rows)
+
+
+def _at_locations(predictor: Predictor, runtime: ExportedRuntime, image: Tensor) -> tuple[float, float]:
+    """Return the largest difference of any score, and of the boxes of all that score enough."""
+    graph = graph_of(predictor.detector, OneStageLocations.kind)
+    batch: Floats = runtime.stack([image.cpu().numpy()])
+    actual = runtime.outputs(batch, np.array([image.shape[-2:]], np.int64))
+    scores, boxes, _ = graph(torch.from_numpy(batch))
+    shown = scores.amax(-1) > _MIN_SCORE
+    differences = (torch.from_numpy(actual["boxes"])[shown] - boxes[shown]).abs()
+    largest = float(differences.max()) if len(differences) else 0.0
+    return float((torch.from_numpy(actual["scores"]) - scores).abs().max()), largest

@@ -1,38 +1,93 @@
-"""The exported part of a one-stage detector: from pixels to class scores and a box at every location."""
+"""The networks that exported files hold: from pixels to detections, or to class scores and a box at every location."""
 
 from __future__ import annotations
 
-from typing import Any, cast, get_type_hints
+import copy
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from detkit.accelerate.fold import fold_batch_norms
+from detkit.export.select import BoxSource, Entries, Selected, level_of_rows, select
 from detkit.heads.one_stage import level_lengths
-from detkit.models import MODELS
+from detkit.heads.postprocess import PostprocessConfig
+from detkit.inference.exported.metadata import OutputKind
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS, SIZES
 from detkit.models.detector import Detector
 from detkit.models.one_stage import OneStage
+from detkit.ops.select import Selection
 from detkit.structures import Batch
+
+MAX_DETECTIONS = 1000
+"""Detections per image that a file returns if the detector has no limit, so that its outputs have a fixed size."""
 
 
 class Graph(nn.Module):
-    """Network and decoding of a detector, without thresholding and NMS.
+    """A detector as a function of tensors that can be traced.
 
     Args:
         detector: The detector; not modified, as batch norms are folded in a copy.
+        fold: Whether batch norms are folded into the convolutions; if not, the file has the tensors of the checkpoint.
 
-    Raises:
-        ValueError: If the detector cannot be exported.
+    Attributes:
+        kind: Kind of the outputs.
+        rules: How detections are selected from the outputs, or were.
     """
 
-    def __init__(self, detector: Detector) -> None:
-        super().__init__()
-        if not detector.exportable:
-            kinds = ", ".join(exportable_kinds())
-            raise ValueError(f"{type(detector).__name__} cannot be exported: expected a one-stage detector: {kinds}")
-        self.detector = cast("OneStage", fold_batch_norms(detector).requires_grad_(False).eval())
+    kind: ClassVar[OutputKind]
+    rules: PostprocessConfig
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def __init__(self, detector: Detector, *, fold: bool = True) -> None:
+        super().__init__()
+        self.detector: Any = (fold_batch_norms(detector) if fold else copy.deepcopy(detector)).requires_grad_(False).eval()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the arguments of :meth:`forward`."""
+        return (IMAGES, SIZES) if self.kind == "detections" else (IMAGES,)
+
+    def example(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return arguments for :meth:`forward` to trace it with."""
+        sizes = torch.tensor([images.shape[-2:]] * len(images))
+        return (images, sizes)[: len(self.inputs)]
+
+    def batch(self, images: Tensor) -> Batch:
+        """Return normalized images as a batch; the number of images stays free while a graph is traced."""
+        normalized = (images - self.detector.mean) / self.detector.std
+        return Batch(normalized, ((images.shape[-2], images.shape[-1]),) * int(images.shape[0]))
+
+    def known_dimensions(self) -> dict[str, dict[int, int]]:
+        """Return the dimensions of the outputs that are always the same, besides the number of images."""
+        if self.kind == "detections":
+            count = self.rules.max_detections or MAX_DETECTIONS
+            return {"boxes": {1: count, 2: 4}, "scores": {1: count}, "labels": {1: count}}
+        classes = self.detector.num_classes
+        return {"scores": {1: classes}} if self.kind == "classes" else {"scores": {2: classes}, "boxes": {2: 4}}
+
+    def dynamic_axes(self, batch_size: int | None) -> dict[str, dict[int, str]]:
+        """Return the dimensions that stay free: the size of images unless it is fixed, and without a ``batch_size`` their number."""
+        axes: dict[str, dict[int, str]] = {name: {} for name in (*self.inputs, *OUTPUTS[self.kind])}
+        if self.detector.input_size is None:
+            axes[IMAGES] |= {2: "height", 3: "width"}
+            if self.kind == "locations":
+                axes["scores"][1] = axes["boxes"][1] = "locations"
+        if batch_size is None:
+            for name in axes.keys() - {"levels"}:
+                axes[name][0] = "batch"
+        return axes
+
+
+class OneStageLocations(Graph):
+    """Network and decoding of a one-stage detector, without thresholding and NMS."""
+
+    kind: ClassVar[OutputKind] = "locations"
+
+    def __init__(self, detector: OneStage, *, fold: bool = True) -> None:
+        super().__init__(detector, fold=fold)
+        self.rules = detector.head.postprocess
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return scores, boxes and level lengths.
 
         Args:
@@ -43,20 +98,58 @@ class Graph(nn.Module):
             Scores ``(B, N, K)``, -1 for classes that are never reported; boxes ``(B, N, 4)``, ``x1 y1 x2 y2`` in pixels of the tensor,
             which may extend beyond the image; and the number of the N locations in each level.
         """
-        detector, count = self.detector, images.shape[0]
-        normalized = (images - detector.mean) / detector.std
-        batch = Batch(normalized, ((images.shape[-2], images.shape[-1]),) * int(count))
-        outputs, locations = detector.split_outputs(detector.raw(batch), batch)
-        scores = detector.head.scores(outputs)
-        if detector.unreported is not None:
-            scores = scores.masked_fill(detector.unreported, -1.0)
-        rows = torch.arange(scores.shape[1], device=images.device)
-        boxes = [detector.head.boxes_at(outputs, locations, image, rows, torch.zeros_like(rows)) for image in range(int(count))]
-        return scores, torch.stack(boxes), level_lengths(locations)
+        scores, outputs, locations = self.predict(images)
+        rows = torch.arange(scores.shape[1], device=images.device).expand(scores.shape[0], -1)
+        entries = Entries(torch.ones_like(rows, dtype=torch.float32), rows, torch.zeros_like(rows))
+        return scores, self.decode(outputs, locations, entries), level_lengths(locations)
+
+    def predict(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...], list[Tensor]]:
+        """Return the scores, the outputs of the head, and the locations of each level."""
+        batch = self.batch(images)
+        outputs, locations = self.detector.split_outputs(self.detector.raw(batch), batch)
+        scores = self.detector.head.scores(outputs)
+        if self.detector.unreported is not None:
+            scores = scores.masked_fill(self.detector.unreported, -1.0)
+        return scores, outputs, locations
+
+    def decode(self, outputs: tuple[Tensor, ...], locations: list[Tensor], entries: Entries) -> Tensor:
+        """Return the boxes ``(B, M, 4)`` of entries: the images of the batch are decoded like one with all their locations."""
+        every = torch.cat(locations)
+        images, count = entries.rows.shape[0], every.shape[0]
+        starts = torch.arange(images, device=every.device)[:, None] * count
+        levels = level_of_rows([level.shape[0] for level in locations], entries.rows)
+        flat = (part.flatten() for part in (entries.scores, entries.rows + starts, entries.labels, levels))
+        repeated = every.expand(images, -1, -1).flatten(0, 1)
+        boxes = self.detector.head.boxes(tuple(part.flatten(0, 1)[None] for part in outputs), repeated, 0, Selection(*flat))
+        return boxes.reshape(*entries.rows.shape, 4)  # type: ignore[no-any-return]
 
 
-def exportable_kinds() -> tuple[str, ...]:
-    """Return the kinds of models whose class can be exported, by the return type of each config's ``build``."""
-    configs: dict[str, Any] = {kind: MODELS.get(kind) for kind in MODELS.names()}
-    built = {kind: get_type_hints(config.build).get("return") for kind, config in configs.items()}
-    return tuple(kind for kind, detector in built.items() if getattr(detector, "exportable", False))
+class OneStageDetections(OneStageLocations):
+    """A one-stage detector with thresholding and NMS."""
+
+    kind: ClassVar[OutputKind] = "detections"
+
+    def __init__(self, detector: OneStage, *, fold: bool = True) -> None:
+        super().__init__(detector, fold=fold)
+        self.rules = limited(self.rules)
+
+    def forward(self, images: Tensor, sizes: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        """Return boxes, scores, labels and counts, see :data:`detkit.inference.exported.outputs.OUTPUTS`.
+
+        Args:
+            images: As in :meth:`OneStageLocations.forward`.
+            sizes: ``(B, 2)`` height and width of each image before padding.
+        """
+        scores, outputs, locations = self.predict(images)
+        source = BoxSource(lambda entries: self.decode(outputs, locations, entries), sizes)
+        return as_outputs(select(scores, source, self.rules, [level.shape[0] for level in locations]))
+
+
+def limited(rules: PostprocessConfig) -> PostprocessConfig:
+    """Return the rules with a limit on detections."""
+    return rules if rules.max_detections is not None else rules.with_max_detections(MAX_DETECTIONS)
+
+
+def as_outputs(selected: Selected) -> tuple[Tensor, ...]:
+    """Return selected detections in the order of the file's outputs."""
+    return selected.boxes, selected.scores, selected.labels, selected.counts

@@ -98,8 +98,6 @@ class Detector(nn.Module):
 
     takes_proposals: ClassVar[bool] = False
     pad_multiple: ClassVar[int] = 32
-    exportable: ClassVar[bool] = False
-    """Whether its outputs are scores and boxes at locations that only depend on the image's size, which ``detkit export`` writes."""
     mean: Tensor
     std: Tensor
 

@@ -24,8 +24,6 @@ class OneStage(Detector):
         input_size: ``(height, width)`` of the only images that it takes; None: any size.
     """
 
-    exportable: ClassVar[bool] = True
-
     def __init__(self, neck: nn.Module, head: OneStageHead, input_size: Size | None = None) -> None:
         super().__init__(neck, head.num_classes)
         self.head, self.input_size = head, input_size

@@ -37,3 +37,8 @@ class Batch:
     def padded_size(self) -> Size:
         """``(height, width)`` of the tensor, shared by all images."""
         return self.images.shape[-2], self.images.shape[-1]
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether an image is smaller than the tensor."""
+        return any(size != self.padded_size for size in self.sizes)

@@ -19,8 +19,8 @@ from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
-from detkit.export import compare, export_onnx
-from detkit.export.graph import Graph
+from detkit.export import ExportSettings, compare, export_onnx
+from detkit.export.graph import OneStageDetections
 from detkit.inference import ImagePyramid, Predictor, load_exported
 from detkit.inference.detectors import load_detector
 from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata
@@ -64,7 +64,7 @@ def predictor_of(kind: str, names: tuple[str | None, ...] = NAMES) -> Predictor:
         for name, parameter in detector.named_parameters():
             if name.endswith("bias") and parameter.min() < -3:
                 parameter.fill_(0.0)
-            if "logits" in name and parameter.ndim > 1 and parameter.std() < 0.02:
+            if kind != "ssd" and "logits" in name and parameter.ndim > 1 and parameter.std() < 0.02:
                 parameter.mul_(20)
     detector.hide_unnamed_classes(names)
     return Predictor(detector, config.preprocess, names, "cpu", "fp32", reference=True)
@@ -78,17 +78,17 @@ def noise_images(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
 SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("retinanet", "ssd", "yolov1", "detr", "rtdetr")]
 
 
+@pytest.mark.parametrize("outputs", ["detections", "locations"])
 @pytest.mark.parametrize("kind", ["fcos", "yolox", "dfine", *SLOW])
-def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, tmp_path: Path) -> None:
+def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, outputs: Any, tmp_path: Path) -> None:
     predictor, shown = predictor_of(kind), noise_images((120, 200), (230, 100), (61, 60))
-    agreement = export_onnx(predictor, tmp_path / "model.onnx", shown)
+    agreement = export_onnx(predictor, tmp_path / "model.onnx", shown, ExportSettings(outputs=outputs))
     assert agreement.holds
     assert agreement.detections > 10, "too few detections to compare"
     assert agreement.matched >= 0.98 * agreement.detections
     exported = detkit.load(tmp_path / "model.onnx")
     assert exported.class_names == NAMES
-    for image in shown:
-        expected, actual = predictor(image), exported(image)
+    for expected, actual in zip(predictor(shown * 2), detkit.load(tmp_path / "model.onnx", batch_size=2)(shown * 2), strict=True):
         assert len(expected) == len(actual)
         torch.testing.assert_close(expected.scores, actual.scores, atol=1e-4, rtol=0)
         assert 1 not in actual.labels, "a class without a name is never reported"
@@ -96,7 +96,7 @@ def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, tmp_path:
 
 def test_batch_size(tmp_path: Path) -> None:
     predictor, shown = predictor_of("fcos"), noise_images((120, 200), (120, 200), (120, 200))
-    export_onnx(predictor, tmp_path / "model.onnx", shown[:1], batch_size=2)
+    export_onnx(predictor, tmp_path / "model.onnx", shown[:1], ExportSettings(batch_size=2))
     exported = load_exported(tmp_path / "model.onnx")
     for expected, actual in zip(predictor(shown), exported(shown), strict=True):
         torch.testing.assert_close(expected.scores, torch.from_numpy(actual.scores), atol=1e-4, rtol=0)
@@ -109,15 +109,24 @@ def test_metadata_and_interface_of_the_file(tmp_path: Path) -> None:
     export_onnx(predictor, tmp_path / "model.onnx", noise_images((120, 200)))
     model = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(model)
-    assert [value.name for value in model.graph.input] == ["images"]
-    assert [value.name for value in model.graph.output] == ["scores", "boxes", "levels"]
-    shapes = {value.name: [row.dim_value or row.dim_param for row in value.type.tensor_type.shape.dim] for value in model.graph.output}
-    assert shapes == {"scores": [1, "locations", 3], "boxes": [1, "locations", 4], "levels": [5]}
-    (entrance,) = model.graph.input
-    assert [row.dim_value or row.dim_param for row in entrance.type.tensor_type.shape.dim] == [1, 3, "height", "width"]
+    assert shapes(model.graph.input) == {"images": ["batch", 3, "height", "width"], "sizes": ["batch", 2]}
+    most = predictor.max_detections
+    expected = {"boxes": ["batch", most, 4], "scores": ["batch", most], "labels": ["batch", most], "counts": ["batch"]}
+    assert shapes(model.graph.output) == expected
     metadata = json.loads(next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY))
     assert (metadata["class_names"], metadata["pad_multiple"], metadata["input_size"]) == (list(NAMES), 32, None)
     assert metadata["mean"] == pytest.approx([0.485, 0.456, 0.406])
+
+
+def shapes(values: Any) -> dict[str, list[object]]:
+    return {value.name: [row.dim_value or row.dim_param for row in value.type.tensor_type.shape.dim] for value in values}
+
+
+def test_interface_with_scores_and_boxes_at_locations(tmp_path: Path) -> None:
+    export_onnx(predictor_of("fcos"), tmp_path / "model.onnx", noise_images((120, 200)), ExportSettings(outputs="locations", batch_size=1))
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert shapes(graph.input) == {"images": [1, 3, "height", "width"]}
+    assert shapes(graph.output) == {"scores": [1, "locations", 3], "boxes": [1, "locations", 4], "levels": [5]}
 
 
 def test_options_and_pyramid_with_an_exported_file(tmp_path: Path) -> None:
@@ -131,17 +140,16 @@ def test_options_and_pyramid_with_an_exported_file(tmp_path: Path) -> None:
 
 
 def test_file_with_different_outputs_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    forward = Graph.forward
-    calls = []
+    forward = OneStageDetections.forward
 
-    def changing(self: Graph, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        calls.append(1)
-        scores, *others = forward(self, images)
-        return (scores + 0.01 * (len(calls) > 1), *others)
+    def wrong(self: OneStageDetections, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        boxes, scores, *others = forward(self, *inputs)
+        return (boxes, scores + 0.01, *others)
 
-    monkeypatch.setattr(Graph, "forward", changing)
+    monkeypatch.setattr(OneStageDetections, "forward", wrong)
     (tmp_path / "model.onnx").write_text("older")
-    with pytest.raises(ValueError, match=r"model\.onnx: not written: its outputs differ from those of the detector: scores by up to 0\.01"):
+    message = r"model\.onnx: not written: its outputs differ from those of the detector: .*scores differ by up to 0\.01"
+    with pytest.raises(ValueError, match=message):
         export_onnx(predictor_of("yolov1"), tmp_path / "model.onnx", noise_images((96, 128)))
     assert (tmp_path / "model.onnx").read_text() == "older"
     assert list(tmp_path.iterdir()) == [tmp_path / "model.onnx"]
@@ -181,14 +189,16 @@ METADATA: list[tuple[object, str]] = [
     ({"class_names": "cat"}, "its metadata is damaged: .*class_names"),
     ({"class_names": []}, "its metadata is damaged: .*class_names"),
     ({"class_names": [1, 2, 3]}, "its metadata is damaged: .*class_names"),
-    ({"class_names": ["a"]}, r"its metadata names 1 classes, but it gives scores of shape \(1, \d+, 3\)"),
+    ({"class_names": ["a"]}, r"its metadata names 1 classes, but it gives labels up to 2"),
+    ({"outputs": "locations"}, "expected the input images and the outputs scores, boxes and levels, got images, sizes, and "),
+    ({"outputs": "everything"}, "its metadata is damaged: .*outputs"),
     ({"mean": [0.1]}, "its metadata is damaged: .*mean"),
     ({"mean": "red"}, "its metadata is damaged: .*mean"),
     ({"pad_multiple": 0}, "its metadata is damaged: .*pad_multiple"),
     ({"pad_multiple": 10**9}, "its metadata is damaged: .*pad_multiple"),
     ({"preprocess": '{"rule": "fixed", "input_size": [1000000, 1000000]}'}, "its metadata is damaged: .*at most"),
     ({"batch_size": -1}, "its metadata is damaged: .*batch_size"),
-    ({"batch_size": 10**9}, "its metadata states a batch size of 1000000000, but it takes 1"),
+    ({"batch_size": 10**9}, "its metadata states a batch size of 1000000000, but it takes any"),
     ({"input_size": [5]}, "its metadata is damaged: .*input_size"),
     ({"input_size": [7, 9]}, "expected images of 9 x 7 pixels"),
     ({"min_score": "high"}, "its metadata is damaged: .*min_score"),
@@ -244,7 +254,7 @@ def test_a_file_with_other_outputs(exported: Path, tmp_path: Path) -> None:
     source = onnx.load(exported)
     model.metadata_props.extend(source.metadata_props)
     onnx.save(model, tmp_path / "other.onnx")
-    with pytest.raises(ValueError, match=r"other\.onnx: expected the input images and the outputs scores, boxes and levels, got x, and y"):
+    with pytest.raises(ValueError, match=r"other\.onnx: expected the inputs images and sizes and the outputs boxes, scores, labels and counts, got x, and y"):
         detkit.load(tmp_path / "other.onnx")
 
 
@@ -278,7 +288,7 @@ def test_detectors_that_cannot_be_exported(tmp_path: Path) -> None:
     config: Any = MODELS.get("faster_rcnn")()  # type: ignore[operator]
     detector = config.replace(backbone=BackboneConfig(name="resnet18", weights=None)).build(3)
     predictor = Predictor(detector, SMALL, NAMES, "cpu", "fp32", reference=True)
-    with pytest.raises(ValueError, match="FasterRCNN cannot be exported: expected a one-stage detector"):
+    with pytest.raises(ValueError, match="FasterRCNN cannot be exported; these can: "):
         export_onnx(predictor, tmp_path / "m.onnx", noise_images((96, 128)))
     fast = Predictor(predictor_of("fcos").detector, SMALL, NAMES, "cpu", "fp32")
     with pytest.raises(ValueError, match=r"cannot be exported; load the detector with device=.cpu. and reference=True"):

@@ -196,7 +196,7 @@ class DETRHead(QueryHead):
         """Return the cells after the encoder, their position encodings, and which are in the padding."""
         (map_,) = maps
         valid = valid_cells(batch, (map_.shape[-2], map_.shape[-1]))
-        padded = None if set(batch.sizes) == {batch.padded_size} else ~valid.flatten(1)
+        padded = ~valid.flatten(1) if batch.is_padded else None
         positions = sine_positions(valid, self.config.channels)
         # In float32 from here on, also under autocast: sums over many layers lose too much in half precision.
         return self.encoder(map_to_cells(self.projection(map_)).float(), positions, padded), positions, padded
@@ -247,6 +247,8 @@ class DETRHead(QueryHead):
 
 def valid_cells(batch: Batch, grid: Size) -> Tensor:
     """Return ``(B, h, w)`` bool: True for cells of the map whose nearest pixel is in the image, False in the padding."""
+    if not batch.is_padded:
+        return batch.images.new_ones((batch.images.shape[0], *grid), dtype=torch.bool)
     pixels = batch.images.new_zeros((len(batch), 1, *batch.padded_size))
     for image, (height, width) in enumerate(batch.sizes):
         pixels[image, :, :height, :width] = 1

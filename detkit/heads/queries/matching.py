@@ -118,6 +118,8 @@ class MatchedPairs:
 
 def image_extents(batch: Batch) -> Tensor:
     """Return ``(B, 4)``: width, height, width and height of each image without padding."""
+    if not batch.is_padded:
+        return padded_extents(batch)
     sides = [torch.as_tensor(side) for height, width in batch.sizes for side in (width, height, width, height)]
     return torch.stack(sides).to(batch.images.device, torch.float32).reshape(-1, 4)
 
@@ -126,7 +128,7 @@ def padded_extents(batch: Batch) -> Tensor:
     """Return ``(B, 4)``: width, height, width and height of the padded images, the same for all."""
     height, width = (torch.as_tensor(side) for side in batch.padded_size)
     extent = torch.stack((width, height, width, height)).to(batch.images.device, torch.float32)
-    return extent.expand(len(batch), 4)
+    return extent.expand(batch.images.shape[0], 4)
 
 
 def num_objects(targets: Sequence[Targets], device: torch.device) -> Tensor:

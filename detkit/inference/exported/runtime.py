@@ -138,15 +138,14 @@ class ExportedRuntime:
         self.inputs = tuple(inputs)
 
     def _check_outputs(self, outputs: Outputs) -> None:
-        named, scores = len(self.info.class_names), outputs["scores"]
+        named, scores, wrong = len(self.info.class_names), outputs["scores"], ""
         if self.metadata_entry.outputs == "detections":
-            wrong = bool((outputs["labels"] >= named).any())
-        else:
-            wrong = scores.shape[-1] != named or ("levels" in outputs and outputs["levels"].sum() != scores.shape[1])
+            largest = int(outputs["labels"].max(initial=-1))
+            wrong = f"labels up to {largest}" if largest >= named else ""
+        elif scores.shape[-1] != named or ("levels" in outputs and outputs["levels"].sum() != scores.shape[1]):
+            wrong = f"scores of shape {scores.shape}"
         if wrong:
-            raise ValueError(
-                f"{self.path}: its metadata names {named} classes, but it gives scores of shape {scores.shape}; export it again"
-            )
+            raise ValueError(f"{self.path}: its metadata names {named} classes, but it gives {wrong}; export it again")
 
     def _limited(self, postprocess: PostprocessConfig, limit: int) -> PostprocessConfig:
         own = postprocess.max_detections

@@ -1,0 +1,46 @@
+"""What a user chooses of an exported file, and what it records besides the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from detkit.checkpoint.operating_points import OperatingPoints
+from detkit.inference.exported.metadata import OutputKind
+
+OPSET = 17
+"""Version of the ONNX operator set, from 2022, which current and several-year-old runtimes support."""
+MIN_OPSET = 16
+"""First version in which RoI align has the shift by half a pixel, and grid sampling exists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """Settings of an exported file.
+
+    Attributes:
+        outputs: What the file returns, see :data:`detkit.inference.exported.outputs.OUTPUTS`; None: the detections, or the scores of a
+            classifier.
+        batch_size: Images per call; None: any number.
+        opset: Version of the ONNX operator set.
+        precision: Data type of convolutions and matrix products; inputs and outputs stay float32.
+        min_score: Suggested minimum score for showing detections; see :func:`detkit.inference.suggested_min_score`.
+        operating_points: The scores at which the detector worked best on its validation data.
+        license: Terms of the weights, as far as they are known.
+        training: Facts about the training, such as its data, as JSON.
+    """
+
+    outputs: OutputKind | None = None
+    batch_size: int | None = None
+    opset: int = OPSET
+    precision: Literal["fp32", "fp16"] = "fp32"
+    min_score: float | None = None
+    operating_points: OperatingPoints | None = None
+    license: str | None = None
+    training: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
+        if self.opset < MIN_OPSET:
+            raise ValueError(f"opset: expected {MIN_OPSET} or more, got {self.opset}; older operator sets cannot hold every detector")
