@@ -219,8 +219,6 @@ class Batcher:
 
     def _take(self) -> list[Job]:
         """Remove the next images from the queue, without those that no client waits for any more."""
-        while self._jobs and self._jobs[0].result.cancelled():
-            self._jobs.popleft()
         count = len(_fitting(islice(self._jobs, self.model.max_batch)))
         group = [self._jobs.popleft() for _ in range(count)]
         return [job for job in group if job.result.set_running_or_notify_cancel()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
@@ -12,8 +13,15 @@ from detkit.data.media.limits import TooManyPixelsError, max_pixels
 from detkit.data.media.tiff import is_tiff
 from detkit.serve.errors import Problem
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF")
 """Pillow's names of the formats that are decoded; others, such as PostScript, start programs or are not images of cameras."""
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return those of the formats that this build of Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def check_header(data: bytes, label: str) -> int | Problem:
@@ -26,7 +34,7 @@ def check_header(data: bytes, label: str) -> int | Problem:
     if not data:
         return _unreadable(f"{label}: the file is empty (0 bytes)")
     try:
-        with open_header(io.BytesIO(data), FORMATS) as header:
+        with open_header(io.BytesIO(data), formats()) as header:
             pixels = header.width * header.height
     except UnidentifiedImageError:
         if is_tiff(data):  # of a kind that only the reader itself understands

@@ -117,7 +117,7 @@ def load_model(
     """
     options["min_score"] = 0.0
     if is_exported(source):
-        predictor: BasePredictor[Any, Any] = load_exported(source, device, precision, **options)
+        predictor: BasePredictor[Any, Any] = load_exported(source, device, precision, batch_size=max_batch, **options)
         metadata: Mapping[str, Any] = predictor.runtime.info.metadata
     else:
         from detkit.inference.loading import load

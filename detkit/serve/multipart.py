@@ -11,8 +11,6 @@ from detkit.serve.errors import ApiError, Problem
 
 MAX_FIELDS = 100
 """Most parts that are not files."""
-_MAX_HEADERS = 16_384
-"""Most bytes of the headers of one part."""
 
 
 class Part(NamedTuple):
@@ -40,20 +38,12 @@ class _Collector:
     def on_part_begin(self) -> None:
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value, self._data = bytearray(), bytearray(), bytearray()
-        self._header_bytes = 0
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += data[start:end]
-        self._count(end - start)
 
     def on_header_value(self, data: bytes, start: int, end: int) -> None:
         self._value += data[start:end]
-        self._count(end - start)
-
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > _MAX_HEADERS:
-            raise _damaged("the headers of a part are too long")
 
     def on_header_end(self) -> None:
         self._headers[bytes(self._field).lower()] = bytes(self._value)

@@ -10,6 +10,7 @@ import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,12 +61,11 @@ def is_loopback(bound: socket.socket) -> bool:
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
 
 
-def run(service: Service, bound: socket.socket, started: Callable[[], None] = lambda: None, *, log_requests: bool = False) -> None:
-    """Serve until SIGINT or SIGTERM, then answer what was accepted.
+def build(service: Service, started: Callable[[], None] = lambda: None, *, log_requests: bool = False) -> uvicorn.Server:
+    """Return a server; :func:`run` runs it until SIGINT or SIGTERM, or until its ``should_exit`` is set.
 
     Args:
         service: The models and settings.
-        bound: Socket from :func:`bind`.
         started: Called when the server accepts connections.
         log_requests: Whether every request is logged.
     """
@@ -84,7 +84,12 @@ def run(service: Service, bound: socket.socket, started: Callable[[], None] = la
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.grace)),
     )
-    asyncio.run(_Server(config, service, started).serve([bound]))
+    return _Server(config, service, started)
+
+
+def run(server: uvicorn.Server, bound: socket.socket) -> None:
+    """Serve on a socket from :func:`bind`; at the end, requests that were accepted are answered."""
+    asyncio.run(server.serve([bound]))
 
 
 class _Server(uvicorn.Server):
@@ -109,6 +114,9 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle signals inside the block, and not once more after it, as the base class does."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         previous = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -151,7 +151,7 @@ def run(options: ServeOptions) -> int:
         def started() -> None:
             print(f"serving {listed(service.names, 10)} at {server.address_of(bound)} (Ctrl-C stops)", flush=True)
 
-        server.run(service, bound, started, log_requests=options.log_requests)
+        server.run(server.build(service, started, log_requests=options.log_requests), bound)
     return 0
 
 
