@@ -10,30 +10,25 @@ SHA-256 of the weights, and the outputs are compared with those of PyTorch on ph
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 import json
-import os
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from detkit.about import __version__
 from detkit.checkpoint import atomic_write, read_header
-from detkit.export.agreement import compare
-from detkit.export.graph import Graph
-from detkit.export.onnx import OPSET
+from detkit.export import ExportSettings, compare
+from detkit.export.graph import Graph, OneStageLocations
+from detkit.export.onnx import metadata_of, trace
 from detkit.inference import Predictor, load
-from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS
+from detkit.inference.exported.metadata import METADATA_KEY
+from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.layers import FrozenBatchNorm
-from detkit.preprocess import preprocess
 from detkit.weights import EMBEDDED, EMBEDDED_INFO, require_embedded_path
 from detkit.weights.embedded import WEIGHTS_KEY
 from detkit.weights.fetch import sha256_of
@@ -42,7 +37,6 @@ PHOTOGRAPHS = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "rock
 """Images in scikit-image's package on which the outputs are compared."""
 _PREFIX = "detector."
 """Beginning of the names of tensors in the traced graph; the rest is their names in the checkpoint."""
-_OUTPUTS = OUTPUTS["locations"]
 
 
 class TracedNorm(FrozenBatchNorm):
@@ -58,54 +52,51 @@ def main() -> int:
     """Write the file, and print its size and how far its outputs are from PyTorch's."""
     weights = require_embedded_path()
     predictor = load(EMBEDDED, "cpu", reference=True)
-    model = traced(predictor)
-    move_weights_out(model, weights)
-    for key, value in metadata_of(predictor, weights).items():
-        entry = model.metadata_props.add()
-        entry.key, entry.value = key, value
     path = weights.with_suffix(".onnx")
     with atomic_write(path) as temporary:
-        temporary.write_bytes(model.SerializeToString())
-        agreement = compare(predictor.without_operating_points(), str(temporary), photographs())
-        if not agreement.holds or agreement.matched < agreement.detections:
+        temporary.write_bytes(build(predictor, weights).SerializeToString())
+        agreement = compare(predictor.without_operating_points(), OnnxRuntime.open(temporary), photographs())
+        if not agreement.holds:
             raise RuntimeError(f"{path}: not written: its outputs differ from PyTorch's: {agreement}")
     print(f"{path}: {path.stat().st_size / 1e3:.0f} kB; {agreement}")
     return 0
 
 
-def traced(predictor: Predictor) -> Any:
-    """Return the graph of :class:`detkit.export.graph.Graph` with every parameter of the checkpoint as an initializer of its own."""
-    graph = Graph(predictor.detector)
-    graph.detector = unfolded(predictor.detector)
-    images = predictor.detector.prepare([preprocess(torch.zeros((3, 480, 640), dtype=torch.uint8), predictor.preprocess).image]).images
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about values that become constants; the comparison of outputs verifies them
-        file = os.path.join(folder, "traced.onnx")
-        torch.onnx.export(
-            graph,
-            (images,),
-            file,
-            input_names=[IMAGES],
-            output_names=list(_OUTPUTS),
-            dynamic_axes={IMAGES: {2: "height", 3: "width"}, **{name: {1: "locations"} for name in _OUTPUTS[:2]}},
-            opset_version=OPSET,
-            dynamo=False,
-            training=torch.onnx.TrainingMode.PRESERVE,  # norms are folded into convolutions otherwise
-            do_constant_folding=False,
-        )
-        return onnx.load(file)
+def build(predictor: Predictor, weights: Path) -> Any:
+    """Return the graph as an ONNX model, with every parameter of the checkpoint as an initializer of its own, and the metadata.
+
+    Args:
+        predictor: The detector, in reference mode on the CPU.
+        weights: Its checkpoint.
+    """
+    graph = OneStageLocations(predictor.detector, fold=False)
+    trace_norms(graph)
+    points = predictor.operating_points
+    settings = ExportSettings(
+        min_score=read_header(weights).get("min_score"),
+        operating_points=points,
+        license=EMBEDDED_INFO["license"],
+        training=json.dumps({"data": EMBEDDED_INFO["trained on"]}),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "traced.onnx"
+        mode = torch.onnx.TrainingMode.PRESERVE  # norms are folded into convolutions otherwise
+        trace(predictor, graph, settings, file, training=mode, do_constant_folding=False)
+        model = onnx.load(str(file))
+    move_weights_out(model, weights)
+    for key, value in ((METADATA_KEY, metadata_of(predictor, graph, settings).to_json()), (WEIGHTS_KEY, sha256_of(weights))):
+        model.metadata_props.add(key=key, value=value)
+    return model
 
 
-def unfolded(detector: nn.Module) -> Any:
-    """Return a copy of a detector whose norms are traced as norms."""
-    copied = copy.deepcopy(detector).eval().requires_grad_(False)
-    for parent in list(copied.modules()):
+def trace_norms(graph: Graph) -> None:
+    """Replace the frozen norms of a graph, in place, by norms that are traced as one node."""
+    for parent in list(graph.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, FrozenBatchNorm):
                 norm = TracedNorm(child.num_features, child.eps, child.activation)
                 norm.load_state_dict(child.state_dict())
                 parent.add_module(name, norm.eval())
-    return copied
 
 
 def move_weights_out(model: Any, weights: Path) -> None:
@@ -134,31 +125,6 @@ def move_weights_out(model: Any, weights: Path) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def metadata_of(predictor: Predictor, weights: Path) -> dict[str, str]:
-    """Return the entries of the file's metadata: about the detector, as in other exported files, and the SHA-256 of the weights."""
-    detector: Any = predictor.detector
-    header = read_header(weights)
-    red, green, blue = detector.mean.flatten().tolist()
-    points = predictor.operating_points
-    entry = ExportMetadata(
-        format=FORMAT,
-        detkit=__version__,
-        detector=type(detector).__name__,
-        class_names=predictor.class_names,
-        preprocess=predictor.preprocess.to_json(),
-        postprocess=detector.head.postprocess.to_json(),
-        mean=(red, green, blue),
-        pad_multiple=detector.pad_multiple,
-        input_size=None,
-        batch_size=1,
-        min_score=header.get("min_score"),
-        operating_points=None if points is None else json.dumps(points.to_dict()),
-        license=EMBEDDED_INFO["license"],
-        training=json.dumps({"data": EMBEDDED_INFO["trained on"]}),
-    )
-    return {METADATA_KEY: entry.to_json(), WEIGHTS_KEY: sha256_of(weights)}
 
 
 def photographs() -> list[Path]:

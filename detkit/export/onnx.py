@@ -28,9 +28,7 @@ _TRACE_IMAGES = 2
 """Images that a graph for any number of images is traced with; of one, its number would become a constant."""
 
 
-def export_onnx(
-    predictor: Predictor, path: str | Path, images: Sequence[ImageLike], settings: ExportSettings | None = None
-) -> Agreement:
+def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLike], settings: ExportSettings | None = None) -> Agreement:
     """Export a detector to a file for onnxruntime and other runtimes, and compare the detections of both.
 
     Inputs and outputs of the file are described in :data:`detkit.inference.exported.outputs.OUTPUTS`. Height and width are dynamic, except
@@ -56,10 +54,10 @@ def export_onnx(
     graph = _graph(predictor, settings)
     onnx = _onnx()
     with atomic_write(path) as temporary:
-        _trace(predictor, graph, settings, temporary)
+        trace(predictor, graph, settings, temporary)
         model = onnx.load(str(temporary))
         entry = model.metadata_props.add()
-        entry.key, entry.value = METADATA_KEY, _metadata(predictor, graph, settings).to_json()
+        entry.key, entry.value = METADATA_KEY, metadata_of(predictor, graph, settings).to_json()
         _name_dimensions(model, graph, settings.batch_size)
         temporary.write_bytes(model.SerializeToString())
         agreement = compare(predictor.without_operating_points(), OnnxRuntime.open(temporary), images)
@@ -76,7 +74,8 @@ def _graph(predictor: Predictor, settings: ExportSettings) -> Graph:
     return graph
 
 
-def _metadata(predictor: Predictor, graph: Graph, settings: ExportSettings) -> ExportMetadata:
+def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) -> ExportMetadata:
+    """Return the metadata of the file of a graph."""
     detector, points = graph.detector, settings.operating_points
     red, green, blue = detector.mean.flatten().tolist()
     return ExportMetadata(
@@ -99,8 +98,16 @@ def _metadata(predictor: Predictor, graph: Graph, settings: ExportSettings) -> E
     )
 
 
-def _trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Path) -> None:
-    """Write the graph with torch's tracing exporter, which takes seconds where the dynamo exporter takes minutes."""
+def trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Path, **options: Any) -> None:
+    """Write the graph with torch's tracing exporter, which takes seconds where the dynamo exporter takes minutes.
+
+    Args:
+        predictor: The detector.
+        graph: What is written of it.
+        settings: Batch size and operator set.
+        path: The file, without metadata.
+        options: Further arguments of ``torch.onnx.export``.
+    """
     pixels = torch.zeros((3, *_TRACE_SIZE), dtype=torch.uint8)
     image = preprocess(pixels, predictor.preprocess).image
     images = predictor.detector.prepare([image] * (settings.batch_size or _TRACE_IMAGES)).images
@@ -115,6 +122,7 @@ def _trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: P
             dynamic_axes=graph.dynamic_axes(settings.batch_size),
             opset_version=settings.opset,
             dynamo=False,
+            **options,
         )
 
 
