@@ -132,6 +132,20 @@ def test_detectors_on_the_same_proposals(tmp_path: Path, capsys: pytest.CaptureF
 
 
 @pytest.mark.slow
+def test_the_parts_of_the_time_to_the_first_box(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(["startup"], tmp_path)
+    assert "tools/detect.py PHOTO" in report["seconds"]  # type: ignore[operator]
+    parts: dict[str, float] = report["parts"]  # type: ignore[assignment]
+    assert min(parts.values()) > 0
+    assert parts.pop("total") == pytest.approx(sum(parts.values()), abs=1e-3)
+    assert list(parts)[:3] == ["interpreter", "imports of the command", "imports of the runtime"]
+    assert {"session", "decode", "resize", "inference", "selection", "drawing", "writing", "exit"} <= set(parts)
+    text = capsys.readouterr().out
+    assert "PHOTO within 1.2 s: " in text
+    assert "to the first box, median milliseconds: interpreter " in text
+
+
+@pytest.mark.slow
 def test_the_first_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run(["first"], tmp_path)
     assert len(report["seconds"]["python tools/detect.py"]) == 1  # type: ignore[index]

@@ -14,9 +14,9 @@ from benchmarks.timing import Report, in_turn
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python tools/detect.py"
 LIMITS = {
-    "the whole command": (5.0, "s"),
+    "the whole command": (1.2, "s"),
     "reading the image and detecting, for the first time": (0.15, "s"),
-    "peak memory": (1000.0, "MB"),
+    "peak memory": (300.0, "MB"),
 }
 
 

@@ -7,7 +7,9 @@
     detkit detect photos --labels my_data             labels to correct, then to train on
     detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
 
-Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. Drawn images go to a new
+Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. It runs on the CPU without
+loading PyTorch, in a second for the first image; --device cuda or mps, or --precision bf16 or fp16, run it in PyTorch, as do a pyramid and
+--flip. Drawn images go to a new
 folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read is reported, the others
 are processed, and the exit code is 1.
 
@@ -86,7 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
-    add_flags(parser, "--device", "--precision", "--proposals-cache")
+    add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
+    native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
+    add_flags(parser, "--precision", help=f"number format; {native} (default: %(default)s)")
+    add_flags(parser, "--proposals-cache")
     add_pyramid_arguments(parser)
     bind(parser, DetectOptions, run)
 

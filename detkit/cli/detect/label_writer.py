@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from detkit.arrays import Flags
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.printable import printable
 
 if TYPE_CHECKING:
+    from detkit.arrays import Flags
     from detkit.data.writers.labeled import ArrayImage
     from detkit.data.writers.protocol import ImageWise
 
@@ -92,6 +90,8 @@ class LabelWriter:
             class_names: The class name of each label of the detections.
             reported: The classes of the data set: those that the detector reports.
         """
+        import numpy as np
+
         from detkit.data.writers import writer
         from detkit.data.writers.protocol import ImageWise
 

@@ -133,5 +133,5 @@ def _onnxruntime(path: Path) -> Any:
     try:
         import onnxruntime
     except ImportError:
-        raise ImportError(f"{path}: onnxruntime, which runs it, is not installed: pip install 'detkit-vision[export]'") from None
+        raise ImportError(f"{path}: onnxruntime, which runs it, is not installed: pip install onnxruntime") from None
     return onnxruntime
