@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from detkit.cli.inputs import sample_photograph
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("detkit", "pyproject.toml", "README.md", "LICENSE")
@@ -33,6 +37,18 @@ COMMANDS = (
     "evaluate --latest --report report.html",
     "export --latest --output x.onnx",
 )
+
+LIBRARIES = ("numpy", "Pillow", "onnxruntime", "pydantic")
+"""All that detection without PyTorch needs; docs/export.md states the same."""
+LIGHT = """
+import json, sys
+from importlib import metadata
+from detkit.inference import load_exported
+from detkit.weights import embedded_onnx_path
+rows = load_exported(embedded_onnx_path(), min_score=0.2)(sys.argv[1])
+names = sorted(found.name.lower() for found in metadata.distributions())
+print(json.dumps({"names": names, "labels": [row.class_name for row in rows], "size": list(rows.draw(sys.argv[1]).shape)}))
+"""
 
 pytestmark = pytest.mark.slow
 
@@ -103,3 +119,44 @@ def test_every_command_runs_offline_outside_of_the_checkout(installed: Path, tmp
         assert done.returncode == 0, f"{command}: {done.stdout[-1000:]}\n{done.stderr[-2000:]}"
     assert [path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith("embedded")] == ["embedded-1"]
     assert sorted(path.name for path in (tmp_path / "runs" / "detect-1").iterdir()) == ["sample_00004.jpg", "sample_00005.jpg"]
+
+
+@pytest.fixture(scope="module")
+def small_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a new environment with the wheel and the few libraries of detection without PyTorch, from the package index."""
+    folder = tmp_path_factory.mktemp("small")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    install = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install", "-q"]
+    fetched = subprocess.run([*install, *LIBRARIES], capture_output=True, text=True, check=False)
+    if fetched.returncode != 0:
+        pytest.skip(f"the package index cannot be reached: {fetched.stderr.splitlines()[-1:]}")
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True)
+    return python
+
+
+def test_detection_needs_four_libraries(small_environment: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "cat.jpg"
+    Image.open(sample_photograph()).save(photo, quality=95)
+
+    def run_small(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run([str(small_environment), *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    light = run_small("-c", LIGHT, str(photo))
+    assert light.returncode == 0, light.stderr
+    found = json.loads(light.stdout)
+    assert not {"torch", "torchvision", "opencv-python", "opencv-python-headless", "scipy", "safetensors"} & set(found["names"])
+    assert found["labels"] == ["cat"]
+    assert found["size"] == [300, 451, 3]
+    outputs = ("--json", "found.json", "--csv", "found.csv", "--coco", "coco.json", "--labels", "made", "--labels-format", "coco")
+    done = run_small("-m", "detkit", "detect", "cat.jpg", *outputs)
+    assert done.returncode == 0, done.stderr
+    assert [row["class"] for row in json.loads((tmp_path / "found.json").read_text())["images"][0]["detections"]] == ["cat"]
+    assert (tmp_path / "runs" / "detect-1" / "cat.jpg").is_file()
+    for words, missing in ((("--flip",), "torch"), (("--labels", "other"), "yaml")):
+        refused = run_small("-m", "detkit", "detect", "cat.jpg", *words)
+        assert refused.returncode == 2
+        assert f"No module named '{missing}'; a dependency is missing: pip install detkit-vision" in refused.stderr
+    no_sample = run_small("-m", "detkit", "detect")
+    assert "scikit-image, which contains the sample photograph, is not installed; name an image of your own" in no_sample.stderr
