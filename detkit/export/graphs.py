@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any, get_type_hints
 
 from detkit.export.graph import Graph, OneStageDetections, OneStageLocations
+from detkit.export.region_graph import FasterRCNNDetections
 from detkit.export.select import unsupported
 from detkit.inference.exported.metadata import OutputKind
 from detkit.models import MODELS
 from detkit.models.detector import Detector
+from detkit.models.faster_rcnn import FasterRCNN
 from detkit.models.one_stage import OneStage
 
-GRAPHS: tuple[tuple[type[Detector], tuple[type[Graph], ...]], ...] = ((OneStage, (OneStageDetections, OneStageLocations)),)
+GRAPHS: tuple[tuple[type[Detector], tuple[type[Graph], ...]], ...] = (
+    (OneStage, (OneStageDetections, OneStageLocations)),
+    (FasterRCNN, (FasterRCNNDetections,)),
+)
 """Classes of detectors, each with its graphs, the default one first; the first class that fits is used."""
 
 

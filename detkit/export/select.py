@@ -111,6 +111,11 @@ def select(scores: Tensor, boxes: BoxSource, rules: PostprocessConfig, levels: S
     return _best(entries, boxes, rules.max_detections)
 
 
+def select_from(entries: Entries, boxes: BoxSource, rules: PostprocessConfig, groups: int) -> Selected:
+    """Select from given entries: boxes clipped to the image, NMS within each of ``groups`` labels, top-k."""
+    return _best(_after_nms(entries, boxes, rules, groups), boxes, rules.max_detections)
+
+
 def top_entries(scores: Tensor, top_k: int | None) -> Entries:
     """Return the ``top_k`` highest entries of each image of a table ``(B, N, K)``, best first, or all in order.
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import math
 import sys
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+Regions = Sequence[Tensor] | Tensor
+"""Boxes of images: ``(N_i, 4)`` for each image, or ``(N, 5)`` for all, whose first column is the position of the image."""
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +33,7 @@ class _Pooling(Protocol):
 
 def multilevel_roi_align(
     maps: tuple[Tensor, ...],
-    boxes: list[Tensor],
+    boxes: Regions,
     *,
     output_size: int,
     sampling_ratio: int,
@@ -45,7 +48,7 @@ def multilevel_roi_align(
 
     Args:
         maps: ``(B, C, H_l, W_l)`` maps, finest first.
-        boxes: ``(N_i, 4)`` ``x1 y1 x2 y2`` in image pixels, one tensor per image.
+        boxes: ``x1 y1 x2 y2`` in image pixels; see :data:`Regions`.
         output_size: Cells per side of the output.
         sampling_ratio: Samples per cell and direction; 0 adapts to the number of map cells that the box covers.
         strides: Image pixels per map cell of each map; powers of two if there are several maps.
@@ -63,15 +66,22 @@ def multilevel_roi_align(
         ValueError: If the number of strides differs from the number of maps, or the number of box tensors from that of images.
     """
     _check(maps, boxes, strides)
-    # Whatever the boxes' dtype, in float32: halves would be off by pixels, and the operators take one dtype only.
-    parts = [rows.float() for rows in boxes] or [maps[0].new_zeros((0, 4), dtype=torch.float32)]
-    images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(parts)])
-    regions = torch.cat([images, torch.cat(parts)], 1)
+    regions = as_regions(boxes)
     if levels is None:
         levels = box_levels(regions[:, 1:], strides, canonical_size, canonical_level)
     rows = [torch.where(levels == level)[0] for level in range(len(maps))]
     pool = _kernels() if compiled and _supports_kernels(maps) else _pool_by_torchvision
     return pool(maps, regions, rows, cells=output_size, ratio=sampling_ratio, strides=strides, aligned=aligned)
+
+
+def as_regions(boxes: Regions) -> Tensor:
+    """Return ``(N, 5)`` float32 boxes of all images, after the position of their image."""
+    if isinstance(boxes, Tensor):
+        return boxes
+    # Whatever the boxes' dtype, in float32: halves would be off by pixels, and the operators take one dtype only.
+    parts = [rows.float() for rows in boxes] or [torch.zeros((0, 4))]
+    images = torch.cat([torch.full_like(rows[:, :1], i) for i, rows in enumerate(parts)])
+    return torch.cat([images, torch.cat(parts)], 1)
 
 
 def kernels_are_loaded() -> bool:
@@ -103,7 +113,9 @@ def _pool_by_torchvision(
     """Pool level by level with torchvision's operator."""
     from torchvision.ops import roi_align  # not at the top: importing torchvision takes as long as importing torch
 
-    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], cells, cells))
+    if len(maps) == 1:
+        return roi_align(maps[0].float(), regions, cells, 1 / strides[0], ratio, aligned).to(maps[0].dtype)  # type: ignore[no-any-return]
+    pooled = maps[0].new_zeros((regions.shape[0], maps[0].shape[1], cells, cells))
     for level_map, level_rows, stride in zip(maps, rows, strides, strict=True):
         # In float32 whatever the maps' dtype: box corners in half precision would be off by pixels.
         part = roi_align(level_map.float(), regions[level_rows], cells, 1 / stride, ratio, aligned)
@@ -114,7 +126,7 @@ def _pool_by_torchvision(
 def box_levels(boxes: Tensor, strides: tuple[float, ...], canonical_size: int = 224, canonical_level: int = 4) -> Tensor:
     """``(N,)`` int64 index of the map to pool each of ``(N, 4)`` boxes from; equal to torchvision's ``LevelMapper``."""
     if len(strides) == 1:
-        return torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device)
+        return torch.zeros_like(boxes[:, 0], dtype=torch.int64)
     finest, coarsest = int(math.log2(strides[0])), int(math.log2(strides[-1]))
     side = torch.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     # As in torchvision, 1e-6 keeps a box of exactly the canonical size on its level.
@@ -122,8 +134,8 @@ def box_levels(boxes: Tensor, strides: tuple[float, ...], canonical_size: int = 
     return level.clamp(finest, coarsest).to(torch.int64) - finest
 
 
-def _check(maps: tuple[Tensor, ...], boxes: list[Tensor], strides: tuple[float, ...]) -> None:
+def _check(maps: tuple[Tensor, ...], boxes: Regions, strides: tuple[float, ...]) -> None:
     if len(maps) != len(strides):
         raise ValueError(f"multilevel_roi_align: expected one stride per map, got {len(strides)} strides for {len(maps)} maps")
-    if len(boxes) != len(maps[0]):
+    if not isinstance(boxes, Tensor) and len(boxes) != len(maps[0]):
         raise ValueError(f"multilevel_roi_align: expected one tensor of boxes per image, got {len(boxes)} for {len(maps[0])} images")

@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from detkit.ops.pooling import Regions, as_regions
 
-def roi_max_pool(maps: Sequence[Tensor], boxes: Sequence[Tensor], *, output_size: int, strides: Sequence[float], levels: Tensor) -> Tensor:
+
+def roi_max_pool(maps: Sequence[Tensor], boxes: Regions, *, output_size: int, strides: Sequence[float], levels: Tensor) -> Tensor:
     """Max-pool each box to a grid (Fast R-CNN, arXiv:1504.08083, section 2.1), with the rounding of the authors' code.
 
     Args:
         maps: ``(B, C, H_l, W_l)`` maps.
-        boxes: ``(N_i, 4)`` boxes in image pixels, one tensor per image.
+        boxes: ``x1 y1 x2 y2`` in image pixels; see :data:`detkit.ops.pooling.Regions`.
         output_size: Cells per side of the grid.
         strides: Image pixels per map cell, one per map; any numbers.
         levels: ``(sum N_i,)`` index of the map to pool each box from.
@@ -24,15 +26,16 @@ def roi_max_pool(maps: Sequence[Tensor], boxes: Sequence[Tensor], *, output_size
     """
     from torchvision.ops import roi_pool  # not at the top: importing torchvision takes as long as importing torch
 
-    images = torch.cat([torch.full_like(rows[:, :1], index) for index, rows in enumerate(boxes)])
+    regions = as_regions(boxes)
     # The operator expects the last pixel inside as a corner; detkit's boxes have the edge after it.
-    regions = torch.cat([images, torch.cat(list(boxes)) - torch.tensor([0.0, 0.0, 1.0, 1.0], device=images.device)], 1)
-    pooled = maps[0].new_zeros((len(regions), maps[0].shape[1], output_size, output_size))
+    regions = regions - torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0], device=regions.device)
+    if len(maps) == 1:
+        return roi_pool(maps[0].float(), regions, output_size, 1 / strides[0]).to(maps[0].dtype)  # type: ignore[no-any-return]
+    pooled = maps[0].new_zeros((regions.shape[0], maps[0].shape[1], output_size, output_size))
     for level, (level_map, stride) in enumerate(zip(maps, strides, strict=True)):
         rows = (levels == level).nonzero().flatten()
-        if len(rows):
-            level_pooled: Tensor = roi_pool(level_map.float(), regions[rows], output_size, 1 / stride)
-            pooled = pooled.index_copy(0, rows, level_pooled.to(pooled.dtype))
+        level_pooled: Tensor = roi_pool(level_map.float(), regions[rows], output_size, 1 / stride)
+        pooled = pooled.index_copy(0, rows, level_pooled.to(pooled.dtype))
     return pooled
 
 

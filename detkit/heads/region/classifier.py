@@ -139,6 +139,18 @@ class RegionClassifier(nn.Module):
         logits, deltas = self.predictor(self.head(self.pooled(maps, boxes)))
         return logits, deltas
 
+    def predict(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Return ``(n, K)`` scores and ``(n, K, 4)`` deltas of pooled regions, from the fitted layers where they are fitted."""
+        hidden = self.head(pooled)
+        logits, deltas = self.predictor(hidden)
+        scores = logits.softmax(-1)[:, : self.num_classes]
+        return (scores, deltas) if self.fitted is None else self.fitted(pooled, hidden, scores, deltas)
+
+    @property
+    def refines_boxes(self) -> bool:
+        """Whether a layer refines the boxes; otherwise they are the proposals."""
+        return self.predictor.deltas is not None or (self.fitted is not None and bool(self.fitted.has_boxes))
+
     def pooled(self, maps: RegionSource, boxes: list[Tensor]) -> Tensor:
         """Return ``(n, C, S, S)``, the input of the head for the boxes of all images, image by image."""
         if callable(maps):
@@ -226,12 +238,7 @@ class RegionClassifier(nn.Module):
         )
 
     def _predict(self, maps: RegionSource, proposals: Sequence[Proposals], unreported: Tensor | None) -> tuple[Tensor, Tensor]:
-        pooled = self.pooled(maps, [rows.boxes for rows in proposals])
-        hidden = self.head(pooled)
-        logits, deltas = self.predictor(hidden)
-        scores = logits.softmax(-1)[:, : self.num_classes]
-        if self.fitted is not None:
-            scores, deltas = self.fitted(pooled, hidden, scores, deltas)
+        scores, deltas = self.predict(self.pooled(maps, [rows.boxes for rows in proposals]))
         return scores if unreported is None else scores.masked_fill(unreported, 0.0), deltas
 
     def _select(self, config: RegionConfig, scores: Tensor, deltas: Tensor, proposals: Proposals, size: Size) -> tuple[Detections, Tensor]:

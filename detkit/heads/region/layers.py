@@ -184,5 +184,5 @@ class RegionPredictor(nn.Module):
     def forward(self, regions: Tensor) -> tuple[Tensor, Tensor]:
         """Return ``(N, K + 1)`` logits and ``(N, K, 4)`` deltas, float32."""
         logits = self.logits(regions)
-        deltas = logits.new_zeros((len(logits), 4 * (logits.shape[1] - 1))) if self.deltas is None else self.deltas(regions)
+        deltas = logits.new_zeros((logits.shape[0], 4 * (logits.shape[1] - 1))) if self.deltas is None else self.deltas(regions)
         return logits, deltas.unflatten(1, (-1, 4))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.ops.pooling import box_levels, multilevel_roi_align
+from detkit.ops.pooling import Regions, as_regions, box_levels, multilevel_roi_align
 from detkit.ops.pooling_max import nearest_scales, roi_max_pool, spatial_pyramid
 
 PoolingName = Literal["align", "max", "pyramid"]
@@ -39,7 +38,7 @@ class PooledRegionsConfig(PostprocessConfig):
 
 def pool_regions(
     maps: Sequence[Tensor],
-    boxes: list[Tensor],
+    boxes: Regions,
     strides: tuple[float, ...],
     config: PooledRegionsConfig,
     *,
@@ -50,7 +49,7 @@ def pool_regions(
 
     Args:
         maps: ``(B, C, H_l, W_l)``.
-        boxes: ``(N_i, 4)`` in image pixels, one tensor per image.
+        boxes: ``x1 y1 x2 y2`` in image pixels; see :data:`detkit.ops.pooling.Regions`.
         strides: Stride of each map in image pixels.
         config: How to pool.
         factors: Image scales of the maps, if they come from one network at several scales; each box is then pooled from the scale at which
@@ -60,11 +59,12 @@ def pool_regions(
     Returns:
         ``(sum N_i, channels, side, side)``.
     """
-    levels = nearest_scales(torch.cat(boxes), factors) if factors else None
+    regions = as_regions(boxes)
+    levels = nearest_scales(regions[:, 1:], factors) if factors else None
     if config.pooling == "align":
         return multilevel_roi_align(
             tuple(maps),
-            boxes,
+            regions,
             output_size=config.pool_size,
             sampling_ratio=config.sampling_ratio,
             strides=strides,
@@ -72,7 +72,7 @@ def pool_regions(
             levels=levels,
         )
     if levels is None:
-        levels = box_levels(torch.cat(boxes), strides)
+        levels = box_levels(regions[:, 1:], strides)
     size = config.pyramid_bins[0] if config.pooling == "pyramid" else config.pool_size
-    cells = roi_max_pool(maps, boxes, output_size=size, strides=strides, levels=levels)
+    cells = roi_max_pool(maps, regions, output_size=size, strides=strides, levels=levels)
     return spatial_pyramid(cells, config.pyramid_bins) if config.pooling == "pyramid" else cells
