@@ -25,8 +25,8 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @contextmanager
-def launched() -> Iterator[Any]:
-    """Yield Debian's Chromium; tests skip without it, but fail in CI."""
+def launched(*arguments: str) -> Iterator[Any]:
+    """Yield Debian's Chromium, with further arguments; tests skip without it, but fail in CI."""
     executable = next((path for name in _NAMES if (path := shutil.which(name))), None)
     try:
         from playwright.sync_api import sync_playwright
@@ -36,7 +36,7 @@ def launched() -> Iterator[Any]:
         missing = "Chromium (apt-get install chromium)" if executable is None else "playwright (pip install playwright)"
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"needs {missing}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=executable, args=[*ARGUMENTS, *arguments])
         yield browser
         browser.close()
 
@@ -54,16 +54,18 @@ class Opened:
 
 
 @contextmanager
-def opened(browser: Any, file: Path, size: tuple[int, int] = WIDE, **options: Any) -> Iterator[Opened]:
-    """Open a file; errors, messages of the console and requests to anything but files and data are recorded as problems."""
+def opened(browser: Any, target: Path | str, size: tuple[int, int] = WIDE, **options: Any) -> Iterator[Opened]:
+    """Open a file or an address; errors, messages of the console and requests to anything else but files and data are recorded."""
+    address = target if isinstance(target, str) else target.as_uri()
+    inside = ("file:", "data:") if isinstance(target, Path) else (address, "data:", "blob:")
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, **options)
     page.set_default_timeout(60_000)  # a machine that is busy with other tests
     result = Opened(page)
     page.on("console", lambda message: result.problems.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: result.problems.append(f"error: {error}"))
     page.on("requestfailed", lambda request: result.problems.append(f"failed: {request.url[:80]}"))
-    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or result.problems.append(f"request: {request.url[:80]}"))
-    page.goto(file.as_uri())
+    page.on("request", lambda request: request.url.startswith(inside) or result.problems.append(f"request: {request.url[:80]}"))
+    page.goto(address)
     try:
         yield result
     finally:
