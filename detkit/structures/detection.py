@@ -6,7 +6,7 @@ import importlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -42,6 +42,10 @@ class DetectionMethods:
     scores: Any
     labels: Any
     class_names: tuple[str | None, ...] | None
+
+    if TYPE_CHECKING:  # each class has its own
+
+        def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Detection]:
         for box, score, label in zip(self.boxes.tolist(), self.scores.tolist(), self.labels.tolist(), strict=True):

@@ -12,10 +12,8 @@ from detkit.weights import embedded_onnx_path, embedded_path
 if TYPE_CHECKING:
     from detkit.inference import ArrayPredictor, ImagePyramid, Predictor
     from detkit.inference.min_scores import MinScore
-    from detkit.structures import DetectionArrays, Detections
 
     FileDetector = Predictor | ImagePyramid | ArrayPredictor
-    FileDetections = Detections | DetectionArrays
 
 
 def load_predictor(

@@ -20,10 +20,11 @@ from detkit.cli.report import LONGEST_CELL, count, duration, memory_line, table,
 from detkit.printable import printable, printable_message
 
 if TYPE_CHECKING:
-    from detkit.cli.detect.detector import FileDetections, FileDetector
+    from detkit.cli.detect.detector import FileDetector
     from detkit.data.media.video import Video
     from detkit.inference import FileResult
     from detkit.inference.min_scores import LeftOut
+    from detkit.structures import DetectionMethods
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class DetectJob:
             self._add(file_result, time.perf_counter() - last)
             last = time.perf_counter()
 
-    def _add(self, file_result: FileResult[FileDetections], seconds: float) -> None:
+    def _add(self, file_result: FileResult[DetectionMethods], seconds: float) -> None:
         path, image, detections = file_result.path, file_result.image, file_result.detections
         if image is None or detections is None:
             self._fail(path, file_result.error)
@@ -137,7 +138,7 @@ class DetectJob:
         if self.labels is not None:
             self.labels.add(result, pixels)
 
-    def _draw(self, image: Any, detections: FileDetections) -> Any:
+    def _draw(self, image: Any, detections: DetectionMethods) -> Any:
         from detkit.drawing import draw_detections, readable_scale
 
         scale = readable_scale((image.shape[0], image.shape[1]))

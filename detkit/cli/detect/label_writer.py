@@ -13,7 +13,6 @@ from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.printable import printable
 
 if TYPE_CHECKING:
-    from detkit.arrays import Flags
     from detkit.data.writers.labeled import ArrayImage
     from detkit.data.writers.protocol import ImageWise
 
@@ -108,7 +107,8 @@ class LabelWriter:
 
         path = image_folder(self.folder, self.kind, SPLIT) / self._unused_name(result)
         rows = result.detections.numpy()
-        has_area: Flags = (rows.boxes[:, 2:] > rows.boxes[:, :2]).all(axis=1)  # otherwise it was in the padding of the network's input
+        x1, y1, x2, y2 = rows.boxes.T
+        has_area = (x2 > x1) & (y2 > y1)  # a box without area was in the padding of the network's input
         targets = TargetArrays(rows.boxes[has_area], self._new_labels[rows.labels[has_area]])
         record = ArrayImage(path, len(self._records) + 1, result.size, targets)
         if self._image_wise is not None:

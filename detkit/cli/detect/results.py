@@ -15,7 +15,7 @@ from detkit.about import __version__
 from detkit.json_text import parse_json
 
 if TYPE_CHECKING:
-    from detkit.structures import DetectionArrays, Detections
+    from detkit.structures import DetectionMethods
 
 ClassNames = Sequence[str | None]
 
@@ -34,7 +34,7 @@ class ImageResult:
 
     path: Path
     size: tuple[int, int]
-    detections: Detections | DetectionArrays
+    detections: DetectionMethods
     frame: int | None = None
     seconds: float = 0.0
 
