@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from detkit.preprocess import PreprocessConfig
     from detkit.structures import DetectionMethods
 
-RUNTIMES = Registry("runtime", "detkit.runtimes", {".onnx": "detkit.inference.exported.onnx:OnnxRuntime"})
+RUNTIMES = Registry(
+    "runtime",
+    "detkit.runtimes",
+    {".onnx": "detkit.inference.exported.onnx:OnnxRuntime", ".xml": "detkit.inference.exported.openvino:OpenVinoRuntime"},
+)
 """File ending to the class that runs exported files with it, see :class:`FileRuntime`; other packages can add theirs."""
 
 ONLY_DETECTION = "exported files support only detection and evaluation; use the checkpoint that it was exported from"
@@ -75,6 +79,7 @@ class FileRuntime(Runtime, Protocol):
         *,
         batch_size: int | None = None,
         max_detections: int | None = None,
+        threads: int | None = None,
     ) -> Self:
         """Open an exported file.
 
@@ -84,6 +89,7 @@ class FileRuntime(Runtime, Protocol):
             precision: ``auto`` or the precision to run in.
             batch_size: Images that run together; None: as the file states.
             max_detections: Maximum number of detections per image; None: as the file states.
+            threads: Number of threads; None: as many as PyTorch uses where it is loaded, else ``$OMP_NUM_THREADS`` or the library's choice.
 
         Raises:
             FileNotFoundError: If the file does not exist.
@@ -121,3 +127,14 @@ def check_max_detections(limit: int) -> None:
     """
     if limit < 1:
         raise ValueError(f"max_detections: expected 1 or more, got {limit}")
+
+
+def check_threads(threads: int) -> int:
+    """Return a number of threads.
+
+    Raises:
+        ValueError: If it is below 1.
+    """
+    if threads < 1:
+        raise ValueError(f"threads: expected 1 or more, got {threads}")
+    return threads

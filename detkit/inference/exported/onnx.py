@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from detkit.checkpoint.inspect import check_exists
 from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata, read_metadata, suggestions
 from detkit.inference.exported.outputs import IMAGES, OUTPUTS
 from detkit.inference.exported.runtime import ExportedRuntime
-from detkit.inference.runtime import check_max_detections
+from detkit.inference.exported.settings import check_batch_size, check_options, thread_count
 
 SUFFIX = ".onnx"
 
@@ -48,10 +47,11 @@ class OnnxRuntime(ExportedRuntime):
         *,
         batch_size: int | None = None,
         max_detections: int | None = None,
+        threads: int | None = None,
     ) -> Self:
         """Open a file; see :meth:`detkit.inference.runtime.FileRuntime.open`."""
         check_options(path, device, precision, max_detections)
-        session, metadata = _open_session(path)
+        session, metadata = _open_session(path, threads)
         runtime = cls(session, metadata, path, max_detections)
         check_batch_size(path, metadata, batch_size)
         return runtime
@@ -74,39 +74,12 @@ class OnnxRuntime(ExportedRuntime):
         return outputs
 
 
-def check_options(path: Path, device: str, precision: str, max_detections: int | None) -> None:
-    """Check how an exported file is to be run.
-
-    Raises:
-        ValueError: If it cannot run so.
-    """
-    other = "use the checkpoint that it was exported from"
-    if device not in ("auto", "cpu"):
-        raise ValueError(f"{path}: device {str(device)!r}: an exported file runs on the CPU; {other}")
-    if precision not in ("auto", "fp32"):
-        raise ValueError(f"{path}: precision {precision!r}: an exported file runs in the precision that it was written in; {other}")
-    if max_detections is not None:
-        check_max_detections(max_detections)
-
-
-def check_batch_size(path: Path, metadata: ExportMetadata, batch_size: int | None) -> None:
-    """Check the number of images that are to run together.
-
-    Raises:
-        ValueError: If the file takes another number.
-    """
-    if metadata.batch_size is not None and batch_size not in (None, metadata.batch_size):
-        raise ValueError(
-            f"{path}: batch_size: the file has a fixed batch size of {metadata.batch_size}; export it again with another --batch-size"
-        )
-
-
-def _open_session(path: Path) -> tuple[Any, ExportMetadata]:
+def _open_session(path: Path, threads: int | None = None) -> tuple[Any, ExportMetadata]:
     """Open a file in onnxruntime and read the metadata of the detector; errors as in :meth:`OnnxRuntime.open`."""
     check_exists(path, "exported detector")
     runtime = _onnxruntime(path)
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = _threads()
+    options.intra_op_num_threads = thread_count(threads)
     if "torch" in sys.modules:  # spinning threads would slow down those of torch
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
@@ -118,15 +91,6 @@ def _open_session(path: Path) -> tuple[Any, ExportMetadata]:
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: its metadata is damaged: {error}; export the detector again") from None
     return session, read_metadata(path, entries.get(METADATA_KEY))
-
-
-def _threads() -> int:
-    """As many threads as torch uses, where it is loaded; 0 leaves the choice to onnxruntime."""
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return int(torch.get_num_threads())
-    named = os.environ.get("OMP_NUM_THREADS", "")
-    return int(named) if named.isdigit() else 0
 
 
 def _onnxruntime(path: Path) -> Any:

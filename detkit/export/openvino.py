@@ -1,0 +1,87 @@
+"""Export of a detector to OpenVINO's own files, ``.xml`` and ``.bin``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from detkit.checkpoint.atomic import explain_write_errors
+from detkit.export.agreement import Agreement, compare
+from detkit.export.onnx import export_onnx
+from detkit.export.settings import ExportSettings
+from detkit.inference.exported.openvino import DIGEST_FIELD, METADATA_FIELDS, SUFFIX, import_openvino, weights_digest
+from detkit.inference.image_like import ImageLike
+from detkit.inference.predictor import Predictor
+
+
+def export_openvino(
+    predictor: Predictor, path: str | Path, images: Sequence[ImageLike], settings: ExportSettings | None = None
+) -> Agreement:
+    """Export a detector to an ``.xml`` file with its weights in a ``.bin`` file, and compare the detections of both.
+
+    The detector is exported to ONNX and converted. Inputs, outputs and metadata are those of the ONNX file.
+
+    Args:
+        predictor: The detector, in reference mode on the CPU.
+        path: File name ending in ``.xml``; existing files are replaced once the new ones are complete and verified.
+        images: Images on which both are compared.
+        settings: As for :func:`detkit.export.onnx.export_onnx`; the precision ``fp16`` stores the weights in float16, and OpenVINO
+            multiplies in float32 all the same.
+
+    Returns:
+        The differences between the detector and the file.
+
+    Raises:
+        ValueError: If the detector cannot be exported, or the detections of the file differ from those of the detector.
+        ImportError: If onnx, onnxruntime or openvino is not installed.
+    """
+    path, settings = Path(path), settings or ExportSettings()
+    if path.suffix != SUFFIX:
+        raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
+    import_openvino(path)  # before the work
+    with explain_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+            source, target = Path(folder) / "model.onnx", Path(folder) / path.name
+            export_onnx(predictor, source, images, replace(settings, precision="fp32"))
+            convert(source, target, half=settings.precision == "fp16")
+            agreement = compare(predictor.without_operating_points(), target, images)
+            if not agreement.holds:
+                raise ValueError(f"{path}: not written: its outputs differ from those of the detector: {agreement}")
+            for suffix in (".bin", SUFFIX):  # the weights first: a file whose weights are another's is refused
+                _place(target.with_suffix(suffix), path.with_suffix(suffix))
+    return agreement
+
+
+def convert(source: Path, target: Path, *, half: bool = False) -> None:
+    """Convert an exported ONNX file to an ``.xml`` file and its ``.bin`` file.
+
+    Args:
+        source: The ONNX file.
+        target: The file to write.
+        half: Whether to store the weights in float16.
+
+    Raises:
+        ValueError: If OpenVINO cannot read the file.
+        ImportError: If openvino is not installed.
+    """
+    openvino = import_openvino(target)
+    try:
+        model = openvino.Core().read_model(str(source))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"{target}: not written: OpenVINO cannot read the ONNX file that it is made from: {reason}") from None
+    metadata = model.get_rt_info(list(METADATA_FIELDS[".onnx"])).astype(str)
+    model.set_rt_info(metadata, list(METADATA_FIELDS[SUFFIX]))
+    openvino.save_model(model, str(target), compress_to_fp16=half)
+    model.set_rt_info(weights_digest(target), list(DIGEST_FIELD))
+    openvino.save_model(model, str(target), compress_to_fp16=half)
+
+
+def _place(source: Path, target: Path) -> None:
+    with source.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    source.replace(target)

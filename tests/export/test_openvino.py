@@ -1,0 +1,109 @@
+"""Export to OpenVINO's files: the detections of the original, both files or none, and NMS that agrees."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from noisy import noise, noisy
+from torch import Tensor, nn
+
+from detkit.cli.main import main
+from detkit.export import Agreement, ExportSettings, export
+from detkit.export.nms import kept_by_nms
+from detkit.inference import Predictor
+from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino
+
+pytest.importorskip("onnx")
+pytest.importorskip("openvino")
+
+
+@pytest.fixture(scope="module")
+def predictor() -> Predictor:
+    return noisy()
+
+
+def photo() -> np.ndarray:
+    return noise((50, 70))[0]
+
+
+def test_both_files_are_written_and_agree(predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "model.xml"
+    agreement = export(predictor, path, [photo()], ExportSettings(batch_size=2, min_score=0.25))
+    assert agreement.holds
+    assert agreement.detections > 5
+    assert sorted(file.name for file in path.parent.iterdir()) == ["model.bin", "model.xml"]
+    runtime = OpenVinoRuntime.open(path)
+    assert runtime.info.batch_size == 2
+    assert runtime.info.metadata["min_score"] == 0.25
+    exported = Predictor.over(runtime)
+    for ours, theirs in zip(exported([photo()] * 3), predictor([photo()] * 3), strict=True):
+        torch.testing.assert_close(ours.scores, theirs.scores, atol=1e-4, rtol=0)
+
+
+def test_float16_halves_the_weights(predictor: Predictor, tmp_path: Path) -> None:
+    for precision in ("fp32", "fp16"):
+        export(predictor, tmp_path / f"{precision}.xml", [photo()], ExportSettings(precision=precision))  # type: ignore[arg-type]
+    sizes = [(tmp_path / f"{precision}.bin").stat().st_size for precision in ("fp16", "fp32")]
+    assert sizes[0] < 0.6 * sizes[1]
+
+
+def test_a_file_that_differs_is_not_written(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import detkit.export.openvino as module
+
+    path = tmp_path / "model.xml"
+    path.write_text("before")
+    monkeypatch.setattr(module, "compare", lambda *_: Agreement(1, 0.1, 0.0, 5, 5))
+    with pytest.raises(ValueError, match=r"model.xml: not written: its outputs differ .* scores differ by up to 0.1"):
+        export(predictor, path, [photo()])
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["model.xml"]
+    with pytest.raises(ValueError, match="expected a file name ending in .xml"):
+        module.export_openvino(predictor, tmp_path / "model.ir", [photo()])
+
+
+class Suppression(nn.Module):
+    """NMS of groups and classes, as exported detectors have it."""
+
+    def forward(self, boxes: Tensor, scores: Tensor) -> Tensor:
+        return kept_by_nms(boxes, scores, 0.5, 0.1, 20).float()
+
+
+def test_nms_keeps_the_same_boxes(tmp_path: Path) -> None:
+    """Also where nothing is kept, and for more boxes than are kept: rows that fill up an output would mark wrong boxes."""
+    import_openvino(tmp_path)
+    import openvino
+
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.rand(2, 60, 2, generator=generator) * 80
+    boxes = torch.cat([corners, corners + 5 + torch.rand(2, 60, 2, generator=generator) * 40], -1)
+    scores = torch.rand(2, 3, 60, generator=generator)
+    network, file = Suppression(), tmp_path / "nms.onnx"
+    axes = {"boxes": {1: "rows"}, "scores": {2: "rows"}}
+    torch.onnx.export(
+        network, (boxes, scores), str(file), input_names=["boxes", "scores"], output_names=["kept"], dynamic_axes=axes, dynamo=False
+    )
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
+    nothing, few = torch.zeros_like(scores), scores.clone()
+    few[:, 1:] = 0
+    for given in (scores, few, nothing, scores * 0.5):
+        for rows in (60, 7):
+            feeds = boxes[:, :rows], given[:, :, :rows]
+            actual = request.infer({"boxes": feeds[0].numpy(), "scores": feeds[1].contiguous().numpy()}, share_inputs=True)["kept"]
+            torch.testing.assert_close(torch.from_numpy(actual), network(*feeds))
+
+
+def test_the_command_writes_the_format_of_the_ending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", "embedded", "--output", str(tmp_path / "model.xml")]) == 0
+    assert "written: " in capsys.readouterr().out
+    assert (tmp_path / "model.bin").is_file()
+
+
+def test_settings_are_checked_before_the_work(predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="batch_size"):
+        export(predictor, tmp_path / "model.xml", [photo()], replace(ExportSettings(), batch_size=0))
