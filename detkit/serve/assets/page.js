@@ -58,20 +58,23 @@
   get("score").addEventListener("input", () => { state.score = Number(get("score").value); showScore(); render(); });
   get("own").addEventListener("click", () => { state.score = null; showScore(); render(); });
 
-  // Classes: those that the answers have.
+  // Classes: those that the answers have, by their best scores.
   const showClasses = () => {
-    const counts = new Map();
+    const best = new Map(), colors = new Map();
     for (const model of chosen()) {
-      for (const { class_name: name, label } of state.responses.get(model.name)?.detections ?? []) counts.set(name, model.colors.get(label));
+      for (const { class_name: name, label, score } of state.responses.get(model.name)?.detections ?? []) {
+        best.set(name, Math.max(score, best.get(name) ?? 0));
+        colors.set(name, model.colors.get(label));
+      }
     }
-    get("classes").hidden = !counts.size;
+    get("classes").hidden = !best.size;
     const box = document.querySelector("#classes .boxes");
-    const names = [...counts.keys()].sort();
+    const names = [...best.keys()].sort((first, second) => best.get(second) - best.get(first));
     if ([...box.querySelectorAll("input")].map((input) => input.value).join("\n") === names.join("\n")) return;
     box.replaceChildren(...names.map((name) => {
       const label = document.createElement("label"), input = document.createElement("input"), color = document.createElement("i");
       Object.assign(input, { type: "checkbox", value: name, checked: !state.hidden.has(name) });
-      color.style.background = counts.get(name);
+      color.style.background = colors.get(name);
       input.addEventListener("change", () => { state.hidden[input.checked ? "delete" : "add"](name); render(); });
       label.append(input, color, name);
       return label;
