@@ -40,6 +40,7 @@ class ExportOptions:
         outputs: What the file returns; None: the detections.
         opset: Version of the ONNX operator set.
         precision: Number format of the file.
+        accept: Whether to write a file whose detections differ too much.
         max_detections: Maximum number of detections per image; None: the model's own.
     """
 
@@ -51,6 +52,7 @@ class ExportOptions:
     outputs: str | None = None
     opset: int = OPSET
     precision: str = "fp32"
+    accept: bool = False
     max_detections: int | None = None
 
 
@@ -75,12 +77,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: %(default)s)")
     parser.add_argument("--precision", choices=("fp32", "fp16"), help="number format of the weights and layers (default: %(default)s)")
     add_flags(parser, "--max-detections")
+    parser.add_argument("--accept", action="store_true", help="write the file even if its detections differ too much")
     bind(parser, ExportOptions, run)
 
 
 def run(options: ExportOptions) -> int:
     """Write the file, compare the outputs, and report."""
     from detkit.export import ExportSettings, export
+    from detkit.export.facts import weight_facts
     from detkit.inference import load, suggested_min_score
     from detkit.inference.sources import known_operating_points
 
@@ -98,6 +102,8 @@ def run(options: ExportOptions) -> int:
         precision=cast("Any", options.precision),
         min_score=suggested_min_score(model),
         operating_points=known_operating_points(model),
+        **weight_facts(model)._asdict(),
+        accept=options.accept,
     )
     agreement = export(predictor, options.output, files, settings)
     print(f"written: {options.output}, {Path(options.output).stat().st_size / MEGABYTE:.1f} MB")

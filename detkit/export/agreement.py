@@ -10,24 +10,38 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.arrays import Floats
 from detkit.export.graph import OneStageLocations
 from detkit.export.graphs import graph_of
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.inference.runtime import FileRuntime, file_runtime
-from detkit.arrays import Floats
 from detkit.structures.detection import DetectionArrays
 
-MAX_SCORE_DIFFERENCE, MAX_BOX_DIFFERENCE = 1e-3, 0.1
-"""Maximum accepted differences of a score, and of a box coordinate in pixels."""
-MIN_MATCHED = 0.99
-"""Fraction of the detections that the file must find again: where two scores, or an overlap and a threshold, are equal up to rounding, the
-one or the other box is kept."""
+
+@dataclass(frozen=True)
+class Tolerance:
+    """Differences up to which a file agrees with its detector.
+
+    Attributes:
+        score: Maximum difference of a score.
+        box: Maximum difference of a box coordinate in pixels of the resized image.
+        matched: Fraction of the detections that the file must find again: where two scores, or an overlap and a threshold, are equal up to
+            rounding, the one or the other box is kept.
+    """
+
+    score: float
+    box: float
+    matched: float
+
+
+TOLERANCES = {"fp32": Tolerance(1e-3, 0.1, 0.99), "fp16": Tolerance(0.02, 1.0, 0.97), "int8": Tolerance(0.2, 8.0, 0.8)}
+"""Tolerance for files of each precision."""
 _MIN_SCORE = 0.05
 """Boxes with a lower score are not compared, as they are not shown to users."""
 _MATCH_DISTANCE = 1.0
-"""Detections match if no box coordinate differs by more than this number of pixels."""
+"""Detections match if no box coordinate differs by more than this number of pixels, or than the tolerance if that is larger."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,8 @@ class Agreement:
         score: Maximum difference of a score.
         box: Maximum difference of a coordinate, over boxes with a score above .05, in pixels of the resized image.
         detections: Number of detections of the detector with a score above .05.
-        matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel.
+        matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel, or than the tolerance.
+        tolerance: Differences that are accepted.
     """
 
     images: int
@@ -47,17 +62,19 @@ class Agreement:
     box: float
     detections: int
     matched: int
+    tolerance: Tolerance = TOLERANCES["fp32"]
 
     @property
     def holds(self) -> bool:
-        """Whether all differences are within rounding."""
-        found = self.matched >= MIN_MATCHED * self.detections
-        return self.score <= MAX_SCORE_DIFFERENCE and self.box <= MAX_BOX_DIFFERENCE and found
+        """Whether all differences are within the tolerance."""
+        limits = self.tolerance
+        return self.score <= limits.score and self.box <= limits.box and self.matched >= limits.matched * self.detections
 
     def __str__(self) -> str:
-        numbers = f"{self.matched} of {self.detections} detections are found again (expected at least {MIN_MATCHED:.0%})"
-        scores = f"scores differ by up to {self.score:.2g} (expected at most {MAX_SCORE_DIFFERENCE:g})"
-        return f"{numbers}, {scores}, boxes by up to {self.box:.2g} pixels (expected at most {MAX_BOX_DIFFERENCE:g})"
+        limits = self.tolerance
+        numbers = f"{self.matched} of {self.detections} detections are found again (expected at least {limits.matched:.0%})"
+        scores = f"scores differ by up to {self.score:.2g} (expected at most {limits.score:g})"
+        return f"{numbers}, {scores}, boxes by up to {self.box:.2g} pixels (expected at most {limits.box:g})"
 
 
 @torch.no_grad()
@@ -70,31 +87,32 @@ def compare(predictor: Predictor, exported: FileRuntime | str | Path, images: Se
         images: Images to compare on, preferably of several shapes.
     """
     runtime = file_runtime(exported).open(Path(exported)) if isinstance(exported, str | Path) else exported
-    parts = [_compare_one(predictor, runtime, image) for image in images]
+    tolerance = TOLERANCES[runtime.info.precision]
+    parts = [_compare_one(predictor, runtime, image, max(_MATCH_DISTANCE, tolerance.box)) for image in images]
     highest = [max((part[column] for part in parts), default=0.0) for column in range(2)]
     counts = [sum(int(part[column]) for part in parts) for column in (2, 3)]
-    return Agreement(len(images), highest[0], highest[1], counts[0], counts[1])
+    return Agreement(len(images), highest[0], highest[1], counts[0], counts[1], tolerance)
 
 
-def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike) -> tuple[float, float, int, int]:
+def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike, distance: float) -> tuple[float, float, int, int]:
     """Return the largest differences of scores and boxes, and the numbers of detections and of those found again."""
     prepared = predictor.prepare(image)
     own = predictor.runtime.detect([prepared])[0].numpy()
     other = runtime.detect([prepared])[0].numpy()
     own = own[own.scores > _MIN_SCORE]
-    score, box, matched = _match(own, other)
+    score, box, matched = _match(own, other, distance)
     if isinstance(runtime, ExportedRuntime) and runtime.metadata_entry.outputs == "locations":
         score, box = _at_locations(predictor, runtime, prepared.image)
     return score, box, len(own), matched
 
 
-def _match(own: DetectionArrays, other: DetectionArrays) -> tuple[float, float, int]:
+def _match(own: DetectionArrays, other: DetectionArrays, distance: float) -> tuple[float, float, int]:
     """Match each detection with the one of its class that is nearest in box and score; return the differences and the matches."""
     if not len(own) or not len(other):
         return 0.0, 0.0, 0
     distances = np.abs(own.boxes[:, None] - other.boxes).max(-1)
     differences = np.abs(own.scores[:, None] - other.scores)
-    near = (distances <= _MATCH_DISTANCE) & (own.labels[:, None] == other.labels)
+    near = (distances <= distance) & (own.labels[:, None] == other.labels)
     nearest = np.where(near, distances + differences, np.inf).argmin(1)
     rows = np.flatnonzero(near.any(1))
     if not len(rows):

@@ -15,6 +15,7 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.export.agreement import Agreement, compare
 from detkit.export.graph import Graph
 from detkit.export.graphs import graph_of
+from detkit.export.half import to_half
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
 from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime
@@ -22,6 +23,7 @@ from detkit.inference.exported.outputs import OUTPUTS
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.preprocess import preprocess
+from detkit.proposals import ProposalsConfig
 
 _TRACE_SIZE = (480, 640)
 _TRACE_IMAGES = 2
@@ -56,14 +58,28 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
     with atomic_write(path) as temporary:
         trace(predictor, graph, settings, temporary)
         model = onnx.load(str(temporary))
+        graph.complete(model, settings.opset)
         entry = model.metadata_props.add()
         entry.key, entry.value = METADATA_KEY, metadata_of(predictor, graph, settings).to_json()
         _name_dimensions(model, graph, settings.batch_size)
+        if settings.precision == "fp16":
+            to_half(model)
         temporary.write_bytes(model.SerializeToString())
         agreement = compare(predictor.without_operating_points(), OnnxRuntime.open(temporary), images)
-        if not agreement.holds:
-            raise ValueError(f"{path}: not written: its outputs differ from those of the detector: {agreement}")
+        check_agreement(agreement, path, settings)
     return agreement
+
+
+def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) -> None:
+    """Check that a file agrees with its detector, unless the user accepts any differences.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if not agreement.holds and not settings.accept:
+        raise ValueError(
+            f"{path}: not written: its outputs differ from those of the detector: {agreement}; --accept writes it all the same"
+        )
 
 
 def _graph(predictor: Predictor, settings: ExportSettings) -> Graph:
@@ -72,6 +88,20 @@ def _graph(predictor: Predictor, settings: ExportSettings) -> Graph:
     if not predictor.reference or predictor.device.type != "cpu":
         raise ValueError('an optimized predictor cannot be exported; load the detector with device="cpu" and reference=True')
     return graph
+
+
+def _proposals_config(predictor: Predictor) -> str | None:
+    """Return the source of the proposals as JSON, without this machine's cache, or raise if nobody could compute them from the file."""
+    if not predictor.runtime.info.takes_proposals:
+        return None
+    config = getattr(predictor.proposer, "config", None)
+    if not isinstance(config, ProposalsConfig):
+        raise ValueError(
+            "the detector takes proposals, whose source the file records: expected a predictor with a proposer that was built from a "
+            f"ProposalsConfig, got {type(predictor.proposer).__name__}; load the detector with detkit.load"
+        )
+    unset = ProposalsConfig()
+    return config.replace(cache=unset.cache, cache_megabytes=unset.cache_megabytes).to_json()
 
 
 def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) -> ExportMetadata:
@@ -92,6 +122,7 @@ def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) ->
         batch_size=settings.batch_size,
         precision=settings.precision,
         min_score=settings.min_score,
+        proposals=_proposals_config(predictor),
         operating_points=None if points is None else json.dumps(points.to_dict()),
         license=settings.license,
         training=settings.training,

@@ -28,6 +28,7 @@ class ExportSettings:
         operating_points: The scores at which the detector worked best on its validation data.
         license: Terms of the weights, as far as they are known.
         training: Facts about the training, such as its data, as JSON.
+        accept: Whether the file is written even if its detections differ more than they should.
     """
 
     outputs: OutputKind | None = None
@@ -38,6 +39,7 @@ class ExportSettings:
     operating_points: OperatingPoints | None = None
     license: str | None = None
     training: str | None = None
+    accept: bool = False
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:

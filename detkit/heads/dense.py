@@ -99,7 +99,7 @@ class DenseHead(nn.Module):
         outputs = by_anchor(self.logits(classes), self.num_classes), by_anchor(self.deltas(boxes), 4)
         if self.quality is None:
             return outputs
-        return *outputs, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1).squeeze(-1)
+        return *outputs, by_anchor(self.quality(boxes if self.quality_from == "boxes" else classes), 1)[..., 0]
 
 
 def _use_sparse_gradients(head: nn.Module) -> None:

@@ -81,7 +81,7 @@ class RPN(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return ``(B, N)`` objectness logits and ``(B, N, 4)`` deltas of all anchors."""
         logits, deltas = self.head(maps)
-        return logits.squeeze(-1), deltas
+        return logits[..., 0], deltas
 
     def anchors_for(self, maps: Sequence[Tensor], batch: Batch) -> list[Tensor]:
         """Return the anchors of each level, ``(N_l, 4)``, for the feature maps of this batch."""

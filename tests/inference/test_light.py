@@ -108,7 +108,7 @@ def test_a_runtime_states_its_properties(file: Path) -> None:
 def test_runtimes_are_found_by_the_ending() -> None:
     assert is_exported("a/b.onnx")
     assert not is_exported("a/b.safetensors")
-    assert RUNTIMES.names() == (".onnx",)
+    assert ".onnx" in RUNTIMES.names()
     with pytest.raises(ValueError, match=r"unknown runtime '.pb'"):
         file_runtime("a.pb")
 
