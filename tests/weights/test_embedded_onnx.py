@@ -14,7 +14,7 @@ import pytest
 
 import detkit
 from detkit.export import compare
-from detkit.export.agreement import MAX_BOX_DIFFERENCE
+from detkit.export.agreement import TOLERANCES
 from detkit.inference import load_exported
 from detkit.inference.sources import source_metadata
 from detkit.weights import EMBEDDED, embedded_onnx_path, require_embedded_path
@@ -77,8 +77,8 @@ def test_without_pytorch_the_rows_are_those_of_the_predictor(file: Path, script:
     for photograph in script.photographs()[:3]:
         arrays, tensors = light(photograph), full(photograph)
         assert arrays.labels.tolist() == tensors.labels.tolist()
-        np.testing.assert_allclose(arrays.scores, tensors.scores.numpy(), atol=1e-3)
-        np.testing.assert_allclose(arrays.boxes, tensors.boxes.numpy(), atol=5 * MAX_BOX_DIFFERENCE)
+        np.testing.assert_allclose(arrays.scores, tensors.scores.numpy(), atol=TOLERANCES["fp32"].score)
+        np.testing.assert_allclose(arrays.boxes, tensors.boxes.numpy(), atol=5 * TOLERANCES["fp32"].box)
 
 
 def test_it_runs_where_nothing_can_be_written(file: Path, tmp_path: Path) -> None:
