@@ -1,6 +1,7 @@
 """Tests that every registered detector must pass; a new one is included by registering it.
 
-A kind with a large default config has a smaller version in ``TINY``; any other runs with its defaults on a ResNet-18.
+A kind with a large default config has a smaller version in ``TINY``; any other runs with its defaults. All have the
+smallest ShuffleNet, whose weights are drawn in a twentieth of the time of those of a ResNet-18.
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def tiny_detr(config: Config) -> Config:
 
 
 def detr_dc5(config: Config) -> Config:
-    return tiny_detr(config.replace(backbone=config.backbone.replace(dilated_c5=True)))
+    """On a ResNet-18, because a ShuffleNet cannot be dilated."""
+    return tiny_detr(config.replace(backbone=config.backbone.replace(name="resnet18", dilated_c5=True)))
 
 
 def detr_with_denoising(config: Config) -> Config:
@@ -177,7 +179,7 @@ TINY: dict[str, Callable[[Config], Config]] = {
 
 def tiny(name: str) -> DetectorConfig:
     config = MODELS.get(name.partition("/")[0])()
-    config = config.replace(backbone=config.backbone.replace(name="resnet18", weights=None))
+    config = config.replace(backbone=config.backbone.replace(name="shufflenet_v2_x0_5", weights=None))
     return TINY.get(name, lambda same: same)(config)
 
 
@@ -238,14 +240,14 @@ def assert_well_formed(detections: list[Detections], images: list[Tensor], num_c
     "targets",
     [
         pytest.param([two_objects(), one_object()], id="objects"),
-        pytest.param([one_object(), Targets.empty()], id="one without"),
+        pytest.param([one_object(), Targets.empty()], id="one without", marks=pytest.mark.slow),
         pytest.param([Targets.empty(), Targets.empty()], id="none"),
         pytest.param([crowd_only(), Targets.empty()], id="crowd"),
     ],
 )
 def test_every_parameter_gets_a_gradient(detector: Detector, targets: list[Targets]) -> None:
     """Distributed training waits for the gradient of every parameter, also without training examples."""
-    images = random_images(detector, (90, 120), (130, 97))
+    images = random_images(detector, (90, 120), (72, 97))
     losses = detector.train()(images, targets, **arguments(detector, images))
     assert all(loss.ndim == 0 and loss.dtype == torch.float32 and torch.isfinite(loss) for loss in losses.values())
     sum(losses.values()).backward()
@@ -269,7 +271,7 @@ def test_images_of_any_size_or_of_the_fixed_size(detector: Detector) -> None:
     if detector.input_size is not None:
         with pytest.raises(ValueError, match="takes images of"):
             detector([torch.rand(3, 90, 120)], **arguments(detector, [torch.rand(3, 90, 120)]))
-    images = random_images(detector, (90, 120), (33, 200), (64, 64))
+    images = random_images(detector, (90, 120), (33, 130), (64, 64))
     assert_well_formed(detector(images, **arguments(detector, images)), images, 3)
 
 

@@ -1,18 +1,20 @@
 """Every backbone family in every detector: it builds, trains and detects, or a one-line error explains why it cannot.
 
-The smallest members of most families always run in two detectors; the tests of the others are marked slow. They cover pairs, not all
-combinations: see :func:`pairs`.
+A backbone of each kind always runs in two detectors; the tests of the others are marked slow. They cover pairs, not all combinations: see
+:func:`pairs`.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import pytest
 import torch
+from backbone_families import smallest_of_each_family
 
-from detkit.backbones import BACKBONES, Backbone, BackboneConfig, backbone_info
+from detkit.backbones import BACKBONES, Backbone, BackboneConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.models.detector import Detector, DetectorConfig
 from detkit.models.fast_rcnn import FastRCNNConfig
@@ -23,15 +25,9 @@ from detkit.necks import FPNConfig, LightPANConfig
 from detkit.structures import Proposals, Targets
 
 NAMES = BACKBONES.names()
-LARGE = {"CLIP ViT", "Inception v4", "Inception-ResNet v2", "SENet", "CLIP ResNet", "EfficientNetV2", "DenseNet", "Wide ResNet", "ResNeXt"}
-"""Families whose smallest member takes seconds to build."""
-
-
-def smallest_of_each_family() -> dict[str, str]:
-    by_family: dict[str, str] = {}
-    for name in sorted(NAMES, key=lambda name: backbone_info(name).parameters):
-        by_family.setdefault(backbone_info(name).family, name)
-    return by_family
+REPRESENTATIVES = ("csp_darknet_nano", "deit_tiny_patch16_224", "hgnetv2_atto", "mobilenet_v3_small", "shufflenet_v2_x0_5")
+"""Small members of families whose maps are made differently: parallel and inverted blocks, channel shuffles, one map of a transformer,
+and no map of stride 32."""
 
 
 SMALL = smallest_of_each_family()
@@ -93,12 +89,10 @@ def run(detector: Detector, scale: float = 1.0) -> None:
 
 
 def combinations() -> list[tuple[str, str]]:
-    """Every fast family with Faster R-CNN and YOLOX; ResNet and LeNet with all detectors."""
+    """The representatives with Faster R-CNN and YOLOX; ResNet and LeNet with all detectors."""
     return [
-        (name, kind)
-        for family, name in SMALL.items()
-        for kind in DETECTORS
-        if family not in LARGE and (kind in {"faster_rcnn", "yolox"} or family in {"ResNet", "LeNet"})
+        *((name, kind) for name in REPRESENTATIVES for kind in ("faster_rcnn", "yolox")),
+        *itertools.product(("lenet5", "resnet18"), DETECTORS),
     ]
 
 
@@ -122,7 +116,7 @@ def pairs() -> dict[str, tuple[str, ...]]:
     so every family meets every detector, and every backbone meets one. All combinations would be four times as many networks.
     """
     compatible = sorted(set(NAMES) - {name for name, _ in INCOMPATIBLE})
-    return {name: KINDS if name in SMALL.values() else (KINDS[index % len(KINDS)],) for index, name in enumerate(compatible)}
+    return {name: KINDS if name in SMALL else (KINDS[index % len(KINDS)],) for index, name in enumerate(compatible)}
 
 
 @pytest.mark.slow
