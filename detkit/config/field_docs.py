@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import itertools
 import textwrap
@@ -10,6 +11,7 @@ import textwrap
 from detkit.config.base import Config
 
 
+@functools.cache
 def field_docs(owner: type[Config]) -> dict[str, str]:
     """Return the docstring that follows each field of a config class, of its base classes too; fields without one are left out."""
     docs: dict[str, str] = {}
