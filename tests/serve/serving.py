@@ -20,14 +20,14 @@ from PIL import Image
 
 pytest.importorskip("fastapi")
 
-from starlette.testclient import TestClient  # noqa: E402
+from starlette.testclient import TestClient
 
-from detkit.inference.min_scores import MinScore, MinScores  # noqa: E402
-from detkit.serve import server  # noqa: E402
-from detkit.serve.app import create_app  # noqa: E402
-from detkit.serve.models import Model  # noqa: E402
-from detkit.serve.service import Service  # noqa: E402
-from detkit.serve.settings import Settings  # noqa: E402
+from detkit.inference.min_scores import MinScore, MinScores
+from detkit.serve import server
+from detkit.serve.app import create_app
+from detkit.serve.models import Model
+from detkit.serve.service import Service
+from detkit.serve.settings import Settings
 
 JPEG = {"Content-Type": "image/jpeg"}
 BINARY = {"Content-Type": "application/octet-stream"}

@@ -128,7 +128,13 @@ def test_the_api_needs_the_key_and_operation_does_not() -> None:
         return web.post("/v1/detect", content=photo(), headers={**BINARY, **headers})
 
     with client(api_key="s3cret") as web:
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "s3cre"}, {"Authorization": "Basic s3cret"}, {"X-API-Key": "é"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"X-API-Key": "s3cre"},
+            {"Authorization": "Basic s3cret"},
+            {"X-API-Key": "é"},
+        ):
             answer = detect(web, **{name: value.encode() if value == "é" else value for name, value in headers.items()})
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
             assert answer.headers["www-authenticate"] == "Bearer"

@@ -212,7 +212,8 @@ def test_a_dropped_image(browser: Any, web: Running, photo: Path) -> None:
             """(bytes) => {
                 const data = new DataTransfer();
                 data.items.add(new File([new Uint8Array(bytes)], 'dropped.png', { type: 'image/png' }));
-                document.querySelector('#drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+                const options = { dataTransfer: data, bubbles: true, cancelable: true };
+                document.querySelector('#drop').dispatchEvent(new DragEvent('drop', options));
             }""",
             list(photo.read_bytes()),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -53,8 +54,8 @@ def test_an_upload_that_trickles_is_408_at_the_same_time() -> None:
     with running(timeout=0.5) as web, web.connect() as connection:
         start = time.monotonic()
         connection.sendall(head(1000))
-        with pytest.raises(OSError):  # noqa: PT011 - the server closed the connection
-            for _ in range(200):
+        with contextlib.suppress(OSError):  # the server closed the connection
+            while time.monotonic() - start < 5:
                 connection.sendall(b"x")
                 time.sleep(0.02)
         assert time.monotonic() - start < 3
@@ -166,6 +167,14 @@ def test_what_is_no_http_is_400_in_json(sent: bytes) -> None:
     assert (status, content["error"]["code"]) == (400, "invalid_request")
 
 
+def refuses(web: Any) -> bool:
+    try:
+        web.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_a_stop_answers_what_was_accepted() -> None:
     predictor = Gate()
     with running(model(predictor=predictor, max_batch=2)) as web, ThreadPoolExecutor(12) as threads:
@@ -177,9 +186,7 @@ def test_a_stop_answers_what_was_accepted() -> None:
         until(lambda: len(web.server.server_state.tasks) == 11)
         web.stop()
         until(lambda: web.service.stopping)
-        with pytest.raises(ConnectionRefusedError):
-            while True:
-                web.connect().close()
+        until(lambda: refuses(web))
         uploading.sendall(photo()[10:])
         predictor.open.set()
         assert [one.result(30)[0] for one in accepted] == [200] * 10
