@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.exported.settings import check_batch_size, check_options, thread_count
 
 SUFFIX = ".onnx"
+# onnxruntime reads this when it is imported, here or elsewhere: it would write an identifier to the user's cache and connect to a server.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 class OnnxRuntime(ExportedRuntime):
