@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from detkit.drawing.palette import color_of
-from detkit.inference.light import BasePredictor, load_exported
+from detkit.inference.light import BasePredictor, NeedsPyTorchError, load_exported
 from detkit.inference.min_scores import MinScore, MinScores, stored_min_score
 from detkit.inference.runtime import is_exported
 from detkit.serve.parameters import Parameters
 from detkit.serve.schemas import ClassInfo
 from detkit.structures.detection import DetectionArrays
+from detkit.weights import EMBEDDED, embedded_onnx_path, embedded_path
 
 
 @dataclass(frozen=True)
@@ -115,19 +117,35 @@ def load_model(
         ValueError: If it is damaged, or cannot run as asked.
         ImportError: If a library that it needs is not installed.
     """
-    options["min_score"] = 0.0
-    if is_exported(source):
-        predictor: BasePredictor[Any, Any] = load_exported(source, device, precision, batch_size=max_batch, **options)
-        metadata: Mapping[str, Any] = predictor.runtime.info.metadata
-    else:
-        from detkit.inference.loading import load
-        from detkit.inference.sources import source_metadata
-
-        predictor = load(source, device, precision, batch_size=max_batch, **options)
-        metadata = source_metadata(source)
+    predictor, metadata = _load(source, device, precision, {**options, "min_score": 0.0, "batch_size": max_batch})
     lowest: MinScore | None = stored_min_score(metadata) if min_score is None else min_score
     scores = MinScores(default_min_score if lowest is None else lowest, predictor.class_names)
     return Model(name, predictor, scores, max_batch or predictor.batch_size)
+
+
+def _load(
+    source: str | Path, device: str, precision: str, options: dict[str, Any]
+) -> tuple[BasePredictor[Any, Any], Mapping[str, Any]]:
+    """Return the predictor and the header of its file, without PyTorch where that is possible."""
+    file = _file_without_torch(source, device, precision, options)
+    if file is not None:
+        with suppress(NeedsPyTorchError):
+            light = load_exported(file, device, precision, **options)
+            return light, light.runtime.info.metadata
+    from detkit.inference.loading import load
+    from detkit.inference.sources import source_metadata
+
+    return load(source, device, precision, **options), source_metadata(source)
+
+
+def _file_without_torch(source: str | Path, device: str, precision: str, options: Mapping[str, Any]) -> Path | None:
+    """Return the exported file that runs a model, as ``detkit detect`` chooses it; None if PyTorch runs it."""
+    if options.keys() & {"runtime", "file", "svd", "proposals_cache"}:
+        return None
+    if is_exported(source):
+        return Path(source)
+    on_cpu = device in ("auto", "cpu") and precision in ("auto", "fp32")
+    return embedded_onnx_path() if on_cpu and str(source) in (EMBEDDED, str(embedded_path())) else None
 
 
 def set_threads(count: int) -> None:
