@@ -71,3 +71,15 @@ def bf16_support() -> Bf16Support:
         if is_supported is not None and is_supported():
             return Bf16Support(name, fused=True)
     return Bf16Support(None, fused=True)
+
+
+def has_int8_products() -> bool:
+    """Return whether this CPU sums products of int8 numbers in 32 bits, which AVX512-VNNI, AVX-VNNI, AMX and ARM's dot products do.
+
+    Others sum pairs of products in 16 bits, which overflow unless weights have 7 bits. Where the system does not tell, the answer is False
+    on x86.
+    """
+    flags = (_field("/proc/cpuinfo", "flags") or "").split()
+    if flags:
+        return not {"avx512_vnni", "avx_vnni", "amx_int8"}.isdisjoint(flags)
+    return platform.machine().lower() in {"arm64", "aarch64"}

@@ -55,6 +55,8 @@ class Agreement:
         detections: Number of detections of the detector with a score above .05.
         matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel, or than the tolerance.
         tolerance: Differences that are accepted.
+        kept: Of an int8 file, the layers that stay in float32.
+        speedup: Of an int8 file, the time of the float32 file divided by its own, on this processor.
     """
 
     images: int
@@ -63,6 +65,8 @@ class Agreement:
     detections: int
     matched: int
     tolerance: Tolerance = TOLERANCES["fp32"]
+    kept: tuple[str, ...] = ()
+    speedup: float | None = None
 
     @property
     def holds(self) -> bool:

@@ -29,7 +29,7 @@ def to_half(model: Any) -> None:
     Args:
         model: An ``onnx.ModelProto``.
     """
-    _name_nodes(model)
+    name_nodes(model)
     chosen = half_nodes(model)
     converter = _Converter(model)
     nodes = [copied for node in model.graph.node for copied in (converter.converted(node) if node.name in chosen else [node])]
@@ -111,7 +111,7 @@ def inner_layers(model: Any) -> set[str]:
     return {node.name for node in model.graph.node if node.op_type in LAYERS and any(leads[name] for name in node.output)}
 
 
-def _name_nodes(model: Any) -> None:
+def name_nodes(model: Any) -> None:
     """Give every node a name of its own."""
     seen: set[str] = set()
     for index, node in enumerate(model.graph.node):

@@ -16,12 +16,14 @@ from detkit.export.agreement import Agreement, compare
 from detkit.export.graph import Graph
 from detkit.export.graphs import graph_of
 from detkit.export.half import to_half
+from detkit.export.int8 import write_int8
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
 from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime
 from detkit.inference.exported.outputs import OUTPUTS
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
+from detkit.machine import processor
 from detkit.preprocess import preprocess
 from detkit.proposals import ProposalsConfig
 
@@ -65,8 +67,14 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         if settings.precision == "fp16":
             to_half(model)
         temporary.write_bytes(model.SerializeToString())
-        agreement = compare(predictor.without_operating_points(), OnnxRuntime.open(temporary), images)
+        plain = predictor.without_operating_points()
+        if settings.precision == "int8":
+            agreement = write_int8(temporary, plain, images, settings.calibration)
+        else:
+            agreement = compare(plain, OnnxRuntime.open(temporary), images)
         check_agreement(agreement, path, settings)
+        if settings.verify is not None:
+            settings.verify(OnnxRuntime.open(temporary))
     return agreement
 
 
@@ -76,7 +84,14 @@ def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) 
     Raises:
         ValueError: If it does not.
     """
-    if not agreement.holds and not settings.accept:
+    if settings.accept:
+        return
+    if agreement.speedup is not None and agreement.speedup < 1:
+        raise ValueError(
+            f"{path}: not written: on this processor ({processor()}), int8 takes {1 / agreement.speedup:.2f} times as long as fp32; "
+            "export in fp32, or write the file for another processor with --accept"
+        )
+    if not agreement.holds:
         raise ValueError(
             f"{path}: not written: its outputs differ from those of the detector: {agreement}; --accept writes it all the same"
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.inference.exported.metadata import OutputKind
+from detkit.inference.image_like import ImageLike
+from detkit.inference.runtime import FileRuntime
 
 OPSET = 17
 """Version of the ONNX operator set, from 2022, which current and several-year-old runtimes support."""
@@ -28,21 +31,27 @@ class ExportSettings:
         operating_points: The scores at which the detector worked best on its validation data.
         license: Terms of the weights, as far as they are known.
         training: Facts about the training, such as its data, as JSON.
-        accept: Whether the file is written even if its detections differ more than they should.
+        accept: Whether the file is written even if its detections differ more than they should, or int8 is slower than float32.
+        calibration: For int8, images on which the ranges of values are measured: a hundred or more of the kind that the detector will see.
+        verify: Called with the runtime of the new file before it takes its place; raises an error to refuse it.
     """
 
     outputs: OutputKind | None = None
     batch_size: int | None = None
     opset: int = OPSET
-    precision: Literal["fp32", "fp16"] = "fp32"
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
     min_score: float | None = None
     operating_points: OperatingPoints | None = None
     license: str | None = None
     training: str | None = None
     accept: bool = False
+    calibration: Sequence[ImageLike] = ()
+    verify: Callable[[FileRuntime], None] | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
+        if (self.precision == "int8") != bool(self.calibration):
+            raise ValueError("precision int8 needs images for its calibration, of the kind that the detector will see; others take none")
         if self.opset < MIN_OPSET:
             raise ValueError(f"opset: expected {MIN_OPSET} or more, got {self.opset}; older operator sets cannot hold every detector")

@@ -1,0 +1,168 @@
+"""Post-training quantization of an exported file to int8, calibrated on the user's images."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detkit.export.half import LAYERS, half_nodes, inner_layers, name_nodes
+from detkit.machine import has_int8_products
+
+Feeds = Mapping[str, NDArray[Any]]
+"""Inputs of a file by name, for one batch."""
+
+QUANTIZED = (
+    "Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Relu", "Resize", "Sigmoid",
+)  # fmt: skip
+"""Operators that run in int8 where they lie between layers."""
+MIN_OPSET = 13
+"""First version of the operator set in which each channel of a weight has its own scale."""
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers of a file.
+
+    Attributes:
+        quantized: Names of the nodes that run in int8.
+        layers: Names of those with weights.
+        kept: Names of the layers that stay in float32: the last ones, and the sensitive ones.
+    """
+
+    quantized: tuple[str, ...]
+    layers: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Collection[str] = ()) -> Layers:
+    """Write a copy of a file whose layers run in int8.
+
+    The last layers of each branch stay in float32, and so does the computation of boxes, scores and their selection.
+
+    Args:
+        source: The file, in float32.
+        output: The file to write.
+        batches: Inputs on which the ranges of values are measured.
+        sensitive: Names of layers that stay in float32, from :func:`sensitive_layers`.
+
+    Raises:
+        ImportError: If onnx or onnxruntime is not installed.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    model = onnx.load(str(source))
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    name_nodes(model)
+    layers = _layers(model, sensitive)
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder) / "named.onnx"
+        onnx.save(model, named)
+        with _without_warnings():
+            quantize_static(
+                named,
+                Path(folder) / "int8.onnx",
+                Batches(batches),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=list(QUANTIZED),
+                nodes_to_quantize=list(layers.quantized),
+                per_channel=True,
+                reduce_range=not has_int8_products(),
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        written = onnx.load(str(Path(folder) / "int8.onnx"))
+    del written.metadata_props[:]
+    onnx.helper.set_model_props(written, entries)
+    output.write_bytes(written.SerializeToString())
+    return layers
+
+
+def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], layers: Layers, count: int) -> tuple[str, ...]:
+    """Return the layers whose values lose the most in int8, the worst first.
+
+    A layer is judged by the noise that quantization adds to its inputs and its output, relative to the values.
+
+    Args:
+        source: The file, in float32.
+        quantized: Its copy in int8.
+        batches: Inputs on which values are compared; one or two are enough.
+        layers: The layers of the copy.
+        count: Number of layers to return.
+    """
+    import onnx
+    from onnxruntime.quantization import qdq_loss_debug as debug
+
+    model = onnx.load(str(source))
+    name_nodes(model)
+    with tempfile.TemporaryDirectory() as folder:
+        augmented = str(Path(folder) / "values.onnx")
+        debug.modify_model_output_intermediate_tensors(str(quantized), augmented)
+        with _without_warnings():
+            values = debug.collect_activations(augmented, Batches(batches))
+    ratios = {  # signal to noise in decibels
+        name: debug.compute_signal_to_quantization_noice_ratio(pair["pre_qdq"], pair["post_qdq"])
+        for name, pair in debug.create_activation_matching(values).items()
+    }
+    judged = {
+        node.name: min((ratios[name] for name in (*node.input, *node.output) if name in ratios), default=np.inf)
+        for node in model.graph.node
+        if node.name in layers.layers
+    }
+    return tuple(sorted(judged, key=lambda name: judged[name])[:count])
+
+
+class Batches:
+    """Batches in the form in which onnxruntime's quantization reads them."""
+
+    def __init__(self, batches: Sequence[Feeds]) -> None:
+        self._batches = batches
+        self._left: Iterator[Feeds] = iter(batches)
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        """Return the next batch; None after the last."""
+        return next((dict(batch) for batch in self._left), None)
+
+    def rewind(self) -> None:
+        """Start again with the first batch."""
+        self._left = iter(self._batches)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        """Restrict the batches to a range."""
+        self._left = iter(self._batches[start_index:end_index])
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
+        return iter(self.get_next, None)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without the lines of onnxruntime about every constant that its optimizer removes, and its advice to its own developers."""
+    import onnxruntime
+
+    logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(3)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(2)
+        logging.disable(logging.NOTSET)
+
+
+def _layers(model: Any, sensitive: Collection[str]) -> Layers:
+    inner = inner_layers(model)
+    between = half_nodes(model)
+    chosen = [node for node in model.graph.node if node.name in between and node.op_type in QUANTIZED and node.name not in sensitive]
+    kept = [node.name for node in model.graph.node if node.op_type in LAYERS and (node.name not in inner or node.name in sensitive)]
+    return Layers(tuple(node.name for node in chosen), tuple(node.name for node in chosen if node.op_type in LAYERS), tuple(kept))

@@ -1,0 +1,158 @@
+"""Quantization of exported files to int8."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exporting import noise_images, predictor_of, small_config
+from numpy.typing import NDArray
+
+import detkit.export.onnx as exporter
+from detkit import machine
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.cli.export import AP_LIMITS
+from detkit.cli.main import main
+from detkit.data import make_sample, read_source
+from detkit.export import ExportSettings, export_onnx
+from detkit.export.half import inner_layers
+from detkit.export.quantize import Batches, quantize, sensitive_layers
+from detkit.inference import load_exported
+from detkit.machine import has_int8_products
+
+onnx = pytest.importorskip("onnx")
+
+
+def chain(path: Path, scales: tuple[float, ...] = (1.0, 1.0, 1.0)) -> Path:
+    """Write convolutions, one after the other, then a last layer and boxes; the first weight of a layer is larger by its scale."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng, nodes, tensors, last = np.random.default_rng(0), [], [], "images"
+    for index, scale in enumerate((*scales, 1.0)):
+        values = rng.normal(size=(4, 4, 3, 3)).astype(np.float32) / 6
+        values[0, 0, 1, 1] *= scale
+        tensors.append(numpy_helper.from_array(values, f"w{index}"))
+        nodes.append(helper.make_node("Conv", [last, f"w{index}"], [f"x{index}"], f"conv{index}", pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"x{index}"], [f"y{index}"], f"relu{index}"))
+        last = f"y{index}"
+    nodes.append(helper.make_node("Add", [last, last], ["boxes"], "decode"))
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4, "h", "w"]) for name in ("images", "boxes")]
+    model = helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:], tensors), opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    helper.set_model_props(model, {"detkit": "kept"})
+    onnx.save(model, path)
+    return path
+
+
+def batches(count: int = 4) -> list[dict[str, NDArray[Any]]]:
+    rng = np.random.default_rng(1)
+    return [{"images": rng.normal(size=(1, 4, 12, 12)).astype(np.float32)} for _ in range(count)]
+
+
+def run(path: Path, feeds: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+    import onnxruntime
+
+    (boxes,) = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, feeds)
+    return np.asarray(boxes)
+
+
+def test_layers_before_the_last_run_in_int8(tmp_path: Path) -> None:
+    source = chain(tmp_path / "a.onnx")
+    layers = quantize(source, tmp_path / "b.onnx", batches())
+    assert layers.layers == ("conv0", "conv1", "conv2")
+    assert layers.kept == ("conv3",)
+    model = onnx.load(tmp_path / "b.onnx")
+    kinds = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    assert kinds["w3"] == onnx.TensorProto.FLOAT
+    assert [kinds[f"w{index}_quantized"] for index in range(3)] == [onnx.TensorProto.INT8] * 3
+    assert {entry.key: entry.value for entry in model.metadata_props} == {"detkit": "kept"}
+    expected, actual = run(source, batches()[0]), run(tmp_path / "b.onnx", batches()[0])
+    error = np.abs(actual - expected).mean() / np.abs(expected).mean()
+    assert 0 < error < 0.05
+
+
+def test_the_layer_with_an_outlier_is_the_most_sensitive(tmp_path: Path) -> None:
+    source = chain(tmp_path / "a.onnx", (1.0, 3000.0, 1.0))
+    layers = quantize(source, tmp_path / "b.onnx", batches())
+    worst = sensitive_layers(source, tmp_path / "b.onnx", batches(1), layers, 2)
+    assert set(worst) == {"conv1", "conv2"}, "what writes the values with the outlier, and what reads them"
+    again = quantize(source, tmp_path / "c.onnx", batches(), worst)
+    assert again.layers == ("conv0",)
+    assert again.kept == ("conv1", "conv2", "conv3")
+    expected = run(source, batches()[0])
+    before, after = (np.abs(run(tmp_path / name, batches()[0]) - expected).mean() for name in ("b.onnx", "c.onnx"))
+    assert after < before
+
+
+def test_batches_can_be_read_again_and_in_part() -> None:
+    reader = Batches(batches(3))
+    assert len(list(reader)) == 3
+    assert reader.get_next() is None
+    reader.rewind()
+    assert len(list(reader)) == 3
+    reader.set_range(1, 2)
+    assert len(list(reader)) == 1
+
+
+@pytest.fixture(scope="module")
+def shown() -> list[NDArray[np.uint8]]:
+    return noise_images((96, 128), (128, 96), (96, 128))
+
+
+def test_a_detector_in_int8(shown: list[NDArray[np.uint8]], tmp_path: Path) -> None:
+    predictor = predictor_of("yolov1")
+    settings = ExportSettings(precision="int8", calibration=shown, accept=True)
+    agreement = export_onnx(predictor, tmp_path / "int8.onnx", shown, settings)
+    export_onnx(predictor, tmp_path / "full.onnx", shown)
+    assert agreement.speedup is not None
+    assert len(agreement.kept) >= 1
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.45 * (tmp_path / "full.onnx").stat().st_size
+    assert load_exported(tmp_path / "int8.onnx").precision == "int8"
+    model = onnx.load(tmp_path / "full.onnx")
+    assert len(inner_layers(model)) > 10
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["full.onnx", "int8.onnx"]
+
+
+def test_a_slower_file_is_refused(shown: list[NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = exporter.write_int8
+    monkeypatch.setattr(exporter, "write_int8", lambda *arguments: replace(write(*arguments), speedup=0.5))
+    with pytest.raises(ValueError, match=r"m\.onnx: not written: on this processor \(.*\), int8 takes 2\.00 times as long as fp32"):
+        export_onnx(predictor_of("yolov1"), tmp_path / "m.onnx", shown, ExportSettings(precision="int8", calibration=shown))
+    assert not list(tmp_path.iterdir())
+
+
+def test_calibration_images_are_for_int8_only() -> None:
+    for settings in ({"precision": "int8"}, {"calibration": ["a.jpg"]}):
+        with pytest.raises(ValueError, match="precision int8 needs images for its calibration"):
+            ExportSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_command_with_the_average_precision(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_sample(tmp_path / "data", 3, val_images=2)
+    assert data.val is not None
+    names = read_source(data.val).class_names
+    predictor = predictor_of("yolov1", names)
+    save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(small_config("yolov1").to_json(), names))
+    words = ["export", str(tmp_path / "best.safetensors"), "--output", str(tmp_path / "m.onnx"), "--data", str(tmp_path / "data")]
+    assert main(words) == 0
+    printed = re.search(r"AP on .*: (\d\.\d+) before, (\d\.\d+) after", capsys.readouterr().out)
+    assert printed is not None
+    assert printed[1] == printed[2]
+    monkeypatch.setitem(AP_LIMITS, "fp32", -1.0)
+    assert main(words) == 2
+    assert "m.onnx: not written: AP falls by" in capsys.readouterr().err
+    assert main([*words, "--precision", "int8"]) == 2
+    assert "--calibration-images: int8 needs a hundred images" in capsys.readouterr().err
+
+
+def test_products_of_int8_by_the_flags_of_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    for flags, expected in (("sse avx2", False), ("avx2 avx512_vnni", True), ("avx2 avx_vnni", True)):
+        monkeypatch.setattr(machine, "_field", lambda file, name, flags=flags: flags)
+        assert has_int8_products() is expected
+    monkeypatch.setattr(machine, "_field", lambda file, name: None)
+    monkeypatch.setattr(machine.platform, "machine", lambda: "arm64")
+    assert has_int8_products()
