@@ -57,6 +57,9 @@ class Graph(nn.Module):
         normalized = (images - self.detector.mean) / self.detector.std
         return Batch(normalized, ((images.shape[-2], images.shape[-1]),) * int(images.shape[0]))
 
+    def complete(self, model: Any, opset: int) -> None:
+        """Add to the traced ``onnx.ModelProto``, in place, what cannot be traced."""
+
     def known_dimensions(self) -> dict[str, dict[int, int]]:
         """Return the dimensions of the outputs that are always the same, besides the number of images."""
         if self.kind == "detections":

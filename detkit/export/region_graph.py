@@ -15,7 +15,9 @@ from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import MIN_SIZE
 from detkit.heads.region.pooling import pool_regions
 from detkit.inference.exported.metadata import OutputKind
+from detkit.inference.exported.outputs import IMAGES, PROPOSAL_COUNTS, PROPOSALS, SIZES
 from detkit.models.detector import Detector
+from detkit.models.fast_rcnn import FastRCNN
 from detkit.models.faster_rcnn import FasterRCNN
 from detkit.ops.coder import decode
 
@@ -86,6 +88,69 @@ class FasterRCNNDetections(RegionDetections):
         # Small images have far fewer proposals than the limit, and the second stage takes most of the time.
         boxes = proposals.boxes[:, : proposals.counts.max().clamp(min=1)]
         return self.classified(self.pooled(maps, boxes), boxes, proposals.counts, sizes)
+
+
+class FastRCNNDetections(RegionDetections):
+    """Fast R-CNN and SPPNet: the second stage on given proposals."""
+
+    def __init__(self, detector: FastRCNN, *, fold: bool = True) -> None:
+        super().__init__(detector, fold=fold)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """See :attr:`Graph.inputs`."""
+        return IMAGES, SIZES, PROPOSALS, PROPOSAL_COUNTS
+
+    def example(self, images: Tensor) -> tuple[Tensor, ...]:
+        """See :meth:`Graph.example`."""
+        batch, height, width = images.shape[0], images.shape[2], images.shape[3]
+        sides = torch.tensor([width, height, width, height], dtype=torch.float32)
+        # One for each level of a pyramid, and no sizes equal, which would become constants.
+        boxes = torch.tensor([[0.0, 0.0, 0.1, 0.1], [0.0, 0.0, 0.3, 0.3], [0.0, 0.0, 1.0, 1.0]]) * sides
+        return *super().example(images)[:1], torch.tensor([[height, width]] * batch), boxes.repeat(batch, 1, 1), torch.tensor([3] * batch)
+
+    def dynamic_axes(self, batch_size: int | None) -> dict[str, dict[int, str]]:
+        """See :meth:`Graph.dynamic_axes`."""
+        axes = super().dynamic_axes(batch_size)
+        axes[PROPOSALS][1] = "proposals"
+        return axes
+
+    def forward(self, images: Tensor, sizes: Tensor, proposals: Tensor, proposal_counts: Tensor) -> tuple[Tensor, ...]:
+        """Return boxes, scores, labels and counts, see :data:`detkit.inference.exported.outputs.OUTPUTS`.
+
+        Args:
+            images: As in :meth:`FasterRCNNDetections.forward`.
+            sizes: ``(B, 2)`` height and width of each image before padding.
+            proposals: ``(B, P, 4)`` boxes ``x1 y1 x2 y2`` in pixels of ``images``.
+            proposal_counts: ``(B,)`` number of proposals of each image; those after it are padding.
+        """
+        pooled = self.regions(self.batch(images).images, proposals)
+        return self.classified(pooled, proposals, proposal_counts, sizes)
+
+    def regions(self, images: Tensor, boxes: Tensor) -> Tensor:
+        """Return ``(B * P, C, S, S)`` for normalized images and ``(B, P, 4)`` boxes."""
+        scales = self.detector.scales
+        if scales == (1.0,):
+            return self.pooled(self.detector.neck(images), boxes)
+        return self.pooled([self.detector.neck(resized(images, factor))[0] for factor in scales], boxes)
+
+
+def resized(images: Tensor, factor: float) -> Tensor:
+    """Resize a batch of images by a factor; equal to :func:`detkit.models.fast_rcnn.resize`, in operations of any operator set."""
+    if factor == 1:
+        return images
+    rows, columns = (_resampling(images.shape[axis], factor, images) for axis in (2, 3))
+    return torch.matmul(rows, torch.matmul(images, columns.transpose(0, 1)))
+
+
+def _resampling(length: Tensor | int, factor: float, like: Tensor) -> Tensor:
+    """Weights ``(new, old)`` of bilinear interpolation, with antialiasing when shrinking; the triangle filter of torch and Pillow."""
+    old = torch.arange(length, device=like.device).to(torch.float64)
+    count = ((old[-1] + 1) * factor).round().clamp(min=1)
+    scale = (old[-1] + 1) / count
+    centers = (torch.arange(count, device=like.device).to(torch.float64) + 0.5) * scale
+    weights = (1 - (old + 0.5 - centers[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
+    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
 
 
 def indexed(boxes: Tensor) -> Tensor:

@@ -178,6 +178,10 @@ def _reported(class_names: tuple[str | None, ...], classes: Sequence[str] | None
     return np.array([name in reported for name in class_names], np.bool_)
 
 
+class NeedsPyTorchError(ValueError):
+    """An exported file that cannot be used without PyTorch."""
+
+
 class ArrayPredictor(BasePredictor[PreparedArray, DetectionArrays]):
     """Runs an exported detector and returns numpy arrays; PyTorch is not imported. :func:`load_exported` makes one."""
 
@@ -205,6 +209,7 @@ def load_exported(
     classes: Sequence[str] | None = None,
     batch_size: int | None = None,
     max_detections: int | None = None,
+    threads: int | None = None,
 ) -> ArrayPredictor:
     """Load an exported detector without importing PyTorch; its results are numpy arrays.
 
@@ -218,13 +223,19 @@ def load_exported(
         classes: Names of the classes to report; None: all.
         batch_size: Images of one prepared size that run together; None: as the file states.
         max_detections: Maximum number of detections per image; None: as the file states.
+        threads: Number of threads; None: ``$OMP_NUM_THREADS``, or the library's choice.
 
     Raises:
         FileNotFoundError: If the file does not exist.
+        NeedsPyTorchError: If the file takes proposals.
         ValueError: If the file is not an exported detector, or cannot run as asked.
         ImportError: If the library that runs it is not installed.
     """
-    runtime = file_runtime(path).open(Path(path), device, precision, batch_size=batch_size, max_detections=max_detections)
-    predictor = ArrayPredictor(runtime, min_score=loaded_min_score(min_score, runtime.info.metadata), classes=classes)
+    limits = {"batch_size": batch_size, "max_detections": max_detections} | ({} if threads is None else {"threads": threads})
+    runtime = file_runtime(path).open(Path(path), device, precision, **limits)
+    if runtime.info.takes_proposals:
+        raise NeedsPyTorchError(f"{path}: it takes proposals, which are computed with PyTorch; load it with detkit.load")
+    lowest = loaded_min_score(min_score, runtime.info.metadata)
+    predictor = ArrayPredictor(runtime, min_score=lowest, classes=classes, batch_size=batch_size)
     predictor.operating_points = stored_points(runtime.info.metadata)
     return predictor

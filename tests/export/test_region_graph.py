@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from exported_regions import check_outputs, padded
+from exporting import noise_images
 
 import detkit
 from detkit.backbones import BackboneConfig
@@ -20,7 +19,7 @@ from detkit.export.region_graph import FasterRCNNDetections
 from detkit.heads.region.layers import ConvFCConfig, TwoFCConfig
 from detkit.inference import Predictor
 from detkit.models import presets
-from detkit.models.detector import Detector, DetectorConfig
+from detkit.models.detector import DetectorConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
@@ -67,31 +66,6 @@ def predictor_of(config: DetectorConfig, names: tuple[str | None, ...] = NAMES) 
     return Predictor(detector, config.preprocess, names, "cpu", "fp32", reference=True)
 
 
-def noise_images(*sizes: tuple[int, int]) -> list[NDArray[np.uint8]]:
-    generator = np.random.default_rng(0)
-    return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
-
-
-def padded(predictor: Predictor, images: list[NDArray[np.uint8]]) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Return the prepared images, and the inputs of a graph for all of them."""
-    prepared = [predictor.prepare(image).image for image in images]
-    batch = predictor.detector.prepare(prepared)
-    return prepared, batch.images * predictor.detector.std + predictor.detector.mean, torch.tensor(batch.sizes)
-
-
-def check_outputs(detector: Detector, expected: Any, outputs: tuple[Tensor, ...]) -> int:
-    """Check the outputs of a graph for a batch; return the number of detections."""
-    boxes, scores, labels, counts = outputs
-    for index, rows in enumerate(expected):
-        count = int(counts[index])
-        assert count == len(rows)
-        torch.testing.assert_close(scores[index, :count], rows.scores, atol=2e-5, rtol=0)
-        torch.testing.assert_close(boxes[index, :count], rows.boxes, atol=2e-3, rtol=0)
-        assert torch.equal(labels[index, :count], rows.labels)
-        assert not boxes[index, count:].any()
-    return int(counts.sum())
-
-
 @torch.no_grad()
 @pytest.mark.parametrize("fold", [True, False])
 @pytest.mark.parametrize("name", CONFIGS)
@@ -100,7 +74,7 @@ def test_detections_equal_those_of_the_detector(name: str, fold: bool) -> None:
     prepared, images, sizes = padded(predictor, noise_images(*SHAPES))
     detector: Any = predictor.detector
     outputs = FasterRCNNDetections(detector, fold=fold)(images, sizes)
-    assert check_outputs(detector, detector(prepared), outputs) > 30
+    assert check_outputs(detector(prepared), outputs) > 30
 
 
 @torch.no_grad()
@@ -133,7 +107,7 @@ def test_no_objects() -> None:
     detector: Any = predictor.detector
     detector.region.predictor.logits.bias[-1] = 1e4
     prepared, images, sizes = padded(predictor, noise_images(*SHAPES[:2]))
-    assert check_outputs(detector, detector(prepared), graph_of(detector)(images, sizes)) == 0
+    assert check_outputs(detector(prepared), graph_of(detector)(images, sizes)) == 0
 
 
 @pytest.mark.parametrize("name", ["fpn", pytest.param("all proposals", marks=pytest.mark.slow), pytest.param("c4", marks=pytest.mark.slow)])

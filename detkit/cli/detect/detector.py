@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +31,14 @@ def load_predictor(
     given: dict[str, Any] = {"min_score": lowest, "classes": classes, "max_detections": options.max_detections}
     file = onnx_file(model, options)
     if file is not None:
-        from detkit.inference import load_exported
+        from detkit.inference.light import NeedsPyTorchError, load_exported
 
-        return load_exported(file, options.device, options.precision, **given)
+        with suppress(NeedsPyTorchError):
+            return load_exported(file, options.device, options.precision, threads=options.threads, **given)
     from detkit.inference import load
 
     given |= {"svd": options.svd} | ({"min_score": 0.0} if options.wants_pyramid else {})
+    given |= {"runtime": options.runtime, "threads": options.threads}
     paths = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
     return load(model, options.device, options.precision, **given, **{name: path for name, path in paths.items() if path})
 
@@ -48,7 +51,7 @@ def onnx_file(model: str | Path, options: DetectOptions) -> Path | None:
     """
     from detkit.inference.runtime import is_exported
 
-    if options.wants_pyramid or options.svd or options.weights_file or options.proposals_cache:
+    if options.wants_pyramid or options.svd or options.weights_file or options.proposals_cache or options.runtime:
         return None
     if is_exported(model):
         return Path(model)

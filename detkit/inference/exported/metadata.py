@@ -50,6 +50,8 @@ class ExportMetadata(Config):
     """Data type of convolutions and matrix products."""
     min_score: float | None
     """Suggested minimum score for showing detections."""
+    proposals: str | None = None
+    """Source of the proposals that the file takes: a ``ProposalsConfig`` as JSON; none: it takes none."""
     operating_points: str | None = None
     """The scores at which the detector worked best on its validation data: ``OperatingPoints`` as JSON."""
     license: str | None = None
@@ -90,7 +92,7 @@ def suggestions(path: Path, metadata: ExportMetadata) -> dict[str, Any]:
     Raises:
         ValueError: If the operating points are damaged.
     """
-    known = {"class_names": metadata.class_names, "min_score": metadata.min_score}
+    known = {"class_names": metadata.class_names, "min_score": metadata.min_score, "proposals": metadata.proposals}
     if metadata.operating_points is None:
         return known
     name = f"{path}: {HEADER_FIELD}"

@@ -15,6 +15,9 @@ from detkit.structures.detection import DetectionArrays
 
 IMAGES, SIZES = "images", "sizes"
 """Inputs of a file: the images, and the height and width of each before it was padded, which only ``detections`` need."""
+PROPOSALS, PROPOSAL_COUNTS = "proposals", "proposal_counts"
+"""Inputs of detectors that take proposals: boxes ``(B, P, 4)`` in pixels of the images, and the number of each image ``(B,)``; those after
+it are padding."""
 OUTPUTS: Mapping[OutputKind, tuple[str, ...]] = {
     "detections": ("boxes", "scores", "labels", "counts"),
     "locations": ("scores", "boxes", "levels"),

@@ -12,7 +12,7 @@ from detkit.arrays import Floats, Integers, to_numpy
 from detkit.config import ConfigError
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import ExportMetadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS, SIZES, Outputs, detections_of
+from detkit.inference.exported.outputs import IMAGES, OUTPUTS, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of
 from detkit.inference.runtime import RuntimeInfo
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -57,6 +57,7 @@ class ExportedRuntime:
             input_size=metadata.input_size,
             pad_multiple=metadata.pad_multiple,
             max_detections=self.postprocess.max_detections,
+            takes_proposals=metadata.proposals is not None,
             classifies=metadata.outputs == "classes",
             metadata=suggestions(path, metadata),
         )
@@ -72,7 +73,8 @@ class ExportedRuntime:
     def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
         """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
         sizes = [image.size for image in images]
-        outputs = self.outputs(self.stack([to_numpy(image.image) for image in images]), np.array(sizes, np.int64))
+        proposals = self._proposals_of(images) if self.info.takes_proposals else None
+        outputs = self.outputs(self.stack([to_numpy(image.image) for image in images]), np.array(sizes, np.int64), proposals)
         kind = self.metadata_entry.outputs
         return [detections_of(kind, outputs, row, size, self.postprocess) for row, size in enumerate(sizes)]
 
@@ -94,18 +96,21 @@ class ExportedRuntime:
             padded[index, :, : image.shape[1], : image.shape[2]] = image
         return padded
 
-    def outputs(self, images: Floats, sizes: Integers) -> Outputs:
+    def outputs(self, images: Floats, sizes: Integers, proposals: Sequence[Floats] | None = None) -> Outputs:
         """Return the file's outputs, by name, for up to a batch of images.
 
         Args:
             images: ``(b, 3, H, W)``, padded.
             sizes: ``(b, 2)``: height and width of each before padding.
+            proposals: ``(n, 4)`` boxes of each image in pixels of ``images``, for detectors that take them.
 
         Raises:
             ValueError: If the library cannot run the file on them, or the outputs contradict the metadata.
         """
         count, missing = len(images), (self.metadata_entry.batch_size or len(images)) - len(images)
         feeds = {IMAGES: images, SIZES: sizes}
+        if proposals is not None:
+            feeds |= _padded_proposals(proposals)
         if missing:
             feeds = {name: np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) for name, rows in feeds.items()}
         names = OUTPUTS[self.metadata_entry.outputs]
@@ -125,10 +130,11 @@ class ExportedRuntime:
             ValueError: If they are not.
         """
         entry, (*most, last) = self.metadata_entry, OUTPUTS[self.metadata_entry.outputs]
-        allowed = ((IMAGES, SIZES), (IMAGES,)) if entry.outputs == "detections" else ((IMAGES,),)
+        allowed: tuple[tuple[str, ...], ...] = ((IMAGES, SIZES), (IMAGES,)) if entry.outputs == "detections" else ((IMAGES,),)
+        if entry.proposals is not None:
+            allowed = ((IMAGES, SIZES, PROPOSALS, PROPOSAL_COUNTS),)
         if tuple(inputs) not in allowed or not set(outputs).issuperset((*most, last)):
-            wanted = f"input {' and '.join(allowed[0])}" if len(allowed[0]) == 1 else f"inputs {' and '.join(allowed[0])}"
-            names = f"{wanted} and the outputs {', '.join(most)} and {last}" if most else f"{wanted} and the output {last}"
+            names = f"{_listed('input', allowed[0])} and the {_listed('output', (*most, last))}"
             got = f"{', '.join(inputs)}, and {', '.join(sorted(outputs))}"
             raise ValueError(f"{self.path}: expected the {names}, got {got}; export the detector again")
         own = batch if isinstance(batch, int) else None
@@ -136,6 +142,12 @@ class ExportedRuntime:
             stated = f"its metadata states a batch size of {entry.batch_size}, but it takes {'any' if own is None else own}"
             raise ValueError(f"{self.path}: {stated}; export the detector again")
         self.inputs = tuple(inputs)
+
+    def _proposals_of(self, images: Sequence[Any]) -> list[Floats]:
+        proposals = [getattr(image, "proposals", None) for image in images]
+        if any(rows is None for rows in proposals):
+            raise ValueError(f"{self.path}: expected proposals of each of {len(images)} images; prepare them with a predictor of this file")
+        return [to_numpy(rows.boxes) for rows in proposals if rows is not None]
 
     def _check_outputs(self, outputs: Outputs) -> None:
         named, scores, wrong = len(self.info.class_names), outputs["scores"], ""
@@ -155,3 +167,17 @@ class ExportedRuntime:
                 "export it again with a larger --max-detections"
             )
         return postprocess.with_max_detections(limit)
+
+
+def _padded_proposals(proposals: Sequence[Floats]) -> dict[str, Floats | Integers]:
+    """Return the inputs for the proposals of a batch; at least one row, as not every operator takes none."""
+    counts = np.array([len(rows) for rows in proposals], np.int64)
+    padded = np.zeros((len(proposals), max(1, int(counts.max())), 4), np.float32)
+    for index, rows in enumerate(proposals):
+        padded[index, : len(rows)] = rows
+    return {PROPOSALS: padded, PROPOSAL_COUNTS: counts}
+
+
+def _listed(noun: str, names: Sequence[str]) -> str:
+    *most, last = names
+    return f"{noun}s {', '.join(most)} and {last}" if most else f"{noun} {last}"
