@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header, save_checkpoint
+from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoints
 from detkit.inference import Predictor
 from detkit.models.fcos import FCOSConfig
 from detkit.preprocess import PreprocessConfig
@@ -19,10 +23,22 @@ def noise(*sizes: tuple[int, int]) -> list[np.ndarray]:
     return [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
 
 
+def noisy_checkpoint(path: Path, points: OperatingPoints | None = None) -> Path:
+    """Write the detector as a checkpoint."""
+    predictor = noisy()
+    header = make_header(config_of_noisy().to_json(), list(NAMES), **({} if points is None else {HEADER_FIELD: points.to_dict()}))
+    save_checkpoint(path, predictor.detector.state_dict(), header)
+    return path
+
+
+def config_of_noisy() -> FCOSConfig:
+    base = FCOSConfig(backbone=BackboneConfig(name="hgnetv2_atto", weights=None), preprocess=PreprocessConfig(short_side=96, long_side=192))
+    return base.replace(neck=base.neck.replace(out_channels=32), head=base.head.replace(depth=1))
+
+
 def noisy() -> Predictor:
     torch.manual_seed(0)
-    base = FCOSConfig(backbone=BackboneConfig(name="hgnetv2_atto", weights=None), preprocess=PreprocessConfig(short_side=96, long_side=192))
-    config = base.replace(neck=base.neck.replace(out_channels=32), head=base.head.replace(depth=1))
+    config = config_of_noisy()
     detector = config.build(len(NAMES)).eval()
     detector.hide_unnamed_classes(NAMES)
     with torch.no_grad():

@@ -112,6 +112,12 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": ("auto", "fp32", "bf16", "fp16"),
         "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
     },
+    "--runtime": {
+        "choices": ("torch", "onnx", "openvino", "auto"),
+        "help": "run the detector in PyTorch, onnxruntime or OpenVINO; a checkpoint is exported at the first use and kept in a cache; "
+        "auto measures what is installed and takes the fastest on this CPU (default: torch, and for an exported file its own runtime)",
+    },
+    "--threads": {"type": positive, "metavar": "N", "help": "number of threads (default: chosen by PyTorch, or $OMP_NUM_THREADS)"},
     "--proposals-cache": {"metavar": "DIR", "help": "folder that caches the proposals of a detector that takes them (default: no cache)"},
     "--budget": {"type": core_minutes, "metavar": "M", "help": "core-minutes of a training, validation included"},
     "--resume": {"nargs": "?", "const": "", "metavar": "DIR", "help": "continue what is in this folder (default: the newest)"},

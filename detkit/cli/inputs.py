@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+
+from detkit.data.media.sample import sample_photograph
+
+__all__ = ["image_files", "images_or_sample", "sample_photograph"]
 
 
 def image_files(words: Sequence[str], videos: bool = False) -> list[Path]:
@@ -33,21 +36,6 @@ def image_files(words: Sequence[str], videos: bool = False) -> list[Path]:
 def images_or_sample(words: Sequence[str], videos: bool = False) -> list[Path]:
     """Return :func:`image_files`, or without words :func:`sample_photograph`."""
     return image_files(words, videos) if words else [sample_photograph()]
-
-
-def sample_photograph() -> Path:
-    """Return a photograph of a cat inside scikit-image's package.
-
-    Raises:
-        FileNotFoundError: If scikit-image is not installed, or without it.
-    """
-    spec = importlib.util.find_spec("skimage")  # found, but not imported, which takes a tenth of a second
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError("scikit-image, which contains the sample photograph, is not installed; name an image of your own")
-    path = Path(spec.origin).parent / "data" / "chelsea.png"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: this sample photograph of scikit-image is missing; name an image of your own")
-    return path
 
 
 def _expand(word: str, videos: bool) -> list[Path]:

@@ -33,6 +33,8 @@ class LatencyTask(Config):
     """File of the times."""
     device: str = "auto"
     """Device of the detectors."""
+    runtime: str | None = None
+    """Name of their runtime; exported files run in their own."""
 
 
 def latency_task(task: LatencyTask) -> None:
@@ -42,8 +44,10 @@ def latency_task(task: LatencyTask) -> None:
     """
     from detkit.experiment.results import machine_facts
     from detkit.inference import load
+    from detkit.inference.runtime import is_exported
 
-    predictors = {name: load(model, task.device) for name, model in task.models.items()}
+    runtimes = {name: None if is_exported(model) else task.runtime for name, model in task.models.items()}
+    predictors = {name: load(model, task.device, runtime=runtimes[name]) for name, model in task.models.items()}
     data = read_source(task.images)
     count = min(IMAGES, len(data))
     images = [read_image(data.records[index * len(data) // count].path) for index in range(count)]

@@ -51,6 +51,8 @@ class Protocol(Config):
     """Device of trainings and evaluations."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Number format of evaluations."""
+    runtime: Literal["torch", "onnx", "openvino", "auto"] | None = None
+    """Runtime of evaluations and of the measured times; none: PyTorch, and for exported files their own."""
 
     @property
     def length(self) -> str:

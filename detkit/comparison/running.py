@@ -135,7 +135,11 @@ class Runner:
         self.say(f"measuring the time per image of {len(models)} detectors in one process")
         output = self.folder.path / "latency.txt"
         task = LatencyTask(
-            models=models, images=self.parts.sources["test"], output=str(self.folder.latency), device=self.plan.protocol.device
+            models=models,
+            images=self.parts.sources["test"],
+            output=str(self.folder.latency),
+            device=self.plan.protocol.device,
+            runtime=self.plan.protocol.runtime,
         )
         process = self.launch(task, output)
         try:
@@ -194,6 +198,7 @@ class Runner:
             proposals=str(self.folder.shared_proposals()),
             device=protocol.device,
             precision=protocol.precision,
+            runtime=protocol.runtime,
         )
 
     def _ended(self, unit: Unit, code: int, pause_at: float | None) -> bool:

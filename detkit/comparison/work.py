@@ -55,6 +55,8 @@ class EvaluationTask(Config):
     """Device of the detector."""
     precision: str = "auto"
     """Number format."""
+    runtime: str | None = None
+    """Name of the runtime; exported files run in their own."""
 
 
 class Pause(Hook):
@@ -144,7 +146,9 @@ def evaluation_task(task: EvaluationTask) -> None:
     from detkit.inference import load
     from detkit.inference.runtime import is_exported
 
-    options = {} if task.proposals is None or is_exported(task.model) else {"proposals_cache": task.proposals}
+    own = is_exported(task.model)
+    options: dict[str, Any] = {} if task.proposals is None or own else {"proposals_cache": task.proposals}
+    options |= {} if task.runtime is None or own else {"runtime": task.runtime}
     predictor = load(task.model, task.device, task.precision, **options)
     folder, seconds = Path(task.output), dict[str, float]()
     folder.mkdir(parents=True, exist_ok=True)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detkit.checkpoint.atomic import explain_write_errors
 from detkit.export.agreement import Agreement, compare
-from detkit.export.onnx import export_onnx
+from detkit.export.onnx import check_agreement, export_onnx
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.openvino import DIGEST_FIELD, METADATA_FIELDS, SUFFIX, import_openvino, weights_digest
 from detkit.inference.image_like import ImageLike
@@ -42,18 +43,40 @@ def export_openvino(
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
     import_openvino(path)  # before the work
-    with explain_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
-            source, target = Path(folder) / "model.onnx", Path(folder) / path.name
-            export_onnx(predictor, source, images, replace(settings, precision="fp32"))
-            convert(source, target, half=settings.precision == "fp16")
-            agreement = compare(predictor.without_operating_points(), target, images)
-            if not agreement.holds:
-                raise ValueError(f"{path}: not written: its outputs differ from those of the detector: {agreement}")
-            for suffix in (".bin", SUFFIX):  # the weights first: a file whose weights are another's is refused
-                _place(target.with_suffix(suffix), path.with_suffix(suffix))
+    with explain_write_errors(path), _temporary_folder(path) as folder:
+        export_onnx(predictor, folder / "model.onnx", images, replace(settings, precision="fp32"))
+        return convert_and_compare(predictor, folder / "model.onnx", path, images, settings)
+
+
+def convert_and_compare(predictor: Predictor, source: Path, path: Path, images: Sequence[ImageLike], settings: ExportSettings) -> Agreement:
+    """Convert an exported ONNX file, compare the result with the detector, and put it in place.
+
+    Args:
+        predictor: The detector.
+        source: The ONNX file that was exported from it, in float32.
+        path: The ``.xml`` file to write.
+        images: Images on which both are compared.
+        settings: As for :func:`export_openvino`.
+
+    Raises:
+        ValueError: If OpenVINO cannot read the file, or its detections differ from those of the detector.
+    """
+    with _temporary_folder(path) as folder:
+        target = folder / path.name
+        convert(source, target, half=settings.precision == "fp16")
+        agreement = compare(predictor.without_operating_points(), target, images)
+        check_agreement(agreement, path, settings)
+        for suffix in (".bin", SUFFIX):  # the weights first: a file whose weights are another's is refused
+            _place(target.with_suffix(suffix), path.with_suffix(suffix))
     return agreement
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder next to a file, which is removed at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as folder:
+        yield Path(folder)
 
 
 def convert(source: Path, target: Path, *, half: bool = False) -> None:

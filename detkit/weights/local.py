@@ -18,15 +18,15 @@ def default_folder() -> Path:
     """Return the default folder of downloads: ``$DETKIT_WEIGHTS``, else ``detkit/weights`` in the user's cache."""
     if os.environ.get(ENVIRONMENT):
         return Path(os.environ[ENVIRONMENT]).expanduser()
-    return _cache("detkit/weights")
+    return cache_folder("detkit/weights")
 
 
 def search_folders(folder: str | Path | None = None) -> tuple[Path, ...]:
     """Return the folders to search, in order: the given one, ``$DETKIT_WEIGHTS``, detkit's cache, torch's cache."""
     torch_home = os.environ.get("TORCH_HOME")
-    torch_cache = Path(torch_home).expanduser() if torch_home else _cache("torch")
+    torch_cache = Path(torch_home).expanduser() if torch_home else cache_folder("torch")
     folders = [Path(folder).expanduser()] if folder is not None else []
-    folders += [default_folder(), _cache("detkit/weights"), torch_cache / "hub" / "checkpoints"]
+    folders += [default_folder(), cache_folder("detkit/weights"), torch_cache / "hub" / "checkpoints"]
     return tuple(dict.fromkeys(folders))
 
 
@@ -72,6 +72,7 @@ def _package_file(entry: WeightEntry) -> Path:
     return file
 
 
-def _cache(subfolder: str) -> Path:
+def cache_folder(subfolder: str) -> Path:
+    """Return a folder in the user's cache: ``$XDG_CACHE_HOME``, else ``~/.cache``."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root).expanduser() if root else Path.home() / ".cache") / subfolder

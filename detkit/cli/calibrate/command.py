@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, "--output", help="the new file (default: the detector's name with the target, in its folder)")
     add_flags(parser, "--json", help="write the scores, numbers and intervals as JSON")
-    add_flags(parser, "--max-detections", "--device", "--precision", "--proposals-cache")
+    add_flags(parser, "--max-detections", "--device", "--precision", "--runtime", "--threads", "--proposals-cache")
     bind(parser, CalibrateOptions, run)
 
 

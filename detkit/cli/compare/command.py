@@ -148,7 +148,19 @@ def _plan(options: CompareOptions) -> Plan:
     return build_plan(things, _protocol(options, tuple(overrides)), suite(options.suite) if options.suite else ())
 
 
-_PROTOCOL = ("budget", "steps", "seeds", "init", "backbone", "val_fraction", "test_fraction", "halving", "fractions", "precision")
+_PROTOCOL = (
+    "budget",
+    "steps",
+    "seeds",
+    "init",
+    "backbone",
+    "val_fraction",
+    "test_fraction",
+    "halving",
+    "fractions",
+    "precision",
+    "runtime",
+)
 
 
 def _refuse(options: CompareOptions, reason: str, names: tuple[str, ...]) -> None:
@@ -170,7 +182,7 @@ def _protocol(options: CompareOptions, overrides: tuple[str, ...]) -> Protocol:
     if options.data is None:
         raise ValueError("no data to compare on: give labeled images with --data PATH")
     budget = options.budget if options.budget or options.steps else DEFAULT_BUDGET
-    names = ("seeds", "init", "backbone", "val_fraction", "test_fraction", "precision")
+    names = ("seeds", "init", "backbone", "val_fraction", "test_fraction", "precision", "runtime")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
     return Protocol(
         data=options.data,

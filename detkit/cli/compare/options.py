@@ -37,6 +37,7 @@ class CompareOptions:
         resume: Folder of the comparison to continue; empty: the newest one.
         device: Name of the device.
         precision: Number format of evaluations; None: the default.
+        runtime: Runtime of evaluations and of the measured times; None: the default.
     """
 
     words: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class CompareOptions:
     resume: str | None = None
     device: str = "auto"
     precision: str | None = None
+    runtime: str | None = None
 
 
 def add_compare_flags(parser: argparse.ArgumentParser) -> None:
@@ -93,6 +95,7 @@ def add_compare_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--resume", help="continue the comparison in this folder, with its own copy of the plan (default: your newest one)")
     add_flags(parser, "--device")
     add_flags(parser, "--precision", help="number format of the evaluations (default: auto)")
+    add_flags(parser, "--runtime")
 
 
 def _add_training_flags(parser: argparse.ArgumentParser) -> None:

@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
     native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
     add_flags(parser, "--precision", help=f"number format; {native} (default: %(default)s)")
-    add_flags(parser, "--proposals-cache")
+    add_flags(parser, "--runtime", "--threads", "--proposals-cache")
     add_pyramid_arguments(parser)
     bind(parser, DetectOptions, run)
 

@@ -39,7 +39,7 @@ def load_predictor(
 
     given |= {"svd": options.svd} | ({"min_score": 0.0} if options.wants_pyramid else {})
     given |= {"runtime": options.runtime, "threads": options.threads}
-    paths = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
+    paths: dict[str, Any] = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
     return load(model, options.device, options.precision, **given, **{name: path for name, path in paths.items() if path})
 
 

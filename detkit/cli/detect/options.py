@@ -30,6 +30,8 @@ class DetectOptions(PyramidOptions):
         annotations: COCO annotation file that gives the ids for ``coco``.
         device: Name of the device.
         precision: Number format.
+        runtime: Name of the runtime; None: torch, or that of an exported file.
+        threads: Number of threads; None: the default.
         proposals_cache: Folder that caches proposals; None: no cache.
     """
 
@@ -51,4 +53,6 @@ class DetectOptions(PyramidOptions):
     annotations: str | None = None
     device: str = "auto"
     precision: str = "auto"
+    runtime: str | None = None
+    threads: int | None = None
     proposals_cache: str | None = None

@@ -36,7 +36,7 @@ def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:
 
     start = time.perf_counter()
     model, reason = resolve_model(options.model, options.latest)
-    predictor = load(model, options.device, options.precision)
+    predictor = load(model, options.device, options.precision, runtime=options.runtime, threads=options.threads)
     names = predictor.class_names
     print(model_line(model, reason, names, predictor.device, predictor.precision))
     data = labeled(options, model)

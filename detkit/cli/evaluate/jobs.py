@@ -106,11 +106,13 @@ class DetectorJob:
         self.seconds["detecting"] = time.perf_counter() - loaded
         self.metadata = {"model": str(model), "data": self.data.name, "precision": predictor.precision, "device": str(predictor.device)}
         self.metadata |= _settings(model)
+        self.metadata |= {"runtime": self.options.runtime} if self.options.runtime else {}
         self.metadata |= {"pyramid": str(detector)} if self.options.wants_pyramid else {}
         return evaluator
 
     def _load_options(self) -> dict[str, Any]:
-        given = {"proposals_cache": self.options.proposals_cache, "max_detections": self.options.max_detections}
+        names = ("proposals_cache", "max_detections", "runtime", "threads")
+        given = {name: getattr(self.options, name) for name in names}
         return {name: value for name, value in given.items() if value is not None}
 
     def _load_other(self, other: str) -> PredictorLike | None:

@@ -37,6 +37,8 @@ class LabeledOptions:
         max_detections: Maximum number of detections per image; None: the model's own.
         device: Name of the device.
         precision: Number format.
+        runtime: Name of the runtime; None: torch, or that of an exported file.
+        threads: Number of threads; None: the default.
         proposals_cache: Folder that caches proposals; None: no cache.
     """
 
@@ -51,6 +53,8 @@ class LabeledOptions:
     max_detections: int | None = None
     device: str = "auto"
     precision: str = "fp32"
+    runtime: str | None = None
+    threads: int | None = None
     proposals_cache: str | None = None
 
 
@@ -95,7 +99,7 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     _add_metric_flags(parser)
     add_flags(parser, "--json", help="write all numbers as JSON; with a report or --details, those of the analysis too")
     add_report_flags(parser, "report.html in a new folder evaluate-N, of the run or under runs/")
-    add_flags(parser, "--device", "--precision", "--proposals-cache")
+    add_flags(parser, "--device", "--precision", "--runtime", "--threads", "--proposals-cache")
     add_pyramid_arguments(parser)
 
 
