@@ -20,7 +20,7 @@ from detkit.preprocess import PreprocessConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = FasterRCNNConfig(
-    backbone=BackboneConfig(name="resnet18", weights=None),
+    backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None),
     neck=FPNConfig(out_channels=16),
     preprocess=PreprocessConfig(short_side=64, long_side=128),
 )

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def predictor() -> Predictor:
     """An R-CNN whose SVMs and regressors are random numbers."""
     torch.manual_seed(0)
-    config = RCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None, levels=("c4",)), warp_size=32, context_pixels=4)
+    config = RCNNConfig(backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None, levels=("c4",)), warp_size=32, context_pixels=4)
     detector: Any = config.replace(region=config.region.replace(head=TwoFCConfig(hidden=16), pool_size=1)).build(2)
     for layer in (detector.region.fitted.svm, detector.region.fitted.boxes):
         torch.nn.init.normal_(layer.weight, std=0.05)

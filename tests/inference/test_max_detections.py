@@ -17,6 +17,7 @@ from detkit.cli.main import main
 from detkit.data import make_sample, read_source
 from detkit.experiment import evaluation_run
 from detkit.experiment.training_run import _log_data_warnings
+from detkit.heads.fcos import FCOSHeadConfig
 from detkit.inference import ImagePyramid, Predictor
 from detkit.models.classifier import ClassifierConfig
 from detkit.models.faster_rcnn import FasterRCNNConfig
@@ -25,7 +26,7 @@ from detkit.models.retinanet import RetinaNetConfig
 from detkit.necks import FPNConfig
 from detkit.preprocess import PreprocessConfig
 
-BACKBONE = BackboneConfig(name="resnet18", weights=None)
+BACKBONE = BackboneConfig(name="shufflenet_v2_x0_5", weights=None)
 SMALL = PreprocessConfig(short_side=96, long_side=192)
 IMAGE = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
 
@@ -45,7 +46,9 @@ def busy(config: FCOSConfig) -> torch.nn.Module:
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, files = tmp_path_factory.mktemp("limits"), {}
     configs = {
-        "one stage": FCOSConfig(backbone=BACKBONE, preprocess=SMALL),
+        "one stage": FCOSConfig(
+            backbone=BACKBONE, preprocess=SMALL, neck=FPNConfig(out_channels=64, extra_levels="p6p7"), head=FCOSHeadConfig(depth=1)
+        ),
         "two stages": FasterRCNNConfig(backbone=BACKBONE, neck=FPNConfig(out_channels=16), preprocess=SMALL),
     }
     for name, config in configs.items():

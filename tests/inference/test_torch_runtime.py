@@ -1,35 +1,39 @@
 from __future__ import annotations
 
-import subprocess
 import sys
 
-DETECT = """
-import sys, torch
+import pytest
+import torch
+
 from detkit.backbones import BackboneConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
 from detkit.models.faster_rcnn import FasterRCNNConfig
 from detkit.necks import FPNConfig
-from detkit.ops.pooling import kernels_are_loaded
+from detkit.ops import pooling
 from detkit.preprocess import PreprocessConfig
 
-region = FasterRCNNConfig().region.replace(head=TwoFCConfig(hidden=8))
-config = FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=8), region=region)
-size = PreprocessConfig(rule="letterbox", input_size=(64, 64))
-predictor = Predictor(config.build(2), size, ("cat", "dog"), "cpu", "fp32")
-for _ in range(2):
-    predictor(torch.rand(3, 64, 64))
-    print(kernels_are_loaded(), "numba" in sys.modules)
-other = Predictor(config.build(2), size, ("cat", "dog"), "cpu", "fp32")
-pools = []
-plain = other.detector.region.pooled
-other.detector.region.pooled = lambda *args: (pools.append(other.detector.region.compiled_pooling), plain(*args))[1]
-other(torch.rand(3, 64, 64))
-print(pools[0], other.detector.region.compiled_pooling)
-"""
 
-
-def test_only_the_first_image_of_a_process_does_without_compiled_kernels() -> None:
+def test_only_the_first_image_of_a_process_does_without_compiled_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Loading them takes longer than a single image; once they are loaded, every detector uses them from its first image."""
-    out = subprocess.run([sys.executable, "-c", DETECT], capture_output=True, text=True, check=True).stdout.splitlines()
-    assert out == ["False False", "True True", "True True"]
+    monkeypatch.delitem(sys.modules, "detkit.accelerate.pooling_cpu", raising=False)
+    pooling._kernels.cache_clear()
+    region = FasterRCNNConfig().region.replace(head=TwoFCConfig(hidden=8))
+    backbone = BackboneConfig(name="shufflenet_v2_x0_5", weights=None)
+    config = FasterRCNNConfig(backbone=backbone, neck=FPNConfig(out_channels=8), region=region)
+
+    def predictor() -> Predictor:
+        size = PreprocessConfig(rule="letterbox", input_size=(64, 64))
+        return Predictor(config.build(2), size, ("cat", "dog"), "cpu", "fp32")
+
+    first, loaded = predictor(), []
+    for _ in range(2):
+        first(torch.rand(3, 64, 64))
+        loaded.append(pooling.kernels_are_loaded())
+    assert loaded == [False, True]
+    other, pools = predictor(), []
+    region_head = other.detector.region
+    plain = region_head.pooled
+    monkeypatch.setattr(region_head, "pooled", lambda *args: (pools.append(region_head.compiled_pooling), plain(*args))[1])
+    other(torch.rand(3, 64, 64))
+    assert (pools[0], region_head.compiled_pooling) == (True, True)

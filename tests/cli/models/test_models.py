@@ -240,7 +240,7 @@ def small_checkpoint(path: Path, value: float) -> Path:
     from detkit.models.faster_rcnn import FasterRCNNConfig
     from detkit.necks import FPNConfig
 
-    config = FasterRCNNConfig(backbone=BackboneConfig(name="resnet18", weights=None), neck=FPNConfig(out_channels=8))
+    config = FasterRCNNConfig(backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None), neck=FPNConfig(out_channels=8))
     tensors = {name: torch.full_like(tensor, value) for name, tensor in config.build(2).state_dict().items()}
     save_checkpoint(path, tensors, make_header(config.to_json(), ["cat", "dog"]))
     return path

@@ -142,7 +142,7 @@ def test_unreadable_images_are_reported_and_skipped(folder: Path, capsys: pytest
 def test_a_region_proposal_network(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.manual_seed(0)
     config = FasterRCNNConfig(
-        backbone=BackboneConfig(name="resnet18", weights=None),
+        backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None),
         neck=FPNConfig(out_channels=8),
         preprocess=PreprocessConfig(short_side=64, long_side=96),
     )
