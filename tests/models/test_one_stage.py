@@ -35,6 +35,6 @@ def test_a_head_is_shown_targets_in_training_only() -> None:
     plain = detector(images, targets)
     detector.head.__class__ = ShownTargets
     shown = detector(images, targets)
-    assert float(shown.pop("shown")) == 3.0
-    assert {name: float(loss) for name, loss in shown.items()} == {name: float(loss) for name, loss in plain.items()}
+    assert float(shown.pop("shown").detach()) == 3.0
+    assert {name: float(loss.detach()) for name, loss in shown.items()} == {name: float(loss.detach()) for name, loss in plain.items()}
     assert len(detector(images)) == 2
