@@ -29,6 +29,7 @@ from detkit.evaluation.evaluator import Evaluator
 from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import check_boxes
 from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
+from detkit.inference.runtime import file_runtime, is_exported
 from detkit.inference.sources import checkpoint_path
 from detkit.registry import did_you_mean
 
@@ -125,13 +126,16 @@ def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progr
 
 
 def is_classifier(weights: str | Path | None) -> bool:
-    """Return whether a checkpoint or a run folder holds a classifier of whole images; None: the detector inside the package.
+    """Return whether a checkpoint, a run folder or an exported file holds a classifier; None: the detector inside the package.
 
     Raises:
         FileNotFoundError: If no weights are given and there is no run, or a folder has no checkpoint.
-        ValueError: If the file is not a detkit checkpoint.
+        ValueError: If the file is neither a detkit checkpoint nor an exported file.
     """
-    path = checkpoint_path(choose_model(weights)[0])
+    source = choose_model(weights)[0]
+    if is_exported(source):
+        return bool(file_runtime(source).metadata(Path(source)).get("classifies"))
+    path = checkpoint_path(source)
     return path is not None and json.loads(read_header(path)["model"]).get("kind") == "classifier"
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, get_type_hints
 
+from detkit.export.classifier_graph import ClassScores
 from detkit.export.graph import Graph, OneStageDetections, OneStageLocations
 from detkit.export.region_graph import FasterRCNNDetections, FastRCNNDetections
 from detkit.export.select import unsupported
 from detkit.export.warped_graph import RCNNDetections
 from detkit.inference.exported.metadata import OutputKind
 from detkit.models import MODELS
+from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.fast_rcnn import FastRCNN
 from detkit.models.faster_rcnn import FasterRCNN
@@ -19,6 +21,7 @@ from detkit.models.rcnn import RCNN
 GRAPHS: tuple[tuple[type[Detector], tuple[type[Graph], ...]], ...] = (
     (OneStage, (OneStageDetections, OneStageLocations)),
     (FasterRCNN, (FasterRCNNDetections,)),
+    (Classifier, (ClassScores,)),
     (RCNN, (RCNNDetections,)),
     (FastRCNN, (FastRCNNDetections,)),
 )

@@ -101,6 +101,9 @@ class FileRuntime(Runtime, Protocol):
     def metadata(cls, path: Path) -> dict[str, Any]:
         """Return the ``class_names`` of a file and, where it has them, its suggested ``min_score`` and its ``operating_points``.
 
+        ``proposals`` is the source of the proposals that it takes, a ``ProposalsConfig`` as JSON, and ``classifies`` whether it classifies
+        whole images.
+
         Errors are as in :meth:`open`.
         """
 

@@ -134,9 +134,13 @@ class Classifier(Detector):
         """Return the cross entropy averaged over the images that have a target."""
         return functional.cross_entropy(logits.float(), target_probabilities, reduction="sum") / loss_normalizer(target_probabilities.sum())
 
+    def probabilities(self, raw: Raw) -> Tensor:
+        """Return the probability of each class ``(B, K)``; the logits of several heads are averaged."""
+        return torch.stack([logits.float() for logits in raw[: self.network.num_heads]]).mean(0).softmax(1)
+
     def detect(self, raw: Raw, batch: Batch) -> list[Detections]:
-        """Return the most probable reported classes of each image; the logits of several heads are averaged."""
-        scores = torch.stack([logits.float() for logits in raw[: self.network.num_heads]]).mean(0).softmax(1)
+        """Return the most probable reported classes of each image."""
+        scores = self.probabilities(raw)
         num_reported = self.num_classes
         if self.unreported is not None:
             scores, num_reported = scores.masked_fill(self.unreported, -1.0), int((~self.unreported).sum())

@@ -92,7 +92,12 @@ def suggestions(path: Path, metadata: ExportMetadata) -> dict[str, Any]:
     Raises:
         ValueError: If the operating points are damaged.
     """
-    known = {"class_names": metadata.class_names, "min_score": metadata.min_score, "proposals": metadata.proposals}
+    known = {
+        "class_names": metadata.class_names,
+        "min_score": metadata.min_score,
+        "proposals": metadata.proposals,
+        "classifies": metadata.outputs == "classes",
+    }
     if metadata.operating_points is None:
         return known
     name = f"{path}: {HEADER_FIELD}"

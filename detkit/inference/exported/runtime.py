@@ -56,7 +56,7 @@ class ExportedRuntime:
             batch_size=metadata.batch_size or 1,
             input_size=metadata.input_size,
             pad_multiple=metadata.pad_multiple,
-            max_detections=self.postprocess.max_detections,
+            max_detections=None if metadata.outputs == "classes" else self.postprocess.max_detections,
             takes_proposals=metadata.proposals is not None,
             classifies=metadata.outputs == "classes",
             metadata=suggestions(path, metadata),
