@@ -73,7 +73,7 @@ def finished(first_run: Path, tmp_path: Path) -> Path:
 def maker(folder: Path, data: DataConfig) -> Make:
     model = FasterRCNNConfig(
         preprocess=PreprocessConfig(short_side=64, long_side=64),
-        backbone=BackboneConfig(name="resnet18", weights=None, norm="frozen"),
+        backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None, norm="frozen"),
         neck=FPNConfig(out_channels=8),
         rpn=RPNConfig(train_pre_nms_top_k=20, train_max_proposals=20, pre_nms_top_k=20, max_proposals=20, samples_per_image=16),
         region=RegionConfig(head=TwoFCConfig(hidden=8), samples_per_image=8),

@@ -27,6 +27,7 @@ LETTERBOX = PreprocessConfig(rule="letterbox", input_size=(160, 224))
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Any:
     torch.manual_seed(0)
     config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=PreprocessConfig(short_side=96, long_side=128))
+    config = config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
     detector = config.build(2).eval()
     with torch.no_grad():
         for name, parameter in detector.named_parameters():

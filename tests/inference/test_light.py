@@ -44,6 +44,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An exported FCOS with random weights and scores around .5."""
     torch.manual_seed(0)
     config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=PreprocessConfig(short_side=96, long_side=192))
+    config = config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
     detector = config.build(3).eval()
     detector.hide_unnamed_classes(NAMES)
     with torch.no_grad():
