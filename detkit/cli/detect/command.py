@@ -8,10 +8,10 @@
     detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
 
 Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. It runs on the CPU without
-loading PyTorch, in a second for the first image; --device cuda or mps, or --precision bf16 or fp16, run it in PyTorch, as do a pyramid and
---flip. Drawn images go to a new
-folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read is reported, the others
-are processed, and the exit code is 1.
+loading PyTorch, and answers in a second; --device cuda or mps, --precision bf16 or fp16, a pyramid and --flip run it in PyTorch.
+
+Drawn images go to a new folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read
+is reported, the others are processed, and the exit code is 1.
 
 The files of --json, --csv and --coco are written at the end, also after an interruption. Until then, the detections of the images
 processed so far are in FILE.partial next to the first of them, as lines of JSON, which stays if the command is killed. The data set of

@@ -46,8 +46,8 @@ def load_predictor(
 def onnx_file(model: str | Path, options: DetectOptions) -> Path | None:
     """Return the file that runs a detector without PyTorch; None if what is asked for needs PyTorch.
 
-    The detector inside the package runs in onnxruntime unless a GPU or another precision is named: only PyTorch can find GPUs, and on a
-    CPU its import alone takes longer than a hundred images.
+    The detector inside the package runs in onnxruntime unless a GPU or another precision is named: only PyTorch can find GPUs, and its
+    import alone takes as long as the detection on dozens of images.
     """
     from detkit.inference.runtime import is_exported
 
