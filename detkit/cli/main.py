@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": Command("start", "detkit.cli.evaluate.command", "evaluate a detector, or a results file, on your labels"),
     "calibrate": Command("start", "detkit.cli.calibrate.command", "find the scores from which detections are used"),
     "compare": Command("understand", "detkit.cli.compare.command", "train detectors under equal conditions, and compare them"),
+    "benchmark": Command("understand", "detkit.cli.benchmark.command", "measure the speed, memory and size of a detector in every runtime"),
     "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
     "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
     "propose": Command("data", "detkit.cli.propose.command", "compute object proposals; report their recall against labels"),

@@ -30,7 +30,7 @@ def fastest(wanted: Wanted, threads: int, open_predictor: Open) -> str:
     """
     entry, key = cache_entry(wanted), f"fastest, {wanted.precision}, {threads} threads"
     known = entry.record().get(key)
-    if _is_usable(known):
+    if isinstance(known, dict) and _is_usable(known):
         _log.info("runtime: %s", _line(known, f"measured before, see {entry.folder}"))
         return str(known["runtime"])
     predictors, reasons = {TORCH: open_predictor(TORCH)}, {}
@@ -57,9 +57,9 @@ def _opened(name: str, open_predictor: Open) -> Callable[[Any], Any]:
     return open_predictor(name)
 
 
-def _is_usable(choice: Any) -> bool:
+def _is_usable(choice: Mapping[str, Any]) -> bool:
     """Whether a remembered choice is complete, and what it names is still installed."""
-    if not isinstance(choice, dict) or not isinstance(choice.get("milliseconds"), dict):
+    if not isinstance(choice.get("milliseconds"), dict):
         return False
     name = choice.get("runtime")
     return name == TORCH or (name in ENDINGS and not missing_packages(name))

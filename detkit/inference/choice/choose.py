@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from detkit.inference.choice.cache import CacheEntry, entry_of, file_digest
 from detkit.inference.choice.names import ENDINGS, PACKAGES, WRITERS, Wanted, check_supported
@@ -36,7 +37,7 @@ def open_in(wanted: Wanted, runtime: str, original: Original) -> FileRuntime:
     """
     check_supported(runtime, wanted)
     path, limit = _file(wanted, runtime, original)
-    opener: type[FileRuntime] = RUNTIMES.get(ENDINGS[runtime])
+    opener = cast("type[FileRuntime]", RUNTIMES.get(ENDINGS[runtime]))
     return opener.open(path, "cpu", wanted.precision, batch_size=wanted.options.get("batch_size"), max_detections=limit)
 
 

@@ -181,7 +181,7 @@ def _entry(model: Any, field: Sequence[str]) -> str | None:
 
 def _input_name(row: Any) -> str:
     """Return the name that an input was given: it also has the names of nodes equal to it, such as a division by one, which hold signs."""
-    return next((name for name in row.get_names() if name.isidentifier()), row.get_any_name())
+    return str(next((name for name in row.get_names() if name.isidentifier()), row.get_any_name()))
 
 
 def _settings(core: Any, path: Path, precision: str, threads: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""``detkit benchmark``: speed, memory and size of a detector in every runtime and precision."""
