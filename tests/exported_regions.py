@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from detkit.arrays import ImageArray
 from detkit.inference import Predictor
-from detkit.structures import Detections
+from detkit.structures import Detections, Proposals
 
 
 def padded(predictor: Predictor, images: Sequence[NDArray[np.uint8]]) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -31,3 +33,17 @@ def check_outputs(expected: Sequence[Detections], outputs: tuple[Tensor, ...]) -
         assert torch.equal(labels[index, :count], rows.labels)
         assert not boxes[index, count:].any()
     return int(counts.sum())
+
+
+@dataclass(frozen=True)
+class RandomBoxes:
+    """A proposal backend that returns random boxes, of which some stick out; as many as the image's width in tens."""
+
+    version: str = "random"
+
+    def __call__(self, image: ImageArray, settings: object, threads: int | None = None) -> Proposals:
+        generator, (height, width) = np.random.default_rng(0), image.shape[:2]
+        corners = generator.uniform(-0.1, 0.9, (width // 10, 2))
+        sides = generator.uniform(0.02, 1.0, (width // 10, 2)) ** 2
+        boxes = np.concatenate((corners, corners + sides), 1) * [width, height, width, height]
+        return Proposals(torch.from_numpy(boxes.astype(np.float32)), torch.ones(len(boxes)))

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from detkit.export.graph import Graph
+from detkit.export.resampling import replace_adaptive_pools
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import OutputKind
 from detkit.models.classifier import Classifier
@@ -24,6 +25,7 @@ class ClassScores(Graph):
 
     def __init__(self, detector: Classifier, *, fold: bool = True) -> None:
         super().__init__(detector, fold=fold)
+        replace_adaptive_pools(self.detector)
         self.rules = PostprocessConfig(min_score=0.0, pre_nms_top_k=None, nms_iou=None, max_detections=detector.config.top_k)
 
     def forward(self, images: Tensor) -> Tensor:

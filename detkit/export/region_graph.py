@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detkit.export.graph import Graph, as_outputs, limited
 from detkit.export.proposals import propose
+from detkit.export.resampling import resized
 from detkit.export.select import REMOVED, BoxSource, Entries, select
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import MIN_SIZE
@@ -133,24 +134,6 @@ class FastRCNNDetections(RegionDetections):
         if scales == (1.0,):
             return self.pooled(self.detector.neck(images), boxes)
         return self.pooled([self.detector.neck(resized(images, factor))[0] for factor in scales], boxes)
-
-
-def resized(images: Tensor, factor: float) -> Tensor:
-    """Resize a batch of images by a factor; equal to :func:`detkit.models.fast_rcnn.resize`, in operations of any operator set."""
-    if factor == 1:
-        return images
-    rows, columns = (_resampling(images.shape[axis], factor, images) for axis in (2, 3))
-    return torch.matmul(rows, torch.matmul(images, columns.transpose(0, 1)))
-
-
-def _resampling(length: Tensor | int, factor: float, like: Tensor) -> Tensor:
-    """Weights ``(new, old)`` of bilinear interpolation, with antialiasing when shrinking; the triangle filter of torch and Pillow."""
-    old = torch.arange(length, device=like.device).to(torch.float64)
-    count = ((old[-1] + 1) * factor).round().clamp(min=1)
-    scale = (old[-1] + 1) / count
-    centers = (torch.arange(count, device=like.device).to(torch.float64) + 0.5) * scale
-    weights = (1 - (old + 0.5 - centers[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
-    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
 
 
 def indexed(boxes: Tensor) -> Tensor:

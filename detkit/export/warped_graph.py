@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from detkit.export.loop import insert_loop
 from detkit.export.region_graph import FastRCNNDetections
-from detkit.models.rcnn import RCNN, WarpedRegions
+from detkit.export.resampling import average_pooled
+from detkit.models.rcnn import RCNN
 from detkit.ops.warp import add_context, warp_regions
 
 PLACEHOLDER = "detkit::RegionFeatures"
@@ -73,7 +74,9 @@ class RegionStep(nn.Module):
         size = self.config.warp_size
         rows = add_context(boxes[step], size, self.config.context_pixels)
         crops = warp_regions(images[step // (boxes.shape[0] // images.shape[0])], rows, size)
-        return WarpedRegions(images, self.neck, self.config).feature_map(crops)
+        maps: Tensor = self.neck(crops)[0]
+        cells = (self.shape[1], self.shape[2])
+        return maps if maps.shape[-2:] == cells else average_pooled(maps, cells)
 
 
 class _Loop(torch.autograd.Function):

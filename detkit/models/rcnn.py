@@ -122,12 +122,11 @@ class WarpedRegions:
         chunks = [
             part for rows in boxes if len(rows) for part in torch.split(add_context(rows, size, context_pixels), self.config.chunk_size)
         ]
-        maps = [self.feature_map(warp_regions(self.images[index], part, size)) for index, part in zip(indices, chunks, strict=True)]
+        maps = [self._feature_map(warp_regions(self.images[index], part, size)) for index, part in zip(indices, chunks, strict=True)]
         # Without regions, one blank crop determines the shape.
-        return torch.cat(maps) if maps else self.feature_map(self.images.new_zeros((1, 3, size, size)))[:0]
+        return torch.cat(maps) if maps else self._feature_map(self.images.new_zeros((1, 3, size, size)))[:0]
 
-    def feature_map(self, crops: Tensor) -> Tensor:
-        """Return the feature maps ``(n, C, S, S)`` of warped regions."""
+    def _feature_map(self, crops: Tensor) -> Tensor:
         features: Tensor = self.network(crops)[0]
         side = self.config.region.pool_size
         return features if features.shape[-2:] == (side, side) else functional.adaptive_avg_pool2d(features, side)

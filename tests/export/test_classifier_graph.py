@@ -48,6 +48,7 @@ OTHERS = {
     "any size": config(preprocess=PreprocessConfig(short_side=64, long_side=160)),
     "auxiliary": config("googlenet", 64),
     "old": config("lenet5", 32),
+    "pooled unevenly": config("vgg11", 96, preprocess=PreprocessConfig(short_side=96, long_side=200)),
 }
 
 

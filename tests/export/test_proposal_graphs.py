@@ -6,32 +6,29 @@ import io
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from exported_regions import check_outputs, padded
+from exported_regions import RandomBoxes, check_outputs, padded
 from exporting import noise_images
 from torch import Tensor, nn
 
 import detkit
-from detkit.arrays import ImageArray
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
 from detkit.export import ExportSettings, export_onnx
 from detkit.export.graphs import graph_of
-from detkit.export.region_graph import resized
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.heads.text_classes import TextClassesConfig
 from detkit.inference import Predictor, load_exported
 from detkit.inference.exported.metadata import METADATA_KEY
 from detkit.models.clip_rcnn import CLIPRCNNConfig
-from detkit.models.fast_rcnn import FastRCNNConfig, resize
+from detkit.models.fast_rcnn import FastRCNNConfig
 from detkit.models.rcnn import RCNNConfig
 from detkit.models.sppnet import SPPNetConfig
 from detkit.necks import FPNConfig
@@ -100,20 +97,6 @@ CONFIGS: dict[str, Callable[[], Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class RandomBoxes:
-    """A proposal backend that returns random boxes, of which some stick out; as many as the image's width in tens."""
-
-    version: str = "random"
-
-    def __call__(self, image: ImageArray, settings: object, threads: int | None = None) -> Proposals:
-        generator, (height, width) = np.random.default_rng(0), image.shape[:2]
-        corners = generator.uniform(-0.1, 0.9, (width // 10, 2))
-        sides = generator.uniform(0.02, 1.0, (width // 10, 2)) ** 2
-        boxes = np.concatenate((corners, corners + sides), 1) * [width, height, width, height]
-        return Proposals(torch.from_numpy(boxes.astype(np.float32)), torch.ones(len(boxes)))
-
-
 def predictor_of(config: Any, names: tuple[str | None, ...] = NAMES) -> Predictor:
     """Return a predictor with fitted layers where it has them, and spread scores without ties."""
     torch.manual_seed(0)
@@ -158,13 +141,6 @@ def test_in_onnxruntime_for_any_number_of_images_and_proposals(name: str, tmp_pa
         torch.testing.assert_close(expected.scores, actual.scores, atol=1e-4, rtol=0)
         torch.testing.assert_close(expected.boxes, actual.boxes, atol=1e-2, rtol=0)
         assert 1 not in actual.labels, "a class without a name is never reported"
-
-
-@pytest.mark.parametrize("factor", [0.4, 0.48, 2 / 3, 1.0, 1.7, 3.0])
-@pytest.mark.parametrize("size", [(30, 40), (31, 17), (1, 5), (1, 1)])
-def test_resized_images_equal_those_of_torch(factor: float, size: tuple[int, int]) -> None:
-    images = torch.rand((2, 3, *size), generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(resized(images, factor), resize(images, factor), atol=1e-5, rtol=1e-5)
 
 
 class MaxPooling(nn.Module):

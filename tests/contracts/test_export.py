@@ -1,0 +1,132 @@
+"""Every config that ships with detkit can be exported, with random weights: the file's detections are those of the detector.
+
+One config of each family always runs; the tests of the others are marked slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from exported_regions import RandomBoxes
+from exporting import noise_images
+from torch import Tensor, nn
+
+import detkit
+from detkit import zoo
+from detkit.export import export_onnx
+from detkit.inference import Predictor
+from detkit.models.detector import DetectorConfig
+from detkit.proposals import ProposalsConfig
+
+pytest.importorskip("onnxruntime")
+NAMES = ("a", "b", None, "c", "d")
+SHAPES = ((120, 200), (230, 100), (61, 60), (1, 1), (4000, 30), (64, 500))
+FAST = ("faster_rcnn_lite0_bccd", "fast_rcnn_lite0_bccd", "sppnet_lite0_bccd", "rcnn_lite0_bccd", "classify_bccd_crops", "light_lite0_bccd")
+"""A small config of each family: two stages, given proposals with max pooling, with a pyramid, warped, whole images, one stage."""
+PHOTOGRAPHS = ("fpn_r50", "fast_rcnn_r50_fpn", "fcos_r50_fpn", "ssd300_vgg16", "detr_r50", "dfine_s", "yolox_s", "sppnet_zf")
+"""Configs that run on photographs at the sizes of their papers."""
+
+
+def distinct_configs() -> dict[str, DetectorConfig]:
+    """Return the first config of each network; several differ only in their training."""
+    by_network: dict[str, str] = {}
+    configs = {name: small(zoo.load(name).model) for name in zoo.names()}
+    for name in sorted(configs, key=lambda name: (name not in FAST, name)):
+        by_network.setdefault(configs[name].to_json(), name)
+    return {name: configs[name] for name in by_network.values()}
+
+
+def small(config: Any) -> DetectorConfig:
+    """Return a config without weights, and for small images where their size is free."""
+    preprocess = config.preprocess
+    if preprocess.input_size is None:
+        preprocess = preprocess.replace(short_side=96, long_side=192)
+    smaller = {"warp_size": 64, "context_pixels": 5} if config.kind == "rcnn" else {}
+    return config.replace(backbone=config.backbone.replace(weights=None), preprocess=preprocess, **smaller)  # type: ignore[no-any-return]
+
+
+def predictor_of(config: Any, images: Sequence[Any]) -> Predictor:
+    """Return a predictor with random weights whose activations stay in range on these images, and whose scores are spread."""
+    torch.manual_seed(0)
+    detector = config.build(len(NAMES)).eval()
+    detector.hide_unnamed_classes(NAMES)
+    proposer = ProposalsConfig(max_proposals=60).build(RandomBoxes())
+    predictor = Predictor(detector, config.preprocess, NAMES, "cpu", "fp32", reference=True, proposer=proposer)
+    layers = dict(detector.named_modules())
+    norms = [layer for layer in layers.values() if isinstance(getattr(layer, "running_mean", None), Tensor)]
+    last = [layer for name, layer in layers.items() if "logits" in name and isinstance(layer, nn.Conv2d | nn.Linear)]
+    for kind, chosen in ((_normalize, norms), (_spread, last)):
+        hooks = [kind(layer) for layer in chosen]
+        predictor(list(images))
+        for hook in hooks:
+            hook.remove()
+    return predictor
+
+
+def _normalize(norm: nn.Module) -> Any:
+    """Set the statistics of a norm to those of its inputs, as training does."""
+
+    def hook(layer: Any, inputs: tuple[Tensor, ...]) -> None:
+        values = inputs[0].transpose(0, 1).flatten(1)
+        layer.running_mean.copy_(values.mean(1))
+        layer.running_var.copy_(values.var(1) + 1e-3)
+
+    return norm.register_forward_pre_hook(hook)
+
+
+def _spread(layer: nn.Module) -> Any:
+    """Scale a last layer so that its logits have a standard deviation of 2 around 0."""
+
+    def hook(layer: Any, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
+        if logits.numel() > 1:
+            factor = float(2 / logits.std().clamp(min=1e-6))
+            layer.weight.data.mul_(factor)
+            logits = logits * factor
+            if layer.bias is not None:
+                layer.bias.data.mul_(factor).sub_(logits.mean())
+                logits = logits - logits.mean()
+        return logits
+
+    return layer.register_forward_hook(hook)
+
+
+CONFIGS = distinct_configs()
+
+
+@pytest.mark.parametrize("name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS])
+def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: Path) -> None:
+    images = noise_images(*SHAPES)
+    predictor = predictor_of(CONFIGS[name], images[:3])
+    agreement = export_onnx(predictor, tmp_path / "model.onnx", images)
+    assert agreement.holds, str(agreement)
+    assert agreement.detections > len(images), "too few detections to compare"
+    exported = detkit.load(tmp_path / "model.onnx", batch_size=3, proposer=predictor.proposer)
+    assert exported.max_detections == predictor.max_detections
+    for expected, actual in zip(predictor(images[:1] * 3), exported(images[:1] * 3), strict=True):
+        assert abs(len(expected) - len(actual)) <= 0.01 * len(expected)
+        count = min(len(expected), len(actual), 5)
+        torch.testing.assert_close(expected.scores[:count], actual.scores[:count], atol=1e-3, rtol=0)
+        assert 2 not in actual.labels, "a class without a name is never reported"
+
+
+def test_one_config_of_each_family_runs() -> None:
+    assert set(FAST) <= set(CONFIGS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PHOTOGRAPHS)
+def test_on_photographs_at_the_size_of_the_paper(name: str, tmp_path: Path) -> None:
+    from skimage import data
+
+    photographs = [np.ascontiguousarray(image) for image in (data.chelsea(), data.astronaut(), data.rocket())]
+    config = zoo.load(name).model
+    given: Any = config.replace(backbone=config.backbone.replace(weights=None))
+    predictor = predictor_of(given, photographs[:1])
+    agreement = export_onnx(predictor, tmp_path / "model.onnx", photographs)
+    assert agreement.holds, str(agreement)
+    assert agreement.detections > 10
