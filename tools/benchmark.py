@@ -11,6 +11,7 @@
     python tools/benchmark.py first
     python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python
     python tools/benchmark.py regions
+    python tools/benchmark.py serve --clients 64 --seconds 30
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
@@ -110,6 +111,13 @@ def regions(args: argparse.Namespace) -> timing.Report:
     return measure(args.rounds, args.backbone, Sizes(args.proposals, args.warp, args.hidden), args.image)
 
 
+def serve(args: argparse.Namespace) -> timing.Report:
+    """A server under load, and a plain loop."""
+    from benchmarks.serve import serve as measure
+
+    return measure(args.model, args.clients, args.seconds, args.threads, args.max_batch)
+
+
 def fidelity(args: argparse.Namespace) -> timing.Report:
     """Detections of the fast modes compared with the reference mode."""
     from benchmarks.fidelity import fidelity as measure
@@ -154,6 +162,12 @@ def build_parser() -> argparse.ArgumentParser:
             ("--image", {"help": "a photograph (default: one of scikit-image)"}),
             ("--warp", {"type": int, "default": 227}),
             ("--hidden", {"type": int, "default": 4096}),
+        ],
+        serve: [
+            ("--model", {"default": "embedded"}),
+            ("--clients", {"type": int, "default": 64, "help": "clients that send one request after another"}),
+            ("--seconds", {"type": float, "default": 30.0, "help": "time under load"}),
+            ("--max-batch", {"type": int, "help": "as of detkit serve"}),
         ],
         fidelity: _on_data(),
         detector: _on_data(),

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from detkit.cli.main import command_parser, main
 from detkit.cli.serve import command
 from detkit.cli.serve.command import ServeOptions
 from detkit.serve import server
+from detkit.weights import embedded_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,6 +75,15 @@ def test_flags_become_settings(served: list[Any], tmp_path: Path) -> None:
     assert {(row.model.max_batch, row.model.predictor.batch_size, row.model.scores.lowest) for row in service.batchers.values()} == {
         (3, 3, 0.4)
     }
+
+
+def test_the_newest_run_is_served_after_the_named_models(served: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "light-7"
+    folder.mkdir(parents=True)
+    shutil.copy(embedded_path(), folder / "best.safetensors")
+    monkeypatch.chdir(tmp_path)
+    assert main(["serve", "embedded", "--latest", "--port", "0", "--device", "cpu"]) == 0
+    assert served[0]._service.names == ("embedded", "light-7")
 
 
 def test_a_server_that_others_reach_without_a_key_is_a_warning(

@@ -165,3 +165,15 @@ def test_the_output_file_is_checked_first(tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(SystemExit):
         benchmark.main(["select", "--json", str(tmp_path)])
     assert "expected a file name, got a folder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_server_under_load(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = run(["serve", "--clients", "4", "--seconds", "3", "--threads", "1"], tmp_path)
+    assert set(report["seconds"]) == {"plain loop", "server", "server alone"}  # type: ignore[call-overload]
+    statuses: dict[str, dict[str, int]] = report["statuses"]  # type: ignore[assignment]
+    assert set(statuses["load"]) == {"200"}
+    assert set(statuses["full queue"]) == {"200", "503"}
+    text = capsys.readouterr().out
+    assert "statuses other than 200 and 503: none; exit code after SIGTERM: 0" in text
+    assert "resident memory of the server: " in text

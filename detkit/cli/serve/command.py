@@ -46,6 +46,7 @@ class ServeOptions:
 
     Attributes:
         models: The models, as MODEL or NAME=MODEL; empty: the one inside the package.
+        latest: Whether to serve the newest run, after the other models.
         host: Address at which the server listens.
         port: Port; 0: a free one.
         api_key_file: File with the key of the API.
@@ -67,6 +68,7 @@ class ServeOptions:
     """
 
     models: tuple[str, ...] = ()
+    latest: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
     api_key_file: str | None = None
@@ -92,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help=f"a detector, also as NAME=MODEL: {MODEL_HELP} (default: embedded, inside the package)"
     )
+    add_flags(parser, "--latest", help="serve the best checkpoint of your newest run under runs/, after the models that are named")
     access = parser.add_argument_group("access")
     access.add_argument(
         "--host", metavar="ADDRESS", help="address to listen at; 0.0.0.0: reachable from other machines (default: %(default)s)"
@@ -176,12 +179,14 @@ def _settings(options: ServeOptions) -> Settings:
 
 def _models(options: ServeOptions) -> list[Model]:
     """Load the models, and print a line about each."""
+    from detkit.cli.resolve import resolve_model
     from detkit.serve.models import load_model, named_sources, set_threads
 
+    newest = [str(resolve_model(None, latest=True)[0])] if options.latest else []
     if options.threads is not None:
         set_threads(options.threads)
     models = []
-    for name, source in named_sources(options.models or ("embedded",)).items():
+    for name, source in named_sources([*options.models, *newest] or ["embedded"]).items():
         model = load_model(
             name,
             _source(source),
