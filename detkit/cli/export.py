@@ -19,12 +19,13 @@ int8 file that is slower than fp32 on this processor. --accept writes them all t
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
+from detkit.cli.flags import MODEL_HELP, add_flags, image_size, positive
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
@@ -44,6 +45,10 @@ AP_LIMITS = {"fp32": 0.001, "fp16": 0.005, "int8": 0.01}
 """Largest accepted fall of the AP in a file of each precision."""
 
 
+TOWERS: Mapping[str, Any] = {"embeddings": "image", "text_embeddings": "text"}
+"""Outputs to the tower of a CLIP that computes them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Options of ``detkit export``.
@@ -57,6 +62,8 @@ class ExportOptions:
         outputs: What the file returns; None: the detections.
         opset: Version of the ONNX operator set.
         precision: Number format of the file.
+        for_opencv: Whether the file is for OpenCV's dnn.
+        size: For OpenCV, the size of the images.
         accept: Whether to write a file whose detections differ too much.
         calibration_images: Images, folders and patterns on which int8 measures the ranges of values.
         data: Labeled images on which the AP before and after is compared; None: it is not.
@@ -73,6 +80,8 @@ class ExportOptions:
     outputs: str | None = None
     opset: int = OPSET
     precision: str = "fp32"
+    for_opencv: bool = False
+    size: tuple[int, int] | None = None
     accept: bool = False
     calibration_images: tuple[str, ...] = ()
     data: str | None = None
@@ -96,8 +105,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=positive, metavar="N", help="fixed number of images per call of the file (default: any)")
     parser.add_argument(
         "--outputs",
-        choices=tuple(OUTPUTS),
-        help="what the file returns: the detections, with NMS inside, or scores and boxes at all locations (default: detections)",
+        choices=(*OUTPUTS, *TOWERS),
+        help="what the file returns: the detections, with NMS inside; scores and boxes at all locations; or, of a CLIP, embeddings of images "
+        "or of texts (default: detections)",
     )
     parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: %(default)s)")
     parser.add_argument(
@@ -111,6 +121,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, "--data", help="labeled images on which the AP before and after is compared")
     add_flags(parser, "--images", "--split")
+    parser.add_argument(
+        "--for-opencv", action="store_true", help="write scores and boxes of one image of one size, in operators that OpenCV's dnn has"
+    )
+    parser.add_argument("--size", type=image_size, metavar="HxW", help="for OpenCV: size of the images of a detector of any size")
     add_flags(parser, "--max-detections")
     parser.add_argument("--accept", action="store_true", help="write the file even if its detections or its AP differ too much")
     bind(parser, ExportOptions, run)
@@ -124,6 +138,8 @@ def run(options: ExportOptions) -> int:
     if options.output is None:
         raise ValueError(f"--output: expected the file to write; give --output FILE.{EXPORTERS.names()[0]}")
     check_file("--output", options.output)
+    if options.outputs in TOWERS:
+        return _export_tower(options, options.output)
     files = images_or_sample(options.check_images)
     model, reason = resolve_model(options.model, options.latest)
     predictor = load(model, "cpu", "fp32", reference=True, min_score=0.0, max_detections=options.max_detections)
@@ -148,6 +164,8 @@ def _settings(options: ExportOptions, model: str | Path, predictor: Predictor) -
         min_score=suggested_min_score(model),
         operating_points=known_operating_points(model),
         **weight_facts(model)._asdict(),
+        for_opencv=options.for_opencv,
+        size=options.size,
         accept=options.accept,
         calibration=images_or_sample(options.calibration_images) if options.calibration_images else (),
         verify=None if options.data is None else partial(_check_accuracy, options, model, predictor),
@@ -179,3 +197,14 @@ def _report(options: ExportOptions, agreement: Agreement) -> None:
         print(f"{count(len(agreement.kept), 'layer')} in fp32: {', '.join(agreement.kept)}")
     if agreement.speedup is not None:
         print(f"the network takes {1 / agreement.speedup:.2f} of the time of fp32, on {processor()}")
+
+
+def _export_tower(options: ExportOptions, output: str) -> int:
+    from detkit.export.clip import export_tower
+
+    model, reason = resolve_model(options.model, options.latest)
+    print(f"model: {model} ({reason})")
+    difference = export_tower(TOWERS[str(options.outputs)], model, output, opset=options.opset)
+    print(f"written: {output}, {Path(output).stat().st_size / MEGABYTE:.1f} MB")
+    print(f"compared on two inputs: coordinates of embeddings differ by at most {difference:.1e}")
+    return 0

@@ -62,6 +62,18 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def image_size(text: str) -> tuple[int, int]:
+    """Parse ``480x640`` to ``(height, width)``, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 480x640, got {text!r}")
+    return int(height), int(width)
+
+
 def scale(text: str) -> float:
     """Parse a scale of an image pyramid, for ``type=``.
 

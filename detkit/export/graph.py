@@ -33,10 +33,12 @@ class Graph(nn.Module):
     Attributes:
         kind: Kind of the outputs.
         rules: How detections are selected from the outputs, or were.
+        levels: Number of locations of each level, of a graph that does not return it.
     """
 
     kind: ClassVar[OutputKind]
     rules: PostprocessConfig
+    levels: tuple[int, ...] | None = None
 
     def __init__(self, detector: Detector, *, fold: bool = True) -> None:
         super().__init__()
@@ -46,6 +48,11 @@ class Graph(nn.Module):
     def inputs(self) -> tuple[str, ...]:
         """Names of the arguments of :meth:`forward`."""
         return (IMAGES, SIZES) if self.kind == "detections" else (IMAGES,)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of what :meth:`forward` returns."""
+        return OUTPUTS[self.kind]
 
     def example(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return arguments for :meth:`forward` to trace it with."""
@@ -70,7 +77,7 @@ class Graph(nn.Module):
 
     def dynamic_axes(self, batch_size: int | None) -> dict[str, dict[int, str]]:
         """Return the dimensions that stay free: the size of images unless it is fixed, and without a ``batch_size`` their number."""
-        axes: dict[str, dict[int, str]] = {name: {} for name in (*self.inputs, *OUTPUTS[self.kind])}
+        axes: dict[str, dict[int, str]] = {name: {} for name in (*self.inputs, *self.outputs)}
         if self.detector.input_size is None:
             axes[IMAGES] |= {2: "height", 3: "width"}
             if self.kind == "locations":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from detkit.export.graph import Graph
 from detkit.export.graphs import graph_of
 from detkit.export.half import to_half
 from detkit.export.int8 import write_int8
+from detkit.export.opencv import OpenCvLocations, check_in_opencv, predictor_of_size
 from detkit.export.settings import ExportSettings
 from detkit.inference.exported.metadata import FORMAT, METADATA_KEY, ExportMetadata
 from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime
-from detkit.inference.exported.outputs import OUTPUTS
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.machine import processor
@@ -55,6 +56,9 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
     path, settings = Path(path), settings or ExportSettings()
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
+    if settings.for_opencv:
+        settings = replace(settings, batch_size=1)
+        predictor = predictor_of_size(predictor, settings.size)
     graph = _graph(predictor, settings)
     onnx = _onnx()
     with atomic_write(path) as temporary:
@@ -73,6 +77,8 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         else:
             agreement = compare(plain, OnnxRuntime.open(temporary), images)
         check_agreement(agreement, path, settings)
+        if settings.for_opencv:
+            check_in_opencv(temporary, plain, images)
         if settings.verify is not None:
             settings.verify(OnnxRuntime.open(temporary))
     return agreement
@@ -99,7 +105,11 @@ def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) 
 
 def _graph(predictor: Predictor, settings: ExportSettings) -> Graph:
     """Return the part of a detector that is exported, or raise if it cannot be."""
-    graph = graph_of(predictor.detector, settings.outputs)
+    size = predictor.preprocess.input_size
+    if settings.for_opencv and size is not None:
+        graph: Graph = OpenCvLocations(predictor.detector, size)
+    else:
+        graph = graph_of(predictor.detector, settings.outputs)
     if not predictor.reference or predictor.device.type != "cpu":
         raise ValueError('an optimized predictor cannot be exported; load the detector with device="cpu" and reference=True')
     return graph
@@ -134,6 +144,7 @@ def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) ->
         mean=(red, green, blue),
         pad_multiple=detector.pad_multiple,
         input_size=detector.input_size,
+        levels=graph.levels,
         batch_size=settings.batch_size,
         precision=settings.precision,
         min_score=settings.min_score,
@@ -164,7 +175,7 @@ def trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Pa
             graph.example(images),
             str(path),
             input_names=list(graph.inputs),
-            output_names=list(OUTPUTS[graph.kind]),
+            output_names=list(graph.outputs),
             dynamic_axes=graph.dynamic_axes(settings.batch_size),
             opset_version=settings.opset,
             dynamo=False,

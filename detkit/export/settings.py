@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from detkit.arrays import Size
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.inference.exported.metadata import OutputKind
 from detkit.inference.image_like import ImageLike
@@ -33,6 +34,8 @@ class ExportSettings:
         training: Facts about the training, such as its data, as JSON.
         accept: Whether the file is written even if its detections differ more than they should, or int8 is slower than float32.
         calibration: For int8, images on which the ranges of values are measured: a hundred or more of the kind that the detector will see.
+        for_opencv: Whether the file is for OpenCV's dnn: scores and boxes at all locations of one image of one size.
+        size: For OpenCV, ``(height, width)`` of the images of a detector of any size.
         verify: Called with the runtime of the new file before it takes its place; raises an error to refuse it.
     """
 
@@ -46,6 +49,8 @@ class ExportSettings:
     training: str | None = None
     accept: bool = False
     calibration: Sequence[ImageLike] = ()
+    for_opencv: bool = False
+    size: Size | None = None
     verify: Callable[[FileRuntime], None] | None = None
 
     def __post_init__(self) -> None:
@@ -53,5 +58,11 @@ class ExportSettings:
             raise ValueError(f"batch_size: expected 1 or more, got {self.batch_size}")
         if (self.precision == "int8") != bool(self.calibration):
             raise ValueError("precision int8 needs images for its calibration, of the kind that the detector will see; others take none")
+        if self.size is not None and not self.for_opencv:
+            raise ValueError(
+                "size: only files for OpenCV have a size of their own; other files take images of any size, or of the detector's"
+            )
+        if self.for_opencv and (self.outputs not in (None, "locations") or self.precision != "fp32" or self.batch_size not in (None, 1)):
+            raise ValueError("for_opencv: expected outputs=locations, precision fp32 and one image per call, which are the defaults")
         if self.opset < MIN_OPSET:
             raise ValueError(f"opset: expected {MIN_OPSET} or more, got {self.opset}; older operator sets cannot hold every detector")

@@ -24,15 +24,15 @@ def xyxy_to_xywh(boxes: Tensor) -> Tensor:
 
 def cxcywh_to_xyxy(boxes: Tensor) -> Tensor:
     """Convert center and size to two corners."""
-    x, y, width, height = boxes.unbind(-1)
-    return torch.stack((x - 0.5 * width, y - 0.5 * height, x + 0.5 * width, y + 0.5 * height), -1)
+    centers, half_sizes = boxes[..., :2], 0.5 * boxes[..., 2:]
+    return torch.cat((centers - half_sizes, centers + half_sizes), -1)
 
 
 def xyxy_to_cxcywh(boxes: Tensor) -> Tensor:
     """Convert two corners to center and size."""
-    x1, y1, x2, y2 = boxes.unbind(-1)
-    width, height = x2 - x1, y2 - y1
-    return torch.stack((x1 + 0.5 * width, y1 + 0.5 * height, width, height), -1)
+    corners = boxes[..., :2]
+    sizes = boxes[..., 2:] - corners
+    return torch.cat((corners + 0.5 * sizes, sizes), -1)
 
 
 def box_area(boxes: Tensor) -> Tensor:

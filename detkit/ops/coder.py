@@ -40,19 +40,16 @@ def encode(boxes: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.
 
 def decode(deltas: Tensor, anchors: Tensor, weights: Weights = (1.0, 1.0, 1.0, 1.0)) -> Tensor:
     """Return the boxes ``(..., 4)`` of ``deltas`` and ``anchors``, whose shapes must broadcast; the inverse of :func:`encode`."""
-    dx, dy, dw, dh = deltas.float().unbind(-1)
-    x, y, width, height = xyxy_to_cxcywh(anchors.float()).unbind(-1)
-    return cxcywh_to_xyxy(
-        torch.stack(
-            (
-                dx / weights[0] * width + x,
-                dy / weights[1] * height + y,
-                torch.exp((dw / weights[2]).clamp(max=MAX_LOG_SCALE)) * width,
-                torch.exp((dh / weights[3]).clamp(max=MAX_LOG_SCALE)) * height,
-            ),
-            -1,
-        )
-    )
+    deltas, anchors = deltas.float(), xyxy_to_cxcywh(anchors.float())
+    shifts, scales = _divided(deltas[..., :2], (weights[0], weights[1])), _divided(deltas[..., 2:], (weights[2], weights[3]))
+    sizes = anchors[..., 2:]
+    centers = shifts * sizes + anchors[..., :2]
+    return cxcywh_to_xyxy(torch.cat((centers, torch.exp(scales.clamp(max=MAX_LOG_SCALE)) * sizes), -1))
+
+
+def _divided(values: Tensor, weights: tuple[float, float]) -> Tensor:
+    """Divide two columns by their weights; by a number where these are equal, as it needs no copy to a GPU."""
+    return values / (weights[0] if weights[0] == weights[1] else values.new_tensor(weights))
 
 
 def to_distances(boxes: Tensor, points: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detkit.cli.flags import add_flags
+from detkit.cli.flags import add_flags, image_size
 from detkit.cli.info.options import InfoOptions
 from detkit.cli.options import bind
 from detkit.cli.subjects import kind_of
@@ -28,18 +28,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--images")
     add_flags(parser, "--split", help="only this part of the data")
     bind(parser, InfoOptions, run)
-
-
-def image_size(text: str) -> tuple[int, int]:
-    """Parse ``480x640`` to ``(height, width)``, for ``type=``.
-
-    Raises:
-        argparse.ArgumentTypeError: If the text is anything else.
-    """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH such as 480x640, got {text!r}")
-    return int(height), int(width)
 
 
 def run(options: InfoOptions) -> int:

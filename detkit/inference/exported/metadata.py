@@ -17,6 +17,8 @@ METADATA_KEY = "detkit"
 FORMAT = 3
 """Version of the metadata; version 1 has no operating points, and 2 knows only the outputs ``locations``."""
 
+EMBEDDINGS = "embeddings"
+"""Output of a tower of CLIP; see :func:`detkit.export.clip.export_tower`. Such a file is no detector."""
 OutputKind = Literal["detections", "locations", "classes"]
 """Outputs of a file: the detections of each image; scores and boxes at every location; or the scores of whole images."""
 
@@ -46,6 +48,8 @@ class ExportMetadata(Config):
     """``(height, width)`` of the only images that the file takes; none: any size."""
     batch_size: int | None = Field(ge=1)
     """Images per call; none: any number."""
+    levels: tuple[int, ...] | None = None
+    """Number of locations of each level, where the file does not return it."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     """Data type of convolutions and matrix products."""
     min_score: float | None
@@ -80,6 +84,8 @@ def read_metadata(path: Path, text: str | None) -> ExportMetadata:
     version = values.get("format") if isinstance(values, dict) else None
     if isinstance(version, int) and version > FORMAT:
         raise ValueError(f"{path}: written by detkit {values.get('detkit')} in a newer format; update detkit")
+    if isinstance(values, dict) and values.get("outputs") == EMBEDDINGS:
+        raise ValueError(f"{path}: a tower of CLIP, which computes embeddings of {values.get('input')} and detects nothing; use onnxruntime")
     try:
         return ExportMetadata.from_json(text)
     except ConfigError as error:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from detkit.arrays import Floats, Integers
 from detkit.checkpoint.inspect import check_exists
 from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata, read_metadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS
+from detkit.inference.exported.outputs import IMAGES, output_names
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.exported.settings import check_batch_size, check_options, thread_count
 
@@ -71,7 +71,7 @@ class OnnxRuntime(ExportedRuntime):
     def run(self, feeds: Mapping[str, Floats | Integers]) -> Sequence[Any]:
         """See :meth:`ExportedRuntime.run`."""
         try:
-            outputs: Sequence[Any] = self._session.run(list(OUTPUTS[self.metadata_entry.outputs]), dict(feeds))
+            outputs: Sequence[Any] = self._session.run(list(output_names(self.metadata_entry)), dict(feeds))
         except Exception as error:  # the exceptions of onnxruntime have no other common base class
             raise ValueError(f"{self.path}: onnxruntime cannot run it: {str(error).splitlines()[0]}; export the detector again") from None
         return outputs
@@ -80,7 +80,7 @@ class OnnxRuntime(ExportedRuntime):
 def _open_session(path: Path, threads: int | None = None) -> tuple[Any, ExportMetadata]:
     """Open a file in onnxruntime and read the metadata of the detector; errors as in :meth:`OnnxRuntime.open`."""
     check_exists(path, "exported detector")
-    runtime = _onnxruntime(path)
+    runtime = import_onnxruntime(path)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = thread_count(threads)
     if "torch" in sys.modules:  # spinning threads would slow down those of torch
@@ -96,7 +96,12 @@ def _open_session(path: Path, threads: int | None = None) -> tuple[Any, ExportMe
     return session, read_metadata(path, entries.get(METADATA_KEY))
 
 
-def _onnxruntime(path: Path) -> Any:
+def import_onnxruntime(path: Path) -> Any:
+    """Import onnxruntime for a file.
+
+    Raises:
+        ImportError: If it is not installed; the message gives the command that installs it.
+    """
     try:
         import onnxruntime
     except ImportError:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from detkit.arrays import Floats, Integers
 from detkit.checkpoint.inspect import check_exists
 from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata, read_metadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS
+from detkit.inference.exported.outputs import IMAGES, output_names
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.exported.settings import check_batch_size, check_options, thread_count
 
@@ -104,7 +104,7 @@ class OpenVinoRuntime(ExportedRuntime):
             results = self._request().infer(dict(feeds), share_inputs=True)
         except RuntimeError as error:
             raise ValueError(f"{self.path}: OpenVINO cannot run it: {_reason(error)}; export the detector again") from None
-        return [results[name] for name in OUTPUTS[self.metadata_entry.outputs]]
+        return [results[name] for name in output_names(self.metadata_entry)]
 
     def _request(self) -> Any:
         """The request of this thread: one request cannot run for two threads at a time."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from detkit.arrays import Floats, Integers, Size
 from detkit.heads.postprocess import PostprocessConfig
-from detkit.inference.exported.metadata import OutputKind
+from detkit.inference.exported.metadata import ExportMetadata, OutputKind
 from detkit.ops.select_arrays import select_arrays
 from detkit.structures.detection import DetectionArrays
 
@@ -31,6 +31,12 @@ location, and the number of locations of each level ``levels (L,)``. ``classes``
 y2`` in pixels of the input."""
 
 Outputs = dict[str, Any]
+
+
+def output_names(metadata: ExportMetadata) -> tuple[str, ...]:
+    """Return the names of the outputs of a file, in its order; a file for one size of images need not return its levels."""
+    names = OUTPUTS[metadata.outputs]
+    return names if metadata.levels is None else tuple(name for name in names if name != "levels")
 
 
 def detections_of(kind: OutputKind, outputs: Outputs, image: int, size: Size, rules: PostprocessConfig) -> DetectionArrays:

@@ -12,7 +12,7 @@ from detkit.arrays import Floats, Integers, to_numpy
 from detkit.config import ConfigError
 from detkit.heads.postprocess import PostprocessConfig
 from detkit.inference.exported.metadata import ExportMetadata, suggestions
-from detkit.inference.exported.outputs import IMAGES, OUTPUTS, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of
+from detkit.inference.exported.outputs import IMAGES, PROPOSAL_COUNTS, PROPOSALS, SIZES, Outputs, detections_of, output_names
 from detkit.inference.runtime import RuntimeInfo
 from detkit.preprocess.arrays import PreparedArray
 from detkit.preprocess.config import PreprocessConfig
@@ -113,8 +113,10 @@ class ExportedRuntime:
             feeds |= _padded_proposals(proposals)
         if missing:
             feeds = {name: np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) for name, rows in feeds.items()}
-        names = OUTPUTS[self.metadata_entry.outputs]
+        names = output_names(self.metadata_entry)
         outputs = dict(zip(names, self.run({name: feeds[name] for name in self.inputs}), strict=True))
+        if self.metadata_entry.levels is not None:
+            outputs["levels"] = np.array(self.metadata_entry.levels, np.int64)
         self._check_outputs(outputs)
         return {name: values if name == "levels" else values[:count] for name, values in outputs.items()}
 
@@ -129,7 +131,7 @@ class ExportedRuntime:
         Raises:
             ValueError: If they are not.
         """
-        entry, (*most, last) = self.metadata_entry, OUTPUTS[self.metadata_entry.outputs]
+        entry, (*most, last) = self.metadata_entry, output_names(self.metadata_entry)
         allowed: tuple[tuple[str, ...], ...] = ((IMAGES, SIZES), (IMAGES,)) if entry.outputs == "detections" else ((IMAGES,),)
         if entry.proposals is not None:
             allowed = ((IMAGES, SIZES, PROPOSALS, PROPOSAL_COUNTS),)
