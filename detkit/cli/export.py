@@ -106,8 +106,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--outputs",
         choices=(*OUTPUTS, *TOWERS),
-        help="what the file returns: the detections, with NMS inside; scores and boxes at all locations; or, of a CLIP, embeddings of images "
-        "or of texts (default: detections)",
+        help="what the file returns: the detections, with NMS inside; scores and boxes at all locations; or, of a CLIP, embeddings of "
+        "images or of texts (default: detections)",
     )
     parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: %(default)s)")
     parser.add_argument(

@@ -85,7 +85,8 @@ def read_metadata(path: Path, text: str | None) -> ExportMetadata:
     if isinstance(version, int) and version > FORMAT:
         raise ValueError(f"{path}: written by detkit {values.get('detkit')} in a newer format; update detkit")
     if isinstance(values, dict) and values.get("outputs") == EMBEDDINGS:
-        raise ValueError(f"{path}: a tower of CLIP, which computes embeddings of {values.get('input')} and detects nothing; use onnxruntime")
+        computes = f"a tower of CLIP, which computes embeddings of {values.get('input')} and detects nothing"
+        raise ValueError(f"{path}: {computes}; use onnxruntime")
     try:
         return ExportMetadata.from_json(text)
     except ConfigError as error:

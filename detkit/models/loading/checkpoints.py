@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from detkit.checkpoint import Checkpoint
 from detkit.checkpoint.operating_points import OperatingPoints
@@ -87,7 +87,7 @@ def model_config(text: str, name: str) -> DetectorConfig:
     return config
 
 
-def load_tensors(detector: Detector, tensors: Mapping[str, Tensor], error_prefix: str) -> None:
+def load_tensors(detector: nn.Module, tensors: Mapping[str, Tensor], error_prefix: str) -> None:
     """Load all tensors of a detector; only the counters of batch norms may be missing or unknown.
 
     Args:
