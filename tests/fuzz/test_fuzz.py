@@ -17,9 +17,9 @@ from fuzzing import TARGETS, Case, random_of, verdict
 from fuzzing.case import WrongResult
 from fuzzing.mutate import DEEPEST, _change, dump_json, is_deep
 
-CASES = {"overrides": 60}
+CASES = {"overrides": 30}
 """Cases of a target, where they are not :data:`USUAL_CASES`; 3 ms each, except where a config is built again and again."""
-USUAL_CASES = 200
+USUAL_CASES = 100
 HANG_SECONDS = 120
 
 
@@ -34,12 +34,13 @@ def quiet_and_watched() -> Iterator[None]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("round_", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("target", TARGETS)
-def test_right_or_one_sentence_that_names_the_file(target: str, tmp_path: Path) -> None:
+def test_right_or_one_sentence_that_names_the_file(target: str, round_: int, tmp_path: Path) -> None:
     if target == "onnx" and not (importlib.util.find_spec("onnx") and importlib.util.find_spec("onnxruntime")):
         pytest.skip("needs the extra export")
-    faults = []
-    for number in range(CASES.get(target, USUAL_CASES)):
+    faults, count = [], CASES.get(target, USUAL_CASES)
+    for number in range(count * round_, count * (round_ + 1)):
         folder = tmp_path / f"case-{number}"
         folder.mkdir()
         fault = verdict(TARGETS[target](random_of(target, number), folder))

@@ -25,8 +25,8 @@ NMS_IOU = {"fcos_resnet50_fpn": 0.6}
 LOSSES = {"class": "classification", "box": "bbox_regression", "centerness": "bbox_ctrness"}
 # Name, number of photographs and their size: the networks are large.
 CASES = [
-    *(pytest.param((name, 2, 128), id=f"{name}-small") for name in NAMES),
-    *(pytest.param((name, 8, 256), id=name, marks=pytest.mark.slow) for name in NAMES),
+    *(pytest.param((name, 2, 128), id=f"{name}-small") for name in NAMES if name != "retinanet_resnet50_fpn_v2"),
+    *(pytest.param((name, 4, 256), id=name, marks=pytest.mark.slow) for name in NAMES),
 ]
 
 

@@ -23,7 +23,7 @@ LOSSES = {"class": "classification", "box": "bbox_regression"}
 CASES = [
     ("ssdlite320_mobilenet_v3_large", 2),
     pytest.param(("ssd300_vgg16", 2), marks=pytest.mark.slow),
-    pytest.param(("ssdlite320_mobilenet_v3_large", 8), marks=pytest.mark.slow),
+    pytest.param(("ssdlite320_mobilenet_v3_large", 4), marks=pytest.mark.slow),
 ]
 
 
