@@ -12,6 +12,7 @@
     python tools/benchmark.py propose fast --data VOC --opencv-python contrib/bin/python
     python tools/benchmark.py regions
     python tools/benchmark.py serve --clients 64 --seconds 30
+    python tools/benchmark.py runtimes
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
 
@@ -118,6 +119,13 @@ def serve(args: argparse.Namespace) -> timing.Report:
     return measure(args.model, args.clients, args.seconds, args.threads, args.max_batch)
 
 
+def runtimes(args: argparse.Namespace) -> timing.Report:
+    """Detectors in onnxruntime and OpenVINO, and what detkit adds to them."""
+    from benchmarks.runtimes import runtimes as measure
+
+    return measure(args.rounds, args.short_side, large=not args.small)
+
+
 def fidelity(args: argparse.Namespace) -> timing.Report:
     """Detections of the fast modes compared with the reference mode."""
     from benchmarks.fidelity import fidelity as measure
@@ -168,6 +176,10 @@ def build_parser() -> argparse.ArgumentParser:
             ("--clients", {"type": int, "default": 64, "help": "clients that send one request after another"}),
             ("--seconds", {"type": float, "default": 30.0, "help": "time under load"}),
             ("--max-batch", {"type": int, "help": "as of detkit serve"}),
+        ],
+        runtimes: [
+            ("--short-side", {"type": int, "default": 800, "help": "of the Faster R-CNN"}),
+            ("--small", {"action": "store_true", "help": "leave the Faster R-CNN out"}),
         ],
         fidelity: _on_data(),
         detector: _on_data(),

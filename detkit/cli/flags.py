@@ -136,6 +136,7 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
+    "--plot": {"metavar": "FILE", "help": "write a plot as PNG"},
     "--report": {"metavar": "FILE", "help": "write the HTML report to this file"},
     "--no-report": {
         "action": "store_true",

@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=positive, metavar="N", help="how often each is timed (default: %(default)s)")
     add_flags(parser, "--data", "--images", "--split", "--max-detections", "--device", "--threads")
     add_flags(parser, "--json", help="write all figures and times as JSON")
-    parser.add_argument("--plot", metavar="FILE", help="write a chart of the median times as PNG")
+    add_flags(parser, "--plot", help="write a chart of the median times as PNG")
     bind(parser, BenchmarkOptions, run)
 
 

@@ -88,7 +88,7 @@ def add_propose_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--output", help="write all proposals: .json, or .npz (smaller)")
     parser.add_argument("--recall", action="store_true", help="report recall against the labels of --data, and plot it")
     add_flags(parser, "--json", help="write the numbers of --recall as JSON")
-    parser.add_argument("--plot", metavar="FILE", help="PNG file for the plot of --recall (default: recall.png in a new runs/propose-N)")
+    add_flags(parser, "--plot", help="PNG file for the plot of --recall (default: recall.png in a new runs/propose-N)")
 
 
 def check_propose_options(options: ProposeOptions) -> None:
