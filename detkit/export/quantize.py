@@ -80,6 +80,7 @@ def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Co
                 weight_type=QuantType.QInt8,
             )
         written = onnx.load(str(Path(folder) / "int8.onnx"))
+    _prune(written)
     del written.metadata_props[:]
     onnx.helper.set_model_props(written, entries)
     output.write_bytes(written.SerializeToString())
@@ -144,6 +145,14 @@ class Batches:
 
     def __iter__(self) -> Iterator[dict[str, NDArray[Any]]]:
         return iter(self.get_next, None)  # type: ignore[arg-type]
+
+
+def _prune(model: Any) -> None:
+    """Remove weights that no node uses; onnxruntime would warn about each of them whenever the file is opened."""
+    used = {name for node in model.graph.node for name in node.input}
+    weights = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(weights)
 
 
 @contextmanager

@@ -70,6 +70,7 @@ def test_layers_before_the_last_run_in_int8(tmp_path: Path) -> None:
     assert kinds["w3"] == onnx.TensorProto.FLOAT
     assert [kinds[f"w{index}_quantized"] for index in range(3)] == [onnx.TensorProto.INT8] * 3
     assert {entry.key: entry.value for entry in model.metadata_props} == {"detkit": "kept"}
+    assert set(kinds) <= {name for node in model.graph.node for name in node.input}, "onnxruntime warns about unused weights"
     expected, actual = run(source, batches()[0]), run(tmp_path / "b.onnx", batches()[0])
     error = np.abs(actual - expected).mean() / np.abs(expected).mean()
     assert 0 < error < 0.05
