@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,7 @@ def trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Pa
         path: The file, without metadata.
         options: Further arguments of ``torch.onnx.export``.
     """
+    import_module("torchvision.ops")  # its first import calls an operator, which must not become part of the graph
     pixels = torch.zeros((3, *_TRACE_SIZE), dtype=torch.uint8)
     image = preprocess(pixels, predictor.preprocess).image
     images = predictor.detector.prepare([image] * (settings.batch_size or _TRACE_IMAGES)).images

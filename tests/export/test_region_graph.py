@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from exporting import noise_images
 
 import detkit
 from detkit.backbones import BackboneConfig
+from detkit.checkpoint import make_header, save_checkpoint
 from detkit.export import export_onnx
 from detkit.export.graphs import graph_of
 from detkit.export.proposals import positive_scores, propose
@@ -121,3 +124,15 @@ def test_in_onnxruntime_for_any_number_of_images_of_any_shape(name: str, tmp_pat
         assert len(expected) == len(actual) > 0
         torch.testing.assert_close(expected.scores, actual.scores, atol=1e-4, rtol=0)
         assert 1 not in actual.labels, "a class without a name is never reported"
+
+
+@pytest.mark.slow
+def test_export_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """torchvision's first import calls an operator, which must not be traced: other tests have imported it already."""
+    config = faster_rcnn()
+    predictor = predictor_of(config)
+    save_checkpoint(tmp_path / "best.safetensors", predictor.detector.state_dict(), make_header(config.to_json(), NAMES))
+    words = ["export", str(tmp_path / "best.safetensors"), "--output", str(tmp_path / "m.onnx")]
+    done = subprocess.run([sys.executable, "-m", "detkit", *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "detections agree" in done.stdout
