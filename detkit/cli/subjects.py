@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 Kind = Literal["config", "checkpoint", "data"]
 
 _CHECKPOINTS = ("best.safetensors", "last.safetensors")
-_KINDS: dict[str, Kind] = {".py": "config", ".safetensors": "checkpoint", ".pth": "checkpoint", ".pt": "checkpoint", ".onnx": "checkpoint"}
+_KINDS: dict[str, Kind] = {".py": "config", ".safetensors": "checkpoint", ".pth": "checkpoint", ".pt": "checkpoint"}
+_KINDS |= {".onnx": "checkpoint", ".xml": "checkpoint"}
 
 
 def kind_of(path: Path) -> Kind:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from detkit.checkpoint.atomic import explain_write_errors
 from detkit.export.agreement import Agreement, compare
@@ -42,6 +43,8 @@ def export_openvino(
     path, settings = Path(path), settings or ExportSettings()
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
+    if settings.precision == "int8":
+        raise ValueError(f"{path}: precision int8 is for .onnx files, which OpenVINO runs too; expected fp32 or fp16")
     import_openvino(path)  # before the work
     with explain_write_errors(path), _temporary_folder(path) as folder:
         export_onnx(predictor, folder / "model.onnx", images, replace(settings, precision="fp32"))
@@ -66,9 +69,23 @@ def convert_and_compare(predictor: Predictor, source: Path, path: Path, images: 
         convert(source, target, half=settings.precision == "fp16")
         agreement = compare(predictor.without_operating_points(), target, images)
         check_agreement(agreement, path, settings)
-        for suffix in (".bin", SUFFIX):  # the weights first: a file whose weights are another's is refused
-            _place(target.with_suffix(suffix), path.with_suffix(suffix))
+        _place(target, path)
     return agreement
+
+
+def copy_with_metadata(source: Path, path: Path, change: Callable[[str], str]) -> None:
+    """Copy an ``.xml`` file and its ``.bin`` file, with other metadata.
+
+    Args:
+        source: The ``.xml`` file.
+        path: The ``.xml`` file to write.
+        change: Returns the new metadata, as JSON.
+    """
+    model = import_openvino(source).Core().read_model(str(source))
+    metadata = change(model.get_rt_info(list(METADATA_FIELDS[SUFFIX])).astype(str))
+    with explain_write_errors(path), _temporary_folder(path) as folder:
+        _save(model, folder / path.name, metadata, half=False)
+        _place(folder / path.name, path)
 
 
 @contextmanager
@@ -97,14 +114,22 @@ def convert(source: Path, target: Path, *, half: bool = False) -> None:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{target}: not written: OpenVINO cannot read the ONNX file that it is made from: {reason}") from None
-    metadata = model.get_rt_info(list(METADATA_FIELDS[".onnx"])).astype(str)
+    _save(model, target, model.get_rt_info(list(METADATA_FIELDS[".onnx"])).astype(str), half=half)
+
+
+def _save(model: Any, target: Path, metadata: str, *, half: bool) -> None:
+    """Write a model with its metadata and the digest of its weights, which are the same both times."""
+    from openvino import save_model
+
     model.set_rt_info(metadata, list(METADATA_FIELDS[SUFFIX]))
-    openvino.save_model(model, str(target), compress_to_fp16=half)
+    save_model(model, str(target), compress_to_fp16=half)
     model.set_rt_info(weights_digest(target), list(DIGEST_FIELD))
-    openvino.save_model(model, str(target), compress_to_fp16=half)
+    save_model(model, str(target), compress_to_fp16=half)
 
 
 def _place(source: Path, target: Path) -> None:
-    with source.open("rb+") as handle:
-        os.fsync(handle.fileno())
-    source.replace(target)
+    """Move both files, the weights first: until the other follows, the pair is refused, as the weights are not those that it names."""
+    for suffix in (".bin", SUFFIX):
+        with source.with_suffix(suffix).open("rb+") as handle:
+            os.fsync(handle.fileno())
+        source.with_suffix(suffix).replace(target.with_suffix(suffix))

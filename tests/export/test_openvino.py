@@ -12,11 +12,14 @@ import torch
 from noisy import noise, noisy
 from torch import Tensor, nn
 
+from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
 from detkit.cli.main import main
 from detkit.export import Agreement, ExportSettings, export
 from detkit.export.nms import kept_by_nms
-from detkit.inference import Predictor
+from detkit.export.recalibrate import recalibrate_exported
+from detkit.inference import Predictor, load_exported
 from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino
+from detkit.inference.sources import known_operating_points
 
 pytest.importorskip("onnx")
 pytest.importorskip("openvino")
@@ -107,3 +110,22 @@ def test_the_command_writes_the_format_of_the_ending(tmp_path: Path, capsys: pyt
 def test_settings_are_checked_before_the_work(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="batch_size"):
         export(predictor, tmp_path / "model.xml", [photo()], replace(ExportSettings(), batch_size=0))
+
+
+def test_operating_points_are_replaced(predictor: Predictor, tmp_path: Path) -> None:
+    export(predictor, tmp_path / "model.xml", [photo()])
+    points = OperatingPoints("best F1", "made", 12, OperatingPoint("all", 0.3, 0.7, 0.6, 0.65), {})
+    recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.xml", points)
+    assert known_operating_points(tmp_path / "other.xml") == points
+    assert known_operating_points(tmp_path / "model.xml") is None
+    ours, theirs = (load_exported(tmp_path / name, min_score=0.0)(photo()) for name in ("model.xml", "other.xml"))
+    np.testing.assert_array_equal(ours.boxes, theirs.boxes)
+    with pytest.raises(FileExistsError):
+        recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.xml", points)
+    with pytest.raises(ValueError, match=r"expected two \.onnx or two \.xml files"):
+        recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.onnx", points)
+
+
+def test_int8_is_for_onnx_files(predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"precision int8 is for \.onnx files"):
+        export(predictor, tmp_path / "model.xml", [photo()], ExportSettings(precision="int8", calibration=[photo()]))
