@@ -270,3 +270,12 @@ def test_the_keyboard_reaches_everything(browser: Any, web: Running, photo: Path
                || element.textContent.trim() || element.getAttribute('aria-label'))).map((element) => element.outerHTML)"""
         )
         assert unnamed == []
+
+
+def test_the_client_in_javascript_of_the_guide_runs(browser: Any, web: Running, photo: Path) -> None:
+    guide = (Path(__file__).resolve().parents[2] / "docs" / "serving.md").read_text("utf-8")
+    code = guide.partition("```javascript\n")[2].partition("```")[0].replace("http://127.0.0.1:8000", web.url)
+    assert "fetch(" in code
+    with page_of(browser, web) as result:
+        script = f"async (bytes) => {{ const file = new Blob([new Uint8Array(bytes)]); {code} return detections.length; }}"
+        assert result.page.evaluate(script, list(photo.read_bytes())) == 2
