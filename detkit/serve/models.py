@@ -123,9 +123,7 @@ def load_model(
     return Model(name, predictor, scores, max_batch or predictor.batch_size)
 
 
-def _load(
-    source: str | Path, device: str, precision: str, options: dict[str, Any]
-) -> tuple[BasePredictor[Any, Any], Mapping[str, Any]]:
+def _load(source: str | Path, device: str, precision: str, options: dict[str, Any]) -> tuple[BasePredictor[Any, Any], Mapping[str, Any]]:
     """Return the predictor and the header of its file, without PyTorch where that is possible."""
     file = _file_without_torch(source, device, precision, options)
     if file is not None:
