@@ -82,6 +82,7 @@ def _open_session(path: Path, threads: int | None = None) -> tuple[Any, ExportMe
     check_exists(path, "exported detector")
     runtime = import_onnxruntime(path)
     options = runtime.SessionOptions()
+    options.log_severity_level = 3  # errors; without a line for every constant that its optimizer folds into an int8 layer
     options.intra_op_num_threads = thread_count(threads)
     if "torch" in sys.modules:  # spinning threads would slow down those of torch
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
