@@ -11,7 +11,7 @@ from detkit.data import DetectionData
 from detkit.evaluation.analysis.fitting import fit_operating_points
 from detkit.evaluation.analysis.target import Target
 from detkit.experiment.evaluation_run import detect_labeled, is_classifier
-from detkit.export.recalibrate import recalibrate_exported
+from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.inference import choose_model
 from detkit.inference.runtime import is_exported
 from detkit.inference.sources import checkpoint_path

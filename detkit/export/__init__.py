@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["EXPORTERS", "Agreement", "ExportSettings", "compare", "export", "export_onnx"]
 
 EXPORTERS = Registry(
-    "export format", "detkit.exporters", {"onnx": "detkit.export.onnx:export_onnx", "xml": "detkit.export.openvino:export_openvino"}
+    "export format", "detkit.exporters", {"onnx": "detkit.export.onnx:export_onnx", "xml": "detkit.export.files.openvino:export_openvino"}
 )
 """Format, which is also the ending of its files, to the function that writes one; other packages can add theirs.
 

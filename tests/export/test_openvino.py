@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
 from detkit.cli.main import main
 from detkit.export import Agreement, ExportSettings, export
+from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.export.nms import kept_by_nms
-from detkit.export.recalibrate import recalibrate_exported
 from detkit.inference import Predictor, load_exported
 from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino
 from detkit.inference.sources import known_operating_points
@@ -56,7 +56,7 @@ def test_float16_halves_the_weights(predictor: Predictor, tmp_path: Path) -> Non
 
 
 def test_a_file_that_differs_is_not_written(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import detkit.export.openvino as module
+    import detkit.export.files.openvino as module
 
     path = tmp_path / "model.xml"
     path.write_text("before")

@@ -14,7 +14,7 @@ from detkit.checkpoint import make_header, save_checkpoint
 from detkit.checkpoint.operating_points import HEADER_FIELD, OperatingPoint, OperatingPoints
 from detkit.checkpoint.recalibrate import recalibrate
 from detkit.cli.main import main
-from detkit.export.recalibrate import recalibrate_exported
+from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.inference import load, load_exported
 from detkit.inference.sources import known_operating_points
 from detkit.models.fcos import FCOSConfig

@@ -16,7 +16,9 @@ RUNTIME_NAMES = (TORCH, *ENDINGS, AUTO)
 PACKAGES = {"onnx": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
 """Packages that must be installed to run a detector, and to write its file."""
 WRITERS = Registry(
-    "runtime", "detkit.runtime_writers", {"onnx": "detkit.export.cached:write_onnx", "openvino": "detkit.export.cached:write_openvino"}
+    "runtime",
+    "detkit.runtime_writers",
+    {"onnx": "detkit.export.files.cached:write_onnx", "openvino": "detkit.export.files.cached:write_openvino"},
 )
 """Runtime to the function that writes the file that it runs: from a predictor in reference mode on the CPU, to a path."""
 

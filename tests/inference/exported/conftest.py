@@ -28,7 +28,7 @@ def onnx_file(original: Predictor, tmp_path_factory: pytest.TempPathFactory) -> 
 def xml_file(onnx_file: Path) -> Path:
     """The detector as OpenVINO's files."""
     pytest.importorskip("openvino")
-    from detkit.export.openvino import convert
+    from detkit.export.files.openvino import convert
 
     convert(onnx_file, onnx_file.with_suffix(".xml"))
     return onnx_file.with_suffix(".xml")

@@ -9,8 +9,8 @@ import numpy as np
 from detkit.arrays import ImageArray
 from detkit.data.media.images import read_image
 from detkit.data.media.sample import sample_photograph
+from detkit.export.files.openvino import convert_and_compare, export_openvino
 from detkit.export.onnx import export_onnx
-from detkit.export.openvino import convert_and_compare, export_openvino
 from detkit.export.settings import ExportSettings
 from detkit.inference.predictor import Predictor
 

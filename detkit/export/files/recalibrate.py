@@ -9,7 +9,7 @@ from pathlib import Path
 from detkit.checkpoint.atomic import atomic_write
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.checkpoint.recalibrate import check_new
-from detkit.export.openvino import copy_with_metadata
+from detkit.export.files.openvino import copy_with_metadata
 from detkit.inference.exported.metadata import METADATA_KEY
 from detkit.inference.exported.onnx import SUFFIX, OnnxRuntime
 from detkit.inference.exported.openvino import SUFFIX as OPENVINO
