@@ -113,7 +113,8 @@ def _over(runtime: FileRuntime, options: dict[str, Any], metadata: Mapping[str, 
     """
     cache, info = options.pop("proposals_cache", None), runtime.info
     if info.takes_proposals and "proposer" not in options:
-        options["proposer"] = _proposer(_proposals_config(str(getattr(runtime, "path", info.name)), info.metadata["proposals"]), info.device, cache)
+        config = _proposals_config(str(getattr(runtime, "path", info.name)), info.metadata["proposals"])
+        options["proposer"] = _proposer(config, info.device, cache)
     options["min_score"] = loaded_min_score(options["min_score"], metadata)
     predictor = Predictor.over(runtime, **options)
     predictor.operating_points = stored_points(metadata)
