@@ -36,6 +36,8 @@ def small_config(kind: str) -> DetectorConfig:
         neck = config.neck.replace(channels=32, attention_heads=4, hidden=64, depth=0.34, expansion=0.5)
         head = config.head.replace(num_queries=20, channels=32, attention_heads=4, hidden=64, layers=2)
         return config.replace(backbone=backbone, preprocess=FIXED, neck=neck, head=head)  # type: ignore[no-any-return]
+    if kind in {"fcos", "retinanet"}:
+        config = config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
     letterbox = config.preprocess.replace(input_size=(96, 96)) if kind == "yolox" else SMALL
     return config.replace(backbone=backbone, preprocess=letterbox)  # type: ignore[no-any-return]
 

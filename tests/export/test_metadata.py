@@ -32,6 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("exported")
     preprocess = PreprocessConfig(short_side=64, long_side=96)
     config = FCOSConfig(backbone=BackboneConfig(name="resnet18", weights=None), preprocess=preprocess)
+    config = config.replace(neck=config.neck.replace(out_channels=64), head=config.head.replace(depth=1))
     torch.manual_seed(0)
     header = make_header(config.to_json(), list(NAMES), **{HEADER_FIELD: POINTS.to_dict()})
     save_checkpoint(folder / "best.safetensors", config.build(len(NAMES)).state_dict(), header)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -27,11 +28,11 @@ from detkit.models.detector import Detector
 onnx = pytest.importorskip("onnx")
 
 
-SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("retinanet", "ssd", "yolov1", "detr", "rtdetr")]
+FAST = [(kind, "detections") for kind in ("fcos", "yolox", "dfine")] + [("fcos", "locations")]
+CASES = itertools.product(("fcos", "yolox", "dfine", "retinanet", "ssd", "yolov1", "detr", "rtdetr"), ("detections", "locations"))
 
 
-@pytest.mark.parametrize("outputs", ["detections", "locations"])
-@pytest.mark.parametrize("kind", ["fcos", "yolox", "dfine", *SLOW])
+@pytest.mark.parametrize(("kind", "outputs"), [case if case in FAST else pytest.param(*case, marks=pytest.mark.slow) for case in CASES])
 def test_outputs_match_the_detector_for_images_of_any_shape(kind: str, outputs: Any, tmp_path: Path) -> None:
     predictor, shown = predictor_of(kind), noise_images((120, 200), (230, 100), (61, 60))
     agreement = export_onnx(predictor, tmp_path / "model.onnx", shown, ExportSettings(outputs=outputs))
