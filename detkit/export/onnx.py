@@ -61,17 +61,8 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         settings = replace(settings, batch_size=1)
         predictor = predictor_of_size(predictor, settings.size)
     graph = _graph(predictor, settings)
-    onnx = _onnx()
     with atomic_write(path) as temporary:
-        trace(predictor, graph, settings, temporary)
-        model = onnx.load(str(temporary))
-        graph.complete(model, settings.opset)
-        entry = model.metadata_props.add()
-        entry.key, entry.value = METADATA_KEY, metadata_of(predictor, graph, settings).to_json()
-        _name_dimensions(model, graph, settings.batch_size)
-        if settings.precision == "fp16":
-            to_half(model)
-        temporary.write_bytes(model.SerializeToString())
+        _write(predictor, graph, settings, temporary)
         plain = predictor.without_operating_points()
         if settings.precision == "int8":
             agreement = write_int8(temporary, plain, images, settings.calibration)
@@ -83,6 +74,20 @@ def export_onnx(predictor: Predictor, path: str | Path, images: Sequence[ImageLi
         if settings.verify is not None:
             settings.verify(OnnxRuntime.open(temporary))
     return agreement
+
+
+def _write(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Path) -> None:
+    """Write the file of a graph, with its metadata."""
+    onnx = _onnx()
+    trace(predictor, graph, settings, path)
+    model = onnx.load(str(path))
+    graph.complete(model, settings.opset)
+    entry = model.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, metadata_of(predictor, graph, settings).to_json()
+    _name_dimensions(model, graph, settings.batch_size)
+    if settings.precision == "fp16":
+        to_half(model)
+    path.write_bytes(model.SerializeToString())
 
 
 def check_agreement(agreement: Agreement, path: Path, settings: ExportSettings) -> None:
