@@ -68,7 +68,7 @@ def test_a_comparison_is_killed_stopped_and_continued(tmp_path: Path) -> None:
     write_data(tmp_path / "data", images=20)
     things = [TINY[0], f"{TINY[0]}:optimizer.lr=1e-3", *TINY[1:]]
     command = [sys.executable, "-m", "detkit", "compare", *things, "--data", "data", "--seeds", "1", "--output", "out"]
-    command += ["--steps", "40", "training.save_minutes=0.01", "--gate", "ap=-1"]
+    command += ["--steps", "20", "training.save_minutes=0.01", "--gate", "ap=-1"]
     folder, environment = tmp_path / "out", {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start() -> subprocess.Popen[str]:
@@ -91,7 +91,7 @@ def test_a_comparison_is_killed_stopped_and_continued(tmp_path: Path) -> None:
     text, _ = third.communicate(timeout=600)
     assert third.returncode == 0, text
     content = json.loads((folder / "compare.json").read_text("utf-8"))
-    assert [run["steps"] for row in content["results"]["entries"] for run in row["runs"]] == [40, 40]
+    assert [run["steps"] for row in content["results"]["entries"] for run in row["runs"]] == [20, 20]
     assert content["results"]["missing"] == []
     assert set(json.loads((folder / "latency.json").read_text("utf-8"))["detectors"]) == {
         row["slug"] for row in content["results"]["entries"]
