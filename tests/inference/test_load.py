@@ -17,7 +17,7 @@ from detkit.preprocess import PreprocessConfig
 from detkit.weights import better_models_hint, embedded_path
 
 CONFIG = FasterRCNNConfig(
-    backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None),
+    backbone=BackboneConfig(name="resnet18", weights=None),
     neck=FPNConfig(out_channels=16),
     preprocess=PreprocessConfig(short_side=64, long_side=128),
 )

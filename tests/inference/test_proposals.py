@@ -20,7 +20,7 @@ from detkit.proposals import ProposalsConfig
 
 CONFIG = FasterRCNNConfig(
     preprocess=PreprocessConfig(short_side=96, long_side=160),
-    backbone=BackboneConfig(name="shufflenet_v2_x0_5", weights=None),
+    backbone=BackboneConfig(name="resnet18", weights=None),
     neck=FPNConfig(out_channels=16),
 )
 CONFIG = CONFIG.replace(rpn=CONFIG.rpn.replace(max_proposals=40), region=CONFIG.region.replace(head=TwoFCConfig(hidden=16), pool_size=3))
