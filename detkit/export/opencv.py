@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detkit.arrays import Floats, Size
+from detkit.arrays import Size
 from detkit.export.agreement import TOLERANCES
 from detkit.export.graph import OneStageLocations
 from detkit.heads.queries.query_head import QueryHead
@@ -136,7 +136,7 @@ def check_in_opencv(path: Path, predictor: Predictor, images: Sequence[ImageLike
         raise ValueError(f"{name} cannot be exported for OpenCV {cv2.__version__}: its dnn does not load the file: {reason}") from None
 
 
-def _agree(actual: dict[str, Floats], expected: dict[str, Any]) -> bool:
+def _agree(actual: dict[str, Any], expected: dict[str, Any]) -> bool:
     if any(actual[name].shape != expected[name].shape for name in actual):
         return False
     tolerance, shown = TOLERANCES["fp32"], expected["scores"].max(-1) > _SHOWN
