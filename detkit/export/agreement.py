@@ -36,12 +36,12 @@ class Tolerance:
     matched: float
 
 
-TOLERANCES = {"fp32": Tolerance(1e-3, 0.1, 0.99), "fp16": Tolerance(0.02, 1.0, 0.97), "int8": Tolerance(0.2, 8.0, 0.8)}
+TOLERANCES = {"fp32": Tolerance(1e-3, 0.1, 0.99), "fp16": Tolerance(0.02, 1.0, 0.97), "int8": Tolerance(0.2, 8.0, 0.85)}
 """Tolerance for files of each precision."""
 _MIN_SCORE = 0.05
 """Boxes with a lower score are not compared, as they are not shown to users."""
-_MATCH_DISTANCE = 1.0
-"""Detections match if no box coordinate differs by more than this number of pixels, or than the tolerance if that is larger."""
+_MATCH = Tolerance(0.05, 1.0, 0.0)
+"""Detections match if neither the score nor a box coordinate differs by more, or than the tolerance if that is larger."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Agreement:
         score: Maximum difference of a score.
         box: Maximum difference of a coordinate, over boxes with a score above .05, in pixels of the resized image.
         detections: Number of detections of the detector with a score above .05.
-        matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel, or than the tolerance.
+        matched: Number of these that the file also gives: same class, no coordinate farther off than one pixel, no score by more
+            than .05, or than the tolerance.
         tolerance: Differences that are accepted.
         kept: Of an int8 file, the layers that stay in float32.
         speedup: Of an int8 file, the time of the float32 file divided by its own, on this processor.
@@ -92,31 +93,32 @@ def compare(predictor: Predictor, exported: FileRuntime | str | Path, images: Se
     """
     runtime = file_runtime(exported).open(Path(exported)) if isinstance(exported, str | Path) else exported
     tolerance = TOLERANCES[runtime.info.precision]
-    parts = [_compare_one(predictor, runtime, image, max(_MATCH_DISTANCE, tolerance.box)) for image in images]
+    match = Tolerance(max(_MATCH.score, tolerance.score), max(_MATCH.box, tolerance.box), 0.0)
+    parts = [_compare_one(predictor, runtime, image, match) for image in images]
     highest = [max((part[column] for part in parts), default=0.0) for column in range(2)]
     counts = [sum(int(part[column]) for part in parts) for column in (2, 3)]
     return Agreement(len(images), highest[0], highest[1], counts[0], counts[1], tolerance)
 
 
-def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike, distance: float) -> tuple[float, float, int, int]:
+def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike, match: Tolerance) -> tuple[float, float, int, int]:
     """Return the largest differences of scores and boxes, and the numbers of detections and of those found again."""
     prepared = predictor.prepare(image)
     own = predictor.runtime.detect([prepared])[0].numpy()
     other = runtime.detect([prepared])[0].numpy()
     own = own[own.scores > _MIN_SCORE]
-    score, box, matched = _match(own, other, distance)
+    score, box, matched = _match(own, other, match)
     if isinstance(runtime, ExportedRuntime) and runtime.metadata_entry.outputs == "locations":
         score, box = _at_locations(predictor, runtime, prepared.image)
     return score, box, len(own), matched
 
 
-def _match(own: DetectionArrays, other: DetectionArrays, distance: float) -> tuple[float, float, int]:
+def _match(own: DetectionArrays, other: DetectionArrays, match: Tolerance) -> tuple[float, float, int]:
     """Match each detection with the one of its class that is nearest in box and score; return the differences and the matches."""
     if not len(own) or not len(other):
         return 0.0, 0.0, 0
     distances = np.abs(own.boxes[:, None] - other.boxes).max(-1)
     differences = np.abs(own.scores[:, None] - other.scores)
-    near = (distances <= distance) & (own.labels[:, None] == other.labels)
+    near = (distances <= match.box) & (differences <= match.score) & (own.labels[:, None] == other.labels)
     nearest = np.where(near, distances + differences, np.inf).argmin(1)
     rows = np.flatnonzero(near.any(1))
     if not len(rows):
