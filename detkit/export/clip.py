@@ -78,6 +78,9 @@ class _Loaded:
 
 
 class _ImageEmbeddings(nn.Module):
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, tower: ImageTower) -> None:
         super().__init__()
         self.tower = tower

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -35,8 +37,8 @@ def replace_adaptive_pools(module: nn.Module) -> None:
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.AdaptiveAvgPool2d) and child.output_size not in (1, (1, 1)):
-                size = child.output_size
-                parent.add_module(name, AveragePool((size, size) if isinstance(size, int) else (int(size[0] or 1), int(size[1] or 1))))
+                size: Any = child.output_size
+                parent.add_module(name, AveragePool((size, size) if isinstance(size, int) else size))
 
 
 def _along_both(maps: Tensor, weights: list[Tensor]) -> Tensor:
@@ -46,19 +48,23 @@ def _along_both(maps: Tensor, weights: list[Tensor]) -> Tensor:
 
 def _resampling(length: Tensor | int, factor: float, like: Tensor) -> Tensor:
     """Weights ``(new, old)`` of bilinear interpolation, with antialiasing when shrinking; the triangle filter of torch and Pillow."""
-    old = torch.arange(length, device=like.device).to(torch.float64)
+    old = _numbers(length, like).to(torch.float64)
     count = ((old[-1] + 1) * factor).round().clamp(min=1)
     scale = (old[-1] + 1) / count
-    centers = (torch.arange(count, device=like.device).to(torch.float64) + 0.5) * scale
-    weights = (1 - (old + 0.5 - centers[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
-    return (weights / weights.sum(1, keepdim=True)).to(like.dtype)
+    centers = (_numbers(count, like).to(torch.float64) + 0.5) * scale
+    weights: Tensor = (1 - (old + 0.5 - centers[:, None]).abs() / scale.clamp(min=1)).clamp(min=0)
+    return torch.div(weights, weights.sum(1, keepdim=True)).to(like.dtype)
 
 
 def _averaging(length: Tensor | int, count: int, like: Tensor) -> Tensor:
     """Weights ``(count, old)``: each new cell is the mean of the old ones that it overlaps."""
-    old = torch.arange(length, device=like.device)
-    cells, total = torch.arange(count, device=like.device)[:, None], old[-1:] + 1
-    inside = (old + 1) * count > cells * total
-    inside = inside & (old * count < (cells + 1) * total)
+    old = _numbers(length, like)
+    cells, total = _numbers(count, like)[:, None], old[-1:] + 1
+    inside = ((old + 1) * count > cells * total) & (old * count < (cells + 1) * total)
     weights = inside.to(like.dtype)
-    return weights / weights.sum(1, keepdim=True)
+    return torch.div(weights, weights.sum(1, keepdim=True))
+
+
+def _numbers(count: Any, like: Tensor) -> Tensor:
+    """Return ``0 ... count - 1``; while a graph is traced, a length is a tensor, and stays free."""
+    return torch.arange(count, device=like.device)

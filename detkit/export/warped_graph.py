@@ -60,7 +60,8 @@ class RegionStep(nn.Module):
     def __init__(self, detector: RCNN) -> None:
         super().__init__()
         self.neck, self.config = detector.neck, detector.config
-        channels, side = detector.region.config.pooled_shape(detector.neck.channels[0])
+        neck: Any = detector.neck
+        channels, side = detector.region.config.pooled_shape(neck.channels[0])
         self.shape = (channels, side, side)
 
     def forward(self, images: Tensor, boxes: Tensor, step: Tensor) -> Tensor:
@@ -105,5 +106,5 @@ def _traced(module: nn.Module, inputs: tuple[Tensor, ...], opset: int) -> Any:
     options: dict[str, Any] = {"input_names": names, "output_names": ["features"], "dynamic_axes": axes, "opset_version": opset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about values that become constants, as the number of regions in a chunk is meant to
-        torch.onnx.export(module, inputs, file, dynamo=False, **options)
+        torch.onnx.export(module, inputs, file, dynamo=False, **options)  # type: ignore[arg-type]  # it writes to open files
     return onnx.load_from_string(file.getvalue()).graph

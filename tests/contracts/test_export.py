@@ -80,11 +80,11 @@ def _normalize(norm: nn.Module) -> Any:
 
 
 def _spread(layer: nn.Module) -> Any:
-    """Scale a last layer so that its logits have a standard deviation of 2 around 0."""
+    """Scale a last layer so that its logits have a standard deviation of 1 around 0."""
 
     def hook(layer: Any, inputs: tuple[Tensor, ...], logits: Tensor) -> Tensor:
         if logits.numel() > 1:
-            factor = float(2 / logits.std().clamp(min=1e-6))
+            factor = float(1 / logits.std().clamp(min=1e-6))
             layer.weight.data.mul_(factor)
             logits = logits * factor
             if layer.bias is not None:

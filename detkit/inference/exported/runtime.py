@@ -108,7 +108,7 @@ class ExportedRuntime:
             ValueError: If the library cannot run the file on them, or the outputs contradict the metadata.
         """
         count, missing = len(images), (self.metadata_entry.batch_size or len(images)) - len(images)
-        feeds = {IMAGES: images, SIZES: sizes}
+        feeds: dict[str, Floats | Integers] = {IMAGES: images, SIZES: sizes}
         if proposals is not None:
             feeds |= _padded_proposals(proposals)
         if missing:
