@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from detkit.accelerate.fold import fold_batch_norms
+from detkit.export.rms_norm import replace_rms_norms
 from detkit.export.select import BoxSource, Entries, Selected, level_of_rows, select
 from detkit.heads.one_stage import level_lengths
 from detkit.heads.postprocess import PostprocessConfig
@@ -43,6 +44,7 @@ class Graph(nn.Module):
     def __init__(self, detector: Detector, *, fold: bool = True) -> None:
         super().__init__()
         self.detector: Any = (fold_batch_norms(detector) if fold else copy.deepcopy(detector)).requires_grad_(False).eval()
+        replace_rms_norms(self.detector)
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ class Decoder(nn.Module):
             start: ``(B, queries, channels)`` state before the first layer; None: zero.
             mask: As in :class:`DecoderLayer`.
         """
-        queries = queries.expand(len(cells), -1, -1)
+        queries = queries.expand(cells.shape[0], -1, -1)
         x, keys, outputs = torch.zeros_like(queries) if start is None else start, cells + positions, []
         for layer in self.layers:
             x = layer(x, queries, keys, cells, padded, mask=mask)
