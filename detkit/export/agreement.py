@@ -8,15 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from detkit.arrays import Floats
 from detkit.export.graph import OneStageLocations
 from detkit.export.graphs import graph_of
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.inference.runtime import FileRuntime, file_runtime
+from detkit.preprocess import PreparedImage
 from detkit.structures.detection import DetectionArrays
 
 
@@ -108,7 +107,7 @@ def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike, m
     own = own[own.scores > _MIN_SCORE]
     score, box, matched = _match(own, other, match)
     if isinstance(runtime, ExportedRuntime) and runtime.metadata_entry.outputs == "locations":
-        score, box = _at_locations(predictor, runtime, prepared.image)
+        score, box = _at_locations(predictor, runtime, prepared)
     return score, box, len(own), matched
 
 
@@ -126,12 +125,11 @@ def _match(own: DetectionArrays, other: DetectionArrays, match: Tolerance) -> tu
     return float(differences[rows, nearest[rows]].max()), float(distances[rows, nearest[rows]].max()), len(rows)
 
 
-def _at_locations(predictor: Predictor, runtime: ExportedRuntime, image: Tensor) -> tuple[float, float]:
+def _at_locations(predictor: Predictor, runtime: ExportedRuntime, image: PreparedImage) -> tuple[float, float]:
     """Return the largest difference of any score, and of the boxes of all that score enough."""
     graph = graph_of(predictor.detector, OneStageLocations.kind)
-    batch: Floats = runtime.stack([image.cpu().numpy()])
-    actual = runtime.outputs(batch, np.array([image.shape[-2:]], np.int64))
-    scores, boxes, _ = graph(torch.from_numpy(batch))
+    actual = runtime.outputs([image])
+    scores, boxes, _ = graph(torch.from_numpy(runtime.stack([image.image.cpu().numpy()])))
     shown = scores.amax(-1) > _MIN_SCORE
     differences = (torch.from_numpy(actual["boxes"])[shown] - boxes[shown]).abs()
     largest = float(differences.max()) if len(differences) else 0.0

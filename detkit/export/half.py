@@ -19,6 +19,27 @@ _BETWEEN = frozenset(
 _SHAPED = frozenset({"Reshape", "Resize", "Slice", "Split"})
 """Of these, operators whose other inputs are shapes and positions."""
 
+_SAMPLING = frozenset({"GridSample", "MaxRoiPool", "RoiAlign"})
+"""Operators whose first input are values, and the others coordinates."""
+_SELECTING = frozenset(
+    {
+        "And",
+        "ArgMax",
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "NonMaxSuppression",
+        "NonZero",
+        "Not",
+        "Or",
+        "Shape",
+        "TopK",
+    }
+)
+"""Operators that return positions and decisions."""
+
 
 def to_half(model: Any) -> None:
     """Convert an ONNX model in place to half precision, with float32 inputs and outputs.
@@ -99,11 +120,12 @@ def half_nodes(model: Any) -> set[str]:
 
 
 def inner_layers(model: Any) -> set[str]:
-    """Return the names of the layers whose outputs enter another layer."""
+    """Return the names of the layers whose outputs enter another layer as values, not as coordinates or by what they select."""
     followers: dict[str, list[Any]] = defaultdict(list)
     for node in model.graph.node:
-        for name in node.input:
-            followers[name].append(node)
+        if node.op_type not in _SELECTING:
+            for name in node.input[: 1 if node.op_type in _SAMPLING else None]:
+                followers[name].append(node)
     leads: dict[str, bool] = {}  # whether a tensor leads to a layer
     for node in reversed(model.graph.node):
         for name in node.output:

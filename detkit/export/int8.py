@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
 from detkit.export.agreement import Agreement, compare
 from detkit.export.quantize import Feeds, quantize, sensitive_layers
 from detkit.inference.exported.onnx import OnnxRuntime
+from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 
@@ -23,7 +22,7 @@ _STEP = 0.1
 """Fraction of the quantized layers that an attempt leaves in float32."""
 _COMPARED = 2
 """Images on which layers are compared."""
-_TIMED = 15
+_TIMED, _WARM_UP = 15, 2
 
 
 def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], calibration: Sequence[ImageLike]) -> Agreement:
@@ -50,16 +49,29 @@ def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], ca
                 break
             count = max(1, round(_STEP * len(layers.layers)))
             sensitive += sensitive_layers(source, path, batches[:_COMPARED], layers, count)
-        return replace(agreement, speedup=_speedup(source, path, batches[0]))
+        runtimes = [OnnxRuntime.open(file) for file in (source, path)]
+        return replace(agreement, speedup=speedup(runtimes, batches[0]))
     finally:
         source.unlink(missing_ok=True)
+
+
+def speedup(runtimes: Sequence[ExportedRuntime], feeds: Feeds) -> float:
+    """Return the time of the first of two files divided by that of the second, run in turn on one batch."""
+    times: list[list[float]] = [[] for _ in runtimes]
+    for _ in range(_TIMED):
+        for runtime, measured in zip(runtimes, times, strict=True):
+            start = time.perf_counter()
+            runtime.run(feeds)
+            measured.append(time.perf_counter() - start)
+    before, after = (median(measured[_WARM_UP:]) for measured in times)
+    return before / after
 
 
 class _CalibrationBatches(Sequence[Feeds]):
     """The inputs of a file for each image, computed when they are needed."""
 
     def __init__(self, path: Path, predictor: Predictor, images: Sequence[ImageLike]) -> None:
-        self._runtime, self._predictor, self._images = _Recorder.open(path), predictor, images
+        self._runtime, self._predictor, self._images = OnnxRuntime.open(path), predictor, images
 
     def __len__(self) -> int:
         return len(self._images)
@@ -67,29 +79,4 @@ class _CalibrationBatches(Sequence[Feeds]):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(len(self)))]
-        self._runtime.detect([self._predictor.prepare(self._images[index])])
-        return self._runtime.recorded
-
-
-class _Recorder(OnnxRuntime):
-    """Keeps the inputs of the last batch."""
-
-    recorded: Feeds
-
-    def run(self, feeds: Mapping[str, Any]) -> Sequence[Any]:
-        """See :meth:`OnnxRuntime.run`."""
-        self.recorded = feeds
-        return super().run(feeds)
-
-
-def _speedup(source: Path, path: Path, feeds: Feeds) -> float:
-    """Return the time of the float32 file divided by that of the int8 file, run in turn on one batch."""
-    runtimes = [OnnxRuntime.open(file) for file in (source, path)]
-    times: list[list[float]] = [[], []]
-    for _ in range(_TIMED):
-        for runtime, measured in zip(runtimes, times, strict=True):
-            start = time.perf_counter()
-            runtime.run(feeds)
-            measured.append(time.perf_counter() - start)
-    before, after = (median(measured[2:]) for measured in times)
-    return float(np.float64(before) / after)
+        return self._runtime.feeds([self._predictor.prepare(self._images[index])])

@@ -17,6 +17,7 @@ from detkit.export.agreement import TOLERANCES
 from detkit.export.graph import OneStageLocations
 from detkit.heads.queries.query_head import QueryHead
 from detkit.inference.exported.onnx import OnnxRuntime
+from detkit.inference.exported.outputs import IMAGES
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 from detkit.models.detector import Detector
@@ -125,9 +126,9 @@ def check_in_opencv(path: Path, predictor: Predictor, images: Sequence[ImageLike
     try:
         network = cv2.dnn.readNetFromONNX(np.frombuffer(path.read_bytes(), np.uint8))
         for image in images:
-            pixels = runtime.stack([predictor.prepare(image).image.numpy()])
-            expected = runtime.outputs(pixels, np.array([pixels.shape[2:]], np.int64))
-            network.setInput(pixels)
+            prepared = [predictor.prepare(image)]
+            expected = runtime.outputs(prepared)
+            network.setInput(runtime.feeds(prepared)[IMAGES])
             actual = dict(zip(("scores", "boxes"), network.forward(["scores", "boxes"]), strict=True))
             if not _agree(actual, expected):
                 raise ValueError(f"{name} cannot be exported for OpenCV {cv2.__version__}: its dnn computes other values than onnxruntime")

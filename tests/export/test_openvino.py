@@ -126,6 +126,17 @@ def test_operating_points_are_replaced(predictor: Predictor, tmp_path: Path) -> 
         recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.onnx", points)
 
 
-def test_int8_is_for_onnx_files(predictor: Predictor, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"precision int8 is for \.onnx files"):
-        export(predictor, tmp_path / "model.xml", [photo()], ExportSettings(precision="int8", calibration=[photo()]))
+def test_int8_is_measured_in_openvino(predictor: Predictor, tmp_path: Path) -> None:
+    seen = []
+    settings = ExportSettings(precision="int8", calibration=[photo()], accept=True, verify=seen.append)
+    agreement = export(predictor, tmp_path / "model.xml", [photo()], settings)
+    assert agreement.speedup is not None
+    assert agreement.kept
+    assert [type(runtime).__name__ for runtime in seen] == ["OpenVinoRuntime"], "the file itself is verified"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.bin", "model.xml"]
+    runtime = OpenVinoRuntime.open(tmp_path / "model.xml")
+    assert runtime.info.precision == "int8"
+    export(predictor, tmp_path / "full.xml", [photo()])
+    assert (tmp_path / "model.bin").stat().st_size < 0.45 * (tmp_path / "full.bin").stat().st_size
+    with pytest.raises(ValueError, match=r"files for OpenCV end in \.onnx"):
+        export(predictor, tmp_path / "model.xml", [photo()], ExportSettings(for_opencv=True))

@@ -12,9 +12,10 @@ from typing import Any
 
 from detkit.checkpoint.atomic import explain_write_errors
 from detkit.export.agreement import Agreement, compare
+from detkit.export.int8 import speedup
 from detkit.export.onnx import check_agreement, export_onnx
 from detkit.export.settings import ExportSettings
-from detkit.inference.exported.openvino import DIGEST_FIELD, METADATA_FIELDS, SUFFIX, import_openvino, weights_digest
+from detkit.inference.exported.openvino import DIGEST_FIELD, METADATA_FIELDS, SUFFIX, OpenVinoRuntime, import_openvino, weights_digest
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 
@@ -31,7 +32,7 @@ def export_openvino(
         path: File name ending in ``.xml``; existing files are replaced once the new ones are complete and verified.
         images: Images on which both are compared.
         settings: As for :func:`detkit.export.onnx.export_onnx`; the precision ``fp16`` stores the weights in float16, and OpenVINO
-            multiplies in float32 all the same.
+            multiplies in float32 all the same. int8 is measured against float32 in OpenVINO.
 
     Returns:
         The differences between the detector and the file.
@@ -43,23 +44,42 @@ def export_openvino(
     path, settings = Path(path), settings or ExportSettings()
     if path.suffix != SUFFIX:
         raise ValueError(f"{path}: expected a file name ending in {SUFFIX}")
-    if settings.precision == "int8":
-        raise ValueError(f"{path}: precision int8 is for .onnx files, which OpenVINO runs too; expected fp32 or fp16")
+    if settings.for_opencv:
+        raise ValueError(f"{path}: files for OpenCV end in .onnx")
     import_openvino(path)  # before the work
+    plain = replace(settings, precision="fp32", calibration=(), verify=None)
     with explain_write_errors(path), _temporary_folder(path) as folder:
-        export_onnx(predictor, folder / "model.onnx", images, replace(settings, precision="fp32"))
-        return convert_and_compare(predictor, folder / "model.onnx", path, images, settings)
+        export_onnx(predictor, folder / "model.onnx", images, plain)
+        if settings.precision != "int8":
+            return convert_and_compare(predictor, folder / "model.onnx", path, images, settings)
+        small = replace(settings, verify=None, accept=True)  # it is judged by what OpenVINO makes of it
+        kept = export_onnx(predictor, folder / "int8.onnx", images, small).kept
+
+        def measured(agreement: Agreement, target: Path) -> Agreement:
+            runtimes = [OpenVinoRuntime.open(file) for file in (folder / "model.onnx", target)]
+            feeds = runtimes[0].feeds([predictor.prepare(images[0])])
+            return replace(agreement, kept=kept, speedup=speedup(runtimes, feeds))
+
+        return convert_and_compare(predictor, folder / "int8.onnx", path, images, settings, measured)
 
 
-def convert_and_compare(predictor: Predictor, source: Path, path: Path, images: Sequence[ImageLike], settings: ExportSettings) -> Agreement:
+def convert_and_compare(
+    predictor: Predictor,
+    source: Path,
+    path: Path,
+    images: Sequence[ImageLike],
+    settings: ExportSettings,
+    measured: Callable[[Agreement, Path], Agreement] | None = None,
+) -> Agreement:
     """Convert an exported ONNX file, compare the result with the detector, and put it in place.
 
     Args:
         predictor: The detector.
-        source: The ONNX file that was exported from it, in float32.
+        source: The ONNX file that was exported from it.
         path: The ``.xml`` file to write.
         images: Images on which both are compared.
         settings: As for :func:`export_openvino`.
+        measured: Adds to the agreement what is measured on the new file.
 
     Raises:
         ValueError: If OpenVINO cannot read the file, or its detections differ from those of the detector.
@@ -68,7 +88,10 @@ def convert_and_compare(predictor: Predictor, source: Path, path: Path, images: 
         target = folder / path.name
         convert(source, target, half=settings.precision == "fp16")
         agreement = compare(predictor.without_operating_points(), target, images)
+        agreement = agreement if measured is None else measured(agreement, target)
         check_agreement(agreement, path, settings)
+        if settings.verify is not None:
+            settings.verify(OpenVinoRuntime.open(target))
         _place(target, path)
     return agreement
 

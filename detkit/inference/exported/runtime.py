@@ -72,11 +72,36 @@ class ExportedRuntime:
 
     def detect(self, images: Sequence[PreparedArray | PreparedImage]) -> list[DetectionArrays]:
         """Return the detections of up to a batch of prepared images, in pixels of the prepared images, best first."""
-        sizes = [image.size for image in images]
-        proposals = self._proposals_of(images) if self.info.takes_proposals else None
-        outputs = self.outputs(self.stack([to_numpy(image.image) for image in images]), np.array(sizes, np.int64), proposals)
-        kind = self.metadata_entry.outputs
-        return [detections_of(kind, outputs, row, size, self.postprocess) for row, size in enumerate(sizes)]
+        outputs, kind = self.outputs(images), self.metadata_entry.outputs
+        return [detections_of(kind, outputs, row, image.size, self.postprocess) for row, image in enumerate(images)]
+
+    def outputs(self, images: Sequence[PreparedArray | PreparedImage]) -> Outputs:
+        """Return the file's outputs, by name, for up to a batch of prepared images.
+
+        Raises:
+            ValueError: If the library cannot run the file on them, or the outputs contradict the metadata.
+        """
+        names = output_names(self.metadata_entry)
+        outputs = dict(zip(names, self.run(self.feeds(images)), strict=True))
+        if self.metadata_entry.levels is not None:
+            outputs["levels"] = np.array(self.metadata_entry.levels, np.int64)
+        self._check_outputs(outputs)
+        return {name: values if name == "levels" else values[: len(images)] for name, values in outputs.items()}
+
+    def feeds(self, images: Sequence[PreparedArray | PreparedImage]) -> dict[str, Floats | Integers]:
+        """Return the file's inputs, by name, for up to a batch of prepared images; a file of a fixed batch size gets the last one again.
+
+        Raises:
+            ValueError: If an image does not have the file's fixed size, or lacks proposals.
+        """
+        pixels = self.stack([to_numpy(image.image) for image in images])
+        feeds: dict[str, Floats | Integers] = {IMAGES: pixels, SIZES: np.array([image.size for image in images], np.int64)}
+        if self.info.takes_proposals:
+            feeds |= _padded_proposals(self._proposals_of(images))
+        missing = (self.metadata_entry.batch_size or len(images)) - len(images)
+        if missing:
+            feeds = {name: np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) for name, rows in feeds.items()}
+        return {name: feeds[name] for name in self.inputs}
 
     def stack(self, images: Sequence[Floats]) -> Floats:
         """Pad images to a common size divisible by the strides, with the values that become zeros in the network.
@@ -95,30 +120,6 @@ class ExportedRuntime:
         for index, image in enumerate(images):
             padded[index, :, : image.shape[1], : image.shape[2]] = image
         return padded
-
-    def outputs(self, images: Floats, sizes: Integers, proposals: Sequence[Floats] | None = None) -> Outputs:
-        """Return the file's outputs, by name, for up to a batch of images.
-
-        Args:
-            images: ``(b, 3, H, W)``, padded.
-            sizes: ``(b, 2)``: height and width of each before padding.
-            proposals: ``(n, 4)`` boxes of each image in pixels of ``images``, for detectors that take them.
-
-        Raises:
-            ValueError: If the library cannot run the file on them, or the outputs contradict the metadata.
-        """
-        count, missing = len(images), (self.metadata_entry.batch_size or len(images)) - len(images)
-        feeds: dict[str, Floats | Integers] = {IMAGES: images, SIZES: sizes}
-        if proposals is not None:
-            feeds |= _padded_proposals(proposals)
-        if missing:
-            feeds = {name: np.concatenate((rows, np.repeat(rows[-1:], missing, axis=0))) for name, rows in feeds.items()}
-        names = output_names(self.metadata_entry)
-        outputs = dict(zip(names, self.run({name: feeds[name] for name in self.inputs}), strict=True))
-        if self.metadata_entry.levels is not None:
-            outputs["levels"] = np.array(self.metadata_entry.levels, np.int64)
-        self._check_outputs(outputs)
-        return {name: values if name == "levels" else values[:count] for name, values in outputs.items()}
 
     def check_interface(self, inputs: Sequence[str], outputs: Sequence[str], batch: Any) -> None:
         """Check that the inputs and outputs of a file are those that its metadata describes, before anything is allocated for them.
