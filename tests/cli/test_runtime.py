@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from noisy import noise, noisy_checkpoint
@@ -82,3 +83,20 @@ def test_what_cannot_be_is_one_line(folder: Path, words: list[str], message: str
         code = int(str(stop.code))
     assert code == 2
     assert message in capsys.readouterr().err
+
+
+def test_serve_loads_a_checkpoint_in_the_runtime(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi")
+    from detkit.serve import service
+
+    loaded = []
+
+    class Stopped(service.Service):
+        def __init__(self, models: Any, settings: Any) -> None:
+            loaded.extend(models)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(service, "Service", Stopped)
+    main(["serve", str(folder), "--runtime", "onnx", "--port", "0"])
+    (model,) = loaded
+    assert type(model.predictor.runtime).__name__ == "OnnxRuntime"

@@ -56,6 +56,7 @@ class ServeOptions:
         max_detections: Maximum number of detections per image.
         device: Name of the device.
         precision: Number format.
+        runtime: Name of the runtime; None: torch, or that of an exported file.
         threads: Number of threads on which a model runs.
         max_batch: Most images that run together.
         max_wait_ms: Longest time that an image waits for others.
@@ -78,6 +79,7 @@ class ServeOptions:
     max_detections: int | None = None
     device: str = "auto"
     precision: str = "auto"
+    runtime: str | None = None
     threads: int | None = None
     max_batch: int | None = None
     max_wait_ms: float = 5.0
@@ -113,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models = parser.add_argument_group("models")
     add_min_score(models, "lowest score reported when a request gives none")
     add_flags(models, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
-    add_flags(models, "--max-detections", "--device", "--precision")
+    add_flags(models, "--max-detections", "--device", "--precision", "--runtime")
     models.add_argument("--threads", type=positive, metavar="N", help="threads on which a model runs (default: one per core)")
     _add_limits(parser.add_argument_group("limits"))
     parser.add_argument("--log-requests", action="store_true", help="log every request")
@@ -197,6 +199,7 @@ def _models(options: ServeOptions) -> list[Model]:
             max_batch=options.max_batch,
             classes=class_names(options.classes, ()),
             max_detections=options.max_detections,
+            **({} if options.runtime is None else {"runtime": options.runtime}),
         )
         predictor = model.predictor
         count = f"{len(model.class_names)} class{'es' * (len(model.class_names) != 1)}"
