@@ -25,15 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from detkit.cli.flags import MODEL_HELP, add_flags, image_size, positive
+from detkit.cli.flags import MODEL_HELP, add_flags, positive
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 from detkit.cli.resolve import resolve_model
 from detkit.export import EXPORTERS
-from detkit.export.settings import OPSET
-from detkit.inference.exported.outputs import OUTPUTS
 from detkit.machine import processor
 
 if TYPE_CHECKING:
@@ -44,7 +42,8 @@ if TYPE_CHECKING:
 AP_LIMITS = {"fp32": 0.001, "fp16": 0.005, "int8": 0.01}
 """Largest accepted fall of the AP in a file of each precision."""
 
-
+OUTPUTS = ("detections", "locations", "classes")
+"""Outputs of the files of detectors and classifiers, see :mod:`detkit.inference.exported.outputs`."""
 TOWERS: Mapping[str, Any] = {"embeddings": "image", "text_embeddings": "text"}
 """Outputs to the tower of a CLIP that computes them."""
 
@@ -60,7 +59,7 @@ class ExportOptions:
         check_images: Images, folders and patterns on which the outputs are compared; empty: a sample photograph.
         batch_size: Images per call of the file; None: any number.
         outputs: What the file returns; None: the detections.
-        opset: Version of the ONNX operator set.
+        opset: Version of the ONNX operator set; None: 17.
         precision: Number format of the file.
         for_opencv: Whether the file is for OpenCV's dnn.
         size: For OpenCV, the size of the images.
@@ -78,7 +77,7 @@ class ExportOptions:
     check_images: tuple[str, ...] = ()
     batch_size: int | None = None
     outputs: str | None = None
-    opset: int = OPSET
+    opset: int | None = None
     precision: str = "fp32"
     for_opencv: bool = False
     size: tuple[int, int] | None = None
@@ -109,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the file returns: the detections, with NMS inside; scores and boxes at all locations; or, of a CLIP, embeddings of "
         "images or of texts (default: detections)",
     )
-    parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: %(default)s)")
+    parser.add_argument("--opset", type=positive, metavar="N", help="version of the ONNX operator set (default: 17)")
     parser.add_argument(
         "--precision", choices=("fp32", "fp16", "int8"), help="number format of the weights and layers (default: %(default)s)"
     )
@@ -124,7 +123,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for-opencv", action="store_true", help="write scores and boxes of one image of one size, in operators that OpenCV's dnn has"
     )
-    parser.add_argument("--size", type=image_size, metavar="HxW", help="for OpenCV: size of the images of a detector of any size")
+    add_flags(parser, "--size", help="for OpenCV: size of the images of a detector of any size")
     add_flags(parser, "--max-detections")
     parser.add_argument("--accept", action="store_true", help="write the file even if its detections or its AP differ too much")
     bind(parser, ExportOptions, run)
@@ -151,6 +150,7 @@ def run(options: ExportOptions) -> int:
 def _settings(options: ExportOptions, model: str | Path, predictor: Predictor) -> ExportSettings:
     from detkit.export import ExportSettings
     from detkit.export.facts import weight_facts
+    from detkit.export.settings import OPSET
     from detkit.inference import suggested_min_score
     from detkit.inference.sources import known_operating_points
 
@@ -159,7 +159,7 @@ def _settings(options: ExportOptions, model: str | Path, predictor: Predictor) -
     return ExportSettings(
         outputs=cast("Any", options.outputs),
         batch_size=options.batch_size,
-        opset=options.opset,
+        opset=options.opset or OPSET,
         precision=cast("Any", options.precision),
         min_score=suggested_min_score(model),
         operating_points=known_operating_points(model),

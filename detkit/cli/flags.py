@@ -124,6 +124,7 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": ("auto", "fp32", "bf16", "fp16"),
         "help": "number format; auto is bf16 where the hardware multiplies it natively (default: %(default)s)",
     },
+    "--size": {"type": image_size, "metavar": "HxW", "help": "height and width of the images, such as 480x640"},
     "--runtime": {
         "choices": ("torch", "onnx", "openvino", "auto"),
         "help": "run the detector in PyTorch, onnxruntime or OpenVINO; a checkpoint is exported at the first use and kept in a cache; "

@@ -36,9 +36,13 @@ for _program, _action in ARGUMENTS:
         OPTIONS[_option].append((_program, _action))
 
 
+OWN_CHOICES = {"--precision"}
+"""Flags whose choices can differ: a file has number formats of its own."""
+
+
 def form(action: argparse.Action) -> tuple[object, ...]:
     """Return the properties of a flag that must be the same in all commands."""
-    choices = None if action.choices is None else tuple(action.choices)
+    choices = None if action.choices is None or OWN_CHOICES.intersection(action.option_strings) else tuple(action.choices)
     return type(action).__name__, action.nargs, action.type, choices, action.metavar, action.const, action.dest
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from detkit.cli.flags import add_flags, image_size
+from detkit.cli.flags import add_flags
 from detkit.cli.info.options import InfoOptions
 from detkit.cli.options import bind
 from detkit.cli.subjects import kind_of
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``detkit info``."""
     parser.add_argument("subject", nargs="?", metavar="SUBJECT", help="data, a config or a model (default: this machine)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for a config: keys to override")
-    parser.add_argument("--size", type=image_size, metavar="HxW", help="image size for the profile (default: 480x640)")
+    add_flags(parser, "--size", help="image size for the profile (default: 480x640)")
     add_flags(parser, "--data", help="for a config or a model: labeled data; report how well the anchors fit its boxes")
     add_flags(parser, "--images")
     add_flags(parser, "--split", help="only this part of the data")
