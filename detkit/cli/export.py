@@ -201,10 +201,11 @@ def _report(options: ExportOptions, agreement: Agreement) -> None:
 
 def _export_tower(options: ExportOptions, output: str) -> int:
     from detkit.export.clip import export_tower
+    from detkit.export.settings import OPSET
 
     model, reason = resolve_model(options.model, options.latest)
     print(f"model: {model} ({reason})")
-    difference = export_tower(TOWERS[str(options.outputs)], model, output, opset=options.opset)
+    difference = export_tower(TOWERS[str(options.outputs)], model, output, opset=options.opset or OPSET)
     print(f"written: {output}, {Path(output).stat().st_size / MEGABYTE:.1f} MB")
     print(f"compared on two inputs: coordinates of embeddings differ by at most {difference:.1e}")
     return 0
