@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from detkit.export.half import LAYERS, half_nodes, inner_layers, name_nodes
@@ -23,6 +22,10 @@ QUANTIZED = (
     "Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool", "Mul", "Relu", "Resize", "Sigmoid",
 )  # fmt: skip
 """Operators that run in int8 where they lie between layers."""
+_ACTIVATIONS = ("Clip", "Relu")
+"""Activations that become part of the layer before them."""
+_CLEAN = 40.0
+"""Ratio of signal to noise, in decibels, that 8 bits give at best; what is not quantized counts like this."""
 MIN_OPSET = 13
 """First version of the operator set in which each channel of a weight has its own scale."""
 
@@ -88,9 +91,10 @@ def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Co
 
 
 def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], layers: Layers, count: int) -> tuple[str, ...]:
-    """Return the layers whose values lose the most in int8, the worst first.
+    """Return the layers at which the values lose the most, the worst first.
 
-    A layer is judged by the noise that quantization adds to its inputs and its output, relative to the values.
+    A layer is judged by the ratio of signal to noise, in decibels, before and after it, with the activation that follows: what it loses in
+    between is the noise that it adds or amplifies.
 
     Args:
         source: The file, in float32.
@@ -100,25 +104,36 @@ def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], la
         count: Number of layers to return.
     """
     import onnx
-    from onnxruntime.quantization import qdq_loss_debug as debug
 
     model = onnx.load(str(source))
     name_nodes(model)
-    with tempfile.TemporaryDirectory() as folder:
-        augmented = str(Path(folder) / "values.onnx")
-        debug.modify_model_output_intermediate_tensors(str(quantized), augmented)
-        with _without_warnings():
-            values = debug.collect_activations(augmented, Batches(batches))
-    ratios = {  # signal to noise in decibels
-        name: debug.compute_signal_to_quantization_noice_ratio(pair["pre_qdq"], pair["post_qdq"])
-        for name, pair in debug.create_activation_matching(values).items()
-    }
-    judged = {
-        node.name: min((ratios[name] for name in (*node.input, *node.output) if name in ratios), default=np.inf)
-        for node in model.graph.node
-        if node.name in layers.layers
-    }
-    return tuple(sorted(judged, key=lambda name: judged[name])[:count])
+    ratios = _signal_to_noise(source, quantized, batches)
+    after = {name: node.output[0] for node in model.graph.node for name in node.input if node.op_type in _ACTIVATIONS}
+    losses = {}
+    for node in model.graph.node:
+        entering = [_CLEAN, *(ratios[name] for name in node.input if name in ratios)]
+        output = next((name for name in (node.output[0], after.get(node.output[0], "")) if name in ratios), None)
+        if node.name in layers.layers and output is not None:
+            losses[node.name] = min(entering) - ratios[output]
+    return tuple(sorted(losses, key=lambda name: losses[name], reverse=True)[:count])
+
+
+def _signal_to_noise(source: Path, quantized: Path, batches: Sequence[Feeds]) -> dict[str, float]:
+    """Return for each quantized tensor the ratio of its values to their difference from those in float32, in decibels."""
+    from onnxruntime.quantization import qdq_loss_debug as debug
+
+    values = []
+    with tempfile.TemporaryDirectory() as folder, _without_warnings():
+        for index, file in enumerate((quantized, source)):
+            augmented = str(Path(folder) / f"{index}.onnx")
+            debug.modify_model_output_intermediate_tensors(str(file), augmented)
+            values.append(debug.collect_activations(augmented, Batches(batches)))
+    ratios = {}
+    for name, row in debug.create_activation_matching(*values).items():
+        own, other = row.get("float", []), row["post_qdq"]
+        if own and all(a.shape == b.shape for a, b in zip(own, other, strict=True)):
+            ratios[name] = float(debug.compute_signal_to_quantization_noice_ratio(own, other))
+    return ratios
 
 
 class Batches:
