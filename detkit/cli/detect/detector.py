@@ -38,9 +38,13 @@ def load_predictor(
     from detkit.inference import load
 
     given |= {"svd": options.svd} | ({"min_score": 0.0} if options.wants_pyramid else {})
-    given |= {"runtime": options.runtime, "threads": options.threads}
-    paths: dict[str, Any] = {"file": options.weights_file, "proposals_cache": options.proposals_cache}
-    return load(model, options.device, options.precision, **given, **{name: path for name, path in paths.items() if path})
+    named: dict[str, Any] = {
+        "runtime": options.runtime,
+        "threads": options.threads,
+        "file": options.weights_file,
+        "proposals_cache": options.proposals_cache,
+    }
+    return load(model, options.device, options.precision, **given, **{name: value for name, value in named.items() if value})
 
 
 def onnx_file(model: str | Path, options: DetectOptions) -> Path | None:
