@@ -11,7 +11,7 @@ from torch import Tensor
 
 from detkit.backbones import BackboneConfig
 from detkit.diagnostics.explanation import explain
-from detkit.export.graph import Graph
+from detkit.export.graph import OneStageLocations
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.heads.region.layers import TwoFCConfig
 from detkit.inference import Predictor
@@ -67,7 +67,7 @@ def test_detection_explanation_and_export_show_none() -> None:
     assert len(detector(images)) == 2
     predictor = Predictor(detector, SIZE, ("cat", "dog"), "cpu", "fp32", reference=True)
     assert len(explain(predictor, torch.rand(3, 64, 64), targets[0]).stages) == 1
-    assert Graph(detector)(torch.rand(1, 3, 64, 64))[0].shape[2] == 2
+    assert OneStageLocations(detector)(torch.rand(1, 3, 64, 64))[0].shape[2] == 2
 
 
 def test_a_student_is_shown_targets_and_its_teacher_is_not() -> None:

@@ -63,7 +63,8 @@ def test_outputs_equal_the_original_ones(model: str, tmp_path: Path) -> None:
     count = len(expected_logits)
     assert float(expected_logits.std()) > 0.5
     assert float(expected_boxes[:, :2].std(0).min()) > 0.1
-    assert_close(logits[0, :count, -1], expected_logits, atol=1e-4, rtol=0)
+    # Processors sum in another order: with AVX-512, D-FINE-N's logits, of up to 10, differ by 1.7e-4 from the frozen ones.
+    assert_close(logits[0, :count, -1], expected_logits, atol=3e-4, rtol=0)
     assert_close(boxes[0, :count, -1] / side, expected_boxes, atol=1e-4, rtol=0)
 
 
