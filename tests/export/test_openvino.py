@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from detkit.export import Agreement, ExportSettings, export
 from detkit.export.files.recalibrate import recalibrate_exported
 from detkit.export.nms import kept_by_nms
 from detkit.inference import Predictor, load_exported
-from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino
+from detkit.inference.exported.openvino import OpenVinoRuntime, import_openvino, openvino_core
 from detkit.inference.sources import known_operating_points
 
 pytest.importorskip("onnx")
@@ -79,7 +81,6 @@ class Suppression(nn.Module):
 def test_nms_keeps_the_same_boxes(tmp_path: Path) -> None:
     """Also where nothing is kept, and for more boxes than are kept: rows that fill up an output would mark wrong boxes."""
     import_openvino(tmp_path)
-    import openvino
 
     generator = torch.Generator().manual_seed(0)
     corners = torch.rand(2, 60, 2, generator=generator) * 80
@@ -91,7 +92,7 @@ def test_nms_keeps_the_same_boxes(tmp_path: Path) -> None:
         network, (boxes, scores), str(file), input_names=["boxes", "scores"], output_names=["kept"], dynamic_axes=axes, dynamo=False
     )
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
+    request = openvino_core(file).compile_model(str(file), "CPU", settings).create_infer_request()
     nothing, few = torch.zeros_like(scores), scores.clone()
     few[:, 1:] = 0
     for given in (scores, few, nothing, scores * 0.5):
@@ -140,3 +141,22 @@ def test_int8_is_measured_in_openvino(predictor: Predictor, tmp_path: Path) -> N
     assert (tmp_path / "model.bin").stat().st_size < 0.45 * (tmp_path / "full.bin").stat().st_size
     with pytest.raises(ValueError, match=r"files for OpenCV end in \.onnx"):
         export(predictor, tmp_path / "model.xml", [photo()], ExportSettings(for_opencv=True))
+
+
+SIGNALS = """
+import gc, os, signal, sys
+from detkit.inference import load_exported
+opened = [load_exported(sys.argv[1]) for _ in range(3)]
+while opened:
+    del opened[0]
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal")
+def test_signals_are_handled_after_files_were_closed(predictor: Predictor, tmp_path: Path) -> None:
+    export(predictor, tmp_path / "model.xml", [photo()])
+    done = subprocess.run([sys.executable, "-c", SIGNALS, str(tmp_path / "model.xml")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -15,7 +15,15 @@ from detkit.export.agreement import Agreement, compare
 from detkit.export.int8 import speedup
 from detkit.export.onnx import check_agreement, export_onnx
 from detkit.export.settings import ExportSettings
-from detkit.inference.exported.openvino import DIGEST_FIELD, METADATA_FIELDS, SUFFIX, OpenVinoRuntime, import_openvino, weights_digest
+from detkit.inference.exported.openvino import (
+    DIGEST_FIELD,
+    METADATA_FIELDS,
+    SUFFIX,
+    OpenVinoRuntime,
+    import_openvino,
+    openvino_core,
+    weights_digest,
+)
 from detkit.inference.image_like import ImageLike
 from detkit.inference.predictor import Predictor
 
@@ -104,7 +112,7 @@ def copy_with_metadata(source: Path, path: Path, change: Callable[[str], str]) -
         path: The ``.xml`` file to write.
         change: Returns the new metadata, as JSON.
     """
-    model = import_openvino(source).Core().read_model(str(source))
+    model = openvino_core(source).read_model(str(source))
     metadata = change(model.get_rt_info(list(METADATA_FIELDS[SUFFIX])).astype(str))
     with explain_write_errors(path), _temporary_folder(path) as folder:
         _save(model, folder / path.name, metadata, half=False)
@@ -131,9 +139,9 @@ def convert(source: Path, target: Path, *, half: bool = False) -> None:
         ValueError: If OpenVINO cannot read the file.
         ImportError: If openvino is not installed.
     """
-    openvino = import_openvino(target)
+    core = openvino_core(target)
     try:
-        model = openvino.Core().read_model(str(source))
+        model = core.read_model(str(source))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"{target}: not written: OpenVINO cannot read the ONNX file that it is made from: {reason}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 import threading
@@ -78,7 +79,7 @@ class OpenVinoRuntime(ExportedRuntime):
         check_batch_size(path, metadata, batch_size)
         settings = _settings(core, path, "bf16" if precision == "bf16" else "f32", thread_count(threads))
         if cache is not None:
-            core.set_property({"CACHE_DIR": str(cache)})
+            settings["CACHE_DIR"] = str(cache)
         try:
             compiled = core.compile_model(model, "CPU", settings)
         except RuntimeError as error:
@@ -130,6 +131,26 @@ def import_openvino(path: Path) -> Any:
     return openvino
 
 
+def openvino_core(path: Path) -> Any:
+    """Return the process's only ``openvino.Core``.
+
+    A core gives the thread a stack for signal handlers while its CPU plugin lives. Of several, the one that ends last restores the stack of
+    one that is gone, and the next signal ends the process.
+
+    Args:
+        path: The file that needs it, for the message.
+
+    Raises:
+        ImportError: If OpenVINO is not installed.
+    """
+    return _core(import_openvino(path))
+
+
+@functools.cache
+def _core(openvino: Any) -> Any:
+    return openvino.Core()
+
+
 @contextmanager
 def _without_telemetry() -> Iterator[None]:
     """Hide the telemetry package, in place of which OpenVINO then uses its own empty one."""
@@ -158,7 +179,7 @@ def _read(path: Path) -> tuple[Any, Any]:
     weights = path.with_suffix(".bin")
     if path.suffix == SUFFIX and not weights.is_file():
         raise FileNotFoundError(f"{weights}: not found; it holds the weights of {path}: keep the two files together")
-    core = import_openvino(path).Core()
+    core = openvino_core(path)
     try:
         return core, core.read_model(str(path))
     except RuntimeError as error:
