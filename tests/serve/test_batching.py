@@ -27,7 +27,7 @@ class Gate:
 
     def __init__(self, *, closed: bool = False) -> None:
         self._predictor = bright.predictor(short_side=60)
-        self.open, self.batches = threading.Event(), []
+        self.open, self.entered, self.batches = threading.Event(), threading.Event(), []
         if not closed:
             self.open.set()
 
@@ -40,6 +40,7 @@ class Gate:
         return self._predictor.prepare(pixels)
 
     def detect(self, prepared: Any) -> Any:
+        self.entered.set()
         assert self.open.wait(30)
         self.batches.append(len(prepared))
         return self._predictor.detect(prepared)
@@ -178,7 +179,10 @@ def test_a_full_queue_is_503_with_the_time_to_wait() -> None:
         def ask(_: int) -> Any:
             return web.post("/v1/detect", content=photo(), headers=BINARY)
 
-        waiting = [threads.submit(ask, number) for number in range(3)]
+        predictor.entered.clear()
+        waiting = [threads.submit(ask, 0)]
+        assert predictor.entered.wait(30), "the first runs; only then is there room for two"
+        waiting += [threads.submit(ask, number) for number in (1, 2)]
         until(lambda: len(web.service.batchers["bright"]) == 2)
         refused = ask(0)
         ready = web.get("/ready")
