@@ -117,6 +117,7 @@ def test_a_detector_in_int8(shown: list[NDArray[np.uint8]], tmp_path: Path) -> N
     assert sorted(file.name for file in tmp_path.iterdir()) == ["full.onnx", "int8.onnx"]
 
 
+@pytest.mark.slow
 def test_a_slower_file_is_refused(shown: list[NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = exporter.write_int8
     monkeypatch.setattr(exporter, "write_int8", lambda *arguments: replace(write(*arguments), speedup=0.5))

@@ -127,6 +127,7 @@ def test_operating_points_are_replaced(predictor: Predictor, tmp_path: Path) -> 
         recalibrate_exported(tmp_path / "model.xml", tmp_path / "other.onnx", points)
 
 
+@pytest.mark.slow
 def test_int8_is_measured_in_openvino(predictor: Predictor, tmp_path: Path) -> None:
     seen = []
     settings = ExportSettings(precision="int8", calibration=[photo()], accept=True, verify=seen.append)
