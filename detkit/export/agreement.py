@@ -104,7 +104,7 @@ def _compare_one(predictor: Predictor, runtime: FileRuntime, image: ImageLike, m
     prepared = predictor.prepare(image)
     own = predictor.runtime.detect([prepared])[0].numpy()
     other = runtime.detect([prepared])[0].numpy()
-    own = own[own.scores > _MIN_SCORE]
+    own = own[own.scores > _MIN_SCORE][: runtime.info.max_detections]
     score, box, matched = _match(own, other, match)
     if isinstance(runtime, ExportedRuntime) and runtime.metadata_entry.outputs == "locations":
         score, box = _at_locations(predictor, runtime, prepared)

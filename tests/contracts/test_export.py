@@ -1,10 +1,12 @@
 """Every config that ships with detkit can be exported, with random weights: the file's detections are those of the detector.
 
-Small configs of most families always run; the tests of the others are marked slow.
+Small configs of most families always run, and those of the others with the slow tests. The whole list takes an hour:
+``DETKIT_EVERY_CONFIG=1 pytest -m "" tests/contracts/test_export.py``.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +37,9 @@ FAST = ("fast_rcnn_lite0_bccd", "sppnet_lite0_bccd", "classify_bccd_crops", "lig
 
 By default, ``tests/export`` has two stages in ``test_region_graph``, and warped proposals in ``test_proposal_graphs``.
 """
+SLOW = ("deimv2_atto", "detr_lite0_bccd", "embedded_bccd", "faster_rcnn_lite0_bccd", "rtdetr_v2_embedded_bccd", "ssd_lite0_bccd")
+"""Small configs of the other families."""
+EVERY = pytest.mark.skipif(not os.environ.get("DETKIT_EVERY_CONFIG"), reason="takes an hour: set DETKIT_EVERY_CONFIG=1")
 PHOTOGRAPHS = ("fpn_r50", "fast_rcnn_r50_fpn", "fcos_r50_fpn", "ssd300_vgg16", "detr_r50", "dfine_s", "yolox_s", "sppnet_zf")
 """Configs that run on photographs at the sizes of their papers."""
 
@@ -110,7 +115,11 @@ def _spread(layer: nn.Module) -> Any:
 CONFIGS = distinct_configs()
 
 
-@pytest.mark.parametrize("name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS])
+def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    return () if name in FAST else (pytest.mark.slow,) if name in SLOW else (pytest.mark.slow, EVERY)
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in CONFIGS])
 def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: Path) -> None:
     images = noise_images(*SHAPES)
     predictor = predictor_of(CONFIGS[name], images[:3])
@@ -129,9 +138,10 @@ def test_detections_of_the_file_are_those_of_the_detector(name: str, tmp_path: P
 
 
 def test_the_fast_configs_are_of_different_networks() -> None:
-    assert set(FAST) <= set(CONFIGS)
+    assert {*FAST, *SLOW} <= set(CONFIGS)
 
 
+@EVERY
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_on_photographs_at_the_size_of_the_paper(name: str, tmp_path: Path) -> None:
