@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ NAME = ".detkit.lock"
 
 _held: set[str] = set()
 """Folders that this process holds: the system's locks are per process, and closing the file a second time would release them."""
+_reserving = threading.Lock()
+"""Held while a thread looks into :data:`_held` and adds to it."""
 
 _IN_USE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
@@ -44,10 +47,15 @@ class FolderLock:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        if self._key in _held:
-            raise _in_use(self.folder, f"process {os.getpid()}, this one,")
-        self._descriptor = self._open()
-        _held.add(self._key)
+        with _reserving:
+            if self._key in _held:
+                raise _in_use(self.folder, f"process {os.getpid()}, this one,")
+            _held.add(self._key)
+        try:
+            self._descriptor = self._open()
+        except BaseException:
+            _held.discard(self._key)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from detkit.export.agreement import Agreement, compare
 from detkit.export.quantize import Feeds, quantize, sensitive_layers
+from detkit.inference.choice.measure import milliseconds
 from detkit.inference.exported.onnx import OnnxRuntime
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.image_like import ImageLike
@@ -22,7 +21,6 @@ _STEP = 0.1
 """Fraction of the quantized layers that an attempt leaves in float32."""
 _COMPARED = 2
 """Images on which layers are compared."""
-_TIMED, _WARM_UP = 15, 2
 
 
 def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], calibration: Sequence[ImageLike]) -> Agreement:
@@ -57,13 +55,7 @@ def write_int8(path: Path, predictor: Predictor, images: Sequence[ImageLike], ca
 
 def speedup(runtimes: Sequence[ExportedRuntime], feeds: Feeds) -> float:
     """Return the time of the first of two files divided by that of the second, run in turn on one batch."""
-    times: list[list[float]] = [[] for _ in runtimes]
-    for _ in range(_TIMED):
-        for runtime, measured in zip(runtimes, times, strict=True):
-            start = time.perf_counter()
-            runtime.run(feeds)
-            measured.append(time.perf_counter() - start)
-    before, after = (median(measured[_WARM_UP:]) for measured in times)
+    before, after = milliseconds({str(index): runtime.run for index, runtime in enumerate(runtimes)}, [feeds]).values()
     return before / after
 
 

@@ -26,8 +26,6 @@ _ACTIVATIONS = ("Clip", "Relu")
 """Activations that become part of the layer before them."""
 _CLEAN = 40.0
 """Ratio of signal to noise, in decibels, that 8 bits give at best; what is not quantized counts like this."""
-MIN_OPSET = 13
-"""First version of the operator set in which each channel of a weight has its own scale."""
 
 
 @dataclass(frozen=True)

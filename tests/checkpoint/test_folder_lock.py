@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,27 @@ def test_a_folder_that_vanished_is_released(tmp_path: Path) -> None:
     folder.mkdir()
     with FolderLock(folder):
         pass
+
+
+def test_one_thread_at_a_time_holds_a_folder(tmp_path: Path) -> None:
+    inside, most, entered, failed = [0], [0], threading.Barrier(8), []
+
+    def hold() -> None:
+        entered.wait()
+        try:
+            with FolderLock(tmp_path):
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                end = time.monotonic() + 5
+                while len(failed) < 7 and time.monotonic() < end:  # until the others have tried
+                    time.sleep(0.001)
+                inside[0] -= 1
+        except FolderInUseError as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=hold) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most[0], len(failed)) == (1, 7)

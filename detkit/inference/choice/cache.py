@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,9 +31,6 @@ _PATIENCE, _PAUSE = 600.0, 0.2
 def exports_folder() -> Path:
     """Return the folder of the cache: ``detkit/exports`` in the user's cache, ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     return cache_folder("detkit/exports")
-
-
-_OF_THREADS = threading.Lock()
 
 
 def file_digest(path: Path) -> str:
@@ -124,10 +120,6 @@ class CacheEntry:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with _OF_THREADS:  # the lock of a folder is one between processes
-            yield from self._locked_folder()
-
-    def _locked_folder(self) -> Iterator[None]:
         end = time.monotonic() + _PATIENCE
         while True:
             lock = FolderLock(self.folder)
