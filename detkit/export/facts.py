@@ -1,4 +1,4 @@
-"""What is known about the weights of a detector: their terms, and how they were trained."""
+"""Facts about the weights of a detector: their terms, and how they were trained."""
 
 from __future__ import annotations
 

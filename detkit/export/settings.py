@@ -1,4 +1,4 @@
-"""What a user chooses of an exported file, and what it records besides the network."""
+"""Settings of an exported file, and the facts that it records besides the network."""
 
 from __future__ import annotations
 

@@ -34,8 +34,9 @@ class RuntimeInfo:
         class_names: Class names by label; None for classes that are never reported.
         preprocess: How images are resized for the detector.
         device: Where it runs.
-        precision: Data type of convolutions and matrix products: ``fp32``, ``bf16`` or ``fp16``.
+        precision: Data type of convolutions and matrix products: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
         batch_size: Images of one prepared size that run together, unless the user sets another number.
+        takes_any_batch: Whether any number of images can run together.
         input_size: ``(height, width)`` of the only images that it takes; None: any size.
         pad_multiple: Images are padded to sides divisible by this.
         max_detections: Maximum number of detections per image; None: no limit.
@@ -50,6 +51,7 @@ class RuntimeInfo:
     device: Any
     precision: str
     batch_size: int = 1
+    takes_any_batch: bool = True
     input_size: Size | None = None
     pad_multiple: int = 1
     max_detections: int | None = None

@@ -145,7 +145,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 class Load:
-    """Clients that send photographs until they are told to stop, or the server is gone."""
+    """Clients that send photographs until they are stopped, or the server is gone."""
 
     def __init__(self, port: int, body: bytes, count: int) -> None:
         self.port, self.body = port, body

@@ -82,3 +82,8 @@ def test_damaged_points_are_an_error_that_names_the_file(exported: Path, tmp_pat
     bad = changed(exported, tmp_path / "bad.onnx", lambda metadata: metadata.update(operating_points=points))
     with pytest.raises(ValueError, match=r"bad\.onnx: operating_points"):
         known_operating_points(bad)
+
+
+def test_info_states_how_many_images_a_file_takes(exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", str(exported)]) == 0
+    assert "in fp32; takes any number of images per call, images of any size, padded to multiples of 32" in capsys.readouterr().out

@@ -73,7 +73,8 @@ def _print_exported(path: Path) -> None:
     named = [name for name in info.class_names if name is not None]
     print(f"{info.name}, {count(len(named), 'class', 'classes')}: {listed(named)}")
     size = "images of any size" if info.input_size is None else f"images of {info.input_size[1]} x {info.input_size[0]} pixels"
-    print(f"takes {count(info.batch_size, 'image')} per call, {size}, padded to multiples of {info.pad_multiple}")
+    images = "any number of images" if info.takes_any_batch else count(info.batch_size, "image")
+    print(f"in {info.precision}; takes {images} per call, {size}, padded to multiples of {info.pad_multiple}")
 
 
 def _published(name: str) -> LoadedDetector:

@@ -35,7 +35,7 @@ class ExportMetadata(Config):
     class_names: tuple[str | None, ...] = Field(min_length=1)
     """Class names by label; none for classes that are never reported."""
     outputs: OutputKind = "locations"
-    """What the file returns; see :mod:`detkit.inference.exported.outputs`."""
+    """Kind of the outputs; see :mod:`detkit.inference.exported.outputs`."""
     preprocess: str
     """How images are resized: a ``PreprocessConfig`` as JSON."""
     postprocess: str

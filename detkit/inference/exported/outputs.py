@@ -1,4 +1,4 @@
-"""What the outputs of an exported file mean, by their kind in the file's metadata."""
+"""Outputs of exported files, and how they become detections, by their kind in the file's metadata."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the runtimes of exported files share: batches of padded images go in, and the outputs become detections."""
+"""Base of the runtimes of exported files: batches of padded images go in, and the outputs become detections."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class ExportedRuntime:
             device="cpu",
             precision=metadata.precision,
             batch_size=metadata.batch_size or 1,
+            takes_any_batch=metadata.batch_size is None,
             input_size=metadata.input_size,
             pad_multiple=metadata.pad_multiple,
             max_detections=None if metadata.outputs == "classes" else self.postprocess.max_detections,
