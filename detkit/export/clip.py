@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ from torch.nn import functional
 from detkit.about import __version__
 from detkit.backbones.tower import ImageTower
 from detkit.checkpoint.atomic import atomic_write
+from detkit.export.onnx import add_metadata, write_traced
 from detkit.export.settings import OPSET
 from detkit.inference.detectors import load_detector
-from detkit.inference.exported.metadata import EMBEDDINGS, FORMAT, METADATA_KEY
+from detkit.inference.exported.metadata import EMBEDDINGS, FORMAT
 from detkit.inference.exported.onnx import SUFFIX, import_onnxruntime
 from detkit.inference.sources import checkpoint_path
 from detkit.models.clip_rcnn import CLIPRCNNConfig
@@ -139,22 +139,11 @@ def _published(source: str | Path, file: str | Path | None) -> tuple[CLIPRCNNCon
 def _write(loaded: _Loaded, path: Path, opset: int) -> None:
     import onnx
 
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # about values that become constants; the comparison of outputs verifies them
-        torch.onnx.export(
-            loaded.network,
-            (loaded.example,),
-            str(path),
-            input_names=[loaded.name],
-            output_names=[EMBEDDINGS],
-            dynamic_axes={loaded.name: {0: "batch"}, EMBEDDINGS: {0: "batch"}},
-            opset_version=opset,
-            dynamo=False,
-        )
+    axes = {loaded.name: {0: "batch"}, EMBEDDINGS: {0: "batch"}}
+    write_traced(loaded.network, (loaded.example,), path, ([loaded.name], [EMBEDDINGS]), dynamic_axes=axes, opset_version=opset)
     model = onnx.load(str(path))
-    entry = model.metadata_props.add()
     values = {"format": FORMAT, "detkit": __version__, "outputs": EMBEDDINGS, "input": loaded.name, **loaded.facts}
-    entry.key, entry.value = METADATA_KEY, json.dumps(values)
+    add_metadata(model, json.dumps(values))
     path.write_bytes(model.SerializeToString())
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from detkit.about import __version__
 from detkit.checkpoint.atomic import atomic_write
@@ -82,8 +83,7 @@ def _write(predictor: Predictor, graph: Graph, settings: ExportSettings, path: P
     trace(predictor, graph, settings, path)
     model = onnx.load(str(path))
     graph.complete(model, settings.opset)
-    entry = model.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, metadata_of(predictor, graph, settings).to_json()
+    add_metadata(model, metadata_of(predictor, graph, settings).to_json())
     _name_dimensions(model, graph, settings.batch_size)
     if settings.precision == "fp16":
         to_half(model)
@@ -162,7 +162,7 @@ def metadata_of(predictor: Predictor, graph: Graph, settings: ExportSettings) ->
 
 
 def trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Path, **options: Any) -> None:
-    """Write the graph with torch's tracing exporter, which takes seconds where the dynamo exporter takes minutes.
+    """Write a graph, traced with images of the detector's size.
 
     Args:
         predictor: The detector.
@@ -171,23 +171,35 @@ def trace(predictor: Predictor, graph: Graph, settings: ExportSettings, path: Pa
         path: The file, without metadata.
         options: Further arguments of ``torch.onnx.export``.
     """
-    import_module("torchvision.ops")  # its first import calls an operator, which must not become part of the graph
     pixels = torch.zeros((3, *_TRACE_SIZE), dtype=torch.uint8)
     image = preprocess(pixels, predictor.preprocess).image
     images = predictor.detector.prepare([image] * (settings.batch_size or _TRACE_IMAGES)).images
+    options |= {"dynamic_axes": graph.dynamic_axes(settings.batch_size), "opset_version": settings.opset}
+    write_traced(graph, graph.example(images), path, (graph.inputs, graph.outputs), **options)
+
+
+def write_traced(
+    module: nn.Module, example: tuple[Tensor, ...], path: Path, names: tuple[Sequence[str], Sequence[str]], **options: Any
+) -> None:
+    """Write a module with torch's tracing exporter, which takes seconds where the dynamo exporter takes minutes.
+
+    Args:
+        module: What is written.
+        example: Arguments of its ``forward``.
+        path: The file.
+        names: Names of the inputs and of the outputs.
+        options: Further arguments of ``torch.onnx.export``.
+    """
+    import_module("torchvision.ops")  # its first import calls an operator, which must not become part of the graph
+    inputs, outputs = (list(part) for part in names)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about values that become constants; the comparison of outputs verifies them
-        torch.onnx.export(
-            graph,
-            graph.example(images),
-            str(path),
-            input_names=list(graph.inputs),
-            output_names=list(graph.outputs),
-            dynamic_axes=graph.dynamic_axes(settings.batch_size),
-            opset_version=settings.opset,
-            dynamo=False,
-            **options,
-        )
+        torch.onnx.export(module, example, str(path), input_names=inputs, output_names=outputs, dynamo=False, **options)
+
+
+def add_metadata(model: Any, text: str) -> None:
+    """Add the entry of detkit to the metadata of an ``onnx.ModelProto``."""
+    model.metadata_props.add(key=METADATA_KEY, value=text)
 
 
 def _name_dimensions(model: Any, graph: Graph, batch_size: int | None) -> None:
