@@ -18,6 +18,7 @@ from detkit.checkpoint.atomic import write_json
 from detkit.checkpoint.folder_lock import FolderInUseError, FolderLock
 from detkit.inference.exported.metadata import FORMAT
 from detkit.machine import processor
+from detkit.weights.fetch import sha256_of
 from detkit.weights.local import cache_folder
 
 MAX_BYTES = 4 << 30
@@ -31,12 +32,6 @@ _PATIENCE, _PAUSE = 600.0, 0.2
 def exports_folder() -> Path:
     """Return the folder of the cache: ``detkit/exports`` in the user's cache, ``$XDG_CACHE_HOME`` or ``~/.cache``."""
     return cache_folder("detkit/exports")
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def entry_of(checkpoint: str, settings: Mapping[str, Any]) -> CacheEntry:
@@ -86,7 +81,7 @@ class CacheEntry:
             for other in names:
                 (self.folder / other).unlink(missing_ok=True)
             write(path)
-            files = self.record().get("files", {}) | {other: file_digest(self.folder / other) for other in names}
+            files = self.record().get("files", {}) | {other: sha256_of(self.folder / other) for other in names}
             self._write({"files": files})
         prune(self.folder.parent, keep=self.folder)
         return path, True
@@ -113,7 +108,7 @@ class CacheEntry:
         if not isinstance(files, dict) or not all(name in files for name in names):
             return False
         with suppress(OSError):
-            if all(file_digest(self.folder / name) == files[name] for name in names):
+            if all(sha256_of(self.folder / name) == files[name] for name in names):
                 os.utime(self.folder)  # by which prune sees what is used
                 return True
         return False

@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from detkit.inference.choice.cache import CacheEntry, entry_of, file_digest
+from detkit.inference.choice.cache import CacheEntry, entry_of
 from detkit.inference.choice.names import ENDINGS, PACKAGES, WRITERS, Wanted, check_supported
 from detkit.inference.predictor import Predictor
 from detkit.inference.runtime import RUNTIMES, FileRuntime, is_exported
 from detkit.inference.sources import checkpoint_path, known_classes
 from detkit.weights import embedded_onnx_path, embedded_path, resolve
+from detkit.weights.fetch import sha256_of
 
 _log = logging.getLogger(__name__)
 
@@ -100,8 +101,8 @@ def cache_entry(wanted: Wanted) -> CacheEntry:
 def _checkpoint_digest(source: str | Path, file: str | Path | None) -> str:
     """Return the digest of the weights, and of the name that says what network they belong to."""
     if file is not None:
-        return f"{source} {file_digest(Path(file))}"
+        return f"{source} {sha256_of(Path(file))}"
     path = checkpoint_path(source)
     if path is not None:
-        return file_digest(path)
-    return f"{source} {file_digest(resolve(str(source)))}"
+        return sha256_of(path)
+    return f"{source} {sha256_of(resolve(str(source)))}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ from detkit.inference.exported.metadata import METADATA_KEY, ExportMetadata, rea
 from detkit.inference.exported.outputs import IMAGES, output_names
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.exported.settings import check_batch_size, check_options, thread_count
+from detkit.weights.fetch import sha256_of
 
 SUFFIX = ".xml"
 METADATA_FIELDS = {SUFFIX: (METADATA_KEY, "metadata"), ".onnx": ("framework", METADATA_KEY)}
@@ -169,8 +169,7 @@ def _without_telemetry() -> Iterator[None]:
 
 def weights_digest(path: Path) -> str:
     """Return the SHA-256 of the ``.bin`` file of an ``.xml`` file."""
-    with path.with_suffix(".bin").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path.with_suffix(".bin"))
 
 
 def _read(path: Path) -> tuple[Any, Any]:
