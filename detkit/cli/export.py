@@ -179,7 +179,7 @@ def _check_accuracy(options: ExportOptions, model: str | Path, predictor: Predic
 
     data = labeled_data(model, options.data, images=options.images, split=options.split)
     predictors = predictor, Predictor.over(exported, proposer=predictor.proposer)
-    before, after = (run_evaluator(one, data).numbers("hotcoco").values["AP"] for one in predictors)
+    before, after = (run_evaluator(one, data).numbers().ap for one in predictors)
     print(f"AP on {data.name}, {count(len(data.records), 'image')}: {before:.4f} before, {after:.4f} after")
     limit = AP_LIMITS[options.precision]
     if before - after > limit and not options.accept:

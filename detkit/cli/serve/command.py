@@ -31,10 +31,10 @@ from detkit.cli.flags import DEFAULT_MIN_SCORE, MODEL_HELP, add_flags, add_min_s
 from detkit.cli.options import bind
 from detkit.cli.report import listed
 from detkit.printable import printable
+from detkit.serve.settings import Settings
 
 if TYPE_CHECKING:
     from detkit.serve.models import Model
-    from detkit.serve.settings import Settings
 
 _LIBRARIES = {"fastapi", "starlette", "uvicorn", "h11", "python_multipart"}
 _LARGEST_PORT = 65535
@@ -82,12 +82,12 @@ class ServeOptions:
     runtime: str | None = None
     threads: int | None = None
     max_batch: int | None = None
-    max_wait_ms: float = 5.0
-    queue: int = 64
-    max_bytes: int = 20_000_000
-    max_images: int = 16
-    timeout: float = 30.0
-    grace: float = 30.0
+    max_wait_ms: float = 1000 * Settings.max_wait
+    queue: int = Settings.queue
+    max_bytes: int = Settings.max_bytes
+    max_images: int = Settings.max_images
+    timeout: float = Settings.timeout
+    grace: float = Settings.grace
     log_requests: bool = False
 
 
@@ -162,7 +162,6 @@ def run(options: ServeOptions) -> int:
 
 def _settings(options: ServeOptions) -> Settings:
     from detkit.serve.security import read_key
-    from detkit.serve.settings import Settings
 
     for origin in options.cors_origin:
         if origin != "*" and not (origin.startswith(("http://", "https://")) and origin.count("/") == 2):
