@@ -58,34 +58,40 @@ def quantize(source: Path, output: Path, batches: Sequence[Feeds], sensitive: Co
         ImportError: If onnx or onnxruntime is not installed.
     """
     import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     model = onnx.load(str(source))
     entries = {entry.key: entry.value for entry in model.metadata_props}
     name_nodes(model)
     layers = _layers(model, sensitive)
-    with tempfile.TemporaryDirectory() as folder:
-        named = Path(folder) / "named.onnx"
-        onnx.save(model, named)
-        with _without_warnings():
-            quantize_static(
-                named,
-                Path(folder) / "int8.onnx",
-                Batches(batches),
-                quant_format=QuantFormat.QDQ,
-                op_types_to_quantize=list(QUANTIZED),
-                nodes_to_quantize=list(layers.quantized),
-                per_channel=True,
-                reduce_range=not has_int8_products(),
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-            )
-        written = onnx.load(str(Path(folder) / "int8.onnx"))
+    written = _quantized(model, layers, batches)
     _prune(written)
     del written.metadata_props[:]
     onnx.helper.set_model_props(written, entries)
     output.write_bytes(written.SerializeToString())
     return layers
+
+
+def _quantized(model: Any, layers: Layers, batches: Sequence[Feeds]) -> Any:
+    """Return the model with these layers in int8; its own metadata is lost."""
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    with tempfile.TemporaryDirectory() as folder, _without_warnings():
+        source, output = Path(folder) / "named.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        quantize_static(
+            source,
+            output,
+            Batches(batches),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTIZED),
+            nodes_to_quantize=list(layers.quantized),
+            per_channel=True,
+            reduce_range=not has_int8_products(),
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        return onnx.load(str(output))
 
 
 def sensitive_layers(source: Path, quantized: Path, batches: Sequence[Feeds], layers: Layers, count: int) -> tuple[str, ...]:

@@ -58,17 +58,22 @@ def export_openvino(
     plain = replace(settings, precision="fp32", calibration=(), verify=None)
     with explain_write_errors(path), _temporary_folder(path) as folder:
         export_onnx(predictor, folder / "model.onnx", images, plain)
-        if settings.precision != "int8":
-            return convert_and_compare(predictor, folder / "model.onnx", path, images, settings)
-        small = replace(settings, verify=None, accept=True)  # it is judged by what OpenVINO makes of it
-        kept = export_onnx(predictor, folder / "int8.onnx", images, small).kept
+        if settings.precision == "int8":
+            return _export_int8(predictor, folder, path, images, settings)
+        return convert_and_compare(predictor, folder / "model.onnx", path, images, settings)
 
-        def measured(agreement: Agreement, target: Path) -> Agreement:
-            runtimes = [OpenVinoRuntime.open(file) for file in (folder / "model.onnx", target)]
-            feeds = runtimes[0].feeds([predictor.prepare(images[0])])
-            return replace(agreement, kept=kept, speedup=speedup(runtimes, feeds))
 
-        return convert_and_compare(predictor, folder / "int8.onnx", path, images, settings, measured)
+def _export_int8(predictor: Predictor, folder: Path, path: Path, images: Sequence[ImageLike], settings: ExportSettings) -> Agreement:
+    """Export in int8, and measure it against the float32 file ``model.onnx`` in a folder."""
+    small = replace(settings, verify=None, accept=True)  # it is judged by what OpenVINO makes of it
+    kept = export_onnx(predictor, folder / "int8.onnx", images, small).kept
+
+    def measured(agreement: Agreement, target: Path) -> Agreement:
+        runtimes = [OpenVinoRuntime.open(file) for file in (folder / "model.onnx", target)]
+        feeds = runtimes[0].feeds([predictor.prepare(images[0])])
+        return replace(agreement, kept=kept, speedup=speedup(runtimes, feeds))
+
+    return convert_and_compare(predictor, folder / "int8.onnx", path, images, settings, measured)
 
 
 def convert_and_compare(
