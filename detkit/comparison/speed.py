@@ -22,6 +22,7 @@ from detkit.inference import Predictor, load
 from detkit.inference.exported.runtime import ExportedRuntime
 from detkit.inference.sources import checkpoint_path
 from detkit.inference.torch_runtime import TorchRuntime
+from detkit.weights import embedded_onnx_path, require_embedded_path
 
 LONGEST_SECONDS = 60.0
 """Seconds after which a side is not measured again, so that a slow one does not hold up the others."""
@@ -193,10 +194,12 @@ def file_bytes(model: str | Path, predictor: Predictor) -> int | None:
     """Return the size of the files that a predictor runs."""
     runtime = predictor.runtime
     if isinstance(runtime, ExportedRuntime):
-        weights = runtime.path.with_suffix(".bin")
-        return runtime.path.stat().st_size + (weights.stat().st_size if runtime.path.suffix == ".xml" else 0)
-    path = checkpoint_path(model)
-    return None if path is None else path.stat().st_size
+        weights = runtime.path.with_suffix({".xml": ".bin"}.get(runtime.path.suffix, runtime.path.suffix))
+        if runtime.path == embedded_onnx_path():
+            weights = require_embedded_path()
+        return sum(path.stat().st_size for path in {runtime.path, weights})
+    checkpoint = checkpoint_path(model)
+    return None if checkpoint is None else checkpoint.stat().st_size
 
 
 def peak_bytes(model: str | Path, side: Side, device: str, options: Mapping[str, Any], image: Path) -> int | None:

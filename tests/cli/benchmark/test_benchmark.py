@@ -11,9 +11,11 @@ import pytest
 from noisy import noise, noisy, noisy_checkpoint
 from PIL import Image
 
+import detkit
 from detkit.cli.main import main
 from detkit.comparison import speed
 from detkit.comparison.speed import STAGES, Side, measure, open_sides, percentile
+from detkit.weights import embedded_onnx_path, require_embedded_path
 
 pytest.importorskip("onnx")
 pytest.importorskip("openvino")
@@ -98,3 +100,10 @@ def test_percentiles() -> None:
     assert [percentile(values, percent) for percent in (50, 95, 100)] == [50.0, 95.0, 100.0]
     assert percentile([3.0], 95) == 3.0
     assert math.isnan(percentile([], 50))
+
+
+def test_the_size_of_the_embedded_graph_includes_its_weights() -> None:
+    predictor = detkit.load("embedded", "cpu", "fp32", runtime="onnx")
+    weights, graph = require_embedded_path(), embedded_onnx_path()
+    assert graph is not None
+    assert speed.file_bytes("embedded", predictor) == graph.stat().st_size + weights.stat().st_size > 7_000_000
