@@ -83,7 +83,9 @@ def test_what_only_selects_or_places_regions_is_not_inside() -> None:
         helper.make_node("TopK", ["scores", "k"], ["best", "indices"], "best"),
         helper.make_node("Gather", ["deltas", "indices"], ["boxes"], "boxes"),
         helper.make_node("RoiAlign", ["map", "boxes", "images_of"], ["regions"], "pooling"),
-        helper.make_node("Conv", ["regions", "w"], ["hidden"], "second stage"),
+        helper.make_node("Greater", ["scores", "zero"], ["is object"], "decision"),
+        helper.make_node("Where", ["is object", "regions", "zero"], ["kept"], "kept"),
+        helper.make_node("Conv", ["kept", "w"], ["hidden"], "second stage"),
         helper.make_node("Conv", ["hidden", "w"], ["out"], "last"),
     ]
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("images", "out")]
