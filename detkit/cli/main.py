@@ -38,7 +38,7 @@ COMMANDS = {
     "compare": Command("understand", "detkit.cli.compare.command", "train detectors under equal conditions, and compare them"),
     "benchmark": Command("understand", "detkit.cli.benchmark.command", "measure the speed, memory and size of a detector in every runtime"),
     "explain": Command("understand", "detkit.cli.explain", "show how a detector arrives at its detections on an image"),
-    "data": Command("data", "detkit.cli.data", "make an example data set; download public ones"),
+    "data": Command("data", "detkit.cli.data.command", "check, convert, split and change labeled data; example and public data sets"),
     "propose": Command("data", "detkit.cli.propose.command", "compute object proposals; report their recall against labels"),
     "serve": Command("use", "detkit.cli.serve.command", "serve detectors over HTTP, with a page to try them"),
     "export": Command("use", "detkit.cli.export", "write a detector to an ONNX file, and verify that its outputs match"),

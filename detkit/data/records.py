@@ -233,6 +233,7 @@ class DetectionData:
         report: Labels and images that the reader skipped, changed or noticed.
         coco_file: The COCO file that the records came from; None if they came from something else.
         is_classification: Whether each image has a single label for the whole image; its box is then the image.
+        image_root: Folder that the names of its images are relative to; empty if it is not known.
     """
 
     name: str
@@ -242,6 +243,7 @@ class DetectionData:
     report: ReadReport = field(default_factory=ReadReport)
     coco_file: CocoFile | None = None
     is_classification: bool = False
+    image_root: str = ""
 
     @classmethod
     def of(

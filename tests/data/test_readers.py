@@ -30,7 +30,7 @@ from detkit.data import (
     write_labels,
 )
 from detkit.data.readers import ReadOptions, find_split
-from detkit.data.readers.coco import CocoReader
+from detkit.data.readers.coco.reader import CocoReader
 from detkit.data.writers import image_folder
 from detkit.structures import Targets
 

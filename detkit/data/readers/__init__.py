@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from detkit.data.readers.coco import CocoReader
+from detkit.data.readers.coco.reader import CocoReader
 from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.labelme import LabelmeReader
 from detkit.data.readers.protocol import Reader, ReadOptions, find_split, resolve_split
-from detkit.data.readers.voc import VocReader
-from detkit.data.readers.yolo import YoloReader
-from detkit.data.readers.yolo_files import DESCRIPTION_NAMES
+from detkit.data.readers.voc.reader import VocReader
+from detkit.data.readers.yolo.files import DESCRIPTION_NAMES
+from detkit.data.readers.yolo.reader import YoloReader
 
 BOX_READERS: tuple[Reader, ...] = (YoloReader(), VocReader(), LabelmeReader(), CocoReader())
 """Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files."""

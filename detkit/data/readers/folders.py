@@ -23,6 +23,7 @@ class FolderReader:
     """One folder per class with images in it or below it, optionally inside folders called train, val and test."""
 
     name = "class folders"
+    kind = "folders"
     expects = "a folder for each class with images in it, for a classifier"
 
     def recognizes(self, path: Path) -> bool:

@@ -35,6 +35,7 @@ class LabelmeReader:
     """Boxes around rectangles, polygons, circles and masks, in pixels; lines and points are skipped."""
 
     name = "labelme"
+    kind = "labelme"
     expects = "a folder with one .json file per image, as labelme writes, or with such folders named train, valid, test"
 
     def recognizes(self, path: Path) -> bool:
@@ -57,7 +58,8 @@ class LabelmeReader:
         raw = _labels([parsed[file] for file in files[split or ""]], names, options, ReadReport(source), folder)
         if path.is_dir():
             _add_unlabeled(raw, options.images or folder)
-        return DetectionData(source, names, tuple(range(1, len(names) + 1)), assemble(raw, options.check), raw.report)
+        records = assemble(raw, options.check)
+        return DetectionData(source, names, tuple(range(1, len(names) + 1)), records, raw.report, image_root=raw.folder)
 
 
 @dataclass(frozen=True)

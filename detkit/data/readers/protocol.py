@@ -34,6 +34,8 @@ class Reader(Protocol):
 
     name: str
     """Name of the format."""
+    kind: str
+    """Word for the format on the command line; a key of :data:`detkit.data.writers.WRITERS` if it can be written."""
     expects: str
     """Paths that :meth:`recognizes` accepts, as a phrase for the error message when no format is recognized."""
 

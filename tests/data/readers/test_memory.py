@@ -12,7 +12,7 @@ import pytest
 
 from detkit import json_lists
 from detkit.data.readers import ReadOptions, assemble
-from detkit.data.readers.coco import CocoReader
+from detkit.data.readers.coco.reader import CocoReader
 
 
 def test_reading_coco_takes_the_memory_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

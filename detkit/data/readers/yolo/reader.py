@@ -13,12 +13,12 @@ from detkit.data.readers.outlines import RawPolygons
 from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.readers.text import read_text
 from detkit.data.readers.turned import box_around
-from detkit.data.readers.yolo_files import (
+from detkit.data.readers.yolo.files import (
     YoloDescription,
     description_file,
     read_description,
 )
-from detkit.data.readers.yolo_labels import find_label_file, label_file_candidates
+from detkit.data.readers.yolo.labels import find_label_file, label_file_candidates
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
 
@@ -27,6 +27,7 @@ class YoloReader:
     """Lines ``class x_center y_center width height`` as fractions of the upright image, or polygons."""
 
     name = "YOLO"
+    kind = "yolo"
     expects = "a .yaml or Darknet .data file with the class names, or a folder with a data.yaml, or with a classes.txt and label files"
 
     def recognizes(self, path: Path) -> bool:
@@ -47,7 +48,8 @@ class YoloReader:
         source = f"{file} ({split})" if split else str(description.root)
         raw = _labels(description, split, options, source)
         records = assemble(raw, options.check)
-        return DetectionData(source, description.names, tuple(range(len(description.names))), records, raw.report)
+        root = str(options.images or description.image_root(split) or "")
+        return DetectionData(source, description.names, tuple(range(len(description.names))), records, raw.report, image_root=root)
 
 
 @dataclass

@@ -1,9 +1,4 @@
-"""Make an example data set, or download a public one.
-
-detkit data example data/sample      make a small labeled data set, offline, from the photographs of scikit-image
-detkit data fetch coco               download COCO 2017; 'detkit data fetch --help' lists the other data sets
-detkit data fetch voc data/voc --parts 2007 2007-test
-"""
+"""``detkit data fetch``: download a public data set."""
 
 from __future__ import annotations
 
@@ -12,38 +7,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from detkit.cli.flags import add_flags, positive
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.process import INTERRUPTED, TERMINATED, Terminated
 from detkit.curation.archives import Archive
 from detkit.curation.data_sets import DATA_SETS, DataSet
 from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, readable_size
-from detkit.data.writers import WRITERS
 from detkit.weights import NOT_STATED
 
 NOT_CONFIRMED = 2
-_Subparsers = argparse._SubParsersAction
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExampleOptions:
-    """Options of ``detkit data example``.
-
-    Attributes:
-        folder: The new folder.
-        train_images: Number of training images.
-        val_images: Number of validation images; None: a third of ``train_images``.
-        format: Format of the labels.
-        short_side: Short side of the images in pixels.
-        seed: Seed of the random numbers.
-    """
-
-    folder: Path
-    train_images: int = 120
-    val_images: int | None = None
-    format: str = "coco"
-    short_side: int = 192
-    seed: int = 0
+Actions = argparse._SubParsersAction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,39 +38,8 @@ class FetchOptions:
     keep: bool = False
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the subcommands of ``detkit data``."""
-    actions = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_example(actions)
-    _add_fetch(actions)
-
-
-def _add_example(actions: _Subparsers[argparse.ArgumentParser]) -> None:
-    parser = actions.add_parser(
-        "example",
-        help="make a small labeled data set, offline",
-        description="Make labeled images of cats, coins, cups, rockets and wheels from the photographs of scikit-image.",
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample")
-    parser.add_argument("--train-images", type=positive, metavar="N", help="number of training images (default: %(default)s)")
-    parser.add_argument("--val-images", type=positive, metavar="N", help="number of validation images (default: a third of --train-images)")
-    parser.add_argument("--format", choices=tuple(WRITERS), help="format of the labels (default: %(default)s)")
-    parser.add_argument("--short-side", type=positive, metavar="N", help="short side of the images in pixels (default: %(default)s)")
-    add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
-    bind(parser, ExampleOptions, _run_example)
-
-
-def _run_example(options: ExampleOptions) -> int:
-    from detkit.curation.example import make_example
-
-    make_example(
-        options.folder, options.train_images, options.format, options.seed, val_images=options.val_images, short_side=options.short_side
-    )
-    print(f"{options.folder}: ready; train on it with: detkit train {options.folder}")
-    return 0
-
-
-def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
+def add(actions: Actions[argparse.ArgumentParser]) -> None:
+    """Add the subcommand."""
     parser = actions.add_parser("fetch", help="download a public data set", description="Download a public data set.")
     names = parser.add_subparsers(required=True, metavar="DATASET")
     for name, data_set in DATA_SETS.items():
@@ -115,10 +57,10 @@ def _add_fetch(actions: _Subparsers[argparse.ArgumentParser]) -> None:
             add_flags(set_parser, "--parts", help=f"parts to download: {', '.join(data_set.parts)} (default: all)")
         add_flags(set_parser, "--yes", help="download without asking")
         add_flags(set_parser, "--keep")
-        bind(set_parser, FetchOptions, _run_fetch, data_set=data_set, **({} if data_set.parts else {"parts": None}))
+        bind(set_parser, FetchOptions, _run, data_set=data_set, **({} if data_set.parts else {"parts": None}))
 
 
-def _run_fetch(options: FetchOptions) -> int:
+def _run(options: FetchOptions) -> int:
     data_set = options.data_set
     try:
         complete = fetch_data_set(

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from detkit.arrays import Doubles, Flags
 from detkit.data.readers.assemble import NO_CLASS
-from detkit.data.readers.ids import GrowingArray, Ids, Integers, annotated_ids, compact_ids, id_indices, joined_ids
+from detkit.data.readers.coco.ids import GrowingArray, Ids, Integers, annotated_ids, compact_ids, id_indices, joined_ids
 from detkit.data.readers.outlines import FileText
 from detkit.data.readers.turned import box_around, box_of_turned, turned_box
 from detkit.data.report import ReadIssue, ReadReport

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic_core import from_json
 
 from detkit.data.readers.assemble import RawLabels, assemble
-from detkit.data.readers.coco_annotations import Annotations
-from detkit.data.readers.coco_files import annotation_files, image_folder, split_names
-from detkit.data.readers.ids import id_indices
+from detkit.data.readers.coco.annotations import Annotations
+from detkit.data.readers.coco.files import annotation_files, image_folder, split_names
+from detkit.data.readers.coco.ids import id_indices
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.other_formats import other_format
 from detkit.data.readers.protocol import ReadOptions, resolve_split
@@ -32,6 +32,7 @@ class CocoReader:
     """Boxes ``x y width height`` counted from 0; ids, crowd flags and areas are kept as published."""
 
     name = "COCO JSON"
+    kind = "coco"
     expects = "a .json file, or a folder with annotations/*.json or */_annotations.coco.json"
 
     def recognizes(self, path: Path) -> bool:
@@ -53,7 +54,7 @@ class CocoReader:
         labels = {category: label for label, category in enumerate(content.category_ids)}
         # Numbers are compared with the boxes of the file, unless these are not the boxes that were read.
         file = None if content.annotations.altered else CocoFile(str(path), labels)
-        return DetectionData(str(path), content.class_names, content.category_ids, records, raw.report, file)
+        return DetectionData(str(path), content.class_names, content.category_ids, records, raw.report, file, image_root=raw.folder)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from detkit.data.readers.outlines import RawPolygons
 from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.readers.text import read_xml
 from detkit.data.readers.turned import box_of_turned, turned_box
-from detkit.data.readers.voc_files import ImageIndex, annotation_folder, listed_stems, split_files, split_folders, voc_folders, xml_files
+from detkit.data.readers.voc.files import ImageIndex, annotation_folder, listed_stems, split_files, split_folders, voc_folders, xml_files
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.label_values import parse_flag
@@ -27,6 +27,7 @@ class VocReader:
     """Boxes in whole pixels counted from 1, corners inclusive; read as ``x1 - 1, y1 - 1, x2, y2``."""
 
     name = "Pascal VOC"
+    kind = "voc"
     expects = "a folder with Annotations/*.xml, with .xml files, or with such folders named VOC2007, VOC2012, or train, valid, test"
 
     def recognizes(self, path: Path) -> bool:
@@ -45,17 +46,19 @@ class VocReader:
         split = resolve_split(path, options.split, self.splits(path))
         source = f"{path}{f' ({split})' if split else ''}"
         report = ReadReport(source)
-        folders, names = split_folders(path), set[str]()
+        folders, names, roots = split_folders(path), set[str](), list[Path]()
         entries: list[_Entry] = []
         for folder in voc_folders(path):
             annotations = _annotations(folder)
             names |= {item.name for annotation in annotations.values() for item in annotation.objects}
             if not folders or folder.name == split:
                 images = ImageIndex.of(folder, options.images)
+                roots.append(images.folder)
                 entries += _entries(annotations, _listed(folder, None if folders else split, annotations, images), images, report)
         raw = _labels(entries, tuple(sorted(names)), report)
         records = assemble(raw, options.check)
-        return DetectionData(source, tuple(sorted(names)), tuple(range(1, len(names) + 1)), records, raw.report)
+        ids = tuple(range(1, len(names) + 1))
+        return DetectionData(source, tuple(sorted(names)), ids, records, raw.report, image_root=str(roots[0]) if len(roots) == 1 else "")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from detkit.data.media.files import read_regular, visible
 from detkit.data.readers.locations import ImageFinder, is_below, is_disk_root, plain_path
 from detkit.data.readers.protocol import ReadOptions
 from detkit.data.readers.text import read_lines, read_yaml, written_texts
-from detkit.data.readers.yolo_labels import CLASS_LISTS, class_lists, images_below
+from detkit.data.readers.yolo.labels import CLASS_LISTS, class_lists, images_below
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.registry import did_you_mean
 
@@ -70,6 +70,11 @@ class YoloDescription:
             entries = ", ".join(self.splits[split])
             raise ValueError(f"{self.file}: {split}: no images in {entries}; expected files that end in .jpg, .png or the like")
         return files
+
+    def image_root(self, split: str) -> Path | None:
+        """Return the folder that contains all images of a split; None for a list of images, or for several folders."""
+        folders = [path for entry in self.splits[split] if (path := self._resolve(entry)) is not None and path.is_dir()]
+        return folders[0] if len(folders) == len(self.splits[split]) == 1 else None
 
     def darknet_label_file(self, image: Path) -> Path:
         """Return the label file of an image in a Darknet export (as from CVAT), which keeps labels apart from images."""

@@ -1,0 +1,1 @@
+"""``detkit data``: make, download, check, convert and change labeled data sets."""
