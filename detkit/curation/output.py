@@ -25,11 +25,15 @@ class OutputOptions:
         kind: Label format, a key of :data:`detkit.data.writers.WRITERS`.
         copy: How images get into the new folder.
         strict: Refuse to write what the format cannot hold instead of reporting it.
+        voc_integers: Round the boxes of VOC labels to whole pixels.
+        polygons: In formats in which an object is either a box or an outline, write outlines instead of boxes where there are some.
     """
 
     kind: str = "coco"
     copy: Copy = "link"
     strict: bool = False
+    voc_integers: bool = False
+    polygons: bool = False
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,21 +16,51 @@ if TYPE_CHECKING:
 _COPIES = ("link", "copy", "none")
 
 
+@dataclass(frozen=True, kw_only=True)
+class OutputFlags:
+    """The flags of :func:`add_output_flags`; the options of a command that writes a data set inherit them.
+
+    Attributes:
+        output: The new folder.
+        format: Format of its labels; None: that of the source, or COCO if that cannot be written.
+        copy: How images get into the new folder.
+        strict: Refuse to write labels that the format cannot hold completely.
+        voc_integers: Round the boxes of VOC labels to whole pixels.
+        polygons: Write outlines instead of boxes where the format has only one of them.
+    """
+
+    output: Path
+    format: str | None = None
+    copy: Copy = "link"
+    strict: bool = False
+    voc_integers: bool = False
+    polygons: bool = False
+
+    def options(self, source: str | Path) -> OutputOptions:
+        """Return how to write what was read from a source, whose format is the default."""
+        from detkit.curation.output import OutputOptions
+        from detkit.data.readers import recognize
+
+        kind = self.format or recognize(Path(source)).kind
+        return OutputOptions(
+            kind=kind if kind in WRITERS else "coco",
+            copy=self.copy,
+            strict=self.strict,
+            voc_integers=self.voc_integers,
+            polygons=self.polygons,
+        )
+
+
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
-    """Add ``OUTPUT``, ``--format``, ``--copy`` and ``--strict``; their options are ``output``, ``format``, ``copy`` and ``strict``."""
+    """Add ``OUTPUT`` and the flags of :class:`OutputFlags`."""
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a new folder")
     parser.add_argument("--format", choices=tuple(WRITERS), help="format of the new labels (default: that of the source, or coco)")
     parser.add_argument("--copy", choices=_COPIES, help="how images get into the new folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="refuse to write labels that the format cannot hold completely")
-
-
-def output_options(source: str, kind: str | None, copy: Copy, strict: bool) -> OutputOptions:
-    """Return the options of the output; without a format, it is that of the source."""
-    from detkit.curation.output import OutputOptions
-    from detkit.data.readers import recognize
-
-    own = recognize(Path(source)).kind
-    return OutputOptions(kind=kind or (own if own in WRITERS else "coco"), copy=copy, strict=strict)
+    parser.add_argument("--voc-integers", action="store_true", help="round the boxes of VOC labels to whole pixels")
+    parser.add_argument(
+        "--polygons", action="store_true", help="write outlines instead of boxes where the format has only one of them for an object"
+    )
 
 
 def write_and_print(data: LabeledParts, output: Path, options: OutputOptions) -> Written:
