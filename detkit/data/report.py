@@ -35,6 +35,7 @@ class ReadIssue(Enum):
     OTHER_IMAGE = "images skipped because the label file of their name is about another image of the same name"
     UNREAD_KEY = "keys that are not read"
     UNNAMED_SPLIT = "folders named like a split, with images, that the description does not mention; they are not read"
+    UNUSED_CLASS_LIST = "lists of class names that are not used, because no object has one of their classes"
     UNREAD_SHAPE = "shapes skipped because they are no boxes or polygons"
     IGNORE_FLAG = "boxes marked with ignore, read as ordinary objects, as COCO's own tools do"
     ROTATED = "images labeled without their EXIF orientation; boxes rotated to the upright image"

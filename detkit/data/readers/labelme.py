@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from pydantic_core import from_json
 
 from detkit.data.media.files import files_below, read_regular, visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
-from detkit.data.readers.assemble import RawLabels, assemble
+from detkit.data.readers.assemble import assemble
+from detkit.data.readers.class_lists import class_names, plain_list
 from detkit.data.readers.locations import ImageFinder, plain_path
-from detkit.data.readers.outlines import RawPolygons
+from detkit.data.readers.objects import RawEntry, RawObject, raw_labels
 from detkit.data.readers.protocol import ReadOptions, is_split_name, resolve_split
 from detkit.data.readers.turned import box_around
 from detkit.data.records import DetectionData
@@ -47,29 +49,24 @@ class LabelmeReader:
         return () if path.is_file() or _has_files(path) else tuple(_split_folders(path))
 
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
-        """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`."""
+        """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`.
+
+        A ``labels.txt``, as labelme itself reads it, gives the order of the classes; else they are sorted.
+        """
         split = resolve_split(path, options.split, self.splits(path))
         folders = {"": path} if split is None else _split_folders(path)
         files = {name: [path] if path.is_file() else _files(folder) for name, folder in folders.items()}
         parsed = {file: _parse(file) for row in files.values() for file in row}
-        names = tuple(sorted({item.name for entry in parsed.values() for item in entry.objects}))
-        source = f"{path}{f' ({split})' if split else ''}"
+        report = ReadReport(f"{path}{f' ({split})' if split else ''}")
         folder = path.parent if path.is_file() else folders[split or ""]
-        raw = _labels([parsed[file] for file in files[split or ""]], names, options, ReadReport(source), folder)
+        lists = [place / "labels.txt" for place in (path.parent if path.is_file() else path, *folders.values())]
+        names = class_names({item.name for entry in parsed.values() for item in entry.objects}, lists, report, plain_list)
+        entries = _raw_entries([parsed[file] for file in files[split or ""]], options, report, folder)
+        images = options.images or folder
         if path.is_dir():
-            _add_unlabeled(raw, options.images or folder)
-        records = assemble(raw, options.check)
-        return DetectionData(source, names, tuple(range(1, len(names) + 1)), records, raw.report, image_root=raw.folder)
-
-
-@dataclass(frozen=True)
-class _Object:
-    """One shape: its class, its box ``x1 y1 x2 y2``, its outline ``x y x y ...`` if it is a polygon, and whether it is difficult."""
-
-    name: str
-    box: tuple[float, float, float, float]
-    polygon: tuple[float, ...]
-    difficult: bool
+            entries += _unlabeled([entry.path for entry in entries], images)
+        records = assemble(raw_labels(entries, names, report, folder=str(images)), options.check)
+        return DetectionData(report.source, names, tuple(range(1, len(names) + 1)), records, report, image_root=str(images))
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class _Entry:
     file: Path
     image: str
     size: Size | None
-    objects: tuple[_Object, ...]
+    objects: tuple[RawObject, ...]
     skipped: int
 
 
@@ -119,7 +116,7 @@ def _parse(file: Path) -> _Entry:
     return _Entry(file, str(content.get("imagePath") or ""), size, kept, len(objects) - len(kept))
 
 
-def _parse_shape(shape: Any, number: int, file: Path) -> _Object | None:
+def _parse_shape(shape: Any, number: int, file: Path) -> RawObject | None:
     """Return the object of a shape; None for a line or a point."""
     where = f"{file}: shape {number}"
     if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"].strip():
@@ -139,31 +136,20 @@ def _parse_shape(shape: Any, number: int, file: Path) -> _Object | None:
         difficult = parse_flag(shape.get("difficult"))
     except ValueError as error:
         raise ValueError(f"{where}: difficult: {error}") from None
-    return _Object(shape["label"].strip(), box_around(numbers), numbers if kind in _OUTLINES else (), difficult)
+    box, name = box_around(numbers), shape["label"].strip()
+    if kind in _OUTLINES:
+        return RawObject(name, box, (numbers,), is_difficult=difficult, issue=ReadIssue.POLYGON)
+    return RawObject(name, box, is_difficult=difficult)
 
 
-def _labels(entries: list[_Entry], names: tuple[str, ...], options: ReadOptions, report: ReadReport, folder: Path) -> RawLabels:
-    objects = [(index, item) for index, entry in enumerate(entries) for item in entry.objects]
-    label, polygons = {name: index for index, name in enumerate(names)}, RawPolygons()
-    for _, item in objects:
-        polygons.add([item.polygon] if item.polygon else [])
-    for entry in entries:
-        report.add(ReadIssue.UNREAD_SHAPE, entry.file.name, entry.skipped)
-        report.add(ReadIssue.POLYGON, entry.file.name, sum(bool(item.polygon) for item in entry.objects))
-    return RawLabels(
-        source=report.source,
-        paths=_images(entries, options, report, folder),
-        names=[entry.file.name for entry in entries],
-        image_ids=[entry.file.relative_to(folder).with_suffix("").as_posix() for entry in entries],
-        sizes=[entry.size for entry in entries],
-        image_index=np.array([index for index, _ in objects], np.int64),
-        boxes=np.array([item.box for _, item in objects], np.float64).reshape(-1, 4),
-        labels=np.array([label[item.name] for _, item in objects], np.int64),
-        columns={"is_difficult": np.array([item.difficult for _, item in objects], np.bool_)},
-        polygons=polygons,
-        folder=str(options.images or folder),
-        report=report,
-    )
+def _raw_entries(entries: list[_Entry], options: ReadOptions, report: ReadReport, folder: Path) -> list[RawEntry]:
+    """Return the images of the files for the table of labels; their ids are the paths of the files without extension."""
+    paths = _images(entries, options, report, folder)
+    ids = [entry.file.relative_to(folder).with_suffix("").as_posix() for entry in entries]
+    return [
+        RawEntry(entry.file.name, image_id, path, entry.size, entry.objects, entry.skipped)
+        for entry, image_id, path in zip(entries, ids, paths, strict=True)
+    ]
 
 
 def _images(entries: list[_Entry], options: ReadOptions, report: ReadReport, folder: Path) -> list[str]:
@@ -185,14 +171,8 @@ def _images(entries: list[_Entry], options: ReadOptions, report: ReadReport, fol
     return paths
 
 
-def _add_unlabeled(raw: RawLabels, folder: Path) -> None:
-    """Append the images below a folder that have no file; they have no objects."""
-    known = set(raw.paths)
-    left = sorted(str(path) for path in files_below(folder) if path.suffix.lower() in IMAGE_EXTENSIONS and str(path) not in known)
-    raw.unlabeled |= set(range(len(raw.paths), len(raw.paths) + len(left)))
-    raw.paths += left
+def _unlabeled(known: Iterable[str], folder: Path) -> list[RawEntry]:
+    """Return the images below a folder that have no file; they have no objects."""
+    left = sorted({str(path) for path in files_below(folder) if path.suffix.lower() in IMAGE_EXTENSIONS}.difference(known))
     names = [Path(path).relative_to(folder).as_posix() for path in left]
-    raw.names += names
-    raw.image_ids += names
-    raw.sizes += [None] * len(left)
-    raw.report.add_all(ReadIssue.NO_LABEL_FILE, names)
+    return [RawEntry(name, name, path, is_labeled=False) for name, path in zip(names, left, strict=True)]

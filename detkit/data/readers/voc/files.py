@@ -62,6 +62,13 @@ def voc_folders(path: Path) -> list[Path]:
     return _years(path) or list(split_folders(path).values())
 
 
+def label_maps(path: Path) -> list[Path]:
+    """Return where CVAT's list of classes may be: in the folder, in its years or splits, or with their XML files."""
+    folders = [path, *voc_folders(path)]
+    folders += [annotations for folder in folders if (annotations := annotation_folder(folder)) is not None]
+    return [folder / "labelmap.txt" for folder in folders]
+
+
 def split_folders(path: Path) -> dict[str, Path]:
     """Return split folders by name, each with its own XML files: ``train``, ``valid`` and ``test``, as Roboflow exports them."""
     if annotation_folder(path) is not None or _years(path):

@@ -8,15 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
-
-from detkit.data.readers.assemble import RawLabels, assemble
+from detkit.data.readers.assemble import assemble
+from detkit.data.readers.class_lists import class_names, label_map
 from detkit.data.readers.locations import plain_path
-from detkit.data.readers.outlines import RawPolygons
+from detkit.data.readers.objects import RawEntry, RawObject, raw_labels
 from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.readers.text import read_xml
 from detkit.data.readers.turned import box_of_turned, turned_box
-from detkit.data.readers.voc.files import ImageIndex, annotation_folder, listed_stems, split_files, split_folders, voc_folders, xml_files
+from detkit.data.readers.voc.files import (
+    ImageIndex,
+    annotation_folder,
+    label_maps,
+    listed_stems,
+    split_files,
+    split_folders,
+    voc_folders,
+    xml_files,
+)
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.label_values import parse_flag
@@ -41,6 +49,8 @@ class VocReader:
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split, with the classes of all splits, so that every split has the same; see ``protocol.Reader``.
 
+        A ``labelmap.txt``, as CVAT writes it, gives the order of the classes; else they are sorted.
+
         All years that have the split are combined: ``trainval`` is 2007 and 2012, ``test`` only 2007.
         """
         split = resolve_split(path, options.split, self.splits(path))
@@ -55,21 +65,10 @@ class VocReader:
                 images = ImageIndex.of(folder, options.images)
                 roots.append(images.folder)
                 entries += _entries(annotations, _listed(folder, None if folders else split, annotations, images), images, report)
-        raw = _labels(entries, tuple(sorted(names)), report)
-        records = assemble(raw, options.check)
-        ids = tuple(range(1, len(names) + 1))
-        return DetectionData(source, tuple(sorted(names)), ids, records, raw.report, image_root=str(roots[0]) if len(roots) == 1 else "")
-
-
-@dataclass(frozen=True)
-class _Object:
-    """One ``<object>`` of an XML file; the box is ``x1 y1 x2 y2``, and polygons are ``x y x y ...``, in detkit's convention."""
-
-    name: str
-    box: tuple[float, float, float, float]
-    difficult: bool
-    polygons: tuple[tuple[float, ...], ...] = ()
-    is_turned: bool = False
+        classes = class_names(names, label_maps(path), report, label_map)
+        records = assemble(raw_labels([_raw_entry(entry) for entry in entries], classes, report), options.check)
+        ids = tuple(range(1, len(classes) + 1))
+        return DetectionData(source, classes, ids, records, report, image_root=str(roots[0]) if len(roots) == 1 else "")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class _Annotation:
 
     file_name: str
     size: Size | None
-    objects: tuple[_Object, ...]
+    objects: tuple[RawObject, ...]
 
 
 def _parse(file: Path) -> _Annotation:
@@ -90,7 +89,7 @@ def _parse(file: Path) -> _Annotation:
     return _Annotation((root.findtext("filename") or "").strip(), _size(root), objects)
 
 
-def _parse_object(node: ElementTree.Element, number: int, file: Path) -> _Object:
+def _parse_object(node: ElementTree.Element, number: int, file: Path) -> RawObject:
     name = (node.findtext("name") or "").strip()
     if not name:
         raise ValueError(f"{file}: object {number} has no <name>; expected its class")
@@ -102,17 +101,17 @@ def _parse_object(node: ElementTree.Element, number: int, file: Path) -> _Object
     turned = node.find("robndbox")  # of roLabelImg
     if turned is not None:
         numbers = _numbers(turned, ("cx", "cy", "w", "h", "angle"), where)
-        return _Object(name, box_of_turned(numbers, radians=True), difficult, (), True)
+        return RawObject(name, box_of_turned(numbers, radians=True), is_difficult=difficult, issue=ReadIssue.TURNED)
     box = node.find("bndbox")
     if box is None:
         raise ValueError(f"{where} has no <bndbox>; expected xmin, ymin, xmax, ymax")
     x1, y1, x2, y2 = _numbers(box, ("xmin", "ymin", "xmax", "ymax"), where)
     if x2 <= x1 or y2 <= y1:  # a click without a drag; strictly a one-pixel box, but nobody labels that, so it is counted as degenerate
-        return _Object(name, (x1, y1, x2, y2), difficult)
+        return RawObject(name, (x1, y1, x2, y2), is_difficult=difficult)
     polygons, angle = _polygons(node), _angle(node)
     if angle % 180 and not polygons:
-        return _Object(name, turned_box((x1 - 1, y1 - 1, x2, y2), angle), difficult, (), True)
-    return _Object(name, (x1 - 1, y1 - 1, x2, y2), difficult, polygons)
+        return RawObject(name, turned_box((x1 - 1, y1 - 1, x2, y2), angle), is_difficult=difficult, issue=ReadIssue.TURNED)
+    return RawObject(name, (x1 - 1, y1 - 1, x2, y2), polygons, is_difficult=difficult)
 
 
 _COUNTS = {4: "four", 5: "five"}
@@ -200,25 +199,9 @@ def _entries(annotations: dict[str, _Annotation], listed: list[str] | None, imag
     return entries
 
 
-def _labels(entries: list[_Entry], names: tuple[str, ...], report: ReadReport) -> RawLabels:
-    report.add_all(ReadIssue.NO_LABEL_FILE, (f"{entry.stem}.xml" for entry in entries if entry.annotation is None))
-    objects = [(index, item) for index, entry in enumerate(entries) if entry.annotation for item in entry.annotation.objects]
-    report.add_all(ReadIssue.TURNED, (f"{entries[index].stem}.xml" for index, item in objects if item.is_turned))
-    label = {name: index for index, name in enumerate(names)}
-    polygons = RawPolygons()
-    for _, item in objects:
-        polygons.add(item.polygons)
-    return RawLabels(
-        source=report.source,
-        paths=[entry.image for entry in entries],
-        names=[f"{entry.stem}.xml" for entry in entries],
-        image_ids=[entry.stem for entry in entries],
-        sizes=[entry.annotation.size if entry.annotation else None for entry in entries],
-        image_index=np.array([index for index, _ in objects], np.int64),
-        boxes=np.array([item.box for _, item in objects], np.float64).reshape(-1, 4),
-        labels=np.array([label[item.name] for _, item in objects], np.int64),
-        columns={"is_difficult": np.array([item.difficult for _, item in objects], np.bool_)},
-        polygons=polygons,
-        unlabeled={index for index, entry in enumerate(entries) if entry.annotation is None},
-        report=report,
+def _raw_entry(entry: _Entry) -> RawEntry:
+    """Return an image for the table of labels; its name in the report is that of its XML file."""
+    annotation = entry.annotation or _Annotation("", None, ())
+    return RawEntry(
+        f"{entry.stem}.xml", entry.stem, entry.image, annotation.size, annotation.objects, is_labeled=entry.annotation is not None
     )
