@@ -27,6 +27,8 @@ class ReadIssue(Enum):
     OUTSIDE = "boxes skipped because they are outside their image"
     CLIPPED = "boxes clipped to their image"
     POLYGON = "polygons replaced by their bounding boxes"
+    MASK = "masks replaced by the boxes around them"
+    ELLIPSE = "ellipses replaced by the upright boxes around them"
     TURNED = "turned rectangles replaced by the upright boxes around them"
     CONFIDENCE = "boxes with a sixth number from 0 to 1, taken for the confidence of a detector and not read"
     NO_BOX = "annotations skipped because they have neither a box nor a polygon"

@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from xml.etree import ElementTree
 
 import yaml
@@ -54,6 +54,35 @@ def read_xml(file: Path) -> ElementTree.Element:
         return ElementTree.fromstring(_xml_text(data, file))
     except (ElementTree.ParseError, RecursionError) as error:
         raise ValueError(f"{file}: not readable XML ({error}); the file may be truncated, download or export it again") from None
+
+
+def xml_elements(file: Path) -> Iterator[ElementTree.Element]:
+    """Yield the elements directly below the root of an XML file, one at a time, so that a long file takes the memory of its text.
+
+    Raises:
+        ValueError: As :func:`read_xml`.
+    """
+    text = _xml_text(read_regular(file), file)
+    parser: ElementTree.XMLPullParser[Any] = ElementTree.XMLPullParser(("start", "end"))
+    open_elements: list[ElementTree.Element] = []
+    try:
+        for start in range(0, len(text) + 1, _XML_BLOCK):
+            parser.feed(text[start : start + _XML_BLOCK])
+            for event, element in cast("Iterator[tuple[str, ElementTree.Element]]", parser.read_events()):
+                if event == "start":
+                    open_elements.append(element)
+                    continue
+                open_elements.pop()
+                if len(open_elements) == 1:
+                    yield element
+                    open_elements[0].clear()
+        parser.close()
+    except (ElementTree.ParseError, RecursionError) as error:
+        raise ValueError(f"{file}: not readable XML ({error}); the file may be truncated, download or export it again") from None
+
+
+_XML_BLOCK = 1 << 20
+"""Characters that are parsed at once."""
 
 
 def _xml_text(data: bytes, file: Path) -> str:

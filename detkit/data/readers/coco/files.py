@@ -1,24 +1,14 @@
-"""Usual locations of COCO annotation files and of their images."""
+"""Usual locations of COCO annotation files."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
-from detkit.data.readers.locations import ImageFinder
+from detkit.data.readers.label_files import by_split
 from detkit.data.readers.protocol import is_split_name
 
 _NOT_BOXES = ("captions", "person_keypoints", "panoptic", "stuff", "image_info")
 """Beginnings of the names of COCO's other annotation files."""
-
-_GENERIC = ("", "default", "annotations", "coco", "labels", "all")
-"""Names of annotation files that say nothing about a split."""
-
-_LABEL_FOLDERS = ("annotations", "labels", "Annotations")
-_SAMPLE = 64
-"""Number of file names that are looked up in a folder to decide whether it contains the images."""
 
 
 def annotation_files(folder: Path) -> dict[str, Path]:
@@ -33,105 +23,5 @@ def annotation_files(folder: Path) -> dict[str, Path]:
         if pattern == "*/*.json":
             files = [path for path in files if is_split_name(path.parent.name)]
         if files:
-            return _by_split(files)
+            return by_split(files)
     return {}
-
-
-def split_names(files: dict[str, Path]) -> tuple[str, ...]:
-    """Return the names of the splits; empty for a single file without a meaningful name."""
-    return () if set(files) <= {""} else tuple(files)
-
-
-def _by_split(files: list[Path]) -> dict[str, Path]:
-    if len(files) == 1:
-        return {_split_name(files[0]): files[0]}
-    groups: dict[str, list[Path]] = {}
-    for path in files:
-        groups.setdefault(_split_name(path), []).append(path)
-    named = {}
-    for name, group in groups.items():
-        main = _main_file(group) if name else None
-        for path in group:
-            named[path] = name if path == main else _stem(path) or path.stem
-    counts = Counter(named.values())
-    return {name if counts[name] == 1 else f"{path.parent.name}/{path.stem}": path for path, name in named.items()}
-
-
-def _main_file(group: list[Path]) -> Path | None:
-    """Return the one of several files with the same split that the split's name means; None if none stands out."""
-    instances = [path for path in group if path.name.startswith("instances")]
-    shortest = min(instances or group, key=lambda path: len(path.stem))
-    if len(instances) == 1 or all(path.stem.startswith(shortest.stem) for path in instances or group):
-        return shortest
-    return None
-
-
-def _split_name(path: Path) -> str:
-    if path.name == "_annotations.coco.json":
-        return path.parent.name
-    splits = [part for part in re.split(r"[_\-. ]+", path.stem) if is_split_name(part)]
-    if len(splits) == 1:
-        return splits[0]
-    stem = _stem(path)
-    if stem.lower() not in _GENERIC:
-        return stem
-    return path.parent.name if is_split_name(path.parent.name) else ""
-
-
-def _stem(path: Path) -> str:
-    return path.stem.removeprefix("instances").strip("_-.")
-
-
-def image_folder(annotations: Path, names: Sequence[str], *, outside: bool = False) -> Path:
-    """Return the usual folder, relative to the annotation file, that contains most of the images.
-
-    If there is none, it is the data folder, if images below it have the plain names of these.
-
-    Args:
-        annotations: The annotation file.
-        names: The images that it lists.
-        outside: Whether absolute names may lead anywhere.
-
-    Raises:
-        ValueError: If none of the images is found.
-    """
-    if not names:
-        return annotations.parent
-    step = max(1, len(names) // _SAMPLE)
-    sample = names[::step][:_SAMPLE]
-    folders = _usual_folders(annotations)
-    finders = [ImageFinder(folder, str(annotations)) for folder in folders]
-    hits = [sum(finder.has_path(name) for name in sample) for finder in finders]
-    best = max(hits, default=0)
-    if best:
-        return folders[hits.index(best)]
-    base = _data_folder(annotations)
-    finder = ImageFinder(base, str(annotations))
-    if any(finder.has_name(name) for name in sample) or (outside and any(map(_is_file, sample))):
-        return base
-    searched = ", ".join(str(folder) for folder in folders)
-    raise ValueError(
-        f"{annotations}: its images, such as {names[0]}, were not found; "
-        f"searched in {searched}, and by name below {base}; name the folder that contains them as images"
-    )
-
-
-def _is_file(path: str | Path) -> bool:
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):  # the name is too long, or has a zero byte
-        return False
-
-
-def _data_folder(annotations: Path) -> Path:
-    """Return the folder that contains labels and images: that of the file, or the one above a folder of labels or of a split."""
-    here = annotations.parent
-    return here.parent if here.name in _LABEL_FOLDERS or is_split_name(here.name) else here
-
-
-def _usual_folders(annotations: Path) -> list[Path]:
-    split = _split_name(annotations) or _stem(annotations)  # CVAT keeps the images of instances_default.json in images/default
-    bases = list(dict.fromkeys([annotations.parent, _data_folder(annotations)]))
-    names = ["images/" + split, split, "images", "", "JPEGImages", "data"] if split else ["images", "", "JPEGImages", "data"]
-    folders = [base / name for name in names for base in bases]
-    return [folder for index, folder in enumerate(folders) if folder.is_dir() and folder not in folders[:index]]

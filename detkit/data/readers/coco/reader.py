@@ -16,8 +16,9 @@ from pydantic_core import from_json
 
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.coco.annotations import Annotations
-from detkit.data.readers.coco.files import annotation_files, image_folder, split_names
+from detkit.data.readers.coco.files import annotation_files
 from detkit.data.readers.coco.ids import id_indices
+from detkit.data.readers.label_files import image_folder, split_names
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.other_formats import other_format
 from detkit.data.readers.protocol import ReadOptions, resolve_split

@@ -83,7 +83,7 @@ class _Annotation:
 def _parse(file: Path) -> _Annotation:
     root = read_xml(file)
     if root.tag != "annotation":
-        hint = ", as CVAT writes; export as Pascal VOC or COCO instead" if root.tag == "annotations" else ""
+        hint = ", as CVAT writes; move it into a folder without Pascal VOC files" if root.tag == "annotations" else ""
         raise ValueError(f"{file}: expected <annotation> as in Pascal VOC, got <{root.tag}>{hint}")
     objects = tuple(_parse_object(node, number, file) for number, node in enumerate(root.findall("object"), 1))
     return _Annotation((root.findtext("filename") or "").strip(), _size(root), objects)
@@ -106,12 +106,19 @@ def _parse_object(node: ElementTree.Element, number: int, file: Path) -> RawObje
     if box is None:
         raise ValueError(f"{where} has no <bndbox>; expected xmin, ymin, xmax, ymax")
     x1, y1, x2, y2 = _numbers(box, ("xmin", "ymin", "xmax", "ymax"), where)
-    if x2 <= x1 or y2 <= y1:  # a click without a drag; strictly a one-pixel box, but nobody labels that, so it is counted as degenerate
+    if (x2 <= x1 or y2 <= y1) and not _is_thin(x1, y1, x2, y2):
+        # a click without a drag; strictly a one-pixel box, but nobody labels that, so it is counted as degenerate
         return RawObject(name, (x1, y1, x2, y2), is_difficult=difficult)
     polygons, angle = _polygons(node), _angle(node)
     if angle % 180 and not polygons:
         return RawObject(name, turned_box((x1 - 1, y1 - 1, x2, y2), angle), is_difficult=difficult, issue=ReadIssue.TURNED)
     return RawObject(name, (x1 - 1, y1 - 1, x2, y2), polygons, is_difficult=difficult)
+
+
+def _is_thin(x1: float, y1: float, x2: float, y2: float) -> bool:
+    """Return whether corners state a box of less than a pixel, which only decimals can: its last pixel is before its first."""
+    has_decimals = any(not value.is_integer() for value in (x1, y1, x2, y2) if math.isfinite(value))
+    return has_decimals and x1 - 1 < x2 != x1 and y1 - 1 < y2 != y1
 
 
 _COUNTS = {4: "four", 5: "five"}
