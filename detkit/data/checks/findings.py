@@ -33,7 +33,7 @@ class Rule:
     Attributes:
         name: Its name in JSON, such as ``duplicate_box``; unique.
         severity: How much it matters.
-        text: Its description, which follows a count: ``boxes that occur twice``.
+        text: Its description in the plural, which a count follows: ``boxes that repeat a box of the same class``.
         advice: Steps to take, in one sentence.
     """
 
@@ -152,13 +152,22 @@ class Finding:
         """Return the first ``count`` cases."""
         return self.cases[:count]
 
+    @property
+    def title(self) -> str:
+        """The part, the description and the count."""
+        return f"{self.part}: {self.rule.text}: {self.count:,}" if self.part else f"{self.rule.text}: {self.count:,}"
+
     def lines(self, examples: int = 3) -> list[str]:
-        """Return the lines for people: count and description, examples, advice."""
-        place = f"{self.part}: " if self.part else ""
+        """Return the lines for people: description and count, examples, advice."""
         shown = [f"    {example}" for example in self.examples(examples)]
         more = self.count - len(shown)
         rest = [f"    and {more:,} more"] if shown and more > 0 else []
-        return [f"{place}{self.count:,} {self.rule.text}", *shown, *rest, f"    -> {self.rule.advice}"]
+        return [self.title, *shown, *rest, f"    -> {self.rule.advice}"]
+
+    def line(self, examples: int = 2) -> str:
+        """Return one line for people: description, count, examples and advice."""
+        shown = "; ".join(str(example) for example in self.examples(examples))
+        return f"{self.title}{f' (such as {shown})' if shown else ''}; {self.rule.advice}"
 
     def as_json(self, examples: int = MOST_EXAMPLES) -> dict[str, Any]:
         """Return the finding as JSON."""

@@ -46,7 +46,7 @@ def test_pairs_name_both_images() -> None:
 def test_lines_count_the_cases_that_are_not_shown() -> None:
     finding = Finding.of_images(ERROR, "train", _data([1] * 150), np.arange(150))
     assert len(finding.cases) == MOST_EXAMPLES
-    assert finding.lines(1) == ["train: 150 wrong images", "    sub/0.jpg", "    and 149 more", "    -> remove them"]
+    assert finding.lines(1) == ["train: wrong images: 150", "    sub/0.jpg", "    and 149 more", "    -> remove them"]
 
 
 def test_names_cannot_control_the_terminal() -> None:
