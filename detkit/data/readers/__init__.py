@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from detkit.data.readers.coco.reader import CocoReader
+from detkit.data.readers.createml import CreateMlReader
 from detkit.data.readers.cvat.reader import CvatReader
 from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.labelme import LabelmeReader
@@ -11,7 +12,7 @@ from detkit.data.readers.voc.reader import VocReader
 from detkit.data.readers.yolo.files import DESCRIPTION_NAMES
 from detkit.data.readers.yolo.reader import YoloReader
 
-BOX_READERS: tuple[Reader, ...] = (YoloReader(), CvatReader(), VocReader(), LabelmeReader(), CocoReader())
+BOX_READERS: tuple[Reader, ...] = (YoloReader(), CvatReader(), VocReader(), LabelmeReader(), CocoReader(), CreateMlReader())
 """Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files,
 and an XML file is of CVAT or of VOC."""
 

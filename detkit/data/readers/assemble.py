@@ -45,6 +45,7 @@ class RawLabels:
         class_ids: ``(N,)`` class ids as stated in the file, for messages; may be empty.
         unlabeled: Indices of the images without a label file, which state nothing.
         folder: Where the images were searched, for messages.
+        states_sizes: Whether the format states the sizes of images, so that one without a size is reported.
         report: Labels and images that were skipped, changed or noticed.
     """
 
@@ -63,6 +64,7 @@ class RawLabels:
     class_ids: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     unlabeled: set[int] = field(default_factory=set)
     folder: str = ""
+    states_sizes: bool = True
     report: ReadReport = field(default_factory=ReadReport)
 
 
@@ -150,7 +152,7 @@ def _size_of(raw: RawLabels, index: int) -> tuple[Size | None, int, Size]:
         return None, 1, (0, 0)
     upright = (stored[1], stored[0]) if orientation >= 5 else stored
     if stated is None:
-        if not raw.relative and index not in raw.unlabeled:
+        if raw.states_sizes and not raw.relative and index not in raw.unlabeled:
             raw.report.add(ReadIssue.MISSING_SIZE, name)
         return upright, 1, stored
     if stated == upright:

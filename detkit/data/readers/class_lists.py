@@ -37,6 +37,11 @@ def class_names(used: Iterable[str], files: Iterable[Path], report: ReadReport, 
     return (*listed, *sorted(rest))
 
 
+def beside(path: Path, files: Iterable[Path], name: str = "classes.txt") -> list[Path]:
+    """Return where a list of classes may be: in the data folder, or next to one of the label files."""
+    return [folder / name for folder in (path if path.is_dir() else path.parent, *(file.parent for file in files))]
+
+
 def plain_list(file: Path) -> list[str]:
     """Return the names in a file with one per line, such as ``classes.txt`` or labelme's ``labels.txt``."""
     return [name for name in read_lines(file) if name not in _NO_CLASSES]

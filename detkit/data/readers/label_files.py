@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from detkit.data.readers.locations import ImageFinder
@@ -18,7 +19,58 @@ _SAMPLE = 64
 """Number of file names that are looked up in a folder to decide whether it contains the images."""
 
 
-def split_names(files: dict[str, Path]) -> tuple[str, ...]:
+def label_files(path: Path, suffixes: Sequence[str], accepts: Callable[[Path], bool], *, marker: str = "", alone: bool = False) -> Files:
+    """Return the label files of a format in a data folder, by the names of their splits; empty if there are none.
+
+    They are in a folder called annotations or labels, else in the folder itself, else in folders that are named like splits, or in which
+    there is a file called ``marker``. Files that are not named like splits belong together, under the name "".
+
+    Args:
+        path: The folder, or a label file.
+        suffixes: Endings of their names, in lower case.
+        accepts: Returns whether a file has the format.
+        marker: Name of the label file in a folder of any name.
+        alone: Whether a folder in which another file has one of the endings is not of this format.
+    """
+    if path.is_file():
+        return {"": [path]} if accepts(path) else {}
+    if not path.is_dir():
+        return {}
+    folders = sorted(Path(entry) for entry in os.scandir(path) if not entry.name.startswith(".") and entry.is_dir())
+    labels = [folder for folder in folders if folder.name.lower() in ("annotations", "labels")]
+    for group in (labels, [path]):
+        files = _accepted([file for folder in group for file in _with_suffix(folder, suffixes)], accepts, alone)
+        if files is not None:
+            return _grouped(files)
+    splits = [folder for folder in folders if is_split_name(folder.name) or (marker and (folder / marker).is_file())]
+    found = {folder.name: _accepted(_with_suffix(folder, suffixes), accepts, alone) for folder in splits}
+    return {name: files for name, files in found.items() if files}
+
+
+Files = dict[str, list[Path]]
+"""Label files by the name of their split, which is "" if they are not divided."""
+
+
+def _accepted(files: list[Path], accepts: Callable[[Path], bool], alone: bool) -> list[Path] | None:
+    """Return the accepted files; empty if there are others and there must not be, None if there are none."""
+    if alone and files:
+        return files if all(map(accepts, files)) else []
+    return [file for file in files if accepts(file)] or None
+
+
+def _with_suffix(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    names = (entry.name for entry in os.scandir(folder))
+    return [folder / name for name in sorted(names) if name.lower().endswith(tuple(suffixes)) and not name.startswith(".")]
+
+
+def _grouped(files: list[Path]) -> Files:
+    if not files:
+        return {}
+    named = by_split(files)
+    return {name: [file] for name, file in named.items()} if any(map(is_split_name, named)) else {"": files}
+
+
+def split_names(files: Collection[str]) -> tuple[str, ...]:
     """Return the names of the splits; empty for a single file without a meaningful name."""
     return () if set(files) <= {""} else tuple(files)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic_core import from_json
 
-from detkit.data.media.files import files_below, read_regular, visible
+from detkit.data.media.files import files_below, visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.assemble import assemble
 from detkit.data.readers.class_lists import class_names, plain_list
+from detkit.data.readers.json_files import parse_json
 from detkit.data.readers.locations import ImageFinder, plain_path
 from detkit.data.readers.objects import RawEntry, RawObject, raw_labels
 from detkit.data.readers.protocol import ReadOptions, is_split_name, resolve_split
@@ -104,10 +104,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _parse(file: Path) -> _Entry:
-    try:
-        content = from_json(read_regular(file))
-    except ValueError as error:
-        raise ValueError(f"{file}: not valid JSON ({error}); the file may be truncated, save it again") from None
+    content = parse_json(file, "the labels of an image, as labelme writes them")
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
         raise ValueError(f"{file}: expected an object with a list of shapes, as labelme writes")
     objects = [_parse_shape(shape, number, file) for number, shape in enumerate(content["shapes"], 1)]

@@ -62,7 +62,9 @@ class RawEntry:
     is_labeled: bool = True
 
 
-def raw_labels(entries: Sequence[RawEntry], names: Sequence[str], report: ReadReport, *, folder: str = "") -> RawLabels:
+def raw_labels(
+    entries: Sequence[RawEntry], names: Sequence[str], report: ReadReport, *, folder: str = "", states_sizes: bool = True
+) -> RawLabels:
     """Return the labels of images whose boxes are in pixels, and count in the report what is to be said about them.
 
     Args:
@@ -70,6 +72,7 @@ def raw_labels(entries: Sequence[RawEntry], names: Sequence[str], report: ReadRe
         names: All class names; every object has one of them.
         report: The report to add to; its source names the data.
         folder: Where the images were searched, for messages.
+        states_sizes: Whether the format states the sizes of images.
     """
     objects = [item for entry in entries for item in entry.objects]
     label = {name: index for index, name in enumerate(names)}
@@ -93,6 +96,7 @@ def raw_labels(entries: Sequence[RawEntry], names: Sequence[str], report: ReadRe
         polygons=polygons,
         unlabeled={index for index, entry in enumerate(entries) if not entry.is_labeled},
         folder=folder,
+        states_sizes=states_sizes,
         report=report,
     )
 

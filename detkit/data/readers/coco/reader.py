@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import gc
 import itertools
 from collections import Counter
@@ -12,12 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-
 from detkit.data.readers.assemble import RawLabels, assemble
 from detkit.data.readers.coco.annotations import Annotations
 from detkit.data.readers.coco.files import annotation_files
 from detkit.data.readers.coco.ids import id_indices
+from detkit.data.readers.json_files import list_format, parse_json
 from detkit.data.readers.label_files import image_folder, split_names
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.other_formats import other_format
@@ -28,6 +26,9 @@ from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.label_values import canonical_id, parse_integer, parse_size
 from detkit.structures import Size
 
+_MOST_FILES = 20
+"""Files of a folder of which at least one must not be of another format."""
+
 
 class CocoReader:
     """Boxes ``x y width height`` counted from 0; ids, crowd flags and areas are kept as published."""
@@ -37,8 +38,11 @@ class CocoReader:
     expects = "a .json file, or a folder with annotations/*.json or */_annotations.coco.json"
 
     def recognizes(self, path: Path) -> bool:
-        """Return whether it is a JSON file, or a folder with JSON files where COCO or Roboflow put them."""
-        return path.suffix.lower() == ".json" if path.is_file() else bool(annotation_files(path))
+        """Return whether it is a JSON file, or a folder with JSON files where COCO or Roboflow put them, not all of another format."""
+        if path.is_file():
+            return path.suffix.lower() == ".json" and list_format(path) is None
+        files = itertools.islice(annotation_files(path).values(), _MOST_FILES)
+        return any(list_format(file) is None for file in files)
 
     def splits(self, path: Path) -> tuple[str, ...]:
         """Return the split names of a folder's annotation files: ``instances_train2017.json`` is ``train2017``."""
@@ -146,15 +150,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _whole(path: Path) -> dict[str, Any]:
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    if not data.strip():
-        raise ValueError(f"{path}: the file is empty; expected COCO JSON")
-    try:
-        content = from_json(data)
-    except ValueError as error:
-        is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        advice = "it is UTF-16, save it as UTF-8" if is_utf16 else "the file may be truncated, download or export it again"
-        raise ValueError(f"{path}: not valid JSON ({error}); {advice}") from None
+    content = parse_json(path, "COCO JSON")
     other = other_format(content)
     if other is not None:
         raise ValueError(f"{path}: expected COCO annotations, got {other}")

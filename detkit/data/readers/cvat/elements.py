@@ -86,8 +86,8 @@ def _labels(meta: Element) -> Iterator[str]:
 
 
 def _image(element: Element, file: Path) -> CvatImage:
-    name = element.get("name", "").strip()
-    if not name:
+    name = element.get("name", "")
+    if not name.strip():
         raise ValueError(f"{file}: image {element.get('id', '')!r} has no name; expected the name of its file")
     image = CvatImage(name, _whole_number(element.get("id")), parse_size(element.attrib), element.get("subset", "").strip())
     for number, shape in enumerate(element, 1):

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import re
 from collections.abc import Iterable
 from html import unescape
 from pathlib import Path
 
-from detkit.data.media.files import files_below, read_regular, visible
+from detkit.data.media.files import files_below, read_regular
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.assemble import assemble
 from detkit.data.readers.cvat.elements import CvatFile, CvatImage, parse_file
-from detkit.data.readers.label_files import by_split, image_folder
+from detkit.data.readers.label_files import Files, image_folder, label_files, split_names
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.objects import RawEntry, raw_labels
-from detkit.data.readers.protocol import ReadOptions, is_split_name, resolve_split
+from detkit.data.readers.protocol import ReadOptions, resolve_split
 from detkit.data.records import DetectionData
 from detkit.data.report import ReadReport
 
 _HEAD = 4_096
-_LABEL_FOLDERS = ("annotations", "labels")
 _ROOT = re.compile(rb"\s*(?:<\?xml.*?\?>)?(?:\s|<!--.*?-->)*<annotations[\s>/]", re.DOTALL)
 _IMAGE = re.compile(rb"""<image\s(?:[^>"']|"[^"]*"|'[^']*')*>""")
 _SUBSET = re.compile(rb"""\ssubset\s*=\s*(["'])(.*?)\1""", re.DOTALL)
@@ -44,25 +41,24 @@ class CvatReader:
         return bool(_files(path))
 
     def splits(self, path: Path) -> tuple[str, ...]:
-        """Return the subsets of the images, or the split names of several files."""
+        """Return the split names of the files, or else the subsets of their images."""
         files = _files(path)
-        return _subsets(files) or (tuple(by_split(files)) if len(files) > 1 else ())
+        return split_names(files) or _subsets(files.get("", ()))
 
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
-        """Read one split, with the classes of the whole file; see :class:`detkit.data.readers.protocol.Reader`.
+        """Read one split, with the classes of all; see :class:`detkit.data.readers.protocol.Reader`.
 
         The classes have the order of the labels in CVAT.
         """
         split = resolve_split(path, options.split, self.splits(path))
         files = _files(path)
-        parsed = [parse_file(file) for file in files]
+        parsed = {file: parse_file(file) for group in files.values() for file in group}
         report = ReadReport(f"{path}{f' ({split})' if split else ''}")
-        listed = dict.fromkeys(name for content in parsed for name in content.labels)
-        names = (*listed, *sorted({item.name for content in parsed for item in content.objects}.difference(listed)))
-        is_subset = split is not None and bool(_subsets(files))
-        selected = files if split is None or is_subset else [by_split(files)[split]]
-        contents = [content for file, content in zip(files, parsed, strict=True) if file in selected]
-        entries, folder = _entries(contents, split if is_subset else None, selected[0], options, report)
+        listed = dict.fromkeys(name for content in parsed.values() for name in content.labels)
+        names = (*listed, *sorted({item.name for content in parsed.values() for item in content.objects}.difference(listed)))
+        selected = files.get(split or "") or files[""]
+        subset = None if split is None or split in files else split
+        entries, folder = _entries({file: parsed[file] for file in selected}, subset, options, report)
         records = assemble(raw_labels(entries, names, report, folder=str(folder)), options.check)
         return DetectionData(report.source, names, tuple(range(1, len(names) + 1)), records, report, image_root=str(folder))
 
@@ -75,25 +71,8 @@ def is_cvat(file: Path) -> bool:
         return _ROOT.match(opened.read(_HEAD).removeprefix(b"\xef\xbb\xbf")) is not None
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the files of a data set: the path itself, or those in a folder of labels, in the folder, or in the folders of splits."""
-    if path.is_file():
-        return [path] if is_cvat(path) else []
-    entries = visible(path.iterdir()) if path.is_dir() else []
-    labels = [entry for entry in entries if entry.name.lower() in _LABEL_FOLDERS and entry.is_dir()]
-    splits = [entry for entry in entries if is_split_name(entry.name) and entry.is_dir()]
-    for group in (labels, [path], splits):
-        files = [file for folder in group for file in _xml_files(folder)]
-        if files:
-            return files if all(map(is_cvat, files)) else []
-    return []
-
-
-def _xml_files(folder: Path) -> list[Path]:
-    """Return the XML files in a folder; only a few of them if they are not CVAT's, since those are as many as images."""
-    files = iter([entry for entry in os.scandir(folder) if entry.name.lower().endswith(".xml") and not entry.name.startswith(".")])
-    first = [Path(entry) for entry in itertools.islice(files, 5)]
-    return visible([*first, *map(Path, files)]) if all(map(is_cvat, first)) else first
+def _files(path: Path) -> Files:
+    return label_files(path, (".xml",), is_cvat, marker="annotations.xml", alone=True)
 
 
 def _subsets(files: Iterable[Path]) -> tuple[str, ...]:
@@ -106,10 +85,9 @@ def _subsets(files: Iterable[Path]) -> tuple[str, ...]:
     return tuple(name or _DEFAULT for name in found) if any(found) else ()
 
 
-def _entries(
-    contents: list[CvatFile], subset: str | None, file: Path, options: ReadOptions, report: ReadReport
-) -> tuple[list[RawEntry], Path]:
-    """Return the images of a subset (None: all), and the folder that they are in; ``file`` is that of the labels."""
+def _entries(parsed: dict[Path, CvatFile], subset: str | None, options: ReadOptions, report: ReadReport) -> tuple[list[RawEntry], Path]:
+    """Return the images of a subset (None: all) in some files, and the folder that they are in."""
+    file, contents = next(iter(parsed)), parsed.values()
     images = [image for content in contents for image in content.images if subset is None or (image.subset or _DEFAULT) == subset]
     frames = {number: image for content in contents for number, image in content.frames.items()}
     if frames and not images:
