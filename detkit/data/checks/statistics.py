@@ -19,15 +19,15 @@ def part_statistics(data: DetectionData) -> dict[str, Any]:
     """Return the statistics of a part as JSON values.
 
     Returns:
-        ``images``, ``boxes``, ``crowds``, ``difficult``, ``images_without_objects``, ``classes`` (boxes by class name), ``image_sizes``
-        (the most frequent as ``[width, height, images]``), ``small``, ``medium`` and ``large`` (boxes by COCO's ranges of the area), and
-        histograms ``objects_per_image``, ``box_sides`` (square root of the area in pixels) and ``aspect_ratios`` (width / height), each
-        with ``edges`` (of the bins, the last one open), ``counts`` and ``median``.
+        ``images``, ``boxes``, ``crowds``, ``difficult``, ``images_without_objects``, ``classes`` (boxes by class name, without crowds),
+        ``image_sizes`` (the most frequent as ``[width, height, images]``), ``small``, ``medium`` and ``large`` (boxes by COCO's ranges of
+        the area), and histograms ``objects_per_image``, ``box_sides`` (square root of the area in pixels) and ``aspect_ratios`` (width /
+        height), each with ``edges`` (of the bins, the last one open), ``counts`` and ``median``.
     """
     records = data.records
     sides = (records.boxes[:, 2:] - records.boxes[:, :2]).astype(np.float64)
     areas = sides.prod(1)
-    counts = np.bincount(records.labels, minlength=len(data.class_names)).tolist()
+    counts = np.bincount(records.labels[~records.is_crowd], minlength=len(data.class_names)).tolist()
     sizes, images = np.unique(records.sizes, axis=0, return_counts=True)
     frequent = np.argsort(-images, kind="stable")[:_MOST_SIZES]
     return {

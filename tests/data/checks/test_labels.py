@@ -37,7 +37,7 @@ def build(rows: list[list[list[float]]], folder: str, crowds: set[int] = frozens
         "is_difficult": np.zeros(len(table), np.bool_),
         "areas": (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]),
     }
-    columns |= {name: None for name in Records.kind.columns if name not in columns}
+    columns |= {name: column.blank_array(len(table)) for name, column in Records.kind.columns.items() if name not in columns}
     offsets = np.concatenate([[0], np.cumsum([len(image) for image in rows])]).astype(np.int64)
     paths = tuple(f"/data/{folder}/{index:03}.jpg" for index in range(len(rows)))
     records = Records(paths, tuple(range(len(rows))), np.tile(SIZE, (len(rows), 1)), offsets, columns)
@@ -234,7 +234,7 @@ def test_unique_names_and_sentences_of_rules() -> None:
 
 
 def test_every_issue_of_the_readers_has_its_own_advice() -> None:
-    assert set(rules._ADVICE) == set(ReadIssue)
+    assert {issue.name.lower() for issue in ReadIssue} <= set(rules._ADVICE)
 
 
 def _own_rules() -> list[rules.Rule]:
