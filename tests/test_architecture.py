@@ -19,7 +19,7 @@ import structure  # noqa: E402
 LAYERS = (
     {"structures", "registry", "machine", "lazy", "label_values", "about", "arrays", "npz", "printable", "json_text", "json_lists"},
     {"accelerate", "ops", "layers", "config", "checkpoint", "preprocess", "weights"},
-    {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text"},
+    {"backbones", "necks", "heads", "proposals", "data", "evaluation", "drawing", "text", "tracking"},
     {"models"},
     {"training", "inference", "diagnostics", "export"},
     {"experiment", "config_classes"},
@@ -41,6 +41,7 @@ SIDEWAYS = {
     ("config_classes", "experiment"),
     ("comparison", "report"),
     ("comparison", "zoo"),
+    ("curation", "report"),
     ("cli", "serve"),
     ("__main__", "cli"),
 }
