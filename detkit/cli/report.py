@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from detkit.machine import peak_memory
 from detkit.printable import printable
@@ -42,11 +42,20 @@ def listed(names: Sequence[object], longest: int = LONGEST_LIST) -> str:
 
 def with_bar(items: Iterable[T], total: int | None, unit: str, title: str | None = None) -> Iterable[T]:
     """Yield the items, with a progress bar if stderr is a terminal; one that states no size, as in some containers, has 24 x 80."""
+    bar: Iterable[T] = _bar(items, total, unit, title)
+    return bar
+
+
+def progress_bar(total: int | None, unit: str, title: str | None = None) -> Any:
+    """Return a progress bar that is updated with ``bar.update(count)`` inside a ``with`` block; see :func:`with_bar`."""
+    return _bar(None, total, unit, title)
+
+
+def _bar(items: Iterable[Any] | None, total: int | None, unit: str, title: str | None) -> Any:
     from tqdm import tqdm
 
     columns, lines = (None, None) if _has_size() else (_COLUMNS, _LINES)
-    bar: Iterable[T] = tqdm(items, title, total, unit=unit, disable=None, leave=False, file=sys.stderr, ncols=columns, nrows=lines)
-    return bar
+    return tqdm(items, title, total, unit=unit, disable=None, leave=False, file=sys.stderr, ncols=columns, nrows=lines)
 
 
 def _has_size() -> bool:

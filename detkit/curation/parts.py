@@ -118,7 +118,7 @@ def read_parts(source: SourceConfig | str | Path, only: Sequence[str] = ()) -> L
     if not names:
         return LabeledParts(config.path, {WHOLE: Part.of(read_source(config))})
     read = {name: read_source(config.replace(split=name)) for name in names}
-    return of_data(config.path, read if only else _without_unions(read))
+    return of_data(config.path, read if only else without_unions(read))
 
 
 def of_data(name: str, parts: Mapping[str, DetectionData]) -> LabeledParts:
@@ -159,7 +159,7 @@ def _with_classes(data: DetectionData, names: tuple[str, ...], category_ids: tup
     return replace(data, category_ids=category_ids)
 
 
-def _without_unions(parts: Mapping[str, DetectionData]) -> dict[str, DetectionData]:
+def without_unions(parts: Mapping[str, DetectionData]) -> dict[str, DetectionData]:
     """Return the parts except those that consist of images of other, smaller parts."""
     paths = {name: set(data.records.paths) for name, data in parts.items()}
     kept = dict(parts)

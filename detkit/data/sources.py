@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -64,6 +64,8 @@ class DataConfig(Config):
     """Use only these classes, in this order; empty: all classes of the data, in its order."""
     rename: tuple[str, ...] = ()
     """Classes to rename or merge before anything else, as ``("tvmonitor=tv",)``."""
+    check: Literal["stop", "warn", "off"] = "stop"
+    """Check of labels and image headers before the first step: ``stop`` at errors, ``warn`` of them and train anyway, or ``off``."""
 
     @field_validator("rename")
     @classmethod

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import filecmp
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +23,8 @@ DEFAULT_FRACTION = 0.1
 def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
     """Load the training and the validation data, with the same class names in the same order.
 
-    Skipped or altered labels are in their reports; :func:`class_lines` shows the classes.
+    Skipped or altered labels are in their reports; :func:`class_lines` shows the classes, and
+    :func:`detkit.data.checks.labels.check_labels` finds problems, such as images that are in both.
 
     Raises:
         FileNotFoundError: If a path does not exist; the message ends with the command that downloads the data, if known.
@@ -43,7 +41,6 @@ def load_data(config: DataConfig) -> tuple[DetectionData, DetectionData]:
     val = _with_classes(val, config, allow_missing=True)
     if not config.classes:
         val = _mapped(val, train.class_names)
-    warn_of_shared_images(train, val)
     return train, val
 
 
@@ -117,9 +114,6 @@ def _mapped(val: DetectionData, names: Sequence[str]) -> DetectionData:
     mapping = ClassMapping.by_name(val.class_names, names)
     if mapping.dropped or len(mapping.missing) == len(names):
         mapping = ClassMapping.strict(val.class_names, names)
-    if mapping.missing:
-        listed = ", ".join(mapping.missing[:10]) + (" and more" if len(mapping.missing) > 10 else "")
-        _log.warning("%s: no such class as %s, so the validation says nothing about it; mapped by name", val.name, listed)
     return mapping.apply(val)
 
 
@@ -190,61 +184,6 @@ def crowded_line(data: DetectionData, max_detections: int | None, advice: str = 
         f"{data.name}: {crowded:,} of {len(data):,} images have more than {max_detections} objects (at most {int(lengths.max()):,}), "
         f"and no more than {max_detections} are detected in an image: {lost:,} of {total:,} objects cannot be found; {advice}"
     )
-
-
-def warn_of_shared_images(train: DetectionData, val: DetectionData) -> None:
-    """Warn of validation images that are also training images: the same files, or copies of them with the same bytes."""
-    known = set(train.records.paths)
-    same = [path for path in val.records.paths if path in known]
-    copies = [] if same else _copies(train.records.paths, val.records.paths)
-    if same or copies:
-        _log.warning(
-            "%d of %d validation images are also training images%s, such as %s; the validation results will be too high",
-            len(same or copies),
-            len(val),
-            "" if same else " (copies of the same bytes)",
-            min(same or copies),
-        )
-
-
-_MOST_COMPARED = 20_000
-"""Images of which copies are searched; of more images, evenly spaced ones of the validation data are compared."""
-
-
-def _copies(train: Sequence[str], val: Sequence[str]) -> list[str]:
-    """Return the validation images of which a training image has the same bytes; only files of equal size are read."""
-    if len(train) > _MOST_COMPARED:
-        return []
-    by_size: dict[int, list[str]] = {}
-    for path in train:
-        by_size.setdefault(_file_size(path), []).append(path)
-    by_size.pop(-1, None)
-    candidates = ((path, by_size.get(_file_size(path), [])) for path in val[:: max(1, len(val) // _MOST_COMPARED)])
-    return [path for path, others in candidates if any(_start(path) == _start(other) and _are_equal(path, other) for other in others)]
-
-
-@cache
-def _start(path: str) -> bytes:
-    """Return the hash of the first bytes of a file."""
-    try:
-        with open(path, "rb") as file:
-            return hashlib.blake2b(file.read(65_536), digest_size=16).digest()
-    except OSError:
-        return b""
-
-
-def _are_equal(one: str, other: str) -> bool:
-    try:
-        return filecmp.cmp(one, other, shallow=False)
-    except OSError:
-        return False
-
-
-def _file_size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return -1
 
 
 def report_lines(datasets: Sequence[DetectionData]) -> list[str]:

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.arrays import Floats
 from detkit.data.records import DetectionData
 from detkit.models.detector import Detector
 from detkit.ops.boxes import box_area, paired_iou
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Size
+from detkit.structures import Batch, Size, Targets
 
 SIZES = (("all", 0.0, float("inf")), ("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, float("inf")))
 """COCO's size ranges, by box area in original pixels."""
+_BLOCK = 8192
+"""Boxes that are compared at once."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +54,43 @@ def anchor_recall(detector: Detector, preprocess: PreprocessConfig, data: Detect
     Returns:
         One row per size range, or None for a detector without anchors.
     """
+    best = best_anchor_ious(detector, preprocess, data)
+    if best is None:
+        return None
+    keep = torch.from_numpy(~data.records.is_crowd)
+    ious, sizes = torch.from_numpy(best)[keep], box_area(torch.from_numpy(data.records.boxes)[keep])
+    return tuple(_row(name, ious[(sizes >= low) & (sizes < high)]) for name, low, high in SIZES)
+
+
+def best_anchor_ious(detector: Detector, preprocess: PreprocessConfig, data: DetectionData) -> Floats | None:
+    """Return the best IoU ``(N,)`` of each box of the records with any anchor, at the input size of the model.
+
+    All boxes of images of one size are compared at once.
+
+    Args:
+        detector: The detector; only its anchors are used, not its weights.
+        preprocess: How images are resized for the detector.
+        data: The labeled images.
+
+    Returns:
+        The IoUs, or None for a detector without anchors.
+    """
     if not any(hasattr(module, "anchors_for") for module in detector.modules()):
         return None
+    records = data.records
     grids_of_size = lru_cache(maxsize=64)(lambda size: anchor_grids(detector, size))
-    ious, areas = [torch.zeros(0)], [torch.zeros(0)]
-    for record in data.records:
-        targets = record.targets[~record.targets.is_crowd]
-        placement = preprocess.placement(record.size)
-        if len(targets):
-            ious.append(best_ious(placement.apply(targets).boxes, grids_of_size(placement.canvas)))
-            areas.append(box_area(targets.boxes))
-    best, sizes = torch.cat(ious), torch.cat(areas)
-    return tuple(_row(name, best[(sizes >= low) & (sizes < high)]) for name, low, high in SIZES)
+    sizes, group = np.unique(records.sizes, axis=0, return_inverse=True)
+    group_of_box = group.reshape(-1)[records.image_index]
+    order = np.argsort(group_of_box, kind="stable")
+    ends = np.searchsorted(group_of_box[order], np.arange(len(sizes) + 1))
+    best = np.zeros(len(records.boxes), np.float32)
+    for index, (height, width) in enumerate(sizes.tolist()):
+        placement = preprocess.placement((height, width))
+        for start in range(ends[index], ends[index + 1], _BLOCK):
+            rows = order[start : min(start + _BLOCK, ends[index + 1])]
+            targets = Targets.of(torch.from_numpy(records.boxes[rows]), torch.from_numpy(records.labels[rows]))
+            best[rows] = best_ious(placement.apply(targets).boxes, grids_of_size(placement.canvas)).numpy()
+    return best
 
 
 def anchor_grids(detector: Detector, size: Size) -> list[Tensor]:

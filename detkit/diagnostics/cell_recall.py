@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
+import numpy as np
 import torch
 
+from detkit.arrays import Integers
 from detkit.data.records import DetectionData
 from detkit.heads.yolov1 import YOLOv1Head
 from detkit.models.detector import Detector
@@ -36,15 +39,29 @@ def cell_recall(detector: Detector, preprocess: PreprocessConfig, data: Detectio
     Returns:
         The counts, or None for a detector other than YOLOv1.
     """
+    unassigned = unassigned_objects(detector, preprocess, data)
+    if unassigned is None:
+        return None
+    boxes = int((~data.records.is_crowd).sum())
+    return CellRecall(cast("YOLOv1Head", cast("OneStage", detector).head).grid, boxes, boxes - len(unassigned))
+
+
+def unassigned_objects(detector: Detector, preprocess: PreprocessConfig, data: DetectionData) -> Integers | None:
+    """Return the rows of the objects that are not assigned to a grid cell, as another one has theirs; crowds are left out.
+
+    Returns:
+        The rows, ascending, or None for a detector other than YOLOv1.
+    """
     head, size = detector.head if isinstance(detector, OneStage) else None, detector.input_size
     if not isinstance(head, YOLOv1Head) or size is None:
         return None
     (locations,) = head.locations([head.grid], Batch(torch.empty(1, 1, *size), (size,)))
     cells = locations[:: head.config.boxes_per_cell]
-    boxes = assigned = 0
-    for record in data.records:
-        targets = preprocess.placement(record.size).apply(record.targets[~record.targets.is_crowd])
+    rows: list[int] = []
+    for record, start in zip(data.records, data.records.offsets.tolist(), strict=False):
+        objects = (~record.targets.is_crowd).nonzero().flatten()
+        targets = preprocess.placement(record.size).apply(record.targets[objects])
         assignment = match_by_cell(cells, cells[:, None], targets)
-        boxes += len(targets)
-        assigned += len(set(assignment[assignment >= 0].tolist()))
-    return CellRecall(head.grid, boxes, assigned)
+        assigned = set(assignment[assignment >= 0].tolist())
+        rows += [start + row for number, row in enumerate(objects.tolist()) if number not in assigned]
+    return np.array(rows, np.int64)

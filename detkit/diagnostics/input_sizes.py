@@ -38,7 +38,7 @@ def input_sizes(data: DetectionData, preprocess: PreprocessConfig) -> InputSizes
     sides = _sides(data)
     if not len(sides):
         return None
-    resized = sides * _factors(data, preprocess)
+    resized = resized_sides(data, preprocess)
     return InputSizes(float(np.median(sides)), float(np.median(resized)), float((resized < SMALL_SIDE).mean()))
 
 
@@ -52,13 +52,18 @@ def larger_input(data: DetectionData, preprocess: PreprocessConfig) -> tuple[Pre
     sizes = input_sizes(data, preprocess)
     if sizes is None or sizes.small <= ACCEPTED_SHARE or preprocess.rule == "fixed":
         return None
-    resized = np.sort(_sides(data) * _factors(data, preprocess))
+    resized = np.sort(resized_sides(data, preprocess))
     needed = SMALL_SIDE / max(float(np.quantile(resized, ACCEPTED_SHARE)), 1e-3)
     original = float(np.median(1 / np.maximum(_factors(data, preprocess), 1e-9)))
     factor = min(needed, original)
     larger = _enlarged(preprocess, factor)
     at_larger = input_sizes(data, larger)
     return None if factor <= 1 or larger == preprocess or at_larger is None else (larger, at_larger)
+
+
+def resized_sides(data: DetectionData, preprocess: PreprocessConfig) -> Floats:
+    """Return the side of each box of the records at the input of a model, the square root of its area, shape ``(N,)``."""
+    return _sides(data) * _factors(data, preprocess)
 
 
 def _enlarged(preprocess: PreprocessConfig, factor: float) -> PreprocessConfig:

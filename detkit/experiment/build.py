@@ -17,7 +17,6 @@ from detkit.data import DetectionData, ImageRecord, class_lines
 from detkit.data.augment import Augmenter
 from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.phases import Phase
-from detkit.data.splits import report_lines
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import read_data
@@ -80,17 +79,31 @@ class Parts:
         return self.train.class_names
 
 
-def build_parts(config: Experiment, load_weights: bool = True, clock: CoreClock | None = None) -> Parts:
-    """Read the data, log its classes, and build the model.
+@dataclass(frozen=True, eq=False)
+class RunImages:
+    """The images of a run.
+
+    Attributes:
+        train: The training data.
+        val: The validation data, with the same classes.
+        unlabeled: The unlabeled data for distillation.
+    """
+
+    train: DetectionData
+    val: DetectionData
+    unlabeled: tuple[DetectionData, ...] = ()
+
+
+def read_images(config: Experiment, load_weights: bool = True) -> RunImages:
+    """Read the data of a run, and log its classes.
 
     Args:
         config: The experiment.
-        load_weights: Load the initial weights that the config names; a resumed run has its own.
-        clock: Counts the core-minutes of the proposals.
+        load_weights: Whether the run starts from the weights that the config names; missing ones are named together with missing data.
 
     Raises:
-        FileNotFoundError: If data or weights are not found; the message has the command that gets each.
-        ValueError: If data or weights are invalid.
+        FileNotFoundError: If data are not found; the message has the command that gets them.
+        ValueError: If data are invalid.
     """
     _check_unlabeled(config)
     try:
@@ -100,12 +113,28 @@ def build_parts(config: Experiment, load_weights: bool = True, clock: CoreClock 
         missing = [str(error), *_missing_weights(config, load_weights), *_missing_teacher(config)]
         raise FileNotFoundError("; ".join([*missing, "or try the config with --smoke"])) from None
     _log_data(train, val, unlabeled)
-    detector = config.model.build(len(train.class_names))
+    return RunImages(train, val, tuple(unlabeled))
+
+
+def build_parts(config: Experiment, images: RunImages, load_weights: bool = True, clock: CoreClock | None = None) -> Parts:
+    """Build the model and the proposer of a run.
+
+    Args:
+        config: The experiment.
+        images: The data of the run.
+        load_weights: Load the initial weights that the config names; a resumed run has its own.
+        clock: Counts the core-minutes of the proposals.
+
+    Raises:
+        FileNotFoundError: If weights are not found; the message has the command that gets them.
+        ValueError: If weights are invalid.
+    """
+    detector = config.model.build(len(images.train.class_names))
     if load_weights:
-        _load_weights(detector, config, train.class_names)
+        _load_weights(detector, config, images.train.class_names)
     proposals = config.model.proposals_config
     proposer = None if proposals is None else TimedProposer(build_proposer(proposals), clock or CoreClock())
-    return Parts(detector, train, val, tuple(unlabeled), proposer)
+    return Parts(detector, images.train, images.val, images.unlabeled, proposer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,7 +224,7 @@ def _check_unlabeled(config: Experiment) -> None:
 
 
 def _log_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[DetectionData]) -> None:
-    """Log the data, its classes, and the labels that the readers skipped or altered.
+    """Log the data and its classes.
 
     Raises:
         ValueError: If no object is labeled in the training data.
@@ -204,19 +233,12 @@ def _log_data(train: DetectionData, val: DetectionData, unlabeled: Sequence[Dete
     _log.info("validation data: %s: %d images, %d boxes", val.name, len(val), len(val.records.labels))
     for data in unlabeled:
         _log.info("unlabeled data: %s: %d images", data.name, len(data))
-    for line in (*report_lines([train, val, *unlabeled]), "classes (label, name, id in the data, training boxes):", *class_lines(train)):
+    for line in ("classes (label, name, id in the data, training boxes):", *class_lines(train)):
         _log.info("%s", line)
     if not (~train.records.is_crowd).any():
         raise ValueError(
             f"training data {train.name}: expected at least one object that is not a crowd, got none in {len(train)} images; "
             "check the labels"
-        )
-    if not (~val.records.is_crowd).any():
-        _log.warning(
-            "warning: validation data %s: there is no object in its %d images, so evaluations give no metrics and the first one counts as "
-            "the best; use labeled images: set data.val, or another data.val_fraction",
-            val.name,
-            len(val),
         )
 
 

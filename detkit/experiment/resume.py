@@ -13,6 +13,7 @@ from detkit.training.folder import RunFolder
 _CHANGEABLE = (
     "output",
     "evaluation.",
+    "data.check",
     "data.train.fetch",
     "data.val.fetch",
     "distillation.fetch",

@@ -17,9 +17,9 @@ from detkit.checkpoint import write_text
 from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.config import load_config
 from detkit.data import DetectionData
-from detkit.data.splits import crowded_line
-from detkit.experiment.build import Parts, build_distilled, build_parts, checkpoint_header, initial_state, run_data
+from detkit.experiment.build import Parts, build_distilled, build_parts, checkpoint_header, initial_state, read_images, run_data
 from detkit.experiment.config import Experiment
+from detkit.experiment.data_check import check_before_training
 from detkit.experiment.log import log_to_file
 from detkit.experiment.results import TrainResult, machine_facts, write_results
 from detkit.experiment.resume import check_resumable
@@ -89,6 +89,7 @@ def train(
     Raises:
         FileNotFoundError: If data or weights are not found; the message has the command that gets each.
         ValueError: If the config, the data or the folder is invalid, or they do not match.
+        DataCheckError: If the check of the data finds errors, and ``data.check`` is ``stop``.
         ImportError: If the package of a logger is not installed.
         NotFiniteError: If a loss becomes infinite or NaN.
     """
@@ -108,19 +109,19 @@ def train(
             _claim(folder, False, processes, held)
         own_device = resolve_device(device, processes.local_rank, processes.world)
         seed_everything(config.seed)
-        parts = build_parts(config, folder is None, clock)
-        if processes.first and folder is None and config.weights is None:
-            _log_data_warnings(config, parts.train)
-        if processes.first and folder is None and len(parts.val):
-            _log_unmeasured_classes(unmeasured_classes(parts.class_names, parts.val))
-        config = _with_batch_size(config, parts, own_device, processes)
+        images = read_images(config, folder is None)
+        report = check_before_training(config, images, processes) if folder is None else None
+        parts = build_parts(config, images, folder is None, clock)
+        config = with_batch_size(config, parts, own_device, processes)
         session = _Session(processes, own_device, clock, (*([ProgressBar()] if progress else []), *hooks))
         run = _make_run(config, parts, folder or _new_folder(config, processes, held), session)
         write_log_to(run.folder.log)
+        if report is not None:
+            report.write(run.folder.data_check)
         return _train(config, run, parts, only, resume=folder is not None)
 
 
-def _with_batch_size(config: Experiment, parts: Parts, device: torch.device, processes: Processes) -> Experiment:
+def with_batch_size(config: Experiment, parts: Parts, device: torch.device, processes: Processes) -> Experiment:
     """Return the config with a number in the place of ``loader.batch_size=auto``, the same in all processes."""
     if config.loader.batch_size != "auto":
         return config
@@ -160,28 +161,6 @@ def _train(config: Experiment, run: Run, parts: Parts, only: int | None, *, resu
             attach_results(run.folder, config.training.loggers)
     _log_end(result)
     return result
-
-
-def _log_data_warnings(config: Experiment, data: DetectionData) -> None:
-    """Log warnings of the model about data that its authors would not train it on; the run continues."""
-    key, limit = config.model.detection_limit
-    crowded = crowded_line(data, limit, f"raise model.{key}")
-    warnings = config.model.data_warnings(len(data), int(data.records.lengths.max(initial=0)))
-    for message in (*warnings, *([crowded] if crowded is not None else [])):
-        _log.warning("warning: %s", message)
-
-
-def unmeasured_classes(class_names: Sequence[str], validation: DetectionData) -> list[str]:
-    """Return the classes without an object in the validation data: no metric says whether the detector finds them."""
-    labels = set(validation.records.labels.tolist())
-    measured = {name for label, name in enumerate(validation.class_names) if label in labels}
-    return [name for name in class_names if name not in measured]
-
-
-def _log_unmeasured_classes(names: Sequence[str], listed: int = 10) -> None:
-    if names:
-        text = ", ".join(names[:listed]) + (f" and {len(names) - listed} more" if len(names) > listed else "")
-        _log.warning("warning: the validation data has no object of these classes, so their AP is not measured: %s", text)
 
 
 def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Session) -> Run:

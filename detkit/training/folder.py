@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "config.json"
 
     @property
+    def data_check(self) -> Path:
+        """The report of the check of the data as JSON."""
+        return self.path / "data_check.json"
+
+    @property
     def metrics(self) -> Path:
         """Losses and evaluations, one JSON object per line."""
         return self.path / "metrics.jsonl"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -143,13 +142,6 @@ def test_selecting_ordering_and_renaming_classes(folders: dict[str, Path]) -> No
 def test_missing_class(folders: dict[str, Path]) -> None:
     with pytest.raises(ValueError, match=r"data\.classes: .* has no class 'cots': did you mean 'cat'|no class 'cots'"):
         load_data(DataConfig(train=SourceConfig(path=str(folders["coco"])), classes=("cots",)))
-
-
-def test_warning_of_images_on_both_sides(folders: dict[str, Path], caplog: pytest.LogCaptureFixture) -> None:
-    source = SourceConfig(path=str(folders["coco"]), split="train")
-    with caplog.at_level(logging.WARNING):
-        load_data(DataConfig(train=source, val=source))
-    assert "8 of 8 validation images are also training images" in caplog.text
 
 
 def test_real_data_by_folder(shared: Path) -> None:

@@ -72,17 +72,3 @@ def test_results_are_json_without_nan(tmp_path: Path) -> None:
     assert row["name"] == "full"
     assert row["versions"]["detkit"]
     assert Experiment.from_json(json.dumps(row["config"])) == full()
-
-
-def test_classes_that_validation_does_not_measure() -> None:
-    from torch import tensor, zeros
-
-    from detkit.data import DetectionData
-    from detkit.data.records import ImageRecord
-    from detkit.experiment.training_run import unmeasured_classes
-    from detkit.structures import Targets
-
-    targets = Targets.of(zeros(1, 4) + tensor([0.0, 0, 5, 5]), tensor([1]))
-    validation = DetectionData.of("val", ["cat", "dog"], [ImageRecord(Path("a.png"), 1, (10, 10), targets)])
-    assert unmeasured_classes(["cat", "dog", "owl"], validation) == ["cat", "owl"]
-    assert unmeasured_classes(["dog"], validation) == []

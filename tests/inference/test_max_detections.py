@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import detkit
-from detkit import zoo
 from detkit.backbones import BackboneConfig
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.cli.main import main
 from detkit.data import make_sample, read_source
+from detkit.data.checks.findings import Finding
+from detkit.diagnostics.model_limits import too_many_objects
 from detkit.experiment import evaluation_run
-from detkit.experiment.training_run import _log_data_warnings
 from detkit.heads.fcos import FCOSHeadConfig
 from detkit.inference import ImagePyramid, Predictor
 from detkit.models.classifier import ClassifierConfig
@@ -143,20 +143,19 @@ def test_evaluation_and_training_say_that_objects_exceed_the_limit(
     def evaluate(limit: int) -> None:
         evaluation_run.run_evaluator(SimpleNamespace(max_detections=limit, class_names=data.class_names), data)  # type: ignore[arg-type]
 
-    def start_training(limit: int) -> None:
+    def find(limit: int) -> list[Finding]:
         postprocess = RetinaNetConfig().head.postprocess.replace(max_detections=limit)
         config = RetinaNetConfig(head=RetinaNetConfig().head.replace(postprocess=postprocess))
-        _log_data_warnings(zoo.load("quickstart").replace(model=config), data)
+        return list(too_many_objects(config, "train", data))
 
-    for log, advice in (
-        (evaluate, "raise max_detections (--max-detections); COCO's AP counts 100"),
-        (start_training, "raise model.head.postprocess.max_detections"),
-    ):
-        log(most)
-        assert caplog.messages == []
-        log(1)
-        (message,) = caplog.messages
-        assert f"images have more than 1 objects (at most {most}), and no more than 1 are detected in an image" in message
-        assert message.endswith(advice)
-        caplog.clear()
+    evaluate(most)
+    assert caplog.messages == []
+    evaluate(1)
+    (message,) = caplog.messages
+    assert f"images have more than 1 objects (at most {most}), and no more than 1 are detected in an image" in message
+    assert message.endswith("raise max_detections (--max-detections); COCO's AP counts 100")
+    assert find(most) == []
+    (finding,) = find(1)
+    assert finding.count == int((data.records.lengths > 1).sum())
+    assert finding.examples()[0].detail.endswith("objects, model.head.postprocess.max_detections is 1")
     assert FasterRCNNConfig().detection_limit == ("region.max_detections", 100)

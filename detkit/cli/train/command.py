@@ -107,13 +107,32 @@ def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> i
             name, recipe_keys = recipe.config, recipe.overrides
         config = apply_overrides(load_target(name), [*recipe_keys, *flag_keys, *overrides])
         origin = ConfigOrigin(name, recipe_keys, (*flag_keys, *overrides), command_line("train", add_train_flags, options, _NOT_REPEATED))
-    result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
-    if os.environ.get("RANK", "0") == "0":  # of the processes that torchrun starts, the first one
+    with _data_errors_on_lines():
+        result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
+    if _is_first():
         write_run_report(options, result, origin, wanted=wants)
         attach_report(RunFolder(result.folder), config.training.loggers)
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0
+
+
+def _is_first() -> bool:
+    """Whether this process is the first of those that torchrun starts, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def _data_errors_on_lines() -> Iterator[None]:
+    """Print each error in the data on a line of its own, before the command ends with the advice."""
+    from detkit.experiment.data_check import DataCheckError
+
+    try:
+        yield
+    except DataCheckError as error:
+        for line in error.lines if _is_first() else ():
+            print(f"error: {line}")
+        raise ValueError(error.advice) from error
 
 
 def _smoke(target: str | None, overrides: list[str]) -> int:
