@@ -33,12 +33,12 @@ def make() -> None:
         with tempfile.TemporaryDirectory() as folder:
             photo = Path(folder) / "coffee.png"
             Image.fromarray(skimage.data.coffee()).save(photo)
-            picture = Image.open(io.BytesIO(_screenshot(photo))).convert("RGB")
+            screenshot = Image.open(io.BytesIO(_screenshot(photo))).convert("RGB")
     finally:
         server.terminate()
         server.wait()
-    picture.thumbnail((800, 4000), Image.Resampling.LANCZOS)
-    picture.save(OUTPUT, quality=82)
+    screenshot.thumbnail((800, 4000), Image.Resampling.LANCZOS)
+    screenshot.save(OUTPUT, quality=82)
 
 
 def _screenshot(photo: Path) -> bytes:

@@ -39,7 +39,7 @@ def test_parts_get_one_list_of_classes(tmp_path: Path) -> None:
     assert (data.image_count, data.box_count) == (3, 3)
 
 
-def test_category_ids_are_numbered_anew_if_parts_disagree(tmp_path: Path) -> None:
+def test_category_ids_are_renumbered_if_parts_disagree(tmp_path: Path) -> None:
     coco(tmp_path, "train", ["a.png"], {1: "cat"})
     coco(tmp_path, "val", ["c.png"], {1: "cow"})
     assert read_parts(tmp_path).category_ids == (1, 2)
