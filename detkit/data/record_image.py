@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from detkit.data.media.images import read_image
 from detkit.data.records import ImageRecord
+from detkit.ops.windows import Window
 from detkit.structures import Size, Targets
 
 
@@ -20,12 +23,19 @@ def read_record(record: ImageRecord) -> NDArray[np.uint8]:
         ValueError: If it cannot be read, or is smaller than the record's window.
     """
     image = read_image(record.path)
-    if record.window is None:
-        return image
-    x1, y1, x2, y2 = record.window
+    return image if record.window is None else cut_window(image, record.window, record.path)
+
+
+def cut_window(image: NDArray[np.uint8], window: Window, path: str | Path) -> NDArray[np.uint8]:
+    """Return a window of the image at ``path``, ``(H, W, 3)``.
+
+    Raises:
+        ValueError: If the image is smaller than the window.
+    """
+    x1, y1, x2, y2 = window
     if x2 > image.shape[1] or y2 > image.shape[0]:
         raise ValueError(
-            f"{record.path}: its labels are for at least {x2} x {y2} pixels, but the image has {image.shape[1]} x {image.shape[0]}; "
+            f"{path}: its labels are for at least {x2} x {y2} pixels, but the image has {image.shape[1]} x {image.shape[0]}; "
             "was it replaced or rotated after the labels were read?"
         )
     return np.ascontiguousarray(image[y1:y2, x1:x2])

@@ -26,6 +26,10 @@ class SegmentationSource(Protocol):
         """Return a source with only the given ranges, and their new starts, for sending to another process."""
         ...
 
+    def are_masks(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return, for the segmentations that begin at ``starts``, which are run lengths, shape ``(N,)``."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class PolygonPoints:
@@ -50,6 +54,10 @@ class PolygonPoints:
         rows = np.arange(int(lengths.sum())) + np.repeat(starts - new_starts, lengths)
         return PolygonPoints(self.points[rows]), new_starts
 
+    def are_masks(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See :class:`SegmentationSource`."""
+        return np.zeros(len(starts), np.bool_)
+
 
 @dataclass(frozen=True, eq=False)
 class ParsedValues:
@@ -66,6 +74,10 @@ class ParsedValues:
         """See :class:`SegmentationSource`."""
         del lengths
         return ParsedValues(tuple(self.values[start] for start in starts.tolist())), np.arange(len(starts))
+
+    def are_masks(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See :class:`SegmentationSource`."""
+        return np.array([isinstance(self.values[start], dict) for start in starts.tolist()], np.bool_)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +149,19 @@ class Segmentations:
     def present(self) -> NDArray[np.bool_]:
         """``(N,)`` bool: whether a row has a segmentation."""
         return np.not_equal(self.source, _NONE)
+
+    @property
+    def is_mask(self) -> NDArray[np.bool_]:
+        """``(N,)`` bool: whether a row has run lengths, which are not parsed for it.
+
+        Raises:
+            OSError: If the label file is gone.
+        """
+        masks = np.zeros(len(self), np.bool_)
+        for number, source in enumerate(self.sources):
+            rows = self.source == number
+            masks[rows] = source.are_masks(self.starts[rows])
+        return masks
 
     def stored(self, row: int) -> Any:
         """Return the segmentation of a row in COCO's form, as its label file states it; None if it has none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,10 +52,11 @@ class OutputFlags:
         )
 
 
-def add_output_flags(parser: argparse.ArgumentParser) -> None:
-    """Add ``OUTPUT`` and the flags of :class:`OutputFlags`."""
+def add_output_flags(parser: argparse.ArgumentParser, *, needs_format: bool = False) -> None:
+    """Add ``OUTPUT`` and the flags of :class:`OutputFlags`; ``--format`` has a default unless the command needs it."""
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a new folder")
-    parser.add_argument("--format", choices=tuple(WRITERS), help="format of the new labels (default: that of the source, or coco)")
+    default = "" if needs_format else " (default: that of the source, or coco)"
+    parser.add_argument("--format", choices=tuple(WRITERS), required=needs_format, help=f"format of the new labels{default}")
     parser.add_argument("--copy", choices=_COPIES, help="how images get into the new folder (default: %(default)s)")
     parser.add_argument("--strict", action="store_true", help="refuse to write labels that the format cannot hold completely")
     parser.add_argument("--voc-integers", action="store_true", help="round the boxes of VOC labels to whole pixels")
@@ -65,9 +67,16 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
 
 def write_and_print(data: LabeledParts, output: Path, options: OutputOptions) -> Written:
     """Write a data set and print what was written and what was lost."""
+    from detkit.cli.report import with_bar
     from detkit.curation.output import write_parts
 
-    written = write_parts(data, output, options)
+    bar: Iterator[object] = iter(with_bar(range(data.image_count), data.image_count, "image"))
+
+    def advance(done: int, total: int) -> None:
+        del done, total
+        next(bar, None)
+
+    written = write_parts(data, output, options, advance)
     for name, part in data:
         print(f"{name}: {len(part):,} images, {len(part.data.records.labels):,} boxes")
     for value, count in written.lost.items():

@@ -92,9 +92,9 @@ class LabelWriter:
         import numpy as np
 
         from detkit.data.writers import writer
-        from detkit.data.writers.protocol import ImageWise
+        from detkit.data.writers.protocol import ImageWise, WriteOptions
 
-        labels = writer(self.kind)
+        labels = writer(self.kind, WriteOptions(whole_pixels=True))  # a detector's boxes are not more exact than a pixel
         self._image_wise = labels if isinstance(labels, ImageWise) else None
         index_of = {name: index for index, name in enumerate(reported)}  # by the detector's own names
         self._new_labels = np.array([index_of.get(name or "", -1) for name in class_names], np.int64)

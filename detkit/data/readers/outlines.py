@@ -100,6 +100,13 @@ class FileText:
         del lengths
         return self, starts
 
+    def are_masks(self, starts: npt.NDArray[np.int64]) -> Flags:
+        """See :class:`~detkit.structures.segmentations.SegmentationSource`; run lengths begin with a brace."""
+        if not len(starts):
+            return np.zeros(0, np.bool_)
+        first: Flags = np.memmap(self.path, np.uint8, "r")[starts] == ord("{")
+        return np.asarray(first)
+
 
 class Stored(NamedTuple):
     """The EXIF orientation of an image, and its ``(height, width)`` before it is rotated upright."""

@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from detkit.data.writers.labeled import LabeledData
-    from detkit.data.writers.protocol import Writer
+    from detkit.data.writers.protocol import WriteOptions, Writer
 
 WRITERS: dict[str, str] = {
     "coco": "detkit.data.writers.coco:CocoWriter",
     "voc": "detkit.data.writers.voc:VocWriter",
     "yolo": "detkit.data.writers.yolo:YoloWriter",
+    "labelme": "detkit.data.writers.labelme:LabelmeWriter",
+    "cvat": "detkit.data.writers.cvat:CvatWriter",
+    "createml": "detkit.data.writers.createml:CreateMlWriter",
+    "label_studio": "detkit.data.writers.label_studio:LabelStudioWriter",
+    "csv": "detkit.data.writers.csv_table:CsvWriter",
 }
 """The writer of each label format, imported on demand, so that listing the formats is fast."""
 
 
-def writer(kind: str) -> Writer:
+def writer(kind: str, options: WriteOptions | None = None) -> Writer:
     """Return the writer of a label format.
 
     Raises:
@@ -27,7 +32,8 @@ def writer(kind: str) -> Writer:
     if kind not in WRITERS:
         raise ValueError(f"label format {kind!r}: expected one of {', '.join(WRITERS)}")
     module, _, name = WRITERS[kind].partition(":")
-    found: Writer = getattr(importlib.import_module(module), name)()
+    kind_of_writer = getattr(importlib.import_module(module), name)
+    found: Writer = kind_of_writer() if options is None else kind_of_writer(options)
     return found
 
 
@@ -40,16 +46,16 @@ def image_folder(folder: Path, kind: str, split: str) -> Path:
     return writer(kind).image_folder(folder, split)
 
 
-def write_labels(data: LabeledData, folder: str | Path, kind: str, split: str) -> None:
-    """Write the labels of one split; its images must be in :func:`image_folder`.
+def write_labels(data: LabeledData, folder: str | Path, kind: str, split: str, options: WriteOptions | None = None) -> None:
+    """Write the labels of one split; its images must be in or below :func:`image_folder`.
 
-    COCO keeps everything (difficult in a field of its own, segmentations as they were read). VOC loses crowd flags and segmentations and
-    rounds to whole pixels. YOLO keeps only boxes and classes.
+    Every format keeps boxes exactly, and all classes in their order; ``writer(kind).holds`` states what else it keeps. What it cannot
+    hold is left out; :func:`detkit.curation.convert` counts it.
 
     Raises:
-        ValueError: If the format is unknown, or if two images would share a label file because their names without extension are equal.
+        ValueError: If the format is unknown, or if two images would share a label file because their paths without extension are equal.
     """
-    writer(kind).write(data, Path(folder), split)
+    writer(kind, options).write(data, Path(folder), split)
 
 
 __all__ = ["WRITERS", "image_folder", "write_labels", "writer"]

@@ -1,0 +1,76 @@
+"""Outlines of objects in formats that have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from detkit.arrays import Flags, Floats
+
+if TYPE_CHECKING:
+    from detkit.structures import Segmentations
+
+
+def polygons_of(segmentations: Segmentations | None, row: int) -> list[Floats]:
+    """Return the polygons of an object, each ``(P, 2)`` float32 with at least three points; empty if it has none."""
+    value = None if segmentations is None else segmentations.stored(row)
+    parts = value if isinstance(value, list) else []
+    return [np.asarray(part, np.float32).reshape(-1, 2) for part in parts if len(part) >= 6 and len(part) % 2 == 0]
+
+
+def mask_of(segmentations: Segmentations | None, row: int) -> dict[str, Any] | None:
+    """Return the run lengths of an object in COCO's form; None if it has none."""
+    value = None if segmentations is None else segmentations.stored(row)
+    return value if isinstance(value, dict) else None
+
+
+def joined(polygons: list[Floats]) -> Floats:
+    """Return polygons as one outline ``(P, 2)``, connected by lines that are passed in both directions and so enclose nothing."""
+    first, *others = polygons
+    if not others:
+        return first
+    there = [np.concatenate([polygon, polygon[:1]]) for polygon in polygons]
+    back = [polygon[:1] for polygon in reversed(others[:-1])]
+    return np.concatenate([*there, *back])
+
+
+def bounds(points: Floats) -> Floats:
+    """Return the box around points, ``(4,)`` ``x1 y1 x2 y2``."""
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def as_rectangle(box: Any) -> Floats:
+    """Return the corners of a box ``x1 y1 x2 y2`` as an outline, ``(4, 2)``."""
+    x1, y1, x2, y2 = np.asarray(box, np.float32).tolist()
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
+
+
+def mask_array(mask: dict[str, Any]) -> Flags:
+    """Return a mask, given as run lengths in COCO's form, as an array ``(H, W)``.
+
+    The lengths alternate between outside and inside, down the columns, as numbers or compressed to text. They are decoded here because
+    detectors without PyTorch write labels too, and do without pycocotools.
+    """
+    height, width = mask["size"]
+    counts = mask["counts"] if isinstance(mask["counts"], list) else _decompressed(mask["counts"])
+    inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
+    return np.asarray(inside.reshape(width, height).T)
+
+
+def _decompressed(text: str) -> list[int]:
+    """Return run lengths from their text: groups of five bits, low ones first, of differences to the length before the last one.
+
+    Source: ``rleFrString`` in cocoapi's ``maskApi.c``.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        bits = ord(character) - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    return counts
