@@ -365,7 +365,7 @@ def only_images(folder: Path) -> Path:
 UNKNOWN: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty folder": (lambda folder: folder, "; the folder contains nothing"),
     "folder of images": (only_images, "; the folder contains a.jpg"),
-    "another kind of file": (a_file, "; the file ends in '.csv'"),
+    "another kind of file": (a_file, "; it begins with 'a,b'; expected the header filename,width,height,class,xmin,ymin,xmax,ymax"),
     "YOLO labels without names": (yaml_without_names, "data.yaml has no names, which YOLO data needs: add the key names"),
     "YOLO labels without a description": (labels_without_yaml, "has a folder of labels but no data.yaml: write "),
 }

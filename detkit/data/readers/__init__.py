@@ -8,11 +8,13 @@ from detkit.data.readers.cvat.reader import CvatReader
 from detkit.data.readers.folders import FolderReader
 from detkit.data.readers.labelme import LabelmeReader
 from detkit.data.readers.protocol import Reader, ReadOptions, find_split, resolve_split
+from detkit.data.readers.tables.forms import HEADER, first_line
+from detkit.data.readers.tables.reader import CsvReader
 from detkit.data.readers.voc.reader import VocReader
 from detkit.data.readers.yolo.files import DESCRIPTION_NAMES
 from detkit.data.readers.yolo.reader import YoloReader
 
-BOX_READERS: tuple[Reader, ...] = (YoloReader(), CvatReader(), VocReader(), LabelmeReader(), CocoReader(), CreateMlReader())
+BOX_READERS: tuple[Reader, ...] = (YoloReader(), CvatReader(), VocReader(), LabelmeReader(), CocoReader(), CreateMlReader(), CsvReader())
 """Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files,
 and an XML file is of CVAT or of VOC."""
 
@@ -40,7 +42,9 @@ def _hint(path: Path) -> str:
     if path.is_dir() and (path / "labels").is_dir():
         return f"; it has a folder of labels but no data.yaml: write {path}/data.yaml with the keys train, val and names"
     if path.is_dir() and (csv := next(path.rglob("*.csv"), None)) is not None:
-        return f"; {csv} is not read: export the labels as COCO, Pascal VOC or YOLO from the tool that they come from"
+        return f"; {csv} begins with {first_line(csv)!r}; expected the header {HEADER}"
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return f"; it begins with {first_line(path)!r}; expected the header {HEADER}"
     if path.is_file():
         return f"; the file ends in {path.suffix or 'nothing'!r}"
     entries = sorted(entry.name for entry in path.iterdir())[:8]
