@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
+import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
 from detkit.config import Config
 from detkit.data.augment.schedule import WHOLE_TRAINING, Span, is_within
+from detkit.preprocess import PreprocessConfig, as_input
 from detkit.structures import Proposals, Rows, Size, Targets
+
+if TYPE_CHECKING:
+    from detkit.data.loader import SampleBatch
 
 R = TypeVar("R", bound=Rows)
 
@@ -70,6 +75,23 @@ class MultiScaleConfig(Config):
             return None
         repeats = [] if self.base_size is None else [self.base_size] * (self.base_size_repeat - 1)
         return int(np.random.default_rng((seed, block)).choice([*self.sizes, *repeats]))
+
+
+def batch_inputs(
+    batch: SampleBatch, preprocess: PreprocessConfig, device: torch.device, side: int | None = None
+) -> tuple[list[Tensor], list[Targets], list[Proposals] | None]:
+    """Return the images of a batch as a detector takes them, on its device, with their annotations.
+
+    Args:
+        batch: The batch.
+        preprocess: The channel order and the range of the model's input.
+        device: The device.
+        side: Longest side in pixels to which the batch is resized; None: it keeps its size.
+    """
+    images = [as_input(image.to(device, non_blocking=True), preprocess) for image in batch.images]
+    targets = [rows.to(device, non_blocking=True) for rows in batch.targets]
+    proposals = None if batch.proposals is None else [rows.to(device, non_blocking=True) for rows in batch.proposals]
+    return (images, targets, proposals) if side is None else resized_batch(images, targets, proposals, side)
 
 
 def resized_batch(

@@ -15,14 +15,13 @@ from detkit.data.loader import SampleBatch, SampleError, image_seed
 from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors
 from detkit.data.phases import PhasedBatches
 from detkit.models.detector import Detector
-from detkit.preprocess import as_input
 from detkit.structures import Proposals, Targets
 from detkit.training.checkpointer import Checkpointer
 from detkit.training.config import TrainingConfig
 from detkit.training.errors import explain_norm_errors, explain_out_of_memory, non_finite_error, non_finite_terms
 from detkit.training.hooks import Record
 from detkit.training.meter import Meter
-from detkit.training.multi_scale import resized_batch
+from detkit.training.multi_scale import batch_inputs
 from detkit.training.optim.ema import EMA
 from detkit.training.optim.optimizer import AdamWConfig, SGDConfig, build_optimizer, current_lr, set_lr
 from detkit.training.optim.precision import MixedPrecision, resolve_precision, use_channels_last
@@ -233,11 +232,8 @@ class Trainer:
     def _inputs(self, batch: SampleBatch) -> tuple[list[Tensor], list[Targets], list[Proposals] | None]:
         """Return a batch on the device, at the image size of this step."""
         run = self.run
-        images = [as_input(image.to(run.device, non_blocking=True), run.preprocess) for image in batch.images]
-        targets = [rows.to(run.device, non_blocking=True) for rows in batch.targets]
-        proposals = None if batch.proposals is None else [rows.to(run.device, non_blocking=True) for rows in batch.proposals]
         side = self.config.multi_scale.side(run.seed, self.step, self.progress.fraction) if self.config.multi_scale else None
-        return (images, targets, proposals) if side is None else resized_batch(images, targets, proposals, side)
+        return batch_inputs(batch, run.preprocess, run.device, side)
 
     def _update_weights(self, losses: Sequence[dict[str, Tensor]], batches: Sequence[SampleBatch]) -> None:
         """Make the optimizer step if all losses and gradients are finite."""

@@ -5,6 +5,7 @@
     detkit train yolox_s --data my_folder             a config by name; `detkit models list` has them all
     detkit train fpn_r50 --data my_folder weights=fasterrcnn_resnet50_fpn optimizer.lr=0.01
     detkit train my_config.py training.epochs=24      a config file of your own; Python in it is executed
+    detkit train my_folder --show-batches 2           write the first two batches as images, as the model sees them; do not train
     detkit train fpn_r50 --smoke                      test the installation: two steps on generated data
     detkit train --resume                             resume your newest run where it stopped
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
@@ -25,6 +26,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detkit.cli.command_line import command_line
 from detkit.cli.evaluate.report import wants_report
@@ -34,6 +36,10 @@ from detkit.cli.subjects import is_data, load_target
 from detkit.cli.train.options import TrainOptions, add_train_flags
 from detkit.cli.train.report import write_run_report
 from detkit.printable import PrintableFormatter
+
+if TYPE_CHECKING:
+    from detkit.experiment import Experiment
+    from detkit.experiment.origin import ConfigOrigin
 
 _NOT_REPEATED = ("output", "report", "no_report", "resume", "yes")
 
@@ -52,6 +58,8 @@ def run(options: TrainOptions) -> int:
     options = _return_word_of_resume(options)
     target, overrides = split_words(options.words)
     with _log_to_stdout():
+        if options.show_batches is not None:
+            return _show_batches(options, target, overrides)
         return _smoke(target, overrides) if options.smoke else _train(options, target, overrides)
 
 
@@ -78,35 +86,20 @@ def split_words(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
-    from detkit.config import apply_overrides
     from detkit.experiment import train
-    from detkit.experiment.origin import ConfigOrigin
     from detkit.experiment.resume import resumed_config
     from detkit.training.folder import RunFolder, find_run
     from detkit.training.loggers.choice import attach_report
     from detkit.training.process.clock import CoreClock
 
     wants = wants_report(options.report, options.no_report)
-    folder, origin, flag_keys = None, None, options.key_overrides()
+    folder, origin = None, None
     if options.resume is not None:
         folder = find_run(options.resume or None)
         base = None if target is None else load_target(target)
-        config = resumed_config(folder, base, [*flag_keys, *overrides], repeats=options.stage is not None)
-    elif target is None:
-        raise ValueError(
-            "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
-        )
+        config = resumed_config(folder, base, [*options.key_overrides(), *overrides], repeats=options.stage is not None)
     else:
-        name, recipe_keys = target, tuple[str, ...]()
-        if is_data(target):
-            from detkit.cli.train.recipe import choose_recipe
-
-            recipe = choose_recipe(target, options, flag_keys, overrides)
-            for line in recipe.lines:
-                print(line, flush=True)
-            name, recipe_keys = recipe.config, recipe.overrides
-        config = apply_overrides(load_target(name), [*recipe_keys, *flag_keys, *overrides])
-        origin = ConfigOrigin(name, recipe_keys, (*flag_keys, *overrides), command_line("train", add_train_flags, options, _NOT_REPEATED))
+        config, origin = _new_config(options, target, overrides)
     with _data_errors_on_lines():
         result = train(config, device=options.device, resume=folder, clock=CoreClock(whole_process=True), stage=options.stage)
     if _is_first():
@@ -115,6 +108,40 @@ def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> i
     if result.interrupted:
         return INTERRUPTED if result.reason == "SIGINT" else TERMINATED
     return 0
+
+
+def _new_config(options: TrainOptions, target: str | None, overrides: list[str]) -> tuple[Experiment, ConfigOrigin]:
+    """Return the config of a new run, and where it came from.
+
+    Raises:
+        ValueError: If neither data nor a config is named.
+    """
+    from detkit.config import apply_overrides
+    from detkit.experiment.origin import ConfigOrigin
+
+    if target is None:
+        raise ValueError(
+            "train: expected labeled images or a config, got neither; try `detkit train FOLDER`, or a config from `detkit models list`"
+        )
+    name, recipe_keys, flag_keys = target, tuple[str, ...](), options.key_overrides()
+    if is_data(target):
+        from detkit.cli.train.recipe import choose_recipe
+
+        recipe = choose_recipe(target, options, flag_keys, overrides)
+        for line in recipe.lines:
+            print(line, flush=True)
+        name, recipe_keys = recipe.config, recipe.overrides
+    config = apply_overrides(load_target(name), [*recipe_keys, *flag_keys, *overrides])
+    return config, ConfigOrigin(name, recipe_keys, (*flag_keys, *overrides), command_line("train", add_train_flags, options, _NOT_REPEATED))
+
+
+def _show_batches(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
+    from detkit.cli.train.show_batches import FOLDER, show_batches
+
+    if options.smoke or options.resume is not None:
+        raise ValueError("train: --show-batches draws the first batches of a new run; leave out --smoke and --resume")
+    config, _ = _new_config(replace(options, output=None), target, overrides)
+    return show_batches(config, options.show_batches or 1, Path(options.output or FOLDER), options.device)
 
 
 def _is_first() -> bool:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from detkit.cli.evaluate.report import add_report_flags
-from detkit.cli.flags import add_flags
+from detkit.cli.flags import add_flags, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,7 @@ class TrainOptions:
         val_fraction: Fraction of the training images kept for validation.
         budget: Core-minutes that the run may use.
         smoke: Whether to test the installation instead.
+        show_batches: Number of batches to write as images instead; None: train.
         resume: Folder of the run to resume; empty: the newest run; None: start a new run.
         stage: The only stage to run.
         output: Folder of the run; None: a new one.
@@ -38,6 +39,7 @@ class TrainOptions:
     val_fraction: float | None = None
     budget: float | None = None
     smoke: bool = False
+    show_batches: int | None = None
     resume: str | None = None
     stage: str | None = None
     output: str | None = None
@@ -75,6 +77,13 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--budget", help="core-minutes that the run may use, validation included; sets training.budget")
     parser.add_argument(
         "--smoke", action="store_true", help="run two steps on generated data on the CPU, evaluate, save, reload and detect"
+    )
+    parser.add_argument(
+        "--show-batches",
+        type=positive,
+        metavar="N",
+        help="write the first N batches as images, as the model sees them, with their boxes, and do not train; --output is their folder "
+        "(default: train_batches)",
     )
     add_flags(parser, "--resume", help="resume the run in this folder (default: your newest run)")
     parser.add_argument("--stage", metavar="NAME", help="run only this stage, such as svm; with --resume, rerun it")
