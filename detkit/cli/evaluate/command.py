@@ -9,6 +9,7 @@
     detkit evaluate runs/second-1 --data my_data --against runs/first-1
     detkit evaluate runs/first-1 --data my_data --at-operating-point
     detkit evaluate --annotations instances_val.json --results results.json --images val
+    detkit evaluate --annotations gt.txt --results tracks.txt --metric hota
 
 Every evaluation writes a report, one HTML file that opens offline: numbers with intervals, curves, confusion matrix, calibration, and the
 worst mistakes as crops. Leave it out with --no-report.
@@ -27,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate.analysis import Analyzed, analyzed, json_parts, report
 from detkit.cli.evaluate.jobs import DetectorJob, FileJob
-from detkit.cli.evaluate.options import EvaluateOptions, add_evaluate_flags, check_evaluate_options
+from detkit.cli.evaluate.options import TRACKS_METRIC, EvaluateOptions, add_evaluate_flags, check_evaluate_options
 from detkit.cli.evaluate.report import wants_report
+from detkit.cli.evaluate.tracks import evaluate_tracks
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import duration, memory_line
@@ -60,6 +62,8 @@ def run(options: EvaluateOptions) -> int:
 
 
 def _evaluate(options: EvaluateOptions, outputs: Outputs) -> int:
+    if options.metric == TRACKS_METRIC:
+        return evaluate_tracks(options, outputs)
     if not options.annotations and _is_classifier(options):
         from detkit.cli.evaluate.classifier import evaluate_images
 

@@ -19,6 +19,8 @@ VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
 
 _OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes")
 _ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if name != "images"), "max_detections", "pyramid", "flip")
+TRACKS_METRIC = "hota"
+"""Metric of tracks, which are read from files; the others are of detections."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ class EvaluateOptions(LabeledOptions, PyramidOptions):
         trained_on: Whether to evaluate the other images of the division by ``val_fraction``.
         annotations: COCO annotations; ``results`` is evaluated against them, without a detector.
         results: COCO results: read with ``annotations``, written otherwise.
-        metric: ``coco``, ``voc07`` or ``voc``.
+        metric: ``coco``, ``voc07``, ``voc``, or ``hota`` for tracks.
         iou: IoU thresholds of the VOC metrics.
         evaluator: Library for the COCO metric.
         details: Whether to report operating points, errors and confusions.
@@ -122,7 +124,11 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_metric_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--metric", choices=("coco", *VOC_RULES), help="coco (default), voc07 (11-point AP) or voc (all-point AP)")
+    parser.add_argument(
+        "--metric",
+        choices=("coco", *VOC_RULES, TRACKS_METRIC),
+        help="coco (default), voc07 (11-point AP), voc (all-point AP), or hota: tracks in MOTChallenge's format",
+    )
     parser.add_argument("--iou", nargs="+", type=_iou, metavar="T", help="IoU thresholds of the VOC metrics (default: 0.5)")
     parser.add_argument("--evaluator", choices=("hotcoco", "pycocotools"), help="library for the COCO metric; pycocotools is slower")
     parser.add_argument(
@@ -144,6 +150,16 @@ def _add_metric_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _check_tracks(options: EvaluateOptions) -> None:
+    if not (options.annotations and options.results):
+        raise ValueError(f"--metric {TRACKS_METRIC} needs --annotations gt.txt --results tracks.txt, or two folders of sequences")
+    given = [name for name in ("details", "at_operating_point", "against", "report") if getattr(options, name)]
+    if given:
+        raise ValueError(
+            f"--{given[0].replace('_', '-')} is about detections, so it cannot be combined with --metric {TRACKS_METRIC}; leave it out"
+        )
+
+
 def _iou(text: str) -> float:
     return parse_number(text, lambda value: 0 < value <= 1, "numbers above 0 and at most 1, such as 0.5 0.75;")
 
@@ -155,6 +171,8 @@ def check_evaluate_options(options: EvaluateOptions) -> None:
         ValueError: If two flags contradict each other, or one needs another.
     """
     wants_report(options.report, options.no_report)
+    if options.metric == TRACKS_METRIC:
+        _check_tracks(options)
     if options.annotations:
         given = [name for name in _ONLY_WITH_A_DETECTOR if getattr(options, name)]
         if given:
