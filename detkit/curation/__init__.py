@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from detkit.curation.data_sets import DATA_SETS, DataSet
     from detkit.curation.example import make_example
     from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, plan_fetch
+    from detkit.curation.filter import Area, Filtered, FilterOptions, filter_parts
     from detkit.curation.merge import Merged, merge_parts
     from detkit.curation.output import OutputOptions, Written, write_parts
     from detkit.curation.parts import LabeledParts, Part, read_parts
+    from detkit.curation.rename import Renamed, read_renames, rename_classes
+    from detkit.curation.subset import Subset, SubsetOptions, subset_of_ids, subset_of_names, subset_parts
+    from detkit.curation.tile import Tiled, TileOptions, tile_parts
 
 _HOMES = {
     ".checking.check": ("check",),
@@ -22,28 +26,47 @@ _HOMES = {
     ".data_sets": ("DATA_SETS", "DataSet"),
     ".example": ("make_example",),
     ".fetch": ("FetchObserver", "FetchPlan", "fetch_data_set", "plan_fetch"),
+    ".filter": ("Area", "FilterOptions", "Filtered", "filter_parts"),
     ".merge": ("Merged", "merge_parts"),
     ".output": ("OutputOptions", "Written", "write_parts"),
     ".parts": ("LabeledParts", "Part", "read_parts"),
+    ".rename": ("Renamed", "read_renames", "rename_classes"),
+    ".subset": ("Subset", "SubsetOptions", "subset_of_ids", "subset_of_names", "subset_parts"),
+    ".tile": ("TileOptions", "Tiled", "tile_parts"),
 }
 
 __all__ = [
     "DATA_SETS",
+    "Area",
     "DataSet",
     "FetchObserver",
     "FetchPlan",
+    "FilterOptions",
+    "Filtered",
     "LabeledParts",
     "Merged",
     "OutputOptions",
     "Part",
+    "Renamed",
+    "Subset",
+    "SubsetOptions",
+    "TileOptions",
+    "Tiled",
     "Written",
     "check",
     "convert",
     "fetch_data_set",
+    "filter_parts",
     "make_example",
     "merge_parts",
     "plan_fetch",
     "read_parts",
+    "read_renames",
+    "rename_classes",
+    "subset_of_ids",
+    "subset_of_names",
+    "subset_parts",
+    "tile_parts",
     "write_parts",
 ]
 
