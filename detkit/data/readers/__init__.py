@@ -6,6 +6,7 @@ from detkit.data.readers.coco.reader import CocoReader
 from detkit.data.readers.createml import CreateMlReader
 from detkit.data.readers.cvat.reader import CvatReader
 from detkit.data.readers.folders import FolderReader
+from detkit.data.readers.label_studio.reader import LabelStudioReader
 from detkit.data.readers.labelme import LabelmeReader
 from detkit.data.readers.protocol import Reader, ReadOptions, find_split, resolve_split
 from detkit.data.readers.tables.forms import HEADER, first_line
@@ -14,7 +15,16 @@ from detkit.data.readers.voc.reader import VocReader
 from detkit.data.readers.yolo.files import DESCRIPTION_NAMES
 from detkit.data.readers.yolo.reader import YoloReader
 
-BOX_READERS: tuple[Reader, ...] = (YoloReader(), CvatReader(), VocReader(), LabelmeReader(), CocoReader(), CreateMlReader(), CsvReader())
+BOX_READERS: tuple[Reader, ...] = (
+    YoloReader(),
+    CvatReader(),
+    VocReader(),
+    LabelmeReader(),
+    CocoReader(),
+    CreateMlReader(),
+    LabelStudioReader(),
+    CsvReader(),
+)
 """Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files,
 and an XML file is of CVAT or of VOC."""
 

@@ -72,7 +72,7 @@ def _parse_image(entry: Any, index: int, file: Path) -> tuple[str, list[RawObjec
     name, objects = fields.get("image", fields.get("imagefilename")), fields.get("annotations", fields.get("annotation"))
     if not isinstance(name, str) or not name.strip() or not isinstance(objects, list):
         raise ValueError(f"{file}: image {index}: expected image, a file name, and annotations, a list, got {str(entry)[:200]}")
-    return name, [_parse_object(value, f"{file}: image {index} ({name}), annotation {row}") for row, value in enumerate(objects, 1)]
+    return name, [_parse_object(value, f"{file}: image {index} ({name[:80]!r}), annotation {row}") for row, value in enumerate(objects, 1)]
 
 
 def _parse_object(value: Any, where: str) -> RawObject:

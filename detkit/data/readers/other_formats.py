@@ -14,10 +14,6 @@ def other_format(content: Any) -> str | None:
     first = content[0] if isinstance(content, list) and content else None
     if not isinstance(first, dict):
         return None
-    if {"image", "annotations"} <= first.keys():
-        return f"labels of CreateML; {_EXPORT} from the tool that they come from"
-    if "data" in first and first.keys() & {"annotations", "predictions", "id"}:
-        return f"labels of Label Studio in its own JSON; {_EXPORT} there"
     if first.keys() & {"External ID", "data_row", "Labeled Data"}:
         return f"labels of Labelbox; {_EXPORT} there"
     return None

@@ -27,6 +27,14 @@ def box_of_turned(numbers: Sequence[float], *, radians: bool = False) -> Box:
     return turned_box((x - width / 2, y - height / 2, x + width / 2, y + height / 2), math.degrees(angle) if radians else angle)
 
 
+def ellipse_box(center: Sequence[float], radii: Sequence[float], degrees: float) -> Box:
+    """Return the upright box around an ellipse that is turned about its center."""
+    (x, y), (horizontal, vertical), angle = center, radii, math.radians(degrees)
+    width = math.hypot(horizontal * math.cos(angle), vertical * math.sin(angle))
+    height = math.hypot(horizontal * math.sin(angle), vertical * math.cos(angle))
+    return x - width, y - height, x + width, y + height
+
+
 def box_around(numbers: Sequence[float]) -> Box:
     """Return the upright box around points ``x y x y ...``; NaN if one of them is NaN."""
     if any(map(math.isnan, numbers)):

@@ -102,7 +102,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no name": ([*changed(), {"annotations": []}], "image 2: expected image, a file name, and annotations, a list, got {'annotations'"),
     "a number": ([*changed(), 7], "image 2: expected image, a file name, and annotations, a list, got 7"),
     "no list": ([*changed(), {"image": "b.jpg", "annotations": {}}], "image 2: expected image"),
-    "no label": (changed(label=" "), r"image 1 \(a\.jpg\), annotation 1: expected a label, the class of the object"),
+    "no label": (changed(label=" "), r"image 1 \('a\.jpg'\), annotation 1: expected a label, the class of the object"),
     "no box": (changed(coordinates=[1, 2, 3, 4]), "annotation 1: expected a label, the class of the object, and coordinates"),
     "a text": (changed(coordinates={"x": "1", "y": 2, "width": 3, "height": 4}), "x, y, width, height: expected a number, got '1'"),
     "a flag": (changed(coordinates={"x": True, "y": 2, "width": 3, "height": 4}), "x, y, width, height: expected a number, got 'True'"),

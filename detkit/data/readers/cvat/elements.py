@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element
 from detkit.data.readers.objects import RawObject
 from detkit.data.readers.run_lengths import coco_runs, decoded_rows
 from detkit.data.readers.text import xml_elements
-from detkit.data.readers.turned import Box, box_around, turned_box
+from detkit.data.readers.turned import Box, box_around, ellipse_box, turned_box
 from detkit.data.report import ReadIssue
 from detkit.label_values import parse_flag, parse_integer, parse_size
 from detkit.structures import Size
@@ -146,10 +146,7 @@ def _box(shape: Element, image: CvatImage, where: str) -> _Shape:
 def _ellipse(shape: Element, image: CvatImage, where: str) -> _Shape:
     del image
     x, y, rx, ry = _numbers(shape, ("cx", "cy", "rx", "ry"), where)
-    angle = math.radians(_angle(shape, where))
-    width = math.hypot(rx * math.cos(angle), ry * math.sin(angle))
-    height = math.hypot(rx * math.sin(angle), ry * math.cos(angle))
-    return (x - width, y - height, x + width, y + height), (), None, ReadIssue.ELLIPSE
+    return ellipse_box((x, y), (rx, ry), _angle(shape, where)), (), None, ReadIssue.ELLIPSE
 
 
 def _polygon(shape: Element, image: CvatImage, where: str) -> _Shape:
