@@ -10,6 +10,7 @@ from torch import Tensor
 from detkit.inference.image_like import ImageLike
 from detkit.inference.min_scores import MinScore, MinScores
 from detkit.inference.predictor import Predictor
+from detkit.ops.match import extend_regions
 from detkit.preprocess import Placement, as_image
 from detkit.structures import Size, StageExplanation, Targets
 
@@ -67,7 +68,8 @@ def explain(predictor: Predictor, image: ImageLike, targets: Targets | None = No
     proposals = () if prepared.proposals is None else ([prepared.proposals],)
     with predictor.running() as detector:
         batch = detector.prepare([prepared.image])
-        stages = detector.explain(detector.raw(batch, *proposals), batch, resized_targets)
+        (learned,) = extend_regions([resized_targets], batch.sizes)
+        stages = detector.explain(detector.raw(batch, *proposals), batch, learned)
     resized = as_image(prepared.image, predictor.preprocess)
     results = tuple(_on_cpu(stage) for stage in stages)
     return Explanation(resized.cpu(), prepared.placement, resized_targets.to("cpu"), from_detections, results)

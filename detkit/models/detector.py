@@ -15,6 +15,7 @@ from detkit.heads.postprocess import PostprocessConfig
 from detkit.heads.region.classifier import RegionConfig
 from detkit.models import MODELS
 from detkit.models.checks import check_images, check_input_size, check_proposals, check_targets
+from detkit.ops.match import extend_regions
 from detkit.preprocess import PreprocessConfig
 from detkit.proposals import ProposalsConfig
 from detkit.structures import Batch, Detections, Proposals, Size, StageExplanation, Targets
@@ -149,6 +150,7 @@ class Detector(nn.Module):
             return self.detect(self.raw(batch, proposals), batch)
         check_targets(targets, len(images), self.num_classes)
         batch = self.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
+        targets = extend_regions(targets, batch.sizes)
         return self.loss(self.raw(batch, proposals, targets), batch, targets)
 
     def prepare(self, images: Sequence[Tensor], seeds: Sequence[int] | None = None) -> Batch:

@@ -1,16 +1,18 @@
 """Assignment of targets to anchors.
 
 Every rule returns one number per anchor: the row of its target, :data:`BACKGROUND`, or :data:`IGNORE` (left out of the loss).
-Crowds are never matched, and background anchors mostly inside one are ignored.
+Ignore regions, the targets with ``is_crowd``, are never matched, and background anchors mostly inside one are ignored.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from detkit.ops.boxes import box_iou, crowd_overlap
-from detkit.structures import Targets
+from detkit.structures import Size, Targets
 
 BACKGROUND = -1
 """Assignment of an anchor that should predict background."""
@@ -18,7 +20,12 @@ IGNORE = -2
 """Assignment of an anchor that is left out of the loss."""
 
 MAX_CROWD_OVERLAP = 0.5
-"""Background anchors with more than this fraction of their area inside a crowd are ignored."""
+"""Background anchors with more than this fraction of their area inside an ignore region are ignored."""
+
+_AT_EDGE = 1.0
+"""Pixels from an edge of the image within which a region counts as ending there."""
+_BEYOND = 1e5
+"""Pixels by which a region is extended past an edge of the image: farther than any anchor reaches."""
 
 
 def match_by_iou(
@@ -78,13 +85,41 @@ def match_every_target(anchors: Tensor, targets: Targets, *, positive_iou: float
     return ignore_crowds(assignment, anchors, targets)
 
 
-def ignore_crowds(assignment: Tensor, anchors: Tensor, targets: Targets) -> Tensor:
-    """Return the assignment with background anchors that are mostly inside a crowd set to :data:`IGNORE`."""
-    crowds = targets.boxes[targets.is_crowd]
-    if not len(crowds):
+def mostly_inside_regions(locations: Tensor, targets: Targets) -> Tensor:
+    """Return which locations of an image are mostly inside one of its ignore regions, ``(N,)`` bool.
+
+    Args:
+        locations: ``(N, 4)`` boxes, or ``(N, 2)`` points, which count as boxes of one pixel.
+        targets: Targets of the image; the regions are those with ``is_crowd``, whatever their class.
+    """
+    boxes = torch.cat((locations - 0.5, locations + 0.5), 1) if locations.shape[1] == 2 else locations
+    return (crowd_overlap(boxes, targets.boxes[targets.is_crowd]) > MAX_CROWD_OVERLAP).any(1)
+
+
+def ignore_crowds(assignment: Tensor, locations: Tensor, targets: Targets) -> Tensor:
+    """Return the assignment with background locations :func:`mostly_inside_regions` set to :data:`IGNORE`."""
+    if not bool(targets.is_crowd.any()):
         return assignment
-    inside = (crowd_overlap(anchors, crowds) > MAX_CROWD_OVERLAP).any(1)
-    return torch.where(inside & (assignment == BACKGROUND), IGNORE, assignment)
+    return torch.where(mostly_inside_regions(locations, targets) & (assignment == BACKGROUND), IGNORE, assignment)
+
+
+def extend_regions(targets: Sequence[Targets], sizes: Sequence[Size]) -> list[Targets]:
+    """Extend the ignore regions that reach an edge of their image past it, for a loss; other targets are unchanged.
+
+    Anchors stick out of the image, and padding has anchors of its own: where a region ends at the edge, nothing is learned from them.
+
+    Args:
+        targets: Targets of each image.
+        sizes: ``(height, width)`` of each image without padding.
+    """
+    return [_extended(rows, size) for rows, size in zip(targets, sizes, strict=True)]
+
+
+def _extended(targets: Targets, size: Size) -> Targets:
+    boxes, far = targets.boxes, targets.boxes.new_tensor([size[1], size[0]])
+    low = torch.where(boxes[:, :2] <= _AT_EDGE, -_BEYOND, boxes[:, :2])
+    high = torch.where(boxes[:, 2:] >= far - _AT_EDGE, far + _BEYOND, boxes[:, 2:])
+    return targets.replace(boxes=torch.where(targets.is_crowd[:, None], torch.cat((low, high), 1), boxes))
 
 
 def class_targets(assignment: Tensor, labels: Tensor, num_classes: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from detkit.ops.boxes import box_area
 from detkit.ops.coder import to_distances
-from detkit.ops.match import BACKGROUND, IGNORE
+from detkit.ops.match import BACKGROUND, ignore_crowds
 from detkit.structures import Targets
 
 
@@ -19,7 +19,7 @@ def match_points(
     """Assign the ``(N_l, 2)`` points of all levels to targets.
 
     A point is assigned to the smallest target that contains it, whose center is near, and whose size suits the point's level; to the
-    first of several equal ones. Other points are background, or ignored where they are inside a crowd. Source: FCOS
+    first of several equal ones. Other points are background, or ignored where they are inside an ignore region. Source: FCOS
     (arXiv:1904.01355), sections 3.1 and 3.2; center sampling: arXiv:2006.09214, section 2.1.
 
     Args:
@@ -45,8 +45,7 @@ def match_points(
         centers = (targets.boxes[:, :2] + targets.boxes[:, 2:]) / 2
         eligible &= (rows[:, None] - centers).abs().amax(2) < center_radius * stride[:, None]
     areas, smallest = torch.where(eligible, box_area(targets.boxes), torch.inf).min(1)
-    background = torch.where((inside & targets.is_crowd).any(1), IGNORE, BACKGROUND)
-    return torch.where(areas.isinf(), background, smallest)
+    return ignore_crowds(torch.where(areas.isinf(), BACKGROUND, smallest), rows, targets)
 
 
 def _level_ranges(points: Sequence[Tensor], strides: Sequence[float], regress_range: float) -> tuple[Tensor, Tensor, Tensor]:

@@ -54,7 +54,7 @@ def match_simota(
         cost = class_cost(scores[rows], labels) - iou_weight * torch.log(ious + 1e-8) + FAR_COST * ~near[:, rows]
         matched = dynamic_k_assignment(cost, ious)
         assignment[rows[matched >= 0]] = objects[matched[matched >= 0]]
-    return ignore_crowds(assignment, torch.cat((points - 0.5, points + 0.5), 1), targets)
+    return ignore_crowds(assignment, points, targets)
 
 
 def class_cost(scores: Tensor, labels: Tensor) -> Tensor:

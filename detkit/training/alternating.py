@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from detkit.checkpoint import load_checkpoint, save_checkpoint
 from detkit.models.checks import check_images, check_targets
 from detkit.models.faster_rcnn import FasterRCNN
+from detkit.ops.match import extend_regions
 from detkit.structures import Proposals, Targets
 from detkit.training.optim.precision import use_channels_last
 from detkit.training.run import Run
@@ -50,6 +51,7 @@ class PartLosses(nn.Module):
         check_images(images)
         check_targets(targets, len(images), self.detector.num_classes)
         batch = self.detector.prepare(images, torch.randint(2**62, (len(images),)).tolist() if seeds is None else seeds)
+        targets = extend_regions(targets, batch.sizes)
         raw = self.detector.raw(batch, targets=targets)
         losses: dict[str, Tensor] = {}
         if self._part != "region":

@@ -5,7 +5,7 @@ import torch
 from torchvision.models.detection._utils import Matcher
 from torchvision.ops import box_iou
 
-from detkit.ops.match import BACKGROUND, IGNORE, class_targets, match_by_iou, match_ious
+from detkit.ops.match import BACKGROUND, IGNORE, class_targets, extend_regions, match_by_iou, match_ious, mostly_inside_regions
 from detkit.structures import Targets
 
 RULE = {"positive_iou": 0.7, "negative_iou": 0.3}
@@ -78,3 +78,35 @@ def test_class_targets() -> None:
     one_hot = class_targets(torch.tensor([1, BACKGROUND, 0, IGNORE]), torch.tensor([2, 0]), 3)
     assert one_hot.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert class_targets(torch.tensor([BACKGROUND]), torch.zeros(0, dtype=torch.int64), 2).tolist() == [[0, 0]]
+
+
+def region(*boxes: tuple[float, ...]) -> Targets:
+    return Targets.of(torch.tensor(boxes), torch.zeros(len(boxes)).long(), is_crowd=torch.ones(len(boxes)).bool())
+
+
+def test_boxes_and_points_mostly_inside_a_region() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0], [5.5, 0.0, 15.5, 10.0], [90.0, 90.0, 90.0, 90.0]])
+    assert mostly_inside_regions(boxes, region((-2.0, -2.0, 10.0, 10.0))).tolist() == [True, False, False, False]
+    assert mostly_inside_regions(boxes, region((-2.0, -2.0, 10.1, 10.0))).tolist() == [True, True, False, False]
+    points = torch.tensor([[5.0, 5.0], [9.9, 5.0], [10.1, 5.0]])
+    assert mostly_inside_regions(points, region((0.0, 0.0, 10.0, 10.0))).tolist() == [True, True, False]
+    assert mostly_inside_regions(boxes, Targets.empty()).tolist() == [False] * 4
+    objects = Targets.of(boxes[:1], torch.zeros(1).long())
+    assert not mostly_inside_regions(boxes, objects).any()
+
+
+def test_regions_at_an_edge_include_what_is_outside_of_the_image_there() -> None:
+    rows = Targets.cat(
+        [
+            region((0.5, 20.0, 50.0, 79.5), (30.0, 0.0, 99.2, 60.0)),
+            Targets.of(torch.tensor([[0.0, 0.0, 100.0, 80.0]]), torch.ones(1).long()),
+        ]
+    )
+    (extended,) = extend_regions([rows], [(80, 100)])
+    assert extended.boxes[2].tolist() == [0.0, 0.0, 100.0, 80.0]
+    assert extended.boxes[0].tolist() == [-1e5, 20.0, 50.0, 80 + 1e5]
+    assert extended.boxes[1].tolist() == [30.0, -1e5, 100 + 1e5, 60.0]
+    assert rows.boxes[0].tolist() == [0.5, 20.0, 50.0, 79.5]
+    corner_anchor = torch.tensor([[-40.0, 60.0, 20.0, 120.0]])
+    assert mostly_inside_regions(corner_anchor, extended).tolist() == [True]
+    assert mostly_inside_regions(corner_anchor, rows).tolist() == [False]

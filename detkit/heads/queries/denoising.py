@@ -11,8 +11,8 @@ from torch import Tensor
 
 from detkit.config import Config
 from detkit.layers import max_over_processes
-from detkit.ops.boxes import xyxy_to_cxcywh
-from detkit.ops.match import BACKGROUND
+from detkit.ops.boxes import cxcywh_to_xyxy, xyxy_to_cxcywh
+from detkit.ops.match import BACKGROUND, ignore_crowds
 from detkit.ops.sample import generator_for
 from detkit.structures import Batch, Targets
 
@@ -68,7 +68,7 @@ class DenoisingQueries:
     Attributes:
         labels: ``(B, D)`` noised labels; the number of classes for copies of nothing, which fill up images with fewer objects.
         boxes: ``(B, D, 4)`` noised boxes as center and size, fractions of the image, clipped to it.
-        assignment: ``(B, D)`` rows of the targets that are to be restored, or ``BACKGROUND``.
+        assignment: ``(B, D)`` rows of the targets that are to be restored, or ``BACKGROUND``, or ``IGNORE`` in ignore regions.
         num_groups: Number of groups; a query sees only its own group and the other queries of the decoder.
     """
 
@@ -114,7 +114,15 @@ def denoising_queries(
         labels[image, :, :, objects] = torch.where(is_random, numbers.labels.to(device), target.labels[rows])
         boxes[image, :, :, objects] = _noised(target.boxes[rows] / extents[image], numbers, config.box_noise)
         assignment[image, :, 0, objects] = rows
+        corners = cxcywh_to_xyxy(boxes[image] * extents[image]).flatten(0, 2)
+        assignment[image] = ignore_crowds(assignment[image].flatten(), _at_least_a_pixel(corners), target).view_as(assignment[image])
     return DenoisingQueries(labels.flatten(1), boxes.flatten(1, 3), assignment.flatten(1), num_groups)
+
+
+def _at_least_a_pixel(corners: Tensor) -> Tensor:
+    """Return ``(N, 4)`` boxes, those without an area as one pixel around them, so that copies of nothing have a place too."""
+    has_area = (corners[:, 2:] > corners[:, :2]).all(1, keepdim=True)
+    return torch.where(has_area, corners, corners + corners.new_tensor([-0.5, -0.5, 0.5, 0.5]))
 
 
 def draw_noise(targets: Sequence[Targets], batch: Batch, num_classes: int, config: DenoisingConfig) -> list[Noise]:

@@ -27,6 +27,7 @@ from detkit.heads.queries.rtdetr import RTDETRHead, RTDETRHeadConfig
 from detkit.layers import ACTIVATIONS, loss_normalizer
 from detkit.layers.transformer import LayerSizes
 from detkit.ops.boxes import paired_iou, xyxy_to_cxcywh
+from detkit.ops.match import IGNORE
 from detkit.structures import Batch, Size, Targets
 
 _POSITION_LIMIT = 10.0
@@ -97,6 +98,7 @@ class DFINEHead(RTDETRHead):
         if config.united_matches:
             rows, total = united[..., None].expand(assignment.shape), loss_normalizer((united >= 0).sum().float())
         parts |= self._box_terms(boxes, edges, rows, targets, extents, total)
+        rows = torch.where((rows < 0) & (assignment[..., -1:] == IGNORE), IGNORE, rows)
         parts["distillation"] = self._distillation(logits, boxes, edges, rows, targets, share)
         if config.denoising.queries:
             rows = copied[:, :, None].expand(copied_logits.shape[:3])
@@ -130,9 +132,9 @@ class DFINEHead(RTDETRHead):
         ious = edges.new_zeros(edges.shape[:3])
         matched_boxes = pairs.of_predictions(boxes[:, :, -layers:].detach())
         ious[pairs.image, pairs.query, pairs.stage] = paired_iou(predicted_corners(matched_boxes), pairs.target_boxes)
-        matched = assignment[..., -1] >= 0
+        matched, ignored = assignment[..., -1] >= 0, assignment[..., -1] == IGNORE
         weights = distillation_weights(logits[:, :, -1].detach(), ious, matched)
-        losses = distillation_losses(edges, edges[:, :, -1], weights, matched, share)
+        losses = distillation_losses(edges, edges[:, :, -1], weights, matched, share, ignored=ignored)
         return self.config.distillation_weight * losses
 
     def _layer_sizes(self, sizes: LayerSizes) -> QueryLayerSizes:

@@ -105,7 +105,9 @@ def distillation_weights(teacher_class_logits: Tensor, ious: Tensor, matched: Te
     return torch.where(matched[..., None], ious.float(), confidence[..., None])
 
 
-def distillation_losses(logits: Tensor, teacher_logits: Tensor, weights: Tensor, matched: Tensor, share: Tensor) -> Tensor:
+def distillation_losses(
+    logits: Tensor, teacher_logits: Tensor, weights: Tensor, matched: Tensor, share: Tensor, *, ignored: Tensor | None = None
+) -> Tensor:
     """Return the decoupled distillation focal loss of each decoder layer, ``(S,)``.
 
     The Kullback-Leibler divergence from the last layer's distributions, averaged over matched and unmatched queries apart; 0, with a
@@ -118,12 +120,14 @@ def distillation_losses(logits: Tensor, teacher_logits: Tensor, weights: Tensor,
         weights: ``(B, N, S)`` see :func:`distillation_weights`.
         matched: ``(B, N)`` bool.
         share: Weight of the matched queries; see :func:`matched_share`.
+        ignored: ``(B, N)`` bool, unmatched queries that have no loss, since they are in ignore regions; None: no such queries.
     """
     student = (logits.float() / TEMPERATURE).log_softmax(-1)
     teacher = (teacher_logits.detach().float() / TEMPERATURE).log_softmax(-1)[:, :, None]
     divergence = (teacher.exp() * (teacher - student)).sum(-1).mean(-1)
     losses = TEMPERATURE**2 * weights.detach().float() * divergence
-    return share * _mean_over(losses, matched) + (1 - share) * _mean_over(losses, ~matched)
+    unmatched = ~matched if ignored is None else ~(matched | ignored)
+    return share * _mean_over(losses, matched) + (1 - share) * _mean_over(losses, unmatched)
 
 
 def unite_assignments(assignment: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class DistilledClassifier(DistilledModel):
         heads = self.student.network.num_heads
         return self.student.loss((raw[0],) * heads + raw[heads:], batch, targets)
 
-    def _distillation_losses(self, raw: Raw, batch: Batch, teacher_outputs: Tensor) -> Losses:
+    def _distillation_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], teacher_outputs: Tensor) -> Losses:
         """See :meth:`DistilledModel._distillation_losses`."""
         logits = raw[self.student.network.num_heads - 1].float()
         loss = imitation_loss(logits, teacher_outputs, self.config.temperature, self.config.hard_labels)

@@ -85,18 +85,20 @@ class DistilledDetector(DistilledModel):
         losses = self.student.loss(tuple(t[:1] for t in raw), _select_images(batch, [0]), [Targets.empty(targets[0].device)])
         return {name: 0.0 * value for name, value in losses.items()}
 
-    def _distillation_losses(self, raw: Raw, batch: Batch, teacher_outputs: tuple[Batch, Raw]) -> Losses:
-        """See :meth:`DistilledModel._distillation_losses`."""
+    def _distillation_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], teacher_outputs: tuple[Batch, Raw]) -> Losses:
+        """See :meth:`DistilledModel._distillation_losses`; scores and boxes inside ignore regions are not imitated."""
         with torch.autocast(batch.images.device.type, enabled=False):
-            return self._compare(raw, batch, *teacher_outputs)
+            return self._compare(raw, batch, targets, teacher_outputs)
 
-    def _compare(self, raw: Raw, batch: Batch, teacher_batch: Batch, teacher_raw: Raw) -> Losses:
+    def _compare(self, raw: Raw, batch: Batch, image_targets: Sequence[Targets], teacher_outputs: tuple[Batch, Raw]) -> Losses:
         config, teacher, losses = self.config, self.teacher.detector, {}
+        teacher_batch, teacher_raw = teacher_outputs
         if config.dense:
             own = self._head_outputs(self.student, raw, batch, 0)
             reference = self._head_outputs(teacher, teacher_raw, teacher_batch, 1)
             reference = align_queries(own, reference) if isinstance(own.head, QueryHead) else reference
-            classes, boxes = dense_losses(own, reference, beta=config.beta, min_score=config.min_score)
+            ignored = own.inside_regions(image_targets)
+            classes, boxes = dense_losses(own, reference, beta=config.beta, min_score=config.min_score, ignored=ignored)
             losses = {"distill_class": config.score_weight * classes, "distill_box": config.box_weight * boxes}
         if config.feature_weight:
             maps, target_maps = _neck_maps(self.student, raw), _neck_maps(teacher, teacher_raw) if config.dense else teacher_raw

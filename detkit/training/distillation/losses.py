@@ -13,6 +13,8 @@ from torch.nn import functional
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.layers import loss_normalizer
 from detkit.ops.losses import giou_loss
+from detkit.ops.match import mostly_inside_regions
+from detkit.structures import Targets
 
 _MIN_PROBABILITY = 1e-12
 """Probabilities are clamped to at least this value before their logarithm is taken."""
@@ -56,6 +58,18 @@ class HeadOutputs:
         rows = rows if self.order is None else self.order[image, rows]
         return self.head.boxes_at(self.outputs, self.locations, image, rows, self.labels[classes]).float()
 
+    @torch.no_grad()
+    def inside_regions(self, targets: Sequence[Targets]) -> Tensor | None:
+        """Return which locations are mostly inside an ignore region, ``(B, N)`` bool; None if there are no regions.
+
+        A location without coordinates, a query, is where its box is.
+        """
+        if not any(bool(rows.is_crowd.any()) for rows in targets):
+            return None
+        everywhere = torch.cat(self.locations)
+        boxes = [everywhere if everywhere.shape[1] else self.best_boxes(image) for image in range(len(targets))]
+        return torch.stack([mostly_inside_regions(rows, target) for rows, target in zip(boxes, targets, strict=True)])
+
 
 def quality_focal(probabilities: Tensor, targets: Tensor, beta: float = 2.0) -> Tensor:
     """Return the quality focal loss, summed over all elements, of probabilities with soft targets in [0, 1].
@@ -68,19 +82,24 @@ def quality_focal(probabilities: Tensor, targets: Tensor, beta: float = 2.0) -> 
     return loss
 
 
-def dense_losses(student: HeadOutputs, teacher: HeadOutputs, *, beta: float, min_score: float) -> tuple[Tensor, Tensor]:
+def dense_losses(
+    student: HeadOutputs, teacher: HeadOutputs, *, beta: float, min_score: float, ignored: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Return the class loss and the box loss, divided by the sum of the teacher's weights in the batch (mean over processes).
 
     The weight of a location is the teacher's best score there, or 0 if that is not above ``min_score``. The class loss is
     :func:`quality_focal` with the teacher's scores as targets, at every location; the box loss is the weighted generalized IoU loss
-    with the teacher's boxes.
+    with the teacher's boxes. Nothing is learned at the locations that are ``ignored``, ``(B, N)`` bool.
     """
     with torch.no_grad():
         targets = teacher.scores()
         weights, classes = targets.max(-1)
         weights = weights.where(weights > min_score, 0.0)
+        weights = weights if ignored is None else weights.masked_fill(ignored, 0.0)
         total = loss_normalizer(weights.sum())
-    class_loss = quality_focal(student.scores(), targets, beta) / total
+    scores = student.scores()
+    scores, targets = (scores, targets) if ignored is None else (scores[~ignored], targets[~ignored])
+    class_loss = quality_focal(scores, targets, beta) / total
     box_losses = []
     for image in range(len(weights)):
         rows = weights[image].nonzero().flatten()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from detkit.models.checks import check_images, check_targets
 from detkit.models.detector import Detector, Losses, Raw
 from detkit.ops.losses import zero_loss
+from detkit.ops.match import extend_regions
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Proposals, Targets
 from detkit.training.distillation.config import DistillationConfig
@@ -50,12 +51,13 @@ class DistilledModel(nn.Module):
         check_targets(targets, len(images), self.student.num_classes)
         teacher_outputs = self._teacher_outputs(images, seeds)
         batch = self.student.prepare(images, seeds)
+        targets = extend_regions(targets, batch.sizes)
         raw = self.student.raw(batch, proposals, targets)
         losses: Losses = {}
         if self.config.supervised_weight:
             own = self._own_losses(raw, batch, targets, is_labeled)
             losses = {name: self.config.supervised_weight * value for name, value in own.items()}
-        losses |= self._distillation_losses(raw, batch, teacher_outputs)
+        losses |= self._distillation_losses(raw, batch, targets, teacher_outputs)
         if not self.config.supervised_weight:
             first = next(iter(losses))
             losses[first] = losses[first] + zero_loss(*raw)  # several processes need a gradient for every parameter
@@ -69,6 +71,6 @@ class DistilledModel(nn.Module):
         """Return the student's supervised losses on the labeled images."""
         raise NotImplementedError
 
-    def _distillation_losses(self, raw: Raw, batch: Batch, teacher_outputs: Any) -> Losses:
-        """Return the weighted distillation losses."""
+    def _distillation_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], teacher_outputs: Any) -> Losses:
+        """Return the weighted distillation losses; the targets only say where nothing is learned."""
         raise NotImplementedError

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from detkit.checkpoint import write_text
 from detkit.checkpoint.atomic import WriteError, atomic_write
@@ -24,6 +25,7 @@ from detkit.inference.predictor import Predictor
 from detkit.models.fast_rcnn import FastRCNN
 from detkit.npz import read_npz
 from detkit.ops.boxes import box_iou
+from detkit.ops.match import extend_regions, mostly_inside_regions
 from detkit.structures import Targets
 from detkit.training.config import Precision
 from detkit.training.optim.precision import resolve_precision
@@ -49,7 +51,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, eq=False)
 class RegionFeatures:
-    """The regions of one image: first its objects (without crowds), then its proposals.
+    """The regions of one image: first its objects, then its proposals, except those in ignore regions that are not on an object.
 
     Attributes:
         boxes: Boxes ``(n, 4)`` float32, in pixels of the model's input.
@@ -244,18 +246,27 @@ def feature_store(run: Run, megabytes: float, precision: Precision = "fp32") -> 
 def region_features(predictor: Predictor, image: NDArray[np.uint8], targets: Targets) -> RegionFeatures:
     """Compute the features of the objects and proposals of an image."""
     prepared = predictor.prepare(image)
-    truth = prepared.placement.apply(targets[~targets.is_crowd])
+    _, height, width = prepared.image.shape
+    (placed,) = extend_regions([prepared.placement.apply(targets)], [(height, width)])
+    truth = placed[~placed.is_crowd]
     with predictor.running() as running:
         detector = cast("FastRCNN", running)
         batch = detector.prepare([prepared.image])
-        proposals = prepared.proposals
-        boxes = truth.boxes.to(predictor.device) if proposals is None else torch.cat((truth.boxes.to(predictor.device), proposals.boxes))
+        boxes = truth.boxes.to(predictor.device)
+        if prepared.proposals is not None:
+            boxes = torch.cat((boxes, _counted(prepared.proposals.boxes, placed.to(predictor.device))))
         pooled = detector.region.pooled(detector.region_source(detector.maps(batch.images)), [boxes])
         hidden = detector.region.head(pooled)
         near = (box_iou(boxes, truth.boxes.to(boxes.device)) >= NEAR_IOU).any(1).nonzero().flatten()
         box_features = fitted_layers(detector).box_features(pooled[near], hidden[near])
     parts = boxes.float(), truth.labels, hidden.half(), near, box_features.half()
     return RegionFeatures(*(part.cpu().numpy() for part in parts))
+
+
+def _counted(boxes: Tensor, targets: Targets) -> Tensor:
+    """Return the ``(N, 4)`` proposals of an image without those that are mostly inside an ignore region and not on an object."""
+    on_object = (box_iou(boxes, targets.boxes[~targets.is_crowd]) >= NEAR_IOU).any(1)
+    return boxes[on_object | ~mostly_inside_regions(boxes, targets)]
 
 
 def mean_norms(store: FeatureStore, images: int = 200) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from detkit.heads.queries.denoising import DenoisingConfig, DenoisingQueries, Noise, denoising_queries, draw_noise
-from detkit.ops.match import BACKGROUND
+from detkit.ops.match import BACKGROUND, IGNORE
 from detkit.structures import Batch, Targets
 
 EXTENT = torch.tensor([[100.0, 50.0, 100.0, 50.0]])
@@ -108,4 +108,12 @@ def test_nothing_to_copy(config: DenoisingConfig) -> None:
 def test_crowds_are_not_copied() -> None:
     boxes: Tensor = torch.tensor([[0.0, 0.0, 90.0, 40.0], [10.0, 10.0, 50.0, 30.0]])
     crowded = Targets.of(boxes, torch.tensor([0, 1]), is_crowd=torch.tensor([True, False]))
+    assert set(copies([crowded]).assignment.flatten().tolist()) == {1, IGNORE}
+    crowded = crowded.replace(boxes=torch.tensor([[70.0, 0.0, 90.0, 40.0], [10.0, 10.0, 50.0, 30.0]]))
     assert set(copies([crowded]).assignment.flatten().tolist()) == {1, BACKGROUND}
+
+
+def test_copies_of_nothing_are_ignored_where_the_corner_of_the_image_is() -> None:
+    region = Targets.of(torch.tensor([[-9.0, -9.0, 90.0, 90.0]]), torch.tensor([0]), is_crowd=torch.tensor([True]))
+    result = copies([targets(1), region, Targets.empty()])
+    assert [set(rows.tolist()) for rows in result.assignment] == [{0, BACKGROUND}, {IGNORE}, {BACKGROUND}]

@@ -229,3 +229,24 @@ def test_the_feature_maps_of_a_two_stage_teacher_are_imitated() -> None:
     assert losses["distill_features"] > 0
     losses = losses_of(distilled(built(config), teacher_of(built(yolox())), unlabeled=False, **weights))
     assert {"rpn_box", "distill_features"} <= set(losses)
+
+
+@pytest.mark.parametrize("config", [yolox(), fcos(score_rule="product")])
+def test_nothing_is_imitated_in_regions_to_ignore(config: Any) -> None:
+    student, teacher = built(config).eval(), built(config, seed=1)
+    model = distilled(student, teacher_of(teacher), supervised_weight=0.0, min_score=0.0)
+    images, targets = samples()
+
+    def gradients(regions: list[Targets]) -> tuple[float, Tensor]:
+        student.zero_grad()
+        total = torch.stack(list(model(images, regions, None, [0, 1], (True, True)).values())).sum()
+        total.backward()
+        return float(total.detach()), torch.cat([part.grad.flatten() for part in student.parameters() if part.grad is not None])
+
+    everywhere = Targets.of(torch.tensor([[0.0, 0.0, *images[0].shape[:0:-1]]]), torch.tensor([0]), is_crowd=torch.tensor([True]))
+    corner = everywhere.replace(boxes=everywhere.boxes / 2)
+    total, gradient = gradients([everywhere, everywhere])
+    assert total == 0
+    assert not gradient.any()
+    totals = [gradients(regions)[0] for regions in ([Targets.empty()] * 2, [corner, Targets.empty()], targets)]
+    assert totals[0] == totals[2] != totals[1] > 0

@@ -7,9 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from tiny_detectors import tiny
 
 from detkit.checkpoint.temporary import temporary_path
-from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures
+from detkit.inference import Predictor
+from detkit.preprocess import PreprocessConfig
+from detkit.structures import Proposals, Targets
+from detkit.training.fitting.feature_store import FeatureStore, RegionFeatures, region_features
 
 
 def features(index: int) -> RegionFeatures:
@@ -125,3 +130,28 @@ def test_images_without_features_are_skipped_when_the_budget_is_spent(tmp_path: 
     assert compute.indices == [0, 1, 2]
     late = FeatureStore(tmp_path / "g", "a", 1.0, 5, compute, is_budget_spent=lambda: True)
     assert len(list(late)) == 1  # at least one image is needed for a fit
+
+
+@pytest.mark.parametrize("kind", ["sppnet", "rcnn"])
+def test_no_features_are_computed_of_proposals_in_ignore_regions(kind: str) -> None:
+    """Neither the SVMs' hard negatives nor the box regressors get them; a proposal on an object counts wherever it is."""
+    detector = tiny(kind).build(3).eval()
+    boxes = torch.tensor([[0.0, 0.0, 40.0, 40.0], [12.0, 12.0, 60.0, 70.0], [70.0, 0.0, 128.0, 96.0], [60.0, 50.0, 128.0, 96.0]])
+    preprocess = PreprocessConfig(short_side=96, long_side=128)
+    names = ("a", "b", "c")
+    predictor = Predictor(detector, preprocess, names, "cpu", "fp32", reference=True, proposer=lambda _: Proposals(boxes, torch.ones(4)))
+    truth = Targets.of(torch.tensor([[10.0, 12.0, 60.0, 70.0]]), torch.tensor([1]))
+    image = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+
+    def proposals_with(region: list[float], rows: Targets) -> list[int]:
+        crowd = Targets.of(torch.tensor([region]), torch.tensor([0]), is_crowd=torch.tensor([True]))
+        result = region_features(predictor, image, Targets.cat([crowd, rows]))
+        assert result.labels.tolist() == rows.labels.tolist()
+        assert len(result.hidden) == len(result.boxes)
+        kept = torch.from_numpy(result.boxes[len(rows) :])
+        return [int((boxes == row).all(1).nonzero()) for row in kept]
+
+    assert proposals_with([126.0, 94.0, 128.0, 96.0], truth) == [0, 1, 2, 3]
+    assert proposals_with([64.0, 0.0, 128.0, 96.0], truth) == [0, 1]
+    assert proposals_with([0.0, 0.0, 128.0, 96.0], truth) == [1]
+    assert proposals_with([0.0, 0.0, 128.0, 96.0], Targets.empty()) == []
