@@ -29,8 +29,9 @@ from detkit.data import (
     with_split,
     write_labels,
 )
-from detkit.data.readers import ReadOptions, find_split
+from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.readers.coco.reader import CocoReader
+from detkit.data.readers.voc.reader import VocReader
 from detkit.data.writers import image_folder
 from detkit.structures import Targets
 
@@ -574,23 +575,44 @@ def test_coco_sample(shared: Path) -> None:
         np.testing.assert_allclose(record.targets.areas.numpy(), [entry["area"] for entry in entries], rtol=1e-6)
 
 
-def test_voc100_in_its_formats(shared: Path) -> None:
-    """The COCO and YOLO copies keep VOC's numbers from 1, so their left and top edges are larger by 1 than VOC's."""
+VOC100 = {
+    "coco_format_v1/instances_default.json": "coco",
+    "coco_format_v2": "coco",
+    "yolo_format": "yolo",
+    "openimages_format": "csv",
+    "openimages_format/all_bounding_boxes.csv": "csv",
+    "cvat_format": "cvat",
+    "cvat_format/annotations.xml": "cvat",
+}
+
+
+def test_voc100_in_its_formats_is_one_data_set(shared: Path) -> None:
+    """The copies keep VOC's numbers from 1, so their left and top edges are larger by 1 than VOC's."""
     folder = shared / "data" / "voc100" / "annotations"
-    images = str(shared / "data" / "voc100" / "images")
-    pascal = read(folder / "pascalvoc_format", images=images)
+    options = ReadOptions(images=shared / "data" / "voc100" / "images")
+    pascal = VocReader().read(folder / "pascalvoc_format", options)
     assert (len(pascal), len(pascal.records.boxes), int(pascal.records.is_difficult.sum())) == (100, 273, 38)
     assert len(pascal.class_names) == 20
     assert pascal.report.totals() == {}
-    expected = {record.path.stem: sorted(record.targets.boxes.tolist()) for record in pascal.records}
-    for path in ("coco_format_v1/instances_default.json", "coco_format_v2", "yolo_format"):
-        data = read(folder / path, images=images)
-        assert (len(data), len(data.records.boxes)) == (100, 273), path
-        assert set(data.class_names) == set(pascal.class_names)
+    expected = objects_by_image(pascal)
+    for path, kind in VOC100.items():
+        reader = recognize(folder / path)
+        assert reader.kind == kind
+        data = reader.read(folder / path, options)
         assert data.report.totals() == {}
-        for record in data.records:
-            boxes = record.targets.boxes - torch.tensor([1.0, 1, 0, 0])
-            assert_close(torch.tensor(sorted(boxes.round().tolist())), torch.tensor(expected[record.path.stem]), atol=0.01, rtol=0)
+        assert sorted(data.class_names) == sorted(pascal.class_names)
+        assert objects_by_image(data, shift=1) == expected, path
+
+
+def objects_by_image(data: DetectionData, shift: int = 0) -> dict[str, list[tuple[str, list[int]]]]:
+    """Return class and box of the objects of each image in whole pixels, with the left and top edges moved by ``shift``."""
+    boxes = data.records.boxes - np.array([shift, shift, 0, 0])
+    assert np.abs(boxes - boxes.round()).max() < 0.02
+    found: dict[str, list[tuple[str, list[int]]]] = {Path(path).stem: [] for path in data.records.paths}
+    rows = zip(data.records.image_index.tolist(), data.records.labels.tolist(), boxes.round().astype(int).tolist(), strict=True)
+    for index, label, box in rows:
+        found[Path(data.records.paths[index]).stem].append((data.class_names[label], box))
+    return {name: sorted(objects) for name, objects in found.items()}
 
 
 def test_reading_a_large_file_is_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 from detkit.data import DetectionData, SourceConfig, read_source, splits_of
-from detkit.data.readers import recognize
+from detkit.data.readers import ReadOptions, recognize
+from detkit.data.readers.cvat.reader import CvatReader
 
 BOX = '<box label="cat" occluded="0" xtl="10.5" ytl="20" xbr="50.25" ybr="60" z_order="0"{}>{}</box>'
 LABELS = "".join(f"<label><name>{name}</name><color>#fff</color></label>" for name in ("dog", "cat", "cow"))
@@ -117,7 +118,7 @@ def test_attributes_that_are_flags(tmp_path: Path) -> None:
         return f'<attribute name="{name}">{value}</attribute>'
 
     shapes = BOX.format("", attribute("difficult", "true")) + BOX.format("", attribute("is_crowd", "1") + attribute("color", "red"))
-    records = read(cvat(tmp_path / "annotations.xml", element(shapes))).records
+    records = CvatReader().read(cvat(tmp_path / "annotations.xml", element(shapes)), ReadOptions()).records
     assert (records.is_difficult.tolist(), records.is_crowd.tolist()) == ([True, False], [False, True])
 
 

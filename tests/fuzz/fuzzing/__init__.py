@@ -1,6 +1,6 @@
 """Damaged, foreign and hostile files for every reader and loader, built from valid ones by seeded changes of their structure."""
 
-from . import labels, media, models, overrides, results
+from . import labels, media, models, overrides, results, tool_labels
 from .case import Case, Fault, MakeCase, random_of, verdict
 
 TARGETS: dict[str, MakeCase] = {
@@ -8,6 +8,10 @@ TARGETS: dict[str, MakeCase] = {
     "voc": labels.voc,
     "yolo": labels.yolo,
     "labelme": labels.labelme,
+    "cvat": tool_labels.cvat,
+    "createml": tool_labels.createml,
+    "label_studio": tool_labels.label_studio,
+    "tables": tool_labels.tables,
     "class_folders": labels.class_folders,
     "results": results.results,
     "config": results.config,

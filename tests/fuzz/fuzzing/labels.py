@@ -113,7 +113,7 @@ def voc(rng: Random, folder: Path) -> Case:
         (annotations / f"{name}.xml").write_text(VOC.format(name=name))
     kind = rng.random()
     if kind < 0.6:
-        (annotations / "a.xml").write_bytes(encode(rng, _mutate_xml(rng, VOC.format(name="a"))))
+        (annotations / "a.xml").write_bytes(encode(rng, mutate_xml(rng, VOC.format(name="a"))))
     elif kind < 0.8:
         (annotations / "a.xml").write_bytes(encode(rng, mutate_text(rng, VOC.format(name="a"))))
     else:
@@ -142,7 +142,7 @@ XML_ENCODINGS = (
 )
 
 
-def _mutate_xml(rng: Random, text: str) -> str:
+def mutate_xml(rng: Random, text: str) -> str:
     """Change a few nodes of the tree: their tags, texts and places."""
     root = ElementTree.fromstring(text)
     for _ in range(rng.choice((1, 1, 2, 3))):
