@@ -182,6 +182,7 @@ def _print(image: Path, explanation: Explanation, data: str | None, scores: MinS
 
 
 def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[str | None, ...]) -> None:
+    from detkit.drawing.boxes import IGNORED_NAME
     from detkit.ops.boxes import box_iou
 
     total, levels = len(stage.scores), count(len(stage.locations), "level")
@@ -193,7 +194,8 @@ def _print_stage(stage: StageExplanation, targets: Targets, class_names: tuple[s
         matched = stage.assignment == row
         best = f"{max(float(level[row]) for level in ious):.2f}" if ious else "-"
         score = f"{float(stage.scores[matched].max()):.3f}" if bool(matched.any()) else "-"
-        rows.append((class_names[label], _format_size(targets.boxes[row].tolist()), int(matched.sum()), best, score))
+        name = IGNORED_NAME if bool(targets.is_ignore[row]) else class_names[label]
+        rows.append((name, _format_size(targets.boxes[row].tolist()), int(matched.sum()), best, score))
     if rows:
         _print_table(table(rows, ("object", "size", "matched", "best IoU", "best score"), NUMBERS))
 
@@ -241,6 +243,7 @@ def _targets(options: ExplainOptions, path: str, predictor: Predictor, size: Siz
         )
     mapping = ClassMapping.by_name(data.class_names, predictor.class_names, parse_renames(options.rename or ()))
     labels = torch.tensor([-1 if label is None else label for label in mapping.indices])[record.targets.labels]
+    labels = labels.masked_fill(record.targets.is_ignore, 0)
     targets = record.targets.replace(labels=labels)[labels >= 0]
     if len(targets) < len(record.targets):
         print(f"skipped {count(len(record.targets) - len(targets), 'object')} of classes that the detector does not have")

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from detkit.arrays import Flags, Integers
 from detkit.data import ClassMapping, DetectionData, SourceConfig, read_source, splits_of
 
@@ -114,6 +112,7 @@ def read_parts(source: SourceConfig | str | Path, only: Sequence[str] = ()) -> L
         ValueError: If the format is not recognized, the data cannot be used, or there is no such part.
     """
     config = source if isinstance(source, SourceConfig) else SourceConfig(path=str(source))
+    config = config.replace(difficult="object")  # the flag is kept as it is; a training decides what it means
     names = tuple(only) or ((config.split,) if config.split else splits_of(config))
     if not names:
         return LabeledParts(config.path, {WHOLE: Part.of(read_source(config))})
@@ -173,5 +172,4 @@ def without_unions(parts: Mapping[str, DetectionData]) -> dict[str, DetectionDat
 
 def box_counts(part: Part) -> Integers:
     """Return the number of boxes of each class, shape ``(K,)``."""
-    counts: Integers = np.bincount(part.data.records.labels, minlength=len(part.data.class_names))
-    return counts
+    return part.data.records.class_counts(len(part.data.class_names))

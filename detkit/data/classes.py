@@ -108,11 +108,11 @@ class ClassMapping:
     def apply(self, data: DetectionData) -> DetectionData:
         """Return the data with labels that index ``names``; boxes of dropped classes are counted in its report.
 
-        Category ids stay those of the data. Where several classes are merged into one, it keeps the id of the first; a class that
-        the data does not have gets an unused id.
+        Regions that are of no class are kept. Category ids stay those of the data. Where several classes are merged into one, it keeps
+        the id of the first; a class that the data does not have gets an unused id.
         """
         table = np.array([-1 if index is None else index for index in self.indices] or [-1], np.int64)
-        labels = table[data.records.labels]
+        labels = np.where(data.records.is_ignore, 0, table[data.records.labels])
         keep = labels >= 0
         report = data.report.copy()
         files = [data.records.paths[index].rpartition("/")[2] for index in data.records.image_index[~keep]]

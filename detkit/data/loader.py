@@ -244,7 +244,10 @@ def _repeats(
     if not config.repeat_threshold and not config.skip_empty and labeled_repeats == 1:
         return None
     counted = records if labeled.all() else records.take(np.flatnonzero(labeled))
-    factors = repeat_factors(counted.labels, counted.image_index, len(counted), config.repeat_threshold) * labeled_repeats
+    of_class = ~counted.is_ignore
+    factors = (
+        repeat_factors(counted.labels[of_class], counted.image_index[of_class], len(counted), config.repeat_threshold) * labeled_repeats
+    )
     repeats = np.ones(len(records))
     repeats[labeled] = np.where(counted.lengths > 0, factors, 0.0) if config.skip_empty else factors
     return repeats

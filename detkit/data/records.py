@@ -87,6 +87,11 @@ class Records(Sequence[ImageRecord]):
         return self._array("is_difficult")
 
     @property
+    def is_ignore(self) -> npt.NDArray[np.bool_]:
+        """``(N,)`` bool."""
+        return self._array("is_ignore")
+
+    @property
     def areas(self) -> npt.NDArray[np.float32]:
         """``(N,)`` float32 square pixels."""
         return self._array("areas")
@@ -159,6 +164,10 @@ class Records(Sequence[ImageRecord]):
         """Number of objects of each image, shape ``(M,)``."""
         return np.diff(self.offsets)
 
+    def class_counts(self, num_classes: int) -> npt.NDArray[np.int64]:
+        """Return the number of boxes of each class, shape ``(K,)``, without the regions that are of no class."""
+        return np.bincount(self.labels[~self.is_ignore], minlength=num_classes)
+
     @property
     def image_index(self) -> npt.NDArray[np.int64]:
         """Index in ``paths`` of each box's image, shape ``(N,)``."""
@@ -210,15 +219,19 @@ class CocoFile:
     Attributes:
         path: The JSON file.
         labels: Category id in the file to label in the records; categories that are not used are missing.
+        ignored: Ids of the categories in the file whose boxes are regions to ignore for every class.
+        ignores_difficult: Whether difficult objects are ignored as crowds are.
     """
 
     path: str
     labels: Mapping[int, int]
+    ignored: frozenset[int] = frozenset()
+    ignores_difficult: bool = False
 
     def relabeled(self, indices: Sequence[int | None]) -> CocoFile:
         """Return the same file with label ``i`` replaced by ``indices[i]``, or removed where that is None."""
         labels = {category: indices[label] for category, label in self.labels.items()}
-        return CocoFile(self.path, {category: label for category, label in labels.items() if label is not None})
+        return replace(self, labels={category: label for category, label in labels.items() if label is not None})
 
 
 @dataclass(frozen=True, eq=False)

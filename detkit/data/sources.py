@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from detkit.config import Config
 from detkit.data.classes import parse_renames
 from detkit.data.crops import CropConfig
+from detkit.data.ignore import ignore_class, ignore_difficult
 from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.records import DetectionData
 
@@ -29,11 +30,19 @@ class SourceConfig(Config):
     """Largest number of image headers that are compared with the sizes in the labels; of more images, evenly spaced ones are checked."""
     outside: bool = False
     """Allow labels and image lists to name images outside of the data folder, by absolute paths or by paths that climb out of it."""
+    difficult: Literal["ignore", "object"] = "ignore"
+    """Whether objects marked difficult, as in Pascal VOC, are ignored as COCO's crowds are: nothing is learned from them, and in COCO's
+    metrics they don't count; or are ordinary objects. VOC's AP ignores them either way."""
+    ignore_classes: tuple[str, ...] = ("ignore", "ignored regions")
+    """Names of classes, in any case, whose boxes are regions to ignore: nothing is learned there, and detections mostly inside count
+    neither as correct nor as wrong, whatever their class. They are no classes of the data."""
     fetch_command: str = ""
     """Command that downloads this data, shown when the data is missing."""
 
 
 def _source(value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(names := value.get("ignore_classes"), list):
+        return {**value, "ignore_classes": tuple(names)}  # in a validator of this mode pydantic no longer knows that the input was JSON
     return SourceConfig(path=value) if isinstance(value, str) else value
 
 
@@ -109,7 +118,8 @@ def read_source(config: SourceConfig) -> DetectionData:
     if images is not None and not images.is_dir():
         raise FileNotFoundError(f"images {config.images}: no such folder, for the images of {config.path}; check the path")
     options = ReadOptions(images, config.split, config.max_checked_images, config.outside)
-    return recognize(path).read(path, options)
+    data = ignore_class(recognize(path).read(path, options), config.ignore_classes)
+    return ignore_difficult(data) if config.difficult == "ignore" else data
 
 
 def existing_path(config: SourceConfig) -> Path:

@@ -154,7 +154,7 @@ def class_lines(data: DetectionData) -> list[str]:
 
     Of more than :data:`MOST_LINES` classes, those with the most boxes are listed, and a last line counts the others.
     """
-    counts = np.bincount(data.records.labels, minlength=len(data.class_names))
+    counts = data.records.class_counts(len(data.class_names))
     labels = most_frequent(counts, MOST_LINES)
     width = max((len(data.class_names[label]) for label in labels), default=0)
     lines = [f"{n:>3} {data.class_names[n]:<{width}}  id {data.category_ids[n]}  {counts[n]:,} boxes" for n in labels]

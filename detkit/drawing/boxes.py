@@ -10,7 +10,7 @@ import numpy as np
 from detkit.arrays import ImageArray, to_numpy
 from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable
-from detkit.drawing.palette import color_of
+from detkit.drawing.palette import GRAY, color_of
 from detkit.structures import DetectionMethods
 
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from detkit.structures import Targets
 
 ClassNames = Sequence[str | None]
+
+IGNORED_NAME = "to ignore"
+"""Text at regions that are ignored for every class."""
 
 
 def class_name(class_names: ClassNames, label: int) -> str:
@@ -59,6 +62,8 @@ def draw_detections(
 def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: ClassNames, *, scale: int = 1) -> ImageArray:
     """Draw ground-truth boxes on a copy of an image; crowds and difficult objects are dashed and marked in the label.
 
+    Regions that are ignored for every class are dashed and gray.
+
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
         targets: Ground truth in the image's own pixels.
@@ -70,14 +75,21 @@ def draw_targets(image: ImageArray | Tensor, targets: Targets, class_names: Clas
     """
     canvas, boxes, labels = Canvas(image, scale), targets.boxes.tolist(), targets.labels.tolist()
     order = np.argsort(-to_numpy(targets.areas), kind="stable").tolist()
-    rows = [(tuple(boxes[i]), labels[i], _flags(targets, i)) for i in order]
-    for box, label, flags in rows:
-        canvas.box(box, color_of(label), dashed=bool(flags))
-    for box, label, flags in rows:
-        canvas.label(box, class_name(class_names, label) + flags, color_of(label))
+    is_ignore = targets.is_ignore.tolist()
+    rows = [
+        (tuple(boxes[i]), IGNORED_NAME, GRAY, True)
+        if is_ignore[i]
+        else (tuple(boxes[i]), class_name(class_names, labels[i]) + _flags(targets, i), color_of(labels[i]), bool(_flags(targets, i)))
+        for i in order
+    ]
+    for box, _, color, dashed in rows:
+        canvas.box(box, color, dashed=dashed)
+    for box, text, color, _ in rows:
+        canvas.label(box, text, color)
     return canvas.array()
 
 
 def _flags(targets: Targets, row: int) -> str:
-    names = [name for name, flag in (("crowd", targets.is_crowd), ("difficult", targets.is_difficult)) if bool(flag[row])]
-    return f" ({', '.join(names)})" if names else ""
+    if bool(targets.is_difficult[row]):
+        return " (difficult)"
+    return " (crowd)" if bool(targets.is_crowd[row]) else ""

@@ -22,6 +22,9 @@ _FIRST: tuple[Color, ...] = (
 )
 """Easily distinguishable colors, enough for most datasets."""
 
+GRAY: Color = (128, 128, 128)
+"""Color of what is of no class."""
+
 _GOLDEN = 0.618033988749895
 """Step of the hue, a fraction of the color circle: with golden-ratio steps, new hues stay apart from earlier ones."""
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from detkit.arrays import ImageArray
-from detkit.drawing.boxes import ClassNames, class_name
+from detkit.drawing.boxes import IGNORED_NAME, ClassNames, class_name
 from detkit.drawing.canvas import Canvas, as_image, readable_scale
-from detkit.drawing.palette import Color, color_of, heat_color
+from detkit.drawing.palette import GRAY, Color, color_of, heat_color
 from detkit.drawing.sheets import contact_sheet
 from detkit.ops.boxes import paired_iou
 from detkit.ops.match import IGNORE
@@ -18,7 +18,6 @@ from detkit.structures import Detections, StageExplanation, Targets
 
 MAX_BOXES = 100
 """Maximum number of boxes drawn on one image; the best are drawn."""
-_GRAY: Color = (128, 128, 128)
 
 
 def draw_locations(image: ImageArray | Tensor, stage: StageExplanation) -> ImageArray:
@@ -69,7 +68,7 @@ def draw_matches(image: ImageArray | Tensor, stage: StageExplanation, targets: T
     canvas, locations = _canvas(image), torch.cat(stage.locations)
     if locations.shape[1] == 2:
         for point in locations[stage.assignment == IGNORE].tolist():
-            canvas.dot((point[0], point[1]), _GRAY)
+            canvas.dot((point[0], point[1]), GRAY)
     for row in range(len(targets)):
         for location in locations[stage.assignment == row].tolist():
             if len(location) == 2:
@@ -77,11 +76,15 @@ def draw_matches(image: ImageArray | Tensor, stage: StageExplanation, targets: T
             else:
                 canvas.box(tuple(location), color_of(row), thin=True)
     counts = [int((stage.assignment == row).sum()) for row in range(len(targets))]
-    rows = list(zip(targets.boxes.tolist(), targets.labels.tolist(), targets.is_crowd.tolist(), counts, strict=True))
-    for row, (box, _, _, count) in enumerate(rows):
+    names = [
+        IGNORED_NAME if ignored else f"{class_name(class_names, label)}{' (crowd)' if crowd else ''}"
+        for label, crowd, ignored in zip(targets.labels.tolist(), targets.is_crowd.tolist(), targets.is_ignore.tolist(), strict=True)
+    ]
+    rows = list(zip(targets.boxes.tolist(), names, counts, strict=True))
+    for row, (box, _, count) in enumerate(rows):
         canvas.box(tuple(box), color_of(row), dashed=not count)
-    for row, (box, label, crowd, count) in enumerate(rows):
-        canvas.label(tuple(box), f"{class_name(class_names, label)}{' (crowd)' if crowd else ''}: {count}", color_of(row))
+    for row, (box, name, count) in enumerate(rows):
+        canvas.label(tuple(box), f"{name}: {count}", color_of(row))
     matched, ignored = int((stage.assignment >= 0).sum()), int((stage.assignment == IGNORE).sum())
     caption = f"{matched} of {len(locations)} {stage.location_names} assigned to {len(targets)} objects, {ignored} ignored"
     return contact_sheet([canvas.array()], captions=[caption], max_side=max(canvas.image.size))
@@ -106,7 +109,7 @@ def draw_refinement(image: ImageArray | Tensor, stage: StageExplanation, targets
         canvas, boxes = _canvas(image), every_box[matched]
         centers.append((boxes[:, :2] + boxes[:, 2:]) / 2)
         for box in targets.boxes.tolist():
-            canvas.box(tuple(box), _GRAY, dashed=True)
+            canvas.box(tuple(box), GRAY, dashed=True)
         _draw_boxes(canvas, previous, colors[: len(previous)])
         _draw_boxes(canvas, boxes, colors, thin=False)
         for color, path in zip(colors, torch.stack(centers, 1).tolist(), strict=True):

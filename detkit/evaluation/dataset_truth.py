@@ -32,6 +32,7 @@ def dataset_ground_truth(data: DetectionData, labels: frozenset[int]) -> GroundT
 
     Records hold float32 boxes clipped to their images. COCO's metrics are defined on the boxes of the file, so these are used where
     there is a file. Images that were labeled without their EXIF rotation, and rotated upright when read, use the records' boxes.
+    A region to ignore for every class is a crowd of each class, with the number of the region as ``region``.
 
     Raises:
         FileNotFoundError: If the COCO file no longer exists.
@@ -43,10 +44,21 @@ def dataset_ground_truth(data: DetectionData, labels: frozenset[int]) -> GroundT
         rows, invalid = _rows_from_records(data, numbers, range(len(data))), 0
     else:
         rows, invalid = _rows_from_file(data, data.coco_file, numbers)
-    annotations = [{"id": number, **row} for number, row in enumerate((row for row in rows if row["category_id"] in categories), 1)]
+    rows = [row for row in rows if row["category_id"] in categories] + _regions_by_class(rows, categories)
+    annotations = [{"id": number, **row} for number, row in enumerate(rows, 1)]
     left_out = {INVALID: invalid} if invalid else {}
     files = {numbers[image_id]: path for image_id, path in zip(data.records.image_ids, data.records.paths, strict=True)}
     return GroundTruth(data.name, tuple(sorted(numbers.values())), dict(sorted(categories.items())), annotations, left_out, files)
+
+
+_NO_CLASS = int(np.iinfo(np.int64).min)
+"""Category id of a region that is to be ignored for every class."""
+
+
+def _regions_by_class(rows: Rows, categories: Mapping[int, str]) -> Rows:
+    """Return a crowd of every category for each region that is of no class."""
+    regions = enumerate((row for row in rows if row["category_id"] == _NO_CLASS), 1)
+    return [{**row, "category_id": category, "region": number} for number, row in regions for category in sorted(categories)]
 
 
 def _rows_from_records(data: DetectionData, numbers: Mapping[ImageId, int], indices: Sequence[int]) -> Rows:
@@ -55,7 +67,7 @@ def _rows_from_records(data: DetectionData, numbers: Mapping[ImageId, int], indi
     corners = records.boxes.astype(np.float64)
     columns = {
         "image_id": [numbers[records.image_ids[index]] for index in records.image_index.tolist()],
-        "category_id": [data.category_ids[label] for label in records.labels.tolist()],
+        "category_id": np.where(records.is_ignore, _NO_CLASS, np.array([*data.category_ids, _NO_CLASS])[records.labels]).tolist(),
         "bbox": np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).tolist(),
         "area": records.areas.tolist(),
         "iscrowd": records.is_crowd.astype(int).tolist(),
@@ -70,6 +82,7 @@ def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[Imag
     rotated = _rotated_images(data, content["images"], source.path)
     rotated_ids = {data.records.image_ids[index] for index in rotated}
     category_ids = {category: data.category_ids[label] for category, label in source.labels.items()}
+    category_ids |= dict.fromkeys(source.ignored, _NO_CLASS)
     upright = {canonical_id(image_id): number for image_id, number in numbers.items() if image_id not in rotated_ids}
     rows: Rows = []
     invalid = 0
@@ -82,7 +95,9 @@ def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[Imag
         if category_id is None:
             continue
         if is_finite(annotation):
-            rows.append({**annotation, "image_id": number, "category_id": category_id})
+            is_region = category_id == _NO_CLASS or (source.ignores_difficult and annotation["difficult"])
+            crowd = 1 if is_region else annotation["iscrowd"]
+            rows.append({**annotation, "image_id": number, "category_id": category_id, "iscrowd": crowd})
         else:  # already reported by the reader, which skipped the box as well
             invalid += 1
     return rows + _rows_from_records(data, numbers, rotated), invalid

@@ -23,7 +23,8 @@ class GroundTruth:
         image_ids: Image ids, in the order listed.
         categories: Category names by id, in the order of ids.
         annotations: For each box ``id`` (counted from 1: pycocotools treats a match with id 0 as no match), ``image_id``,
-            ``category_id``, ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult``.
+            ``category_id``, ``bbox`` (x, y, width, height), ``area``, ``iscrowd`` and ``difficult``; a crowd that stands for a region to
+            ignore for every class also has the number of the ``region``, which the crowds of the other classes share.
         left_out: Number of skipped boxes, by reason.
         files: Image files by image id, where they are known.
         published_ids: Number of each image by its id in the file, where these are not the numbers themselves.
@@ -91,9 +92,13 @@ class GroundTruth:
         }
 
     def boxes_by_class(self, ignored: str = "iscrowd") -> tuple[Counter[int], int]:
-        """Count the objects of each category without those flagged as ``ignored``; also return the number of flagged ones."""
+        """Count the objects of each category without those flagged as ``ignored``; also return the number of flagged ones.
+
+        A region that is ignored for every class counts once.
+        """
         counts = Counter(row["category_id"] for row in self.annotations if not row[ignored])
-        return counts, len(self.annotations) - counts.total()
+        copies = [row["region"] for row in self.annotations if "region" in row]
+        return counts, len(self.annotations) - counts.total() - len(copies) + len(set(copies))
 
 
 def _part(dataset: Mapping[str, Any], key: str, name: str) -> Sequence[Any]:

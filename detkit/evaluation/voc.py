@@ -17,10 +17,13 @@ import numpy.typing as npt
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import Counts, VocClass, VocNumbers
 from detkit.evaluation.results import check_results, columns
-from detkit.ops.box_arrays import paired_iou
+from detkit.ops.box_arrays import covered_fraction, paired_iou
 
 Rule = Literal["11-point", "all-point"]
 RULES: tuple[Rule, ...] = ("11-point", "all-point")
+
+_MIN_COVERED = 0.5
+"""Fraction of its area from which a detection is inside a region to ignore, as for COCO's crowds at an IoU of .5."""
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -38,7 +41,8 @@ def evaluate_voc(
 
     Detections are processed best first (ties in the order given). Each is compared with the object of its class and image that it
     overlaps most. At or above the IoU threshold it is correct if the object is still unmatched, wrong if the object is already matched,
-    and ignored if the object is difficult or a crowd.
+    and ignored if the object is difficult or a crowd. A detection that is not correct and is at least half inside a region to ignore
+    for every class, which a :class:`GroundTruth` of a data set can have, is ignored too.
 
     Args:
         ground_truth: A COCO dict whose annotations may have ``difficult``.
@@ -68,13 +72,17 @@ def voc_numbers(truth: GroundTruth, results: Any, rule: Rule, iou_thresholds: Se
     known = np.array([row.ap for row in classes if row.boxes]).reshape(-1, len(iou_thresholds))
     values = known.mean(0).tolist() if len(known) else [float("nan")] * len(iou_thresholds)
     ignored = int(tables.truth_ignored.sum())
-    counts = Counts(len(truth.image_ids), len(tables.truth_ignored) - ignored, ignored, len(tables.scores), truth.left_out)
+    objects = len(tables.truth_ignored) - ignored
+    counts = Counts(len(truth.image_ids), objects, ignored + tables.regions, len(tables.scores), truth.left_out)
     return VocNumbers(rule, tuple(iou_thresholds), tuple(values), classes, counts)
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """Objects and detections as columns; boxes are ``x1 y1 x2 y2``."""
+    """Objects and detections as columns; boxes are ``x1 y1 x2 y2``.
+
+    ``in_region`` says which detections are inside one of the ``regions`` that are to be ignored for every class.
+    """
 
     truth_image: Integers
     truth_class: Integers
@@ -84,10 +92,13 @@ class _Tables:
     label: Integers
     boxes: Floats
     scores: Floats
+    regions: int
+    in_region: Flags
 
     @classmethod
     def of(cls, truth: GroundTruth, results: Any) -> _Tables:
-        rows = truth.annotations
+        rows = [row for row in truth.annotations if "region" not in row]
+        regions = list({row["region"]: row for row in truth.annotations if "region" in row}.values())
         image, label, boxes, scores = columns(results)
         return cls(
             np.array([row["image_id"] for row in rows], np.int64),
@@ -98,7 +109,27 @@ class _Tables:
             label,
             corners(boxes),
             scores,
+            len(regions),
+            _in_regions(regions, image, corners(boxes)),
         )
+
+
+def _in_regions(regions: Sequence[Mapping[str, Any]], image: Integers, boxes: Floats) -> Flags:
+    """Return which detections are mostly inside a region of their image."""
+    regions = sorted(regions, key=lambda row: row["image_id"])
+    areas = corners(np.array([row["bbox"] for row in regions], np.float64).reshape(-1, 4))
+    detection, candidate = _pairs(np.array([row["image_id"] for row in regions], np.int64), image)
+    inside = np.zeros(len(image), np.bool_)
+    inside[detection[covered_fraction(boxes[detection], areas[candidate]) >= _MIN_COVERED]] = True
+    return inside
+
+
+def _pairs(objects: Integers, detections: Integers) -> tuple[Integers, Integers]:
+    """Return the index of the detection and of the object of all pairs in one image, from their images; those of objects are sorted."""
+    first = np.searchsorted(objects, detections, "left")
+    counts = np.searchsorted(objects, detections, "right") - first
+    detection = np.repeat(np.arange(len(detections)), counts)
+    return detection, np.arange(len(detection)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
 
 
 def corners(boxes: Floats) -> Floats:
@@ -118,17 +149,14 @@ def _class_numbers(category_id: int, class_name: str, tables: _Tables, rule: Rul
     ap = []
     for threshold in iou_thresholds:
         correct, counted = _mark_correct(target, iou >= threshold, ignored)
+        counted &= correct | ~tables.in_region[detections]
         ap.append(_average_precision(correct[counted], boxes, rule))
     return VocClass(class_name, category_id, boxes, len(detections), tuple(ap))
 
 
 def _best_targets(tables: _Tables, objects: Integers, detections: Integers) -> tuple[Integers, Floats]:
     """Return for each detection the index of the object (sorted by image) with the highest IoU, the first of ties, and that IoU or 0."""
-    images = tables.truth_image[objects]
-    first = np.searchsorted(images, tables.image[detections], "left")
-    counts = np.searchsorted(images, tables.image[detections], "right") - first
-    detection = np.repeat(np.arange(len(detections)), counts)
-    candidate = np.arange(len(detection)) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(first, counts)
+    detection, candidate = _pairs(tables.truth_image[objects], tables.image[detections])
     pairs = paired_iou(tables.boxes[detections[detection]], tables.truth_boxes[objects[candidate]])
     best = np.zeros(len(detections))
     np.maximum.at(best, detection, pairs)

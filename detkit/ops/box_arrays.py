@@ -9,9 +9,27 @@ from detkit.arrays import Features
 
 def paired_iou(first: Features, second: Features) -> Features:
     """Return the IoU ``(...)`` of boxes with the matching ones, whose shapes must broadcast; 0 where neither has an area."""
-    (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
-    shared = np.maximum(np.minimum(x2, other_x2) - np.maximum(x1, other_x1), 0)
-    shared = shared * np.maximum(np.minimum(y2, other_y2) - np.maximum(y1, other_y1), 0)
-    union = (x2 - x1) * (y2 - y1) + (other_x2 - other_x1) * (other_y2 - other_y1) - shared
+    shared = _intersection(first, second)
+    union = _area(first) + _area(second) - shared
     ious: Features = shared / np.maximum(union, np.finfo(shared.dtype).tiny)
     return ious
+
+
+def covered_fraction(boxes: Features, regions: Features) -> Features:
+    """Return the fraction ``(...)`` of the area of boxes that the matching regions cover, COCO's overlap for crowds."""
+    shared = _intersection(boxes, regions)
+    fractions: Features = shared / np.maximum(_area(boxes), np.finfo(shared.dtype).tiny)
+    return fractions
+
+
+def _intersection(first: Features, second: Features) -> Features:
+    (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    shared = np.maximum(np.minimum(x2, other_x2) - np.maximum(x1, other_x1), 0)
+    area: Features = shared * np.maximum(np.minimum(y2, other_y2) - np.maximum(y1, other_y1), 0)
+    return area
+
+
+def _area(boxes: Features) -> Features:
+    x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+    area: Features = (x2 - x1) * (y2 - y1)
+    return area

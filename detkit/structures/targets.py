@@ -21,8 +21,10 @@ class Targets(Rows):
     Attributes:
         boxes: ``(N, 4)`` float32 ``x1 y1 x2 y2``.
         labels: ``(N,)`` int64, 0 to K - 1; background is not a label.
-        is_crowd: ``(N,)`` bool, COCO's ``iscrowd``: never a positive; anchors mostly inside are ignored.
-        is_difficult: ``(N,)`` bool, VOC's ``difficult``: ignored by VOC AP, ordinary ground truth in COCO metrics.
+        is_crowd: ``(N,)`` bool, a region to ignore, such as COCO's ``iscrowd``: never a positive; anchors mostly inside are ignored, and
+            detections of the class mostly inside are neither correct nor wrong.
+        is_difficult: ``(N,)`` bool, VOC's ``difficult``: ignored by VOC AP; a crowd as well unless the data says otherwise.
+        is_ignore: ``(N,)`` bool, a region to ignore for every class: a crowd as well, and its label is 0 without a meaning.
         areas: ``(N,)`` float32 square pixels, as published (in COCO the area of the mask), otherwise the area of the box.
         segmentations: Outlines or masks as published; None where no object of the data set has one. They are selected with their rows,
             but stay in pixels of the labeled image when it is resized, flipped or cropped.
@@ -31,6 +33,7 @@ class Targets(Rows):
     labels: Tensor = field(metadata=column(torch.int64))
     is_crowd: Tensor = field(metadata=column(torch.bool))
     is_difficult: Tensor = field(metadata=column(torch.bool))
+    is_ignore: Tensor = field(metadata=column(torch.bool))
     areas: Tensor = field(metadata=column(torch.float32, follows="area"))
     segmentations: Segmentations | None = field(default=None, metadata=column(Segmentations))
 

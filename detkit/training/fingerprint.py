@@ -43,7 +43,9 @@ class DataFingerprint:
     def of(cls, data: DetectionData) -> Self:
         """Return the fingerprint of data; a missing file has an empty content."""
         records = data.records
-        columns = (records.offsets, records.boxes, records.labels, records.is_crowd, records.is_difficult)
+        columns = [records.offsets, records.boxes, records.labels, records.is_crowd, records.is_difficult]
+        if records.is_ignore.any():  # otherwise the fingerprint is that of earlier versions
+            columns.append(records.is_ignore)
         labels = [repr(data.class_names).encode(), *(np.ascontiguousarray(column).tobytes() for column in columns)]
         ids = (f"{type(image_id).__name__} {image_id}\n".encode("utf-8", "surrogatepass") for image_id in records.image_ids)
         return cls(len(data), len(records.labels), _digest(ids), _digest(labels), _digest(_contents(records.paths)))

@@ -214,3 +214,19 @@ def test_color_changes_do_not_affect_boxes_or_fill() -> None:
     assert (result.image != plain.image).any()
     filled = round(image.size[0] * 100 / image.size[1])
     assert (result.image[filled:] == 114).all()
+
+
+@pytest.mark.parametrize("calls", ["Affine(rotate=(40, 40), p=1.0)", "Affine(translate_percent=(0.45, 0.45), p=1.0)"])
+def test_a_rotation_clips_crowds_and_does_not_drop_them(calls: str) -> None:
+    """What is visible of a region to ignore stays one, at its pixels; of an object as little is left and dropped."""
+    config = AugmentationConfig(flip=0.0, extra=(calls,), min_visibility=0.9, min_side=50.0, resize=KeepSizeConfig())
+    boxes = torch.tensor([[2.0, 2.0, 98.0, 98.0], [1.0, 1.0, 99.0, 99.0], [2.0, 2.0, 98.0, 98.0]])
+    targets = Targets.of(boxes, torch.tensor([0, 1, 2]), is_crowd=torch.tensor([False, True, False]))
+    pixels = np.full((100, 100, 3), 255, np.uint8)
+    crowd = Augmenter(config)(AnnotatedImage(pixels, targets), np.random.default_rng(0)).targets
+    assert crowd.labels.tolist() == [1]
+    image = np.zeros((100, 100, 3), np.uint8)
+    image[1:99, 1:99] = 255
+    result = Augmenter(config)(AnnotatedImage(image, targets), np.random.default_rng(0))
+    paint, _ = measured(result.image, 128)
+    torch.testing.assert_close(result.targets.boxes[0], torch.tensor(paint).float(), atol=2, rtol=0)

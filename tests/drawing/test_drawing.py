@@ -7,7 +7,7 @@ import torch
 from detkit.drawing import contact_sheet, draw_detections, draw_targets, readable_scale, side_by_side
 from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable, font_for
-from detkit.drawing.palette import color_of, text_color_on
+from detkit.drawing.palette import GRAY, color_of, text_color_on
 from detkit.structures import Detections, Targets
 
 NAMES = ("cat", "dog", None)
@@ -150,3 +150,11 @@ def test_accents_are_dropped_before_the_name(monkeypatch: pytest.MonkeyPatch) ->
 def test_invalid_image() -> None:
     with pytest.raises(ValueError, match=r"expected \(H, W, 3\) uint8"):
         draw_detections(np.zeros((4, 4, 3), np.float32), Detections.empty(), NAMES)
+
+
+def test_regions_of_no_class_are_gray_and_not_named_after_the_first_class() -> None:
+    flags = torch.tensor([True])
+    rows = Targets.filled(torch.tensor([[20.0, 20.0, 180.0, 180.0]]), labels=torch.tensor([0]), is_crowd=flags, is_ignore=flags)
+    drawn = draw_targets(gray(200, 200) * 0, rows, NAMES)
+    assert not has_color(drawn, 0)
+    assert (drawn == np.array(GRAY, np.uint8)).all(-1).any()

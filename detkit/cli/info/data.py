@@ -57,7 +57,13 @@ def data_text(data: DetectionData) -> str:
     records = data.records
     empty = int((records.lengths == 0).sum())
     flags = [
-        f"{int(flag.sum()):,} {name}" for name, flag in (("crowd", records.is_crowd), ("difficult", records.is_difficult)) if flag.any()
+        f"{int(flag.sum()):,} {name}"
+        for name, flag in (
+            ("to ignore", records.is_ignore),
+            ("crowd", records.is_crowd & ~records.is_ignore & ~records.is_difficult),
+            ("difficult", records.is_difficult),
+        )
+        if flag.any()
     ]
     boxes = count(len(records.boxes), "box", "boxes") + (f" ({', '.join(flags)})" if flags else "")
     lines = [f"{printable(data.name)}: {count(len(data), 'image')} ({count(empty, 'image')} without objects), {boxes}"]
@@ -105,7 +111,8 @@ def _image_sizes(sizes: np.ndarray) -> str:
 
 def _classes(data: DetectionData) -> str:
     """Return a table of the classes: all, or the most frequent ones and a line about the others."""
-    labels, images = data.records.labels, data.records.image_index
+    of_class = ~data.records.is_ignore
+    labels, images = data.records.labels[of_class], data.records.image_index[of_class]
     boxes = np.bincount(labels, minlength=len(data.class_names))
     classes = max(len(boxes), 1)
     pairs = np.sort(images * classes + labels)  # np.unique takes 20 times as long on numbers that are nearly sorted

@@ -145,7 +145,7 @@ def _print_classes(classes: int, config: DetectorConfig, data: DetectionData | N
     print(f"one score per image for each of {count(classes, 'class', 'classes')}; no levels and no boxes")
     if data is None or not data.class_names:
         return
-    labels = Counter(data.records.labels.tolist())
+    labels = Counter(data.records.labels[~data.records.is_crowd].tolist())
     numbers = {name: labels[label] for label, name in enumerate(data.class_names)}
     least, most = min(numbers, key=numbers.__getitem__), max(numbers, key=numbers.__getitem__)
     total = count(labels.total(), "image") if data.is_classification else f"{count(labels.total(), 'object')} to crop"

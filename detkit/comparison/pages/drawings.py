@@ -92,7 +92,7 @@ def _panel(truth: GroundTruth, drawn: Sequence[Drawn], number: int, image: Thumb
     boxes = [
         DrawnBox(_corners(row["bbox"]), truth.categories[row["category_id"]], "truth")
         for row in truth.annotations
-        if row["image_id"] == number
+        if row["image_id"] == number and "region" not in row
     ]
     cards = [Card(_image(image, boxes, "the labels"), "Labels", f"{len(boxes):,} objects")]
     for detector in drawn:

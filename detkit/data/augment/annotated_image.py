@@ -67,7 +67,9 @@ def shift_rows(rows: R, x: float, y: float) -> R:
 
 
 def drop_small(rows: R, min_side: float) -> R:
-    """Drop the rows whose box has a side below ``min_side`` pixels."""
+    """Drop the rows whose box has a side below ``min_side`` pixels, except crowds, which mark regions to ignore however small."""
     sides = rows.boxes[:, 2:] - rows.boxes[:, :2]
     keep = (sides >= min_side).all(1)
+    crowds = getattr(rows, "is_crowd", None)
+    keep = keep if crowds is None else keep | crowds
     return rows if bool(keep.all()) else rows[keep]

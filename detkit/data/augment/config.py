@@ -170,9 +170,9 @@ class AugmentationConfig(Config):
     extra: tuple[str, ...] = ()
     """Additional albumentations transforms, as calls: ``GaussianBlur(blur_limit=(3, 7), p=0.2)``."""
     min_visibility: Probability = 0.1
-    """Objects of which a crop leaves less than this fraction of the area are dropped; crowds only if nothing is left, or by a rotation."""
+    """Objects of which a crop or a rotation leaves less than this fraction of the area are dropped; crowds only if nothing is left."""
     min_side: float = Field(1.0, ge=0)
-    """Objects with a side below this many pixels in the final image are dropped."""
+    """Objects with a side below this many pixels in the final image are dropped, but no crowds."""
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 import inspect
 import os
 import random
@@ -18,6 +19,7 @@ from detkit.data.augment.annotated_image import AnnotatedImage, R
 from detkit.data.augment.config import AugmentationConfig
 from detkit.ops.windows import kept_fraction
 from detkit.registry import did_you_mean
+from detkit.structures import Targets
 
 Call = tuple[str, dict[str, Any]]
 """A transform's name and its arguments."""
@@ -31,7 +33,7 @@ class LibraryTransforms:
 
     Args:
         calls: Names and arguments.
-        min_visibility: Rows of which a transform leaves less than this fraction of the area are dropped.
+        min_visibility: Rows of which a transform leaves less than this fraction of the area are dropped; crowds only if nothing is left.
 
     Raises:
         ValueError: If albumentations has no such transform, or the transform no such argument or value.
@@ -39,49 +41,64 @@ class LibraryTransforms:
 
     def __init__(self, calls: Sequence[Call], min_visibility: float = 0.0) -> None:
         self.calls, self.min_visibility = tuple(calls), min_visibility
-        self._composed: Any = None
-        self._compose()
+        self._composed: dict[float, Any] = {}
+        self._compose(min_visibility)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_composed": None}  # a spawned worker process composes its own
+        return {**self.__dict__, "_composed": {}}  # a spawned worker process composes its own
 
     def __call__(self, image: AnnotatedImage, random_numbers: np.random.Generator) -> AnnotatedImage:
         """Return the image after the transforms; rows outside it are dropped."""
         if not self.calls:
             return image
-        compose = self._compose()
+        compose, seed = self._compose(self.min_visibility), int(random_numbers.integers(2**62))
         # Compose.set_random_seed would give every transform the same numbers, so that flips along both axes always coincide.
-        compose.set_random_state(random_numbers, random.Random(int(random_numbers.integers(2**62))))
         if not self._any_moves_boxes():
+            compose.set_random_state(random_numbers, random.Random(seed))
             return replace(image, image=compose(image=image.image)["image"])
         targets, proposals = image.targets, image.proposals
         boxes = targets.boxes if proposals is None else torch.cat([targets.boxes, proposals.boxes])
+        crowds = self._crowds(image, copy.deepcopy(random_numbers), seed)  # before the generator is used
+        compose.set_random_state(random_numbers, random.Random(seed))
         result = compose(image=image.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
-        indices = torch.from_numpy(np.asarray(result["rows"]).astype(np.int64).reshape(-1))  # returned as floats, or as an empty list
-        new_boxes = torch.from_numpy(np.asarray(result["bboxes"], dtype=np.float32).reshape(-1, 4))
+        indices, new_boxes = _rows_of(result)
         first = indices < len(targets)
         targets = _moved(targets, indices[first], new_boxes[first])
+        if crowds is not None:
+            rows = torch.cat((indices[first][~targets.is_crowd], crowds[0]))
+            targets = Targets.cat([targets[~targets.is_crowd], crowds[1]])[rows.argsort()]
         proposals = None if proposals is None else _moved(proposals, indices[~first] - len(image.targets), new_boxes[~first])
         return replace(image, image=np.ascontiguousarray(result["image"]), targets=targets, proposals=proposals)
+
+    def _crowds(self, image: AnnotatedImage, random_numbers: np.random.Generator, seed: int) -> tuple[Tensor, Targets] | None:
+        """Return the crowds after the same random transforms, however little of them is left, and their rows; None if there are none."""
+        crowds = image.targets.is_crowd.nonzero().flatten()
+        if not len(crowds) or not self.min_visibility:
+            return None
+        compose = self._compose(0.0)
+        compose.set_random_state(random_numbers, random.Random(seed))
+        boxes = image.targets.boxes[crowds].numpy()
+        indices, new_boxes = _rows_of(compose(image=image.image, bboxes=boxes, rows=np.arange(len(boxes))))
+        return crowds[indices], _moved(image.targets, crowds[indices], new_boxes)
 
     def _any_moves_boxes(self) -> bool:
         return any(moves_boxes(name) for name, _ in self.calls)
 
-    def _compose(self) -> Any:
-        if self._composed is None and self.calls:
+    def _compose(self, min_visibility: float) -> Any:
+        if min_visibility not in self._composed and self.calls:
             library = _library()
             boxes = library.BboxParams(
                 "pascal_voc",
                 label_fields=["rows"],
                 clip=True,
                 filter_invalid_bboxes=True,
-                min_visibility=self.min_visibility,
+                min_visibility=min_visibility,
                 # Checking once at the end is enough and faster, unless one transform crops and the next one adds a margin again.
                 check_each_transform=any(name not in _NEVER_CROP for name, _ in self.calls),
             )
             transforms = [_transform(name, arguments) for name, arguments in self.calls]
-            self._composed = library.Compose(transforms, bbox_params=boxes if self._any_moves_boxes() else None)
-        return self._composed
+            self._composed[min_visibility] = library.Compose(transforms, bbox_params=boxes if self._any_moves_boxes() else None)
+        return self._composed.get(min_visibility)
 
 
 def geometry_calls(config: AugmentationConfig) -> list[Call]:
@@ -179,6 +196,12 @@ def _parse_call(text: str) -> Call:
         return call.func.id, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except ValueError:
         raise ValueError(f"augmentation.extra: expected plain numbers, strings and tuples as arguments, got {text!r}") from None
+
+
+def _rows_of(result: Any) -> tuple[Tensor, Tensor]:
+    """Return the indices and the boxes of the rows that a result still has."""
+    indices = torch.from_numpy(np.asarray(result["rows"]).astype(np.int64).reshape(-1))  # returned as floats, or as an empty list
+    return indices, torch.from_numpy(np.asarray(result["bboxes"], dtype=np.float32).reshape(-1, 4))
 
 
 def _moved(rows: R, indices: Tensor, boxes: Tensor) -> R:

@@ -32,7 +32,8 @@ def tide_errors(truth: GroundTruth, results: Any) -> dict[str, tuple[int, float]
     """Return the number of errors of each type, and the AP50 that fixing all of them would add.
 
     Counts and AP are those of the package ``tidecv``: 100 detections of an image are counted, classes with detections but no objects count
-    as AP 0, and detections in crowds are errors that cost nothing.
+    as AP 0, and detections in crowds are errors that cost nothing. Beyond ``tidecv``, detections in regions that are ignored for every
+    class, or because they are difficult, are no errors at all.
 
     Args:
         truth: The ground truth.
@@ -50,7 +51,7 @@ class _Rows:
     Attributes:
         label: ``(N,)`` class of each detection.
         scores: ``(N,)``.
-        kind: ``(N,)`` position of its error in :data:`ERRORS`; -1 if it is correct.
+        kind: ``(N,)`` position of its error in :data:`ERRORS`; negative if it is none.
         ignored: ``(N,)`` whether it is in a crowd.
         fixed_label: ``(N,)`` class of the object that it would detect if its class or location were fixed; -1 if it would be dropped.
         objects: ``(K,)`` number of objects of each class.
@@ -79,7 +80,8 @@ class _Rows:
         used = np.zeros(len(order), np.bool_)
         limits = (MIN_IOU, _BACKGROUND_IOU)
         groups = group_ranges(image, objects.image)
-        classify(groups, boxes, label, objects.boxes, objects.label, objects.crowd, limits, (kind, about, ignored, used))
+        crowd = objects.crowd.astype(np.int64) + _without_error(truth)[order]
+        classify(groups, boxes, label, objects.boxes, objects.label, crowd, limits, (kind, about, ignored, used))
         fixable = np.flatnonzero((kind == _CLASS) | (kind == _LOCATION))
         fixable = fixable[~used[about[fixable]]]
         best = fixable[np.lexsort((-scores[fixable], about[fixable]))]
@@ -107,6 +109,11 @@ class _Rows:
         order = order[counted[order]]
         objects = self.objects - self.missed if number == _MISS else self.objects
         return _mean_ap(label[order], self.scores[order], correct[order], objects)
+
+
+def _without_error(truth: GroundTruth) -> Flags:
+    """Return which annotations are regions in which a detection is no error, ``(M,)``."""
+    return np.array([bool(row["iscrowd"] and ("region" in row or row.get("difficult"))) for row in truth.annotations], np.bool_)
 
 
 def _mean_ap(label: Integers, scores: Floats, correct: Flags, objects: Integers) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from detkit.evaluation.analysis.kernels.compilation import compiled
 from detkit.evaluation.analysis.kernels.matching import pair_ious
 
-CORRECT, CLASS, LOCATION, BOTH, DUPLICATE, BACKGROUND = -1, 0, 1, 2, 3, 4
+NO_ERROR, CORRECT, CLASS, LOCATION, BOTH, DUPLICATE, BACKGROUND = -2, -1, 0, 1, 2, 3, 4
 
 
 @compiled
@@ -79,7 +79,8 @@ def classify(groups: Any, boxes: Any, labels: Any, objects: Any, object_labels: 
         labels: ``(N,)`` their classes.
         objects: ``(M, 4)`` objects, by image.
         object_labels: ``(M,)`` their classes.
-        crowd: ``(M,)`` whether each is a crowd.
+        crowd: ``(M,)`` 1 for a crowd, in which wrong detections are errors without a cost as in tidecv, and 2 for a region to ignore, in
+            which they are no errors; 0 for objects.
         limits: Smallest IoU of a match, and largest of the background.
         results: Outputs: ``kind`` and ``about`` ``(N,)``, whether each detection is ignored ``(N,)``, and each object is matched ``(M,)``.
     """
@@ -99,6 +100,10 @@ def classify(groups: Any, boxes: Any, labels: Any, objects: Any, object_labels: 
             if target[row] < 0:
                 for number in range(first, last):
                     covered = crowd[number] and same[row, number - first] and ious[row, number - first] > limits[0]
-                    ignored[index] = ignored[index] or covered
-                kind[index], target[row] = wrong_kind(ious[row], same[row], crowd[first:last], used[first:last], limits)
+                    no_error = crowd[number] == 2 and same[row, number - first] and ious[row, number - first] >= limits[0]
+                    ignored[index] = ignored[index] or covered or no_error
+                    if no_error:
+                        kind[index] = NO_ERROR
+                if kind[index] != NO_ERROR:
+                    kind[index], target[row] = wrong_kind(ious[row], same[row], crowd[first:last], used[first:last], limits)
             target[row] += first if target[row] >= 0 else 0
