@@ -9,14 +9,15 @@ import numpy as np
 
 from detkit.arrays import Flags, Floats, Integers
 from detkit.curation.parts import LabeledParts, box_counts
+from detkit.data.ignore import IGNORE_CLASS
 from detkit.data.records import Records
 from detkit.data.writers.coco import kept_category_ids
 from detkit.data.writers.outlines import bounds, mask_array, mask_of, polygons_of
 from detkit.data.writers.protocol import Holds, WriteOptions
 from detkit.structures import Segmentations
 
-CROWDS = "crowds and ignore regions, written as ordinary objects"
-CROWDS_AS_DIFFICULT = "crowds and ignore regions, written as difficult objects"
+CROWDS = f"crowds, written as boxes of the class {IGNORE_CLASS!r}, which detkit ignores"
+CROWDS_AS_DIFFICULT = "crowds, written as difficult objects"
 DIFFICULT = "flags of difficult objects"
 POLYGONS = "polygons"
 POLYGONS_OR_BOXES = "polygons, which --polygons writes instead of the boxes"
@@ -59,7 +60,7 @@ def count_losses(data: LabeledParts, holds: Holds, options: WriteOptions, image_
 def _row_losses(records: Records, holds: Holds) -> dict[str, int]:
     losses = {}
     if not holds.crowds:
-        losses[CROWDS_AS_DIFFICULT if holds.difficult else CROWDS] = int(records.is_crowd.sum())
+        losses[CROWDS_AS_DIFFICULT if holds.difficult else CROWDS] = int((records.is_crowd & ~records.is_ignore).sum())
     if not holds.difficult:
         losses[DIFFICULT] = int(records.is_difficult.sum())
     if not holds.areas:

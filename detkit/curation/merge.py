@@ -51,7 +51,7 @@ def merge_parts(sources: Sequence[LabeledParts]) -> Merged:
             if known != name:
                 notes.append(f"part {name} of {source.name} is added to {known}")
             groups.setdefault(known, []).append(_with_classes(part, names, ids))
-    parts = {name: _joined(group) for name, group in groups.items()}
+    parts = {name: join_parts(group) for name, group in groups.items()}
     title = " + ".join(source.name for source in sources)
     return Merged(LabeledParts(title, parts), (*notes, *_same_image_notes(sources)))
 
@@ -73,7 +73,8 @@ def _with_classes(part: Part, names: tuple[str, ...], ids: tuple[int, ...]) -> P
     return replace(part, data=replace(data, category_ids=ids))
 
 
-def _joined(parts: Sequence[Part]) -> Part:
+def join_parts(parts: Sequence[Part]) -> Part:
+    """Return the images of several parts with the same classes as one part, in their order; names may occur more than once."""
     if len(parts) == 1:
         return parts[0]
     first = parts[0].data

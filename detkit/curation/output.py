@@ -17,6 +17,7 @@ from detkit.curation.images import ImagePlacer
 from detkit.curation.losses import count_losses
 from detkit.curation.naming import MAPPING, Naming, NewPart
 from detkit.curation.parts import LabeledParts
+from detkit.curation.regions import with_ignored_regions
 from detkit.data.writers import writer
 from detkit.data.writers.protocol import WriteOptions, Writer
 
@@ -81,7 +82,7 @@ def write_parts(data: LabeledParts, folder: str | Path, options: OutputOptions, 
     check_apart(Path(data.name), folder)
     labels = WriteOptions(polygons=options.polygons, whole_pixels=options.voc_integers)
     target = writer(options.kind, labels)
-    naming = Naming.of(data, options.kind, target.holds)
+    naming = Naming.of(with_ignored_regions(data, target.holds), options.kind, target.holds)
     lost = count_losses(data, target.holds, labels, naming.lost_ids)
     if options.strict and lost:
         listed = "; ".join(f"{text}: {count:,}" for text, count in lost.items())

@@ -15,7 +15,7 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.data.writers.json_file import json_text
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.numbers import CORNER_AND_SIZE, box_numbers, plain
-from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions
+from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, numbered
 
 _BLOCK = 1000
 """Images whose annotations are in memory at once."""
@@ -78,13 +78,8 @@ def kept_category_ids(category_ids: Sequence[int]) -> tuple[int, ...]:
     return tuple(category_ids) if ascending else tuple(range(1, len(category_ids) + 1))
 
 
-def _image_ids(data: LabeledData) -> tuple[int | str, ...]:
-    ids = data.records.image_ids
-    return ids if all(isinstance(image_id, int) for image_id in ids) else tuple(range(1, len(ids) + 1))
-
-
 def _images(data: LabeledData, folder: Path) -> Iterator[dict[str, Any]]:
-    for image_id, record in zip(_image_ids(data), data.records, strict=True):
+    for image_id, record in zip(numbered(data.records.image_ids), data.records, strict=True):
         name = Path(os.path.relpath(record.path, folder)).as_posix()
         yield {"id": image_id, "file_name": name, "height": record.size[0], "width": record.size[1]}
 
@@ -96,7 +91,7 @@ def _categories(data: LabeledData) -> list[dict[str, Any]]:
 
 def _annotations(data: LabeledData) -> Iterator[list[dict[str, Any]]]:
     """Yield the annotations of some images after those of others."""
-    ids, records, count = iter(_image_ids(data)), iter(data.records), 0
+    ids, records, count = iter(numbered(data.records.image_ids)), iter(data.records), 0
     while block := list(islice(records, _BLOCK)):
         entries = _entries(block, list(islice(ids, _BLOCK)), kept_category_ids(data.category_ids))
         yield [{"id": count + number, **entry} for number, entry in enumerate(entries, 1)]

@@ -45,5 +45,7 @@ def _rows(data: LabeledData, images: Path) -> Iterator[tuple[str | int, ...]]:
     for record in data.records:
         name, (height, width) = image_name(record.path, images), record.size
         numbers = texts(box_numbers(record.targets.boxes, CORNERS))
+        if not numbers:  # a row without a box, or the image would not be in the table
+            yield (name, width, height, "", "", "", "", "")
         for label, row in zip(record.targets.labels.tolist(), numbers, strict=True):
             yield (name, width, height, data.class_names[label], *row)

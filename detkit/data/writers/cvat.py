@@ -14,7 +14,7 @@ from detkit.checkpoint.atomic import atomic_write
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.numbers import CORNERS, box_numbers, point_numbers, text, texts
 from detkit.data.writers.outlines import joined, mask_array, mask_of, polygons_of
-from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, image_name
+from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, image_name, numbered
 
 _CHECKBOX = (("mutable", "False"), ("input_type", "checkbox"), ("default_value", "false"), ("values", ""))
 _FLAGS = ("difficult", "is_crowd")
@@ -42,7 +42,7 @@ class CvatWriter:
         ElementTree.SubElement(root, "version").text = "1.1"
         root.append(_meta(data.class_names, split, len(data.records.paths)))
         images = self.image_folder(folder, split)
-        for image_id, record in zip(_image_ids(data), data.records, strict=True):
+        for image_id, record in zip(numbered(data.records.image_ids), data.records, strict=True):
             root.append(self._image(record, image_id, images, data.class_names))
         ElementTree.indent(root)
         with atomic_write(folder / split / "annotations.xml") as temporary:
@@ -88,11 +88,6 @@ def _run_lengths(pixels: Any) -> dict[str, str]:
         "width": str(inside.shape[1]),
         "height": str(inside.shape[0]),
     }
-
-
-def _image_ids(data: LabeledData) -> tuple[int | str, ...]:
-    ids = data.records.image_ids
-    return ids if all(isinstance(image_id, int) for image_id in ids) else tuple(range(len(ids)))
 
 
 def _meta(class_names: Sequence[str], split: str, count: int) -> ElementTree.Element:

@@ -12,7 +12,7 @@ from detkit.data.writers.json_file import write_json_labels
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.numbers import CORNER_AND_SIZE, box_numbers, point_numbers
 from detkit.data.writers.outlines import joined, polygons_of
-from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, image_name
+from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, image_name, numbered
 
 _PERCENT = 100.0
 _FIRST = 4
@@ -27,7 +27,7 @@ class LabelStudioWriter:
         options: With ``polygons``, an object with outlines is a polygon; else every object is a rectangle.
     """
 
-    holds: ClassVar[Holds] = Holds(polygons="instead")
+    holds: ClassVar[Holds] = Holds(image_ids=True, polygons="instead")
     options: WriteOptions = DEFAULTS
 
     def image_folder(self, folder: Path, split: str) -> Path:
@@ -43,12 +43,12 @@ class LabelStudioWriter:
                 "data": {"image": f"/data/local-files/?d={quote(f'images/{split}/{image_name(record.path, images)}')}"},
                 "annotations": [{"id": number, "result": self._regions(record, number, data.class_names)}],
             }
-            for number, record in enumerate(data.records, 1)
+            for number, record in zip(numbered(data.records.image_ids), data.records, strict=True)
         ]
         write_class_list(folder / "classes.txt", data.class_names)
         write_json_labels(folder / f"{split}.json", tasks)
 
-    def _regions(self, record: LabeledImage, task: int, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
+    def _regions(self, record: LabeledImage, task: int | str, class_names: tuple[str, ...]) -> list[dict[str, Any]]:
         (height, width), targets = record.size, record.targets
         unit = (width / _PERCENT, height / _PERCENT)
         boxes = box_numbers(targets.boxes, CORNER_AND_SIZE, unit, _FIRST).tolist()

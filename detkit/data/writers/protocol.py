@@ -119,6 +119,11 @@ def write_all(writer: ImageWise, data: LabeledData, folder: Path, split: str) ->
     writer.finish(data, folder, split)
 
 
+def numbered(image_ids: Sequence[int | str]) -> Sequence[int | str]:
+    """Return ids for a format in which they are numbers: the given ones if all are, else 1 to N."""
+    return image_ids if all(isinstance(image_id, int) for image_id in image_ids) else range(1, len(image_ids) + 1)
+
+
 def image_name(path: Path, images: Path) -> str:
     """Return the path of an image in its image folder, with forward slashes; only its own name if it is elsewhere."""
     return path.relative_to(images).as_posix() if path.is_relative_to(images) else path.name

@@ -15,7 +15,7 @@ from detkit.data.writers.numbers import CORNERS_FROM_ONE, box_numbers, point_num
 from detkit.data.writers.outlines import polygons_of
 from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, label_name, write_all
 
-_THIN = 1e-4
+_THIN = 1e-9
 """Pixels by which a box of one pixel is widened: its first and last pixel are the same, which readers take for a click without a drag."""
 
 
