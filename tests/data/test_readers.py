@@ -509,7 +509,7 @@ def test_names_with_spaces_are_read_back(kind: str, tmp_path: Path) -> None:
 def test_images_sharing_a_label_file_are_rejected(kind: str, tmp_path: Path) -> None:
     folder = image_folder(tmp_path, kind, "train")
     data = DetectionData.of("made", ("cat",), [ImageRecord(folder / name, name, (80, 100), Targets.empty()) for name in ("a.png", "a.jpg")])
-    with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its \w+ label file would also be that of .*a\.png"):
+    with nullcontext() if kind == "coco" else pytest.raises(ValueError, match=r"a\.jpg: its .*label file would also be that of .*a\.png"):
         write_labels(data, tmp_path, kind, "train")
 
 

@@ -76,8 +76,10 @@ class YoloDescription:
         folders = [path for entry in self.splits[split] if (path := self._resolve(entry)) is not None and path.is_dir()]
         return folders[0] if len(folders) == len(self.splits[split]) == 1 else None
 
-    def darknet_label_file(self, image: Path) -> Path:
-        """Return the label file of an image in a Darknet export (as from CVAT), which keeps labels apart from images."""
+    def other_label_file(self, image: Path) -> Path:
+        """Return the label file of an image in a folder of its own: that of labelImg's list of classes, or Darknet's (as from CVAT)."""
+        if self.file.name in CLASS_LISTS:
+            return self.file.parent / f"{image.stem}.txt"
         return self.root / "obj_train_data" / f"{image.stem}.txt"
 
     def _resolve(self, entry: str) -> Path | None:
@@ -150,6 +152,9 @@ def _fromclass_lists(folder: Path, file: Path) -> YoloDescription:
     for other in lists.values():
         if tuple(read_lines(other)) != names:
             raise ValueError(f"{other}: its class names differ from those of {file}; expected the same in all splits, in the same order")
+    siblings = folder.parent / "images"
+    if folder.name.lower() == "labels" and siblings.is_dir() and file.parent == folder:
+        return YoloDescription(file, folder.parent, names, {"": ("images",)})
     return YoloDescription(file, folder, names, {split: (split or ".",) for split in lists})
 
 

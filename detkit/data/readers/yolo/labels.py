@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,12 +26,39 @@ def class_lists(path: Path) -> dict[str, Path]:
 
 
 def _class_list(folder: Path) -> Path | None:
-    """Return the list of class names of a folder whose images have label files."""
-    file = next((folder / name for name in CLASS_LISTS if (folder / name).is_file()), None)
+    """Return the list of class names of a folder whose images have label files; it is in the folder, or with the label files.
+
+    Of a folder of label files without images, it is the list in it.
+    """
+    places = [folder, *(folder / name for name in ("labels", "Labels"))]
+    file = next((place / name for place in places for name in CLASS_LISTS if (place / name).is_file()), None)
     if file is None:
         return None
-    images = (path for path, _ in zip(images_below(folder), range(100), strict=False))
-    return file if any(candidate.is_file() for path in images for candidate in label_file_candidates(path)) else None
+    images = [path for path, _ in zip(images_below(folder), range(100), strict=False)]
+    if not images:
+        return file if file.parent == folder and _has_label_file(folder) else None
+    candidates = (candidate for path in images for candidate in (*label_file_candidates(path), *_beside(path, file)))
+    return file if any(candidate.is_file() for candidate in candidates) else None
+
+
+def _beside(image: Path, class_list: Path) -> list[Path]:
+    """Return where labelImg saves the labels of an image in a folder that a person has chosen: next to the list of classes."""
+    label_file = class_list.parent / f"{image.stem}.txt"
+    return [label_file] if label_file != class_list else []
+
+
+def _has_label_file(folder: Path) -> bool:
+    """Return whether one of the first text files in a folder begins with a box."""
+    files = (Path(entry) for entry in os.scandir(folder) if entry.name.lower().endswith(".txt") and entry.name not in CLASS_LISTS)
+    return any(_BOX.match(_head(file)) for file in itertools.islice(files, 10) if file.is_file())
+
+
+def _head(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(200)
+
+
+_BOX = re.compile(rb"\s*\d+(\s+[-+.\de]+){4,}\s*(\n|$)")
 
 
 def images_below(folder: Path) -> Iterator[Path]:

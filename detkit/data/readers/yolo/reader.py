@@ -99,7 +99,7 @@ def _read_label_files(description: YoloDescription, files: dict[Path, str], rows
     users: dict[Path, str] = {}
     max_values = 5 if description.has_keypoints else None
     for index, (file, name) in enumerate(files.items()):
-        label_file = find_label_file(file, description.darknet_label_file(file))
+        label_file = find_label_file(file, description.other_label_file(file))
         if label_file is None:
             report.add(ReadIssue.NO_LABEL_FILE, name)
             continue
