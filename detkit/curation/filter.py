@@ -152,8 +152,7 @@ def _pattern(text: str | None) -> re.Pattern[str] | None:
 def _box_rules(part: Part, names: Sequence[str], options: FilterOptions) -> Iterator[tuple[str, Flags]]:
     """Yield each reason to drop boxes, and the boxes ``(N,)`` to which it applies."""
     records = part.data.records
-    unselected = np.array([name not in names for name in part.data.class_names], np.bool_)[records.labels]
-    yield "class not selected", unselected
+    yield "class not selected", _unselected(part, names)
     sides = (records.boxes[:, 2:] - records.boxes[:, :2]).astype(np.float64)
     areas, is_box = sides.prod(1), ~records.is_crowd
     of_image = areas / records.sizes.prod(1)[records.image_index]
@@ -187,9 +186,10 @@ def _image_rules(
         if comparison.is_class:
             label = part.data.class_names.index(comparison.name)
             return _count(records.image_index, counted & (records.labels == label), len(part))
-        height, width = records.sizes.astype(np.float64).T
+        height, width = (records.sizes[:, axis].astype(np.float64) for axis in (0, 1))
         values: dict[str, Doubles] = {"boxes": boxes, "width": width, "height": height, "side": sides.astype(np.float64)}
-        return values.get(comparison.name, height * width)
+        values["area"] = height * width
+        return values[comparison.name]
 
     for condition in conditions:
         yield f"not {condition.text}", ~condition.holds(value)
@@ -200,13 +200,23 @@ def _count(image_index: Integers, rows: Flags, images: int) -> Doubles:
     return counts
 
 
+def _unselected(part: Part, names: Sequence[str]) -> Flags:
+    """Return which boxes ``(N,)`` are of other classes; regions that are of no class are of none."""
+    table = np.array([name not in names for name in part.data.class_names], np.bool_)
+    unselected: Flags = table[part.data.records.labels] & ~part.data.records.is_ignore
+    return unselected
+
+
 def _selected(part: Part, keep: Flags, names: tuple[str, ...], ignore: bool) -> Part:
-    """Return the part with the kept boxes, of the kept classes only; the others are dropped or become ignore regions."""
-    data, records = part.data, part.data.records
-    table = np.array([names.index(name) if name in names else 0 for name in data.class_names], np.int64)
-    changed = part.where(np.ones(len(keep), np.bool_) if ignore else keep, table[records.labels])
+    """Return the part with the kept boxes, of the kept classes only; the others are dropped or become ignore regions.
+
+    A box of a class that is not kept is ignored for every class.
+    """
+    data = part.data
     if ignore:
-        changed = ignored(changed, ~keep)
+        part = ignored(part, ~keep, _unselected(part, names))
+    table = np.array([names.index(name) if name in names else 0 for name in data.class_names], np.int64)
+    changed = part.where(np.ones_like(keep) if ignore else keep, table[part.data.records.labels])
     ids = tuple(number for name, number in zip(data.class_names, data.category_ids, strict=True) if name in names)
     return replace(changed, data=replace(changed.data, class_names=names, category_ids=ids))
 

@@ -100,7 +100,16 @@ def test_ignored_classes_leave_the_list(data: LabeledParts) -> None:
     result = filtered(data, classes=("dog",), ignore=True)
     assert result.data.class_names == ("dog",)
     assert result.data.parts["train"].data.records.is_crowd.tolist() == [True, False, True, True]
-    assert not result.data.parts["train"].data.records.labels.any()
+    train = result.data.parts["train"].data.records
+    assert train.is_ignore.tolist() == [True, False, True, False]  # the crowd of dogs stays one of dogs
+    assert not train.labels.any()
+    assert filtered(result.data, classes=("dog",)).data.box_count == data.box_count  # of no class, so not of another one
+
+
+def test_too_small_boxes_are_ignored_for_their_class_only(data: LabeledParts) -> None:
+    train = filtered(data, min_side=5, ignore=True).data.parts["train"].data.records
+    assert not train.is_ignore.any()
+    assert train.labels.tolist() == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

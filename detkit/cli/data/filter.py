@@ -65,7 +65,7 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     boxes.add_argument("--max-side", type=_pixels, metavar="N", help="drop boxes whose longer side is above N pixels")
     boxes.add_argument("--min-area", type=_area, metavar="A", help="drop smaller boxes: square pixels, or percent of the image (0.1%%)")
     boxes.add_argument("--max-area", type=_area, metavar="A", help="drop larger boxes: square pixels, or percent of the image (50%%)")
-    boxes.add_argument("--ignore", action="store_true", help="turn the boxes into ignore regions (crowds) instead of dropping them")
+    boxes.add_argument("--ignore", action="store_true", help="turn the boxes into ignore regions instead of dropping them")
     images = parser.add_argument_group("images")
     images.add_argument(
         "--image-sides", type=size_range, metavar="FROM:BELOW", help="keep images whose shorter side is in this range, such as 480:"
