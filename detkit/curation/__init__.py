@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from detkit.curation.checking.check import check
     from detkit.curation.conversion import convert
     from detkit.curation.data_sets import DATA_SETS, DataSet
+    from detkit.curation.duplicates.check import check_pixels
+    from detkit.curation.duplicates.find import find_duplicates
+    from detkit.curation.duplicates.groups import Duplicates
     from detkit.curation.example import make_example
     from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, plan_fetch
     from detkit.curation.filter import Area, Filtered, FilterOptions, filter_parts
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from detkit.curation.output import OutputOptions, Written, write_parts
     from detkit.curation.parts import LabeledParts, Part, read_parts
     from detkit.curation.rename import Renamed, read_renames, rename_classes
+    from detkit.curation.split.divide import Split, SplitOptions, split_parts
     from detkit.curation.subset import Subset, SubsetOptions, subset_of_ids, subset_of_names, subset_parts
     from detkit.curation.tile import Tiled, TileOptions, tile_parts
 
@@ -24,6 +28,9 @@ _HOMES = {
     ".checking.check": ("check",),
     ".conversion": ("convert",),
     ".data_sets": ("DATA_SETS", "DataSet"),
+    ".duplicates.check": ("check_pixels",),
+    ".duplicates.find": ("find_duplicates",),
+    ".duplicates.groups": ("Duplicates",),
     ".example": ("make_example",),
     ".fetch": ("FetchObserver", "FetchPlan", "fetch_data_set", "plan_fetch"),
     ".filter": ("Area", "FilterOptions", "Filtered", "filter_parts"),
@@ -31,6 +38,7 @@ _HOMES = {
     ".output": ("OutputOptions", "Written", "write_parts"),
     ".parts": ("LabeledParts", "Part", "read_parts"),
     ".rename": ("Renamed", "read_renames", "rename_classes"),
+    ".split.divide": ("Split", "SplitOptions", "split_parts"),
     ".subset": ("Subset", "SubsetOptions", "subset_of_ids", "subset_of_names", "subset_parts"),
     ".tile": ("TileOptions", "Tiled", "tile_parts"),
 }
@@ -39,6 +47,7 @@ __all__ = [
     "DATA_SETS",
     "Area",
     "DataSet",
+    "Duplicates",
     "FetchObserver",
     "FetchPlan",
     "FilterOptions",
@@ -48,21 +57,26 @@ __all__ = [
     "OutputOptions",
     "Part",
     "Renamed",
+    "Split",
+    "SplitOptions",
     "Subset",
     "SubsetOptions",
     "TileOptions",
     "Tiled",
     "Written",
     "check",
+    "check_pixels",
     "convert",
     "fetch_data_set",
     "filter_parts",
+    "find_duplicates",
     "make_example",
     "merge_parts",
     "plan_fetch",
     "read_parts",
     "read_renames",
     "rename_classes",
+    "split_parts",
     "subset_of_ids",
     "subset_of_names",
     "subset_parts",
