@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from detkit.arrays import Floats
 from detkit.data.records import DetectionData
+from detkit.heads.anchors import GridAnchors
+from detkit.heads.default_boxes import DefaultBoxes
 from detkit.models.detector import Detector
 from detkit.ops.boxes import box_area, paired_iou
 from detkit.preprocess import PreprocessConfig
-from detkit.structures import Batch, Size, Targets
+from detkit.structures import Size, Targets
 
 SIZES = (("all", 0.0, float("inf")), ("small", 0.0, 32.0**2), ("medium", 32.0**2, 96.0**2), ("large", 96.0**2, float("inf")))
 """COCO's size ranges, by box area in original pixels."""
@@ -75,7 +77,7 @@ def best_anchor_ious(detector: Detector, preprocess: PreprocessConfig, data: Det
     Returns:
         The IoUs, or None for a detector without anchors.
     """
-    if not any(hasattr(module, "anchors_for") for module in detector.modules()):
+    if _anchors(detector) is None:
         return None
     records = data.records
     grids_of_size = lru_cache(maxsize=64)(lambda size: anchor_grids(detector, size))
@@ -95,13 +97,16 @@ def best_anchor_ious(detector: Detector, preprocess: PreprocessConfig, data: Det
 
 def anchor_grids(detector: Detector, size: Size) -> list[Tensor]:
     """Return the anchors ``(H, W, A, 4)`` of each level for an image of ``size`` (before padding), without running the network."""
-    head: Any = next(module for module in detector.modules() if hasattr(module, "anchors_for"))
     strides = cast("Sequence[int]", detector.neck.strides)
-    padded = [-(-side // detector.pad_multiple) * detector.pad_multiple for side in size]
+    padded = tuple(-(-side // detector.pad_multiple) * detector.pad_multiple for side in size)
     grids = [(-(-padded[0] // stride), -(-padded[1] // stride)) for stride in strides]
-    maps = [torch.empty(1, 1, *grid) for grid in grids]
-    levels: list[Tensor] = head.anchors_for(maps, Batch(torch.empty(1, 1, *padded), (size,)))
+    levels: list[Tensor] = cast("nn.Module", _anchors(detector))(padded, grids)
     return [level.reshape(*grid, -1, 4) for level, grid in zip(levels, grids, strict=True)]
+
+
+def _anchors(detector: Detector) -> nn.Module | None:
+    """Return the part of a detector that computes its anchors: of an RPN, of RetinaNet, or SSD's default boxes."""
+    return next((module for module in detector.modules() if isinstance(module, (GridAnchors, DefaultBoxes))), None)
 
 
 def best_ious(boxes: Tensor, levels: Sequence[Tensor]) -> Tensor:

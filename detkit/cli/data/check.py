@@ -145,9 +145,8 @@ def _progress(shown: bool) -> Iterator[Callable[[int, int], None] | None]:
 
 def _write_page(checked: Checked, path: Path) -> None:
     """Write the page of the report."""
-    from importlib import import_module
+    from detkit.curation.pages.check_page import write_check_page
 
-    write_check_page = import_module("detkit.curation.pages.check_page").write_check_page
     if checked.parts is None:
         raise ValueError(f"{path}: no page was written, as no part of the data can be read; mend the labels first")
     write_check_page(checked.parts, checked.report, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ def check_parts(
 ) -> Checked:
     """Check a data set, and return its parts with the report; see :func:`check`."""
     config = source if isinstance(source, SourceConfig) else SourceConfig(path=str(source))
+    if pixels:  # every image is read anyway
+        config = config.replace(max_checked_images=sys.maxsize)
     read = read_each(config, parts)
     if read.parts is None:
         return Checked(None, CheckReport(config.path, read.failures))

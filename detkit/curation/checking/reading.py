@@ -9,7 +9,7 @@ from detkit.curation.parts import WHOLE, LabeledParts, of_data, without_unions
 from detkit.data import DetectionData, SourceConfig, read_source
 from detkit.data.checks.findings import Finding
 from detkit.data.checks.rules import UNREADABLE_PART
-from detkit.data.readers import find_split, recognize
+from detkit.data.readers import find_split, recognize, resolve_split
 from detkit.data.sources import existing_path
 from detkit.printable import printable_message
 
@@ -34,14 +34,17 @@ def read_each(source: SourceConfig, only: Sequence[str] = ()) -> ReadParts:
 
     Raises:
         FileNotFoundError: If the path does not exist.
-        ValueError: If the format is not recognized.
+        ValueError: If the format is not recognized, or there is no such part.
     """
     path = existing_path(source)
     reader = recognize(path)
     try:
-        names = tuple(only) or ((source.split,) if source.split else tuple(sorted(reader.splits(path), key=_position)))
+        available = reader.splits(path)
     except (ValueError, OSError) as error:
         return ReadParts(source.path, None, (Finding.of_texts(UNREADABLE_PART, "", [printable_message(error)]),))
+    for name in only:
+        resolve_split(path, name, available)  # an unknown part is a mistake of the user, not of the data
+    names = tuple(only) or ((source.split,) if source.split else tuple(sorted(available, key=_position)))
     sources = {name: source.replace(split=name) for name in names} or {WHOLE: source}
     read: dict[str, DetectionData] = {}
     failures = []

@@ -160,7 +160,7 @@ class Finding:
     def lines(self, examples: int = 3) -> list[str]:
         """Return the lines for people: description and count, examples, advice."""
         shown = [f"    {example}" for example in self.examples(examples)]
-        more = self.count - len(shown)
+        more = (len(self.cases) if len(self.cases) < MOST_EXAMPLES else self.count) - len(shown)
         rest = [f"    and {more:,} more"] if shown and more > 0 else []
         return [self.title, *shown, *rest, f"    -> {self.rule.advice}"]
 

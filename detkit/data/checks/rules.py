@@ -90,7 +90,7 @@ UNCHECKED_SIZES = Rule(
     "unchecked_sizes",
     _NOTE,
     "images whose headers were not read to compare their sizes with the labels",
-    "nothing to do if a reader of this size is trusted; data.train.max_checked_images reads more headers",
+    "nothing to do if the labels state sizes correctly; --pixels compares those of all images",
 )
 
 _LOOK = "look at the named files"
