@@ -56,6 +56,7 @@ QUOTED = (
     '"It is told anew."',  # and its example
     '"pip install detkit" not in',  # a test that a message names the right distribution
     "Plate, Picture/Frame, Helmet",  # a class of Objects365
+    "was_cancelled",  # a key of Label Studio's JSON
 )
 """Texts that contain these words for a reason, and identifiers of other libraries."""
 

@@ -39,7 +39,7 @@ class ReadIssue(Enum):
     UNNAMED_SPLIT = "folders named like a split, with images, that the description does not mention; they are not read"
     UNUSED_CLASS_LIST = "lists of class names that are not used, because no object has one of their classes"
     UNREAD_SHAPE = "shapes skipped because they are no boxes or polygons"
-    OTHER_ANNOTATION = "annotations skipped because another one of the same image was read, or because they were cancelled"
+    OTHER_ANNOTATION = "annotations skipped because another one of the same image was read, or because they were canceled"
     PREDICTION = "predictions of a model skipped because they are no labels"
     DEPICTION = "boxes marked with IsDepiction or IsInside, read as ordinary objects"
     IGNORE_FLAG = "boxes marked with ignore, read as ordinary objects, as COCO's own tools do"
