@@ -54,7 +54,7 @@ class Card:
         image: The result of :func:`image_with_boxes`; None if the image cannot be shown.
         title: Its heading.
         lines: Its description.
-        filters: Its value for each filter of the gallery, by the filter's name; empty where it has none.
+        filters: Its value, or several, for each filter of the gallery, by the filter's name; empty where it has none.
         sorts: Its value for each order of the gallery, by the order's name.
         href: Address of the image's file.
         attributes: Further attributes of its element, such as ``{"data_case": "3"}`` for scripts.
@@ -63,7 +63,7 @@ class Card:
     image: Html | None
     title: Content
     lines: Content = None
-    filters: Mapping[str, str] = field(default_factory=dict)
+    filters: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     sorts: Mapping[str, float] = field(default_factory=dict)
     href: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
@@ -101,14 +101,21 @@ def _order_text(name: str) -> str:
 
 
 def _filter_menu(name: str, index: int, cards: Sequence[Card]) -> Html:
-    counts = Counter(value for card in cards if (value := card.filters.get(name)))
+    counts = Counter(value for card in cards for value in _filter_values(card, name))
     values = sorted(counts) if len(counts) > 8 else [value for value, _ in counts.most_common()]
     choices = [("", "all"), *((value, f"{value} ({counts[value]:,})") for value in values)]
     return option_list(name, choices, class_="by", data_filter=str(index), data_name=name)
 
 
+def _filter_values(card: Card, name: str) -> list[str]:
+    """Return the values that a card has for a filter, each once; line breaks, which separate them in the page, become spaces."""
+    given = card.filters.get(name, ())
+    values = (given,) if isinstance(given, str) else given
+    return list(dict.fromkeys(" ".join(value.splitlines()) for value in values if value))
+
+
 def _card(card: Card, filters: Sequence[str], orders: Sequence[str]) -> Html:
-    attributes = {f"data_f{index}": card.filters.get(name) for index, name in enumerate(filters)}
+    attributes = {f"data_f{index}": "\n".join(values) for index, name in enumerate(filters) if (values := _filter_values(card, name))}
     attributes |= {f"data_s{index}": repr(card.sorts[name]) for index, name in enumerate(orders) if name in card.sorts}
     heading = tag("a", card.title, href=card.href) if card.href else card.title
     text = tag("div", tag("strong", heading), tag("div", card.lines) if card.lines is not None else None, class_="text")

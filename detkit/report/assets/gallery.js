@@ -14,7 +14,7 @@
       const wanted = menus.filter((menu) => menu.value).map((menu) => [`f${menu.dataset.filter}`, menu.value]);
       let shown = 0, matching = 0;
       for (const card of holder.children) {
-        const match = wanted.every(([key, value]) => card.dataset[key] === value);
+        const match = wanted.every(([key, value]) => card.dataset[key]?.split("\n").includes(value));
         matching += match;
         card.hidden = !match || shown >= limit;
         shown += !card.hidden;
