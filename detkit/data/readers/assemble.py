@@ -107,7 +107,7 @@ def _existing(raw: RawLabels) -> Flags:
         if folder not in listed:
             try:
                 listed[folder] = set(os.listdir(folder or "."))
-            except OSError:
+            except (OSError, ValueError):  # a zero byte in the path
                 listed[folder] = set()
         exists[index] = name in listed[folder] or os.path.exists(path)
     missing = [raw.names[index] for index in np.flatnonzero(~exists)]

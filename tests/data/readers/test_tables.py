@@ -194,3 +194,10 @@ def test_many_rows_are_read_in_blocks(tmp_path: Path) -> None:
     rows = "".join(f"a.jpg,100,80,dog,{','.join(map(repr, row))}\n" for row in boxes.tolist())
     data = read(write(tmp_path / "t.csv", TENSORFLOW + rows))
     assert_allclose(data.records.boxes, boxes, rtol=1e-6)
+
+
+def test_an_image_whose_folder_has_a_zero_byte_is_missing(tmp_path: Path) -> None:
+    image_file(tmp_path / "a.jpg")
+    image_file(tmp_path / "b.jpg")
+    rows = "a.jpg,100,80,dog,1,2,3,4\nb.jpg,100,80,dog,1,2,3,4\nx\0y/c.jpg,100,80,dog,1,2,3,4\n"
+    assert read(write(tmp_path / "t.csv", TENSORFLOW + rows)).report.totals() == {"missing_image": 1}
