@@ -13,6 +13,7 @@ from detkit.arrays import Integers
 from detkit.curation.duplicates.hashes import Hashes
 
 Keys = NDArray[np.int32]
+Place = tuple[int, int, int, int]
 
 
 @compiled(fastmath=False)
@@ -35,36 +36,38 @@ def is_repeated(keys: Keys, band: int, orientation: int, first: int, second: int
 
 @compiled(fastmath=False)
 def search(
-    hashes: Hashes, keys: Keys, order: Keys, starts: Keys, masks: Keys, place: tuple[int, int], query: int, radius: int, found: Integers
+    queries: Keys, images: Keys, starts: Keys, hashes: tuple[Hashes, Hashes], keys: Keys, masks: Keys, place: Place, found: Integers
 ) -> tuple[int, int]:
     """Fill ``found`` with the pairs that are near in one band and no earlier one, as long as the pairs of one more image are sure to fit.
 
+    Images are searched in the order of their keys, in which the tables that they read are in the processor's cache.
+
     Args:
-        hashes: ``(8, N)``.
-        keys: ``(4, 8, N)`` int32, the bands of the hashes.
-        order: ``(N,)`` int32, the images in the order of their keys in this band and orientation.
-        starts: ``(65537,)`` int32, where each key begins in ``order``.
+        queries: ``(N,)`` int32, the images in the order of their keys in this band.
+        images: ``(N,)`` int32, the same in this band and orientation.
+        starts: ``(65537,)`` int32, where each key begins in ``images``.
+        hashes: The hashes of the images in the order of ``queries``, and those in this orientation in the order of ``images``.
+        keys: ``(4, 8, N)`` int32, the bands of all hashes.
         masks: The differences of near keys.
-        place: The band and the orientation.
-        query: The image to begin with.
-        radius: Number of bits in which hashes may differ.
+        place: The band, the orientation, the position in ``queries`` to begin with, and the number of bits in which hashes may differ.
         found: ``(M, 3)``, is filled.
 
     Returns:
-        The number of pairs, and the first image that was not searched.
+        The number of pairs, and the first position that was not searched.
     """
-    band, orientation = place
-    length, count = 0, hashes.shape[1]
-    while query < count and length + count - 1 - query <= len(found):
-        own, key = hashes[0, query], keys[band, 0, query]
+    band, orientation, position, radius = place
+    length, count = 0, len(queries)
+    while position < count and length + count <= len(found):
+        query, own = queries[position], hashes[0][position]
+        key = keys[band, 0, query]
         for mask in masks:
             near = key ^ mask
             for index in range(starts[near], starts[near + 1]):
-                other = order[index]
-                if other <= query or ones(own ^ hashes[orientation, other]) > radius:
+                other = images[index]
+                if other <= query or ones(own ^ hashes[1][index]) > radius:
                     continue
                 if not is_repeated(keys, band, orientation, query, other):
                     found[length, 0], found[length, 1], found[length, 2] = query, other, orientation
                     length += 1
-        query += 1
-    return length, query
+        position += 1
+    return length, position

@@ -36,12 +36,15 @@ def near_pairs(hashes: Hashes) -> Iterator[Integers]:
     count = hashes.shape[1]
     keys = np.stack([(hashes >> np.uint64(_WIDTH * band)).astype(np.int64) & (_KEYS - 1) for band in range(_BANDS)]).astype(np.int32)
     found = np.empty((max(_LEAST_CAPACITY, count), 3), np.int64)
+    queries = [np.argsort(keys[band, 0], kind="stable").astype(np.int32) for band in range(_BANDS)]
     for orientation, band in product(range(len(hashes)), range(_BANDS)):
         table = keys[band, orientation]
-        order = np.argsort(table, kind="stable").astype(np.int32)
+        images = np.argsort(table, kind="stable").astype(np.int32)
         starts = np.concatenate([[0], np.cumsum(np.bincount(table, minlength=_KEYS))]).astype(np.int32)
-        query = 0
-        while query < count:
-            length, query = search(hashes, keys, order, starts, masks, (band, orientation), query, RADIUS, found)
+        ordered = hashes[0][queries[band]], hashes[orientation][images]
+        position = 0
+        while position < count:
+            place = band, orientation, position, RADIUS
+            length, position = search(queries[band], images, starts, ordered, keys, masks, place, found)
             if length:
                 yield found[:length].copy()
