@@ -21,7 +21,7 @@ class SourceConfig(Config):
     shorthand: ClassVar[str | None] = "path"
 
     path: str = ""
-    """A COCO JSON file, a YOLO ``data.yaml``, or a folder with COCO, Pascal VOC or YOLO labels or with one folder of images per class."""
+    """A label file, or a folder with labels: COCO JSON, Pascal VOC, YOLO, labelme, CVAT, CreateML, Label Studio, CSV, or a folder per class."""
     images: str | None = None
     """The folder of the images; None: the usual folder of the format, relative to the labels."""
     split: str | None = None

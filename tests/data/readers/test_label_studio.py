@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
 
-from detkit.data import DetectionData, SourceConfig, read_source, splits_of
+from detkit.data import DetectionData, ReadIssue, SourceConfig, read_source, splits_of
 from detkit.data.readers import recognize
 
 VALUE = {"x": 10, "y": 25.0, "width": 40, "height": 50}
@@ -79,6 +79,14 @@ def test_rotation_is_about_the_first_corner(tmp_path: Path) -> None:
     half = math.sqrt(0.5)
     data = read(write(tmp_path / "t.json", task(region(x=50, y=25, width=20, height=10, rotation=45))))
     assert_allclose(data.records.boxes, [[50 - 8 * half, 20, 50 + 20 * half, 20 + 28 * half]], rtol=1e-6)
+
+
+def test_a_turned_view_is_reported(tmp_path: Path) -> None:
+    for name in "ab":
+        image_file(tmp_path / "images" / f"{name}.jpg")
+    turned = {**region(), "image_rotation": 90}
+    data = read(write(tmp_path / "project.json", task(region()), task(turned, region(), image="b.jpg", number=2)))
+    assert data.report.counts[ReadIssue.TURNED_VIEW] == {"b.jpg": 1}
 
 
 def test_classes_in_results_of_their_own(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def _entries(tasks: list[Task], file: Path, options: ReadOptions, report: ReadRe
     for index, (task, name, path) in enumerate(zip(tasks, names, finder.find(names, report), strict=True)):
         report.add(ReadIssue.OTHER_ANNOTATION, name, task.others)
         report.add(ReadIssue.PREDICTION, name, task.predictions)
+        report.add(ReadIssue.TURNED_VIEW, name, int(task.is_turned))
         image_id = ids[index] if unique else name
         entries.append(RawEntry(name, image_id, path, task.size, task.objects, task.skipped, task.is_labeled))
     return entries, folder

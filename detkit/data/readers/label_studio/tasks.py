@@ -33,6 +33,7 @@ class Task:
         others: Number of other annotations.
         predictions: Number of predictions.
         is_labeled: Whether the image has an annotation.
+        is_turned: Whether the image was turned while it was labeled.
     """
 
     task_id: int | None
@@ -44,6 +45,7 @@ class Task:
     others: int
     predictions: int
     is_labeled: bool
+    is_turned: bool
 
 
 def parse_file(file: Path) -> list[Task]:
@@ -101,6 +103,7 @@ def _task(entry: dict[str, Any], where: str) -> Task:
         others=len(annotations) - bool(counted),
         predictions=len(predictions) if isinstance(predictions, list) else 0,
         is_labeled=bool(counted),
+        is_turned=any(region.get("image_rotation") for region in regions),
     )
 
 
