@@ -16,12 +16,7 @@ TOO_MANY_OBJECTS = Rule(
     "images with more objects than the model detects in an image",
     "raise the number of detections: the other objects cannot be found",
 )
-UNSUITED_DATA = Rule(
-    "unsuited_data",
-    Severity.WARNING,
-    "properties of the data that this model does not learn well from",
-    "see the sentence, or use another model",
-)
+UNSUITED_DATA = Rule("unsuited_data", Severity.WARNING, "data from which this model does not learn well", "or use another model")
 
 
 def too_many_objects(config: DetectorConfig, part: str, data: DetectionData) -> Iterator[Finding]:

@@ -89,7 +89,7 @@ def test_a_detr_on_few_images_is_trained_with_a_warning(tiny: Tiny, tmp_path: Pa
     file.write_text(base.replace(model=model).to_json())
     code = main(["train", str(file), f"output={tmp_path / 'detr'}", "--device", "cpu"])
     output = "".join(capfd.readouterr())
-    assert "warning: 5 training images are few for DETR" in " ".join(output.split())
+    assert "does not learn well: 5 training images are few for DETR" in " ".join(output.split())
     assert code == 0
     assert (tmp_path / "detr" / "last.safetensors").is_file()
 

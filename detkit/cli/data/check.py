@@ -1,4 +1,4 @@
-"""``detkit data check``: find what is wrong with images and labels.
+"""Find what is wrong with images and labels.
 
 Errors make a training or its metrics wrong, and stop `detkit train`; warnings may; notes are worth knowing. The exit code is 0 without
 errors, 1 with errors (with --strict also with warnings), 2 if the command cannot run.

@@ -164,8 +164,12 @@ class Finding:
         rest = [f"    and {more:,} more"] if shown and more > 0 else []
         return [self.title, *shown, *rest, f"    -> {self.rule.advice}"]
 
-    def line(self, examples: int = 2) -> str:
-        """Return one line for people: description, count, examples and advice."""
+    def line(self, examples: int = 2, texts: int = 10) -> str:
+        """Return one line for people: description, count, examples and advice; cases without a file, such as classes, are listed."""
+        if self.cases and not any(case.file for case in self.cases):
+            listed = ", ".join(str(case) for case in self.examples(texts))
+            rest = f" and {self.count - texts:,} more" if len(self.cases) > texts else ""
+            return f"{self.part}: {self.rule.text}: {listed}{rest}; {self.rule.advice}".removeprefix(": ")
         shown = "; ".join(str(example) for example in self.examples(examples))
         return f"{self.title}{f' (such as {shown})' if shown else ''}; {self.rule.advice}"
 

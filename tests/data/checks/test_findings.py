@@ -49,6 +49,14 @@ def test_lines_count_the_cases_that_are_not_shown() -> None:
     assert finding.lines(1) == ["train: wrong images: 150", "    sub/0.jpg", "    and 149 more", "    -> remove them"]
 
 
+def test_one_line_lists_classes_and_shows_examples_of_images() -> None:
+    classes = Finding.of_texts(RULE, "val", [f"class {number}" for number in range(12)])
+    assert classes.line(texts=2) == "val: odd boxes: class 0, class 1 and 10 more; look at them"
+    assert Finding.of_texts(RULE, "", ["class 0"]).line() == "odd boxes: class 0; look at them"
+    images = Finding.of_images(ERROR, "train", _data([1] * 3), np.arange(3))
+    assert images.line() == "train: wrong images: 3 (such as sub/0.jpg; sub/1.jpg); remove them"
+
+
 def test_names_cannot_control_the_terminal() -> None:
     assert "\x1b" not in str(Finding.of_texts(RULE, "", ["a\x1b[31mb"]).examples()[0])
 
