@@ -159,3 +159,12 @@ def test_names_of_images_and_classes_survive(tmp_path: Path, kind: str) -> None:
     assert before.class_names == tuple(classes.values())
     assert_same(after, before)
     assert after.report_lines() == []
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_images_may_all_be_deep_below_their_folder(tmp_path: Path, kind: str) -> None:
+    annotations = [{"image": index, "category_id": 1, "bbox": [1, 2, 30, 20]} for index in range(2)]
+    write_coco(tmp_path / "data", "val", {"a/b/c/1.png": (64, 48), "a/b/d/1.png": (64, 48)}, annotations, {1: "cat"})
+    before, after = read_parts(tmp_path / "data"), chain(tmp_path / "data", tmp_path, kind)
+    assert_same(after, before)
+    assert list(after.parts) == ["val"]

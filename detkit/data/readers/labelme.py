@@ -96,7 +96,14 @@ def _has_files(folder: Path) -> bool:
 
 def _split_folders(path: Path) -> dict[str, Path]:
     folders = [folder for folder in visible(path.iterdir()) if folder.is_dir() and is_split_name(folder.name)]
-    return {folder.name: folder for folder in folders if _has_files(folder)}
+    is_listed = (path / "labels.txt").is_file()
+    return {folder.name: folder for folder in folders if _has_files(folder) or (is_listed and _has_files_below(folder))}
+
+
+def _has_files_below(folder: Path) -> bool:
+    """Return whether one of the first JSON files in a folder or below it is labelme's, however deep they are."""
+    files = (path for path in files_below(folder) if path.suffix.lower() == ".json")
+    return any(_is_labelme(file) for file in itertools.islice(files, 5))
 
 
 def _files(folder: Path) -> list[Path]:
