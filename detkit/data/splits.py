@@ -184,8 +184,3 @@ def crowded_line(data: DetectionData, max_detections: int | None, advice: str = 
         f"{data.name}: {crowded:,} of {len(data):,} images have more than {max_detections} objects (at most {int(lengths.max()):,}), "
         f"and no more than {max_detections} are detected in an image: {lost:,} of {total:,} objects cannot be found; {advice}"
     )
-
-
-def report_lines(datasets: Sequence[DetectionData]) -> list[str]:
-    """Return the lines of the readers' reports, each line once."""
-    return list(dict.fromkeys(line for data in datasets for line in data.report.summary()))

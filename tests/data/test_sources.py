@@ -21,7 +21,7 @@ from detkit.data import (
     read_source,
     split_by_image,
 )
-from detkit.data.splits import MOST_LINES, crowded_line, report_lines
+from detkit.data.splits import MOST_LINES, crowded_line
 from detkit.structures import Targets
 
 
@@ -44,7 +44,7 @@ def test_folder_uses_its_own_splits(kind: str, folders: dict[str, Path]) -> None
     train, val = load_data(config)
     assert (len(train), len(val)) == (8, 3)
     assert train.class_names == val.class_names
-    assert report_lines([train, val]) == []
+    assert train.report.summary() == val.report.summary() == []
 
 
 def test_single_file_is_split_by_image(folders: dict[str, Path]) -> None:
