@@ -61,7 +61,7 @@ def _button(finding: Finding, images: Sequence[ShownImage]) -> Html | None:
         "button",
         f"show {here:,}{of_all} {'image' if total == 1 else 'images'}",
         type="button",
-        class_="copy",
+        class_="show",
         data_gallery=GALLERY,
         data_filters=json.dumps(filters),
     )
