@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from detkit.curation.example import make_example
     from detkit.curation.fetch import FetchObserver, FetchPlan, fetch_data_set, plan_fetch
     from detkit.curation.filter import Area, Filtered, FilterOptions, filter_parts
+    from detkit.curation.label_errors.candidates import LabelErrors
+    from detkit.curation.label_errors.find import find_label_errors
+    from detkit.curation.label_errors.label_set import label_set
     from detkit.curation.merge import Merged, merge_parts
     from detkit.curation.output import OutputOptions, Written, write_parts
     from detkit.curation.parts import LabeledParts, Part, read_parts
@@ -34,6 +37,9 @@ _HOMES = {
     ".example": ("make_example",),
     ".fetch": ("FetchObserver", "FetchPlan", "fetch_data_set", "plan_fetch"),
     ".filter": ("Area", "FilterOptions", "Filtered", "filter_parts"),
+    ".label_errors.candidates": ("LabelErrors",),
+    ".label_errors.find": ("find_label_errors",),
+    ".label_errors.label_set": ("label_set",),
     ".merge": ("Merged", "merge_parts"),
     ".output": ("OutputOptions", "Written", "write_parts"),
     ".parts": ("LabeledParts", "Part", "read_parts"),
@@ -52,6 +58,7 @@ __all__ = [
     "FetchPlan",
     "FilterOptions",
     "Filtered",
+    "LabelErrors",
     "LabeledParts",
     "Merged",
     "OutputOptions",
@@ -70,6 +77,8 @@ __all__ = [
     "fetch_data_set",
     "filter_parts",
     "find_duplicates",
+    "find_label_errors",
+    "label_set",
     "make_example",
     "merge_parts",
     "plan_fetch",
