@@ -41,7 +41,7 @@ class ReadIssue(Enum):
     UNREAD_SHAPE = "shapes skipped because they are no boxes or polygons"
     OTHER_ANNOTATION = "annotations skipped because another one of the same image was read, or because they were canceled"
     PREDICTION = "predictions of a model skipped because they are no labels"
-    TURNED_VIEW = "images that were turned while they were labeled; their boxes are read as of the image that is not turned"
+    TURNED_VIEW = "images that were turned while they were labeled; boxes read as of the image that is not turned"
     DEPICTION = "boxes marked with IsDepiction or IsInside, read as ordinary objects"
     IGNORE_FLAG = "boxes marked with ignore, read as ordinary objects, as COCO's own tools do"
     IGNORED_CLASS = "boxes of a class that marks regions to ignore: nothing is learned there and nothing counts"
