@@ -35,7 +35,7 @@ class SharedClasses:
         """
         mapping = ClassMapping.by_name(data_names, names, renames)
         if len(mapping.dropped) == len(data_names):
-            ClassMapping.subset(data_names, names, renames)  # its error lists both sides
+            raise ValueError(_nothing_common(data_names, names))
         labels = [len(names) + index if label is None else label for index, label in enumerate(mapping.indices)]
         return cls(tuple(data_names), tuple(names), np.array(labels, np.int64))
 
@@ -74,3 +74,10 @@ class SharedClasses:
             if name is not None and name in points.classes:
                 scores[label] = points.classes[name].score
         return scores
+
+
+def _nothing_common(data_names: Sequence[str], names: Sequence[str | None]) -> str:
+    theirs = [name for name in names if name is not None]
+    both = [f"{len(row):,} ({', '.join(row[:8])}{', ...' if len(row) > 8 else ''})" for row in (list(data_names), theirs)]
+    advice = f"rename classes ({data_names[0]}=NAME), or use a detector for these classes" if data_names else "label some objects first"
+    return f"the data and the detector have no class in common: the data has {both[0]}, the detector {both[1]}; {advice}"
