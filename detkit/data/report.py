@@ -45,7 +45,7 @@ class ReadIssue(Enum):
     DEPICTION = "boxes marked with IsDepiction or IsInside, read as ordinary objects"
     IGNORE_FLAG = "boxes marked with ignore, read as ordinary objects, as COCO's own tools do"
     IGNORED_CLASS = "boxes of a class that marks regions to ignore: nothing is learned there and nothing counts"
-    IGNORED_DIFFICULT = "difficult objects ignored in training and in COCO's metrics; the key difficult=object of the source makes them objects"
+    IGNORED_DIFFICULT = "difficult objects ignored in training and in COCO's metrics; difficult=object of the source makes them objects"
     ROTATED = "images labeled without their EXIF orientation; boxes rotated to the upright image"
     MISSING_SIZE = "images whose size the labels do not state; size read from the file"
     NO_LABEL_FILE = "images without a label file, read as images without objects"

@@ -21,7 +21,7 @@ class SourceConfig(Config):
     shorthand: ClassVar[str | None] = "path"
 
     path: str = ""
-    """A label file or a folder with labels: COCO JSON, VOC, YOLO, labelme, CVAT, CreateML, Label Studio or CSV; or a folder for each class."""
+    """A label file or a folder with labels (COCO, VOC, YOLO, labelme, CVAT, CreateML, Label Studio, CSV), or a folder for each class."""
     images: str | None = None
     """The folder of the images; None: the usual folder of the format, relative to the labels."""
     split: str | None = None
