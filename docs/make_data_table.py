@@ -26,7 +26,7 @@ FILES = {
 }
 """Files of each format."""
 HEADINGS = ("`--format`", "files", "crowds", "difficult", "polygons", "masks", "ids of images", "ids of classes")
-OUTLINES = {"none": "no", "instead": "instead of boxes", "beside": "yes"}
+OUTLINES = {"none": "no", "instead": "instead of boxes", "in_addition": "yes"}
 
 
 def rows() -> list[list[str]]:

@@ -71,7 +71,7 @@ def _row_losses(records: Records, holds: Holds) -> dict[str, int]:
 
 def _outline_losses(records: Records, holds: Holds, options: WriteOptions) -> dict[str, int]:
     segmentations = records.segmentations
-    if segmentations is None or (holds.polygons, holds.masks) == ("beside", "beside"):
+    if segmentations is None or (holds.polygons, holds.masks) == ("in_addition", "in_addition"):
         return {}
     masks = segmentations.is_mask
     polygons: Flags = segmentations.present & ~masks

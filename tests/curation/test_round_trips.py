@@ -100,7 +100,7 @@ def test_half_pixels_of_whole_numbers(tmp_path: Path) -> None:
         assert np.abs(new - old)[wide].max() <= 0.5
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if writer(kind).holds.polygons == "beside"])
+@pytest.mark.parametrize("kind", [kind for kind in FORMATS if writer(kind).holds.polygons == "in_addition"])
 def test_polygons_and_masks_survive_beside_boxes(tmp_path: Path, kind: str) -> None:
     write_mixed(tmp_path / "data", outlines=True, sides=SMALL)
     before, after = read_parts(tmp_path / "data"), chain(tmp_path / "data", tmp_path, kind, "coco")

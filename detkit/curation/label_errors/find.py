@@ -25,7 +25,7 @@ MIN_SCORE = 0.05
 
 @dataclass(frozen=True)
 class Detected:
-    """What a detector found on a data set, so that candidates can be found again without running it.
+    """The detections of a data set, so that candidates can be found again without running the detector.
 
     Attributes:
         model: Name of the detector.

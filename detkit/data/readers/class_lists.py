@@ -1,4 +1,4 @@
-"""Files that list class names beside labels which only name the classes of their objects; they keep the order of the classes."""
+"""Files that list class names next to labels which only name the classes of their objects; they keep the order of the classes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def class_names(used: Iterable[str], files: Iterable[Path], report: ReadReport, 
     return (*listed, *sorted(rest))
 
 
-def beside(path: Path, files: Iterable[Path], name: str = "classes.txt") -> list[Path]:
+def next_to(path: Path, files: Iterable[Path], name: str = "classes.txt") -> list[Path]:
     """Return where a list of classes may be: in the data folder, or next to one of the label files."""
     return [folder / name for folder in (path if path.is_dir() else path.parent, *(file.parent for file in files))]
 

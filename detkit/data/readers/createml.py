@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detkit.data.readers.assemble import assemble
-from detkit.data.readers.class_lists import beside, class_names, plain_list
+from detkit.data.readers.class_lists import class_names, next_to, plain_list
 from detkit.data.readers.json_files import list_format, number, parse_json
 from detkit.data.readers.label_files import Files, image_folder, label_files, split_names
 from detkit.data.readers.locations import ImageFinder
@@ -37,14 +37,14 @@ class CreateMlReader:
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`.
 
-        A ``classes.txt`` beside the labels gives the order of the classes; else they are sorted.
+        A ``classes.txt`` next to the labels gives the order of the classes; else they are sorted.
         """
         split = resolve_split(path, options.split, self.splits(path))
         files = _files(path)
         parsed = {file: _parse(file) for group in files.values() for file in group}
         report = ReadReport(f"{path}{f' ({split})' if split else ''}")
         used = {item.name for images in parsed.values() for _, objects in images for item in objects}
-        names = class_names(used, beside(path, parsed), report, plain_list)
+        names = class_names(used, next_to(path, parsed), report, plain_list)
         images = [image for file in files[split or ""] for image in parsed[file]]
         listed = [name for name, _ in images]
         folder = options.images or image_folder(files[split or ""][0], listed, outside=options.outside)

@@ -32,8 +32,8 @@ class CocoWriter:
         image_ids=True,
         category_ids=True,
         outer_spaces=True,
-        polygons="beside",
-        masks="beside",
+        polygons="in_addition",
+        masks="in_addition",
         pieces=True,
         parts="any",
     )

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 
-Outlines = Literal["none", "instead", "beside"]
+Outlines = Literal["none", "instead", "in_addition"]
 """Whether a format states no outlines, outlines instead of boxes, or outlines in addition to boxes."""
 
 PartNames = Literal["any", "splits", "three"]
@@ -35,7 +35,7 @@ DEFAULTS = WriteOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class Holds:
-    """What the labels of a format state beyond classes and boxes.
+    """Values that the labels of a format hold besides classes and boxes.
 
     Attributes:
         crowds: Flags of groups of objects, which are ignored in training and evaluation.

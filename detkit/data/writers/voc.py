@@ -27,7 +27,7 @@ class VocWriter:
         options: With ``whole_pixels``, boxes are rounded to whole pixels; else they have decimals where they need them.
     """
 
-    holds: ClassVar[Holds] = Holds(difficult=True, polygons="beside", pieces=True, stems=True, one_folder=True, parts="any")
+    holds: ClassVar[Holds] = Holds(difficult=True, polygons="in_addition", pieces=True, stems=True, one_folder=True, parts="any")
     options: WriteOptions = DEFAULTS
 
     def image_folder(self, folder: Path, split: str) -> Path:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from detkit.evaluation.tracks.rows import Comparison
+from detkit.arrays import Doubles, Integers
+from detkit.evaluation.tracks.rows import Comparison, Frame
 
 _MIN_IOU = 0.5
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -83,12 +84,7 @@ def clear_of(comparison: Comparison) -> Clear:
         present[frame.truth] += 1
         if not len(frame.truth) or not len(frame.results):
             continue
-        scores = _SAME_TRACK * (previous[frame.truth][:, None] == frame.results) + frame.iou
-        scores[frame.iou < _MIN_IOU - _EPSILON] = 0
-        rows, columns = linear_sum_assignment(scores, maximize=True)
-        keep = scores[rows, columns] > _EPSILON
-        rows, columns = rows[keep], columns[keep]
-        truth, results = frame.truth[rows], frame.results[columns]
+        truth, results, ious = _matches(frame, previous)
         switches += int(((last[truth] != _NONE) & (last[truth] != results)).sum())
         matched[truth] += 1
         untracked = previous == _NONE
@@ -96,17 +92,23 @@ def clear_of(comparison: Comparison) -> Clear:
         previous = np.full(tracks, _NONE)
         previous[truth] = results
         starts += untracked & (previous != _NONE)
-        total_iou += float(frame.iou[rows, columns].sum())
-    share = matched[present > 0] / present[present > 0]
-    right, mostly, partly = int(matched.sum()), int((share > 0.8).sum()), int((share >= 0.2).sum())
-    return Clear(
-        right,
-        comparison.truth_boxes - right,
-        comparison.result_boxes - right,
-        switches,
-        int((starts[starts > 0] - 1).sum()),
-        total_iou,
-        mostly,
-        partly - mostly,
-        tracks - partly,
-    )
+        total_iou += float(ious.sum())
+    right, fragments = int(matched.sum()), int((starts[starts > 0] - 1).sum())
+    wrong = comparison.truth_boxes - right, comparison.result_boxes - right
+    return Clear(right, *wrong, switches, fragments, total_iou, *_tracked(matched[present > 0] / present[present > 0], tracks))
+
+
+def _matches(frame: Frame, previous: Integers) -> tuple[Integers, Integers, Doubles]:
+    """Return the labeled tracks of the matches of a frame, their results and their IoUs; earlier matches go on where possible."""
+    scores = _SAME_TRACK * (previous[frame.truth][:, None] == frame.results) + frame.iou
+    scores[frame.iou < _MIN_IOU - _EPSILON] = 0
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    keep = scores[rows, columns] > _EPSILON
+    rows, columns = rows[keep], columns[keep]
+    return frame.truth[rows], frame.results[columns], frame.iou[rows, columns]
+
+
+def _tracked(shares: Doubles, tracks: int) -> tuple[int, int, int]:
+    """Return the numbers of tracks of which most boxes have a result, of which some have, and of the others."""
+    mostly, partly = int((shares > 0.8).sum()), int((shares >= 0.2).sum())
+    return mostly, partly - mostly, tracks - partly

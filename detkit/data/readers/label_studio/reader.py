@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from detkit.data.readers.assemble import assemble
-from detkit.data.readers.class_lists import beside, class_names, plain_list
+from detkit.data.readers.class_lists import class_names, next_to, plain_list
 from detkit.data.readers.json_files import list_format
 from detkit.data.readers.label_files import Files, image_folder, label_files, split_names
 from detkit.data.readers.label_studio.tasks import Task, parse_file
@@ -38,14 +38,14 @@ class LabelStudioReader:
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`.
 
-        A ``classes.txt`` beside the labels gives the order of the classes; else they are sorted.
+        A ``classes.txt`` next to the labels gives the order of the classes; else they are sorted.
         """
         split = resolve_split(path, options.split, self.splits(path))
         files = _files(path)
         parsed = {file: parse_file(file) for group in files.values() for file in group}
         report = ReadReport(f"{path}{f' ({split})' if split else ''}")
         used = {item.name for tasks in parsed.values() for task in tasks for item in task.objects}
-        names = class_names(used, beside(path, parsed), report, plain_list)
+        names = class_names(used, next_to(path, parsed), report, plain_list)
         tasks = [task for file in files[split or ""] for task in parsed[file]]
         entries, folder = _entries(tasks, files[split or ""][0], options, report)
         root = _image_root(folder, [task.image for task in tasks], split)

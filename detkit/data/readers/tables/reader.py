@@ -11,7 +11,7 @@ import numpy as np
 from detkit.data.media.files import visible
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.readers.assemble import RawLabels, assemble
-from detkit.data.readers.class_lists import beside, class_names, plain_list
+from detkit.data.readers.class_lists import class_names, next_to, plain_list
 from detkit.data.readers.label_files import Files, image_folder, label_files, split_names
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.protocol import ReadOptions, resolve_split
@@ -52,7 +52,7 @@ class CsvReader:
     def read(self, path: Path, options: ReadOptions) -> DetectionData:
         """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`.
 
-        A ``classes.txt`` beside the labels, or keras-retinanet's ``classes.csv``, gives the order of the classes; else they are sorted.
+        A ``classes.txt`` next to the labels, or keras-retinanet's ``classes.csv``, gives the order of the classes; else they are sorted.
         """
         split = resolve_split(path, options.split, self.splits(path))
         files = _files(path)
@@ -62,7 +62,7 @@ class CsvReader:
         descriptions = _description_files(path, every)
         shown = {row[0]: row[1] for file in descriptions for row in _rows(file)}
         used = {shown.get(name, name) for table in tables.values() for name in table.classes}
-        lists = [file for name in _CLASS_LISTS for file in beside(path, every, name)]
+        lists = [file for name in _CLASS_LISTS for file in next_to(path, every, name)]
         names = class_names(used, [*lists, *descriptions], report, _listed)
         raw = _labels(tables[split or ""], files[split or ""][0], names, shown, options, report)
         records = assemble(raw, options.check)
@@ -139,7 +139,7 @@ _EXTENSIONS = (".png", ".jpeg", ".jpg")
 
 def _description_files(path: Path, files: Iterable[Path]) -> list[Path]:
     """Return Open Images' files with the names of its class ids, such as ``class-descriptions-boxable.csv``."""
-    folders = dict.fromkeys(file.parent for file in beside(path, files))
+    folders = dict.fromkeys(file.parent for file in next_to(path, files))
     return [file for folder in folders for file in visible(folder.glob(f"*{_DESCRIPTIONS}*.csv"))]
 
 
