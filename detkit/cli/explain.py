@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_flags, add_min_score, min_score, positive
+from detkit.cli.flags import add_flags, add_min_score, min_score
 from detkit.cli.options import bind
 from detkit.cli.report import count, table
 from detkit.cli.resolve import model_line, resolve_model
@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_min_score(parser, "lowest score of the detections that are labeled, and used as ground truth without --data")
     parser.add_argument("--models", metavar="A,B,...", help="show several detectors next to one another: names, kinds, runs or checkpoints")
     parser.add_argument("--features", metavar="LAYER", help="show what a backbone layer responds to, such as layer2 or features.4")
-    parser.add_argument("--top", type=positive, metavar="N", help="with --features: number of channels (default: %(default)s)")
+    add_flags(parser, "--top", help="with --features: number of channels (default: %(default)s)")
     add_flags(parser, "--output", help="folder for the images (default: a new runs/explain-N)")
     add_flags(parser, "--device", "--precision")
     bind(parser, ExplainOptions, run)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.data.writers import WRITERS
+
 if TYPE_CHECKING:
     from detkit.checkpoint.operating_points import OperatingPoints
     from detkit.inference.min_scores import MinScore
@@ -166,6 +168,16 @@ FLAGS: dict[str, dict[str, Any]] = {
         "choices": ("hard", "linear", "gaussian", "fusion"),
         "help": "how to merge overlapping boxes: hard NMS (default), linear or gaussian Soft-NMS, or weighted boxes fusion",
     },
+    "--format": {"choices": tuple(WRITERS), "help": "format of the labels (default: %(default)s)"},
+    "--copy": {"choices": ("link", "copy", "none"), "help": "how images get into the new folder (default: %(default)s)"},
+    "--strict": {"action": "store_true", "help": "refuse to write labels that the format cannot hold completely"},
+    "--voc-integers": {"action": "store_true", "help": "round the boxes of VOC labels to whole pixels"},
+    "--polygons": {
+        "action": "store_true",
+        "help": "write outlines instead of boxes where the format has only one of them for an object",
+    },
+    "--labels": {"metavar": "DIR", "help": "write a new data set with labels to correct"},
+    "--top": {"type": positive, "metavar": "N", "help": "how many of the first ones (default: %(default)s)"},
     "--max-pixels": {"type": positive, "metavar": "N", "help": "largest image that is decoded, in pixels (default: 178956970)"},
     "--debug": {"action": "store_true", "help": "show the traceback of an error"},
 }

@@ -193,7 +193,7 @@ VOC = {
     "truncated": (annotation(f"<object><name>cat</name>{BOX}</object>")[:90], "not readable XML ("),
     "empty file": ("", "the file is empty; expected an <annotation>"),
     "another root": ("<html></html>", "expected <annotation> as in Pascal VOC, got <html>"),
-    "CVAT's own format": ("<annotations><image/></annotations>", "as CVAT writes; export as Pascal VOC or COCO instead"),
+    "CVAT's own format": ("<annotations><image/></annotations>", "expected the name of its file"),
     "object without a name": (annotation(f"<object>{BOX}</object>"), "object 1 has no <name>; expected its class"),
     "object without a box": (annotation("<object><name>cat</name></object>"), "object 1 (cat) has no <bndbox>"),
     "box with a word": (

@@ -66,7 +66,7 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     parser.add_argument("--pixels", action="store_true", help="decode the images: find damaged ones, and duplicates and leaks by content")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with problems, statistics and images")
     add_flags(parser, "--json", help="write the report as JSON")
-    parser.add_argument("--strict", action="store_true", help="exit with code 1 at warnings, too")
+    add_flags(parser, "--strict", help="exit with code 1 at warnings, too")
     bind(parser, CheckOptions, _run)
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from detkit.cli.flags import add_flags, positive
 from detkit.cli.options import bind
-from detkit.data.writers import WRITERS
 
 Actions = argparse._SubParsersAction
 
@@ -44,7 +43,7 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new folder, such as data/sample")
     parser.add_argument("--train-images", type=positive, metavar="N", help="number of training images (default: %(default)s)")
     parser.add_argument("--val-images", type=positive, metavar="N", help="number of validation images (default: a third of --train-images)")
-    parser.add_argument("--format", choices=tuple(WRITERS), help="format of the labels (default: %(default)s)")
+    add_flags(parser, "--format")
     parser.add_argument("--short-side", type=positive, metavar="N", help="short side of the images in pixels (default: %(default)s)")
     add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
     bind(parser, ExampleOptions, _run)

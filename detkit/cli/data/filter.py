@@ -31,14 +31,30 @@ height, side (the shorter one) or area of the image in pixels, or of a class, wh
 
 @dataclass(frozen=True, kw_only=True)
 class FilterCommand(SourceFlags, OutputFlags):
-    """Options of ``detkit data filter``; see :class:`detkit.curation.filter.FilterOptions`."""
+    """Options of ``detkit data filter``; see :class:`detkit.curation.filter.FilterOptions`.
+
+    Attributes:
+        classes: Classes to keep; None: all.
+        drop_classes: Classes to drop.
+        min_side: Shortest side of a box in pixels.
+        max_side: Longest side of a box in pixels.
+        min_box_area: Smallest area of a box, and whether it is a fraction of the image.
+        max_box_area: Largest area; None: no limit.
+        image_sides: Shortest side of an image, and the first that is too long.
+        min_boxes: Smallest number of boxes of an image.
+        max_boxes: Largest number; None: no limit.
+        where: Conditions that all hold for an image.
+        names: Regular expression that the name of an image contains.
+        drop_empty: Whether images without boxes are dropped.
+        ignore: Whether boxes become ignore regions instead of being dropped.
+    """
 
     classes: tuple[str, ...] | None = None
     drop_classes: tuple[str, ...] = ()
     min_side: float = 0.0
     max_side: float = math.inf
-    min_area: tuple[float, bool] = (0.0, False)
-    max_area: tuple[float, bool] | None = None
+    min_box_area: tuple[float, bool] = (0.0, False)
+    max_box_area: tuple[float, bool] | None = None
     image_sides: tuple[float, float] = (0.0, math.inf)
     min_boxes: int = 0
     max_boxes: int | None = None
@@ -63,8 +79,8 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     boxes.add_argument("--drop-classes", nargs="+", action="extend", metavar="NAME", help="drop the boxes of these classes")
     boxes.add_argument("--min-side", type=_pixels, metavar="N", help="drop boxes whose shorter side is below N pixels")
     boxes.add_argument("--max-side", type=_pixels, metavar="N", help="drop boxes whose longer side is above N pixels")
-    boxes.add_argument("--min-area", type=_area, metavar="A", help="drop smaller boxes: square pixels, or percent of the image (0.1%%)")
-    boxes.add_argument("--max-area", type=_area, metavar="A", help="drop larger boxes: square pixels, or percent of the image (50%%)")
+    boxes.add_argument("--min-box-area", type=_area, metavar="A", help="drop smaller boxes: square pixels, or percent of the image (0.1%%)")
+    boxes.add_argument("--max-box-area", type=_area, metavar="A", help="drop larger boxes: square pixels, or percent of the image (50%%)")
     boxes.add_argument("--ignore", action="store_true", help="turn the boxes into ignore regions instead of dropping them")
     images = parser.add_argument_group("images")
     images.add_argument(
@@ -89,8 +105,8 @@ def _run(options: FilterCommand) -> int:
             **values,
             classes=_names(options.classes, data.class_names),
             drop_classes=_names(options.drop_classes or None, data.class_names) or (),
-            min_area=Area(*options.min_area),
-            max_area=None if options.max_area is None else Area(*options.max_area),
+            min_area=Area(*options.min_box_area),
+            max_area=None if options.max_box_area is None else Area(*options.max_box_area),
         ),
     )
     _print(filtered, options.ignore)

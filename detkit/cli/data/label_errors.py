@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.data.source import SourceFlags, add_source_flags
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
+from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.options import bind
 from detkit.cli.report import count, listed, with_bar
 from detkit.cli.resolve import model_line, resolve_model
-from detkit.data.writers import WRITERS
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class LabelErrorsOptions(SourceFlags):
     rename: tuple[str, ...] | None = None
     min_score: float = 0.05
     top: int = 100
-    labels: Path | None = None
+    labels: str | None = None
     format: str = "coco"
     copy: Copy = "link"
     device: str = "auto"
@@ -86,10 +85,9 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     add_flags(parser, "--latest", "--rename")
     add_flags(parser, "--min-score", help="lowest score of a candidate, the probability of an error (default: %(default)s)")
     labels = parser.add_argument_group("label set to correct")
-    labels.add_argument("--labels", type=Path, metavar="FOLDER", help="also write the images of the first candidates to this new folder")
-    labels.add_argument("--top", type=positive, metavar="N", help="number of these candidates (default: %(default)s)")
-    labels.add_argument("--format", choices=tuple(WRITERS), help="format of these labels (default: %(default)s)")
-    labels.add_argument("--copy", choices=("link", "copy", "none"), help="how images get into the folder (default: %(default)s)")
+    add_flags(labels, "--labels", help="also write the images of the first candidates to this new folder")
+    add_flags(labels, "--top", help="number of these candidates (default: %(default)s)")
+    add_flags(labels, "--format", "--copy")
     add_flags(parser, "--device", "--precision", "--runtime", "--threads")
     bind(parser, LabelErrorsOptions, _run)
 
@@ -98,7 +96,7 @@ def _run(options: LabelErrorsOptions) -> int:
     from detkit.curation.output import check_new
     from detkit.curation.pages.label_errors_page import write_label_errors_page
 
-    for folder in (options.output, options.labels):
+    for folder in (options.output, None if options.labels is None else Path(options.labels)):
         if folder is not None:
             check_new(folder)
     parts = options.read()
@@ -153,4 +151,4 @@ def _write_labels(options: LabelErrorsOptions, parts: LabeledParts, errors: Labe
     if options.labels is None or not errors.candidates:
         print("no label set is written, as there are no candidates")
         return
-    write_and_print(label_set(parts, errors, options.top), options.labels, OutputOptions(kind=options.format, copy=options.copy))
+    write_and_print(label_set(parts, errors, options.top), Path(options.labels), OutputOptions(kind=options.format, copy=options.copy))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.flags import add_flags
 from detkit.data.writers import WRITERS
 
 if TYPE_CHECKING:
     from detkit.curation.output import Copy, OutputOptions, Written
     from detkit.curation.parts import LabeledParts
-
-_COPIES = ("link", "copy", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +55,8 @@ def add_output_flags(parser: argparse.ArgumentParser, *, needs_format: bool = Fa
     """Add ``OUTPUT`` and the flags of :class:`OutputFlags`; ``--format`` has a default unless the command needs it."""
     parser.add_argument("output", type=Path, metavar="OUTPUT", help="a new folder")
     default = "" if needs_format else " (default: that of the source, or coco)"
-    parser.add_argument("--format", choices=tuple(WRITERS), required=needs_format, help=f"format of the new labels{default}")
-    parser.add_argument("--copy", choices=_COPIES, help="how images get into the new folder (default: %(default)s)")
-    parser.add_argument("--strict", action="store_true", help="refuse to write labels that the format cannot hold completely")
-    parser.add_argument("--voc-integers", action="store_true", help="round the boxes of VOC labels to whole pixels")
-    parser.add_argument(
-        "--polygons", action="store_true", help="write outlines instead of boxes where the format has only one of them for an object"
-    )
+    add_flags(parser, "--format", required=needs_format, help=f"format of the new labels{default}")
+    add_flags(parser, "--copy", "--strict", "--voc-integers", "--polygons")
 
 
 def write_and_print(data: LabeledParts, output: Path, options: OutputOptions) -> Written:

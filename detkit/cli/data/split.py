@@ -31,7 +31,16 @@ Copies of an image (recompressed, resized, mirrored, turned, slightly cropped) a
 
 @dataclass(frozen=True, kw_only=True)
 class SplitCommand(SourceFlags, OutputFlags):
-    """Options of ``detkit data split``; see :class:`detkit.curation.split.divide.SplitOptions`."""
+    """Options of ``detkit data split``; see :class:`detkit.curation.split.divide.SplitOptions`.
+
+    Attributes:
+        val: Fraction of the images for validation.
+        test: Fraction of the images for the test.
+        seed: Seed of the division.
+        stratify: Whether each part gets its fraction of the boxes of every class.
+        group_by: What the images that stay together have in common; empty: nothing.
+        duplicates: Whether copies stay together.
+    """
 
     val: float = 0.15
     test: float = 0.0

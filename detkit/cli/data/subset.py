@@ -28,7 +28,17 @@ _DESCRIPTION = """Take some of the images: at random, but the same ones everywhe
 
 @dataclass(frozen=True, kw_only=True)
 class SubsetCommand(SourceFlags, OutputFlags):
-    """Options of ``detkit data subset``; see :class:`detkit.curation.subset.SubsetOptions`."""
+    """Options of ``detkit data subset``; see :class:`detkit.curation.subset.SubsetOptions`.
+
+    Attributes:
+        count: Number of images; None: as the other options say.
+        fraction: Fraction of each part.
+        per_class: Number of boxes of each class.
+        complete: Parts that stay as they are.
+        seed: Seed of the choice.
+        ids_file: File of the ids of the images to take.
+        names_file: File of their names.
+    """
 
     count: int | None = None
     fraction: float | None = None

@@ -18,8 +18,8 @@ Actions = argparse._SubParsersAction
 
 _DESCRIPTION = """Cut large images into overlapping tiles, each an image of its own, so that small objects keep their pixels in training.
 
-  detkit data tile my_data tiles --size 640
-  detkit data tile my_data tiles --size 512x1024 --overlap 0.3 --empty 0.1
+  detkit data tile my_data tiles --tile-size 640
+  detkit data tile my_data tiles --tile-size 512x1024 --overlap 0.3 --empty 0.1
 
 Tiles are PNG files, without loss; the name ends with the position of the upper left corner (a_640_0.png). Boxes are clipped to the tile.
 To detect on large images in the same way: detkit detect --pyramid."""
@@ -27,9 +27,19 @@ To detect on large images in the same way: detkit detect --pyramid."""
 
 @dataclass(frozen=True, kw_only=True)
 class TileCommand(SourceFlags, OutputFlags):
-    """Options of ``detkit data tile``; see :class:`detkit.curation.tile.TileOptions`."""
+    """Options of ``detkit data tile``; see :class:`detkit.curation.tile.TileOptions`.
 
-    size: tuple[int, int]
+    Attributes:
+        tile_size: Height and width of a tile in pixels.
+        overlap: Smallest overlap as a fraction of a tile.
+        min_visibility: Smallest visible fraction of a box.
+        partial: What becomes of boxes of which a tile shows less.
+        empty: Fraction of the tiles without objects to keep.
+        keep_extension: Whether tiles have the format of their image.
+        seed: Seed of the choice among tiles without objects.
+    """
+
+    tile_size: tuple[int, int]
     overlap: float = 0.2
     min_visibility: float = 0.3
     partial: Partial = "ignore"
@@ -45,7 +55,9 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     )
     add_source_flags(parser)
     add_output_flags(parser)
-    add_flags(parser, "--size", type=_tile_size, required=True, help="size of a tile in pixels: 640, or height and width, 512x1024")
+    parser.add_argument(
+        "--tile-size", type=_tile_size, required=True, metavar="HxW", help="size of a tile in pixels: 640, or height x width"
+    )
     parser.add_argument("--overlap", type=_overlap, metavar="F", help="smallest overlap, as a fraction of a tile (default: %(default)s)")
     parser.add_argument(
         "--min-visibility", type=unit_interval, metavar="F", help="smallest visible fraction of an object's box (default: %(default)s)"
@@ -69,7 +81,7 @@ def _run(options: TileCommand) -> int:
     tiled = tile_parts(
         options.read(),
         TileOptions(
-            size=options.size,
+            size=options.tile_size,
             overlap=options.overlap,
             min_visibility=options.min_visibility,
             partial=options.partial,

@@ -85,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--json", help="write all detections, image by image, as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
-    parser.add_argument("--labels", metavar="DIR", help="write a new data set: the images, with the detections as labels to correct")
+    add_flags(parser, "--labels", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
     add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")

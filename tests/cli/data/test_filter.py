@@ -41,7 +41,7 @@ def test_boxes_and_images_are_dropped_and_counted(source: Path, tmp_path: Path, 
 
 
 def test_ignored_boxes_are_crowds(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(source, tmp_path / "out", "--min-area", "5%", "--ignore") == 0
+    assert run(source, tmp_path / "out", "--min-box-area", "5%", "--ignore") == 0
     text = capsys.readouterr().out
     assert "boxes turned into ignore regions: area below 5 % of the image: 3" in text
     assert "background" not in text
@@ -62,7 +62,7 @@ def test_conditions_and_classes(source: Path, tmp_path: Path) -> None:
         (["--classes", "kat"], "filter: the data has no class 'kat': did you mean 'cat'?"),
         (["--where", "boxes"], "condition 'boxes': expected comparisons such as boxes>0 or cat>=2"),
         (["--where", "boxes>7"], "no image is left of 3: not boxes>7: 3"),
-        (["--min-area", "big"], "expected square pixels, such as 400, or 0.5%, got 'big'"),
+        (["--min-box-area", "big"], "expected square pixels, such as 400, or 0.5%, got 'big'"),
         (["--min-side", "-1"], "expected a number of pixels, got '-1'"),
     ],
 )

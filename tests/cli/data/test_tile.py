@@ -25,7 +25,7 @@ def run(*words: object) -> int:
 
 
 def test_tiles_are_written_with_their_pixels_and_boxes(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(source, tmp_path / "out", "--size", 50) == 0
+    assert run(source, tmp_path / "out", "--tile-size", 50) == 0
     text = capsys.readouterr().out
     assert "images not larger than a tile, kept whole: 1" in text
     assert "images cut: 2" in text
@@ -42,7 +42,7 @@ def test_tiles_are_written_with_their_pixels_and_boxes(source: Path, tmp_path: P
 
 
 def test_tiles_without_objects(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(source, tmp_path / "out", "--size", "50x60", "--empty", "drop", "--partial", "drop") == 0
+    assert run(source, tmp_path / "out", "--tile-size", "50x60", "--empty", "drop", "--partial", "drop") == 0
     assert "tiles without objects left out: 2" in capsys.readouterr().out
     assert read_parts(tmp_path / "out").parts["train"].names == ("sub/a_0_0.png", "sub/a_30_0.png")
 
@@ -50,10 +50,10 @@ def test_tiles_without_objects(source: Path, tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--size", "0"], "argument --size"),
-        (["--size", "50", "--overlap", "1"], "expected a number from 0 to below 1, such as 0.2; got '1'"),
-        (["--size", "50", "--empty", "some"], "expected keep, drop, or a number from 0 to 1, got 'some'"),
-        ([], "the following arguments are required: --size"),
+        (["--tile-size", "0"], "argument --tile-size"),
+        (["--tile-size", "50", "--overlap", "1"], "expected a number from 0 to below 1, such as 0.2; got '1'"),
+        (["--tile-size", "50", "--empty", "some"], "expected keep, drop, or a number from 0 to 1, got 'some'"),
+        ([], "the following arguments are required: --tile-size"),
     ],
 )
 def test_errors(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:

@@ -44,4 +44,4 @@ def test_reading_coco_takes_the_memory_of_the_file(tmp_path: Path, monkeypatch: 
     assert records.segmentations is not None
     assert records.segmentations.stored(8_999) == [[1.25] * 60]
     columns: list[Any] = [value for value in records.columns.values() if isinstance(value, np.ndarray)]
-    assert sum(column.nbytes for column in columns) == 9_000 * 30
+    assert sum(column.nbytes for column in columns) == 9_000 * 31
