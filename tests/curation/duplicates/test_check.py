@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from duplicate_images import CHANGES, dataset, photographs, save
 
 from detkit.curation.duplicates import check_pixels, find_duplicates
+from detkit.curation.duplicates.hashes import shrink
+from detkit.curation.duplicates.verify import SIDE, compare
 from detkit.data.media.images import read_image
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -61,6 +64,17 @@ def test_images_without_details_are_copies_only_if_their_pixels_are_equal(tmp_pa
     same = [save(tmp_path / "same.png", flat[0]), save(tmp_path / "again.png", flat[0])]
     assert check_pixels(dataset({"train": paths}, "flat")) == ()
     assert names(check_pixels(dataset({"train": same}, "same"))) == {("exact_duplicate", "train"): 1}
+
+
+def test_a_frame_around_faint_images_is_not_what_is_compared() -> None:
+    framed = []
+    for image in photographs()[::16]:
+        canvas = np.zeros((240, 256, 3), np.uint8)
+        canvas[40:200, 32:224] = image // 2 + 50
+        framed.append(shrink(canvas, SIDE))
+    pairs = list(itertools.combinations(framed, 2))
+    assert not any(compare(first, second).is_copy for first, second in pairs)
+    assert all(compare(image, image).is_copy for image in framed)
 
 
 def test_a_common_frame_makes_no_copies(tmp_path: Path) -> None:
