@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from detkit.arrays import Flags, Floats, Integers
+from detkit.arrays import Flags, Floats
 from detkit.curation.label_errors.candidates import Candidate, LabelErrors
 from detkit.curation.label_errors.classes import SharedClasses
 from detkit.curation.label_errors.detected import DetectedBoxes, Progress, detect
 from detkit.curation.label_errors.overlaps import CROWD_SHARE, Scene, share_inside
 from detkit.curation.label_errors.scoring import score_scenes
 from detkit.curation.label_errors.selection import Subject, select
-from detkit.curation.parts import LabeledParts, Part
-from detkit.data import DetectionData
+from detkit.curation.parts import LabeledParts, Part, box_counts
 from detkit.inference import ImagePyramid, Predictor
 from detkit.inference.loop import PredictorLike
 
@@ -137,13 +136,8 @@ def _visible(boxes: DetectedBoxes, own: slice, crowds: Floats, classes: SharedCl
 
 
 def _label_counts(parts: LabeledParts) -> dict[str, int]:
-    counts = sum(_counts(part.data) for _, part in parts)
+    counts = sum(box_counts(part) for _, part in parts)
     return dict(zip(parts.class_names, np.asarray(counts).tolist(), strict=True))
-
-
-def _counts(data: DetectionData) -> Integers:
-    counts: Integers = np.bincount(data.records.labels, minlength=len(data.class_names))
-    return counts
 
 
 def _name(predictor: PredictorLike) -> str:
