@@ -201,3 +201,18 @@ def test_what_cannot_be_grouped() -> None:
 def test_small_data_gets_every_part() -> None:
     split = split_parts(labeled(["a.png", "b.png", "c.png"], [[0], [0], [0]]), options(val=0.1, test=0.1))
     assert {name: len(part) for name, part in split.data} == {"train": 1, "val": 1, "test": 1}
+
+
+def test_ignore_regions_are_objects_of_no_class() -> None:
+    names = [f"{number}.jpg" for number in range(40)]
+    data = labeled(names, [[1 + number % 2] for number in range(40)])
+    part = data.parts["train"]
+    columns = {
+        **part.data.records.columns,
+        "is_ignore": np.arange(40) < 10,
+        "labels": np.where(np.arange(40) < 10, 0, part.data.records.labels),
+    }
+    regions = replace(data, parts={"train": replace(part, data=replace(part.data, records=replace(part.data.records, columns=columns)))})
+    shares = split_parts(regions, options(val=0.25)).class_shares()
+    assert np.isnan(shares[:, 0]).all()
+    np.testing.assert_allclose(shares[:, 1:].sum(axis=0), 1)

@@ -15,7 +15,7 @@ from detkit.arrays import Doubles, Integers
 from detkit.curation.duplicates.cache import PixelCache
 from detkit.curation.duplicates.find import find_duplicates
 from detkit.curation.merge import join_parts
-from detkit.curation.parts import WHOLE, LabeledParts, Part
+from detkit.curation.parts import WHOLE, LabeledParts, Part, box_counts
 from detkit.curation.split.grouping import Key, group_keys, join_groups
 from detkit.curation.split.stratify import Groups, fill_empty, in_order, stratified
 from detkit.registry import did_you_mean
@@ -101,8 +101,7 @@ class Split:
 
     def class_shares(self) -> Doubles:
         """Return the share of each class's boxes in each new part, shape ``(P, K)``; NaN for classes without boxes."""
-        kinds = len(self.data.class_names)
-        counts = np.stack([np.bincount(self.data.parts[name].data.records.labels, minlength=kinds) for name in self.fractions])
+        counts = np.stack([box_counts(self.data.parts[name]) for name in self.fractions])
         return np.asarray(counts / np.where(counts.sum(axis=0), counts.sum(axis=0), np.nan))
 
 
@@ -184,7 +183,8 @@ def _assign(pool: Part, groups: Integers, names: Sequence[str], options: SplitOp
     rank[order] = np.arange(len(order))
     position = rank[group_of]
     records, kinds = pool.data.records, len(pool.data.class_names)
-    boxes = np.bincount(position[records.image_index] * kinds + records.labels, minlength=len(rows) * kinds).reshape(-1, kinds)
+    cells = (position[records.image_index] * kinds + records.labels)[~records.is_ignore]
+    boxes = np.bincount(cells, minlength=len(rows) * kinds).reshape(-1, kinds)
     table = Groups(np.bincount(position, minlength=len(rows)), boxes)
     part_of = stratified(table, fractions) if options.stratify else in_order(table, fractions)
     return fill_empty(part_of, table, fractions)[position]
