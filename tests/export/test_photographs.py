@@ -1,0 +1,65 @@
+"""The trained detector inside the package in both file formats: 16 photographs of 6 shapes, in batches, one pixel, and 4,000 pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from skimage import data
+
+import detkit
+from detkit.arrays import ImageArray
+from detkit.export import ExportSettings, export
+from detkit.export.agreement import TOLERANCES
+from detkit.inference import Predictor
+from detkit.weights import EMBEDDED
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("onnx")
+SHAPES = ((512, 512), (300, 451), (427, 640), (640, 427), (1000, 250), (96, 128))
+"""``(height, width)`` of the photographs."""
+MIN_SCORE = 0.05
+
+
+def photographs() -> list[ImageArray]:
+    """Return 16 photographs, or parts of one, of which no two neighbors have the same shape."""
+    sources = [data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.stereo_motorcycle()[0], data.immunohistochemistry()]
+    images = []
+    for number in range(16):
+        source = sources[number % len(sources)]
+        part = source[: source.shape[0] - 40 * (number // 6), 30 * (number // 6) :]
+        height, width = SHAPES[(number + number // 6) % len(SHAPES)]
+        images.append(cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=cv2.INTER_AREA))
+    return images
+
+
+@pytest.fixture(scope="module")
+def original() -> Predictor:
+    return detkit.load(EMBEDDED, "cpu", reference=True, min_score=MIN_SCORE)
+
+
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
+def test_detections_agree(ending: str, original: Predictor, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime" if ending == "onnx" else "openvino")
+    images = photographs()
+    assert len({image.shape for image in images}) == 6
+    path = tmp_path / f"model.{ending}"
+    export(original, path, images[:2], ExportSettings())
+    expected = original(images)
+    assert sum(map(len, expected)) > 150
+    for batch_size in (1, 5):
+        exported = detkit.load(path, min_score=MIN_SCORE, batch_size=batch_size)
+        for ours, theirs in zip(exported(images), expected, strict=True):
+            assert_same(ours, theirs)
+    large = cv2.resize(images[0], (4000, 3000), interpolation=cv2.INTER_CUBIC)
+    for extreme in (np.full((1, 1, 3), 128, np.uint8), large):
+        assert_same(exported(extreme), original(extreme))
+
+
+def assert_same(ours: detkit.Detections, theirs: detkit.Detections) -> None:
+    assert len(ours) == len(theirs)
+    assert ours.labels.tolist() == theirs.labels.tolist()
+    np.testing.assert_allclose(ours.scores, theirs.scores, atol=TOLERANCES["fp32"].score)
+    np.testing.assert_allclose(ours.boxes, theirs.boxes, atol=TOLERANCES["fp32"].box)
