@@ -12,16 +12,16 @@ errors, 1 with errors (with --strict also with warnings), 2 if the command canno
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.data.progress import image_progress
 from detkit.cli.data.source import SourceFlags, add_source_flags
 from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
-from detkit.cli.report import count, progress_bar
+from detkit.cli.report import count
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _run(options: CheckOptions) -> int:
 
     source = SourceConfig(path=options.data, images=options.images)
     model = None if options.model is None else _model(options.model)
-    with _progress(options.pixels) as progress:
+    with image_progress("pixels") if options.pixels else nullcontext() as progress:
         checked = check_parts(source, options.parts, model=model, pixels=options.pixels, progress=progress)
     _print(checked.report)
     if options.json is not None:
@@ -126,21 +126,6 @@ def _summary(report: CheckReport) -> str:
     divided = f" ({listed})" if len(parts) > 1 else ""
     line = f"{count(images, 'image')}{divided}, {count(boxes, 'box', 'boxes')}, {count(classes, 'class', 'classes')}"
     return f"{printable(report.source)}: {line}"
-
-
-@contextmanager
-def _progress(shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Yield a function that shows how many images were checked, if pixels are."""
-    if not shown:
-        yield None
-        return
-    with progress_bar(0, "image", "pixels") as bar:
-
-        def update(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield update
 
 
 def _write_page(checked: Checked, path: Path) -> None:

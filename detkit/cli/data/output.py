@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.data.progress import image_progress
 from detkit.cli.flags import add_flags
 from detkit.data.writers import WRITERS
 
@@ -61,16 +61,10 @@ def add_output_flags(parser: argparse.ArgumentParser, *, needs_format: bool = Fa
 
 def write_and_print(data: LabeledParts, output: Path, options: OutputOptions) -> Written:
     """Write a data set and print what was written and what was lost."""
-    from detkit.cli.report import with_bar
     from detkit.curation.output import write_parts
 
-    bar: Iterator[object] = iter(with_bar(range(data.image_count), data.image_count, "image"))
-
-    def advance(done: int, total: int) -> None:
-        del done, total
-        next(bar, None)
-
-    written = write_parts(data, output, options, advance)
+    with image_progress() as progress:
+        written = write_parts(data, output, options, progress)
     for name, part in data:
         print(f"{name}: {len(part):,} images, {len(part.data.records.labels):,} boxes")
     for value, count in written.lost.items():

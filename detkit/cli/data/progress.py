@@ -1,4 +1,4 @@
-"""The progress bar of commands that decode all images."""
+"""The progress bar of commands that read or write all images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def image_progress(title: str) -> Iterator[Callable[[int, int], None]]:
+def image_progress(title: str | None = None) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that takes the number of images done and that of all, and shows them if stderr is a terminal."""
     from detkit.cli.report import progress_bar
 

@@ -1,4 +1,4 @@
-"""Files with one class per line, which keep the order of the classes beside labels that only name the classes of their objects."""
+"""Files with one class per line, which keep the order of the classes where labels only name the classes of their objects."""
 
 from __future__ import annotations
 
