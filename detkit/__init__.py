@@ -10,6 +10,8 @@ Detect
     load(model)                 a Predictor, from what `detkit models list` lists, a run, a checkpoint or an exported file
     Predictor, ImagePyramid     detect on images of any kind and size; at several scales
     detect_video(predictor, video)
+    detect_streams(predictor, sources)   videos, cameras and streams, several at once
+    Tracker("bytetrack")        gives the detections of successive frames ids: tracks = tracker.update(detections)
     Detections, Detection       the result: boxes, scores, labels, class names; .draw(), .to_dict(), .to_pandas(), .to_supervision()
     draw_detections(image, detections, class_names)
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from detkit.experiment import train as train
     from detkit.inference import ImagePyramid as ImagePyramid
     from detkit.inference import Predictor as Predictor
+    from detkit.inference import detect_streams as detect_streams
     from detkit.inference import detect_video as detect_video
     from detkit.inference import load as load
     from detkit.report.api import write_report as write_report
@@ -56,15 +59,17 @@ if TYPE_CHECKING:
     from detkit.structures import Detections as Detections
     from detkit.structures import Proposals as Proposals
     from detkit.structures import Targets as Targets
+    from detkit.tracking import Tracker as Tracker
     from detkit.training.hooks import Hook as Hook
 
 _MODULES = {
     "detkit.config": ("apply_overrides", "load_config"),
     "detkit.drawing": ("draw_detections",),
     "detkit.experiment": ("Experiment", "TrainResult", "calibrate", "evaluate", "train"),
-    "detkit.inference": ("ImagePyramid", "Predictor", "detect_video", "load"),
+    "detkit.inference": ("ImagePyramid", "Predictor", "detect_streams", "detect_video", "load"),
     "detkit.report.api": ("write_report",),
     "detkit.structures": ("Detection", "Detections", "Proposals", "Targets"),
+    "detkit.tracking": ("Tracker",),
     "detkit.training.hooks": ("Hook",),
 }
 

@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from detkit.inference.predictor import Predictor
     from detkit.inference.pyramid import ImagePyramid
     from detkit.inference.sources import choose_model, newest_checkpoint, suggested_min_score
+    from detkit.inference.streams import FrameResult, detect_streams
     from detkit.inference.video import detect_video
 
 __all__ = [
     "ArrayPredictor",
     "FileResult",
+    "FrameResult",
     "ImagePyramid",
     "Predictor",
     "PredictorLike",
     "choose_model",
     "detect_files",
     "detect_records",
+    "detect_streams",
     "detect_video",
     "load",
     "load_exported",
@@ -43,6 +46,7 @@ __getattr__ = lazy_getattr(
         ".predictor": ("Predictor",),
         ".pyramid": ("ImagePyramid",),
         ".sources": ("choose_model", "newest_checkpoint", "suggested_min_score"),
+        ".streams": ("FrameResult", "detect_streams"),
         ".video": ("detect_video",),
     },
 )

@@ -16,7 +16,8 @@ from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.data.media.containers import missing_bytes, shows_every_frame
 from detkit.data.media.extensions import is_video
 from detkit.data.media.images import read_image
-from detkit.data.media.video import Frame, Video
+from detkit.data.media.source import Frame
+from detkit.data.media.video import Video
 from detkit.drawing.video import VideoWriter
 from detkit.inference import ImagePyramid, detect_video
 

@@ -6,14 +6,13 @@ import logging
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from detkit.data.media.containers import missing_bytes, shows_every_frame
+from detkit.data.media.source import Frame
 
 _MAX_MISSING = 0.02
 """Fraction of its frames that a file may lack before a warning; headers often only estimate the number."""
@@ -24,21 +23,6 @@ _TRIALS, _MAX_TRIALS = 30, 300
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """A frame of a video.
-
-    Attributes:
-        index: Index in the video, from 0; skipped frames count.
-        seconds: Time from the start of the video.
-        pixels: ``(H, W, 3)`` uint8 RGB, upright: the rotation stored by phones is applied.
-    """
-
-    index: int
-    seconds: float
-    pixels: npt.NDArray[np.uint8]
-
-
 class Video:
     """A video file, decoded by OpenCV's FFmpeg.
 
@@ -47,6 +31,7 @@ class Video:
 
     Attributes:
         path: The file.
+        live: False, as its frames wait for the reader.
         frames_per_second: Frame rate in the header; ``None`` if it has none.
         length: Number of frames in the header, often an estimate; ``None`` if it has none.
         lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded, or that
@@ -65,7 +50,18 @@ class Video:
         capture.release()
         self.frames_per_second = rate if math.isfinite(rate) and rate > 0 else None
         self.length = round(length) if math.isfinite(length) and length > 0 else None
+        self.live = False
         self.lost = 0
+
+    @property
+    def name(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    @property
+    def stem(self) -> str:
+        """The name of the file without its extension."""
+        return self.path.stem
 
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
