@@ -103,10 +103,12 @@ class BasePredictor(Generic[P, D]):
 
         A number that was given as ``min_score`` stays.
         """
-        if self.min_scores.points is None:
-            return self
+        return self if self.min_scores.points is None else self.with_min_score(0.0)
+
+    def with_min_score(self, min_score: MinScore) -> Self:
+        """Return this predictor, but reporting from another score on."""
         other = copy.copy(self)
-        other.min_scores = MinScores(0.0, self.class_names)
+        other.min_scores = MinScores(min_score, self.class_names)
         return other
 
     @property

@@ -56,6 +56,11 @@ class MinScores:
         return min((score for score, name in zip(self._exact, self._names, strict=True) if name is not None), default=0.0)
 
     @property
+    def overall(self) -> float:
+        """The lowest score of all classes together: the number, or the operating point that they share."""
+        return self._number if self.points is None else self.points.overall.score
+
+    @property
     def by_label(self) -> tuple[float, ...]:
         """The lowest score that is reported of each class."""
         return (self._number,) * len(self._names) if self.points is None else self._exact

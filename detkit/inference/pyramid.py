@@ -120,10 +120,12 @@ class ImagePyramid:
 
     def without_operating_points(self) -> Self:
         """Return this pyramid, but reporting every score if it reports from operating points on; see :class:`Predictor`."""
-        if self.min_scores.points is None:
-            return self
+        return self if self.min_scores.points is None else self.with_min_score(0.0)
+
+    def with_min_score(self, min_score: MinScore) -> Self:
+        """Return this pyramid, but reporting from another score on; see :class:`Predictor`."""
         other = copy.copy(self)
-        other.min_scores = MinScores(0.0, self.class_names)
+        other.min_scores = MinScores(min_score, self.class_names)
         return other
 
     @overload
