@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detkit.checkpoint.atomic import finite, write_json
+from detkit.checkpoint.atomic import finite, write_json, write_text
 from detkit.comparison.detections import Table, read_detections
 from detkit.comparison.plan import Unit
 from detkit.json_text import parse_json
@@ -152,8 +153,8 @@ class ComparisonFolder:
         return read_json(self.plan)
 
     def write(self, content: dict[str, Any]) -> None:
-        """Write ``compare.json``."""
-        write_json(self.plan, content)
+        """Write ``compare.json``: results with null for numbers that are not finite, and the plan exactly, as the JSON of every config."""
+        write_text(self.plan, json.dumps({**finite(content), "plan": content.get("plan")}, indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -46,6 +46,14 @@ def test_a_folder_without_checkpoints_continues_elsewhere(tmp_path: Path) -> Non
     assert [name for kind, name in process.log[5:] if kind == "train"] == ["yolox_lite0_bccd-seed0", *UNITS[2:], "yolox_lite0_bccd-seed1"]
 
 
+def test_a_comparison_with_an_infinite_setting_continues(tmp_path: Path) -> None:
+    plan = plan_for(write_data(tmp_path / "data"), "rcnn_lite0_bccd", seeds=1)
+    assert plan.entries[0].experiment is not None
+    assert plan.entries[0].experiment.model.proposals.max_aspect == float("inf")
+    Session.open(plan, folder_in(tmp_path))
+    assert Session.open(plan, folder_in(tmp_path)).plan == plan
+
+
 def test_a_comparison_does_not_continue_under_another_protocol_or_on_other_data(tmp_path: Path) -> None:
     data = write_data(tmp_path / "data")
     Session.open(plan_for(data), folder_in(tmp_path))
