@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detkit.data.media.sample import sample_photograph
 
-__all__ = ["image_files", "images_or_sample", "sample_photograph"]
+__all__ = ["image_files", "images_or_sample", "matches", "sample_photograph"]
 
 
 def image_files(words: Sequence[str], videos: bool = False) -> list[Path]:
@@ -48,13 +48,13 @@ def _expand(word: str, videos: bool) -> list[Path]:
         raise ValueError(f"{word}: expected a file, got a URL; download the image and give its file")
     if not glob.has_magic(word):
         return [path]
-    images = [image for match in _matches(word) for image in (_images_in(match, videos, required=False) if match.is_dir() else [match])]
+    images = [image for match in matches(word) for image in (_images_in(match, videos, required=False) if match.is_dir() else [match])]
     if not images:
         raise FileNotFoundError(f"{word}: the pattern matches no file")
     return images
 
 
-def _matches(word: str) -> list[Path]:
+def matches(word: str) -> list[Path]:
     """Return the matches of a pattern; if there are none, take special characters in the name of an existing folder literally."""
     matches = glob.glob(word, recursive=True)
     folder = next((parent for parent in Path(word).parents if parent.is_dir()), None)
