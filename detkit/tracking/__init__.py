@@ -8,15 +8,30 @@ from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
     from detkit.tracking.config import ByteTrackConfig, SortConfig, TrackerConfig
+    from detkit.tracking.counting import Counting, Line, Zone
+    from detkit.tracking.follow import Followed, Follower
     from detkit.tracking.tracker import Tracker
     from detkit.tracking.tracks import Tracks
 
 _HOMES = {
     ".config": ("ByteTrackConfig", "SortConfig", "TrackerConfig"),
+    ".counting": ("Counting", "Line", "Zone"),
+    ".follow": ("Followed", "Follower"),
     ".tracker": ("Tracker",),
     ".tracks": ("Tracks",),
 }
 
-__all__ = ["ByteTrackConfig", "SortConfig", "Tracker", "TrackerConfig", "Tracks"]
+__all__ = [
+    "ByteTrackConfig",
+    "Counting",
+    "Followed",
+    "Follower",
+    "Line",
+    "SortConfig",
+    "Tracker",
+    "TrackerConfig",
+    "Tracks",
+    "Zone",
+]
 
 __getattr__ = lazy_getattr(__name__, _HOMES)

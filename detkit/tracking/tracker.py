@@ -11,14 +11,12 @@ import numpy as np
 from detkit.arrays import Doubles, Flags, Integers, to_numpy
 from detkit.registry import did_you_mean
 from detkit.structures.detection import DetectionArrays
+from detkit.tracking.clock import EARLY, Clock
 from detkit.tracking.config import KINDS, ByteTrackConfig, SortConfig
 from detkit.tracking.matching import match, similarities
 from detkit.tracking.motion import Motion, Noise
 from detkit.tracking.table import UNCONFIRMED, TrackTable
 from detkit.tracking.tracks import Tracks
-
-_EARLY = 1e-6
-"""Part of a frame by which times may differ through rounding."""
 
 
 class DetectionRows(Protocol):
@@ -68,6 +66,7 @@ class Tracker:
         else:
             self.config = config.replace(**settings) if settings else config
         self.noise = Noise()
+        self._clock = Clock("Tracker.update", self.config.frame_rate)
         self.reset()
 
     def reset(self) -> None:
@@ -75,7 +74,7 @@ class Tracker:
         none = np.zeros(0)
         self._table = TrackTable.of(none.reshape(0, 4), none, none.astype(np.int64), 1, self.noise)
         self._next_id = 1
-        self._seconds: float | None = None
+        self._clock.reset()
 
     def update(self, detections: DetectionRows, seconds: float | None = None) -> Tracks:
         """Add the detections of the next frame, and return those that belong to a confirmed track.
@@ -91,7 +90,7 @@ class Tracker:
         scores, labels = to_numpy(detections.scores).astype(np.float64), to_numpy(detections.labels).astype(np.int64)
         if not np.isfinite(boxes).all():
             raise ValueError("Tracker.update: a box has a coordinate that is not finite; expected x1 y1 x2 y2 in pixels")
-        self._predict(self._frames_to(seconds))
+        self._predict(self._clock.frames_to(seconds))
         classes = max(int(labels.max(initial=0)) + 1, self._table.votes.shape[1])
         self._table = self._table.with_classes(classes)
         tracks, rows = self._match(boxes, scores, labels)
@@ -104,29 +103,17 @@ class Tracker:
         self._drop()
         return result
 
-    def _frames_to(self, seconds: float | None) -> float:
-        """Return the number of frames since the previous update."""
-        previous, first = self._seconds, self._seconds is None
-        if seconds is None:
-            if not first:
-                raise ValueError("Tracker.update: earlier frames had a time; expected seconds for this one too, or reset() before it")
-            return 1.0
-        if not math.isfinite(seconds) or (previous is not None and seconds < previous):
-            raise ValueError(f"Tracker.update: seconds {seconds}: expected a time after {previous}, that of the previous frame")
-        self._seconds = float(seconds)
-        return 1.0 if previous is None else (seconds - previous) * self.config.frame_rate
-
     def _predict(self, frames: float) -> None:
         table = self._table
         hits = table.hits if self.config.kind == "sort" else np.where(table.missed > 0, 0, table.hits)
         motion = table.motion.predicted(frames, self.noise, self.config.frame_rate)
         table = replace(table, motion=motion, hits=hits, lost=table.lost + frames, missed=table.missed + 1)
-        self._table = table[table.lost <= self._max_lost + 1 + _EARLY]  # a track may be found again one frame after it was last kept
+        self._table = table[table.lost <= self._max_lost + 1 + EARLY]  # a track may be found again one frame after it was last kept
 
     @property
     def _max_lost(self) -> float:
         """Number of frames for which a track without a detection is kept."""
-        return math.ceil(self.config.max_lost_seconds * self.config.frame_rate - _EARLY)
+        return math.ceil(self.config.max_lost_seconds * self.config.frame_rate - EARLY)
 
     def _match(self, boxes: Doubles, scores: Doubles, labels: Integers) -> tuple[Integers, Integers]:
         """Return the indices of the matched tracks and of their detections: stage by stage, those of high scores first."""
@@ -216,4 +203,4 @@ class Tracker:
         mature = table.hits >= self.config.min_hits
         if self.config.kind == "bytetrack":
             mature |= table.confirmed
-        self._table = table[(table.lost <= self._max_lost + _EARLY) & (mature | (table.missed == 0))]
+        self._table = table[(table.lost <= self._max_lost + EARLY) & (mature | (table.missed == 0))]

@@ -190,7 +190,7 @@ def test_bad_input() -> None:
     with pytest.raises(ValueError, match="not finite"):
         tracker.update(rows([[0, 0, np.nan, 5]]))
     tracker.update(rows([]), seconds=2.0)
-    with pytest.raises(ValueError, match="expected a time after 2.0"):
+    with pytest.raises(ValueError, match="not before 2.0"):
         tracker.update(rows([]), seconds=1.0)
     with pytest.raises(ValueError, match="expected seconds"):
         tracker.update(rows([]))
