@@ -56,11 +56,11 @@ def _expand(word: str, videos: bool) -> list[Path]:
 
 def matches(word: str) -> list[Path]:
     """Return the matches of a pattern; if there are none, take special characters in the name of an existing folder literally."""
-    matches = glob.glob(word, recursive=True)
+    found = glob.glob(word, recursive=True)
     folder = next((parent for parent in Path(word).parents if parent.is_dir()), None)
-    if not matches and folder is not None and glob.has_magic(str(folder)):
-        matches = glob.glob(str(Path(glob.escape(str(folder))) / Path(word).relative_to(folder)), recursive=True)
-    return [Path(match) for match in sorted(matches)]
+    if not found and folder is not None and glob.has_magic(str(folder)):
+        found = glob.glob(str(Path(glob.escape(str(folder))) / Path(word).relative_to(folder)), recursive=True)
+    return [Path(match) for match in sorted(found)]
 
 
 def _images_in(folder: Path, videos: bool, required: bool = True) -> list[Path]:
