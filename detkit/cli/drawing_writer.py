@@ -48,15 +48,15 @@ class DrawingWriter:
             self._folder = new_folder(self._command)
         return self._folder
 
-    def write(self, source: Path, image: Any) -> Path:
-        """Write the drawing of ``source``, an ``(H, W, 3)`` uint8 array, under the name of ``source``, and return the path."""
+    def write(self, stem: str, image: Any) -> Path:
+        """Write a drawing, an ``(H, W, 3)`` uint8 array, and return the path; ``stem`` is its name without extension, if that is unused."""
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
         from detkit.checkpoint import atomic_write
 
         fits = max(image.shape[:2]) <= _MAX_JPEG_SIDE
-        path = self._unused_path(source.stem, self.extension if fits else "png")
+        path = self._unused_path(stem, self.extension if fits else "png")
         png_info = PngInfo()
         png_info.add_text("comment", MARK.decode())
         with atomic_write(path) as temporary:
@@ -64,10 +64,10 @@ class DrawingWriter:
         self._used.add(_key(path))
         return path
 
-    def video_path(self, source: Path) -> Path:
-        """Return an unused path for the drawn video of ``source``; videos are never overwritten, as they carry no mark."""
+    def video_path(self, stem: str) -> Path:
+        """Return an unused path for a drawn video; videos are never overwritten, as they carry no mark."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self._unused_path(source.stem, "mp4")
+        path = self._unused_path(stem, "mp4")
         self._used.add(_key(path))
         return path
 

@@ -166,7 +166,7 @@ def _features(options: ExplainOptions, image: Path, drawings: DrawingWriter, lay
     _print_table(table(rows, ("channel", "activation", "window x, y"), {"channel", "activation"}))
     images, captions = feature_tiles(layer)
     sheet = contact_sheet(images, captions=captions)
-    print(f"written: {printable(drawings.write(Path(f'{image.stem}-{layer_name}.png'), sheet))}")
+    print(f"written: {printable(drawings.write(f'{image.stem}-{layer_name}', sheet))}")
     return 0
 
 
@@ -216,7 +216,7 @@ def _draw(
     names = predictor.class_names
 
     def write(content: str, pixels: object) -> Path:
-        return drawings.write(Path(f"{image.stem}-{stage.name}-{content}.png"), pixels)
+        return drawings.write(f"{image.stem}-{stage.name}-{content}", pixels)
 
     written = [
         write("locations", draw_locations(explanation.image, stage)),

@@ -57,7 +57,7 @@ def explain_family(options: FamilyOptions) -> int:
     columns = [strip_column(member) for member in members]
     _print(members, [len(column.answers) for column in columns])
     strip = draw_strip(pixels, columns)
-    written = drawings.write(Path(f"{options.image.stem}-family.png"), strip)
+    written = drawings.write(f"{options.image.stem}-family", strip)
     page = written.with_suffix(".html")
     strip_page(options.image.name, pixels, strip, members).write(page)
     print(f"written: {printable(written)}, {printable(page)}")

@@ -15,15 +15,15 @@ def test_names_that_differ_only_in_case_get_different_files(tmp_path: Path) -> N
     image = np.zeros((6, 8, 3), np.uint8)
     for _ in range(2):  # the second time over the first drawings
         drawings = DrawingWriter(str(tmp_path / "out"), [tmp_path / "a" / "IMG.jpg", tmp_path / "b" / "img.jpg"])
-        assert drawings.write(tmp_path / "a" / "IMG.jpg", image).name == "IMG.jpg"
-        assert drawings.write(tmp_path / "b" / "img.jpg", image).name == "img-2.jpg"
-        assert drawings.video_path(tmp_path / "Clip.mov").name == "Clip.mp4"
-        assert drawings.video_path(tmp_path / "clip.mov").name == "clip-2.mp4"
+        assert drawings.write("IMG", image).name == "IMG.jpg"
+        assert drawings.write("img", image).name == "img-2.jpg"
+        assert drawings.video_path("Clip").name == "Clip.mp4"
+        assert drawings.video_path("clip").name == "clip-2.mp4"
 
 
 def test_inputs_are_not_overwritten_by_names_in_another_case(tmp_path: Path) -> None:
     drawings = DrawingWriter(str(tmp_path), [tmp_path / "IMG.jpg", tmp_path / "img.png"])
-    assert drawings.write(tmp_path / "img.png", np.zeros((6, 8, 3), np.uint8)).name == "img-2.jpg"
+    assert drawings.write("img", np.zeros((6, 8, 3), np.uint8)).name == "img-2.jpg"
 
 
 def test_each_command_without_output_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_each_command_without_output_has_a_folder_of_its_own(tmp_path: Path, mon
     first, second = DrawingWriter(None, []), DrawingWriter(None, [])
     image = np.zeros((6, 8, 3), np.uint8)
     assert not Path("runs").exists()  # nothing is left if nothing is drawn
-    assert [writer.write(Path("photo.jpg"), image) for writer in (first, second, first)] == [
+    assert [writer.write("photo", image) for writer in (first, second, first)] == [
         Path("runs/detect-1/photo.jpg"),
         Path("runs/detect-2/photo.jpg"),
         Path("runs/detect-1/photo-2.jpg"),
@@ -41,10 +41,10 @@ def test_each_command_without_output_has_a_folder_of_its_own(tmp_path: Path, mon
 def test_drawings_of_a_command_that_runs_at_the_same_time_are_kept(tmp_path: Path) -> None:
     image = np.zeros((6, 8, 3), np.uint8)
     first, second = DrawingWriter(str(tmp_path), []), DrawingWriter(str(tmp_path), [])
-    assert first.write(Path("photo.jpg"), image).name == "photo.jpg"
-    assert second.write(Path("photo.jpg"), image).name == "photo-2.jpg"
+    assert first.write("photo", image).name == "photo.jpg"
+    assert second.write("photo", image).name == "photo-2.jpg"
     os.utime(tmp_path / "photo.jpg", (1, 1))  # drawn by an earlier command
-    assert DrawingWriter(str(tmp_path), []).write(Path("photo.jpg"), image).name == "photo.jpg"
+    assert DrawingWriter(str(tmp_path), []).write("photo", image).name == "photo.jpg"
 
 
 def test_a_drawing_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,5 +54,5 @@ def test_a_drawing_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: p
     drawings = DrawingWriter(str(tmp_path), [])
     monkeypatch.setattr("PIL.Image.Image.save", full)
     with pytest.raises(OSError, match=r"photo\.jpg: could not be written: no space left on the disk"):
-        drawings.write(Path("photo.png"), np.zeros((6, 8, 3), np.uint8))
+        drawings.write("photo", np.zeros((6, 8, 3), np.uint8))
     assert list(tmp_path.iterdir()) == []

@@ -33,7 +33,8 @@ def main(image: Path, folder: Path) -> None:
 
         collect_rarely()
     with part("imports of the runtime"):
-        from detkit.cli.detect.results import ImageResult, as_json
+        from detkit.cli.detect.formats import as_json
+        from detkit.cli.detect.results import ImageResult
         from detkit.cli.drawing_writer import DrawingWriter
         from detkit.drawing import draw_detections
         from detkit.inference import light
@@ -67,8 +68,8 @@ def main(image: Path, folder: Path) -> None:
     with part("drawing"):
         drawing = draw_detections(pixels, detections, predictor.class_names)
     with part("writing"):
-        DrawingWriter(str(folder), [image]).write(image, drawing)
-        result = ImageResult(image, pixels.shape[:2], detections)
+        DrawingWriter(str(folder), [image]).write(image.stem, drawing)
+        result = ImageResult(str(image), pixels.shape[:2], detections)
         (folder / "detections.json").write_text(as_json([result], {}, predictor.class_names), "utf-8")
     print(json.dumps(PARTS))
 

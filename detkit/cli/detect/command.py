@@ -37,12 +37,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detkit.cli.detect.coco import CocoIds
 from detkit.cli.detect.detector import load_predictor
+from detkit.cli.detect.files import PartialResults, write_files
 from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.options import DetectOptions
-from detkit.cli.detect.partial import PartialFile
-from detkit.cli.detect.results import CocoIds
+from detkit.cli.detect.printing import print_notes, print_totals
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.flags import add_flags, add_min_score, class_names, min_score, positive
 from detkit.cli.inputs import images_or_sample
@@ -51,7 +52,9 @@ from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
 from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid
 from detkit.cli.resolve import model_line, resolve_model
+from detkit.cli.results.partial import PartialFile
 from detkit.data.writers import WRITERS
+from detkit.printable import printable
 from detkit.weights import better_models_hint, embedded_path
 
 if TYPE_CHECKING:
@@ -118,8 +121,11 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     partial = PartialFile(next(filter(None, (options.json, options.csv, options.coco)), None))
     detector, metadata = _detector(options)
     loaded = time.perf_counter()
-    partial.begin(detector.class_names, metadata)
-    job = DetectJob(detector, options.every, drawings, labels, partial=partial)
+    partial.begin({**metadata, "class_names": list(detector.class_names)})
+    if labels is not None:
+        labels.begin(detector.class_names, detector.reported)
+    sinks = (PartialResults(partial, detector.class_names), *((labels,) if labels is not None else ()))
+    job = DetectJob(detector, options.every, drawings, sinks)
     try:
         job.detect(files)
     except KeyboardInterrupt:
@@ -127,10 +133,23 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
             announce_stop("writing what was detected")
         raise
     finally:  # an interruption keeps what was detected before it
-        job.write_files(outputs, metadata, ids)
+        write_files(job, outputs, metadata, ids, labels)
         partial.close(outputs.complete)
-    job.conclude(outputs, loaded - start, time.perf_counter() - loaded)
-    return SOME_FAILED if job.failed else 0
+    _conclude(job, outputs, loaded - start, time.perf_counter() - loaded)
+    return SOME_FAILED if job.failures else 0
+
+
+def _conclude(job: DetectJob, outputs: Outputs, loading: float, detecting: float) -> None:
+    """Print totals, times, memory, notes and the written files."""
+    print_totals(job.tally, len(job.streams), loading, detecting)
+    print_notes(job.predictor, job.tally)
+    written = outputs.written
+    if job.drawings is not None and job.results:
+        written.append(f"{job.drawings.folder}/")
+    if written:
+        print(f"written: {', '.join(map(printable, written))}")
+    inputs = job.tally.images + len(job.streams) + sum(name not in job.streams for name in job.failures.messages)
+    job.failures.conclude(inputs, "file" if job.streams else "image")
 
 
 def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None:

@@ -1,35 +1,36 @@
-"""One run of ``detkit detect``: detect, print, draw and write."""
+"""One run of ``detkit detect``: detect on images, videos, cameras and streams, and hand the results on."""
 
 from __future__ import annotations
 
 import itertools
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from detkit.cli.detect.label_writer import LabelWriter
-from detkit.cli.detect.partial import PartialFile
-from detkit.cli.detect.results import CocoIds, ImageResult, as_coco, as_csv, as_json
+from detkit.cli.detect.printing import print_image, print_stream
+from detkit.cli.detect.results import ImageResult
+from detkit.cli.detect.tally import Stream, Tally, total_detections
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.outputs import Outputs, write_output
-from detkit.cli.report import LONGEST_CELL, count, duration, memory_line, table, with_bar
-from detkit.printable import printable, printable_message
+from detkit.cli.report import count
+from detkit.cli.results.drawn_video import DrawnVideo
+from detkit.cli.results.failures import Failures
+from detkit.cli.results.status import FrameStatus
 
 if TYPE_CHECKING:
     from detkit.cli.detect.detector import FileDetector
-    from detkit.data.media.video import Video
+    from detkit.data.media.source import FrameSource
     from detkit.inference import FileResult
-    from detkit.inference.min_scores import LeftOut
+    from detkit.inference.streams import FrameResult
     from detkit.structures import DetectionMethods
 
-T = TypeVar("T")
 
-_DEFAULT_RATE = 25.0
-"""Frame rate of a drawn video if its source states none."""
+class Sink(Protocol):
+    """Takes the results of images and frames, one after the other."""
+
+    def add(self, result: ImageResult, pixels: Any) -> None:
+        """Take the result of an image, ``(H, W, 3)`` uint8 RGB."""
 
 
 class DetectJob:
@@ -39,32 +40,26 @@ class DetectJob:
         predictor: The detector, or an image pyramid of it; its detections are tensors or arrays.
         every: Process every N-th frame of a video.
         drawings: Writes the drawn images; None: draw nothing.
-        labels: Writes the detections as a new data set; None: write none.
-        partial: Keeps what was detected if the command is killed; None: keep nothing.
+        sinks: Get each result as soon as it is computed.
+
+    Attributes:
+        results: The results of all images and frames.
+        failures: What could not be read.
+        tally: Numbers of images, frames and detections.
+        streams: The videos, cameras and streams, by name.
     """
 
-    def __init__(
-        self,
-        predictor: FileDetector,
-        every: int,
-        drawings: DrawingWriter | None,
-        labels: LabelWriter | None,
-        *,
-        partial: PartialFile | None = None,
-    ) -> None:
+    def __init__(self, predictor: FileDetector, every: int, drawings: DrawingWriter | None, sinks: Sequence[Sink] = ()) -> None:
         self.predictor = predictor
         self.every = every
         self.drawings = drawings
-        self.labels = labels
-        self.partial = partial
-        if labels is not None:
-            labels.begin(predictor.class_names, predictor.reported)
+        self.sinks = sinks
         self.results: list[ImageResult] = []
-        self.failed: dict[Path, str] = {}
-        self.lost_frames: dict[Path, int] = {}
-        self.videos: list[Path] = []
+        self.failures = Failures()
+        self.tally = Tally(predictor.class_names)
+        self.streams: dict[str, Stream] = {}
 
-    def detect(self, files: list[Path]) -> None:
+    def detect(self, files: Iterable[Path]) -> None:
         """Process the files and print the detections of each."""
         from detkit.data.media.extensions import is_video
 
@@ -80,172 +75,82 @@ class DetectJob:
 
         last = time.perf_counter()
         for file_result in detect_files(self.predictor, files):
-            self._add(file_result, time.perf_counter() - last)
+            self._image(file_result, time.perf_counter() - last)
             last = time.perf_counter()
 
-    def _add(self, file_result: FileResult[DetectionMethods], seconds: float) -> None:
-        path, image, detections = file_result.path, file_result.image, file_result.detections
+    def _image(self, file_result: FileResult[DetectionMethods], seconds: float) -> None:
+        image, detections = file_result.image, file_result.detections
         if image is None or detections is None:
-            self._fail(path, file_result.error)
+            self.failures.add(str(file_result.path), file_result.error)
             return
-        result = ImageResult(path, (image.shape[0], image.shape[1]), detections)
+        result = ImageResult(str(file_result.path), (image.shape[0], image.shape[1]), detections)
         self._keep(result, image)
-        drawing = None if self.drawings is None else self.drawings.write(path, self._draw(image, detections))
-        self._print(result, seconds, drawing, file_result.left_out)
+        drawing = None if self.drawings is None else self.drawings.write(result.stem, self._draw(image, detections))
+        print_image(result, self.predictor.class_names, seconds, drawing, file_result.left_out)
 
     def _video(self, path: Path) -> None:
-        """Process a video frame by frame and print one line for all frames."""
         from detkit.data.media.video import Video
 
-        self.videos.append(path)
-        start, first = time.perf_counter(), len(self.results)
-        drawing = None
         try:
-            video = Video(path)
-            drawing = self.drawings.video_path(path) if self.drawings is not None else None
-            self._frames(video, drawing)
-            if video.lost:
-                self._lose_frames(video, len(self.results) - first)
+            source = Video(path)
         except (OSError, ValueError) as error:
-            self._fail(path, error)
-        frames = self.results[first:]
-        if frames:
-            self._print_video(frames, time.perf_counter() - start, drawing)
+            self.streams[str(path)] = Stream(str(path), Tally(self.predictor.class_names))
+            self.failures.add(str(path), error)
+        else:
+            self._frames([source])
 
-    def _frames(self, video: Video, drawing: Path | None) -> None:
-        from detkit.drawing.video import VideoWriter
-        from detkit.inference import detect_video
+    def _frames(self, sources: Sequence[FrameSource]) -> None:
+        """Process the frames of sources together, and print a line about each at its end."""
+        from detkit.inference.streams import detect_streams
 
-        rate = (video.frames_per_second or _DEFAULT_RATE) / self.every
-        with nullcontext() if drawing is None else VideoWriter(drawing, rate) as writer:
-            first: float | None = None
-            for frame, detections in self._with_bar(detect_video(self.predictor, video, every=self.every), video):
-                first = frame.seconds if first is None else first
-                size = (frame.pixels.shape[0], frame.pixels.shape[1])
-                self._keep(ImageResult(video.path, size, detections, frame.index, frame.seconds), frame.pixels)
-                if writer is not None:
-                    writer.write(self._draw(frame.pixels, detections), frame.seconds - first)
+        for source in sources:
+            self.streams[source.name] = Stream(source.name, Tally(self.predictor.class_names), source.live)
+        streams = [self.streams[source.name] for source in sources]
+        with ExitStack() as stack:
+            videos = self._drawn_videos(sources, stack)
+            status = stack.enter_context(FrameStatus(sources, self.every))
+            for result in stack.enter_context(closing(detect_streams(self.predictor, sources, every=self.every))):
+                self._frame(result, videos.get(result.source.name))
+                status.update(count(total_detections(streams), "detection"), sum(row.dropped for row in streams))
+        for source in sources:
+            self._end(source, videos.get(source.name))
 
-    def _with_bar(self, frames: Iterator[T], video: Video) -> Iterable[T]:
-        """Yield the frames, with a progress bar on a terminal."""
-        total = None if video.length is None else -(-video.length // self.every)
-        return with_bar(frames, total, "frame", printable(video.path.name, 40))
+    def _drawn_videos(self, sources: Sequence[FrameSource], stack: ExitStack) -> dict[str, DrawnVideo]:
+        if self.drawings is None:
+            return {}
+        return {source.name: stack.enter_context(DrawnVideo(self.drawings, source, self.every)) for source in sources}
+
+    def _frame(self, frame_result: FrameResult[DetectionMethods], video: DrawnVideo | None) -> None:
+        source, frame, detections = frame_result.source, frame_result.frame, frame_result.detections
+        stream = self.streams[source.name]
+        stream.dropped = frame_result.dropped
+        if frame is None or detections is None:
+            self.failures.add(source.name, frame_result.error)
+            return
+        size = (frame.pixels.shape[0], frame.pixels.shape[1])
+        result = ImageResult(source.name, size, detections, frame.index, frame.seconds)
+        stream.add(result)
+        self._keep(result, frame.pixels)
+        if video is not None:
+            video.write(self._draw(frame.pixels, detections), frame.seconds)
+
+    def _end(self, source: FrameSource, video: DrawnVideo | None) -> None:
+        stream = self.streams[source.name]
+        stream.end(source.lost)
+        if video is not None and video.error is not None:
+            self.failures.add(source.name, video.error)
+        if source.lost and source.name not in self.failures.messages:
+            self.failures.add_lost_frames(source.name, source.lost, stream.tally.frames)
+        print_stream(stream, [] if video is None else video.paths)
 
     def _keep(self, result: ImageResult, pixels: Any) -> None:
         self.results.append(result)
-        if self.partial is not None:
-            self.partial.add(result)
-        if self.labels is not None:
-            self.labels.add(result, pixels)
+        self.tally.add(result)
+        for sink in self.sinks:
+            sink.add(result, pixels)
 
     def _draw(self, image: Any, detections: DetectionMethods) -> Any:
         from detkit.drawing import draw_detections, readable_scale
 
         scale = readable_scale((image.shape[0], image.shape[1]))
         return draw_detections(image, detections, self.predictor.class_names, scale=scale)
-
-    def _lose_frames(self, video: Video, read: int) -> None:
-        """Report frames that could not be decoded, or that a truncated file lacks."""
-        self.lost_frames[video.path] = video.lost
-        lost = f"{video.lost} of {count(video.lost + read, 'frame')} are damaged or missing and were skipped"
-        self._fail(video.path, ValueError(f"{video.path}: {lost}; export the video again"))
-
-    def _fail(self, path: Path, error: Exception | None) -> None:
-        message = printable_message(error) if error is not None else "not readable"
-        self.failed[path] = message
-        print(f"detkit: {message}", file=sys.stderr, flush=True)
-
-    def _print(self, result: ImageResult, seconds: float, drawing: Path | None, left_out: LeftOut | None) -> None:
-        height, width = result.size
-        arrow = f" -> {printable(drawing)}" if drawing is not None else ""
-        found = f"{count(len(result.detections), 'detection')} in {duration(seconds)}"
-        if not len(result.detections) and left_out is not None:
-            found = f"no detections at or above {left_out.min_score:.3g}; the best is {_best(left_out)} (in {duration(seconds)})"
-        print(f"\n{printable(result.path)} ({width} x {height}): {found}{arrow}")
-        names = self.predictor.class_names
-        rows = [(names[label], f"{score:.3f}", *(f"{value:.1f}" for value in box)) for label, score, box in result.rows()]
-        if rows:
-            text = table(rows, ("class", "score", "x1", "y1", "x2", "y2"), {"score", "x1", "y1", "x2", "y2"})
-            print("\n".join("  " + line for line in text.splitlines()), flush=True)
-
-    def _print_video(self, frames: list[ImageResult], seconds: float, drawing: Path | None) -> None:
-        height, width = frames[0].size
-        arrow = f" -> {printable(drawing)}" if drawing is not None else ""
-        speed = f"{duration(seconds)}, {len(frames) / seconds:.1f} frames/s{arrow}"
-        print(
-            f"\n{printable(frames[0].path)} ({width} x {height}, {count(len(frames), 'frame')}): {self._totals(frames)} in {speed}",
-            flush=True,
-        )
-
-    def _totals(self, results: list[ImageResult]) -> str:
-        """Return the total number of detections and those of the most frequent classes."""
-        totals = Counter(self.predictor.class_names[label] for result in results for label in result.detections.labels.tolist())
-        listed = ", ".join(f"{number} {printable(name, LONGEST_CELL)}" for name, number in totals.most_common(12))
-        return f"{count(sum(totals.values()), 'detection')}{': ' + listed if listed else ''}"
-
-    def write_files(self, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds) -> None:
-        """Write the requested files.
-
-        Args:
-            outputs: The files that flags name.
-            metadata: Further keys of the JSON file.
-            ids: The ids of the COCO file.
-        """
-        names = self.predictor.class_names
-
-        def write_coco(path: str) -> None:
-            text, skipped = as_coco(self.results, names, ids)
-            write_output(path, text)
-            if skipped:
-                print(f"{printable(path)}: skipped {count(skipped, 'detection')} of classes that the annotations do not have")
-
-        def write_labels(path: str) -> None:
-            if self.labels is not None:
-                images, boxes = self.labels.finish()
-                summary = f"{count(images, 'image')}, {count(boxes, 'box', 'boxes')} to correct"
-                print(f"labels: {summary}; then train on them with: detkit train {printable(path)}")
-                if self.labels.renamed:
-                    print(f"labels: {count(self.labels.renamed, 'copy', 'copies')} renamed, as label formats cannot hold the names")
-
-        outputs.write("json", lambda path: write_output(path, as_json(self.results, self.failed, names, self.lost_frames, **metadata)))
-        outputs.write("csv", lambda path: write_output(path, as_csv(self.results, names)))
-        outputs.write("coco", write_coco)
-        outputs.write("labels", write_labels)
-
-    def conclude(self, outputs: Outputs, loading: float, detecting: float) -> None:
-        """Print totals, times, memory and the written files."""
-        frames = sum(result.frame is not None for result in self.results)
-        images = len(self.results) - frames
-        total = images + frames
-        print(f"\n{self._inputs(images, frames)}, {self._totals(self.results)}")
-        per_image = f", {duration(detecting / total)} per {'frame' if self.videos else 'image'}" if total > 1 else ""
-        print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
-        best = self.predictor.best_left_out
-        if not any(len(result.detections) for result in self.results) and best is not None:
-            below = f"below the minimum score of {best.min_score:.3g}"
-            print(f"note: the best detection is {_best(best)}, {below}; lower it with --min-score")
-        if self.predictor.cut_images:
-            limit = f"{count(self.predictor.cut_images, 'image')} reached the limit of {self.predictor.max_detections} detections"
-            print(f"note: {limit}, so others with lower scores may be left out; raise it with --max-detections")
-        written = outputs.written
-        if self.drawings is not None and self.results:
-            written.append(f"{self.drawings.folder}/")
-        if self.lost_frames:
-            print("note: damaged frames that the decoder completes from others are not counted, as OpenCV does not report them")
-        if written:
-            print(f"written: {', '.join(map(printable, written))}")
-        if self.failed:
-            given = images + len(self.videos) + sum(path not in self.videos for path in self.failed)
-            files = count(given, "file" if self.videos else "image")
-            completely = " completely" if self.lost_frames else ""
-            print(f"detkit: {len(self.failed)} of {files} could not be read{completely}", file=sys.stderr)
-
-    def _inputs(self, images: int, frames: int) -> str:
-        """Return the number of inputs: ``3 images``, ``1 video of 250 frames``, or both."""
-        parts = [count(images, "image")] if images or not self.videos else []
-        parts += [f"{count(len(self.videos), 'video')} of {count(frames, 'frame')}"] if self.videos else []
-        return ", ".join(parts)
-
-
-def _best(left_out: LeftOut) -> str:
-    return f"{printable(left_out.class_name, LONGEST_CELL)} {left_out.score:.3g}"

@@ -134,9 +134,11 @@ class LabelWriter:
         from detkit.data.media.images import IMAGE_EXTENSIONS
 
         if result.frame is not None:
-            return f"{self._unused_stem(f'{result.path.stem}_{result.frame:06d}')}.jpg"
+            return f"{self._unused_stem(f'{result.stem}_{result.frame:06d}')}.jpg"
+        if result.path is None:
+            return f"{self._unused_stem(result.stem)}.png"
         if result.path.suffix.lower() in IMAGE_EXTENSIONS:
-            return self._unused_stem(result.path.stem) + result.path.suffix
+            return self._unused_stem(result.stem) + result.path.suffix
         return f"{self._unused_stem(result.path.name)}.png"
 
     def _unused_stem(self, stem: str) -> str:
@@ -173,7 +175,7 @@ def _save(result: ImageResult, pixels: Any, path: Path) -> None:
     with atomic_write(path) as temporary:
         if result.frame is not None:
             Image.fromarray(pixels).save(temporary, "JPEG", quality=95)
-        elif path.suffix == result.path.suffix:
+        elif result.path is not None and path.suffix == result.path.suffix:
             shutil.copyfile(result.path, temporary)
         else:
             Image.fromarray(pixels).save(temporary, "PNG")

@@ -56,7 +56,7 @@ def report(recall: ProposalRecall, plot: str | None, title: str, outputs: Output
     if not plot:
         from detkit.cli.drawing_writer import DrawingWriter
 
-        print(f"written: {DrawingWriter(None, [], 'propose', 'png').write(Path('recall'), image)}")
+        print(f"written: {DrawingWriter(None, [], 'propose', 'png').write('recall', image)}")
     print()
 
 

@@ -15,8 +15,8 @@ from videos import damaged, film, truncated
 
 import detkit.inference
 from detkit.checkpoint import make_header, save_checkpoint
+from detkit.cli.detect.coco import CocoIds
 from detkit.cli.detect.job import DetectJob
-from detkit.cli.detect.results import CocoIds
 from detkit.cli.main import main
 from detkit.data.media.video import Video
 from detkit.inference import Predictor
@@ -83,7 +83,7 @@ def test_an_unwritable_file_does_not_prevent_the_others(
     def fail(*_: Any, **__: Any) -> str:
         raise OSError(28, "No space left on device", ".a.json.123.tmp")
 
-    monkeypatch.setattr("detkit.cli.detect.job.as_json", fail)
+    monkeypatch.setattr("detkit.cli.detect.files.as_json", fail)
     assert detect("in", "--json", "a.json", "--csv", "a.csv", "--no-draw") == 2
     done = capsys.readouterr()
     assert done.err == "detkit: error: --json a.json: could not be written: No space left on device\n"
@@ -310,7 +310,7 @@ def test_an_interruption_with_an_unwritable_file(folder: Path, capsys: pytest.Ca
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("detkit.cli.detect.job.as_json", fail)
+    monkeypatch.setattr("detkit.cli.detect.files.as_json", fail)
     monkeypatch.setattr("detkit.cli.detect.job.DetectJob.detect", interrupt)
     assert detect("in", "--json", "a.json", "--csv", "a.csv") == 130
     stopping = "detkit: stopping: writing what was detected; again to stop now"

@@ -1,4 +1,4 @@
-"""A file of what was detected so far, for a command that may be killed before it writes its outputs."""
+"""A file of what was computed so far, for a command that may be killed before it writes its outputs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from detkit.about import __version__
 from detkit.printable import printable
-
-if TYPE_CHECKING:
-    from detkit.cli.detect.results import ClassNames, ImageResult
 
 ENDING = ".partial"
 _MARK = b'{"partial": true, '
@@ -22,9 +19,9 @@ _log = logging.getLogger(__name__)
 
 
 class PartialFile:
-    """The detections of the images processed so far as lines of JSON, next to an output that is written at the end.
+    """The results of the images and frames processed so far as lines of JSON, next to an output that is written at the end.
 
-    The first line describes the command, and each further line has the detections of one image or frame. A line is handed to the system
+    The first line describes the command, and each further line has the results of one image or frame. A line is handed to the system
     as soon as its image is processed, so that it survives a killed process, although not a failure of power.
 
     Args:
@@ -37,19 +34,16 @@ class PartialFile:
     def __init__(self, path: str | None) -> None:
         self.path = None if path is None else Path(path + ENDING)
         self._file: BinaryIO | None = None
+        self._header = b""
         if self.path is not None and self.path.exists() and not _is_partial(self.path):
             raise ValueError(f"{self.path}: expected no such file, as it would be overwritten with what was detected so far; rename it")
 
-    def begin(self, class_names: ClassNames, metadata: Mapping[str, Any]) -> None:
+    def begin(self, header: Mapping[str, Any]) -> None:
         """Set the first line, written with that of the first image."""
-        content = {"detkit": __version__, **metadata, "class_names": list(class_names)}
-        self._header = _MARK + json.dumps(content).encode().removeprefix(b"{") + b"\n"
-        self._class_names = class_names
+        self._header = _MARK + json.dumps({"detkit": __version__, **header}).encode().removeprefix(b"{") + b"\n"
 
-    def add(self, result: ImageResult) -> None:
-        """Append the detections of an image; without room on the disk no file is kept."""
-        from detkit.cli.detect.results import as_json_line
-
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append the results of an image or a frame; without room on the disk no file is kept."""
         if self.path is None:
             return
         try:
@@ -57,7 +51,7 @@ class PartialFile:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("wb", buffering=0)
                 self._file.write(self._header)
-            self._file.write(as_json_line(result, self._class_names).encode())
+            self._file.write(json.dumps(row).encode() + b"\n")
         except OSError as error:
             _log.warning("%s: could not be written (%s); if the command is killed, its detections are lost", self.path, error.strerror)
             self.remove()
