@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
 _MOST_BOXES = 100_000
@@ -15,22 +13,25 @@ Box = tuple[bytes, int, int]
 """Kind, start of the content and end of a box, in bytes of the file; the end may be after the end of the file."""
 
 
-def missing_bytes(path: Path) -> int:
+def missing_bytes(file: BinaryIO, size: int) -> int:
     """Return how many bytes the container of a video states that the file does not have: 0 for whole files and other containers.
 
     Known are AVI, MP4 with its relatives, and Matroska with WebM.
+
+    Args:
+        file: The video.
+        size: Its number of bytes.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(12)
-        if start[:4] == b"RIFF":
-            ends = [end for kind, _, end in _chunks(file, size) if kind == b"RIFF"]
-        elif start[4:8] in _FIRST_BOXES:
-            ends = [end for _, _, end in _boxes(file, 0, size)]
-        elif start[:4] == _EBML:
-            ends = [_segment_end(file)]
-        else:
-            return 0
+    file.seek(0)
+    start = file.read(12)
+    if start[:4] == b"RIFF":
+        ends = [end for kind, _, end in _chunks(file, size) if kind == b"RIFF"]
+    elif start[4:8] in _FIRST_BOXES:
+        ends = [end for _, _, end in _boxes(file, 0, size)]
+    elif start[:4] == _EBML:
+        ends = [_segment_end(file)]
+    else:
+        return 0
     return max(max(ends, default=0) - size, 0)
 
 
@@ -38,23 +39,24 @@ _EBML, _SEGMENT = b"\x1aE\xdf\xa3", b"\x18S\x80g"
 _FIRST_BOXES = {b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"}
 
 
-def shows_every_frame(path: Path, frames: int) -> bool:
+def shows_every_frame(file: BinaryIO, size: int, frames: int) -> bool:
     """Return whether the frames that a header counts are all stored and shown: AVI, and MP4 that is not trimmed by an edit list.
 
     Args:
-        path: The video.
+        file: The video.
+        size: Its number of bytes.
         frames: Number of frames in its header.
     """
-    with path.open("rb") as file:
-        start = file.read(12)
-        if start[:4] == b"RIFF":
-            return True
-        if start[4:8] not in _FIRST_BOXES:
-            return False
-        try:
-            return _shown_share(file, path.stat().st_size) > 1 - 1.5 / max(frames, 1)
-        except (struct.error, LookupError, ArithmeticError, ValueError, OSError):
-            return False
+    file.seek(0)
+    start = file.read(12)
+    if start[:4] == b"RIFF":
+        return True
+    if start[4:8] not in _FIRST_BOXES:
+        return False
+    try:
+        return _shown_share(file, size) > 1 - 1.5 / max(frames, 1)
+    except (struct.error, LookupError, ArithmeticError, ValueError, OSError):
+        return False
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[Box]:
@@ -135,7 +137,7 @@ def _scale_and_duration(file: BinaryIO, box: Box) -> tuple[int, int]:
 def _edited_duration(file: BinaryIO, box: Box) -> int:
     """Return the duration of the edits that show media, in units of the movie (section 8.6.6)."""
     file.seek(box[1])
-    content = file.read(min(box[2] - box[1], os.fstat(file.fileno()).st_size))
+    content = file.read(min(box[2] - box[1], 8 + 20 * _MOST_BOXES))
     count = struct.unpack(">I", content[4:8])[0]
     row = struct.Struct(">Qqi" if content[0] == 1 else ">Iii")
     edits = (row.unpack_from(content, 8 + index * row.size) for index in range(min(count, _MOST_BOXES)))

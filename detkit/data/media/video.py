@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -23,29 +26,25 @@ _TRIALS, _MAX_TRIALS = 30, 300
 _log = logging.getLogger(__name__)
 
 
-class Video:
-    """A video file, decoded by OpenCV's FFmpeg.
+class VideoReader(ABC):
+    """Frames of a video, decoded by OpenCV's FFmpeg, wherever its file is.
 
     Args:
-        path: The file.
+        name: The video as the user named it.
+        stem: Beginning of the names of files that are made from it.
 
     Attributes:
-        path: The file.
         live: False, as its frames wait for the reader.
         frames_per_second: Frame rate in the header; ``None`` if it has none.
         length: Number of frames in the header, often an estimate; ``None`` if it has none.
         lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded, or that
             the header states although the file is cut short before them. A damaged frame that the decoder completes from its neighbors
             is yielded and not counted, as OpenCV does not report it.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is a folder, empty, or cannot be decoded.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        capture = _opened(self.path)
+    def __init__(self, name: str, stem: str) -> None:
+        self._name, self._stem = name, stem
+        capture = self._capture()
         rate, length = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         capture.release()
         self.frames_per_second = rate if math.isfinite(rate) and rate > 0 else None
@@ -55,13 +54,25 @@ class Video:
 
     @property
     def name(self) -> str:
-        """The path."""
-        return str(self.path)
+        """The video as the user named it."""
+        return self._name
 
     @property
     def stem(self) -> str:
         """The name of the file without its extension."""
-        return self.path.stem
+        return self._stem
+
+    @abstractmethod
+    def _capture(self, *parameters: int) -> cv2.VideoCapture:
+        """Open the video for decoding.
+
+        Raises:
+            OSError, ValueError: If that is impossible.
+        """
+
+    @abstractmethod
+    def _file(self) -> AbstractContextManager[tuple[BinaryIO, int]]:
+        """Open the file itself; with its number of bytes."""
 
     def frames(self, every: int = 1) -> Iterator[Frame]:
         """Yield every ``every``-th frame, starting with the first; frames are decoded on demand.
@@ -75,7 +86,7 @@ class Video:
         """
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
-        capture = _opened(self.path)
+        capture = self._capture()
         index, self.lost = 0, 0
         try:
             while (skipped := self._grab(capture, index)) is not None:
@@ -109,7 +120,7 @@ class Video:
 
     def _check_end(self, read: int, every: int) -> None:
         if not read:
-            raise ValueError(f"{self.path}: no frame of the video can be decoded; download or export it again")
+            raise ValueError(f"{self.name}: no frame of the video can be decoded; download or export it again")
         if self.length is None or self.length <= read:
             return
         end = self._certain_end(read)
@@ -118,7 +129,7 @@ class Video:
         elif self.length - read > max(2, _MAX_MISSING * self.length):
             _log.warning(
                 "%s: expected %d frames as in its header, read %d; it is trimmed, or of variable frame rate: check its end",
-                self.path,
+                self.name,
                 self.length,
                 read,
             )
@@ -126,29 +137,59 @@ class Video:
     def _certain_end(self, read: int) -> int:
         """Return how many frames the video should have, given its header and the number that was read."""
         length = self.length or read
-        if missing_bytes(self.path):
-            return length
-        return min(length, _packets(self.path)) if shows_every_frame(self.path, length) else read
+        with self._file() as (file, size):
+            if missing_bytes(file, size):
+                return length
+            if not shows_every_frame(file, size, length):
+                return read
+        return min(length, self._packets())
+
+    def _packets(self) -> int:
+        """Return the number of compressed frames, without decoding them."""
+        capture = self._capture(cv2.CAP_PROP_FORMAT, -1)
+        number = 0
+        while capture.grab():
+            number += 1
+        capture.release()
+        return number
 
 
-def _opened(path: Path) -> cv2.VideoCapture:
+class Video(VideoReader):
+    """A video file.
+
+    Args:
+        path: The file.
+
+    Attributes:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a folder, empty, or cannot be decoded.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        super().__init__(str(self.path), self.path.stem)
+
+    def _capture(self, *parameters: int) -> cv2.VideoCapture:
+        return _opened(self.path, *parameters)
+
+    @contextmanager
+    def _file(self) -> Iterator[tuple[BinaryIO, int]]:
+        with self.path.open("rb") as file:
+            yield file, self.path.stat().st_size
+
+
+def _opened(path: Path, *parameters: int) -> cv2.VideoCapture:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such video; check the path")
     if path.is_dir():
         raise ValueError(f"{path}: expected a video, got a folder; name a file in it")
     if not path.stat().st_size:
         raise ValueError(f"{path}: the file is empty (0 bytes); download or export the video again")
-    capture = cv2.VideoCapture(os.path.abspath(path))  # in a bare file name FFmpeg would read the part before a colon as a protocol
+    absolute = os.path.abspath(path)  # in a bare file name FFmpeg would read the part before a colon as a protocol
+    capture = cv2.VideoCapture(absolute, cv2.CAP_FFMPEG, parameters) if parameters else cv2.VideoCapture(absolute)
     if not capture.isOpened():
         raise ValueError(f"{path}: not a readable video; it is damaged, truncated, or in a format that FFmpeg does not support")
     return capture
-
-
-def _packets(path: Path) -> int:
-    """Return the number of compressed frames in a video, without decoding them."""
-    capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
-    number = 0
-    while capture.grab():
-        number += 1
-    capture.release()
-    return number
