@@ -33,33 +33,23 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from detkit.cli.detect.coco import CocoIds
-from detkit.cli.detect.detector import load_predictor
+from detkit.cli.detect.detector import add_detector_arguments, check_detector_options, load_detector
 from detkit.cli.detect.files import PartialResults, write_files
 from detkit.cli.detect.job import DetectJob
 from detkit.cli.detect.label_writer import LabelWriter
 from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.printing import print_notes, print_totals
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_flags, add_min_score, class_names, min_score, positive
+from detkit.cli.flags import add_flags, positive
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
-from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid
-from detkit.cli.resolve import model_line, resolve_model
 from detkit.cli.results.partial import PartialFile
 from detkit.data.writers import WRITERS
 from detkit.printable import printable
-from detkit.weights import better_models_hint, embedded_path
-
-if TYPE_CHECKING:
-    from detkit.cli.detect.detector import FileDetector
-    from detkit.inference.min_scores import MinScore
 
 SOME_FAILED = 1
 
@@ -72,16 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="IMAGE",
         help="images, videos, folders of them, or patterns such as 'photos/**/*.jpg' (default: a sample photograph)",
     )
-    add_flags(parser, "--model", "--latest")
-    parser.add_argument("--weights-file", metavar="FILE", help="file with the weights of a --model that is a published name")
-    add_min_score(parser, "lowest score reported")
-    add_flags(parser, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
-    parser.add_argument(
-        "--svd",
-        type=_ranks,
-        metavar="R6,R7",
-        help="truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
-    )
+    add_detector_arguments(parser)
     parser.add_argument("--every", type=positive, metavar="N", help="process every N-th frame of a video (default: 1)")
     add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
     parser.add_argument("--no-draw", action="store_true", help="draw nothing")
@@ -91,19 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--labels", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
     add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
-    add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
-    native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
-    add_flags(parser, "--precision", help=f"number format; {native} (default: %(default)s)")
-    add_flags(parser, "--runtime", "--threads", "--proposals-cache")
-    add_pyramid_arguments(parser)
     bind(parser, DetectOptions, run)
 
 
 def run(options: DetectOptions) -> int:
     """Detect, print, draw and write; 0 if every image could be read."""
-    check_pyramid_options(options)
-    if options.weights_file and options.model is None:
-        raise ValueError("--weights-file is the file of a published model; give the model's name with --model, see `detkit models list`")
+    check_detector_options(options)
     files = {"json": options.json, "csv": options.csv, "coco": options.coco}
     with Outputs(files, folders={"labels": options.labels}) as outputs:
         return _detect(options, outputs)
@@ -119,7 +93,7 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     drawings = None if options.no_draw else DrawingWriter(options.output, files)
     labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
     partial = PartialFile(next(filter(None, (options.json, options.csv, options.coco)), None))
-    detector, metadata = _detector(options)
+    detector, metadata = load_detector(options)
     loaded = time.perf_counter()
     partial.begin({**metadata, "class_names": list(detector.class_names)})
     if labels is not None:
@@ -150,54 +124,3 @@ def _conclude(job: DetectJob, outputs: Outputs, loading: float, detecting: float
         print(f"written: {', '.join(map(printable, written))}")
     inputs = job.tally.images + len(job.streams) + sum(name not in job.streams for name in job.failures.messages)
     job.failures.conclude(inputs, "file" if job.streams else "image")
-
-
-def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None:
-    """Return the classes to report, or None without ``--classes``; the flag takes every word that follows it.
-
-    Raises:
-        ValueError: If the words hold no class name, or one of them is an image file.
-    """
-    from detkit.data.media.extensions import VIDEO_EXTENSIONS
-    from detkit.data.media.images import IMAGE_EXTENSIONS
-    from detkit.inference.sources import known_classes
-
-    known = known_classes(model) if words else ()
-    names = class_names(words, known)
-    for name in names or ():
-        if name not in known and name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file():
-            raise ValueError(f"--classes: expected class names, got the file {name}; name the images before --classes")
-    return names
-
-
-def _detector(options: DetectOptions) -> tuple[FileDetector, dict[str, object]]:
-    """Return the detector, and the keys of the JSON file that describe it."""
-    model, reason = resolve_model(options.model, options.latest)
-    classes = _classes(options.classes, model)
-    lowest, score_line = min_score(options.min_score, model)
-    predictor = load_predictor(model, options, classes, lowest)
-    print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
-    for line in (score_line, better_models_hint() if model == embedded_path() else ""):
-        if line:
-            print(line)
-    detector = with_pyramid(predictor, options, lowest)
-    return detector, {
-        "model": str(model),
-        **_scores(detector, lowest),
-        **({"pyramid": str(detector)} if options.wants_pyramid else {}),
-    }
-
-
-def _scores(detector: FileDetector, lowest: MinScore) -> dict[str, object]:
-    """Return the keys of the JSON file about the lowest scores that are reported: of all, and with operating points of each class."""
-    if isinstance(lowest, float):
-        return {"min_score": lowest}
-    scores = {name: lowest.score_of(name) for name in detector.reported}
-    return {"min_score": min(scores.values(), default=lowest.overall.score), "min_scores": scores, "target": lowest.target}
-
-
-def _ranks(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None

@@ -1,14 +1,18 @@
-"""The detector of ``detkit detect``: in onnxruntime, without importing PyTorch, where that is possible, and otherwise in PyTorch."""
+"""The detector of a command: in onnxruntime, without importing PyTorch, where that is possible, and otherwise in PyTorch."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.detect.options import DetectOptions
-from detkit.weights import embedded_onnx_path, embedded_path
+from detkit.cli.detect.options import DetectorOptions
+from detkit.cli.flags import add_flags, add_min_score, class_names, min_score
+from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid
+from detkit.cli.resolve import model_line, resolve_model
+from detkit.weights import better_models_hint, embedded_onnx_path, embedded_path
 
 if TYPE_CHECKING:
     from detkit.inference import ArrayPredictor, ImagePyramid, Predictor
@@ -17,8 +21,38 @@ if TYPE_CHECKING:
     FileDetector = Predictor | ImagePyramid | ArrayPredictor
 
 
+def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of :class:`DetectorOptions`."""
+    add_flags(parser, "--model", "--latest")
+    parser.add_argument("--weights-file", metavar="FILE", help="file with the weights of a --model that is a published name")
+    add_min_score(parser, "lowest score reported")
+    add_flags(parser, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
+    parser.add_argument(
+        "--svd",
+        type=_ranks,
+        metavar="R6,R7",
+        help="truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
+    )
+    add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
+    native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
+    add_flags(parser, "--precision", help=f"number format; {native} (default: %(default)s)")
+    add_flags(parser, "--runtime", "--threads", "--proposals-cache")
+    add_pyramid_arguments(parser)
+
+
+def check_detector_options(options: DetectorOptions) -> None:
+    """Refuse flags that do not go together, before any work.
+
+    Raises:
+        ValueError: If a flag needs another one.
+    """
+    check_pyramid_options(options)
+    if options.weights_file and options.model is None:
+        raise ValueError("--weights-file is the file of a published model; give the model's name with --model, see `detkit models list`")
+
+
 def load_predictor(
-    model: str | Path, options: DetectOptions, classes: Sequence[str] | None, lowest: MinScore
+    model: str | Path, options: DetectorOptions, classes: Sequence[str] | None, lowest: MinScore
 ) -> Predictor | ArrayPredictor:
     """Load what :func:`detkit.cli.resolve.resolve_model` returned.
 
@@ -47,7 +81,7 @@ def load_predictor(
     return load(model, options.device, options.precision, **given, **{name: value for name, value in named.items() if value})
 
 
-def onnx_file(model: str | Path, options: DetectOptions) -> Path | None:
+def onnx_file(model: str | Path, options: DetectorOptions) -> Path | None:
     """Return the file that runs a detector without PyTorch; None if what is asked for needs PyTorch.
 
     The detector inside the package runs in onnxruntime unless a GPU or another precision is named: only PyTorch can find GPUs, and its
@@ -61,3 +95,54 @@ def onnx_file(model: str | Path, options: DetectOptions) -> Path | None:
         return Path(model)
     on_cpu = options.device in ("auto", "cpu") and options.precision in ("auto", "fp32")
     return embedded_onnx_path() if on_cpu and model == embedded_path() else None
+
+
+def load_detector(options: DetectorOptions) -> tuple[FileDetector, dict[str, object]]:
+    """Load the detector and print lines about it; return it, and the keys of a JSON file that describe it."""
+    model, reason = resolve_model(options.model, options.latest)
+    classes = _classes(options.classes, model)
+    lowest, score_line = min_score(options.min_score, model)
+    predictor = load_predictor(model, options, classes, lowest)
+    print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
+    for line in (score_line, better_models_hint() if model == embedded_path() else ""):
+        if line:
+            print(line)
+    detector = with_pyramid(predictor, options, lowest)
+    return detector, {
+        "model": str(model),
+        **_scores(detector, lowest),
+        **({"pyramid": str(detector)} if options.wants_pyramid else {}),
+    }
+
+
+def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None:
+    """Return the classes to report, or None without ``--classes``; the flag takes every word that follows it.
+
+    Raises:
+        ValueError: If the words hold no class name, or one of them is an image file.
+    """
+    from detkit.data.media.extensions import VIDEO_EXTENSIONS
+    from detkit.data.media.images import IMAGE_EXTENSIONS
+    from detkit.inference.sources import known_classes
+
+    known = known_classes(model) if words else ()
+    names = class_names(words, known)
+    for name in names or ():
+        if name not in known and name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file():
+            raise ValueError(f"--classes: expected class names, got the file {name}; name the images before --classes")
+    return names
+
+
+def _scores(detector: FileDetector, lowest: MinScore) -> dict[str, object]:
+    """Return the keys of the JSON file about the lowest scores that are reported: of all, and with operating points of each class."""
+    if isinstance(lowest, float):
+        return {"min_score": lowest}
+    scores = {name: lowest.score_of(name) for name in detector.reported}
+    return {"min_score": min(scores.values(), default=lowest.overall.score), "min_scores": scores, "target": lowest.target}
+
+
+def _ranks(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None

@@ -1,4 +1,4 @@
-"""Options of ``detkit detect``."""
+"""Options of ``detkit detect``, and those of the detector, which other commands have too."""
 
 from __future__ import annotations
 
@@ -8,17 +8,42 @@ from detkit.cli.pyramid import PyramidOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectOptions(PyramidOptions):
-    """Options of ``detkit detect``.
+class DetectorOptions(PyramidOptions):
+    """Options that name the detector and what it reports.
 
     Attributes:
-        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
         model: The detector; None: the one inside the package.
         latest: Whether to use the newest run.
         weights_file: The file with the weights of a published model.
         min_score: Lowest score reported; None: the model's operating points or suggestion.
         classes: Classes to report, or phrases to look for; None: all classes.
         svd: Ranks of the truncated fully connected layers.
+        device: Name of the device.
+        precision: Number format.
+        runtime: Name of the runtime; None: torch, or that of an exported file.
+        threads: Number of threads; None: the default.
+        proposals_cache: Folder that caches proposals; None: no cache.
+    """
+
+    model: str | None = None
+    latest: bool = False
+    weights_file: str | None = None
+    min_score: float | None = None
+    classes: tuple[str, ...] | None = None
+    svd: tuple[int, ...] | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    runtime: str | None = None
+    threads: int | None = None
+    proposals_cache: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectOptions(DetectorOptions):
+    """Options of ``detkit detect``.
+
+    Attributes:
+        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
         every: Process every N-th frame of a video.
         output: Folder of the drawn images; None: a new one.
         no_draw: Whether to draw nothing.
@@ -28,20 +53,9 @@ class DetectOptions(PyramidOptions):
         labels: Folder of a new data set with the detections as labels.
         labels_format: Format of that data set.
         annotations: COCO annotation file that gives the ids for ``coco``.
-        device: Name of the device.
-        precision: Number format.
-        runtime: Name of the runtime; None: torch, or that of an exported file.
-        threads: Number of threads; None: the default.
-        proposals_cache: Folder that caches proposals; None: no cache.
     """
 
     images: tuple[str, ...] = ()
-    model: str | None = None
-    latest: bool = False
-    weights_file: str | None = None
-    min_score: float | None = None
-    classes: tuple[str, ...] | None = None
-    svd: tuple[int, ...] | None = None
     every: int = 1
     output: str | None = None
     no_draw: bool = False
@@ -51,8 +65,3 @@ class DetectOptions(PyramidOptions):
     labels: str | None = None
     labels_format: str = "yolo"
     annotations: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    runtime: str | None = None
-    threads: int | None = None
-    proposals_cache: str | None = None
