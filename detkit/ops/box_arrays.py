@@ -23,13 +23,17 @@ def covered_fraction(boxes: Features, regions: Features) -> Features:
 
 
 def _intersection(first: Features, second: Features) -> Features:
-    (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = _columns(first), _columns(second)
     shared = np.maximum(np.minimum(x2, other_x2) - np.maximum(x1, other_x1), 0)
     area: Features = shared * np.maximum(np.minimum(y2, other_y2) - np.maximum(y1, other_y1), 0)
     return area
 
 
 def _area(boxes: Features) -> Features:
-    x1, y1, x2, y2 = np.moveaxis(boxes, -1, 0)
+    x1, y1, x2, y2 = _columns(boxes)
     area: Features = (x2 - x1) * (y2 - y1)
     return area
+
+
+def _columns(boxes: Features) -> tuple[Features, Features, Features, Features]:
+    return boxes[..., 0], boxes[..., 1], boxes[..., 2], boxes[..., 3]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ from detkit.ops.box_arrays import paired_iou
 from detkit.structures.detection import Detection
 from detkit.tracking.clock import EARLY, Clock
 from detkit.tracking.motion import Motion, Noise
-from detkit.tracking.tracker import DetectionRows, Tracker
+from detkit.tracking.observations import DetectionRows
+from detkit.tracking.tracker import Tracker
 from detkit.tracking.tracks import Tracks
 
 Box = tuple[float, float, float, float]
@@ -112,7 +113,7 @@ class Follower:
         """
         if self._lost > self._max_lost + EARLY:
             return None
-        frames, tracks = self._clock.frames_to(seconds), self._tracker.update(detections, seconds)
+        tracks, frames = self._tracker.update(detections, seconds), self._clock.frames_to(seconds)
         if self._started:
             self._predict(frames)
         row = self._find(tracks)
@@ -123,11 +124,10 @@ class Follower:
 
     def _predict(self, frames: float) -> None:
         """Move the box on; one that is lost keeps its size, since what hides an object makes its last boxes shrink."""
-        motion = self._motion
+        values = self._motion.values.copy()
         if self._lost:
-            center = motion.velocities.reshape(1, 2, 2).mean(1)
-            motion = replace(motion, velocities=np.concatenate([center, center], axis=1))
-        self._motion, self._lost = motion.predicted(frames, _NOISE, self._frame_rate), self._lost + frames
+            values[0, 4:8] = np.tile(values[0, 4:8].reshape(2, 2).mean(0), 2)
+        self._motion, self._lost = Motion(values).predicted(frames, _NOISE, self._frame_rate), self._lost + frames
 
     def _find(self, tracks: Tracks) -> int | None:
         """Return the row of the object among the tracks of the frame."""

@@ -12,6 +12,9 @@ import numpy as np
 
 from detkit.arrays import Doubles, Flags, Integers
 
+COLUMNS = 11
+"""Numbers of the state of a track: four positions, four velocities, three covariances."""
+
 _NOMINAL_SECONDS = 0.004
 """Difference from the time between two frames that counts as jitter of the clock."""
 
@@ -33,46 +36,43 @@ class Noise:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """The state of ``T`` tracks.
+    """The state of ``T`` tracks, as one array, so that selecting tracks is one operation.
 
     Attributes:
-        positions: ``(T, 4)`` ``x1 y1 x2 y2``.
-        velocities: ``(T, 4)`` pixels per frame.
-        covariances: ``(T, 3)`` variance of the position, covariance of position and velocity, variance of the velocity.
+        values: ``(T, 11)`` the columns of ``positions``, ``velocities`` and ``covariances``.
     """
 
-    positions: Doubles
-    velocities: Doubles
-    covariances: Doubles
+    values: Doubles
 
     def __len__(self) -> int:
-        return len(self.positions)
+        return len(self.values)
 
     @classmethod
     def of(cls, boxes: Doubles, noise: Noise) -> Motion:
         """Return the state of new tracks, which do not move, from their boxes ``(T, 4)``."""
-        covariances = np.tile([noise.initial, 0.0, noise.initial], (len(boxes), 1))
-        return cls(boxes.astype(np.float64), np.zeros((len(boxes), 4)), covariances)
+        values = np.zeros((len(boxes), COLUMNS))
+        values[:, :4] = boxes
+        values[:, 8] = values[:, 10] = noise.initial
+        return cls(values)
+
+    @property
+    def positions(self) -> Doubles:
+        """``(T, 4)`` ``x1 y1 x2 y2``."""
+        return self.values[:, :4]
+
+    @property
+    def velocities(self) -> Doubles:
+        """``(T, 4)`` pixels per frame."""
+        return self.values[:, 4:8]
+
+    @property
+    def covariances(self) -> Doubles:
+        """``(T, 3)`` variance of the position, covariance of position and velocity, variance of the velocity."""
+        return self.values[:, 8:]
 
     def __getitem__(self, rows: Flags | Integers) -> Motion:
         """Return the tracks that a mask or indices select."""
-        return Motion(self.positions[rows], self.velocities[rows], self.covariances[rows])
-
-    def replaced(self, rows: Flags | Integers, values: Motion) -> Motion:
-        """Return a copy in which the tracks of a mask or of indices have other states."""
-        arrays = [array.copy() for array in (self.positions, self.velocities, self.covariances)]
-        for array, new in zip(arrays, (values.positions, values.velocities, values.covariances), strict=True):
-            array[rows] = new
-        return Motion(*arrays)
-
-    @staticmethod
-    def cat(first: Motion, second: Motion) -> Motion:
-        """Return the tracks of both."""
-        return Motion(
-            np.concatenate([first.positions, second.positions]),
-            np.concatenate([first.velocities, second.velocities]),
-            np.concatenate([first.covariances, second.covariances]),
-        )
+        return Motion(self.values[rows])
 
     def predicted(self, frames: Doubles | float, noise: Noise, frame_rate: float) -> Motion:
         """Return the states after some time.
@@ -82,28 +82,27 @@ class Motion:
             noise: Variances of one frame.
             frame_rate: Frames per second.
         """
-        variance, covariance, velocity = self.covariances.T
-        step = np.broadcast_to(np.asarray(frames, np.float64), (len(self), 1))[:, 0]
-        added = _process_noise(step, noise, frame_rate)
-        covariances = np.stack(
-            [
-                variance + 2 * step * covariance + step**2 * velocity + added[0],
-                covariance + step * velocity + added[1],
-                velocity + added[2],
-            ],
-            axis=1,
-        )
-        return Motion(self.positions + step[:, None] * self.velocities, self.velocities, covariances)
+        result = self.values.copy()
+        variance, covariance, velocity = self.values[:, 8:9], self.values[:, 9:10], self.values[:, 10:]
+        added = _process_noise(np.asarray(frames, np.float64), noise, frame_rate)
+        result[:, :4] += frames * self.values[:, 4:8]
+        result[:, 8:9] = variance + 2 * frames * covariance + frames**2 * velocity + added[0]
+        result[:, 9:10] = covariance + frames * velocity + added[1]
+        result[:, 10:] += added[2]
+        return Motion(result)
 
     def updated(self, boxes: Doubles, noise: Noise) -> Motion:
         """Return the states after an observation of every track, ``(T, 4)``."""
-        variance, covariance, velocity = self.covariances.T
+        result = self.values.copy()
+        variance, covariance = self.values[:, 8:9], self.values[:, 9:10]
         total = variance + noise.measurement
         gain, velocity_gain = variance / total, covariance / total
-        innovation = boxes - self.positions
-        covariances = np.stack([(1 - gain) * variance, (1 - gain) * covariance, velocity - velocity_gain * covariance], axis=1)
-        positions = self.positions + gain[:, None] * innovation
-        return Motion(positions, self.velocities + velocity_gain[:, None] * innovation, covariances)
+        innovation = boxes - self.values[:, :4]
+        result[:, :4] += gain * innovation
+        result[:, 4:8] += velocity_gain * innovation
+        result[:, 8:10] *= 1 - gain
+        result[:, 10:] -= velocity_gain * covariance
+        return Motion(result)
 
 
 def _process_noise(step: Doubles, noise: Noise, frame_rate: float) -> tuple[Doubles, Doubles, Doubles]:

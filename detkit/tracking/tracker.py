@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,30 +12,18 @@ from detkit.registry import did_you_mean
 from detkit.structures.detection import DetectionArrays
 from detkit.tracking.clock import EARLY, Clock
 from detkit.tracking.config import KINDS, ByteTrackConfig, SortConfig
-from detkit.tracking.matching import match, similarities
+from detkit.tracking.matching import Labels, match_boxes
 from detkit.tracking.motion import Motion, Noise
+from detkit.tracking.observations import (
+    DetectionRows,
+    Observations,
+    comparable_scores,
+    observations,
+    original_scores,
+    thresholds_of,
+)
 from detkit.tracking.table import UNCONFIRMED, TrackTable
 from detkit.tracking.tracks import Tracks
-
-
-class DetectionRows(Protocol):
-    """Detections of one frame: :class:`detkit.Detections`, or :class:`~detkit.structures.detection.DetectionArrays`."""
-
-    @property
-    def boxes(self) -> Any:
-        """``(N, 4)`` ``x1 y1 x2 y2``."""
-
-    @property
-    def scores(self) -> Any:
-        """``(N,)`` from 0 to 1."""
-
-    @property
-    def labels(self) -> Any:
-        """``(N,)`` classes."""
-
-    @property
-    def class_names(self) -> tuple[str | None, ...] | None:
-        """Names of the classes."""
 
 
 class Tracker:
@@ -46,8 +33,19 @@ class Tracker:
     a Kalman filter with constant velocity. An unmatched detection starts a track, which is confirmed after some detections; an unmatched
     track is kept for a time, so that an object that was hidden gets its id back. The state is a few arrays, of all tracks together.
 
+    Ties: of several best assignments, the one is taken that ``scipy.optimize.linear_sum_assignment`` returns for tracks in the order of
+    their first detections and detections in the order given. A score equal to a threshold, and an IoU equal to ``min_iou``, suffices. Ids
+    are given in the order of the tracks. Of classes with equal votes, the track has the first.
+
+    Two frames may have the same time, as duplicate frames of videos with a variable rate have: nothing moves between them. Times may be
+    negative, but not go backwards. Boxes without an area match nothing. Classes need no names.
+
     Args:
         config: ``bytetrack`` or ``sort``, or the complete settings.
+        thresholds: ``(K,)`` score from which a detection of each class is reliable, such as the operating points of a detector; NaN for a
+            class without one, which has the settings' scores. ``bytetrack`` uses it instead of ``high_score``, and ``sort`` instead of
+            ``min_new_score``; all scores of a class are moved in proportion, so that ``low_score`` and ``min_new_score`` of ``bytetrack``
+            move too: with the defaults and a threshold t, detections from t / 6 continue tracks, and those from t + (1 - t) / 4 start them.
         settings: Settings that differ from the defaults of a tracker given by name, such as ``min_iou=0.2``.
 
     Raises:
@@ -58,7 +56,7 @@ class Tracker:
         Observation-Centric SORT (CVPR 2023), section 4.1.
     """
 
-    def __init__(self, config: SortConfig | ByteTrackConfig | str = "bytetrack", **settings: Any) -> None:
+    def __init__(self, config: SortConfig | ByteTrackConfig | str = "bytetrack", *, thresholds: Any = None, **settings: Any) -> None:
         if isinstance(config, str):
             if config not in KINDS:
                 raise ValueError(f"unknown tracker {config!r}: {did_you_mean(config, tuple(KINDS))}")
@@ -66,6 +64,7 @@ class Tracker:
         else:
             self.config = config.replace(**settings) if settings else config
         self.noise = Noise()
+        self._thresholds = None if thresholds is None else thresholds_of(thresholds)
         self._clock = Clock("Tracker.update", self.config.frame_rate)
         self.reset()
 
@@ -76,6 +75,17 @@ class Tracker:
         self._next_id = 1
         self._clock.reset()
 
+    def lowest_scores(self, classes: int) -> Doubles:
+        """Return the lowest score ``(classes,)`` of the detections of each class that the tracker uses: others need not be detected.
+
+        For ``sort``, which uses all that it is given, it is the score that starts a track.
+        """
+        lowest = self.config.low_score if isinstance(self.config, ByteTrackConfig) else self.config.min_new_score
+        thresholds = np.full(classes, np.nan)
+        if self._thresholds is not None:
+            thresholds[: len(self._thresholds)] = self._thresholds[:classes]
+        return original_scores(lowest, thresholds, self._level)
+
     def update(self, detections: DetectionRows, seconds: float | None = None) -> Tracks:
         """Add the detections of the next frame, and return those that belong to a confirmed track.
 
@@ -84,47 +94,59 @@ class Tracker:
             seconds: Time of the frame; None: one frame after the previous one. Frames may be missing, and their rate may vary.
 
         Raises:
-            ValueError: If the time is not finite, lies before that of the previous frame, or is given for some frames only.
+            ValueError: If a box, score or label is invalid, or the time is not finite, lies before that of the previous frame, or is given
+                for some frames only. The tracks are then as before.
         """
-        boxes = to_numpy(detections.boxes).astype(np.float64).reshape(-1, 4)
-        scores, labels = to_numpy(detections.scores).astype(np.float64), to_numpy(detections.labels).astype(np.int64)
-        if not np.isfinite(boxes).all():
-            raise ValueError("Tracker.update: a box has a coordinate that is not finite; expected x1 y1 x2 y2 in pixels")
+        observed = observations(detections)
+        scores = observed.scores
+        if self._thresholds is not None:
+            scores = comparable_scores(scores, observed.labels, self._thresholds, self._level)
         self._predict(self._clock.frames_to(seconds))
-        classes = max(int(labels.max(initial=0)) + 1, self._table.votes.shape[1])
-        self._table = self._table.with_classes(classes)
-        tracks, rows = self._match(boxes, scores, labels)
-        self._observe(tracks, boxes[rows], scores[rows], labels[rows])
-        new = self._started(np.setdiff1d(np.arange(len(boxes)), rows), boxes, scores, labels)
-        tracks, rows = np.concatenate([tracks, len(self._table) - len(new) + np.arange(len(new))]), np.concatenate([rows, new])
+        self._table.add_classes(int(observed.labels.max(initial=0)) + 1)
+        tracks, rows = self._match(observed, scores)
+        self._observe(tracks, rows, observed)
+        free = np.ones(len(scores), np.bool_)
+        free[rows] = False
+        new = np.flatnonzero(free & (scores >= self._first_score))
+        count = len(self._table)
+        self._table.add(self._started(observed, new))
+        tracks, rows = np.concatenate([tracks, np.arange(count, count + len(new))]), np.concatenate([rows, new])
         self._confirm(tracks)
-        shown = self._table.confirmed[tracks]
-        result = self._result(tracks[shown], rows[shown], detections, seconds)
+        result = self._result(tracks, rows, detections, seconds)
         self._drop()
         return result
 
-    def _predict(self, frames: float) -> None:
-        table = self._table
-        hits = table.hits if self.config.kind == "sort" else np.where(table.missed > 0, 0, table.hits)
-        motion = table.motion.predicted(frames, self.noise, self.config.frame_rate)
-        table = replace(table, motion=motion, hits=hits, lost=table.lost + frames, missed=table.missed + 1)
-        self._table = table[table.lost <= self._max_lost + 1 + EARLY]  # a track may be found again one frame after it was last kept
+    @property
+    def _level(self) -> float:
+        """The score that the thresholds of the classes stand for."""
+        return self.config.high_score if isinstance(self.config, ByteTrackConfig) else self.config.min_new_score
+
+    @property
+    def _first_score(self) -> float:
+        """Lowest score of a detection that starts a track."""
+        return max(self.config.min_new_score, self._level)
 
     @property
     def _max_lost(self) -> float:
         """Number of frames for which a track without a detection is kept."""
         return math.ceil(self.config.max_lost_seconds * self.config.frame_rate - EARLY)
 
-    def _match(self, boxes: Doubles, scores: Doubles, labels: Integers) -> tuple[Integers, Integers]:
+    def _predict(self, frames: float) -> None:
+        table = self._table
+        if self.config.kind == "bytetrack":
+            table.hits[table.missed > 0] = 0
+        table.predict(table.motion.predicted(frames, self.noise, self.config.frame_rate), frames)
+        table.keep(table.lost <= self._max_lost + 1 + EARLY)  # a track may be found again one frame after it was last kept
+
+    def _match(self, observed: Observations, scores: Doubles) -> tuple[Integers, Integers]:
         """Return the indices of the matched tracks and of their detections: stage by stage, those of high scores first."""
-        left = np.arange(len(self._table))
+        table, left = self._table, np.arange(len(self._table))
         tracks, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
         for mask in self._stages(scores):
             candidates = np.flatnonzero(mask)
             if len(left) and len(candidates):
-                same = self._table.labels[left][:, None] == labels[candidates] if self.config.class_aware else None
-                similarity = similarities(self._table.motion.positions[left], boxes[candidates], same)
-                pairs = match(similarity, self.config.min_iou)
+                labels = Labels(table.labels[left], observed.labels[candidates]) if self.config.class_aware else None
+                pairs = match_boxes(table.motion.positions[left], observed.boxes[candidates], labels, self.config.min_iou)
                 tracks.append(left[pairs.tracks])
                 rows.append(candidates[pairs.detections])
                 left = np.delete(left, pairs.tracks)
@@ -136,71 +158,60 @@ class Tracker:
         high = scores >= self.config.high_score
         return high, ~high & (scores >= self.config.low_score)
 
-    def _observe(self, tracks: Integers, boxes: Doubles, scores: Doubles, labels: Integers) -> None:
+    def _observe(self, tracks: Integers, rows: Integers, observed: Observations) -> None:
         """Update the matched tracks with their detections."""
-        table = self._table
-        before = table.motion[tracks]
+        boxes, before = observed.boxes[rows], self._table.motion[tracks]
         if self.config.observation_centric:
-            before = self._replayed(tracks, boxes, before)
-        motion = table.motion.replaced(tracks, before.updated(boxes, self.noise))
-        values = {name: getattr(table, name).copy() for name in ("hits", "lost", "missed", "votes", "scores", "ids")}
-        values["hits"][tracks] += 1
-        values["lost"][tracks] = values["missed"][tracks] = 0
-        values["votes"][tracks, labels] += scores
-        momentum = self.config.score_momentum
-        values["scores"][tracks] = momentum * table.scores[tracks] + (1 - momentum) * scores
-        self._table = replace(table, motion=motion, seen=table.seen.replaced(tracks, motion[tracks]), **values)
+            self._replay(tracks, boxes, before)
+        motion = before.updated(boxes, self.noise)
+        self._table.observe(tracks, motion, observed.scores[rows], observed.labels[rows], self.config.score_momentum)
 
-    def _replayed(self, tracks: Integers, boxes: Doubles, predicted: Motion) -> Motion:
-        """Return the predictions of tracks, those of lost ones as if they had been observed on the line to their new boxes."""
-        table = self._table
-        missed = table.missed[tracks]
-        motion, start = table.seen[tracks], table.seen.positions[tracks]
-        step = (table.lost[tracks] / np.maximum(missed, 1))[:, None]
-        for number in range(1, int(missed.max(initial=0))):
+    def _replay(self, tracks: Integers, boxes: Doubles, predicted: Motion) -> None:
+        """Write predictions of lost tracks as if they had been observed on the line to their new boxes."""
+        lost = np.flatnonzero(self._table.missed[tracks] > 1)
+        if len(lost) == 0:
+            return
+        rows = tracks[lost]
+        missed, motion = self._table.missed[rows], self._table.seen[rows]
+        start, step = motion.positions.copy(), (self._table.lost[rows] / missed)[:, None]
+        way = (boxes[lost] - start) / missed[:, None]
+        for number in range(1, int(missed.max())):
             active = np.flatnonzero(missed > number)
-            share = (number / missed[active])[:, None]
-            virtual = start[active] + share * (boxes[active] - start[active])
-            moved = motion[active].predicted(step[active], self.noise, self.config.frame_rate).updated(virtual, self.noise)
-            motion = motion.replaced(active, moved)
-        lost = missed > 1
-        final = motion[lost].predicted(step[lost], self.noise, self.config.frame_rate)
-        return predicted.replaced(lost, final)
+            moved = motion[active].predicted(step[active], self.noise, self.config.frame_rate)
+            motion.values[active] = moved.updated(start[active] + number * way[active], self.noise).values
+        predicted.values[lost] = motion.predicted(step, self.noise, self.config.frame_rate).values
+
+    def _started(self, observed: Observations, rows: Integers) -> TrackTable:
+        """Return new tracks of detections."""
+        classes = self._table.votes.shape[1]
+        return TrackTable.of(observed.boxes[rows], observed.scores[rows], observed.labels[rows], classes, self.noise)
 
     def _confirm(self, tracks: Integers) -> None:
         """Give an id to each of the tracks that has enough detections and no id, in their order."""
-        ids = self._table.ids.copy()
-        new = np.sort(tracks[(ids[tracks] == UNCONFIRMED) & (self._table.hits[tracks] >= self.config.min_hits)])
-        ids[new] = np.arange(self._next_id, self._next_id + len(new))
+        table = self._table
+        new = np.sort(tracks[(table.ids[tracks] == UNCONFIRMED) & (table.hits[tracks] >= self.config.min_hits)])
+        table.ids[new] = np.arange(self._next_id, self._next_id + len(new))
         self._next_id += len(new)
-        self._table = replace(self._table, ids=ids)
 
     def _result(self, tracks: Integers, rows: Integers, detections: DetectionRows, seconds: float | None) -> Tracks:
-        order = np.argsort(rows, kind="stable")
+        """Return the detections of confirmed tracks, in their order."""
+        table = self._table
+        shown = np.flatnonzero(table.ids[tracks] != UNCONFIRMED)
+        order = shown[np.argsort(rows[shown], kind="stable")]
         tracks, rows = tracks[order], rows[order]
-        table, boxes = self._table, to_numpy(detections.boxes)[rows]
+        boxes = table.motion.positions[tracks] if self.config.smooth_boxes else to_numpy(detections.boxes)[rows]
         found = DetectionArrays(
-            (table.motion.positions[tracks] if self.config.smooth_boxes else boxes).astype(np.float32),
+            boxes.astype(np.float32).reshape(-1, 4),
             table.scores[tracks].astype(np.float32),
-            table.labels[tracks],
+            table.labels[tracks].astype(np.int64),
             detections.class_names,
         )
-        return Tracks(found, table.ids[tracks], rows, seconds)
-
-    def _started(self, rows: Integers, boxes: Doubles, scores: Doubles, labels: Integers) -> Integers:
-        """Start a track from each unmatched detection with a sufficient score, and return the rows of these detections."""
-        first = self.config.min_new_score
-        if isinstance(self.config, ByteTrackConfig):
-            first = max(first, self.config.high_score)
-        rows = rows[scores[rows] >= first]
-        new = TrackTable.of(boxes[rows], scores[rows], labels[rows], self._table.votes.shape[1], self.noise)
-        self._table = self._table.joined(new)
-        return rows
+        return Tracks(found, table.ids[tracks].astype(np.int64), rows, seconds)
 
     def _drop(self) -> None:
         """Drop tracks that are lost for too long, and unconfirmed ones without a detection in this frame."""
         table = self._table
-        mature = table.hits >= self.config.min_hits
+        mature = (table.hits >= self.config.min_hits) | (table.missed == 0)
         if self.config.kind == "bytetrack":
-            mature |= table.confirmed
-        self._table = table[(table.lost <= self._max_lost + EARLY) & (mature | (table.missed == 0))]
+            mature |= table.ids != UNCONFIRMED
+        table.keep(mature & (table.lost <= self._max_lost + EARLY))

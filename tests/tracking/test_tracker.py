@@ -187,12 +187,12 @@ def test_bad_settings(arguments: tuple[str, ...], message: str) -> None:
 
 def test_bad_input() -> None:
     tracker = Tracker()
-    with pytest.raises(ValueError, match="not finite"):
+    with pytest.raises(ValueError, match="finite numbers"):
         tracker.update(rows([[0, 0, np.nan, 5]]))
     tracker.update(rows([]), seconds=2.0)
     with pytest.raises(ValueError, match="not before 2.0"):
         tracker.update(rows([]), seconds=1.0)
-    with pytest.raises(ValueError, match="expected seconds"):
+    with pytest.raises(ValueError, match="expected seconds for all frames"):
         tracker.update(rows([]))
 
 
