@@ -21,7 +21,12 @@ def write_class_list(path: Path, class_names: Sequence[str], *, heading: str = "
         ValueError: If a name has a line break, or is blank.
     """
     for name in class_names:
-        if not name.strip() or len(name.splitlines()) > 1:
+        if not fits_a_list([name]):
             raise ValueError(f"{path.name}: the class {name!r} cannot be in a list with one name per line; rename it, or write coco")
     lines = [*([heading] if heading else []), *(f"{name}{ending}" for name in class_names)]
     write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def fits_a_list(class_names: Sequence[str]) -> bool:
+    """Return whether all names can be in a list with one name per line."""
+    return all(name.strip() and len(name.splitlines()) == 1 for name in class_names)

@@ -1,4 +1,4 @@
-"""YOLO: a ``data.yaml``, and one text file per image."""
+"""YOLO: a ``data.yaml``, one text file per image, and next to these labelImg's ``classes.txt``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import ClassVar
 import yaml
 
 from detkit.checkpoint.atomic import atomic_write, write_text
+from detkit.data.writers.class_list import fits_a_list, write_class_list
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.numbers import CENTER_AND_SIZE, box_numbers, point_numbers, texts
 from detkit.data.writers.outlines import as_rectangle, joined, polygons_of
@@ -23,6 +24,8 @@ _FIRST = 6
 @dataclass(frozen=True)
 class YoloWriter:
     """``data.yaml``, ``labels/SPLIT`` and ``images/SPLIT``; see :class:`~detkit.data.writers.protocol.ImageWise`.
+
+    In each folder of label files there is a ``classes.txt``, from which labelImg reads the names of the classes.
 
     Attributes:
         options: With ``polygons``, a file with an outline has outlines only, since other tools do not read a mixture; boxes are rectangles.
@@ -54,7 +57,17 @@ class YoloWriter:
             temporary.write_text("".join(self._lines(record)), "utf-8")
 
     def finish(self, data: LabeledData, folder: Path, split: str) -> None:
-        """Do nothing: the description and the files of the images are all there is."""
+        """Write the class names to ``classes.txt`` in each folder of label files, unless an image's labels are there.
+
+        They are in ``data.yaml`` as well, which is what detkit reads, so names that a list of lines cannot hold are only there.
+        """
+        if not fits_a_list(data.class_names):
+            return
+        images = self.image_folder(folder, split)
+        files = {_label_file(images / image_name(Path(path), images)) for path in data.records.paths}
+        taken = {file.with_name(file.name.lower()) for file in files}  # where case does not count, these are the same file
+        for path in {file.with_name("classes.txt") for file in files} - taken:
+            write_class_list(path, data.class_names)
 
     def _lines(self, record: LabeledImage) -> list[str]:
         labels, size = record.targets.labels.tolist(), (record.size[1], record.size[0])

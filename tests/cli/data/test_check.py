@@ -29,7 +29,7 @@ def data(clean: Path, tmp_path: Path) -> Path:
 
 def repeat_a_box(data: Path) -> str:
     """Write the first box of a label file once more, and return the stem of the file."""
-    file = min(data.rglob("labels/train/*.txt"))
+    file = min(data.rglob("labels/train/sample_*.txt"))
     first = file.read_text().splitlines()[0]
     file.write_text(f"{first}\n{file.read_text()}")
     return file.stem
@@ -96,7 +96,7 @@ def test_misuse_exits_with_2(data: Path, capsys: pytest.CaptureFixture[str], wor
 
 
 def test_labels_that_cannot_be_read_are_an_error_without_a_trace(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    min(data.rglob("labels/val/*.txt")).write_text("0 nonsense\n")
+    min(data.rglob("labels/val/sample_*.txt")).write_text("0 nonsense\n")
     assert main(["data", "check", str(data)]) == 1
     out, err = capsys.readouterr()
     assert "val: labels that cannot be read: 1" in out

@@ -67,7 +67,9 @@ def test_default_format_is_yolo_and_frames_become_images(folder: Path) -> None:
     film(folder / "clip.mp4", frames=5)
     assert detect("clip.mp4", "--every", "2", "--labels", "made") == 0
     assert sorted(path.name for path in Path("made/images/train").iterdir()) == ["clip_000000.jpg", "clip_000002.jpg", "clip_000004.jpg"]
-    assert sorted(path.name for path in Path("made/labels/train").iterdir()) == ["clip_000000.txt", "clip_000002.txt", "clip_000004.txt"]
+    labels = sorted(path.name for path in Path("made/labels/train").iterdir())
+    assert labels == ["classes.txt", "clip_000000.txt", "clip_000002.txt", "clip_000004.txt"]
+    assert Path("made/labels/train/classes.txt").read_text() == "red\ngreen\n"
     last = read().records[2]
     assert read_image(last.path)[30, 22, 0] > 200
     assert last.targets.boxes[0].tolist() == pytest.approx([12, 20, 32, 40], abs=3)

@@ -66,6 +66,35 @@ def test_the_formats_are_listed_without_torch() -> None:
     assert DetectOptions.__dataclass_fields__["labels_format"].default in WRITERS
 
 
+def test_labelimg_finds_the_classes_of_yolo_labels(tmp_path: Path) -> None:
+    names = ("a.png", "sub/b.png", "other/Classes.png", "other/c.png")
+    records = [ImageRecord(image_folder(tmp_path, "yolo", "train") / name, name, (40, 40), boxes(1)) for name in names]
+    for record in records:
+        record.path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40)).save(record.path)
+    data = DetectionData.of("made", ["cat", " dög"], records)
+    write_labels(data, tmp_path, "yolo", "train")
+    labels = tmp_path / "labels" / "train"
+    for folder in (labels, labels / "sub"):  # where labelImg looks for them
+        assert (folder / "classes.txt").read_text("utf-8").strip("\n").split("\n") == ["cat", " dög"]
+    assert sorted(path.name for path in (labels / "other").iterdir()) == ["Classes.txt", "c.txt"]
+    for path in (tmp_path, labels, labels / "sub"):
+        read = read_source(SourceConfig(path=str(path)))
+        assert len(read.records) == len(read.records.boxes) == (1 if path.name == "sub" else 4)
+        assert len(read.class_names) == 2
+        assert read.report.summary() == []
+
+
+def test_class_names_that_no_list_of_lines_holds_are_only_in_the_description(tmp_path: Path) -> None:
+    data = DetectionData.of("made", ["cat", "a\nb"], [ImageRecord(tmp_path / "images/train/a.jpg", 1, (40, 40), boxes(1))])
+    write_labels(data, tmp_path, "yolo", "train")
+    assert [path.name for path in (tmp_path / "labels" / "train").iterdir()] == ["a.txt"]
+
+
+def boxes(count: int) -> Targets:
+    return Targets.of(torch.tensor([[1.0, 2, 30, 40]]).repeat(count, 1), torch.zeros(count, dtype=torch.long))
+
+
 def test_thin_boxes_survive_whole_pixels(tmp_path: Path) -> None:
     boxes = torch.tensor([[10.2, 5, 10.4, 20], [39.7, 39.8, 40, 40], [3.0, 3, 3.4, 3.2], [1.0, 2, 30, 40]])
     path = image_folder(tmp_path, "voc", "train") / "a.png"

@@ -152,10 +152,18 @@ def _fromclass_lists(folder: Path, file: Path) -> YoloDescription:
     for other in lists.values():
         if tuple(read_lines(other)) != names:
             raise ValueError(f"{other}: its class names differ from those of {file}; expected the same in all splits, in the same order")
-    siblings = folder.parent / "images"
-    if folder.name.lower() == "labels" and siblings.is_dir() and file.parent == folder:
-        return YoloDescription(file, folder.parent, names, {"": ("images",)})
-    return YoloDescription(file, folder, names, {split: (split or ".",) for split in lists})
+    beside_labels = file.parent in (folder, *(folder / split for split in lists))
+    root, images = (beside_labels and _image_folder(folder)) or (folder, Path())
+    return YoloDescription(file, root, names, {split: ((images / split).as_posix(),) for split in lists})
+
+
+def _image_folder(folder: Path) -> tuple[Path, Path] | None:
+    """Return where the images of a folder such as ``labels/train`` are: the data folder, and ``images/train`` below it, if it exists."""
+    at = max((index for index, part in enumerate(folder.parts) if part.lower() == "labels"), default=None)
+    if at is None:
+        return None
+    root, images = Path(*folder.parts[:at]), Path("images", *folder.parts[at + 1 :])
+    return (root, images) if (root / images).is_dir() else None
 
 
 def _splits(content: dict[str, Any], file: Path) -> dict[str, tuple[str, ...]]:
