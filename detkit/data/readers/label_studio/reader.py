@@ -5,56 +5,33 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from detkit.data.readers.assemble import assemble
-from detkit.data.readers.class_lists import class_names, next_to, plain_list
-from detkit.data.readers.json_files import list_format
-from detkit.data.readers.label_files import Files, image_folder, label_files, split_names
+from detkit.data.readers.image_lists import ImageListReader
+from detkit.data.readers.label_files import image_folder
 from detkit.data.readers.label_studio.tasks import Task, parse_file
 from detkit.data.readers.locations import ImageFinder
-from detkit.data.readers.objects import RawEntry, raw_labels
-from detkit.data.readers.protocol import ReadOptions, resolve_split
-from detkit.data.records import DetectionData
+from detkit.data.readers.objects import RawEntry
+from detkit.data.readers.protocol import ReadOptions
 from detkit.data.report import ReadIssue, ReadReport
 
 _PREFIX = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """The start of the name of an uploaded image, before its own name."""
 
 
-class LabelStudioReader:
+class LabelStudioReader(ImageListReader[Task]):
     """Rectangles, ellipses and polygons of the ground truth, or else of the newest annotation; brushes and keypoints are skipped."""
 
     name = "Label Studio JSON"
     kind = "label_studio"
     expects = "a .json file as exported by Label Studio (JSON or JSON-MIN), or a folder with one"
 
-    def recognizes(self, path: Path) -> bool:
-        """Return whether it is such a file, or a folder with such files where JSON labels usually are."""
-        return bool(_files(path))
+    def _parse(self, file: Path) -> list[Task]:
+        return parse_file(file)
 
-    def splits(self, path: Path) -> tuple[str, ...]:
-        """Return the split names of the files."""
-        return split_names(_files(path))
+    def _entries(self, images: list[Task], file: Path, options: ReadOptions, report: ReadReport) -> tuple[list[RawEntry], Path]:
+        return _entries(images, file, options, report)
 
-    def read(self, path: Path, options: ReadOptions) -> DetectionData:
-        """Read one split, with the classes of all splits; see :class:`detkit.data.readers.protocol.Reader`.
-
-        A ``classes.txt`` next to the labels gives the order of the classes; else they are sorted.
-        """
-        split = resolve_split(path, options.split, self.splits(path))
-        files = _files(path)
-        parsed = {file: parse_file(file) for group in files.values() for file in group}
-        report = ReadReport(f"{path}{f' ({split})' if split else ''}")
-        used = {item.name for tasks in parsed.values() for task in tasks for item in task.objects}
-        names = class_names(used, next_to(path, parsed), report, plain_list)
-        tasks = [task for file in files[split or ""] for task in parsed[file]]
-        entries, folder = _entries(tasks, files[split or ""][0], options, report)
-        root = _image_root(folder, [task.image for task in tasks], split)
-        records = assemble(raw_labels(entries, names, report, folder=str(folder), states_sizes=False), options.check)
-        return DetectionData(report.source, names, tuple(range(1, len(names) + 1)), records, report, image_root=str(root))
-
-
-def _files(path: Path) -> Files:
-    return label_files(path, (".json",), lambda file: list_format(file) == "label_studio")
+    def _image_root(self, folder: Path, images: list[Task], split: str | None) -> Path:
+        return _image_root(folder, [image.image for image in images], split)
 
 
 def _entries(tasks: list[Task], file: Path, options: ReadOptions, report: ReadReport) -> tuple[list[RawEntry], Path]:
