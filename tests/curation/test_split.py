@@ -59,9 +59,8 @@ def test_groups_are_never_parted(seed: int, stratify: bool) -> None:
                 assert groups[index] == groups[first.setdefault(key, index)]
     val, test = rng.uniform(0.05, 0.4, 2).tolist()
     _, rows = np.unique(groups, return_inverse=True)
-    boxes = np.zeros((rows.max() + 1, 4), np.int64)
-    np.add.at(boxes, rows, rng.integers(0, 4, (count, 4)))
-    table = Groups(np.bincount(rows), boxes)
+    boxes = rng.integers(0, count, 6 * count)
+    table = Groups.of(rows, rows[boxes], rng.integers(0, 4, len(boxes)), 4)
     fractions = np.array([1 - val - test, val, test])
     parts = fill_empty((stratified if stratify else in_order)(table, fractions), table, fractions)
     assert set(parts.tolist()) == {0, 1, 2}

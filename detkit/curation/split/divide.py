@@ -182,10 +182,9 @@ def _assign(pool: Part, groups: Integers, names: Sequence[str], options: SplitOp
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     position = rank[group_of]
-    records, kinds = pool.data.records, len(pool.data.class_names)
-    cells = (position[records.image_index] * kinds + records.labels)[~records.is_ignore]
-    boxes = np.bincount(cells, minlength=len(rows) * kinds).reshape(-1, kinds)
-    table = Groups(np.bincount(position, minlength=len(rows)), boxes)
+    records = pool.data.records
+    objects = ~records.is_ignore
+    table = Groups.of(position, position[records.image_index[objects]], records.labels[objects], len(pool.data.class_names))
     part_of = stratified(table, fractions) if options.stratify else in_order(table, fractions)
     return fill_empty(part_of, table, fractions)[position]
 

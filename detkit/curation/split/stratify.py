@@ -18,16 +18,46 @@ from detkit.arrays import Doubles, Integers
 class Groups:
     """Groups of images, in a random but stable order.
 
+    Of the numbers of boxes, only those above 0 are stored: a group has boxes of a few classes, however many classes there are.
+
     Attributes:
         images: ``(G,)`` int64, number of images.
-        boxes: ``(G, K)`` int64, number of boxes of each class.
+        offsets: ``(G + 1,)`` int64; the numbers of group ``g`` are ``offsets[g]:offsets[g + 1]``.
+        labels: ``(N,)`` int64, the classes of each group, ascending.
+        counts: ``(N,)`` int64, the number of the group's boxes of each of these classes.
+        class_count: Number of classes.
     """
 
     images: Integers
-    boxes: Integers
+    offsets: Integers
+    labels: Integers
+    counts: Integers
+    class_count: int
+
+    @classmethod
+    def of(cls, group_of_image: Integers, group_of_box: Integers, labels: Integers, class_count: int) -> Groups:
+        """Count images and boxes.
+
+        Args:
+            group_of_image: ``(M,)``, the group of each image; every group has an image.
+            group_of_box: ``(N,)``, the group of each box.
+            labels: ``(N,)``, the class of each box.
+            class_count: Number of classes.
+        """
+        images = np.bincount(group_of_image)
+        cells, counts = np.unique(group_of_box * class_count + labels, return_counts=True)
+        offsets = np.searchsorted(cells, np.arange(len(images) + 1) * class_count)
+        return cls(images, offsets, cells % class_count, counts, class_count)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def by_class(self) -> list[Integers]:
+        """Return the groups that have boxes of each class, those with the most boxes first."""
+        group_of = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        order = np.lexsort((group_of, -self.counts, self.labels))
+        ends = np.cumsum(np.bincount(self.labels, minlength=self.class_count))
+        return np.split(group_of[order], ends[:-1])
 
 
 def in_order(groups: Groups, fractions: Doubles) -> Integers:
@@ -55,18 +85,19 @@ def stratified(groups: Groups, fractions: Doubles) -> Integers:
         fractions: ``(P,)``, sum 1.
     """
     part_of = np.full(len(groups), -1, np.int64)
-    missing = fractions[:, None] * groups.boxes.sum(axis=0)
+    left = np.bincount(groups.labels, groups.counts, groups.class_count)
+    missing = fractions[:, None] * left
     lacking = fractions * groups.images.sum()
-    left = groups.boxes.sum(axis=0).astype(np.float64)
+    having = groups.by_class()
     while (left > 0).any():
         label = int(np.argmin(np.where(left > 0, left, np.inf)))
-        having = np.flatnonzero((part_of < 0) & (groups.boxes[:, label] > 0))
-        for group in having[np.argsort(-groups.boxes[having, label], kind="stable")].tolist():
+        for group in having[label][part_of[having[label]] < 0].tolist():
             part = _neediest(missing[:, label], lacking)
             part_of[group] = part
-            missing[part] -= groups.boxes[group]
+            own = slice(groups.offsets[group], groups.offsets[group + 1])
+            missing[part, groups.labels[own]] -= groups.counts[own]
             lacking[part] -= groups.images[group]
-            left -= groups.boxes[group]
+            left[groups.labels[own]] -= groups.counts[own]
     for group in sorted(np.flatnonzero(part_of < 0).tolist(), key=lambda group: -int(groups.images[group])):
         part = int(np.argmax(lacking))
         part_of[group] = part
