@@ -112,7 +112,12 @@ class FCOSHead(AssigningHead):
     def raw_scores(self, outputs: Outputs) -> Tensor:
         """Return scores from class probability and center-ness."""
         scores = outputs[0].sigmoid() * outputs[2].sigmoid()[..., None]
-        return scores.sqrt() if self.config.score_rule == "root" else scores
+        if self.config.score_rule == "product":
+            return scores
+        if not scores.requires_grad:
+            return scores.sqrt()
+        zero = scores == 0  # of logits below about -88; the slope of the root is infinite there
+        return scores.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
 
     def boxes(self, outputs: Outputs, locations: Tensor, image: int, selection: Selection) -> Tensor:
         """Return the boxes around the points."""

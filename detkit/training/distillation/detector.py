@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from detkit.heads.queries.query_head import QueryHead
 from detkit.models.detector import Detector, Losses, Raw
 from detkit.models.one_stage import OneStage
+from detkit.ops.anchors import grid_points, grid_strides
+from detkit.ops.match import mostly_inside_regions
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Batch, Size, Targets
 from detkit.training.distillation.alignment import align_queries
@@ -86,7 +88,7 @@ class DistilledDetector(DistilledModel):
         return {name: 0.0 * value for name, value in losses.items()}
 
     def _distillation_losses(self, raw: Raw, batch: Batch, targets: Sequence[Targets], teacher_outputs: tuple[Batch, Raw]) -> Losses:
-        """See :meth:`DistilledModel._distillation_losses`; scores and boxes inside ignore regions are not imitated."""
+        """See :meth:`DistilledModel._distillation_losses`; scores, boxes and features inside ignore regions are not imitated."""
         with torch.autocast(batch.images.device.type, enabled=False):
             return self._compare(raw, batch, targets, teacher_outputs)
 
@@ -104,7 +106,8 @@ class DistilledDetector(DistilledModel):
             maps, target_maps = _neck_maps(self.student, raw), _neck_maps(teacher, teacher_raw) if config.dense else teacher_raw
             adapted = [adapter(maps[level].float()) for adapter, (level, _) in zip(self.adapters, self._level_pairs, strict=True)]
             targets = [target_maps[level] for _, level in self._level_pairs]
-            losses["distill_features"] = config.feature_weight * feature_loss(adapted, targets)
+            cells = _ignored_cells(adapted, batch, image_targets)
+            losses["distill_features"] = config.feature_weight * feature_loss(adapted, targets, cells)
         return losses
 
     def _head_outputs(self, detector: Detector, raw: Raw, batch: Batch, side: int) -> HeadOutputs:
@@ -170,6 +173,17 @@ def _neck_maps(detector: Detector, raw: Raw) -> Raw:
     if isinstance(detector, OneStage):
         return detector.maps(raw)
     return raw[next((index for index, tensor in enumerate(raw) if tensor.ndim == 4), len(raw)) :]
+
+
+@torch.no_grad()
+def _ignored_cells(maps: Sequence[Tensor], batch: Batch, targets: Sequence[Targets]) -> list[Tensor] | None:
+    """Return which cells of each map have their center in an ignore region, ``(B, H * W)`` bool; None if there are no regions."""
+    if not any(bool(rows.is_crowd.any()) for rows in targets):
+        return None
+    grids: list[Size] = [(level.shape[-2], level.shape[-1]) for level in maps]
+    strides = grid_strides(batch.padded_size, grids)
+    centers = [grid_points(grid, stride, 0.5, batch.images.device) for grid, stride in zip(grids, strides, strict=True)]
+    return [torch.stack([mostly_inside_regions(points, rows) for rows in targets]) for points in centers]
 
 
 def _select_images(batch: Batch, rows: Sequence[int]) -> Batch:

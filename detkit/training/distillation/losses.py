@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from detkit.heads.one_stage import OneStageHead, Outputs
 from detkit.layers import loss_normalizer
-from detkit.ops.losses import giou_loss
+from detkit.ops.losses import giou_loss, zero_loss
 from detkit.ops.match import mostly_inside_regions
 from detkit.structures import Targets
 
@@ -112,21 +112,35 @@ def dense_losses(
     return class_loss, torch.stack(box_losses).sum() / total
 
 
-def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor], ignored: Sequence[Tensor] | None = None) -> Tensor:
     """Return the mean squared difference of feature maps ``(B, C, H, W)``, averaged over the levels.
 
     Each channel of each image is first normalized to mean 0 and variance 1, so the loss measures how badly the maps correlate,
-    whatever their scale: 0 to 4 for each level.
+    whatever their scale: 0 to 4 for each level. Cells that are ``ignored``, ``(B, H * W)`` bool for each level, count neither in the
+    difference nor in the mean and variance.
 
     Source: PKD (arXiv:2207.02039), equation 4, with statistics per image, so that they do not depend on the batch.
     """
-    losses = [functional.mse_loss(_standardize(own), _standardize(target)) for own, target in zip(student, teacher, strict=True)]
+    pairs = [(own.flatten(2), target.flatten(2)) for own, target in zip(student, teacher, strict=True)]
+    if ignored is None:
+        losses = [functional.mse_loss(_standardize(own), _standardize(target)) for own, target in pairs]
+    else:
+        losses = [_kept_difference(own, target, ~cells) for (own, target), cells in zip(pairs, ignored, strict=True)]
     return torch.stack(losses).mean()
 
 
-def _standardize(level_map: Tensor) -> Tensor:
-    values = level_map.float()
-    deviation, mean = torch.std_mean(values, (2, 3), correction=0, keepdim=True)
+def _kept_difference(student: Tensor, teacher: Tensor, kept: Tensor) -> Tensor:
+    """Return the mean squared difference of the kept cells, ``(B, N)``, of standardized maps ``(B, C, N)``; 0 if there are none."""
+    images = zip(student, teacher, kept, strict=True)
+    pairs = [(own[:, cells], target[:, cells]) for own, target, cells in images if bool(cells.any())]
+    differences = [functional.mse_loss(_standardize(own), _standardize(target), reduction="sum") for own, target in pairs]
+    count = sum(own.numel() for own, _ in pairs)
+    return torch.stack(differences).sum() / count if differences else zero_loss(student)
+
+
+def _standardize(values: Tensor) -> Tensor:
+    """Return values with mean 0 and variance 1 along the last dimension."""
+    deviation, mean = torch.std_mean(values.float(), -1, correction=0, keepdim=True)
     return (values - mean) / (deviation + 1e-6)
 
 

@@ -198,6 +198,37 @@ def test_the_feature_loss_does_not_depend_on_the_scale() -> None:
     assert torch.isfinite(feature_loss(maps, [torch.zeros_like(level) for level in maps]))
 
 
+def test_ignored_cells_count_neither_in_the_difference_nor_in_the_statistics() -> None:
+    torch.manual_seed(0)
+    own, teacher = torch.rand(2, 4, 6, 8), torch.rand(2, 4, 6, 8)
+    cells = torch.zeros(2, 6, 8, dtype=torch.bool)
+    cells[:, :, 5:] = True
+    expected = feature_loss([own[..., :5]], [teacher[..., :5]])
+    disturbed = [level + 50 * torch.rand(2, 4, 6, 8) * cells[:, None] for level in (own, teacher)]
+    torch.testing.assert_close(feature_loss(disturbed[:1], disturbed[1:], [cells.flatten(1)]), expected)
+    torch.testing.assert_close(feature_loss([own], [teacher], [torch.zeros(2, 48, dtype=torch.bool)]), feature_loss([own], [teacher]))
+    student = own.clone().requires_grad_()
+    cells[1] = True
+    feature_loss([student], [teacher], [cells.flatten(1)]).backward()  # type: ignore[no-untyped-call]
+    assert student.grad is not None
+    torch.testing.assert_close(student.grad.abs().sum(1) > 0, ~cells)
+
+
+def test_a_score_of_exactly_0_gives_finite_gradients() -> None:
+    detector = built(fcos(score_rule="root"))
+    logits = torch.tensor([[[-200.0, 0.5], [-200.0, -1.0]]]).requires_grad_()
+    centerness = torch.tensor([[0.3, -200.0]]).requires_grad_()
+    scores = detector.head.raw_scores((logits, torch.zeros(1, 2, 4), centerness))  # type: ignore[union-attr,operator]
+    torch.testing.assert_close(scores, (logits.sigmoid() * centerness.sigmoid()[..., None]).sqrt())
+    assert int((scores == 0).sum()) == 3
+    quality_focal(scores, torch.tensor([[[0.0, 0.9], [0.4, 0.0]]])).backward()
+    for values in (logits, centerness):
+        assert values.grad is not None
+        assert bool(torch.isfinite(values.grad).all())
+    assert logits.grad is not None
+    assert float(logits.grad[0, 0, 1]) != 0
+
+
 def test_adapters_are_trained_with_the_student_and_do_not_decay() -> None:
     student = built(yolox())
     model = distilled(student, teacher_of(built(yolox(16))), feature_weight=1.0)
@@ -232,9 +263,10 @@ def test_the_feature_maps_of_a_two_stage_teacher_are_imitated() -> None:
 
 
 @pytest.mark.parametrize("config", [yolox(), fcos(score_rule="product")])
-def test_nothing_is_imitated_in_regions_to_ignore(config: Any) -> None:
+@pytest.mark.parametrize("weights", [{}, {"feature_weight": 1.0}, {"feature_weight": 1.0, "score_weight": 0.0, "box_weight": 0.0}])
+def test_nothing_is_imitated_in_regions_to_ignore(config: Any, weights: dict[str, float]) -> None:
     student, teacher = built(config).eval(), built(config, seed=1)
-    model = distilled(student, teacher_of(teacher), supervised_weight=0.0, min_score=0.0)
+    model = distilled(student, teacher_of(teacher), supervised_weight=0.0, min_score=0.0, **weights)
     images, targets = samples()
 
     def gradients(regions: list[Targets]) -> tuple[float, Tensor]:
