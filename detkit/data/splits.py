@@ -166,7 +166,7 @@ def class_lines(data: DetectionData) -> list[str]:
 
 
 def crowded_line(data: DetectionData, max_detections: int | None, advice: str = "raise max_detections") -> str | None:
-    """Return a line about images with more objects than a detector reports; None if there are none.
+    """Return a line about images with more objects than a detector reports; None if there are none. Ignore regions are no objects.
 
     Args:
         data: The images.
@@ -175,7 +175,7 @@ def crowded_line(data: DetectionData, max_detections: int | None, advice: str = 
     """
     if max_detections is None:
         return None
-    lengths = data.records.lengths
+    lengths = np.bincount(data.records.image_index[~data.records.is_crowd], minlength=len(data))
     crowded = int((lengths > max_detections).sum())
     if not crowded:
         return None

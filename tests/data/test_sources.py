@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,7 @@ def test_images_with_more_objects_than_are_detected_are_counted() -> None:
         "made: 1 of 1 images have more than 5 objects (at most 7), and no more than 5 are detected in an image: "
         "2 of 7 objects cannot be found; raise max_detections"
     )
+    columns = {**data.records.columns, "is_crowd": np.arange(7) < 2}
+    regions = replace(data, records=replace(data.records, columns=columns))
+    assert crowded_line(regions, 5) is None, "ignore regions are no objects"
+    assert "1 of 5 objects cannot be found" in str(crowded_line(regions, 4))
