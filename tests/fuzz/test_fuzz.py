@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fuzzing import TARGETS, Case, random_of, verdict
 from fuzzing.case import WrongResult
-from fuzzing.mutate import DEEPEST, _change, dump_json, is_deep
+from fuzzing.mutate import DEEPEST, ODD_VALUES, _change, _near, dump_json, is_deep
 
 CASES = {"overrides": 30}
 """Cases of a target, where they are not :data:`USUAL_CASES`; 3 ms each, except where a config is built again and again."""
@@ -86,6 +86,12 @@ def test_the_same_number_makes_the_same_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("target", "number"), [("checkpoint", 3727), ("config", 305)])
 def test_deeply_nested_cases_can_be_made(target: str, number: int, tmp_path: Path) -> None:
     assert verdict(TARGETS[target](random_of(target, number), tmp_path)) is None
+
+
+def test_every_odd_value_has_values_close_to_it() -> None:
+    for number in range(60):
+        for value in ODD_VALUES:
+            dump_json(random_of("near", number), _near(random_of("near", number), value))
 
 
 def test_content_of_any_depth_is_changed_and_written() -> None:

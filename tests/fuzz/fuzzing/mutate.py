@@ -93,7 +93,7 @@ def _near(rng: Random, value: Any) -> Any:
     if isinstance(value, (int, float)):
         return rng.choice((str(value), -value, value + 1, value * 1000, [value]))
     if isinstance(value, str):
-        return rng.choice((value.upper(), value + " ", value[:-1], value * 2, [value], value.encode().hex()))
+        return rng.choice((value.upper(), value + " ", value[:-1], value * 2, [value], value.encode("utf-8", "surrogatepass").hex()))
     return rng.choice((to_json(value)[:200], [value, value]))
 
 
