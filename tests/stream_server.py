@@ -17,7 +17,8 @@ Answers:
 
 Steps of a stream: bytes that are sent; a number, seconds to wait; a ``threading.Event`` to wait for; a function that is called; ``CUT``,
 which resets the connection. ``mjpeg(count)`` gives the parts of ``count`` frames, ``part(data)`` one part, ``jpeg(number)`` an image with
-the red rectangle of ``tests/inference/videos.py`` at its ``number``-th place. ``END`` is the closing boundary; a stream without it just ends.
+the red rectangle of ``tests/inference/videos.py`` at its ``number``-th place. ``END`` is the closing boundary; without it, a stream just
+ends.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from detkit.data.live.open import open_source
 from detkit.data.media.source import Frame, FrameSource
 from detkit.data.media.video import Video
 from detkit.inference.files import PredictorOf
@@ -24,15 +25,16 @@ def detect_video(
 
     Args:
         predictor: A :class:`Predictor`, or an :class:`ImagePyramid` of one.
-        video: A file, or a source of frames such as :class:`detkit.data.media.video.Video`.
+        video: A file, anything that :func:`detkit.open_source` opens, or a source of frames such as that function returns.
         every: Frame step: 1 for all frames, 2 for every second frame.
         max_latency: Longest time in seconds that a frame of a live source may wait for the detector.
 
     Raises:
         FileNotFoundError: If the file does not exist.
+        OSError: If an address cannot be reached, or a connection is lost for too long.
         ValueError: If the video cannot be decoded.
     """
-    source = Video(video) if isinstance(video, (str, Path)) else video
+    source = Video(video) if isinstance(video, Path) else open_source(video) if isinstance(video, str) else video
     with closing(detect_streams(predictor, [source], every=every, max_latency=max_latency)) as results:
         for result in results:
             if result.error is not None:

@@ -81,8 +81,10 @@ class Address:
     def stem(self) -> str:
         """Beginning of the names of files that are made from the address: its file name, or the host without one."""
         parts = urlsplit(self.url)
-        last = Path(unquote(parts.path)).stem or (parts.hostname or "")
-        return re.sub(r"[^\w.-]+", "_", last).strip("._")[:_LONGEST_STEM] or "stream"
+        names = (
+            re.sub(r"[^\w.-]+", "_", name).strip("._-")[:_LONGEST_STEM] for name in (Path(unquote(parts.path)).stem, parts.hostname or "")
+        )
+        return next(filter(None, names), "stream")
 
     @property
     def suffix(self) -> str:

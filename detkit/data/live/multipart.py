@@ -12,6 +12,7 @@ PART_SECONDS = 30.0
 _MAX_LINE = 8192
 _MAX_LINES = 64
 _CHUNK = 1 << 16
+_JPEG_END = b"\xff\xd9"
 
 
 class PartError(ConnectionError):
@@ -70,7 +71,7 @@ class Multipart:
 
     def _is_boundary(self, line: bytes) -> bool:
         """Return whether a line is a boundary; take note if it is the closing one."""
-        if not line.startswith(b"-") or (not line.startswith(b"--") and not self._boundary):
+        if not line.startswith(b"--"):
             return False
         token = line.strip(b"-")
         if not self._boundary:
@@ -99,10 +100,10 @@ class Multipart:
         """Read the content of a part, up to its stated length if a boundary follows there, or else up to the next boundary."""
         if length is not None and length <= MAX_PART_BYTES:
             self._fill(length)
-            if len(self._data) < length:
-                raise PartError("the stream was cut within a part")
-            mark = self._find_boundary(0, length)
-            if mark < 0:
+            whole = len(self._data) >= length and self._data.endswith(_JPEG_END, 0, length)
+            if whole or self._find_boundary(0, length) < 0:
+                if len(self._data) < length:
+                    raise PartError("the stream was cut within a part")
                 content = bytes(self._data[:length])
                 del self._data[:length]
                 return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Protocol
@@ -10,6 +11,9 @@ from typing import Protocol
 from detkit.arrays import ImageArray
 from detkit.data.live.backing_off import RECONNECT_SECONDS, BackingOff
 from detkit.data.media.source import Frame
+
+_PACED_SECONDS = 0.5
+"""Time of waiting for frames after which a source is known to send them in real time."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +54,9 @@ class LiveStream:
         stem: Beginning of the names of files that are made from the source.
         connect: Connects to the source.
         reconnect_seconds: Time without a frame after which the source ends; 0: when the connection is first lost.
+        reached: Whether the source was already reached, so that a failure of the first connection is a lost connection.
+        paced: Whether frames are known to come in real time. False: they may be those of a clip that is sent at once; then the source is
+            in real time when its frames have been waited for.
 
     Attributes:
         live: True.
@@ -58,9 +65,20 @@ class LiveStream:
         lost: Number of frames that the last iteration over :meth:`frames` should have yielded, but that could not be decoded.
     """
 
-    def __init__(self, name: str, stem: str, connect: Callable[[], Connection], *, reconnect_seconds: float = RECONNECT_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        stem: str,
+        connect: Callable[[], Connection],
+        *,
+        reconnect_seconds: float = RECONNECT_SECONDS,
+        reached: bool = False,
+        paced: bool = True,
+    ) -> None:
         self._name, self._stem, self._connect = name, stem, connect
         self._backing_off = BackingOff(name, reconnect_seconds)
+        self._reached, self._paced = reached, paced
+        self._waited = 0.0
         self.live = True
         self.frames_per_second: float | None = None
         self.length: int | None = None
@@ -76,6 +94,11 @@ class LiveStream:
     def stem(self) -> str:
         """Beginning of the names of files that are made from the source."""
         return self._stem
+
+    @property
+    def paced(self) -> bool:
+        """Whether frames come in real time, so that late ones are worth less than newer ones."""
+        return self._paced or self._waited >= _PACED_SECONDS
 
     def interrupt(self) -> None:
         """Let an iteration over :meth:`frames` in another thread end soon, also if it waits for the network."""
@@ -96,7 +119,7 @@ class LiveStream:
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
         self._backing_off.start()
-        self.lost = 0
+        self.lost, self._waited = 0, 0.0
         start: float | None = None
         for index, arrival in enumerate(self._arrivals()):
             start = arrival if start is None else start
@@ -118,21 +141,24 @@ class LiveStream:
 
     def _arrivals(self) -> Iterator[float]:
         """Yield the time of arrival of each frame, across lost connections."""
-        connected = False
+        reached, count = self._reached, 0
         try:
             while not self._backing_off.stopped:
+                before = time.perf_counter()
                 try:
                     if not self._connected.grab():
                         return
                 except OSError as error:
-                    if not connected or self._backing_off.stopped:
+                    if not reached or self._backing_off.stopped:
                         self._end(error)
                         return
                     self._close()
                     self._backing_off.wait(error)
                     continue
-                connected = True
-                yield self._backing_off.arrived()
+                arrival = self._backing_off.arrived()
+                self._waited += arrival - before if count else 0.0
+                reached, count = True, count + 1
+                yield arrival
         finally:
             self._close()
 

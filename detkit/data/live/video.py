@@ -61,8 +61,9 @@ class RemoteVideo(VideoReader):
 
     def _capture(self, *parameters: int) -> cv2.VideoCapture:
         remote = self._open()
-        self._buffer: Any = io.BufferedReader(remote, BUFFER)  # kept, because OpenCV drops its own reference without holding Python's lock
-        capture: cv2.VideoCapture = cv2.VideoCapture(self._buffer, cv2.CAP_FFMPEG, parameters)
+        buffer: Any = io.BufferedReader(remote, BUFFER)
+        self._buffer = buffer  # kept, because OpenCV drops its own reference without holding Python's lock
+        capture: cv2.VideoCapture = cv2.VideoCapture(buffer, cv2.CAP_FFMPEG, parameters)
         if not capture.isOpened():
             remote.close()
             raise remote.error or ValueError(

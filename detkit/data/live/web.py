@@ -34,7 +34,8 @@ def open_web(address: Address, reconnect_seconds: float) -> FrameSource | ImageA
             raise ValueError(_not_media(address, answer, start))
         kept = True
         if kind == "mjpeg":
-            return LiveStream(address.name, address.stem, _Connector(address, answer), reconnect_seconds=reconnect_seconds)
+            connect = _Connector(address, answer)
+            return LiveStream(address.name, address.stem, connect, reconnect_seconds=reconnect_seconds, reached=True, paced=False)
         from detkit.data.live.video import open_video
 
         return open_video(address, answer, reconnect_seconds)
