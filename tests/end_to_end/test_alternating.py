@@ -119,7 +119,8 @@ class Interrupt(Hook):
             self.run.signals.received = "SIGTERM"
 
 
-@pytest.mark.parametrize("stage", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 3])
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(make_run: Callable[..., Run], stage: int) -> None:
     counts = (1, 2, 1, 2)
     interrupt = Interrupt(stage)

@@ -100,6 +100,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b) or (a != a and b != b)
 
 
+@pytest.mark.slow
 def test_a_distilled_run_saves_only_the_student(make: Make, caplog: pytest.LogCaptureFixture) -> None:
     config = make("run", steps=2)
     result = train(config, device="cpu", progress=False)

@@ -19,6 +19,8 @@ from detkit.models.published.torchvision_faster_rcnn import convert
 from detkit.preprocess import PreprocessConfig, preprocess
 from detkit.structures import Targets
 
+pytestmark = pytest.mark.slow  # a network of the published size
+
 
 class NeckAsBackbone(nn.Module):
     """A neck of detkit with the interface of a backbone of torchvision."""

@@ -19,6 +19,8 @@ from detkit.models.published import load_published, publication
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections
 
+pytestmark = pytest.mark.slow  # a network of the published size
+
 CASES = [
     "fasterrcnn_mobilenet_v3_large_320_fpn",
     pytest.param("fasterrcnn_resnet50_fpn", marks=pytest.mark.slow),

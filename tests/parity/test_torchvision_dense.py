@@ -17,6 +17,8 @@ from detkit.models.one_stage import OneStage
 from detkit.models.published import load_published, publication
 from detkit.structures import Targets
 
+pytestmark = pytest.mark.slow  # a network of the published size
+
 UNUSED = [index for index, name in enumerate(publication("retinanet_resnet50_fpn").class_names) if name is None]
 NAMES = ("retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2", "fcos_resnet50_fpn")
 NORM_EPS = {"retinanet_resnet50_fpn": 0.0, "fcos_resnet50_fpn": 1e-5}

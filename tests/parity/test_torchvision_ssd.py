@@ -18,6 +18,8 @@ from detkit.models.one_stage import OneStage
 from detkit.models.published import load_published, publication
 from detkit.structures import Targets
 
+pytestmark = pytest.mark.slow  # a network of the published size
+
 SIDES = {"ssd300_vgg16": 300, "ssdlite320_mobilenet_v3_large": 320}
 LOSSES = {"class": "classification", "box": "bbox_regression"}
 CASES = [

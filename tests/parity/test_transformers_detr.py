@@ -22,6 +22,8 @@ from detkit.models.published.detr import CLASS_NAMES, convert
 from detkit.ops.boxes import xyxy_to_cxcywh
 from detkit.structures import Targets
 
+pytestmark = pytest.mark.slow  # a network of the published size
+
 pytest.importorskip("transformers", reason="a dependency of this test only: pip install detkit-vision[test]")
 
 SMALL = DETRConfig(
