@@ -9,6 +9,7 @@ from detkit.lazy import lazy_getattr
 if TYPE_CHECKING:
     from detkit.tracking.config import ByteTrackConfig, SortConfig, TrackerConfig
     from detkit.tracking.counting import Counting, Line, Zone
+    from detkit.tracking.external import ExternalTracker
     from detkit.tracking.follow import Followed, Follower
     from detkit.tracking.tracker import Tracker
     from detkit.tracking.tracks import Tracks
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     ".config": ("ByteTrackConfig", "SortConfig", "TrackerConfig"),
     ".counting": ("Counting", "Line", "Zone"),
+    ".external": ("ExternalTracker",),
     ".follow": ("Followed", "Follower"),
     ".tracker": ("Tracker",),
     ".tracks": ("Tracks",),
@@ -24,6 +26,7 @@ _HOMES = {
 __all__ = [
     "ByteTrackConfig",
     "Counting",
+    "ExternalTracker",
     "Followed",
     "Follower",
     "Line",

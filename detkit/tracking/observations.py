@@ -1,4 +1,4 @@
-"""The detections of a frame as a tracker needs them: checked, and with scores that are comparable between classes."""
+"""The detections of a frame as a tracker needs them, checked."""
 
 from __future__ import annotations
 
@@ -69,49 +69,3 @@ def _check(values: Any, valid: Any, name: str, expected: str) -> None:
     if not valid.all():
         row = int(np.argmin(valid))
         raise ValueError(f"Tracker.update: {name} {values[row].tolist()} in row {row}: expected {expected}")
-
-
-def thresholds_of(values: Any) -> Doubles:
-    """Return score thresholds of classes ``(K,)`` as an array; NaN for a class without its own.
-
-    Raises:
-        ValueError: If one is not from 0 to 1.
-    """
-    thresholds = np.asarray(values, np.float64)
-    if thresholds.ndim != 1 or not (np.isnan(thresholds) | ((thresholds >= 0) & (thresholds <= 1))).all():
-        raise ValueError(f"Tracker: thresholds {values}: expected a number from 0 to 1 for each class, or NaN")
-    return thresholds
-
-
-def comparable_scores(scores: Doubles, labels: Integers, thresholds: Doubles, level: float) -> Doubles:
-    """Return scores that are moved so that the threshold of each class is at one level.
-
-    Scores below the threshold are scaled from 0 to the level, and scores above it from the level to 1; the order within a class stays.
-    Those of classes without a threshold stay as they are.
-
-    Args:
-        scores: ``(N,)`` scores.
-        labels: ``(N,)`` classes.
-        thresholds: ``(K,)`` score threshold of each class; NaN for none, as for classes from K.
-        level: The score to which all thresholds move.
-    """
-    own = _own_thresholds(labels, thresholds, level)
-    below = scores / np.maximum(own, np.finfo(np.float64).tiny) * level
-    above = 1 - (1 - scores) / np.maximum(1 - own, np.finfo(np.float64).tiny) * (1 - level)
-    moved: Doubles = np.where(scores < own, below, np.where(own < 1, above, 1.0))
-    return moved
-
-
-def original_scores(score: float, thresholds: Doubles, level: float) -> Doubles:
-    """Return for each class the score that :func:`comparable_scores` moves to one score, ``(K,)``."""
-    own, tiny = _own_thresholds(np.arange(len(thresholds)), thresholds, level), np.finfo(np.float64).tiny
-    below, above = score / max(level, tiny) * own, 1 - (1 - score) / max(1 - level, tiny) * (1 - own)
-    scores: Doubles = below if score < level else np.where(own < 1, above, 1.0)
-    return scores
-
-
-def _own_thresholds(labels: Integers, thresholds: Doubles, level: float) -> Doubles:
-    padded = np.append(thresholds, np.nan)
-    own = padded[np.minimum(labels, len(thresholds))]
-    known: Doubles = np.where(np.isnan(own), level, own)
-    return known

@@ -14,14 +14,7 @@ from detkit.tracking.clock import EARLY, Clock
 from detkit.tracking.config import KINDS, ByteTrackConfig, SortConfig
 from detkit.tracking.matching import Labels, match_boxes
 from detkit.tracking.motion import Motion, Noise
-from detkit.tracking.observations import (
-    DetectionRows,
-    Observations,
-    comparable_scores,
-    observations,
-    original_scores,
-    thresholds_of,
-)
+from detkit.tracking.observations import DetectionRows, Observations, observations
 from detkit.tracking.table import UNCONFIRMED, TrackTable
 from detkit.tracking.tracks import Tracks
 
@@ -42,10 +35,6 @@ class Tracker:
 
     Args:
         config: ``bytetrack`` or ``sort``, or the complete settings.
-        thresholds: ``(K,)`` score from which a detection of each class is reliable, such as the operating points of a detector; NaN for a
-            class without one, which has the settings' scores. ``bytetrack`` uses it instead of ``high_score``, and ``sort`` instead of
-            ``min_new_score``; all scores of a class are moved in proportion, so that ``low_score`` and ``min_new_score`` of ``bytetrack``
-            move too: with the defaults and a threshold t, detections from t / 6 continue tracks, and those from t + (1 - t) / 4 start them.
         settings: Settings that differ from the defaults of a tracker given by name, such as ``min_iou=0.2``.
 
     Raises:
@@ -56,7 +45,7 @@ class Tracker:
         Observation-Centric SORT (CVPR 2023), section 4.1.
     """
 
-    def __init__(self, config: SortConfig | ByteTrackConfig | str = "bytetrack", *, thresholds: Any = None, **settings: Any) -> None:
+    def __init__(self, config: SortConfig | ByteTrackConfig | str = "bytetrack", **settings: Any) -> None:
         if isinstance(config, str):
             if config not in KINDS:
                 raise ValueError(f"unknown tracker {config!r}: {did_you_mean(config, tuple(KINDS))}")
@@ -64,7 +53,6 @@ class Tracker:
         else:
             self.config = config.replace(**settings) if settings else config
         self.noise = Noise()
-        self._thresholds = None if thresholds is None else thresholds_of(thresholds)
         self._clock = Clock("Tracker.update", self.config.frame_rate)
         self.reset()
 
@@ -74,17 +62,6 @@ class Tracker:
         self._table = TrackTable.of(none.reshape(0, 4), none, none.astype(np.int64), 1, self.noise)
         self._next_id = 1
         self._clock.reset()
-
-    def lowest_scores(self, classes: int) -> Doubles:
-        """Return the lowest score ``(classes,)`` of the detections of each class that the tracker uses: others need not be detected.
-
-        For ``sort``, which uses all that it is given, it is the score that starts a track.
-        """
-        lowest = self.config.low_score if isinstance(self.config, ByteTrackConfig) else self.config.min_new_score
-        thresholds = np.full(classes, np.nan)
-        if self._thresholds is not None:
-            thresholds[: len(self._thresholds)] = self._thresholds[:classes]
-        return original_scores(lowest, thresholds, self._level)
 
     def update(self, detections: DetectionRows, seconds: float | None = None) -> Tracks:
         """Add the detections of the next frame, and return those that belong to a confirmed track.
@@ -98,16 +75,13 @@ class Tracker:
                 for some frames only. The tracks are then as before.
         """
         observed = observations(detections)
-        scores = observed.scores
-        if self._thresholds is not None:
-            scores = comparable_scores(scores, observed.labels, self._thresholds, self._level)
         self._predict(self._clock.frames_to(seconds))
         self._table.add_classes(int(observed.labels.max(initial=0)) + 1)
-        tracks, rows = self._match(observed, scores)
+        tracks, rows = self._match(observed)
         self._observe(tracks, rows, observed)
-        free = np.ones(len(scores), np.bool_)
+        free = np.ones(len(observed.scores), np.bool_)
         free[rows] = False
-        new = np.flatnonzero(free & (scores >= self._first_score))
+        new = np.flatnonzero(free & (observed.scores >= self._first_score))
         count = len(self._table)
         self._table.add(self._started(observed, new))
         tracks, rows = np.concatenate([tracks, np.arange(count, count + len(new))]), np.concatenate([rows, new])
@@ -117,14 +91,10 @@ class Tracker:
         return result
 
     @property
-    def _level(self) -> float:
-        """The score that the thresholds of the classes stand for."""
-        return self.config.high_score if isinstance(self.config, ByteTrackConfig) else self.config.min_new_score
-
-    @property
     def _first_score(self) -> float:
         """Lowest score of a detection that starts a track."""
-        return max(self.config.min_new_score, self._level)
+        config = self.config
+        return max(config.min_new_score, config.high_score) if isinstance(config, ByteTrackConfig) else config.min_new_score
 
     @property
     def _max_lost(self) -> float:
@@ -138,11 +108,11 @@ class Tracker:
         table.predict(table.motion.predicted(frames, self.noise, self.config.frame_rate), frames)
         table.keep(table.lost <= self._max_lost + 1 + EARLY)  # a track may be found again one frame after it was last kept
 
-    def _match(self, observed: Observations, scores: Doubles) -> tuple[Integers, Integers]:
+    def _match(self, observed: Observations) -> tuple[Integers, Integers]:
         """Return the indices of the matched tracks and of their detections: stage by stage, those of high scores first."""
         table, left = self._table, np.arange(len(self._table))
         tracks, rows = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        for mask in self._stages(scores):
+        for mask in self._stages(observed.scores):
             candidates = np.flatnonzero(mask)
             if len(left) and len(candidates):
                 labels = Labels(table.labels[left], observed.labels[candidates]) if self.config.class_aware else None
