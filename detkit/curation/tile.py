@@ -16,7 +16,8 @@ from detkit.curation.outlines import clip_segmentations
 from detkit.curation.parts import LabeledParts, Part
 from detkit.data import DetectionData, ImageRecord, Records
 from detkit.data.splits import hash_order
-from detkit.ops.windows import Window, boxes_in_window, cover, is_visible
+from detkit.data.tiles import targets_of_tile
+from detkit.ops.windows import Window, cover
 from detkit.structures import Targets
 
 Partial = Literal["ignore", "drop"]
@@ -139,14 +140,8 @@ def _tiles(record: ImageRecord, name: str, options: TileOptions, counts: Counter
 
 def _targets(targets: Targets, window: Window, options: TileOptions, counts: Counter[str]) -> tuple[Targets, Tensor]:
     """Return the objects of a tile, and which boxes of the image it shows well enough, shape ``(N,)``."""
-    inside = boxes_in_window(targets.boxes, window)
-    shown = is_visible(inside.visible, options.min_visibility)
-    partial = (inside.visible > 0) & ~shown & ~targets.is_crowd
+    rows, shown, partial = targets_of_tile(targets, window, options.min_visibility, keeps_partial=options.partial == "ignore")
     counts[PARTIAL_BOXES] += int(partial.sum())
-    kept = is_visible(inside.visible, options.min_visibility, targets.is_crowd)
-    if options.partial == "ignore":
-        kept = kept | partial
-    rows = targets.replace(is_crowd=targets.is_crowd | partial).moved(inside.boxes, inside.visible)[kept]
     if rows.segmentations is None:
         return rows, shown
     segmentations, lost = clip_segmentations(rows.segmentations, window)

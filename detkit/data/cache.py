@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detkit.arrays import ImageArray
+from detkit.ops.windows import Window
 
 
 class ImageCache:
@@ -39,13 +40,16 @@ class ImageCache:
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageCache, self._arguments
 
-    def get(self, index: int) -> ImageArray | None:
-        """Return a copy of an image's pixels ``(H, W, 3)``, or None if it is not cached."""
+    def get(self, index: int, window: Window | None = None) -> ImageArray | None:
+        """Return a copy of the pixels ``(H, W, 3)`` of an image, or of a window inside it, or None if it is not cached."""
         if index >= self.count:
             return None
         with self._lock:
             filled = self._filled[index]
-        return self._slot(index).copy() if filled else None
+        if not filled:
+            return None
+        x1, y1, x2, y2 = window or (0, 0, None, None)
+        return self._slot(index)[y1:y2, x1:x2].copy()
 
     def put(self, index: int, image: ImageArray) -> None:
         """Cache an image if it fits the budget; it must have the size given to the constructor."""

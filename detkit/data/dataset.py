@@ -16,13 +16,15 @@ from detkit.arrays import ImageArray
 from detkit.data.augment import AnnotatedImage, Augmenter
 from detkit.data.augment.annotated_image import ImageSampler
 from detkit.data.cache import ImageCache
-from detkit.data.record_image import read_record, whole_image_targets
+from detkit.data.record_image import cut_window, read_record, whole_image_targets
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
+from detkit.data.tiles import TileSampler, targets_of_tile
+from detkit.ops.windows import Window
 from detkit.structures import Proposals, Targets
 
 ProposalSource = Callable[[ImageRecord, ImageArray], Proposals]
-"""Returns the proposals of a record's image, ``(H, W, 3)`` uint8 RGB, in pixels of that image."""
+"""Returns the proposals of a record's image or of a tile of it, ``(H, W, 3)`` uint8 RGB, in pixels of that image."""
 
 
 class SampleError(RuntimeError):
@@ -63,6 +65,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         cache: Keeps decoded images.
         is_labeled: ``(M,)`` bool; None if every image is labeled.
         is_classification: Whether labels are of whole images, and so are kept whatever augmentation crops.
+        tiles: Draws a part of each image; None: images are used whole.
     """
 
     def __init__(
@@ -75,10 +78,12 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         cache: ImageCache | None = None,
         is_labeled: NDArray[np.bool_] | None = None,
         is_classification: bool = False,
+        tiles: TileSampler | None = None,
     ) -> None:
         self.records = Records.of(records)
         self.augmenter, self.seed = augmenter, seed
         self._proposals, self._cache, self._is_labeled, self._is_classification = proposals, cache, is_labeled, is_classification
+        self._tiles = tiles
 
     def __len__(self) -> int:
         return len(self.records)
@@ -93,8 +98,9 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         record = self.records[index]
         seed = image_seed(self.seed, epoch, f"{index} {copy}")
         try:
-            annotated = self.image(index)
-            annotated = self.augmenter(annotated, np.random.default_rng(seed), self._image_sampler(annotated.is_labeled), epoch)
+            random_numbers = np.random.default_rng(seed)
+            annotated = self._view(index, random_numbers)
+            annotated = self.augmenter(annotated, random_numbers, self._image_sampler(annotated.is_labeled), epoch)
         except Exception as error:
             named = str(record.path) in str(error)
             message = str(error) if named else f"{record.path}: the training sample could not be created: {error}"
@@ -104,31 +110,46 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
             targets = whole_image_targets(annotated.size, record.targets.labels)
         return Sample(image, targets, str(record.path), record.image_id, seed, annotated.proposals, annotated.is_labeled)
 
-    def image(self, index: int) -> AnnotatedImage:
-        """Return a record's image as stored in its file, with its targets and proposals.
+    def image(self, index: int, window: Window | None = None) -> AnnotatedImage:
+        """Return a record's image as stored in its file, or a window of it, with its targets and proposals.
 
         Raises:
-            ValueError: If it has another size than its record states.
+            ValueError: If the image has another size than its record states.
         """
-        record = self.records[index]
-        image = None if self._cache is None else self._cache.get(index)
-        if image is None:
-            image = read_record(record)
-            if image.shape[:2] != record.size:
-                raise ValueError(
-                    f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the image has "
-                    f"{image.shape[1]} x {image.shape[0]}; was it replaced or rotated after the labels were read?"
-                )
-            if self._cache is not None:
-                self._cache.put(index, image)
+        record, image = self.records[index], self._pixels(index, window)
+        targets = record.targets
+        if window is not None:
+            targets = targets_of_tile(targets, window, 0.0 if self._tiles is None else self._tiles.config.min_visibility).targets
         labeled = self._is_labeled is None or bool(self._is_labeled[index])
-        return AnnotatedImage(image, record.targets, None if self._proposals is None else self._proposals(record, image), labeled)
+        return AnnotatedImage(image, targets, None if self._proposals is None else self._proposals(record, image), labeled)
+
+    def _view(self, index: int, random_numbers: np.random.Generator) -> AnnotatedImage:
+        """Return a record's image, or a tile of it that is drawn at random."""
+        return self.image(index, None if self._tiles is None else self._tiles.draw(index, random_numbers))
+
+    def _pixels(self, index: int, window: Window | None = None) -> ImageArray:
+        """Return the pixels of a record's image, or of a window of it, ``(H, W, 3)``."""
+        record = self.records[index]
+        cached = None if self._cache is None else self._cache.get(index, window)
+        if cached is not None:
+            return cached
+        image = read_record(record)
+        if image.shape[:2] != record.size:
+            raise ValueError(
+                f"{record.path}: its labels are for {record.size[1]} x {record.size[0]} pixels, but the image has "
+                f"{image.shape[1]} x {image.shape[0]}; was it replaced or rotated after the labels were read?"
+            )
+        if self._cache is not None:
+            self._cache.put(index, image)
+        return image if window is None else cut_window(image, window, record.path)
 
     def _image_sampler(self, labeled: bool) -> ImageSampler:
         """Return a function that draws any image, or only labeled ones to mix with a labeled image, so that it stays labeled."""
         allowed = None if self._is_labeled is None or not labeled else np.flatnonzero(self._is_labeled)
 
         def draw(random_numbers: np.random.Generator) -> AnnotatedImage:
+            if self._tiles is not None:
+                return self._view(self._tiles.draw_image(random_numbers, allowed), random_numbers)
             index = int(random_numbers.integers(len(self) if allowed is None else len(allowed)))
             return self.image(index if allowed is None else int(allowed[index]))
 

@@ -24,6 +24,7 @@ from detkit.data.dataset import DetectionDataset, ProposalSource, Sample, Sample
 from detkit.data.loader_errors import LoaderError, WaitInterrupted, explain_worker_errors, killed_worker, too_little_memory
 from detkit.data.records import DetectionData, Records
 from detkit.data.sampler import BatchPlan, RankBatches, SampleKey, aspect_groups, repeat_factors
+from detkit.data.tiles import TileSampler
 
 __all__ = ["DetectionDataset", "Loader", "LoaderConfig", "Sample", "SampleBatch", "SampleError", "batch_plan", "build_loader", "image_seed"]
 
@@ -192,13 +193,14 @@ def build_loader(
     proposals: ProposalSource | None = None,
     is_labeled: Flags | None = None,
     labeled_repeats: float = 1.0,
+    tiles: TileSampler | None = None,
     is_stopping: Callable[[], bool] = lambda: False,
 ) -> Loader:
     """Build one process's loader for the steps from ``start_step`` to below ``stop_step`` (None: endless).
 
     ``is_labeled`` ``(M,)`` and ``labeled_repeats`` describe unlabeled images: see :class:`DetectionDataset` and
-    :class:`detkit.data.sources.DataConfig`. While the loader waits for a worker it calls ``is_stopping``, and raises a
-    :class:`WaitInterrupted` if that returns True.
+    :class:`detkit.data.sources.DataConfig`. ``tiles`` draws parts of the images. While the loader waits for a worker it calls
+    ``is_stopping``, and raises a :class:`WaitInterrupted` if that returns True.
 
     Raises:
         ValueError: If the data is empty, or if the processes cannot share a batch equally.
@@ -213,15 +215,23 @@ def build_loader(
         cache=cache,
         is_labeled=is_labeled,
         is_classification=data.is_classification,
+        tiles=tiles,
     )
-    batches = RankBatches(batch_plan(data, config, seed, is_labeled, labeled_repeats), start_step, stop_step, rank, world)
+    plan = batch_plan(data, config, seed, is_labeled, labeled_repeats, tiles=tiles)
+    batches = RankBatches(plan, start_step, stop_step, rank, world)
     return Loader(dataset, batches, config, pin_memory, is_stopping)
 
 
 def batch_plan(
-    data: DetectionData, config: LoaderConfig, seed: int = 0, is_labeled: Flags | None = None, labeled_repeats: float = 1.0
+    data: DetectionData,
+    config: LoaderConfig,
+    seed: int = 0,
+    is_labeled: Flags | None = None,
+    labeled_repeats: float = 1.0,
+    *,
+    tiles: TileSampler | None = None,
 ) -> BatchPlan:
-    """Plan the global batches over a data set.
+    """Plan the global batches over a data set; with ``tiles``, each image occurs once for each of its tiles.
 
     Raises:
         ValueError: If there are no images to draw from.
@@ -233,7 +243,10 @@ def batch_plan(
     repeats = _repeats(records, config, labeled, labeled_repeats)
     if repeats is not None and not repeats.any():
         raise ValueError(f"{data.name}: none of its {len(records)} images has objects, and loader.skip_empty skips those without")
-    groups = aspect_groups(records.sizes) if config.aspect_grouping else None
+    if tiles is not None and (tiles.repeats != 1).any():
+        repeats = tiles.repeats if repeats is None else repeats * tiles.repeats
+    sizes = records.sizes if tiles is None else np.minimum(records.sizes, tiles.config.size)
+    groups = aspect_groups(sizes) if config.aspect_grouping else None
     return BatchPlan(len(records), config.images_per_batch, seed, groups=groups, repeats=repeats)
 
 

@@ -13,6 +13,7 @@ from detkit.data.crops import CropConfig
 from detkit.data.ignore import ignore_class, ignore_difficult
 from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.records import DetectionData
+from detkit.data.tiles import Tiles
 
 
 class SourceConfig(Config):
@@ -67,6 +68,9 @@ class DataConfig(Config):
     """Unlabeled images for a teacher (see ``distillation``): folders of images, or labeled data whose labels are ignored."""
     labeled_repeats: float = Field(1.0, ge=1)
     """How many times a labeled image occurs for each occurrence of an unlabeled one."""
+    tiles: Tiles | None = None
+    """Train on tiles of this size, drawn from the whole images, and validate and detect on such tiles: ``data.tiles=640``; none: on whole
+    images."""
     crops: CropConfig = CropConfig()
     """How objects are cropped when a classifier is trained on data with boxes."""
     classes: tuple[str, ...] = ()

@@ -30,6 +30,9 @@ _ABOUT = "about.txt"
 _ASPECTS = (1.0, 4 / 3, 3 / 4, 3 / 2)
 _MAX_COVERED = 0.2
 """Largest intersection of two objects, as a fraction of the smaller box."""
+_LARGE = (6, 8)
+"""``(rows, columns)`` of the backgrounds of a large image."""
+_LARGE_OBJECTS = 40
 
 
 def make_image(seed: int, index: int, short_side: int = 192) -> tuple[ImageArray, Targets]:
@@ -42,10 +45,25 @@ def make_image(seed: int, index: int, short_side: int = 192) -> tuple[ImageArray
     aspect = float(random.choice(_ASPECTS))
     size = (short_side, round(short_side * aspect)) if aspect >= 1 else (round(short_side / aspect), short_side)
     canvas = _background(random, size)
+    count = int(random.choice([0, 1, 2, 3, 4, 5], p=[0.08, 0.2, 0.26, 0.22, 0.14, 0.1]))
+    return _with_objects(canvas, count, short_side, random)
+
+
+def make_large_image(seed: int, index: int, short_side: int = 192) -> tuple[ImageArray, Targets]:
+    """Generate one image of 6 x 8 times the size, with about 40 objects half as large; otherwise as :func:`make_image`."""
+    random = np.random.default_rng([seed, index, 1])
+    cells = [[_background(random, (short_side, short_side)) for _ in range(_LARGE[1])] for _ in range(_LARGE[0])]
+    canvas = np.concatenate([np.concatenate(row, axis=1) for row in cells])
+    return _with_objects(canvas, _LARGE_OBJECTS, short_side // 2, random)
+
+
+def _with_objects(canvas: ImageArray, count: int, short_side: int, random: np.random.Generator) -> tuple[ImageArray, Targets]:
+    """Paste objects into the canvas in place, where there is room, and return it with its targets."""
+    size = (canvas.shape[0], canvas.shape[1])
     boxes: list[Box] = []
     labels: list[int] = []
     difficult: list[bool] = []
-    for _ in range(int(random.choice([0, 1, 2, 3, 4, 5], p=[0.08, 0.2, 0.26, 0.22, 0.14, 0.1]))):
+    for _ in range(count):
         cutout = _random_cutout(random)
         pixels = _transformed(cutout, random, short_side)
         position = _find_position(pixels, size, boxes, random)
@@ -79,10 +97,11 @@ def make_sample(
     seed: int = 0,
     short_side: int = 192,
     val_images: int | None = None,
+    large: bool = False,
 ) -> DataConfig:
     """Write a data set of ``images`` training images into ``folder``, and by default a third as many for validation.
 
-    A folder that already contains the same data set is left unchanged.
+    A folder that already contains the same data set is left unchanged. With ``large``, images are those of :func:`make_large_image`.
 
     Returns:
         The config that reads it.
@@ -95,9 +114,10 @@ def make_sample(
     val_images = max(1, images // 3) if val_images is None else val_images
     if images < 1 or val_images < 1:
         raise ValueError(f"make_sample: expected at least one training and one validation image, got {images} and {val_images}")
-    about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}.\n"
+    about = f"Made by detkit: images {images}, val-images {val_images}, format {kind}, short-side {short_side}, seed {seed}"
+    about += f"{', large' if large else ''}.\n"
     if not _is_complete(folder, about):
-        sample = _Sample(folder, kind, seed, short_side)
+        sample = _Sample(folder, kind, seed, short_side, large)
         sample.write("train", range(images))
         sample.write("val", range(images, images + val_images))
         (folder / _ABOUT).write_text(about, "utf-8")  # last, so that an interrupted sample does not count as complete
@@ -126,13 +146,14 @@ class _Sample:
     kind: str
     seed: int
     short_side: int
+    large: bool = False
 
     def write(self, split: str, indices: range) -> None:
         records = []
         images = image_folder(self.folder, self.kind, split)
         images.mkdir(parents=True, exist_ok=True)
         for index in indices:
-            image, targets = make_image(self.seed, index, self.short_side)
+            image, targets = (make_large_image if self.large else make_image)(self.seed, index, self.short_side)
             path = images / f"sample_{index:05d}.jpg"
             _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 92])
             path.write_bytes(data.tobytes())

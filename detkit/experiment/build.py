@@ -19,7 +19,7 @@ from detkit.data.loader import SampleBatch, batch_plan, build_loader
 from detkit.data.phases import Phase
 from detkit.data.unlabeled import append_unlabeled, load_unlabeled
 from detkit.experiment.config import Experiment
-from detkit.experiment.tasks import read_data
+from detkit.experiment.tasks import build_tiles, read_data
 from detkit.inference.detectors import load_detector
 from detkit.inference.proposals import build_proposer
 from detkit.models.classifier import Classifier
@@ -175,7 +175,7 @@ def run_data(
     """
     train, labeled = append_unlabeled(parts.train, parts.unlabeled)
     repeats = config.data.labeled_repeats
-    proposals = None if parts.proposer is None else RecordProposer(parts.proposer)
+    proposals, tiles = _record_proposer(config, parts), build_tiles(config, train, labeled)
 
     def batches(augmenter: Augmenter, start: int) -> Iterable[SampleBatch]:
         return build_loader(
@@ -190,16 +190,24 @@ def run_data(
             proposals=proposals,
             is_labeled=labeled,
             labeled_repeats=repeats,
+            tiles=tiles,
             is_stopping=is_stopping if processes.world == 1 else lambda: False,
         )
 
     # The length of an epoch, for limits given in epochs.
-    plan = batch_plan(train, config.loader, config.seed, labeled, repeats)
+    plan = batch_plan(train, config.loader, config.seed, labeled, repeats, tiles=tiles)
     images = plan.steps_per_epoch * config.loader.images_per_batch
-    resampled = config.loader.skip_empty or repeats > 1
+    resampled = config.loader.skip_empty or repeats > 1 or tiles is not None
     phases = _phases(config, batches)
     size, images = config.loader.images_per_batch, images if resampled else len(train)
     return RunData(phases[0].batches, size, images, records=parts.train, phases=phases)
+
+
+def _record_proposer(config: Experiment, parts: Parts) -> RecordProposer | None:
+    """Return the proposer of the training images; of tiles, which do not come again, no proposals are cached."""
+    if parts.proposer is None or config.model.proposals_config is None or config.data.tiles is None:
+        return None if parts.proposer is None else RecordProposer(parts.proposer)
+    return RecordProposer(TimedProposer(build_proposer(config.model.proposals_config.replace(cache=None)), parts.proposer.clock))
 
 
 def _phases(config: Experiment, batches: Callable[[Augmenter, int], Iterable[SampleBatch]]) -> tuple[Phase[SampleBatch], ...]:

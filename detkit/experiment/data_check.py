@@ -11,6 +11,7 @@ from detkit.data.checks.findings import Finding, Severity
 from detkit.data.checks.labels import check_labels
 from detkit.data.checks.reading import reader_findings
 from detkit.data.checks.report import CheckReport
+from detkit.data.tiles import as_tiles
 from detkit.diagnostics.model_limits import too_many_objects, unsuited_data
 from detkit.experiment.build import RunImages
 from detkit.experiment.config import Experiment
@@ -64,7 +65,7 @@ def run_report(config: Experiment, images: RunImages) -> CheckReport:
     if train.report is val.report:
         report = replace(report, findings=tuple(_of_random_division(finding) for finding in report.findings))
     more = [*reader_findings({f"unlabeled data {number}": data for number, data in enumerate(images.unlabeled, start=1)})]
-    more += too_many_objects(config.model, "train", train)
+    more += too_many_objects(config.model, "train", train if config.data.tiles is None else as_tiles(train, config.data.tiles))
     if config.weights is None:
         more += unsuited_data(config.model, "train", train)
     return report.with_findings(more)

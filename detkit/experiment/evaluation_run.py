@@ -30,7 +30,7 @@ from detkit.experiment.config import Experiment
 from detkit.experiment.tasks import check_boxes
 from detkit.inference import ImagePyramid, Predictor, PredictorLike, choose_model, detect_records, load
 from detkit.inference.runtime import file_runtime, is_exported
-from detkit.inference.sources import checkpoint_path
+from detkit.inference.sources import checkpoint_path, trained_tiles
 from detkit.registry import did_you_mean
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ Progress = Callable[[Iterable[Any]], Iterable[Any]]
 
 
 def evaluate(
-    model: str | Path | Predictor | ImagePyramid | None = None,
+    model: str | Path | Predictor | ImagePyramid[Any] | None = None,
     data: str | Path | DetectionData | None = None,
     *,
     images: str | Path | None = None,
@@ -54,7 +54,7 @@ def evaluate(
 
     Args:
         model: A checkpoint, a run folder, a name that ``detkit models`` lists, a predictor, or an image pyramid of one;
-            None: the detector inside the package.
+            None: the detector inside the package. A detector that was trained on tiles is evaluated on them, unless it is a predictor.
         data: A COCO JSON file, a VOC folder, a YOLO ``data.yaml``, or loaded data; None: the validation data of the run.
         images: The folder of the images, if ``data`` does not determine it.
         split: Split of the data; None: ``val`` or else ``test`` if the data has such splits.
@@ -74,7 +74,7 @@ def evaluate(
 
 
 def detect_labeled(
-    model: str | Path | Predictor | ImagePyramid | None,
+    model: str | Path | Predictor | ImagePyramid[Any] | None,
     data: str | Path | DetectionData | None,
     *,
     images: str | Path | None = None,
@@ -90,10 +90,20 @@ def detect_labeled(
         predictor, source = model, None
     else:
         source, _ = choose_model(model)
-        predictor = load(source, device, precision)
+        predictor = on_trained_tiles(load(source, device, precision), source)
     if not isinstance(data, DetectionData):
         data = labeled_data(source, data, images=images, split=split)
     return run_evaluator(predictor, with_classes(data, classes, renames))
+
+
+def on_trained_tiles(predictor: Predictor, source: str | Path) -> PredictorLike:
+    """Return a predictor that detects on tiles if its detector was trained on tiles, else the predictor itself."""
+    tiles = trained_tiles(source)
+    if tiles is None:
+        return predictor
+    pyramid = ImagePyramid(predictor, **tiles.views)
+    _log.info("trained on tiles: %s", pyramid)
+    return pyramid
 
 
 def run_evaluator(predictor: PredictorLike, data: DetectionData, progress: Progress = iter) -> Evaluator:

@@ -12,6 +12,7 @@ from detkit.data import read_source
 from detkit.data.augment import AugmentationConfig
 from detkit.data.augment.config import JitterConfig, ModelSizeConfig, ShortSideConfig
 from detkit.data.synthetic import make_sample
+from detkit.data.tiles import TileConfig
 from detkit.experiment.config import Experiment
 from detkit.experiment.results import TrainResult
 from detkit.experiment.training_run import train
@@ -36,6 +37,8 @@ _SAMPLES = 8
 """Sampled regions per image for such detectors: some pass each region through the whole network."""
 _SIDE = 224
 """Limit of the shorter side of images in pixels, if the model does not take images of one size only."""
+_TILE = 128
+"""Limit of the side of tiles in pixels; images have 192 and more."""
 _MULTIPLE = 32
 """Sides of the images of such models are multiples of this."""
 
@@ -86,7 +89,7 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
     if model.region_config is not None:
         model = model.replace(region=_small_region(model.region_config, few_samples=model.proposals_config is not None))
     return config.replace(
-        data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed),
+        data=make_sample(folder / "data", images=8, val_images=2, seed=config.seed).replace(tiles=_small_tiles(config.data.tiles)),
         model=model.replace(backbone=model.backbone.replace(weights=None), preprocess=_small(model)),
         augmentation=_small_augmentation(config.augmentation),
         loader=config.loader.replace(batch_size=2, workers=0, cache_megabytes=0.0),
@@ -97,6 +100,11 @@ def smoke_config(config: Experiment, folder: Path) -> Experiment:
         distillation=None,
         output=config.output or str(folder / "run"),
     )
+
+
+def _small_tiles(tiles: TileConfig | None) -> TileConfig | None:
+    """Return tiles smaller than the generated images."""
+    return tiles and tiles.replace(size=min(tiles.size, _TILE))
 
 
 def _with_few_proposals(model: DetectorConfig) -> DetectorConfig:

@@ -1,12 +1,18 @@
-"""Differences between training a detector and training a classifier of whole images: data and validation."""
+"""Differences between training a detector, on whole images or on tiles, and training a classifier: data and validation."""
 
 from __future__ import annotations
 
+import logging
+
+from detkit.arrays import Flags
 from detkit.data import DetectionData, load_data
 from detkit.data.crops import classification_data, require_two_classes
+from detkit.data.tiles import TileSampler
 from detkit.experiment.config import Experiment
 from detkit.training.run import Run
 from detkit.training.validation import ClassValidation, Validation
+
+_log = logging.getLogger(__name__)
 
 
 def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:
@@ -14,8 +20,9 @@ def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:
 
     Raises:
         FileNotFoundError: If a path does not exist.
-        ValueError: If the data has no boxes and the model needs them, or the data is invalid.
+        ValueError: If the data has no boxes and the model needs them, the data is invalid, or the model cannot be trained on tiles.
     """
+    _check_tiles(config)
     train, val = load_data(config.data)
     if not config.model.whole_images:
         check_boxes(train, val)
@@ -44,6 +51,31 @@ def check_boxes(*datasets: DetectionData) -> None:
             )
 
 
+def _check_tiles(config: Experiment) -> None:
+    if config.data.tiles is None:
+        return
+    if config.model.whole_images:
+        raise ValueError("data.tiles: a classifier is trained on whole images, or on crops of objects (data.crops); set data.tiles=none")
+    fitted = [stage.name for stage in config.stages if stage.kind != "gradient"]
+    if fitted:
+        raise ValueError(
+            f"data.tiles: the stage {fitted[0]!r} is fitted to features of whole images, so this model is not trained on tiles; set "
+            "data.tiles=none, or use a model without such stages; detkit data tile writes tiles that any model can be trained on"
+        )
+
+
+def build_tiles(config: Experiment, data: DetectionData, is_labeled: Flags | None = None) -> TileSampler | None:
+    """Return what draws tiles of the training images, after logging their number; None for training on whole images."""
+    if config.data.tiles is None:
+        return None
+    tiles = TileSampler(data.records, config.data.tiles, is_labeled)
+    _log.info("%s", tiles.describe())
+    if (tiles.counts == 1).all():
+        _log.warning("warning: data.tiles.size: no training image is larger than %d pixels, so all are used whole", tiles.config.size)
+    return tiles
+
+
 def build_validation(data: DetectionData, config: Experiment, run: Run) -> Validation:
     """Build the validation of the run's model: by boxes, or by classes of whole images."""
-    return (ClassValidation if config.model.whole_images else Validation).build(data, config.evaluation, run)
+    tiles = None if config.data.tiles is None else config.data.tiles.trained
+    return (ClassValidation if config.model.whole_images else Validation).build(data, config.evaluation, run, tiles)

@@ -8,6 +8,7 @@ from typing import Any
 
 from detkit.checkpoint import read_header
 from detkit.checkpoint.operating_points import OperatingPoints
+from detkit.checkpoint.trained_tiles import TrainedTiles
 from detkit.inference.min_scores import MinScore, stored_min_score, stored_points
 from detkit.inference.runtime import file_runtime, is_exported
 from detkit.weights import EMBEDDED, require_embedded_path
@@ -80,6 +81,15 @@ def known_operating_points(source: str | Path) -> OperatingPoints | None:
         FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
     """
     return stored_points(source_metadata(source))
+
+
+def trained_tiles(source: str | Path) -> TrainedTiles | None:
+    """Return the tiles that a detector was trained on, without loading it; None if it was trained on whole images.
+
+    Raises:
+        FileNotFoundError, ValueError, ImportError: As in :func:`suggested_min_score`.
+    """
+    return TrainedTiles.of_header(source_metadata(source))
 
 
 def known_classes(source: str | Path) -> tuple[str | None, ...]:

@@ -11,14 +11,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from detkit.checkpoint.trained_tiles import TrainedTiles
 from detkit.config import Config
 from detkit.data import DetectionData
 from detkit.data.splits import crowded_line
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
-from detkit.inference.loop import detect_records
+from detkit.inference.loop import PredictorLike, detect_records
 from detkit.inference.predictor import Predictor
+from detkit.inference.pyramid import ImagePyramid
 from detkit.models.detector import Detector
 from detkit.structures import Detections
 from detkit.training.drawings import draw_validation
@@ -68,11 +70,13 @@ class Validation:
         data: The validation data, with the model's classes.
         config: The evaluation settings.
         run: The run, which supplies device, processes and folder.
+        tiles: The tiles on which whole images are detected; None: images are detected as a whole only.
     """
 
     data: DetectionData
     config: EvaluationConfig
     run: Run
+    tiles: TrainedTiles | None = None
     _image_seconds: float | None = field(default=None, init=False)
 
     @cached_property
@@ -81,9 +85,9 @@ class Validation:
         return Evaluator(self.data, self.run.header["class_names"])
 
     @classmethod
-    def build(cls, data: DetectionData, config: EvaluationConfig, run: Run) -> Validation:
+    def build(cls, data: DetectionData, config: EvaluationConfig, run: Run, tiles: TrainedTiles | None = None) -> Validation:
         """Build the validation on at most ``config.max_images`` images."""
-        return cls(validation_images(data, config), config, run)
+        return cls(validation_images(data, config), config, run, tiles)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +97,8 @@ class Validation:
     def __call__(self, model: Detector, step: int) -> dict[str, float]:
         """Return the metrics after ``step`` steps (the 12 COCO metrics), equal in every process."""
         run, names = self.run, self.run.header["class_names"]
-        predictor = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)
+        whole = Predictor(model, run.preprocess, names, run.device, self.config.precision, proposer=run.proposer)
+        predictor: PredictorLike = whole if self.tiles is None else ImagePyramid(whole, **self.tiles.views)
         own = self.data.take(range(run.processes.rank, len(self.data), run.processes.world))
         by_process = run.processes.gather(self._detect(predictor, own, step))
         if any(len(detected) < images for images, detected in by_process):
@@ -103,7 +108,7 @@ class Validation:
         )
         return metrics
 
-    def _detect(self, predictor: Predictor, data: DetectionData, step: int) -> tuple[int, DetectedImages]:
+    def _detect(self, predictor: PredictorLike, data: DetectionData, step: int) -> tuple[int, DetectedImages]:
         """Return the number of images and the detections of each; of fewer images if the run is asked to stop meanwhile."""
         if self._image_seconds is None and (crowded := crowded_line(self.data, predictor.max_detections)):  # said once
             _log.warning("%s", crowded)

@@ -27,6 +27,7 @@ from detkit.printable import printable
 if TYPE_CHECKING:
     from detkit.curation.checking.check import Checked
     from detkit.data.checks.report import CheckReport
+    from detkit.data.tiles import TileConfig
     from detkit.models.detector import DetectorConfig
 
 Actions = argparse._SubParsersAction
@@ -75,9 +76,9 @@ def _run(options: CheckOptions) -> int:
     from detkit.data import SourceConfig
 
     source = SourceConfig(path=options.data, images=options.images)
-    model = None if options.model is None else _model(options.model)
+    model, tiles = (None, None) if options.model is None else _model(options.model)
     with image_progress("pixels") if options.pixels else nullcontext() as progress:
-        checked = check_parts(source, options.parts, model=model, pixels=options.pixels, progress=progress)
+        checked = check_parts(source, options.parts, model=model, tiles=tiles, pixels=options.pixels, progress=progress)
     _print(checked.report)
     if options.json is not None:
         checked.report.write(options.json)
@@ -87,17 +88,22 @@ def _run(options: CheckOptions) -> int:
     return checked.report.exit_code(options.strict)
 
 
-def _model(name: str) -> DetectorConfig:
-    """Return the config of the model that a word names."""
+def _model(name: str) -> tuple[DetectorConfig, TileConfig | None]:
+    """Return the config of the model that a word names, and the tiles that it is trained on."""
     from detkit import zoo
     from detkit.cli.subjects import load_target
+    from detkit.data.tiles import TileConfig
     from detkit.inference.detectors import load_detector
+    from detkit.inference.sources import trained_tiles
     from detkit.models.published import PUBLISHED, publication
 
     if name in zoo.names() or name.endswith((".py", ".json")):
-        model: DetectorConfig = load_target(name).model
-        return model
-    return publication(name).config if name in PUBLISHED.names() else load_detector(name).config
+        experiment = load_target(name)
+        return experiment.model, experiment.data.tiles
+    if name in PUBLISHED.names():
+        return publication(name).config, None
+    tiles = trained_tiles(name)
+    return load_detector(name).config, None if tiles is None else TileConfig(size=tiles.size, overlap=tiles.overlap)
 
 
 def _print(report: CheckReport) -> None:

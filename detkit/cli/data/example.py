@@ -23,6 +23,7 @@ class ExampleOptions:
         format: Format of the labels.
         short_side: Short side of the images in pixels.
         seed: Seed of the random numbers.
+        large: Whether to make large images of small objects.
     """
 
     folder: Path
@@ -31,6 +32,7 @@ class ExampleOptions:
     format: str = "coco"
     short_side: int = 192
     seed: int = 0
+    large: bool = False
 
 
 def add(actions: Actions[argparse.ArgumentParser]) -> None:
@@ -46,14 +48,16 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
     add_flags(parser, "--format")
     parser.add_argument("--short-side", type=positive, metavar="N", help="short side of the images in pixels (default: %(default)s)")
     add_flags(parser, "--seed", help="seed of the random numbers; another seed gives other images (default: %(default)s)")
+    parser.add_argument(
+        "--large", action="store_true", help="make images of 6 x 8 times the size, with 40 objects half as large, to try tiles on"
+    )
     bind(parser, ExampleOptions, _run)
 
 
 def _run(options: ExampleOptions) -> int:
     from detkit.curation.example import make_example
 
-    make_example(
-        options.folder, options.train_images, options.format, options.seed, val_images=options.val_images, short_side=options.short_side
-    )
+    sizes = {"short_side": options.short_side, "large": options.large}
+    make_example(options.folder, options.train_images, options.format, options.seed, val_images=options.val_images, **sizes)
     print(f"{options.folder}: ready; train on it with: detkit train {options.folder}")
     return 0

@@ -34,6 +34,10 @@ def print_config(subject: str, options: InfoOptions) -> None:
     data, note = _data_of(config, options)
     classes = len(data.class_names) if data is not None else ASSUMED_CLASSES
     print(f"{subject}: {model.kind}, {classes} classes{note}\n")
+    if data is not None and config.data.tiles is not None:
+        from detkit.data.tiles import as_tiles
+
+        data = as_tiles(data, config.data.tiles)
     _print_detector(model.build(classes), model, options.size, data)
 
 
@@ -55,7 +59,7 @@ def print_checkpoint(subject: str, options: InfoOptions) -> None:
     named = [name for name in loaded.class_names if name is not None]
     unnamed = f" and {count(len(loaded.class_names) - len(named), 'unnamed output')}" if len(named) < len(loaded.class_names) else ""
     print(f"{loaded.config.kind}, {count(len(named), 'class', 'classes')}{unnamed}: {listed(named)}\n")
-    _print_detector(loaded.detector, loaded.config, options.size, _named_data(options))
+    _print_detector(loaded.detector, loaded.config, options.size, _tiled(_named_data(options), subject))
 
 
 def _print_exported(path: Path) -> None:
@@ -183,6 +187,15 @@ def _data_of(config: Any, options: InfoOptions) -> tuple[DetectionData | None, s
         return load_data(config.data)[0], ""
     except (FileNotFoundError, ValueError) as error:
         return None, f" assumed, because its data cannot be read: {error}"
+
+
+def _tiled(data: DetectionData | None, subject: str) -> DetectionData | None:
+    """Return the data in tiles if the detector was trained on tiles."""
+    from detkit.data.tiles import TileConfig, as_tiles
+    from detkit.inference.sources import trained_tiles
+
+    tiles = trained_tiles(subject)
+    return data if data is None or tiles is None else as_tiles(data, TileConfig(size=tiles.size, overlap=tiles.overlap))
 
 
 def _named_data(options: InfoOptions) -> DetectionData | None:

@@ -14,6 +14,7 @@ from detkit.data import SourceConfig
 from detkit.data.checks.labels import check_labels
 from detkit.data.checks.report import CheckReport
 from detkit.data.readers import find_split
+from detkit.data.tiles import TileConfig
 from detkit.models.detector import DetectorConfig
 
 Progress = Callable[[int, int], None]
@@ -62,6 +63,7 @@ def check_parts(
     parts: Sequence[str] = (),
     *,
     model: DetectorConfig | None = None,
+    tiles: TileConfig | None = None,
     pixels: bool = False,
     progress: Progress | None = None,
 ) -> Checked:
@@ -76,7 +78,7 @@ def check_parts(
     train = find_split(WHOLE, tuple(data)) or (next(iter(data)) if len(data) == 1 else WHOLE)
     report = check_labels(config.path, data, train).with_findings(read.failures)
     if model is not None:
-        report = report.with_findings(tuple(model_findings(model, data)))
+        report = report.with_findings(tuple(model_findings(model, data, tiles)))
     if pixels:
         from detkit.curation.duplicates import check_pixels
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from detkit.data import DetectionData
 from detkit.data.checks.findings import Finding, Rule, Severity
+from detkit.data.tiles import TileConfig, as_tiles
 from detkit.diagnostics.anchor_recall import best_anchor_ious
 from detkit.diagnostics.cell_recall import unassigned_objects
 from detkit.diagnostics.input_sizes import ACCEPTED_SHARE, SMALL_SIDE, larger_input, resized_sides
@@ -19,7 +20,7 @@ SMALL_AT_INPUT = Rule(
     "small_at_input",
     Severity.WARNING,
     f"boxes smaller than {SMALL_SIDE:g} pixels at the input of the model, where most are missed",
-    "cut the images with detkit data tile, or use a model with a larger input",
+    "train on tiles of the images (data.tiles), or use a model with a larger input",
 )
 ANCHOR_MISS = Rule(
     "anchor_miss",
@@ -38,12 +39,13 @@ MISSED_SHARE = 0.1
 _ANCHOR_IOU = 0.3
 
 
-def model_findings(config: DetectorConfig, parts: Mapping[str, DetectionData]) -> Iterator[Finding]:
-    """Build a model, with random weights, and find what it cannot meet."""
+def model_findings(config: DetectorConfig, parts: Mapping[str, DetectionData], tiles: TileConfig | None = None) -> Iterator[Finding]:
+    """Build a model, with random weights, and find what it cannot meet in whole images, or in ``tiles`` of them."""
     classes = len(next(iter(parts.values())).class_names)
     detector = config.build(classes)
-    for part, data in parts.items():
-        if not data.is_classification:
+    for part, whole in parts.items():
+        if not whole.is_classification:
+            data = whole if tiles is None else as_tiles(whole, tiles)
             yield from too_many_objects(config, part, data)
             yield from _small(config, part, data)
             yield from _anchors(detector, config, part, data)
@@ -61,7 +63,7 @@ def _small(config: DetectorConfig, part: str, data: DetectionData) -> Iterator[F
         preprocess, sizes = larger
         sides_key = f"short_side={preprocess.short_side} model.preprocess.long_side={preprocess.long_side}"
         key = sides_key if preprocess.input_size is None else f"input_size={list(preprocess.input_size)}"
-        rule = replace(rule, advice=f"model.preprocess.{key} leaves {100 * sizes.small:.1f} %; or cut the images with detkit data tile")
+        rule = replace(rule, advice=f"model.preprocess.{key} leaves {100 * sizes.small:.1f} %; or train on tiles (data.tiles)")
     yield Finding.of_boxes(rule, part, data, boxes, details=lambda case: f"{sides[boxes[case]]:.1f} pixels")
 
 
