@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,10 @@ Box = tuple[float, float, float, float]
 
 _REACH = 0.5
 """Distance of the centers within which a lost object may be found again at once, in diagonals of its box."""
-_REACH_PER_SECOND = 1.5
-"""Diagonals by which that distance grows with every second."""
-_MAX_REACH = 3.0
-"""Largest such distance, in diagonals."""
+_REACH_PER_SECOND = 1.0
+"""Diagonals by which that distance grows with every second, in addition to what the object moves in that time at its last speed."""
+_MAX_GROWTH = 2.5
+"""Largest such growth, in diagonals."""
 _MIN_AREA_RATIO = 0.3
 """Lowest ratio of the areas of the box of the lost object and that of a detection away from it."""
 _NOISE = Noise()
@@ -67,7 +68,8 @@ class Follower:
     2. Of the detections of its class that belong to no object which was seen beside it, or which appeared far from it, the one with the
        largest IoU with its predicted box, if that is at least ``min_iou``.
     3. Of those among them with a sufficient score and a similar area, the one with its center closest to the predicted one, within a
-       distance that grows with the time for which the object is lost: half a diagonal of its box, and 1.5 more a second, up to 3.
+       distance that grows with the time for which the object is lost: half a diagonal of its box, another one a second up to 2.5, and the
+       way that it would have moved at its last speed, so that it may have stopped.
 
     Without one, its box is predicted by a Kalman filter with constant velocity. The class is that of its first detection. Of equals the
     first detection is taken.
@@ -134,7 +136,7 @@ class Follower:
         own = np.flatnonzero(tracks.ids == self._id)
         if len(own):
             return int(own[0])
-        distances, reach = self._distances(tracks), min(_REACH + _REACH_PER_SECOND * self._lost / self._frame_rate, _MAX_REACH)
+        distances, reach = self._distances(tracks), self._reach()
         new = tracks.ids > self._newest
         self._candidates.update(tracks.ids[new & (distances <= reach)].tolist())
         self._newest = max(self._newest, int(tracks.ids.max(initial=0)))
@@ -151,11 +153,20 @@ class Follower:
         self._newest = max(self._newest, int(tracks.ids.max()))
         self._candidates.clear()
 
+    def _diagonal(self) -> float:
+        x1, y1, x2, y2 = self._motion.positions[0].tolist()
+        return max(math.hypot(x2 - x1, y2 - y1), 1.0)
+
+    def _reach(self) -> float:
+        """Return the distance from the predicted center within which the object may be found again, in diagonals."""
+        speed = float(np.hypot(*self._motion.velocities[0].reshape(2, 2).mean(0))) / self._diagonal()
+        return _REACH + min(_REACH_PER_SECOND * self._lost / self._frame_rate, _MAX_GROWTH) + speed * self._lost
+
     def _distances(self, tracks: Tracks) -> Doubles:
         """Return the distance ``(N,)`` of each center and the predicted one, in diagonals of the predicted box."""
-        position = self._motion.positions[0].reshape(2, 2)
-        offsets = tracks.boxes.astype(np.float64).reshape(-1, 2, 2).mean(1) - position.mean(0)
-        distances: Doubles = np.hypot(*offsets.T) / max(float(np.hypot(*(position[1] - position[0]))), 1.0)
+        center = self._motion.positions[0].reshape(2, 2).mean(0)
+        offsets = tracks.boxes.astype(np.float64).reshape(-1, 2, 2).mean(1) - center
+        distances: Doubles = np.hypot(*offsets.T) / self._diagonal()
         return distances
 
     def _area_ratios(self, tracks: Tracks) -> Doubles:

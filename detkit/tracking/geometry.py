@@ -53,11 +53,12 @@ def in_polygon(points: Doubles, polygon: Doubles) -> Flags:
 
     A point on a border belongs to the polygon on one side only, so that of polygons that share a border exactly one contains it.
     """
-    x, y = points[:, :1], points[:, 1:]
-    (x1, y1), (x2, y2) = polygon.T, np.roll(polygon, -1, axis=0).T
-    spans = (y1 > y) != (y2 > y)
-    to_right = cross(np.stack([x2 - x1, y2 - y1], axis=-1), np.stack([x - x1, y - y1], axis=-1))
-    inside: Flags = (spans & ((to_right > 0) == (y1 > y2))).sum(1) % 2 == 1
+    following = np.roll(polygon, -1, axis=0)
+    downward = (polygon[:, 1] < following[:, 1])[:, None]  # sides in one direction, so that both of its polygons see the same border
+    tops, bottoms = np.where(downward, polygon, following), np.where(downward, following, polygon)
+    y = points[:, 1:]
+    spans = (tops[:, 1] <= y) & (y < bottoms[:, 1])
+    inside: Flags = (spans & (cross(bottoms - tops, points[:, None] - tops) > 0)).sum(1) % 2 == 1
     return inside
 
 
