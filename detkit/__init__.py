@@ -11,6 +11,8 @@ Detect
     Predictor, ImagePyramid     detect on images of any kind and size; at several scales
     detect_video(predictor, video)
     detect_streams(predictor, sources)   videos, cameras and streams, several at once
+    track_video(predictor, video)   the frames with tracked objects: an object keeps its id
+    track_streams(predictor, sources)    several at once, each with a tracker of its own
     Tracker("bytetrack")        gives the detections of successive frames ids: tracks = tracker.update(detections)
     Detections, Detection       the result: boxes, scores, labels, class names; .draw(), .to_dict(), .to_pandas(), .to_supervision()
     draw_detections(image, detections, class_names)
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from detkit.inference import detect_streams as detect_streams
     from detkit.inference import detect_video as detect_video
     from detkit.inference import load as load
+    from detkit.inference import track_streams as track_streams
+    from detkit.inference import track_video as track_video
     from detkit.report.api import write_report as write_report
     from detkit.structures import Detection as Detection
     from detkit.structures import Detections as Detections
@@ -66,7 +70,7 @@ _MODULES = {
     "detkit.config": ("apply_overrides", "load_config"),
     "detkit.drawing": ("draw_detections",),
     "detkit.experiment": ("Experiment", "TrainResult", "calibrate", "evaluate", "train"),
-    "detkit.inference": ("ImagePyramid", "Predictor", "detect_streams", "detect_video", "load"),
+    "detkit.inference": ("ImagePyramid", "Predictor", "detect_streams", "detect_video", "load", "track_streams", "track_video"),
     "detkit.report.api": ("write_report",),
     "detkit.structures": ("Detection", "Detections", "Proposals", "Targets"),
     "detkit.tracking": ("Tracker",),

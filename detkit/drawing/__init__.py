@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from detkit.drawing.sheets import contact_sheet, side_by_side
     from detkit.drawing.stages import draw_locations, draw_matches, draw_refinement, draw_scores
     from detkit.drawing.strip import draw_strip
+    from detkit.drawing.tracks import TrackDrawer
 
 __all__ = [
+    "TrackDrawer",
     "contact_sheet",
     "draw_detections",
     "draw_locations",
@@ -35,5 +37,6 @@ __getattr__ = lazy_getattr(
         ".sheets": ("contact_sheet", "side_by_side"),
         ".stages": ("draw_locations", "draw_matches", "draw_refinement", "draw_scores"),
         ".strip": ("draw_strip",),
+        ".tracks": ("TrackDrawer",),
     },
 )

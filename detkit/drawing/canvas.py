@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Box = tuple[float, float, float, float]
+Point = tuple[float, float]
+_FILL = 45
+"""Opacity of filled polygons, of 255."""
 READABLE_SIDE = 480
 """Length of the longer side, in pixels, below which labels are not readable."""
 
@@ -104,16 +107,54 @@ class Canvas:
         self._draw.rectangle((corners[0] - 1, corners[1] - 1, corners[2] + 1, corners[3] + 1), outline=(0, 0, 0))
         self._draw.rectangle(corners, outline=color, width=self.style.line_width)
 
-    def dot(self, point: tuple[float, float], color: Color) -> None:
+    def dot(self, point: Point, color: Color) -> None:
         """Draw a dot, slightly wider than the line of a box, at ``x y`` in the image's own pixels."""
         x, y, half = point[0] * self.scale, point[1] * self.scale, (self.style.line_width + 1) / 2
         self._draw.ellipse((x - half, y - half, x + half, y + half), fill=color)
 
-    def path(self, points: Sequence[tuple[float, float]], color: Color) -> None:
+    def path(self, points: Sequence[Point], color: Color) -> None:
         """Draw a line through points at ``x y`` in the image's own pixels, with a dot at its end."""
         if len(points) > 1:
             self._draw.line([(x * self.scale, y * self.scale) for x, y in points], fill=color, width=self.style.line_width)
         self.dot(points[-1], color)
+
+    def stroke(self, start: Point, end: Point, color: Color, width: float, outlined: bool = False) -> None:
+        """Draw a line with round ends between points at ``x y`` in the image's own pixels.
+
+        Args:
+            start: Its start.
+            end: Its end.
+            color: Its color.
+            width: Its width in pixels of the drawn image.
+            outlined: Whether to draw a thin dark outline.
+        """
+        points = [(x * self.scale, y * self.scale) for x, y in (start, end)]
+        for wider, fill in ((2, (0, 0, 0)), (0, color)) if outlined else ((0, color),):
+            whole = max(1, round(width + wider))
+            self._draw.line(points, fill=fill, width=whole)
+            if whole > 2:
+                for x, y in points:
+                    self._draw.ellipse((x - whole / 2, y - whole / 2, x + whole / 2, y + whole / 2), fill=fill)
+
+    def arrow(self, start: Point, tip: Point, color: Color) -> None:
+        """Draw an arrow with a filled head between points at ``x y`` in the image's own pixels."""
+        self.stroke(start, tip, color, self.style.line_width, outlined=True)
+        (x1, y1), (x2, y2) = start, tip
+        dx, dy = (x2 - x1) / 2, (y2 - y1) / 2
+        head = [(x2 + dx, y2 + dy), (x2 - dy, y2 + dx), (x2 + dy, y2 - dx)]
+        self._draw.polygon([(x * self.scale, y * self.scale) for x, y in head], fill=color, outline=(0, 0, 0))
+
+    def polygon(self, points: Sequence[Point], color: Color) -> None:
+        """Draw a polygon with corners at ``x y`` in the image's own pixels, filled so that the image is seen through it."""
+        corners = [(x * self.scale, y * self.scale) for x, y in points]
+        ImageDraw.Draw(self.image, "RGBA").polygon(corners, fill=(*color, _FILL))
+        for start, end in zip(points, (*points[1:], points[0]), strict=True):
+            self.stroke(start, end, color, max(1, self.style.line_width / 2), outlined=True)
+
+    def text_width(self, text: str) -> float:
+        """Return the width in pixels of the drawn image that the label of a text has."""
+        font = font_for(text, self.style.font_size)
+        return 0.0 if font is None else font.getbbox(text)[2] - font.getbbox(text)[0] + 2 * self.style.padding
 
     def label(self, box: Box, text: str, color: Color) -> None:
         """Draw the label of a box inside the image, without covering earlier labels where there is room."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from detkit.inference.pyramid import ImagePyramid
     from detkit.inference.sources import choose_model, newest_checkpoint, suggested_min_score
     from detkit.inference.streams import FrameResult, detect_streams
+    from detkit.inference.tracks import TrackResult, track_streams, track_video
     from detkit.inference.video import detect_video
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ImagePyramid",
     "Predictor",
     "PredictorLike",
+    "TrackResult",
     "choose_model",
     "detect_files",
     "detect_records",
@@ -33,6 +35,8 @@ __all__ = [
     "load_exported",
     "newest_checkpoint",
     "suggested_min_score",
+    "track_streams",
+    "track_video",
 ]
 
 # An exported file is loaded and run without torch, also on files and videos; everything else needs it.
@@ -47,6 +51,7 @@ __getattr__ = lazy_getattr(
         ".pyramid": ("ImagePyramid",),
         ".sources": ("choose_model", "newest_checkpoint", "suggested_min_score"),
         ".streams": ("FrameResult", "detect_streams"),
+        ".tracks": ("TrackResult", "track_streams", "track_video"),
         ".video": ("detect_video",),
     },
 )
