@@ -15,6 +15,8 @@ from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.records import DetectionData
 from detkit.data.tiles import Tiles
 
+Difficult = Literal["ignore", "object"]
+
 
 class SourceConfig(Config):
     """One labeled set of images; the format is detected from the path."""
@@ -31,7 +33,7 @@ class SourceConfig(Config):
     """Largest number of image headers that are compared with the sizes in the labels; of more images, evenly spaced ones are checked."""
     outside: bool = False
     """Allow labels and image lists to name images outside of the data folder, by absolute paths or by paths that climb out of it."""
-    difficult: Literal["ignore", "object"] = "ignore"
+    difficult: Difficult = "ignore"
     """Whether objects marked difficult, as in Pascal VOC, are ignored as COCO's crowds are: nothing is learned from them, and in COCO's
     metrics they don't count; or are ordinary objects. VOC's AP ignores them either way."""
     ignore_classes: tuple[str, ...] = ("ignore", "ignored regions")

@@ -21,6 +21,7 @@ from detkit.data import (
     with_split,
 )
 from detkit.data.crops import CropConfig, classification_data
+from detkit.data.sources import Difficult
 from detkit.data.splits import crowded_line
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.accuracy import Accuracy, accuracy
@@ -185,12 +186,14 @@ def labeled_data(
     split: str | None = None,
     val_fraction: float | None = None,
     trained_on: bool = False,
+    difficult: Difficult | None = None,
 ) -> DetectionData:
     """Read the data to evaluate a detector on: that at ``path``, or the validation data of the run that produced ``weights``.
 
     With ``val_fraction``, return the part of the data at ``path`` that a training with ``data.val_fraction`` keeps for validation, so
     that any detector can be compared with the one that was trained on the rest. With ``trained_on``, return that rest, which shows what
     was memorized. The choice of the images depends on ``data.seed`` of the run that produced ``weights``, or on seed 0 without a run.
+    ``difficult`` replaces the setting of the run, or the default, for objects marked difficult.
 
     Raises:
         FileNotFoundError: If the path does not exist.
@@ -198,12 +201,12 @@ def labeled_data(
     """
     folder = None if images is None else str(images)
     if path is not None:
-        source = SourceConfig(path=str(path), images=folder, split=split)
+        source = SourceConfig(path=str(path), images=folder, split=split, difficult=difficult or "ignore")
         if val_fraction is not None:
             rest, held_out = split_by_image(read_source(with_split(source, "train")), val_fraction, _seed_of_run(weights))
             return rest if trained_on else held_out
         return read_source(with_split(source, "val", "test"))
-    config = _data_of_run(weights)
+    config = _with_difficult(_data_of_run(weights), difficult)
     if split is None and images is None:
         return load_data(config)[1]
     source = config.train if split is not None or config.val is None else config.val
@@ -236,6 +239,13 @@ def _data_of_run(weights: str | Path | None) -> DataConfig:
     if config is None:
         raise ValueError(f"no data given, and {weights or 'the detector'} records no validation data; pass labeled images as data (--data)")
     return config
+
+
+def _with_difficult(config: DataConfig, difficult: Difficult | None) -> DataConfig:
+    if difficult is None:
+        return config
+    val = config.val and config.val.replace(difficult=difficult)
+    return config.replace(train=config.train.replace(difficult=difficult), val=val)
 
 
 def _seed_of_run(weights: str | Path | None) -> int:

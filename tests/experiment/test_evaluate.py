@@ -82,6 +82,23 @@ def test_a_checkpoint_without_recorded_data(folder: Path) -> None:
             labeled_data(weights, None)
 
 
+def test_difficult_objects_are_ignored_or_ordinary(folder: Path) -> None:
+    labels = folder / "annotations" / "instances_val.json"
+    content = json.loads(labels.read_text())
+    content["annotations"][0]["difficult"] = 1
+    labels.write_text(json.dumps(content))
+    own = checkpoint(folder, DataConfig(train=SourceConfig(path=str(folder), difficult="object")))
+    for options, expected in (
+        ({}, [True, False]),
+        ({"difficult": "ignore"}, [True, False]),
+        ({"difficult": "object"}, [False, False]),
+    ):
+        assert labeled_data(own, folder, **options).records.is_crowd.tolist() == expected
+        assert labeled_data(own, folder, **options).records.is_difficult.tolist() == [True, False]
+    assert not labeled_data(own, None).records.is_crowd.any()
+    assert labeled_data(own, None, difficult="ignore").records.is_crowd.tolist() == [True, False]
+
+
 @pytest.mark.parametrize("seed", [0, 5])
 def test_the_validation_part_of_a_training(tmp_path: Path, seed: int) -> None:
     for number in range(12):

@@ -188,7 +188,13 @@ def labeled(options: EvaluateOptions, model: str | Path) -> DetectionData:
     from detkit.experiment.evaluation_run import labeled_data
 
     data = labeled_data(
-        model, options.data, images=options.images, split=options.split, val_fraction=options.val_fraction, trained_on=options.trained_on
+        model,
+        options.data,
+        images=options.images,
+        split=options.split,
+        val_fraction=options.val_fraction,
+        trained_on=options.trained_on,
+        difficult=options.difficult,
     )
     print(f"data: {printable(data.name)}: {count(len(data), 'image')}, {count(len(data.records.boxes), 'box', 'boxes')}")
     for line in data.report.summary():

@@ -12,12 +12,13 @@ from detkit.cli.flags import MODEL_HELP, add_flags, parse_number
 from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options
 
 if TYPE_CHECKING:
+    from detkit.data.sources import Difficult
     from detkit.evaluation.coco_curves import EvaluatorName
     from detkit.evaluation.voc import Rule
 
 VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
 
-_OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes")
+_OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "difficult")
 _ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if name != "images"), "max_detections", "pyramid", "flip")
 TRACKS_METRIC = "hota"
 """Metric of tracks, which are read from files; the others are of detections."""
@@ -66,6 +67,7 @@ class EvaluateOptions(LabeledOptions, PyramidOptions):
 
     Attributes:
         trained_on: Whether to evaluate the other images of the division by ``val_fraction``.
+        difficult: What objects marked difficult are in COCO's metrics; None: as in the training, and of ``data`` regions to ignore.
         annotations: COCO annotations; ``results`` is evaluated against them, without a detector.
         results: COCO results: read with ``annotations``, written otherwise.
         metric: ``coco``, ``voc07``, ``voc``, or ``hota`` for tracks.
@@ -81,6 +83,7 @@ class EvaluateOptions(LabeledOptions, PyramidOptions):
     """
 
     trained_on: bool = False
+    difficult: Difficult | None = None
     annotations: str | None = None
     results: str | None = None
     metric: str = "coco"
@@ -119,6 +122,11 @@ def _add_data_flags(parser: argparse.ArgumentParser) -> None:
         "--trained-on", action="store_true", help="with --val-fraction: the other images, to see how much the detector has memorized"
     )
     add_flags(parser, "--rename", "--classes")
+    parser.add_argument(
+        "--difficult",
+        choices=("ignore", "object"),
+        help="objects marked difficult, as in Pascal VOC: leave them out of COCO's metrics (default), or count them as any object",
+    )
     add_flags(parser, "--annotations", help="COCO annotations: evaluate the file of --results against them, without a detector")
     parser.add_argument("--results", metavar="FILE", help="COCO results: read with --annotations, written otherwise")
 
