@@ -43,10 +43,14 @@ class TrainedTiles:
             ValueError: If the recorded settings are damaged.
         """
         name = "checkpoint header: experiment"
-        experiment = parse_json(header["experiment"], name) if header.get("experiment") else {}
-        data = experiment.get("data") if is_mapping(experiment) else None
-        tiles = data.get("tiles") if is_mapping(data) else None
+        experiment = parse_json(header["experiment"], name) if header.get("experiment") else None
+        tiles = _value(_value(experiment, "data"), "tiles")
         if tiles is None:
             return None
         check_fields(tiles, _FIELDS, f"{name}: data.tiles", "use another checkpoint")
         return cls(tiles["size"], tiles["overlap"], tiles["whole"] > 0)
+
+
+def _value(values: Any, key: str) -> Any:
+    """Return the value of a key; None where there is none."""
+    return values.get(key) if is_mapping(values) else None

@@ -57,7 +57,14 @@ def add(actions: Actions[argparse.ArgumentParser]) -> None:
 def _run(options: ExampleOptions) -> int:
     from detkit.curation.example import make_example
 
-    sizes = {"short_side": options.short_side, "large": options.large}
-    make_example(options.folder, options.train_images, options.format, options.seed, val_images=options.val_images, **sizes)
+    make_example(
+        options.folder,
+        options.train_images,
+        options.format,
+        options.seed,
+        val_images=options.val_images,
+        short_side=options.short_side,
+        large=options.large,
+    )
     print(f"{options.folder}: ready; train on it with: detkit train {options.folder}")
     return 0
