@@ -9,7 +9,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detkit.arrays import ImageArray
+from detkit.arrays import Floats, ImageArray
+
+Premultiplied = Floats
+"""``(H, W, 4)``: RGB of 0 to 255 times alpha, and alpha of 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -85,3 +88,28 @@ def _cut_out(image: ImageArray, mask: ImageArray) -> ImageArray:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return np.ascontiguousarray(np.dstack([image[box], mask[box]]))
+
+
+def premultiply(pixels: ImageArray) -> Premultiplied:
+    """Multiply RGB by alpha, scaled to 0 to 1, so that blending with pixels outside the mask leaves no dark rim."""
+    values = pixels.astype(np.float32)
+    values[:, :, 3] /= 255
+    values[:, :, :3] *= values[:, :, 3:]
+    return values
+
+
+def solid_part(pixels: Premultiplied) -> Premultiplied:
+    """Return an object cropped to where it covers more than half of a pixel."""
+    solid = pixels[:, :, 3] > 0.5
+    rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def paste(canvas: ImageArray, pixels: Premultiplied, corner: tuple[int, int]) -> None:
+    """Blend an object into the canvas in place; parts outside the canvas are cropped."""
+    x, y = corner
+    top, left = max(y, 0), max(x, 0)
+    bottom, right = min(y + pixels.shape[0], canvas.shape[0]), min(x + pixels.shape[1], canvas.shape[1])
+    inside = pixels[top - y : bottom - y, left - x : right - x]
+    under = canvas[top:bottom, left:right]
+    canvas[top:bottom, left:right] = np.clip(inside[:, :, :3] + under * (1 - inside[:, :, 3:]), 0, 255).astype(np.uint8)

@@ -11,18 +11,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from detkit.arrays import ImageArray
-from detkit.data.cutouts import CLASS_NAMES, Cutout, backgrounds, cutouts
+from detkit.data.cutouts import CLASS_NAMES, Cutout, Premultiplied, backgrounds, cutouts, paste, premultiply, solid_part
 from detkit.data.records import DetectionData, ImageRecord
 from detkit.data.sources import DataConfig, SourceConfig
 from detkit.data.writers import image_folder, write_labels, writer
 from detkit.structures import Size, Targets
-
-Premultiplied = npt.NDArray[np.float32]
-"""``(H, W, 4)``: RGB of 0 to 255 times alpha, and alpha of 0 to 1."""
 
 Box = tuple[int, int, int, int]
 
@@ -70,7 +66,7 @@ def _with_objects(canvas: ImageArray, count: int, short_side: int, random: np.ra
         if position is None:
             continue
         box, corner = position
-        _paste(canvas, pixels, corner)
+        paste(canvas, pixels, corner)
         boxes.append(box)
         labels.append(CLASS_NAMES.index(cutout.name))
         difficult.append((box[2] - box[0]) * (box[3] - box[1]) < 0.66 * pixels.shape[0] * pixels.shape[1])
@@ -189,24 +185,14 @@ def _transformed(cutout: Cutout, random: np.random.Generator, short_side: int) -
     side = short_side * float(np.exp(random.uniform(np.log(0.16), np.log(0.6))))
     side *= 1.4 if cutout.name == "rocket" else 1.0
     scale = side / max(cutout.pixels.shape[:2])
-    pixels = _premultiply(cutout.pixels)
+    pixels = premultiply(cutout.pixels)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=method), np.float32)
     if random.random() < 0.5:
         pixels = pixels[:, ::-1]
     pixels = _rotate(pixels, random.uniform(-cutout.max_angle, cutout.max_angle))
     pixels[:, :, :3] *= random.uniform(0.75, 1.15)
-    solid = pixels[:, :, 3] > 0.5
-    rows, columns = np.flatnonzero(solid.any(1)), np.flatnonzero(solid.any(0))
-    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _premultiply(pixels: ImageArray) -> Premultiplied:
-    """Multiply RGB by alpha, scaled to 0 to 1, so that blending with pixels outside the mask leaves no dark rim."""
-    values = pixels.astype(np.float32)
-    values[:, :, 3] /= 255
-    values[:, :, :3] *= values[:, :, 3:]
-    return values
+    return solid_part(pixels)
 
 
 def _rotate(pixels: Premultiplied, angle: float) -> Premultiplied:
@@ -236,13 +222,3 @@ def _covered(first: Box, second: Box) -> float:
     height = min(first[3], second[3]) - max(first[1], second[1])
     smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
     return max(width, 0) * max(height, 0) / smaller
-
-
-def _paste(canvas: ImageArray, pixels: Premultiplied, corner: tuple[int, int]) -> None:
-    """Blend an object into the canvas in place; parts outside the canvas are cropped."""
-    x, y = corner
-    top, left = max(y, 0), max(x, 0)
-    bottom, right = min(y + pixels.shape[0], canvas.shape[0]), min(x + pixels.shape[1], canvas.shape[1])
-    inside = pixels[top - y : bottom - y, left - x : right - x]
-    under = canvas[top:bottom, left:right]
-    canvas[top:bottom, left:right] = np.clip(inside[:, :, :3] + under * (1 - inside[:, :, 3:]), 0, 255).astype(np.uint8)
