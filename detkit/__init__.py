@@ -11,6 +11,7 @@ Detect
     Predictor, ImagePyramid     detect on images of any kind and size; at several scales
     detect_video(predictor, video)
     detect_streams(predictor, sources)   videos, cameras and streams, several at once
+    open_source("rtsp://...")   a source of frames: a camera ("0"), an RTSP, MJPEG or video address, or a video file
     track_video(predictor, video)   the frames with tracked objects: an object keeps its id
     track_streams(predictor, sources)    several at once, each with a tracker of its own
     Tracker("bytetrack")        gives the detections of successive frames ids: tracks = tracker.update(detections)
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from detkit import zoo as zoo
     from detkit.config import apply_overrides as apply_overrides
     from detkit.config import load_config as load_config
+    from detkit.data.live.open import open_source as open_source
     from detkit.drawing import draw_detections as draw_detections
     from detkit.experiment import Experiment as Experiment
     from detkit.experiment import TrainResult as TrainResult
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "detkit.config": ("apply_overrides", "load_config"),
+    "detkit.data.live.open": ("open_source",),
     "detkit.drawing": ("draw_detections",),
     "detkit.experiment": ("Experiment", "TrainResult", "calibrate", "evaluate", "train"),
     "detkit.inference": ("ImagePyramid", "Predictor", "detect_streams", "detect_video", "load", "track_streams", "track_video"),

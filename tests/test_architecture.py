@@ -165,12 +165,20 @@ LIGHT = (
     "preprocess/arrays.py",
 )
 """What detects with an exported file or the detector inside the package: the command, its writers, and the runtime itself."""
-DOORS = frozenset({"detkit.inference.loading", "detkit.inference.pyramid"})
+DOORS = frozenset({"detkit.inference.loading"})
 """Modules that the command imports only where what it is asked for needs PyTorch, see ``detkit.cli.detect.detector``."""
 LIBRARIES = {"numpy", "PIL", "pydantic", "onnxruntime"}
 """Libraries without which it does not run; docs/export.md states the same."""
 OPTIONAL = {
-    "cv2": {"cli/advice.py", "data/media/images.py", "data/media/video.py", "drawing/video.py", "preprocess/arrays.py"},
+    "cv2": {
+        "cli/advice.py",
+        "data/live/capture.py",
+        "data/live/file_capture.py",
+        "data/media/images.py",
+        "data/media/video.py",
+        "drawing/video.py",
+        "preprocess/arrays.py",
+    },
     "tifffile": {"data/media/tiff.py"},
     "torch": {"machine.py"},
     "tqdm": {"cli/report.py"},
@@ -266,7 +274,8 @@ def test_optional_libraries_are_imported_in_functions() -> None:
         nodes = [node for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.Import | ast.ImportFrom)]
         names = [node.module or "" if isinstance(node, ast.ImportFrom) else node.names[0].name for node in nodes]
         at_once |= {pair for pair in libraries_of(path, iter(names)) if pair[0] in OPTIONAL}
-    assert at_once == {("cv2", "data/media/video.py"), ("cv2", "drawing/video.py"), ("yaml", "data/writers/yolo.py")}
+    video = {"data/live/capture.py", "data/live/file_capture.py", "data/media/video.py", "drawing/video.py"}
+    assert at_once == {("yaml", "data/writers/yolo.py"), *(("cv2", file) for file in video)}
 
 
 def test_the_closure_follows_lazy_names() -> None:

@@ -9,6 +9,7 @@ from detkit.arrays import ImageArray
 from detkit.data.live.address import Address
 from detkit.data.live.request import TIMEOUT
 from detkit.data.media.limits import check_pixels
+from detkit.data.media.video import Capture
 
 
 class CaptureConnection:
@@ -19,7 +20,7 @@ class CaptureConnection:
         name: Name of the source for messages.
     """
 
-    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
+    def __init__(self, capture: Capture, name: str) -> None:
         self._capture, self._name = capture, name
 
     def grab(self) -> bool:

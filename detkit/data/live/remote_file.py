@@ -26,18 +26,15 @@ class RemoteFile(io.RawIOBase):
     Positions are reached by requests for a range of bytes; of a server that has none, the content is read from its beginning again. A lost
     connection is made again, and reading goes on where it stopped.
 
-    Errors are kept in :attr:`error`, and reading ends there, because the decoder that calls :meth:`readinto` cannot pass them on.
-
     Args:
         address: The address.
-        size: Number of bytes; None: unknown, the content is read once from its beginning, and nothing is read again.
+        size: Number of bytes.
         backing_off: The waits before a lost connection is made again.
         answer: An answer of which nothing was read; None: a new request is made.
     """
 
-    def __init__(self, address: Address, size: int | None, backing_off: BackingOff, answer: Answer | None = None) -> None:
+    def __init__(self, address: Address, size: int, backing_off: BackingOff, answer: Answer | None = None) -> None:
         super().__init__()
-        self.error: OSError | None = None
         self._address, self._size, self._backing_off = address, size, backing_off
         self._answer = answer
         self._at = 0
@@ -57,20 +54,27 @@ class RemoteFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a position; the request for it is made when something is read there."""
-        end = self._size or 0
-        self._position = max(0, {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: end}[whence] + offset)
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, start + offset)
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read some bytes at the position, and return their number, 0 at the end or after an error."""
+        """Read some bytes at the position, and return their number, 0 at the end.
+
+        Raises:
+            ConnectionError: If the connection is lost for too long, or the content of the address has changed.
+        """
         view = memoryview(buffer).cast("B")
-        while self.error is None and (self._size is None or self._position < self._size):
+        while self._position < self._size and len(view):
             try:
                 data = self._read(len(view))
-                if not data and self._size is not None:
+                if not data:
                     raise ConnectionError(f"the file ended after {self._position:,} of {self._size:,} bytes")
             except OSError as error:
-                self._recover(error)
+                self._drop()
+                if self._backing_off.stopped:
+                    raise
+                self._backing_off.wait(error)
                 continue
             self._backing_off.arrived()
             view[: len(data)] = data
@@ -80,7 +84,7 @@ class RemoteFile(io.RawIOBase):
         return 0
 
     def interrupt(self) -> None:
-        """Let a thread that reads end soon."""
+        """Let a thread that reads end soon, with an error."""
         self._backing_off.stop()
         answer = self._answer
         if answer is not None:
@@ -94,40 +98,66 @@ class RemoteFile(io.RawIOBase):
     def _read(self, size: int) -> bytes:
         if self._answer is not None and not 0 <= self._position - self._at <= _SKIP:
             self._drop()
-        if self._answer is None:
-            self._ask()
-        assert self._answer is not None
+        answer = self._ask() if self._answer is None else self._answer
         while self._at < self._position:
-            skipped = self._answer.read(min(BUFFER, self._position - self._at))
+            skipped = answer.read(min(BUFFER, self._position - self._at))
             if not skipped:
-                raise ConnectionError(f"the file ended after {self._at:,} bytes")
+                raise ConnectionError(f"the file ended after {self._at:,} of {self._size:,} bytes")
             self._at += len(skipped)
-        return self._answer.read(size)
+        return answer.read(size)
 
-    def _ask(self) -> None:
+    def _ask(self) -> Answer:
         """Request the content from the position on."""
-        ranged = {"Range": f"bytes={self._position}-"} if self._position else {}
-        self._answer = request(self._address, ranged)
-        match = re.match(r"bytes (\d+)-\d+/(\d+|\*)", str(self._answer.headers.get("Content-Range", "")))
-        self._at = int(match[1]) if self._answer.status == 206 and match else 0
-        total = int(match[2]) if match and match[2] != "*" else self._answer.length if not self._at else self._size
-        if total != self._size or self._at > self._position:
-            self._drop()
-            raise ConnectionError("the file at the address has changed")
-
-    def _recover(self, error: OSError) -> None:
-        """Wait before another attempt; keep the error if there will be none."""
-        self._drop()
-        if self._backing_off.stopped or self._size is None:
-            self.error = error
+        answer = request(self._address, {"Range": f"bytes={self._position}-"} if self._position else {})
+        part = re.match(r"bytes (\d+)-\d+/(\d+|\*)", str(answer.headers.get("Content-Range", "")))
+        if answer.status == 206 and part:
+            at, total = int(part[1]), self._size if part[2] == "*" else int(part[2])
         else:
-            try:
-                self._backing_off.wait(error)
-            except OSError as final:
-                self.error = final
+            at, total = 0, answer.length or 0
+        if total != self._size or at > self._position:
+            answer.close()
+            raise ConnectionError(f"the file at the address has changed from {self._size:,} to {total:,} bytes")
+        self._answer, self._at = answer, at
+        return answer
 
     def _drop(self) -> None:
         answer, self._answer = self._answer, None
         if answer is not None:
             with suppress(OSError):
                 answer.close()
+
+
+class AnswerFile(io.RawIOBase):
+    """The content of an answer, read once.
+
+    Args:
+        answer: An answer of which nothing was read.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read some bytes, and return their number, 0 at the end.
+
+        Raises:
+            OSError: If the connection is cut, or nothing arrives in time.
+        """
+        view = memoryview(buffer).cast("B")
+        data = self._answer.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def interrupt(self) -> None:
+        """Let a thread that reads end soon, with an error."""
+        self._answer.interrupt()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._answer.close()
+        super().close()

@@ -11,13 +11,13 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urljoin
 from urllib.request import (
+    BaseHandler,
     HTTPBasicAuthHandler,
     HTTPDefaultErrorHandler,
     HTTPDigestAuthHandler,
     HTTPErrorProcessor,
     HTTPHandler,
     HTTPPasswordMgrWithPriorAuth,
-    HTTPRedirectHandler,
     HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
@@ -25,7 +25,7 @@ from urllib.request import (
     UnknownHandler,
 )
 
-from detkit.data.live.address import HTTP, Address, scheme
+from detkit.data.live.address import HTTP, Address, hide_credentials, scheme
 
 TIMEOUT = 10.0
 """Seconds to wait for a connection, and for each piece of an answer."""
@@ -163,6 +163,8 @@ def request(address: Address, headers: Mapping[str, str] | None = None, line: Li
     except HTTPError as error:
         error.close()
         raise _refusal(error, address) from None
+    except _RedirectError as error:
+        raise ConnectionError(f"{address.name}: {hide_credentials(str(error))}; check the address") from None
     except (http.client.HTTPException, OSError, ValueError) as error:
         raise _failure(error, address) from None
 
@@ -188,14 +190,26 @@ def _opener(address: Address, line: Line) -> OpenerDirector:
     return opener
 
 
-class _Redirects(HTTPRedirectHandler):
-    max_redirections = MAX_REDIRECTS
-    max_repeats = 2
+class _RedirectError(ConnectionError):
+    """A redirect that is not followed."""
 
-    def redirect_request(self, req: Request, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Request | None:
-        if scheme(newurl) not in HTTP:
-            raise ConnectionError(f"the server redirects to {newurl[:200]!r}, which is no http or https address")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+class _Redirects(BaseHandler):
+    """Follows a few redirects to http and https addresses; the content of the answer that redirects is not read."""
+
+    def http_error_302(self, req: Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        fp.close()
+        target = urljoin(req.full_url, str(headers.get("Location", "")))
+        count = getattr(req, "redirects", 0) + 1
+        if scheme(target) not in HTTP:
+            raise _RedirectError(f"the server redirects to {target[:200]!r}, which is no http or https address")
+        if count > MAX_REDIRECTS:
+            raise _RedirectError(f"the server redirects more than {MAX_REDIRECTS} times")
+        follow = Request(Address.parse(target).url, headers=dict(req.headers))  # credentials are among its other headers
+        follow.redirects = count  # type: ignore[attr-defined]
+        return self.parent.open(follow, timeout=req.timeout)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _PlainConnection(http.client.HTTPConnection):

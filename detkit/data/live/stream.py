@@ -114,7 +114,7 @@ class LiveStream:
 
         Raises:
             OSError: If the source cannot be reached at first, or if there was no frame for too long.
-            ValueError: If ``every`` is not positive.
+            ValueError: If ``every`` is not positive, or if the source ends without a frame.
         """
         if every < 1:
             raise ValueError(f"every: expected 1 or more, got {every}")
@@ -147,7 +147,7 @@ class LiveStream:
                 before = time.perf_counter()
                 try:
                     if not self._connected.grab():
-                        return
+                        break
                 except OSError as error:
                     if not reached or self._backing_off.stopped:
                         self._end(error)
@@ -161,6 +161,8 @@ class LiveStream:
                 yield arrival
         finally:
             self._close()
+        if not count and not self._backing_off.stopped:
+            raise ValueError(f"{self.name}: the stream ended without a frame; check the address, and download the video if it is a file")
 
     def _end(self, error: OSError) -> None:
         """Raise the error of a source that has given no frame, unless it was interrupted."""

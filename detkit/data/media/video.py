@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import cv2
 import numpy as np
@@ -24,6 +24,22 @@ _TRIALS, _MAX_TRIALS = 30, 300
 """Damaged frames in a row after which the video is considered finished: if the header has no length, and at most."""
 
 _log = logging.getLogger(__name__)
+
+
+class Capture(Protocol):
+    """The methods of ``cv2.VideoCapture`` that are used here."""
+
+    def get(self, key: int, /) -> float:
+        """Return a property."""
+
+    def grab(self) -> bool:
+        """Go to the next frame, and return whether there is one."""
+
+    def retrieve(self) -> tuple[bool, Any]:
+        """Decode the frame; return whether that was possible, and its pixels."""
+
+    def release(self) -> None:
+        """Close the video."""
 
 
 class VideoReader(ABC):
@@ -63,7 +79,7 @@ class VideoReader(ABC):
         return self._stem
 
     @abstractmethod
-    def _capture(self, *parameters: int) -> cv2.VideoCapture:
+    def _capture(self, *parameters: int) -> Capture:
         """Open the video for decoding.
 
         Raises:
@@ -104,7 +120,7 @@ class VideoReader(ABC):
             capture.release()
         self._check_end(index, every)
 
-    def _grab(self, capture: cv2.VideoCapture, index: int) -> int | None:
+    def _grab(self, capture: Capture, index: int) -> int | None:
         """Go to the next frame that can be decoded; return the number of damaged frames before it, or None at the end of the file.
 
         OpenCV reports a damaged frame and the end alike; after the end, no frame follows. The header limits the number of trials,
