@@ -34,3 +34,8 @@ def is_tensor(value: object) -> TypeGuard[Tensor]:
 def to_numpy(values: NDArray[Any] | Tensor) -> NDArray[Any]:
     """Return an array unchanged, and a tensor as an array, on the CPU and without gradients."""
     return values.detach().cpu().numpy() if is_tensor(values) else np.asarray(values)
+
+
+def vector_like(values: Any, like: Any) -> Any:
+    """Return numbers as a tensor or an array of the type, and on the device, of another one."""
+    return like.new_tensor(values) if is_tensor(like) else np.asarray(values, like.dtype)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from detkit.cli.flags import add_flags
 
@@ -58,7 +58,7 @@ def check_pyramid_options(options: PyramidOptions) -> None:
             raise ValueError(f"--{flag} needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2")
 
 
-def with_pyramid(predictor: P, options: PyramidOptions, min_score: MinScore = 0.0) -> P | ImagePyramid:
+def with_pyramid(predictor: P, options: PyramidOptions, min_score: MinScore = 0.0) -> P | ImagePyramid[Any]:
     """Return the requested pyramid of a :class:`Predictor` after printing it, or the predictor itself without such flags."""
     if not options.wants_pyramid:
         return predictor

@@ -20,6 +20,7 @@ from detkit.structures.detection import DetectionArrays, DetectionMethods
 
 if TYPE_CHECKING:
     from detkit.checkpoint.operating_points import OperatingPoints
+    from detkit.preprocess.config import PreprocessConfig
 
 P = TypeVar("P", bound=Prepared)
 D = TypeVar("D", bound=DetectionMethods)
@@ -131,8 +132,17 @@ class BasePredictor(Generic[P, D]):
         """Names of the classes that can be reported, in the order of their labels."""
         return tuple(str(name) for name, reported in zip(self.class_names, self._reported.tolist(), strict=True) if reported)
 
-    def prepare(self, image: ImageLike) -> P:
-        """Return an image resized for the model."""
+    @property
+    def takes_proposals(self) -> bool:
+        """Whether images need proposals."""
+        return self.runtime.info.takes_proposals
+
+    def prepare(self, image: ImageLike, config: PreprocessConfig | None = None) -> P:
+        """Return an image resized for the model, or as another config has it."""
+        raise NotImplementedError
+
+    def wrap(self, rows: DetectionArrays) -> D:
+        """Return detections as the type that this predictor returns."""
         raise NotImplementedError
 
     def detect(self, prepared: Sequence[P]) -> list[D]:
@@ -187,14 +197,18 @@ class NeedsPyTorchError(ValueError):
 class ArrayPredictor(BasePredictor[PreparedArray, DetectionArrays]):
     """Runs an exported detector and returns numpy arrays; PyTorch is not imported. :func:`load_exported` makes one."""
 
-    def prepare(self, image: ImageLike) -> PreparedArray:
-        """Return an image resized for the model."""
+    def prepare(self, image: ImageLike, config: PreprocessConfig | None = None) -> PreparedArray:
+        """Return an image resized for the model, or as another config has it."""
         pixels = as_pixels(image)
         if not isinstance(pixels, np.ndarray):
             raise ValueError(
                 "image: expected a path, a PIL image or an array, got a tensor; load the file with detkit.load, or give an array"
             )
-        return preprocess_array(pixels, self.preprocess)
+        return preprocess_array(pixels, config or self.preprocess)
+
+    def wrap(self, rows: DetectionArrays) -> DetectionArrays:
+        """Return the detections themselves."""
+        return rows
 
     def _filter(self, detections: DetectionArrays) -> tuple[DetectionArrays, LeftOut | None]:
         rows = detections.replace(class_names=self.class_names)

@@ -21,6 +21,7 @@ from detkit.inference.torch_runtime import TorchRuntime
 from detkit.models.detector import Detector
 from detkit.preprocess import PreparedImage, PreprocessConfig, preprocess
 from detkit.structures import Detections, Proposals
+from detkit.structures.detection import DetectionArrays
 
 ProposalFunction = Callable[[ImageArray], Proposals]
 """A function that returns the proposals of an ``(H, W, 3)`` uint8 RGB image, in its own pixels."""
@@ -123,12 +124,22 @@ class Predictor(BasePredictor[PreparedImage, Detections]):
         tensor = pixels if isinstance(pixels, Tensor) else torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(2, 0, 1)
         return tensor.to(self.device)
 
-    def prepare(self, image: ImageLike) -> PreparedImage:
-        """Return an image resized for the model, on its device, with proposals if the model takes them."""
+    def prepare(self, image: ImageLike, config: PreprocessConfig | None = None, proposals: Proposals | None = None) -> PreparedImage:
+        """Return an image resized for the model, on its device, with proposals if the model takes them.
+
+        Args:
+            image: The image.
+            config: How it is resized; None: as the model has it.
+            proposals: Its proposals in its own pixels; None: those of the proposer.
+        """
         pixels = self.pixels(image)
-        prepared = preprocess(pixels, self.preprocess)
-        proposals = self.propose(pixels)
+        prepared = preprocess(pixels, config or self.preprocess)
+        proposals = self.propose(pixels) if proposals is None else proposals
         return prepared if proposals is None else replace(prepared, proposals=prepared.placement.apply(proposals))
+
+    def wrap(self, rows: DetectionArrays) -> Detections:
+        """Return detections as tensors."""
+        return Detections.from_numpy(rows)
 
     def propose(self, pixels: Tensor) -> Proposals | None:
         """Return the proposals of an image from :meth:`pixels`, in its own pixels; None if the model takes none."""

@@ -1,68 +1,61 @@
-"""Image pyramid: detection at several scales, optionally flipped, with merged detections."""
+"""Image pyramid and tiles: detection on several views of an image, with merged detections; runs without PyTorch if the predictor does."""
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Literal, Self, get_args, overload
+from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from detkit.inference.image_like import ImageLike
-from detkit.inference.light import reaches_limit
+from detkit.arrays import Floats, Integers, Size, is_tensor
+from detkit.data.media.regions import ImageRegions
+from detkit.inference.image_like import ImageLike, as_pixels
+from detkit.inference.light import BasePredictor, reaches_limit
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better
-from detkit.inference.predictor import Predictor
-from detkit.inference.views import Range, View, base_side, crop, scale_factors, scaled_config
-from detkit.ops.boxes import box_area
-from detkit.ops.fuse import weighted_boxes_fusion
-from detkit.ops.select import NMSKind, batched_nms, soft_nms
-from detkit.ops.windows import cover_by_factor
-from detkit.preprocess import PreparedImage, preprocess
-from detkit.structures import Detections, Size
+from detkit.inference.views.merging import Merge as Merge
+from detkit.inference.views.merging import Merging
+from detkit.inference.views.plan import view_plan
+from detkit.inference.views.prepared import PreparedViews, batches
+from detkit.inference.views.view import Range, Restored, View
+from detkit.structures.detection import DetectionArrays, DetectionMethods
 
-Merge = Literal[NMSKind, "fusion"]
+D = TypeVar("D", bound=DetectionMethods)
 
-
-@dataclass(frozen=True, eq=False)
-class PreparedViews:
-    """All views of one image, prepared for the detector.
-
-    Attributes:
-        size: Size of the image.
-        views: The window and scale of each view.
-        prepared: The prepared input of each view.
-    """
-
-    size: Size
-    views: tuple[View, ...]
-    prepared: tuple[PreparedImage, ...]
+SCALES = (0.5, 1.0, 2.0)
+"""Scales of a pyramid without tiles."""
+MAX_DETECTIONS = 100
+"""Detections of an image without tiles."""
 
 
-class ImagePyramid:
-    """Runs a predictor at several scales; it can be used wherever a predictor can.
+class ImagePyramid(Generic[D]):
+    """Runs a predictor on several views of an image: the whole image at several scales, and tiles of it.
 
-    A detector with a fixed input size sees overlapping windows at scales above 1, and the padded image at scales below 1. Objects cut
-    off by the edge of a window are left to windows and scales that contain them completely.
+    It can be used wherever a predictor can. Objects cut off by the edge of a window are left to windows and scales that contain them
+    completely.
+
+    A tile is a window of the image that is detected as an image of its own. A detector with a fixed input size sees overlapping windows
+    at scales above 1 too, and the padded image at scales below 1. An image that fits one tile, and is not seen at other scales, gives the
+    detections of the predictor.
 
     Args:
         predictor: The predictor to run.
-        scales: Factors (up to 16) on the input size in the detector's config, or short sides in pixels (from 32 on).
+        scales: Scales of the whole image: factors (up to 16) on the input size in the detector's config, or short sides in pixels (from 32
+            on). None: 0.5, 1 and 2, or with tiles 1, which finds the objects that are larger than a tile. Empty, with tiles: the whole
+            image is no view.
+        tiles: Side of the tiles, in pixels of the image, or several sides; usually about the side of the detector's input. None: no tiles.
+        tile_overlap: Minimum overlap of neighboring tiles, as a fraction of their sides; objects that are smaller are complete in a tile.
         min_score: Merged detections with a lower score are removed: a number, or operating points. None: the operating points of the
             predictor if it reports from them on, which then apply after merging; otherwise 0.
-        merge_iou: IoU above which detections of one class, from any scale, are merged.
-        sizes: For each scale the range ``(from, below)`` of detections to keep, as square roots of areas in original pixels:
-            ``((64, inf), (24, 128), (0, 48))`` for scales 0.5, 1 and 2, after SNIP (arXiv:1711.08189). None: all.
+        merge_iou: IoU above which detections of one class, from any view, are merged.
+        sizes: For each scale, then each side of tiles, the range ``(from, below)`` of detections to keep, as square roots of areas in
+            original pixels: ``((64, inf), (24, 128), (0, 48))`` for scales 0.5, 1 and 2, after SNIP (arXiv:1711.08189). None: all.
         flip: Whether each view is also flipped horizontally.
-        merge: ``"hard"``, ``"linear"`` or ``"gaussian"`` NMS, or ``"fusion"``: see :func:`detkit.ops.select.soften` and
+        merge: ``"hard"``, ``"linear"`` or ``"gaussian"`` NMS, or ``"fusion"``: see :func:`detkit.ops.select.soft_nms` and
             :func:`detkit.ops.fuse.weighted_boxes_fusion`.
         sigma: Width of the Gaussian in ``"gaussian"`` NMS.
-        window_overlap: Minimum overlap of neighboring windows, as a fraction of their sides.
-        max_detections: Maximum number of detections per image. None: all.
+        window_overlap: Minimum overlap of neighboring windows at a scale, as a fraction of their sides.
+        max_detections: Maximum number of detections per image. None: all; ``"auto"``: 100, and with tiles all.
 
     Raises:
         ValueError: If an argument is out of range; the message states the expected range.
@@ -70,9 +63,11 @@ class ImagePyramid:
 
     def __init__(
         self,
-        predictor: Predictor,
-        scales: Sequence[float] = (0.5, 1, 2),
+        predictor: BasePredictor[Any, D],
+        scales: Sequence[float] | None = None,
         *,
+        tiles: int | Sequence[int] | None = None,
+        tile_overlap: float = 0.2,
         min_score: MinScore | None = None,
         merge_iou: float = 0.5,
         sizes: Sequence[Range] | None = None,
@@ -80,38 +75,24 @@ class ImagePyramid:
         merge: Merge = "hard",
         sigma: float = 0.5,
         window_overlap: float = 0.2,
-        max_detections: int | None = 100,
+        max_detections: int | Literal["auto"] | None = "auto",
     ) -> None:
         self.predictor = predictor.without_operating_points()
-        self.flip, self.merge, self.max_detections, self.sigma = flip, merge, max_detections, sigma
-        self.factors = scale_factors(scales, predictor.preprocess)
+        sides = (tiles,) if isinstance(tiles, int) else tuple(tiles or ())
+        whole = scales if scales is not None else (1.0,) if sides else SCALES
+        overlaps = {"window_overlap": window_overlap, "tile_overlap": tile_overlap}
+        self.plan = view_plan(predictor.runtime.info, whole, sides, sizes=sizes, flip=flip, **overlaps)
+        self.merging = Merging(merge, merge_iou, sigma)
+        self.max_detections = (None if sides else MAX_DETECTIONS) if max_detections == "auto" else max_detections
+        if isinstance(min_score, float | int) and not 0 <= min_score <= 1:
+            raise ValueError(f"min_score: expected a number from 0 to 1, got {min_score:g}")
         points = predictor.min_scores.points if min_score is None else None
         self.min_scores = MinScores((points or 0.0) if min_score is None else min_score, predictor.class_names)
-        self.merge_iou, self.window_overlap = merge_iou, window_overlap
-        self.sizes: tuple[Range, ...] = tuple(sizes or ((0.0, math.inf),) * len(self.factors))
-        self._check()
-        self.input_size: Size | None = predictor.runtime.info.input_size
         self.class_names, self.reported, self.batch_size = predictor.class_names, predictor.reported, predictor.batch_size
         self.device, self.precision = predictor.device, predictor.precision
         self.left_out: tuple[LeftOut | None, ...] = ()
         self.best_left_out: LeftOut | None = None
         self.cut_images = 0
-
-    def _check(self) -> None:
-        if len(self.sizes) != len(self.factors):
-            raise ValueError(f"sizes: expected one range for each of {len(self.factors)} scales, got {len(self.sizes)}")
-        for low, high in self.sizes:
-            if not 0 <= low < high:
-                raise ValueError(f"sizes: expected ranges (from, below) with 0 <= from < below, got ({low:g}, {high:g})")
-        if self.merge not in (kinds := (*get_args(NMSKind), "fusion")):
-            raise ValueError(f"merge {self.merge!r}: expected one of {', '.join(kinds)}")
-        for name in ("min_score", "merge_iou"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name}: expected a number from 0 to 1, got {getattr(self, name):g}")
-        if not 0 <= self.window_overlap < 1:
-            raise ValueError(f"window_overlap: expected a number from 0 to below 1, got {self.window_overlap:g}")
-        if not self.sigma > 0:
-            raise ValueError(f"sigma: expected a number above 0, got {self.sigma:g}")
 
     @property
     def min_score(self) -> float:
@@ -129,89 +110,59 @@ class ImagePyramid:
         return other
 
     @overload
-    def __call__(self, images: ImageLike) -> Detections: ...
+    def __call__(self, images: ImageLike) -> D: ...
 
     @overload
-    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[Detections]: ...
+    def __call__(self, images: list[Any] | tuple[Any, ...]) -> list[D]: ...
 
-    def __call__(self, images: ImageLike | list[Any] | tuple[Any, ...]) -> Detections | list[Detections]:
+    def __call__(self, images: ImageLike | list[Any] | tuple[Any, ...]) -> D | list[D]:
         """See :meth:`Predictor.__call__`."""
         if isinstance(images, (list, tuple)):
             return [self.detect([self.prepare(image)])[0] for image in images]
         return self.detect([self.prepare(images)])[0]
 
     def views(self, size: Size) -> tuple[View, ...]:
-        """Return the views of an image of ``size``, scale by scale."""
-        preprocess_config, views = self.predictor.preprocess, []
-        for factor, sizes in zip(self.factors, self.sizes, strict=True):
-            fixed = self.input_size is not None
-            config = preprocess_config if fixed else scaled_config(preprocess_config, factor, self.predictor.runtime.info.pad_multiple)
-            for window in cover_by_factor(size, factor if fixed else 1.0, self.window_overlap):
-                views += [View(window, config, sizes, flipped) for flipped in ((False, True) if self.flip else (False,))]
-        return tuple(views)
+        """Return the views of an image of ``size``, level by level."""
+        return self.plan.views(size)
 
-    def prepare(self, image: ImageLike) -> PreparedViews:
-        """Prepare all views of an image, on the device of the detector."""
-        pixels = self.predictor.pixels(image)
-        size = (int(pixels.shape[1]), int(pixels.shape[2]))
-        views, prepared, proposals = self.views(size), [], self.predictor.propose(pixels)
-        for view in views:
-            part = crop(pixels, view.window, view.config.pad_value)
-            inputs = preprocess(part.flip(-1) if view.flipped else part, view.config)
-            prepared.append(inputs if proposals is None else replace(inputs, proposals=inputs.placement.apply(view.project(proposals))))
-        return PreparedViews(size, views, tuple(prepared))
+    def prepare(self, image: ImageLike | ImageRegions) -> PreparedViews:
+        """Return the views of an image, which :meth:`detect` prepares batch by batch."""
+        if isinstance(image, ImageRegions):
+            return PreparedViews(self.predictor, image, image.size, self.views(image.size))
+        pixels = as_pixels(image)
+        shape = pixels.shape[-2:] if is_tensor(pixels) else pixels.shape[:2]
+        size = int(shape[0]), int(shape[1])
+        return PreparedViews(self.predictor, pixels, size, self.views(size))
 
-    def detect(self, prepared: Sequence[PreparedViews]) -> list[Detections]:
+    def detect(self, prepared: Sequence[PreparedViews]) -> list[D]:
         """Return the merged detections of each image, in its own pixels, best first; views of equal size run in batches."""
-        detections = iter(self.predictor.detect([view for image in prepared for view in image.prepared]))
-        merged, left_out = [], []
-        for image in prepared:
-            rows = islice(detections, len(image.views))
-            parts = [view.restore(row, image.size) for view, row in zip(image.views, rows, strict=True)]
-            kept, best = self._filtered(self._merged(Detections.cat(parts)))
-            merged.append(kept)
-            left_out.append(best)
+        parts: list[list[Restored | None]] = [[None] * len(image.views) for image in prepared]
+        for batch in batches(prepared, self.batch_size):
+            rows = self.predictor.detect([prepared[image].input(view) for image, view in batch])
+            for (image, view), row in zip(batch, rows, strict=True):
+                parts[image][view] = prepared[image].views[view].restore(row.numpy(), prepared[image].size)
+        merged = [self._merged([part for part in own if part is not None], image.size) for own, image in zip(parts, prepared, strict=True)]
+        kept = [self._filtered(rows) for rows in merged]
+        self.left_out = tuple(best for _, best in kept)
+        for best in self.left_out:
             self.best_left_out = better(self.best_left_out, best)
-        self.left_out = tuple(left_out)
-        return merged
+        return [self.predictor.wrap(rows) for rows, _ in kept]
 
-    def _filtered(self, rows: Detections) -> tuple[Detections, LeftOut | None]:
+    def _merged(self, parts: list[Restored], size: Size) -> DetectionArrays:
+        def sources(boxes: Floats) -> Integers:
+            return self.plan.sources(boxes, size)
+
+        if self.plan.tiles and len(parts) == 1:
+            return parts[0].complete[: self.max_detections]
+        return self.merging(DetectionArrays.cat([part.complete for part in parts]), sources, self.max_detections)
+
+    def _filtered(self, rows: DetectionArrays) -> tuple[DetectionArrays, LeftOut | None]:
         """Return the detections that score enough, and the best of the others."""
-        arrays = rows.numpy()
-        if reaches_limit(arrays, self.max_detections, self.min_score):
+        if reaches_limit(rows, self.max_detections, self.min_score):
             self.cut_images += 1
-        best = self.min_scores.best_left_out(arrays, np.ones(len(arrays), np.bool_))
-        return rows[torch.from_numpy(self.min_scores.keep(arrays))], best
-
-    def _merged(self, rows: Detections) -> Detections:
-        limit = self.max_detections
-        columns = rows.boxes, rows.scores, rows.labels
-        if self.merge == "fusion":
-            boxes, scores, labels = weighted_boxes_fusion(*columns, sources=self._sources, merge_iou=self.merge_iou, max_detections=limit)
-            merged = rows.replace(boxes=boxes, scores=scores, labels=labels)
-        elif self.merge == "hard":
-            merged = rows[batched_nms(*columns, nms_iou=self.merge_iou, max_detections=limit)]
-        else:
-            keep, scores = soft_nms(
-                *columns, kind=self.merge, nms_iou=self.merge_iou, sigma=self.sigma, min_score=0.0, max_detections=limit
-            )
-            merged = rows[keep].replace(scores=scores)
-        return merged
-
-    def _sources(self, boxes: Tensor) -> Tensor:
-        """Return the number of views, including flipped ones, whose size range contains each of the boxes ``(n, 4)``."""
-        sides = box_area(boxes).sqrt()
-        in_range = torch.stack([(sides >= low) & (sides < high) for low, high in self.sizes])
-        return in_range.sum(0) * (2 if self.flip else 1)
+        best = self.min_scores.best_left_out(rows, np.ones(len(rows), np.bool_))
+        return rows[self.min_scores.keep(rows)], best
 
     def __str__(self) -> str:
         """Return a one-line description for the user."""
-        factors = ", ".join(f"{factor:.3g}" for factor in self.factors)
-        if self.input_size is not None:
-            counts = ", ".join(str(len(cover_by_factor((1000, 1000), factor, self.window_overlap))) for factor in self.factors)
-            views = f"{counts} windows of {self.input_size[1]} x {self.input_size[0]} pixels"
-        else:
-            views = f"short sides {', '.join(f'{base_side(self.predictor.preprocess) * factor:.0f}' for factor in self.factors)} pixels"
-        flipped = ", each also flipped" if self.flip else ""
-        method = "fusion" if self.merge == "fusion" else f"{self.merge} NMS"
-        return f"{views} ({factors} times the detector's own size){flipped}, merged by {method}"
+        return f"{self.plan}, merged by {self.merging.name}"

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from detkit.arrays import Doubles
+from detkit.arrays import Doubles, Floats, Integers
 from detkit.ops.box_arrays import paired_iou
 
 
@@ -31,14 +29,14 @@ class _Cluster:
 
 
 def weighted_boxes_fusion(
-    boxes: Tensor,
-    scores: Tensor,
-    labels: Tensor | None,
+    boxes: Floats,
+    scores: Floats,
+    labels: Integers | None,
     *,
-    sources: int | Callable[[Tensor], Tensor],
+    sources: int | Callable[[Floats], Integers],
     merge_iou: float = 0.55,
     max_detections: int | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Floats, Floats, Integers]:
     """Fuse the boxes of all sources into one box per object.
 
     In descending order of score, a box joins the cluster whose fused box has the highest IoU with it, if that IoU is greater than
@@ -58,23 +56,23 @@ def weighted_boxes_fusion(
     Returns:
         ``(m, 4)`` boxes, ``(m,)`` scores and ``(m,)`` labels (zeros without ``labels``), best first.
     """
-    order = torch.sort(scores.float(), descending=True, stable=True).indices
+    order = np.argsort(-scores, kind="stable")
     order = order[scores[order] > 0]
-    groups = torch.zeros_like(order) if labels is None else labels[order]
-    results = [torch.zeros(0, 4)], [torch.zeros(0)], [torch.zeros(0, dtype=torch.int64)]
-    for label in torch.unique(groups).tolist():
+    groups = np.zeros_like(order) if labels is None else labels[order]
+    results: tuple[list[Floats], list[Floats], list[Integers]] = ([np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)], [groups[:0]])
+    for label in np.unique(groups).tolist():
         rows = order[groups == label]
-        fused, means, counts = _fuse_label(boxes[rows].cpu().double().numpy(), scores[rows].cpu().double().numpy(), merge_iou)
-        num_sources = torch.full((len(fused),), sources) if isinstance(sources, int) else sources(fused).cpu()
+        fused, means, counts = _fuse_label(boxes[rows].astype(np.float64), scores[rows].astype(np.float64), merge_iou)
+        num_sources = np.full(len(fused), sources) if isinstance(sources, int) else sources(fused)
         results[0].append(fused)
-        results[1].append(means * torch.minimum(counts, num_sources) / num_sources.clamp(min=1))
-        results[2].append(torch.full((len(fused),), label))
-    joined = [torch.cat(parts).to(boxes.device) for parts in results]
-    best = torch.sort(joined[1], descending=True, stable=True).indices[:max_detections]
+        results[1].append((means * np.minimum(counts, num_sources) / np.maximum(num_sources, 1)).astype(np.float32))
+        results[2].append(np.full(len(fused), label))
+    joined = np.concatenate(results[0]), np.concatenate(results[1]), np.concatenate(results[2])
+    best = np.argsort(-joined[1], kind="stable")[:max_detections]
     return joined[0][best], joined[1][best], joined[2][best]
 
 
-def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Tensor, Tensor, Tensor]:
+def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Floats, Floats, Integers]:
     """Fused boxes, mean scores and counts of the clusters of one label, in order of creation."""
     fused, clusters = np.zeros_like(boxes), list[_Cluster]()
     for box, score in zip(boxes, scores.tolist(), strict=True):
@@ -84,6 +82,6 @@ def _fuse_label(boxes: Doubles, scores: Doubles, merge_iou: float) -> tuple[Tens
             index = len(clusters)
             clusters.append(_Cluster())
         fused[index] = clusters[index].add(box, score)
-    counts = torch.tensor([cluster.count for cluster in clusters])
-    means = torch.tensor([cluster.score_sum / cluster.count for cluster in clusters], dtype=torch.float32)
-    return torch.from_numpy(fused[: len(clusters)]).float(), means, counts
+    counts = np.array([cluster.count for cluster in clusters])
+    means = np.array([cluster.score_sum / cluster.count for cluster in clusters], np.float32)
+    return fused[: len(clusters)].astype(np.float32), means, counts

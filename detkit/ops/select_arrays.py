@@ -80,6 +80,23 @@ def select_arrays(boxes: Callable[[Integers], Floats], scores: Floats, levels: S
     return SelectedArrays(selected[kept], values[kept], labels[kept])
 
 
+_SPLIT = 1_000
+"""Number of boxes from which hard NMS runs label by label, as its steps take time in proportion to all boxes that are compared."""
+
+
+def batched_nms_rows(boxes: Floats, scores: Floats, labels: Integers | None, nms_iou: float, max_detections: int | None = None) -> Integers:
+    """Return the rows kept by greedy NMS, best first, at most ``max_detections``; see :func:`detkit.ops.select.batched_nms`."""
+    order = np.argsort(-scores, kind="stable")
+    if labels is None or len(order) < _SPLIT:
+        return _hard_nms(boxes, labels, order, nms_iou, max_detections)
+    groups = labels[order]
+    kept = [_hard_nms(boxes, None, order[groups == label], nms_iou, max_detections) for label in np.unique(groups)]
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    rows = np.concatenate(kept)
+    return rows[np.argsort(rank[rows])][:max_detections]
+
+
 def _top_entries(table: Floats, rules: SelectRules, start: int) -> tuple[Floats, Integers, Integers]:
     """Scores, rows and columns of the highest entries above the threshold, best first; among equal scores the first."""
     flat = table.reshape(-1)

@@ -1,14 +1,17 @@
-"""Windows of an image: where they are, boxes inside them, and how much of a box a window shows."""
+"""Windows of an image: where they are, boxes inside them, and how much of a box a window shows.
+
+Boxes are tensors or numpy arrays, and the results are of the same type; PyTorch is not imported.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from torch import Tensor
+from detkit.arrays import Size, vector_like
 
-from detkit.ops.boxes import clip_boxes
-from detkit.structures import Size
+A = TypeVar("A")
+"""A tensor or an array."""
 
 _NO_AREA = 1e-9
 """Square pixels that stand in for the area of a box without one, so that its visible fraction is 0."""
@@ -36,8 +39,8 @@ class BoxesInWindow(NamedTuple):
         visible: ``(N,)`` fraction of each box's area that is inside the window.
     """
 
-    boxes: Tensor
-    visible: Tensor
+    boxes: Any
+    visible: Any
 
 
 def windows_per_side(ratio: float, overlap: float) -> int:
@@ -76,24 +79,34 @@ def _starts(side: int, part: int, count: int) -> list[int]:
     return [round(step / max(1, count - 1) * max(0, side - part)) for step in range(count)]
 
 
-def shift_boxes(boxes: Tensor, x: float, y: float) -> Tensor:
+def shift_boxes(boxes: A, x: float, y: float) -> A:
     """Return ``(N, 4)`` boxes moved by ``(x, y)`` pixels."""
-    return boxes + boxes.new_tensor([x, y, x, y])
+    rows: Any = boxes
+    moved: A = rows + vector_like([x, y, x, y], boxes)
+    return moved
 
 
-def boxes_in_window(boxes: Tensor, window: Window) -> BoxesInWindow:
+def clip_to(boxes: A, size: Size) -> A:
+    """Clip ``(N, 4)`` boxes to an image of ``size``; a box entirely outside ends with no area."""
+    rows: Any = boxes
+    height, width = size
+    clipped: A = rows.clip(vector_like([0, 0, 0, 0], boxes), vector_like([width, height, width, height], boxes))
+    return clipped
+
+
+def boxes_in_window(boxes: Any, window: Window) -> BoxesInWindow:
     """Clip ``(N, 4)`` boxes of an image to a window of it."""
     shifted = shift_boxes(boxes, -window.x1, -window.y1)
-    clipped = clip_boxes(shifted, window.size)
+    clipped = clip_to(shifted, window.size)
     return BoxesInWindow(clipped, kept_fraction(shifted, clipped))
 
 
-def kept_fraction(before: Tensor, after: Tensor) -> Tensor:
+def kept_fraction(before: Any, after: Any) -> Any:
     """Return the area of each box ``after`` a change over its area ``before`` it, shape ``(N,)``; 0 for a box without area."""
-    return _areas(after) / _areas(before).clamp(min=_NO_AREA)
+    return areas(after) / areas(before).clip(_NO_AREA)
 
 
-def is_visible(fractions: Tensor, min_visibility: float, crowds: Tensor | None = None) -> Tensor:
+def is_visible(fractions: Any, min_visibility: float, crowds: Any = None) -> Any:
     """Return which boxes count as visible: at least ``min_visibility`` of their area is inside the window, and not nothing.
 
     Args:
@@ -107,7 +120,7 @@ def is_visible(fractions: Tensor, min_visibility: float, crowds: Tensor | None =
     return enough & (fractions > 0)
 
 
-def is_cut(boxes: Tensor, window: Window, size: Size, margin: float) -> Tensor:
+def is_cut(boxes: A, window: Window, size: Size, margin: float) -> A:
     """Return which ``(N, 4)`` boxes of an image of ``size`` end at an edge of the window that is not an edge of the image.
 
     Args:
@@ -116,14 +129,16 @@ def is_cut(boxes: Tensor, window: Window, size: Size, margin: float) -> Tensor:
         size: ``(height, width)`` of the image.
         margin: Distance from the edge that still counts as ending there, as a fraction of the window's side.
     """
-    low, high = boxes.new_tensor(window[:2]), boxes.new_tensor(window[2:])
+    rows: Any = boxes
+    low, high = vector_like(window[:2], boxes), vector_like(window[2:], boxes)
     margins = (high - low) * margin
-    at_start = (boxes[:, :2] - low < margins) & (low > 0)
-    at_end = (high - boxes[:, 2:] < margins) & (high < boxes.new_tensor([size[1], size[0]]))
-    return (at_start | at_end).any(1)
+    at_start = (rows[:, :2] - low < margins) & (low > 0)
+    at_end = (high - rows[:, 2:] < margins) & (high < vector_like([size[1], size[0]], boxes))
+    cut: A = (at_start | at_end).any(1)
+    return cut
 
 
-def _areas(boxes: Tensor) -> Tensor:
-    """Return the area of each box in square pixels; 0 where a side is negative."""
-    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=0)
+def areas(boxes: Any) -> Any:
+    """Return the area of each box in square pixels, shape ``(N,)``; 0 where a side is negative."""
+    sides = (boxes[:, 2:] - boxes[:, :2]).clip(0)
     return sides[:, 0] * sides[:, 1]

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeVar
 
-import numpy as np
-
-from detkit.arrays import Size, is_tensor
+from detkit.arrays import Size, vector_like
 
 
 class BoxRows(Protocol):
@@ -64,18 +62,13 @@ class Placement:
         """Convert rows from pixels of the image to pixels of the input."""
         y, x = self.offset
         moved = rows.resized(self.original, self._scaled)
-        return moved.replace(boxes=moved.boxes + _vector([x, y, x, y], moved.boxes)) if (y or x) else moved
+        return moved.replace(boxes=moved.boxes + vector_like([x, y, x, y], moved.boxes)) if (y or x) else moved
 
     def restore(self, detections: B) -> B:
         """Convert detections from pixels of the input to pixels of the image, clipped to it."""
         boxes, (y, x), (height, width) = detections.boxes, self.offset, self.original
         if y or x:
-            boxes = boxes - _vector([x, y, x, y], boxes)
+            boxes = boxes - vector_like([x, y, x, y], boxes)
         factor_x, factor_y = self.scale
-        boxes = boxes * _vector([factor_x, factor_y, factor_x, factor_y], boxes)
-        return detections.replace(boxes=boxes.clip(_vector([0, 0, 0, 0], boxes), _vector([width, height, width, height], boxes)))
-
-
-def _vector(values: list[float], like: Any) -> Any:
-    """Return numbers as a tensor or an array of the type, and on the device, of another one."""
-    return like.new_tensor(values) if is_tensor(like) else np.asarray(values, like.dtype)
+        boxes = boxes * vector_like([factor_x, factor_y, factor_x, factor_y], boxes)
+        return detections.replace(boxes=boxes.clip(vector_like([0, 0, 0, 0], boxes), vector_like([width, height, width, height], boxes)))

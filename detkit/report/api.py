@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from detkit.data import DetectionData
 from detkit.evaluation.analysis import analyze
@@ -17,7 +18,7 @@ from detkit.report.subject import Subject
 
 
 def write_report(
-    model: str | Path | Predictor | ImagePyramid | None = None,
+    model: str | Path | Predictor | ImagePyramid[Any] | None = None,
     data: str | Path | DetectionData | None = None,
     path: str | Path | None = None,
     *,

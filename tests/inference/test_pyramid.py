@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from detkit.inference import ImagePyramid, Predictor, detect_files
-from detkit.inference.views import View, crop, scale_factors, scaled_config
+from detkit.inference.views.scales import scale_factors, scaled_config
+from detkit.inference.views.view import View, crop
 from detkit.ops.windows import Window
 from detkit.preprocess import PreprocessConfig
 from detkit.structures import Detections
@@ -97,7 +98,8 @@ def test_boxes_of_flipped_views_are_mapped_back(make: object) -> None:
 
 def test_flipped_view() -> None:
     view = View(Window(10, 0, 50, 50), PreprocessConfig(), (0, INF), flipped=True)
-    detections = view.restore(Detections(torch.tensor([[5.0, 6, 15, 26]]), torch.ones(1), torch.zeros(1).long()), (50, 60))
+    rows = Detections(torch.tensor([[5.0, 6, 15, 26]]), torch.ones(1), torch.zeros(1).long())
+    detections = view.restore(rows.numpy(), (50, 60)).complete
     assert detections.boxes.tolist() == [[35.0, 6, 45, 26]]
 
 
@@ -128,7 +130,7 @@ def test_padding_of_a_small_view() -> None:
     assert_close(crop(pixels / 255, Window(0, 0, 8, 4), 114)[0, 0, -1], torch.tensor(114 / 255))
     view = View(Window(0, 0, 12, 8), PreprocessConfig(), (0, INF), flipped=False)
     rows = Detections(torch.tensor([[7.0, 5, 11, 8], [2.0, 1, 8, 3]]), torch.ones(2), torch.zeros(2).long())
-    assert view.restore(rows, (4, 6)).boxes.tolist() == [[2.0, 1, 6, 3]]
+    assert view.restore(rows.numpy(), (4, 6)).complete.boxes.tolist() == [[2.0, 1, 6, 3]]
 
 
 def test_fusion_counts_only_views_that_can_contain_a_box() -> None:
@@ -137,7 +139,7 @@ def test_fusion_counts_only_views_that_can_contain_a_box() -> None:
     assert_close(both.scores, torch.tensor([0.9, 0.6]))
     red_once = ImagePyramid(predictor(60), scales=(1, 2), merge="fusion", sizes=((18, INF), (0, INF)))
     assert_close(red_once(pixels).scores, torch.tensor([0.9, 0.6]))
-    assert ImagePyramid(predictor(60), scales=(1, 2), flip=True)._sources(both.boxes).tolist() == [4, 4]
+    assert ImagePyramid(predictor(60), scales=(1, 2), flip=True).plan.sources(both.boxes.numpy(), (50, 70)).tolist() == [4, 4]
 
 
 def test_soft_nms_lowers_the_score_of_duplicates() -> None:

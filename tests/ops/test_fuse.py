@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from detkit.ops import fuse
 from detkit.ops.boxes import box_iou
-from detkit.ops.fuse import weighted_boxes_fusion
 
 
 def random_detections(
@@ -24,6 +26,14 @@ def random_detections(
     scores = torch.rand(len(boxes), generator=generator).mul(0.98).add(0.01)
     detected = torch.rand(len(boxes), generator=generator) < 0.8
     return boxes[detected], scores[detected], labels[detected], source[detected]
+
+
+def weighted_boxes_fusion(
+    boxes: torch.Tensor, scores: torch.Tensor, labels: torch.Tensor | None, **options: Any
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    arrays = boxes.numpy(), scores.numpy(), None if labels is None else labels.numpy()
+    fused, fused_scores, fused_labels = fuse.weighted_boxes_fusion(*arrays, **options)
+    return torch.from_numpy(fused), torch.from_numpy(fused_scores), torch.from_numpy(fused_labels)
 
 
 def paper_fusion(boxes: torch.Tensor, scores: torch.Tensor, N: int, THR: float) -> list[tuple[list[float], float]]:
@@ -93,7 +103,7 @@ def test_hand_computed_example() -> None:
 def test_the_number_of_sources_may_depend_on_the_box() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [0.0, 0, 100, 100]])
     fused, fused_scores, _ = weighted_boxes_fusion(
-        boxes, torch.tensor([0.8, 0.6]), None, sources=lambda rows: torch.where(rows[:, 2] < 50, 1, 3)
+        boxes, torch.tensor([0.8, 0.6]), None, sources=lambda rows: np.where(rows[:, 2] < 50, 1, 3)
     )
     assert_close(fused_scores, torch.tensor([0.8, 0.2]))
     assert torch.equal(fused, boxes)

@@ -18,21 +18,15 @@ if TYPE_CHECKING:
     from detkit.inference import ArrayPredictor, ImagePyramid, Predictor
     from detkit.inference.min_scores import MinScore
 
-    FileDetector = Predictor | ImagePyramid | ArrayPredictor
+    FileDetector = Predictor | ImagePyramid[Any] | ArrayPredictor
 
 
 def add_detector_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of :class:`DetectorOptions`."""
-    add_flags(parser, "--model", "--latest")
-    parser.add_argument("--weights-file", metavar="FILE", help="file with the weights of a --model that is a published name")
+    add_flags(parser, "--model", "--latest", "--weights-file")
     add_min_score(parser, "lowest score reported")
     add_flags(parser, "--classes", help="report only these classes; with a clip_rcnn model: the phrases to look for")
-    parser.add_argument(
-        "--svd",
-        type=_ranks,
-        metavar="R6,R7",
-        help="truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
-    )
+    add_flags(parser, "--svd")
     add_flags(parser, "--device", help="auto (a GPU if there is one; the CPU for embedded and exported files), cpu, cuda, cuda:1 or mps")
     native = "auto is bf16 where the hardware multiplies it natively, and fp32 for embedded and exported files"
     add_flags(parser, "--precision", help=f"number format; {native} (default: %(default)s)")
@@ -100,7 +94,7 @@ def onnx_file(model: str | Path, options: DetectorOptions) -> Path | None:
 def load_detector(options: DetectorOptions) -> tuple[FileDetector, dict[str, object]]:
     """Load the detector and print lines about it; return it, and the keys of a JSON file that describe it."""
     model, reason = resolve_model(options.model, options.latest)
-    classes = _classes(options.classes, model)
+    classes = given_classes("--classes", options.classes, model)
     lowest, score_line = min_score(options.min_score, model)
     predictor = load_predictor(model, options, classes, lowest)
     print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
@@ -115,21 +109,24 @@ def load_detector(options: DetectorOptions) -> tuple[FileDetector, dict[str, obj
     }
 
 
-def _classes(words: Sequence[str] | None, model: str | Path) -> list[str] | None:
-    """Return the classes to report, or None without ``--classes``; the flag takes every word that follows it.
+def given_classes(flag: str, words: Sequence[str] | None, model: str | Path) -> list[str] | None:
+    """Return the classes that a flag names, or None without it; the flag takes every word that follows it.
 
     Raises:
-        ValueError: If the words hold no class name, or one of them is an image file.
+        ValueError: If the words hold no class name, or one of them is an image file, a camera or an address.
     """
+    from detkit.data.live.address import hide_credentials, is_address, is_live_word
     from detkit.data.media.extensions import VIDEO_EXTENSIONS
     from detkit.data.media.images import IMAGE_EXTENSIONS
     from detkit.inference.sources import known_classes
 
     known = known_classes(model) if words else ()
-    names = class_names(words, known)
+    names = class_names(words, known, flag)
     for name in names or ():
-        if name not in known and name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file():
-            raise ValueError(f"--classes: expected class names, got the file {name}; name the images before --classes")
+        is_file = name.lower().endswith((*IMAGE_EXTENSIONS, *VIDEO_EXTENSIONS)) and Path(name).is_file()
+        if name not in known and (is_file or is_live_word(name) or is_address(name)):
+            kind = "file" if is_file else "address" if is_address(name) else "camera"
+            raise ValueError(f"{flag}: expected class names, got the {kind} {hide_credentials(name)}; name the images before {flag}")
     return names
 
 
@@ -139,10 +136,3 @@ def _scores(detector: FileDetector, lowest: MinScore) -> dict[str, object]:
         return {"min_score": lowest}
     scores = {name: lowest.score_of(name) for name in detector.reported}
     return {"min_score": min(scores.values(), default=lowest.overall.score), "min_scores": scores, "target": lowest.target}
-
-
-def _ranks(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None

@@ -34,6 +34,9 @@ _UNREADABLE = Exception
 _FAINT = 4096
 """16-bit images with all values below this come from a camera of 12 bits or fewer, and appear almost black."""
 
+_HUGE = 1 << 27
+"""Pixels from which PNG is decoded by OpenCV: Pillow needs seven bytes a pixel, four of its own and three of the result."""
+
 _log = logging.getLogger(__name__)
 
 _VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
@@ -68,8 +71,13 @@ def read_image(path: str | Path) -> ImageArray:
     return decode_image(_read_bytes(path), str(path))
 
 
-def decode_image(data: bytes, name: str = "image") -> ImageArray:
+def decode_image(data: bytes, name: str = "image", *, whole: bool = True) -> ImageArray:
     """Decode the bytes of an image file as :func:`read_image` does; messages refer to it as ``name``.
+
+    Args:
+        data: The bytes.
+        name: The file.
+        whole: Whether the bytes are of a whole image; of a part of one, no warning says that it is dark.
 
     Raises:
         ValueError: If the bytes are empty, truncated, damaged, or not an image.
@@ -87,11 +95,20 @@ def decode_image(data: bytes, name: str = "image") -> ImageArray:
         image = _decode_with_opencv(data) if header.mode in ("RGB", "L") else None
         if image is not None and image.shape[:2] == (header.height, header.width):
             return apply_orientation(image, exif_orientation(header))
-    return pil_to_rgb(header, name)
+    if header.format == "PNG" and header.width * header.height > _HUGE:
+        image = _decode_huge_png(data, header)
+        if image is not None:
+            return image
+    return pil_to_rgb(header, name, whole=whole)
 
 
-def pil_to_rgb(image: Image.Image, name: str = "image") -> ImageArray:
+def pil_to_rgb(image: Image.Image, name: str = "image", *, whole: bool = True) -> ImageArray:
     """Convert a PIL image to the format of :func:`read_image`: ``(H, W, 3)`` uint8 RGB, upright.
+
+    Args:
+        image: The image.
+        name: Its name in messages.
+        whole: As for :func:`decode_image`.
 
     Raises:
         ValueError: If the image has no pixels, is damaged, or has values that cannot be interpreted as colors.
@@ -101,7 +118,7 @@ def pil_to_rgb(image: Image.Image, name: str = "image") -> ImageArray:
     try:
         image.load()
         orientation = exif_orientation(image)  # after loading, because Pillow rotates a TIFF itself and then resets the orientation
-        return apply_orientation(_to_rgb(image, name), orientation)
+        return apply_orientation(_to_rgb(image, name, whole), orientation)
     except _ImageError as error:
         raise ValueError(str(error)) from None
     except _UNREADABLE as error:
@@ -218,6 +235,15 @@ def describe_bytes(data: bytes) -> str:
     return f"it begins with {data[:8]!r}; expected JPEG, PNG, TIFF, WebP, BMP or GIF"
 
 
+def _decode_huge_png(data: bytes, header: Image.Image) -> ImageArray | None:
+    """Decode an opaque PNG of 8 bits with less memory than Pillow, or return None."""
+    if header.mode not in ("RGB", "L") or "transparency" in header.info or not seems_whole(io.BytesIO(data), "PNG"):
+        return None
+    image = _decode_with_opencv(data)
+    whole = image is not None and image.shape[:2] == (header.height, header.width)
+    return apply_orientation(image, header_orientation(header)) if whole and image is not None else None
+
+
 def _decode_with_opencv(data: bytes) -> ImageArray | None:
     """Decode to RGB as stored, or return None if OpenCV cannot, or is not installed; Pillow's pixels in two thirds of the time."""
     try:
@@ -245,12 +271,12 @@ def _decode_tiff(data: bytes, name: str) -> ImageArray:
         raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
 
 
-def _to_rgb(image: Image.Image, name: str) -> ImageArray:
+def _to_rgb(image: Image.Image, name: str, whole: bool) -> ImageArray:
     convert = _CONVERSIONS.get(image.mode)
     if convert is not None:
         values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
         gray = convert(values, name)
-        if image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
+        if whole and image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
             _warn_of_faint(name, high, zero)
         if zero == "white":
             gray = 255 - gray

@@ -9,6 +9,9 @@ from detkit.arrays import Size
 MAX_PIXELS = 178_956_970
 """Height times width, as Pillow has it: a quarter of a gigabyte of gray, three times that in color."""
 
+STREAMED = 16
+"""Factor on the limit for images that are read in parts, and never whole."""
+
 VARIABLE = "DETKIT_MAX_PIXELS"
 """Environment variable with another limit; worker processes inherit it."""
 
@@ -53,6 +56,22 @@ def check_pixels(size: Size, name: str) -> None:
         raise TooManyPixelsError(f"{name}: the image has too many pixels to be read whole ({got}); {advice(size[0] * size[1])}")
 
 
+def check_streamed_pixels(size: Size, name: str) -> None:
+    """Check that an image of ``(height, width)``, which is read in parts, is within ``STREAMED`` times the limit.
+
+    Raises:
+        TooManyPixelsError: If it is not.
+    """
+    most = STREAMED * max_pixels()
+    if size[0] * size[1] > most:
+        got = f"{size[1]:,} x {size[0]:,}, of at most {most:,} for tiles"
+        raise TooManyPixelsError(
+            f"{name}: the image has too many pixels ({got}); raise the limit with --max-pixels {-(-size[0] * size[1] // STREAMED)} "
+            f"(in Python: {VARIABLE} in the environment)"
+        )
+
+
 def advice(pixels: int | str = "N") -> str:
     """Return what to do about an image with too many pixels."""
-    return f"cut it into tiles first, or raise the limit with --max-pixels {pixels} (in Python: {VARIABLE}={pixels} in the environment)"
+    raised = f"raise the limit with --max-pixels {pixels} (in Python: {VARIABLE}={pixels} in the environment)"
+    return f"detect on tiles, such as --tiles 640, which reads a TIFF in parts, or {raised}"

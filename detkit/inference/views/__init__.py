@@ -1,0 +1,1 @@
+"""Views of one image: which windows and scales there are, and how their detections become those of the image."""
