@@ -28,6 +28,9 @@ class DrawingWriter:
         inputs: Files that must not be overwritten.
         command: Name of the command, used in the name of the default folder.
         extension: ``jpg`` or ``png``.
+
+    Attributes:
+        written: Number of names that were given to drawn images and videos.
     """
 
     def __init__(self, folder: str | None, inputs: Iterable[Path], command: str = "detect", extension: str = "jpg") -> None:
@@ -39,6 +42,7 @@ class DrawingWriter:
 
         remove_stale_temporaries(*(Path(RUNS).glob(f"{command}-*") if self._folder is None else [self._folder]))
         self._used = {_key(path) for path in inputs}
+        self.written = 0
         self._started = time.time()
 
     @property
@@ -62,6 +66,7 @@ class DrawingWriter:
         with atomic_write(path) as temporary:
             Image.fromarray(image).save(temporary, _FORMATS[path.suffix], quality=92, comment=MARK, pnginfo=png_info)
         self._used.add(_key(path))
+        self.written += 1
         return path
 
     def video_path(self, stem: str) -> Path:
@@ -69,6 +74,7 @@ class DrawingWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._unused_path(stem, "mp4")
         self._used.add(_key(path))
+        self.written += 1
         return path
 
     def _unused_path(self, stem: str, extension: str) -> Path:

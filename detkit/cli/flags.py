@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from detkit.checkpoint.operating_points import OperatingPoints
     from detkit.inference.min_scores import MinScore
 
+MIN_TILE = 32
+"""Shortest side of a tile in pixels."""
 DEFAULT_MIN_SCORE = 0.5
 """Lowest score reported where neither the user nor the checkpoint sets one."""
 
@@ -89,6 +91,25 @@ def scale(text: str) -> float:
         raise argparse.ArgumentTypeError(f"expected numbers, got {text!r}; {hint}") from None
 
 
+def tile_side(text: str) -> int:
+    """Parse the side of a tile, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is no whole number from 32 on.
+    """
+    if not text.isdecimal():
+        hint = "name the images before --tiles, which takes every word that follows it"
+        raise argparse.ArgumentTypeError(f"expected sides of tiles in pixels, such as 640, got {text!r}; {hint}")
+    if int(text) < MIN_TILE:
+        raise argparse.ArgumentTypeError(f"expected sides of at least {MIN_TILE} pixels, such as 640, got {text!r}")
+    return int(text)
+
+
+def overlap(text: str) -> float:
+    """Parse a fraction from 0 to below 1, for ``type=``; see :func:`parse_number`."""
+    return parse_number(text, lambda value: 0 <= value < 1, "a fraction from 0 to below 1, such as 0.2;")
+
+
 def size_range(text: str) -> tuple[float, float]:
     """Parse ``FROM:BELOW``, of which either side may be missing, for ``type=``.
 
@@ -102,6 +123,23 @@ def size_range(text: str) -> tuple[float, float]:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"expected FROM:BELOW, such as 24:128, 64: or :48; got {text!r}")
+
+
+def seconds(text: str) -> float:
+    """Parse a time in seconds, for ``type=``; see :func:`parse_number`."""
+    return parse_number(text, lambda value: value >= 0, "seconds, a number from 0 on;")
+
+
+def svd_ranks(text: str) -> tuple[int, ...]:
+    """Parse ``1024,256``, for ``type=``.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is anything else.
+    """
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected two numbers, such as 1024,256; got {text!r}") from None
 
 
 MODEL_HELP = "a published name, a run's folder, a checkpoint or an exported file"
@@ -119,6 +157,19 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--classes": {"nargs": "+", "action": "extend", "metavar": "NAME", "help": "evaluate only these classes"},
     "--rename": {"nargs": "+", "action": "extend", "metavar": "A=B", "help": "treat class A of the data as class B of the detector"},
     "--annotations": {"metavar": "FILE", "help": "a COCO annotation file"},
+    "--weights-file": {"metavar": "FILE", "help": "file with the weights of a --model that is a published name"},
+    "--svd": {
+        "type": svd_ranks,
+        "metavar": "R6,R7",
+        "help": "truncate the two fully connected layers of a region head to these ranks, such as 1024,256",
+    },
+    "--max-latency": {
+        "type": seconds,
+        "metavar": "S",
+        "help": "drop frames of a camera or stream that wait longer than S seconds (default: %(default)s)",
+    },
+    "--seconds": {"type": seconds, "metavar": "S", "help": "end cameras and streams after S seconds (default: when they end)"},
+    "--every": {"type": positive, "metavar": "N", "help": "process every N-th frame of a video (default: %(default)s)"},
     "--min-score": {"type": unit_interval, "metavar": "S", "help": "lowest score reported"},
     "--max-detections": {"type": positive, "metavar": "N", "help": "maximum number of detections per image (default: the model's own)"},
     "--device": {"metavar": "NAME", "help": "auto (a GPU if there is one), cpu, cuda, cuda:1 or mps (default: auto)"},
@@ -139,6 +190,8 @@ FLAGS: dict[str, dict[str, Any]] = {
     "--seed": {"type": int, "metavar": "N", "help": "seed of the random numbers (default: %(default)s)"},
     "--output": {"metavar": "PATH", "help": "where to write the result"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON"},
+    "--csv": {"metavar": "FILE", "help": "write the results as CSV"},
+    "--no-draw": {"action": "store_true", "help": "draw nothing"},
     "--plot": {"metavar": "FILE", "help": "write a plot as PNG"},
     "--report": {"metavar": "FILE", "help": "write the HTML report to this file"},
     "--no-report": {
@@ -156,13 +209,26 @@ FLAGS: dict[str, dict[str, Any]] = {
         "help": "scales of an image pyramid: multiples of the detector's own input size, up to 16, such as 0.5 1 2; "
         "or short sides in pixels, from 32, such as 400 800 1600",
     },
-    "--flip": {"action": "store_true", "help": "also detect on the mirrored image, at every scale"},
+    "--tiles": {
+        "nargs": "+",
+        "type": tile_side,
+        "metavar": "SIDE",
+        "help": "detect on overlapping tiles of this many pixels, and on the whole image; finds small objects in large images, and TIFF "
+        "files of any size are read in parts. About the detector's own input size is best; several sides give tiles of each",
+    },
+    "--tile-overlap": {
+        "type": overlap,
+        "metavar": "F",
+        "help": "overlap of neighboring tiles, as a fraction of their side (default: %(default)s)",
+    },
+    "--tiles-only": {"action": "store_true", "help": "with --tiles: leave out the whole image, which finds what is larger than a tile"},
+    "--flip": {"action": "store_true", "help": "also detect on the mirrored image, at every scale and tile"},
     "--sizes": {
         "nargs": "+",
         "type": size_range,
         "metavar": "FROM:BELOW",
-        "help": "for each scale, keep only boxes in this size range: the square root of the area, in pixels of the image; "
-        "such as 64: 24:128 :48",
+        "help": "for each scale, then each side of tiles, keep only boxes in this size range: the square root of the area, in pixels of "
+        "the image; such as 64: 24:128 :48",
     },
     "--merge": {
         "choices": ("hard", "linear", "gaussian", "fusion"),
@@ -233,12 +299,13 @@ def _points_text(points: OperatingPoints, names: Sequence[str | None]) -> str:
     return f"{line}\n{have} and use{'s' * (len(without) == 1)} that of all classes, {points.overall.score:.3g}: {listed(without, 10)}"
 
 
-def class_names(words: Sequence[str] | None, known: Collection[str | None]) -> list[str] | None:
-    """Return the names given by ``--classes``, as separate words or separated by commas.
+def class_names(words: Sequence[str] | None, known: Collection[str | None], flag: str = "--classes") -> list[str] | None:
+    """Return the names given by ``--classes``, or by another flag, as separate words or separated by commas.
 
     Args:
         words: The words as typed; None if the flag was not given.
         known: Existing class names; a word that is one of them is kept whole, commas included.
+        flag: The flag, for the error.
 
     Returns:
         At least one name, or None if the flag was not given.
@@ -251,5 +318,5 @@ def class_names(words: Sequence[str] | None, known: Collection[str | None]) -> l
     parts = [part for word in words for part in ([word] if word in known else map(str.strip, word.split(",")))]
     names = [part for part in parts if part]
     if not names:
-        raise ValueError(f"--classes: expected class names, such as cat dog; got {' '.join(words)!r}")
+        raise ValueError(f"{flag}: expected class names, such as cat dog; got {' '.join(words)!r}")
     return names

@@ -6,9 +6,10 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
+from detkit.data.live.address import hide_credentials
 from detkit.data.media.sample import sample_photograph
 
-__all__ = ["image_files", "images_or_sample", "matches", "sample_photograph"]
+__all__ = ["image_files", "images_or_sample", "inputs_or_sample", "matches", "sample_photograph"]
 
 
 def image_files(words: Sequence[str], videos: bool = False) -> list[Path]:
@@ -38,6 +39,28 @@ def images_or_sample(words: Sequence[str], videos: bool = False) -> list[Path]:
     return image_files(words, videos) if words else [sample_photograph()]
 
 
+def inputs_or_sample(words: Sequence[str]) -> list[Path | str]:
+    """Return the images and videos that words name as :func:`image_files`, and cameras and network addresses as they were given.
+
+    An existing file has precedence over a camera. Without words: :func:`sample_photograph`.
+
+    Raises:
+        FileNotFoundError: If there are only files, and none of them exists.
+        ValueError: If a folder has no images, or a word is a URL that is not supported.
+    """
+    from detkit.data.live.address import Address, is_address, is_live_word
+
+    inputs: dict[Path | str, None] = {}
+    for word in words:
+        if is_address(word):
+            Address.parse(word)  # an address that cannot be right is refused at once
+        live = is_address(word) or is_live_word(word)
+        inputs |= dict.fromkeys([word] if live else _expand(word, videos=True))
+    if words and all(isinstance(item, Path) and not item.exists() for item in inputs):
+        return list(image_files(words, videos=True))  # raises the error
+    return list(inputs) or [sample_photograph()]
+
+
 def _expand(word: str, videos: bool) -> list[Path]:
     path = Path(word)
     if path.is_dir():
@@ -45,7 +68,7 @@ def _expand(word: str, videos: bool) -> list[Path]:
     if path.exists():
         return [path]
     if "://" in word:
-        raise ValueError(f"{word}: expected a file, got a URL; download the image and give its file")
+        raise ValueError(f"{hide_credentials(word)}: expected a file, got a URL; download the image and give its file")
     if not glob.has_magic(word):
         return [path]
     images = [image for match in matches(word) for image in (_images_in(match, videos, required=False) if match.is_dir() else [match])]

@@ -105,6 +105,21 @@ def check_folder(flag: str, path: str | Path) -> None:
     _remove_leftovers(Path(path))
 
 
+def check_empty(flag: str, folder: str | Path, reason: str) -> None:
+    """Check that a folder is new or empty.
+
+    Args:
+        flag: The flag that names it.
+        folder: The folder.
+        reason: Why files in it must stay, for the error.
+
+    Raises:
+        ValueError: If there are files in it.
+    """
+    if Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise ValueError(f"{flag} {folder}: expected a new or empty folder, {reason}; give another one")
+
+
 def _remove_leftovers(folder: Path) -> None:
     from detkit.checkpoint.temporary import remove_stale_temporaries
 

@@ -10,11 +10,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
+
 from detkit.arrays import ImageArray
+from detkit.data.live.address import is_address
 from detkit.data.media.images import read_image
+from detkit.data.media.source import FrameSource
 from detkit.inference.min_scores import LeftOut
 
 T = TypeVar("T")
+R = TypeVar("R")
 D = TypeVar("D")
 D_co = TypeVar("D_co", covariant=True)
 
@@ -38,48 +43,77 @@ class PredictorOf(Protocol[D_co]):
 
 @dataclass(frozen=True, eq=False)
 class FileResult(Generic[D]):
-    """Detections of one file, or the error.
+    """Detections of one image at a path or an address, or the error.
 
     Attributes:
-        path: The file.
+        path: The file, or the address as it was given.
         image: ``(H, W, 3)`` uint8 RGB, or None if the file could not be read.
         detections: Detections in the image's own pixels, or None.
         error: Error from reading the file, or None.
         left_out: The best detection that scores too little to be reported, or None.
+        source: The video or stream that ``read`` found instead of an image, or None.
     """
 
-    path: Path
+    path: Path | str
     image: ImageArray | None = None
     detections: D | None = None
     error: Exception | None = None
     left_out: LeftOut | None = None
+    source: FrameSource | None = None
 
 
-def detect_files(predictor: PredictorOf[D], paths: Iterable[str | Path], *, threads: int = 2) -> Iterator[FileResult[D]]:
-    """Yield the result of each image file, in order; an unreadable file yields its error and does not stop."""
-    for window in windows(paths, read_image, predictor.batch_size, threads):
-        readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if not isinstance(pixels, Exception)]
+def read_path(path: str | Path) -> ImageArray:
+    """Read an image file, or the image at an ``http`` or ``https`` address.
+
+    Raises:
+        OSError, ValueError: As :func:`detkit.data.media.images.read_image`, or if the address cannot be reached.
+    """
+    if not isinstance(path, str) or not is_address(path):
+        return read_image(path)
+    from detkit.data.live.open import read_image_address
+
+    return read_image_address(path)
+
+
+def detect_files(
+    predictor: PredictorOf[D],
+    paths: Iterable[str | Path],
+    *,
+    threads: int = 2,
+    read: Callable[[str | Path], ImageArray | FrameSource] = read_path,
+) -> Iterator[FileResult[D]]:
+    """Yield the result of each image, in order; one that cannot be read yields its error and does not stop.
+
+    Args:
+        predictor: The detector.
+        paths: Image files, and ``http`` or ``https`` addresses of images.
+        threads: Number of threads that read ahead.
+        read: Reads an image. What it returns instead, such as the stream at an address, is passed on in the results.
+    """
+    for window in windows(paths, read, predictor.batch_size, threads):
+        readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if isinstance(pixels, np.ndarray)]
         detections = predictor.detect([predictor.prepare(pixels) for _, pixels in readable])
         left_out = getattr(predictor, "left_out", None) or (None,) * len(detections)
         rows = dict(zip((index for index, _ in readable), zip(detections, left_out, strict=True), strict=True))
-        for index, (path, pixels) in enumerate(window):
-            if isinstance(pixels, Exception):
-                yield FileResult(Path(path), error=pixels)
+        for index, (given, content) in enumerate(window):
+            path = given if isinstance(given, str) and is_address(given) else Path(given)
+            if isinstance(content, Exception):
+                yield FileResult(path, error=content)
+            elif isinstance(content, np.ndarray):
+                yield FileResult(path, content, rows[index][0], left_out=rows[index][1])
             else:
-                yield FileResult(Path(path), pixels, rows[index][0], left_out=rows[index][1])
+                yield FileResult(path, source=content)
 
 
-def windows(
-    items: Iterable[T], read: Callable[[T], ImageArray], batch_size: int, threads: int
-) -> Iterator[list[tuple[T, ImageArray | Exception]]]:
-    """Yield windows of items, each with its image or the error of reading it; the next window is read ahead.
+def windows(items: Iterable[T], read: Callable[[T], R], batch_size: int, threads: int) -> Iterator[list[tuple[T, R | Exception]]]:
+    """Yield windows of items, each with what was read, or the error of reading it; the next window is read ahead.
 
     A window has several batches, so that images of equal size can be batched together.
     """
     length = 1 if batch_size == 1 else 4 * batch_size
     source = iter(items)
     with ThreadPoolExecutor(max(1, threads), thread_name_prefix="reader") as pool:
-        queue: deque[tuple[T, Future[ImageArray]]] = deque()
+        queue: deque[tuple[T, Future[R]]] = deque()
 
         def fill(count: int) -> None:
             queue.extend((item, pool.submit(read, item)) for item in islice(source, count))
@@ -88,13 +122,14 @@ def windows(
         try:
             while queue:
                 window = [queue.popleft() for _ in range(min(length, len(queue)))]
-                yield [(item, _result(future)) for item, future in window]
+                results = [(item, _result(future)) for item, future in window]
+                yield results
                 fill(len(window))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(future: Future[ImageArray]) -> ImageArray | Exception:
+def _result(future: Future[R]) -> R | Exception:
     try:
         return future.result()
     except (ValueError, OSError, MemoryError) as error:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from detkit.cli.detect.results import ClassNames, ImageResult
+from detkit.data.live.address import hide_credentials, is_address, is_live_word
+from detkit.data.media.extensions import is_video
 from detkit.json_text import parse_json
 
 
@@ -53,25 +56,28 @@ class CocoIds:
                 f"--annotations {path}: expected COCO JSON with images and categories ({type(error).__name__}: {error})"
             ) from None
 
-    def check(self, files: Iterable[Path]) -> None:
-        """Check before any work that each file has its own image id.
+    def check(self, inputs: Iterable[Path | str]) -> None:
+        """Check before any work that each image has its own image id.
+
+        Args:
+            inputs: Files, and addresses and cameras as they were given.
 
         Raises:
-            ValueError: If two files have the same image id, or a file has none.
+            ValueError: If two images have the same image id, or an image has none.
         """
-        from detkit.data.media.extensions import is_video
-
-        seen: dict[Any, Path] = {}
-        for path in files:
-            if is_video(path):
-                raise ValueError(f"--coco: expected images, got the video {path}, whose frames have no COCO ids; use --json or --csv")
+        seen: dict[Any, str] = {}
+        for item in inputs:
+            path, name = _path(item), hide_credentials(str(item))
+            if is_video(path) or (isinstance(item, str) and is_live_word(item)):
+                kind = "live source" if isinstance(item, str) and is_live_word(item) else "video"
+                raise ValueError(f"--coco: expected images, got the {kind} {name}, whose frames have no COCO ids; use --json or --csv")
             image_id = self.image_id(path)
             if image_id in seen:
                 raise ValueError(
-                    f"--coco: {seen[image_id]} and {path} have the same image id {image_id!r}; give their ids with --annotations FILE; "
+                    f"--coco: {seen[image_id]} and {name} have the same image id {image_id!r}; give their ids with --annotations FILE; "
                     "without such a file, use --json, which needs no ids, or --labels DIR --labels-format coco, which numbers the images"
                 )
-            seen[image_id] = path
+            seen[image_id] = name
 
     def image_id(self, path: Path) -> Any:
         """Return the image id of a file.
@@ -89,11 +95,16 @@ class CocoIds:
         return self.images[max(matches, key=len)]
 
 
+def _path(item: Path | str) -> Path:
+    """Return the path of a file, or that in an address, by which its image is named."""
+    return Path(unquote(urlsplit(item).path)) if isinstance(item, str) and is_address(item) else Path(item)
+
+
 def as_coco(results: Sequence[ImageResult], class_names: ClassNames, ids: CocoIds) -> tuple[str, int]:
     """Return COCO results (``bbox`` is x, y, width, height) and the number of detections skipped because they have no category."""
     rows, skipped = [], 0
     for result in results:
-        image_id = ids.image_id(Path(result.source))
+        image_id = ids.image_id(_path(result.source))
         for label, score, (x1, y1, x2, y2) in result.rows():
             category = label + 1 if ids.categories is None else ids.categories.get(class_names[label] or "")
             if category is None:

@@ -33,17 +33,18 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 
+from detkit.cli.detect.blurring import Blurring
 from detkit.cli.detect.coco import CocoIds
-from detkit.cli.detect.detector import add_detector_arguments, check_detector_options, load_detector
-from detkit.cli.detect.files import PartialResults, write_files
-from detkit.cli.detect.job import DetectJob
-from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.detector import add_detector_arguments, check_detector_options, given_classes, load_detector
+from detkit.cli.detect.files import Folders, PartialResults, write_files
+from detkit.cli.detect.job import DetectJob, JobOptions
 from detkit.cli.detect.options import DetectOptions
-from detkit.cli.detect.printing import print_notes, print_totals
+from detkit.cli.detect.printing import print_left_out, print_notes, print_totals
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_flags, positive
-from detkit.cli.inputs import images_or_sample
+from detkit.cli.flags import add_flags, parse_number
+from detkit.cli.inputs import inputs_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
@@ -60,14 +61,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "images",
         nargs="*",
         metavar="IMAGE",
-        help="images, videos, folders of them, or patterns such as 'photos/**/*.jpg' (default: a sample photograph)",
+        help="images, videos, folders of them, patterns such as 'photos/**/*.jpg', cameras (0 is the first), and http://, https:// or "
+        "rtsp:// addresses (default: a sample photograph)",
     )
     add_detector_arguments(parser)
-    parser.add_argument("--every", type=positive, metavar="N", help="process every N-th frame of a video (default: 1)")
+    add_flags(parser, "--every", "--max-latency", "--seconds")
+    parser.add_argument(
+        "--only-found", action="store_true", help="leave images and frames without detections out of all that is printed and written"
+    )
     add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
-    parser.add_argument("--no-draw", action="store_true", help="draw nothing")
+    add_flags(parser, "--no-draw")
+    parser.add_argument(
+        "--blur",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="blur the detected objects of these classes in the drawn images and videos, in --crops and in the copies of --labels",
+    )
+    parser.add_argument("--crops", metavar="DIR", help="write each detected object to a new folder, as DIR/CLASS/IMAGE_N.jpg")
+    parser.add_argument(
+        "--crop-margin",
+        type=_margin,
+        metavar="F",
+        help="margin around each object of --crops, as a fraction of its width and height, such as 0.1 (default: %(default)s)",
+    )
     add_flags(parser, "--json", help="write all detections, image by image, as JSON")
-    parser.add_argument("--csv", metavar="FILE", help="write one row per detection as CSV")
+    add_flags(parser, "--csv", help="write one row per detection as CSV")
     parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
     add_flags(parser, "--labels", help="write a new data set: the images, with the detections as labels to correct")
     parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
@@ -76,51 +95,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: DetectOptions) -> int:
-    """Detect, print, draw and write; 0 if every image could be read."""
+    """Detect, print, draw and write; 0 if every input could be read completely."""
     check_detector_options(options)
+    if options.blur and options.no_draw and not (options.crops or options.labels):
+        raise ValueError("--blur: nothing with pixels is written; leave out --no-draw, or add --crops or --labels")
+    if options.crop_margin and not options.crops:
+        raise ValueError("--crop-margin needs --crops DIR")
     files = {"json": options.json, "csv": options.csv, "coco": options.coco}
-    with Outputs(files, folders={"labels": options.labels}) as outputs:
+    with Outputs(files, folders={"labels": options.labels, "crops": options.crops}) as outputs:
         return _detect(options, outputs)
 
 
 def _detect(options: DetectOptions, outputs: Outputs) -> int:
     start = time.perf_counter()
     keep_freed_memory()
-    files = images_or_sample(options.images, videos=True)
+    inputs = inputs_or_sample(options.images)
     ids = CocoIds.from_annotations(options.annotations) if options.annotations else CocoIds()
     if options.coco:
-        ids.check(files)
-    drawings = None if options.no_draw else DrawingWriter(options.output, files)
-    labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
+        ids.check(inputs)
+    drawings = None if options.no_draw else DrawingWriter(options.output, [item for item in inputs if isinstance(item, Path)])
+    folders = Folders.of(options)
     partial = PartialFile(next(filter(None, (options.json, options.csv, options.coco)), None))
     detector, metadata = load_detector(options)
+    blurred = given_classes("--blur", options.blur, str(metadata["model"])) or ()
+    blurring = Blurring(detector.class_names, blurred, detector.reported)
+    metadata |= {"only_found": True} if options.only_found else {}
     loaded = time.perf_counter()
     partial.begin({**metadata, "class_names": list(detector.class_names)})
-    if labels is not None:
-        labels.begin(detector.class_names, detector.reported)
-    sinks = (PartialResults(partial, detector.class_names), *((labels,) if labels is not None else ()))
-    job = DetectJob(detector, options.every, drawings, sinks)
+    folders.begin(detector)
+    job = DetectJob(detector, _job_options(options), drawings, (PartialResults(partial, detector.class_names), *folders.sinks), blurring)
+    interrupted: KeyboardInterrupt | None = None
     try:
-        job.detect(files)
-    except KeyboardInterrupt:
+        job.detect(inputs)
+    except KeyboardInterrupt as stop:
+        interrupted = stop
         if outputs.requested:
             announce_stop("writing what was detected")
-        raise
-    finally:  # an interruption keeps what was detected before it
-        write_files(job, outputs, metadata, ids, labels)
+    finally:  # an error keeps what was detected before it
+        write_files(job, outputs, metadata, ids, folders)
         partial.close(outputs.complete)
     _conclude(job, outputs, loaded - start, time.perf_counter() - loaded)
+    if interrupted is not None:
+        raise interrupted
     return SOME_FAILED if job.failures else 0
+
+
+def _job_options(options: DetectOptions) -> JobOptions:
+    return JobOptions(
+        every=options.every,
+        max_latency=options.max_latency,
+        seconds=options.seconds,
+        only_found=options.only_found,
+        keep=bool(options.json or options.csv or options.coco),
+        frames=not options.coco,
+    )
 
 
 def _conclude(job: DetectJob, outputs: Outputs, loading: float, detecting: float) -> None:
     """Print totals, times, memory, notes and the written files."""
-    print_totals(job.tally, len(job.streams), loading, detecting)
+    print_totals(job.tally, list(job.streams.values()), loading, detecting)
+    print_left_out(job.left_out)
     print_notes(job.predictor, job.tally)
     written = outputs.written
-    if job.drawings is not None and job.results:
+    if job.drawings is not None and job.drawings.written:
         written.append(f"{job.drawings.folder}/")
     if written:
         print(f"written: {', '.join(map(printable, written))}")
     inputs = job.tally.images + len(job.streams) + sum(name not in job.streams for name in job.failures.messages)
-    job.failures.conclude(inputs, "file" if job.streams else "image")
+    job.failures.conclude(inputs, "input" if any(not row.is_file for row in job.streams.values()) else "file" if job.streams else "image")
+
+
+def _margin(text: str) -> float:
+    """Parse a margin, for ``type=``; see :func:`detkit.cli.flags.parse_number`."""
+    return parse_number(text, lambda value: 0 <= value <= 10, "a number from 0 to 10, such as 0.1;")

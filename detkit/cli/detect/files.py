@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.coco import CocoIds, as_coco
+from detkit.cli.detect.crop_writer import CropWriter
 from detkit.cli.detect.formats import as_csv, as_json, as_row
-from detkit.cli.detect.job import DetectJob
+from detkit.cli.detect.job import DetectJob, Sink
 from detkit.cli.detect.label_writer import LabelWriter
+from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count
 from detkit.cli.results.partial import PartialFile
 from detkit.printable import printable
+
+if TYPE_CHECKING:
+    from detkit.cli.detect.detector import FileDetector
 
 
 class PartialResults:
@@ -32,17 +39,54 @@ class PartialResults:
         self._file.write(as_row(result, self._class_names))
 
 
-def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds, labels: LabelWriter | None) -> None:
-    """Write the requested files.
+@dataclass(frozen=True, kw_only=True)
+class Folders:
+    """The folders that are filled image by image.
+
+    Attributes:
+        labels: The data set of ``--labels``; None: there is none.
+        crops: The objects of ``--crops``; None: there are none.
+    """
+
+    labels: LabelWriter | None = None
+    crops: CropWriter | None = None
+
+    @classmethod
+    def of(cls, options: DetectOptions) -> Folders:
+        """Return those that options ask for.
+
+        Raises:
+            ValueError: If one is not empty, or both are the same.
+        """
+        if options.labels and options.crops and Path(options.labels).resolve() == Path(options.crops).resolve():
+            raise ValueError(f"--crops {options.crops}: expected another folder than that of --labels; give a new one")
+        labels = None if options.labels is None else LabelWriter(options.labels, options.labels_format)
+        return cls(labels=labels, crops=None if options.crops is None else CropWriter(options.crops, options.crop_margin))
+
+    def begin(self, detector: FileDetector) -> None:
+        """Set the classes, before the first image."""
+        if self.labels is not None:
+            self.labels.begin(detector.class_names, detector.reported)
+        if self.crops is not None:
+            self.crops.begin(detector.class_names)
+
+    @property
+    def sinks(self) -> list[Sink]:
+        """Those that there are."""
+        return [folder for folder in (self.labels, self.crops) if folder is not None]
+
+
+def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object], ids: CocoIds, folders: Folders) -> None:
+    """Write the requested files, and complete the folders.
 
     Args:
         job: The results.
-        outputs: The files that flags name.
+        outputs: The files and folders that flags name.
         metadata: Further keys of the JSON file.
         ids: The ids of the COCO file.
-        labels: The data set, to be completed; None: there is none.
+        folders: The folders.
     """
-    names = job.predictor.class_names
+    names, labels, crops = job.predictor.class_names, folders.labels, folders.crops
 
     def write_coco(path: str) -> None:
         text, skipped = as_coco(job.results, names, ids)
@@ -55,6 +99,13 @@ def write_files(job: DetectJob, outputs: Outputs, metadata: Mapping[str, object]
     outputs.write("coco", write_coco)
     if labels is not None:
         outputs.write("labels", lambda path: _finish_labels(labels, path))
+    if crops is not None:
+        outputs.write("crops", lambda _: _finish_crops(crops))
+
+
+def _finish_crops(crops: CropWriter) -> None:
+    skipped = f"; {count(crops.skipped, 'box', 'boxes')} without area in the image skipped" if crops.skipped else ""
+    print(f"crops: {count(crops.written, 'object')}{skipped}")
 
 
 def _finish_labels(labels: LabelWriter, path: str) -> None:

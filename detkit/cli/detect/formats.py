@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,16 +9,21 @@ from typing import Any
 from detkit.about import __version__
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.detect.tally import Stream
-from detkit.cli.results.cells import quoted_cell
+from detkit.cli.results.cells import csv_text, quoted_cell
+from detkit.data.live.address import is_address
 
 
 def _rows(result: ImageResult, class_names: ClassNames) -> list[dict[str, Any]]:
     return [{"class": class_names[label], "label": label, "score": score, "box": box} for label, score, box in result.rows()]
 
 
+def _key(is_file: bool) -> str:
+    """Return the key of the name of an input."""
+    return "file" if is_file else "source"
+
+
 def _source_info(result: ImageResult) -> dict[str, Any]:
-    key = "file" if result.address_stem is None else "source"
-    return {key: result.source, "width": result.size[1], "height": result.size[0]}
+    return {_key(result.path is not None): result.source, "width": result.size[1], "height": result.size[0]}
 
 
 def _frame_info(result: ImageResult) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def as_json(
     """
     streams = streams or {}
     images = [{**_source_info(result), "detections": _rows(result, class_names)} for result in results if result.frame is None]
-    images += [{"file": name, "error": message} for name, message in failed.items() if name not in streams]
+    images += [{_key(not is_address(name)): name, "error": message} for name, message in failed.items() if name not in streams]
     videos = {name: _stream_info(stream) for name, stream in streams.items()}
     for result in results:
         if result.frame is not None:
@@ -62,12 +66,12 @@ def as_json(
 
 def _stream_info(stream: Stream) -> dict[str, Any]:
     """Return what is known of a video, camera or stream; only its name if it has no frames."""
-    name: dict[str, Any] = {"source" if stream.live else "file": stream.name}
+    name: dict[str, Any] = {_key(stream.is_file): stream.name}
     if stream.size is None:
         return name
     size = {"width": stream.size[1], "height": stream.size[0]}
-    dropped = {"frames_dropped": stream.dropped} if stream.live else {}
-    return {**name, **size, "frames_lost": stream.lost, **dropped, "frames_concealed": None, "frames": []}
+    frames = {"frames_processed": stream.tally.frames, "frames_lost": stream.lost, "frames_concealed": None}
+    return {**name, **size, **frames, **({"frames_dropped": stream.dropped} if stream.live else {}), "frames": []}
 
 
 def as_row(result: ImageResult, class_names: ClassNames) -> dict[str, Any]:
@@ -75,31 +79,17 @@ def as_row(result: ImageResult, class_names: ClassNames) -> dict[str, Any]:
     return {**_source_info(result), **_frame_info(result), "detections": _rows(result, class_names)}
 
 
-class _Lines:
-    """Collects the rows of a CSV writer. Both kinds of line break must be quoted in cells, so the writer ends its rows with both."""
-
-    def __init__(self) -> None:
-        self.text: list[str] = []
-
-    def write(self, row: str) -> None:
-        """Keep a row, ended by a single line break."""
-        self.text.append(row.removesuffix("\r\n") + "\n")
-
-
 def as_csv(results: Sequence[ImageResult], class_names: ClassNames) -> str:
     """Return one CSV row per detection, with a header; corners in pixels. With videos, two more columns hold frame and seconds.
 
     Names that begin like formulas are quoted, see :func:`quoted_cell`.
     """
-    lines = _Lines()
-    writer = csv.writer(lines)
     has_frames = any(result.frame is not None for result in results)
     columns = ("file", "width", "height", "class", "label", "score", "x1", "y1", "x2", "y2")
-    writer.writerow([*columns, *(("frame", "seconds") if has_frames else ())])
+    rows: list[Sequence[object]] = [[*columns, *(("frame", "seconds") if has_frames else ())]]
     for result in results:
         frame = () if not has_frames else ("", "") if result.frame is None else (result.frame, round(result.seconds, 3))
         height, width = result.size
         file, names = quoted_cell(result.source), class_names
-        rows = ([file, width, height, quoted_cell(names[n] or ""), n, score, *box, *frame] for n, score, box in result.rows())
-        writer.writerows(rows)
-    return "".join(lines.text)
+        rows += ([file, width, height, quoted_cell(names[n] or ""), n, score, *box, *frame] for n, score, box in result.rows())
+    return csv_text(rows)

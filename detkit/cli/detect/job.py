@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from detkit.cli.detect.blurring import Blurring
 from detkit.cli.detect.printing import print_image, print_stream
 from detkit.cli.detect.results import ImageResult
 from detkit.cli.detect.tally import Stream, Tally, total_detections
@@ -17,6 +19,8 @@ from detkit.cli.report import count
 from detkit.cli.results.drawn_video import DrawnVideo
 from detkit.cli.results.failures import Failures
 from detkit.cli.results.status import FrameStatus
+from detkit.cli.results.timer import stopping_after
+from detkit.data.live.address import Address, is_address, is_live_word
 
 if TYPE_CHECKING:
     from detkit.cli.detect.detector import FileDetector
@@ -33,59 +37,110 @@ class Sink(Protocol):
         """Take the result of an image, ``(H, W, 3)`` uint8 RGB."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How inputs are processed.
+
+    Attributes:
+        every: Process every N-th frame of a video, camera or stream.
+        max_latency: Seconds for which a frame of a live source may wait.
+        seconds: Time after which live sources end; None: when they do.
+        only_found: Whether images and frames without detections are left out of all outputs.
+        keep: Whether the results are needed at the end; otherwise only their numbers are kept.
+        frames: Whether frames can be processed; otherwise addresses must be images.
+    """
+
+    every: int = 1
+    max_latency: float = 0.5
+    seconds: float | None = None
+    only_found: bool = False
+    keep: bool = True
+    frames: bool = True
+
+
 class DetectJob:
     """The detections of one run of the command.
 
     Args:
         predictor: The detector, or an image pyramid of it; its detections are tensors or arrays.
-        every: Process every N-th frame of a video.
+        options: How inputs are processed.
         drawings: Writes the drawn images; None: draw nothing.
         sinks: Get each result as soon as it is computed.
+        blurring: Blurs objects in the pixels that are written.
 
     Attributes:
-        results: The results of all images and frames.
+        results: The results of all images and frames that are reported, if they are kept.
         failures: What could not be read.
         tally: Numbers of images, frames and detections.
         streams: The videos, cameras and streams, by name.
+        left_out: Numbers of images and frames that were left out because nothing was detected in them.
     """
 
-    def __init__(self, predictor: FileDetector, every: int, drawings: DrawingWriter | None, sinks: Sequence[Sink] = ()) -> None:
+    def __init__(
+        self,
+        predictor: FileDetector,
+        options: JobOptions,
+        drawings: DrawingWriter | None,
+        sinks: Sequence[Sink] = (),
+        blurring: Blurring | None = None,
+    ) -> None:
         self.predictor = predictor
-        self.every = every
+        self.options = options
         self.drawings = drawings
         self.sinks = sinks
+        self.blurring = blurring or Blurring(predictor.class_names)
         self.results: list[ImageResult] = []
         self.failures = Failures()
         self.tally = Tally(predictor.class_names)
         self.streams: dict[str, Stream] = {}
+        self.left_out = Tally(predictor.class_names)
 
-    def detect(self, files: Iterable[Path]) -> None:
-        """Process the files and print the detections of each."""
+    def detect(self, inputs: Sequence[Path | str]) -> None:
+        """Process files and addresses one after the other, and then all live sources together; print the detections of each."""
         from detkit.data.media.extensions import is_video
 
-        for videos, group in itertools.groupby(files, key=is_video):
+        words = {item for item in inputs if isinstance(item, str) and is_live_word(item)}
+        others = [item for item in inputs if item not in words]
+        live = [_open_live(item) for item in inputs if item in words]
+        for videos, group in itertools.groupby(others, key=lambda item: isinstance(item, Path) and is_video(item)):
             if videos:
                 for path in group:
-                    self._video(path)
+                    self._video(Path(path))
             else:
-                self._images(list(group))
+                live += self._images(list(group))
+        if live:
+            self._frames(live)
 
-    def _images(self, files: list[Path]) -> None:
+    def _images(self, items: Sequence[Path | str]) -> list[FrameSource]:
+        """Process images, and the videos among the addresses; return the live sources among them."""
         from detkit.inference import detect_files
 
+        live = []
         last = time.perf_counter()
-        for file_result in detect_files(self.predictor, files):
-            self._image(file_result, time.perf_counter() - last)
+        for result in detect_files(self.predictor, items, read=_read):
+            if result.source is None:
+                self._image(result, time.perf_counter() - last)
+            elif not self.options.frames:
+                name = result.source.name
+                self.failures.add(name, ValueError(f"--coco: expected images, got the video or stream {name}; use --json or --csv"))
+            elif result.source.live:
+                live.append(result.source)
+            else:
+                self._frames([result.source])
             last = time.perf_counter()
+        return live
 
     def _image(self, file_result: FileResult[DetectionMethods], seconds: float) -> None:
         image, detections = file_result.image, file_result.detections
+        name, stem = _name_and_stem(file_result.path)
         if image is None or detections is None:
-            self.failures.add(str(file_result.path), file_result.error)
+            self.failures.add(name, file_result.error)
             return
-        result = ImageResult(str(file_result.path), (image.shape[0], image.shape[1]), detections)
-        self._keep(result, image)
-        drawing = None if self.drawings is None else self.drawings.write(result.stem, self._draw(image, detections))
+        result = ImageResult(name, (image.shape[0], image.shape[1]), detections, address_stem=stem)
+        drawn = self._keep(result, image)
+        if drawn is None:
+            return
+        drawing = None if self.drawings is None else self.drawings.write(result.stem, self.blurring.draw(drawn, detections))
         print_image(result, self.predictor.class_names, seconds, drawing, file_result.left_out)
 
     def _video(self, path: Path) -> None:
@@ -100,25 +155,27 @@ class DetectJob:
             self._frames([source])
 
     def _frames(self, sources: Sequence[FrameSource]) -> None:
-        """Process the frames of sources together, and print a line about each at its end."""
+        """Process the frames of sources together, and print a line about each at its end, also after an interruption."""
         from detkit.inference.streams import detect_streams
 
-        for source in sources:
-            self.streams[source.name] = Stream(source.name, Tally(self.predictor.class_names), source.live)
-        streams = [self.streams[source.name] for source in sources]
-        with ExitStack() as stack:
-            videos = self._drawn_videos(sources, stack)
-            status = stack.enter_context(FrameStatus(sources, self.every))
-            for result in stack.enter_context(closing(detect_streams(self.predictor, sources, every=self.every))):
-                self._frame(result, videos.get(result.source.name))
-                status.update(count(total_detections(streams), "detection"), sum(row.dropped for row in streams))
-        for source in sources:
-            self._end(source, videos.get(source.name))
-
-    def _drawn_videos(self, sources: Sequence[FrameSource], stack: ExitStack) -> dict[str, DrawnVideo]:
-        if self.drawings is None:
-            return {}
-        return {source.name: stack.enter_context(DrawnVideo(self.drawings, source, self.every)) for source in sources}
+        every, options = self.options.every, self.options
+        streams = [Stream(source.name, Tally(self.predictor.class_names), source.live) for source in sources]
+        self.streams |= {stream.name: stream for stream in streams}
+        videos: dict[str, DrawnVideo] = {}
+        try:
+            with ExitStack() as stack:
+                if self.drawings is not None:
+                    videos = {source.name: stack.enter_context(DrawnVideo(self.drawings, source, every)) for source in sources}
+                status = stack.enter_context(FrameStatus(sources, every))
+                results = detect_streams(self.predictor, sources, every=every, max_latency=options.max_latency)
+                stack.enter_context(closing(results))
+                stack.enter_context(stopping_after(options.seconds, sources))
+                for result in results:
+                    self._frame(result, videos.get(result.source.name))
+                    status.update(count(total_detections(streams), "detection"), sum(row.dropped for row in streams))
+        finally:
+            for source in sources:
+                self._end(source, videos.get(source.name))
 
     def _frame(self, frame_result: FrameResult[DetectionMethods], video: DrawnVideo | None) -> None:
         source, frame, detections = frame_result.source, frame_result.frame, frame_result.detections
@@ -128,11 +185,12 @@ class DetectJob:
             self.failures.add(source.name, frame_result.error)
             return
         size = (frame.pixels.shape[0], frame.pixels.shape[1])
-        result = ImageResult(source.name, size, detections, frame.index, frame.seconds)
+        stem = None if stream.is_file else source.stem
+        result = ImageResult(source.name, size, detections, frame.index, frame.seconds, stem)
         stream.add(result)
-        self._keep(result, frame.pixels)
-        if video is not None:
-            video.write(self._draw(frame.pixels, detections), frame.seconds)
+        drawn = self._keep(result, frame.pixels)
+        if video is not None and drawn is not None:
+            video.write(self.blurring.draw(drawn, detections), None if self.options.only_found else frame.seconds)
 
     def _end(self, source: FrameSource, video: DrawnVideo | None) -> None:
         stream = self.streams[source.name]
@@ -140,17 +198,42 @@ class DetectJob:
         if video is not None and video.error is not None:
             self.failures.add(source.name, video.error)
         if source.lost and source.name not in self.failures.messages:
-            self.failures.add_lost_frames(source.name, source.lost, stream.tally.frames)
+            advice = "export the video again" if stream.is_file else "check the connection" if stream.live else "download it, and check it"
+            self.failures.add_lost_frames(source.name, source.lost, stream.tally.frames, advice)
         print_stream(stream, [] if video is None else video.paths)
 
-    def _keep(self, result: ImageResult, pixels: Any) -> None:
-        self.results.append(result)
+    def _keep(self, result: ImageResult, image: Any) -> Any | None:
+        """Count a result and hand it on; return the pixels to draw on, or None if the result is left out."""
         self.tally.add(result)
+        if self.options.only_found and not len(result.detections):
+            self.left_out.add(result)
+            return None
+        pixels = self.blurring.blur(image, result.detections)
+        result = replace(result, is_changed=pixels is not image)
+        if self.options.keep:
+            self.results.append(result)
         for sink in self.sinks:
             sink.add(result, pixels)
+        return pixels
 
-    def _draw(self, image: Any, detections: DetectionMethods) -> Any:
-        from detkit.drawing import draw_detections, readable_scale
 
-        scale = readable_scale((image.shape[0], image.shape[1]))
-        return draw_detections(image, detections, self.predictor.class_names, scale=scale)
+def _read(item: Path | str) -> Any:
+    """Read an image file, or open an address."""
+    from detkit.data.live.open import open_address
+    from detkit.data.media.images import read_image
+
+    return open_address(item) if isinstance(item, str) and is_address(item) else read_image(item)
+
+
+def _open_live(word: Any) -> FrameSource:
+    from detkit.data.live.open import open_source
+
+    return open_source(word)
+
+
+def _name_and_stem(path: Path | str) -> tuple[str, str | None]:
+    """Return the name of an image in results, and of an address the beginning of the names of files."""
+    if not isinstance(path, str):
+        return str(path), None
+    address = Address.parse(path)
+    return address.name, address.stem

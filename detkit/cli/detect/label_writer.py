@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -10,42 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.results import ClassNames, ImageResult
-from detkit.printable import printable
+from detkit.cli.outputs import check_empty
+from detkit.cli.results.names import UnusedStems, safe_file_stem, safe_names
 
 if TYPE_CHECKING:
     from detkit.data.writers.labeled import ArrayImage
     from detkit.data.writers.protocol import ImageWise
 
 SPLIT = "train"
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
+"""Formats in which pixels are written, by extension."""
 _LABEL_ENDINGS = (".xml", ".txt", ".json", ".yaml")
-_UNSAFE = re.compile(r"[^\w\-.()+,=@]|^[^\w(+=,@]")
-"""Characters that a format's lists, labels or readers do not keep: spaces, controls, quotes, brackets; a dot or a dash in front."""
 _UPDATE_SECONDS, _UPDATE_COST = 10.0, 20.0
 """Time between two updates of a label file of all images: at least this, and this multiple of the time that an update takes."""
-_LONGEST_STEM = 180
-"""Bytes of the name of a copy without its extension; file systems allow 255, extensions and temporary names included."""
 
 
 def safe_stem(stem: str) -> str:
     """Return a file name without extension that every format can hold, equal to ``stem`` if that can be."""
     from detkit.data.media.images import IMAGE_EXTENSIONS
 
-    safe = _UNSAFE.sub("_", stem.strip()) or "_"
+    safe = safe_file_stem(stem)
     if safe.lower().endswith((*IMAGE_EXTENSIONS, *_LABEL_ENDINGS)):  # a second extension would be read as the only one
         safe = f"{safe.rpartition('.')[0]}_{safe.rpartition('.')[2]}"
-    return safe.encode()[:_LONGEST_STEM].decode("utf-8", "ignore")
-
-
-def safe_names(names: Sequence[str]) -> list[str]:
-    """Return class names that every format can hold: without control characters and outer spaces, not empty, and no two equal."""
-    safe: list[str] = []
-    for index, name in enumerate(names):
-        text = base = " ".join(printable(name).split()) or f"class {index}"
-        number = 1
-        while text in safe:
-            number += 1
-            text = f"{base} {number}"
-        safe.append(text)
     return safe
 
 
@@ -70,16 +55,13 @@ class LabelWriter:
     def __init__(self, folder: str, kind: str) -> None:
         self.folder = Path(folder)
         self.kind = kind
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            raise ValueError(
-                f"--labels {folder}: expected a new or empty folder, as labels in it may have been corrected; give another one"
-            )
+        check_empty("--labels", folder, "as labels in it may have been corrected")
         self.renamed = 0
         self.boxes = 0
         self._class_names: list[str] = []
         self._image_wise: ImageWise | None = None
         self._records: list[ArrayImage] = []
-        self._stems: set[str] = set()
+        self._stems = UnusedStems()
         self._updated, self._update_seconds = time.monotonic(), 0.0
 
     def begin(self, class_names: ClassNames, reported: Sequence[str]) -> None:
@@ -137,7 +119,8 @@ class LabelWriter:
             return f"{self._unused_stem(f'{result.stem}_{result.frame:06d}')}.jpg"
         if result.path is None:
             return f"{self._unused_stem(result.stem)}.png"
-        if result.path.suffix.lower() in IMAGE_EXTENSIONS:
+        suffix = result.path.suffix.lower()
+        if suffix in _FORMATS or (suffix in IMAGE_EXTENSIONS and not result.is_changed):
             return self._unused_stem(result.stem) + result.path.suffix
         return f"{self._unused_stem(result.path.name)}.png"
 
@@ -145,12 +128,7 @@ class LabelWriter:
         """Return a stem that every format can hold, with a number appended if another image has it, ignoring case."""
         safe = safe_stem(stem)
         self.renamed += safe != stem
-        number, name, stem = 1, safe, safe
-        while name.casefold() in self._stems:
-            number += 1
-            name = f"{stem}-{number}"
-        self._stems.add(name.casefold())
-        return name
+        return self._stems.unused(safe)
 
     def finish(self) -> tuple[int, int]:
         """Complete the data set, and return the number of images and of boxes."""
@@ -167,15 +145,13 @@ class LabelWriter:
 
 
 def _save(result: ImageResult, pixels: Any, path: Path) -> None:
-    """Copy an image to ``path`` unchanged if its extension says what it is; otherwise write its pixels."""
+    """Copy an image to ``path`` if its extension says what it is and its pixels were not changed; otherwise write its pixels."""
     from PIL import Image
 
     from detkit.checkpoint import atomic_write
 
     with atomic_write(path) as temporary:
-        if result.frame is not None:
-            Image.fromarray(pixels).save(temporary, "JPEG", quality=95)
-        elif result.path is not None and path.suffix == result.path.suffix:
+        if result.path is not None and result.frame is None and path.suffix == result.path.suffix and not result.is_changed:
             shutil.copyfile(result.path, temporary)
         else:
-            Image.fromarray(pixels).save(temporary, "PNG")
+            Image.fromarray(pixels).save(temporary, _FORMATS[path.suffix.lower()], quality=95)

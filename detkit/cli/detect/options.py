@@ -43,8 +43,14 @@ class DetectOptions(DetectorOptions):
     """Options of ``detkit detect``.
 
     Attributes:
-        images: Images, videos, folders of them, and patterns; empty: a sample photograph.
+        images: Images, videos, folders of them, patterns, cameras and addresses; empty: a sample photograph.
         every: Process every N-th frame of a video.
+        max_latency: Seconds for which a frame of a live source may wait.
+        seconds: Time after which live sources end; None: when they do.
+        only_found: Whether images and frames without detections are left out of all outputs.
+        blur: Classes whose objects are blurred in everything that is written.
+        crops: Folder of the detected objects as images of their own.
+        crop_margin: Margin around them, as a fraction of the box's side.
         output: Folder of the drawn images; None: a new one.
         no_draw: Whether to draw nothing.
         json: File of the detections as JSON.
@@ -57,6 +63,12 @@ class DetectOptions(DetectorOptions):
 
     images: tuple[str, ...] = ()
     every: int = 1
+    max_latency: float = 0.5
+    seconds: float | None = None
+    only_found: bool = False
+    blur: tuple[str, ...] | None = None
+    crops: str | None = None
+    crop_margin: float = 0.0
     output: str | None = None
     no_draw: bool = False
     json: str | None = None

@@ -49,26 +49,34 @@ def print_stream(stream: Stream, drawings: Sequence[Path] = ()) -> None:
     if stream.size is None:
         return
     height, width = stream.size
-    frames = count(stream.tally.frames, "frame") + (f", {stream.dropped:,} dropped" if stream.live else "")
+    frames = f"{count(stream.tally.frames, 'frame')}{_missing([stream])}"
     speed = f"{duration(stream.seconds)}, {stream.tally.frames / max(stream.seconds, 1e-9):.1f} frames/s"
     print(f"\n{printable(stream.name)} ({width} x {height}, {frames}): {stream.tally} in {speed}{_arrow(drawings)}", flush=True)
 
 
-def print_totals(tally: Tally, streams: int, loading: float, detecting: float) -> None:
+def print_totals(tally: Tally, streams: Sequence[Stream], loading: float, detecting: float) -> None:
     """Print the numbers of inputs and detections, times and memory.
 
     Args:
         tally: The numbers of all inputs together.
-        streams: Number of videos, cameras and streams.
+        streams: The videos, cameras and streams.
         loading: Seconds until the detector was loaded.
         detecting: Seconds since then.
     """
     parts = [count(tally.images, "image")] if tally.images or not streams else []
-    parts += [f"{count(streams, 'video')} of {count(tally.frames, 'frame')}"] if streams else []
+    for kind, rows in (("video", [row for row in streams if not row.live]), ("live source", [row for row in streams if row.live])):
+        parts += [f"{count(len(rows), kind)} of {count(sum(row.tally.frames for row in rows), 'frame')}{_missing(rows)}"] if rows else []
     total = tally.images + tally.frames
     print(f"\n{', '.join(parts)}, {tally}")
     per_image = f", {duration(detecting / total)} per {'frame' if streams else 'image'}" if total > 1 else ""
     print(f"{duration(detecting)}{per_image}, plus {duration(loading)} to load; {memory_line()}")
+
+
+def print_left_out(tally: Tally) -> None:
+    """Print how many images and frames without detections were left out, if any."""
+    parts = [count(number, thing) for number, thing in ((tally.images, "image"), (tally.frames, "frame")) if number]
+    if parts:
+        print(f"{' and '.join(parts)} without detections {'is' if tally.images + tally.frames == 1 else 'are'} left out")
 
 
 def print_notes(predictor: FileDetector, tally: Tally) -> None:
@@ -80,6 +88,13 @@ def print_notes(predictor: FileDetector, tally: Tally) -> None:
     if predictor.cut_images:
         limit = f"{count(predictor.cut_images, 'image')} reached the limit of {predictor.max_detections} detections"
         print(f"note: {limit}, so others with lower scores may be left out; raise it with --max-detections")
+
+
+def _missing(streams: Sequence[Stream]) -> str:
+    """Return the numbers of frames that live sources sent and that were not processed: ``, 3 dropped and 1 lost``."""
+    dropped, lost = sum(row.dropped for row in streams), sum(row.lost for row in streams)
+    parts = [f"{dropped:,} dropped"] * bool(dropped) + [f"{lost:,} lost"] * bool(lost)
+    return f" ({' and '.join(parts)})" if parts and streams[0].live else ""
 
 
 def _arrow(drawings: Sequence[Path]) -> str:

@@ -24,6 +24,7 @@ class ImageResult:
         frame: Index of the frame in its source; None for an image.
         seconds: Time of the frame in its source.
         address_stem: Beginning of the names of files that are made from what is no file itself; None for a file.
+        is_changed: Whether objects in the pixels were blurred.
     """
 
     source: str
@@ -32,6 +33,7 @@ class ImageResult:
     frame: int | None = None
     seconds: float = 0.0
     address_stem: str | None = None
+    is_changed: bool = False
 
     @property
     def path(self) -> Path | None:

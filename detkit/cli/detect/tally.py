@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.report import LONGEST_CELL, count
+from detkit.data.live.address import is_address
 from detkit.printable import printable
 
 _MOST_CLASSES = 12
@@ -67,6 +68,11 @@ class Stream:
     lost: int = 0
     seconds: float = 0.0
     _start: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source is a file."""
+        return not self.live and not is_address(self.name)
 
     def add(self, result: ImageResult) -> None:
         """Count a frame."""

@@ -403,10 +403,11 @@ def test_a_signal_keeps_what_was_detected(
 ) -> None:
     original, before = DetectJob._keep, signal.getsignal(number)
 
-    def keep(job: Any, result: Any, pixels: Any) -> None:
-        original(job, result, pixels)
+    def keep(job: Any, result: Any, pixels: Any) -> Any:
+        kept = original(job, result, pixels)
         if len(job.results) == 2:
             signal.raise_signal(number)
+        return kept
 
     monkeypatch.setattr(DetectJob, "_keep", keep)
     assert detect("in", "--json", "a.json", "--csv", "a.csv", "--labels", "made") == code

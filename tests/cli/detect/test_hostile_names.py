@@ -12,9 +12,10 @@ import pytest
 from bright import image, predictor
 
 import detkit.inference
-from detkit.cli.detect.label_writer import safe_names, safe_stem
+from detkit.cli.detect.label_writer import safe_stem
 from detkit.cli.main import main
 from detkit.cli.results.cells import quoted_cell
+from detkit.cli.results.names import safe_names
 from detkit.data import SourceConfig, read_source
 
 NAMES = (

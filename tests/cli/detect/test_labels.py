@@ -152,10 +152,10 @@ def test_unreadable_images_have_no_labels(folder: Path, capsys: pytest.CaptureFi
 def test_an_interruption_keeps_the_labels_of_processed_images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = DetectJob._keep
 
-    def keep(job: Any, result: Any, pixels: Any) -> None:
-        if len(job.results) == 2:
+    def keep(job: Any, result: Any, pixels: Any) -> Any:
+        if job.tally.images == 2:
             raise KeyboardInterrupt
-        original(job, result, pixels)
+        return original(job, result, pixels)
 
     monkeypatch.setattr("detkit.cli.detect.job.DetectJob._keep", keep)
     assert detect("in", "--labels", "made") == 130
@@ -172,9 +172,10 @@ from detkit.cli.main import main
 detkit.inference.load = lambda *_, **options: predictor(60, **{{**options, "svd": None}})
 keep = DetectJob._keep
 def killing(job, result, pixels):
-    keep(job, result, pixels)
+    kept = keep(job, result, pixels)
     if len(job.results) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
+    return kept
 DetectJob._keep = killing
 import detkit.cli.detect.label_writer as labels
 labels._UPDATE_SECONDS = labels._UPDATE_COST = 0.0
