@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from moving_boxes import rows, scene
 
 from detkit import Detections
 from detkit.config import ConfigError
-from detkit.tracking import ByteTrackConfig, SortConfig, Tracker
+from detkit.tracking import ByteTrackConfig, Counting, Follower, Line, SortConfig, Tracker, Zone, matching
+from detkit.tracking.matching import Labels, match_boxes
 
 
 def moving(frame: float, speed: float = 4.0, start: float = 10.0) -> list[float]:
@@ -185,15 +187,109 @@ def test_bad_settings(arguments: tuple[str, ...], message: str) -> None:
         Tracker(arguments[0], **dict.fromkeys(arguments[1:], 0.5))
 
 
-def test_bad_input() -> None:
+@pytest.mark.parametrize(
+    ("boxes", "scores", "labels", "message"),
+    [
+        ([[0, 0, 5, 5], [0, 0, np.nan, 5]], [0.9, 0.9], [0, 0], "in row 1: expected finite numbers x1 y1 x2 y2"),
+        ([[5, 0, 0, 5]], [0.9], [0], "x2 >= x1"),
+        ([[0, 0, 5, 5]], [np.nan], [0], "score nan in row 0: expected a number from 0 to 1"),
+        ([[0, 0, 5, 5]], [1.5], [0], "score 1.5"),
+        ([[0, 0, 5, 5]], [0.9], [-1], "label -1 in row 0"),
+        ([[0, 0, 5, 5]], [0.9], [10**9], "from 0 to 65535"),
+        ([[0, 0, 5, 5]], [0.9, 0.8], [0], "1 boxes, 2 scores and 1 labels"),
+    ],
+)
+def test_bad_detections_change_nothing(boxes: list[list[float]], scores: list[float], labels: list[int], message: str) -> None:
+    tracker = Tracker("sort", min_hits=1)
+    tracker.update(rows([moving(0)]), seconds=1.0)
+    bad = SimpleNamespace(boxes=np.array(boxes), scores=np.array(scores), labels=np.array(labels), class_names=None)
+    with pytest.raises(ValueError, match=message):
+        tracker.update(bad, seconds=9.0)
+    assert tracker.update(rows([moving(1)]), seconds=1 + 1 / 30).ids.tolist() == [1]
+
+
+def test_bad_times() -> None:
     tracker = Tracker()
-    with pytest.raises(ValueError, match="finite numbers"):
-        tracker.update(rows([[0, 0, np.nan, 5]]))
     tracker.update(rows([]), seconds=2.0)
-    with pytest.raises(ValueError, match="not before 2.0"):
-        tracker.update(rows([]), seconds=1.0)
-    with pytest.raises(ValueError, match="expected seconds for all frames"):
-        tracker.update(rows([]))
+    for seconds, message in ((1.0, "not before 2.0"), (np.nan, "finite"), (None, "expected seconds for all frames")):
+        with pytest.raises(ValueError, match=message):
+            tracker.update(rows([]), seconds=seconds)
+    without = Tracker()
+    without.update(rows([]))
+    with pytest.raises(ValueError, match="this frame has a time, and earlier ones had none"):
+        without.update(rows([]), seconds=1.0)
+
+
+@pytest.mark.parametrize("observation_centric", [False, True])
+def test_equal_and_negative_times(observation_centric: bool) -> None:
+    tracker = Tracker("bytetrack", observation_centric=observation_centric)
+    frames = [0, 1, 2, 2, 2, 3, 4, 4, 7]
+    ids = [tracker.update(rows([moving(frame)]), seconds=-1 + frame / 30).ids.tolist() for frame in frames]
+    assert ids[1:] == [[1]] * 8
+    for _ in range(3):
+        tracker.update(rows([]), seconds=-1 + 7 / 30)
+    assert tracker.update(rows([moving(8)]), seconds=-1 + 8 / 30).ids.tolist() == [1]
+    assert np.isfinite(tracker._table.values).all()
+
+
+def test_boxes_without_area_and_classes_without_names() -> None:
+    tracker = Tracker("sort", min_hits=1)
+    for _ in range(3):
+        tracks = tracker.update(rows([moving(0), [50, 50, 50, 50], [70, 50, 90, 50]], labels=np.array([900, 0, 0])))
+        assert tracks.ids[0] == 1
+        assert tracks.labels.tolist() == [900, 0, 0]
+    assert len(tracker._table) <= 7
+
+
+def test_groups_of_boxes_are_matched_as_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    corners = random.uniform(0, 600, (250, 2))
+    first = np.concatenate([corners, corners + random.uniform(20, 80, (250, 2))], axis=1)
+    second = (first + random.normal(0, 4, first.shape))[random.permutation(250)[:200]]
+    labels = Labels(random.integers(0, 3, 250).astype(float), random.integers(0, 3, 200))
+    for classes in (None, labels):
+        expected = match_boxes(first, second, classes, 0.2)
+        assert len(expected.tracks) > 50
+        with monkeypatch.context() as patch:
+            patch.setattr(matching, "_MOST_PAIRS", 0)
+            patch.setattr(matching, "_CHUNK", 3000)
+            found = match_boxes(first, second, classes, 0.2)
+            assert len(match_boxes(first, second + 5000, classes, 0.2).tracks) == 0
+        np.testing.assert_array_equal(found.tracks, expected.tracks)
+        np.testing.assert_array_equal(found.detections, expected.detections)
+
+
+def test_thousands_of_detections_take_little_memory() -> None:
+    grid = np.stack(np.meshgrid(np.arange(60), np.arange(50)), axis=-1).reshape(-1, 2) * 30.0
+    tracker = Tracker("sort", min_hits=1)
+    tracker.update(rows(np.concatenate([grid, grid + 25], axis=1)))
+    tracemalloc.start()
+    tracks = tracker.update(rows(np.concatenate([grid + 2, grid + 27], axis=1)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert tracks.ids.tolist() == list(range(1, 3001))
+    assert peak < 50_000_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sort", "bytetrack"])
+def test_memory_of_ten_thousand_frames(name: str) -> None:
+    """Tracks, counts, and what follows one object; new objects come all the time."""
+    tracker, follower = Tracker(name, observation_centric=True), Follower(moving(0), max_lost_seconds=1e9)
+    counting = Counting([Line((0, 200), (400, 200))], [Zone(((100, 100), (300, 100), (200, 300)))])
+    sizes = []
+    tracemalloc.start()
+    frames = [list(scene(seed, frames=100, objects=10)) for seed in range(10)]
+    for number in range(10_000):
+        detections = frames[number // 100 % 10][number % 100]
+        counting.update(tracker.update(detections, number / 30))
+        follower.update(detections, number / 30)
+        if number in (5000, 7500, 9999):
+            sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert tracker._next_id > 500
+    assert max(sizes[1:]) - sizes[0] < 200_000
+    assert len(counting.lines[0]._memory) < 1500
 
 
 def test_settings_round_trip() -> None:
