@@ -33,6 +33,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "train": Command("start", "detkit.cli.train.command", "train a detector on a folder of labeled images, or from a config"),
     "detect": Command("start", "detkit.cli.detect.command", "detect objects in images and videos"),
+    "track": Command("start", "detkit.cli.track.command", "track objects through videos, cameras and streams, and count them"),
     "evaluate": Command("start", "detkit.cli.evaluate.command", "evaluate a detector, or a results file, on your labels"),
     "calibrate": Command("start", "detkit.cli.calibrate.command", "find the scores from which detections are used"),
     "compare": Command("understand", "detkit.cli.compare.command", "train detectors under equal conditions, and compare them"),

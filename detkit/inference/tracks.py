@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+import ast
+import inspect
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from detkit.arrays import ImageArray
+from detkit.config import apply_overrides
 from detkit.data.media.source import Frame, FrameSource
 from detkit.inference.files import PredictorOf
 from detkit.inference.min_scores import MinScore, MinScores
 from detkit.inference.streams import MAX_LATENCY, detect_streams
 from detkit.inference.track_scores import TrackScores
 from detkit.structures.detection import DetectionArrays, DetectionMethods
-from detkit.tracking import ByteTrackConfig, SortConfig, Tracker, Tracks
+from detkit.tracking import ByteTrackConfig, Tracker, Tracks
 from detkit.tracking.config import KINDS
+from detkit.tracking.external import PREFIX, ExternalTracker
+
+_PUBLISHED_HIGH, _PUBLISHED_LOW = 0.6, 0.1
+"""Scores from which ByteTrack, and trackers that build on it, match detections first and second in their published settings."""
 
 
 class TrackingPredictor(PredictorOf[DetectionMethods], Protocol):
@@ -58,50 +66,71 @@ class TrackingSetup:
     """A tracker with scores that suit a detector; :meth:`of` makes one.
 
     Attributes:
-        config: Settings of the tracker, with scores on the common scale of all classes.
+        name: Name of the tracker.
+        settings: Its settings, with scores on the common scale of all classes.
         scores: The scores of the classes; None if the predictor reports every score.
+        lowest: Lowest score that the tracker uses, on the common scale.
+        make: Makes a tracker, which is given scores on the common scale.
     """
 
-    config: SortConfig | ByteTrackConfig
+    name: str
+    settings: Mapping[str, Any]
     scores: TrackScores | None
+    lowest: float
+    make: Callable[[], FrameTracker]
 
     @classmethod
-    def of(cls, min_scores: MinScores, tracker: str = "bytetrack", **settings: Any) -> TrackingSetup:
+    def of(cls, min_scores: MinScores, tracker: str = "bytetrack", overrides: Sequence[str] = (), **settings: Any) -> TrackingSetup:
         """Derive the scores of a tracker from the lowest scores that a predictor reports.
 
         Detections with such a score continue tracks, and from .1 above it they start one. ByteTrack also uses detections from half of it
         on, to continue tracks that no better one continues. A predictor that reports every score says nothing about the scores of good
-        detections, and the tracker's own scores are used.
+        detections, and the tracker's own scores are used. For a tracker of another package, scores are scaled so that the lowest ones
+        become .6, which is where the published scores of such trackers begin.
 
         Args:
             min_scores: Those of the predictor.
-            tracker: ``bytetrack`` or ``sort``.
+            tracker: ``bytetrack``, ``sort``, or a tracker of the package trackers, such as ``trackers:botsort``.
+            overrides: Further settings, ``key=value``.
             settings: Settings of the tracker that differ.
 
         Raises:
+            ImportError: If the package is not installed.
             ValueError: If there is no such tracker, or a setting is invalid.
         """
         scores = TrackScores.of(min_scores)
+        if tracker.startswith(PREFIX):
+            settings |= dict(map(_setting, overrides))
+            ExternalTracker(tracker, **settings)
+            common = None if scores is None else replace(scores, high=_PUBLISHED_HIGH)
+            return cls(tracker, settings, common, _PUBLISHED_LOW, lambda: ExternalTracker(tracker, **settings))
         derived: dict[str, float] = {}
         if scores is not None and tracker in KINDS:
             more = {"high_score": scores.high, "low_score": scores.low} if tracker == "bytetrack" else {}
             derived = {"min_new_score": scores.new, **more}
-        return cls(Tracker(tracker, **{**derived, **settings}).config, scores)
-
-    @property
-    def lowest(self) -> float:
-        """Lowest score that the tracker uses, on the common scale."""
-        if isinstance(self.config, ByteTrackConfig):
-            return self.config.low_score
-        return 0.0 if self.scores is None else min(self.scores.high, self.config.min_new_score)
+        config = apply_overrides(Tracker(tracker, **{**derived, **settings}).config, overrides)
+        lowest = 0.0 if scores is None else min(scores.high, config.min_new_score)
+        lowest = config.low_score if isinstance(config, ByteTrackConfig) else lowest
+        return cls(tracker, config.model_dump(mode="json", exclude={"kind"}), scores, lowest, lambda: Tracker(config))
 
     def predictor(self, predictor: Any) -> Any:
         """Return a predictor that reports all detections that the tracker uses."""
         return predictor if self.scores is None else predictor.with_min_score(self.scores.lowest(self.lowest))
 
     def build(self) -> FrameTracker:
-        """Return a new tracker."""
-        return ScaledTracker(Tracker(self.config), self.scores, self.lowest)
+        """Return a new tracker, which is given scores of the detector."""
+        return ScaledTracker(self.make(), self.scores, self.lowest)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Return the name and the value of ``key=value``: a Python literal, or text."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ValueError(f"{text!r}: expected key=value, such as lost_track_buffer=60")
+    try:
+        return key.strip(), ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError):
+        return key.strip(), value.strip()
 
 
 class ScaledTracker:
@@ -114,18 +143,26 @@ class ScaledTracker:
     """
 
     def __init__(self, tracker: FrameTracker, scores: TrackScores | None, lowest: float) -> None:
-        self._tracker, self._scores, self._lowest = tracker, scores, lowest
+        self._update, self._scores, self._lowest = with_image(tracker), scores, lowest
 
-    def update(self, detections: DetectionMethods, seconds: float | None = None) -> Tracks:
+    def update(self, detections: DetectionMethods, seconds: float | None = None, image: ImageArray | None = None) -> Tracks:
         """See :meth:`detkit.tracking.Tracker.update`; rows are those of the detections given here."""
         rows = detections.numpy()
         if self._scores is None:
-            return self._tracker.update(rows, seconds)
+            return self._update(rows, seconds, image)
         common = self._scores.common(rows)
         used = (common.scores >= self._lowest).nonzero()[0]
-        tracks = self._tracker.update(common[used], seconds)
+        tracks = self._update(common[used], seconds, image)
         found = tracks.detections
         return replace(tracks, detections=found.replace(scores=self._scores.own(found.scores, found.labels)), rows=used[tracks.rows])
+
+
+def with_image(tracker: FrameTracker) -> Callable[[DetectionArrays, float | None, ImageArray | None], Tracks]:
+    """Return the ``update`` of a tracker, to be called with the frame, which a tracker without an argument ``image`` does not get."""
+    update: Any = tracker.update
+    if "image" in inspect.signature(update).parameters:
+        return lambda detections, seconds, image: update(detections, seconds, image=image)
+    return lambda detections, seconds, image: update(detections, seconds)
 
 
 def track_streams(
@@ -143,7 +180,7 @@ def track_streams(
         predictor: A :class:`Predictor`, or an :class:`ImagePyramid` of one. The scores of a tracker given by name follow from the
             lowest score that it reports, see :meth:`TrackingSetup.of`; weaker detections are used where they continue tracks.
         sources: Video files, cameras and streams.
-        tracker: ``bytetrack`` or ``sort``, or a function that makes a tracker for a source, such as a class of your own.
+        tracker: ``bytetrack``, ``sort`` or a name such as ``trackers:botsort``; or a function that makes a tracker for a source.
         every: Frame step: 1 for all frames, 2 for every second frame.
         max_latency: Longest time in seconds that a frame of a live source may wait for the detector.
         settings: Settings of a tracker given by name.
@@ -152,18 +189,18 @@ def track_streams(
         ValueError: If there is no such tracker, or a setting is invalid.
     """
     if isinstance(tracker, str):
-        setup = TrackingSetup.of(predictor.min_scores, tracker, **settings)
+        setup = TrackingSetup.of(predictor.min_scores, tracker, (), **settings)
         predictor, build = setup.predictor(predictor), setup.build
     elif settings:
         raise ValueError(f"{', '.join(settings)}: settings belong to a tracker given by name; give them to your own tracker instead")
     else:
         build = tracker
-    trackers = {id(source): build() for source in sources}
+    updates = {id(source): with_image(build()) for source in sources}
     with closing(detect_streams(predictor, sources, every=every, max_latency=max_latency)) as results:
         for result in results:
             tracks = None
             if result.frame is not None and result.detections is not None:
-                tracks = trackers[id(result.source)].update(result.detections.numpy(), result.frame.seconds)
+                tracks = updates[id(result.source)](result.detections.numpy(), result.frame.seconds, result.frame.pixels)
             yield TrackResult(result.source, result.frame, tracks, result.error, result.dropped)
 
 
@@ -181,7 +218,8 @@ def track_video(
     Args:
         predictor: As for :func:`track_streams`.
         video: A file, or a source of frames such as :class:`detkit.data.media.video.Video`.
-        tracker: ``bytetrack`` or ``sort``, or a tracker, which is used as it is and gets what the predictor reports.
+        tracker: ``bytetrack``, ``sort`` or a name such as ``trackers:botsort``; or a tracker, which is used as it is and gets what
+            the predictor reports.
         every: Frame step.
         max_latency: Longest time in seconds that a frame of a live source may wait for the detector.
         settings: Settings of a tracker given by name, such as ``max_lost_seconds=2``.

@@ -42,7 +42,7 @@ def test_weak_detections_continue_a_track_but_start_none(tmp_path: Path) -> None
     }
     assert found == {0.45: {1, 2}, 0.55: {1}}
     setup = TrackingSetup.of(MinScores(0.8, NAMES))
-    assert (setup.config.min_new_score, setup.lowest) == (pytest.approx(0.9), 0.4)
+    assert (setup.settings["min_new_score"], setup.lowest) == (pytest.approx(0.9), 0.4)
     tracker = setup.build()
     scores = [0.95, 0.95, 0.5, 0.5, 0.3, 0.95]
     ids = [
@@ -61,7 +61,7 @@ def test_the_detector_reports_what_the_tracker_uses() -> None:
 
 def test_a_detector_without_a_lowest_score_leaves_the_scores_of_the_tracker() -> None:
     setup = TrackingSetup.of(MinScores(0.0, NAMES))
-    assert setup.config == Tracker("bytetrack").config
+    assert setup.settings == Tracker("bytetrack").config.model_dump(mode="json", exclude={"kind"})
     detector = predictor(60)
     assert setup.predictor(detector) is detector
 
@@ -117,3 +117,16 @@ def test_a_tracker_of_the_user_gets_what_is_reported(tmp_path: Path) -> None:
         next(iter(track_video(predictor(60), path, First(), min_iou=0.2)))
     with pytest.raises(ValueError, match="unknown tracker 'bytetrak': did you mean 'bytetrack'"):
         next(iter(track_video(predictor(60), path, "bytetrak")))
+
+
+def test_trackers_of_another_package_get_scores_of_their_scale() -> None:
+    """Their published scores begin at .6 and .1: detections of .25 and .1 would start and continue nothing."""
+    pytest.importorskip("trackers")
+    setup = TrackingSetup.of(MinScores(0.2, NAMES), "trackers:bytetrack", ["lost_track_buffer=10"])
+    assert setup.settings == {"lost_track_buffer": 10}
+    assert setup.predictor(predictor(60, min_score=0.2)).min_score == pytest.approx(0.1 / 3)
+    tracker = setup.build()
+    scores = [0.5, 0.5, 0.1, 0.1, 0.5]
+    found = [tracker.update(rows([[frame, 0, 30 + frame, 40]], np.array([score])), frame / 30) for frame, score in enumerate(scores)]
+    assert found[-1].ids.tolist() == found[-2].ids.tolist() != []
+    np.testing.assert_allclose(found[-1].scores, [0.5], atol=1e-6)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from detkit.evaluation.tracks.metrics import TrackNumbers, combine, evaluate_sequence
-from detkit.evaluation.tracks.mot_files import read_results, read_truth, write_tracks
+from detkit.evaluation.tracks.mot_files import read_results, read_truth
 from detkit.evaluation.tracks.rows import MOT_DISTRACTORS, MOT_PEDESTRIAN, TrackRows
 
 __all__ = [
@@ -15,5 +15,4 @@ __all__ = [
     "evaluate_sequence",
     "read_results",
     "read_truth",
-    "write_tracks",
 ]

@@ -1,17 +1,15 @@
 """Files in MOTChallenge's text format: a line per box, ``frame, id, left, top, width, height, score, class, visibility``.
 
-Frames and ids count from 1; boxes are in pixels from the corner of the image, as detkit has them.
+Frames and ids count from 1; boxes are in pixels from the corner of the image, as detkit has them; :mod:`detkit.tracking.mot` writes them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from detkit.checkpoint.atomic import write_text
 from detkit.data.readers.text import read_text
 from detkit.evaluation.tracks.rows import MOT_PEDESTRIAN, TrackRows
 
@@ -31,21 +29,6 @@ def read_truth(path: str | Path) -> TrackRows:
 def read_results(path: str | Path) -> TrackRows:
     """Read results; see :func:`read_truth`. An empty file has no tracks."""
     return _read(Path(path), default_class=-1)
-
-
-def write_tracks(path: str | Path, rows: Iterable[tuple[int, int, tuple[float, float, float, float], float]]) -> None:
-    """Write results: for each box its frame, id, ``x1 y1 x2 y2`` and score.
-
-    Raises:
-        WriteError: If the file cannot be written.
-    """
-    write_text(path, "".join(mot_line(*row) for row in rows))
-
-
-def mot_line(frame: int, track: int, box: tuple[float, float, float, float], score: float) -> str:
-    """Return the line of a box; the columns of results that have no meaning are -1."""
-    x1, y1, x2, y2 = box
-    return f"{frame},{track},{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f},{score:.6f},-1,-1,-1\n"
 
 
 def _read(path: Path, default_class: int) -> TrackRows:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from bright import image, saved
 from PIL import Image
 from videos import film
+from without_libraries import SLOW_LIBRARIES, run_without
 
 import detkit
 from detkit.cli.detect.detector import load_predictor, onnx_file
@@ -26,26 +25,10 @@ from detkit.data.media import images
 from detkit.inference import ArrayPredictor, Predictor
 from detkit.weights import EMBEDDED, embedded_onnx_path, embedded_path
 
-SLOW_LIBRARIES = ("torch", "torchvision", "timm", "scipy", "skimage", "sklearn", "numba", "albumentations", "pycocotools", "safetensors")
-BLOCKED = """
-import sys
-class Refuse:
-    def find_spec(self, name, path=None, target=None):
-        if path is None and name in {names!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}: blocked by the test", name=name)
-sys.meta_path.insert(0, Refuse())
-from detkit.cli.main import main
-raise SystemExit(main(sys.argv[1:]))
-"""
-
 
 def detect_without(names: tuple[str, ...], *words: str | Path) -> str:
     """Run the command in a process in which some libraries cannot be imported, and return what it prints."""
-    root = str(Path(detkit.__file__).parents[1])
-    command = [sys.executable, "-c", BLOCKED.format(names=names), "detect", *map(str, words)]
-    run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root}, check=False)
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return run_without(names, "detect", *words)
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from track_files import sequence, write_rows
 
-from detkit.evaluation.tracks import combine, evaluate_sequence, read_results, read_truth, write_tracks
+from detkit.evaluation.tracks import combine, evaluate_sequence, read_results, read_truth
+from detkit.tracking.mot import write_tracks
 
 
 def boxes(frames: range, track: int, left: float = 0.0) -> list[tuple[float, ...]]:
