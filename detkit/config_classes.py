@@ -7,6 +7,7 @@ from detkit.data.augment.config import AugmentationConfig, FixedSizeConfig, Jitt
 from detkit.data.augment.transforms import IoUCropConfig, MixupConfig, MosaicConfig, PhotometricConfig, RotationConfig, ZoomOutConfig
 from detkit.data.crops import CropConfig
 from detkit.data.loader import LoaderConfig
+from detkit.data.tiles import TileConfig
 from detkit.experiment.config import BoxRegressionStageConfig, Experiment, GradientStageConfig, SVMStageConfig
 from detkit.heads.anchors import AnchorConfig
 from detkit.heads.default_boxes import DefaultBoxConfig
@@ -143,6 +144,7 @@ __all__ = [
     "SingleLevelConfig",
     "SourceConfig",
     "TextClassesConfig",
+    "TileConfig",
     "TrainingConfig",
     "TwoFCConfig",
     "YOLOXConfig",
