@@ -1,10 +1,14 @@
-"""Detect objects in images and videos: print a table for each, draw the boxes, and write the detections to files.
+"""Detect objects in images, videos and streams: print a table for each, draw the boxes, and write the detections to files.
 
     detkit detect                                     a sample photograph, with the detector inside the package
     detkit detect photo.jpg holiday/ 'scans/*.png'
     detkit detect photos --latest                     with your newest run
     detkit detect clip.mp4 --every 5 --json found.json
     detkit detect photos --labels my_data             labels to correct, then to train on
+    detkit detect 0 --only-found                      a camera, until Ctrl-C; the drawn video has the frames with objects
+    detkit detect rtsp://user:word@10.0.0.7/live http://10.0.0.8/video.mjpg --seconds 60 --json found.json
+    detkit detect photos --crops objects              each object as an image of its own, objects/CLASS/IMAGE_N.jpg
+    detkit detect photos --blur person                the photos with all detected persons blurred
     detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
 
 Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. It runs on the CPU without
@@ -12,6 +16,19 @@ loading PyTorch, and answers in a second; --device cuda or mps, --precision bf16
 
 Drawn images go to a new folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read
 is reported, the others are processed, and the exit code is 1.
+
+An IMAGE can be a camera (0 is the first one; a file of this name has precedence) or an address: http:// or https:// of an image, a video or
+an MJPEG stream, or rtsp://. Files and images are processed one after the other, and then all cameras and streams together. A frame that
+waits for longer than --max-latency is dropped, so that a slow detector is not late; frames that could not be decoded are lost. Both are
+counted, and only lost ones make the exit code 1. A connection that is lost is made again. Ctrl-C or SIGTERM ends cameras and streams
+with everything written, videos included, and exit code 130 or 143; after --seconds it is 0.
+
+--blur replaces the detected objects of its classes, with a margin, by at most 4 x 4 colors that cannot be undone, in everything that is
+written: drawn images and videos, --crops, and the copies of --labels. Their boxes are not drawn. An object that is not detected, or scores
+less than --min-score, stays visible: look at the results, and lower --min-score where too much is missed.
+
+--only-found leaves images and frames without detections out of the output on the screen, the drawn images and videos, --labels and --json,
+which has "only_found": true. The drawn video then is shorter than its source.
 
 The files of --json, --csv and --coco are written at the end, also after an interruption. Until then, the detections of the images
 processed so far are in FILE.partial next to the first of them, as lines of JSON, which stays if the command is killed. The data set of
@@ -22,8 +39,10 @@ Without --min-score, a model with operating points, from its training or from `d
 on, and a class that has none from the score of all classes; the command prints these scores, and the JSON file records them. Other models
 report from the score that they suggest, or from 0.5.
 
-In the JSON file, a video's frames_lost counts frames that could not be decoded or that its truncated file lacks; damaged frames that the
-decoder completes from others are not counted (frames_concealed is null), as OpenCV does not report them.
+In the JSON file, an input is named by "file", and a camera or an address by "source", without a password. A video's frames_processed
+counts its frames, frames_dropped those of a camera or stream for which there was no time, and frames_lost those that could not be decoded
+or that a truncated file lacks; damaged frames that the decoder completes from others are not counted (frames_concealed is null), as OpenCV
+does not report them.
 
 In the file of --coco, an image_id is the number at the end of the image's name (000000000139.jpg: 139), or the name without its extension
 if there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
@@ -65,33 +84,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rtsp:// addresses (default: a sample photograph)",
     )
     add_detector_arguments(parser)
-    add_flags(parser, "--every", "--max-latency", "--seconds")
-    parser.add_argument(
+    frames = parser.add_argument_group("videos, cameras and streams")
+    add_flags(frames, "--every", "--max-latency", "--seconds")
+    _add_outputs(parser.add_argument_group("output"))
+    bind(parser, DetectOptions, run)
+
+
+def _add_outputs(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
         "--only-found", action="store_true", help="leave images and frames without detections out of all that is printed and written"
     )
-    add_flags(parser, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
-    add_flags(parser, "--no-draw")
-    parser.add_argument(
-        "--blur",
-        nargs="+",
-        action="extend",
-        metavar="NAME",
-        help="blur the detected objects of these classes in the drawn images and videos, in --crops and in the copies of --labels",
-    )
-    parser.add_argument("--crops", metavar="DIR", help="write each detected object to a new folder, as DIR/CLASS/IMAGE_N.jpg")
-    parser.add_argument(
+    add_flags(group, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
+    add_flags(group, "--no-draw")
+    blur = "blur the detected objects of these classes in drawn images and videos, in --crops and in the copies of --labels"
+    group.add_argument("--blur", nargs="+", action="extend", metavar="NAME", help=blur)
+    group.add_argument("--crops", metavar="DIR", help="write each detected object to a new folder, as DIR/CLASS/IMAGE_N.jpg")
+    group.add_argument(
         "--crop-margin",
         type=_margin,
         metavar="F",
-        help="margin around each object of --crops, as a fraction of its width and height, such as 0.1 (default: %(default)s)",
+        help="margin around each object of --crops, as a fraction of its width and height, such as 0.1 (default: none)",
     )
-    add_flags(parser, "--json", help="write all detections, image by image, as JSON")
-    add_flags(parser, "--csv", help="write one row per detection as CSV")
-    parser.add_argument("--coco", metavar="FILE", help="write a COCO results file")
-    add_flags(parser, "--labels", help="write a new data set: the images, with the detections as labels to correct")
-    parser.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
-    add_flags(parser, "--annotations", help="COCO annotation file that gives the ids for --coco")
-    bind(parser, DetectOptions, run)
+    add_flags(group, "--json", help="write all detections, image by image, as JSON")
+    add_flags(group, "--csv", help="write one row per detection as CSV")
+    group.add_argument("--coco", metavar="FILE", help="write a COCO results file")
+    add_flags(group, "--labels", help="write a new data set: the images, with the detections as labels to correct")
+    group.add_argument("--labels-format", choices=tuple(WRITERS), help="format of --labels (default: yolo)")
+    add_flags(group, "--annotations", help="COCO annotation file that gives the ids for --coco")
 
 
 def run(options: DetectOptions) -> int:

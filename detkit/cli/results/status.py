@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.report import count, listed, progress_bar
+from detkit.cli.report import count, progress_bar
 from detkit.printable import printable
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _TITLE = 40
 """Characters of a name in front of the bar."""
+_LIVE_FORMAT = "{desc}: {n_fmt} frames in {elapsed}, {rate_noinv_fmt}{postfix}"
 _LINE_SECONDS = 10.0
 """Time between two lines about live sources where there is no terminal."""
 
@@ -32,13 +33,16 @@ class FrameStatus:
         self._live = any(source.live for source in sources)
         lengths = [source.length for source in sources]
         self._total = None if self._live or None in lengths else sum(-(-(length or 0) // every) for length in lengths)
-        self._title = printable(sources[0].name.rpartition("/")[2] if not self._live else listed([row.name for row in sources], 2), _TITLE)
+        name = sources[0].name if self._live else sources[0].name.rpartition("/")[2]
+        self._title = printable(name, _TITLE) if len(sources) == 1 else count(len(sources), "live source")
         self._bar: Any = None
         self._frames = 0
         self._start = self._last = time.monotonic()
 
     def __enter__(self) -> FrameStatus:
         self._bar = progress_bar(self._total, "frame", self._title).__enter__()
+        if self._live:
+            self._bar.bar_format = _LIVE_FORMAT
         self._start = self._last = time.monotonic()
         return self
 
