@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detkit.curation.checking.model_fit import model_findings
@@ -13,6 +13,7 @@ from detkit.curation.parts import WHOLE, LabeledParts
 from detkit.data import SourceConfig
 from detkit.data.checks.labels import check_labels
 from detkit.data.checks.report import CheckReport
+from detkit.data.checks.rules import UNCOMPARED_FILES
 from detkit.data.readers import find_split
 from detkit.data.tiles import TileConfig
 from detkit.models.detector import DetectorConfig
@@ -82,5 +83,6 @@ def check_parts(
     if pixels:
         from detkit.curation.duplicates import check_pixels
 
-        report = report.with_findings(check_pixels(read.parts, progress=progress))
+        known = tuple(finding for finding in report.findings if finding.rule is not UNCOMPARED_FILES)  # these are compared now
+        report = replace(report, findings=(*known, *check_pixels(read.parts, progress=progress)))
     return Checked(read.parts, report)

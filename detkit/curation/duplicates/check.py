@@ -13,6 +13,7 @@ from detkit.curation.duplicates.cache import PixelCache
 from detkit.curation.duplicates.find import find_duplicates
 from detkit.curation.duplicates.groups import Copies, Duplicates, Relation
 from detkit.curation.duplicates.scan import Progress
+from detkit.curation.duplicates.shifted import MOST_IMAGES
 from detkit.curation.parts import WHOLE, LabeledParts
 from detkit.data.checks import rules
 from detkit.data.checks.findings import Finding, Others, Rule, Severity
@@ -40,13 +41,19 @@ EXACT_DUPLICATE = Rule(
 NEAR_DUPLICATE = Rule(
     "near_duplicate",
     Severity.NOTE,
-    "images that are recompressed, resized, mirrored or slightly changed copies of another image of the part",
+    "images that are recompressed, resized, mirrored, shifted or slightly changed copies of another image of the part",
     "nothing to do if they are wanted; keep them in one part: detkit data split does",
+)
+UNCOMPARED_SHIFTS = Rule(
+    "uncompared_shifts",
+    Severity.NOTE,
+    f"images that were not searched for shifted copies, as there are more than {MOST_IMAGES:,}",
+    "nothing to do unless they are neighboring views of the same things, such as frames of a video: check fewer parts at a time then",
 )
 NEAR_LEAK = Rule(
     "near_leak",
     Severity.WARNING,
-    "images of which another part has a recompressed, resized, mirrored or slightly changed copy",
+    "images of which another part has a recompressed, resized, mirrored, shifted or slightly changed copy",
     "divide the data with detkit data split, which keeps copies together: the metrics are too high otherwise",
 )
 
@@ -75,7 +82,9 @@ def duplicate_findings(parts: LabeledParts, duplicates: Duplicates) -> tuple[Fin
     names = sorted(parts.parts, key=lambda name: name != train)  # the training part first
     found = [finding for name in names for finding in (*_broken(parts, duplicates, name), *_within(parts, duplicates, name))]
     leaks = (_between(parts, duplicates, pair, train) for pair in combinations(names, 2))
-    return (*found, *(finding for findings in leaks for finding in findings))
+    count = len(duplicates.images)
+    limits = [Finding.of_texts(UNCOMPARED_SHIFTS, "", (), count)] if count > MOST_IMAGES else []
+    return (*found, *(finding for findings in leaks for finding in findings), *limits)
 
 
 def _broken(parts: LabeledParts, duplicates: Duplicates, name: str) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Search for copies: by bytes, by pixels, and by hashes whose images are then compared."""
+"""Search for copies: by bytes, by pixels, and by hashes and shifted thumbnails whose images are then compared."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from detkit.arrays import Flags, Floats, ImageArray, Integers
 from detkit.curation.duplicates.cache import KEY_BYTES, PixelCache
 from detkit.curation.duplicates.groups import Duplicates, Pair, Relation, Sets
-from detkit.curation.duplicates.hashes import ORIENTATIONS, hash_thumbnails, shrink
+from detkit.curation.duplicates.hashes import ORIENTATIONS, THUMBNAIL, hash_thumbnails, shrink
 from detkit.curation.duplicates.images import DistinctImages, Source
 from detkit.curation.duplicates.rows import RowFile
 from detkit.curation.duplicates.scan import Progress, Scan, scan
 from detkit.curation.duplicates.search import near_pairs
+from detkit.curation.duplicates.shifted import MOST_IMAGES, SHIFTS, shifted_pairs
 from detkit.curation.duplicates.verify import (
     MIN_THUMBNAIL_CORRELATION,
     NO_AGREEMENT,
@@ -46,7 +47,8 @@ def find_duplicates(
     """Find all copies among the images of all parts.
 
     Copies are images of the same bytes or pixels, and images recompressed, resized, slightly cropped or recolored, mirrored or turned by
-    right angles. Images that show details in less than a quarter of their area are copies only if their pixels are the same.
+    right angles. Images that show details in less than a quarter of their area are copies only if their pixels are the same. Among up to
+    :data:`~detkit.curation.duplicates.shifted.MOST_IMAGES` images, those count as copies, too, that show the same objects a bit shifted.
 
     Args:
         parts: The data set.
@@ -81,7 +83,10 @@ def _exact_pairs(digests: NDArray[np.uint8], relation: Relation, sets: Sets) -> 
 
 
 class _Comparison:
-    """Comparison of images with near hashes, of which one stands for all of the same pixels."""
+    """Comparison of images with near hashes or overlapping fields of view, of which one stands for all of the same pixels.
+
+    A pair is two images and how the second is laid on the first: a number of :data:`ORIENTATIONS`, followed by those of :data:`SHIFTS`.
+    """
 
     def __init__(self, sources: tuple[Source, ...], scanned: Scan, file: RowFile, workers: int) -> None:
         self._sources, self._scanned, self._file, self._workers = sources, scanned, file, workers
@@ -89,7 +94,7 @@ class _Comparison:
         self._small = lru_cache(_KEPT_IMAGES)(self._read_small)
 
     def near_pairs(self, sets: Sets) -> list[Pair]:
-        """Return the pairs that are copies, and join them; pairs of one group already are not compared."""
+        """Return the pairs that are copies or overlap, and join them; pairs of one group already are not compared."""
         thumbnails = self._scanned.thumbnails
         whole = self._scanned.sizes.any(axis=1) & has_details(thumbnails) & (sets.all() == np.arange(len(self._sources)))
         compared = np.flatnonzero(whole)
@@ -97,12 +102,21 @@ class _Comparison:
         with ThreadPoolExecutor(self._workers, thread_name_prefix="detkit-pairs") as pool:
             for table in near_pairs(hash_thumbnails(thumbnails[compared])):
                 rows = np.column_stack([compared[table[:, 0]], compared[table[:, 1]], table[:, 2]])
-                rows = rows[_are_apart(rows, sets)]
-                for batch in _batches(self._similar(rows)):
-                    for row, agreement in self._agreements(batch[_are_apart(batch, sets)], pool):
-                        if agreement.is_copy and sets.find(row[0]) != sets.find(row[1]):
-                            sets.join(row[0], row[1])
-                            pairs.append(self._pair(*row))
+                pairs += self._copies(self._similar(rows[_are_apart(rows, sets)]), sets, pool)
+            if len(self._sources) <= MOST_IMAGES:
+                table = shifted_pairs(thumbnail_details(thumbnails[compared]), sets.all()[compared])
+                rows = np.column_stack([compared[table[:, 0]], compared[table[:, 1]], len(ORIENTATIONS) + table[:, 2]])
+                pairs += self._copies(rows, sets, pool)
+        return pairs
+
+    def _copies(self, rows: Integers, sets: Sets, pool: ThreadPoolExecutor) -> list[Pair]:
+        """Compare the images of pairs, and return and join those that are copies."""
+        pairs = []
+        for batch in _batches(rows):
+            for row, agreement in self._agreements(batch[_are_apart(batch, sets)], pool):
+                if agreement.is_copy and sets.find(row[0]) != sets.find(row[1]):
+                    sets.join(row[0], row[1])
+                    pairs.append(self._pair(*row))
         return pairs
 
     def _similar(self, rows: Integers) -> Integers:
@@ -140,7 +154,10 @@ class _Comparison:
         first, second = self._small(pair[0]), self._small(pair[1])
         if first is None or second is None:  # removed or damaged meanwhile
             return NO_AGREEMENT
-        return compare(first, ORIENTATIONS[pair[2]].apply(second))
+        if pair[2] < len(ORIENTATIONS):
+            return compare(first, ORIENTATIONS[pair[2]].apply(second))
+        y, x = SHIFTS[pair[2] - len(ORIENTATIONS)]
+        return compare(first, second, (y * SIDE // THUMBNAIL, x * SIDE // THUMBNAIL))
 
     def _read_small(self, index: int) -> ImageArray | None:
         path, window = self._sources[index]
@@ -153,10 +170,11 @@ class _Comparison:
         return shrink(image, SIDE)
 
     def _pair(self, first: int, second: int, orientation: int) -> Pair:
-        turn = ORIENTATIONS[orientation]
+        shifted = orientation >= len(ORIENTATIONS)
+        turn = ORIENTATIONS[0 if shifted else orientation]
         sizes = self._scanned.sizes[[first, second]].tolist()
         resized = sizes[0] != (sizes[1][::-1] if turn.transposed else sizes[1])
-        return Pair(first, second, Relation.NEAR, turn.word, resized)
+        return Pair(first, second, Relation.NEAR, turn.word, resized, shifted)
 
 
 def _agreement(row: Any) -> Agreement:

@@ -31,6 +31,7 @@ class Pair:
         relation: How they are related.
         turned: Word for the orientation of the second one, such as ``mirrored``; empty if it is that of the first.
         resized: Whether their sizes differ.
+        shifted: Whether they may only overlap.
     """
 
     first: int
@@ -38,13 +39,14 @@ class Pair:
     relation: Relation
     turned: str = ""
     resized: bool = False
+    shifted: bool = False
 
     @property
     def text(self) -> str:
-        """How they are related, for people: ``the same bytes``, ``recompressed or edited``, ``mirrored and resized``."""
+        """How they are related, for people: ``the same bytes``, ``recompressed or edited``, ``mirrored, resized``."""
         if self.relation is not Relation.NEAR:
             return str(self.relation.value)
-        words = [self.turned] * bool(self.turned) + ["resized"] * self.resized
+        words = [self.turned] * bool(self.turned) + ["resized"] * self.resized + ["overlapping"] * self.shifted
         return ", ".join(words) if words else "recompressed or edited"
 
 

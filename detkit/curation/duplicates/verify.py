@@ -62,17 +62,22 @@ class Agreement:
 NO_AGREEMENT = Agreement(0.0, 0.0)
 
 
-def compare(first: ImageArray, second: ImageArray) -> Agreement:
-    """Compare two gray images ``(SIDE, SIDE)`` in the same orientation.
+def compare(first: ImageArray, second: ImageArray, shift: tuple[int, int] = (0, 0)) -> Agreement:
+    """Compare two gray images ``(SIDE, SIDE)`` in the same orientation, where they overlap.
 
     Images without details in most places, such as those of one color, never agree: only equal pixels show that they are copies.
+
+    Args:
+        first: One image.
+        second: The other one.
+        shift: About ``(y, x)`` in pixels: what is at ``(r, c)`` of the second image is at ``(r + y, c + x)`` of the first.
     """
     one, other = first.astype(np.float32), second.astype(np.float32)
     inside = _inside(one) & _inside(other)
     plain = _agreement(one, other, inside)
     if plain.is_copy:
         return plain
-    aligned = _align(one, other)
+    aligned = _align(one, other, shift)
     if aligned is None:
         return plain
     moved, covered = aligned
@@ -142,13 +147,14 @@ def _inside(image: Floats) -> Flags:
     return inside
 
 
-def _align(first: Floats, second: Floats) -> tuple[Floats, Flags] | None:
+def _align(first: Floats, second: Floats, shift: tuple[int, int]) -> tuple[Floats, Flags] | None:
     """Return the second image moved onto the first, and the pixels that it covers; None if it cannot be."""
     import cv2
 
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _STEPS, _PRECISION)
     try:
-        everything, start = np.full((SIDE, SIDE), 255, np.uint8), np.eye(2, 3, dtype=np.float32)
+        everything = np.full((SIDE, SIDE), 255, np.uint8)
+        start = np.array([[1, 0, -shift[1]], [0, 1, -shift[0]]], np.float32)
         _, transform = cv2.findTransformECC(first, second, start, cv2.MOTION_AFFINE, criteria, everything, 5)
     except cv2.error:  # it does not converge
         return None

@@ -37,6 +37,12 @@ SHARED_IMAGE = Rule(
     "images that are also in another part",
     "keep each image in one part: the metrics of the two are not independent",
 )
+UNCOMPARED_FILES = Rule(
+    "uncompared_files",
+    _NOTE,
+    "parts that are so large that only the paths of their images were compared, not the bytes of their files",
+    "compare their content with detkit data check --pixels",
+)
 NO_OBJECTS = Rule(
     "no_objects",
     _WARNING,
@@ -153,6 +159,7 @@ LABEL_RULES = _table(
         SAME_PARTS,
         DIVIDED_COPY,
         SHARED_IMAGE,
+        UNCOMPARED_FILES,
         NO_OBJECTS,
         MOSTLY_EMPTY,
         EMPTY_IMAGE,

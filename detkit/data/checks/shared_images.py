@@ -30,7 +30,12 @@ def shared_image_findings(parts: Mapping[str, DetectionData], train: str) -> Ite
     names = sorted(parts, key=lambda name: name != train)  # the training part first
     for first, second in combinations(names, 2):
         one, other = parts[first], parts[second]
-        pairs = _shared(one.records.paths, other.records.paths)
+        pairs = _same_paths(one.records.paths, other.records.paths)
+        if not pairs and max(len(one), len(other)) > MOST_COMPARED:
+            text = f"{first} and {second}: {len(one):,} and {len(other):,} images; files are compared up to {MOST_COMPARED:,}"
+            yield Finding.of_texts(rules.UNCOMPARED_FILES, "", [text])
+            continue
+        pairs = pairs or _copies(one.records.paths, other.records.paths)
         if not pairs:
             continue
         images, partners = {image for image, _, _ in pairs}, {partner for _, partner, _ in pairs}
@@ -44,18 +49,15 @@ def shared_image_findings(parts: Mapping[str, DetectionData], train: str) -> Ite
         yield Finding.of_images(rule, first, one, indices, details=[detail for _, _, detail in pairs], other=others)
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:
+def _same_paths(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:
     """Return the index of an image in both, and how they are the same; by the second, each of its images once."""
     index_of = {os.path.abspath(path): index for index, path in enumerate(one)}
     by_path = ((index_of.get(os.path.abspath(path)), partner) for partner, path in enumerate(other))
-    pairs = [(image, partner, _SAME_FILE) for image, partner in by_path if image is not None]
-    return pairs or _copies(one, other)
+    return [(image, partner, _SAME_FILE) for image, partner in by_path if image is not None]
 
 
 def _copies(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:
     """Return the pairs of files of the same bytes; only files of a size that occurs in both are read."""
-    if max(len(one), len(other)) > MOST_COMPARED:
-        return []
     sizes, other_sizes = ([_file_size(path) for path in paths] for paths in (one, other))
     common = (set(sizes) & set(other_sizes)) - {-1}
     index_of = {(size, _middle(path, size)): index for index, (path, size) in enumerate(zip(one, sizes, strict=True)) if size in common}

@@ -15,8 +15,13 @@ from detkit.curation.duplicates.verify import SIDE, compare
 from detkit.data.media.images import read_image
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
-TRUE_COPIES = {("BloodImage_00037.jpg", "BloodImage_00038.jpg"), ("BloodImage_00386.jpg", "BloodImage_00391.jpg")}
-"""Micrographs of bccd that show the same cells, as one sees."""
+TRUE_COPIES = {
+    (f"BloodImage_{first:05}.jpg", f"BloodImage_{second:05}.jpg")
+    for first, second in zip(
+        (37, 204, 226, 227, 229, 230, 231, 236, 382, 386), (38, 277, 261, 260, 258, 257, 256, 253, 395, 391), strict=True
+    )
+}
+"""Micrographs of bccd that show the same cells, as one sees; except for the first two, one field of view is shifted."""
 
 
 def names(findings: object) -> dict[tuple[str, str], int]:
@@ -143,4 +148,4 @@ def test_no_false_alarms_on_real_images() -> None:
     paths = [path for folder in folders for path in sorted(folder.glob("*.jpg"))]
     found = find_duplicates(dataset({"train": paths}, "real"))
     stems = [Path(path).name for path, _ in found.images.sources]
-    assert {(stems[pair.first], stems[pair.second]) for pair in found.pairs} <= TRUE_COPIES
+    assert {(stems[pair.first], stems[pair.second]) for pair in found.pairs} == TRUE_COPIES

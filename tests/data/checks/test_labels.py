@@ -99,6 +99,13 @@ def shared(indices: Mapping[str, slice]) -> Parts:
     return parts
 
 
+def repeated(count: int) -> DetectionData:
+    """Return the clean validation images over and over."""
+    data = clean()["val"]
+    records = data.records.take(np.arange(count) % len(data))
+    return replace(data, records=replace(records, paths=tuple(f"/data/many/{index}.jpg" for index in range(count))))
+
+
 def reported(issue: ReadIssue) -> Parts:
     parts = clean()
     parts["val"].report.add(issue, "b.jpg", 2)
@@ -128,6 +135,12 @@ FAULTS: dict[str, tuple[Callable[[], Parts], str, int, str]] = {
         "/data/shared/0.jpg = test: /data/shared/0.jpg: the same file",
     ),
     "same_parts": (lambda: {**clean(), "val": clean()["train"]}, "", 1, "train and val: 30 images"),
+    "uncompared_files": (
+        lambda: {**clean(), "val": repeated(20_001)},
+        "",
+        1,
+        "train and val: 30 and 20,001 images; files are compared up to 20,000",
+    ),
     "mostly_empty": (lambda: with_train([*rows_of(15), *[[] for _ in range(16)]]), "train", 16, "015.jpg"),
     "empty_image": (lambda: with_train([*rows_of(29), []]), "train", 1, "029.jpg"),
     "crowded_image": (crowded, "train", 1, "005.jpg: 110 objects; half of the images with objects have at most 2"),
