@@ -15,6 +15,7 @@
     python tools/benchmark.py runtimes
     python tools/benchmark.py fidelity runs/first-1 --data VOC --split test
     python tools/benchmark.py detector runs/first-1 --data VOC --split test
+    python tools/benchmark.py tracking
 
 Each side is called once or twice to warm up, then the sides run alternately, round by round. Medians, ratios of medians and the spread are
 printed; a large spread means that the machine was busy with something else.
@@ -140,6 +141,13 @@ def detector(args: argparse.Namespace) -> timing.Report:
     return measure(args.checkpoint, args.data, args.split, args.limit or 50)
 
 
+def tracking(args: argparse.Namespace) -> timing.Report:
+    """Accuracy and speed of trackers on generated clips."""
+    from benchmarks.tracking import tracking as measure
+
+    return measure(args.clips, args.frames, args.rounds)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of all benchmarks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -183,6 +191,10 @@ def build_parser() -> argparse.ArgumentParser:
         ],
         fidelity: _on_data(),
         detector: _on_data(),
+        tracking: [
+            ("--clips", {"type": int, "default": 8, "help": "number of generated clips"}),
+            ("--frames", {"type": int, "default": 150, "help": "frames of a clip"}),
+        ],
     }
     for function, flags in options.items():
         command = commands.add_parser(function.__name__, help=function.__doc__)

@@ -177,3 +177,18 @@ def test_a_server_under_load(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "statuses other than 200 and 503: none; exit code after SIGTERM: 0" in text
     assert "resident memory of the server: " in text
+
+
+@pytest.mark.slow
+def test_tracking(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("trackers")
+    report = run(["tracking", "--clips", "2", "--frames", "30"], tmp_path)
+    rows = {(row["tracker"], row["missed"]): row for row in report["trackers"]}  # type: ignore[attr-defined]
+    for missed in (0.0, 0.1, 0.3):
+        ours, theirs = rows["sort, all classes", missed], rows["trackers:sort", missed]
+        assert [ours[name] for name in ("IDF1", "HOTA", "MOTA", "IDSW")] == [theirs[name] for name in ("IDF1", "HOTA", "MOTA", "IDSW")]
+    assert rows["sort", 0.0]["IDF1"] > rows["sort", 0.3]["IDF1"] > 0.2
+    low, high = rows["sort", 0.3]["intervals"]["IDF1"]
+    assert low <= rows["sort", 0.3]["IDF1"] <= high
+    assert all(row["median"] > 0 for row in report["update_milliseconds"])  # type: ignore[attr-defined]
+    assert "IDF1 minus that of sort" in capsys.readouterr().out
