@@ -25,10 +25,13 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
+import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,8 +74,13 @@ class Exchange:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
-    def wait(self, seconds: float) -> None:
-        self.closing.wait(seconds)
+    def wait(self, seconds: float = math.inf, event: threading.Event | None = None) -> None:
+        """Wait for a time or an event, but not longer than the server or the client has closed the connection."""
+        deadline = time.monotonic() + seconds
+        while not self.closing.is_set() and not (event is not None and event.is_set()) and (left := deadline - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.connection], [], [], min(left, 0.02))
+            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+                raise ConnectionError("closed by the client")
 
 
 Answer = Callable[[Exchange], None]
@@ -186,8 +194,7 @@ def stream(
             if isinstance(step, bytes):
                 exchange.send(b"%x\r\n%b\r\n" % (len(step), step) if chunked else step)
             elif isinstance(step, threading.Event):
-                while not step.wait(0.05) and not exchange.closing.is_set():
-                    pass
+                exchange.wait(event=step)
             elif callable(step):
                 step()
             elif step is not None:

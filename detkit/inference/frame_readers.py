@@ -167,7 +167,10 @@ class FrameReaders:
         """
         if sum(len(reader.items) for reader in self._readers) >= self._size:
             return True
-        return all(reader.done for reader in self._readers) or any(reader.is_urgent for reader in self._readers)
+        if all(reader.done for reader in self._readers) or any(reader.is_urgent for reader in self._readers):
+            return True
+        can_fill = any(not reader.done and not reader.source.live for reader in self._readers)
+        return not can_fill and any(reader.items for reader in self._readers)
 
     def _take(self) -> list[tuple[FrameReader, Frame | Exception]]:
         """Return the next items, one of each source in turn, beginning after the source of the last frame of the batch before."""

@@ -120,7 +120,7 @@ def test_interrupting_from_another_thread(server: StreamServer, started: bool) -
 
 
 def test_closing_an_iteration_closes_the_connection(server: StreamServer) -> None:
-    url = server.add("/a", stream(*mjpeg(5), *([part(jpeg(1)), 0.01] * 3000)))
+    url = server.add("/a", stream(*mjpeg(5), *[part(jpeg(1)), 0.01] * 3000))
     frames = open_source(url).frames()
     assert next(frames).index == 0
     frames.close()  # type: ignore[attr-defined]
