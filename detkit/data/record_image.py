@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,18 +17,22 @@ from detkit.ops.windows import Window
 from detkit.structures import Size, Targets
 
 
-def read_record(record: ImageRecord) -> NDArray[np.uint8]:
+def read_record(record: ImageRecord, read: Callable[[Path], Any] = read_image) -> Any:
     """Read a record's image, ``(H, W, 3)`` uint8 RGB, upright.
+
+    Args:
+        record: The record.
+        read: Reads a file: all pixels, or the regions of a large image.
 
     Raises:
         FileNotFoundError: If the file is missing.
         ValueError: If it cannot be read, or is smaller than the record's window.
     """
-    image = read_image(record.path)
+    image = read(record.path)
     return image if record.window is None else cut_window(image, record.window, record.path)
 
 
-def cut_window(image: NDArray[np.uint8], window: Window, path: str | Path) -> NDArray[np.uint8]:
+def cut_window(image: Any, window: Window, path: str | Path) -> NDArray[np.uint8]:
     """Return a window of the image at ``path``, ``(H, W, 3)``.
 
     Raises:

@@ -6,15 +6,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
-
 from detkit.arrays import ImageArray
 from detkit.data.live.address import is_address
+from detkit.data.media.image_regions import ImageRegions
 from detkit.data.media.images import read_image
+from detkit.data.media.regions import open_large
 from detkit.data.media.source import FrameSource
 from detkit.inference.min_scores import LeftOut
 
@@ -47,7 +48,7 @@ class FileResult(Generic[D]):
 
     Attributes:
         path: The file, or the address as it was given.
-        image: ``(H, W, 3)`` uint8 RGB, or None if the file could not be read.
+        image: ``(H, W, 3)`` uint8 RGB; of a large image that is detected in tiles, its regions; None if it could not be read.
         detections: Detections in the image's own pixels, or None.
         error: Error from reading the file, or None.
         left_out: The best detection that scores too little to be reported, or None.
@@ -55,21 +56,26 @@ class FileResult(Generic[D]):
     """
 
     path: Path | str
-    image: ImageArray | None = None
+    image: ImageArray | ImageRegions | None = None
     detections: D | None = None
     error: Exception | None = None
     left_out: LeftOut | None = None
     source: FrameSource | None = None
 
 
-def read_path(path: str | Path) -> ImageArray:
-    """Read an image file, or the image at an ``http`` or ``https`` address.
+def reader_of(predictor: object) -> Callable[[str | Path], ImageArray | ImageRegions]:
+    """Return the reader of image files for a predictor: one that detects on tiles does not need all pixels of a large image at once."""
+    return open_large if getattr(predictor, "reads_regions", False) else read_image
+
+
+def read_path(path: str | Path, read: Callable[[str | Path], ImageArray | ImageRegions] = read_image) -> ImageArray | ImageRegions:
+    """Read an image file with ``read``, or the image at an ``http`` or ``https`` address.
 
     Raises:
         OSError, ValueError: As :func:`detkit.data.media.images.read_image`, or if the address cannot be reached.
     """
     if not isinstance(path, str) or not is_address(path):
-        return read_image(path)
+        return read(path)
     from detkit.data.live.open import read_image_address
 
     return read_image_address(path)
@@ -80,7 +86,7 @@ def detect_files(
     paths: Iterable[str | Path],
     *,
     threads: int = 2,
-    read: Callable[[str | Path], ImageArray | FrameSource] = read_path,
+    read: Callable[[str | Path], ImageArray | ImageRegions | FrameSource] | None = None,
 ) -> Iterator[FileResult[D]]:
     """Yield the result of each image, in order; one that cannot be read yields its error and does not stop.
 
@@ -88,10 +94,13 @@ def detect_files(
         predictor: The detector.
         paths: Image files, and ``http`` or ``https`` addresses of images.
         threads: Number of threads that read ahead.
-        read: Reads an image. What it returns instead, such as the stream at an address, is passed on in the results.
+        read: Reads an image; None: :func:`read_path`, in parts where the predictor can use them. What it returns instead, such as the
+            stream at an address, is passed on in the results.
     """
-    for window in windows(paths, read, predictor.batch_size, threads):
-        readable = [(index, pixels) for index, (_, pixels) in enumerate(window) if isinstance(pixels, np.ndarray)]
+    read = read or partial(read_path, read=reader_of(predictor))
+    contents: Iterator[list[tuple[str | Path, Any]]] = windows(paths, read, predictor.batch_size, threads)
+    for window in contents:
+        readable = [(index, content) for index, (_, content) in enumerate(window) if not _is_other(content)]
         detections = predictor.detect([predictor.prepare(pixels) for _, pixels in readable])
         left_out = getattr(predictor, "left_out", None) or (None,) * len(detections)
         rows = dict(zip((index for index, _ in readable), zip(detections, left_out, strict=True), strict=True))
@@ -99,10 +108,28 @@ def detect_files(
             path = given if isinstance(given, str) and is_address(given) else Path(given)
             if isinstance(content, Exception):
                 yield FileResult(path, error=content)
-            elif isinstance(content, np.ndarray):
+            elif index in rows:
                 yield FileResult(path, content, rows[index][0], left_out=rows[index][1])
+            elif isinstance(content, ImageRegions):
+                yield _in_parts(predictor, path, content)
+                content.release()
             else:
                 yield FileResult(path, source=content)
+
+
+def _is_other(content: Any) -> bool:
+    """Return whether what was read is not all pixels of an image: an error, a source of frames, or an image that is read in parts."""
+    return isinstance(content, Exception | ImageRegions) or hasattr(content, "frames")
+
+
+def _in_parts(predictor: PredictorOf[D], path: Path | str, image: ImageRegions) -> FileResult[D]:
+    """Detect on an image that is read while it is detected, and so can fail then."""
+    try:
+        (detections,) = predictor.detect([predictor.prepare(image)])
+    except (ValueError, OSError, MemoryError) as error:
+        return FileResult(path, error=error)
+    left_out = getattr(predictor, "left_out", None) or (None,)
+    return FileResult(path, image, detections, left_out=left_out[0])
 
 
 def windows(items: Iterable[T], read: Callable[[T], R], batch_size: int, threads: int) -> Iterator[list[tuple[T, R | Exception]]]:
@@ -122,14 +149,14 @@ def windows(items: Iterable[T], read: Callable[[T], R], batch_size: int, threads
         try:
             while queue:
                 window = [queue.popleft() for _ in range(min(length, len(queue)))]
-                results = [(item, _result(future)) for item, future in window]
-                yield results
+                yield [(item, _result(future)) for item, future in window]
                 fill(len(window))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result(future: Future[R]) -> R | Exception:
+def _result(future: Future[Any]) -> Any:
+    """Return what was read, or the error of reading it."""
     try:
         return future.result()
     except (ValueError, OSError, MemoryError) as error:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from detkit.arrays import ImageArray
+from detkit.data.media.image_regions import ImageRegions
 from detkit.data.record_image import read_record
 from detkit.data.records import DetectionData, ImageRecord
-from detkit.inference.files import PredictorOf, windows
+from detkit.inference.files import PredictorOf, reader_of, windows
 from detkit.structures import Detections
 
 PredictorLike: TypeAlias = PredictorOf[Detections]
@@ -25,17 +27,29 @@ def detect_records(
         ValueError: If an image cannot be read, or its size differs from its record; the message names the file.
     """
     records = data.records if isinstance(data, DetectionData) else data
-    for window in windows(records, read_record, predictor.batch_size, threads):
-        prepared = []
+    read = partial(read_record, read=reader_of(predictor))
+    contents: Iterator[list[tuple[ImageRecord, Any]]] = windows(records, read, predictor.batch_size, threads)
+    for window in contents:
         for record, pixels in window:
             if isinstance(pixels, Exception):
                 raise pixels
             _check_size(record, pixels)
-            prepared.append(predictor.prepare(pixels))
-        yield from zip((record for record, _ in window), predictor.detect(prepared), strict=True)
+        if any(isinstance(pixels, ImageRegions) for _, pixels in window):
+            yield from ((record, _one(predictor, pixels)) for record, pixels in window)
+        else:
+            prepared = [predictor.prepare(pixels) for _, pixels in window]
+            yield from zip((record for record, _ in window), predictor.detect(prepared), strict=True)
 
 
-def _check_size(record: ImageRecord, pixels: ImageArray) -> None:
+def _one(predictor: PredictorLike, image: ImageArray | ImageRegions) -> Detections:
+    """Return the detections of one image, of which the decoded pixels are then freed."""
+    (detections,) = predictor.detect([predictor.prepare(image)])
+    if isinstance(image, ImageRegions):
+        image.release()
+    return detections
+
+
+def _check_size(record: ImageRecord, pixels: ImageArray | ImageRegions) -> None:
     if tuple(pixels.shape[:2]) != tuple(record.size):
         height, width = record.size
         raise ValueError(

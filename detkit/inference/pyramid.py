@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, Generic, Literal, Self, TypeVar, overload
 
 import numpy as np
 
 from detkit.arrays import Floats, Integers, Size, is_tensor
-from detkit.data.media.regions import ImageRegions
+from detkit.data.media.image_regions import ImageRegions
 from detkit.inference.image_like import ImageLike, as_pixels
 from detkit.inference.light import BasePredictor, reaches_limit
 from detkit.inference.min_scores import LeftOut, MinScore, MinScores, better
 from detkit.inference.views.merging import Merge as Merge
-from detkit.inference.views.merging import Merging
+from detkit.inference.views.merging import Merging, with_joined
 from detkit.inference.views.plan import view_plan
 from detkit.inference.views.prepared import PreparedViews, batches
 from detkit.inference.views.view import Range, Restored, View
@@ -32,7 +33,7 @@ class ImagePyramid(Generic[D]):
     """Runs a predictor on several views of an image: the whole image at several scales, and tiles of it.
 
     It can be used wherever a predictor can. Objects cut off by the edge of a window are left to windows and scales that contain them
-    completely.
+    completely. Of an object that every tile cuts and no other view shows, the parts that tiles show are joined.
 
     A tile is a window of the image that is detected as an image of its own. A detector with a fixed input size sees overlapping windows
     at scales above 1 too, and the padded image at scales below 1. An image that fits one tile, and is not seen at other scales, gives the
@@ -78,7 +79,7 @@ class ImagePyramid(Generic[D]):
         max_detections: int | Literal["auto"] | None = "auto",
     ) -> None:
         self.predictor = predictor.without_operating_points()
-        sides = (tiles,) if isinstance(tiles, int) else tuple(tiles or ())
+        sides = (tiles,) if isinstance(tiles, int | float) else tuple(tiles or ())
         whole = scales if scales is not None else (1.0,) if sides else SCALES
         overlaps = {"window_overlap": window_overlap, "tile_overlap": tile_overlap}
         self.plan = view_plan(predictor.runtime.info, whole, sides, sizes=sizes, flip=flip, **overlaps)
@@ -93,6 +94,11 @@ class ImagePyramid(Generic[D]):
         self.left_out: tuple[LeftOut | None, ...] = ()
         self.best_left_out: LeftOut | None = None
         self.cut_images = 0
+
+    @property
+    def reads_regions(self) -> bool:
+        """Whether a large image needs not be read whole; see :func:`detkit.data.media.regions.open_large`."""
+        return bool(self.plan.tiles)
 
     @property
     def min_score(self) -> float:
@@ -140,21 +146,32 @@ class ImagePyramid(Generic[D]):
         for batch in batches(prepared, self.batch_size):
             rows = self.predictor.detect([prepared[image].input(view) for image, view in batch])
             for (image, view), row in zip(batch, rows, strict=True):
-                parts[image][view] = prepared[image].views[view].restore(row.numpy(), prepared[image].size)
-        merged = [self._merged([part for part in own if part is not None], image.size) for own, image in zip(parts, prepared, strict=True)]
+                parts[image][view] = self._restored(prepared[image], view, row.numpy())
+        merged = [self._merged(image, [part for part in own if part is not None]) for own, image in zip(parts, prepared, strict=True)]
         kept = [self._filtered(rows) for rows in merged]
         self.left_out = tuple(best for _, best in kept)
         for best in self.left_out:
             self.best_left_out = better(self.best_left_out, best)
         return [self.predictor.wrap(rows) for rows, _ in kept]
 
-    def _merged(self, parts: list[Restored], size: Size) -> DetectionArrays:
+    def _restored(self, image: PreparedViews, index: int, rows: DetectionArrays) -> Restored:
+        """Return the detections of a view in pixels of the image; those of an image that is a single tile as they are."""
+        view = image.views[index]
+        if self.plan.tiles and len(image.views) == 1 and not view.flipped and view.sizes == (0, math.inf):
+            return Restored(rows, rows[:0])
+        return view.restore(rows, image.size)
+
+    def _merged(self, image: PreparedViews, parts: list[Restored]) -> DetectionArrays:
+        """Return the merged detections of the views of an image."""
+
         def sources(boxes: Floats) -> Integers:
-            return self.plan.sources(boxes, size)
+            return self.plan.sources(boxes, image.size)
 
         if self.plan.tiles and len(parts) == 1:
             return parts[0].complete[: self.max_detections]
-        return self.merging(DetectionArrays.cat([part.complete for part in parts]), sources, self.max_detections)
+        merged = self.merging(DetectionArrays.cat([part.complete for part in parts]), sources, self.max_detections)
+        cut = [part.cut for part, view in zip(parts, image.views, strict=True) if view.is_tile and len(part.cut)]
+        return with_joined(merged, DetectionArrays.cat(cut))[: self.max_detections] if cut else merged
 
     def _filtered(self, rows: DetectionArrays) -> tuple[DetectionArrays, LeftOut | None]:
         """Return the detections that score enough, and the best of the others."""

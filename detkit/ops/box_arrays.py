@@ -22,6 +22,13 @@ def covered_fraction(boxes: Features, regions: Features) -> Features:
     return fractions
 
 
+def overlap_of_smaller(first: Features, second: Features) -> Features:
+    """Return the intersection ``(...)`` of boxes with the matching ones over the area of the smaller; 0 where one has no area."""
+    shared = _intersection(first, second)
+    smaller: Features = shared / np.maximum(np.minimum(_area(first), _area(second)), np.finfo(shared.dtype).tiny)
+    return smaller
+
+
 def _intersection(first: Features, second: Features) -> Features:
     (x1, y1, x2, y2), (other_x1, other_y1, other_x2, other_y2) = _columns(first), _columns(second)
     shared = np.maximum(np.minimum(x2, other_x2) - np.maximum(x1, other_x1), 0)

@@ -70,7 +70,10 @@ def test_evaluate(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--merge", "fusion"), "--merge needs an image pyramid; give its scales with --pyramid, such as --pyramid 0.5 1 2"),
+        (
+            ("--merge", "fusion"),
+            "--merge needs an image pyramid or tiles; give its scales with --pyramid, such as --pyramid 0.5 1 2, or --tiles 640",
+        ),
         (("--sizes", "1:2"), "--sizes needs an image pyramid"),
         (("--pyramid", "1", "800"), "800"),
         (("--pyramid", "1", "2", "--sizes", "5:"), "sizes: expected one range for each of 2 scales, got 1"),
@@ -99,3 +102,34 @@ def test_invalid_values_are_refused(folder: Path, capsys: pytest.CaptureFixture[
 def test_results_files_have_no_pyramid(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--annotations", "gt.json", "--results", "dt.json", "--flip"]) == 2
     assert "so it cannot be combined with --flip" in capsys.readouterr().err
+
+
+def test_tiles(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert detect("--tiles", "48", "--tile-overlap", "0.5", "--json", "a.json") == 0
+    out = capsys.readouterr().out
+    assert "tiles: tiles of 48 x 48 pixels that overlap by 50 % and the whole image at short sides 60 pixels" in out
+    assert "1 red" in out
+    assert detect("--tiles", "80", "--tiles-only") == 0
+    assert "tiles of 80 x 80 pixels that overlap by 20 %, merged by hard NMS" in capsys.readouterr().out
+    assert main(["evaluate", "bright", "--data", "gt.json", "--images", ".", "--tiles", "80", "--no-report", "--json", "b.json"]) == 0
+    assert json.loads(Path("b.json").read_text())["pyramid"].startswith("tiles of 80 x 80")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--tiles", "0"), "expected sides of at least 32 pixels, such as 640, got '0'"),
+        (("--tiles", "640", "b.png"), "expected sides of tiles in pixels, such as 640, got 'b.png'; name the images before --tiles"),
+        (("--tiles", "64", "--tile-overlap", "1"), "expected a fraction from 0 to below 1, such as 0.2; got '1'"),
+        (("--tiles-only",), "--tiles-only needs tiles; give their side with --tiles"),
+        (("--tile-overlap", "0.3"), "--tile-overlap needs tiles"),
+        (("--tiles", "64", "--tiles-only", "--pyramid", "1"), "--tiles-only leaves out the whole image, and --pyramid gives its scales"),
+    ],
+)
+def test_flags_of_tiles_that_are_refused(folder: Path, words: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = detect(*words)
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    assert message in capsys.readouterr().err

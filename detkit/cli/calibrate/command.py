@@ -32,6 +32,7 @@ from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs, check_file, write_output
 from detkit.cli.points import points_text
+from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options
 from detkit.cli.report import duration, memory_line
 from detkit.printable import printable
 from detkit.weights import embedded_path
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrateOptions(LabeledOptions):
+class CalibrateOptions(LabeledOptions, PyramidOptions):
     """Options of ``detkit calibrate``.
 
     Attributes:
@@ -71,7 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_flags(parser, "--output", help="the new file (default: the detector's name with the target, in its folder)")
     add_flags(parser, "--json", help="write the scores, numbers and intervals as JSON")
-    add_flags(parser, "--max-detections", "--device", "--precision", "--runtime", "--threads", "--proposals-cache")
+    add_flags(parser, "--device", "--precision", "--runtime", "--threads", "--proposals-cache")
+    add_pyramid_arguments(parser)
     bind(parser, CalibrateOptions, run)
 
 
@@ -84,6 +86,7 @@ def run(options: CalibrateOptions) -> int:
     from detkit.evaluation.analysis.target import Target
     from detkit.experiment.calibration import calibratable, default_output, write_calibrated
 
+    check_pyramid_options(options)
     try:
         target = Target.parse(options.target)
     except ValueError as error:
@@ -97,7 +100,8 @@ def run(options: CalibrateOptions) -> int:
     check_file("--output", output)
     if options.data is None and model == embedded_path():
         raise ValueError("the detector inside the package records no validation data; give labeled images with --data PATH")
-    evaluation = EvaluateOptions(**{item.name: getattr(options, item.name) for item in fields(LabeledOptions)})
+    shared = {item.name for options_type in (LabeledOptions, PyramidOptions) for item in fields(options_type)}
+    evaluation = EvaluateOptions(**{name: getattr(options, name) for name in sorted(shared)})
     with Outputs({"json": options.json}) as outputs:
         job = DetectorJob(evaluation)
         truth, results = job.evaluator.ground_truth, job.evaluator.table()

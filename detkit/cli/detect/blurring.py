@@ -31,6 +31,11 @@ class Blurring:
                 raise ValueError(f"--blur: class {name!r} is not {_not_reported(name, class_names, reported)}")
         self._labels = [label for label, name in enumerate(class_names) if name in set(classes)]
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there are classes to blur."""
+        return bool(self._labels)
+
     def blur(self, image: Any, detections: DetectionMethods) -> Any:
         """Return a copy of an image, ``(H, W, 3)`` uint8 RGB, with the objects blurred; the image itself if there are none."""
         if not self._labels:

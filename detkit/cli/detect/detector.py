@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.detect.options import DetectorOptions
 from detkit.cli.flags import add_flags, add_min_score, class_names, min_score
-from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid
+from detkit.cli.pyramid import add_pyramid_arguments, check_pyramid_options, with_pyramid, with_trained_tiles
 from detkit.cli.resolve import model_line, resolve_model
 from detkit.weights import better_models_hint, embedded_onnx_path, embedded_path
 
@@ -56,7 +56,8 @@ def load_predictor(
         classes: Classes to report; None: all.
         lowest: Lowest score to report; a pyramid filters after merging, which changes scores.
     """
-    given: dict[str, Any] = {"min_score": lowest, "classes": classes, "max_detections": options.max_detections}
+    own_lowest = 0.0 if options.wants_pyramid else lowest
+    given: dict[str, Any] = {"min_score": own_lowest, "classes": classes, "max_detections": options.max_detections}
     file = onnx_file(model, options)
     if file is not None:
         from detkit.inference.light import NeedsPyTorchError, load_exported
@@ -65,7 +66,7 @@ def load_predictor(
             return load_exported(file, options.device, options.precision, threads=options.threads, **given)
     from detkit.inference import load
 
-    given |= {"svd": options.svd} | ({"min_score": 0.0} if options.wants_pyramid else {})
+    given |= {"svd": options.svd}
     named: dict[str, Any] = {
         "runtime": options.runtime,
         "threads": options.threads,
@@ -83,7 +84,7 @@ def onnx_file(model: str | Path, options: DetectorOptions) -> Path | None:
     """
     from detkit.inference.runtime import is_exported
 
-    if options.wants_pyramid or options.svd or options.weights_file or options.proposals_cache or options.runtime:
+    if options.svd or options.weights_file or options.proposals_cache or options.runtime:
         return None
     if is_exported(model):
         return Path(model)
@@ -94,6 +95,7 @@ def onnx_file(model: str | Path, options: DetectorOptions) -> Path | None:
 def load_detector(options: DetectorOptions) -> tuple[FileDetector, dict[str, object]]:
     """Load the detector and print lines about it; return it, and the keys of a JSON file that describe it."""
     model, reason = resolve_model(options.model, options.latest)
+    options = with_trained_tiles(options, model)
     classes = given_classes("--classes", options.classes, model)
     lowest, score_line = min_score(options.min_score, model)
     predictor = load_predictor(model, options, classes, lowest)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from detkit.cli.detect.blurring import Blurring
+from detkit.cli.detect.overview import overview
 from detkit.cli.detect.printing import print_image, print_stream
 from detkit.cli.detect.results import ImageResult
 from detkit.cli.detect.tally import Stream, Tally, total_detections
@@ -117,7 +119,7 @@ class DetectJob:
 
         live = []
         last = time.perf_counter()
-        for result in detect_files(self.predictor, items, read=_read):
+        for result in detect_files(self.predictor, items, read=partial(_read, read=self._reader())):
             if result.source is None:
                 self._image(result, time.perf_counter() - last)
             elif not self.options.frames:
@@ -130,6 +132,13 @@ class DetectJob:
             last = time.perf_counter()
         return live
 
+    def _reader(self) -> Callable[[Path | str], Any]:
+        """Return what reads an image file; all of its pixels are read at once if objects in them are to be blurred."""
+        from detkit.data.media.images import read_image
+        from detkit.inference.files import reader_of
+
+        return read_image if self.blurring.is_needed else reader_of(self.predictor)
+
     def _image(self, file_result: FileResult[DetectionMethods], seconds: float) -> None:
         image, detections = file_result.image, file_result.detections
         name, stem = _name_and_stem(file_result.path)
@@ -140,7 +149,10 @@ class DetectJob:
         drawn = self._keep(result, image)
         if drawn is None:
             return
-        drawing = None if self.drawings is None else self.drawings.write(result.stem, self.blurring.draw(drawn, detections))
+        drawing = None
+        if self.drawings is not None:
+            pixels, drawn_detections = overview(drawn, detections)
+            drawing = self.drawings.write(result.stem, self.blurring.draw(pixels, drawn_detections))
         print_image(result, self.predictor.class_names, seconds, drawing, file_result.left_out)
 
     def _video(self, path: Path) -> None:
@@ -217,12 +229,11 @@ class DetectJob:
         return pixels
 
 
-def _read(item: Path | str) -> Any:
+def _read(item: Path | str, read: Callable[[Path | str], Any]) -> Any:
     """Read an image file, or open an address."""
     from detkit.data.live.open import open_address
-    from detkit.data.media.images import read_image
 
-    return open_address(item) if isinstance(item, str) and is_address(item) else read_image(item)
+    return open_address(item) if isinstance(item, str) and is_address(item) else read(item)
 
 
 def _open_live(word: Any) -> FrameSource:

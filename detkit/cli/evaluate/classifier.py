@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.evaluate.jobs import chosen_classes, image_bar, labeled
-from detkit.cli.evaluate.options import EvaluateOptions
+from detkit.cli.evaluate.options import VIEW_FLAGS, EvaluateOptions
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import count, duration, memory_line, table
 from detkit.cli.resolve import model_line, resolve_model
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from detkit.data.crops import CropConfig
     from detkit.evaluation.accuracy import Accuracy
 
-_BOX_FLAGS = ("results", "max_detections", "pyramid", "flip", "details", "at_operating_point", "against", "report")
+_BOX_FLAGS = ("results", "max_detections", *VIEW_FLAGS, "details", "at_operating_point", "against", "report")
 
 
 def evaluate_images(options: EvaluateOptions, outputs: Outputs) -> int:

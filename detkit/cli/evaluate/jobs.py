@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from detkit.cli.evaluate.options import VOC_RULES, EvaluateOptions
 from detkit.cli.flags import class_names
-from detkit.cli.pyramid import with_pyramid
+from detkit.cli.pyramid import with_pyramid, with_trained_tiles
 from detkit.cli.report import count, with_bar
 from detkit.cli.resolve import model_line, resolve_model, settings_digest
 from detkit.printable import printable
@@ -79,7 +79,7 @@ class DetectorJob:
     """Evaluates a detector on labeled images."""
 
     def __init__(self, options: EvaluateOptions) -> None:
-        self.options = options
+        self.options = self._given = options
         self.metadata: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
         self.evaluator = self._detect()
@@ -95,6 +95,7 @@ class DetectorJob:
 
         start = time.perf_counter()
         model, reason = resolve_model(self.options.model, self.options.latest)
+        self.options = with_trained_tiles(self.options, model)
         predictor = load(model, self.options.device, self.options.precision, **self._load_options())
         print(model_line(model, reason, predictor.class_names, predictor.device, predictor.precision))
         detector = with_pyramid(predictor, self.options)
@@ -124,9 +125,10 @@ class DetectorJob:
             if not Path(other).is_file():
                 raise FileNotFoundError(f"--against {other}: no such file; expected COCO results, as --results writes them, or a detector")
             return None
-        predictor = load(resolve_model(other)[0], self.options.device, self.options.precision, **self._load_options())
+        model = resolve_model(other)[0]
+        predictor = load(model, self.options.device, self.options.precision, **self._load_options())
         ClassMapping.subset(self.data.class_names, predictor.class_names)
-        return with_pyramid(predictor, self.options)
+        return with_pyramid(predictor, with_trained_tiles(self._given, model))
 
     def against(self, other: str) -> tuple[Difference, ...]:
         """Return the differences from another detector or results file."""

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from detkit.evaluation.coco_curves import EvaluatorName
     from detkit.evaluation.voc import Rule
 
+VIEW_FLAGS = ("pyramid", "tiles", "flip")
+"""Flags that ask for several views of an image."""
 VOC_RULES: dict[str, Rule] = {"voc07": "11-point", "voc": "all-point"}
 
 _OF_THE_DATA = ("data", "images", "split", "val_fraction", "trained_on", "rename", "classes", "difficult")
-_ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if name != "images"), "max_detections", "pyramid", "flip")
+_ONLY_WITH_A_DETECTOR = ("model", "latest", *(name for name in _OF_THE_DATA if name != "images"), "max_detections", *VIEW_FLAGS)
 TRACKS_METRIC = "hota"
 """Metric of tracks, which are read from files; the others are of detections."""
 

@@ -1,14 +1,14 @@
-"""Images that are read window by window, so that one with a billion pixels needs little memory."""
+"""Opening of image files to read windows of them, and reduction of huge images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detkit.arrays import ImageArray, Size
+from detkit.arrays import ImageArray
+from detkit.data.media.image_regions import ArrayRegions, ImageRegions
 from detkit.data.media.images import image_size, read_image
 from detkit.data.media.limits import check_pixels, check_streamed_pixels
 from detkit.data.media.tiff_regions import TiffRegions
@@ -20,39 +20,7 @@ _BAND_PIXELS = 1 << 23
 """Pixels that are averaged at a time."""
 
 
-@runtime_checkable
-class ImageRegions(Protocol):
-    """Interface of an image that is read window by window."""
-
-    @property
-    def size(self) -> Size:
-        """``(height, width)`` of the upright image."""
-
-    def read(self, window: Window) -> ImageArray:
-        """Return the part of a window that is inside the image, ``(H, W, 3)`` uint8 RGB, upright.
-
-        Raises:
-            ValueError: If the file is damaged there.
-        """
-
-
-class ArrayRegions:
-    """The regions of an image in memory, ``(H, W, 3)`` uint8 RGB."""
-
-    def __init__(self, pixels: ImageArray) -> None:
-        self.pixels = pixels
-
-    @property
-    def size(self) -> Size:
-        """``(height, width)`` of the image."""
-        return int(self.pixels.shape[0]), int(self.pixels.shape[1])
-
-    def read(self, window: Window) -> ImageArray:
-        """Return the part of a window that is inside the image, a view of its pixels."""
-        return self.pixels[max(0, window.y1) : max(0, window.y2), max(0, window.x1) : max(0, window.x2)]
-
-
-class DecodedRegions:
+class DecodedRegions(ImageRegions):
     """The regions of a file that must be decoded whole, which happens when the first of them is read."""
 
     def __init__(self, path: str | Path) -> None:
@@ -66,6 +34,10 @@ class DecodedRegions:
         if self._pixels is None:
             self._pixels = read_image(self.path)
         return ArrayRegions(self._pixels).read(window)
+
+    def release(self) -> None:
+        """Free the pixels; the next window decodes the file again."""
+        self._pixels = None
 
 
 def open_regions(path: str | Path) -> ImageRegions:
@@ -93,8 +65,9 @@ def open_large(path: str | Path) -> ImageArray | ImageRegions:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not an image, or has too many pixels.
     """
-    size = image_size(path)
-    return open_regions(path) if size[0] * size[1] > LARGE_PIXELS else read_image(path)
+    regions = TiffRegions.open(path)
+    height, width = image_size(path) if regions is None else regions.size
+    return open_regions(path) if height * width > LARGE_PIXELS else read_image(path)
 
 
 def reduced(image: ImageRegions, window: Window, factor: int) -> ImageArray:

@@ -14,6 +14,7 @@ import numpy as np
 from detkit.arrays import ImageArray, Size
 from detkit.data.media.exif import apply_orientation
 from detkit.data.media.files import check_regular
+from detkit.data.media.image_regions import ImageRegions
 from detkit.data.media.images import decode_image
 from detkit.data.media.tiff_layout import TiffLayout, read_layout
 from detkit.ops.windows import Window
@@ -26,7 +27,7 @@ _CACHE_BYTES = 64 << 20, 256 << 20
 """Bytes of decoded strips or tiles that are kept: at least, and at most for those beside a window, which the next windows need."""
 
 
-class TiffRegions:
+class TiffRegions(ImageRegions):
     """The regions of a TIFF; :meth:`open` makes one.
 
     Args:
@@ -37,6 +38,8 @@ class TiffRegions:
     def __init__(self, path: str | Path, layout: TiffLayout) -> None:
         self.path, self._layout = Path(path), layout
         self._step = 1 if layout.is_tiled else -(-_ROWS // layout.block[0])
+        height, width = layout.size
+        self.size = (width, height) if layout.orientation >= 5 else (height, width)
         self._cache: OrderedDict[tuple[int, int], ImageArray] = OrderedDict()
 
     @classmethod
@@ -52,12 +55,6 @@ class TiffRegions:
             return None
         return cls(path, layout)
 
-    @property
-    def size(self) -> Size:
-        """``(height, width)`` of the upright image."""
-        height, width = self._layout.size
-        return (width, height) if self._layout.orientation >= 5 else (height, width)
-
     def read(self, window: Window) -> ImageArray:
         """Return the part of a window that is inside the image, ``(H, W, 3)`` uint8 RGB, upright.
 
@@ -68,6 +65,10 @@ class TiffRegions:
         x1, y1, x2, y2 = max(0, window.x1), max(0, window.y1), min(width, window.x2), min(height, window.y2)
         stored = _stored_window(Window(x1, y1, max(x1, x2), max(y1, y2)), self._layout.orientation, self._layout.size)
         return apply_orientation(self._read_stored(stored), self._layout.orientation)
+
+    def release(self) -> None:
+        """Free the decoded strips or tiles."""
+        self._cache.clear()
 
     def _read_stored(self, window: Window) -> ImageArray:
         """Return a window of the image as stored."""

@@ -9,9 +9,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from detkit.arrays import Floats, Integers
+from detkit.ops.box_arrays import covered_fraction, overlap_of_smaller
 from detkit.ops.fuse import weighted_boxes_fusion
 from detkit.ops.select_arrays import NMSKind, SoftRule, batched_nms_rows, soft_nms_rows
 from detkit.structures.detection import DetectionArrays
+
+_COVERED = 0.5
+"""Fraction of a cut box inside a complete one from which they show the same object, and overlap, over the smaller, of two cut ones."""
 
 Merge = Literal[NMSKind, "fusion"]
 
@@ -61,3 +65,42 @@ class Merging:
         kept = soft_nms_rows(np.ascontiguousarray(rows.boxes.T), rows.scores.copy(), rows.labels, rule, limit)
         indices = np.array([row for row, _ in kept], np.int64)
         return rows[indices].replace(scores=np.array([score for _, score in kept], np.float32))
+
+
+def with_joined(complete: DetectionArrays, cut: DetectionArrays) -> DetectionArrays:
+    """Return merged detections of complete objects, and those of objects that are cut in every tile, best first.
+
+    Detections that end at the edge of a tile count only if no complete one of their class covers half of them. Those of one object, which
+    overlap where tiles do, become the box around them, with the best of their scores. (SAHI, arXiv:2202.06934, joins all overlapping
+    detections in this way.)
+
+    Args:
+        complete: Merged detections of complete objects.
+        cut: Detections that end at the edge of a tile, of all tiles.
+    """
+    boxes, scores, labels = [complete.boxes], [complete.scores], [complete.labels]
+    order = np.argsort(-cut.scores, kind="stable")
+    for label in np.unique(cut.labels):
+        rows = order[cut.labels[order] == label]
+        joined = _joined(cut.boxes[rows], complete.boxes[complete.labels == label])
+        boxes.append(np.array([box for box, _ in joined], np.float32).reshape(-1, 4))
+        scores.append(cut.scores[rows[[first for _, first in joined]]])
+        labels.append(np.full(len(joined), label))
+    rows = complete.replace(boxes=np.concatenate(boxes), scores=np.concatenate(scores), labels=np.concatenate(labels))
+    return rows[np.argsort(-rows.scores, kind="stable")]
+
+
+def _joined(cut: Floats, complete: Floats) -> list[tuple[Floats, int]]:
+    """Return the boxes around cut boxes of one label, best first, that complete ones do not cover, and the best row of each."""
+    covered = [len(complete) > 0 and float(covered_fraction(box, complete).max()) >= _COVERED for box in cut]
+    waiting = np.flatnonzero(~np.array(covered, np.bool_))
+    joined = []
+    while len(waiting):
+        first, waiting = int(waiting[0]), waiting[1:]
+        box = cut[first]
+        while (near := overlap_of_smaller(box, cut[waiting]) >= _COVERED).any():
+            corners = np.concatenate((box[None], cut[waiting[near]]))
+            box = np.concatenate((corners[:, :2].min(0), corners[:, 2:].max(0)))
+            waiting = waiting[~near]
+        joined.append((box, first))
+    return joined

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from detkit.arrays import ImageArray, Size, is_tensor, to_numpy
-from detkit.data.media.regions import ArrayRegions, ImageRegions, reduced
+from detkit.data.media.image_regions import ArrayRegions, ImageRegions
+from detkit.data.media.regions import reduced
 from detkit.inference.views.view import View, crop, mirrored, padded
 from detkit.ops.windows import Window
 

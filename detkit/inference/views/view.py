@@ -51,7 +51,7 @@ def padded(pixels: ImageArray, size: Size, fill: int) -> ImageArray:
 
 def mirrored(pixels: Any) -> Any:
     """Return ``(H, W, 3)`` uint8 or a ``(3, H, W)`` tensor, flipped horizontally."""
-    return pixels.flip(-1) if is_tensor(pixels) else np.ascontiguousarray(pixels[:, ::-1])
+    return pixels.flip(-1) if is_tensor(pixels) else pixels[:, ::-1].copy()
 
 
 class Restored(NamedTuple):
