@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from bright import image, predictor, saved
-from videos import damaged, film, trimmed, truncated, with_rotation_mark
+from videos import damaged, film, trimmed, truncated, with_durations, with_rotation_mark
 
 from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.data.media.containers import missing_bytes, shows_every_frame
@@ -52,11 +52,21 @@ def test_every_third_frame_keeps_its_index_and_time(tmp_path: Path) -> None:
     assert frames[1].pixels[30, 4, 0] < 60
 
 
-def test_rotated_video(tmp_path: Path) -> None:
-    unrotated = film(tmp_path / "a.mp4")
-    upright = next(Video(with_rotation_mark(unrotated)).frames()).pixels
-    assert upright.shape == (80, 60, 3)
-    assert np.array_equal(upright, np.rot90(next(Video(unrotated).frames()).pixels, -1))
+def test_variable_frame_rate(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    durations = (0.1, 0.03, 0.5, 0.04, 1.2, 0.1, 0.033, 0.25)
+    video = Video(with_durations(film(tmp_path / "a.mp4", frames=8), durations))
+    times = [sum(durations[:index]) for index in range(8)]
+    assert [frame.seconds for frame in video.frames()] == pytest.approx(times, abs=1e-3)
+    assert [(frame.index, round(frame.seconds, 3)) for frame in video.frames(3)] == [(0, 0.0), (3, 0.63), (6, 1.97)]
+    assert video.lost == 0
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("clockwise", "turns"), [(90, -1), (180, 2), (270, 1)])
+def test_rotations(tmp_path: Path, clockwise: int, turns: int) -> None:
+    unrotated = film(tmp_path / "a.mp4", frames=2)
+    upright = next(Video(with_rotation_mark(unrotated, clockwise)).frames()).pixels
+    assert np.array_equal(upright, np.rot90(next(Video(unrotated).frames()).pixels, turns))
 
 
 @pytest.mark.parametrize(("batch_size", "every", "indices"), [(1, 1, [0, 1, 2, 3, 4, 5]), (4, 1, [0, 1, 2, 3, 4, 5]), (4, 2, [0, 2, 4])])

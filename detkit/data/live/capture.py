@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import cv2
 import numpy as np
 
@@ -59,7 +62,8 @@ def open_camera(index: int) -> CaptureConnection:
     Raises:
         ConnectionError: If there is none with this index, or it is in use.
     """
-    capture = cv2.VideoCapture(index)
+    with _quiet_opencv():
+        capture = cv2.VideoCapture(index)
     if not capture.isOpened():
         capture.release()
         raise ConnectionError(f"camera {index}: it cannot be opened; check that it is connected, not in use, and that 0 is the first")
@@ -77,8 +81,20 @@ def open_rtsp(address: Address) -> CaptureConnection:
     """
     milliseconds = round(1000 * TIMEOUT)
     limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-    capture = cv2.VideoCapture(address.with_credentials, cv2.CAP_FFMPEG, limits)
+    with _quiet_opencv():
+        capture = cv2.VideoCapture(address.with_credentials, cv2.CAP_FFMPEG, limits)
     if not capture.isOpened():
         capture.release()
         raise ConnectionError(f"{address.name}: the stream cannot be opened; check the address, the user and the password, and the network")
     return CaptureConnection(capture, address.name)
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV from printing a line for each of its backends that cannot open a source; the error that is raised says it once."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)
