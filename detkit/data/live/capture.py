@@ -14,6 +14,9 @@ from detkit.data.live.request import TIMEOUT
 from detkit.data.media.limits import check_pixels
 from detkit.data.media.video import Capture
 
+_SILENT = 0
+"""Log level at which OpenCV prints nothing."""
+
 
 class CaptureConnection:
     """A camera or a stream that OpenCV has opened.
@@ -92,9 +95,10 @@ def open_rtsp(address: Address) -> CaptureConnection:
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keep OpenCV from printing a line for each of its backends that cannot open a source; the error that is raised says it once."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging = getattr(cv2.utils, "logging", cv2)  # before OpenCV 4.13 its functions were in cv2 itself
+    level = logging.getLogLevel()
+    logging.setLogLevel(_SILENT)
     try:
         yield
     finally:
-        cv2.utils.logging.setLogLevel(level)
+        logging.setLogLevel(level)
