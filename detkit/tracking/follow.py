@@ -27,6 +27,10 @@ _MAX_GROWTH = 2.5
 """Largest such growth, in diagonals."""
 _MIN_AREA_RATIO = 0.3
 """Lowest ratio of the areas of the box of the lost object and that of a detection away from it."""
+_NEIGHBOR_SECONDS = 2.0
+"""Longest time for which other objects that are not detected are remembered."""
+_MOST_CANDIDATES = 1000
+"""Number of tracks that may be the lost object; of more, the newest are kept."""
 _NOISE = Noise()
 
 
@@ -95,7 +99,7 @@ class Follower:
         frame_rate: float = 30.0,
     ) -> None:
         self._box = _checked(box)
-        settings = {"min_iou": min_iou, "max_lost_seconds": max_lost_seconds, "frame_rate": frame_rate}
+        settings = {"min_iou": min_iou, "max_lost_seconds": min(max_lost_seconds, _NEIGHBOR_SECONDS), "frame_rate": frame_rate}
         self._tracker = Tracker("sort", min_hits=1, min_new_score=0.0, **settings)
         self._clock = Clock("Follower", frame_rate)
         self._max_lost, self._min_iou, self._min_score, self._frame_rate = max_lost_seconds * frame_rate, min_iou, min_score, frame_rate
@@ -140,6 +144,8 @@ class Follower:
         new = tracks.ids > self._newest
         self._candidates.update(tracks.ids[new & (distances <= reach)].tolist())
         self._newest = max(self._newest, int(tracks.ids.max(initial=0)))
+        if len(self._candidates) > _MOST_CANDIDATES:
+            self._candidates = set(sorted(self._candidates)[-_MOST_CANDIDATES // 2 :])
         eligible = np.isin(tracks.ids, list(self._candidates)) & ((self._label < 0) | (tracks.labels == self._label))
         ious = np.where(eligible, paired_iou(self._motion.positions, tracks.boxes.astype(np.float64)), 0.0)
         if ious.max(initial=0.0) >= self._min_iou and ious.max() > 0:
