@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from detkit.checkpoint.trained_tiles import TrainedTiles
@@ -113,7 +114,7 @@ class Validation:
         if self._image_seconds is None and (crowded := crowded_line(self.data, predictor.max_detections)):  # said once
             _log.warning("%s", crowded)
         started, detected = time.perf_counter(), list[tuple[Any, Detections]]()
-        _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(len(data)))
+        _log.info("step %d: validation on %d images%s", step, len(self.data), self._price(predictor, data))
         self.run.hooks.evaluating(0, len(data))
         for record, detections in detect_records(predictor, data, threads=self.config.threads):
             detected.append((record.image_id, detections))
@@ -123,11 +124,13 @@ class Validation:
         self._image_seconds = (time.perf_counter() - started) / max(len(detected), 1)
         return len(data), detected
 
-    def _price(self, images: int) -> str:
+    def _price(self, predictor: PredictorLike, data: DetectionData) -> str:
         """Return the time that the validation will take, from the previous one, or from the training before the first one."""
-        training = self.run.image_seconds
-        seconds = self._image_seconds or (None if training is None else training * _SHARE_OF_TRAINING)
-        return "" if seconds is None else f", about {format_duration(seconds * images)}"
+        if self._image_seconds is not None:
+            return f", about {format_duration(self._image_seconds * len(data))}"
+        if self.run.image_seconds is None:
+            return ""
+        return f", about {format_duration(self.run.image_seconds * _SHARE_OF_TRAINING * _view_count(predictor, data))}"
 
     def _metrics(self, by_process: Sequence[DetectedImages], step: int) -> dict[str, float]:
         detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
@@ -147,6 +150,16 @@ class Validation:
         for index, record in enumerate(records):
             path = folder / f"validation_{index + 1}_step_{step:06}.jpg"
             draw_validation(path, record, detections[record.image_id], names, min_score=self.config.min_score)
+
+
+def _view_count(predictor: PredictorLike, data: DetectionData) -> int:
+    """Return the number of images that the detector sees: tiles, or whole images."""
+    if not isinstance(predictor, ImagePyramid):
+        return len(data)
+    sizes, counts = np.unique(data.records.sizes, axis=0, return_counts=True)
+    return sum(
+        len(predictor.views((height, width))) * count for (height, width), count in zip(sizes.tolist(), counts.tolist(), strict=True)
+    )
 
 
 class ClassValidation(Validation):
