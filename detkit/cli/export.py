@@ -25,12 +25,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
+from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.inputs import images_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import check_file
 from detkit.cli.report import MEGABYTE, count
 from detkit.cli.resolve import resolve_model
+from detkit.cli.values import positive
 from detkit.export import EXPORTERS
 from detkit.machine import processor
 

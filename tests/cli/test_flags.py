@@ -13,8 +13,9 @@ import torch
 
 from detkit.checkpoint import make_header, save_checkpoint
 from detkit.checkpoint.operating_points import OperatingPoint, OperatingPoints
-from detkit.cli.flags import DEFAULT_MIN_SCORE, FLAGS, class_names, fraction, min_score, positive, scale, size_range, unit_interval
+from detkit.cli.flags import DEFAULT_MIN_SCORE, FLAGS, class_names, min_score
 from detkit.cli.main import COMMANDS, command_parser
+from detkit.cli.values import fraction, positive, scale, size_range, unit_interval
 
 FORBIDDEN = re.compile(r"\b(picture|tell|told|beside|so many|behind|anew)s?\b", re.IGNORECASE)
 

@@ -20,12 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
+from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.inputs import sample_photograph
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs, write_output
 from detkit.cli.report import MEGABYTE, shown, table
 from detkit.cli.resolve import resolve_model
+from detkit.cli.values import positive
 
 if TYPE_CHECKING:
     from detkit.comparison.speed import Side, Speed

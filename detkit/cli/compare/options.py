@@ -6,7 +6,8 @@ import argparse
 import math
 from dataclasses import dataclass
 
-from detkit.cli.flags import add_flags, fraction, positive
+from detkit.cli.flags import add_flags
+from detkit.cli.values import fraction, positive
 
 SUITES = ("classics", "fast", "accurate", "all")
 

@@ -6,8 +6,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from detkit.cli.flags import add_flags, positive
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
+from detkit.cli.values import positive
 
 Actions = argparse._SubParsersAction
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from detkit.cli.data.output import OutputFlags, add_output_flags, write_and_print
 from detkit.cli.data.source import SourceFlags
-from detkit.cli.flags import add_flags, fraction
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.report import count
+from detkit.cli.values import fraction
 from detkit.printable import printable
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from detkit.cli.data.output import OutputFlags, add_output_flags, write_and_print
 from detkit.cli.data.source import SourceFlags, add_source_flags, print_parts_without_boxes
-from detkit.cli.flags import add_flags, fraction, positive
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.report import count
+from detkit.cli.values import fraction, positive
 
 if TYPE_CHECKING:
     from detkit.curation.parts import LabeledParts

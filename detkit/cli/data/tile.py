@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from detkit.cli.data.output import OutputFlags, add_output_flags, write_and_print
 from detkit.cli.data.source import SourceFlags, add_source_flags, print_parts_without_boxes
-from detkit.cli.flags import add_flags, image_size, parse_number, positive, unit_interval
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
+from detkit.cli.values import image_size, parse_number, positive, unit_interval
 
 if TYPE_CHECKING:
     from detkit.curation.tile import Partial
@@ -22,7 +23,7 @@ _DESCRIPTION = """Cut large images into overlapping tiles, each an image of its 
   detkit data tile my_data tiles --tile-size 512x1024 --overlap 0.3 --empty 0.1
 
 Tiles are PNG files, without loss; the name ends with the position of the upper left corner (a_640_0.png). Boxes are clipped to the tile.
-To detect on large images in the same way: detkit detect --pyramid."""
+To detect on large images in the same way: detkit detect --tiles 640."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,11 @@
     detkit detect rtsp://user:word@10.0.0.7/live http://10.0.0.8/video.mjpg --seconds 60 --json found.json
     detkit detect photos --crops objects              each object as an image of its own, objects/CLASS/IMAGE_N.jpg
     detkit detect photos --blur person                the photos with all detected persons blurred
+    detkit detect scan.tif --tiles 640                small objects in large images, on overlapping tiles
     detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
 
 Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. It runs on the CPU without
-loading PyTorch, and answers in a second; --device cuda or mps, --precision bf16 or fp16, a pyramid and --flip run it in PyTorch.
+loading PyTorch, and answers in a second; --device cuda or mps, and --precision bf16 or fp16 run it in PyTorch.
 
 Drawn images go to a new folder runs/detect-N unless --output names one; your own images are never overwritten. An image that cannot be read
 is reported, the others are processed, and the exit code is 1.
@@ -62,12 +63,13 @@ from detkit.cli.detect.job import DetectJob, JobOptions
 from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.printing import print_left_out, print_notes, print_totals
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_flags, parse_number
+from detkit.cli.flags import add_flags
 from detkit.cli.inputs import inputs_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
 from detkit.cli.results.partial import PartialFile
+from detkit.cli.values import parse_number
 from detkit.data.writers import WRITERS
 from detkit.printable import printable
 
@@ -185,5 +187,5 @@ def _conclude(job: DetectJob, outputs: Outputs, loading: float, detecting: float
 
 
 def _margin(text: str) -> float:
-    """Parse a margin, for ``type=``; see :func:`detkit.cli.flags.parse_number`."""
+    """Parse a margin, for ``type=``; see :func:`detkit.cli.values.parse_number`."""
     return parse_number(text, lambda value: 0 <= value <= 10, "a number from 0 to 10, such as 0.1;")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detkit.cli.evaluate.report import add_report_flags, wants_report
-from detkit.cli.flags import MODEL_HELP, add_flags, parse_number
+from detkit.cli.flags import MODEL_HELP, add_flags
 from detkit.cli.pyramid import PyramidOptions, add_pyramid_arguments, check_pyramid_options
+from detkit.cli.values import parse_number
 
 if TYPE_CHECKING:
     from detkit.data.sources import Difficult

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from detkit.cli.flags import MODEL_HELP, add_flags, positive
+from detkit.cli.flags import MODEL_HELP, add_flags
+from detkit.cli.values import positive
 
 OUTPUT_ENDINGS = (".json", ".npz")
 

@@ -27,9 +27,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from detkit.cli.flags import DEFAULT_MIN_SCORE, MODEL_HELP, add_flags, add_min_score, class_names, parse_number, positive
+from detkit.cli.flags import DEFAULT_MIN_SCORE, MODEL_HELP, add_flags, add_min_score, class_names
 from detkit.cli.options import bind
 from detkit.cli.report import listed
+from detkit.cli.values import parse_number, positive
 from detkit.printable import printable
 from detkit.serve.settings import Settings
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from detkit.cli.flags import parse_number, seconds
 from detkit.cli.track import marks
+from detkit.cli.values import parse_number, seconds
 
 
 def rate(text: str) -> float:
-    """Parse a frame rate, for ``type=``; see :func:`detkit.cli.flags.parse_number`."""
+    """Parse a frame rate, for ``type=``; see :func:`detkit.cli.values.parse_number`."""
     return parse_number(text, lambda value: 0 < value < 10_000, "frames per second, a number above 0,")
 
 

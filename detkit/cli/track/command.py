@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 from detkit.cli.detect.detector import add_detector_arguments, check_detector_options, load_detector
 from detkit.cli.drawing_writer import DrawingWriter
-from detkit.cli.flags import add_flags, seconds
+from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
 from detkit.cli.process import announce_stop, keep_freed_memory
@@ -53,6 +53,7 @@ from detkit.cli.track.job import TrackJob
 from detkit.cli.track.options import TrackOptions, tracker_settings
 from detkit.cli.track.printing import print_totals, score_line
 from detkit.cli.track.sources import open_sources
+from detkit.cli.values import seconds
 from detkit.printable import printable
 
 if TYPE_CHECKING:

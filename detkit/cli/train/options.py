@@ -6,7 +6,8 @@ import argparse
 from dataclasses import dataclass
 
 from detkit.cli.evaluate.report import add_report_flags
-from detkit.cli.flags import add_flags, positive
+from detkit.cli.flags import add_flags
+from detkit.cli.values import positive
 
 
 @dataclass(frozen=True, kw_only=True)
