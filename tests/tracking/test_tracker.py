@@ -287,7 +287,7 @@ def test_memory_of_ten_thousand_frames() -> None:
             sizes.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert tracker._next_id > 300
-    assert max(sizes[1:]) - sizes[0] < 200_000
+    assert max(sizes[1:]) - sizes[0] < 50_000
     assert len(counting.lines[0]._memory) < 1500
 
 
