@@ -8,8 +8,9 @@ from functools import cache
 from PIL import Image, UnidentifiedImageError
 
 from detkit.arrays import ImageArray
-from detkit.data.media.images import decode_image, describe_bytes, open_header
+from detkit.data.media.images import decode_image, open_header
 from detkit.data.media.limits import TooManyPixelsError, max_pixels
+from detkit.data.media.signatures import describe_bytes
 from detkit.data.media.tiff import is_tiff
 from detkit.serve.errors import Problem
 

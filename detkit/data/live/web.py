@@ -8,8 +8,9 @@ from detkit.data.live.kinds import kind_of_answer
 from detkit.data.live.mjpeg import MjpegConnection
 from detkit.data.live.request import Answer, request
 from detkit.data.live.stream import LiveStream
-from detkit.data.media.images import decode_image, describe_bytes
+from detkit.data.media.images import decode_image
 from detkit.data.media.limits import TooManyPixelsError, max_pixels
+from detkit.data.media.signatures import describe_bytes
 from detkit.data.media.source import FrameSource
 
 _BYTES_PER_PIXEL = 4

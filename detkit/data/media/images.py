@@ -19,6 +19,7 @@ from detkit.data.media.endings import check_jpeg_end, seems_whole
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
 from detkit.data.media.files import check_regular, read_regular
 from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
+from detkit.data.media.signatures import describe_bytes
 from detkit.data.media.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
 from detkit.structures import Size
 
@@ -38,23 +39,6 @@ _HUGE = 1 << 27
 """Pixels from which PNG is decoded by OpenCV: Pillow needs seven bytes a pixel, four of its own and three of the result."""
 
 _log = logging.getLogger(__name__)
-
-_VIDEOS = ((4, b"ftypisom"), (4, b"ftypmp4"), (4, b"ftypM4V"), (4, b"ftypqt"), (0, b"\x1aE\xdf\xa3"), (8, b"AVI "))
-
-_SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
-    (4, b"ftypheic", "a HEIC image: convert it to JPEG or PNG first"),
-    (4, b"ftypheix", "a HEIC image: convert it to JPEG or PNG first"),
-    (4, b"ftypmif1", "a HEIF image: convert it to JPEG or PNG first"),
-    *((offset, start, "a video: run detkit detect on it, or to train on its frames save them as images") for offset, start in _VIDEOS),
-    (0, b"%PDF", "a PDF: save its pages as images first"),
-    (0, b"<svg", "an SVG drawing: save it as PNG first"),
-    (0, b"<?xml", "XML text"),
-    (0, b"<!DOCTYPE html", "a web page: the download of the image failed, download it again"),
-    (0, b"<html", "a web page: the download of the image failed, download it again"),
-    (0, b"version https://git-lfs", "a Git LFS pointer: run `git lfs pull` to get the image itself"),
-    (0, b"PK\x03\x04", "a zip archive: unpack it first"),
-)
-"""Offset and bytes that identify other kinds of files, and how a message describes them."""
 
 
 def read_image(path: str | Path) -> ImageArray:
@@ -223,16 +207,6 @@ def _open_bytes(data: bytes, name: str) -> ImageFile.ImageFile:
 def _damaged(name: str, error: Exception) -> ValueError:
     detail = " ".join(str(error).split())[:300] or type(error).__name__
     return ValueError(f"{name}: the image is damaged or truncated ({detail}); download or export the file again")
-
-
-def describe_bytes(data: bytes) -> str:
-    """Return what bytes are that are no image, for a message, and what to do if that is known."""
-    for offset, signature, description in _SIGNATURES:
-        if data[offset : offset + len(signature)].lower() == signature.lower():
-            return f"it is {description}"
-    if not any(data):
-        return f"its {len(data)} bytes are all zero; the copy failed, download or export the file again"
-    return f"it begins with {data[:8]!r}; expected JPEG, PNG, TIFF, WebP, BMP or GIF"
 
 
 def _decode_huge_png(data: bytes, header: Image.Image) -> ImageArray | None:
