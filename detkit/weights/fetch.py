@@ -42,6 +42,14 @@ def verify_checksum(path: Path, sha256: str) -> Path:
     return path
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "name another one with --folder, or in the environment variable DETKIT_WEIGHTS"
+        raise OSError(f"{folder}: the folder of published weights cannot be made ({error.strerror}); {advice}") from None
+
+
 def download(url: str, path: Path, sha256: str, *, progress: Progress | None = None, attempts: int = 3) -> Path:
     """Download ``url`` to ``path``; partial data is kept in ``path.part``, from which the next attempt resumes.
 
@@ -50,8 +58,9 @@ def download(url: str, path: Path, sha256: str, *, progress: Progress | None = N
     Raises:
         RuntimeError: If the server cannot be reached, refuses, or closes the connection in every attempt.
         ValueError: If the downloaded file is not the published one; it is deleted.
+        OSError: If the folder cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     part = path.with_name(path.name + ".part")
     for attempt in range(1, attempts + 1):
         try:

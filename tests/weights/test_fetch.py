@@ -115,3 +115,9 @@ def test_old_file_stays_until_the_new_one_is_complete(site: Site, target: Path) 
     with pytest.raises(RuntimeError):
         download(site.url, target, sha(site.content))
     assert target.read_bytes() == b"old"
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match=r"file: the folder of published weights cannot be made \(File exists\); name another one with --folder"):
+        download(site.url, tmp_path / "file" / "weights.pth", "")
