@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ClassNames = Sequence[str | None]
 
+MOST_LABELS = 500
+"""Most detections of an image that are drawn with labels."""
 IGNORED_NAME = "to ignore"
 """Text at regions that are ignored for every class."""
 
@@ -35,7 +37,8 @@ def draw_detections(
 ) -> ImageArray:
     """Draw boxes, class names and scores on a copy of an image.
 
-    The best detections are drawn on top, and their labels are placed first.
+    The best detections are drawn on top, and their labels are placed first. Labels of more than ``MOST_LABELS`` would hide the image and
+    are left out, and the boxes have thin lines.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB, or a ``(3, H, W)`` tensor.
@@ -52,9 +55,10 @@ def draw_detections(
     shown = shown[np.argsort(-shown.scores, kind="stable")]
     canvas = Canvas(image, scale)
     rows = list(zip(shown.boxes.tolist(), shown.scores.tolist(), shown.labels.tolist(), strict=True))
+    crowded = len(rows) > MOST_LABELS
     for box, _, label in reversed(rows):
-        canvas.box(tuple(box), color_of(label))
-    for box, score, label in rows:
+        canvas.box(tuple(box), color_of(label), thin=crowded)
+    for box, score, label in () if crowded else rows:
         canvas.label(tuple(box), f"{class_name(class_names, label)}  {score:.2f}", color_of(label))
     return canvas.array()
 

@@ -9,6 +9,7 @@ from detkit.drawing.canvas import Canvas
 from detkit.drawing.fonts import drawable, font_for
 from detkit.drawing.palette import GRAY, color_of, text_color_on
 from detkit.structures import Detections, Targets
+from detkit.structures.detection import DetectionArrays
 
 NAMES = ("cat", "dog", None)
 
@@ -158,3 +159,12 @@ def test_regions_of_no_class_are_gray_and_not_named_after_the_first_class() -> N
     drawn = draw_targets(gray(200, 200) * 0, rows, NAMES)
     assert not has_color(drawn, 0)
     assert (drawn == np.array(GRAY, np.uint8)).all(-1).any()
+
+
+def test_very_many_detections_have_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.zeros((80, 120, 3), np.uint8)
+    rows = DetectionArrays(np.array([[10, 40, 60, 70]] * 2, np.float32), np.array([0.9, 0.8], np.float32), np.zeros(2, np.int64))
+    labeled = draw_detections(image, rows, ["cat"])
+    monkeypatch.setattr("detkit.drawing.boxes.MOST_LABELS", 1)
+    boxes_only = draw_detections(image, rows, ["cat"])
+    assert 0 < (boxes_only > 0).any(2).sum() < (labeled > 0).any(2).sum()

@@ -49,3 +49,14 @@ class ArrayRegions(ImageRegions):
     def read(self, window: Window) -> ImageArray:
         """Return the part of a window that is inside the image, a view of its pixels."""
         return self.pixels[max(0, window.y1) : max(0, window.y2), max(0, window.x1) : max(0, window.x2)]
+
+
+def stored_window(window: Window, orientation: int, stored: Size) -> Window:
+    """Return the window of the stored image that is a window of the upright one; the inverse of ``apply_orientation``."""
+    x1, y1, x2, y2 = window
+    height, width = stored if orientation < 5 else stored[::-1]
+    if orientation in (3, 4, 7, 8):
+        y1, y2 = height - y2, height - y1
+    if orientation in (2, 3, 6, 7):
+        x1, x2 = width - x2, width - x1
+    return Window(x1, y1, x2, y2) if orientation < 5 else Window(y1, x1, y2, x2)

@@ -11,10 +11,10 @@ from typing import IO
 
 import numpy as np
 
-from detkit.arrays import ImageArray, Size
+from detkit.arrays import ImageArray
 from detkit.data.media.exif import apply_orientation
 from detkit.data.media.files import check_regular
-from detkit.data.media.image_regions import ImageRegions
+from detkit.data.media.image_regions import ImageRegions, stored_window
 from detkit.data.media.images import decode_image
 from detkit.data.media.tiff_layout import TiffLayout, read_layout
 from detkit.ops.windows import Window
@@ -63,7 +63,7 @@ class TiffRegions(ImageRegions):
         """
         height, width = self.size
         x1, y1, x2, y2 = max(0, window.x1), max(0, window.y1), min(width, window.x2), min(height, window.y2)
-        stored = _stored_window(Window(x1, y1, max(x1, x2), max(y1, y2)), self._layout.orientation, self._layout.size)
+        stored = stored_window(Window(x1, y1, max(x1, x2), max(y1, y2)), self._layout.orientation, self._layout.size)
         return apply_orientation(self._read_stored(stored), self._layout.orientation)
 
     def release(self) -> None:
@@ -105,14 +105,3 @@ class TiffRegions(ImageRegions):
     def _keep(self, wanted: int) -> None:
         """Set how many bytes are kept for the next windows."""
         self._budget = max(_CACHE_BYTES[0], min(wanted, _CACHE_BYTES[1]))
-
-
-def _stored_window(window: Window, orientation: int, stored: Size) -> Window:
-    """Return the window of the stored image that is a window of the upright one; the inverse of ``apply_orientation``."""
-    x1, y1, x2, y2 = window
-    height, width = stored if orientation < 5 else stored[::-1]
-    if orientation in (3, 4, 7, 8):
-        y1, y2 = height - y2, height - y1
-    if orientation in (2, 3, 6, 7):
-        x1, x2 = width - x2, width - x1
-    return Window(x1, y1, x2, y2) if orientation < 5 else Window(y1, x1, y2, x2)

@@ -105,6 +105,20 @@ def test_other_formats_are_decoded_whole_when_a_window_is_read(tmp_path: Path) -
     assert isinstance(open_regions(tmp_path / "b.tif"), TiffRegions)
 
 
+@pytest.mark.parametrize(("name", "options"), [("a.jpg", {"quality": 90}), ("a.png", {})])
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_windows_of_decoded_files_equal_the_image(tmp_path: Path, name: str, options: dict[str, int], orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    for pixels in (PIXELS[:, :, :3], PIXELS[:, :, 0], PIXELS) if name == "a.png" else (PIXELS[:, :, :3], PIXELS[:, :, 0]):
+        Image.fromarray(pixels).save(tmp_path / name, exif=exif, **options)
+        whole, opened = read_image(tmp_path / name), open_regions(tmp_path / name)
+        assert opened.size == whole.shape[:2]
+        for window in (Window(0, 0, 20, 30), Window(-5, 40, 50, 200), Window(60, 60, 85, 85), Window(200, 0, 220, 10)):
+            expected = ArrayRegions(whole).read(window)
+            np.testing.assert_array_equal(opened.read(window), expected)
+
+
 def test_small_images_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tifffile.imwrite(tmp_path / "a.tif", PIXELS[:, :, :3], photometric="rgb")
     assert isinstance(open_large(tmp_path / "a.tif"), np.ndarray)
@@ -140,6 +154,7 @@ def test_reduction_averages_blocks(factor: int, monkeypatch: pytest.MonkeyPatch)
         np.testing.assert_allclose(result[y, x], block.mean(0), atol=0.5001)
 
 
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
 def test_broken_directories_are_refused_or_give_one_line(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", PIXELS[:, :, :3], photometric="rgb", rowsperstrip=7)
     data = (tmp_path / "a.tif").read_bytes()
