@@ -234,7 +234,7 @@ def test_explain_describes_each_stage(detector: Detector) -> None:
     assert all((stage.assignment < 0).all() for stage in detector.explain(raw, batch, Targets.empty()))
 
 
-def test_it_runs_in_an_image_pyramid(config: DetectorConfig, detector: Detector) -> None:
+def test_it_runs_in_an_image_pyramid_and_on_tiles(config: DetectorConfig, detector: Detector) -> None:
     preprocess = config.preprocess
     if preprocess.rule == "short_side":
         preprocess = preprocess.replace(short_side=64, long_side=128)
@@ -245,3 +245,8 @@ def test_it_runs_in_an_image_pyramid(config: DetectorConfig, detector: Detector)
     detections = ImagePyramid(predictor, (0.5,), flip=True, merge="fusion", sizes=((8, 1000),))(image)
     assert_well_formed([detections], [image], 3)
     assert len(detections) <= 100
+    alone, tiled = predictor(image), ImagePyramid(predictor, tiles=128)(image)
+    assert torch.equal(tiled.boxes, alone.boxes)
+    assert torch.equal(tiled.scores, alone.scores)
+    assert torch.equal(tiled.labels, alone.labels)
+    assert_well_formed([ImagePyramid(predictor, tiles=64, merge="linear")(image)], [image], 3)
