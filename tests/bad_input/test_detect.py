@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,15 @@ def test_folder_without_images(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "give 'e/**/*.jpg'" in error_of(capsys, "e")
 
 
-def test_url(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "download the image and give its file" in error_of(capsys, "https://example.org/a.jpg")
+def test_an_address_without_a_server(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://user:word@127.0.0.1:{unused.getsockname()[1]}/a.jpg"
+        assert main(["detect", address]) == 1
+    first, last = capsys.readouterr().err.splitlines()
+    assert "/a.jpg: cannot connect (" in first
+    assert "word" not in first
+    assert last == "detkit: 1 of 1 image could not be read"
 
 
 def test_no_detector(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detkit.cli.detect.results import ClassNames, ImageResult
 from detkit.cli.outputs import check_empty
 from detkit.cli.results.names import UnusedStems, folder_names, safe_file_stem
@@ -67,6 +65,7 @@ class CropWriter:
         return self._stems.unused(f"{safe_file_stem(result.stem)}{frame}")
 
     def _write(self, path: Path, pixels: Any) -> None:
+        import numpy as np
         from PIL import Image
 
         from detkit.checkpoint import atomic_write

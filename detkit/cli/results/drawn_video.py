@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from detkit.arrays import ImageArray
 from detkit.cli.drawing_writer import DrawingWriter
 
 if TYPE_CHECKING:
+    from detkit.arrays import ImageArray
     from detkit.data.media.source import FrameSource
     from detkit.drawing.video import VideoWriter
 

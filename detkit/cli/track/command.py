@@ -48,7 +48,6 @@ from detkit.cli.results.partial import PartialFile
 from detkit.cli.track import marks
 from detkit.cli.track.arguments import add_counting_arguments, add_tracker_arguments, rate
 from detkit.cli.track.files import check_mot, is_mot_folder, write_files
-from detkit.cli.track.following import FollowTracker, follower
 from detkit.cli.track.job import TrackJob
 from detkit.cli.track.options import TrackOptions, tracker_settings
 from detkit.cli.track.printing import print_totals, score_line
@@ -58,6 +57,7 @@ from detkit.printable import printable
 
 if TYPE_CHECKING:
     from detkit.cli.detect.detector import FileDetector
+    from detkit.cli.track.following import FollowTracker
     from detkit.data.media.source import FrameSource
     from detkit.inference.tracks import FrameTracker, TrackingSetup
 
@@ -150,6 +150,7 @@ def _conclude(job: TrackJob, outputs: Outputs, loading: float, tracking: float) 
 
 def _tracker(detector: FileDetector, options: TrackOptions) -> tuple[TrackingSetup, Callable[[], FrameTracker], FollowTracker | None]:
     """Return the tracker with its scores, what makes one for a source, and what follows one object, after printing the scores."""
+    from detkit.cli.track.following import FollowTracker, follower
     from detkit.inference.tracks import ScaledTracker, TrackingSetup
 
     setup = TrackingSetup.of(detector.min_scores, options.tracker, options.set or (), **tracker_settings(options))

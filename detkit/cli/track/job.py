@@ -14,12 +14,12 @@ from detkit.cli.results.failures import Failures
 from detkit.cli.results.partial import PartialFile
 from detkit.cli.results.status import FrameStatus
 from detkit.cli.results.timer import stopping_after
-from detkit.cli.track.following import FollowTracker
 from detkit.cli.track.marks import Mark, counting
 from detkit.cli.track.printing import print_source
 from detkit.cli.track.results import SourceTracks
 
 if TYPE_CHECKING:
+    from detkit.cli.track.following import FollowTracker
     from detkit.cli.track.options import TrackOptions
     from detkit.data.media.source import FrameSource
     from detkit.drawing.tracks import TrackDrawer

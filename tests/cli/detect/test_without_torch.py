@@ -106,8 +106,9 @@ def test_pillow_decodes_a_jpeg_like_opencv(folder: Path, monkeypatch: pytest.Mon
         ({"device": "cuda"}, True),
         ({"device": "mps"}, True),
         ({"precision": "bf16"}, True),
-        ({"pyramid": (1.0, 2.0)}, True),
-        ({"flip": True}, True),
+        ({"pyramid": (1.0, 2.0)}, False),
+        ({"flip": True}, False),
+        ({"tiles": (320,)}, False),
         ({"svd": (10, 10)}, True),
         ({"proposals_cache": "cache"}, True),
         ({"weights_file": "yolox.pth"}, True),
@@ -122,7 +123,8 @@ def test_what_needs_pytorch(changes: dict[str, Any], needs_torch: bool) -> None:
 
 def test_an_exported_file_keeps_its_own_rules_on_devices() -> None:
     assert onnx_file("a.onnx", DetectOptions(device="cuda")) == Path("a.onnx")
-    assert onnx_file("a.onnx", DetectOptions(flip=True)) is None
+    assert onnx_file("a.onnx", DetectOptions(flip=True)) == Path("a.onnx")
+    assert onnx_file("a.onnx", DetectOptions(svd=(10, 10))) is None
     file = str(embedded_onnx_path())
     with pytest.raises(ValueError, match="an exported file runs on the CPU; use the checkpoint"):
         load_predictor(file, DetectOptions(device="cuda"), None, 0.0)
