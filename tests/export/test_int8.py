@@ -109,6 +109,7 @@ def shown() -> list[NDArray[np.uint8]]:
     return noise_images((96, 128), (128, 96), (96, 128))
 
 
+@pytest.mark.slow
 def test_a_detector_in_int8(shown: list[NDArray[np.uint8]], tmp_path: Path) -> None:
     predictor = predictor_of("yolov1")
     settings = ExportSettings(precision="int8", calibration=shown, accept=True)

@@ -50,6 +50,7 @@ def test_both_files_are_written_and_agree(predictor: Predictor, tmp_path: Path) 
         torch.testing.assert_close(ours.scores, theirs.scores, atol=1e-4, rtol=0)
 
 
+@pytest.mark.slow
 def test_float16_halves_the_weights(predictor: Predictor, tmp_path: Path) -> None:
     for precision in ("fp32", "fp16"):
         export(predictor, tmp_path / f"{precision}.xml", [photo()], ExportSettings(precision=precision))  # type: ignore[arg-type]
@@ -57,6 +58,7 @@ def test_float16_halves_the_weights(predictor: Predictor, tmp_path: Path) -> Non
     assert sizes[0] < 0.6 * sizes[1]
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_not_written(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import detkit.export.files.openvino as module
 
@@ -102,6 +104,7 @@ def test_nms_keeps_the_same_boxes(tmp_path: Path) -> None:
             torch.testing.assert_close(torch.from_numpy(actual), network(*feeds))
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_format_of_the_ending(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "embedded", "--output", str(tmp_path / "model.xml")]) == 0
     assert "written: " in capsys.readouterr().out
@@ -113,6 +116,7 @@ def test_settings_are_checked_before_the_work(predictor: Predictor, tmp_path: Pa
         export(predictor, tmp_path / "model.xml", [photo()], replace(ExportSettings(), batch_size=0))
 
 
+@pytest.mark.slow
 def test_operating_points_are_replaced(predictor: Predictor, tmp_path: Path) -> None:
     export(predictor, tmp_path / "model.xml", [photo()])
     points = OperatingPoints("best F1", "made", 12, OperatingPoint("all", 0.3, 0.7, 0.6, 0.65), {})
