@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import io
-import logging
 import warnings
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detkit.arrays import ImageArray
+from detkit.data.media.colors import ImageValuesError, to_rgb
 from detkit.data.media.endings import check_jpeg_end, seems_whole
 from detkit.data.media.exif import apply_orientation, exif_orientation, header_orientation
 from detkit.data.media.files import check_regular, read_regular
 from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
 from detkit.data.media.signatures import describe_bytes
-from detkit.data.media.tiff import is_tiff, is_white_zero, pillow_misreads, read_tiff
+from detkit.data.media.tiff import is_tiff, pillow_misreads, read_tiff
 from detkit.structures import Size
 
 IMAGE_EXTENSIONS: tuple[str, ...] = (
@@ -32,13 +29,8 @@ IMAGE_EXTENSIONS: tuple[str, ...] = (
 _UNREADABLE = Exception
 """What Pillow's decoders raise on broken files: RuntimeError, struct.error, AttributeError and others, which no list holds for long."""
 
-_FAINT = 4096
-"""16-bit images with all values below this come from a camera of 12 bits or fewer, and appear almost black."""
-
-_HUGE = 1 << 27
-"""Pixels from which PNG is decoded by OpenCV: Pillow needs seven bytes a pixel, four of its own and three of the result."""
-
-_log = logging.getLogger(__name__)
+_HUGE, _HUGE_BYTES = 1 << 26, 1 << 20
+"""Pixels, and bytes of the file, from which an image is decoded right into its array."""
 
 
 def read_image(path: str | Path) -> ImageArray:
@@ -52,7 +44,8 @@ def read_image(path: str | Path) -> ImageArray:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a folder, empty, truncated, damaged, or not an image; the message names it and what to do.
     """
-    return decode_image(_read_bytes(path), str(path))
+    image = _read_huge(Path(path))
+    return decode_image(_read_bytes(path), str(path)) if image is None else image
 
 
 def decode_image(data: bytes, name: str = "image", *, whole: bool = True) -> ImageArray:
@@ -79,10 +72,6 @@ def decode_image(data: bytes, name: str = "image", *, whole: bool = True) -> Ima
         image = _decode_with_opencv(data) if header.mode in ("RGB", "L") else None
         if image is not None and image.shape[:2] == (header.height, header.width):
             return apply_orientation(image, exif_orientation(header))
-    if header.format == "PNG" and header.width * header.height > _HUGE:
-        image = _decode_huge_png(data, header)
-        if image is not None:
-            return image
     return pil_to_rgb(header, name, whole=whole)
 
 
@@ -102,34 +91,11 @@ def pil_to_rgb(image: Image.Image, name: str = "image", *, whole: bool = True) -
     try:
         image.load()
         orientation = exif_orientation(image)  # after loading, because Pillow rotates a TIFF itself and then resets the orientation
-        return apply_orientation(_to_rgb(image, name, whole), orientation)
-    except _ImageError as error:
+        return apply_orientation(to_rgb(image, name, whole), orientation)
+    except ImageValuesError as error:
         raise ValueError(str(error)) from None
     except _UNREADABLE as error:
         raise _damaged(name, error) from None
-
-
-def load_plain(path: str | Path) -> tuple[Image.Image, int] | None:
-    """Return the decoded image of an opaque JPEG or PNG of 8 bits, as stored, and its orientation; None for other files.
-
-    :func:`read_image` needs half as much memory again.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or is no image.
-    """
-    data = _read_bytes(path)
-    header = _open_bytes(data, str(path))
-    if header.format not in ("JPEG", "MPO", "PNG") or header.mode not in ("RGB", "L") or "transparency" in header.info:
-        return None
-    if header.format != "PNG":
-        check_jpeg_end(data, str(path))
-    orientation = header_orientation(header)
-    try:
-        header.load()
-    except _UNREADABLE as error:
-        raise _damaged(str(path), error) from None
-    return header, orientation
 
 
 def image_size(path: str | Path) -> Size:
@@ -232,13 +198,28 @@ def _damaged(name: str, error: Exception) -> ValueError:
     return ValueError(f"{name}: the image is damaged or truncated ({detail}); download or export the file again")
 
 
-def _decode_huge_png(data: bytes, header: Image.Image) -> ImageArray | None:
-    """Decode an opaque PNG of 8 bits with less memory than Pillow, or return None."""
-    if header.mode not in ("RGB", "L") or "transparency" in header.info or not seems_whole(io.BytesIO(data), "PNG"):
+def _read_huge(path: Path) -> ImageArray | None:
+    """Decode a huge opaque JPEG or PNG of 8 bits with the memory of its pixels alone; None for all other files.
+
+    The usual way keeps the bytes of the file and decodes to a copy, which takes twice as much.
+    """
+    if not path.is_file() or path.stat().st_size < _HUGE_BYTES:
         return None
-    image = _decode_with_opencv(data)
-    whole = image is not None and image.shape[:2] == (header.height, header.width)
-    return apply_orientation(image, header_orientation(header)) if whole and image is not None else None
+    try:
+        import cv2
+
+        with open_header(path) as header:
+            size, orientation = (header.height, header.width), header_orientation(header)
+            plain = header.format in ("JPEG", "PNG") and header.mode in ("RGB", "L") and "transparency" not in header.info
+            if not plain or size[0] * size[1] < _HUGE or header.fp is None or not seems_whole(header.fp, header.format):
+                return None
+        if header.format == "JPEG":
+            check_jpeg_end(_read_bytes(path), str(path))
+        pixels = np.empty((*size, 3), np.uint8)
+        image = cv2.imread(str(path), pixels, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except _UNREADABLE:  # the usual way reports what is wrong
+        return None
+    return apply_orientation(pixels, orientation) if image is not None and np.shares_memory(image, pixels) else None
 
 
 def _decode_with_opencv(data: bytes) -> ImageArray | None:
@@ -248,14 +229,10 @@ def _decode_with_opencv(data: bytes) -> ImageArray | None:
     except ModuleNotFoundError:
         return None
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error:
         return None
-    return None if image is None else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
-
-
-class _ImageError(Exception):
-    """An image that decodes, but whose values cannot be interpreted as colors."""
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _decode_tiff(data: bytes, name: str) -> ImageArray:
@@ -266,52 +243,3 @@ def _decode_tiff(data: bytes, name: str) -> ImageArray:
         raise
     except ValueError as error:
         raise ValueError(f"{name}: a TIFF that cannot be read ({error}); save it with 8 or 16 bits as gray or RGB") from None
-
-
-def _to_rgb(image: Image.Image, name: str, whole: bool) -> ImageArray:
-    convert = _CONVERSIONS.get(image.mode)
-    if convert is not None:
-        values, zero = np.asarray(image), "white" if is_white_zero(image) else "black"
-        gray = convert(values, name)
-        if whole and image.mode != "F" and 0 < (high := int(values.max())) < _FAINT:
-            _warn_of_faint(name, high, zero)
-        if zero == "white":
-            gray = 255 - gray
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        foreground = image.convert("RGBA")
-        white = Image.new("RGBA", foreground.size, (255, 255, 255, 255))
-        return np.array(Image.alpha_composite(white, foreground).convert("RGB"))
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-@cache  # once per file, not once per epoch
-def _warn_of_faint(name: str, high: int, zero: str) -> None:
-    _log.warning("%s: its largest value is %d of 65535, so it is read as nearly %s; scale the values to 16 bits", name, high, zero)
-
-
-def _gray_from_integers(values: NDArray[np.generic], name: str) -> ImageArray:
-    """Scale 16 bits to 8: 65535 becomes 255, and values in between are rounded."""
-    wide = values.astype(np.int64)
-    low, high = int(wide.min()), int(wide.max())
-    if low < 0 or high > 65535:
-        raise _ImageError(f"{name}: its gray values are from {low} to {high}; expected 0 to 65535; save it with 8 or 16 bits")
-    return ((wide * 255 + 32767) // 65535).astype(np.uint8)
-
-
-def _gray_from_floats(values: NDArray[np.generic], name: str) -> ImageArray:
-    numbers = values.astype(np.float64)
-    low, high = float(numbers.min()), float(numbers.max())
-    if not (low >= 0 and high <= 1):
-        raise _ImageError(f"{name}: its floating-point values are from {low:g} to {high:g}; expected 0 to 1; save it with 8 or 16 bits")
-    return np.rint(numbers * 255).astype(np.uint8)
-
-
-_CONVERSIONS: dict[str, Callable[[NDArray[np.generic], str], ImageArray]] = {
-    "I;16": _gray_from_integers,
-    "I;16B": _gray_from_integers,
-    "I;16L": _gray_from_integers,
-    "I;16N": _gray_from_integers,
-    "I": _gray_from_integers,
-    "F": _gray_from_floats,
-}

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from detkit.arrays import ImageArray
-from detkit.data.media.exif import apply_orientation
-from detkit.data.media.image_regions import ArrayRegions, ImageRegions, stored_window
-from detkit.data.media.images import image_size, load_plain, read_image
+from detkit.data.media.image_regions import ArrayRegions, ImageRegions
+from detkit.data.media.images import image_size, read_image
 from detkit.data.media.limits import check_pixels, check_streamed_pixels
 from detkit.data.media.tiff_regions import TiffRegions
 from detkit.ops.windows import Window
@@ -20,28 +18,6 @@ LARGE_PIXELS = 1 << 26
 """Images with more pixels, of 200 MB and more as bytes, are read in windows where that is possible."""
 _BAND_PIXELS = 1 << 23
 """Pixels that are averaged at a time."""
-
-
-class PillowRegions(ImageRegions):
-    """The regions of a decoded gray or color image.
-
-    Args:
-        image: The image as stored.
-        orientation: The EXIF orientation, 1 to 8, that makes it upright.
-    """
-
-    def __init__(self, image: Image.Image, orientation: int) -> None:
-        self._image, self._orientation = image, orientation
-        self.size = (image.width, image.height) if orientation >= 5 else (image.height, image.width)
-
-    def read(self, window: Window) -> ImageArray:
-        """Return the part of a window that is inside the image."""
-        height, width = self.size
-        x1, y1, x2, y2 = max(0, window.x1), max(0, window.y1), min(width, window.x2), min(height, window.y2)
-        if x2 <= x1 or y2 <= y1:
-            return np.zeros((max(0, y2 - y1), max(0, x2 - x1), 3), np.uint8)
-        stored = stored_window(Window(x1, y1, x2, y2), self._orientation, (self._image.height, self._image.width))
-        return apply_orientation(np.asarray(self._image.crop(stored).convert("RGB")), self._orientation)
 
 
 class DecodedRegions(ImageRegions):
@@ -56,8 +32,7 @@ class DecodedRegions(ImageRegions):
     def read(self, window: Window) -> ImageArray:
         """Return the part of a window that is inside the image."""
         if self._pixels is None:
-            plain = load_plain(self.path)
-            self._pixels = ArrayRegions(read_image(self.path)) if plain is None else PillowRegions(*plain)
+            self._pixels = ArrayRegions(read_image(self.path))
         return self._pixels.read(window)
 
     def release(self) -> None:
