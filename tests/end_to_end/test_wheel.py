@@ -154,7 +154,8 @@ def test_detection_needs_four_libraries(small_environment: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert [row["class"] for row in json.loads((tmp_path / "found.json").read_text())["images"][0]["detections"]] == ["cat"]
     assert (tmp_path / "runs" / "detect-1" / "cat.jpg").is_file()
-    for words, missing in ((("--flip",), "torch"), (("--labels", "other"), "yaml")):
+    assert run_small("-m", "detkit", "detect", "cat.jpg", "--tiles", "200", "--flip").returncode == 0
+    for words, missing in ((("--precision", "bf16"), "torch"), (("--labels", "other"), "yaml")):
         refused = run_small("-m", "detkit", "detect", "cat.jpg", *words)
         assert refused.returncode == 2
         assert f"No module named '{missing}'; a dependency is missing: pip install detkit-vision" in refused.stderr

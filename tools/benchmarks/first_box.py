@@ -28,7 +28,8 @@ def part(name: str) -> Iterator[None]:
 def main(image: Path, folder: Path) -> None:
     """Detect on one image as the command does, and print the seconds of each part."""
     with part("imports of the command"):
-        from detkit.cli.detect.command import min_score
+        from detkit.cli.detect import command  # noqa: F401
+        from detkit.cli.flags import min_score
         from detkit.cli.process import collect_rarely
 
         collect_rarely()
