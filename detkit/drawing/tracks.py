@@ -122,10 +122,14 @@ class TrackDrawer:
             canvas.box(predicted, color_of(0), dashed=True)
         _draw_markers(canvas, lines, zones)
         for track, box, label in rows:
-            texts = f"#{track} {class_name(self._names, label)}", f"#{track}"
-            longest = _SHORT * scale * (box[2] - box[0])
-            canvas.label(tuple(box), texts[0] if canvas.text_width(texts[0]) <= longest else texts[1], color_of(track - 1))
+            self._draw_label(canvas, track, tuple(box), label)
         return canvas.array()
+
+    def _draw_label(self, canvas: Canvas, track: int, box: Box, label: int) -> None:
+        """Draw the id of a track, and its class if that is not much wider than the box."""
+        text, short = f"#{track} {class_name(self._names, label)}", f"#{track}"
+        longest = _SHORT * canvas.scale * (box[2] - box[0])
+        canvas.label(box, text if canvas.text_width(text) <= longest else short, color_of(track - 1))
 
     def _remember(self, rows: Sequence[tuple[int, list[float]]], seconds: float) -> None:
         for track, box in rows:

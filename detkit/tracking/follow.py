@@ -69,7 +69,7 @@ class Follower:
     hidden. The object's own detection is found, in this order:
 
     1. The detection that the tracker gives its track; in the first frame, the one with the largest IoU with the given box.
-    2. Of the detections of its class that belong to no object which was seen beside it, or which appeared far from it, the one with the
+    2. Of the detections of its class that belong to no object which was seen next to it, or which appeared far from it, the one with the
        largest IoU with its predicted box, if that is at least ``min_iou``.
     3. Of those among them with a sufficient score and a similar area, the one with its center closest to the predicted one, within a
        distance that grows with the time for which the object is lost: half a diagonal of its box, another one a second up to 2.5, and the

@@ -40,7 +40,7 @@ def cross(first: Doubles, second: Doubles) -> Doubles:
 def passes(origins: Doubles, points: Doubles, start: Doubles, end: Doubles) -> Flags:
     """Return whether the movement from each origin to its point ``(N, 2)`` meets the segment from start to end; touching an end counts.
 
-    The origins must lie beside the infinite line, and the points on the line or on its other side.
+    The origins must not lie on the infinite line, and the points on the line or on its other side.
     """
     movement = points - origins
     to_start, to_end = cross(movement, start - origins), cross(movement, end - origins)

@@ -1,4 +1,4 @@
-"""What is remembered of each track between frames, in one array with a row for each."""
+"""State of all tracks between frames, in one array with a row for each track."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,3 +63,9 @@ def image(height: int = 60, width: int = 80, red: tuple[int, int, int, int] = (1
 def saved(folder: Path, name: str, pixels: np.ndarray, **options: object) -> Path:
     Image.fromarray(pixels).save(folder / name, **options)  # type: ignore[arg-type]
     return folder / name
+
+
+def load_bright(source: Any, device: str, precision: str, **options: Any) -> Predictor:
+    """Stand in for :func:`detkit.inference.load`, where ``--model bright`` is a detector of bright rectangles."""
+    assert str(source) == "bright"
+    return predictor(60, **options)

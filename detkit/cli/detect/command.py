@@ -67,11 +67,11 @@ from detkit.cli.flags import add_flags
 from detkit.cli.inputs import inputs_or_sample
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
-from detkit.cli.process import announce_stop, keep_freed_memory
+from detkit.cli.process import keep_freed_memory
+from detkit.cli.results.finishing import Finishing, print_written
 from detkit.cli.results.partial import PartialFile
 from detkit.cli.values import parse_number
 from detkit.data.writers import WRITERS
-from detkit.printable import printable
 
 SOME_FAILED = 1
 
@@ -145,19 +145,15 @@ def _detect(options: DetectOptions, outputs: Outputs) -> int:
     partial.begin({**metadata, "class_names": list(detector.class_names)})
     folders.begin(detector)
     job = DetectJob(detector, _job_options(options), drawings, (PartialResults(partial, detector.class_names), *folders.sinks), blurring)
-    interrupted: KeyboardInterrupt | None = None
-    try:
-        job.detect(inputs)
-    except KeyboardInterrupt as stop:
-        interrupted = stop
-        if outputs.requested:
-            announce_stop("writing what was detected")
-    finally:  # an error keeps what was detected before it
+
+    def write() -> None:
         write_files(job, outputs, metadata, ids, folders)
         partial.close(outputs.complete)
+
+    with Finishing(write, "writing what was detected" if outputs.requested else None) as finishing:
+        job.detect(inputs)
     _conclude(job, outputs, loaded - start, time.perf_counter() - loaded)
-    if interrupted is not None:
-        raise interrupted
+    finishing.raise_interruption()
     return SOME_FAILED if job.failures else 0
 
 
@@ -177,11 +173,7 @@ def _conclude(job: DetectJob, outputs: Outputs, loading: float, detecting: float
     print_totals(job.tally, list(job.streams.values()), loading, detecting)
     print_left_out(job.left_out)
     print_notes(job.predictor, job.tally)
-    written = outputs.written
-    if job.drawings is not None and job.drawings.written:
-        written.append(f"{job.drawings.folder}/")
-    if written:
-        print(f"written: {', '.join(map(printable, written))}")
+    print_written(outputs, job.drawings if job.drawings is not None and job.drawings.written else None)
     inputs = job.tally.images + len(job.streams) + sum(name not in job.streams for name in job.failures.messages)
     job.failures.conclude(inputs, "input" if any(not row.is_file for row in job.streams.values()) else "file" if job.streams else "image")
 

@@ -42,8 +42,9 @@ from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.flags import add_flags
 from detkit.cli.options import bind
 from detkit.cli.outputs import Outputs
-from detkit.cli.process import announce_stop, keep_freed_memory
+from detkit.cli.process import keep_freed_memory
 from detkit.cli.results.failures import Failures
+from detkit.cli.results.finishing import Finishing, print_written
 from detkit.cli.results.partial import PartialFile
 from detkit.cli.track import marks
 from detkit.cli.track.arguments import add_counting_arguments, add_tracker_arguments, rate
@@ -117,19 +118,15 @@ def _track(options: TrackOptions, outputs: Outputs, sources: Sequence[FrameSourc
     job = TrackJob(setup.predictor(detector), build, options, counted, drawings)
     job.failures, job.partial, job.keep, job.followed = failures, partial, outputs.requested, followed
     loaded = time.perf_counter()
-    interrupted: KeyboardInterrupt | None = None
-    try:
-        job.track(sources)
-    except KeyboardInterrupt as stop:
-        interrupted = stop
-        if outputs.requested:
-            announce_stop("writing what was tracked")
-    finally:  # an error keeps what was tracked before it
+
+    def write() -> None:
         write_files(list(job.sources.values()), outputs, failures.messages, detector.class_names, metadata)
         partial.close(outputs.complete)
+
+    with Finishing(write, "writing what was tracked" if outputs.requested else None) as finishing:
+        job.track(sources)
     _conclude(job, outputs, loaded - start, time.perf_counter() - loaded)
-    if interrupted is not None:
-        raise interrupted
+    finishing.raise_interruption()
     return SOME_FAILED if failures else 0
 
 
@@ -140,11 +137,7 @@ def _conclude(job: TrackJob, outputs: Outputs, loading: float, tracking: float) 
     best = job.predictor.best_left_out
     if not any(source.summaries for source in sources) and best is not None:
         print(f"note: the best detection that was not used is {printable(best.class_name)} {best.score:.3g}; see --min-score")
-    written = outputs.written
-    if job.drawings is not None and any(source.read for source in sources):
-        written.append(f"{job.drawings.folder}/")
-    if written:
-        print(f"written: {', '.join(map(printable, written))}")
+    print_written(outputs, job.drawings if any(source.read for source in sources) else None)
     job.failures.conclude(len({*job.sources, *job.failures.messages}), "source")
 
 

@@ -59,6 +59,8 @@ class LiveStream:
             in real time when its frames have been waited for.
 
     Attributes:
+        name: The source as the user named it, without a password.
+        stem: Beginning of the names of files that are made from the source.
         live: True.
         frames_per_second: None; frames have times of arrival.
         length: None.
@@ -75,7 +77,7 @@ class LiveStream:
         reached: bool = False,
         paced: bool = True,
     ) -> None:
-        self._name, self._stem, self._connect = name, stem, connect
+        self.name, self.stem, self._connect = name, stem, connect
         self._backing_off = BackingOff(name, reconnect_seconds)
         self._reached, self._paced = reached, paced
         self._waited = 0.0
@@ -84,16 +86,6 @@ class LiveStream:
         self.length: int | None = None
         self.lost = 0
         self._connection: Connection | None = None
-
-    @property
-    def name(self) -> str:
-        """The source as the user named it, without a password."""
-        return self._name
-
-    @property
-    def stem(self) -> str:
-        """Beginning of the names of files that are made from the source."""
-        return self._stem
 
     @property
     def paced(self) -> bool:

@@ -24,7 +24,7 @@ _ROWS = 64
 _LARGEST_BLOCK = 1 << 26
 """Pixels of a strip or tile above which the file is decoded whole."""
 _CACHE_BYTES = 64 << 20, 256 << 20
-"""Bytes of decoded strips or tiles that are kept: at least, and at most for those beside a window, which the next windows need."""
+"""Bytes of decoded strips or tiles that are kept: at least, and at most for those next to a window, which the next windows need."""
 
 
 class TiffRegions(ImageRegions):

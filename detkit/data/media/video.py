@@ -50,6 +50,8 @@ class VideoReader(ABC):
         stem: Beginning of the names of files that are made from it.
 
     Attributes:
+        name: The video as the user named it.
+        stem: The name of the file without its extension.
         live: False, as its frames wait for the reader.
         frames_per_second: Frame rate in the header; ``None`` if it has none.
         length: Number of frames in the header, often an estimate; ``None`` if it has none.
@@ -59,7 +61,7 @@ class VideoReader(ABC):
     """
 
     def __init__(self, name: str, stem: str) -> None:
-        self._name, self._stem = name, stem
+        self.name, self.stem = name, stem
         capture = self._capture()
         rate, length = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         capture.release()
@@ -67,16 +69,6 @@ class VideoReader(ABC):
         self.length = round(length) if math.isfinite(length) and length > 0 else None
         self.live = False
         self.lost = 0
-
-    @property
-    def name(self) -> str:
-        """The video as the user named it."""
-        return self._name
-
-    @property
-    def stem(self) -> str:
-        """The name of the file without its extension."""
-        return self._stem
 
     @abstractmethod
     def _capture(self, *parameters: int) -> Capture:

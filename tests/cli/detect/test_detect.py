@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bright import image, predictor, saved
+from bright import image, load_bright, predictor, saved
 from PIL import Image
 from videos import damaged, film, truncated
 
@@ -25,12 +25,7 @@ from detkit.inference import Predictor
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with three images, where ``--model bright`` is a detector of bright rectangles."""
-
-    def load(source: Any, device: str, precision: str, **options: Any) -> Any:
-        assert str(source) == "bright"
-        return predictor(60, **options)
-
-    monkeypatch.setattr(detkit.inference, "load", load)
+    monkeypatch.setattr(detkit.inference, "load", load_bright)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
     for i in (1, 2, 3):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bright import image, predictor, saved
+from bright import image, load_bright, saved
 from track_files import write_rows
 from videos import damaged, film
 
@@ -22,12 +22,7 @@ from detkit.data.media.video import Video
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a film, where ``--model bright`` is a detector of bright rectangles."""
-
-    def load(source: Any, device: str, precision: str, **options: Any) -> Any:
-        assert str(source) == "bright"
-        return predictor(60, **options)
-
-    monkeypatch.setattr(detkit.inference, "load", load)
+    monkeypatch.setattr(detkit.inference, "load", load_bright)
     monkeypatch.chdir(tmp_path)
     film(tmp_path / "a.mp4", frames=8)
     (tmp_path / "in").mkdir()
