@@ -104,15 +104,14 @@ def test_a_signal_ends_a_stream_with_everything_written(
 ) -> None:
     processed, ended = threading.Event(), threading.Event()
     url = server.add("/camera", stream(*mjpeg(8), processed, lambda: signal.pthread_kill(threading.main_thread().ident, number), ended))
-    original = DetectJob._keep
+    original = DetectJob._frame
 
-    def keep(job: Any, result: Any, pixels: Any) -> Any:
-        kept = original(job, result, pixels)
+    def frame(job: Any, result: Any, video: Any) -> None:
+        original(job, result, video)
         if job.tally.frames == 8:
-            processed.set()  # the signal comes when no frame is left, and the stream waits for the camera
-        return kept
+            processed.set()  # the signal comes when the last frame is drawn, too, and the stream waits for the camera
 
-    monkeypatch.setattr(DetectJob, "_keep", keep)
+    monkeypatch.setattr(DetectJob, "_frame", frame)
     assert detect(url, "--json", "a.json", "--labels", "made", *NO_LATENCY) == code
     ended.set()
     done = capsys.readouterr()
