@@ -161,6 +161,8 @@ def _run(args: argparse.Namespace) -> int:
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if getattr(args, "debug", False):  # a parser of subcommands has no flags of its own
             raise
+        if hasattr(error, "for_command"):
+            error = ValueError(error.for_command(hasattr(args, "rename")))
         print(f"detkit: error: {printable_message(error)}{_advice(error)}", file=sys.stderr)
         return USER_ERROR
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from detkit.lazy import lazy_getattr
 
 if TYPE_CHECKING:
-    from detkit.data.classes import ClassMapping, parse_renames
+    from detkit.data.classes import ClassMapping, ClassMismatchError, parse_renames
     from detkit.data.media.images import IMAGE_EXTENSIONS, decode_image, image_size, read_image
     from detkit.data.records import DetectionData, ImageId, ImageRecord, Records
     from detkit.data.report import ReadIssue, ReadReport
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "IMAGE_EXTENSIONS",
     "ClassMapping",
+    "ClassMismatchError",
     "DataConfig",
     "DetectionData",
     "ImageId",
@@ -45,7 +46,7 @@ __all__ = [
 __getattr__ = lazy_getattr(
     __name__,
     {
-        ".classes": ("ClassMapping", "parse_renames"),
+        ".classes": ("ClassMapping", "ClassMismatchError", "parse_renames"),
         ".media.images": ("IMAGE_EXTENSIONS", "decode_image", "image_size", "read_image"),
         ".records": ("DetectionData", "ImageId", "ImageRecord", "Records"),
         ".report": ("ReadIssue", "ReadReport"),

@@ -29,6 +29,28 @@ def parse_renames(items: Iterable[str]) -> dict[str, str]:
     return renames
 
 
+class ClassMismatchError(ValueError):
+    """Classes of the data that a detector does not have, with the arguments that rename and select them.
+
+    Args:
+        problem: The classes of both sides.
+        name: One of those that differ.
+    """
+
+    def __init__(self, problem: str, name: str) -> None:
+        super().__init__(f"{problem}; rename classes with renames={{{name!r}: NAME}}, or select the classes to keep with classes")
+        self._problem, self._name = problem, name
+
+    def for_command(self, has_flags: bool) -> str:
+        """Return the message with flags of the command line instead of arguments in Python.
+
+        Args:
+            has_flags: Whether the command has ``--rename`` and ``--classes``.
+        """
+        flags = f"--rename {self._name}=NAME, or select the classes to keep with --classes"
+        return f"{self._problem}; rename classes with {flags if has_flags else f'detkit data rename DATA NEW {self._name}=NAME'}"
+
+
 @dataclass(frozen=True)
 class ClassMapping:
     """The class in a target list that each class of a data set is mapped to.
@@ -70,7 +92,9 @@ class ClassMapping:
         mapping = cls.by_name(data_names, names, renames)
         missing = [name for index, name in enumerate(names) if name is not None and index not in mapping.indices]
         if mapping.dropped or missing:
-            raise ValueError(mapping._mismatch(missing))
+            example = f"{mapping.dropped[0]}=NAME" if mapping.dropped else "DATA_NAME=NAME"
+            keys = f"data.rename={example}, or select the classes to keep with data.classes"
+            raise ValueError(f"{mapping._mismatch(missing)}; rename classes with {keys}")
         return mapping
 
     @classmethod
@@ -78,11 +102,11 @@ class ClassMapping:
         """Map by name and require every class of the data to be in ``names``, but not the reverse; for evaluation.
 
         Raises:
-            ValueError: If the data has a class that is not in ``names``; the message lists both sides.
+            ClassMismatchError: If the data has a class that is not in ``names``; the message lists both sides.
         """
         mapping = cls.by_name(data_names, names, renames)
         if mapping.dropped:
-            raise ValueError(mapping._mismatch([]))
+            raise ClassMismatchError(mapping._mismatch([]), mapping.dropped[0])
         return mapping
 
     @property
@@ -137,8 +161,7 @@ class ClassMapping:
             text += f"; only in the data: {_listed(self.dropped)}"
         if missing:
             text += f"; not in the data: {_listed(missing)}"
-        example = f"{self.dropped[0]}=NAME" if self.dropped and expected else "DATA_NAME=NAME"
-        return f"{text}; rename classes with rename ({example}), or select the classes to keep with classes"
+        return text
 
 
 def _listed(names: Sequence[str], max_names: int = 100) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from detkit.data import ClassMapping, DetectionData, ImageRecord, ReadIssue, parse_renames
+from detkit.data import ClassMapping, ClassMismatchError, DetectionData, ImageRecord, ReadIssue, parse_renames
 from detkit.structures import Targets
 
 
@@ -59,15 +59,17 @@ def test_strict_error_lists_both_sides() -> None:
     message = str(caught.value)
     assert "the data has 3 [dog, cat, tvmonitor]; expected 3 [dog, cat, tv]" in message
     assert "only in the data: 1 [tvmonitor]; not in the data: 1 [tv]" in message
-    assert "rename classes with rename" in message
+    assert "rename classes with data.rename=tvmonitor=NAME" in message
 
 
 def test_evaluation_accepts_a_subset() -> None:
     mapping = ClassMapping.subset(("cat",), ("N/A", None, "cat", "dog"))  # type: ignore[arg-type]
     assert mapping.indices == (2,)
     assert mapping.missing == ("N/A", "dog")
-    with pytest.raises(ValueError, match=r"only in the data: 1 \[eel\]"):
+    with pytest.raises(ClassMismatchError, match=r"only in the data: 1 \[eel\]; rename classes with renames={'eel': NAME}") as caught:
         ClassMapping.subset(("cat", "eel"), (None, "cat"))
+    assert caught.value.for_command(True).endswith("with --rename eel=NAME, or select the classes to keep with --classes")
+    assert caught.value.for_command(False).endswith("with detkit data rename DATA NEW eel=NAME")
 
 
 def test_unnamed_slots_get_no_data() -> None:

@@ -51,7 +51,7 @@ def test_metrics_in_python(folder: Path) -> None:
 
 
 def test_classes_must_be_those_of_the_detector(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename classes with rename"):
+    with pytest.raises(ValueError, match=r"only in the data: 1 \[vert\]; rename classes with renames={'vert': NAME}"):
         evaluate(predictor(60), folder)
     with pytest.raises(ValueError, match="unknown evaluator 'fast'"):
         evaluate(predictor(60), folder, evaluator="fast")  # type: ignore[arg-type]

@@ -184,6 +184,7 @@ def test_classes_are_matched_by_name(folder: Path, capsys: pytest.CaptureFixture
     assert evaluate(*words) == 2
     error = capsys.readouterr().err
     assert "the data has 2 [rouge, green]; expected 2 [red, green]; only in the data: 1 [rouge]" in error
+    assert "; rename classes with --rename rouge=NAME, or select the classes to keep with --classes" in error
     assert error.count("\n") == 1
     assert evaluate(*words, "--rename", "rouge=red") == 0
     out = capsys.readouterr().out
