@@ -12,9 +12,10 @@ from detkit.curation.parts import LabeledParts, box_counts
 from detkit.data.ignore import IGNORE_CLASS
 from detkit.data.records import Records
 from detkit.data.writers.coco import kept_category_ids
-from detkit.data.writers.outlines import bounds, mask_array, mask_of, polygons_of
+from detkit.data.writers.outlines import bounds, mask_of, polygons_of
 from detkit.data.writers.protocol import Holds, WriteOptions
 from detkit.structures import Segmentations
+from detkit.structures.run_lengths import mask_array
 
 CROWDS = f"crowds, written as boxes of the class {IGNORE_CLASS!r}, which detkit ignores"
 CROWDS_AS_DIFFICULT = "crowds, written as difficult objects"

@@ -16,6 +16,7 @@ from detkit.arrays import ImageArray
 from detkit.data.augment import AnnotatedImage, Augmenter
 from detkit.data.augment.annotated_image import ImageSampler
 from detkit.data.cache import ImageCache
+from detkit.data.mask_pixels import mask_pixels
 from detkit.data.record_image import cut_window, read_record, whole_image_targets
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
@@ -66,6 +67,7 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         is_labeled: ``(M,)`` bool; None if every image is labeled.
         is_classification: Whether labels are of whole images, and so are kept whatever augmentation crops.
         tiles: Draws a part of each image; None: images are used whole.
+        masks: Whether the targets get the masks of their objects.
     """
 
     def __init__(
@@ -79,11 +81,12 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         is_labeled: NDArray[np.bool_] | None = None,
         is_classification: bool = False,
         tiles: TileSampler | None = None,
+        masks: bool = False,
     ) -> None:
         self.records = Records.of(records)
         self.augmenter, self.seed = augmenter, seed
         self._proposals, self._cache, self._is_labeled, self._is_classification = proposals, cache, is_labeled, is_classification
-        self._tiles = tiles
+        self._tiles, self._masks = tiles, masks
 
     def __len__(self) -> int:
         return len(self.records)
@@ -120,6 +123,9 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         targets = record.targets
         if window is not None:
             targets = targets_of_tile(targets, window, 0.0 if self._tiles is None else self._tiles.config.min_visibility).targets
+        if self._masks:
+            masks = mask_pixels(targets.segmentations, len(targets), record.size)
+            targets = targets.replace(masks=masks if window is None else masks.cropped(window))
         labeled = self._is_labeled is None or bool(self._is_labeled[index])
         return AnnotatedImage(image, targets, None if self._proposals is None else self._proposals(record, image), labeled)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from detkit.structures.columns import Column, column
     from detkit.structures.detection import Detection, DetectionArrays, DetectionMethods
     from detkit.structures.detections import Detections
+    from detkit.structures.masks import Masks
     from detkit.structures.proposals import Proposals
     from detkit.structures.rows import Rows
     from detkit.structures.segmentations import Segmentations
@@ -25,6 +26,7 @@ __all__ = [
     "DetectionArrays",
     "DetectionMethods",
     "Detections",
+    "Masks",
     "Proposals",
     "Rows",
     "Segmentations",
@@ -43,6 +45,7 @@ __getattr__ = lazy_getattr(
         ".columns": ("Column", "column"),
         ".detection": ("Detection", "DetectionArrays", "DetectionMethods"),
         ".detections": ("Detections",),
+        ".masks": ("Masks",),
         ".proposals": ("Proposals",),
         ".rows": ("Rows",),
         ".segmentations": ("Segmentations",),

@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from detkit.structures.masks import Masks
 from detkit.structures.segmentations import Segmentations
 
+Kind = torch.dtype | type[Segmentations] | type[Masks]
 Follows = Literal["nothing", "boxes", "area"]
 
 
@@ -21,18 +23,21 @@ class Column:
     """The declaration of one column, the only place where it is described; rows, tables and batches treat all columns alike.
 
     Attributes:
-        dtype: Element type of a tensor with one value per row; :class:`Segmentations` for outlines, which are no tensor and may be None.
-        shape: Shape of one value.
+        dtype: Element type of a tensor with one value per row; :class:`Segmentations` for outlines as labeled or :class:`Masks`, which are
+            no tensors and may be None.
+        shape: Shape of one value; -1 for a side of any length.
+        optional: Whether the tensor may be None.
         default: Value of rows for which a source gives none.
         follows: What a value follows when the image changes. ``boxes``: ``x1 y1 x2 y2``, scaled, shifted and clipped. ``area``: square
             pixels, multiplied by the scale and by the fraction of the box that is still visible; without a value, the area of the box.
             ``nothing``: kept.
     """
 
-    dtype: torch.dtype | type[Segmentations]
+    dtype: Kind
     shape: tuple[int, ...] = ()
     default: float = 0
     follows: Follows = "nothing"
+    optional: bool = False
 
     def check(self, value: Any, count: int, name: str) -> None:
         """Check the shape and type of the values of ``count`` rows.
@@ -41,19 +46,26 @@ class Column:
             TypeError: If the element type differs.
             ValueError: If the shape differs.
         """
+        if value is None and self.may_be_none:
+            return
         if not isinstance(self.dtype, torch.dtype):
-            if value is not None and len(value) != count:
+            if len(value) != count:
                 raise ValueError(f"{name}: expected one value for each of {count} rows, got {len(value)}")
             return
         expected = (count, *self.shape)
-        if tuple(value.shape) != expected:
+        if len(value.shape) != len(expected) or any(side not in (got, -1) for side, got in zip(expected, value.shape, strict=True)):
             raise ValueError(f"{name}: expected shape {expected}, got {tuple(value.shape)}")
         if value.dtype != self.dtype:
             raise TypeError(f"{name}: expected {self.dtype}, got {value.dtype}")
 
+    @property
+    def may_be_none(self) -> bool:
+        """Whether the column may be absent."""
+        return self.optional or not isinstance(self.dtype, torch.dtype)
+
     def blank(self, count: int, device: torch.device | str | None = None) -> Any:
         """Return the default value of ``count`` rows."""
-        if not isinstance(self.dtype, torch.dtype):
+        if self.may_be_none or not isinstance(self.dtype, torch.dtype):
             return None
         return torch.full((count, *self.shape), self.default, dtype=self.dtype, device=device)
 
@@ -63,25 +75,35 @@ class Column:
         return None if value is None else value.numpy()
 
     def cat(self, values: Sequence[Any], counts: Sequence[int]) -> Any:
-        """Concatenate the values of several groups of rows, with the number of rows of each."""
-        if isinstance(self.dtype, torch.dtype):
-            return np.concatenate(values) if isinstance(values[0], np.ndarray) else torch.cat(list(values))
-        if all(value is None for value in values):
+        """Concatenate the values of several groups of rows, with the number of rows of each.
+
+        Raises:
+            ValueError: If an optional tensor is there in some groups that have rows, and missing in others.
+        """
+        if self.may_be_none and all(value is None for value in values):
             return None
-        return Segmentations.cat([Segmentations.none(count) if row is None else row for row, count in zip(values, counts, strict=True)])
+        if not isinstance(self.dtype, torch.dtype):
+            kind: Any = self.dtype
+            return kind.cat([kind.none(count) if row is None else row for row, count in zip(values, counts, strict=True)])
+        given = [value for value, count in zip(values, counts, strict=True) if value is not None or count]
+        if any(value is None for value in given):
+            raise ValueError("rows with and without an optional column cannot be concatenated; drop the column first")
+        return np.concatenate(given) if isinstance(given[0], np.ndarray) else torch.cat(given)
 
     def resized(self, value: Any, x: float, y: float, area: float) -> Any:
         """Return the values for an image that is ``x`` times as wide, ``y`` times as high, and has ``area`` times the area."""
+        if isinstance(value, Masks):
+            return value.resized(x, y)
         if self.follows == "boxes":
             return value * value.new_tensor([x, y, x, y])
         return value * area if self.follows == "area" else value
 
 
 def column(
-    dtype: torch.dtype | type[Segmentations], shape: tuple[int, ...] = (), *, default: float = 0, follows: Follows = "nothing"
+    dtype: Kind, shape: tuple[int, ...] = (), *, default: float = 0, follows: Follows = "nothing", optional: bool = False
 ) -> MappingProxyType[str, Column]:
     """Declare a field of rows as a column: ``labels: Tensor = field(metadata=column(torch.int64))``; see :class:`Column`."""
-    return MappingProxyType({"column": Column(dtype, shape, default, follows)})
+    return MappingProxyType({"column": Column(dtype, shape, default, follows, optional)})
 
 
 def declared(namespace: Mapping[str, Any]) -> dict[str, Column]:

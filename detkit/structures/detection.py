@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from detkit.arrays import Flags, Floats, ImageArray, Integers
+from detkit.structures.masks import Masks
 
 _MOST_CLASSES = 6
 """Classes that the text of detections lists."""
+
+_OPTIONAL = ("mask_probabilities", "masks")
+"""Columns of detections that may be None."""
 
 ArrayIndex = Flags | Integers | slice | list[int]
 
@@ -141,15 +145,22 @@ class DetectionArrays(DetectionMethods):
         scores: ``(N,)`` float32 in [0, 1].
         labels: ``(N,)`` int64, 0 to K - 1.
         class_names: The K names of the classes; None for a class without a name.
+        mask_probabilities: ``(N, M, M)`` float32; see :class:`detkit.Detections`.
+        masks: The pixels of each object in the image.
     """
 
     boxes: Floats
     scores: Floats
     labels: Integers
     class_names: tuple[str | None, ...] | None = None
+    mask_probabilities: Floats | None = None
+    masks: Masks | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes)
+        for name in _OPTIONAL:
+            if (column := getattr(self, name)) is not None and len(column) != count:
+                raise ValueError(f"DetectionArrays.{name}: expected one value for each of {count} rows, got {len(column)}")
         for name, shape, dtype in (("boxes", (count, 4), "float32"), ("scores", (count,), "float32"), ("labels", (count,), "int64")):
             value = getattr(self, name)
             if value.shape != shape or value.dtype != dtype:
@@ -172,7 +183,8 @@ class DetectionArrays(DetectionMethods):
         """
         if not isinstance(index, slice | list) and np.ndim(index) == 0:
             return self.one(int(index))
-        return replace(self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index])
+        optional = {name: column[index] for name in _OPTIONAL if (column := getattr(self, name)) is not None}
+        return replace(self, boxes=self.boxes[index], scores=self.scores[index], labels=self.labels[index], **optional)
 
     def replace(self, **values: Any) -> DetectionArrays:
         """Return a copy with new values for some fields."""
@@ -185,7 +197,12 @@ class DetectionArrays(DetectionMethods):
     @classmethod
     def cat(cls, rows: Sequence[DetectionArrays]) -> DetectionArrays:
         """Concatenate detections of one image, in order."""
-        return rows[0].replace(**{name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")})
+        columns = {name: np.concatenate([getattr(part, name) for part in rows]) for name in ("boxes", "scores", "labels")}
+        optional = {name: [getattr(part, name) for part in rows] for name in _OPTIONAL}
+        if all(part is not None for part in optional["mask_probabilities"]):
+            columns["mask_probabilities"] = np.concatenate(optional["mask_probabilities"])
+        masks = Masks.cat(optional["masks"]) if all(part is not None for part in optional["masks"]) else None
+        return rows[0].replace(**columns, masks=masks)
 
 
 def _require(package: str, method: str) -> Any:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from detkit.structures.columns import column
 from detkit.structures.detection import Detection, DetectionArrays, DetectionMethods
+from detkit.structures.masks import Masks
 from detkit.structures.rows import Index, Rows, is_number
 
 
@@ -25,11 +26,16 @@ class Detections(DetectionMethods, Rows):
         scores: ``(N,)`` float32 in [0, 1].
         labels: ``(N,)`` int64, 0 to K - 1.
         class_names: The K names of the classes, where a predictor made the detections; None for a class without a name.
+        mask_probabilities: ``(N, M, M)`` float32 in [0, 1], the probability that each cell of a grid over the box belongs to the object,
+            as a model predicts it; None for detectors without masks.
+        masks: The pixels of each object in the image; None unless a predictor computed them from ``mask_probabilities``.
     """
 
     scores: Tensor = field(metadata=column(torch.float32))
     labels: Tensor = field(metadata=column(torch.int64))
     class_names: tuple[str | None, ...] | None = None
+    mask_probabilities: Tensor | None = field(default=None, metadata=column(torch.float32, (-1, -1), optional=True))
+    masks: Masks | None = field(default=None, metadata=column(Masks))
 
     @overload
     def __getitem__(self, index: int) -> Detection: ...
@@ -49,9 +55,13 @@ class Detections(DetectionMethods, Rows):
 
     def numpy(self) -> DetectionArrays:
         """Return the detections as numpy arrays, which share the memory of tensors on the CPU."""
-        return DetectionArrays(self.boxes.cpu().numpy(), self.scores.cpu().numpy(), self.labels.cpu().numpy(), self.class_names)
+        probabilities = None if self.mask_probabilities is None else self.mask_probabilities.cpu().numpy()
+        rows = self.boxes.cpu().numpy(), self.scores.cpu().numpy(), self.labels.cpu().numpy()
+        return DetectionArrays(*rows, self.class_names, probabilities, self.masks)
 
     @classmethod
     def from_numpy(cls, rows: DetectionArrays) -> Detections:
         """Return the detections as tensors, which share the memory of the arrays."""
-        return cls(torch.from_numpy(rows.boxes), torch.from_numpy(rows.scores), torch.from_numpy(rows.labels), rows.class_names)
+        probabilities = None if rows.mask_probabilities is None else torch.from_numpy(rows.mask_probabilities)
+        tensors = torch.from_numpy(rows.boxes), torch.from_numpy(rows.scores), torch.from_numpy(rows.labels)
+        return cls(*tensors, rows.class_names, probabilities, rows.masks)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from detkit.structures.columns import Column, declared, select
+from detkit.structures.masks import Masks
 
 Index = Tensor | slice | list[int]
 
@@ -110,6 +111,11 @@ class Rows:
         """Return the rows with other boxes, of which the fraction ``kept``, ``(N,)``, of the object is still visible."""
         areas = {name: getattr(self, name) * kept for name, value in self.columns.items() if value.follows == "area"}
         return self.replace(boxes=boxes, **areas)
+
+    def with_masks(self, change: Callable[[Masks], Masks]) -> Self:
+        """Return the rows with changed masks, if they have any."""
+        masks = {name: change(value) for name in self.columns if isinstance(value := getattr(self, name), Masks)}
+        return self.replace(**masks) if masks else self
 
     def checked(self, num_classes: int | None = None, source: str = "rows") -> Self:
         """Check the values and return ``self``: finite boxes, ``x2 >= x1``, ``y2 >= y1``, labels below ``num_classes``.

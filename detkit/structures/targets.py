@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from detkit.structures.columns import column
+from detkit.structures.masks import Masks
 from detkit.structures.rows import Rows
 from detkit.structures.segmentations import Segmentations
 
@@ -28,6 +29,7 @@ class Targets(Rows):
         areas: ``(N,)`` float32 square pixels, as published (in COCO the area of the mask), otherwise the area of the box.
         segmentations: Outlines or masks as published; None where no object of the data set has one. They are selected with their rows,
             but stay in pixels of the labeled image when it is resized, flipped or cropped.
+        masks: The pixels of each object, which follow the image; None unless a model learns masks.
     """
 
     labels: Tensor = field(metadata=column(torch.int64))
@@ -36,6 +38,7 @@ class Targets(Rows):
     is_ignore: Tensor = field(metadata=column(torch.bool))
     areas: Tensor = field(metadata=column(torch.float32, follows="area"))
     segmentations: Segmentations | None = field(default=None, metadata=column(Segmentations))
+    masks: Masks | None = field(default=None, metadata=column(Masks))
 
     @classmethod
     def of(cls, boxes: Tensor, labels: Tensor, is_crowd: Tensor | None = None, is_difficult: Tensor | None = None) -> Targets:

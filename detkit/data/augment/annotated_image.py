@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
+import torch
 
 from detkit.arrays import ImageArray
 from detkit.ops.windows import Window, boxes_in_window, is_visible, shift_boxes
@@ -55,15 +56,18 @@ class AnnotatedImage:
 def crop_rows(rows: R, window: Window, min_visibility: float) -> R:
     """Crop rows to a window of their image: boxes are counted from its corner and clipped, and ``areas`` reduced by the same fraction.
 
+    Masks are cropped too, but boxes stay those of the boxes: :func:`fit_to_masks` fits them at the end.
+
     A box is dropped unless it is visible, see :func:`~detkit.ops.windows.is_visible`.
     """
     inside = boxes_in_window(rows.boxes, window)
-    return rows.moved(inside.boxes, inside.visible)[is_visible(inside.visible, min_visibility, getattr(rows, "is_crowd", None))]
+    visible = is_visible(inside.visible, min_visibility, getattr(rows, "is_crowd", None))
+    return rows.moved(inside.boxes, inside.visible)[visible].with_masks(lambda masks: masks.cropped(window))
 
 
-def shift_rows(rows: R, x: float, y: float) -> R:
-    """Shift the boxes of rows by ``(x, y)`` pixels."""
-    return rows.replace(boxes=shift_boxes(rows.boxes, x, y))
+def shift_rows(rows: R, x: int, y: int) -> R:
+    """Shift the boxes and masks of rows by ``(x, y)`` whole pixels."""
+    return rows.replace(boxes=shift_boxes(rows.boxes, x, y)).with_masks(lambda masks: masks.shifted(x, y))
 
 
 def drop_small(rows: R, min_side: float) -> R:
@@ -73,3 +77,19 @@ def drop_small(rows: R, min_side: float) -> R:
     crowds = getattr(rows, "is_crowd", None)
     keep = keep if crowds is None else keep | crowds
     return rows if bool(keep.all()) else rows[keep]
+
+
+def fit_to_masks(targets: Targets) -> Targets:
+    """Fit boxes to their masks after the image was cropped or turned, and drop the objects of which no pixel is left.
+
+    A side of a box within a pixel of the mask stays as it was labeled, between pixels. Crowds are regions to ignore, and are kept.
+    """
+    masks = targets.masks
+    if masks is None or not len(masks):
+        return targets
+    labeled = torch.from_numpy(masks.present)
+    around = torch.from_numpy(masks.boxes)
+    boxes = torch.where((targets.boxes - around).abs() <= 1, targets.boxes, around)
+    is_empty = labeled & ((around[:, 2:] - around[:, :2]) <= 0).any(1)
+    fitted = targets.replace(boxes=torch.where((labeled & ~is_empty)[:, None], boxes, targets.boxes))
+    return fitted[~is_empty | targets.is_crowd]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from detkit.arrays import ImageArray
-from detkit.data.augment.annotated_image import AnnotatedImage, ImageSampler, drop_small
+from detkit.data.augment.annotated_image import AnnotatedImage, ImageSampler, drop_small, fit_to_masks
 from detkit.data.augment.config import AugmentationConfig, JitterConfig
 from detkit.data.augment.geometry import Resampler, filled_canvas, paste, visible_patch
 from detkit.data.augment.library import LibraryTransforms, color_calls, geometry_calls, mosaic_calls
@@ -115,6 +117,7 @@ class Augmenter:
             canvas = self._canvas(layout)
             paste(canvas, part.image, patch.corner)
             part = part.mapped(canvas, lambda rows: rows)
+        part = replace(part, targets=fit_to_masks(part.targets))
         return part.mapped(part.image, lambda rows: drop_small(rows, self.config.min_side))
 
     def _canvas(self, layout: Layout) -> ImageArray:

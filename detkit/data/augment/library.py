@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detkit.data.augment.annotated_image import AnnotatedImage, R
 from detkit.data.augment.config import AugmentationConfig
 from detkit.ops.windows import kept_fraction
 from detkit.registry import did_you_mean
-from detkit.structures import Targets
+from detkit.structures import Size, Targets
 
 Call = tuple[str, dict[str, Any]]
 """A transform's name and its arguments."""
@@ -60,13 +61,17 @@ class LibraryTransforms:
         boxes = targets.boxes if proposals is None else torch.cat([targets.boxes, proposals.boxes])
         crowds = self._crowds(image, copy.deepcopy(random_numbers), seed)  # before the generator is used
         compose.set_random_state(random_numbers, random.Random(seed))
-        result = compose(image=image.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)))
+        origins = {} if targets.masks is None else {"mask": _origins(image.size)}
+        result = compose(image=image.image, bboxes=boxes.numpy(), rows=np.arange(len(boxes)), **origins)
         indices, new_boxes = _rows_of(result)
         first = indices < len(targets)
         targets = _moved(targets, indices[first], new_boxes[first])
         if crowds is not None:
             rows = torch.cat((indices[first][~targets.is_crowd], crowds[0]))
             targets = Targets.cat([targets[~targets.is_crowd], crowds[1]])[rows.argsort()]
+        if origins:
+            columns, rows_of_old = np.moveaxis(np.asarray(result["mask"]).astype(np.int32) - 1, 2, 0)
+            targets = targets.with_masks(lambda masks: masks.warped(columns, rows_of_old))
         proposals = None if proposals is None else _moved(proposals, indices[~first] - len(image.targets), new_boxes[~first])
         return replace(image, image=np.ascontiguousarray(result["image"]), targets=targets, proposals=proposals)
 
@@ -196,6 +201,12 @@ def _parse_call(text: str) -> Call:
         return call.func.id, {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     except ValueError:
         raise ValueError(f"augmentation.extra: expected plain numbers, strings and tuples as arguments, got {text!r}") from None
+
+
+def _origins(size: Size) -> NDArray[np.float32]:
+    """Return the column and the row of each pixel, counted from 1, ``(H, W, 2)``; after a transform, 0 where no pixel comes from."""
+    rows, columns = np.mgrid[1 : size[0] + 1, 1 : size[1] + 1].astype(np.float32)
+    return np.stack([columns, rows], 2)
 
 
 def _rows_of(result: Any) -> tuple[Tensor, Tensor]:

@@ -1,33 +1,13 @@
-"""Run lengths of masks as annotation tools write them, on the way into COCO's form."""
+"""Run lengths of masks as annotation tools write them, row by row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from detkit.arrays import Flags, Size
+from detkit.arrays import Flags
 from detkit.data.media.limits import max_pixels
-
-
-def coco_runs(crop: Flags, left: int, top: int, size: Size) -> dict[str, Any]:
-    """Return a mask that is given by a rectangle of its image, as COCO's run lengths.
-
-    Args:
-        crop: ``(h, w)`` bool.
-        left: Column of the image at which the rectangle begins.
-        top: Row of the image at which it begins.
-        size: ``(height, width)`` of the image, in which the rectangle is.
-    """
-    height, width = size
-    columns, rows = np.nonzero(crop.T)
-    inside = (columns + left) * height + rows + top
-    breaks = np.flatnonzero(np.diff(inside) != 1) + 1
-    starts = inside[np.concatenate([np.zeros(min(1, len(inside)), np.int64), breaks])]
-    ends = inside[np.concatenate([breaks - 1, np.full(min(1, len(inside)), len(inside) - 1)]).astype(np.int64)] + 1
-    edges = np.stack([starts, ends], 1).reshape(-1)
-    return {"size": [height, width], "counts": np.diff(edges, prepend=0, append=height * width).tolist()}
 
 
 def decoded_rows(runs: Sequence[int], width: int, height: int) -> Flags:

@@ -13,8 +13,9 @@ import numpy as np
 from detkit.checkpoint.atomic import atomic_write
 from detkit.data.writers.labeled import LabeledData, LabeledImage
 from detkit.data.writers.numbers import CORNERS, box_numbers, point_numbers, text, texts
-from detkit.data.writers.outlines import joined, mask_array, mask_of, polygons_of
+from detkit.data.writers.outlines import joined, mask_of, polygons_of
 from detkit.data.writers.protocol import DEFAULTS, Holds, WriteOptions, image_name, numbered
+from detkit.structures.run_lengths import mask_array
 
 _CHECKBOX = (("mutable", "False"), ("input_type", "checkbox"), ("default_value", "false"), ("values", ""))
 _FLAGS = ("difficult", "is_crowd")

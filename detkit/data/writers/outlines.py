@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from detkit.arrays import Flags, Floats
+from detkit.arrays import Floats
 
 if TYPE_CHECKING:
     from detkit.structures import Segmentations
@@ -44,33 +44,3 @@ def as_rectangle(box: Any) -> Floats:
     """Return the corners of a box ``x1 y1 x2 y2`` as an outline, ``(4, 2)``."""
     x1, y1, x2, y2 = np.asarray(box, np.float32).tolist()
     return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
-
-
-def mask_array(mask: dict[str, Any]) -> Flags:
-    """Return a mask, given as run lengths in COCO's form, as an array ``(H, W)``.
-
-    The lengths alternate between outside and inside, down the columns, as numbers or compressed to text. They are decoded here because
-    detectors without PyTorch write labels too, and do without pycocotools.
-    """
-    height, width = mask["size"]
-    counts = mask["counts"] if isinstance(mask["counts"], list) else _decompressed(mask["counts"])
-    inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
-    return np.asarray(inside.reshape(width, height).T)
-
-
-def _decompressed(text: str) -> list[int]:
-    """Return run lengths from their text: groups of five bits, low ones first, of differences to the length before the last one.
-
-    Source: ``rleFrString`` in cocoapi's ``maskApi.c``.
-    """
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (1 << shift) if bits & 16 else 0
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    return counts

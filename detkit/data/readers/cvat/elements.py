@@ -9,12 +9,13 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from detkit.data.readers.objects import RawObject
-from detkit.data.readers.run_lengths import coco_runs, decoded_rows
+from detkit.data.readers.run_lengths import decoded_rows
 from detkit.data.readers.text import xml_elements
 from detkit.data.readers.turned import Box, box_around, ellipse_box, turned_box
 from detkit.data.report import ReadIssue
 from detkit.label_values import parse_flag, parse_integer, parse_size
 from detkit.structures import Size
+from detkit.structures.run_lengths import coco_runs
 
 
 @dataclass

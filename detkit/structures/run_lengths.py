@@ -1,0 +1,75 @@
+"""Run lengths of masks in COCO's form: down the columns, alternating between outside and inside, the first run outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from detkit.arrays import Flags, Size
+
+
+def coco_runs(crop: Flags, left: int, top: int, size: Size) -> dict[str, Any]:
+    """Return a mask that is given by a rectangle of its image, as COCO's run lengths.
+
+    Args:
+        crop: ``(h, w)`` bool.
+        left: Column of the image at which the rectangle begins.
+        top: Row of the image at which it begins.
+        size: ``(height, width)`` of the image, in which the rectangle is.
+    """
+    height, width = size
+    columns, rows = np.nonzero(crop.T)
+    inside = (columns + left) * height + rows + top
+    breaks = np.flatnonzero(np.diff(inside) != 1) + 1
+    starts = inside[np.concatenate([np.zeros(min(1, len(inside)), np.int64), breaks])]
+    ends = inside[np.concatenate([breaks - 1, np.full(min(1, len(inside)), len(inside) - 1)]).astype(np.int64)] + 1
+    edges = np.stack([starts, ends], 1).reshape(-1)
+    counts = np.diff(edges, prepend=0, append=height * width).tolist()
+    return {"size": [height, width], "counts": counts if counts[-1] or len(counts) == 1 else counts[:-1]}
+
+
+def mask_array(mask: dict[str, Any]) -> Flags:
+    """Return a mask, given as run lengths in COCO's form, as an array ``(H, W)``.
+
+    The lengths are numbers, or compressed to text. They are decoded here because detectors without PyTorch do without pycocotools.
+    """
+    height, width = mask["size"]
+    counts = mask["counts"] if isinstance(mask["counts"], list) else decompressed(mask["counts"])
+    inside = np.repeat(np.arange(len(counts)) % 2 == 1, np.array(counts, np.int64))
+    return np.asarray(inside.reshape(width, height).T)
+
+
+def compressed(counts: Sequence[int]) -> str:
+    """Return run lengths as text: groups of five bits, low ones first, of differences to the length before the last one.
+
+    Source: ``rleToString`` in cocoapi's ``maskApi.c``.
+    """
+    characters: list[str] = []
+    for index, count in enumerate(counts):
+        value = count - counts[index - 2] if index > 2 else count
+        more = True
+        while more:
+            bits, value = value & 31, value >> 5
+            more = value != -1 if bits & 16 else value != 0
+            characters.append(chr(48 + (bits | 32 if more else bits)))
+    return "".join(characters)
+
+
+def decompressed(text: str | bytes) -> list[int]:
+    """Return run lengths from their text, the inverse of :func:`compressed`.
+
+    Source: ``rleFrString`` in cocoapi's ``maskApi.c``.
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for code in text.encode() if isinstance(text, str) else text:
+        bits = code - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    return counts
