@@ -23,7 +23,7 @@ LAYERS = (
     {"models"},
     {"training", "inference", "diagnostics", "export"},
     {"experiment", "config_classes"},
-    {"zoo", "curation", "report", "comparison"},
+    {"zoo", "curation", "report", "comparison", "bulk"},
     {"cli", "serve", "__main__"},
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
@@ -179,14 +179,17 @@ OPTIONAL = {
         "drawing/video.py",
         "preprocess/arrays.py",
     },
+    "fsspec": {"data/storage/door.py"},
+    "pyarrow": {"bulk/arrow.py"},
     "tifffile": {"data/media/tiff.py"},
     "torch": {"machine.py"},
     "tqdm": {"cli/report.py"},
     "yaml": {"data/writers/yolo.py"},
 }
 """Other libraries, and the modules that import them only when they are needed: OpenCV for videos and for models with its resizing (Pillow
-decodes JPEG without it), tifffile for rare TIFF files, torch for a question about bfloat16 that only users of PyTorch ask, a progress bar
-for videos, and YAML for labels in YOLO's format."""
+decodes JPEG without it), fsspec for images in object storage, tifffile for rare TIFF files, pyarrow
+for shards, torch for a question about bfloat16 that only
+users of PyTorch ask, a progress bar for videos, and YAML for labels in YOLO's format."""
 
 
 def executed(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:

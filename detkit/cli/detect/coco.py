@@ -67,7 +67,7 @@ class CocoIds:
         """
         seen: dict[Any, str] = {}
         for item in inputs:
-            path, name = _path(item), hide_credentials(str(item))
+            path, name = image_path(item), hide_credentials(str(item))
             if is_video(path) or (isinstance(item, str) and is_live_word(item)):
                 kind = "live source" if isinstance(item, str) and is_live_word(item) else "video"
                 raise ValueError(f"--coco: expected images, got the {kind} {name}, whose frames have no COCO ids; use --json or --csv")
@@ -95,7 +95,7 @@ class CocoIds:
         return self.images[max(matches, key=len)]
 
 
-def _path(item: Path | str) -> Path:
+def image_path(item: Path | str) -> Path:
     """Return the path of a file, or that in an address, by which its image is named."""
     return Path(unquote(urlsplit(item).path)) if isinstance(item, str) and is_address(item) else Path(item)
 
@@ -104,7 +104,7 @@ def as_coco(results: Sequence[ImageResult], class_names: ClassNames, ids: CocoId
     """Return COCO results (``bbox`` is x, y, width, height) and the number of detections skipped because they have no category."""
     rows, skipped = [], 0
     for result in results:
-        image_id = ids.image_id(_path(result.source))
+        image_id = ids.image_id(image_path(result.source))
         for label, score, (x1, y1, x2, y2) in result.rows():
             category = label + 1 if ids.categories is None else ids.categories.get(class_names[label] or "")
             if category is None:

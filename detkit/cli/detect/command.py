@@ -11,6 +11,7 @@
     detkit detect photos --blur person                the photos with all detected persons blurred
     detkit detect scan.tif --tiles 640                small objects in large images, on overlapping tiles
     detkit detect photos --pyramid 0.5 1 2 --flip     three scales, each also mirrored; the larger ones find small objects
+    detkit detect 'photos/**/*.jpg' --shard 0/4 --output found     the first quarter of many images, as a Parquet file
 
 Without --model, detkit uses the detector inside the package, which knows COCO's 80 classes and needs no network. It runs on the CPU without
 loading PyTorch, and answers in a second; --device cuda or mps, and --precision bf16 or fp16 run it in PyTorch.
@@ -45,6 +46,11 @@ counts its frames, frames_dropped those of a camera or stream for which there wa
 or that a truncated file lacks; damaged frames that the decoder completes from others are not counted (frames_concealed is null), as OpenCV
 does not report them.
 
+--shard I/N processes part I of N of the images, from 0 to N - 1, and writes DIR/shard-I-of-N.parquet with a row for each image, without
+drawing. A hash of an image's name decides on its part, so that each image is in exactly one on any machine; give all parts the same words.
+A part that was stopped continues where it was when its command runs again. An image that cannot be read is a row with an error. An IMAGE
+can be a .txt file that lists images, one on each line. `detkit data merge-results DIR` checks that all parts are there, and merges them.
+
 In the file of --coco, an image_id is the number at the end of the image's name (000000000139.jpg: 139), or the name without its extension
 if there is none, and a category_id is the label + 1; --annotations takes both from a COCO annotation file.
 """
@@ -62,6 +68,7 @@ from detkit.cli.detect.files import Folders, PartialResults, write_files
 from detkit.cli.detect.job import DetectJob, JobOptions
 from detkit.cli.detect.options import DetectOptions
 from detkit.cli.detect.printing import print_left_out, print_notes, print_totals
+from detkit.cli.detect.sharded import run_shard, shard
 from detkit.cli.drawing_writer import DrawingWriter
 from detkit.cli.flags import add_flags
 from detkit.cli.inputs import inputs_or_sample
@@ -96,7 +103,13 @@ def _add_outputs(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--only-found", action="store_true", help="leave images and frames without detections out of all that is printed and written"
     )
-    add_flags(group, "--output", help="folder for the drawn images (default: a new runs/detect-N)")
+    add_flags(group, "--output", help="folder for the drawn images (default: a new runs/detect-N), or with --shard for the Parquet files")
+    group.add_argument(
+        "--shard",
+        type=shard,
+        metavar="I/N",
+        help="process only part I of N of the images, such as 0/4, and write a Parquet file to --output; a stopped part continues",
+    )
     add_flags(group, "--no-draw")
     blur = "blur the detected objects of these classes in drawn images and videos, in --crops and in the copies of --labels"
     group.add_argument("--blur", nargs="+", action="extend", metavar="NAME", help=blur)
@@ -118,6 +131,8 @@ def _add_outputs(group: argparse._ActionsContainer) -> None:
 def run(options: DetectOptions) -> int:
     """Detect, print, draw and write; 0 if every input could be read completely."""
     check_detector_options(options)
+    if options.shard is not None:
+        return run_shard(options)
     if options.blur and options.no_draw and not (options.crops or options.labels):
         raise ValueError("--blur: nothing with pixels is written; leave out --no-draw, or add --crops or --labels")
     if options.crop_margin and not options.crops:

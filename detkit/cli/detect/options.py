@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from detkit.bulk.shard import Shard
 from detkit.cli.pyramid import PyramidOptions
 
 
@@ -51,7 +52,8 @@ class DetectOptions(DetectorOptions):
         blur: Classes whose objects are blurred in everything that is written.
         crops: Folder of the detected objects as images of their own.
         crop_margin: Margin around them, as a fraction of the box's side.
-        output: Folder of the drawn images; None: a new one.
+        shard: Process only this shard of the images, and write a Parquet file; None: process all.
+        output: Folder of the drawn images; None: a new one. With ``shard``: the folder of all shards.
         no_draw: Whether to draw nothing.
         json: File of the detections as JSON.
         csv: File of the detections as CSV.
@@ -69,6 +71,7 @@ class DetectOptions(DetectorOptions):
     blur: tuple[str, ...] | None = None
     crops: str | None = None
     crop_margin: float = 0.0
+    shard: Shard | None = None
     output: str | None = None
     no_draw: bool = False
     json: str | None = None
