@@ -56,6 +56,21 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def devices(text: str) -> str:
+    """Parse a number of processes, or GPUs such as ``cuda:0,cuda:2``, for ``type=``; the text is returned.
+
+    Raises:
+        argparse.ArgumentTypeError: If the text is neither, or names a GPU twice.
+    """
+    names = [name.strip() for name in text.split(",")]
+    gpus = [name.removeprefix("cuda:") for name in names]
+    if names == gpus:
+        return str(positive(text))
+    if not all(name.startswith("cuda:") and gpu.isdecimal() for name, gpu in zip(names, gpus, strict=True)) or len(set(gpus)) < len(gpus):
+        raise argparse.ArgumentTypeError(f"expected a number of processes, or different GPUs such as cuda:0,cuda:1; got {text!r}")
+    return ",".join(names)
+
+
 def image_size(text: str) -> tuple[int, int]:
     """Parse ``480x640`` to ``(height, width)``, for ``type=``.
 

@@ -146,14 +146,15 @@ class RankBatches:
     """One process's part of a plan's batches, as a batch sampler for ``torch.utils.data.DataLoader``.
 
     Rank ``r`` of ``world`` takes samples ``r::world`` of each global batch, so two processes with one image each process the same
-    images as one process with two.
+    images as one process with two. With ``uneven``, their numbers of images may differ by one.
 
     Attributes:
         plan: The global batches.
         start_step: The first step.
         stop_step: The step to stop before, or None for an endless stream.
         rank: Rank of this process.
-        world: Number of processes; it must divide the batch size.
+        world: Number of processes; it must divide the batch size, or with ``uneven`` must not exceed it.
+        uneven: Whether processes may have different numbers of images, as after a change of the number of processes.
     """
 
     plan: BatchPlan
@@ -161,11 +162,17 @@ class RankBatches:
     stop_step: int | None = None
     rank: int = 0
     world: int = 1
+    uneven: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world:
             raise ValueError(f"sampler: rank: expected 0 to {self.world - 1}, got {self.rank}")
-        if self.plan.batch_size % self.world:
+        if self.uneven and self.plan.batch_size < self.world:
+            raise ValueError(
+                f"sampler: a global batch of {self.plan.batch_size} images leaves none for some of {self.world} processes; "
+                f"start at most {self.plan.batch_size} processes"
+            )
+        if self.plan.batch_size % self.world and not self.uneven:
             raise ValueError(
                 f"sampler: a global batch of {self.plan.batch_size} images cannot be shared equally by {self.world} processes; "
                 f"set loader.batch_size to a multiple of {self.world}"

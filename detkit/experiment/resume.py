@@ -54,6 +54,13 @@ def resumed_config(folder: RunFolder, base: Experiment | None, overrides: Sequen
     return config
 
 
+def as_measured(config: Experiment, folder: RunFolder) -> Experiment:
+    """Return a config with the number that a run has measured in the place of ``loader.batch_size=auto``."""
+    if config.loader.batch_size != "auto":
+        return config
+    return config.replace(loader=config.loader.replace(batch_size=run_config(folder).loader.batch_size))
+
+
 def check_resumable(folder: RunFolder, config: Experiment, repeats: bool = False) -> None:
     """Check that a config continues a run exactly.
 

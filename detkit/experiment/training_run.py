@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from detkit.experiment.config import Experiment
 from detkit.experiment.data_check import check_before_training
 from detkit.experiment.log import log_to_file
 from detkit.experiment.results import TrainResult, machine_facts, write_results
-from detkit.experiment.resume import check_resumable
+from detkit.experiment.resume import as_measured, check_resumable
 from detkit.experiment.tasks import build_validation
 from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
@@ -36,6 +36,7 @@ from detkit.training.loggers.choice import attach_results, build_loggers, check_
 from detkit.training.optim.precision import resolve_precision
 from detkit.training.process.clock import CoreClock
 from detkit.training.process.distributed import Processes, process_group, resolve_device, torch_threads
+from detkit.training.process.elastic import begun_run, clear_begun, record_launch, run_to_resume
 from detkit.training.process.random_state import preserved_random_state, seed_everything
 from detkit.training.process.signals import StopSignals
 from detkit.training.progress_bar import ProgressBar
@@ -74,7 +75,7 @@ def train(
 ) -> TrainResult:
     """Train a detector and write the run's folder.
 
-    Under ``torchrun`` every process calls it, and the first one writes.
+    Under ``torchrun`` every process calls it, and the first one writes. Processes that ``torchrun`` has restarted resume their run.
 
     Args:
         config: The experiment, or a config file (a ``.py`` file is executed).
@@ -104,7 +105,10 @@ def train(
         log_to_file(processes.first) as write_log_to,
         ExitStack() as held,
     ):
+        folder = folder or run_to_resume(processes, config.name, config.output)
         if folder is not None:
+            processes = replace(processes, elastic=True)
+            config = as_measured(config, folder)
             check_resumable(folder, config, repeats=stage is not None)
             _claim(folder, False, processes, held)
         own_device = resolve_device(device, processes.local_rank, processes.world)
@@ -192,10 +196,15 @@ def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Ses
 
 
 def _new_folder(config: Experiment, processes: Processes, held: ExitStack) -> RunFolder:
-    """Create and claim the folder in the first process and return it in all."""
-    path = str(new_run_folder(config.name, config.output).path) if processes.first else None
+    """Create and claim the folder in the first process and return it in all; a restart without a state to resume from starts over."""
+    begun = begun_run(config.name, config.output) if processes.first else None
+    path = str((begun or new_run_folder(config.name, config.output)).path) if processes.first else None
     folder = RunFolder(Path(processes.broadcast(path)))
-    _claim(folder, True, processes, held)
+    _claim(folder, begun is None, processes, held)
+    if begun is not None:
+        clear_begun(begun)
+    if processes.first:
+        record_launch(folder)
     return folder
 
 

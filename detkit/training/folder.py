@@ -68,6 +68,11 @@ class RunFolder:
         return self.path / "trackers.json"
 
     @property
+    def launch(self) -> Path:
+        """The launch of ``torchrun`` that began the run, as JSON."""
+        return self.path / "launch.json"
+
+    @property
     def log(self) -> Path:
         """The log of the run."""
         return self.path / "log.txt"

@@ -28,6 +28,7 @@ from detkit.training.optim.precision import MixedPrecision, resolve_precision, u
 from detkit.training.optim.schedule import AnySchedule
 from detkit.training.optim.trained_state import EMARestart, TrainedState
 from detkit.training.optim.unfreeze import Unfreezing
+from detkit.training.process.elastic import changed_processes
 from detkit.training.process.random_state import random_state, restore_random_state
 from detkit.training.process.replicas import broadcast_buffers, gradient_sync, wrap_distributed
 from detkit.training.progress import BUDGET_CUT_WARNING, Progress
@@ -162,9 +163,9 @@ class Trainer:
         self.checkpointer.restore_checkpoints(self.model, self.step)
         self._keep_best_state()
         self._random = list(state["random"])
-        if len(self._random) != self.run.processes.world:
-            counts = len(self._random), self.run.processes.world
-            _log.warning("warning: the run was saved by %d processes and is resumed with %d, so it does not continue exactly", *counts)
+        saved, world = len(self._random), self.run.processes.world
+        if saved != world and self.run.processes.first:
+            _log.warning("%s", changed_processes(saved, world, self.run.data.batch_size, self.run.network))
 
     def save(self) -> None:
         """Write the resumable state and the newest checkpoint; every process must call it."""

@@ -9,7 +9,8 @@
     detkit train fpn_r50 --smoke                      test the installation: two steps on generated data
     detkit train --resume                             resume your newest run where it stopped
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
-    torchrun --nproc_per_node 2 -m detkit train fpn_r50 --data my_folder
+    detkit train fpn_r50 --data my_folder --devices 2 train on two GPUs of this machine
+    torchrun --nnodes 2 ... -m detkit train fpn_r50   train on several machines: docs/many_machines.md
 
 Any config key can be overridden with key=value; https://github.com/detkit-vision/detkit/blob/main/docs/configuration.md lists all keys. Use
 only config files that you trust: they are Python code. All other commands read JSON and checkpoints, which are never executed. Ctrl-C (or
@@ -33,6 +34,7 @@ from detkit.cli.evaluate.report import wants_report
 from detkit.cli.options import bind
 from detkit.cli.process import INTERRUPTED, TERMINATED
 from detkit.cli.subjects import is_data, load_target
+from detkit.cli.train.devices import train_on_devices, wants_processes
 from detkit.cli.train.options import TrainOptions, add_train_flags
 from detkit.cli.train.report import write_run_report
 from detkit.printable import PrintableFormatter
@@ -53,11 +55,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: TrainOptions) -> int:
     """Train, and print the log."""
     from detkit.cli.process import keep_freed_memory
+    from detkit.training.process.launcher import recorded_errors
 
     keep_freed_memory()
     options = _return_word_of_resume(options)
     target, overrides = split_words(options.words)
-    with _log_to_stdout():
+    if wants_processes(options):
+        return train_on_devices(options, target)
+    with recorded_errors(), _log_to_stdout():
         if options.show_batches is not None:
             return _show_batches(options, target, overrides)
         return _smoke(target, overrides) if options.smoke else _train(options, target, overrides)
@@ -128,7 +133,7 @@ def _new_config(options: TrainOptions, target: str | None, overrides: list[str])
         from detkit.cli.train.recipe import choose_recipe
 
         recipe = choose_recipe(target, options, flag_keys, overrides)
-        for line in recipe.lines:
+        for line in recipe.lines if _is_first() else ():
             print(line, flush=True)
         name, recipe_keys = recipe.config, recipe.overrides
     config = apply_overrides(load_target(name), [*recipe_keys, *flag_keys, *overrides])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from detkit.cli.evaluate.report import add_report_flags
 from detkit.cli.flags import add_flags
-from detkit.cli.values import positive
+from detkit.cli.values import devices, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class TrainOptions:
         output: Folder of the run; None: a new one.
         yes: Whether to download the recommended weights without asking.
         device: Name of the device.
+        devices: Number of processes on this machine, or the GPUs to use; None: this process alone.
         precision: Number format; None: the config's.
         report: File of the HTML report; None: in the folder of the run.
         no_report: Whether to write no report.
@@ -46,6 +47,7 @@ class TrainOptions:
     output: str | None = None
     yes: bool = False
     device: str = "auto"
+    devices: str | None = None
     precision: str | None = None
     report: str | None = None
     no_report: bool = False
@@ -91,5 +93,12 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(parser, "--output", help="folder of the run (default: runs/NAME-N)")
     add_flags(parser, "--yes", help="download the recommended starting weights without asking")
     add_flags(parser, "--device")
+    parser.add_argument(
+        "--devices",
+        type=devices,
+        metavar="N",
+        help="train in N processes on this machine, one for each GPU, or N on the CPU; or name the GPUs: cuda:0,cuda:2. The images of a "
+        "batch are divided among them (default: one process)",
+    )
     add_flags(parser, "--precision", help="number format of the training; sets training.precision (default: auto)")
     add_report_flags(parser, "report.html in the folder of the run")

@@ -73,6 +73,12 @@ def choose_recipe(path: str, options: TrainOptions, flag_keys: Sequence[str], ov
     return _recipe(path, "embedded", [*data, *limit], lines, options, overrides)
 
 
+def settle_download(options: TrainOptions) -> None:
+    """Download the recommended weights if they are needed and missing, and the user agrees."""
+    if not _on_cpu(options.device):
+        _has_weights(options.yes)
+
+
 def _limit(images: int, budget: float | None) -> tuple[list[str], str]:
     """Return the keys that limit a run on a CPU, and the line that explains them."""
     if not budget and images <= SMALL_DATA:
@@ -100,6 +106,7 @@ def _typed_flags(options: TrainOptions, has_budget: bool) -> list[str]:
         ("--budget", None if has_budget or options.budget is None else f"{options.budget:g}"),
         ("--output", options.output),
         ("--device", None if options.device == "auto" else options.device),
+        ("--devices", options.devices),
         ("--precision", options.precision),
     )
     return [word for flag, value in pairs if value is not None for word in (flag, str(value))]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,14 @@ from torch import Tensor
 SETTLE_SECONDS = 0.1
 """Seconds for gloo's threads to release the tensors of the last exchange. They need the interpreter lock for it, which the destruction of
 the group holds while it waits for them: PyTorch 2.6 was seen to hang there forever."""
+_LOST = re.compile(
+    r"gloo/transport|connection (?:was )?(?:closed|reset|refused)|broken pipe|NCCL|Timed out waiting|recvValue failed", re.IGNORECASE
+)
+"""PyTorch's words for an exchange that failed because another process was gone; gloo's errors have no type of their own."""
+
+
+class LostProcessError(RuntimeError):
+    """Another process of the run has ended, or cannot be reached, so that nothing can be exchanged with it."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +36,13 @@ class Processes:
         rank: Rank over all machines; rank 0 writes, prints and decides.
         local_rank: Rank on this machine, which is also the index of its GPU.
         world: Number of processes.
+        elastic: Whether the run may go on, or goes on, with another number of processes than it began with.
     """
 
     rank: int = 0
     local_rank: int = 0
     world: int = 1
+    elastic: bool = False
 
     @property
     def first(self) -> bool:
@@ -81,6 +93,7 @@ def process_group(device: str) -> Iterator[Processes]:
 
     Raises:
         ValueError: If the requested device is not available, or there are fewer GPUs than processes.
+        LostProcessError: From the block, if another process has ended.
     """
     if dist.is_available() and dist.is_initialized():
         yield Processes(dist.get_rank(), int(os.environ.get("LOCAL_RANK", dist.get_rank())), dist.get_world_size())
@@ -95,10 +108,27 @@ def process_group(device: str) -> Iterator[Processes]:
         torch.cuda.set_device(resolved)
     dist.init_process_group("nccl" if resolved.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), local_rank, dist.get_world_size())
+        with _explain_lost_process(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Grad strides do not match")  # those of 1x1 convolutions, which are equal in effect
+            yield Processes(dist.get_rank(), local_rank, dist.get_world_size(), int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0)
     finally:
         time.sleep(SETTLE_SECONDS)
         dist.destroy_process_group()
+
+
+@contextmanager
+def _explain_lost_process() -> Iterator[None]:
+    """Replace PyTorch's error about an exchange with a process that is gone with one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
+            raise
+        reason = next(iter(str(error).splitlines()), "")
+        raise LostProcessError(
+            "another process of this run has ended or cannot be reached; its own output has the reason, if any. torchrun --max-restarts "
+            f"resumes a run by itself, and detkit train --resume FOLDER resumes it now ({reason})"
+        ) from error
 
 
 @contextmanager
