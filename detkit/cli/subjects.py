@@ -25,7 +25,10 @@ def kind_of(path: Path) -> Kind:
         FileNotFoundError: If there is no such file, config or published weights.
     """
     from detkit import weights, zoo
+    from detkit.data.storage.addresses import is_address
 
+    if is_address(path):
+        return "data"
     if path.is_dir():
         if any((path / name).is_file() for name in _CHECKPOINTS):
             return "checkpoint"
@@ -79,8 +82,11 @@ def is_data(target: str) -> bool:
         ValueError: If it names neither.
     """
     from detkit import zoo
+    from detkit.data.storage.addresses import is_address
 
     path = Path(target)
+    if is_address(target):
+        return True
     if target in zoo.names() or path.suffix == ".py":
         return False
     if not path.exists():

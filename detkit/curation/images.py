@@ -13,6 +13,7 @@ from detkit.arrays import ImageArray
 from detkit.data.media.images import read_image, stored_size
 from detkit.data.record_image import cut_window
 from detkit.data.records import Records
+from detkit.data.storage.files import is_stored, read_stored
 from detkit.ops.windows import Window
 
 _JPEG = (".jpg", ".jpeg")
@@ -63,6 +64,8 @@ class ImagePlacer:
     def _write(self, source: str, target: str, window: Window | None) -> None:
         if window is not None:
             encode(cut_window(self._pixels(source), window, source), Path(target))
+        elif is_stored(source):
+            Path(target).write_bytes(read_stored(source))
         elif self._copy != "link" or not _is_linked(os.path.realpath(source), target):
             shutil.copy2(source, target)
 

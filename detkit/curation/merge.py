@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from detkit.curation.parts import LabeledParts, Part
 from detkit.data import ClassMapping, DetectionData, Records
+from detkit.data.media.files import read_regular
 from detkit.data.readers.protocol import find_split
-from detkit.weights.fetch import sha256_of
+from detkit.data.shards.plan import file_lengths
+from detkit.data.storage.cache import digest_of
 
 _EXAMPLES = 3
 
@@ -110,7 +111,7 @@ def _same_image_notes(sources: Sequence[LabeledParts]) -> Iterator[str]:
 def _same_images(sources: Sequence[LabeledParts]) -> Iterator[tuple[str, str]]:
     """Yield each image that equals one of an earlier data set byte by byte, after that image; only files of equal size are read."""
     paths = [tuple(dict.fromkeys(path for _, part in source for path in part.data.records.paths)) for source in sources]
-    sizes = [{path: os.stat(path).st_size for path in group} for group in paths]
+    sizes = [dict(zip(group, file_lengths(group), strict=True)) for group in paths]
     known: dict[str, str] = {}
     for number, group in enumerate(sizes):
         others = {size for other in (*sizes[:number], *sizes[number + 1 :]) for size in other.values()}
@@ -121,4 +122,4 @@ def _same_images(sources: Sequence[LabeledParts]) -> Iterator[tuple[str, str]]:
 
 
 def _digests(paths: Iterator[str]) -> Mapping[str, str]:
-    return {path: sha256_of(Path(path)) for path in paths}
+    return {path: digest_of(read_regular(path)) for path in paths}

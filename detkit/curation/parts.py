@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detkit.arrays import Flags, Integers
 from detkit.data import ClassMapping, DetectionData, SourceConfig, read_source, splits_of
+from detkit.data.storage.addresses import stored_name
 
 _log = logging.getLogger(__name__)
 
@@ -112,12 +113,24 @@ def read_parts(source: SourceConfig | str | Path, only: Sequence[str] = ()) -> L
         ValueError: If the format is not recognized, the data cannot be used, or there is no such part.
     """
     config = source if isinstance(source, SourceConfig) else SourceConfig(path=str(source))
+    read = read_splits(config, only)
+    if UNDIVIDED in read:
+        return LabeledParts(config.path, {WHOLE: Part.of(read[UNDIVIDED])})
+    return of_data(config.path, read)
+
+
+UNDIVIDED = ""
+"""Name under which :func:`read_splits` returns data that is not divided."""
+
+
+def read_splits(config: SourceConfig, only: Sequence[str] = ()) -> dict[str, DetectionData]:
+    """Read all splits of a data set, or those named ``only``, each with its own classes; see :func:`read_parts`."""
     config = config.replace(difficult="object")  # the flag is kept as it is; a training decides what it means
     names = tuple(only) or ((config.split,) if config.split else splits_of(config))
     if not names:
-        return LabeledParts(config.path, {WHOLE: Part.of(read_source(config))})
+        return {UNDIVIDED: read_source(config)}
     read = {name: read_source(config.replace(split=name)) for name in names}
-    return of_data(config.path, read if only else without_unions(read))
+    return read if only else without_unions(read)
 
 
 def of_data(name: str, parts: Mapping[str, DetectionData]) -> LabeledParts:
@@ -140,6 +153,9 @@ def image_names(data: DetectionData) -> tuple[str, ...]:
 
 
 def _relative(path: str, root: str) -> str:
+    stored = stored_name(path)
+    if stored is not None:
+        return stored
     name = os.path.relpath(os.path.abspath(path), os.path.abspath(root))
     return os.path.basename(path) if name.startswith("..") or os.path.isabs(name) else name.replace(os.sep, "/")
 

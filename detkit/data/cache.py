@@ -42,14 +42,17 @@ class ImageCache:
 
     def get(self, index: int, window: Window | None = None) -> ImageArray | None:
         """Return a copy of the pixels ``(H, W, 3)`` of an image, or of a window inside it, or None if it is not cached."""
-        if index >= self.count:
-            return None
-        with self._lock:
-            filled = self._filled[index]
-        if not filled:
+        if not self.has(index):
             return None
         x1, y1, x2, y2 = window or (0, 0, None, None)
         return self._slot(index)[y1:y2, x1:x2].copy()
+
+    def has(self, index: int) -> bool:
+        """Return whether an image is cached."""
+        if index >= self.count:
+            return False
+        with self._lock:
+            return bool(self._filled[index])
 
     def put(self, index: int, image: ImageArray) -> None:
         """Cache an image if it fits the budget; it must have the size given to the constructor."""

@@ -20,6 +20,7 @@ from detkit.data.mask_pixels import mask_pixels
 from detkit.data.record_image import cut_window, read_record, whole_image_targets
 from detkit.data.records import ImageId, ImageRecord, Records
 from detkit.data.sampler import SampleKey
+from detkit.data.storage.files import prefetch
 from detkit.data.tiles import TileSampler, targets_of_tile
 from detkit.ops.windows import Window
 from detkit.structures import Proposals, Targets
@@ -112,6 +113,11 @@ class DetectionDataset(torch.utils.data.Dataset[Sample]):
         if self._is_classification:
             targets = whole_image_targets(annotated.size, record.targets.labels)
         return Sample(image, targets, str(record.path), record.image_id, seed, annotated.proposals, annotated.is_labeled)
+
+    def prefetch(self, keys: Sequence[SampleKey | tuple[int, int]]) -> None:
+        """Read the images of some samples at once where they are in object storage, for their use in this process right afterwards."""
+        indices = dict.fromkeys(SampleKey(*key).record for key in keys)
+        prefetch(self.records.paths[index] for index in indices if self._cache is None or not self._cache.has(index))
 
     def image(self, index: int, window: Window | None = None) -> AnnotatedImage:
         """Return a record's image as stored in its file, or a window of it, with its targets and proposals.

@@ -13,6 +13,7 @@ from detkit.data.crops import CropConfig
 from detkit.data.ignore import ignore_class, ignore_difficult
 from detkit.data.readers import ReadOptions, find_split, recognize
 from detkit.data.records import DetectionData
+from detkit.data.storage.addresses import checked_address, is_address
 from detkit.data.tiles import Tiles
 
 Difficult = Literal["ignore", "object"]
@@ -24,15 +25,18 @@ class SourceConfig(Config):
     shorthand: ClassVar[str | None] = "path"
 
     path: str = ""
-    """A label file or a folder with labels (COCO, VOC, YOLO, labelme, CVAT, CreateML, Label Studio, CSV), or a folder for each class."""
+    """A label file or a folder with labels (COCO, VOC, YOLO, labelme, CVAT, CreateML, Label Studio, CSV), a folder for each class, or
+    shards: a folder, or an address such as ``s3://bucket/shards``."""
     images: str | None = None
-    """The folder of the images; None: the usual folder of the format, relative to the labels."""
+    """The folder of the images, or the beginning of their addresses, such as ``s3://bucket/images``; None: the usual folder of the format,
+    relative to the labels."""
     split: str | None = None
     """Split to read, such as ``train``, ``val`` or ``test``; None: the file itself, or all of a folder."""
     max_checked_images: int = Field(20_000, ge=0)
     """Largest number of image headers that are compared with the sizes in the labels; of more images, evenly spaced ones are checked."""
     outside: bool = False
-    """Allow labels and image lists to name images outside of the data folder, by absolute paths or by paths that climb out of it."""
+    """Allow labels and image lists to name images outside of the data folder, by absolute paths, by paths that climb out of it, or by
+    addresses in object storage."""
     difficult: Difficult = "ignore"
     """Whether objects marked difficult, as in Pascal VOC, are ignored as COCO's crowds are: nothing is learned from them, and in COCO's
     metrics they don't count; or are ordinary objects. VOC's AP ignores them either way."""
@@ -120,16 +124,22 @@ def read_source(config: SourceConfig) -> DetectionData:
         ValueError: If the format is not recognized or the data cannot be used; the message names the file.
     """
     path = existing_path(config)
-    images = Path(config.images).expanduser() if config.images else None
-    if images is not None and not images.is_dir():
+    images = _image_folder(config.images)
+    if images is not None and not is_address(images) and not images.is_dir():
         raise FileNotFoundError(f"images {config.images}: no such folder, for the images of {config.path}; check the path")
     options = ReadOptions(images, config.split, config.max_checked_images, config.outside)
     data = ignore_class(recognize(path).read(path, options), config.ignore_classes)
     return ignore_difficult(data) if config.difficult == "ignore" else data
 
 
+def _image_folder(images: str | None) -> Path | None:
+    if not images:
+        return None
+    return Path(checked_address(images)) if is_address(images) else Path(images).expanduser()
+
+
 def existing_path(config: SourceConfig) -> Path:
-    """Return the path of a source after checking that it exists.
+    """Return the path of a source after checking that it exists; an address is checked when it is read.
 
     Raises:
         FileNotFoundError: If it does not exist; the message ends with the command that downloads the data, if known.
@@ -137,6 +147,8 @@ def existing_path(config: SourceConfig) -> Path:
     """
     if not config.path:
         raise ValueError("no data is set; give a COCO JSON file, a YOLO data.yaml or a folder: data=FOLDER")
+    if is_address(config.path):
+        return Path(checked_address(config.path))
     path = Path(config.path).expanduser()
     if not path.exists():
         advice = f"get it with: {config.fetch_command}" if config.fetch_command else "check the path"

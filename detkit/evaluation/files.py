@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detkit.data.storage.files import local_copy
 from detkit.evaluation.coco import coco_numbers
 from detkit.evaluation.coco_curves import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth, read_annotations
@@ -138,7 +139,7 @@ def read_json(path: str | Path, kind: str) -> Any:
         FileNotFoundError: If the file does not exist.
         ValueError: If the file is empty or not JSON.
     """
-    content = _content(Path(path), kind)
+    content = _content(local_copy(path), kind)
     with _gc_disabled():
         return parse_json(content, f"{kind} {path}")
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from detkit.data.storage.files import stored_digest, stored_length
+
 if TYPE_CHECKING:
     from detkit.data import DetectionData
 
@@ -101,6 +103,9 @@ def _contents(paths: Iterable[str]) -> Iterable[bytes]:
 
 
 def _size(path: str) -> int:
+    length = stored_length(path)
+    if length is not None:
+        return length
     try:
         return os.stat(path).st_size
     except OSError:
@@ -108,6 +113,10 @@ def _size(path: str) -> int:
 
 
 def _digest_of_file(path: str) -> str:
+    """Return the digest of a file; that of a member of a shard is in its index, and is the same as that of the file it was."""
+    digest = stored_digest(path)
+    if digest is not None:
+        return digest
     try:
         return _digest([Path(path).read_bytes()])
     except OSError:

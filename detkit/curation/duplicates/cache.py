@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detkit.curation.duplicates.images import Source
+from detkit.data.storage.addresses import is_stored
 from detkit.inference.choice.cache import prune
 from detkit.weights.local import cache_folder
 
@@ -74,6 +75,8 @@ def digest(content: bytes | memoryview) -> bytes:
 
 def _state(path: str) -> str:
     """Return the path, size and time of change of a file; empty if there is none."""
+    if is_stored(path):  # the path of a member of a shard has its digest
+        return repr((FORMAT, path))
     try:
         state = os.stat(path)
     except (OSError, ValueError):

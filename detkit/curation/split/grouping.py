@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from detkit.arrays import Integers
 from detkit.curation.duplicates.groups import Sets
 from detkit.curation.parts import Part
+from detkit.data.storage.files import local_copy
 from detkit.json_lists import NotStreamableError, read_lists
 from detkit.json_text import parse_json
 from detkit.registry import did_you_mean
@@ -77,7 +78,7 @@ def _field(part: Part, name: str) -> list[Key]:
         raise ValueError(
             f"--group-by {name}: {part.data.name} is not read from a COCO file, whose images have fields; use 'folder' or 'regex:...'"
         )
-    images = {image.get("id"): image for image in _coco_images(Path(file.path)) if isinstance(image, dict)}
+    images = {image.get("id"): image for image in _coco_images(local_copy(file.path)) if isinstance(image, dict)}
     rows = [images.get(image_id, {}) for image_id in part.data.records.image_ids]
     if not any(name in row for row in rows):
         known = sorted({key for row in rows for key in row})

@@ -13,6 +13,7 @@ import numpy as np
 from detkit.data.checks import rules
 from detkit.data.checks.findings import Finding, Others
 from detkit.data.records import DetectionData
+from detkit.data.storage.files import stored_digest, stored_length
 
 MOST_COMPARED = 20_000
 """Images of a part up to which the bytes of files are compared; of larger parts only the paths are."""
@@ -70,7 +71,10 @@ def _copies(one: Sequence[str], other: Sequence[str]) -> list[_Pair]:
 
 
 def _middle(path: str, size: int) -> bytes:
-    """Return a hash of bytes in the middle of a file, where images of equal size differ."""
+    """Return a hash of bytes in the middle of a file, where images of equal size differ; of a member of a shard, the one in its index."""
+    digest = stored_digest(path)
+    if digest is not None:
+        return bytes.fromhex(digest)
     try:
         with open(path, "rb") as file:
             file.seek(max(0, (size - _SAMPLE) // 2))
@@ -80,6 +84,8 @@ def _middle(path: str, size: int) -> bytes:
 
 
 def _are_equal(one: str, other: str) -> bool:
+    if stored_digest(one) is not None:
+        return stored_digest(one) == stored_digest(other)
     try:
         return filecmp.cmp(one, other, shallow=False)
     except OSError:
@@ -87,6 +93,9 @@ def _are_equal(one: str, other: str) -> bool:
 
 
 def _file_size(path: str) -> int:
+    length = stored_length(path)
+    if length is not None:
+        return length
     try:
         return os.stat(path).st_size
     except OSError:

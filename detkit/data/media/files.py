@@ -7,6 +7,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from detkit.data.storage.files import is_stored, read_stored
+
 
 def visible(paths: Iterable[Path]) -> list[Path]:
     """Return the paths that are not hidden, sorted; macOS adds a ``._name`` for each file that it copies to other disks."""
@@ -61,6 +63,8 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
         OSError: If it cannot be read.
         ValueError: If it is no regular file, such as a named pipe, which might never end, or is longer than ``most`` bytes.
     """
+    if is_stored(path):
+        return read_stored(path)
     with open(path, "rb", opener=_open_without_waiting) as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):

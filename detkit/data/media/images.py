@@ -18,6 +18,7 @@ from detkit.data.media.files import check_regular, read_regular
 from detkit.data.media.limits import MAX_PIXELS, TooManyPixelsError, advice, max_pixels
 from detkit.data.media.signatures import describe_bytes
 from detkit.data.media.tiff import is_tiff, pillow_misreads, read_tiff
+from detkit.data.storage.files import is_stored, read_stored
 from detkit.structures import Size
 
 IMAGE_EXTENSIONS: tuple[str, ...] = (
@@ -117,8 +118,9 @@ def stored_size(path: str | Path) -> tuple[Size, int]:
         ValueError: If the file is a folder, empty, truncated, or not an image.
     """
     check_regular(path)
+    file = io.BytesIO(read_stored(path)) if is_stored(path) else path
     try:
-        with open_header(path) as header:
+        with open_header(file) as header:
             stored = _header_size(header)
             whole = header.fp is None or seems_whole(header.fp, header.format)
     except _UNREADABLE:
@@ -169,6 +171,8 @@ def _limit_pillow(limit: int) -> None:
 
 
 def _read_bytes(path: str | Path) -> bytes:
+    if is_stored(path):
+        return read_stored(path)
     try:
         return read_regular(path)
     except FileNotFoundError:

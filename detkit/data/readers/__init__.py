@@ -14,8 +14,10 @@ from detkit.data.readers.tables.reader import CsvReader
 from detkit.data.readers.voc.reader import VocReader
 from detkit.data.readers.yolo.files import DESCRIPTION_NAMES
 from detkit.data.readers.yolo.reader import YoloReader
+from detkit.data.shards.reader import ShardReader
 
 BOX_READERS: tuple[Reader, ...] = (
+    ShardReader(),
     YoloReader(),
     CvatReader(),
     VocReader(),
@@ -25,8 +27,8 @@ BOX_READERS: tuple[Reader, ...] = (
     LabelStudioReader(),
     CsvReader(),
 )
-"""Readers of formats with boxes, in the order in which they are tried: a YOLO or VOC folder may also contain JSON files,
-and an XML file is of CVAT or of VOC."""
+"""Readers of formats with boxes, in the order in which they are tried: shards, and a YOLO or VOC folder, may also contain JSON
+files, and an XML file is of CVAT or of VOC."""
 
 READERS: tuple[Reader, ...] = (*BOX_READERS, FolderReader())
 """All readers. Class folders are tried last, because any folder of images could be one."""
