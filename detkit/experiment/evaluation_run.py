@@ -23,6 +23,7 @@ from detkit.data import (
 from detkit.data.crops import CropConfig, classification_data
 from detkit.data.sources import Difficult
 from detkit.data.splits import crowded_line
+from detkit.data.storage.addresses import is_address, shown
 from detkit.evaluation import CocoNumbers
 from detkit.evaluation.accuracy import Accuracy, accuracy
 from detkit.evaluation.coco_curves import EvaluatorName, check_evaluator
@@ -238,6 +239,12 @@ def _data_of_run(weights: str | Path | None) -> DataConfig:
     config = _recorded_data(weights)
     if config is None:
         raise ValueError(f"no data given, and {weights or 'the detector'} records no validation data; pass labeled images as data (--data)")
+    for source in (config.train, config.val):
+        if source is not None and (is_address(source.path) or is_address(source.images or "")):
+            raise ValueError(
+                f"no data given, and {weights} records data at {shown(source.path)}; an address in a checkpoint is not opened: pass it as "
+                "data (--data) if you trust it"
+            )
     return config
 
 

@@ -24,6 +24,7 @@ _CHANGEABLE = (
     "training.steps",
     "training.epochs",
     "training.budget",
+    "training.copy_to",
     "training.early_stopping",
     "training.evaluations",
     "training.log_every",

@@ -28,6 +28,7 @@ from detkit.machine import peak_memory
 from detkit.registry import did_you_mean
 from detkit.training.batch_size import measured_batch_size
 from detkit.training.checkpointer import format_metric
+from detkit.training.copies import RunCopies
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.fitting.feature_store import feature_folder
 from detkit.training.folder import RunFolder, claimed, new_run_folder
@@ -161,6 +162,7 @@ def _train(config: Experiment, run: Run, parts: Parts, only: int | None, *, resu
     result = _result(run, end, parts)
     if run.processes.first:
         write_results(run.folder.results, config.to_json(), result)
+        run.copies.update(run.folder)
         if not result.interrupted:
             attach_results(run.folder, config.training.loggers)
     _log_end(result)
@@ -188,6 +190,7 @@ def _make_run(config: Experiment, parts: Parts, folder: RunFolder, session: _Ses
         budget=config.training.budget,
         initial_state=partial(initial_state, config, parts.class_names),
         fingerprints=_fingerprints(parts),
+        copies=RunCopies(config.training.copy_to),
     )
     if len(parts.val):
         validation = build_validation(parts.val, config, run)

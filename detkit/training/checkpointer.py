@@ -127,6 +127,7 @@ class Checkpointer:
             self._write(self.run.folder.best, model, self.best_step, self._header(best=True))
             self._best_is_unwritten = False
         self._write(self.run.folder.last, model, state["step"], self._header())
+        self.run.copies.update(self.run.folder)
 
     def _keep_weights(self, model: nn.Module, step: int) -> None:
         """Write the weights, which are smaller than a state, if the first state of a run does not fit the disk."""

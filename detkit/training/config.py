@@ -89,6 +89,10 @@ class TrainingConfig(Config):
     save_minutes: float = Field(default=10.0, gt=0)
     """Minutes between two writes of the resumable state, in addition to one at each evaluation."""
 
+    copy_to: str = ""
+    """Address of a folder in object storage, such as ``s3://bucket/run``: state and checkpoints are copied there after each save, and
+    ``detkit train --resume ADDRESS`` continues from them. Empty: no copies. A stage's own ``training`` does not change it."""
+
     @field_validator("unfreeze")
     @classmethod
     def _check_ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.data.phases import Phase, PhasedBatches
 from detkit.preprocess import PreprocessConfig
+from detkit.training.copies import RunCopies
 from detkit.training.fingerprint import DataFingerprint
 from detkit.training.folder import RunFolder
 from detkit.training.hooks import Hook
@@ -105,6 +106,7 @@ class Run:
         operating_points: Scores at which the detector worked best at its newest evaluation (in the first process only).
         detections: Detections of its newest evaluation (in the first process only), until they are written.
         image_seconds: Seconds of wall time of a training image in this process, once measured.
+        copies: Copies the files of the run to object storage, if that was asked for.
     """
 
     detector: Detector
@@ -132,6 +134,7 @@ class Run:
     operating_points: OperatingPoints | None = None
     detections: KeptDetections | None = None
     image_seconds: float | None = None
+    copies: RunCopies = field(default_factory=RunCopies)
 
     @property
     def failed_batch(self) -> Path:

@@ -9,6 +9,7 @@
     detkit train fpn_r50 --smoke                      test the installation: two steps on generated data
     detkit train --resume                             resume your newest run where it stopped
     detkit train --resume runs/rcnn_lite0_bccd-1 --stage svm
+    detkit train --resume s3://bucket/run             fetch a run that training.copy_to copied there, and resume it
     detkit train fpn_r50 --data my_folder --devices 2 train on two GPUs of this machine
     torchrun --nnodes 2 ... -m detkit train fpn_r50   train on several machines: docs/many_machines.md
 
@@ -93,14 +94,15 @@ def split_words(words: Sequence[str]) -> tuple[str | None, list[str]]:
 def _train(options: TrainOptions, target: str | None, overrides: list[str]) -> int:
     from detkit.experiment import train
     from detkit.experiment.resume import resumed_config
-    from detkit.training.folder import RunFolder, find_run
+    from detkit.training.copies import fetch_run, is_remote
+    from detkit.training.folder import DEFAULT_ROOT, RunFolder, find_run
     from detkit.training.loggers.choice import attach_report
     from detkit.training.process.clock import CoreClock
 
     wants = wants_report(options.report, options.no_report)
     folder, origin = None, None
     if options.resume is not None:
-        folder = find_run(options.resume or None)
+        folder = fetch_run(options.resume, DEFAULT_ROOT) if is_remote(options.resume) else find_run(options.resume or None)
         base = None if target is None else load_target(target)
         config = resumed_config(folder, base, [*options.key_overrides(), *overrides], repeats=options.stage is not None)
     else:

@@ -16,6 +16,7 @@ from detkit.data.media.images import stored_size
 from detkit.data.readers.outlines import RawPolygons, Stored, oriented
 from detkit.data.records import ImageId, Records
 from detkit.data.report import ReadIssue, ReadReport
+from detkit.data.storage.addresses import is_address
 from detkit.structures import Segmentations, Size, Targets
 
 NO_CLASS = int(np.iinfo(np.int64).min)
@@ -103,6 +104,9 @@ def _existing(raw: RawLabels) -> Flags:
     listed: dict[str, set[str]] = {}
     exists = np.zeros(len(raw.paths), np.bool_)
     for index, path in enumerate(raw.paths):
+        if is_address(path):  # asking for each would take as long as reading them
+            exists[index] = True
+            continue
         folder, name = os.path.split(path)
         if folder not in listed:
             try:
@@ -122,13 +126,17 @@ def _existing(raw: RawLabels) -> Flags:
 
 
 def _checked_sizes(raw: RawLabels, exists: Flags, check: int) -> list[Size | None]:
-    """Return the upright size of every usable image; boxes labeled without the EXIF orientation are rotated in ``raw``."""
+    """Return the upright size of every usable image; boxes labeled without the EXIF orientation are rotated in ``raw``.
+
+    Images at addresses are not compared with their labels here, as that would read all of them; training compares each one that it reads.
+    """
     existing = np.flatnonzero(exists).tolist()
-    stated = [index for index in existing if raw.sizes[index] is not None]
+    stated = [index for index in existing if raw.sizes[index] is not None and not is_address(raw.paths[index])]
     compared = set(stated)
     if len(stated) > check:
         compared = {stated[number * len(stated) // check] for number in range(check)}
-        raw.report.checked = check
+    if len(compared) < sum(raw.sizes[index] is not None for index in existing):
+        raw.report.checked = len(compared)
     sizes: list[Size | None] = [None] * len(raw.paths)
     rotated: dict[int, Stored] = {}
     for index in existing:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from detkit.data.readers.locations import ImageFinder
 from detkit.data.readers.protocol import is_split_name
+from detkit.data.storage.addresses import is_address, shown
 
 _GENERIC = ("", "default", "annotations", "coco", "labels", "all")
 """Names of label files that say nothing about a split."""
@@ -141,8 +142,14 @@ def image_folder(annotations: Path, names: Sequence[str], *, outside: bool = Fal
         return folders[hits.index(best)]
     base = _data_folder(annotations)
     finder = ImageFinder(base, str(annotations))
-    if any(finder.has_name(name) for name in sample) or (outside and any(map(_is_file, sample))):
+    addresses = [name for name in sample if is_address(name)]
+    if any(finder.has_name(name) for name in sample) or (outside and (addresses or any(map(_is_file, sample)))):
         return base
+    if addresses:
+        raise ValueError(
+            f"{annotations}: its images are addresses, such as {shown(addresses[0])}, and only addresses that you name are opened; "
+            "name their beginning as images, such as images=s3://bucket, or allow all addresses of the file with outside=true"
+        )
     searched = ", ".join(str(folder) for folder in folders)
     raise ValueError(
         f"{annotations}: its images, such as {names[0]}, were not found; "

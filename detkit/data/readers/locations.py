@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from detkit.data.media.files import files_below
 from detkit.data.media.images import IMAGE_EXTENSIONS
 from detkit.data.report import ReadIssue, ReadReport
+from detkit.data.storage.addresses import address_of, checked_address, is_address, joined
 
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
 _DRIVE = re.compile(r"^[A-Za-z]:")
@@ -45,14 +46,17 @@ class ImageFinder:
     stand for a space. If most names are no such paths, as after a move to another machine, then an image is found by its plain name if
     only one image below the folder has it, or only one has the most of the path in common.
 
+    The folder may be an address: then names are relative to it, or addresses that begin with it.
+
     Args:
-        folder: The data folder.
+        folder: The data folder, or the beginning of the addresses of the images.
         source: Name of the data, for messages.
-        outside: Whether absolute paths, and paths that climb out of the folder, may be used as they are.
+        outside: Whether absolute paths, paths that climb out of the folder, and addresses may be used as they are.
     """
 
     def __init__(self, folder: Path, source: str, *, outside: bool = False) -> None:
         self.folder, self.source, self.outside = folder, source, outside
+        self._address = address_of(folder)
         self._prefix = str(folder).replace(os.sep, "/").rstrip("/") + "/"
         self._listed: dict[str, set[str]] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
@@ -63,6 +67,8 @@ class ImageFinder:
         Raises:
             ValueError: If a name leads out of the folder, and no image below it has its plain name.
         """
+        if self._address is not None:
+            return [self._remote(name, self._address) for name in names]
         found: list[str | None] = [self._as_written(name) for name in names]
         plain = [name if path else plain_path(name) for name, path in zip(names, found, strict=True)]
         direct = [path or self._direct(name) for name, path in zip(plain, found, strict=True)]
@@ -71,7 +77,9 @@ class ImageFinder:
         if 2 * len(missing) > len(names):
             self._find_by_name(plain, found, report)
         for index in missing:
-            if found[index] is None and direct[index] is None:
+            if found[index] is None and self.outside and is_address(names[index]):
+                found[index] = checked_address(names[index])
+            elif found[index] is None and direct[index] is None:
                 raise ValueError(
                     f"{self.source}: the image {names[index]!r} is outside the image folder {self.folder}; expected a path inside it; "
                     "correct the labels, or allow such paths with outside=true"
@@ -81,13 +89,31 @@ class ImageFinder:
         return [path or planned or "" for path, planned in zip(found, direct, strict=True)]
 
     def has_path(self, name: str) -> bool:
-        """Return whether a name is a path to an image in the folder."""
+        """Return whether a name is a path to an image in the folder; below an address, whether it can be one."""
+        if self._address is not None:
+            return is_address(name) or not os.path.isabs(name)
         direct = self._direct(plain_path(name))
         return (self._as_written(name) or (direct and self._existing(direct))) is not None
 
     def has_name(self, name: str) -> bool:
         """Return whether an image below the folder has the plain name of ``name``."""
         return self._by_plain_name(plain_path(name)) is not None
+
+    def _remote(self, name: str, base: str) -> str:
+        """Return the address of a name.
+
+        Raises:
+            ValueError: If it is not below the address that the user named.
+        """
+        if not is_address(name):
+            return checked_address(joined(base, name.replace("\\", "/").removeprefix("./")))
+        address = checked_address(name)
+        if not self.outside and not address.startswith(f"{base}/"):
+            raise ValueError(
+                f"{self.source}: the image {name!r} is not below {base}, the address that was named; expected one that begins with it; "
+                "name another beginning as images, or allow all addresses with outside=true"
+            )
+        return address
 
     def _as_written(self, name: str) -> str | None:
         """Return the path of a name that exists as it is written, whatever characters are in it."""
