@@ -72,6 +72,8 @@ def predictor_of(config: Any, images: Sequence[Any]) -> Predictor:
             parameter.data.zero_()
     proposer = ProposalsConfig(max_proposals=60).build(RandomBoxes())
     predictor = Predictor(detector, config.preprocess, NAMES, "cpu", "fp32", reference=True, proposer=proposer)
+    # Where images are of one size, statistics of one alone would give others scores of exactly 1, of which any may be kept.
+    together = Predictor(detector, config.preprocess, NAMES, "cpu", "fp32", reference=True, proposer=proposer, batch_size=len(images))
     layers = dict(detector.named_modules())
     norms = [layer for layer in layers.values() if isinstance(getattr(layer, "running_mean", None), Tensor)]
     last = [
@@ -79,7 +81,7 @@ def predictor_of(config: Any, images: Sequence[Any]) -> Predictor:
     ]
     for kind, chosen in ((_normalize, norms), (_spread, last)):
         hooks = [kind(layer) for layer in chosen]
-        predictor(list(images))
+        together(list(images))
         for hook in hooks:
             hook.remove()
     return predictor
