@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from detkit.bulk.detect import ShardResult, detect_shard
     from detkit.bulk.listing import Listing, list_images
     from detkit.bulk.merge import MergedShards, check_shards
-    from detkit.bulk.ray_detect import ray_detect
+    from detkit.bulk.ray_dataset import ray_detect
     from detkit.bulk.shard import Shard
     from detkit.bulk.shard_info import ShardInfo
 
@@ -37,7 +37,7 @@ __getattr__ = lazy_getattr(
         ".detect": ("ShardResult", "detect_shard"),
         ".listing": ("Listing", "list_images"),
         ".merge": ("MergedShards", "check_shards"),
-        ".ray_detect": ("ray_detect",),
+        ".ray_dataset": ("ray_detect",),
         ".shard": ("Shard",),
         ".shard_info": ("ShardInfo",),
     },

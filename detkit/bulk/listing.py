@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from detkit.bulk.shard import Shard, full_hash
 from detkit.data.live.address import Address, hide_credentials, is_address, is_live_word
 from detkit.data.media.extensions import is_video
 from detkit.data.media.images import IMAGE_EXTENSIONS
+from detkit.data.storage import addresses
+from detkit.data.storage.files import read_stored
 
 LIST_ENDING = ".txt"
 """Ending of a file that lists images, one on each line."""
@@ -39,12 +43,14 @@ def list_images(words: Iterable[str], shard: Shard) -> Listing:
 
     Args:
         words: Images; folders, whose images are taken without subfolders; patterns, where ``**`` matches nested folders; ``http`` and
-            ``https`` addresses; and files that end in ``.txt``, with one image on each line, relative to the working directory.
+            ``https`` addresses, and those of object storage such as ``s3://bucket/a.jpg``; and files and addresses that end in ``.txt``,
+            with one image on each line, relative to the working directory.
         shard: The shard.
 
     Raises:
         FileNotFoundError: If a pattern matches nothing, or only files are named and none exists.
         ValueError: If a folder or a list has no images, or a word names a video, a camera or a stream.
+        OSError: If a list cannot be read.
     """
     paths: list[str] = []
     count = total = 0
@@ -63,7 +69,12 @@ def row_name(path: str) -> str:
 
     Bytes of a file name that are not UTF-8 are written as escapes, such as backslash udce9.
     """
-    name = Address.parse(path).name if is_address(path) else path if os.sep == "/" else path.replace(os.sep, "/")
+    if is_address(path):
+        name = Address.parse(path).name
+    elif addresses.is_address(path):
+        name = hide_credentials(path)
+    else:
+        name = path if os.sep == "/" else path.replace(os.sep, "/")
     return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -91,12 +102,12 @@ def _checked(words: Iterable[str]) -> Iterator[str]:
 
 def _expand(word: str) -> Iterator[str]:
     path = Path(word)
-    if is_address(word) or is_live_word(word):
+    if (is_address(word) and path.suffix.lower() != LIST_ENDING) or is_live_word(word):
         yield _address(word)
     elif path.is_dir():
         yield from _some(_images_in(str(path)), f"{word}: the folder has no images ({', '.join(IMAGE_EXTENSIONS[:4])}, ...)")
-    elif path.suffix.lower() == LIST_ENDING and path.exists():
-        yield from _some(_lines(path), f"{word}: the list has no images; expected one on each line")
+    elif path.suffix.lower() == LIST_ENDING and (path.exists() or addresses.is_address(word)):
+        yield from _some(_listed(word), f"{addresses.shown(word)}: the list has no images; expected one on each line")
     elif path.exists() or not glob.has_magic(word):
         yield _image(word)
     else:
@@ -112,18 +123,23 @@ def _address(word: str) -> str:
 
 def _image(word: str) -> str:
     if "://" in word:
-        raise ValueError(f"{hide_credentials(word)}: expected a file, or an http:// or https:// address")
+        return addresses.checked_address(word)
     if is_video(word):
         raise ValueError(f"--shard: expected images, got the video {word}; detect on it without --shard")
     return str(Path(word))
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="surrogateescape") as file:
+def _listed(path: str) -> Iterator[str]:
+    with _opened(path) as file:
         for line in file:
             word = line.strip()
             if word:
                 yield _address(word) if is_address(word) else _image(word)
+
+
+def _opened(path: str) -> IO[str]:
+    content = io.BytesIO(read_stored(path)) if addresses.is_address(path) else open(path, "rb")  # noqa: SIM115
+    return io.TextIOWrapper(content, "utf-8-sig", "surrogateescape")
 
 
 def _matches(word: str) -> Iterator[str]:
