@@ -1,0 +1,55 @@
+"""Sphinx configuration of the site: ``sphinx-build -W docs site`` (needs ``pip install '.[docs]'``)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from detkit.about import __version__
+
+project = "detkit"
+author = "The detkit developers"
+project_copyright = "the detkit developers; Apache-2.0"
+version = release = __version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "site_pages.repository_links",
+    "site_pages.reference",
+]
+exclude_patterns = ["site_pages", "results", "**/__pycache__"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+smartquotes = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+copybutton_prompt_text = r"\$ "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "detkit"
+html_static_path = ["site_pages/static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "github_url": "https://github.com/detkit-vision/detkit",
+    "header_links_before_dropdown": 7,
+    "show_nav_level": 2,
+    "navigation_with_keys": True,
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "use_edit_page_button": False,
+}
