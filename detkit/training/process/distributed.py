@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from detkit.training.process.round_store import round_store
+
 SETTLE_SECONDS = 0.1
 """Seconds for gloo's threads to release the tensors of the last exchange. They need the interpreter lock for it, which the destruction of
 the group holds while it waits for them: PyTorch 2.6 was seen to hang there forever."""
@@ -106,7 +108,12 @@ def process_group(device: str) -> Iterator[Processes]:
     resolved = resolve_device(device, local_rank, world)
     if resolved.type == "cuda":
         torch.cuda.set_device(resolved)
-    dist.init_process_group("nccl" if resolved.type == "cuda" else "gloo")
+    backend = "nccl" if resolved.type == "cuda" else "gloo"
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        store, rank, world = round_store()
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    else:
+        dist.init_process_group(backend)
     try:
         with _explain_lost_process(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Grad strides do not match")  # those of 1x1 convolutions, which are equal in effect

@@ -28,6 +28,8 @@ read ``TORCH_ELASTIC_SHUTDOWN_TIMEOUT``."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TAIL_LINES = 20
 _LOST = "LostProcessError"
+_STOPPED = (130, 143, -signal.SIGTERM, -signal.SIGINT)
+"""Exit codes of a process that was stopped by a signal: as it handles them, and as the system does."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def launch(command: Sequence[str], count: int, environment: Mapping[str, str]) -
             _stop_now(Path(folder), stop.sigval)
             return Ended(128 + stop.sigval)
         except ChildFailedError as error:
-            return _failure(error.failures, count)
+            return _failure(error.failures, count, Path(folder))
     return Ended()
 
 
@@ -159,21 +161,20 @@ def _stop_now(folder: Path, number: int) -> None:
                 os.kill(pid, signal.SIGKILL)
 
 
-def _failure(failures: Mapping[int, Any], count: int) -> Ended:
-    """Return the cause among the failures of processes, by rank: not that of one which only lost the connection to another."""
+def _failure(failures: Mapping[int, Any], count: int, folder: Path) -> Ended:
+    """Return the cause among the failures of processes, by rank, and not a consequence: a lost connection, or a stop by the launcher."""
     details = {rank: _detail(failure) for rank, failure in failures.items()}
-    rank = min(failures, key=lambda rank: (details[rank].get("kind") == _LOST, failures[rank].exitcode == -signal.SIGTERM, rank))
-    failure, detail = failures[rank], details[rank]
+    rank = min(failures, key=lambda rank: (details[rank].get("kind") == _LOST, failures[rank].exitcode in _STOPPED, rank))
+    code, detail = failures[rank].exitcode, details[rank]
     if detail:
-        return Ended(failure.exitcode, detail["message"], detail["trace"])
-    if failure.exitcode in (130, 143):  # a process was stopped by a signal of its own, and has said so
-        return Ended(failure.exitcode)
-    if failure.exitcode < 0:
-        name = signal.Signals(-failure.exitcode).name
+        return Ended(code, detail["message"], detail["trace"])
+    if code in _STOPPED:  # by a signal of its own, about which it has printed a line
+        return Ended(code if code > 0 else 128 - code)
+    if code < 0:
+        name = signal.Signals(-code).name
         advice = ", perhaps as memory ran out" if name == "SIGKILL" else ""
-        return Ended(128 - failure.exitcode, f"process {rank} of {count} was killed by {name}{advice}; resume the run with --resume")
-    tail = _tail(Path(failure.error_file).with_name("stderr.log")) if rank else ""
-    return Ended(failure.exitcode, f"process {rank} of {count} ended with exit code {failure.exitcode}", tail)
+        return Ended(128 - code, f"process {rank} of {count} was killed by {name}{advice}; resume the run with --resume")
+    return Ended(code, f"process {rank} of {count} ended with exit code {code}", _tail(folder, rank) if rank else "")
 
 
 def _detail(failure: Any) -> dict[str, str]:
@@ -186,11 +187,10 @@ def _detail(failure: Any) -> dict[str, str]:
         return {}
 
 
-def _tail(path: Path) -> str:
-    try:
-        return "\n".join(path.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-    except OSError:
-        return ""
+def _tail(folder: Path, rank: int) -> str:
+    """Return the last lines that a process wrote to its standard error."""
+    texts = [path.read_text(errors="replace") for path in folder.rglob("stderr.log") if path.parent.name == str(rank)]
+    return "\n".join(texts[0].splitlines()[-_TAIL_LINES:]) if texts else ""
 
 
 def python_command(*words: str) -> list[str]:

@@ -34,6 +34,7 @@ def test_every_process_uses_its_gpu_and_nccl(requested: str, monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", calls.append)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     for name, answer in {"init_process_group": calls.append, "destroy_process_group": lambda: None}.items():
         monkeypatch.setattr(torch.distributed, name, answer)
     for name, answer in {"get_rank": lambda: 1, "get_world_size": lambda: 2}.items():

@@ -26,25 +26,29 @@ def failure(folder: Path, rank: int, code: int, message: str = "", kind: str = "
 
 def test_the_cause_is_reported_and_not_its_consequences(tmp_path: Path) -> None:
     lost = failure(tmp_path, 0, 2, "another process has ended", "LostProcessError")
-    ended = _failure({0: lost, 1: failure(tmp_path, 1, 2, "a.jpg: empty")}, 2)
+    ended = _failure({0: lost, 1: failure(tmp_path, 1, 2, "a.jpg: empty")}, 2, tmp_path)
     assert ended == Ended(2, "a.jpg: empty", "trace of 1")
-    killed = _failure({0: lost, 2: failure(tmp_path, 2, -signal.SIGKILL)}, 3)
+    killed = _failure({0: lost, 2: failure(tmp_path, 2, -signal.SIGKILL)}, 3, tmp_path)
     assert killed == Ended(137, "process 2 of 3 was killed by SIGKILL, perhaps as memory ran out; resume the run with --resume")
-    assert _failure({0: failure(tmp_path, 5, -signal.SIGTERM), 1: failure(tmp_path, 6, -signal.SIGSEGV)}, 2).code == 128 + signal.SIGSEGV
+    for code in (143, -signal.SIGTERM):  # of a process that the launcher stopped
+        stopped = SimpleNamespace(exitcode=code, error_file="<N/A>")
+        assert _failure({0: stopped, 1: SimpleNamespace(exitcode=-signal.SIGKILL, error_file="<N/A>")}, 2, tmp_path).code == 137
 
 
 def test_a_process_that_stopped_itself_has_said_so(tmp_path: Path) -> None:
-    assert _failure({1: failure(tmp_path, 1, 143)}, 2) == Ended(143)
+    assert _failure({1: failure(tmp_path, 1, 143)}, 2, tmp_path) == Ended(143)
+    assert _failure({1: failure(tmp_path, 2, -signal.SIGTERM)}, 2, tmp_path) == Ended(143)
 
 
 def test_the_last_lines_of_a_crash_elsewhere_are_shown(tmp_path: Path) -> None:
-    crash = failure(tmp_path, 1, 1)
-    assert _failure({1: crash}, 2) == Ended(1, "process 1 of 2 ended with exit code 1")
-    Path(crash.error_file).with_name("stderr.log").write_text("".join(f"line {i}\n" for i in range(50)))
-    assert _failure({1: crash}, 2).trace.splitlines() == [f"line {i}" for i in range(30, 50)]
-    first = failure(tmp_path, 0, 1)
-    Path(first.error_file).with_name("stderr.log").write_text("on the screen already")
-    assert _failure({0: first}, 2).trace == ""
+    crash = SimpleNamespace(exitcode=1, error_file="<N/A>")
+    assert _failure({1: crash}, 2, tmp_path) == Ended(1, "process 1 of 2 ended with exit code 1")
+    for rank in (0, 1):
+        log = tmp_path / "attempt_0" / str(rank) / "stderr.log"
+        log.parent.mkdir(parents=True)
+        log.write_text("".join(f"line {i}\n" for i in range(50)))
+    assert _failure({1: crash}, 2, tmp_path).trace.splitlines() == [f"line {i}" for i in range(30, 50)]
+    assert _failure({0: crash}, 2, tmp_path).trace == ""  # on the screen already
 
 
 def test_a_process_records_its_error_for_the_launcher_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +61,7 @@ def test_a_process_records_its_error_for_the_launcher_alone(tmp_path: Path, monk
     with pytest.raises(SystemExit) as exit_info, recorded_errors():
         raise ValueError("wrong")
     assert exit_info.value.code == 2
-    ended = _failure({0: SimpleNamespace(exitcode=2, error_file=str(tmp_path / "error.json"))}, 2)
+    ended = _failure({0: SimpleNamespace(exitcode=2, error_file=str(tmp_path / "error.json"))}, 2, tmp_path)
     assert ended.message == "wrong"
     assert "ValueError: wrong" in ended.trace
     assert (tmp_path / "pid").read_text() == str(os.getpid())
