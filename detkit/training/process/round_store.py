@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import timedelta
+from typing import Any, TypeAlias
 
-import torch.distributed as dist
-
+Store: TypeAlias = Any
+"""A store of ``torch.distributed``, whose class is not there in builds of PyTorch without it."""
 _TOKEN = "detkit/token"
 POLL_SECONDS, ANSWER_SECONDS = 0.02, 1.0
 """Seconds between two looks into the store, and until a process without an answer takes its token for one of an earlier start."""
@@ -20,17 +21,20 @@ LIMIT = timedelta(minutes=10)
 """Longest time until all processes have met; they may read their libraries from a slow disk."""
 
 
-def round_store() -> tuple[dist.Store, int, int]:
+def round_store() -> tuple[Store, int, int]:
     """Return the store of this start, with the rank of this process and the number of processes, from the environment.
 
     Raises:
         TimeoutError: If the other processes do not come.
     """
-    store, rank, world = next(iter(dist.rendezvous("env://")))
-    return dist.PrefixStore(meet(store, rank, world), store), rank, world
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, rank, world = next(iter(rendezvous("env://")))
+    return PrefixStore(meet(store, rank, world), store), rank, world
 
 
-def meet(store: dist.Store, rank: int, world: int, limit: timedelta = LIMIT) -> str:
+def meet(store: Store, rank: int, world: int, limit: timedelta = LIMIT) -> str:
     """Return the token of this start, the same in all processes, once all have come.
 
     Raises:
@@ -43,7 +47,7 @@ def meet(store: dist.Store, rank: int, world: int, limit: timedelta = LIMIT) -> 
     return token
 
 
-def _await_others(store: dist.Store, world: int, deadline: float) -> str | None:
+def _await_others(store: Store, world: int, deadline: float) -> str | None:
     """Publish a token and answer all processes that have read it; None if some have not come in time."""
     token, missing = uuid.uuid4().hex, set(range(1, world))
     store.set(_TOKEN, token)
@@ -55,13 +59,13 @@ def _await_others(store: dist.Store, world: int, deadline: float) -> str | None:
     return None if missing else token
 
 
-def _ask_first(store: dist.Store, rank: int, deadline: float) -> str | None:
+def _ask_first(store: Store, rank: int, deadline: float) -> str | None:
     """Read the token until the first process, which alone knows the question, has answered; None if it has not in time."""
     while time.monotonic() < deadline:
         if not store.check([_TOKEN]):
             time.sleep(POLL_SECONDS)
             continue
-        token, question = store.get(_TOKEN).decode(), uuid.uuid4().hex
+        token, question = str(store.get(_TOKEN), "ascii"), uuid.uuid4().hex
         store.set(_question(token, rank), question)
         again = min(time.monotonic() + ANSWER_SECONDS, deadline)
         while time.monotonic() < again:
