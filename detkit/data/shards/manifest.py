@@ -16,6 +16,8 @@ from detkit.data.storage.addresses import address_of, joined, shown
 FILE = "shards.json"
 VERSION = 1
 """Version of the layout and of the Parquet schema; it grows when an older detkit could not read them."""
+UNFINISHED = "unfinished/state.json"
+"""File in a folder of shards that are not complete."""
 UNDIVIDED = ""
 """Name of the only split of data that is not divided."""
 
@@ -93,8 +95,8 @@ def folder_name(path: str | Path) -> str:
 
 
 def has_manifest(path: Path) -> bool:
-    """Return whether a local folder is a set of shards, or an address is given, which can only be one."""
-    return address_of(path) is not None or (path / FILE).is_file()
+    """Return whether a local folder is a set of shards, complete or not, or an address is given, which can only be one."""
+    return address_of(path) is not None or (path / FILE).is_file() or (path / UNFINISHED).is_file()
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -103,12 +105,14 @@ def read_manifest(path: str | Path) -> Manifest:
     Raises:
         FileNotFoundError: If there is no ``shards.json``.
         StorageError: If it cannot be read from the storage.
-        ValueError: If it is not one, or of a newer version.
+        ValueError: If it is not one, or of a newer version, or if the shards are not complete.
     """
     name = joined(folder_name(path), FILE)
     try:
         text = door.read(name) if address_of(name) is not None else Path(name).read_bytes()
     except FileNotFoundError:
+        if Path(path, UNFINISHED).is_file():
+            raise ValueError(f"{path}: these shards are not complete; repeat the command that writes them, and it continues") from None
         raise FileNotFoundError(
             f"{shown(name)}: no such file; expected a folder of shards, which 'detkit data shard' writes; check the address"
         ) from None

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from pydantic_core import from_json
 
 from detkit.data.readers.protocol import ReadOptions, resolve_split
@@ -17,7 +18,7 @@ from detkit.data.records import CocoFile, DetectionData, Records
 from detkit.data.report import ReadIssue, ReadReport
 from detkit.data.shards.index import ShardIndex, whole
 from detkit.data.shards.manifest import UNDIVIDED, SplitEntry, folder_name, has_manifest, read_manifest
-from detkit.data.shards.table import ShardTable, Texts
+from detkit.data.shards.table import TEXTS, ShardTable, Texts
 from detkit.data.storage.addresses import shown
 from detkit.structures import Segmentations, Targets
 
@@ -98,12 +99,14 @@ def _records(index: ShardIndex) -> Records:
 
 def _column(table: ShardTable, name: str) -> Any:
     """Return the values of a column in its type, or the default where an older version had no such column."""
-    column, count = Targets.columns[name], int(table.offsets[-1])
-    blank = column.blank_array(count)
-    if blank is None:
+    count = int(table.offsets[-1])
+    if name == TEXTS:
         return _segmentations(table.texts, count)
-    value = table.columns.get(name)
-    return blank if value is None else value.astype(blank.dtype, copy=False).reshape(blank.shape)
+    column, value = Targets.columns[name], table.columns.get(name)
+    if value is None or not isinstance(column.dtype, torch.dtype):
+        return column.blank_array(count)
+    dtype = torch.empty(0, dtype=column.dtype).numpy().dtype
+    return value.astype(dtype, copy=False).reshape(count, *(value.shape[1:] if count else column.shape))
 
 
 def _segmentations(texts: Texts | None, count: int) -> Segmentations | None:

@@ -21,7 +21,17 @@ from detkit.checkpoint.temporary import remove_stale_temporaries
 from detkit.data.media.files import read_regular
 from detkit.data.records import DetectionData
 from detkit.data.shards.arrow import arrow
-from detkit.data.shards.manifest import FILE, AnnotationsEntry, FileEntry, Manifest, ShardEntry, SplitEntry, parse_manifest, to_json
+from detkit.data.shards.manifest import (
+    FILE,
+    UNFINISHED,
+    AnnotationsEntry,
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    SplitEntry,
+    parse_manifest,
+    to_json,
+)
 from detkit.data.shards.plan import PlannedShard, fingerprint, plan_shards, prefix
 from detkit.data.shards.reader import report_rows
 from detkit.data.shards.samples import image_names, sample_json, texts_of
@@ -34,9 +44,8 @@ from detkit.data.storage.retries import StorageError
 Progress = Callable[[int, int], None]
 """Called with the number of images written so far, and the number of all."""
 
-WORK = "unfinished"
-"""Folder of the state of a run that has not ended."""
-STATE = "state.json"
+WORK, STATE = UNFINISHED.split("/")
+"""Folder of the state of a run that has not ended, and its file."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ _KEPT = 0.95
 _PAUSE = 60.0
 """Seconds without another attempt to make room after there was nothing to remove."""
 _STRIPES = 256
+_CLOCK = 1.0
+"""Seconds by which the clock of a file system can be behind that of the system."""
 _MARK = "Signature: 8a477f597d28d172789f06886806bc55\n# Files that detkit read from object storage; they may be removed at any time.\n"
 """The mark of a cache folder that backup programs know: https://bford.info/cachedir."""
 
@@ -43,7 +45,7 @@ class ByteCache:
 
     def __init__(self, folder: Path, limit: float) -> None:
         self.folder, self.limit = folder, limit
-        self.started = time.time()
+        self.started = time.time() - _CLOCK
         """When this run began; files that were used later belong to it."""
         self._paused_until = 0.0
 
