@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from detkit.evaluation.coco_curves import Curves, EvaluatorName, Floats, check_evaluator, curves
+from detkit.evaluation.coco_curves import Curves, EvaluatorName, Floats, check_evaluator, curves, segm_curves
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.numbers import CocoClass, CocoNumbers, Counts
 from detkit.evaluation.results import check_results
+from detkit.evaluation.segm import MaskRows, has_segmentations, mask_rows, mask_truth
+
+_log = logging.getLogger(__name__)
 
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
 _MAX_1, _MAX_10, _MAX_100 = range(3)
@@ -22,7 +28,8 @@ def evaluate_coco(
 ) -> CocoNumbers:
     """Compute the 12 COCO metrics, overall and per class.
 
-    Without detections AP is 0. A class without ground truth gets NaN and is left out of the means, as COCO defines it.
+    If the results have masks (``segmentation``), the metrics of masks are ``segm`` of the returned ones. Without detections AP is 0. A
+    class without ground truth gets NaN and is left out of the means, as COCO defines it.
 
     Args:
         ground_truth: A COCO dict with ``images``, ``annotations`` and ``categories``.
@@ -34,8 +41,29 @@ def evaluate_coco(
         ValueError: If the ground truth or the results have the wrong format; the message states where, and the expected format.
     """
     check_evaluator(evaluator)
-    truth = GroundTruth.of(ground_truth, name)
-    return coco_numbers(truth, curves(truth, check_results(results, truth), evaluator), evaluator)
+    has_masks = has_segmentations(results)
+    truth = GroundTruth.of(ground_truth, name, masks=has_masks)
+    rows = check_results(results, truth)
+    numbers = coco_numbers(truth, curves(truth, rows, evaluator), evaluator)
+    if not has_masks:
+        return numbers
+    return with_segm(numbers, truth, partial(mask_rows, rows), evaluator)
+
+
+def with_segm(numbers: CocoNumbers, truth: GroundTruth, rows: Callable[[GroundTruth], MaskRows], evaluator: EvaluatorName) -> CocoNumbers:
+    """Return the metrics of boxes with those of masks as ``segm``; a warning replaces these if no labeled object has a mask.
+
+    Args:
+        numbers: The metrics of boxes.
+        truth: The ground truth, with masks.
+        rows: Returns the detections for the ground truth.
+        evaluator: Name of the evaluator.
+    """
+    masks = mask_truth(truth)
+    if masks is None:
+        _log.warning("%s: no labeled object has a mask, so there is no AP of masks (segm), only of boxes", truth.name)
+        return numbers
+    return replace(numbers, segm=coco_numbers(masks, segm_curves(masks, rows(masks), evaluator), evaluator))
 
 
 def coco_numbers(truth: GroundTruth, accumulated: Curves, evaluator: EvaluatorName) -> CocoNumbers:

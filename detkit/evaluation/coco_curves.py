@@ -15,6 +15,8 @@ from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.results import columns
 
 EvaluatorName = Literal["hotcoco", "pycocotools"]
+IouKind = Literal["bbox", "segm"]
+"""Whether detections are compared with objects by their boxes or by their masks."""
 EVALUATORS: tuple[EvaluatorName, ...] = ("hotcoco", "pycocotools")
 
 Floats = npt.NDArray[np.float64]
@@ -68,22 +70,42 @@ def curves(truth: GroundTruth, results: Any, evaluator: EvaluatorName) -> Curves
     import hotcoco
 
     ground_truth = hotcoco.COCO(truth.to_dict())
-    return hotcoco_curves(ground_truth, ground_truth.load_res(results))
+    return hotcoco_curves(ground_truth, ground_truth.load_res(_without_masks(results)))
 
 
-def hotcoco_curves(ground_truth: Any, detections: Any) -> Curves:
+def segm_curves(truth: GroundTruth, rows: Any, evaluator: EvaluatorName) -> Curves:
+    """Evaluate masks.
+
+    Args:
+        truth: Ground truth whose annotations have masks; see :func:`detkit.evaluation.segm.mask_truth`.
+        rows: Detections; see :func:`detkit.evaluation.segm.mask_rows`.
+        evaluator: ``"hotcoco"`` or ``"pycocotools"``.
+
+    Raises:
+        ValueError: If the evaluator does not exist.
+    """
+    check_evaluator(evaluator)
+    if evaluator == "pycocotools":
+        return _pycocotools(truth, [dict(row) for row in rows], "segm")
+    import hotcoco
+
+    ground_truth = hotcoco.COCO(truth.to_dict())
+    return hotcoco_curves(ground_truth, ground_truth.load_res(list(rows)), "segm")
+
+
+def hotcoco_curves(ground_truth: Any, detections: Any, kind: IouKind = "bbox") -> Curves:
     """Return the curves of two ``hotcoco.COCO`` objects."""
-    evaluation = hotcoco_evaluation(ground_truth, detections)
+    evaluation = hotcoco_evaluation(ground_truth, detections, kind)
     category_ids = tuple(evaluation.params.cat_ids)
     counts = {row["id"]: row["ann_count"] for row in detections.stats()["per_category"]}
     return _curves(evaluation.eval, category_ids, [counts.get(category_id, 0) for category_id in category_ids])
 
 
-def hotcoco_evaluation(ground_truth: Any, detections: Any) -> Any:
+def hotcoco_evaluation(ground_truth: Any, detections: Any, kind: IouKind = "bbox") -> Any:
     """Return the ``hotcoco.COCOeval`` of two ``hotcoco.COCO`` objects, evaluated and accumulated."""
     import hotcoco
 
-    evaluation = hotcoco.COCOeval(ground_truth, detections, "bbox")
+    evaluation = hotcoco.COCOeval(ground_truth, detections, kind)
     evaluation.evaluate()
     evaluation.accumulate()
     return evaluation
@@ -91,6 +113,10 @@ def hotcoco_evaluation(ground_truth: Any, detections: Any) -> Any:
 
 def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:
     """Evaluate with pycocotools, which is about seventy times slower; its output is suppressed."""
+    return _pycocotools(truth, _plain_rows(results), "bbox")
+
+
+def _pycocotools(truth: GroundTruth, rows: Any, kind: IouKind) -> Curves:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -98,13 +124,20 @@ def pycocotools_curves(truth: GroundTruth, results: Any) -> Curves:
         ground_truth = COCO()
         ground_truth.dataset = truth.to_dict()
         ground_truth.createIndex()
-        detections = ground_truth.loadRes(_plain_rows(results)) if len(results) else _no_detections(COCO, ground_truth)
-        evaluation = COCOeval(ground_truth, detections, "bbox")
+        detections = ground_truth.loadRes(rows) if len(rows) else _no_detections(COCO, ground_truth)
+        evaluation = COCOeval(ground_truth, detections, kind)
         evaluation.evaluate()
         evaluation.accumulate()
     category_ids = tuple(int(category_id) for category_id in evaluation.params.catIds)
     counts = [len(detections.getAnnIds(catIds=[category_id])) for category_id in category_ids]
     return _curves(evaluation.eval, category_ids, counts)
+
+
+def _without_masks(results: Any) -> Any:
+    """Return results without their masks, which the metrics of boxes do not need."""
+    if isinstance(results, np.ndarray) or not any("segmentation" in row for row in results):
+        return results
+    return [{key: value for key, value in row.items() if key != "segmentation"} for row in results]
 
 
 def _plain_rows(results: Any) -> Any:

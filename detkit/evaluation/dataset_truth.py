@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from detkit.data.records import CocoFile, DetectionData, ImageId
+from detkit.arrays import Size
+from detkit.data.records import CocoFile, DetectionData, ImageId, Records
 from detkit.evaluation.files import read_json
-from detkit.evaluation.ground_truth import GroundTruth, is_finite, read_annotation
+from detkit.evaluation.ground_truth import GroundTruth, is_finite, pop_masks, published_area, read_annotation
+from detkit.evaluation.mask_runs import Segmentation, read_segmentation
 from detkit.label_values import canonical_id, parse_size
 
 INVALID = "ground-truth boxes that are not four finite numbers"
@@ -27,8 +29,10 @@ def image_numbers(data: DetectionData) -> dict[ImageId, int]:
     return {image_id: number for number, image_id in enumerate(ordered, 1)}
 
 
-def dataset_ground_truth(data: DetectionData, labels: frozenset[int]) -> GroundTruth:
+def dataset_ground_truth(data: DetectionData, labels: frozenset[int], *, masks: bool = False) -> GroundTruth:
     """Return the images of the data and their boxes with one of ``labels``; image ids are those of :func:`image_numbers`.
+
+    With ``masks``, also the masks of the objects; outlines that are none, of which the reader warned, are left out.
 
     Records hold float32 boxes clipped to their images. COCO's metrics are defined on the boxes of the file, so these are used where
     there is a file. Images that were labeled without their EXIF rotation, and rotated upright when read, use the records' boxes.
@@ -41,14 +45,17 @@ def dataset_ground_truth(data: DetectionData, labels: frozenset[int]) -> GroundT
     numbers = image_numbers(data)
     categories = {data.category_ids[label]: data.class_names[label] for label in labels}
     if data.coco_file is None:
-        rows, invalid = _rows_from_records(data, numbers, range(len(data))), 0
+        rows, invalid = _rows_from_records(data, numbers, range(len(data)), masks), 0
     else:
-        rows, invalid = _rows_from_file(data, data.coco_file, numbers)
+        rows, invalid = _rows_from_file(data, data.coco_file, numbers, masks)
     rows = [row for row in rows if row["category_id"] in categories] + _regions_by_class(rows, categories)
     annotations = [{"id": number, **row} for number, row in enumerate(rows, 1)]
     left_out = {INVALID: invalid} if invalid else {}
     files = {numbers[image_id]: path for image_id, path in zip(data.records.image_ids, data.records.paths, strict=True)}
-    return GroundTruth(data.name, tuple(sorted(numbers.values())), dict(sorted(categories.items())), annotations, left_out, files)
+    sizes = {numbers[image_id]: _size(row) for image_id, row in zip(data.records.image_ids, data.records.sizes.tolist(), strict=True)}
+    own = pop_masks(annotations, sizes, data.name) if masks else None
+    ids, classes = tuple(sorted(numbers.values())), dict(sorted(categories.items()))
+    return GroundTruth(data.name, ids, classes, annotations, left_out, files, sizes=sizes if masks else {}, masks=own)
 
 
 _NO_CLASS = int(np.iinfo(np.int64).min)
@@ -61,7 +68,28 @@ def _regions_by_class(rows: Rows, categories: Mapping[int, str]) -> Rows:
     return [{**row, "category_id": category, "region": number} for number, row in regions for category in sorted(categories)]
 
 
-def _rows_from_records(data: DetectionData, numbers: Mapping[ImageId, int], indices: Sequence[int]) -> Rows:
+def _size(row: Sequence[int]) -> Size:
+    return row[0], row[1]
+
+
+def _segmentation(value: Any) -> Segmentation | None:
+    """Return a checked segmentation; None for what is none, which the reader has reported."""
+    try:
+        return read_segmentation(value, "")
+    except ValueError:
+        return None
+
+
+def _mask_columns(records: Records) -> dict[str, list[Any]]:
+    """Return the segmentations of the objects, and their areas where these are not those of the boxes."""
+    count, boxes = len(records.boxes), records.boxes.astype(np.float64)
+    values = [None] * count if records.segmentations is None else [records.segmentations.stored(row) for row in range(count)]
+    published = ~np.isclose(records.areas, (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), rtol=1e-4)
+    areas = [area if known else None for area, known in zip(records.areas.tolist(), published.tolist(), strict=True)]
+    return {"segmentation": [_segmentation(value) for value in values], "published_area": areas}
+
+
+def _rows_from_records(data: DetectionData, numbers: Mapping[ImageId, int], indices: Sequence[int], masks: bool = False) -> Rows:
     """Return the boxes of the images with these indices as COCO annotations."""
     records = data.records.take(indices)
     corners = records.boxes.astype(np.float64)
@@ -72,11 +100,12 @@ def _rows_from_records(data: DetectionData, numbers: Mapping[ImageId, int], indi
         "area": records.areas.tolist(),
         "iscrowd": records.is_crowd.astype(int).tolist(),
         "difficult": records.is_difficult.astype(int).tolist(),
+        **(_mask_columns(records) if masks else {}),
     }
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[ImageId, int]) -> tuple[Rows, int]:
+def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[ImageId, int], masks: bool) -> tuple[Rows, int]:
     """Return the boxes of these images in the order of the file, and the number of invalid boxes."""
     content = read_json(source.path, "annotations")
     rotated = _rotated_images(data, content["images"], source.path)
@@ -97,10 +126,11 @@ def _rows_from_file(data: DetectionData, source: CocoFile, numbers: Mapping[Imag
         if is_finite(annotation):
             is_region = category_id == _NO_CLASS or (source.ignores_difficult and annotation["difficult"])
             crowd = 1 if is_region else annotation["iscrowd"]
+            annotation |= {"segmentation": _segmentation(row.get("segmentation")), "published_area": published_area(row)} if masks else {}
             rows.append({**annotation, "image_id": number, "category_id": category_id, "iscrowd": crowd})
         else:  # already reported by the reader, which skipped the box as well
             invalid += 1
-    return rows + _rows_from_records(data, numbers, rotated), invalid
+    return rows + _rows_from_records(data, numbers, rotated, masks), invalid
 
 
 def _rotated_images(data: DetectionData, images: Sequence[Mapping[str, Any]], name: str) -> list[int]:

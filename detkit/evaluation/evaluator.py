@@ -17,12 +17,13 @@ from detkit.checkpoint import write_text
 from detkit.checkpoint.operating_points import OperatingPoints
 from detkit.data.classes import ClassMapping
 from detkit.data.records import DetectionData, ImageId, ImageRecord
-from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.coco import coco_numbers, with_segm
 from detkit.evaluation.coco_curves import EvaluatorName, Floats, curves
 from detkit.evaluation.dataset_truth import dataset_ground_truth, image_numbers
 from detkit.evaluation.details import Details, coco_details, operating_points
 from detkit.evaluation.files import read_results
 from detkit.evaluation.ground_truth import GroundTruth
+from detkit.evaluation.mask_runs import Runs, image_runs
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import columns
 from detkit.evaluation.voc import Rule, voc_numbers
@@ -53,7 +54,9 @@ class Evaluator:
         self._category_of = np.full(len(class_names), -1, np.int64)
         for label in self._labels:
             self._category_of[label] = self.data.category_ids[label]
+        self._sizes = dict(zip(data.records.image_ids, map(tuple, data.records.sizes.tolist()), strict=True))
         self._rows: dict[ImageId, Floats] = {}
+        self._masks: dict[ImageId, list[Runs]] = {}
         self._others: dict[ImageId, Counter[str]] = {}
 
     def add(self, image: ImageRecord | ImageId, detections: Detections) -> None:
@@ -75,6 +78,9 @@ class Evaluator:
         image_column = np.full(len(labels), self._numbers[image_id])
         rows = np.column_stack([image_column, corners[:, :2], sides, scores, categories])
         self._rows[image_id] = rows[known]
+        self._masks.pop(image_id, None)
+        if detections.masks is not None:
+            self._masks[image_id] = image_runs(detections.masks[known], self._sizes[image_id])
         self._others[image_id] = Counter(str(self.mapping.names[label]) for label in labels[~known].tolist())
 
     def gather(self) -> bool:
@@ -86,16 +92,18 @@ class Evaluator:
             return True
         first = dist.get_rank() == 0
         parts: list[Any] | None = [None] * dist.get_world_size() if first else None
-        dist.gather_object((self._rows, self._others), parts)
-        for rows, others in parts or ():
+        dist.gather_object((self._rows, self._others, self._masks), parts)
+        for rows, others, masks in parts or ():
             self._rows |= rows
             self._others |= others
+            self._masks |= masks
         return first
 
     def clear(self) -> None:
         """Remove all detections, to evaluate new ones on the same data."""
         self._rows.clear()
         self._others.clear()
+        self._masks.clear()
 
     @property
     def left_out(self) -> Counter[str]:
@@ -108,13 +116,39 @@ class Evaluator:
         return dataset_ground_truth(self.data, self._labels)
 
     def numbers(self, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
-        """Compute the COCO metrics over all images.
+        """Compute the COCO metrics over all images; those of masks, if detections and objects have masks, are ``segm`` of the result.
 
         Raises:
             ValueError: If the evaluator does not exist, or an image has no detections added.
         """
         truth = self._counted_truth()
-        return coco_numbers(truth, curves(truth, self.table(), evaluator), evaluator)
+        numbers = coco_numbers(truth, curves(truth, self.table(), evaluator), evaluator)
+        if not self.has_masks:
+            return numbers
+        return with_segm(numbers, replace(self.mask_truth, left_out=truth.left_out), lambda _: self.mask_rows(), evaluator)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the detections have masks."""
+        return bool(self._masks) and all(image_id in self._masks or not len(rows) for image_id, rows in self._rows.items())
+
+    @cached_property
+    def mask_truth(self) -> GroundTruth:
+        """The ground truth with the masks of the objects; None for an object without one."""
+        return dataset_ground_truth(self.data, self._labels, masks=True)
+
+    def mask_rows(self) -> list[dict[str, Any]]:
+        """Return the detections with masks, in the order of :meth:`table`: rows as in :data:`~detkit.evaluation.segm.MaskRows`.
+
+        Raises:
+            ValueError: If an image has no detections added.
+        """
+        self._check_complete()
+        return [
+            {"image_id": number, "category_id": int(row[6]), "score": row[5], "segmentation": runs}
+            for image_id, number in self._numbers.items()
+            for row, runs in zip(self._rows[image_id].tolist(), self._masks.get(image_id, ()), strict=True)
+        ]
 
     def voc_numbers(self, rule: Rule = "all-point", iou_thresholds: Sequence[float] = (0.5,)) -> VocNumbers:
         """Compute the Pascal VOC average precision over all images; difficult boxes are ignored.
@@ -167,8 +201,10 @@ class Evaluator:
         records = self.data.records
         for image_id, path in zip(records.image_ids, records.paths, strict=True):
             name = {} if isinstance(image_id, int) else {"file_name": path.replace("\\", "/").rpartition("/")[2]}
-            for _, *box, score, category in self._rows[image_id].tolist():
-                yield {"image_id": self._result_id(image_id), "category_id": int(category), "bbox": box, "score": score, **name}
+            masks = self._masks.get(image_id)
+            for index, (_, *box, score, category) in enumerate(self._rows[image_id].tolist()):
+                mask = {} if masks is None else {"segmentation": masks[index]}
+                yield {"image_id": self._result_id(image_id), "category_id": int(category), "bbox": box, "score": score, **mask, **name}
 
     def _check_complete(self) -> None:
         missing = [image_id for image_id in self._numbers if image_id not in self._rows]

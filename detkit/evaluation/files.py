@@ -7,15 +7,17 @@ import gc
 import os
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from detkit.data.storage.files import local_copy
-from detkit.evaluation.coco import coco_numbers
+from detkit.evaluation.coco import coco_numbers, with_segm
 from detkit.evaluation.coco_curves import Curves, EvaluatorName, check_evaluator, curves, hotcoco_curves
 from detkit.evaluation.ground_truth import GroundTruth, read_annotations
 from detkit.evaluation.numbers import CocoNumbers, VocNumbers
 from detkit.evaluation.results import check_results
+from detkit.evaluation.segm import has_segmentations, mask_rows
 from detkit.evaluation.voc import Rule, voc_numbers
 from detkit.json_lists import NotStreamableError, parsed_items, read_lists
 from detkit.json_text import parse_json
@@ -24,19 +26,33 @@ if TYPE_CHECKING:
     from detkit.evaluation.compare import Difference
     from detkit.evaluation.details import Details
 
+_SEGMENTATION = b'"segmentation"'
+
 
 def evaluate_coco_files(annotations: str | Path, results: str | Path, evaluator: EvaluatorName = "hotcoco") -> CocoNumbers:
     """Compute the COCO metrics of a results file; see :func:`~detkit.evaluation.coco.evaluate_coco`.
+
+    If its rows have a ``segmentation``, the metrics of masks are ``segm`` of those of the boxes. Rows without a ``bbox`` have that around
+    their mask.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ValueError: If a file has the wrong format; the message names the file and the position, and states the expected and actual values.
     """
     check_evaluator(evaluator)
+    if _SEGMENTATION in _content(local_copy(results), "results"):
+        return _with_masks(annotations, results, evaluator)
     truth = read_ground_truth(annotations)
     if evaluator == "hotcoco":
         return coco_numbers(truth, _from_results_file(truth, Path(results)), evaluator)
     return coco_numbers(truth, curves(truth, read_results(results, truth), evaluator), evaluator)
+
+
+def _with_masks(annotations: str | Path, results: str | Path, evaluator: EvaluatorName) -> CocoNumbers:
+    truth = read_ground_truth(annotations, masks=True)
+    rows = read_results(results, truth)
+    numbers = coco_numbers(truth, curves(truth, rows, evaluator), evaluator)
+    return with_segm(numbers, truth, partial(mask_rows, rows, name=str(results)), evaluator) if has_segmentations(rows) else numbers
 
 
 def evaluate_voc_files(
@@ -78,8 +94,8 @@ def differences_of_files(annotations: str | Path, results: str | Path, other: st
     return differences(truth, read_results(results, truth), read_results(other, truth))
 
 
-def read_ground_truth(path: str | Path) -> GroundTruth:
-    """Read and check a COCO annotation file.
+def read_ground_truth(path: str | Path, *, masks: bool = False) -> GroundTruth:
+    """Read and check a COCO annotation file, with the masks of objects if ``masks``.
 
     Raises:
         FileNotFoundError: If the file does not exist.
@@ -87,21 +103,21 @@ def read_ground_truth(path: str | Path) -> GroundTruth:
     """
     path = Path(path)
     _check_file(path, "annotations")
-    parts = _Parts(str(path))
+    parts = _Parts(str(path), masks)
     try:
         with _gc_disabled():
             rest = read_lists(path, parts.add)
     except NotStreamableError:  # the parser of the whole file says what is wrong
-        return GroundTruth.of(read_json(path, "annotations"), str(path))
+        return GroundTruth.of(read_json(path, "annotations"), str(path), masks=masks)
     lists = {key: rows for key, rows in parts.lists.items() if isinstance(rest.get(key), list)}
-    return GroundTruth.of_parts({**rest, **lists}, parts.boxes, str(path))
+    return GroundTruth.of_parts({**rest, **lists}, parts.boxes, str(path), masks=masks)
 
 
 class _Parts:
-    """The lists of a COCO file, read part by part without what the evaluation does not use, such as outlines."""
+    """The lists of a COCO file, read part by part without what the evaluation does not use, such as outlines without ``masks``."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, masks: bool) -> None:
+        self.name, self.masks = name, masks
         self.boxes: list[dict[str, Any]] = []
         self.lists: dict[str, list[Any]] = {"images": [], "categories": []}
 
@@ -109,13 +125,13 @@ class _Parts:
         """Add a part of a list."""
         del position
         if key == "annotations":
-            self.boxes += read_annotations(parsed_items(text), self.name, len(self.boxes))
+            self.boxes += read_annotations(parsed_items(text), self.name, len(self.boxes), masks=self.masks)
         elif key in self.lists:
             self.lists[key] += [_reduced(row) for row in parsed_items(text)]
 
 
 def _reduced(row: Any) -> Any:
-    return {key: row[key] for key in ("id", "file_name", "name") if key in row} if isinstance(row, dict) else row
+    return {key: row[key] for key in ("id", "file_name", "name", "width", "height") if key in row} if isinstance(row, dict) else row
 
 
 def read_results(path: str | Path, truth: GroundTruth) -> Any:

@@ -8,7 +8,9 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer
+from detkit.arrays import Size
+from detkit.evaluation.mask_runs import TruthMask, image_size, read_segmentation, truth_mask
+from detkit.label_values import canonical_id, parse_area, parse_box, parse_flag, parse_integer, parse_size
 
 UNKNOWN_IMAGE = "ground-truth boxes of images that are not listed"
 UNKNOWN_CLASS = "ground-truth boxes of categories that are not listed"
@@ -28,6 +30,8 @@ class GroundTruth:
         left_out: Number of skipped boxes, by reason.
         files: Image files by image id, where they are known.
         published_ids: Number of each image by its id in the file, where these are not the numbers themselves.
+        sizes: ``(height, width)`` of each image by id, if masks were read.
+        masks: The mask of each annotation, None for an object without one; None if masks were not read.
     """
 
     name: str
@@ -37,10 +41,12 @@ class GroundTruth:
     left_out: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[int, str] = field(default_factory=dict)
     published_ids: Mapping[int | str, int] = field(default_factory=dict)
+    sizes: Mapping[int, Size] = field(default_factory=dict)
+    masks: Sequence[TruthMask | None] | None = None
 
     @classmethod
-    def of(cls, dataset: Mapping[str, Any], name: str = "ground truth") -> GroundTruth:
-        """Validate a COCO dict.
+    def of(cls, dataset: Mapping[str, Any], name: str = "ground truth", *, masks: bool = False) -> GroundTruth:
+        """Validate a COCO dict, with the masks of objects if ``masks``.
 
         A missing ``area`` is computed from the box, a missing ``iscrowd`` means no crowd. Boxes of images or categories that the dict
         does not list are skipped and counted; pycocotools skips them too.
@@ -50,10 +56,11 @@ class GroundTruth:
         """
         if not isinstance(dataset, Mapping):
             raise ValueError(f"{name}: expected a COCO object with images, annotations and categories, got {_kind(dataset)}")
-        return cls.of_parts(dataset, read_annotations(_part(dataset, "annotations", name), name), name)
+        rows = read_annotations(_part(dataset, "annotations", name), name, masks=masks)
+        return cls.of_parts(dataset, rows, name, masks=masks)
 
     @classmethod
-    def of_parts(cls, dataset: Mapping[str, Any], boxes: list[dict[str, Any]], name: str) -> GroundTruth:
+    def of_parts(cls, dataset: Mapping[str, Any], boxes: list[dict[str, Any]], name: str, *, masks: bool = False) -> GroundTruth:
         """Return the ground truth of a COCO dict and the rows that :func:`read_annotations` made of its annotations, which are changed.
 
         Raises:
@@ -77,7 +84,9 @@ class GroundTruth:
         named = zip(numbers.values(), dataset["images"], strict=True)
         files = {number: row["file_name"] for number, row in named if isinstance(row.get("file_name"), str)}
         published = {} if all(image_id == number for image_id, number in numbers.items()) else numbers
-        return cls(name, tuple(numbers.values()), categories, annotations, dict(left_out), files, published)
+        sizes = _sizes(dataset["images"], numbers) if masks else {}
+        own = pop_masks(annotations, sizes, name) if masks else None
+        return cls(name, tuple(numbers.values()), categories, annotations, dict(left_out), files, published, sizes, own)
 
     def image_name(self, image_id: int) -> str:
         """Return the file name of an image, or its id if the file is unknown."""
@@ -86,10 +95,13 @@ class GroundTruth:
     def to_dict(self) -> dict[str, Any]:
         """Return a COCO dict that both evaluators read."""
         return {
-            "images": [{"id": image_id} for image_id in self.image_ids],
+            "images": [{"id": image_id, **self._size(image_id)} for image_id in self.image_ids],
             "categories": [{"id": category_id, "name": name} for category_id, name in self.categories.items()],
             "annotations": list(self.annotations),
         }
+
+    def _size(self, image_id: int) -> dict[str, int]:
+        return {"height": self.sizes[image_id][0], "width": self.sizes[image_id][1]} if image_id in self.sizes else {}
 
     def boxes_by_class(self, ignored: str = "iscrowd") -> tuple[Counter[int], int]:
         """Count the objects of each category without those flagged as ``ignored``; also return the number of flagged ones.
@@ -154,8 +166,30 @@ def _categories(rows: Sequence[Any], name: str) -> dict[int, str]:
     return dict(sorted(zip(ids, (row["name"] for row in rows), strict=True)))
 
 
-def read_annotations(rows: Sequence[Any], name: str, first: int = 0) -> list[dict[str, Any]]:
+def _sizes(rows: Sequence[Mapping[str, Any]], numbers: Mapping[int | str, int]) -> dict[int, Size]:
+    """Return the size of each image that states one."""
+    sizes = ((number, parse_size(row)) for number, row in zip(numbers.values(), rows, strict=True))
+    return {number: size for number, size in sizes if size is not None}
+
+
+def pop_masks(annotations: Sequence[dict[str, Any]], sizes: Mapping[int, Size], name: str) -> list[TruthMask | None]:
+    """Remove what :func:`read_annotations` added about masks from the annotations, and return the masks.
+
+    Raises:
+        ValueError: If an image with masks has no size, or another one than they have.
+    """
+    masks: list[TruthMask | None] = []
+    for row in annotations:
+        segmentation, area, image_id = row.pop("segmentation"), row.pop("published_area"), row["image_id"]
+        size = None if segmentation is None else image_size(sizes, image_id, name)
+        masks.append(None if size is None else truth_mask(segmentation, size, area, f"{name}: a mask of image {image_id}"))
+    return masks
+
+
+def read_annotations(rows: Sequence[Any], name: str, first: int = 0, *, masks: bool = False) -> list[dict[str, Any]]:
     """Parse annotations, of which the first is that of index ``first`` in its file, and check that their boxes are finite.
+
+    With ``masks``, each has its checked ``segmentation``, and its ``published_area``, which is None if there is none.
 
     Raises:
         ValueError: If a key is missing or a value is wrong; the message states where.
@@ -165,8 +199,17 @@ def read_annotations(rows: Sequence[Any], name: str, first: int = 0) -> list[dic
         box = read_annotation(row, f"{name}: annotations[{index}]")
         if not is_finite(box):
             raise ValueError(f"{name}: annotations[{index}].bbox: expected four finite numbers x, y, width, height, got {row['bbox']!r}")
+        if masks:
+            box["segmentation"] = read_segmentation(row.get("segmentation"), f"{name}: annotations[{index}].segmentation")
+            box["published_area"] = published_area(row)
         boxes.append(box)
     return boxes
+
+
+def published_area(row: Mapping[str, Any]) -> float | None:
+    """Return the area of a parsed annotation, None if it has none."""
+    area = parse_area(row.get("area"))
+    return None if math.isnan(area) else area
 
 
 def read_annotation(row: Any, where: str) -> dict[str, Any]:

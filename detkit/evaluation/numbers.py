@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from detkit.checkpoint.atomic import finite
@@ -23,6 +23,9 @@ COCO_NAMES: dict[str, str] = {
     "ARl": "AR100 of large objects",
 }
 """The 12 COCO metrics in their usual order, with descriptions."""
+
+SEGM_PREFIX = "segm_"
+"""Beginning of the names of the metrics of masks where those of boxes are beside them, such as ``segm_AP``."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,23 @@ class CocoNumbers:
         values: The metrics, by the names in :data:`COCO_NAMES`.
         classes: Metrics of each class of the ground truth, in the order of category ids.
         counts: Numbers of evaluated images, objects and detections.
+        segm: The metrics of masks, if the detections and the ground truth have masks; these here are of boxes.
     """
 
     evaluator: str
     values: Mapping[str, float]
     classes: tuple[CocoClass, ...]
     counts: Counts
+    segm: CocoNumbers | None = None
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
+
+    @property
+    def all_values(self) -> dict[str, float]:
+        """The metrics of boxes, and those of masks if there are any, by names such as ``segm_AP``."""
+        masks = {} if self.segm is None else self.segm.values
+        return {**self.values, **{SEGM_PREFIX + name: value for name, value in masks.items()}}
 
     @property
     def ap(self) -> float:
@@ -96,8 +107,12 @@ class CocoNumbers:
         return self.values["AP"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-serializable dict, with None for NaN."""
-        return {"metric": "coco", **{key: finite(value) for key, value in asdict(self).items()}}
+        """Return a JSON-serializable dict, with None for NaN; the metrics of masks, if there are any, are under ``segm``."""
+        return {"metric": "coco", **self._content()}
+
+    def _content(self) -> dict[str, Any]:
+        values = {key: finite(value) for key, value in asdict(replace(self, segm=None)).items() if key != "segm"}
+        return values if self.segm is None else {**values, "segm": self.segm._content()}
 
 
 @dataclass(frozen=True)

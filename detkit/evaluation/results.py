@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from detkit.evaluation.ground_truth import GroundTruth
 from detkit.evaluation.image_ids import joined_results
+from detkit.evaluation.mask_runs import box_around, read_segmentation
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -24,7 +25,8 @@ _KEYS = ("image_id", "category_id", "bbox", "score")
 def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Results:
     """Check that all rows belong to the ground truth and their boxes and scores are finite; return them with its ids.
 
-    An image may be named by its id as a number or text, or by its file; see :func:`~detkit.evaluation.image_ids.joined_results`.
+    An image may be named by its id as a number or text, or by its file; see :func:`~detkit.evaluation.image_ids.joined_results`. A row
+    with a mask needs no box.
 
     Raises:
         ValueError: If a row is wrong; the message names the first one, and states the expected and actual values.
@@ -32,13 +34,27 @@ def check_results(rows: Any, truth: GroundTruth, name: str = "results") -> Resul
     if not isinstance(rows, Sequence) or isinstance(rows, (str, bytes)):
         hint = "; give the results as a list of detections, not the ground truth" if isinstance(rows, Mapping) else ""
         raise ValueError(f"{name}: expected a list of rows with {', '.join(_KEYS)}, got {type(rows).__name__}{hint}")
-    rows = joined_results(rows, truth, name)
+    rows = _with_boxes(joined_results(rows, truth, name), name)
     if not _all_valid(rows, truth):
         images = frozenset(truth.image_ids)
         for index, row in enumerate(rows):
             _check_row(row, truth, images, f"{name}[{index}]")
     checked: Results = rows
     return checked
+
+
+def _with_boxes(rows: Sequence[Any], name: str) -> Sequence[Any]:
+    """Return results in which rows without a box have that around their mask, as COCO's own code gives them."""
+
+    def with_box(index: int, row: Any) -> Any:
+        if not isinstance(row, Mapping) or "bbox" in row or "segmentation" not in row:
+            return row
+        segmentation = read_segmentation(row["segmentation"], f"{name}[{index}].segmentation")
+        return row if segmentation is None else {**row, "bbox": box_around(segmentation)}
+
+    if not any(isinstance(row, Mapping) and "bbox" not in row for row in rows):
+        return rows
+    return [with_box(index, row) for index, row in enumerate(rows)]
 
 
 def columns(results: Any) -> tuple[Integers, Integers, Floats, Floats]:
