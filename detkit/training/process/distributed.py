@@ -131,7 +131,7 @@ def _explain_lost_process() -> Iterator[None]:
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and not _LOST.search(str(error)):
             raise
-        reason = next(iter(str(error).splitlines()), "")
+        reason = (str(error).splitlines() or [""])[0].split(". ")[0]
         raise LostProcessError(
             "another process of this run has ended or cannot be reached; its own output has the reason, if any. torchrun --max-restarts "
             f"resumes a run by itself, and detkit train --resume FOLDER resumes it now ({reason})"
