@@ -46,5 +46,7 @@ def test_a_class_without_a_name_is_null() -> None:
 def test_without_pyarrow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "detkit.bulk.arrow")
-    with pytest.raises(ImportError, match=r"needs the package pyarrow, which is not installed .*: pip install 'detkit-vision\[parquet\]'"):
+    with pytest.raises(
+        ImportError, match=r"Parquet files need the package pyarrow, which is not installed .*: pip install 'detkit-vision\[parquet\]'"
+    ):
         importlib.import_module("detkit.bulk.arrow")
