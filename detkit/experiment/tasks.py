@@ -10,7 +10,7 @@ from detkit.data.crops import classification_data, require_two_classes
 from detkit.data.tiles import TileSampler
 from detkit.experiment.config import Experiment
 from detkit.training.run import Run
-from detkit.training.validation import ClassValidation, Validation
+from detkit.training.validation import ClassValidation, PixelValidation, Validation
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ def read_data(config: Experiment) -> tuple[DetectionData, DetectionData]:
     train, val = load_data(config.data)
     if not config.model.whole_images:
         check_boxes(train, val)
+        if config.model.segments:
+            check_masks(train, val)
         return train, val
     if config.augmentation.mosaic is not None or config.augmentation.mixup is not None:
         raise ValueError(
@@ -49,6 +51,24 @@ def check_boxes(*datasets: DetectionData) -> None:
                 f"{data.name}: expected labels with boxes, which a detector needs, got a folder for each class; train a classifier on it "
                 "(detkit train classify_folder data=FOLDER), or label boxes"
             )
+
+
+def check_masks(*datasets: DetectionData) -> None:
+    """Check that objects have masks, which semantic segmentation needs, and warn of those that have none.
+
+    Raises:
+        ValueError: If none of the objects of a data set has a mask.
+    """
+    for data in datasets:
+        objects, segmentations = len(data.records.labels), data.records.segmentations
+        missing = objects if segmentations is None else int((~segmentations.present).sum())
+        if objects and missing == objects:
+            raise ValueError(
+                f"{data.name}: expected masks, which semantic segmentation needs, got {objects} boxes without; use data with "
+                "polygons, run lengths or mask images, or train a detector on the boxes"
+            )
+        if missing:
+            _log.warning("warning: %s: %d of %d objects have no mask; the pixels of their boxes are ignored", data.name, missing, objects)
 
 
 def _check_tiles(config: Experiment) -> None:
@@ -76,6 +96,7 @@ def build_tiles(config: Experiment, data: DetectionData, is_labeled: Flags | Non
 
 
 def build_validation(data: DetectionData, config: Experiment, run: Run) -> Validation:
-    """Build the validation of the run's model: by boxes, or by classes of whole images."""
+    """Build the validation of the run's model: by boxes, by classes of whole images, or by those of pixels."""
     tiles = None if config.data.tiles is None else config.data.tiles.trained
-    return (ClassValidation if config.model.whole_images else Validation).build(data, config.evaluation, run, tiles)
+    kind = ClassValidation if config.model.whole_images else PixelValidation if config.model.segments else Validation
+    return kind.build(data, config.evaluation, run, tiles)

@@ -42,6 +42,7 @@ class RuntimeInfo:
         max_detections: Maximum number of detections per image; None: no limit.
         takes_proposals: Whether images need proposals.
         classifies: Whether it classifies whole images instead of detecting objects.
+        segments: Whether it predicts the class of every pixel instead of detecting objects.
         metadata: Of an exported file, what :meth:`FileRuntime.metadata` returns.
     """
 
@@ -57,6 +58,7 @@ class RuntimeInfo:
     max_detections: int | None = None
     takes_proposals: bool = False
     classifies: bool = False
+    segments: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

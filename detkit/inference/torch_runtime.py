@@ -16,6 +16,7 @@ from detkit.inference.runtime import RuntimeInfo, check_max_detections
 from detkit.models.classifier import Classifier
 from detkit.models.detector import Detector
 from detkit.models.regions import has_regions
+from detkit.models.semantic.segmenter import Segmenter
 from detkit.ops.pooling import kernels_are_loaded
 from detkit.preprocess import PreparedImage, PreprocessConfig
 from detkit.structures import Detections, Proposals
@@ -72,6 +73,7 @@ class TorchRuntime:
             max_detections=None if postprocess is None else postprocess.max_detections,
             takes_proposals=getattr(detector, "takes_proposals", False),
             classifies=isinstance(detector, Classifier),
+            segments=isinstance(detector, Segmenter),
         )
 
     def detect(self, images: Sequence[PreparedImage]) -> list[Detections]:

@@ -29,6 +29,8 @@ class DetectorConfig(Config):
 
     whole_images: ClassVar[bool] = False
     """Whether the model classifies whole images instead of detecting objects."""
+    segments: ClassVar[bool] = False
+    """Whether the model predicts the class of every pixel instead of detecting objects."""
     learns_masks: ClassVar[bool] = False
     """Whether training needs the masks of the objects."""
 

@@ -1,4 +1,4 @@
-"""Validation: a model's metrics on data that it is not trained on, by boxes or by the classes of whole images."""
+"""Validation: a model's metrics on data that it is not trained on, by boxes, by the classes of whole images, or by those of pixels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -19,10 +19,13 @@ from detkit.data.splits import crowded_line
 from detkit.evaluation import COCO_NAMES
 from detkit.evaluation.accuracy import NAMES, accuracy
 from detkit.evaluation.evaluator import Evaluator
+from detkit.evaluation.segmentation import NAMES as SEGMENTATION_NAMES
+from detkit.evaluation.segmentation import SegmentationEvaluator
 from detkit.inference.loop import PredictorLike, detect_records
 from detkit.inference.predictor import Predictor
 from detkit.inference.pyramid import ImagePyramid
 from detkit.models.detector import Detector
+from detkit.models.semantic.segmenter import Segmenter
 from detkit.structures import Detections
 from detkit.training.drawings import draw_validation
 from detkit.training.kept_detections import KeptDetections
@@ -176,3 +179,20 @@ class ClassValidation(Validation):
         predictions = [detections[image_id].labels.tolist() for image_id in ids]
         self._draw(detections, step)
         return accuracy(self.data.records.labels.tolist(), predictions, len(self.data.class_names)).values
+
+
+class PixelValidation(Validation):
+    """Evaluate a run's model for semantic segmentation on validation data: the classes of its pixels."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the metrics."""
+        return SEGMENTATION_NAMES
+
+    def _metrics(self, by_process: Sequence[DetectedImages], step: int) -> dict[str, float]:
+        detections = {image_id: rows for pairs in by_process for image_id, rows in pairs}
+        evaluator = SegmentationEvaluator(self.run.header["class_names"], cast("Segmenter", self.run.detector).config.background)
+        for record in self.data.records:
+            evaluator.add(record, detections[record.image_id])
+        self._draw(detections, step)
+        return evaluator.numbers().values

@@ -1,0 +1,1 @@
+"""Heads and losses for semantic segmentation: the class of every pixel."""

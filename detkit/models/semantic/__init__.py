@@ -1,0 +1,1 @@
+"""Models for semantic segmentation: the class of every pixel."""
