@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from detkit.cli.process import collect_rarely, keep_freed_memory
+
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for the modules that tests share
 
 os.environ.setdefault("DETKIT_NO_REPORT", "1")  # evaluate and train write a report only where a test asks for one
@@ -17,6 +20,17 @@ os.environ.setdefault("DETKIT_NO_REPORT", "1")  # evaluate and train write a rep
 # The processes of pytest-xdist share the cores: neither they nor the commands that they start may use all cores each.
 if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+# As in the commands: importing torch would run hundreds of collections, and every test would map the memory of its tensors again. Commands
+# that tests call in this process set the same; here it holds from the first test on.
+collect_rarely()
+keep_freed_memory()
+
+
+def pytest_collection_finish() -> None:
+    """Exclude the million objects of imported libraries and collected tests from garbage collections: they live until the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
