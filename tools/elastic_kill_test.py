@@ -93,8 +93,8 @@ def starts(output: Path) -> list[int]:
     return [int(step or 0) for _, step in found]
 
 
-def wait_for_step(run: Path, output: Path, launcher: subprocess.Popen[bytes], restarts: int) -> int | None:
-    """Wait until a run that was restarted so often has made a step since, and return the last one; None if the launcher ends before.
+def wait_for_step(run: Path, output: Path, launcher: subprocess.Popen[bytes], restarts: int, steps: int = 1) -> int | None:
+    """Wait until a run has made some steps after its last restart, and return the step; None if the launcher ends before.
 
     Raises:
         TimeoutError: If no step is logged within the limit.
@@ -104,7 +104,7 @@ def wait_for_step(run: Path, output: Path, launcher: subprocess.Popen[bytes], re
         if launcher.poll() is not None:
             return None
         began, rows = starts(output), read_rows(run / "metrics.jsonl")
-        if len(began) > restarts and rows and rows[-1]["step"] > began[-1]:
+        if len(began) > restarts and rows and rows[-1]["step"] >= began[-1] + steps:
             return int(rows[-1]["step"])
         time.sleep(0.02)
     raise TimeoutError(f"{run}: no step within {LIMIT_SECONDS:.0f} s")
@@ -117,7 +117,7 @@ def killed_run(data: Path, folder: Path, kills: int, numbers: random.Random) -> 
     launcher = start([*torchrun("--standalone", "--nproc-per-node=2", f"--max-restarts={kills}"), *train_words(data, run)], output)
     try:
         for number in range(kills):
-            step = wait_for_step(run, output, launcher, number)
+            step = wait_for_step(run, output, launcher, number, numbers.randint(1, STEPS // KILLS_PER_RUN - 4))
             if step is None:
                 break
             time.sleep(numbers.uniform(0.0, 0.3))
@@ -157,7 +157,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 
 def test(kills: int, seed: int, work: Path) -> tuple[int, list[KilledRun]]:
-    """Return the images that an undisturbed training sees, and the trainings that were killed so many times together."""
+    """Return the images that an undisturbed training sees, and the killed trainings, with that many kills together."""
     make_sample(work / "data", images=7, val_images=3, short_side=96)
     plain = killed_run(work / "data", work / "undisturbed", 0, random.Random(seed))
     if plain.problems:

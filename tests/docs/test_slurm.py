@@ -84,7 +84,7 @@ def test_a_signal_saves_the_run_and_requeues_the_job(job: Path, number: signal.S
     assert f"{number.name.removeprefix('SIG')}: saving the run" in out
 
 
-def test_a_cancelled_job_stays_cancelled(job: Path) -> None:
+def test_a_canceled_job_stays_canceled(job: Path) -> None:
     process = start(job, "fpn_r50")
     (job / "state").write_text("COMPLETING")
     process.send_signal(signal.SIGTERM)
